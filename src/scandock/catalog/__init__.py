@@ -1,0 +1,1 @@
+"""What is known: tables, queries, migrations."""

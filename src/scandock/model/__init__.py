@@ -1,0 +1,1 @@
+"""The nouns of Scandock: frozen values, states as tables, no input or output."""

@@ -1,0 +1,40 @@
+"""Errors that carry a stable code, a sentence and a remedy."""
+
+from __future__ import annotations
+
+
+class ScandockError(Exception):
+    """Base of every error that a person may see.
+
+    `code` is stable and documented in docs/codes.md, `message` is one sentence that names the thing,
+    `remedy` says what to do about it (may be empty where the message already does).
+    """
+
+    def __init__(self, code: str, message: str, remedy: str = "") -> None:
+        super().__init__(code, message, remedy)
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class BadInput(ScandockError):
+    """The archive, or a part of it, can't be taken as it is: trying again changes nothing."""
+
+
+class LimitExceeded(BadInput):
+    """A limit counted over the whole upload: always refuses the whole, at whatever level it is met."""
+
+
+class Fault(ScandockError):
+    """A fault of the machine (disk, memory, database): the same input may succeed later."""
+
+
+class Usage(ScandockError):
+    """The request is off: an unknown project, a bad option, a mapping that can't be read."""
+
+
+class TokenLost(ScandockError):
+    """Another process has taken over this import: whatever this one still does must not show."""

@@ -1,0 +1,78 @@
+"""What is known of a series: for each wanted element, how often each value was met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+MANY = 512
+"""Distinct values that are counted for one element of one series; later new ones are dropped and said (`overfull`)."""
+
+
+@dataclass(slots=True)
+class SeriesTally:
+    """Values of one DICOM series, decoded, counted over its objects.
+
+    `values[tag][text]` is the number of objects that carry that text (stripped of padding; multiple values joined
+    by a backslash). Objects without the element are not in it: `objects` minus the sum says how many.
+    `nested` holds, by keyword, values found inside sequences (tracer, functional groups), first object's first.
+    """
+
+    study_uid: str
+    series_uid: str
+    objects: int = 0
+    frames: int = 0
+    values: dict[int, dict[str, int]] = field(default_factory=dict)
+    nested: dict[str, str] = field(default_factory=dict)
+    overfull: set[int] = field(default_factory=set)
+
+    def add(self, tag: int, text: str, count: int = 1) -> None:
+        """Count `text` for `tag`; beyond MANY distinct values new ones only mark the tag as overfull."""
+        seen = self.values.setdefault(tag, {})
+        if text in seen:
+            seen[text] += count
+        elif len(seen) < MANY:
+            seen[text] = count
+        else:
+            self.overfull.add(tag)
+
+    def merge(self, other: SeriesTally) -> None:
+        """Add another tally of the same series (from another reader process, or the catalog)."""
+        self.objects += other.objects
+        self.frames += other.frames
+        for tag, seen in other.values.items():
+            for text, count in seen.items():
+                self.add(tag, text, count)
+        for keyword, text in other.nested.items():
+            self.nested.setdefault(keyword, text)
+        self.overfull |= other.overfull
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EcatFacts:
+    """Main header and frames of one ECAT 7 file (xnat-behaviour.md 3.4); texts are cleaned of NULs and controls."""
+
+    magic: str
+    file_type: int
+    patient_id: str
+    patient_name: str
+    scan_start_time: int
+    """Unix seconds as the header has them, unsigned; 0 where unset."""
+    study_type: str
+    study_description: str
+    facility: str
+    acquisition_type: int
+    num_planes: int
+    num_frames: int
+    num_gates: int
+    operator: str
+    original_file_name: str
+    system_type: int
+    isotope: str
+    radiopharmaceutical: str
+    dose_start_time: int
+    parameters: dict[str, str] = field(default_factory=dict)
+    """The scan parameters of 3.4 by their names there (orientation, transaxialFOV, dimensions.x ...)."""
+    frames: tuple[tuple[int, float, float], ...] = ()
+    """(number, start in s, length in s) from the subheaders of image files."""
+    note: str = ""
+    """What was cut or odd, in words; empty where the file is whole."""

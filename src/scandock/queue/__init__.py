@@ -1,0 +1,1 @@
+"""Which import is next: enqueue, claim, renew, finish."""

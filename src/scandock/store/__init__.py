@@ -1,0 +1,1 @@
+"""Where bytes live: spools, stages, trees behind one port."""

@@ -1,0 +1,60 @@
+"""What a caller asks of one import, and what it hears while the import runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Destination = Literal["prearchive", "archive"]
+Overwrite = Literal["none", "append", "delete"]
+Resources = Literal["keep", "ignore"]
+Stage = Literal["opening", "reading", "deciding", "placing", "syncing"]
+
+STAGES: tuple[Stage, ...] = ("opening", "reading", "deciding", "placing", "syncing")
+"""In the order in which an import goes through them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """The request beside the archive's bytes (design: fixed surface; rules.md: "Defaults").
+
+    `None` means "not named": the project's policy, the setting or the rules decide.
+    """
+
+    project: str | None = None
+    """Id of the project; one that does not exist is an error unless `create_project`."""
+    create_project: bool = False
+    """Make the project where it is missing; does nothing where it exists."""
+    subject: str | None = None
+    """Requested label of the subject."""
+    session: str | None = None
+    """Requested label of the session."""
+    mapping_path: str | None = None
+    """CSV or JSON file with rows of study_uid | patient_id | folder, project, subject, session."""
+    destination: Destination | None = None
+    overwrite: Overwrite | None = None
+    """What a session that is already archived gets (rules.md, "Again"); not named is not the same as `append` there."""
+    ignore_unparsable: bool = True
+    """Off: any unparseable entry refuses the whole archive, naming them all."""
+    resources: Resources = "keep"
+    workers: int | None = None
+    """Shard processes; `None`: the setting, else the cores, at most 4."""
+    receipt: bool = False
+    """The caller will ask for the receipt's lines; an inspection, which stores nothing, keeps them only then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One moment of a running import; totals are None until they are known, and never guessed."""
+
+    stage: Stage
+    entries_done: int = 0
+    """File entries that have a verdict or are being read past."""
+    entries_total: int | None = None
+    bytes_done: int = 0
+    """Unpacked bytes, over all levels of nesting."""
+    bytes_total: int | None = None
+    sessions: tuple[str, ...] = ()
+    """Labels of the sessions found so far, in the order found."""
+    seconds: float = 0.0
+    """Since the import began."""

@@ -1,0 +1,69 @@
+# The front door for people who work on Scandock, and for CI. `make help` lists what there is.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+export PYTHON
+
+BIN := .venv/bin
+CHECKED := src tests bench scripts
+CRASH_ROUNDS ?= 200
+# Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
+ARGS ?=
+
+.PHONY: help demo serve test lint format crash fuzz bench startup lock setup hooks clean distclean
+
+help:  ## List the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: setup-run  ## Import a real session archive into demo/data and say where to look
+	@$(BIN)/python scripts/demo.py $(ARGS)
+
+serve:  ## Start the server (not built yet)
+	@echo "There is no server yet: Scandock imports from the command line so far. Try 'make demo'." >&2; exit 1
+
+test: lint  ## Set up all that is needed, then run every check and every test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup  ## Run the checks that need no test: ruff, mypy, the rooms' order
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup  ## Lay out the code as the checks want it
+	$(BIN)/ruff check --fix $(CHECKED)
+	$(BIN)/ruff format $(CHECKED)
+
+crash: setup  ## Kill imports at named and at random points, CRASH_ROUNDS (200) times
+	SCANDOCK_CRASH_ROUNDS=$(CRASH_ROUNDS) $(BIN)/python -m pytest -m crash $(ARGS)
+
+fuzz: setup  ## Run the property tests with many more and ever new examples
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)
+
+bench: setup  ## Measure imports against unzip, tar and a plain script; writes docs/performance.md
+	$(BIN)/python -m bench.run $(ARGS)
+
+startup: setup  ## Measure how long the command line takes to start
+	$(BIN)/python -m bench.startup $(ARGS)
+
+lock: setup  ## Resolve pyproject.toml into requirements/*.txt anew (ARGS=--upgrade for newer versions)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
+	scripts/lock.sh $(ARGS)
+
+hooks: setup  ## Let git run the checks before each commit
+	$(BIN)/pre-commit install
+
+setup:  ## Make .venv with all that the checks and tests need
+	@scripts/setup.sh dev
+
+.PHONY: setup-run
+setup-run:
+	@scripts/setup.sh run
+
+clean:  ## Remove what checks, tests, demo and benchmarks left
+	rm -rf demo .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
+	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## Remove .venv as well
+	rm -rf .venv .cache

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Resolves pyproject.toml into requirements/*.txt, every version pinned and every file hashed, for all platforms and
+# Pythons at once. No index address gets into the files: where packages come from is the machine's affair.
+# Versions stay as they are where they still fit; `scripts/lock.sh --upgrade` takes the newest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export UV_CUSTOM_COMPILE_COMMAND="make lock" UV_SYSTEM_CERTS=1
+
+resolve() { # OUTPUT, then uv's further arguments; what to resolve besides comes on standard input
+  local output=$1
+  shift
+  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --output-file "$output" "$@"
+}
+
+build_requirements() {
+  .venv/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'
+}
+
+build_requirements | resolve requirements/dev.txt pyproject.toml - --group dev "$@"
+build_requirements | resolve requirements/run.txt pyproject.toml - --constraint requirements/dev.txt "$@"
+echo "uv" | resolve requirements/lock.txt - "$@"

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Makes .venv in the project's folder from the locked requirements: `setup.sh run` for what Scandock needs to run,
+# `setup.sh dev` for what its checks and tests need as well. Done before, it takes a moment: each part leaves a stamp
+# that says what it was made from. What pip and apt say goes to .cache/setup.log, and is shown where something fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+readonly what=${1:?"say run or dev"}
+readonly log=.cache/setup.log
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+fail() {
+  say "$@"
+  exit 1
+}
+
+quietly() { # runs a command, its output into the log; shows the log's end where it fails
+  "$@" >>"$log" 2>&1 && return
+  tail -n 40 "$log" >&2
+  fail "failed: $*"
+}
+
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-python3 python3.11 python3.12 python3.13 python3.14}; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  fail "no Python 3.11 or newer found; install one, or name it: make PYTHON=/path/to/python3"
+}
+
+stamp() { # what an installed environment depends on: the lock, the project's own metadata, and where it stands
+  { cat "requirements/$1.txt" pyproject.toml scripts/setup.sh && pwd -P && .venv/bin/python -VV; } 2>/dev/null | sha256sum
+}
+
+is_current() { [ -x .venv/bin/scandock ] && [ "$(cat ".venv/made-for-$1" 2>/dev/null)" = "$(stamp "$1")" ]; }
+
+make_environment() {
+  local python
+  # A venv knows its own absolute path: one that was made elsewhere (a copied clone) or cut short is made anew.
+  if ! .venv/bin/python -c 'import os, sys, pip; sys.exit(not os.path.samefile(sys.prefix, ".venv"))' 2>/dev/null; then
+    python=$(find_python)
+    say "making .venv with $("$python" -V)"
+    "$python" -m venv --clear .venv >>"$log" 2>&1 && return
+    [ -n "$(command -v apt-get)" ] || fail "$python cannot make a venv: $(tail -n 1 "$log")"
+    scripts/system-packages.sh python3-venv # Debian's Python comes without it
+    quietly "$python" -m venv --clear .venv
+  fi
+}
+
+install_locked() {
+  say "installing $(grep -c == "requirements/$what.txt") locked packages, hashes checked"
+  quietly .venv/bin/python -m pip install --disable-pip-version-check --no-input --require-hashes --only-binary :all: \
+    -r "requirements/$what.txt"
+  quietly .venv/bin/python -m pip install --disable-pip-version-check --no-input --no-deps --no-build-isolation \
+    --editable .
+  # Explicitly, as PYTHONDONTWRITEBYTECODE may be set: without byte code each start compiles every module again.
+  quietly .venv/bin/python -m compileall -q -j 0 .venv/lib/python3.*/site-packages
+  stamp "$what" >".venv/made-for-$what"
+}
+
+mkdir -p .cache
+exec 9>.cache/setup.lock
+flock 9 # two makes at once take turns
+: >"$log"
+
+make_environment
+if [ "$what" = dev ]; then
+  scripts/system-packages.sh
+fi
+if ! is_current dev && ! is_current "$what"; then
+  install_locked
+fi
+quietly .venv/bin/python -m compileall -q src

@@ -1,0 +1,69 @@
+"""Fixtures that any test may ask for: a database of each kind, and the real files beside the project."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from tests import postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+CORPUS = ROOT.parent / "shared" / "corpus"
+
+# The same examples in every run, so that a red test is red for everyone; `make fuzz` looks further, at random.
+settings.register_profile("default", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The project's own folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[postgres.Cluster]:
+    """One private cluster for the whole run, started when a test first asks for it."""
+    with postgres.cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres_url(postgres_cluster: postgres.Cluster) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database of the test's own."""
+    with postgres_cluster.database() as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of an SQLite database of the test's own, not yet there."""
+    return f"sqlite:///{tmp_path / 'scandock.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database's URL; a test that asks for it runs once on SQLite and once on PostgreSQL."""
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of real files beside the project; a test that asks for it skips where it is not."""
+    if not (CORPUS / "manifest.tsv").is_file():
+        pytest.skip("no real files at ../shared/corpus")
+    return CORPUS
+
+
+@pytest.fixture(scope="session")
+def corpus_archives(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the archives that the corpus packs itself into, named as in its expected.json."""
+    folder = tmp_path_factory.mktemp("corpus-archives")
+    packing = [sys.executable, "-B", str(corpus / "pack_dev.py"), str(folder)]
+    subprocess.run(packing, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return folder

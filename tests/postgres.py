@@ -1,0 +1,138 @@
+"""A private PostgreSQL cluster for one run of the tests, apart from any that the machine has."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+START_SECONDS = 60
+# Nothing of a test needs to outlive a power cut: half a second a database becomes 30 ms.
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "60",
+}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster, reached by its socket alone; `user` is its superuser, without a password."""
+
+    socket_folder: Path
+    user: str
+
+    def conninfo(self, database: str) -> str:
+        return f"host={self.socket_folder} user={self.user} dbname={database}"
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://{self.user}@/{database}?host={self.socket_folder}"
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of a fresh, empty database; dropped at the end, whoever is still connected."""
+        name = f"t{uuid.uuid4().hex}"
+        with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            try:
+                yield self.url(name)
+            finally:
+                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def programs() -> Path:
+    """The folder of initdb and postgres: Debian keeps them off the path, one folder a version; the newest is taken."""
+    installed = [p for p in Path("/usr/lib/postgresql").glob("*/bin") if (p / "initdb").exists()]
+    if installed:
+        return max(installed, key=lambda p: float(p.parent.name))
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    raise FileNotFoundError(
+        "PostgreSQL's initdb is neither under /usr/lib/postgresql nor on the path: run `make setup`"
+    )
+
+
+def unprivileged() -> tuple[str, list[str]]:
+    """The user that the cluster runs as, and the prefix that makes a command theirs: PostgreSQL refuses to be root."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid()).pw_name, ["setpriv", "--pdeathsig", "INT", "--"]
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    user = "postgres" if "postgres" in known else "nobody"
+    group = str(pwd.getpwnam(user).pw_gid)
+    return user, ["setpriv", "--reuid", user, "--regid", group, "--clear-groups", "--pdeathsig", "INT", "--"]
+
+
+@contextlib.contextmanager
+def cluster() -> Iterator[Cluster]:
+    """A fresh cluster, stopped and removed at the end; it goes down with this process too, should that be killed."""
+    folder = Path(tempfile.mkdtemp(prefix="scandock-pg-"))  # not under pytest's own, which only its owner may enter
+    try:
+        user, prefix = unprivileged()
+        if os.geteuid() == 0:
+            entry = pwd.getpwnam(user)
+            os.chown(folder, entry.pw_uid, entry.pw_gid)
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder)}
+        server = _start(folder, user, prefix, environment)
+        try:
+            yield Cluster(folder, user)
+        finally:
+            server.send_signal(signal.SIGINT)  # "fast": disconnects whoever is left
+            server.wait(START_SECONDS)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(folder: Path, user: str, prefix: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    bin_folder, data = programs(), folder / "data"
+    made = subprocess.run(
+        [*prefix, bin_folder / "initdb", "-D", data, "-U", user, "-A", "trust", "-E", "UTF8", "--no-sync"],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        raise RuntimeError(f"initdb failed: {made.stderr or made.stdout}")
+    options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    log = folder / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*prefix, bin_folder / "postgres", "-D", data, "-k", folder, *options],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    _wait_until_up(server, Cluster(folder, user), log)
+    return server
+
+
+def _wait_until_up(server: subprocess.Popen[bytes], started: Cluster, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(started.conninfo("postgres"), connect_timeout=5).close()
+        except psycopg.OperationalError as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                server.kill()
+                raise RuntimeError(f"PostgreSQL did not start: {log.read_text(errors='replace')}") from error
+            time.sleep(0.02)
+        else:
+            return

@@ -14,8 +14,14 @@ resolve() { # OUTPUT, then uv's further arguments; what to resolve besides comes
     --output-file "$output" "$@"
 }
 
-build_requirements() {
-  .venv/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'
+build_requirements() { # what building a wheel, or an editable install, of this project takes
+  .venv/bin/python - <<'END'
+import tomllib
+from hatchling import build
+
+with open("pyproject.toml", "rb") as file:
+    print(*tomllib.load(file)["build-system"]["requires"], *build.get_requires_for_build_editable(), sep="\n")
+END
 }
 
 build_requirements | resolve requirements/dev.txt pyproject.toml - --group dev "$@"

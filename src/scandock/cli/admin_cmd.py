@@ -1,0 +1,153 @@
+"""`scandock admin`: projects and the site's rules."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from scandock.cli import checks, options
+from scandock.cli.consoles import line, reader_may_leave
+from scandock.model.errors import Usage
+
+admin = typer.Typer(
+    help="Projects and the rules that name sessions.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+)
+project = typer.Typer(help="Projects.", no_args_is_help=True, rich_markup_mode=None)
+rules = typer.Typer(
+    help="The site's rules: which header gives project, subject and session.", no_args_is_help=True,
+    rich_markup_mode=None,
+)  # fmt: skip
+admin.add_typer(project, name="project")
+admin.add_typer(rules, name="rules")
+
+Id = Annotated[str, typer.Argument(metavar="P", help="Id: 1 to 64 letters, digits, _ and -.")]
+Kind = Annotated[Literal["project", "subject", "session"], typer.Argument(help="What the rules name.")]
+MAX_RULES = 1_000_000
+"""Bytes of a file of rules; nobody writes more by hand."""
+
+
+@project.command("add")
+def project_add(
+    project_id: Id,
+    *,
+    data: options.Data,
+    name: Annotated[str | None, typer.Option("--name", help="Name for people.", show_default="the id")] = None,
+    prearchive_code: Annotated[
+        Literal["0", "4", "5"],
+        typer.Option(
+            "--prearchive-code",
+            help="Where its sessions go: 0 prearchive, 4 archive, 5 archive, replacing objects that come again.",
+        ),
+    ] = "4",
+    petmr: Annotated[
+        Literal["petmr", "pet"] | None, typer.Option("--petmr", help="Type of a session of both.", show_default="petmr")
+    ] = None,
+    identified: Annotated[
+        Literal["accept", "warn", "hold"] | None,
+        typer.Option(
+            "--identified",
+            help="What sessions get that are not all said to be de-identified.",
+            show_default="SCANDOCK_IDENTIFIED",
+        ),
+    ] = None,
+) -> None:
+    """Make a project."""
+    checks.check_project(project_id)
+    checks.check_data(data)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.projects import add_project
+
+    settings = load_settings()
+    add_project(
+        data,
+        settings,
+        project_id,
+        name=name or project_id,
+        prearchive_code=int(prearchive_code),
+        petmr=petmr or "petmr",
+        identified=identified or settings.identified,
+    )
+    line(f"Project {project_id} is made.", sys.stdout)
+
+
+@project.command("list")
+def project_list(data: options.ExistingData, as_json: options.AsJson = False) -> None:
+    """List the projects."""
+    checks.check_data(data, must_exist=True)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.projects import list_projects
+
+    projects = list(list_projects(data, load_settings()))
+    with reader_may_leave(sys.stdout):
+        if as_json:
+            parts = [
+                {"id": p.id, "name": p.name, "prearchive_code": p.prearchive_code, "petmr": p.petmr,
+                 "identified": p.identified}
+                for p in projects
+            ]  # fmt: skip
+            sys.stdout.write(json.dumps(parts, indent=2) + "\n")
+            return
+        for one in projects:
+            line(
+                f"{one.id}  {one.name}  prearchive-code {one.prearchive_code}, petmr {one.petmr},"
+                f" identified {one.identified}",
+                sys.stdout,
+            )
+
+
+@rules.command("set")
+def rules_set(
+    kind: Kind,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="One rule a line; an empty file takes all rules away.")],
+    data: options.Data,
+) -> None:
+    """Set the rules of one kind.
+
+    They replace those that were.
+    A rule is (gggg,eeee):pattern[:group] [t:target] [r:replacement]; the first one that fits wins.
+    """
+    checks.check_data(data)
+    text = _read(file)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.rules import set_rules
+
+    set_rules(data, load_settings(), kind, text)
+    line(f"The {kind} rules are set.", sys.stdout)
+
+
+@rules.command("show")
+def rules_show(
+    *,
+    data: options.ExistingData,
+    kind: Annotated[
+        Literal["project", "subject", "session"] | None, typer.Argument(help="One kind; without it, all three.")
+    ] = None,
+) -> None:
+    """Show the rules as they were set."""
+    checks.check_data(data, must_exist=True)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.rules import show_rules
+
+    texts = show_rules(data, load_settings())
+    with reader_may_leave(sys.stdout):
+        for one in (kind,) if kind else ("project", "subject", "session"):
+            if kind is None:
+                line(f"# {one}", sys.stdout)
+            for rule in texts.get(one, "").splitlines():
+                line(rule, sys.stdout)
+
+
+def _read(name: str) -> str:
+    """The text of a file of rules; Usage where it can't be read or is no text."""
+    checks.check_file("FILE", name)
+    with open(name, "rb") as file:
+        data = file.read(MAX_RULES + 1)
+    if len(data) > MAX_RULES:
+        raise Usage("rules_too_long", f"{name!r} is longer than a file of rules can be ({MAX_RULES:,} bytes).")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Usage("rules_not_text", f"{name!r} is no text in UTF-8.", "Save it as UTF-8.") from None

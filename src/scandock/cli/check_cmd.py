@@ -1,0 +1,60 @@
+"""`scandock check`: catalog and store agree, and the checksums hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from scandock.cli import checks, errors, options
+from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
+from scandock.cli.plain import plain, plural
+
+if TYPE_CHECKING:
+    from scandock.services.checking import Finding
+
+
+def check(data: options.ExistingData, as_json: options.AsJson = False) -> None:
+    """Check that catalog and store agree.
+
+    Everything that is stored is read again, and its checksums are compared.
+
+    Exit codes: 0 clean, 3 findings, 1 a fault of the machine, 2 wrong usage.
+    """
+    checks.check_data(data, must_exist=True)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.interrupt import Interrupt
+    from scandock.cli.progress import display
+    from scandock.services.checking import check as run
+
+    settings = load_settings()
+    # nothing is written, so Ctrl-C may stop this at once: no handler is installed
+    with display(data, Interrupt()) as on_progress:
+        findings = list(run(data, settings, on_progress))
+    with reader_may_leave(sys.stdout):
+        _print(data, findings, as_json=as_json)
+    raise typer.Exit(errors.FINDINGS if findings else 0)
+
+
+def _print(data: str, findings: Sequence[Finding], *, as_json: bool) -> None:
+    if as_json:
+        parts = [{"kind": one.kind, "name": one.name, "message": one.message} for one in findings]
+        sys.stdout.write(json.dumps({"data": os.path.abspath(data), "findings": parts}) + "\n")
+        return
+    if not is_terminal(sys.stdout):
+        for one in findings:
+            line(f"{one.kind}: {one.name}: {one.message}", sys.stdout)
+        line(f"{plural(len(findings), 'finding')} in {os.path.abspath(data)}", sys.stdout)
+        return
+    from rich.text import Text
+
+    terminal = console(sys.stdout)
+    for one in findings:
+        terminal.print(Text.assemble((plain(one.kind), "yellow"), f" {plain(one.name)}: {plain(one.message)}"))
+    verdict = plural(len(findings), "finding") if findings else "Clean: catalog and store agree"
+    style = "bold yellow" if findings else "bold green"
+    terminal.print(Text.assemble((verdict, style), f" in {plain(os.path.abspath(data))}"))

@@ -1,0 +1,117 @@
+"""What can be seen to be wrong before anything is imported, said in one sentence with a remedy (exit 2)."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from scandock.model.errors import Usage
+
+PROJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+def check_archives(archives: Sequence[str]) -> None:
+    """Every ARCHIVE is a file or folder that can be read; Usage names the first that is not."""
+    for archive in archives:
+        try:
+            mode = os.stat(archive).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise Usage(
+                "archive_missing", f"There is no file or folder {archive!r}.", "Check the path of the archive."
+            ) from None
+        except (OSError, ValueError) as error:
+            raise Usage("archive_unreadable", f"{archive!r} can't be read: {reason(error)}.") from None
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise Usage(
+                "archive_special",
+                f"{archive!r} is neither a file nor a folder.",
+                "Write it to a file first: archives are read from several places at once.",
+            )
+        if not os.access(archive, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
+            raise Usage("archive_unreadable", f"{archive!r} can't be read: permission denied.")
+
+
+def check_project(project: str | None) -> None:
+    """A project id that could never exist is refused before the archive is opened."""
+    if project is not None and not PROJECT_ID.fullmatch(project):
+        raise Usage(
+            "project_id_invalid",
+            f"{project!r} can't be the id of a project.",
+            "Ids are 1 to 64 letters, digits, _ and - ([A-Za-z0-9_-]{1,64}).",
+        )
+
+
+def check_label(option: str, label: str | None) -> None:
+    """An empty label is a slip (an unset variable of a script), not a wish for the default."""
+    if label is not None and not label.strip():
+        raise Usage("label_empty", f"{option} is empty.", "Name a label, or leave the option out.")
+
+
+def check_file(option: str, name: str | None) -> None:
+    """The file of an option is there and can be read."""
+    if name is None:
+        return
+    try:
+        with open(name, "rb"):
+            pass
+    except (OSError, ValueError) as error:
+        raise Usage(
+            "file_unreadable", f"{option} {name!r} can't be read: {reason(error)}.", "Check its path."
+        ) from None
+
+
+def check_data(data: str, archives: Sequence[str] = (), *, must_exist: bool = False) -> None:
+    """DATA is a folder, or can be made one, and lies in no ARCHIVE."""
+    if not data.strip():
+        raise Usage("data_empty", "--data is empty.", "Name the folder of catalog and store.")
+    if os.path.lexists(data) and not os.path.isdir(data):
+        raise Usage("data_not_a_folder", f"--data {data!r} is a file, not a folder.", "Name a folder, or a new name.")
+    if must_exist and not os.path.isdir(data):
+        raise Usage("data_missing", f"There is no folder {data!r}.", "Check the path, or import something into it.")
+    nearest = _nearest(data)
+    if not nearest.is_dir():
+        raise Usage("data_not_a_folder", f"--data {data!r} can't be made: {str(nearest)!r} is a file.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise Usage("data_not_writable", f"--data {data!r}: {str(nearest)!r} can't be written to by this user.")
+    for archive in archives:
+        if os.path.isdir(archive) and _inside(data, archive):
+            raise Usage(
+                "data_in_archive",
+                f"--data {data!r} lies in the folder {archive!r} that is to be imported.",
+                "Keep the two apart, or it would import itself.",
+            )
+
+
+def check_receipt(name: str, archives: Sequence[str]) -> None:
+    """The receipt overwrites no archive and lands in none."""
+    for archive in archives:
+        if os.path.exists(name) and os.path.samefile(name, archive):
+            raise Usage("receipt_is_archive", f"--receipt {name!r} is the archive itself.", "Name another file.")
+        if os.path.isdir(archive) and _inside(name, archive):
+            raise Usage(
+                "receipt_in_archive",
+                f"--receipt {name!r} lies in the folder {archive!r} that is to be read.",
+                "Name a file outside it.",
+            )
+
+
+def reason(error: Exception) -> str:
+    """What the system says, in lower case: `no such file or directory`."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text[:1].lower() + text[1:]
+
+
+def _nearest(path: str) -> Path:
+    """`path`, or the nearest folder above it that is there."""
+    nearest = Path(path).absolute()
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+    return nearest
+
+
+def _inside(path: str, folder: str) -> bool:
+    return Path(path).resolve().is_relative_to(Path(folder).resolve())

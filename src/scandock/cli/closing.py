@@ -1,0 +1,178 @@
+"""What a command says at its end: the sessions, the sums, what wants attention, and where to look further."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TextIO
+
+from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
+from scandock.cli.plain import duration, plain, plural, size, sums
+from scandock.cli.sessions_table import pick, session_line, sessions_table, totals
+from scandock.model.verdicts import Verdict
+
+Report = Mapping[str, Any]
+
+NOTICES: Final = 12
+"""Warnings and reasons that are shown in full; of the rest the number is said."""
+_STYLES: Final = {"placed": "green", "held": "yellow", "partly": "yellow", "refused": "red", "failed": "red"}
+_LOST: Final = (Verdict.IGNORED, Verdict.UNPARSEABLE, Verdict.CONFLICT, Verdict.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the command is about."""
+
+    data: str | None
+    """DATA; None where nothing is stored."""
+    receipt: str | None = None
+
+    @property
+    def planned(self) -> bool:
+        """True for an inspection: sessions are told as they would be."""
+        return self.data is None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a person should read."""
+
+    kind: str
+    who: str
+    code: str
+    message: str
+
+
+def headline(report: Report, story: Story) -> str:
+    """One archive in one line: `exam.zip placed: 2 sessions, 340 files stored, 221 MB received in 3.2 s`."""
+    state, seconds = str(report["state"]), float(report["seconds"].get("total", 0.0))
+    name = plain(report["archive"])
+    if state in {"refused", "failed", "cancelled"}:
+        return f"{name} {state}: {plain(report['message'])}"
+    stored = report["entries"].get("stored", 0)
+    return (
+        f"{name} {'read, would be ' if story.planned else ''}{state}: {plural(len(report['sessions']), 'session')}, "
+        f"{plural(stored, 'file')}{'' if story.planned else ' stored'}, "
+        f"{size(report['bytes'].get('received') or 0)} in {duration(seconds)}"
+    )
+
+
+def close(reports: Sequence[Report], story: Story, stream: TextIO) -> None:
+    """Print the end of a command on `stream`: for a person on a terminal, as plain lines elsewhere."""
+    sessions = [session for report in reports for session in report["sessions"]]
+    if is_terminal(stream):
+        with reader_may_leave(stream):
+            _close_on_terminal(reports, sessions, story, stream)
+        return
+    with reader_may_leave(stream):
+        for report in reports:
+            line(headline(report, story), stream)
+            for session in report["sessions"]:
+                line(session_line(session, planned=story.planned), stream)
+        line(f"files: {sums(_entries(reports))}", stream)
+        for notice in notices(reports):
+            line(f"{notice.kind.lower()}: {_told(notice)}", stream)
+        for name, text in further(reports, story):
+            line(f"{name}: {text}", stream)
+
+
+def notices(reports: Sequence[Report]) -> list[Notice]:
+    """Everything that wants attention, the most pressing first: refused and held sessions, then warnings.
+
+    The same sentence about several sessions is told once.
+    """
+    found: list[Notice] = []
+    for report in reports:
+        archive = os.path.basename(str(report["archive"]).rstrip("/")) if len(reports) > 1 else ""
+        if report["state"] in {"held", "partly"} and report["message"]:
+            found.append(Notice(str(report["state"]).capitalize(), archive, _text(report, "code"), _sentence(report)))
+        for session in report["sessions"]:
+            who = "/".join(str(session[key]) for key in ("project", "label") if session.get(key))
+            if session["state"] in {"conflict", "refused"}:
+                kind = "Held" if session["state"] == "conflict" else "Refused"
+                found.append(Notice(kind, who, _text(session, "code"), _sentence(session)))
+            found += [Notice("Warning", who, _text(one, "code"), _sentence(one)) for one in session["warnings"]]
+        found += [Notice("Warning", archive, _text(one, "code"), _sentence(one)) for one in report["warnings"]]
+    order = {"Partly": 0, "Refused": 1, "Held": 2, "Warning": 3}
+    told: dict[tuple[str, str, str], Notice] = {}
+    for notice in found:
+        told.setdefault((notice.kind, notice.code, notice.message), notice)
+    return sorted(told.values(), key=lambda notice: order.get(notice.kind, 3))
+
+
+def further(reports: Sequence[Report], story: Story) -> Iterator[tuple[str, str]]:
+    """Where things are and how to see more: (name, text)."""
+    if story.data is not None:
+        placed = [s["path"] for report in reports for s in report["sessions"] if s.get("path")]
+        yield "Data", os.path.abspath(story.data)
+        if len(placed) == 1:
+            yield "Session", os.path.join(os.path.abspath(story.data), placed[0])
+    if story.receipt is not None:
+        yield "Receipt", os.path.abspath(story.receipt)
+    elif any(_entries(reports).get(verdict) for verdict in _LOST):
+        yield "Look further", "the same command with --receipt FILE writes what became of each file, and why"
+    if story.data is not None and any(report["sessions"] for report in reports):
+        yield "Check", f"scandock check --data {shlex.quote(story.data)}"
+
+
+def _close_on_terminal(
+    reports: Sequence[Report], sessions: Sequence[Mapping[str, Any]], story: Story, stream: TextIO
+) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    terminal = console(stream)
+    if len(reports) == 1:
+        state = str(reports[0]["state"])
+        name, _, rest = headline(reports[0], story).partition(f" {'read' if story.planned else state}")
+        terminal.print(
+            Text.assemble(Text(name), " ", Text(state, style=f"bold {_STYLES.get(state, '')}".strip()), rest)
+        )
+    if sessions:
+        shown = pick(sessions)
+        terminal.print()
+        terminal.print(sessions_table(shown, terminal.width, planned=story.planned))
+        if len(shown) < len(sessions):
+            more = f"... and {len(sessions) - len(shown):,} more; --json lists them all"
+            terminal.print(Text(more, style="dim"))
+        if len(sessions) > 1:
+            terminal.print(Text(totals(sessions), style="bold"))
+    terminal.print()
+    terminal.print(Text(f"Files: {sums(_entries(reports))}"))
+    found = notices(reports)
+    for notice in found[:NOTICES]:
+        style = "red" if notice.kind == "Refused" else "yellow"
+        terminal.print(Padding(Text.assemble((notice.kind, style), ": ", _told(notice)), (0, 0, 0, 0)))
+    if len(found) > NOTICES:
+        beyond = Counter(notice.code for notice in found[NOTICES:])
+        told = ", ".join(f"{count:,} {plain(code)}" for code, count in beyond.most_common())
+        terminal.print(Text(f"... and {len(found) - NOTICES:,} more ({told}); --json lists them all", style="dim"))
+    rows = list(further(reports, story))
+    if rows:
+        terminal.print()
+    for name, text in rows:
+        terminal.print(Text.assemble((f"{name}: ", "dim"), plain(text)), soft_wrap=True)
+
+
+def _entries(reports: Sequence[Report]) -> dict[str, int]:
+    """Sums by verdict over all archives, in the order of the verdicts."""
+    return {verdict.value: sum(report["entries"].get(verdict.value, 0) for report in reports) for verdict in Verdict}
+
+
+def _told(notice: Notice) -> str:
+    who = f"{plain(notice.who)}: " if notice.who else ""
+    code = f" [{plain(notice.code)}]" if notice.code else ""
+    return f"{who}{plain(notice.message)}{code}"
+
+
+def _text(part: Mapping[str, Any], key: str) -> str:
+    return str(part.get(key) or "")
+
+
+def _sentence(part: Mapping[str, Any]) -> str:
+    """Message and remedy; the remedy stands in a key of its own, or at the message's end already."""
+    message, remedy = _text(part, "message"), _text(part, "remedy")
+    return message if not remedy or remedy in message else f"{message} {remedy}"

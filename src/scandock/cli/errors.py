@@ -1,0 +1,75 @@
+"""What goes wrong, in one sentence with a remedy, and its exit code. Never a traceback, unless one asks for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import traceback
+from typing import Final, TextIO
+
+from scandock.cli.consoles import line, reader_may_leave
+from scandock.model.errors import BadInput, ScandockError, Usage
+
+FAULT: Final = 1
+USAGE: Final = 2
+FINDINGS: Final = 3
+REFUSED: Final = 4
+INTERRUPTED: Final = 130
+
+REMEDIES: Final = {
+    "project_unknown": "Add --create-project to make it with this import, or make it beforehand:"
+    " scandock admin project add ID --data DIR.",
+}
+"""Remedies in words of the command line, for errors that other doors meet as well."""
+
+
+def exit_code(error: ScandockError) -> int:
+    """2 for a wrong request, 4 for input that can't be taken, 1 for a fault of the machine."""
+    if isinstance(error, Usage):
+        return USAGE
+    return REFUSED if isinstance(error, BadInput) else FAULT
+
+
+def sentence(error: ScandockError) -> str:
+    """Message and remedy of `error`."""
+    return f"{error.message} {REMEDIES.get(error.code, error.remedy)}".strip()
+
+
+def say(error: ScandockError) -> int:
+    """Print `error` on stderr; its exit code."""
+    line(f"Error: {sentence(error)}")
+    return exit_code(error)
+
+
+def unexpected(error: BaseException) -> str:
+    """One sentence on an error that nobody foresaw; the traceback goes to a file, or to stderr with SCANDOCK_DEBUG=1.
+
+    The file is readable by its owner alone: tracebacks may quote names from headers.
+    """
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = "".join(traceback.format_exception(error))
+    if os.environ.get("SCANDOCK_DEBUG") == "1":
+        for one in text.splitlines():
+            line(one)
+        return f"An unexpected error: {what}."
+    try:
+        handle, name = tempfile.mkstemp(prefix="scandock-error-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError:
+        return f"An unexpected error: {what}. SCANDOCK_DEBUG=1 shows where."
+    return f"An unexpected error: {what}. Where it came from is written in {name}; please report it."
+
+
+def say_unexpected(error: BaseException) -> int:
+    """Print `unexpected` on stderr; exit code 1."""
+    message = unexpected(error)
+    line(f"Error: {message}")
+    return FAULT
+
+
+def flush(stream: TextIO) -> None:
+    """The last flush of a stream; what it can't take any more has no reader, or was said before."""
+    with contextlib.suppress(ScandockError), reader_may_leave(stream):
+        stream.flush()

@@ -1,0 +1,131 @@
+"""`scandock import`: archives go in, sessions stand in the prearchive or the archive."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scandock.cli import checks, options
+
+if TYPE_CHECKING:
+    from scandock.cli.receipt_file import Format
+    from scandock.cli.running import Engine, Result
+    from scandock.model.importing import ImportOptions, Progress
+    from scandock.services.settings import Settings
+
+
+def import_(
+    archives: options.Archives,
+    *,
+    data: options.Data,
+    project: options.Project = None,
+    create_project: Annotated[
+        bool, typer.Option("--create-project", help="Make the project where it is missing.")
+    ] = False,
+    subject: options.Subject = None,
+    session: options.Session = None,
+    mapping: options.Mapping = None,
+    destination: options.Destination = None,
+    overwrite: options.Overwrite = None,
+    ignore_unparsable: options.IgnoreUnparsable = True,
+    resources: options.Resources = "keep",
+    workers: options.Workers = None,
+    as_json: options.AsJson = False,
+    receipt: options.Receipt = None,
+    receipt_format: options.ReceiptFormat = "jsonl",
+) -> None:
+    """Import session archives into a data folder.
+
+    ARCHIVE is a zip, tar, tar.gz ..., a folder, or a single object.
+
+    Exit codes: 0 everything stands where it was to go, 3 something is held or could not be taken, 4 refused,
+    1 a fault of the machine, 2 wrong usage, 130 cancelled.
+    """
+    checks.check_archives(archives)
+    checks.check_data(data, archives)
+    check_request(project, subject, session, mapping)
+    from scandock.model.importing import ImportOptions
+
+    settings = load_settings()
+    request = ImportOptions(
+        project=project,
+        create_project=create_project,
+        subject=subject,
+        session=session,
+        mapping_path=mapping,
+        destination=destination,
+        overwrite=overwrite,
+        ignore_unparsable=ignore_unparsable,
+        resources=resources,
+        workers=workers or settings.workers or default_workers(),
+        receipt=receipt is not None,
+    )
+    engine = _engine(data, request, settings)
+    raise typer.Exit(
+        run_archives(engine, archives, data=data, as_json=as_json, receipt=receipt, receipt_format=receipt_format)
+    )
+
+
+def run_archives(
+    engine: Engine,
+    archives: Sequence[str],
+    *,
+    data: str | None,
+    as_json: bool,
+    receipt: str | None,
+    receipt_format: Format,
+) -> int:
+    """Run `engine` over the archives with the receipt's file open; the exit code."""
+    from scandock.cli.closing import Story
+    from scandock.cli.receipt_file import ReceiptFile
+    from scandock.cli.running import Run
+
+    file = None
+    if receipt is not None:
+        checks.check_receipt(receipt, archives)
+        file = ReceiptFile(receipt, receipt_format)
+    try:
+        return Run(engine, Story(data=data, receipt=receipt), as_json=as_json, receipt=file).run(archives)
+    finally:
+        if file is not None:
+            file.close()
+
+
+def check_request(project: str | None, subject: str | None, session: str | None, mapping: str | None) -> None:
+    """The parts of a request that can be judged without the archive or the catalog."""
+    checks.check_project(project)
+    checks.check_label("--subject", subject)
+    checks.check_label("--session", session)
+    checks.check_file("--mapping", mapping)
+
+
+def load_settings() -> Settings:
+    """The settings; imported here, as pydantic-settings costs a tenth of a second."""
+    from scandock.services.settings import load_settings as load
+
+    return load()
+
+
+def default_workers() -> int:
+    """One reader process for each core that this process may use, at most 4."""
+    return min(len(os.sched_getaffinity(0)), 4)
+
+
+def _engine(data: str, request: ImportOptions, settings: Settings) -> Engine:
+    from scandock.workers.importing import run_import
+
+    def engine(archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event) -> Result:
+        return run_import(
+            data=data,
+            archive=archive,
+            options=request,
+            settings=settings,
+            on_progress=on_progress,
+            cancelled=cancelled,
+        )
+
+    return engine

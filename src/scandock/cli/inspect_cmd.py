@@ -1,0 +1,71 @@
+"""`scandock inspect`: the same reading as an import, and nothing stored."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+from scandock.cli import checks, options
+from scandock.cli.import_cmd import check_request, default_workers, load_settings, run_archives
+
+if TYPE_CHECKING:
+    from scandock.cli.running import Engine, Result
+    from scandock.model.importing import ImportOptions, Progress
+    from scandock.services.settings import Settings
+
+
+def inspect(
+    archives: options.Archives,
+    *,
+    project: options.Project = None,
+    subject: options.Subject = None,
+    session: options.Session = None,
+    mapping: options.Mapping = None,
+    destination: options.Destination = None,
+    overwrite: options.Overwrite = None,
+    ignore_unparsable: options.IgnoreUnparsable = True,
+    resources: options.Resources = "keep",
+    workers: options.Workers = None,
+    as_json: options.AsJson = False,
+    receipt: options.Receipt = None,
+    receipt_format: options.ReceiptFormat = "jsonl",
+) -> None:
+    """Read archives as import does, store nothing.
+
+    The options are those of import, and so are the exit codes.
+    """
+    checks.check_archives(archives)
+    check_request(project, subject, session, mapping)
+    from scandock.model.importing import ImportOptions
+
+    settings = load_settings()
+    request = ImportOptions(
+        project=project,
+        subject=subject,
+        session=session,
+        mapping_path=mapping,
+        destination=destination,
+        overwrite=overwrite,
+        ignore_unparsable=ignore_unparsable,
+        resources=resources,
+        workers=workers or settings.workers or default_workers(),
+        receipt=receipt is not None,
+    )
+    engine = _engine(request, settings)
+    raise typer.Exit(
+        run_archives(engine, archives, data=None, as_json=as_json, receipt=receipt, receipt_format=receipt_format)
+    )
+
+
+def _engine(request: ImportOptions, settings: Settings) -> Engine:
+    from scandock.workers.importing import run_inspect
+
+    def engine(archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event) -> Result:
+        return run_inspect(
+            archive=archive, options=request, settings=settings, on_progress=on_progress, cancelled=cancelled
+        )
+
+    return engine

@@ -1,0 +1,139 @@
+"""The live display of one import, on a terminal's stderr; nothing at all anywhere else.
+
+    reading    exam.zip  ━━━━━━━━━━━━━━━━━╸━━━━━━━━━━  62 %
+    120 MB of 221 MB, 812 of 1,400 entries, 3 sessions, 84 MB/s, 4 s
+
+It shows what the engine says and computes no total of its own: where one is unknown there is no bar.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from scandock.cli.consoles import console, is_terminal
+from scandock.cli.plain import duration, plain, plural, size
+from scandock.model.importing import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
+
+    from scandock.cli.interrupt import Interrupt
+
+_WINDOW: Final = 3.0
+"""Seconds over which the rate is taken: long enough to be calm, short enough to be true."""
+_PER_SECOND: Final = 8
+
+
+@contextlib.contextmanager
+def display(archive: str, interrupt: Interrupt) -> Iterator[Callable[[Progress], None] | None]:
+    """While the body runs, what the yielded callback is told stands on the terminal; then it is gone without a trace.
+
+    Yields None where stderr is no terminal: then nobody need compute progress.
+    """
+    if not is_terminal(sys.stderr):
+        yield None
+        return
+    from rich.live import Live
+
+    view = ProgressView(archive, interrupt)
+    with Live(
+        get_renderable=lambda: view,
+        console=console(sys.stderr),
+        refresh_per_second=_PER_SECOND,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ):
+        interrupt.live = True
+        try:
+            yield view.update
+        finally:
+            interrupt.live = False
+
+
+class ProgressView:
+    """The latest progress as two lines that fit the width."""
+
+    def __init__(self, archive: str, interrupt: Interrupt | None = None) -> None:
+        self._name = plain(os.path.basename(archive.rstrip("/")) or archive)
+        self._interrupt = interrupt
+        self._began = time.monotonic()
+        self._latest: Progress = Progress(stage="opening")
+        self._seen: deque[tuple[float, int]] = deque(maxlen=64)
+
+    def update(self, progress: Progress) -> None:
+        """Take what the engine says; may be called thousands of times a second."""
+        self._latest = progress
+        if not self._seen or progress.seconds - self._seen[-1][0] >= _WINDOW / 16:
+            self._seen.append((progress.seconds, progress.bytes_done))
+
+    @property
+    def rate(self) -> float | None:
+        """Unpacked bytes a second over the last seconds; None before it can be told."""
+        while len(self._seen) > 2 and self._seen[-1][0] - self._seen[0][0] > _WINDOW:
+            self._seen.popleft()
+        if len(self._seen) < 2:
+            return None
+        (first, before), (last, after) = self._seen[0], self._seen[-1]
+        return (after - before) / (last - first) if last > first and after > before else None
+
+    @property
+    def fraction(self) -> float | None:
+        """Part of the bytes, else of the entries, that is done; None where no total is known."""
+        now = self._latest
+        for done, total in ((now.bytes_done, now.bytes_total), (now.entries_done, now.entries_total)):
+            if total:
+                return min(done / total, 1.0)
+        return None
+
+    def facts(self) -> str:
+        """The second line: `120 MB of 221 MB, 812 of 1,400 entries, 3 sessions, 84 MB/s, 4 s`."""
+        now = self._latest
+        seconds = now.seconds or time.monotonic() - self._began
+        words = []
+        if now.bytes_done:
+            words.append(size(now.bytes_done) + (f" of {size(now.bytes_total)}" if now.bytes_total else ""))
+        if now.entries_total:
+            words.append(f"{now.entries_done:,} of {plural(now.entries_total, 'entry')}")
+        elif now.entries_done:
+            words.append(plural(now.entries_done, "entry"))
+        if now.sessions:
+            words.append(plural(len(now.sessions), "session"))
+        if now.stage == "reading" and (rate := self.rate):
+            words.append(f"{size(rate)}/s")
+        return ", ".join([*words, duration(seconds)])
+
+    def _title(self) -> Text:
+        from rich.text import Text
+
+        cancelling = self._interrupt is not None and self._interrupt.cancelled.is_set()
+        stage = Text(
+            "cancelling" if cancelling else f"{self._latest.stage:<9}", style="yellow" if cancelling else "bold"
+        )
+        return Text("  ").join([stage, Text(self._name)])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        fraction = self.fraction
+        width = options.max_width
+        first = Table.grid(padding=(0, 1, 0, 0))
+        first.add_column(max_width=max(width // 2, 20), no_wrap=True, overflow="ellipsis")
+        if fraction is None:
+            first.add_row(self._title())
+        else:
+            first.add_column()
+            first.add_column(no_wrap=True)
+            bar = ProgressBar(total=1.0, completed=fraction, width=max(min(40, width - width // 2 - 8), 8))
+            first.add_row(self._title(), bar, Text(f"{fraction * 100:3.0f} %"))
+        yield first
+        yield Text(self.facts(), style="dim", no_wrap=True, overflow="ellipsis")

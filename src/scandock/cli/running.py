@@ -1,0 +1,119 @@
+"""Archives one after another through an engine (the import, or the inspection), told as they go."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TextIO
+
+from scandock.cli import errors
+from scandock.cli.closing import Story, close, headline
+from scandock.cli.consoles import line, reader_may_leave
+from scandock.cli.interrupt import Interrupt
+from scandock.cli.progress import display
+from scandock.cli.receipt_file import Format, ReceiptFile
+from scandock.model.errors import ScandockError, Usage
+from scandock.model.importing import Progress
+from scandock.model.verdicts import EXIT_CODES, ImportState, Verdict
+
+Report = dict[str, Any]
+_WORST_FIRST: Final = (130, 1, 4, 3, 0)
+
+
+class Result(Protocol):
+    """What an engine returns for one archive (workers.importing.ImportResult)."""
+
+    @property
+    def report(self) -> Report: ...
+    @property
+    def state(self) -> ImportState: ...
+    def write_receipt(self, fileobj: TextIO, fmt: Format = "jsonl") -> None: ...
+
+
+Engine = Callable[[str, Callable[[Progress], None] | None, threading.Event], Result]
+
+
+@dataclass
+class Run:
+    """One command over one or more archives."""
+
+    engine: Engine
+    story: Story
+    as_json: bool = False
+    receipt: ReceiptFile | None = None
+    codes: list[int] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+
+    def run(self, archives: Sequence[str]) -> int:
+        """Take every archive, print what became of it, and return the worst exit code: 130, 1, 4, 3, 0.
+
+        Usage errors of the engine leave the rest alone and are the caller's to say.
+        """
+        with Interrupt() as interrupt:
+            for number, archive in enumerate(archives, start=1):
+                if interrupt.cancelled.is_set():
+                    self._tell(_untaken(archive, ImportState.CANCELLED, "cancelled", "Not begun."), 130)
+                else:
+                    self._take(archive, interrupt)
+                if len(archives) > 1:
+                    line(f"[{number}/{len(archives)}] {headline(self.reports[-1], self.story)}")
+            if not self.as_json:
+                close(self.reports, self.story, sys.stdout)
+        return worst(self.codes)
+
+    def _take(self, archive: str, interrupt: Interrupt) -> None:
+        try:
+            with display(archive, interrupt) as on_progress:
+                result = self.engine(archive, on_progress, interrupt.cancelled)
+        except Usage:
+            raise
+        except ScandockError as error:
+            code = errors.exit_code(error)
+            state = ImportState.REFUSED if code == errors.REFUSED else ImportState.FAILED
+            self._tell(_untaken(archive, state, error.code, errors.sentence(error)), code)
+            return
+        except Exception as error:  # noqa: BLE001 -- the last fence: the other archives go on, and this one is said
+            message = errors.unexpected(error)
+            self._tell(_untaken(archive, ImportState.FAILED, "unexpected_error", message), errors.FAULT)
+            return
+        self._tell(result.report, EXIT_CODES[result.state])
+        self._write_receipt(result)
+
+    def _write_receipt(self, result: Result) -> None:
+        if self.receipt is None or result.state is ImportState.FAILED:
+            return
+        try:
+            self.receipt.add(result)
+        except ScandockError as error:
+            self.codes.append(errors.say(error))
+
+    def _tell(self, report: Report, code: int) -> None:
+        self.reports.append(report)
+        self.codes.append(code)
+        if self.as_json:
+            with reader_may_leave(sys.stdout):
+                sys.stdout.write(json.dumps(report, separators=(", ", ": ")) + "\n")
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several archives."""
+    return min(codes, key=_WORST_FIRST.index, default=0)
+
+
+def _untaken(archive: str, state: ImportState, code: str, message: str) -> Report:
+    """The object of an archive for which the engine has none; the same keys as all others (design: fixed surface)."""
+    return {
+        "upload": None,
+        "archive": archive,
+        "state": state.value,
+        "code": code,
+        "message": message,
+        "warnings": [],
+        "sessions": [],
+        "entries": {verdict.value: 0 for verdict in Verdict},
+        "bytes": {"received": 0, "unpacked": 0, "stored": 0},
+        "seconds": {"total": 0.0},
+    }

@@ -1,0 +1,116 @@
+"""Measures imports against unzip, tar and a plain script, one after the other in turns.
+
+    python -m bench.run [--only a,d] [--rounds 5] [--plain a,d] [--scale 1] [--quick] [--no-memory]
+
+Every run gets a fresh folder, and nothing is deleted before all have ended: on ext4 many deletes make later creates
+slow, so the next contender would pay for them. The archive is read once before each run, so that it is in the page
+cache for all alike, and `sync` runs before the clock starts, so that none waits for another's writes. The first round
+is dropped. unzip, tar and the script leave their writes to the kernel; scandock's time includes that all is on disk.
+
+A complete run at full scale writes its table into docs/performance.md; any other only prints it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from bench import archives, contenders, memory, report
+from bench.archives import Archive
+from bench.contenders import Contender
+from bench.report import Measured
+
+QUICK_SCALE = 0.02
+SPARE_BYTES = 4_000_000_000
+
+
+def main() -> None:
+    arguments = parse()
+    made = [archives.make(key, arguments.scale) for key in arguments.only]
+    folder = archives.HOME / "runs" / f"{time.time_ns()}"
+    folder.mkdir(parents=True)
+    check_space(made, arguments, folder)
+    try:
+        results = [measure(archive, arguments, folder / archive.key) for archive in made]
+        if arguments.memory:
+            for result in results:
+                result.peak_pss = peak(result.archive, folder)
+    finally:
+        shutil.rmtree(folder)
+    text = f"{report.table(results)}\n\n{report.machine(archives.HOME)}; {arguments.rounds} rounds."
+    print(text)
+    if arguments.scale == 1 and arguments.memory and set(arguments.only) == set(archives.RECIPES):
+        report.write(text)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", type=keys, default=list(archives.RECIPES), help="archives to measure")
+    parser.add_argument("--plain", type=keys, default=["a", "d"], help="archives that the plain script takes too")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds that count; one more is run first and dropped")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the full number of objects")
+    parser.add_argument("--quick", action="store_true", help=f"one round at scale {QUICK_SCALE}: does it all work?")
+    parser.add_argument("--no-memory", dest="memory", action="store_false", help="leave out the memory pass")
+    arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error("at least one round must count")
+    if arguments.quick:
+        arguments.scale, arguments.rounds = QUICK_SCALE, 1
+    return arguments
+
+
+def keys(text: str) -> list[str]:
+    chosen = [key for key in text.split(",") if key]
+    if unknown := set(chosen) - set(archives.RECIPES):
+        raise argparse.ArgumentTypeError(f"no archive {', '.join(sorted(unknown))}; there are a to f")
+    return chosen
+
+
+def check_space(made: list[Archive], arguments: argparse.Namespace, folder: Path) -> None:
+    """Nothing is deleted between runs, so all of them must fit at once."""
+    rounds = arguments.rounds + 1
+    needed = sum(a.unpacked_bytes * (rounds * (2 + (a.key in arguments.plain)) + 1) for a in made)
+    free = shutil.disk_usage(folder).free
+    if needed + SPARE_BYTES > free:
+        folder.rmdir()
+        sys.exit(
+            f"bench: {needed / 1e9:.0f} GB are needed and {free / 1e9:.0f} GB are free; "
+            f"take fewer archives (--only a,d) or rounds (--rounds 3)"
+        )
+
+
+def measure(archive: Archive, arguments: argparse.Namespace, folder: Path) -> Measured:
+    field: list[Contender] = [contenders.UNPACK, contenders.IMPORT]
+    if archive.key in arguments.plain:
+        field.append(contenders.PLAIN)
+    result = Measured(archive, {contender.name: [] for contender in field})
+    for number in range(arguments.rounds + 1):
+        turn = number % len(field)
+        for contender in field[turn:] + field[:turn]:  # each one is first, second and last in turn
+            place = folder / f"{number}-{contender.name}"
+            run = contenders.run(contender, archive, place, verify=number == 0)
+            progress(f"{archive.key} round {number} {contender.name}: {run.wall:.2f} s")
+            if number:
+                result.runs[contender.name].append(run)
+    return result
+
+
+def peak(archive: Archive, folder: Path) -> int:
+    place = folder / f"{archive.key}-memory"
+    place.mkdir()
+    os.sync()
+    found = memory.peak_pss(contenders.scandock_command(archive, place), folder / f"{archive.key}-memory.out")
+    progress(f"{archive.key} memory: {found / 1e6:.0f} MB")
+    return found
+
+
+def progress(line: str) -> None:
+    print(f"bench: {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -126,3 +126,6 @@ DICOMDIR_CLASS: Final = "1.2.840.10008.1.3.10"
 
 PER_OBJECT: Final = frozenset(NUMBERS[k] for k in ("SOPInstanceUID", "MediaStorageSOPInstanceUID", "InstanceNumber"))
 """Elements that differ in each object: kept with the entry, never tallied over a series."""
+
+SEQUENCES: Final = frozenset(tag.number for tag in WANTED.values() if tag.vr == "SQ")
+"""Sequences whose value is kept with the header, bounded, and looked into when a series is summed up."""

@@ -1,0 +1,136 @@
+"""Opening the catalog: SQLite in DATA by default, PostgreSQL where SCANDOCK_DATABASE_URL names one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, literal_column, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.sql import ColumnElement
+
+from scandock.catalog.tables import metadata
+from scandock.model.errors import Fault
+
+HEAD = "0001"
+"""The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
+
+BUSY_SECONDS = 60
+MAKE_LOCK = 7_230_411
+"""Advisory lock on PostgreSQL, so that two first starts do not both make the tables."""
+
+
+class Catalog:
+    """One database: `read()` and `write()` give a connection inside a transaction.
+
+    SQLite: WAL, synchronous=FULL, foreign keys on; `write()` begins IMMEDIATE, so that a writer waits at its
+    beginning and never fails half-way for a lock.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.sqlite = engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write; commits at its end, rolls back on any exception."""
+        with self._connect() as connection:
+            self._begin(connection, "BEGIN IMMEDIATE")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that reads one consistent state."""
+        with self._connect() as connection:
+            self._begin(connection, "BEGIN")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise Fault(
+                "catalog",
+                f"The catalog could not be read or written: {error.orig}.",
+                "Look at the disk and the database, then run the same command again.",
+            ) from error
+
+    def _begin(self, connection: Connection, statement: str) -> None:
+        connection.info["begin"] = statement
+
+    def now(self) -> ColumnElement[int]:
+        """The database's own clock, in unix milliseconds: leases are judged by it alone."""
+        if self.sqlite:
+            return literal_column("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
+        return literal_column("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def _tune_sqlite(dbapi: Any, _record: object) -> None:
+    dbapi.isolation_level = None
+    cursor = dbapi.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:  # turning WAL on needs the lock once and does not honour the busy timeout
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            break
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA cache_size = -8192")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.info.get("begin", "BEGIN"))
+
+
+def open_catalog(url: str) -> Catalog:
+    """Connect, and make or bring up to date the tables.
+
+    `url` is SQLAlchemy's (`sqlite:///path`, `postgresql+psycopg://...`). Raises `Fault` where it can't be opened.
+    """
+    sqlite = url.startswith("sqlite")
+    engine = create_engine(url, pool_pre_ping=not sqlite)
+    if sqlite:
+        event.listen(engine, "connect", _tune_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    catalog = Catalog(engine)
+    try:
+        _bring_up(catalog)
+    except OperationalError as error:
+        raise Fault(
+            "catalog",
+            f"The catalog could not be opened: {error.orig}.",
+            "Look at the folder, the disk and the settings.",
+        ) from error
+    return catalog
+
+
+def _bring_up(catalog: Catalog) -> None:
+    with catalog.write() as connection:
+        if not catalog.sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": MAKE_LOCK})
+        if not inspect(connection).has_table("alembic_version"):
+            metadata.create_all(connection)
+            connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+            connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+            return
+        version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+        if version == HEAD:
+            return
+        from scandock.catalog.migrate import upgrade
+
+        upgrade(connection, version)

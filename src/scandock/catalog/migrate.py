@@ -1,0 +1,35 @@
+"""Bringing an older catalog up to date (Alembic, imported only when there is something to do)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic.command import upgrade as alembic_upgrade
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from scandock.model.errors import Fault
+
+
+def configuration() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def upgrade(connection: Connection, version: str | None) -> None:
+    """Run the migrations from `version` to the newest, within the caller's transaction.
+
+    Raises `Fault` (`catalog_newer`) where the catalog was written by a newer Scandock.
+    """
+    config = configuration()
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if version is not None and version not in known:
+        raise Fault(
+            "catalog_newer",
+            f"This catalog was written by a newer Scandock (its version is {version}).",
+            "Use that version, or restore a backup from before the upgrade.",
+        )
+    config.attributes["connection"] = connection
+    alembic_upgrade(config, "head")

@@ -1,0 +1,269 @@
+"""The tables, alike on SQLite and PostgreSQL.
+
+Integers inside, UUIDs outside. Times are unix milliseconds. Scans, resources and files belong to a *tree* (an immutable
+set of files) and become visible only when a session points at it; no project, label or session path stands in a file row.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{v}'" for v in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+project = Table(
+    "project",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("prearchive_code", Integer, nullable=False, server_default=text("4")),
+    Column("identified", String(8), nullable=False, server_default="accept"),
+    Column("petmr", String(8), nullable=False, server_default="petmr"),
+    Column("separate_secondary", Boolean, nullable=False, server_default=text("true")),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    Column("created", BigInteger, nullable=False),
+    CheckConstraint("prearchive_code IN (0, 4, 5)", name="prearchive_code"),
+    _one_of("identified", "accept", "warn", "hold"),
+    _one_of("petmr", "petmr", "pet"),
+)
+
+subject = Table(
+    "subject",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("project_id", Id, ForeignKey("project.id"), nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "key"),
+)
+
+subject_patient = Table(
+    "subject_patient",
+    metadata,
+    Column("subject_id", Id, ForeignKey("subject.id", ondelete="CASCADE"), nullable=False),
+    Column("patient_id", Text, nullable=False),
+    PrimaryKeyConstraint("subject_id", "patient_id"),
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("archive", Text, nullable=False),
+    Column("source", String(8), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("code", String(32), nullable=False, server_default=""),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("request", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("token", String(32), nullable=False, server_default=""),
+    Column("lease_until", BigInteger, nullable=False, server_default=text("0")),
+    Column("owner", Text, nullable=False, server_default=""),
+    Column("report", Text, nullable=False, server_default=""),
+    Column("created", BigInteger, nullable=False),
+    Column("finished", BigInteger),
+    _one_of("source", "cli", "server"),
+    _one_of("state", "receiving", "received", "running", "placed", "held", "partly", "refused", "failed", "cancelled"),
+    Index(None, "state"),
+)
+
+upload_exception = Table(
+    "upload_exception",
+    metadata,
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("code", String(32), nullable=False),
+    Column("message", Text, nullable=False),
+    PrimaryKeyConstraint("upload_id", "n"),
+    sqlite_with_rowid=False,
+)
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True),
+    Column("stage", String(16), nullable=False),
+    Column("entries_done", BigInteger, nullable=False),
+    Column("entries_total", BigInteger),
+    Column("bytes_done", BigInteger, nullable=False),
+    Column("bytes_total", BigInteger),
+    Column("sessions", Text, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+)
+
+tree = Table(
+    "tree",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("upload_id", Id, ForeignKey("upload.id"), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("files", BigInteger, nullable=False, server_default=text("0")),
+    Column("bytes", BigInteger, nullable=False, server_default=text("0")),
+    Column("created", BigInteger, nullable=False),
+    _one_of("state", "staged", "current", "retired"),
+    Index(None, "upload_id"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("project_id", Id, ForeignKey("project.id"), nullable=False),
+    Column("subject_id", Id, ForeignKey("subject.id")),
+    Column("subject", String(64), nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("place", String(10), nullable=False),
+    Column("timestamp", String(18), nullable=False, server_default=""),
+    Column("state", String(8), nullable=False),
+    Column("study_uid", Text),
+    Column("patient_id", Text, nullable=False, server_default=""),
+    Column("by_hand", Boolean, nullable=False, server_default=text("false")),
+    Column("ecat", Boolean, nullable=False, server_default=text("false")),
+    Column("xsi_type", String(64), nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("warnings", Text, nullable=False),
+    Column("held_code", String(32), nullable=False, server_default=""),
+    Column("held_message", Text, nullable=False, server_default=""),
+    Column("held_remedy", Text, nullable=False, server_default=""),
+    Column("tree_id", Id, ForeignKey("tree.id"), nullable=False),
+    Column("scans", Integer, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "place", "timestamp", "key"),
+    _one_of("place", "archive", "prearchive"),
+    _one_of("state", "ready", "conflict"),
+    Index(None, "project_id", "study_uid"),
+    Index(None, "project_id", "key"),
+    Index(None, "subject_id"),
+    Index(None, "tree_id"),
+)
+
+scan = Table(
+    "scan",
+    metadata,
+    Column("tree_id", Id, ForeignKey("tree.id"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("scan_id", String(64), nullable=False),
+    Column("series_uid", Text),
+    Column("modality", String(32), nullable=False),
+    Column("xsi_type", String(64), nullable=False),
+    Column("type", Text, nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("facts", LargeBinary, nullable=False),
+    Column("frames", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tree_id", "n"),
+    sqlite_with_rowid=False,
+)
+
+resource = Table(
+    "resource",
+    metadata,
+    Column("tree_id", Id, ForeignKey("tree.id"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("scan_n", Integer),
+    Column("label", String(64), nullable=False),
+    Column("content", String(32), nullable=False),
+    Column("format", String(32), nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tree_id", "n"),
+    sqlite_with_rowid=False,
+)
+
+file = Table(
+    "file",
+    metadata,
+    Column("tree_id", Id, ForeignKey("tree.id"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("resource_n", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    Column("sop_uid", Text),
+    Column("frames", Integer, nullable=False, server_default=text("1")),
+    Column("dataset_at", Integer, nullable=False, server_default=text("0")),
+    Column("md5", LargeBinary(16)),
+    Column("verified", BigInteger),
+    PrimaryKeyConstraint("tree_id", "n"),
+    sqlite_with_rowid=False,
+)
+
+intent = Table(
+    "intent",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("staged", Text, nullable=False),
+    Column("inode", BigInteger, nullable=False),
+    Column("base_inode", BigInteger),
+    Column("base_tree_id", Id),
+    Column("tree_id", Id, ForeignKey("tree.id"), nullable=False),
+    Column("keep_base", Boolean, nullable=False),
+    Column("session", Text, nullable=False),
+    UniqueConstraint("upload_id", "n"),
+    _one_of("state", "intent", "published", "done"),
+)
+
+reservation = Table(
+    "reservation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), nullable=False),
+    Index(None, "upload_id"),
+)
+
+routing_rules = Table(
+    "routing_rules",
+    metadata,
+    Column("kind", String(8), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+    _one_of("kind", "project", "subject", "session"),
+)

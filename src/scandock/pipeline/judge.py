@@ -1,0 +1,131 @@
+"""What an archive's entries mean for the archive: which containers are refused, and whether the whole upload is.
+
+rules.md, "Which entries are images", 3 and 5: damage in an inner archive costs that one alone, in the outer one all;
+with the flag off any unparseable entry refuses the upload, all of them named; no image at all refuses it too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from scandock.formats.shown import shown
+from scandock.model.entry import Content
+from scandock.model.verdicts import Verdict
+from scandock.pipeline.ledger import Ledger
+from scandock.rules.notices import Notice
+
+NAMED = 20
+"""Entries that a message names; the receipt names all."""
+
+
+@dataclass(slots=True)
+class Judgement:
+    """`refused` says why nothing is taken; `lost` counts what else could not be (state `partly`)."""
+
+    refused: Notice | None = None
+    lost: int = 0
+    warnings: list[Notice] = field(default_factory=list)
+
+
+def judge(ledger: Ledger, damaged: list[tuple[bytes, str, str]], *, ignore_unparsable: bool) -> Judgement:
+    """Give refused entries their verdict, and say what becomes of the upload."""
+    judgement = Judgement()
+    _containers(ledger, damaged, judgement)
+    if judgement.refused is None and not ignore_unparsable:
+        judgement.refused = _unparseable(ledger)
+    if judgement.refused is None:
+        judgement.refused = _no_images(ledger)
+    if judgement.refused is not None:
+        ledger.run(
+            "UPDATE entry SET verdict = ?, code = CASE WHEN content = 'unparseable' AND code <> '' THEN code ELSE"
+            " 'archive_refused' END, message = ? WHERE verdict = ''",
+            (Verdict.REFUSED, f"The archive was refused: {judgement.refused.message}"),
+        )
+    return judgement
+
+
+def _containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], judgement: Judgement) -> None:
+    fates: dict[bytes, list[tuple[str, str, str]]] = {}
+    for container, code, message in damaged:
+        fates.setdefault(container, []).append((code, "", message))
+    for number, path, code, message in ledger.rows(
+        "SELECT ordinal, path, code, message FROM entry WHERE content = 'bad' ORDER BY ordinal"
+    ):
+        fates.setdefault(number[:-4], []).append((code, path, message))
+    for container, reasons in sorted(fates.items(), key=lambda item: (len(item[0]), item[0])):
+        code, sentence = reasons[0][0], _sentence(reasons)
+        if container == b"":
+            judgement.refused = Notice(code=code, message=sentence, remedy=_remedy(code))
+            continue
+        judgement.lost += 1
+        judgement.warnings.append(Notice(code="inner_refused", message=f"An inner archive was refused: {sentence}"))
+        ledger.refuse_under(container, f"Its archive was refused: {sentence}")
+    for path, code, message in ledger.rows(
+        "SELECT path, code, message FROM entry WHERE content = 'inner' ORDER BY ordinal"
+    ):
+        judgement.lost += 1
+        if judgement.lost <= NAMED:
+            judgement.warnings.append(Notice(code="inner_refused", message=f"{shown(path)} was refused ({code}): {message}"))
+    ledger.run("UPDATE entry SET verdict = ? WHERE content = 'inner'", (Verdict.REFUSED,))
+    if judgement.refused is not None:
+        ledger.run("UPDATE entry SET verdict = ? WHERE content = 'bad'", (Verdict.REFUSED,))
+
+
+def _sentence(reasons: list[tuple[str, str, str]]) -> str:
+    named = [message if not path else f"{shown(path)}: {message}" for _, path, message in reasons[:NAMED]]
+    more = f" And {len(reasons) - NAMED} more entries." if len(reasons) > NAMED else ""
+    return " ".join(dict.fromkeys(named)) + more
+
+
+def _remedy(code: str) -> str:
+    if code == "encrypted":
+        return "Make the archive again without a password."
+    if code in ("damaged", "truncated"):
+        return "Send the archive again, or make it anew."
+    if code == "unknown_method":
+        return "Make the archive again with the ordinary compression (deflate)."
+    return ""
+
+
+def _unparseable(ledger: Ledger) -> Notice | None:
+    found = ledger.rows(
+        "SELECT path, message FROM entry WHERE content = ? AND verdict = '' ORDER BY ordinal", (Content.UNPARSEABLE,)
+    )
+    if not found:
+        return None
+    names = "; ".join(f"{shown(path)} ({message.rstrip('.')})" for path, message in found)
+    return Notice(
+        code="unparseable_entries",
+        message=f"{len(found)} of its entries can't be read as images: {names}.",
+        remedy="Take them out, or import with unparseable entries ignored.",
+    )
+
+
+def _no_images(ledger: Ledger) -> Notice | None:
+    counts = dict(ledger.rows("SELECT content, COUNT(*) FROM entry WHERE verdict = '' GROUP BY content"))
+    if counts.get(Content.DICOM) or counts.get(Content.ECAT):
+        return None
+    found = [
+        f"{counts[kind]} {name}"
+        for kind, name in (
+            (Content.UNPARSEABLE, "unparseable"),
+            (Content.LOOSE, "of other kinds"),
+            (Content.JUNK, "junk"),
+            (Content.SPECIAL, "links or devices"),
+        )
+        if counts.get(kind)
+    ]
+    refused = ledger.rows("SELECT COUNT(*) FROM entry WHERE verdict = ?", (Verdict.REFUSED,))[0][0]
+    if refused:
+        found.append(f"{refused} in refused inner archives")
+    examples = ledger.rows(
+        "SELECT path, message FROM entry WHERE content IN (?, ?, 'inner', 'bad') ORDER BY ordinal LIMIT 3",
+        (Content.UNPARSEABLE, Content.LOOSE),
+    )
+    named = "; ".join(f"{shown(path)}: {message.rstrip('.')}" if message else shown(path) for path, message in examples)
+    what = f"It holds {', '.join(found)}" if found else "It is empty"
+    return Notice(
+        code="no_images",
+        message=f"No image files found. {what}{f' ({named})' if named else ''}.",
+        remedy="Upload an archive that holds DICOM objects or ECAT 7 files.",
+    )

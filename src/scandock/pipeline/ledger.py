@@ -1,0 +1,91 @@
+"""The entries of one import while it runs: a private SQLite file in the stage, so that a million of them cost no memory.
+
+It is scratch: never synced, gone with the stage. What must outlive the import goes to the catalog and the receipt.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from scandock.model.entry import Entry, after
+from scandock.model.verdicts import Verdict
+
+CACHE_KIB = 16 * 1024
+
+_SCHEMA = """
+CREATE TABLE entry (
+  ordinal BLOB PRIMARY KEY, path TEXT, size INTEGER, sha256 BLOB, content TEXT, staged TEXT, code TEXT, message TEXT,
+  folder TEXT, session_folder TEXT, scan_folder TEXT, resource TEXT,
+  study TEXT, series TEXT, sop TEXT, sop_class TEXT, frames INTEGER, dataset_at INTEGER, syntax TEXT, facts TEXT,
+  verdict TEXT NOT NULL DEFAULT '', target TEXT, job INTEGER
+) WITHOUT ROWID;
+CREATE TABLE base (
+  job INTEGER, n INTEGER, resource_n INTEGER, path TEXT, bytes INTEGER, sha256 BLOB, sop TEXT, frames INTEGER,
+  dataset_at INTEGER, dropped INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (job, n)
+) WITHOUT ROWID;
+"""
+
+_INDEXES = """
+CREATE INDEX entry_study ON entry (study, series, sop) WHERE study <> '';
+CREATE INDEX entry_content ON entry (content);
+"""
+
+_COLUMNS = len(Entry._fields)
+_INSERT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * _COLUMNS)}, '', NULL, NULL)"
+
+
+class Ledger:
+    """All entries of an import; `db` is open to the steps of this room for their own queries."""
+
+    def __init__(self, path: str) -> None:
+        self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.db.text_factory = lambda raw: raw.decode("utf-8", "surrogatepass")
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}", "temp_store = FILE"):
+            self.db.execute(f"PRAGMA {pragma}")
+        self.db.executescript(_SCHEMA)
+        self.db.execute("BEGIN")
+
+    def add(self, entries: list[Entry]) -> None:
+        self.db.executemany(_INSERT, entries)
+
+    def index(self) -> None:
+        """Make the indexes: once, when the reading is over."""
+        for statement in _INDEXES.strip().split(";"):
+            if statement.strip():
+                self.db.execute(statement)
+
+    def close(self) -> None:
+        self.db.close()
+
+    def rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query that is known to give few."""
+        return self.db.execute(sql, tuple(values)).fetchall()
+
+    def stream(self, sql: str, values: Iterable[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Rows of a query that may give a million."""
+        return iter(self.db.execute(sql, tuple(values)))
+
+    def run(self, sql: str, values: Iterable[Any] = ()) -> int:
+        """Change rows; gives how many."""
+        return self.db.execute(sql, tuple(values)).rowcount
+
+    def many(self, sql: str, values: Iterable[tuple[Any, ...]]) -> None:
+        self.db.executemany(sql, values)
+
+    def refuse_under(self, container: bytes, message: str) -> None:
+        """Everything in a container shares its fate; entries that caused it keep their own code."""
+        end = after(container)
+        where = "ordinal >= ? AND (? = x'' OR ordinal < ?)"
+        self.run(
+            f"UPDATE entry SET verdict = '{Verdict.REFUSED}', code = 'archive_refused', message = ?"
+            f" WHERE {where} AND content NOT IN ('bad', 'inner') AND verdict <> '{Verdict.REFUSED}'",
+            (message, container, end, end),
+        )
+        self.run(f"UPDATE entry SET verdict = '{Verdict.REFUSED}' WHERE {where} AND content IN ('bad', 'inner')", (container, end, end))
+
+    def counts(self) -> dict[str, int]:
+        """Entries by verdict, every verdict named."""
+        found = dict(self.rows("SELECT verdict, COUNT(*) FROM entry GROUP BY verdict"))
+        return {verdict.value: found.get(verdict.value, 0) for verdict in Verdict}

@@ -1,0 +1,327 @@
+"""Step 3: what each entry is, and its bytes into the stage. Runs in reader processes: no database here.
+
+Written under a name that is final but for the scan id: `in/{study}/{series}/D|S/{SOPInstanceUID}.dcm`, so that placing a
+scan is one rename of its folder. Entries that are no DICOM stand flat under `ecat/` and `loose/` by their ordinal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Protocol
+
+from scandock.formats.dicom_header import Header, Unparseable, dicomdir_files, looks_like_dicom, read_header
+from scandock.formats.dicom_tally import Tally
+from scandock.formats.ecat import read_ecat
+from scandock.formats.kinds import Kind, foreign, kind_of
+from scandock.formats.meter import Meter
+from scandock.model.entry import Content, Entry
+from scandock.model.errors import BadInput
+from scandock.model.tags import DICOMDIR_CLASS
+from scandock.pipeline.body import Body, Buffer
+from scandock.pipeline.keep import Keeper, Kept, keep_stream, keep_whole, move_free
+from scandock.rules.filenames import object_name
+from scandock.rules.junk import junk_code, named_like_image
+from scandock.rules.layout import Place, place_of
+from scandock.rules.sop_classes import is_primary
+
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
+
+
+class Sink(Protocol):
+    """Where a reader's findings go."""
+
+    def entry(self, entry: Entry) -> None: ...
+    def tally_of(self, container: bytes) -> Tally: ...
+    def patient(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None: ...
+
+
+class Reader:
+    """Takes entries one after the other: tells what each is, hashes it, keeps it.
+
+    `keep_images` False reads without keeping (inspect; the stage is then scratch space); `keep_loose` False hashes
+    resources without keeping them.
+    """
+
+    def __init__(
+        self,
+        stage: Keeper,
+        sink: Sink,
+        meter: Meter,
+        wanted: frozenset[int],
+        *,
+        keep_images: bool,
+        keep_loose: bool,
+    ) -> None:
+        self.stage = stage
+        self.sink = sink
+        self.meter = meter
+        self.wanted = wanted
+        self.keep_images = keep_images
+        self.keep_loose = keep_loose and keep_images
+        self._keys: dict[str, str] = {}
+        self._places: dict[str, Place] = {}
+
+    # -- what an entry is ----------------------------------------------------------------------------------------
+
+    def place(self, name: str) -> Place:
+        """The layout's reading of an entry's name, remembered by folder."""
+        cut = max(name.rfind("/"), name.rfind("\\")) + 1
+        folder = name[:cut]
+        place = self._places.get(folder)
+        if place is None:
+            if len(self._places) > 4096:
+                self._places.clear()
+            place = self._places[folder] = place_of(folder + "x")
+        return place
+
+    def is_image(self, head: Buffer) -> bool:
+        """Whether these first bytes begin a DICOM object or an ECAT file."""
+        return bytes(head[:7]) == b"MATRIX7" or looks_like_dicom(head, 1 << 62)
+
+    def take(
+        self, number: bytes, prefix: str, name: str, body: Body, container: bytes, *, unpacked: bool = False
+    ) -> None:
+        """Read one entry that is no archive to be opened; emits exactly one `Entry`.
+
+        `prefix` stands before `name` in the receipt, `unpacked` says that the entry itself was compressed.
+        """
+        place = self.place(name)
+        found = _Found(number, prefix + name, name, place, container, unpacked=unpacked)
+        head = body.head()
+        size = len(head) if body.whole is not None else 1 << 62
+        if place.is_resource_folder:
+            self._loose_or_junk(found, body, junk_code(name))
+        elif bytes(head[:7]) == b"MATRIX7":
+            self._ecat(found, body)
+        elif looks_like_dicom(head, size):
+            self._dicom(found, body, head)
+        else:
+            self._no_image(found, body, head)
+
+    def _no_image(self, found: _Found, body: Body, head: Buffer) -> None:
+        junk = junk_code(found.name)
+        if junk is None and (found.place.is_image_folder or named_like_image(found.name)):
+            code, message = "not_dicom", "It is no DICOM or ECAT image by its content."
+            if len(head) == 0:
+                message = "It is empty."
+            other = foreign(kind_of(bytes(head[:4096]), len(head)))
+            if other is not None:
+                code, message = "foreign_format", other[0]
+            self._unparseable(found, body, code, message)
+        elif junk is None and found.name.lower().endswith(ARCHIVE_SUFFIXES):
+            self._refused(found, body, "not_an_archive", "It is named like an archive but holds none.")
+        else:
+            self._loose_or_junk(found, body, junk)
+
+    # -- DICOM ---------------------------------------------------------------------------------------------------
+
+    def _dicom(self, found: _Found, body: Body, head: Buffer) -> None:
+        if body.whole is None:
+            self._dicom_stream(found, body, bytes(head))
+            return
+        data = body.whole
+        size = len(data)
+        self.meter.entry_bytes(found.path, size)
+        try:
+            header = read_header(data, size, self.wanted, None)
+        except Unparseable as error:
+            self._unparseable(found, body, error.code, error.message)
+            return
+        sha256 = hashlib.sha256(data).digest()
+        if header.sop_class == DICOMDIR_CLASS:
+            self._emit(found, Content.JUNK, Kept(size, sha256, ""), "dicomdir", facts=json.dumps(dicomdir_files(bytes(data))))
+            return
+        staged = ""
+        if self.keep_images:
+            wanted, spare = self._names(header, sha256, found.number)
+            staged = keep_whole(self.stage, data, wanted, spare)
+        self._emit_dicom(found, header, Kept(size, sha256, staged))
+
+    def _dicom_stream(self, found: _Found, body: Body, head: bytes) -> None:
+        kept = self._keep(found, body, "big")
+
+        def more(length: int) -> bytes:
+            return self.stage.read_at(kept.staged, 0, length)
+
+        try:
+            header = read_header(head, kept.size, self.wanted, more)
+        except Unparseable as error:
+            self._drop(kept)
+            self._emit(found, Content.UNPARSEABLE, kept, error.code, error.message)
+            return
+        if header.sop_class == DICOMDIR_CLASS:
+            self._drop(kept)
+            self._emit(found, Content.JUNK, kept, "dicomdir", facts="[]")
+            return
+        if self.keep_images:
+            wanted, spare = self._names(header, kept.sha256, found.number)
+            kept.staged = move_free(self.stage, kept.staged, wanted, spare)
+        else:
+            self._drop(kept)
+        self._emit_dicom(found, header, kept)
+
+    def _names(self, header: Header, sha256: bytes, number: bytes) -> tuple[str, str]:
+        kind = "D" if is_primary(header.sop_class) else "S"
+        name = object_name(header.sop_uid, sha256.hex())
+        folder = f"in/{self._key(header.study_uid)}/{self._key(header.series_uid)}/{kind}/"
+        return folder + name, f"{folder}{name}~{number.hex()}"
+
+    def _key(self, uid: str) -> str:
+        key = self._keys.get(uid)
+        if key is None:
+            if len(self._keys) > 100_000:
+                self._keys.clear()
+            key = self._keys[uid] = staged_key(uid)
+        return key
+
+    def _emit_dicom(self, found: _Found, header: Header, kept: Kept) -> None:
+        self.sink.tally_of(found.container).add(header)
+        values = header.values
+        self.sink.patient(header.study_uid, values.get(0x00100020, b""), values.get(0x00100010, b""))
+        code = message = ""
+        if header.pixels == "cut":
+            code, message = "stored_pixels_cut", "The pixel data ends before its stated length; kept as it is."
+        elif found.unpacked:
+            code = "stored_unpacked"
+        elif not header.preamble:
+            code = "stored_no_preamble"
+        try:
+            frames = max(1, int(values.get(0x00280008, b"1").strip(b"\0 ").split(b"\\")[0] or 1))
+        except ValueError:
+            frames = 1
+        place = found.place
+        self.sink.entry(
+            Entry(
+                found.number, found.path, kept.size, kept.sha256, Content.DICOM, kept.staged, code, message,
+                found.folder, place.session_folder or "", place.scan_folder or "", place.resource or "",
+                header.study_uid, header.series_uid, header.sop_uid, header.sop_class, min(frames, 2**31 - 1),
+                header.dataset_at, header.transfer_syntax, "",
+            )
+        )  # fmt: skip
+
+    # -- everything else -----------------------------------------------------------------------------------------
+
+    def _ecat(self, found: _Found, body: Body) -> None:
+        if body.whole is not None:
+            data = body.whole
+            self.meter.entry_bytes(found.path, len(data))
+            kept = Kept(len(data), hashlib.sha256(data).digest(), "")
+
+            def read_at(offset: int, length: int) -> bytes:
+                return bytes(data[offset : offset + length])
+
+            head = bytes(data[:4096])
+        else:
+            head = bytes(body.head()[:4096])
+            kept = self._keep(found, body, "ecat")
+
+            def read_at(offset: int, length: int) -> bytes:
+                return self.stage.read_at(kept.staged, offset, length)
+
+        try:
+            facts = read_ecat(head, kept.size, read_at)
+        except Unparseable as error:
+            self._drop(kept)
+            self._emit(found, Content.UNPARSEABLE, kept, error.code, error.message)
+            return
+        if not self.keep_images:
+            self._drop(kept)
+        elif body.whole is not None:
+            name = f"ecat/{found.number.hex()}"
+            kept.staged = keep_whole(self.stage, body.whole, name, name + "~")
+        code = "stored_unpacked" if found.unpacked else ""
+        self._emit(found, Content.ECAT, kept, code, facts.note, facts=json.dumps(asdict(facts)))
+
+    def _loose_or_junk(self, found: _Found, body: Body, junk: str | None) -> None:
+        if junk is not None:
+            self._emit(found, Content.JUNK, self._hash(found, body), junk)
+            return
+        other = foreign(kind_of(bytes(body.head()[:4096]), 4096))
+        code, message = ("foreign_format", other[0]) if other is not None and not found.place.is_resource_folder else ("", "")
+        kept = self._keep(found, body, "loose") if self.keep_loose else self._hash(found, body)
+        self._emit(found, Content.LOOSE, kept, code, message)
+
+    def _unparseable(self, found: _Found, body: Body, code: str, message: str) -> None:
+        self._emit(found, Content.UNPARSEABLE, self._hash(found, body), code, message)
+
+    def _refused(self, found: _Found, body: Body, code: str, message: str) -> None:
+        self.refuse(found.number, found.path, self._hash(found, body), code, message)
+
+    def refuse(self, number: bytes, path: str, kept: Kept | None, code: str, message: str) -> None:
+        """An entry that costs its archive: damaged, encrypted, of an unknown method, or no archive at all."""
+        kept = kept or Kept(0, b"", "")
+        self.sink.entry(
+            Entry(number, path, kept.size, kept.sha256, "bad", "", code, message, "", "", "", "", "", "", "", "", 0, 0, "", "")
+        )
+
+    def special(self, number: bytes, path: str, name: str) -> None:
+        """A link, device or pipe: named, never made."""
+        found = _Found(number, path, name, self.place(name), b"")
+        self._emit(found, Content.SPECIAL, Kept(0, hashlib.sha256().digest(), ""), "ignored_link")
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def _keep(self, found: _Found, body: Body, folder: str) -> Kept:
+        name = f"{folder}/{found.number.hex()}"
+        if body.whole is not None:
+            data = body.whole
+            self.meter.entry_bytes(found.path, len(data))
+            return Kept(len(data), hashlib.sha256(data).digest(), keep_whole(self.stage, data, name, name + "~"))
+        return keep_stream(self.stage, body, name, lambda size: self.meter.entry_bytes(found.path, size))
+
+    def _hash(self, found: _Found, body: Body) -> Kept:
+        digest = hashlib.sha256()
+        size = 0
+        for chunk in body.chunks():
+            digest.update(chunk)
+            size += len(chunk)
+            self.meter.entry_bytes(found.path, size)
+        return Kept(size, digest.digest(), "")
+
+    def _drop(self, kept: Kept) -> None:
+        if kept.staged:
+            self.stage.remove(kept.staged)
+        kept.staged = ""
+
+    def _emit(self, found: _Found, content: str, kept: Kept, code: str, message: str = "", facts: str = "") -> None:
+        place = found.place
+        self.sink.entry(
+            Entry(
+                found.number, found.path, kept.size, kept.sha256, content, kept.staged, code, message,
+                found.folder, place.session_folder or "", place.scan_folder or "", place.resource or "",
+                "", "", "", "", 1, 0, "", facts,
+            )
+        )  # fmt: skip
+
+
+class _Found:
+    """An entry on its way: its number, names and place."""
+
+    __slots__ = ("container", "folder", "name", "number", "path", "place", "unpacked")
+
+    def __init__(
+        self, number: bytes, path: str, name: str, place: Place, container: bytes, *, unpacked: bool = False
+    ) -> None:
+        self.number = number
+        self.path = path
+        self.name = name
+        self.place = place
+        self.container = container
+        self.folder = path[: max(path.rfind("/"), path.rfind("\\"), path.rfind("!")) + 1]
+        self.unpacked = unpacked
+
+
+def staged_key(uid: str) -> str:
+    """The folder name that stands for a UID inside the stage."""
+    return hashlib.sha256(uid.encode("utf-8", "replace")).hexdigest()[:24]
+
+
+def guarded(chunks: Iterator[Buffer]) -> Iterator[Buffer]:
+    """Pass a stream on, turning a lack of memory inside a decoder into damage: the claim was the file's."""
+    try:
+        yield from chunks
+    except MemoryError as error:
+        raise BadInput("damaged", "Its decoder asked for more memory than is allowed.") from error

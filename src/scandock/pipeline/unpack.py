@@ -1,0 +1,295 @@
+"""Step 2: an archive as a stream of entries, archives inside archives included. Runs in reader processes.
+
+A container is walked to its end whatever single entries are: a damaged, encrypted or unknown entry is told by name and
+costs its container, judged later (rules.md, "Which entries are images", 5). A limit stops everything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from scandock.formats.kinds import Kind, kind_of
+from scandock.formats.meter import Meter
+from scandock.formats.source import BytesSource, FileSource, SliceSource, Source
+from scandock.formats.stream import ByteStream, open_stream
+from scandock.formats.tar import TarMember, members
+from scandock.formats.zip_directory import ZipEntry, read_directory
+from scandock.formats.zip_entry import WHOLE, EntryReader
+from scandock.model.entry import Container, ordinal
+from scandock.model.errors import BadInput, LimitExceeded
+from scandock.model.limits import Limits
+from scandock.pipeline.body import Body, Buffer
+from scandock.pipeline.keep import keep_stream
+from scandock.pipeline.read import Reader
+
+SPLIT_BYTES = 64 * 1024 * 1024
+"""An inner zip that unpacks to more than this is given back, to be spread over the readers."""
+
+CHUNK = 1024 * 1024
+_COMPRESSED = {Kind.GZIP, Kind.BZIP2, Kind.XZ, Kind.ZSTD}
+_ARCHIVES = _COMPRESSED | {Kind.ZIP, Kind.TAR}
+_MAGICS = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+_DOCUMENTS = ("[Content_Types].xml", "mimetype", "META-INF/MANIFEST.MF")
+"""First entries of office documents, e-books and program archives: zips that people mean as one file."""
+
+
+class Overseer(Protocol):
+    """What the walk tells the process that it runs in."""
+
+    def begin(self, number: bytes, path: str) -> bool:
+        """Whether to read this entry now (False: already done by a reader that died, or deadly)."""
+
+    def wants_inside(self, number: bytes) -> bool:
+        """Whether anything in the container with this number is still to be read."""
+
+    def announce(self, container: Container) -> None:
+        """A container that other readers should share."""
+
+    def damaged(self, container: bytes, code: str, message: str) -> None:
+        """The rest of a container can't be read."""
+
+    def note(self, code: str, message: str) -> None:
+        """Something worth a warning."""
+
+
+class Unpacker:
+    """Walks containers, or ranges of their entries, and hands each entry to the reader."""
+
+    def __init__(self, reader: Reader, meter: Meter, limits: Limits, overseer: Overseer) -> None:
+        self.reader = reader
+        self.meter = meter
+        self.limits = limits
+        self.overseer = overseer
+        self.zip_reader = EntryReader(limits)
+
+    # -- zip -----------------------------------------------------------------------------------------------------
+
+    def zip_entries(self, container: Container, source: Source, entries: Iterable[ZipEntry]) -> None:
+        """Read these entries of a zip."""
+        for entry in entries:
+            self.meter.entry()
+            number = ordinal(container.ordinal, entry.index)
+            name = entry.name
+            if entry.is_dir:
+                if entry.usize == 0:
+                    continue
+                name = name.rstrip("/\\")
+            if not self._wanted(number, container.prefix + name):
+                continue
+            if entry.is_special:
+                self.reader.special(number, container.prefix + name, name)
+                continue
+            try:
+                self._zip_entry(container, source, entry, number, name)
+            except LimitExceeded:
+                raise
+            except BadInput as error:
+                self.reader.refuse(number, container.prefix + name, None, error.code, error.message)
+
+    def _zip_entry(self, container: Container, source: Source, entry: ZipEntry, number: bytes, name: str) -> None:
+        if entry.usize <= WHOLE:
+            body = Body(self.zip_reader.whole(source, entry))
+            self.meter.unpacked(entry.usize)
+        else:
+            body = Body(None, lambda: self._metered(self.zip_reader.stream(source, entry)))
+        self._dispatch(container, number, name, body)
+
+    def _metered(self, chunks: Iterable[Buffer]) -> Iterator[Buffer]:
+        for chunk in chunks:
+            self.meter.unpacked(len(chunk))
+            yield chunk
+
+    # -- tar and single compressed files -------------------------------------------------------------------------
+
+    def stream(self, container: Container, source: Source, original: Callable[[], Body]) -> None:
+        """Read a tar, a compressed tar, or one compressed object (rules.md, images 4).
+
+        `original` gives the container's own bytes again, for the case that it is no archive but a file.
+        """
+        kind = Kind(container.kind)
+        stream = open_stream(source, kind, self.limits, self.meter.unpacked if kind in _COMPRESSED else None)
+        try:
+            head = stream.peek(CHUNK)
+            inner = kind_of(bytes(head), len(head)) if kind in _COMPRESSED else kind
+            if inner is Kind.TAR:
+                self._tar(container, stream)
+            elif inner in (Kind.DICOM, Kind.ECAT) or (kind in _COMPRESSED and self.reader.is_image(head)):
+                self._single(container, stream)
+            else:
+                self._opaque(container, original)
+                return
+            for code, message in stream.notes:
+                self.overseer.note(code, f"{container.name}: {message}")
+        except LimitExceeded:
+            raise
+        except BadInput as error:
+            self.overseer.damaged(container.ordinal, error.code, error.message)
+
+    def _tar(self, container: Container, stream: ByteStream) -> None:
+        compressed = container.kind != Kind.TAR
+        for index, member in enumerate(members(stream, self.limits)):
+            self.meter.entry()
+            number = ordinal(container.ordinal, index)
+            path = container.prefix + member.name
+            if member.is_dir or not self._wanted(number, path):
+                continue
+            if member.is_special:
+                self.reader.special(number, path, member.name)
+                continue
+            if not compressed:
+                self.meter.unpacked(member.size)
+            try:
+                self._dispatch(container, number, member.name, _tar_body(member))
+            except LimitExceeded:
+                raise
+            except BadInput as error:
+                if member.broken:
+                    raise
+                self.reader.refuse(number, path, None, error.code, error.message)
+        stream.drain()
+
+    def _single(self, container: Container, stream: ByteStream) -> None:
+        path = container.prefix.removesuffix("!")
+        self.meter.entry()
+        if self.overseer.begin(container.ordinal, path):
+            body = Body(None, lambda: stream.chunks(CHUNK))
+            self.reader.take(container.ordinal, "", path, body, container.ordinal, unpacked=True)
+        stream.drain()
+
+    def _opaque(self, container: Container, original: Callable[[], Body]) -> None:
+        path = container.prefix.removesuffix("!")
+        if container.depth == 1:
+            raise BadInput(
+                "not_an_archive",
+                f"{path} is compressed, but holds neither an archive nor an image.",
+                "Upload a .zip or .tar.gz of a session.",
+            )
+        if self.overseer.begin(container.ordinal, path):
+            self.reader.take(container.ordinal, "", path, original(), container.ordinal[:-4])
+
+    # -- folders and single files --------------------------------------------------------------------------------
+
+    def files(self, container: Container, listing: Iterable[tuple[int, str, int]]) -> None:
+        """Read files of a folder: (index, path below the folder, size)."""
+        for index, name, _ in listing:
+            self.meter.entry()
+            number = ordinal(container.ordinal, index)
+            if not self._wanted(number, container.prefix + name):
+                continue
+            full = os.path.join(container.file, name) if name else container.file
+            try:
+                source = FileSource(full)
+            except OSError as error:
+                self.reader.refuse(number, container.prefix + name, None, "unreadable", f"It can't be read: {error.strerror}.")
+                continue
+            try:
+                self.meter.unpacked(source.size)
+                if source.size <= WHOLE:
+                    body = Body(source.read_at(0, source.size))
+                else:
+                    body = Body(None, lambda s=source: _file_chunks(s))  # type: ignore[misc]
+                self._dispatch(container, number, name, body)
+            except LimitExceeded:
+                raise
+            except BadInput as error:
+                self.reader.refuse(number, container.prefix + name, None, error.code, error.message)
+            finally:
+                source.close()
+
+    # -- archives inside archives --------------------------------------------------------------------------------
+
+    def _wanted(self, number: bytes, path: str) -> bool:
+        return self.overseer.begin(number, path) or self.overseer.wants_inside(number)
+
+    def _dispatch(self, container: Container, number: bytes, name: str, body: Body) -> None:
+        head = body.head()
+        if bytes(head[128:132]) != b"DICM" and not self.reader.place(name).is_resource_folder:
+            kind = _inner_kind(head, name)
+            if kind is not None:
+                self._inner(container, number, name, body, kind)
+                return
+        self.reader.take(number, container.prefix, name, body, container.ordinal)
+
+    def _inner(self, outer: Container, number: bytes, name: str, body: Body, kind: Kind) -> None:
+        path = outer.prefix + name
+        if outer.depth + 1 > self.limits.max_depth:
+            raise BadInput(
+                "too_deep",
+                f"{path} lies more than {self.limits.max_depth} archives deep.",
+                "Unpack it once and upload what is inside (the limit is SCANDOCK_MAX_DEPTH).",
+            )
+        if body.whole is not None:
+            data = bytes(body.whole)
+            source: Source = BytesSource(data)
+            inner = Container(number, path + "!", "", 0, len(data), kind, outer.depth + 1, path)
+            self._open(outer, inner, source, lambda: Body(data))
+            return
+        kept = keep_stream(self.reader.stage, body, f"inner/{number.hex()}", lambda size: self.meter.entry_bytes(path, size))
+        file = self.reader.stage.full_path(kept.staged)
+        inner = Container(number, path + "!", file, 0, kept.size, kind, outer.depth + 1, path)
+        spool = FileSource(file)
+        try:
+            shared = self._open(outer, inner, spool, lambda: Body(None, lambda: _file_chunks(spool)))
+        finally:
+            spool.close()
+        if not shared:
+            self.reader.stage.remove(kept.staged)
+
+    def _open(self, outer: Container, inner: Container, source: Source, original: Callable[[], Body]) -> bool:
+        """Walk an inner archive; True where it was given back to be shared."""
+        if Kind(inner.kind) is not Kind.ZIP:
+            self.stream(inner, source, original)
+            return False
+        directory = read_directory(source, self.limits)
+        if directory.entries and directory.entries[0].name in _DOCUMENTS:
+            if self.overseer.begin(inner.ordinal, inner.name):
+                self.reader.take(inner.ordinal, "", inner.name, original(), outer.ordinal)
+            return False
+        if not directory.entries:
+            self.overseer.note("inner_empty", f"{inner.name} is an empty archive.")
+        if inner.file and sum(entry.usize for entry in directory.entries) > SPLIT_BYTES:
+            self.overseer.announce(inner)
+            return True
+        self.zip_entries(inner, source, directory.entries)
+        return False
+
+
+def _inner_kind(head: Buffer, name: str) -> Kind | None:
+    start = bytes(head[:5])
+    if start.startswith(_MAGICS) or bytes(head[257:262]) == b"ustar" or name.lower().endswith(".tar"):
+        kind = kind_of(bytes(head[:4096]), len(head))
+        return kind if kind in _ARCHIVES else None
+    return None
+
+
+def _tar_body(member: TarMember) -> Body:
+    if member.size <= WHOLE:
+        return Body(member.read())
+    return Body(None, lambda: member.chunks(CHUNK))
+
+
+def _file_chunks(source: Source) -> Iterator[Buffer]:
+    buffer = bytearray(CHUNK)
+    view = memoryview(buffer)
+    at = 0
+    while at < source.size:
+        got = source.readinto_at(at, view[: min(CHUNK, source.size - at)])
+        if got <= 0:
+            raise BadInput("truncated", "The file became shorter while it was read.", "Upload it again.")
+        yield view[:got]
+        at += got
+
+
+def file_body(source: Source) -> Body:
+    """The bytes of a source, as a body."""
+    return Body(None, lambda: _file_chunks(source))
+
+
+def open_container(container: Container) -> Source:
+    """The bytes of a container that lies in a file."""
+    whole = FileSource(container.file)
+    if container.offset == 0 and container.size == whole.size:
+        return whole
+    return SliceSource(whole, container.offset, container.size)

@@ -1,0 +1,140 @@
+"""The intent: everything that is about to be shown, in one transaction, before any name changes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.tables import intent, session, tree, upload
+from scandock.model.errors import Fault
+from scandock.queue.leases import Lease, guard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow:
+    """What the catalog will say of a session once its tree is shown; `uuid` of an existing one, or a new one."""
+
+    uuid: str
+    new: bool
+    project_id: int
+    subject: str
+    make_subject: bool
+    """In the archive a session's subject is a row of its own; in the prearchive only a label."""
+    label: str
+    key: str
+    place: str
+    timestamp: str
+    state: str
+    study_uid: str | None
+    patient_id: str
+    ecat: bool
+    xsi_type: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    warnings: list[dict[str, str]] = field(default_factory=list)
+    held: tuple[str, str, str] = ("", "", "")
+    patient_ids: list[str] = field(default_factory=list)
+    scans: int = 0
+    files: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """One session's switch: the staged tree, the name it gets, and the tree that stands there now."""
+
+    n: int
+    name: str
+    staged: str
+    inode: int
+    tree_id: int
+    base_tree_id: int | None
+    base_inode: int | None
+    keep_base: bool
+    """Whether the replaced tree goes to the trash (something was taken out) or is given up (only added to)."""
+    session: SessionRow
+
+
+def record(
+    catalog: Catalog, connection: Connection, lease: Lease, placements: list[Placement], report: dict[str, Any]
+) -> None:
+    """Write the intents and the outcome that they lead to. From here on the import only rolls forward."""
+    guard(catalog, connection, lease)
+    for placement in placements:
+        if placement.base_tree_id is not None:
+            current = connection.execute(
+                select(session.c.tree_id).where(session.c.uuid == placement.session.uuid)
+            ).scalar_one_or_none()
+            if current != placement.base_tree_id:
+                raise Fault(
+                    "base_changed",
+                    f"The session {placement.session.label} was changed while this import was being placed.",
+                    "Import again.",
+                )
+    if placements:
+        connection.execute(
+            insert(intent),
+            [
+                {
+                    "upload_id": lease.upload_id,
+                    "n": p.n,
+                    "state": "intent",
+                    "name": p.name,
+                    "staged": p.staged,
+                    "inode": p.inode,
+                    "base_inode": p.base_inode,
+                    "base_tree_id": p.base_tree_id,
+                    "tree_id": p.tree_id,
+                    "keep_base": p.keep_base,
+                    "session": json.dumps(asdict(p.session)),
+                }
+                for p in placements
+            ],
+        )
+    connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=json.dumps(report)))
+
+
+def recorded(connection: Connection, upload_id: int) -> list[Placement]:
+    """The placements of an import that are not published yet, in order."""
+    rows = connection.execute(
+        select(intent).where(intent.c.upload_id == upload_id, intent.c.state == "intent").order_by(intent.c.n)
+    ).mappings()
+    return [_placement(dict(row)) for row in rows]
+
+
+def published(connection: Connection, upload_id: int) -> list[Placement]:
+    """The placements of an import that are visible, but whose replaced trees may still have to be put away."""
+    rows = connection.execute(
+        select(intent).where(intent.c.upload_id == upload_id, intent.c.state == "published").order_by(intent.c.n)
+    ).mappings()
+    return [_placement(dict(row)) for row in rows]
+
+
+def _placement(row: dict[str, Any]) -> Placement:
+    facts = json.loads(row["session"])
+    facts["held"] = tuple(facts["held"])
+    return Placement(
+        n=row["n"],
+        name=row["name"],
+        staged=row["staged"],
+        inode=row["inode"],
+        tree_id=row["tree_id"],
+        base_tree_id=row["base_tree_id"],
+        base_inode=row["base_inode"],
+        keep_base=row["keep_base"],
+        session=SessionRow(**facts),
+    )
+
+
+def new_tree(catalog: Catalog, connection: Connection, lease: Lease) -> int:
+    """A tree to write rows under; invisible until a session points at it."""
+    result = connection.execute(
+        insert(tree).values(upload_id=lease.upload_id, state="staged", created=catalog.now())
+    )
+    key = result.inserted_primary_key
+    assert key is not None
+    number: int = key[0]
+    return number

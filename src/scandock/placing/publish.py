@@ -1,0 +1,126 @@
+"""Switch and publish: the names change, then the catalog points at them. Each step may be repeated after a kill."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.tables import file, intent, project, resource, scan, session, subject, subject_patient, tree
+from scandock.model.points import reach
+from scandock.placing.intents import Placement, SessionRow
+from scandock.queue.leases import Lease, guard, new_uuid
+from scandock.store.port import Stage, Store
+
+
+def switch(store: Store, stage: Stage, placements: list[Placement]) -> None:
+    """Give every staged tree its name. A tree that has its name already is left; a stale stage raises TokenLost."""
+    for placement in placements:
+        if placement.base_inode is None:
+            store.publish_new(stage, placement.staged, placement.name, inode=placement.inode, settle=False)
+        else:
+            store.publish_exchange(stage, placement.staged, placement.name, inode=placement.inode, settle=False)
+        reach("switched_one")
+    if placements:
+        store.settle()
+    reach("switched")
+
+
+def publish(catalog: Catalog, lease: Lease, placements: list[Placement]) -> None:
+    """Make the switched trees what the catalog shows, in one transaction that holds only with the token."""
+    with catalog.write() as connection:
+        guard(catalog, connection, lease)
+        for placement in placements:
+            _publish_one(catalog, connection, placement)
+        connection.execute(
+            update(intent)
+            .where(intent.c.upload_id == lease.upload_id, intent.c.state == "intent")
+            .values(state="published")
+        )
+
+
+def _publish_one(catalog: Catalog, connection: Connection, placement: Placement) -> None:
+    facts = placement.session
+    connection.execute(
+        update(tree)
+        .where(tree.c.id == placement.tree_id)
+        .values(state="current", files=facts.files, bytes=facts.bytes)
+    )
+    if placement.base_tree_id is not None:
+        connection.execute(update(tree).where(tree.c.id == placement.base_tree_id).values(state="retired"))
+    values = {
+        "subject_id": _subject(catalog, connection, facts) if facts.make_subject else None,
+        "subject": facts.subject,
+        "state": facts.state,
+        "study_uid": facts.study_uid,
+        "patient_id": facts.patient_id,
+        "ecat": facts.ecat,
+        "xsi_type": facts.xsi_type,
+        "attributes": json.dumps(facts.attributes),
+        "warnings": json.dumps(facts.warnings),
+        "held_code": facts.held[0],
+        "held_message": facts.held[1],
+        "held_remedy": facts.held[2],
+        "tree_id": placement.tree_id,
+        "scans": facts.scans,
+        "files": facts.files,
+        "bytes": facts.bytes,
+        "modified": catalog.now(),
+    }
+    if not facts.new:
+        connection.execute(update(session).where(session.c.uuid == facts.uuid).values(**values))
+    else:
+        connection.execute(
+            insert(session).values(
+                uuid=facts.uuid,
+                project_id=facts.project_id,
+                label=facts.label,
+                key=facts.key,
+                place=facts.place,
+                timestamp=facts.timestamp,
+                created=catalog.now(),
+                **values,
+            )
+        )
+    connection.execute(
+        update(project).where(project.c.id == facts.project_id).values(revision=project.c.revision + 1)
+    )
+
+
+def _subject(catalog: Catalog, connection: Connection, facts: SessionRow) -> int:
+    """The subject's row, made where missing (xnat-behaviour.md 5.7, 4), with the patients that it stands for."""
+    key = facts.subject.casefold()
+    where = (subject.c.project_id == facts.project_id, subject.c.key == key)
+    number: int | None = connection.execute(select(subject.c.id).where(*where)).scalar_one_or_none()
+    if number is None:
+        inserted = connection.execute(
+            insert(subject).values(
+                uuid=new_uuid(), project_id=facts.project_id, label=facts.subject, key=key, created=catalog.now()
+            )
+        ).inserted_primary_key
+        assert inserted is not None
+        number = int(inserted[0])
+    known = set(
+        connection.execute(
+            select(subject_patient.c.patient_id).where(subject_patient.c.subject_id == number)
+        ).scalars()
+    )
+    for patient_id in sorted(set(facts.patient_ids) - known):
+        connection.execute(insert(subject_patient).values(subject_id=number, patient_id=patient_id))
+    return number
+
+
+def put_away(store: Store, stage: Stage, placements: list[Placement], note: dict[str, object]) -> None:
+    """What replaces took out goes to the trash; trees that were only added to are given up with the stage."""
+    for placement in placements:
+        if placement.base_inode is not None and placement.keep_base and stage.inode(placement.staged) is not None:
+            store.retire(placement.staged, stage=stage, note={**note, "name": placement.name})
+    reach("retired")
+
+
+def forget_tree(connection: Connection, tree_id: int) -> None:
+    """Remove a tree's rows, once nothing points at it."""
+    for table in (file, resource, scan):
+        connection.execute(delete(table).where(table.c.tree_id == tree_id))
+    connection.execute(delete(tree).where(tree.c.id == tree_id))

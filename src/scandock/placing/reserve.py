@@ -1,0 +1,41 @@
+"""Names that one import is about to touch: nobody else plans with them until it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, insert, select
+
+from scandock.catalog.tables import project, reservation
+
+
+def lock_projects(connection: Connection, names: Iterable[str]) -> dict[str, int]:
+    """Lock these projects' rows for the transaction, in one order (SQLite: the whole catalog is); name -> id."""
+    found = connection.execute(
+        select(project.c.name, project.c.id).where(project.c.name.in_(sorted(set(names)))).order_by(project.c.id).with_for_update()
+    )
+    return {name: number for name, number in found}
+
+
+def held_by_others(connection: Connection, upload_id: int, names: Iterable[str]) -> set[int]:
+    """Uploads that hold any of these names."""
+    wanted = sorted(set(names))
+    holders: set[int] = set()
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        holders.update(
+            connection.execute(
+                select(reservation.c.upload_id).where(
+                    reservation.c.name.in_(part), reservation.c.upload_id != upload_id
+                )
+            ).scalars()
+        )
+    return holders
+
+
+def reserve(connection: Connection, upload_id: int, names: Iterable[str]) -> None:
+    """Take these names; the caller has seen, in the same transaction, that nobody holds them."""
+    mine = set(connection.execute(select(reservation.c.name).where(reservation.c.upload_id == upload_id)).scalars())
+    wanted = sorted(set(names) - mine)
+    if wanted:
+        connection.execute(insert(reservation), [{"name": name, "upload_id": upload_id} for name in wanted])

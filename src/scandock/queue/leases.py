@@ -1,0 +1,148 @@
+"""Which import is whose: begin, renew, finish, and the taking over of those whose owner is gone.
+
+Correctness rests on the token alone: every transaction that shows something guards it, and the stage's folder bears it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.tables import reservation, upload
+from scandock.model.errors import TokenLost
+from scandock.model.verdicts import ImportState
+from scandock.queue.owner import is_gone, this_owner
+
+LEASE_MS = 15_000
+RENEW_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on an upload, until somebody else holds a newer token."""
+
+    upload_id: int
+    uuid: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """An unfinished import whose owner is gone."""
+
+    upload_id: int
+    uuid: str
+    token: str
+    source: str
+    attempt: int
+
+
+def new_token() -> str:
+    return secrets.token_hex(8)
+
+
+def new_uuid() -> str:
+    """A UUIDv7 (RFC 9562): sorts by time."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | (0x7 << 76) | (secrets.randbits(12) << 64) | (0b10 << 62) | secrets.randbits(62)
+    return str(uuid.UUID(int=value))
+
+
+def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> Lease:
+    """Record an import of the command line as running, owned by this process."""
+    with catalog.write() as connection:
+        result = connection.execute(
+            insert(upload).values(
+                uuid=number,
+                archive=archive,
+                source="cli",
+                state=ImportState.RUNNING,
+                request=json.dumps(request),
+                attempt=1,
+                token=token,
+                lease_until=catalog.now() + LEASE_MS,
+                owner=this_owner(),
+                created=catalog.now(),
+            )
+        )
+        key = result.inserted_primary_key
+        assert key is not None
+        return Lease(key[0], number, token)
+
+
+def renew(catalog: Catalog, lease: Lease) -> None:
+    """Hold the lease for another while. Raises TokenLost where somebody has taken over."""
+    with catalog.write() as connection:
+        guard(catalog, connection, lease)
+
+
+def guard(catalog: Catalog, connection: Connection, lease: Lease) -> None:
+    """Prove within a transaction that this process still owns the import, and renew; TokenLost where it does not."""
+    changed = connection.execute(
+        update(upload)
+        .where(upload.c.id == lease.upload_id, upload.c.token == lease.token, upload.c.state == ImportState.RUNNING)
+        .values(lease_until=catalog.now() + LEASE_MS)
+    ).rowcount
+    if changed != 1:
+        raise TokenLost("token_lost", "Another process has taken over this import.")
+
+
+def finish(
+    catalog: Catalog, connection: Connection, lease: Lease, state: ImportState, report: dict[str, Any]
+) -> None:
+    """Write the final outcome and free what was reserved."""
+    guard(catalog, connection, lease)
+    connection.execute(
+        update(upload)
+        .where(upload.c.id == lease.upload_id)
+        .values(
+            state=state,
+            code=report.get("code") or "",
+            message=report.get("message") or "",
+            report=json.dumps(report),
+            finished=catalog.now(),
+        )
+    )
+    connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
+
+
+def find_dead(catalog: Catalog) -> list[Dead]:
+    """Running imports whose lease is over, or whose owner on this host is no more."""
+    with catalog.read() as connection:
+        now = connection.execute(select(catalog.now())).scalar_one()
+        rows = connection.execute(
+            select(
+                upload.c.id,
+                upload.c.uuid,
+                upload.c.token,
+                upload.c.source,
+                upload.c.attempt,
+                upload.c.lease_until,
+                upload.c.owner,
+            ).where(upload.c.state == ImportState.RUNNING)
+        ).all()
+    return [Dead(*row[:5]) for row in rows if is_gone(row.owner) is True or row.lease_until < now]
+
+
+def take_over(catalog: Catalog, dead: Dead) -> Lease | None:
+    """Make a dead import ours by compare-and-set; None where another was quicker, or it ended meanwhile."""
+    token = new_token()
+    with catalog.write() as connection:
+        changed = connection.execute(
+            update(upload)
+            .where(upload.c.id == dead.upload_id, upload.c.token == dead.token, upload.c.state == ImportState.RUNNING)
+            .values(
+                token=token,
+                owner=this_owner(),
+                attempt=upload.c.attempt + 1,
+                lease_until=catalog.now() + LEASE_MS,
+            )
+        ).rowcount
+    return Lease(dead.upload_id, dead.uuid, token) if changed == 1 else None

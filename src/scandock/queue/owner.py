@@ -1,0 +1,43 @@
+"""Who runs an import: boot, process and its start time, so that a dead owner on this host is known at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from functools import cache
+
+
+@cache
+def boot_id() -> str:
+    """Changes with every start of the machine."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _started(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def this_owner() -> str:
+    """This process, as text for the catalog."""
+    pid = os.getpid()
+    return json.dumps({"host": platform.node(), "boot": boot_id(), "pid": pid, "started": _started(pid)})
+
+
+def is_gone(owner: str) -> bool | None:
+    """True: dead for certain. False: alive. None: on another host, only the lease can tell."""
+    try:
+        facts = json.loads(owner)
+        host, boot, pid, started = facts["host"], facts["boot"], int(facts["pid"]), facts["started"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if host != platform.node():
+        return None
+    if boot != boot_id():
+        return True
+    return _started(pid) != started

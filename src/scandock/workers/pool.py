@@ -1,0 +1,216 @@
+"""The reader processes of one import: started, fed, listened to, buried."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from scandock.model.entry import Container, Entry
+from scandock.model.errors import BadInput, Fault, LimitExceeded
+from scandock.model.limits import Limits
+from scandock.workers.board import Board
+from scandock.workers.wire import Wire
+
+MAX_KILLS = 3
+"""Readers killed from outside (lack of memory) before the import gives up."""
+
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_ARENA_MAX": "1"}
+"""Blocks of megabytes freed and mapped anew page-fault at each entry (docs/performance.md)."""
+
+
+@dataclass(slots=True)
+class Task:
+    """A range of entries; `resume` and `avoid` are set when a reader has died at it."""
+
+    kind: str
+    container: Container
+    payload: list[tuple[Any, ...]]
+    resume: bytes = b""
+    avoid: set[bytes] = field(default_factory=set)
+    suspects: set[bytes] = field(default_factory=set)
+
+
+class Listener(Protocol):
+    """What an import does with what its readers find."""
+
+    def entries(self, entries: list[Entry]) -> None: ...
+    def study(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None: ...
+    def container(self, container: Container) -> list[Task]: ...
+    def damaged(self, container: bytes, code: str, message: str) -> None: ...
+    def note(self, code: str, message: str) -> None: ...
+    def tally(self, container: bytes, values: tuple[Any, ...]) -> None: ...
+    def tick(self) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Setup:
+    """What every reader is told at its start."""
+
+    root: str
+    upload: str
+    token: str
+    limits: Limits
+    received: int
+    wanted: frozenset[int]
+    keep_images: bool
+    keep_loose: bool
+
+
+class _Reader:
+    def __init__(self, index: int, process: subprocess.Popen[bytes], wire: Wire) -> None:
+        self.index = index
+        self.process = process
+        self.wire = wire
+        self.task: Task | None = None
+
+
+class Pool:
+    """Up to `size` readers over one board; `run` returns when every task is done."""
+
+    def __init__(self, setup: Setup, size: int, board_path: str) -> None:
+        self.setup = setup
+        self.size = size
+        self.board_path = board_path
+        self.board = Board(board_path, size, make=True)
+        self.readers: dict[int, _Reader] = {}
+        self.deaths = 0
+        self.kills = 0
+        self.reread = False
+        """Whether a reader died, so that files that no entry tells of may lie in the stage."""
+
+    def start(self) -> None:
+        for index in range(self.size):
+            if index not in self.readers:
+                self.readers[index] = self._spawn(index)
+
+    def _spawn(self, index: int) -> _Reader:
+        ours, theirs = socket.socketpair()
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "scandock.workers.shard", str(theirs.fileno()), str(os.getpid())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, **MALLOC},
+            )
+        finally:
+            theirs.close()
+        wire = Wire(ours)
+        setup = self.setup
+        wire.send(
+            (
+                setup.root, setup.upload, setup.token, self.board_path, self.size, index, asdict(setup.limits),
+                setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose,
+            )
+        )  # fmt: skip
+        return _Reader(index, process, wire)
+
+    def run(self, tasks: list[Task], listener: Listener, cancelled: Callable[[], bool]) -> None:
+        """Work through the tasks and what they announce. Raises LimitExceeded, BadInput or Fault, as a reader said."""
+        waiting = deque(tasks)
+        while True:
+            for reader in self.readers.values():
+                if reader.task is None and waiting:
+                    self._give(reader, waiting.popleft())
+            busy = {r.wire.fileno(): r for r in self.readers.values() if r.task is not None}
+            if not busy and not waiting:
+                return
+            if cancelled():
+                raise InterruptedError
+            ready, _, _ = select.select(list(busy), [], [], 0.1)
+            for fd in ready:
+                self._hear(busy[fd], waiting, listener)
+            listener.tick()
+
+    def _give(self, reader: _Reader, task: Task) -> None:
+        reader.task = task
+        try:
+            reader.wire.send((task.kind, tuple(task.container), task.payload, task.resume, list(task.avoid)))
+        except OSError:
+            return  # it died: the next receive finds out and gives the task to another
+
+    def _hear(self, reader: _Reader, waiting: deque[Task], listener: Listener) -> None:
+        message = reader.wire.receive()
+        task = reader.task
+        assert task is not None
+        if message is None:
+            self._bury(reader, waiting)
+            return
+        kind = message[0]
+        if kind == "entries":
+            entries = [Entry(*values) for values in message[1]]
+            task.resume = max(task.resume, entries[-1].ordinal)
+            listener.entries(entries)
+        elif kind == "done":
+            reader.task = None
+        elif kind == "tally":
+            listener.tally(message[1], message[2:])
+        elif kind == "study":
+            listener.study(*message[1:])
+        elif kind == "container":
+            waiting.extend(listener.container(Container(*message[1])))
+        elif kind == "damaged":
+            listener.damaged(*message[1:])
+        elif kind == "note":
+            listener.note(*message[1:])
+        else:
+            raise _trouble(message)
+
+    def _bury(self, reader: _Reader, waiting: deque[Task]) -> None:
+        """A reader is gone: give its task to a fresh one, told where to go on and what to leave out."""
+        code = reader.process.wait()
+        reader.wire.close()
+        del self.readers[reader.index]
+        task = reader.task
+        assert task is not None
+        self.reread = True
+        if code == -signal.SIGKILL:
+            self.kills += 1
+            if self.kills >= MAX_KILLS:
+                raise Fault(
+                    "out_of_memory",
+                    "Readers were killed again and again, as happens when memory runs out.",
+                    "Give the machine more memory, or use fewer workers (SCANDOCK_WORKERS).",
+                )
+        else:
+            self.deaths += 1
+            suspect = self.board.current(reader.index)
+            if not suspect and self.deaths > 2 * self.size:
+                raise Fault("reader_failed", "Readers do not start.", "Look at the log, and at the memory that is free.")
+            if suspect in task.suspects:
+                task.avoid.add(suspect)
+            elif suspect:
+                task.suspects.add(suspect)
+        self.board.set_current(reader.index, b"")
+        waiting.appendleft(task)
+        if not self.readers or code != -signal.SIGKILL:
+            self.readers[reader.index] = self._spawn(reader.index)
+
+    def stop(self) -> None:
+        """Kill what still runs; returns when all are gone."""
+        for reader in self.readers.values():
+            reader.process.kill()
+        for reader in self.readers.values():
+            reader.process.wait()
+            reader.wire.close()
+        self.readers.clear()
+        self.board.close()
+
+
+def _trouble(message: tuple[Any, ...]) -> Exception:
+    kind = message[0]
+    if kind == "limit":
+        return LimitExceeded(*message[1:])
+    if kind == "bad":
+        return BadInput(*message[1:])
+    if kind == "fault":
+        return Fault(*message[1:])
+    return Fault("reader_failed", f"A reader met an error of its own:\n{message[1]}", "Please report it.")

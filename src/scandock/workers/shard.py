@@ -1,0 +1,190 @@
+"""A reader process: takes ranges of an archive's entries, writes their bytes to the stage, sends back what it found.
+
+Started as `python -m scandock.workers.shard FD PARENT`. It holds no database connection and dies with its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from scandock.formats.dicom_tally import Tally
+from scandock.formats.meter import Meter
+from scandock.formats.zip_directory import ZipEntry
+from scandock.model.entry import Container, Entry
+from scandock.model.errors import BadInput, Fault, LimitExceeded
+from scandock.model.limits import Limits
+from scandock.pipeline.read import Reader
+from scandock.pipeline.unpack import Unpacker, file_body, open_container
+from scandock.store.local import LocalStore
+from scandock.workers.board import Board
+from scandock.workers.wire import Wire
+
+BATCH = 256
+BATCH_SECONDS = 0.25
+MEMORY_BYTES = 2 * 1024**3
+PR_SET_PDEATHSIG = 1
+
+
+class Shard:
+    """Sink and overseer of the reading step: batches what is found, says where it is."""
+
+    def __init__(self, wire: Wire, board: Board, index: int) -> None:
+        self.wire = wire
+        self.board = board
+        self.index = index
+        self.entries: list[tuple[Any, ...]] = []
+        self.sent = time.monotonic()
+        self.tallies: dict[bytes, Tally] = {}
+        self.studies: set[str] = set()
+        self.resume = b""
+        self.avoid: frozenset[bytes] = frozenset()
+        self.wanted: frozenset[int] = frozenset()
+        self.reader: Reader
+
+    def entry(self, entry: Entry) -> None:
+        self.entries.append(tuple(entry))
+        if len(self.entries) >= BATCH or time.monotonic() - self.sent > BATCH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.entries:
+            self.wire.send(("entries", self.entries))
+            self.entries = []
+        self.sent = time.monotonic()
+
+    def tally_of(self, container: bytes) -> Tally:
+        tally = self.tallies.get(container)
+        if tally is None:
+            tally = self.tallies[container] = Tally(self.wanted)
+        return tally
+
+    def patient(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None:
+        if study_uid not in self.studies:
+            self.studies.add(study_uid)
+            self.wire.send(("study", study_uid, patient_id[:256], patient_name[:256]))
+
+    def begin(self, number: bytes, path: str) -> bool:
+        if self.resume and number <= self.resume:
+            return False
+        if number in self.avoid:
+            message = "Reading it killed the reader twice; it was left out."
+            self.entry(
+                Entry(number, path, 0, b"", "unparseable", "", "reader_died", message, *[""] * 8, 0, 0, "", "")
+            )
+            return False
+        self.board.set_current(self.index, number)
+        return True
+
+    def wants_inside(self, number: bytes) -> bool:
+        return bool(self.resume) and self.resume.startswith(number) and self.resume != number
+
+    def announce(self, container: Container) -> None:
+        self.flush()
+        self.wire.send(("container", tuple(container)))
+
+    def damaged(self, container: bytes, code: str, message: str) -> None:
+        self.flush()
+        self.wire.send(("damaged", container, code, message))
+
+    def note(self, code: str, message: str) -> None:
+        self.wire.send(("note", code, message))
+
+    def done(self) -> None:
+        self.flush()
+        for container, tally in self.tallies.items():
+            for series in tally.drain():
+                self.wire.send(
+                    (
+                        "tally", container, series.study_uid, series.series_uid, series.objects, series.frames,
+                        series.values, series.nested, list(series.overfull),
+                    )
+                )  # fmt: skip
+        self.tallies = {}
+        self.board.set_current(self.index, b"")
+        self.wire.send(("done",))
+
+
+def _run(shard: Shard, unpacker: Unpacker, task: tuple[Any, ...]) -> None:
+    kind, container_values, payload, shard.resume, avoid = task
+    shard.avoid = frozenset(avoid)
+    container = Container(*container_values)
+    if kind == "files":
+        unpacker.files(container, payload)
+        return
+    source = open_container(container)
+    try:
+        if kind == "zip":
+            unpacker.zip_entries(container, source, (ZipEntry(*values) for values in payload))
+        else:
+            unpacker.stream(container, source, lambda: file_body(source))
+    finally:
+        source.close()
+
+
+def _say_trouble(wire: Wire, error: BaseException) -> None:
+    if isinstance(error, LimitExceeded):
+        wire.send(("limit", error.code, error.message, error.remedy))
+    elif isinstance(error, Fault):
+        wire.send(("fault", error.code, error.message, error.remedy))
+    elif isinstance(error, BadInput):
+        wire.send(("bad", error.code, error.message, error.remedy))
+    elif isinstance(error, MemoryError):
+        wire.send(("fault", "out_of_memory", "A reader ran out of memory.", "Give the machine more memory or use fewer workers."))
+    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        wire.send(("fault", "disk_full", f"The disk is full: {error.strerror}.", "Free some space and import again."))
+    elif isinstance(error, OSError):
+        wire.send(("fault", "io_error", f"Reading or writing failed: {error}.", "Look at the disk and import again."))
+    else:
+        import traceback
+
+        wire.send(("crash", "".join(traceback.format_exception(error))))
+
+
+def _confine(parent: int) -> None:
+    """Die with the parent, leave Ctrl-C to it, be the first to go when memory runs out."""
+    import ctypes
+    import resource
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+        score.write("500")
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def main(fd: int, parent: int) -> None:
+    """Serve tasks until the import closes its end."""
+    _confine(parent)
+    wire = Wire(socket.socket(fileno=fd))
+    setup = wire.receive()
+    if setup is None:
+        return
+    root, upload, token, board_path, size, index, limits, received, wanted, keep_images, keep_loose = setup
+    board = Board(board_path, size)
+    bounds = Limits(**limits)
+    meter = Meter(bounds, received, board.counters, index)
+    shard = Shard(wire, board, index)
+    shard.wanted = frozenset(wanted)
+    stage = LocalStore(root).stage(upload, token)
+    reader = Reader(stage, shard, meter, shard.wanted, keep_images=keep_images, keep_loose=keep_loose)
+    unpacker = Unpacker(reader, meter, bounds, shard)
+    while (task := wire.receive()) is not None:
+        try:
+            _run(shard, unpacker, task)
+            shard.done()
+        except BaseException as error:  # noqa: BLE001  whatever it is, the import must hear of it
+            _say_trouble(wire, error)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,60 @@
+"""Syncs, and what a failed system call means for an import."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from scandock.model.errors import Fault
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def fault(error: OSError, doing: str) -> Fault:
+    """The Fault for an OSError met while `doing` ("writing work/...").
+
+    Codes: disk_full, store_other_filesystem, store_read_only, store_failed.
+    """
+    said = error.strerror or str(error)
+    if error.errno in _FULL:
+        return Fault("disk_full", f"No space left while {doing} ({said}).", "Free space under DATA, then try again.")
+    if error.errno == errno.EXDEV:
+        return Fault(
+            "store_other_filesystem",
+            f"{doing[:1].upper()}{doing[1:]} crossed into another file system.",
+            "work, trash, prearchive and archive under DATA must be one file system and one mount.",
+        )
+    if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+        return Fault("store_read_only", f"Not allowed: {doing} ({said}).", "DATA must be writable for this user.")
+    return Fault("store_failed", f"The system refused {doing} ({said}).", "See the machine's log for disk errors.")
+
+
+def sync_failed(error: OSError, what: str) -> Fault:
+    """The Fault for a sync that failed: what was written since the last good one can't be trusted any more."""
+    return Fault("sync_failed", f"{what} could not be written to disk ({error.strerror}).", "Check the disk.")
+
+
+def sync_folder(path: str, root_fd: int) -> bool:
+    """Make a folder's entries durable; False where it is gone or may not be opened; Fault `sync_failed`."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root_fd)
+    except (FileNotFoundError, PermissionError):
+        return False  # PermissionError: the folder above DATA may be someone else's
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        raise sync_failed(error, path) from error
+    finally:
+        os.close(fd)
+    return True
+
+
+def write_all(fd: int, data: memoryview | bytes) -> int:
+    """Write the whole of `data`, however the system cuts it; returns its bytes, raises OSError."""
+    total = len(data) if isinstance(data, bytes) else data.nbytes
+    done = os.write(fd, data)
+    if done < total:
+        view = memoryview(data).cast("B")
+        while done < total:
+            done += os.write(fd, view[done:])
+    return total

@@ -1,0 +1,87 @@
+"""Who works on an upload: a lock on `work/{upload}/lock` that the system drops when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+from scandock.model.errors import Fault
+from scandock.store import names
+from scandock.store.durable import fault
+from scandock.store.root import WORK
+
+if TYPE_CHECKING:
+    from scandock.store.root import Root
+
+LOCK: Final = "lock"
+_PATIENCE: Final = 0.5
+"""Seconds that `hold` tries: someone who asks `owner_alive` holds the lock for a moment, too."""
+
+
+class LocalHold:
+    """An upload's lock; dropped on release, on garbage collection and with the process."""
+
+    __slots__ = ("_fd", "upload")
+
+    def __init__(self, root: Root, upload: str) -> None:
+        self.upload = names.label(upload)
+        self._fd = -1
+        end = time.monotonic() + _PATIENCE
+        try:
+            while self._fd < 0:
+                self._fd = _try(root, f"{WORK}/{self.upload}")
+                if self._fd < 0:
+                    if time.monotonic() > end:
+                        raise Fault("work_held", f"Another process works on upload {self.upload}.")
+                    time.sleep(0.005)
+        except OSError as error:
+            raise fault(error, f"locking upload {self.upload}") from error
+
+    def release(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> LocalHold:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.release()
+
+    def __del__(self) -> None:
+        self.release()
+
+
+def _try(root: Root, folder: str) -> int:
+    """The descriptor of the lock if it could be had and still stands at its path, else -1."""
+    root.make(folder)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(f"{folder}/{LOCK}", flags, 0o644, dir_fd=root.fd)
+    except FileNotFoundError:
+        return -1  # the folder was finished under us
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(fd).st_ino == root.inode(f"{folder}/{LOCK}"):
+            return fd
+    except BlockingIOError:
+        pass
+    os.close(fd)
+    return -1
+
+
+def alive(root: Root, upload: str) -> bool:
+    """True while a living process of this host holds the upload's lock."""
+    try:
+        fd = os.open(f"{WORK}/{names.label(upload)}/{LOCK}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root.fd)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

@@ -1,0 +1,107 @@
+"""The folder DATA: one descriptor that every path of the store starts from."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from scandock.store.durable import fault, sync_folder
+from scandock.store.folders import FOLDER_MODE
+
+INCOMING, WORK, TRASH, RECEIPTS = "incoming", "work", "trash", "receipts"
+RUBBISH = "trash/now"
+"""What is to be deleted as soon as someone has time; the rest of trash/ is kept for its retention time."""
+FOLDERS = (INCOMING, WORK, TRASH, RUBBISH, RECEIPTS, "prearchive", "archive")
+
+
+class Root:
+    """DATA by path, opened at first use; paths given to it are relative and already checked."""
+
+    __slots__ = ("_fd", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        self._fd: int | None = None
+
+    @property
+    def fd(self) -> int:
+        """Descriptor of DATA; Fault `store_missing` where there is none."""
+        if self._fd is None:
+            try:
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except OSError as error:
+                raise fault(error, f"opening {self.path}") from error
+        return self._fd
+
+    def prepare(self) -> None:
+        """Make DATA and its folders where missing; idempotent, also when killed in the middle of that.
+
+        Fault `store_other_filesystem` where one of them is mounted from elsewhere: placing is a rename.
+        """
+        try:
+            missing = not os.path.isdir(self.path)
+            os.makedirs(self.path, FOLDER_MODE, exist_ok=True)
+            for folder in FOLDERS:
+                missing |= self.make(folder)
+            device = os.stat(self.path).st_dev
+            for folder in FOLDERS:
+                if os.stat(folder, dir_fd=self.fd).st_dev != device:
+                    raise OSError(18, "Invalid cross-device link", folder)
+        except OSError as error:
+            raise fault(error, f"making the folders of {self.path}") from error
+        if missing:
+            sync_folder(TRASH, self.fd)
+            sync_folder(".", self.fd)
+            sync_folder("..", self.fd)
+
+    def make(self, folder: str) -> bool:
+        """Make one folder whose parent is there; False where it stands already. OSError."""
+        try:
+            os.mkdir(folder, FOLDER_MODE, dir_fd=self.fd)
+        except FileExistsError:
+            return False
+        return True
+
+    def inode(self, path: str) -> int | None:
+        """Inode of what stands at `path` (a link is not followed), or None."""
+        try:
+            return os.stat(path, dir_fd=self.fd, follow_symlinks=False).st_ino
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def is_folder(self, path: str) -> bool:
+        try:
+            return stat.S_ISDIR(os.stat(path, dir_fd=self.fd, follow_symlinks=False).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def list(self, folder: str) -> list[str]:
+        """Sorted names in a folder; none where it is missing."""
+        try:
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
+        except FileNotFoundError:
+            return []
+        try:
+            return sorted(os.listdir(fd))
+        finally:
+            os.close(fd)
+
+    def give_up(self, path: str) -> bool:
+        """Move a file or folder to where it is deleted in the background; False where it isn't there."""
+        while True:
+            try:
+                os.rename(path, f"{RUBBISH}/{os.urandom(10).hex()}", src_dir_fd=self.fd, dst_dir_fd=self.fd)
+            except FileNotFoundError:
+                if self.inode(path) is None:
+                    return False
+                self.make(TRASH)
+                self.make(RUBBISH)
+            except OSError as error:
+                raise fault(error, f"removing {path}") from error
+            else:
+                return True
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None

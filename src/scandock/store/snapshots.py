@@ -1,0 +1,77 @@
+"""Reading published trees: a snapshot stays readable when the tree is replaced, retired, purged or swept."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import IO, TYPE_CHECKING, Final
+
+from scandock.store import names, readers
+from scandock.store.folders import Folders
+from scandock.store.port import Found
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scandock.store.root import Root
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class LocalSnapshot:
+    """A tree by its descriptor, which follows it through every rename; a shared lock on it keeps the sweep away."""
+
+    __slots__ = ("_fd", "_folders", "inode", "name")
+
+    def __init__(self, root: Root, name: str) -> None:
+        names.parse(name)
+        self.name = name
+        self._fd = _open_locked(root.fd, name)
+        self.inode = os.fstat(self._fd).st_ino
+        self._folders = Folders(self._fd, keep=32)
+
+    def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
+        folder, _, name = rel.rpartition("/")
+        return readers.open_file(names.piece(name), self._folders.fd(folder), offset, length)
+
+    def walk(self) -> Iterator[Found]:
+        return readers.found(self._fd, self.name)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            self._folders.close()
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> LocalSnapshot:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+
+def _open_locked(root_fd: int, name: str) -> int:
+    while True:
+        fd = os.open(name, _FOLDER, dir_fd=root_fd)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)  # it was replaced and is being swept: the name is another tree by now, or none
+            continue
+        except OSError:
+            pass  # a file system without locks on folders: the descriptor alone has to do
+        return fd
+
+
+def walk(root: Root, prefix: str) -> Iterator[Found]:
+    """See port.Store.walk. What lies above the level of sessions is told under the folder it is in."""
+    pieces = prefix.split("/")
+    if pieces[0] not in names.AREAS or len(pieces) > 4:
+        raise ValueError(f"not a prefix of names: {prefix[:200]!r}")
+    for piece in pieces[1:]:
+        names.label(piece)
+    depth = 3 if pieces[0] == names.ARCHIVE else 4
+    for path, status, kind in readers.walk(root.fd, prefix):
+        parts = path.split("/")
+        cut = depth if len(parts) > depth or (len(parts) == depth and kind == "folder") else len(parts) - 1
+        yield Found("/".join(parts[:cut]), "/".join(parts[cut:]), status.st_size, status.st_ino, kind)

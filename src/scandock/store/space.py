@@ -1,0 +1,197 @@
+"""The file system under DATA: what it is, what it can do, and whether there is room."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from scandock.model.errors import Fault, Usage
+from scandock.store import syscalls
+from scandock.store.durable import fault
+from scandock.store.port import Capabilities
+from scandock.store.root import RUBBISH
+
+if TYPE_CHECKING:
+    from scandock.store.root import Root
+
+NETWORK: Final = frozenset(
+    {
+        "from",
+        "__future__",
+        "import",
+        "annotations",
+        "import",
+        "os",
+        "from",
+        "typing",
+        "import",
+        "TYPE_CHECKING,",
+        "Final",
+        "from",
+        "scandock.model.errors",
+        "import",
+        "Fault,",
+        "Usage",
+        "from",
+        "scandock.store",
+        "import",
+        "syscalls",
+        "from",
+        "scandock.store.durable",
+        "import",
+        "fault",
+        "from",
+        "scandock.store.port",
+        "import",
+        "Capabilities",
+        "from",
+        "scandock.store.root",
+        "import",
+        "RUBBISH",
+        "if",
+        "TYPE_CHECKING:",
+        "from",
+        "scandock.store.root",
+        "import",
+        "Root",
+        "NETWORK:",
+        "Final",
+        "=",
+        "frozenset(",
+        """"",
+        "9p",
+        "acfs",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "davfs",
+        "fuse.ceph",
+        "fuse.davfs",
+        "fuse.gcsfuse",
+        "fuse.glusterfs",
+        "fuse.goofys",
+        "fuse.juicefs",
+        "fuse.mount-s3",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "fuse.vmhgfs-fuse",
+        "gfs",
+        "gfs2",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs3",
+        "nfs4",
+        "ocfs2",
+        "orangefs",
+        "panfs",
+        "pvfs2",
+        "smb",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "vboxsf",
+    }
+)
+"""Types in mountinfo on which SQLite's write-ahead log, which needs shared memory between processes, is lost."""
+
+
+def filesystem_of(path: str) -> str:
+    """Type of the file system that holds `path` (or its nearest existing parent), as /proc/self/mountinfo names it.
+
+    Empty where that can't be told.
+    """
+    path = os.path.realpath(path)
+    while not os.path.exists(path) and path != "/":
+        path = os.path.dirname(path)
+    best, kind = -1, ""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+            for line in lines:
+                before, _, after = line.partition(" - ")
+                point = _unescape(before.split(" ")[4])
+                inside = point in {"/", path} or path.startswith(point + "/")
+                if inside and len(point) >= best:  # the last one mounted on a point is the one seen
+                    best, kind = len(point), after.split(" ", 1)[0]
+    except (OSError, IndexError):
+        return ""
+    return kind
+
+
+def _unescape(text: str) -> str:
+    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, char)
+    return text
+
+
+def refuse_network(path: str) -> None:
+    """Usage `network_filesystem` where `path`, the catalog's folder, lies on a network file system."""
+    kind = filesystem_of(path)
+    if kind in NETWORK:
+        raise Usage(
+            "network_filesystem",
+            f"{path} lies on a network file system ({kind}), where an embedded catalog would be damaged.",
+            "Choose a local folder for DATA, or a PostgreSQL catalog.",
+        )
+
+
+def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
+    """See port.Store.reserve."""
+    try:
+        now = os.fstatvfs(root.fd)
+    except OSError as error:
+        raise fault(error, "asking for free space") from error
+    available = now.f_bavail * now.f_frsize
+    if needed + min_free > available:
+        raise Fault(
+            "disk_full",
+            f"{needed:,} bytes are needed, {available:,} are available and {min_free:,} must stay free.",
+            "Free space under DATA, then try again.",
+        )
+    if now.f_files and files > now.f_favail:
+        raise Fault(
+            "disk_full",
+            f"{files:,} files are to be made, the file system has room for {now.f_favail:,}.",
+            "Free inodes under DATA, then try again.",
+        )
+    return available
+
+
+def probe(root: Root) -> Capabilities:
+    """Try renames and links in a folder of their own, which a kill leaves to the sweep."""
+    folder = f"{RUBBISH}/probe-{os.urandom(8).hex()}"
+    try:
+        root.make(folder)
+        for name in ("a", "b"):
+            root.make(f"{folder}/{name}")
+        exchange = _works(lambda: syscalls.exchange(f"{folder}/a", f"{folder}/b", root.fd))
+        noreplace = _works(lambda: syscalls.renameat2(f"{folder}/a", f"{folder}/c", root.fd, syscalls.RENAME_NOREPLACE))
+        os.close(os.open(f"{folder}/f", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=root.fd))
+        links = _works(lambda: os.link(f"{folder}/f", f"{folder}/g", src_dir_fd=root.fd, dst_dir_fd=root.fd))
+        _remove_probe(root, folder)
+    except OSError as error:
+        raise fault(error, "trying what the file system can do") from error
+    return Capabilities(filesystem_of(root.path), exchange, noreplace, links, syscalls.syncfs_tells())
+
+
+def _works(call: object) -> bool:
+    try:
+        call()  # type: ignore[operator]
+    except OSError:
+        return False
+    return True
+
+
+def _remove_probe(root: Root, folder: str) -> None:
+    for name in root.list(folder):
+        path = f"{folder}/{name}"
+        if root.is_folder(path):
+            os.rmdir(path, dir_fd=root.fd)
+        else:
+            os.unlink(path, dir_fd=root.fd)
+    os.rmdir(folder, dir_fd=root.fd)

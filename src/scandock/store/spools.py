@@ -1,0 +1,139 @@
+"""Spools: the bytes of an upload as they arrive, in `incoming/{upload}/archive`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from scandock.model.errors import Fault
+from scandock.store import names
+from scandock.store.durable import fault, sync_failed, sync_folder, write_all
+from scandock.store.folders import FOLDER_MODE
+from scandock.store.root import INCOMING
+
+if TYPE_CHECKING:
+    from scandock.store.root import Root
+
+FILE_MODE: Final = 0o644
+SYNC_EVERY: Final = 64 * 1024 * 1024
+"""Bytes after which a spool is synced unasked, so that the last sync, or a stranger's, never waits for gigabytes."""
+
+
+class LocalSpool:
+    """One upload's bytes; opened at first use, by any process. For one thread at a time."""
+
+    __slots__ = ("_fd", "_root", "_since", "_void", "upload")
+
+    def __init__(self, root: Root, upload: str) -> None:
+        self.upload = names.label(upload)
+        self._root = root
+        self._fd: int | None = None
+        self._since = 0
+        self._void = False
+
+    @property
+    def _folder(self) -> str:
+        return f"{INCOMING}/{self.upload}"
+
+    def append(self, offset: int, data: bytes | memoryview) -> int:
+        fd = self._open(create=True)
+        size = os.fstat(fd).st_size
+        if not 0 <= offset <= size:
+            raise ValueError(f"a spool of {size} bytes can't go on at {offset}")
+        try:
+            if offset < size:
+                os.ftruncate(fd, offset)
+            os.lseek(fd, offset, os.SEEK_SET)
+            self._since += write_all(fd, data)
+        except OSError as error:
+            self._cut(fd, offset)
+            raise fault(error, f"receiving upload {self.upload}") from error
+        if self._since >= SYNC_EVERY:
+            self._sync_bytes(fd)
+        return os.lseek(fd, 0, os.SEEK_CUR)
+
+    def sync(self) -> int:
+        fd = self._open(create=True)
+        self._sync_bytes(fd)
+        sync_folder(self._folder, self._root.fd)
+        sync_folder(INCOMING, self._root.fd)
+        return os.fstat(fd).st_size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        fd = self._open()
+        parts = []
+        while length:
+            part = os.pread(fd, length, offset)
+            if not part:
+                break
+            parts.append(part)
+            offset += len(part)
+            length -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def readinto_at(self, view: memoryview, offset: int) -> int:
+        fd = self._open()
+        done = 0
+        while done < view.nbytes:
+            got = os.preadv(fd, [view[done:]], offset + done)
+            if not got:
+                break
+            done += got
+        return done
+
+    def size(self) -> int:
+        """Bytes received; 0 where nothing has arrived yet."""
+        try:
+            return os.stat(f"{self._folder}/archive", dir_fd=self._root.fd, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return 0
+
+    def local_path(self) -> str | None:
+        return f"{self._root.path}/{self._folder}/archive"
+
+    def discard(self) -> None:
+        self.close()
+        self._root.give_up(self._folder)
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _open(self, *, create: bool = False) -> int:
+        if self._void:
+            raise Fault("sync_failed", f"Upload {self.upload} could not be kept.", "Send it again.")
+        if self._fd is None:
+            flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+            if create:
+                flags |= os.O_CREAT
+                try:
+                    os.mkdir(self._folder, FOLDER_MODE, dir_fd=self._root.fd)
+                except FileExistsError:
+                    pass
+                except OSError as error:
+                    raise fault(error, f"receiving upload {self.upload}") from error
+            try:
+                self._fd = os.open(f"{self._folder}/archive", flags, FILE_MODE, dir_fd=self._root.fd)
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                raise fault(error, f"opening upload {self.upload}") from error
+        return self._fd
+
+    def _sync_bytes(self, fd: int) -> None:
+        """Fsync; a failed one drops the spool: the kernel marks the lost pages clean, a second try would lie."""
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            self.discard()
+            self._void = True
+            raise sync_failed(error, f"Upload {self.upload}") from error
+        self._since = 0
+
+    def _cut(self, fd: int, offset: int) -> None:
+        """Back to what was there before a write that failed, so that the client's resume begins at a known place."""
+        try:
+            os.ftruncate(fd, offset)
+        except OSError:
+            self._since += SYNC_EVERY  # what stands there is odd: the next append looks at the size again

@@ -1,0 +1,233 @@
+"""Stages: what one attempt of one import prepares, in `work/{upload}/{token}`, on the file system of the archive.
+
+Renames inside a stage go by its path from DATA, never by a descriptor: once another process has taken the stage over
+(`take` renames that path), a stale worker's own renames fail. Its writes through open descriptors can't show, since
+nothing is published before an intent, and no attempt builds on a stage that had none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import IO, TYPE_CHECKING, Final
+
+from scandock.model.errors import Fault, TokenLost
+from scandock.store import names, readers, syscalls
+from scandock.store.adopting import adopt
+from scandock.store.durable import fault, sync_failed, write_all
+from scandock.store.folders import Folders
+from scandock.store.port import Blob
+from scandock.store.root import WORK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    from scandock.store.port import Adopted, Found
+    from scandock.store.root import Root
+
+FILE_MODE: Final = 0o644
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class LocalWriter:
+    """One file being written to a stage."""
+
+    __slots__ = ("_fd", "_folders", "rel", "size")
+
+    def __init__(self, folders: Folders, rel: str, fd: int) -> None:
+        self._folders = folders
+        self._fd = fd
+        self.rel = rel
+        self.size = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        try:
+            done = write_all(self._fd, data)
+        except OSError as error:
+            self.abort()
+            raise fault(error, f"writing {self.rel}") from error
+        self.size += done
+        return done
+
+    def close(self, sha256: bytes = b"") -> Blob:
+        fd, self._fd = self._fd, -1
+        try:
+            os.close(fd)
+        except OSError as error:
+            self.abort()
+            raise fault(error, f"writing {self.rel}") from error
+        return Blob(self.rel, 0, self.size, self.size, sha256)
+
+    def abort(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+        folder, _, name = self.rel.rpartition("/")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._folders.fd(folder))
+
+    def __enter__(self) -> LocalWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._fd < 0:
+            return
+        if error is None:
+            self.close()
+        else:
+            self.abort()
+
+
+class LocalStage:
+    """A stage that stands; made by `LocalStore.begin`, reopened by `LocalStore.stage`. For one thread at a time.
+
+    Its own descriptor, opened before anything is written, is what `seal` syncs by: syncfs tells of all write errors
+    since then, whichever process wrote.
+    """
+
+    __slots__ = ("_fd", "_folders", "_root", "_void", "path", "token", "upload")
+
+    def __init__(self, root: Root, upload: str, token: str) -> None:
+        self.upload = names.label(upload)
+        self.token = names.label(token)
+        self.path = f"{WORK}/{self.upload}/{self.token}"
+        self._root = root
+        self._void = False
+        try:
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root.fd)
+        except FileNotFoundError:
+            raise self.lost() from None
+        self._folders = Folders(self._fd)
+
+    def lost(self) -> TokenLost:
+        return TokenLost("token_lost", f"Upload {self.upload} has been taken over by another process.")
+
+    # writing
+
+    def put(self, rel: str) -> LocalWriter:
+        return LocalWriter(self._folders, rel, self._create(rel))
+
+    def put_whole(self, rel: str, data: bytes | memoryview, sha256: bytes = b"") -> Blob:
+        fd = self._create(rel)
+        try:
+            size = write_all(fd, data)
+        except OSError as error:
+            LocalWriter(self._folders, rel, fd).abort()
+            raise fault(error, f"writing {rel}") from error
+        os.close(fd)
+        return Blob(rel, 0, size, size, sha256)
+
+    def _create(self, rel: str) -> int:
+        folder, _, name = rel.rpartition("/")
+        names.piece(name)
+        try:
+            return os.open(name, _CREATE, FILE_MODE, dir_fd=self._folders.fd(folder, create=True))
+        except FileExistsError:
+            raise
+        except NotADirectoryError as error:
+            raise FileExistsError(error.errno, "A file stands where a folder should", rel) from error
+        except FileNotFoundError:
+            raise self.lost() from None  # its folder was removed under us
+        except OSError as error:
+            raise fault(error, f"making {rel}") from error
+
+    def adopt(self, name: str, pairs: Iterable[tuple[str, str]]) -> Adopted:
+        names.parse(name)
+        return adopt(self._root.fd, name, self._folders, pairs)
+
+    def move(self, old: str, new: str) -> None:
+        names.relpath(old)
+        names.relpath(new)
+        parent = new.rpartition("/")[0]
+        try:
+            self._folders.fd(parent, create=True)
+            syscalls.rename_new(f"{self.path}/{old}", f"{self.path}/{new}", self._root.fd)
+        except FileNotFoundError as error:
+            if self._root.inode(self.path) is None:
+                raise self.lost() from None
+            raise FileNotFoundError(error.errno, "Nothing staged there", old) from error
+        except NotADirectoryError as error:
+            raise FileExistsError(error.errno, "A file stands where a folder should", new) from error
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise fault(error, f"moving {old}") from error
+        self._folders.forget(old)
+
+    def remove(self, rel: str) -> None:
+        """Files are unlinked, folders moved to where they are deleted in the background."""
+        path = f"{self.path}/{names.relpath(rel)}"
+        if self._root.is_folder(path):
+            self._root.give_up(path)
+            self._folders.forget(rel)
+            return
+        try:
+            os.unlink(path, dir_fd=self._root.fd)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise fault(error, f"removing {rel}") from error
+
+    def clear(self) -> None:
+        for name in self.list():
+            path = f"{self.path}/{name}"
+            self._root.give_up(path)
+            self._folders.forget(name)
+
+    def seal(self) -> None:
+        if self._void:
+            raise Fault("sync_failed", f"An earlier sync of upload {self.upload} failed.", "Import it again.")
+        if self._root.inode(self.path) is None:
+            raise self.lost()
+        try:
+            syscalls.syncfs(self._fd)
+            if not syscalls.syncfs_tells():
+                self._sync_each()
+        except OSError as error:
+            self._void = True
+            raise sync_failed(error, f"Staging of upload {self.upload}") from error
+
+    def _sync_each(self) -> None:
+        """For kernels whose syncfs keeps write errors to itself: the pages are clean now, fsync asks for the error."""
+        for rel, _, kind in readers.walk(self._fd):
+            if kind == "file":
+                folder, _, name = rel.rpartition("/")
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folders.fd(folder))
+                try:
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+
+    # reading
+
+    def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
+        folder, _, name = rel.rpartition("/")
+        return readers.open_file(names.piece(name), self._folders.fd(folder), offset, length)
+
+    def read_at(self, rel: str, offset: int, length: int) -> bytes:
+        with self.open(rel, offset, length) as reader:
+            return reader.read()
+
+    def exists(self, rel: str) -> bool:
+        return self.inode(rel) is not None
+
+    def inode(self, rel: str) -> int | None:
+        return self._root.inode(f"{self.path}/{names.relpath(rel)}")
+
+    def list(self, rel: str = "") -> list[str]:
+        try:
+            return sorted(os.listdir(self._folders.fd(rel)))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def walk(self, rel: str = "") -> Iterator[Found]:
+        return readers.found(self._fd, "", names.relpath(rel) if rel else "")
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            self._folders.close()
+            os.close(self._fd)
+            self._fd = -1

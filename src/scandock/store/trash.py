@@ -1,0 +1,139 @@
+"""The trash: what a replace or delete took out, kept for its retention time; and the sweep that deletes.
+
+`trash/{yyyymmddThhmmss}-{id}/` holds `tree` and `what.json`. What nobody may want back lies under `trash/now/` until a
+sweep has time: moving it there is one rename, deleting 200,000 files takes longer than any import should wait.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+from scandock.store import names, syscalls
+from scandock.store.durable import fault, sync_folder, write_all
+from scandock.store.port import TrashEntry
+from scandock.store.root import RUBBISH, TRASH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from scandock.store.root import Root
+    from scandock.store.trees import Trees
+
+WHAT: Final = "what.json"
+TREE: Final = "tree"
+_STAMP: Final = "%Y%m%dT%H%M%S"
+
+
+def new_id(now: float | None = None) -> str:
+    """An id that sorts by time (UTC): `20261124T081530-6f1c...`."""
+    stamp = time.strftime(_STAMP, time.gmtime(time.time() if now is None else now))
+    return f"{stamp}-{os.urandom(8).hex()}"
+
+
+def retired_at(trash: str) -> int:
+    """Unix seconds in a trash id; ValueError where it isn't one."""
+    stamp, dash, rest = trash.partition("-")
+    if not dash or not rest:
+        raise ValueError(f"not a trash id: {trash[:200]!r}")
+    names.label(rest)
+    import calendar
+
+    return calendar.timegm(time.strptime(stamp, _STAMP))
+
+
+class Trash:
+    """The verbs on what was taken out."""
+
+    __slots__ = ("_root", "_trees")
+
+    def __init__(self, root: Root, trees: Trees) -> None:
+        self._root = root
+        self._trees = trees
+
+    def retire(self, path: str, trash: str, note: Mapping[str, object]) -> str | None:
+        """Move `path` (below DATA, checked) to the trash under the id `trash`; see port.Store.retire."""
+        retired_at(trash)
+        entry = f"{TRASH}/{trash}"
+        inside = self._root.inode(f"{entry}/{TREE}") is not None
+        if self._root.inode(path) is None and not inside:
+            return None
+        try:
+            if not inside:
+                self._root.make(entry)
+                self._describe(entry, {"was": path, **note})
+                syscalls.rename_new(path, f"{entry}/{TREE}", self._root.fd)
+        except FileNotFoundError:
+            if self._root.inode(f"{entry}/{TREE}") is None:
+                self._root.give_up(entry)
+                return None
+        except OSError as error:
+            raise fault(error, f"retiring {path}") from error
+        sync_folder(entry, self._root.fd)
+        sync_folder(TRASH, self._root.fd)
+        sync_folder(path.rpartition("/")[0], self._root.fd)
+        return trash
+
+    def _describe(self, entry: str, what: Mapping[str, object]) -> None:
+        """Write what.json by rename, synced: it is there whole or not at all, before the tree is."""
+        import json
+
+        temporary = f"{entry}/{WHAT}.new"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(temporary, flags, 0o644, dir_fd=self._root.fd)
+        try:
+            write_all(fd, json.dumps(what, sort_keys=True).encode())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, f"{entry}/{WHAT}", src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
+
+    def entries(self) -> Iterator[TrashEntry]:
+        """What is in the trash, oldest first; an entry that a kill left without its tree is left out."""
+        for trash in self._ids():
+            if self._root.inode(f"{TRASH}/{trash}/{TREE}") is not None:
+                yield TrashEntry(trash, retired_at(trash), self._what(trash))
+
+    def _ids(self) -> Iterator[str]:
+        for trash in self._root.list(TRASH):
+            try:
+                retired_at(trash)
+            except ValueError:
+                continue  # `now`, and what people put there
+            yield trash
+
+    def _what(self, trash: str) -> dict[str, object]:
+        import json
+
+        try:
+            fd = os.open(f"{TRASH}/{trash}/{WHAT}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root.fd)
+            with os.fdopen(fd, "rb") as reader:
+                what = json.load(reader)
+        except (OSError, ValueError):
+            return {}
+        return what if isinstance(what, dict) else {}
+
+    def restore(self, trash: str, name: str) -> None:
+        """See port.Store.restore."""
+        names.parse(name)
+        retired_at(trash)
+        entry = f"{TRASH}/{trash}"
+        tree = self._root.inode(f"{entry}/{TREE}")
+        if tree is None:
+            raise FileNotFoundError(2, "Not in the trash", trash)
+        self._trees.bring(f"{entry}/{TREE}", name)
+        self._trees.settle()
+        self._root.give_up(entry)
+
+    def purge(self, older_than: float, now: float | None) -> list[str]:
+        """See port.Store.purge."""
+        limit = (time.time() if now is None else now) - older_than
+        old = [trash for trash in self._ids() if retired_at(trash) <= limit]
+        for trash in old:
+            self._root.give_up(f"{TRASH}/{trash}")
+        return old
+
+    def rubbish(self) -> list[str]:
+        """Paths of what waits for the sweep."""
+        return [f"{RUBBISH}/{name}" for name in self._root.list(RUBBISH)]

@@ -1,0 +1,161 @@
+"""Published trees: the renames that make a session visible, and those that move it.
+
+Every rename goes by a path from DATA (see stages.py). Empty parents (`prearchive/P/TS`, `archive/P`) are removed when a
+tree leaves them; whoever publishes into one that vanishes in that moment makes it again.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from scandock.model.errors import Fault, TokenLost
+from scandock.store import names, syscalls
+from scandock.store.durable import fault, sync_folder
+from scandock.store.folders import FOLDER_MODE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scandock.store.root import Root
+
+_TRIES: Final = 1000
+_ASIDE: Final = ".aside"
+"""Where the old tree waits in the stage during an exchange in three steps."""
+
+
+class Trees:
+    """The verbs on names; remembers which folders must be synced."""
+
+    __slots__ = ("_root", "_unsynced", "can_exchange")
+
+    def __init__(self, root: Root, can_exchange: Callable[[], bool]) -> None:
+        self._root = root
+        self._unsynced: set[str] = set()
+        self.can_exchange = can_exchange
+
+    def publish_new(self, stage_path: str, rel: str, name: str, inode: int | None) -> None:
+        """See port.Store.publish_new; `stage_path` is the stage's path below DATA."""
+        names.parse(name)
+        source = f"{stage_path}/{names.relpath(rel)}"
+        if inode is None or self._root.inode(name) != inode:
+            new = self._expect(source, stage_path, rel, inode)
+            try:
+                self._rename_new(source, name)
+            except FileNotFoundError:
+                self._expect(source, stage_path, rel, new)
+                raise
+        self.touched(source, name)
+
+    def publish_exchange(self, stage_path: str, rel: str, name: str, inode: int | None) -> None:
+        """See port.Store.publish_exchange."""
+        names.parse(name)
+        source = f"{stage_path}/{names.relpath(rel)}"
+        if inode is None or self._root.inode(name) != inode:
+            new = self._expect(source, stage_path, rel, inode)
+            if self._root.inode(name) is None and self._root.inode(source + _ASIDE) is None:
+                raise FileNotFoundError(2, "No tree to exchange with", name)
+            try:
+                self._exchange(source, name)
+            except FileNotFoundError:
+                self._expect(source, stage_path, rel, new)
+                raise
+            except OSError as error:
+                raise fault(error, f"exchanging {name}") from error
+        self._finish_exchange(source)
+        self.touched(source, name)
+
+    def _exchange(self, source: str, name: str) -> None:
+        fd = self._root.fd
+        if self.can_exchange():
+            syscalls.exchange(source, name, fd)
+            return
+        if self._root.inode(name) is not None:
+            os.rename(name, source + _ASIDE, src_dir_fd=fd, dst_dir_fd=fd)
+        self._rename_new(source, name)
+
+    def _finish_exchange(self, source: str) -> None:
+        """The last step of an exchange by hand: the old tree to where the new one stood."""
+        if self._root.inode(source + _ASIDE) is not None:
+            syscalls.rename_new(source + _ASIDE, source, self._root.fd)
+
+    def rename(self, old: str, new: str, inode: int | None) -> None:
+        """See port.Store.rename."""
+        names.parse(old)
+        names.parse(new)
+        if inode is None or self._root.inode(new) != inode:
+            standing = self._root.inode(old)
+            if standing is None or (inode is not None and standing != inode):
+                raise FileNotFoundError(2, "No such tree", old)
+            self._rename_new(old, new)
+        self.prune(old)
+        self.touched(old, new)
+
+    def bring(self, source: str, name: str) -> None:
+        """Rename what stands at `source` (a path below DATA) to the free name `name`."""
+        self._rename_new(source, name)
+        self.touched(source, name)
+
+    def _rename_new(self, source: str, name: str) -> None:
+        """Rename to a name that must be free, its parents made, however often others remove them meanwhile."""
+        for _ in range(_TRIES):
+            try:
+                self._make_parents(name)
+                syscalls.rename_new(source, name, self._root.fd)
+            except FileNotFoundError:
+                if self._root.inode(source) is None:
+                    raise
+            except FileExistsError:
+                raise
+            except OSError as error:
+                raise fault(error, f"placing {name}") from error
+            else:
+                return
+        raise Fault("store_failed", f"The folder of {name} vanished again and again.", "Import it again.")
+
+    def _expect(self, source: str, stage_path: str, rel: str, inode: int | None) -> int:
+        """The number of the staged tree; TokenLost where its stage is gone, Fault where it isn't the one meant."""
+        standing = self._root.inode(source)
+        if standing is not None and inode in {None, standing}:
+            return standing
+        if self._root.inode(stage_path) is None:
+            upload = stage_path.split("/")[1]
+            raise TokenLost("token_lost", f"Upload {upload} has been taken over by another process.")
+        raise Fault("tree_missing", f"The staged tree {rel} isn't there any more.", "Import it again.")
+
+    def _make_parents(self, name: str) -> None:
+        for parent in reversed(parents(name)):
+            try:
+                os.mkdir(parent, FOLDER_MODE, dir_fd=self._root.fd)
+            except FileExistsError:
+                continue
+
+    def prune(self, name: str) -> None:
+        """Remove the parents of `name` that are empty now."""
+        for parent in parents(name)[:-1]:
+            try:
+                os.rmdir(parent, dir_fd=self._root.fd)
+            except OSError:
+                return  # not empty, or gone: someone else's now
+
+    def touched(self, *paths: str) -> None:
+        """Remember that the folders above `paths` must be synced before anyone says done."""
+        for path in paths:
+            above = parents(path)
+            self._unsynced.update(above if above[-1] in names.AREAS else above[:1])
+
+    def settle(self) -> None:
+        """Sync them, deepest first; Fault sync_failed, and then all of them stay to be synced."""
+        for folder in sorted(self._unsynced, key=lambda path: (-path.count("/"), path)):
+            sync_folder(folder, self._root.fd)
+        self._unsynced.clear()
+
+
+def parents(path: str) -> list[str]:
+    """Folders above a path, nearest first; the last is the area."""
+    found = []
+    head = path.rpartition("/")[0]
+    while head:
+        found.append(head)
+        head = head.rpartition("/")[0]
+    return found

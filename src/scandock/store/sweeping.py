@@ -46,7 +46,7 @@ def _delete(path: str, root_fd: int, deadline: float | None) -> tuple[int, bool]
 def _empty(path: str, root_fd: int, deadline: float | None) -> tuple[int, str | None]:
     """Delete the files of a folder, and it when it is empty: (deleted, what is left).
 
-    What is left is the name of a folder in it to go on with, "" where it can't be told or time is over, None if nothing.
+    What is left: the name of a folder in it to go on with, "" where it can't be told or time is over, None if nothing.
     """
     try:
         fd = os.open(path, _FOLDER, dir_fd=root_fd)

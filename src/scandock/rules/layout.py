@@ -1,0 +1,150 @@
+r"""Where an entry stands in the folder layouts that are known: the documented one and XNAT's own.
+
+The uploader documents `{session}/scans/{scan}/resources/{name}/files/...` (xnat-behaviour.md 0); a session's own files
+stand in `{session}/resources/{name}/files/...`, an assessor's in `{session}/assessors/{id}[/out]/resources/...`; XNAT's
+disk has `{session}/SCANS/{scan}/DICOM|secondary/...` (2.7). Any folders may stand before, in any case, parted by `/`
+or, as Windows tools write them, by a backslash. Names come decoded, so a Shift-JIS second byte 0x5C is no backslash.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+IMAGE_RESOURCES: Final = frozenset({"dicom", "ecat", "secondary"})
+"""Resource folders that hold images, casefolded (rules.md, "Which entries are images" 2)."""
+
+_XNAT_DISK_RESOURCES: Final = frozenset({"nifti", "snapshots"})
+"""Beside the image folders the only names taken as resources in `SCANS/{scan}/{name}`, which has no `files` to tell
+it from a disc that happens to have a folder `scans`: there, images go by content alone."""
+
+_PARTS: Final = re.compile(r"[/\\]+")
+_FIRST_PIECES: Final = 256
+"""A layout beyond this depth is not looked for: it bounds the work on names of 65,535 bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What the folders of an entry say about it; names as they are written, unchecked: never a path piece as such."""
+
+    session_folder: str | None = None
+    scan_folder: str | None = None
+    resource: str | None = None
+    is_image_folder: bool = False
+    """In a resource folder named DICOM, ECAT or secondary."""
+    is_resource_folder: bool = False
+    """In a resource folder of any other name: what lies there is a resource, DICOM too."""
+    base: str
+    folders: tuple[str, ...] = ()
+    """All folders before the base name, empty and `.` pieces left out, `..` resolved (never above the top)."""
+    rest: tuple[str, ...] = ()
+    """The folders beneath the resource folder; all of them outside one."""
+    session_depth: int = 0
+    """How many of `folders` lead to and include the session folder (0: the archive's top)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    session: int
+    """Index of the session folder in the folders; -1: none named."""
+    scan: int
+    resource: int
+    rest: int
+
+
+def place_of(path: str, outer: Sequence[str] = ()) -> Place:
+    """Read the layout from an entry's name.
+
+    `path` is the name within its innermost archive. `outer`, where given, holds the names of the archives around it,
+    outermost first, each as it stands in its own parent: it is asked only where the inner name has no layout of its
+    own, so that a zip kept in `resources/NOTES/files` gives files of NOTES (and of no scan).
+    """
+    folder, base = split_base(path)
+    place = _of_folder(folder)
+    if place.resource is None:
+        for at in range(len(outer) - 1, -1, -1):
+            around = _of_folder(split_base(outer[at])[0])
+            if around.resource is not None:
+                between = [piece for name in outer[at + 1 :] for piece in folders_of(name)]
+                rest = (*around.rest, split_base(outer[at])[1], *between, *place.folders)
+                return _with(around, base, place.folders, rest)
+    return _with(place, base, place.folders, place.rest)
+
+
+def split_base(path: str) -> tuple[str, str]:
+    """Folder part and base name; the base name is empty for a name that ends in a separator, `.` or `..`."""
+    cut = max(path.rfind("/"), path.rfind("\\")) + 1
+    base = path[cut:]
+    return (path, "") if base in {".", ".."} else (path[:cut], base)
+
+
+@lru_cache(maxsize=4096)
+def folders_of(folder: str) -> tuple[str, ...]:
+    """The pieces of a folder part, without empty and `.` pieces; `..` takes one back and never leaves the top."""
+    pieces: list[str] = []
+    for piece in _PARTS.split(folder):
+        if piece == "..":
+            if pieces:
+                pieces.pop()
+        elif piece not in {"", "."}:
+            pieces.append(piece)
+    return tuple(pieces)
+
+
+@lru_cache(maxsize=4096)
+def _of_folder(folder: str) -> Place:
+    folders = folders_of(folder)
+    found = _find([piece.casefold() for piece in folders[:_FIRST_PIECES]])
+    if found is None:
+        return Place(base="", folders=folders, rest=folders)
+    resource = folders[found.resource]
+    images = resource.casefold() in IMAGE_RESOURCES
+    return Place(
+        session_folder=folders[found.session] if found.session >= 0 else None,
+        scan_folder=folders[found.scan] if found.scan >= 0 else None,
+        resource=resource,
+        is_image_folder=images,
+        is_resource_folder=not images,
+        base="",
+        folders=folders,
+        rest=folders[found.rest :],
+        session_depth=found.session + 1,
+    )
+
+
+def _find(low: list[str]) -> _Layout | None:
+    """The outermost layout in casefolded folders: what lies in a resource is that resource's, whatever its folders."""
+    for i, piece in enumerate(low):
+        if piece == "scans" and i + 2 < len(low):
+            if low[i + 2] == "resources" and low[i + 4 : i + 5] == ["files"]:
+                return _Layout(i - 1, i + 1, i + 3, i + 5)
+            if low[i + 2] in IMAGE_RESOURCES or low[i + 2] in _XNAT_DISK_RESOURCES:
+                return _Layout(i - 1, i + 1, i + 2, i + 3)
+        elif piece == "resources" and low[i + 2 : i + 3] == ["files"]:
+            return _Layout(_session_before(low, i), -1, i + 1, i + 3)
+    return None
+
+
+def _session_before(low: list[str], at: int) -> int:
+    """Index of the session folder before a session-level `resources`, past an assessor's own folders."""
+    for back in (2, 3):
+        if at >= back and low[at - back] == "assessors":
+            return at - back - 1
+    return at - 1
+
+
+def _with(place: Place, base: str, folders: tuple[str, ...], rest: tuple[str, ...]) -> Place:
+    return Place(
+        session_folder=place.session_folder,
+        scan_folder=place.scan_folder,
+        resource=place.resource,
+        is_image_folder=place.is_image_folder,
+        is_resource_folder=place.is_resource_folder,
+        base=base,
+        folders=folders,
+        rest=rest,
+        session_depth=place.session_depth,
+    )

@@ -1,0 +1,106 @@
+"""Parameters of an MR scan (xnat-behaviour.md 4.5); enhanced objects give theirs from their functional groups."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from scandock.model.series import SeriesTally
+from scandock.rules.tallied import agreed, counts, listed, number, parts
+
+PLAIN: Final[dict[str, str]] = {
+    "coil": "ReceiveCoilName",
+    "parameters/tr": "RepetitionTime",
+    "parameters/ti": "InversionTime",
+    "parameters/flip": "FlipAngle",
+    "parameters/sequence": "SequenceName",
+    "parameters/imageType": "ImageType",
+    "parameters/scanSequence": "ScanningSequence",
+    "parameters/seqVariant": "SequenceVariant",
+    "parameters/scanOptions": "ScanOptions",
+    "parameters/acqType": "MRAcquisitionType",
+    "parameters/pixelBandwidth": "PixelBandwidth",
+    "parameters/contrastBolusAgent": "ContrastBolusAgent",
+    "parameters/inPlanePhaseEncoding/direction": "InPlanePhaseEncodingDirection",
+}
+MAX_ECHOES: Final = 64
+MAX_B_VALUES: Final = 64
+_EPSILON: Final = 0.001
+
+
+def mr_parameters(tally: SeriesTally) -> dict[str, str]:
+    """Parameters by XNAT's names; a value on which the series disagrees is empty, several echo times are listed."""
+    found = {name: listed(agreed(counts(tally, keyword))) for name, keyword in PLAIN.items()}
+    strengths = {field_strength(text) for text in counts(tally, "MagneticFieldStrength")} - {""}
+    found["fieldStrength"] = strengths.pop() if len(strengths) == 1 else ""
+    found.update(geometry(tally))
+    found.update(echoes(tally))
+    found.update(_matrix(tally))
+    found["parameters/orientation"] = orientation(counts(tally, "ImageOrientationPatient"))
+    found["parameters/diffusion/bValues"] = _b_values(tally)
+    return found
+
+
+def field_strength(text: str) -> str:
+    """MagneticFieldStrength in tesla to the nearest half, `3.0`; 500 and more is gauss (4.4). Empty where unreadable.
+
+    Fields below a quarter tesla keep their value: rounding would make them 0.
+    """
+    value = number(text)
+    if value is None or value <= 0:
+        return ""
+    tesla = value / 10000 if value >= 500 else value
+    rounded = int(tesla * 2 + 0.5) / 2
+    return f"{rounded:.1f}" if rounded else f"{tesla:.3g}"
+
+
+def geometry(tally: SeriesTally) -> dict[str, str]:
+    """Field of view in pixels and voxel size in mm: PixelSpacing is row spacing (y), then column spacing (x)."""
+    spacing = parts(agreed(counts(tally, "PixelSpacing")))
+    x, y = (spacing[1], spacing[0]) if len(spacing) == 2 else ("", "")
+    z = agreed(counts(tally, "SliceThickness")) or agreed(counts(tally, "SpacingBetweenSlices"))
+    return {
+        "parameters/voxelRes/x": x,
+        "parameters/voxelRes/y": y,
+        "parameters/voxelRes/z": z,
+        "parameters/fov/x": agreed(counts(tally, "Columns")),
+        "parameters/fov/y": agreed(counts(tally, "Rows")),
+    }
+
+
+def echoes(tally: SeriesTally) -> dict[str, str]:
+    """`parameters/te`, or one `MultiEcho_TE{n}` for each of several echo times, shortest first."""
+    seen = counts(tally, "EchoTime")
+    single = agreed(seen)
+    if single:
+        return {"parameters/te": single}
+    by_value = {value: text for text in sorted(seen, reverse=True) if (value := number(text)) is not None}
+    if not 1 < len(by_value) <= MAX_ECHOES:
+        return {}
+    return {f"parameters/addParam/MultiEcho_TE{n}": by_value[value] for n, value in enumerate(sorted(by_value), 1)}
+
+
+def orientation(seen: dict[str, int]) -> str:
+    """`Sag`, `Cor` or `Tra` by the largest component of the slice normal; empty where slices differ."""
+    planes = {_plane(text) for text in seen}
+    return planes.pop() if len(planes) == 1 else ""
+
+
+def _plane(text: str) -> str:
+    values = [number(part) for part in parts(text)]
+    if len(values) != 6 or None in values:
+        return ""
+    a, b, c, d, e, f = (value for value in values if value is not None)
+    normal = {"Sag": abs(b * f - c * e), "Cor": abs(c * d - a * f), "Tra": abs(a * e - b * d)}
+    first, second, _ = sorted(normal, key=lambda plane: normal[plane], reverse=True)
+    return first if normal[first] - normal[second] > _EPSILON else ""
+
+
+def _matrix(tally: SeriesTally) -> dict[str, str]:
+    """Acquisition matrix: frequency rows and columns, phase rows and columns, of which two are zero (PS3.3 C.8.3.1)."""
+    sizes = [part for part in parts(agreed(counts(tally, "AcquisitionMatrix"))) if number(part)]
+    return {"parameters/matrix/x": sizes[0], "parameters/matrix/y": sizes[1]} if len(sizes) == 2 else {}
+
+
+def _b_values(tally: SeriesTally) -> str:
+    values = {value for text in counts(tally, "DiffusionBValue") if (value := number(text)) is not None}
+    return ",".join(f"{value:g}" for value in sorted(values)) if 0 < len(values) <= MAX_B_VALUES else ""

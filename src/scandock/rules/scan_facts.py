@@ -1,0 +1,56 @@
+"""What is shown and searched of a DICOM scan (xnat-behaviour.md 4.5), by XNAT's names; empty ones are left out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from scandock.model.series import SeriesTally
+from scandock.rules.ct import ct_parameters
+from scandock.rules.mr import mr_parameters
+from scandock.rules.pet import pet_parameters
+from scandock.rules.sop_classes import scan_element
+from scandock.rules.tallied import clean_text, counts, dates, listed, most_common, times
+
+USABLE: Final = "usable"
+UNKNOWN: Final = "unknown"
+
+COMMON: Final[dict[str, str]] = {
+    "series_description": "SeriesDescription",
+    "modality": "Modality",
+    "scanner": "StationName",
+    "scanner/manufacturer": "Manufacturer",
+    "scanner/model": "ManufacturerModelName",
+    "requestedProcedureDescription": "RequestedProcedureDescription",
+    "protocolName": "ProtocolName",
+    "bodyPartExamined": "BodyPartExamined",
+}
+"""Attribute by DICOM keyword; the most common value of the series."""
+
+_BY_MODALITY: Final = {"MR": "mr", "CT": "ct", "PT": "pet"}
+_PARAMETERS: Final = {"mr": mr_parameters, "ct": ct_parameters, "pet": pet_parameters}
+
+
+def scan_attributes(tally: SeriesTally) -> dict[str, str]:
+    """Attributes of one scan: those of every scan, and the parameters of MR, CT and PET by SOP class, else Modality.
+
+    `frames` is the number of frames over all objects; `startTime` and `start_date` are the earliest of the series.
+    """
+    found = {name: listed(most_common(counts(tally, keyword))) for name, keyword in COMMON.items()}
+    found["UID"] = tally.series_uid
+    days = dates(counts(tally, "SeriesDate"))
+    clocks = times(counts(tally, "SeriesTime"))
+    found["start_date"] = days[0].isoformat() if days else ""
+    found["startTime"] = clocks[0].isoformat() if clocks else ""
+    found["frames"] = str(tally.frames)
+    found["type"] = scan_label(found["series_description"])
+    found["quality"] = USABLE
+    element = scan_element(counts(tally, "SOPClassUID"))
+    parameters = _PARAMETERS.get(element) or _PARAMETERS.get(_BY_MODALITY.get(found["modality"].upper(), ""))
+    if parameters is not None:
+        found.update(parameters(tally))
+    return {name: text for name, value in found.items() if (text := clean_text(value))}
+
+
+def scan_label(series_description: str) -> str:
+    """XNAT's scan `type` where a project has no history of the description: the description, else `unknown` (4.5)."""
+    return series_description.removeprefix("INVALID: ").strip() or UNKNOWN

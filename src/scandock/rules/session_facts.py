@@ -1,0 +1,146 @@
+"""What is shown and searched of a session (xnat-behaviour.md 3.4, 4.4; rules.md "Which scan").
+
+A value on which all objects agree is set, one on which they disagree is left empty and named in one warning. The date
+is the earliest of the image objects; dates that disagree are a warning, not an empty field.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from scandock.model.series import EcatFacts, SeriesTally
+from scandock.rules.ecat_facts import ecat_session_attributes
+from scandock.rules.mr import field_strength
+from scandock.rules.notices import Notice
+from scandock.rules.pet import tracer_attributes
+from scandock.rules.sop_classes import is_image, lead, scan_element
+from scandock.rules.tallied import agreed, clean_text, counts, dates, most_common, times
+
+AGREED: Final[dict[str, str]] = {
+    "acquisition_site": "InstitutionName",
+    "session_type": "StudyDescription",
+    "scanner/manufacturer": "Manufacturer",
+    "scanner/model": "ManufacturerModelName",
+    "operator": "OperatorsName",
+    "study_id": "StudyID",
+    "dcmAccessionNumber": "AccessionNumber",
+    "dcmPatientId": "PatientID",
+    "dcmPatientName": "PatientName",
+    "dcmPatientWeight": "PatientWeight",
+    "studyComments": "StudyComments",
+}
+"""Attribute by DICOM keyword, where all that carry the element must agree."""
+
+_SHOWN_VALUES: Final = 4
+
+
+def session_attributes(
+    series: Iterable[SeriesTally], ecat: Sequence[EcatFacts] = (), tz: dt.tzinfo = dt.UTC
+) -> tuple[dict[str, str], list[Notice]]:
+    """Attributes of a session by the names of 4.4 (`date` ISO, `time` HH:MM:SS), empty ones left out, and warnings.
+
+    `series` are the tallies of one study, `ecat` the ECAT files in the session; DICOM says more where both are there.
+    `tz` is the zone of ECAT's times; DICOM's times are the scanner's own.
+    """
+    tallies = list(series)
+    found: dict[str, str] = {}
+    remarks: list[Notice] = []
+    if tallies:
+        images = [tally for tally in tallies if _has_image(tally)] or tallies
+        found["UID"] = tallies[0].study_uid
+        found["modality"] = _modality(images)
+        found["scanner"] = ",".join(sorted(_all(tallies, "StationName")))
+        remarks += _dates(images, found)
+        remarks += _agreed(tallies, images, found)
+        found["fieldStrength"] = _field_strength(tallies)
+        found.update(tracer_attributes(tallies))
+    for name, value in ecat_session_attributes(ecat, tz).items():
+        if not found.get(name):
+            found[name] = value
+    return {name: text for name, value in found.items() if (text := clean_text(value))}, remarks
+
+
+def _dates(images: list[SeriesTally], found: dict[str, str]) -> list[Notice]:
+    """Set `date` and `time`: the earliest date, and the earliest time in the series that carry it."""
+    days = dates(_all(images, "StudyDate"))
+    remarks = []
+    if days:
+        found["date"] = days[0].isoformat()
+        images = [tally for tally in images if days[0] in dates(counts(tally, "StudyDate"))]
+    clocks = times(_all(images, "StudyTime"))
+    if clocks:
+        found["time"] = clocks[0].isoformat()
+    if len(days) > 1:
+        remarks.append(
+            Notice(
+                code="dates_disagree",
+                message=f"The images carry {len(days)} study dates ({_some([day.isoformat() for day in days])});"
+                f" the earliest is taken.",
+            )
+        )
+    elif len(clocks) > 1:
+        remarks.append(
+            Notice(
+                code="dates_disagree",
+                message=f"The images carry {len(clocks)} study times ({_some([clock.isoformat() for clock in clocks])});"
+                f" the earliest is taken.",
+            )
+        )
+    return remarks
+
+
+def _agreed(tallies: list[SeriesTally], images: list[SeriesTally], found: dict[str, str]) -> list[Notice]:
+    """Set what all objects agree on; else what all image objects agree on, so that a stray report empties nothing."""
+    open_questions = []
+    for name, keyword in AGREED.items():
+        seen = _all(tallies, keyword)
+        found[name] = agreed(seen) or agreed(_all(images, keyword))
+        if seen and not found[name]:
+            open_questions.append(name)
+    births = dates(_all(tallies, "PatientBirthDate"))
+    if len(births) == 1:
+        found["dcmPatientBirthDate"] = births[0].isoformat()
+    elif births:
+        open_questions.append("dcmPatientBirthDate")
+    if not open_questions:
+        return []
+    names = ", ".join(open_questions)
+    return [Notice(code="values_disagree", message=f"The objects disagree on {names}: left empty.")]
+
+
+def _modality(images: list[SeriesTally]) -> str:
+    """The modality of the lead scans (4.2): a study with PT and SC is PT."""
+    by_element: dict[str, dict[str, int]] = {}
+    for tally in images:
+        seen = by_element.setdefault(scan_element(counts(tally, "SOPClassUID")), {})
+        for text, count in counts(tally, "Modality").items():
+            seen[text] = seen.get(text, 0) + count
+    first = lead(by_element)
+    return most_common(by_element.get(first, {})) or most_common(_all(images, "Modality"))
+
+
+def _field_strength(tallies: list[SeriesTally]) -> str:
+    mr = [tally for tally in tallies if "MR" in counts(tally, "Modality")]
+    strengths = {field_strength(text) for text in _all(mr, "MagneticFieldStrength")} - {""}
+    return strengths.pop() if len(strengths) == 1 else ""
+
+
+def _all(tallies: Iterable[SeriesTally], keyword: str) -> dict[str, int]:
+    """Values of an element over several series, with their counts."""
+    seen: dict[str, int] = {}
+    for tally in tallies:
+        for text, count in counts(tally, keyword).items():
+            seen[text] = seen.get(text, 0) + count
+    return seen
+
+
+def _has_image(tally: SeriesTally) -> bool:
+    modality = most_common(counts(tally, "Modality"))
+    return any(is_image(sop_class, modality) for sop_class in counts(tally, "SOPClassUID") or {"": 1})
+
+
+def _some(values: list[str]) -> str:
+    shown = ", ".join(values[:_SHOWN_VALUES])
+    return shown if len(values) <= _SHOWN_VALUES else f"{shown} and {len(values) - _SHOWN_VALUES} more"

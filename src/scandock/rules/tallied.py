@@ -1,0 +1,105 @@
+"""Values of attributes from what was counted over a series: agreed, most common, earliest; text made fit to show."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from scandock.model.series import SeriesTally
+from scandock.model.tags import NUMBERS
+
+MAX_TEXT: Final = 4096
+"""Characters kept of one attribute: values that header dumps put into LO or LT elements are cut there."""
+
+_UNSHOWN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+_DA: Final = re.compile(r"(\d{4})(\d{2})(\d{2})|(\d{4})\.(\d{2})\.(\d{2})")
+_TM: Final = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,]\d*)?)?)?")
+
+
+def clean_text(text: str) -> str:
+    """Text without what XML, terminals and UTF-8 can't carry: controls, bidirectional overrides, lone surrogates."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _UNSHOWN.sub("", text).strip()[:MAX_TEXT]
+
+
+def counts(tally: SeriesTally, keyword: str) -> dict[str, int]:
+    """Non-empty cleaned values of an element, counted; else the one in its functional groups (enhanced objects)."""
+    seen: dict[str, int] = {}
+    for text, count in tally.values.get(NUMBERS[keyword], {}).items() if keyword in NUMBERS else ():
+        cleaned = clean_text(text)
+        if cleaned:
+            seen[cleaned] = seen.get(cleaned, 0) + count
+    if not seen and (nested := clean_text(tally.nested.get(keyword, ""))):
+        seen[nested] = max(tally.objects, 1)
+    return seen
+
+
+def most_common(seen: Mapping[str, int]) -> str:
+    """The most common value; ties: the first in code-point order, so that the order of reading never shows."""
+    return min(seen, key=lambda text: (-seen[text], text), default="")
+
+
+def agreed(seen: Mapping[str, int]) -> str:
+    """The one value that all objects with the element carry; numbers agree by value (`3`, `3.0`). Else empty."""
+    if len(seen) <= 1:
+        return next(iter(seen), "")
+    numbers = {number(text) for text in seen}
+    return most_common(seen) if len(numbers) == 1 and None not in numbers else ""
+
+
+def number(text: str) -> float | None:
+    """A decimal string as a finite number; None where it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def parse_date(text: str) -> dt.date | None:
+    """A DA value (`YYYYMMDD`, or `YYYY.MM.DD` of ACR-NEMA) as a date that exists; None for anything else."""
+    match = _DA.fullmatch(text.strip()) if text.isascii() else None
+    if match is None:
+        return None
+    year, month, day = (int(part) for part in match.groups() if part is not None)
+    try:
+        return dt.date(year, month, day)
+    except ValueError:
+        return None
+
+
+def parse_time(text: str) -> dt.time | None:
+    """A TM value (`HH`, `HHMM`, `HHMMSS.ffffff`, colons allowed) to the second; None for anything else."""
+    match = _TM.fullmatch(text.strip()) if text.isascii() else None
+    if match is None:
+        return None
+    hour, minute, second = (int(part or 0) for part in match.groups())
+    try:
+        return dt.time(hour, minute, min(second, 59) if second == 60 else second)
+    except ValueError:
+        return None
+
+
+def dates(seen: Iterable[str]) -> list[dt.date]:
+    """The readable dates among some DA values, each once, earliest first."""
+    return sorted({date for text in seen for part in text.split("\\") if (date := parse_date(part)) is not None})
+
+
+def times(seen: Iterable[str]) -> list[dt.time]:
+    """The readable times among some TM values, each once, earliest first."""
+    return sorted({time for text in seen for part in text.split("\\") if (time := parse_time(part)) is not None})
+
+
+def parts(text: str) -> list[str]:
+    """The values of a multi-valued element."""
+    return [part.strip() for part in text.split("\\")]
+
+
+def listed(text: str) -> str:
+    r"""A multi-valued text as people read it: `ORIGINAL\PRIMARY` stays as DICOM writes it, empty tails left out."""
+    return text.rstrip("\\ ")

@@ -18,7 +18,10 @@ Report = Mapping[str, Any]
 
 NOTICES: Final = 12
 """Warnings and reasons that are shown in full; of the rest the number is said."""
+ALIKE: Final = 4
+"""Those of one code that are shown."""
 _STYLES: Final = {"placed": "green", "held": "yellow", "partly": "yellow", "refused": "red", "failed": "red"}
+_STATES: Final = {"partly": "partly placed"}
 _LOST: Final = (Verdict.IGNORED, Verdict.UNPARSEABLE, Verdict.CONFLICT, Verdict.REFUSED)
 
 
@@ -54,7 +57,7 @@ def headline(report: Report, story: Story) -> str:
         return f"{name} {state}: {plain(report['message'])}"
     stored = report["entries"].get("stored", 0)
     return (
-        f"{name} {'read, would be ' if story.planned else ''}{state}: {plural(len(report['sessions']), 'session')}, "
+        f"{name} {_state_words(state, story)}: {plural(len(report['sessions']), 'session')}, "
         f"{plural(stored, 'file')}{'' if story.planned else ' stored'}, "
         f"{size(report['bytes'].get('received') or 0)} in {duration(seconds)}"
     )
@@ -72,7 +75,8 @@ def close(reports: Sequence[Report], story: Story, stream: TextIO) -> None:
             line(headline(report, story), stream)
             for session in report["sessions"]:
                 line(session_line(session, planned=story.planned), stream)
-        line(f"files: {sums(_entries(reports))}", stream)
+        if any(_entries(reports).values()):
+            line(f"files: {sums(_entries(reports))}", stream)
         for notice in notices(reports):
             line(f"{notice.kind.lower()}: {_told(notice)}", stream)
         for name, text in further(reports, story):
@@ -103,34 +107,48 @@ def notices(reports: Sequence[Report]) -> list[Notice]:
     return sorted(told.values(), key=lambda notice: order.get(notice.kind, 3))
 
 
+def choose(found: Sequence[Notice]) -> tuple[list[Notice], Counter[str]]:
+    """The notices to show, and how many of each code are left out: a few of each kind rather than many of one."""
+    met: Counter[tuple[str, str]] = Counter()
+    shown: list[Notice] = []
+    hidden: Counter[str] = Counter()
+    for notice in found:
+        met[notice.kind, notice.code] += 1
+        if met[notice.kind, notice.code] <= ALIKE and len(shown) < NOTICES:
+            shown.append(notice)
+        else:
+            hidden[notice.code] += 1
+    return shown, hidden
+
+
 def further(reports: Sequence[Report], story: Story) -> Iterator[tuple[str, str]]:
     """Where things are and how to see more: (name, text)."""
-    if story.data is not None:
-        placed = [s["path"] for report in reports for s in report["sessions"] if s.get("path")]
-        yield "Data", os.path.abspath(story.data)
-        if len(placed) == 1:
-            yield "Session", os.path.join(os.path.abspath(story.data), placed[0])
+    placed = [s["path"] for report in reports for s in report["sessions"] if s.get("path")]
+    if story.data is not None and placed:
+        data = os.path.abspath(story.data)
+        yield "Data", data
+        name = "Session" if len(placed) == 1 else "Sessions"
+        yield name, os.path.join(data, placed[0] if len(placed) == 1 else os.path.commonpath(placed))
     if story.receipt is not None:
         yield "Receipt", os.path.abspath(story.receipt)
     elif any(_entries(reports).get(verdict) for verdict in _LOST):
         yield "Look further", "the same command with --receipt FILE writes what became of each file, and why"
-    if story.data is not None and any(report["sessions"] for report in reports):
+    if story.data is not None and placed:
         yield "Check", f"scandock check --data {shlex.quote(story.data)}"
 
 
 def _close_on_terminal(
     reports: Sequence[Report], sessions: Sequence[Mapping[str, Any]], story: Story, stream: TextIO
 ) -> None:
-    from rich.padding import Padding
     from rich.text import Text
 
     terminal = console(stream)
     if len(reports) == 1:
         state = str(reports[0]["state"])
-        name, _, rest = headline(reports[0], story).partition(f" {'read' if story.planned else state}")
-        terminal.print(
-            Text.assemble(Text(name), " ", Text(state, style=f"bold {_STYLES.get(state, '')}".strip()), rest)
-        )
+        said = Text(headline(reports[0], story))
+        start = len(plain(reports[0]["archive"])) + 1
+        said.stylize(f"bold {_STYLES.get(state, '')}".strip(), start, said.plain.index(":", start))
+        terminal.print(said)
     if sessions:
         shown = pick(sessions)
         terminal.print()
@@ -140,21 +158,22 @@ def _close_on_terminal(
             terminal.print(Text(more, style="dim"))
         if len(sessions) > 1:
             terminal.print(Text(totals(sessions), style="bold"))
-    terminal.print()
-    terminal.print(Text(f"Files: {sums(_entries(reports))}"))
-    found = notices(reports)
-    for notice in found[:NOTICES]:
-        style = "red" if notice.kind == "Refused" else "yellow"
-        terminal.print(Padding(Text.assemble((notice.kind, style), ": ", _told(notice)), (0, 0, 0, 0)))
-    if len(found) > NOTICES:
-        beyond = Counter(notice.code for notice in found[NOTICES:])
-        told = ", ".join(f"{count:,} {plain(code)}" for code, count in beyond.most_common())
-        terminal.print(Text(f"... and {len(found) - NOTICES:,} more ({told}); --json lists them all", style="dim"))
+    if any(_entries(reports).values()):
+        terminal.print()
+        terminal.print(Text(f"Files: {sums(_entries(reports))}"))
+    shown_notices, hidden = choose(notices(reports))
+    for notice in shown_notices:
+        style = "red" if notice.kind in {"Refused", "Partly"} else "yellow"
+        terminal.print(Text.assemble((notice.kind, style), ": ", _told(notice)))
+    if hidden:
+        told = ", ".join(f"{count:,} {plain(code)}" for code, count in hidden.most_common())
+        terminal.print(Text(f"... and {hidden.total():,} more ({told}); --json lists them all", style="dim"))
     rows = list(further(reports, story))
     if rows:
         terminal.print()
     for name, text in rows:
-        terminal.print(Text.assemble((f"{name}: ", "dim"), plain(text)), soft_wrap=True)
+        # paths and commands are copied from the terminal: no line breaks of ours in them
+        terminal.print(Text.assemble((f"{name}: ", "dim"), plain(text)), soft_wrap=name != "Look further")
 
 
 def _entries(reports: Sequence[Report]) -> dict[str, int]:
@@ -166,6 +185,11 @@ def _told(notice: Notice) -> str:
     who = f"{plain(notice.who)}: " if notice.who else ""
     code = f" [{plain(notice.code)}]" if notice.code else ""
     return f"{who}{plain(notice.message)}{code}"
+
+
+def _state_words(state: str, story: Story) -> str:
+    words = _STATES.get(state, state)
+    return f"would be {words}" if story.planned else words
 
 
 def _text(part: Mapping[str, Any], key: str) -> str:

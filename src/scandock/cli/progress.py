@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _WINDOW: Final = 3.0
 """Seconds over which the rate is taken: long enough to be calm, short enough to be true."""
 _PER_SECOND: Final = 8
+_NARROW: Final = 76
 
 
 @contextlib.contextmanager
@@ -93,14 +94,18 @@ class ProgressView:
                 return min(done / total, 1.0)
         return None
 
-    def facts(self) -> str:
-        """The second line: `120 MB of 221 MB, 812 of 1,400 entries, 3 sessions, 84 MB/s, 4 s`."""
+    def facts(self, width: int = 80) -> str:
+        """The second line: `120 MB of 221 MB, 812 of 1,400 entries, 3 sessions, 84 MB/s, 4 s`.
+
+        Below 76 columns without the totals, which the bar shows anyway.
+        """
         now = self._latest
         seconds = now.seconds or time.monotonic() - self._began
         words = []
         if now.bytes_done:
-            words.append(size(now.bytes_done) + (f" of {size(now.bytes_total)}" if now.bytes_total else ""))
-        if now.entries_total:
+            total = f" of {size(now.bytes_total)}" if now.bytes_total and width >= _NARROW else ""
+            words.append(size(now.bytes_done) + total)
+        if now.entries_total and width >= _NARROW:
             words.append(f"{now.entries_done:,} of {plural(now.entries_total, 'entry')}")
         elif now.entries_done:
             words.append(plural(now.entries_done, "entry"))
@@ -136,4 +141,4 @@ class ProgressView:
             bar = ProgressBar(total=1.0, completed=fraction, width=max(min(40, width - width // 2 - 8), 8))
             first.add_row(self._title(), bar, Text(f"{fraction * 100:3.0f} %"))
         yield first
-        yield Text(self.facts(), style="dim", no_wrap=True, overflow="ellipsis")
+        yield Text(self.facts(width), style="dim", no_wrap=True, overflow="ellipsis")

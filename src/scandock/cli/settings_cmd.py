@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scandock.cli import options
 from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
 
 if TYPE_CHECKING:
     from scandock.services.settings import SettingRow
+
+_TABLE: Final = 120
 
 
 def settings(as_json: options.AsJson = False) -> None:
@@ -36,6 +38,8 @@ def settings(as_json: options.AsJson = False) -> None:
 
 
 def _print_table(rows: Sequence[SettingRow]) -> None:
+    """A table where it is wide enough, else each meaning below its setting."""
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -43,18 +47,18 @@ def _print_table(rows: Sequence[SettingRow]) -> None:
 
     terminal = console(sys.stdout)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("Setting", no_wrap=True)
-    table.add_column("Value", overflow="fold")
-    wide = terminal.width >= 100
-    if wide:
-        table.add_column("From", no_wrap=True)
-    table.add_column("Meaning", overflow="fold", ratio=1)
+    for name in ("Setting", "Value", "From", "Meaning"):
+        table.add_column(
+            name, overflow="fold", no_wrap=name in {"Setting", "From"}, ratio=1 if name == "Meaning" else None
+        )
     for row in rows:
-        named = row.source == "environment"
-        cells = [Text(row.name), Text(plain(row.shown), style="bold" if named else "")]
-        if wide:
-            cells.append(Text(row.source, style="green" if named else "dim"))
-        elif named:
-            cells[1].append("\n(environment)", style="green")
-        table.add_row(*cells, Text(row.meaning, style="dim"))
-    terminal.print(table)
+        style = "green" if row.source == "environment" else "dim"
+        setting, value = Text(row.name), Text(plain(row.shown), style="bold")
+        source, meaning = Text(row.source, style=style), Text(row.meaning, style="dim")
+        if terminal.width >= _TABLE:
+            table.add_row(setting, value, source, meaning)
+        else:
+            terminal.print(Text.assemble(setting, " = ", value, " (", source, ")"))
+            terminal.print(Padding(meaning, (0, 0, 0, 4)))
+    if table.row_count:
+        terminal.print(table)

@@ -84,8 +84,8 @@ def _dates(images: list[SeriesTally], found: dict[str, str]) -> list[Notice]:
         remarks.append(
             Notice(
                 code="dates_disagree",
-                message=f"The images carry {len(clocks)} study times ({_some([clock.isoformat() for clock in clocks])});"
-                f" the earliest is taken.",
+                message=f"The images carry {len(clocks)} study times"
+                f" ({_some([clock.isoformat() for clock in clocks])}); the earliest is taken.",
             )
         )
     return remarks

@@ -11,7 +11,7 @@ from scandock.model.errors import Fault
 from scandock.store import names
 from scandock.store.durable import fault
 from scandock.store.folders import Folders
-from scandock.store.port import Adopted
+from scandock.store.values import Adopted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

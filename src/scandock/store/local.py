@@ -4,33 +4,51 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
-from scandock.model.errors import Fault, TokenLost
-from scandock.store import names, owners, readers, snapshots, space, sweeping
+from scandock.store import names, readers, works
 from scandock.store.durable import fault, sync_folder
 from scandock.store.root import INCOMING, RECEIPTS, WORK, Root
 from scandock.store.spools import LocalSpool
 from scandock.store.stages import LocalStage
-from scandock.store.trash import Trash, new_id
-from scandock.store.trees import Trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from scandock.store.owners import LocalHold
     from scandock.store.port import Capabilities, Found, Stage, Swept, TrashEntry
+    from scandock.store.snapshots import LocalSnapshot
+    from scandock.store.trash import Trash
+    from scandock.store.trees import Trees
 
 
 class LocalStore:
-    """The store of one DATA. Making one costs nothing and touches nothing; commands call `prepare` once."""
+    """The store of one DATA. Making one costs nothing and touches nothing; commands call `prepare` once.
 
-    __slots__ = ("_capabilities", "_root", "_trash", "_trees")
+    For one thread at a time. What reader processes don't need is imported where it is used: they start in no time.
+    """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._root = Root(os.fspath(root))
-        self._capabilities: Capabilities | None = None
-        self._trees = Trees(self._root, lambda: self.capabilities().exchange)
-        self._trash = Trash(self._root, self._trees)
+
+    @cached_property
+    def _trees(self) -> Trees:
+        from scandock.store.trees import Trees
+
+        return Trees(self._root, lambda: self._can.exchange)
+
+    @cached_property
+    def _trash(self) -> Trash:
+        from scandock.store.trash import Trash
+
+        return Trash(self._root, self._trees)
+
+    @cached_property
+    def _can(self) -> Capabilities:
+        from scandock.store.space import probe
+
+        return probe(self._root)
 
     def __reduce__(self) -> tuple[type[LocalStore], tuple[str]]:
         return (LocalStore, (self._root.path,))
@@ -48,12 +66,12 @@ class LocalStore:
         self._root.close()
 
     def capabilities(self) -> Capabilities:
-        if self._capabilities is None:
-            self._capabilities = space.probe(self._root)
-        return self._capabilities
+        return self._can
 
     def reserve(self, needed: int, *, files: int = 0, min_free: int = 0) -> int:
-        return space.reserve(self._root, needed, files, min_free)
+        from scandock.store.space import reserve
+
+        return reserve(self._root, needed, files, min_free)
 
     # what arrives
 
@@ -65,89 +83,37 @@ class LocalStore:
 
     # what is being made of it
 
-    def hold(self, upload: str) -> owners.LocalHold:
-        return owners.LocalHold(self._root, upload)
+    def hold(self, upload: str) -> LocalHold:
+        from scandock.store.owners import LocalHold
+
+        return LocalHold(self._root, upload)
 
     def owner_alive(self, upload: str) -> bool:
-        return owners.alive(self._root, upload)
+        from scandock.store.owners import alive
+
+        return alive(self._root, upload)
 
     def begin(self, upload: str, token: str) -> LocalStage:
-        folder = f"{WORK}/{names.label(upload)}"
-        try:
-            self._root.make(folder)
-            self._root.make(f"{folder}/{names.label(token)}")
-        except OSError as error:
-            raise fault(error, f"staging upload {upload}") from error
-        return LocalStage(self._root, upload, token)
+        return works.begin(self._root, upload, token)
 
     def stage(self, upload: str, token: str) -> LocalStage:
         return LocalStage(self._root, upload, token)
 
     def take(self, upload: str, old_token: str, new_token: str) -> LocalStage:
-        folder = f"{WORK}/{names.label(upload)}"
-        names.label(old_token)
-        standing = [token for token in self.tokens(upload) if token != names.label(new_token)]
-        if old_token not in standing and len(standing) == 1:
-            old_token = standing[0]  # killed between the catalog's new token and this rename, once or more
-        try:
-            if old_token in standing:
-                os.rename(
-                    f"{folder}/{old_token}",
-                    f"{folder}/{new_token}",
-                    src_dir_fd=self._root.fd,
-                    dst_dir_fd=self._root.fd,
-                )
-        except OSError as error:
-            if self._root.inode(f"{folder}/{new_token}") is None:
-                raise fault(error, f"taking upload {upload} over") from error
-            if self._root.inode(f"{folder}/{old_token}") is not None:
-                raise Fault("stage_taken", f"Two stages of upload {upload} hold something.") from error
-        stage = self.begin(upload, new_token)
-        for token in self.tokens(upload):
-            if token != new_token:
-                self._root.give_up(f"{folder}/{token}")
-        sync_folder(folder, self._root.fd)
-        return stage
+        return works.take(self._root, upload, old_token, new_token)
 
     def works(self) -> list[str]:
         return self._root.list(WORK)
 
     def tokens(self, upload: str) -> list[str]:
-        return [name for name in self._root.list(f"{WORK}/{names.label(upload)}") if name != owners.LOCK]
+        return works.tokens(self._root, upload)
 
     def finish(self, stage: Stage) -> None:
-        folder = f"{WORK}/{names.label(stage.upload)}"
-        others = [token for token in self.tokens(stage.upload) if token != stage.token]
-        if others:
-            raise TokenLost("token_lost", f"Upload {stage.upload} has been taken over by another process.")
+        works.finish(self._root, stage.upload, stage.token)
         stage.close()
-        if not self._rmdir(f"{folder}/{stage.token}"):
-            self._root.give_up(f"{folder}/{stage.token}")
-        self._leave(folder)
 
     def forget(self, upload: str) -> None:
-        folder = f"{WORK}/{names.label(upload)}"
-        for token in self.tokens(upload):
-            if not self._rmdir(f"{folder}/{token}"):
-                self._root.give_up(f"{folder}/{token}")
-        self._leave(folder)
-
-    def _leave(self, folder: str) -> None:
-        """Remove the lock and the upload's folder, unless someone has begun anew in it."""
-        try:
-            os.unlink(f"{folder}/{owners.LOCK}", dir_fd=self._root.fd)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise fault(error, f"removing {folder}") from error
-        self._rmdir(folder)
-
-    def _rmdir(self, folder: str) -> bool:
-        try:
-            os.rmdir(folder, dir_fd=self._root.fd)
-        except OSError:
-            return False
-        return True
+        works.forget(self._root, upload)
 
     # what people see
 
@@ -175,11 +141,15 @@ class LocalStore:
         names.parse(name)
         return self._root.inode(name)
 
-    def snapshot(self, name: str) -> snapshots.LocalSnapshot:
-        return snapshots.LocalSnapshot(self._root, name)
+    def snapshot(self, name: str) -> LocalSnapshot:
+        from scandock.store.snapshots import LocalSnapshot
+
+        return LocalSnapshot(self._root, name)
 
     def walk(self, prefix: str) -> Iterator[Found]:
-        return snapshots.walk(self._root, prefix)
+        from scandock.store.snapshots import walk
+
+        return walk(self._root, prefix)
 
     # what is taken out
 
@@ -196,12 +166,14 @@ class LocalStore:
             path = name
         else:
             path = f"{_path(stage)}/{names.relpath(name)}"
-        kept = self._trash.retire(path, trash or new_id(), note or {})
+        kept = self._trash.retire(path, trash or self.new_trash_id(), note or {})
         if stage is None:
             self._trees.prune(name)
         return kept
 
     def new_trash_id(self) -> str:
+        from scandock.store.trash import new_id
+
         return new_id()
 
     def trash(self) -> Iterator[TrashEntry]:
@@ -214,7 +186,9 @@ class LocalStore:
         return self._trash.purge(older_than, now)
 
     def sweep(self, seconds: float | None = None) -> Swept:
-        return sweeping.sweep(self._root, self._trash.rubbish(), seconds)
+        from scandock.store.sweeping import sweep
+
+        return sweep(self._root, self._trash.rubbish(), seconds)
 
     # receipts
 

@@ -11,11 +11,11 @@ from scandock.model.errors import Fault
 from scandock.store import names
 from scandock.store.durable import fault
 from scandock.store.root import WORK
+from scandock.store.works import LOCK
 
 if TYPE_CHECKING:
     from scandock.store.root import Root
 
-LOCK: Final = "lock"
 _PATIENCE: Final = 0.5
 """Seconds that `hold` tries: someone who asks `owner_alive` holds the lock for a moment, too."""
 

@@ -11,202 +11,28 @@ sync_failed, store_failed, ...), TokenLost where another process has taken the s
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
+
+from scandock.store.handles import Hold, Snapshot, Spool, Stage, Writer
+from scandock.store.values import Adopted, Blob, Capabilities, Found, Swept, TrashEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from types import TracebackType
-
-
-class Blob(NamedTuple):
-    """Where the bytes of one stored file are; opaque to callers, a packing store may point into a larger object."""
-
-    object: str
-    offset: int
-    length: int
-    size: int
-    sha256: bytes
-    """32 bytes as the writer's caller computed them; empty where it gave none."""
-
-
-class Tree(NamedTuple):
-    """A tree that is staged: `rel` in its stage, and the number that tells it from every other living tree."""
-
-    rel: str
-    inode: int
-
-
-class Capabilities(NamedTuple):
-    """What the store's file system can do; callers journal the steps of a switch where `exchange` is False."""
-
-    filesystem: str
-    exchange: bool
-    noreplace: bool
-    links: bool
-    sync_tells: bool
-    """One sync tells of every write error; else `seal` syncs file by file."""
-
-
-class Found(NamedTuple):
-    """One thing under a prefix, as `walk` meets it; `kind` is file, folder (an empty one), link or other."""
-
-    name: str
-    rel: str
-    size: int
-    inode: int
-    kind: str
-
-
-class Adopted(NamedTuple):
-    """Files that `adopt` took over, and how."""
-
-    linked: int
-    copied: int
-
-
-class TrashEntry(NamedTuple):
-    """A tree in the trash: its id, when it came (Unix seconds), and what it was (`was`, and the caller's note)."""
-
-    id: str
-    retired: int
-    what: dict[str, object]
-
-
-class Swept(NamedTuple):
-    """What a sweep did: files and folders deleted, and entries still there (time over, or still being read)."""
-
-    deleted: int
-    left: int
-
-
-class Spool(Protocol):
-    """The bytes of one upload as they arrive; `incoming/{upload}` in the local store."""
-
-    upload: str
-
-    def append(self, offset: int, data: bytes | memoryview) -> int:
-        """Write `data` at `offset` and return the new size; what was beyond `offset` is dropped (sent again).
-
-        ValueError where `offset` would leave a gap. Synced by itself every 64 MB.
-        """
-
-    def sync(self) -> int:
-        """Make all of it durable, name included; returns the durable offset. After a Fault the spool is empty."""
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """At most `length` bytes from `offset`, fewer only at the end."""
-
-    def readinto_at(self, view: memoryview, offset: int) -> int:
-        """Fill `view` from `offset`; returns the bytes read, fewer than asked for only at the end."""
-
-    def size(self) -> int:
-        """Bytes received so far, durable or not."""
-
-    def local_path(self) -> str | None:
-        """Path of the bytes, for a fast path of readers; None where the store has no files."""
-
-    def discard(self) -> None:
-        """Remove it; done already is fine. The deleting itself is left to `Store.sweep`."""
-
-    def close(self) -> None: ...
-
-
-class Writer(Protocol):
-    """One file being written; as a context manager it closes, or on an exception aborts."""
-
-    size: int
-
-    def write(self, data: bytes | memoryview) -> int:
-        """Append all of `data`; returns its bytes."""
-
-    def close(self, sha256: bytes = b"") -> Blob:
-        """Finish; durable only after the stage's `seal`."""
-
-    def abort(self) -> None:
-        """Remove what was written."""
-
-    def __enter__(self) -> Writer: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
-class Stage(Protocol):
-    """What one attempt prepares, invisible to all; `work/{upload}/{token}` in the local store. One thread at a time."""
-
-    upload: str
-    token: str
-
-    def put(self, rel: str) -> Writer:
-        """Open a new file; its folders are made. FileExistsError where the name is taken, by anyone's write."""
-
-    def put_whole(self, rel: str, data: bytes | memoryview, sha256: bytes = b"") -> Blob:
-        """`put`, write and close in one: the fast way for a file that is in memory."""
-
-    def adopt(self, name: str, pairs: Iterable[tuple[str, str]]) -> Adopted:
-        """Take files of the published tree `name` over: (relpath there, relpath here); no bytes move where links can.
-
-        FileNotFoundError and FileExistsError as they say; Fault tree_damaged where one is no regular file.
-        """
-
-    def move(self, old: str, new: str) -> None:
-        """Rename a file or folder inside the stage; FileExistsError where `new` is there, FileNotFoundError."""
-
-    def remove(self, rel: str) -> None:
-        """Remove a file or folder; one that isn't there is fine."""
-
-    def clear(self) -> None:
-        """Remove everything in it."""
-
-    def seal(self) -> None:
-        """Make all that any process wrote to it durable; idempotent. Fault sync_failed voids the attempt."""
-
-    def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
-        """A seekable reader of a file, or of a range of it."""
-
-    def read_at(self, rel: str, offset: int, length: int) -> bytes: ...
-
-    def exists(self, rel: str) -> bool: ...
-
-    def list(self, rel: str = "") -> list[str]:
-        """Sorted names in a folder of the stage; none where it isn't there."""
-
-    def walk(self, rel: str = "") -> Iterator[Found]:
-        """Everything below `rel`, as relpaths of the stage; `name` is empty."""
-
-    def inode(self, rel: str) -> int | None:
-        """The number of a file or folder, kept by every rename; None where it isn't there."""
-
-    def close(self) -> None: ...
-
-
-class Snapshot(Protocol):
-    """A published tree as it stood when opened: stays readable when it is replaced, retired or deleted."""
-
-    name: str
-    inode: int
-
-    def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
-        """A seekable reader of a file, or of a range of it; FileNotFoundError."""
-
-    def walk(self) -> Iterator[Found]: ...
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Snapshot: ...
-
-    def __exit__(self, *args: object) -> None: ...
-
-
-class Hold(Protocol):
-    """A lock on an upload's work, gone with the process that holds it; a context manager."""
-
-    def release(self) -> None: ...
-
-    def __enter__(self) -> Hold: ...
-
-    def __exit__(self, *args: object) -> None: ...
+    from collections.abc import Iterator, Mapping
+
+__all__ = [
+    "Adopted",
+    "Blob",
+    "Capabilities",
+    "Found",
+    "Hold",
+    "Snapshot",
+    "Spool",
+    "Stage",
+    "Store",
+    "Swept",
+    "TrashEntry",
+    "Writer",
+]
 
 
 class Store(Protocol):

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import IO, TYPE_CHECKING, cast
 
-from scandock.store.port import Found
+from scandock.store.values import Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

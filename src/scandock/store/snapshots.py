@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from scandock.store import names, readers
 from scandock.store.folders import Folders
-from scandock.store.port import Found
+from scandock.store.values import Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

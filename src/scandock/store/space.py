@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from scandock.model.errors import Fault, Usage
 from scandock.store import syscalls
 from scandock.store.durable import fault
-from scandock.store.port import Capabilities
 from scandock.store.root import RUBBISH
+from scandock.store.values import Capabilities
 
 if TYPE_CHECKING:
     from scandock.store.root import Root

@@ -16,15 +16,15 @@ from scandock.store import names, readers, syscalls
 from scandock.store.adopting import adopt
 from scandock.store.durable import fault, sync_failed, write_all
 from scandock.store.folders import Folders
-from scandock.store.port import Blob
 from scandock.store.root import WORK
+from scandock.store.values import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-    from scandock.store.port import Adopted, Found
     from scandock.store.root import Root
+    from scandock.store.values import Adopted, Found
 
 FILE_MODE: Final = 0o644
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -8,7 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from scandock.store.port import Swept
+from scandock.store.values import Swept
 
 if TYPE_CHECKING:
     from scandock.store.root import Root

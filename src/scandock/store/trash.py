@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from scandock.store import names, syscalls
 from scandock.store.durable import fault, sync_folder, write_all
-from scandock.store.port import TrashEntry
 from scandock.store.root import RUBBISH, TRASH
+from scandock.store.values import TrashEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,0 +1,59 @@
+"""What the verbs of the store port return; apart from port.py, whose protocols reader processes needn't load."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Blob(NamedTuple):
+    """Where the bytes of one stored file are; opaque to callers, a packing store may point into a larger object."""
+
+    object: str
+    offset: int
+    length: int
+    size: int
+    sha256: bytes
+    """32 bytes as the writer's caller computed them; empty where it gave none."""
+
+
+class Capabilities(NamedTuple):
+    """What the store's file system can do; callers journal the steps of a switch where `exchange` is False."""
+
+    filesystem: str
+    exchange: bool
+    noreplace: bool
+    links: bool
+    sync_tells: bool
+    """One sync tells of every write error; else `seal` syncs file by file."""
+
+
+class Found(NamedTuple):
+    """One thing under a prefix, as `walk` meets it; `kind` is file, folder (an empty one), link or other."""
+
+    name: str
+    rel: str
+    size: int
+    inode: int
+    kind: str
+
+
+class Adopted(NamedTuple):
+    """Files that `adopt` took over, and how."""
+
+    linked: int
+    copied: int
+
+
+class TrashEntry(NamedTuple):
+    """A tree in the trash: its id, when it came (Unix seconds), and what it was (`was`, and the caller's note)."""
+
+    id: str
+    retired: int
+    what: dict[str, object]
+
+
+class Swept(NamedTuple):
+    """What a sweep did: files and folders deleted, and entries still there (time over, or still being read)."""
+
+    deleted: int
+    left: int

@@ -1,0 +1,97 @@
+"""The staging area as a whole: beginning, taking over, finishing and forgetting an upload's work."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Final
+
+from scandock.model.errors import Fault, TokenLost
+from scandock.store import names
+from scandock.store.durable import fault, sync_folder
+from scandock.store.root import WORK
+from scandock.store.stages import LocalStage
+
+if TYPE_CHECKING:
+    from scandock.store.root import Root
+
+LOCK: Final = "lock"
+"""Beside the tokens in `work/{upload}`; see owners.py."""
+
+
+def tokens(root: Root, upload: str) -> list[str]:
+    """Tokens whose stages stand."""
+    return [name for name in root.list(f"{WORK}/{names.label(upload)}") if name != LOCK]
+
+
+def begin(root: Root, upload: str, token: str) -> LocalStage:
+    """See port.Store.begin."""
+    folder = f"{WORK}/{names.label(upload)}"
+    if names.label(token) == LOCK:
+        raise ValueError(f"{LOCK} can't be a token")
+    for _ in range(100):
+        try:
+            root.make(folder)
+            root.make(f"{folder}/{token}")
+            break
+        except FileNotFoundError:
+            continue  # another process has just left the upload's folder empty and removed it
+        except OSError as error:
+            raise fault(error, f"staging upload {upload}") from error
+    return LocalStage(root, upload, token)
+
+
+def take(root: Root, upload: str, old_token: str, new_token: str) -> LocalStage:
+    """See port.Store.take."""
+    folder = f"{WORK}/{names.label(upload)}"
+    names.label(old_token)
+    names.label(new_token)
+    standing = [token for token in tokens(root, upload) if token != new_token]
+    if old_token not in standing and len(standing) == 1:
+        old_token = standing[0]  # killed between the catalog's new token and this rename, once or more
+    if old_token in standing:
+        _rename_stage(root, folder, old_token, new_token)
+    stage = begin(root, upload, new_token)
+    for token in tokens(root, upload):
+        if token != new_token:
+            root.give_up(f"{folder}/{token}")
+    sync_folder(folder, root.fd)
+    return stage
+
+
+def _rename_stage(root: Root, folder: str, old: str, new: str) -> None:
+    """A plain rename: it replaces an empty stage of the new token, and fails where that one holds something."""
+    try:
+        os.rename(f"{folder}/{old}", f"{folder}/{new}", src_dir_fd=root.fd, dst_dir_fd=root.fd)
+    except FileNotFoundError:
+        return  # another process of the same taker was first
+    except OSError as error:
+        if root.inode(f"{folder}/{new}") is None:
+            raise fault(error, f"taking over {folder}") from error
+        raise Fault("stage_taken", f"Two stages of {folder} hold something.", "Import it again.") from error
+
+
+def finish(root: Root, upload: str, token: str) -> None:
+    """See port.Store.finish."""
+    if any(other != token for other in tokens(root, upload)):
+        raise TokenLost("token_lost", f"Upload {upload} has been taken over by another process.")
+    forget(root, upload)
+
+
+def forget(root: Root, upload: str) -> None:
+    """See port.Store.forget. Stages before the lock: what a kill leaves is found and forgotten again."""
+    folder = f"{WORK}/{names.label(upload)}"
+    for token in tokens(root, upload):
+        if not _rmdir(root, f"{folder}/{token}"):
+            root.give_up(f"{folder}/{token}")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{folder}/{LOCK}", dir_fd=root.fd)
+    _rmdir(root, folder)
+
+
+def _rmdir(root: Root, folder: str) -> bool:
+    try:
+        os.rmdir(folder, dir_fd=root.fd)
+    except OSError:
+        return False  # not empty, or gone
+    return True

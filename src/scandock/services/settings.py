@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields
 from datetime import UTC, tzinfo
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal, cast
-from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
@@ -17,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from scandock.model.errors import Usage
 from scandock.model.limits import Limits
+from scandock.rules.labels import PLACEHOLDERS
 from scandock.services.byte_sizes import format_bytes, parse_bytes
 
 PREFIX: Final = "SCANDOCK_"
@@ -26,7 +26,10 @@ OUTSIDE: Final = {
 }
 """Variables that the command line itself reads: no part of `Settings`, but documented and known beside it."""
 
-DATABASE_SCHEMES: Final = ("sqlite", "postgresql", "postgresql+psycopg")
+_SCHEMES: Final = {"sqlite": "sqlite"} | dict.fromkeys(
+    ("postgres", "postgresql", "postgresql+psycopg"), "postgresql+psycopg"
+)
+"""Schemes that are taken, and how SQLAlchemy calls them with the driver that is installed."""
 
 
 def _bytes(value: object) -> object:
@@ -64,18 +67,19 @@ class Settings(BaseSettings):
         default=None, description="Reader processes of one import; not set: one a core, at most 4."
     )
     placeholder_names: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=("anonymous", "anonymized", "anon", "unknown", "none"),
+        default=PLACEHOLDERS,
         description="Patient names and ids that count as absent, with commas between, in any case;"
         " empty ones and those of * only always do.",
     )
     identified: Literal["accept", "warn", "hold"] = Field(
-        default="accept", description="For new projects: what a session gets whose objects do not all say that they are"
-        " de-identified.",
-    )  # fmt: skip
+        default="accept",
+        description="For new projects: what a session gets whose objects do not all say that they are de-identified.",
+    )
     separate_secondary: bool = Field(
-        default=True, description="Keep objects that are no primary images (reports, secondary captures, structure sets)"
-        " in a resource of their own, 'secondary'.",
-    )  # fmt: skip
+        default=True,
+        description="For new projects: keep objects that are no primary images (reports, secondary captures,"
+        " structure sets) in a resource of their own, 'secondary'.",
+    )
     trash_days: Annotated[int, Field(ge=0, le=36500)] = Field(
         default=30, description="Days that replaced and deleted files stay in the trash of the data folder."
     )
@@ -115,9 +119,12 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _database_is_known(cls, value: str | None) -> str | None:
-        if value is not None and value.partition("://")[0] not in DATABASE_SCHEMES:
+        if value is None:
+            return None
+        scheme, separator, rest = value.partition("://")
+        if not separator or not rest or scheme not in _SCHEMES:
             raise ValueError("is no database that is taken; right is postgresql://user:password@host/name")
-        return value
+        return f"{_SCHEMES[scheme]}://{rest}"
 
     @field_validator("timezone")
     @classmethod
@@ -203,12 +210,9 @@ def mask(url: str | None) -> str | None:
     """A database URL without its password, wherever that stands in it (user part or query)."""
     if url is None:
         return None
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    name, colon, _secret = user.partition(":")
-    query = re.sub(r"(?i)((?:^|&)[^=&]*(?:password|passwd|secret)[^=&]*=)[^&]*", r"\1***", parts.query)
-    netloc = f"{name}:***@{host}" if colon else f"{user}{at}{host}"
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
+    # by hand, as passwords hold signs that a parser of URLs trips over; what is masked too much does no harm
+    masked = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
+    return re.sub(r"(?i)([?&][^=&]*(?:password|passwd|secret)[^=&]*=)[^&]*", r"\1***", masked)
 
 
 def _zone(name: str) -> tzinfo:

@@ -1,0 +1,234 @@
+"""The hot path: wanted elements of a DICOM data set straight from its bytes, in one loop, without pydicom.
+
+Explicit VR of either byte order and implicit VR little endian (PS3.5 section 7.1). Nothing is allocated by what a
+length claims, nothing recurses, and each step moves on by eight bytes at least. What is unusual is `DeclinedError`:
+pydicom shall judge it (dicom_slow).
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from scandock.formats.dicom_items import (
+    BIG,
+    ITEM_END,
+    LITTLE,
+    UNDEFINED,
+    Buffer,
+    DeclinedError,
+    ShortError,
+    after_delimiter,
+    after_sequence,
+)
+from scandock.model.tags import NUMBERS, PIXEL_DATA, SEQUENCES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SEQUENCE_BYTES: Final = 65_536
+"""Bytes that are kept of a wanted sequence's value; of the per-frame groups that is the first frames'."""
+VALUE_BYTES: Final = 16_384
+"""Bytes that are kept of any other wanted value."""
+META_GROUP: Final = 2
+REQUIRED: Final = frozenset(
+    NUMBERS[keyword]
+    for keyword in (
+        *("MediaStorageSOPClassUID", "TransferSyntaxUID", "SOPClassUID", "SOPInstanceUID"),
+        *("StudyInstanceUID", "SeriesInstanceUID"),
+    )
+)
+"""Read whatever the caller wants: they say what an object is."""
+
+_STOPS: Final = PIXEL_DATA | {ITEM_END}
+
+
+@lru_cache(maxsize=8)
+def _table(wanted: frozenset[int], *, big: bool) -> dict[int, int]:
+    """What the loop looks up for each element: the tag as its bytes read, to its number; -number where it stops."""
+    order = BIG if big else LITTLE
+    table = {order.key(number): number for number in wanted | REQUIRED if number >> 16 != META_GROUP}
+    table.update((order.key(number), -number) for number in _STOPS)
+    return table
+
+
+class Scan:
+    """A data set being read: where it stands, what it has, and why it stopped.
+
+    After `run` one of these holds: `stopped` (at pixel data, whose value of `length` bytes stands at `start`), or
+    `need` is the number of bytes of the object that would let it go on from `pos` (give them to `resume`). `number`,
+    `start` and `length` describe the last element that was looked at; `open` says that its length is undefined and
+    that its end was not found.
+    """
+
+    __slots__ = (
+        *("buf", "explicit", "find", "held_at", "highest", "length", "need", "number", "open", "order", "pos", "start"),
+        *("stopped", "values"),
+    )
+
+    def __init__(self, buf: Buffer, pos: int, wanted: frozenset[int], *, explicit: bool, big: bool) -> None:
+        self.buf = buf
+        self.pos = pos
+        self.order = BIG if big else LITTLE
+        self.explicit = explicit
+        self.find: Callable[[int], int | None] = _table(wanted, big=big).get
+        self.highest = max(wanted | REQUIRED)
+        self.values: dict[int, bytes] = {}
+        self.need = 0
+        self.number = self.start = self.length = 0
+        self.held_at = -1
+        self.open = False
+        self.stopped = False
+
+    @property
+    def past_wanted(self) -> bool:
+        """Whether the last element looked at is the highest wanted one, or beyond it."""
+        return self.number >= self.highest
+
+    def resume(self, buf: Buffer) -> None:
+        """Go on with a longer head of the same object."""
+        self.buf = buf
+        self.run()
+
+    def run(self) -> None:
+        """Read on to the pixel data or the end of the bytes at hand; raises DeclinedError where pydicom shall judge."""
+        self.need = 0
+        self.open = False
+        try:
+            if self.explicit:
+                self._explicit()
+            else:
+                self._implicit()
+        except ShortError as short:
+            self.need = short.need
+
+    def _explicit(self) -> None:
+        buf, pos, find, values, order = self.buf, self.pos, self.find, self.values, self.order
+        element, length_at, short, long = order.element, order.length, order.short, order.long
+        have = len(buf)
+        tag, start, length = order.key(self.number), self.start, self.length
+        try:
+            while True:
+                tag, vr, length = element(buf, pos)
+                if vr in short:
+                    start = pos + 8
+                    number = find(tag)
+                    if number is None:
+                        pos = start + length
+                        continue
+                    end = start + length
+                    if end <= have and number > 0 and number not in values:
+                        values[number] = bytes(buf[start:end])
+                        pos = end
+                        continue
+                elif vr in long:
+                    length = length_at(buf, pos + 8)[0]
+                    start = pos + 12
+                    number = find(tag)
+                    if number is None and length != UNDEFINED:
+                        pos = start + length
+                        continue
+                else:
+                    raise DeclinedError("a value representation that is none")
+                pos = self._special(pos, number, start, length, sequence=vr in order.sequences)
+                if self.stopped:
+                    return
+        except struct.error:
+            raise ShortError(pos + 12) from None
+        finally:
+            self.pos, self.number, self.start, self.length = pos, order.key(tag), start, length
+
+    def _implicit(self) -> None:
+        buf, pos, find, values, order = self.buf, self.pos, self.find, self.values, self.order
+        pair = order.pair
+        have = len(buf)
+        tag, start, length = order.key(self.number), self.start, self.length
+        try:
+            while True:
+                tag, length = pair(buf, pos)
+                start = pos + 8
+                number = find(tag)
+                if number is None:
+                    if length != UNDEFINED:
+                        pos = start + length
+                        continue
+                else:
+                    end = start + length
+                    if end <= have and number > 0 and length <= VALUE_BYTES and number not in values:
+                        values[number] = bytes(buf[start:end])
+                        pos = end
+                        continue
+                sequence = length == UNDEFINED and pair(buf, start)[0] in (order.item, order.sequence_end)
+                pos = self._special(pos, number, start, length, sequence=sequence)
+                if self.stopped:
+                    return
+        except struct.error:
+            raise ShortError(pos + 16) from None
+        finally:
+            self.pos, self.number, self.start, self.length = pos, order.key(tag), start, length
+
+    def _special(self, pos: int, number: int | None, start: int, length: int, *, sequence: bool) -> int:
+        """The offset behind an element that is not simply skipped or copied; `pos` where the reading stops."""
+        if number is not None and number < 0:
+            self.stopped = True
+            return pos
+        if number in self.values and self.held_at != start:
+            raise DeclinedError("an element that stands twice")
+        if length == UNDEFINED:
+            return self._undefined(number, start, sequence=sequence)
+        if number is not None:
+            stop = start + min(length, SEQUENCE_BYTES if number in SEQUENCES else VALUE_BYTES)
+            if stop > len(self.buf):
+                raise ShortError(stop)
+            self.values[number] = bytes(self.buf[start:stop])
+        return start + length
+
+    def _undefined(self, number: int | None, start: int, *, sequence: bool) -> int:
+        """The offset behind a value of undefined length. A wanted one is held before its end is known."""
+        if number is not None:
+            if number not in SEQUENCES:
+                raise DeclinedError("a plain value of undefined length")
+            self.values[number] = bytes(self.buf[start : start + SEQUENCE_BYTES])
+            self.held_at = start
+        self.open = True
+        if sequence:
+            end = after_sequence(self.buf, start, self.order, explicit=self.explicit)
+        elif self.explicit:
+            end = after_delimiter(self.buf, start, self.order)
+        else:
+            raise DeclinedError("a value of undefined length that is no sequence")
+        self.open = False
+        if number is not None:
+            self.values[number] = self.values[number][: end - start]
+        return end
+
+
+def read_meta(buf: Buffer, pos: int, wanted: frozenset[int]) -> tuple[dict[int, bytes], int]:
+    """The elements of group 0002 from `pos` on, and the offset behind them. Group lengths are not believed.
+
+    Explicit little endian whatever follows (PS3.10 section 7.1); ShortError where the bytes at hand end in the group,
+    DeclinedError for anything else.
+    """
+    values: dict[int, bytes] = {}
+    have = len(buf)
+    while pos + 8 <= have:
+        tag, vr, length = LITTLE.element(buf, pos)
+        if tag & 0xFFFF != META_GROUP:
+            if tag & 0xFFFF == 0:
+                raise DeclinedError("command elements in a file")
+            return values, pos
+        start = pos + 8
+        if vr in LITTLE.long and pos + 12 <= have:
+            length, start = LITTLE.length(buf, pos + 8)[0], pos + 12
+        elif vr not in LITTLE.short:
+            raise DeclinedError("meta information that is not explicit")
+        pos = start + length
+        number = LITTLE.key(tag)
+        if number in wanted or number in REQUIRED:
+            if pos > have:
+                raise ShortError(min(pos, start + VALUE_BYTES))
+            if number in values:
+                raise DeclinedError("an element that stands twice")
+            values[number] = bytes(buf[start:pos])
+    raise ShortError(pos + 8)

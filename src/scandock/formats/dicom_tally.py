@@ -1,0 +1,137 @@
+"""Values of many objects, counted by series: cheap at each object, decoded when asked (xnat-behaviour.md 4.4, 4.5)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from scandock.formats.dicom_groups import Found, frame_values, tracer_values
+from scandock.formats.dicom_text import decode
+from scandock.model.series import SeriesTally
+from scandock.model.tags import NUMBERS, PER_OBJECT, SEQUENCES, WANTED
+
+if TYPE_CHECKING:
+    from scandock.formats.dicom_header import Header
+
+_CHARSET: Final = NUMBERS["SpecificCharacterSet"]
+_FRAMES: Final = NUMBERS["NumberOfFrames"]
+_TRACER: Final = NUMBERS["RadiopharmaceuticalInformationSequence"]
+_SHARED: Final = NUMBERS["SharedFunctionalGroupsSequence"]
+_PER_FRAME: Final = NUMBERS["PerFrameFunctionalGroupsSequence"]
+_UNCOUNTED: Final = tuple(PER_OBJECT | SEQUENCES)
+_FOLD_AT: Final = 4096
+"""Distinct raw values that one bucket holds before they are decoded into the (bounded) tally of the series."""
+_MOST_FRAMES: Final = 1 << 31
+
+
+class _Bucket:
+    """Objects of one series that are written alike: same character set, byte order and kind of VR."""
+
+    __slots__ = ("big_endian", "charsets", "counts", "nested", "objects")
+
+    def __init__(self, charsets: bytes | None, *, big_endian: bool) -> None:
+        self.charsets = charsets
+        self.big_endian = big_endian
+        self.objects = 0
+        self.counts: Counter[tuple[int, bytes]] = Counter()
+        self.nested: dict[str, str] = {}
+
+    def fold(self, into: SeriesTally, vrs: dict[int, str]) -> None:
+        """Decode what was counted into the series' tally, and start anew."""
+        into.objects += self.objects
+        framed = 0
+        for (tag, raw), count in self.counts.items():
+            text = decode(raw, vrs[tag], self.charsets, self.big_endian)
+            if text:
+                into.add(tag, text, count)
+            if tag == _FRAMES:
+                framed += count
+                into.frames += count * _frames(text)
+        into.frames += self.objects - framed
+        for keyword, text in self.nested.items():
+            into.nested.setdefault(keyword, text)
+        self.objects = 0
+        self.counts.clear()
+        self.nested.clear()
+
+
+class Tally:
+    """Counts of one reader process, by (study, series). `add` costs some microseconds, `drain` decodes."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[tuple[str, str, bytes | None, bool], _Bucket] = {}
+        self._series: dict[tuple[str, str], SeriesTally] = {}
+        self._vrs = _Representations({number: tag.vr for number, tag in WANTED.items()})
+        self.weight = 0
+        """Bytes of values held, roughly: drain when it grows beyond what the process may keep."""
+
+    def add(self, header: Header) -> None:
+        """Count the values of one object. Sequences give their inner values; SOP UIDs and the like are not counted."""
+        values = header.values.copy()
+        charsets = values.get(_CHARSET)
+        key = (header.study_uid, header.series_uid, charsets, header.big_endian)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = _Bucket(charsets, big_endian=header.big_endian)
+        if _TRACER in values or _SHARED in values or _PER_FRAME in values:
+            self._nested(header, bucket, values)
+        for tag in _UNCOUNTED:
+            values.pop(tag, None)
+        counts = bucket.counts
+        known = len(counts)
+        counts.update(values.items())
+        bucket.objects += 1
+        if len(counts) != known:
+            self.weight += sum(map(len, values.values())) + 100 * (len(counts) - known)
+            if len(counts) > _FOLD_AT:
+                self._fold(key, bucket)
+
+    def drain(self) -> list[SeriesTally]:
+        """The tallies of all series since the last drain, decoded, in the order the series were first met."""
+        for key, bucket in self._buckets.items():
+            self._fold(key, bucket)
+        drained = list(self._series.values())
+        self._buckets, self._series, self.weight = {}, {}, 0
+        return drained
+
+    def _fold(self, key: tuple[str, str, bytes | None, bool], bucket: _Bucket) -> None:
+        study, series = key[:2]
+        into = self._series.get((study, series))
+        if into is None:
+            into = self._series[study, series] = SeriesTally(study, series)
+        bucket.fold(into, self._vrs)
+
+    def _nested(self, header: Header, bucket: _Bucket, values: dict[int, bytes]) -> None:
+        """Look into the sequences of one object: the tracer once a bucket, functional groups for each object."""
+        explicit, big = not header.implicit, header.big_endian
+        found: list[Found] = []
+        if _TRACER in values and "Radiopharmaceutical" not in bucket.nested:
+            found += tracer_values(values[_TRACER], bucket.charsets, explicit=explicit, big=big)
+        groups = [values[tag] for tag in (_SHARED, _PER_FRAME) if tag in values]
+        found += frame_values(groups, bucket.charsets, explicit=explicit, big=big)
+        for tag, raw, text in found:
+            bucket.nested.setdefault(tag.keyword, text)
+            if tag.number in WANTED and tag.number not in values:
+                values[tag.number] = raw
+
+
+class _Representations(dict[int, str]):
+    """VR by tag; one that is not among the wanted comes from pydicom's dictionary, an unknown one is read as text."""
+
+    def __missing__(self, tag: int) -> str:
+        from pydicom.datadict import dictionary_VR
+
+        try:
+            vr = dictionary_VR(tag).split(" ")[0]
+        except KeyError:
+            vr = "UN"
+        self[tag] = vr
+        return vr
+
+
+def _frames(text: str) -> int:
+    """NumberOfFrames as a number; what is none, or not positive, counts as one frame."""
+    try:
+        return min(max(int(text.split("\\", 1)[0]), 1), _MOST_FRAMES)
+    except ValueError:
+        return 1

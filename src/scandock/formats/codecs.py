@@ -1,0 +1,163 @@
+"""Compressed bytes to bytes, a bounded piece at a time, whatever the method.
+
+Every decoder here takes pulls of compressed bytes and gives pieces of at most CHUNK (zstd and deflate64: a bounded
+multiple) and never grows with what a header claims.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol, cast
+
+from isal import igzip_lib
+
+from scandock.formats.shown import sized
+from scandock.model.errors import BadInput
+from scandock.model.limits import Limits
+
+CHUNK: Final = 256 * 1024
+"""Unpacked bytes in one piece: small enough to stay in the processor's cache until it is hashed and written."""
+
+_REMEDIES: Final = {
+    "damaged": "Make the archive again and send that.",
+    "truncated": "Send the archive again, whole.",
+    "dictionary_too_large": "Pack with a smaller one (xz -6, zstd without --long), "
+    "or raise SCANDOCK_MAX_DICTIONARY_BYTES.",
+}
+_ISAL_ERROR: Final = cast("type[Exception]", igzip_lib.IsalError)
+
+Pull = Callable[[], bytes | memoryview]
+"""The next compressed bytes; empty at their end. A view stays valid until the next pull."""
+
+
+class Decoder(Protocol):
+    """What isal, bz2 and lzma have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes | memoryview, max_length: int = -1, /) -> bytes: ...
+
+
+class Broken(Exception):  # noqa: N818 - caught and worded by those who know what the bytes belong to
+    """The compressed bytes cannot be taken: `code` is `damaged`, `truncated` or `dictionary_too_large`."""
+
+    def __init__(self, code: str, what: str) -> None:
+        super().__init__(what)
+        self.code = code
+
+    def worded(self, thing: str) -> BadInput:
+        """The refusal, with what the bytes belong to as the sentence's subject."""
+        return BadInput(self.code, f"{thing} {self}.", _REMEDIES[self.code])
+
+
+def damaged() -> Broken:
+    """Compressed data that no packer writes, or whose checksum is wrong."""
+    return Broken("damaged", "is damaged: the compressed data or their checksum are wrong")
+
+
+def cut() -> Broken:
+    """Compressed data that end before their end."""
+    return Broken("truncated", "is cut short: the compressed data end too early")
+
+
+def too_wide(window: int, limits: Limits) -> Broken:
+    """Compressed data that ask for more memory than the bound; 0 where the library does not say how much."""
+    asked = sized(window) if window else "more"
+    return Broken(
+        "dictionary_too_large",
+        f"needs a dictionary of {asked} to unpack, where at most {sized(limits.max_dictionary_bytes)} are taken",
+    )
+
+
+def pieces(decoder: Decoder, pull: Pull, limits: Limits) -> Iterator[bytes]:
+    """All output of one stream; raises Broken where it is damaged or cut."""
+    try:
+        while not decoder.eof:
+            data: bytes | memoryview = b""
+            if decoder.needs_input:
+                data = pull()
+                if not data:
+                    raise cut()
+            out = decoder.decompress(data, CHUNK)
+            if out:
+                yield out
+    except lzma.LZMAError as error:
+        raise (too_wide(0, limits) if "Memory usage limit" in str(error) else damaged()) from error
+    except (_ISAL_ERROR, OSError, ValueError, EOFError) as error:
+        raise damaged() from error
+
+
+def inflater() -> Decoder:
+    """Raw deflate, as zip method 8."""
+    decoder: Decoder = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_DEFLATE)
+    return decoder
+
+
+def gunzipper() -> Decoder:
+    """One gzip member with header and trailer; the trailer's CRC and length are checked."""
+    decoder: Decoder = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+    return decoder
+
+
+def bunzipper() -> Decoder:
+    """One bzip2 stream."""
+    return bz2.BZ2Decompressor()
+
+
+def unxzer(limits: Limits) -> Decoder:
+    """One xz stream, its dictionary bounded."""
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_memory(limits))
+
+
+def zip_lzma(head: bytes, size: int, limits: Limits, *, marked: bool) -> Decoder:
+    """LZMA as in zip method 14 (APPNOTE 5.8): `head` is the 9 bytes before the data, `size` what it unpacks to.
+
+    `marked` says that an end mark follows the data (bit 1 of the flags). A match cannot reach further back than the
+    data are long, so a small entry with a large dictionary is taken.
+    """
+    if len(head) < 9 or head[2:4] != b"\x05\x00":
+        raise damaged()
+    dictionary = min(int.from_bytes(head[5:9], "little"), max(4096, 1 << (size - 1).bit_length() if size else 0))
+    if dictionary > limits.max_dictionary_bytes:
+        raise too_wide(dictionary, limits)
+    decoder = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_memory(limits))
+    length = b"\xff" * 8 if marked else size.to_bytes(8, "little")
+    try:  # the older container of the same data, which has a decoder with a known end and a bound
+        decoder.decompress(head[4:5] + dictionary.to_bytes(4, "little") + length, 0)
+    except lzma.LZMAError as error:
+        raise damaged() from error
+    return decoder
+
+
+def inflate64(pull: Pull) -> Iterator[bytes]:
+    """Deflate64 (zip method 9). The library has no bound on output, so it is fed little at a time.
+
+    A match of at most 65,538 bytes takes at least 18 bits (16 of them its length): 256 bytes make at most 7.5 MB.
+    """
+    from inflate64 import Inflater
+
+    decoder = Inflater()
+    try:
+        while not decoder.eof:
+            data = memoryview(pull())
+            if not data:
+                raise cut()
+            for at in range(0, len(data), 256):
+                out = decoder.inflate(data[at : at + 256])
+                if out:
+                    yield out
+                if decoder.eof:
+                    break
+    except (ValueError, RuntimeError) as error:
+        raise damaged() from error
+
+
+def _memory(limits: Limits) -> int:
+    """What liblzma may use for a dictionary of that size, with its own tables."""
+    return limits.max_dictionary_bytes + 2 * 1024 * 1024

@@ -1,0 +1,149 @@
+"""Where an archive's bytes lie: random access by offset, never a file name, never a shared position."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol, runtime_checkable
+
+from scandock.model.errors import Fault
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Bytes that can be read at any offset, by several readers at once."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in all, fixed when the source was opened."""
+        ...
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset`; fewer only at the end of the source."""
+        ...
+
+    def readinto_at(self, offset: int, view: memoryview) -> int:
+        """Fill `view` from `offset`; the number of bytes got is less than its length only at the end."""
+        ...
+
+
+class FileSource:
+    """A file on disk, read with pread; goes to other processes by its path (a descriptor alone cannot)."""
+
+    __slots__ = ("_fd", "_owned", "_path", "_size")
+
+    def __init__(self, where: str | os.PathLike[str] | int) -> None:
+        if isinstance(where, int):
+            self._path: str | None = None
+            self._fd = where
+            self._owned = False
+        else:
+            self._path = os.fspath(where)
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            self._owned = True
+        self._size = os.fstat(self._fd).st_size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @property
+    def path(self) -> str | None:
+        return self._path
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """See `Source.read_at`. Raises Fault (`read_failed`) when the disk does."""
+        length = max(0, min(length, self._size - offset))
+        try:
+            data = os.pread(self._fd, length, offset)
+            while len(data) < length and (more := os.pread(self._fd, length - len(data), offset + len(data))):
+                data += more
+        except OSError as error:
+            raise self._fault(error) from error
+        return data
+
+    def readinto_at(self, offset: int, view: memoryview) -> int:
+        """See `Source.readinto_at`. Raises Fault (`read_failed`) when the disk does."""
+        done = 0
+        try:
+            while done < len(view) and (got := os.preadv(self._fd, [view[done:]], offset + done)):
+                done += got
+        except OSError as error:
+            raise self._fault(error) from error
+        return done
+
+    def close(self) -> None:
+        """Close the descriptor where this source opened it; safe to call twice."""
+        if self._owned:
+            self._owned = False
+            os.close(self._fd)
+
+    def _fault(self, error: OSError) -> Fault:
+        return Fault("read_failed", f"The archive could not be read from disk: {error.strerror}.", "Try again.")
+
+    def __enter__(self) -> FileSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[type[FileSource], tuple[str]]:
+        if self._path is None:
+            raise TypeError("a source made from a descriptor cannot go to another process")
+        return (FileSource, (self._path,))
+
+
+class MemorySource:
+    """Bytes already in memory, such as a small archive found inside another."""
+
+    __slots__ = ("_view",)
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self._view = memoryview(data).cast("B")
+
+    @property
+    def size(self) -> int:
+        return len(self._view)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return bytes(self._view[offset : offset + max(0, length)])
+
+    def readinto_at(self, offset: int, view: memoryview) -> int:
+        part = self._view[offset : offset + len(view)]
+        view[: len(part)] = part
+        return len(part)
+
+    def __reduce__(self) -> tuple[type[MemorySource], tuple[bytes]]:
+        return (MemorySource, (bytes(self._view),))
+
+
+class SliceSource:
+    """A stretch of another source: a stored entry of a zip, a member of a plain tar. Nothing is copied."""
+
+    __slots__ = ("_offset", "_size", "_source")
+
+    def __init__(self, source: Source, offset: int, size: int) -> None:
+        if offset < 0 or size < 0 or offset + size > source.size:
+            raise ValueError("a slice must lie within its source")
+        if isinstance(source, SliceSource):
+            source, offset = source.within(offset)
+        self._source = source
+        self._offset = offset
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def within(self, offset: int) -> tuple[Source, int]:
+        """The source that this is a slice of, and where `offset` of the slice lies in it."""
+        return self._source, self._offset + offset
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return self._source.read_at(self._offset + offset, max(0, min(length, self._size - offset)))
+
+    def readinto_at(self, offset: int, view: memoryview) -> int:
+        length = max(0, min(len(view), self._size - offset))
+        return self._source.readinto_at(self._offset + offset, view[:length])
+
+    def __reduce__(self) -> tuple[type[SliceSource], tuple[Source, int, int]]:
+        return (SliceSource, (self._source, self._offset, self._size))

@@ -17,6 +17,7 @@ Entry = tuple[str, bytes]
 LEVEL = 6
 DOS_DATE, DOS_TIME = (2024 - 1980) << 9 | 3 << 5 | 11, 8 << 11
 AT_ONCE = 64
+NAMES_ARE_UTF8 = 0x800
 
 
 def write_zip(output: BinaryIO, entries: Iterable[Entry], *, stored: bool = False) -> None:
@@ -25,7 +26,9 @@ def write_zip(output: BinaryIO, entries: Iterable[Entry], *, stored: bool = Fals
     start = output.tell()
     for name, method, crc, size, packed in _packed(entries, stored=stored):
         encoded = name.encode()
-        fields = struct.pack("<HHHHIIIHH", 0, method, DOS_TIME, DOS_DATE, crc, len(packed), size, len(encoded), 0)
+        fields = struct.pack(
+            "<HHHHIIIHH", NAMES_ARE_UTF8, method, DOS_TIME, DOS_DATE, crc, len(packed), size, len(encoded), 0
+        )
         offset = output.tell() - start
         output.write(b"PK\3\4" + struct.pack("<H", 20) + fields + encoded)
         output.write(packed)

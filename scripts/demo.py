@@ -1,7 +1,8 @@
 """Imports a real session archive into demo/data, and shows what came of it: `make demo`.
 
 The archive is made of the real DICOM and ECAT files that pydicom and nibabel bring along for their own tests: session
-archives of four people in the documented layout, bundled in one zip as from a scanner's export. Each run begins anew.
+archives of several people in the documented layout, bundled in one zip. Each run begins anew. A folder other than demo/
+may be named: python scripts/demo.py FOLDER.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import nibabel
 import pydicom
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = ROOT / "demo"
+DEMO = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / "demo"
 ARCHIVE, DATA, RECEIPT = DEMO / "sessions.zip", DEMO / "data", DEMO / "receipt.jsonl"
 SCANDOCK = Path(sys.executable).with_name("scandock")
 DICOM = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -47,7 +48,7 @@ def main() -> int:
             shutil.rmtree(old)
         else:
             old.unlink(missing_ok=True)
-    DEMO.mkdir(exist_ok=True)
+    DEMO.mkdir(parents=True, exist_ok=True)
     pack()
     command = ["import", shown(ARCHIVE), "--data", shown(DATA), "--project", "DEMO", "--create-project"]
     command += ["--receipt", shown(RECEIPT)]
@@ -127,7 +128,7 @@ def tell() -> None:
 
 
 def shown(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def say(text: str) -> None:

@@ -1,0 +1,88 @@
+"""What a second import of the same session does, as far as sessions go (rules.md, "Again" 3 and 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from scandock.rules.cases import Case, Decision
+from scandock.rules.labels import label_key
+from scandock.rules.notices import Notice, notice
+from scandock.rules.timestamps import free_timestamp
+from scandock.rules.view import CatalogView, KnownSession
+
+
+def session_exists(label: str, project: str, *, all_there: bool = False) -> Notice:
+    """The reason to hold what an import with `none` brings to an archived session.
+
+    `all_there`: every object that came is in it already, which the sentence then says; only who compares files knows.
+    """
+    said = notice("session_exists", label=label, project=project)
+    if not all_there:
+        return said
+    return replace(
+        said,
+        message=f"{said.message} Every object that came is there already.",
+        remedy="Nothing is missing there: delete this one from the prearchive.",
+    )
+
+
+def hold(
+    decision: Decision, why: Notice, view: CatalogView, now: datetime, others: Iterable[Decision] = ()
+) -> Decision:
+    """The decision as it is when `why`, found only later (files that clash), holds its session in the prearchive.
+
+    It joins the prearchive session of the same project, study and label, or stands in a timestamp of its own.
+    `others` are the upload's other decisions: their timestamps count as taken. What is held already keeps its first
+    reason, and `why` becomes a warning.
+    """
+    if decision.held is not None:
+        return replace(decision, warnings=(*decision.warnings, why))
+    if decision.place == "prearchive":
+        return replace(decision, held=why)
+    waiting = _first_waiting(
+        session
+        for session in view.sessions_labelled(decision.project, decision.label)
+        if session.study_uid == decision.study_uid and (decision.study_uid is not None or session.ecat)
+    )
+    taken = {other.timestamp for other in others if other.project == decision.project and other.timestamp}
+    return replace(
+        decision,
+        place="prearchive",
+        existing=waiting.uuid if waiting else None,
+        timestamp=waiting.timestamp if waiting else own_timestamp(decision.project, view, now, taken),
+        held=why,
+        warnings=tuple(said for said in decision.warnings if said.code != "session_in_prearchive_left"),
+    )
+
+
+def waiting_session(case: Case, view: CatalogView) -> KnownSession | None:
+    """The prearchive session that what is bound for the prearchive, or is held, joins: project, study and label."""
+    labelled = view.sessions_labelled(case.policy.id, case.label)
+    return _first_waiting(session for session in labelled if case.is_own(session) or case.may_join(session))
+
+
+def still_held(session: KnownSession) -> Notice:
+    """The reason of a prearchive session that already waits for a decision, for what joins it."""
+    return Notice(
+        code=session.held,
+        message=f"Session {session.label} already waits in the prearchive for a decision ({session.held}).",
+        remedy="Decide there first.",
+    )
+
+
+def left_alone(case: Case) -> Notice | None:
+    """The warning for an import bound for the archive while a session of its study waits in the prearchive."""
+    waiting = _first_waiting(case.known)
+    return notice("session_in_prearchive_left", other=f"{waiting.timestamp}/{waiting.label}") if waiting else None
+
+
+def own_timestamp(project: str, view: CatalogView, now: datetime, taken: Collection[str]) -> str:
+    """A timestamp that no session of the project has, and none in `taken`."""
+    return free_timestamp(now, lambda stamp: stamp in taken or view.timestamp_taken(project, stamp))
+
+
+def _first_waiting(sessions: Iterable[KnownSession]) -> KnownSession | None:
+    waiting = [session for session in sessions if session.place == "prearchive"]
+    return min(waiting, key=lambda s: (bool(s.held), s.timestamp or "", label_key(s.label), s.uuid), default=None)

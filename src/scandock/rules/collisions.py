@@ -1,0 +1,73 @@
+"""Two studies on one label (rules.md, "Which session" 6 and 7): held where it was requested, told apart where not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from scandock.rules.cases import Case
+from scandock.rules.labels import label_key
+from scandock.rules.notices import notice
+from scandock.rules.suffixes import suffixed
+from scandock.rules.view import CatalogView, KnownSession
+
+
+def check_requested(cases: Sequence[Case], view: CatalogView) -> None:
+    """Hold the new studies of a requested label that would take several, in the upload and the catalog together.
+
+    A study that is in the session of that label already stays there: it is the others that do not fit.
+    """
+    asked = [case for case in cases if case.requested]
+    wanted = Counter(case.key for case in asked)
+    for case in asked:
+        if case.home is None and case.waiting is None and (wanted[case.key] > 1 or _rivals(case, view, case.label)):
+            case.held.append(notice("label_many_studies", label=case.label, project=case.policy.id))
+
+
+def tell_apart(cases: Sequence[Case], view: CatalogView) -> None:
+    """Give each study whose label was not requested one of its own: all new ones of a contested label get a suffix.
+
+    The outcome does not depend on the order of `cases`: every round proposes for all that are still contested, and
+    who shares a proposal, or finds it taken, goes to the next round.
+    """
+    new = [case for case in cases if not case.fixed]
+    taken = {case.key for case in cases if case.fixed}
+    bases = Counter(case.key for case in new)
+    contested = [case for case in new if bases[case.key] > 1 or case.key in taken or _blockers(case, view, case.label)]
+    taken |= set(bases)
+    proposals = {id(case): suffixed(case.label, case.study) for case in contested}
+    while contested:
+        offered = {id(case): proposals[id(case)].pop(0) for case in contested}
+        keys = Counter(label_key(label) for label in offered.values())
+        settled: set[str] = set()
+        left = []
+        for case in contested:
+            label = offered[id(case)]
+            key = label_key(label)
+            if (keys[key] > 1 or key in taken or _blockers(case, view, label)) and proposals[id(case)]:
+                left.append(case)
+                continue
+            case.warnings.append(notice("label_suffixed", label=case.label, project=case.policy.id, now=label))
+            case.label = label
+            settled.add(key)
+        taken |= settled
+        contested = left
+
+
+def join_by_label(case: Case, view: CatalogView) -> None:
+    """Find the archived session that a study belongs to by its label alone: ECAT's, or one made by hand."""
+    if case.home is None and not case.held:
+        for session in view.sessions_labelled(case.policy.id, case.label):
+            if session.place == "archive" and case.may_join(session):
+                case.home = session
+
+
+def _blockers(case: Case, view: CatalogView, label: str) -> list[KnownSession]:
+    """Known sessions of a label that this study has no part in."""
+    labelled = view.sessions_labelled(case.policy.id, label)
+    return [session for session in labelled if not case.is_own(session) and not case.may_join(session)]
+
+
+def _rivals(case: Case, view: CatalogView, label: str) -> list[KnownSession]:
+    """As `_blockers`, without what is held in the prearchive: that has no claim to its label yet."""
+    return [s for s in _blockers(case, view, label) if s.place == "archive" or not s.held]

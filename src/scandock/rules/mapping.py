@@ -1,0 +1,187 @@
+"""The mapping: a table that says where studies go, as CSV or JSON (rules.md, "Which session" 4).
+
+Columns `study_uid`, `patient_id`, `folder` choose studies (at least one is filled; where several are, all must match),
+`project`, `subject`, `session` say where they go (an empty one says nothing). The first row that matches wins.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scandock.model.errors import Usage
+from scandock.rules.labels import clean, is_project_id
+from scandock.rules.notices import Notice, notice, shown
+from scandock.rules.study import StudyFacts
+
+KEYS: Final = ("study_uid", "patient_id", "folder")
+TARGETS: Final = ("project", "subject", "session")
+_COLUMNS: Final = {
+    **{name.replace("_", ""): name for name in (*KEYS, *TARGETS)},
+    "studyinstanceuid": "study_uid",
+    "sessionlabel": "session",
+    "subjectlabel": "subject",
+}
+_PIECES: Final = re.compile(r"[/\\!]+")
+_ARCHIVE_SUFFIX: Final = re.compile(r"\.(zip|tar|tgz|tar\.(gz|bz2|xz|zst))\Z", re.IGNORECASE)
+MAX_ROWS: Final = 1_000_000
+_NAMED_ROWS: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingRow:
+    """One row; `number` is its line in a CSV, its place in a JSON list, from 1 (a CSV's header is line 1)."""
+
+    number: int
+    study_uid: str = ""
+    patient_id: str = ""
+    folder: str = ""
+    project: str = ""
+    subject: str = ""
+    session: str = ""
+
+    def matches(self, study: StudyFacts) -> bool:
+        """Whether this row is for `study`.
+
+        `study_uid` and `patient_id` must equal the study's (for the patient its most common one). `folder` is one or
+        more folder names of a path on which an entry of the study stood, side by side: `sub-01`, `site2/sub-01`; an
+        archive within the archive counts as a folder, with or without its suffix.
+        """
+        if self.study_uid and self.study_uid != study.study_uid:
+            return False
+        if self.patient_id and self.patient_id != study.common("PatientID"):
+            return False
+        return not self.folder or _stands_in(_pieces(self.folder), study.folders)
+
+
+def parse_mapping(text: str, filename: str) -> tuple[MappingRow, ...]:
+    """The rows of a mapping file; JSON by its suffix or its first character, else CSV.
+
+    `Usage` (`mapping_unreadable`) names the row and the column of what cannot be read.
+    """
+    body = text.lstrip("\N{BYTE ORDER MARK}")
+    if filename.lower().endswith(".json") or body.lstrip()[:1] in {"[", "{"}:
+        rows = _json_rows(body)
+    else:
+        rows = _csv_rows(body)
+    return tuple(rows)
+
+
+def row_for(rows: Sequence[MappingRow], study: StudyFacts) -> MappingRow | None:
+    """The first row that matches `study`."""
+    return next((row for row in rows if row.matches(study)), None)
+
+
+def unused_rows(rows: Sequence[MappingRow], used: Iterable[int | None]) -> tuple[Notice, ...]:
+    """The upload's warning of the rows that no study took; `used` are the numbers of those taken."""
+    taken = set(used)
+    left = [row.number for row in rows if row.number not in taken]
+    if not left:
+        return ()
+    named = ", ".join(map(str, left[:_NAMED_ROWS])) + (" ..." if len(left) > _NAMED_ROWS else "")
+    return (notice("mapping_unused", rows=f"Row {named}" if len(left) == 1 else f"Rows {named} ({len(left)} in all)"),)
+
+
+def _csv_rows(text: str) -> Iterable[MappingRow]:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, skipinitialspace=True, strict=True)
+    columns: list[str] | None = None
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if columns is None:
+                columns = _columns([cell.strip() for cell in cells], reader.line_num)
+            elif any(cell.strip() for cell in cells[len(columns) :]):
+                raise _bad(reader.line_num, f"has {len(cells)} cells, and the header {len(columns)}")
+            else:
+                yield _row(reader.line_num, dict(zip(columns, cells, strict=False)))
+    except csv.Error as error:
+        raise _bad(reader.line_num, f"can't be read: {error}") from None
+    if columns is None:
+        raise Usage("mapping_unreadable", "The mapping is empty.", _REMEDY)
+
+
+def _json_rows(text: str) -> Iterable[MappingRow]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Usage("mapping_unreadable", f"The mapping is no JSON: {error}.", _REMEDY) from None
+    if isinstance(data, dict):
+        data = data.get("rows")
+    if not isinstance(data, list):
+        raise Usage("mapping_unreadable", "The mapping is no list of rows, nor an object with `rows`.", _REMEDY)
+    for number, item in enumerate(data, 1):
+        if not isinstance(item, dict):
+            raise _bad(number, "is no object")
+        columns = _columns([str(name) for name in item], number)
+        yield _row(
+            number, {name: _text(number, name, value) for name, value in zip(columns, item.values(), strict=True)}
+        )
+
+
+def _text(number: int, column: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return str(value)
+    raise _bad(number, f"column {column}: is no text")
+
+
+def _columns(names: Sequence[str], number: int) -> list[str]:
+    columns = []
+    for name in names:
+        known = _COLUMNS.get(re.sub(r"[\s_-]", "", name).casefold())
+        if known is None and name:
+            raise _bad(number, f"names a column {shown(name)!r}; known are {', '.join((*KEYS, *TARGETS))}")
+        if known in columns:
+            raise _bad(number, f"names the column {known} twice")
+        columns.append(known or "")
+    return columns
+
+
+def _row(number: int, cells: dict[str, str]) -> MappingRow:
+    values = {name: text.strip() for name, text in cells.items()}
+    if values.pop("", ""):
+        raise _bad(number, "has a value under a column without a name")
+    if any(values.get(name) for name in TARGETS) and not any(values.get(name) for name in KEYS):
+        raise _bad(number, f"chooses no study: one of {', '.join(KEYS)} must be filled")
+    project = values.get("project", "")
+    if project and not is_project_id(project):
+        raise _bad(
+            number, f"column project: {shown(project)!r} is no project id (letters, digits, _ and -, at most 64)"
+        )
+    for name in ("subject", "session"):
+        if values.get(name) and not clean(values[name]):
+            raise _bad(number, f"column {name}: {shown(values[name])!r} leaves no letter or digit")
+    return MappingRow(number=number, **values)
+
+
+def _stands_in(wanted: tuple[str, ...], folders: Iterable[str]) -> bool:
+    return bool(wanted) and any(_runs_in(wanted, _pieces(folder)) for folder in folders)
+
+
+def _runs_in(wanted: tuple[str, ...], pieces: tuple[str, ...]) -> bool:
+    def same(one: str, other: str) -> bool:
+        return one == other or one == _ARCHIVE_SUFFIX.sub("", other)
+
+    return any(
+        all(same(one, other) for one, other in zip(wanted, pieces[at : at + len(wanted)], strict=True))
+        for at in range(len(pieces) - len(wanted) + 1)
+    )
+
+
+def _pieces(path: str) -> tuple[str, ...]:
+    return tuple(piece for piece in _PIECES.split(path) if piece not in {"", "."})
+
+
+_REMEDY: Final = f"It is a CSV with a header, or a JSON list of objects, with {', '.join((*KEYS, *TARGETS))}."
+
+
+def _bad(number: int, what: str) -> Usage:
+    return Usage("mapping_unreadable", f"Row {number} of the mapping {what}.", _REMEDY)

@@ -1,0 +1,172 @@
+"""What one study would be called, from the request and its own facts alone (rules.md, "Which session" 1 to 4, 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from scandock.model.errors import Usage
+from scandock.rules.comments import auto_archive, candidates, from_comments
+from scandock.rules.labels import UNASSIGNED, clean, is_project_id, label_key, person, study_hash, text_hash
+from scandock.rules.mapping import MappingRow, row_for
+from scandock.rules.notices import Notice, notice, shown
+from scandock.rules.people import Patients, patients_of
+from scandock.rules.policy import Request, SiteRules
+from scandock.rules.routing import first_match
+from scandock.rules.study import StudyFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """One of project, subject and session: the label, where it came from in words, and whether it was asked for."""
+
+    label: str
+    source: str
+    """`mapping row 3`, `request`, `site rule 2` (its line), `PatientComments`, `folder`, `PatientID`, `hash` ..."""
+    requested: bool = False
+    """Named by the mapping or the request: kept to the letter, or the session is held."""
+    raw: str = ""
+    """The text before cleaning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """The name of one study before the catalog and the other studies of the upload are asked (`settle`)."""
+
+    study_key: str
+    project: Name
+    subject: Name
+    """Its label is "" (source `session`) where the subject is called as the session will be."""
+    session: Name
+    auto_archive: bool | None = None
+    """`AA:` in the comments."""
+    mapping_row: int | None = None
+    """Number of the row that matched."""
+    patients: Patients = field(default_factory=Patients)
+    warnings: tuple[Notice, ...] = ()
+
+
+def name_study(study: StudyFacts, request: Request, site: SiteRules, usable_project: Callable[[str], bool]) -> Naming:
+    """Name one study.
+
+    `usable_project` says whether a project exists and the uploader may upload to it. `Usage` for a project named in
+    the request or the mapping that is not usable (`project_unknown`), and for a requested label of which cleaning
+    leaves nothing (`label_unusable`).
+    """
+    row = row_for(request.mapping, study)
+    patients = patients_of(study, site.placeholders)
+    project = _project(study, request, site, row, usable_project)
+    session = _session(study, request, site, row, patients)
+    subject = _subject(study, request, site, row, patients)
+    return Naming(
+        study_key=study.key,
+        project=project,
+        subject=subject,
+        session=session,
+        auto_archive=auto_archive(study),
+        mapping_row=row.number if row else None,
+        patients=patients,
+        warnings=tuple(_warnings(project)),
+    )
+
+
+def projects_named(request: Request) -> tuple[str, ...]:
+    """The projects that the request and its mapping name: a door checks them before it reads a byte."""
+    named = [request.project or "", *(row.project for row in request.mapping)]
+    return tuple(dict.fromkeys(project for project in named if project))
+
+
+def _project(
+    study: StudyFacts, request: Request, site: SiteRules, row: MappingRow | None, usable: Callable[[str], bool]
+) -> Name:
+    asked = _asked(row, "project", request.project)
+    if asked is not None:
+        label, source = asked
+        if label_key(label) == label_key(UNASSIGNED):
+            return Name(label=UNASSIGNED, source=source, requested=True)
+        if not is_project_id(label) or not usable(label):
+            raise Usage(
+                "project_unknown",
+                f"Project {shown(label)} ({source}) does not exist, or you may not upload to it.",
+                "Name one that exists, or create it first.",
+            )
+        return Name(label=label, source=source, requested=True, raw=label)
+    found = [] if (hit := first_match(site.project, study)) is None else [(hit[0], f"site rule {hit[1].line}")]
+    found += candidates("Project", study)
+    found += [(study.common(keyword), keyword) for keyword in ("StudyDescription", "AccessionNumber")]
+    for text, source in found:
+        if is_project_id(text.strip()) and usable(text.strip()):
+            return Name(label=text.strip(), source=source, raw=text)
+    return Name(label=UNASSIGNED, source="none found")
+
+
+def _session(study: StudyFacts, request: Request, site: SiteRules, row: MappingRow | None, patients: Patients) -> Name:
+    explicit = _explicit("session", study, request, site, row)
+    if explicit is not None:
+        return explicit
+    folder = "" if request.dialect else study.session_folder
+    if clean(folder):
+        return Name(label=clean(folder), source="folder", raw=folder)
+    if study.study_uid is None:
+        return _ecat_session(study, patients)
+    if clean(patients.common_id):
+        return Name(label=clean(patients.common_id), source="PatientID", raw=patients.common_id)
+    return Name(label=study_hash(study.study_uid), source="hash", raw=study.study_uid)
+
+
+def _ecat_session(study: StudyFacts, patients: Patients) -> Name:
+    """ECAT alone is known by its label, so that is made of what tells the session: PATIENT_ID and scan date."""
+    raw = patients.common_id
+    if not clean(raw):
+        return Name(label=f"ecat_{text_hash(study.key, 8)}", source="hash", raw=study.key)
+    if not study.ecat_date:
+        return Name(label=clean(raw), source="PATIENT_ID", raw=raw)
+    return Name(
+        label=clean(f"{raw}_{study.ecat_date}"), source="PATIENT_ID and scan date", raw=f"{raw}_{study.ecat_date}"
+    )
+
+
+def _subject(study: StudyFacts, request: Request, site: SiteRules, row: MappingRow | None, patients: Patients) -> Name:
+    explicit = _explicit("subject", study, request, site, row)
+    if explicit is not None:
+        return explicit
+    by_name = person(patients.common_name, site.placeholders)
+    if by_name:
+        return Name(label=by_name, source="PatientName", raw=patients.common_name)
+    if clean(patients.common_id):
+        return Name(label=clean(patients.common_id), source="PatientID", raw=patients.common_id)
+    return Name(label="", source="session")
+
+
+def _explicit(kind: str, study: StudyFacts, request: Request, site: SiteRules, row: MappingRow | None) -> Name | None:
+    """What was asked for, else what a site rule or a comment says."""
+    asked = _asked(row, kind, request.session if kind == "session" else request.subject)
+    if asked is not None:
+        text, source = asked
+        if not clean(text):
+            raise Usage(
+                "label_unusable",
+                f"{kind.capitalize()} label {shown(text)!r} ({source}) leaves no letter or digit.",
+                "A label is made of letters, digits, _ and -.",
+            )
+        return Name(label=clean(text), source=source, requested=True, raw=text)
+    hit = first_match(site.session if kind == "session" else site.subject, study)
+    if hit is not None and clean(hit[0]):
+        return Name(label=clean(hit[0]), source=f"site rule {hit[1].line}", raw=hit[0])
+    text, keyword = from_comments(kind.capitalize(), study)
+    return Name(label=clean(text), source=keyword, raw=text) if clean(text) else None
+
+
+def _asked(row: MappingRow | None, column: str, requested: str | None) -> tuple[str, str] | None:
+    text = getattr(row, column) if row is not None else ""
+    if row is not None and text:
+        return str(text), f"mapping row {row.number}"
+    return (requested.strip(), "request") if requested is not None and requested.strip() else None
+
+
+def _warnings(project: Name) -> list[Notice]:
+    if project.label == UNASSIGNED:
+        return [notice("project_unassigned")]
+    if project.source in {"StudyDescription", "AccessionNumber"}:
+        return [notice("project_from_header", project=project.label, source=project.source)]
+    return []

@@ -1,0 +1,190 @@
+"""Why a session is held, and what an import warns of: one table of codes, sentences and remedies.
+
+A notice names labels, which may identify a person: treat messages as identifying (rules.md, "Which session" 9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+_SHOWN: Final = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A reason to hold a session, or a warning: a stable code, one sentence, and what to do about it."""
+
+    code: str
+    message: str
+    remedy: str = ""
+
+
+class Code(NamedTuple):
+    """How a code reads: `message` and `remedy` are templates, filled by `notice`."""
+
+    kind: Literal["held", "warning"]
+    section: str
+    message: str
+    remedy: str
+
+
+_IN_PREARCHIVE: Final = "In the prearchive, "
+
+CODES: Final[dict[str, Code]] = {
+    "study_elsewhere": Code(
+        "held",
+        "Which session 5",
+        "The study is already in project {project} as session {other}; the request names it {label}.",
+        "Import it again without a session label, or rename session {other} first.",
+    ),
+    "label_many_studies": Code(
+        "held",
+        "Which session 6",
+        "The requested label {label} would take several studies of project {project}.",
+        "Give each study a label of its own, by a mapping or in the prearchive.",
+    ),
+    "subject_many_patients": Code(
+        "held",
+        "Which session 6",
+        "The requested subject {subject} would take {count} patients (PatientIDs that differ).",
+        "Give each patient a subject of its own, by a mapping or in the prearchive.",
+    ),
+    "patient_mismatch": Code(
+        "held",
+        "Which session 7",
+        "Session {label} holds objects of different patients: PatientID {ids}.",
+        "Find out whose images these are; delete or re-send what belongs to another patient.",
+    ),
+    "subject_differs": Code(
+        "held",
+        "Which session 5",
+        "Session {label} belongs to subject {other}; the request names subject {subject}.",
+        "Import it again without a subject, or move session {label} first.",
+    ),
+    "session_exists": Code(
+        "held",
+        "Again 3",
+        "Session {label} is already archived in project {project}, and the import was to change none.",
+        "Archive it from the prearchive to add what is new, or delete it.",
+    ),
+    "sop_clash": Code(
+        "held",
+        "Again 2",
+        "Session {label} holds objects that share a SOP UID but differ: {count}.",
+        _IN_PREARCHIVE + "keep the old, the new or both.",
+    ),
+    "identified": Code(
+        "held",
+        "Which session 9",
+        "Project {project} takes de-identified sessions; {count} of {objects} objects of session {label} do not say"
+        " PatientIdentityRemoved YES.",
+        "De-identify the session and import it again, or have an owner of the project archive it.",
+    ),
+    "identified_warning": Code(
+        "warning",
+        "Which session 9",
+        "{count} of {objects} objects of session {label} do not say PatientIdentityRemoved YES.",
+        "De-identify them before they are shared.",
+    ),
+    "label_suffixed": Code(
+        "warning",
+        "Which session 6",
+        "Label {label} has more than one study in project {project}; this one is called {now}.",
+        "Rename it, or give each study a label by a mapping.",
+    ),
+    "label_from_hash": Code(
+        "warning",
+        "Which session 1",
+        "Nothing names the session (no PatientID, folder or comment); it is called {label} after its UID.",
+        "Rename it, or name it by a mapping.",
+    ),
+    "label_kept": Code(
+        "warning",
+        "Which session 5",
+        "The study is already in project {project} as session {label}; what came as {other} belongs to it.",
+        "",
+    ),
+    "label_petmr": Code(
+        "warning", "PET/MR", "The project keeps PET/MR sessions as PET: {other} is called {label}.", ""
+    ),
+    "subjects_told_apart": Code(
+        "warning",
+        "Which session 7",
+        "Subject {subject} would take several patients; this one is called {now}.",
+        "Where they are one patient, move their sessions to one subject.",
+    ),
+    "subject_other_patient": Code(
+        "warning",
+        "Which session 7",
+        "Subject {subject} now holds more than one PatientID.",
+        "Check that they are one patient.",
+    ),
+    "patient_absent": Code(
+        "warning",
+        "Which session 7",
+        "{count} of {objects} objects of session {label} bear no PatientID; the others say {ids}.",
+        "Check that they are of the same patient.",
+    ),
+    "dates_disagree": Code(
+        "warning",
+        "Which scan",
+        "The objects of session {label} give {count} study dates; the earliest is {date}.",
+        "",
+    ),
+    "folders_disagree": Code(
+        "warning",
+        "Which session 1",
+        "One study lies in {count} session folders of the archive; it is one session, {label}.",
+        "",
+    ),
+    "study_twice": Code(
+        "warning",
+        "Which session 5",
+        "The study is also in project {project} as session {other}; {label} is a session of its own.",
+        "Delete one of them where they are meant to be one.",
+    ),
+    "session_in_prearchive_left": Code(
+        "warning",
+        "Again 4",
+        "A session of the same study waits in the prearchive as {other}; it was left alone.",
+        _IN_PREARCHIVE + "archive or delete it.",
+    ),
+    "project_from_header": Code(
+        "warning",
+        "Which session 8",
+        "The project {project} was taken from the header ({source}).",
+        "Name the project at the import where that is wrong.",
+    ),
+    "project_unassigned": Code(
+        "warning",
+        "Which session 8",
+        "No project was named or found; the session stands in Unassigned.",
+        "Move it to a project, or import it again naming one.",
+    ),
+    "mapping_unused": Code(
+        "warning",
+        "Which session 4",
+        "{rows} of the mapping matched nothing in this upload.",
+        "Check the study UID, patient ID or folder there.",
+    ),
+    "ecat_apart": Code(
+        "warning",
+        "ECAT",
+        "The ECAT files under folder {folder} are a session of their own: {count} DICOM studies share that folder.",
+        "Merge them by hand where they belong together.",
+    ),
+}
+
+
+def notice(code: str, **names: object) -> Notice:
+    """The notice of `code`, its sentences filled with `names` (KeyError for an unknown code or a missing name)."""
+    entry = CODES[code]
+    said = {name: shown(value) for name, value in names.items()}
+    return Notice(code=code, message=entry.message.format(**said), remedy=entry.remedy.format(**said))
+
+
+def shown(value: object) -> str:
+    """A value from a header or a request as it may stand in a sentence: printable, at most 80 characters."""
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

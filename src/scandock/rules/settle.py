@@ -1,0 +1,172 @@
+"""All studies of one upload against each other and the catalog: the decisions (rules.md, "Which session" 5-9, "Again").
+
+Pure: the catalog is asked through `CatalogView`, the time is given. The order of the studies does not matter.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from scandock.rules.again import left_alone, own_timestamp, session_exists, still_held, waiting_session
+from scandock.rules.cases import Case, Decision
+from scandock.rules.collisions import check_requested, join_by_label, tell_apart
+from scandock.rules.homes import find_home
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.naming import Naming
+from scandock.rules.notices import Notice, notice
+from scandock.rules.policy import ProjectPolicy, Request, destination_of, effective_overwrite
+from scandock.rules.study import StudyFacts
+from scandock.rules.subjects import choose_subjects
+from scandock.rules.view import CatalogView
+
+_REASONS = (
+    "patient_mismatch",
+    "label_many_studies",
+    "subject_many_patients",
+    "study_elsewhere",
+    "subject_differs",
+    "session_exists",
+    "identified",
+)
+"""The first of these that applies is why a session is held; the others are said as warnings."""
+
+
+def settle(  # noqa: PLR0917  the six are told apart by their types
+    namings: Sequence[Naming],
+    studies: Sequence[StudyFacts],
+    request: Request,
+    policies: Mapping[str, ProjectPolicy],
+    view: CatalogView,
+    now: datetime,
+) -> list[Decision]:
+    """One decision for each study, in the order of `studies`.
+
+    `namings` belong to `studies` by their keys. `policies` holds the policy of every project named there; one that is
+    missing (`Unassigned`) gets the defaults.
+    """
+    by_key = {naming.study_key: naming for naming in namings}
+    projects: dict[str, list[Case]] = defaultdict(list)
+    for study in sorted(studies, key=lambda study: study.key):
+        case = _case(study, by_key[study.key], request, policies)
+        projects[case.policy.id].append(case)
+    decided: dict[str, Decision] = {}
+    for cases in projects.values():
+        for decision in _settle_project(cases, request, view, now):
+            decided[decision.study_key] = decision
+    return [decided[study.key] for study in studies]
+
+
+def _case(study: StudyFacts, naming: Naming, request: Request, policies: Mapping[str, ProjectPolicy]) -> Case:
+    project = naming.project.label
+    policy = policies.get(project) or ProjectPolicy(id=project)
+    bound = "prearchive" if project == UNASSIGNED else destination_of(request, policy, naming.auto_archive)
+    case = Case(study=study, naming=naming, policy=policy, bound=bound, label=naming.session.label)
+    case.warnings.extend(naming.warnings)
+    if policy.petmr == "pet" and {"PT", "MR"} <= set(study.distinct("Modality")):
+        _as_pet(case)
+    return case
+
+
+def _as_pet(case: Case) -> None:
+    """The label of a PET/MR study that its project keeps as PET: its last PETMR becomes PET (4.7)."""
+    before, found, after = case.label.rpartition("PETMR")
+    if found:
+        asked, case.label = case.label, f"{before}PET{after}"
+        case.warnings.append(notice("label_petmr", other=asked, label=case.label))
+
+
+def _settle_project(cases: list[Case], request: Request, view: CatalogView, now: datetime) -> list[Decision]:
+    for case in cases:
+        find_home(case, view, dialect=request.dialect)
+    check_requested(cases, view)
+    tell_apart(cases, view)
+    for case in cases:
+        join_by_label(case, view)
+    choose_subjects(cases, view)
+    for case in cases:
+        _check_patient(case)
+        _check_identified(case)
+        _check_overwrite(case, request)
+        _say_facts(case)
+    taken: set[str] = set()
+    return [_decide(case, request, view, now, taken) for case in cases]
+
+
+def _check_patient(case: Case) -> None:
+    """Two different PatientIDs in one study, those of the session that it belongs to counted: held."""
+    ids = list(case.naming.patients.ids)
+    found = case.home or case.waiting
+    if found is not None and case.differs_from(found):
+        ids.append(found.patient_id)
+    if len(set(ids)) > 1:
+        case.held.append(notice("patient_mismatch", label=case.label, ids=", ".join(sorted(set(ids)))))
+
+
+def _check_identified(case: Case) -> None:
+    """Objects that do not say that they are de-identified, by the project's setting (rules.md 9). ECAT can't say it."""
+    if case.policy.identified == "accept":
+        return
+    objects = case.study.objects
+    count = objects - case.study.counts("PatientIdentityRemoved")["YES"]
+    if count and case.policy.identified == "hold":
+        case.held.append(notice("identified", project=case.policy.id, label=case.label, count=count, objects=objects))
+    elif count:
+        case.warnings.append(notice("identified_warning", label=case.label, count=count, objects=objects))
+
+
+def _check_overwrite(case: Case, request: Request) -> None:
+    if case.bound == "archive" and case.home is not None and effective_overwrite(request, case.policy) == "none":
+        case.held.append(session_exists(case.home.label, case.policy.id))
+
+
+def _say_facts(case: Case) -> None:
+    """Warn of what the study's own objects do not agree on, or do not say."""
+    study, naming, patients = case.study, case.naming, case.naming.patients
+    if naming.session.source == "hash" and case.home is None and case.waiting is None:
+        case.warnings.append(notice("label_from_hash", label=case.label))
+    if naming.session.source == "folder" and len(study.session_folders) > 1:
+        case.warnings.append(notice("folders_disagree", count=len(study.session_folders), label=case.label))
+    if patients.ids and patients.without_id:
+        ids = ", ".join(patients.ids)
+        said = {"label": case.label, "count": patients.without_id, "objects": study.objects, "ids": ids}
+        case.warnings.append(notice("patient_absent", **said))
+    dates = study.dates()
+    if len(dates) > 1:
+        case.warnings.append(notice("dates_disagree", label=case.label, count=len(dates), date=dates[0]))
+
+
+def _decide(case: Case, request: Request, view: CatalogView, now: datetime, taken: set[str]) -> Decision:
+    """The decision of one case; `taken` collects the timestamps that this upload has used in the project."""
+    held = sorted(case.held, key=lambda said: _REASONS.index(said.code))
+    warnings = [*case.warnings, *held[1:]]
+    reason: Notice | None = held[0] if held else None
+    place = "prearchive" if held else case.bound
+    existing, timestamp = (case.home.uuid if case.home else None), None
+    if place == "prearchive":
+        waiting = waiting_session(case, view)
+        existing = waiting.uuid if waiting else None
+        timestamp = waiting.timestamp if waiting else own_timestamp(case.policy.id, view, now, taken)
+        taken.add(timestamp or "")
+        if reason is None and waiting is not None and waiting.held:
+            reason = still_held(waiting)
+    elif (left := left_alone(case)) is not None:
+        warnings.append(left)
+    asked = case.naming.session.label
+    return Decision(
+        study_key=case.study.key,
+        study_uid=case.study.study_uid,
+        project=case.policy.id,
+        subject=case.subject,
+        label=case.label,
+        place=place,
+        existing=existing,
+        archived=case.home.uuid if case.home else None,
+        timestamp=timestamp,
+        held=reason,
+        warnings=tuple(warnings),
+        overwrite=effective_overwrite(request, case.policy),
+        moved_label=asked if asked != case.label else "",
+        patient_id=case.naming.patients.common_id,
+    )

@@ -1,0 +1,127 @@
+"""What is known of one study before it is named: its series, its ECAT files and the folders it stood in."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+from scandock.model.series import EcatFacts, SeriesTally
+from scandock.model.tags import NUMBERS
+from scandock.rules.labels import PLACEHOLDERS, is_placeholder
+
+_DATE: Final = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})")
+ECAT_ID_BYTES: Final = 16
+_ECAT_VALUES: Final = {"PatientID": "patient_id", "PatientName": "patient_name"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFacts:
+    """One study of an upload: every decision is made once for it, by its most common values (rules.md 3).
+
+    `key` tells it from the others of the upload: the StudyInstanceUID, or, for ECAT without DICOM, what
+    `ecat_groups.group_ecat` gives. `study_uid` is None for ECAT alone.
+    """
+
+    key: str
+    study_uid: str | None
+    series: tuple[SeriesTally, ...] = ()
+    ecat: tuple[EcatFacts, ...] = ()
+    session_folders: Mapping[str, int] = field(default_factory=dict)
+    """`{session_id}` folders of the documented layout that its objects stood in, counted."""
+    folders: frozenset[str] = frozenset()
+    """Folder parts of its entries' paths, with `!` between nested archives."""
+    ecat_date: str = ""
+    """yyyyMMdd of the earliest ECAT scan, in the site's time zone; "" where unset."""
+
+    @property
+    def objects(self) -> int:
+        """DICOM objects and ECAT files."""
+        return sum(tally.objects for tally in self.series) + len(self.ecat)
+
+    def counts(self, keyword: str | int) -> Counter[str]:
+        """How many objects carry each value of an element; objects without a value are in none.
+
+        An element may be given by its number. ECAT files vote for PatientID and PatientName where there is no DICOM.
+        """
+        tag = NUMBERS[keyword] if isinstance(keyword, str) else keyword
+        votes: Counter[str] = Counter()
+        for tally in self.series:
+            for text, count in tally.values.get(tag, {}).items():
+                if text:
+                    votes[text] += count
+        if not self.series and keyword in _ECAT_VALUES:
+            votes.update(text for text in self._ecat_texts(str(keyword)) if text)
+        return votes
+
+    def common(self, keyword: str | int, absent: Collection[str] = ()) -> str:
+        """The value that most objects carry ("" for none); of several the first in code-point order.
+
+        Values in `absent` have no vote.
+        """
+        votes = self.counts(keyword)
+        return min((v for v in votes if v not in absent), key=lambda value: (-votes[value], value), default="")
+
+    def distinct(self, keyword: str | int) -> tuple[str, ...]:
+        """All values of an element, sorted; the empty one is none."""
+        return tuple(sorted(self.counts(keyword)))
+
+    def patient_ids(self, placeholders: Collection[str] = PLACEHOLDERS) -> tuple[str, ...]:
+        """The different PatientIDs, of DICOM and ECAT, that are no placeholders; sorted.
+
+        ECAT has room for 16 characters: an id cut there counts as the DICOM one that it begins.
+        """
+        found = {text for text in self.counts("PatientID") if not is_placeholder(text, placeholders)}
+        for text in self._ecat_texts("PatientID"):
+            if not is_placeholder(text, placeholders) and not any(same_patient(text, other) for other in found):
+                found.add(text)
+        return tuple(sorted(found))
+
+    def without_patient_id(self, placeholders: Collection[str] = PLACEHOLDERS) -> int:
+        """How many DICOM objects and ECAT files bear no PatientID, or a placeholder."""
+        ids = self.counts("PatientID") if self.series else Counter[str]()
+        named = sum(count for text, count in ids.items() if not is_placeholder(text, placeholders))
+        named += sum(not is_placeholder(text, placeholders) for text in self._ecat_texts("PatientID"))
+        return self.objects - named
+
+    def dates(self) -> tuple[str, ...]:
+        """The different StudyDates that are dates, as yyyyMMdd, sorted."""
+        return tuple(sorted({day for day in map(as_date, self.counts("StudyDate")) if day}))
+
+    @property
+    def date(self) -> str:
+        """yyyyMMdd: the most common StudyDate that is a date, else that of the earliest ECAT scan, else ""."""
+        votes = self.counts("StudyDate")
+        return as_date(self.common("StudyDate", {text for text in votes if not as_date(text)})) or self.ecat_date
+
+    @property
+    def session_folder(self) -> str:
+        """The `{session_id}` folder that most of its objects stood in, or ""."""
+        folders = self.session_folders
+        return min(folders, key=lambda name: (-folders[name], name), default="")
+
+    def _ecat_texts(self, keyword: str) -> list[str]:
+        return [str(getattr(facts, _ECAT_VALUES[keyword])).strip() for facts in self.ecat]
+
+
+def same_patient(one: str, other: str) -> bool:
+    """Whether two PatientIDs are one, knowing that ECAT cuts them at 16 characters."""
+    if one == other:
+        return True
+    short, long = sorted((one, other), key=len)
+    return len(short) == ECAT_ID_BYTES and long.startswith(short)
+
+
+def as_date(text: str) -> str:
+    """A DICOM date (DA, also the old form with points) as yyyyMMdd, or "" where it is none."""
+    match = _DATE.fullmatch(text.strip())
+    if match is None:
+        return ""
+    try:
+        date(*map(int, match.groups()))
+    except ValueError:
+        return ""
+    return "".join(match.groups())

@@ -1,0 +1,152 @@
+"""Which subject: one patient each, told apart where labels alone would mix two (rules.md, "Which session" 1, 6, 7)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from scandock.rules.cases import Case
+from scandock.rules.labels import label_key
+from scandock.rules.notices import notice
+from scandock.rules.study import same_patient
+from scandock.rules.suffixes import suffixed_subject
+from scandock.rules.view import CatalogView, KnownSubject
+
+_FROM_HEADER = frozenset({"PatientName", "PatientID"})
+
+
+def choose_subjects(cases: Sequence[Case], view: CatalogView) -> None:
+    """Give each case of one project its subject; the labels of their sessions are settled before.
+
+    A study goes to the subject of the session that it belongs to. A new one goes to the subject that was named or
+    derived; where that label would take two patients, those whose label came from the header are told apart.
+    """
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        case.subject = _inherited(case) or case.naming.subject.label or case.label
+        groups[label_key(case.subject)].append(case)
+    for group in groups.values():
+        _tell_apart(group, view)
+    _hold_requested(cases)
+    _spell_alike(cases, view)
+
+
+def _inherited(case: Case) -> str:
+    found = case.home or case.waiting
+    if found is None or not found.subject:
+        return ""
+    wanted = case.naming.subject
+    if wanted.requested and label_key(wanted.label) != label_key(found.subject):
+        case.held.append(notice("subject_differs", label=case.label, other=found.subject, subject=wanted.label))
+        return wanted.label
+    return found.subject
+
+
+def _hold_requested(cases: Sequence[Case]) -> None:
+    """A requested subject takes one patient of an upload; absent PatientIDs count for none."""
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        if case.naming.subject.requested:
+            groups[label_key(case.naming.subject.label)].append(case)
+    for group in groups.values():
+        count = len({token for case, token in zip(group, _tokens(group), strict=True) if case.naming.patients.ids})
+        mixed = any(len(case.naming.patients.ids) > 1 for case in group)
+        for case in group:
+            if case.home is None and (count > 1 or mixed):
+                ids = {patient_id for other in group for patient_id in other.naming.patients.ids}
+                label = case.naming.subject.label
+                case.held.append(notice("subject_many_patients", subject=label, count=len(ids)))
+
+
+def _tell_apart(group: list[Case], view: CatalogView) -> None:
+    """Tell apart the patients of one subject's label, in the upload and the catalog together.
+
+    Who is known under the bare label stays there; who was told apart before goes to that subject again. Of the new
+    ones all get a suffix, so that the order does not matter. Explicit names (comments, site rules) are kept, with a
+    warning.
+    """
+    known = view.subject(group[0].policy.id, group[0].subject)
+    tokens = _tokens(group)
+    several = len(set(tokens) - {""}) > 1
+    for case, token in zip(group, tokens, strict=True):
+        if case.home is not None or case.waiting is not None or not token:
+            continue
+        if known is not None and _holds(known, case):
+            continue
+        mixes = several or (known is not None and _contradicts(known, case))
+        if case.naming.subject.source not in _FROM_HEADER:
+            if mixes:
+                case.warnings.append(notice("subject_other_patient", subject=case.subject))
+            continue
+        apart = suffixed_subject(case.subject, token)
+        before = view.subject(case.policy.id, apart)
+        if mixes or (before is not None and _holds(before, case)):
+            case.warnings.append(notice("subjects_told_apart", subject=case.subject, now=apart))
+            case.subject = apart
+
+
+def _tokens(group: Sequence[Case]) -> list[str]:
+    """What stands for each case's patient: PatientID, else the name; equal for what counts as one patient.
+
+    Who bears no PatientID is taken for the one patient of the same name that has one. ECAT cuts ids at 16 characters.
+    """
+    ids = {case.naming.patients.common_id for case in group}
+    of_name: dict[str, set[str]] = defaultdict(set)
+    for case in group:
+        if case.naming.patients.common_id:
+            of_name[case.naming.patients.name].add(_whole(case, ids))
+    tokens = []
+    for case in group:
+        name = case.naming.patients.name
+        if case.naming.patients.common_id:
+            tokens.append(_whole(case, ids))
+        elif len(of_name.get(name, ())) == 1:
+            tokens.append(next(iter(of_name[name])))
+        else:
+            tokens.append(name)
+    return tokens
+
+
+def _whole(case: Case, ids: set[str]) -> str:
+    """A case's PatientID; for one that ECAT may have cut, the only longer one that it begins."""
+    own = case.naming.patients.common_id
+    longer = {other for other in ids if other != own and len(other) > len(own) and same_patient(own, other)}
+    return longer.pop() if case.study.study_uid is None and len(longer) == 1 else own
+
+
+def _holds(known: KnownSubject, case: Case) -> bool:
+    """Whether a known subject is certainly this case's patient."""
+    patients = case.naming.patients
+    if patients.common_id:
+        return _has_id(known, case)
+    return patients.name in known.patient_names
+
+
+def _contradicts(known: KnownSubject, case: Case) -> bool:
+    """Whether a known subject is certainly another patient."""
+    patients = case.naming.patients
+    if patients.common_id and known.patient_ids:
+        return not _has_id(known, case)
+    return bool(patients.name and known.patient_names) and patients.name not in known.patient_names
+
+
+def _has_id(known: KnownSubject, case: Case) -> bool:
+    own = case.naming.patients.common_id
+    if own in known.patient_ids:
+        return True
+    return case.study.study_uid is None and any(same_patient(own, other) for other in known.patient_ids)
+
+
+def _spell_alike(cases: Sequence[Case], view: CatalogView) -> None:
+    """One spelling for a subject: the catalog's, else a requested one, else the first in code-point order."""
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        groups[label_key(case.subject)].append(case)
+    for group in groups.values():
+        inherited = [found.subject for case in group if (found := case.home or case.waiting) is not None]
+        same = [label for label in inherited if label_key(label) == label_key(group[0].subject)]
+        known = view.subject(group[0].policy.id, group[0].subject)
+        asked = [case.subject for case in group if case.naming.subject.requested]
+        spelled = known.label if known is not None else min(same or asked or [case.subject for case in group])
+        for case in group:
+            case.subject = spelled

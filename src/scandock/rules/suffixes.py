@@ -1,0 +1,24 @@
+"""Suffixes that tell two sessions, or two subjects, of one label apart (rules.md, "Which session" 6, 7)."""
+
+from __future__ import annotations
+
+from scandock.rules.labels import fit, text_hash
+from scandock.rules.study import StudyFacts
+
+_LONGER = (12, 24, 48)
+
+
+def suffixed(label: str, study: StudyFacts) -> list[str]:
+    """The labels that a study may get instead of `label`, the first to be tried first.
+
+    `_{StudyDate}` where there is one, then `_` and 6 hex digits of sha256(StudyInstanceUID) (of the key for ECAT
+    alone), then, since 6 digits may be taken too, more of them.
+    """
+    identity = study.study_uid if study.study_uid is not None else study.key
+    dated = [fit(label, f"_{study.date}")] if study.date else []
+    return dated + [fit(label, "_" + text_hash(identity, digits)) for digits in (6, *_LONGER)]
+
+
+def suffixed_subject(label: str, token: str, digits: int = 6) -> str:
+    """The subject's label of the patient `token` (PatientID, else name) where `label` takes several."""
+    return fit(label, "_" + text_hash(token, digits))

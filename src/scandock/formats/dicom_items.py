@@ -108,7 +108,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -
     """The offset behind a sequence of undefined length whose first item stands at `pos`.
 
     Items and values of defined length are skipped by their length. Depth costs a list entry, never the stack.
-    Raises ShortError where the bytes at hand end before the sequence, DeclinedError where something else than an item or an
+    Raises ShortError where the bytes at hand end before it, DeclinedError where something else than an item or an
     element stands.
     """
     outer: list[bool] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, tzinfo
@@ -18,6 +17,7 @@ from scandock.model.errors import Usage
 from scandock.model.limits import Limits
 from scandock.rules.labels import PLACEHOLDERS
 from scandock.services.byte_sizes import format_bytes, parse_bytes
+from scandock.services.masking import mask
 
 PREFIX: Final = "SCANDOCK_"
 OUTSIDE: Final = {
@@ -204,15 +204,6 @@ def unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str
         for name in found
         if name.upper() not in known
     }
-
-
-def mask(url: str | None) -> str | None:
-    """A database URL without its password, wherever that stands in it (user part or query)."""
-    if url is None:
-        return None
-    # by hand, as passwords hold signs that a parser of URLs trips over; what is masked too much does no harm
-    masked = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
-    return re.sub(r"(?i)([?&][^=&]*(?:password|passwd|secret)[^=&]*=)[^&]*", r"\1***", masked)
 
 
 def _zone(name: str) -> tzinfo:

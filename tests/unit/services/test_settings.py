@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from scandock.model.errors import Usage
 from scandock.model.limits import Limits
 from scandock.rules.labels import PLACEHOLDERS
 from scandock.services.byte_sizes import format_bytes, parse_bytes
-from scandock.services.settings import Settings, describe, load_settings, mask, unknown_variables, variable
+from scandock.services.masking import mask
+from scandock.services.settings import Settings, describe, load_settings, unknown_variables, variable
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +72,7 @@ def test_postgresql_gets_the_driver_that_is_installed(monkeypatch, scheme):
 
 def test_settings_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
-        load_settings().max_depth = 9  # type: ignore[misc]
+        load_settings().max_depth = 9
 
 
 @pytest.mark.parametrize(

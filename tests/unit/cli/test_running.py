@@ -1,0 +1,217 @@
+"""Archives one after another: what goes to stdout and stderr, the receipt, and the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+
+import pytest
+from tests.unit.cli.reports import FakeResult, report, session
+
+from scandock.cli.closing import Story
+from scandock.cli.receipt_file import ReceiptFile
+from scandock.cli.running import Run, worst
+from scandock.model.errors import BadInput, Fault, Usage
+
+
+def engine(**outcomes):
+    """An engine that gives each archive (by its name without suffix) a result, or raises its error."""
+
+    def run(archive, on_progress, cancelled):
+        outcome = outcomes[archive.removesuffix(".zip")]
+        if isinstance(outcome, Exception):
+            raise outcome
+        if callable(outcome):
+            outcome = outcome(cancelled)
+        return FakeResult(outcome | {"archive": archive})
+
+    return run
+
+
+def placed(**changes):
+    return report(session(), entries={"stored": 100}, **changes)
+
+
+def test_json_is_one_object_a_line_in_order_and_nothing_else_on_stdout(capsys):
+    code = Run(engine(a=placed(), b=report(state="refused", message="No image.")), Story("d"), as_json=True).run(
+        ["a.zip", "b.zip"]
+    )
+    out, err = capsys.readouterr()
+    objects = [json.loads(line) for line in out.splitlines()]
+    assert [(one["archive"], one["state"]) for one in objects] == [("a.zip", "placed"), ("b.zip", "refused")]
+    assert code == 4
+    assert [line.partition(" ")[0] for line in err.splitlines()] == ["[1/2]", "[2/2]"]
+
+
+def test_json_of_one_archive_leaves_stderr_alone(capsys):
+    assert Run(engine(a=placed()), Story("d"), as_json=True).run(["a.zip"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_json_is_ascii_whatever_names_hold(capsys):
+    Run(engine(a=report(session("x\x1b\u202e\udcff\x9b"))), Story("d"), as_json=True).run(["a.zip"])
+    out = capsys.readouterr().out
+    assert out.isascii()
+    assert "\x1b" not in out
+    assert json.loads(out)["sessions"][0]["label"] == "x\x1b\u202e\udcff\x9b"
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (["placed", "placed"], 0),
+        (["placed", "held"], 3),
+        (["partly", "refused", "placed"], 4),
+        (["refused", "failed", "held"], 1),
+        (["cancelled", "failed"], 130),
+    ],
+)
+def test_the_exit_code_is_the_worst(capsys, states, code):
+    outcomes = {f"n{n}": report(state=state, message="m") for n, state in enumerate(states)}
+    assert Run(engine(**outcomes), Story("d"), as_json=True).run([f"{name}.zip" for name in outcomes]) == code
+
+
+def test_worst_of_nothing_is_nothing():
+    assert worst([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "code"),
+    [
+        (Fault("disk_full", "The disk is full.", "Make room."), "failed", 1),
+        (BadInput("encrypted", "It is encrypted."), "refused", 4),
+    ],
+)
+def test_an_error_of_the_engine_is_an_object_too_and_the_next_archive_goes_on(capsys, error, state, code):
+    assert Run(engine(a=error, b=placed()), Story("d"), as_json=True).run(["a.zip", "b.zip"]) == code
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (first["state"], first["code"]) == (state, error.code)
+    assert first["message"] == str(error)
+    assert first.keys() == second.keys()
+    assert second["state"] == "placed"
+
+
+def test_an_error_that_nobody_foresaw_is_a_sentence_and_a_file(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert Run(engine(a=ZeroDivisionError("by\x1bzero")), Story("d")).run(["a.zip"]) == 1
+    out, err = capsys.readouterr()
+    (written,) = tmp_path.iterdir()
+    assert "Traceback" in written.read_text()
+    assert written.stat().st_mode & 0o077 == 0
+    assert str(written) in out
+    assert "Traceback" not in out + err
+    assert "\x1b" not in out + err
+
+
+def test_debug_shows_the_traceback_instead(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("SCANDOCK_DEBUG", "1")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert Run(engine(a=ZeroDivisionError("x")), Story("d")).run(["a.zip"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_request_stops_everything(capsys):
+    with pytest.raises(Usage):
+        Run(engine(a=Usage("project_unknown", "No."), b=placed()), Story("d"), as_json=True).run(["a.zip", "b.zip"])
+    assert capsys.readouterr().out == ""
+
+
+def test_the_receipt_holds_all_archives(tmp_path, capsys):
+    target = tmp_path / "receipt.jsonl"
+    target.write_text("what was there before\n" * 100)
+    file = ReceiptFile(str(target), "jsonl")
+    Run(engine(a=placed(), b=report(state="refused", message="m")), Story("d"), receipt=file).run(["a.zip", "b.zip"])
+    file.close()
+    assert target.read_text() == '{"path": "first"}\n{"path": "second"}\n' * 2
+
+
+def test_a_csv_receipt_has_one_heading(tmp_path, capsys):
+    target = tmp_path / "receipt.csv"
+    file = ReceiptFile(str(target), "csv")
+    Run(engine(a=placed(), b=placed()), Story("d"), receipt=file).run(["a.zip", "b.zip"])
+    file.close()
+    assert target.read_text().splitlines() == [
+        "archive,path",
+        "a.zip,first",
+        "a.zip,second",
+        "b.zip,first",
+        "b.zip,second",
+    ]
+
+
+@pytest.mark.parametrize("outcome", [Usage("project_unknown", "No."), Fault("disk_full", "Full.")])
+@pytest.mark.parametrize("before", [None, "kept"])
+def test_an_import_that_failed_leaves_the_receipt_file_as_it_was(tmp_path, capsys, outcome, before):
+    target = tmp_path / "receipt.jsonl"
+    if before:
+        target.write_text(before)
+    file = ReceiptFile(str(target), "jsonl")
+    with contextlib.suppress(Usage):
+        Run(engine(a=outcome), Story("d"), receipt=file).run(["a.zip"])
+    file.close()
+    assert (target.read_text() if target.exists() else None) == before
+
+
+def test_a_receipt_that_cannot_be_written_is_said_before_anything_is_done(tmp_path):
+    with pytest.raises(Usage) as caught:
+        ReceiptFile(str(tmp_path / "no" / "such" / "folder.jsonl"), "jsonl")
+    assert caught.value.code == "receipt_not_writable"
+    assert "no such file or directory" in caught.value.message
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
+def test_a_disk_that_fills_under_the_receipt_is_a_fault_and_the_import_stands(capsys):
+    file = ReceiptFile("/dev/full", "jsonl")
+    assert Run(engine(a=placed()), Story("d"), as_json=True, receipt=file).run(["a.zip"]) == 1
+    file.close()
+    out, err = capsys.readouterr()
+    assert json.loads(out)["state"] == "placed"
+    assert "no space left" in err
+
+
+def test_ctrl_c_cancels_this_archive_and_begins_no_other(capsys):
+    def interrupted(cancelled):
+        signal.raise_signal(signal.SIGINT)
+        assert cancelled.is_set()
+        return report(state="cancelled", code="cancelled", message="Nothing was stored.")
+
+    before = signal.getsignal(signal.SIGINT)
+    code = Run(engine(a=interrupted, b=placed()), Story("d"), as_json=True).run(["a.zip", "b.zip"])
+    assert code == 130
+    states = [json.loads(line)["state"] for line in capsys.readouterr().out.splitlines()]
+    assert states == ["cancelled", "cancelled"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_too_late_tells_the_truth(capsys):
+    def too_late(cancelled):
+        signal.raise_signal(signal.SIGINT)
+        return placed()
+
+    assert Run(engine(a=too_late), Story("d"), as_json=True).run(["a.zip"]) == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "placed"
+
+
+def test_a_second_ctrl_c_is_told_to_wait(capfd):
+    def twice(cancelled):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        return report(state="cancelled", message="Nothing was stored.")
+
+    assert Run(engine(a=twice), Story("d"), as_json=True).run(["a.zip"]) == 130
+    err = capfd.readouterr().err
+    assert "Cancelling" in err
+    assert "once more leaves at once" in err
+
+
+def test_a_reader_that_leaves_does_not_stop_the_import(monkeypatch):
+    reading_end, writing_end = os.pipe()
+    os.close(reading_end)
+    with os.fdopen(writing_end, "w") as gone:
+        monkeypatch.setattr(sys, "stdout", gone)
+        assert Run(engine(a=placed(), b=placed()), Story("d"), as_json=True).run(["a.zip", "b.zip"]) == 0

@@ -1,0 +1,76 @@
+"""The table of sessions at any width, and the line of each in a pipe."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from tests.unit.cli.reports import session
+
+from scandock.cli.sessions_table import pick, session_line, sessions_table, totals
+
+LONG = "MR_002_" + "abcdefghij" * 5 + "_000000"
+
+
+def rendered(sessions, width, **options):
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=True, color_system=None, markup=False)
+    console.print(sessions_table(sessions, width, **options))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 140])
+def test_rows_keep_to_the_width_and_long_labels_fold_without_loss(width):
+    text = rendered([session(LONG, project="P" * 64, subject="S" * 64)], width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    letters = "".join(text.split())
+    assert sum(letters.count(char) for char in "abcdefghij") >= 50
+    assert letters.count("P") >= 64
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_every_width_says_who_where_and_how_much(width):
+    text = rendered([session("MR_001"), session("MR_002", "conflict", code="session_exists")], width)
+    for word in ("BRAIN", "DOE_JOHN", "MR_001", "MR_002", "archive", "held", "20 MB", "100"):
+        assert word in text
+
+
+def test_only_the_wide_table_has_a_note():
+    sessions = [session("MR_002", "conflict", code="session_exists", warnings=[{"code": "x", "message": "y"}])]
+    assert "session_exists, 1 warning" in rendered(sessions, 140)
+    assert "session_exists" not in rendered(sessions, 80)
+
+
+def test_names_reach_the_terminal_as_they_are_and_without_effect():
+    text = rendered([session("[red]a[/red]", subject="\x1b[31mDOE")], 100)
+    assert "[red]a[/red]" in text
+    assert "\x1b" not in text
+    assert r"\x1b[31mDOE" in text
+
+
+def test_a_refused_session_without_a_home_has_its_row():
+    text = rendered([session("X", "refused", project=None, subject=None)], 100)
+    assert "refused" in text
+
+
+def test_what_is_planned_is_said_to_be():
+    assert "Would be" in rendered([session()], 80, planned=True)
+
+
+def test_of_many_sessions_those_that_need_a_person_are_shown_first_choice():
+    sessions = [session(f"MR_{n:03d}", "conflict" if n % 100 == 99 else "archive") for n in range(300)]
+    shown = [one["label"] for one in pick(sessions, 5)]
+    assert shown == ["MR_000", "MR_001", "MR_099", "MR_199", "MR_299"]
+    assert pick(sessions[:3], 5) == sessions[:3]
+
+
+def test_a_line_in_a_pipe_is_one_line_with_everything():
+    line = session_line(session("MR\n2", "conflict", code="sop_clash", path="prearchive/BRAIN/20240101_000000000/MR_2"))
+    assert line.startswith(r"held: BRAIN/DOE_JOHN/MR\x0a2, 1 scan, 100 files, 20 MB, prearchive/BRAIN/")
+    assert line.endswith("(sop_clash)")
+    assert "\n" not in line
+
+
+def test_totals():
+    assert totals([session(), session("B"), session("C", "refused")]) == "3 sessions, 2 scans, 200 files, 40 MB"

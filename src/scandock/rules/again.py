@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -41,26 +41,37 @@ def hold(
         return replace(decision, warnings=(*decision.warnings, why))
     if decision.place == "prearchive":
         return replace(decision, held=why)
+    others = [other for other in others if other.project == decision.project]
+    joined = {other.existing for other in others}
     waiting = _first_waiting(
         session
         for session in view.sessions_labelled(decision.project, decision.label)
-        if session.study_uid == decision.study_uid and (decision.study_uid is not None or session.ecat)
+        if session.study_uid == decision.study_uid
+        and (decision.study_uid is not None or session.ecat)
+        and session.uuid not in joined
     )
-    taken = {other.timestamp for other in others if other.project == decision.project and other.timestamp}
     return replace(
         decision,
         place="prearchive",
         existing=waiting.uuid if waiting else None,
-        timestamp=waiting.timestamp if waiting else own_timestamp(decision.project, view, now, taken),
+        timestamp=waiting.timestamp if waiting else own_timestamp(decision.project, view, now, others),
         held=why,
         warnings=tuple(said for said in decision.warnings if said.code != "session_in_prearchive_left"),
     )
 
 
-def waiting_session(case: Case, view: CatalogView) -> KnownSession | None:
-    """The prearchive session that what is bound for the prearchive, or is held, joins: project, study and label."""
+def waiting_session(case: Case, view: CatalogView, others: Iterable[Decision]) -> KnownSession | None:
+    """The prearchive session that what is bound for the prearchive, or is held, joins: project, study and label.
+
+    One that another study of the upload joins (`others`) is not joined by a second.
+    """
+    joined = {other.existing for other in others}
     labelled = view.sessions_labelled(case.policy.id, case.label)
-    return _first_waiting(session for session in labelled if case.is_own(session) or case.may_join(session))
+    return _first_waiting(
+        session
+        for session in labelled
+        if (case.is_own(session) or case.may_join(session)) and session.uuid not in joined
+    )
 
 
 def still_held(session: KnownSession) -> Notice:
@@ -72,14 +83,15 @@ def still_held(session: KnownSession) -> Notice:
     )
 
 
-def left_alone(case: Case) -> Notice | None:
+def left_alone(case: Case, view: CatalogView) -> Notice | None:
     """The warning for an import bound for the archive while a session of its study waits in the prearchive."""
-    waiting = _first_waiting(case.known)
+    waiting = _first_waiting(case.known) or waiting_session(case, view, ())
     return notice("session_in_prearchive_left", other=f"{waiting.timestamp}/{waiting.label}") if waiting else None
 
 
-def own_timestamp(project: str, view: CatalogView, now: datetime, taken: Collection[str]) -> str:
-    """A timestamp that no session of the project has, and none in `taken`."""
+def own_timestamp(project: str, view: CatalogView, now: datetime, others: Iterable[Decision]) -> str:
+    """A timestamp that no session of the project has, and none of `others`, decisions for the same project."""
+    taken = {other.timestamp for other in others}
     return free_timestamp(now, lambda stamp: stamp in taken or view.timestamp_taken(project, stamp))
 
 

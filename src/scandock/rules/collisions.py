@@ -17,10 +17,13 @@ def check_requested(cases: Sequence[Case], view: CatalogView) -> None:
 
     A study that is in the session of that label already stays there: it is the others that do not fit.
     """
-    asked = [case for case in cases if case.requested]
-    wanted = Counter(case.key for case in asked)
-    for case in asked:
-        if case.home is None and case.waiting is None and (wanted[case.key] > 1 or _rivals(case, view, case.label)):
+    wanted = Counter(case.key for case in cases if case.fixed)
+    for case in cases:
+        found = case.home or case.waiting
+        if not case.requested or (found is not None and case.is_own(found)):
+            continue
+        if wanted[case.key] > 1 or _rivals(case, view, case.label):
+            case.home = case.waiting = None
             case.held.append(notice("label_many_studies", label=case.label, project=case.policy.id))
 
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import Final
 
 from scandock.model.errors import Usage
@@ -28,7 +29,6 @@ _COLUMNS: Final = {
 }
 _PIECES: Final = re.compile(r"[/\\!]+")
 _ARCHIVE_SUFFIX: Final = re.compile(r"\.(zip|tar|tgz|tar\.(gz|bz2|xz|zst))\Z", re.IGNORECASE)
-MAX_ROWS: Final = 1_000_000
 _NAMED_ROWS: Final = 10
 
 
@@ -51,11 +51,7 @@ class MappingRow:
         more folder names of a path on which an entry of the study stood, side by side: `sub-01`, `site2/sub-01`; an
         archive within the archive counts as a folder, with or without its suffix.
         """
-        if self.study_uid and self.study_uid != study.study_uid:
-            return False
-        if self.patient_id and self.patient_id != study.common("PatientID"):
-            return False
-        return not self.folder or _stands_in(_pieces(self.folder), study.folders)
+        return _Chosen(study).by(self)
 
 
 def parse_mapping(text: str, filename: str) -> tuple[MappingRow, ...]:
@@ -71,9 +67,20 @@ def parse_mapping(text: str, filename: str) -> tuple[MappingRow, ...]:
     return tuple(rows)
 
 
+def decode_mapping(data: bytes) -> str:
+    """The text of a mapping file: UTF-8, UTF-16 with its mark, else Windows-1252, as spreadsheets write it."""
+    if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
 def row_for(rows: Sequence[MappingRow], study: StudyFacts) -> MappingRow | None:
     """The first row that matches `study`."""
-    return next((row for row in rows if row.matches(study)), None)
+    chosen = _Chosen(study)
+    return next((row for row in rows if chosen.by(row)), None)
 
 
 def unused_rows(rows: Sequence[MappingRow], used: Iterable[int | None]) -> tuple[Notice, ...]:
@@ -87,9 +94,9 @@ def unused_rows(rows: Sequence[MappingRow], used: Iterable[int | None]) -> tuple
 
 
 def _csv_rows(text: str) -> Iterable[MappingRow]:
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = next((line for line in StringIO(text) if line.strip()), "")
     delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, skipinitialspace=True, strict=True)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     columns: list[str] | None = None
     try:
         for cells in reader:
@@ -162,18 +169,33 @@ def _row(number: int, cells: dict[str, str]) -> MappingRow:
     return MappingRow(number=number, **values)
 
 
-def _stands_in(wanted: tuple[str, ...], folders: Iterable[str]) -> bool:
-    return bool(wanted) and any(_runs_in(wanted, _pieces(folder)) for folder in folders)
+class _Chosen:
+    """What a study is chosen by, worked out once for all rows."""
+
+    def __init__(self, study: StudyFacts) -> None:
+        self.study_uid = study.study_uid
+        self.patient_id = study.common("PatientID")
+        paths = {tuple(map(_stem, _pieces(folder))) for folder in study.folders}
+        paths |= {_pieces(folder) for folder in study.folders}
+        self.paths = paths
+        self.names = {name for path in paths for name in path}
+
+    def by(self, row: MappingRow) -> bool:
+        if row.study_uid and row.study_uid != self.study_uid:
+            return False
+        if row.patient_id and row.patient_id != self.patient_id:
+            return False
+        return not row.folder or self._stands_in(_pieces(row.folder))
+
+    def _stands_in(self, wanted: tuple[str, ...]) -> bool:
+        if not wanted or not self.names.issuperset(wanted):
+            return False
+        width = len(wanted)
+        return any(path[at : at + width] == wanted for path in self.paths for at in range(len(path) - width + 1))
 
 
-def _runs_in(wanted: tuple[str, ...], pieces: tuple[str, ...]) -> bool:
-    def same(one: str, other: str) -> bool:
-        return one == other or one == _ARCHIVE_SUFFIX.sub("", other)
-
-    return any(
-        all(same(one, other) for one, other in zip(wanted, pieces[at : at + len(wanted)], strict=True))
-        for at in range(len(pieces) - len(wanted) + 1)
-    )
+def _stem(name: str) -> str:
+    return _ARCHIVE_SUFFIX.sub("", name)
 
 
 def _pieces(path: str) -> tuple[str, ...]:

@@ -45,6 +45,11 @@ class ProjectPolicy:
     petmr: Literal["petmr", "pet"] = "petmr"
     separate_secondary: bool = True
 
+    @property
+    def usable(self) -> bool:
+        """Whether a study may go there: it exists, and the uploader may upload to it."""
+        return self.exists and self.may_upload
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRules:

@@ -23,6 +23,7 @@ _LINE: Final = re.compile(
     r"\((?P<g>[0-9A-Fa-f]{4})\s*,\s*(?P<e>[0-9A-Fa-f]{4})\)\s*:(?P<pattern>.+?)(?::(?P<group>\d{1,3}))?"
     r"(?:\s+t:(?P<target>.*?))?(?:\s+r:(?P<replacement>.*))?"
 )
+_JAVA_PATTERN: Final = re.compile(r"\\.|\(\?<(?![=!])", re.DOTALL)
 _JAVA_GROUP: Final = re.compile(r"\\(.)|\$(\d{1,2})")
 _RUNAWAY: Final = re.compile(r"\((?:\?:|\?P<\w+>)?(?:\\.|\[(?:\\.|[^\]\\])+\]|[^\\()\[\]])[+*]\)[+*{]")
 
@@ -97,7 +98,7 @@ def _parse(line: str, number: int) -> RoutingRule:
 
 
 def _compile(pattern: str, number: int) -> re.Pattern[str]:
-    python = re.sub(r"\(\?<(?![=!])", "(?P<", pattern).replace(r"\z", r"\Z")
+    python = _JAVA_PATTERN.sub(lambda m: {"(?<": "(?P<", r"\z": r"\Z"}.get(m[0], m[0]), pattern)
     if _RUNAWAY.search(python):
         raise _bad(number, f"repeats a repetition ({pattern}), which may never end")
     try:

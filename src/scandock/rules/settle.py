@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from scandock.rules.again import left_alone, own_timestamp, session_exists, still_held, waiting_session
+from scandock.rules.again import hold, left_alone, own_timestamp, session_exists, still_held, waiting_session
 from scandock.rules.cases import Case, Decision
 from scandock.rules.collisions import check_requested, join_by_label, tell_apart
 from scandock.rules.homes import find_home
@@ -20,6 +20,8 @@ from scandock.rules.policy import ProjectPolicy, Request, destination_of, effect
 from scandock.rules.study import StudyFacts
 from scandock.rules.subjects import choose_subjects
 from scandock.rules.view import CatalogView
+
+__all__ = ["Decision", "hold", "settle"]
 
 _REASONS = (
     "patient_mismatch",
@@ -90,8 +92,10 @@ def _settle_project(cases: list[Case], request: Request, view: CatalogView, now:
         _check_identified(case)
         _check_overwrite(case, request)
         _say_facts(case)
-    taken: set[str] = set()
-    return [_decide(case, request, view, now, taken) for case in cases]
+    decisions: list[Decision] = []
+    for case in cases:
+        decisions.append(_decide(case, request, view, now, decisions))
+    return decisions
 
 
 def _check_patient(case: Case) -> None:
@@ -137,21 +141,20 @@ def _say_facts(case: Case) -> None:
         case.warnings.append(notice("dates_disagree", label=case.label, count=len(dates), date=dates[0]))
 
 
-def _decide(case: Case, request: Request, view: CatalogView, now: datetime, taken: set[str]) -> Decision:
-    """The decision of one case; `taken` collects the timestamps that this upload has used in the project."""
+def _decide(case: Case, request: Request, view: CatalogView, now: datetime, others: Sequence[Decision]) -> Decision:
+    """The decision of one case; `others` are those made before it in the same project."""
     held = sorted(case.held, key=lambda said: _REASONS.index(said.code))
     warnings = [*case.warnings, *held[1:]]
     reason: Notice | None = held[0] if held else None
     place = "prearchive" if held else case.bound
     existing, timestamp = (case.home.uuid if case.home else None), None
     if place == "prearchive":
-        waiting = waiting_session(case, view)
+        waiting = waiting_session(case, view, others)
         existing = waiting.uuid if waiting else None
-        timestamp = waiting.timestamp if waiting else own_timestamp(case.policy.id, view, now, taken)
-        taken.add(timestamp or "")
+        timestamp = waiting.timestamp if waiting else own_timestamp(case.policy.id, view, now, others)
         if reason is None and waiting is not None and waiting.held:
             reason = still_held(waiting)
-    elif (left := left_alone(case)) is not None:
+    elif (left := left_alone(case, view)) is not None:
         warnings.append(left)
     asked = case.naming.session.label
     return Decision(

@@ -73,7 +73,8 @@ def _tell_apart(group: list[Case], view: CatalogView) -> None:
             continue
         if known is not None and _holds(known, case):
             continue
-        mixes = several or (known is not None and _contradicts(known, case))
+        mixes = several and not case.naming.subject.requested
+        mixes = mixes or (known is not None and _contradicts(known, case))
         if case.naming.subject.source not in _FROM_HEADER:
             if mixes:
                 case.warnings.append(notice("subject_other_patient", subject=case.subject))

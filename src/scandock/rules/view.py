@@ -43,14 +43,14 @@ class KnownSubject:
 class CatalogView(Protocol):
     """Answers from the catalog at one moment; labels are compared without case."""
 
-    def sessions_of_study(self, project: str, study_uid: str) -> Sequence[KnownSession]:
+    def sessions_of_study(self, project: str, study_uid: str, /) -> Sequence[KnownSession]:
         """All sessions of a study in a project, in both places."""
 
-    def sessions_labelled(self, project: str, label: str) -> Sequence[KnownSession]:
+    def sessions_labelled(self, project: str, label: str, /) -> Sequence[KnownSession]:
         """All sessions of a label in a project, in both places."""
 
-    def subject(self, project: str, label: str) -> KnownSubject | None:
+    def subject(self, project: str, label: str, /) -> KnownSubject | None:
         """The subject of a label in a project."""
 
-    def timestamp_taken(self, project: str, timestamp: str) -> bool:
+    def timestamp_taken(self, project: str, timestamp: str, /) -> bool:
         """Whether any prearchive session of a project stands under a timestamp."""

@@ -1,4 +1,4 @@
-"""The store port's handles: what a store hands out to be worked with. See port.py for the store itself and its errors."""
+"""The store port's handles: what a store hands out to be worked with. See port.py for the store and its errors."""
 
 from __future__ import annotations
 
@@ -134,7 +134,8 @@ class Snapshot(Protocol):
 class Hold(Protocol):
     """A lock on an upload's work, gone with the process that holds it; a context manager."""
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Give it up; done already is fine."""
 
     def __enter__(self) -> Hold: ...
 

@@ -7,6 +7,7 @@ import os
 from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
+from scandock.model.errors import Fault
 from scandock.store import names, readers, works
 from scandock.store.durable import fault, sync_folder
 from scandock.store.root import INCOMING, RECEIPTS, WORK, Root
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 class LocalStore:
     """The store of one DATA. Making one costs nothing and touches nothing; commands call `prepare` once.
 
-    For one thread at a time. What reader processes don't need is imported where it is used: they start in no time.
+    Its handles are for one thread at a time, the store itself may be shared by threads. What reader processes don't need is imported where it is used: they start in no time.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._root = Root(os.fspath(root))
+        self._holds: dict[str, LocalHold] = {}
 
     @cached_property
     def _trees(self) -> Trees:
@@ -83,10 +85,11 @@ class LocalStore:
 
     # what is being made of it
 
-    def hold(self, upload: str) -> LocalHold:
+    def hold(self, upload: str, *, force: bool = False) -> LocalHold:
         from scandock.store.owners import LocalHold
 
-        return LocalHold(self._root, upload)
+        hold = self._holds[upload] = LocalHold(self._root, upload, force=force)
+        return hold
 
     def owner_alive(self, upload: str) -> bool:
         from scandock.store.owners import alive
@@ -111,9 +114,17 @@ class LocalStore:
     def finish(self, stage: Stage) -> None:
         works.finish(self._root, stage.upload, stage.token)
         stage.close()
+        with contextlib.suppress(Fault):  # a living owner's hold: its release removes the rest
+            self._own_hold(stage.upload).release()
 
     def forget(self, upload: str) -> None:
-        works.forget(self._root, upload)
+        with self._own_hold(upload):
+            works.forget(self._root, upload)
+
+    def _own_hold(self, upload: str) -> LocalHold:
+        """This store's hold on the upload, taken now if it has none."""
+        hold = self._holds.pop(upload, None)
+        return hold if hold is not None and hold.held else self.hold(upload)
 
     # what people see
 

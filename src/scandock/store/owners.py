@@ -1,7 +1,12 @@
-"""Who works on an upload: a lock on `work/{upload}/lock` that the system drops when its holder dies."""
+"""Who works on an upload: a lock on `work/{upload}/lock` that the system drops when its holder dies.
+
+The lock tells whether an owner lives, so that a dead one's import is taken over at once. It doesn't guard anything:
+that is what the lease and its token are for (design.md "Queue").
+"""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
@@ -11,7 +16,7 @@ from scandock.model.errors import Fault
 from scandock.store import names
 from scandock.store.durable import fault
 from scandock.store.root import WORK
-from scandock.store.works import LOCK
+from scandock.store.works import LOCK, rmdir
 
 if TYPE_CHECKING:
     from scandock.store.root import Root
@@ -23,13 +28,16 @@ _PATIENCE: Final = 0.5
 class LocalHold:
     """An upload's lock; dropped on release, on garbage collection and with the process."""
 
-    __slots__ = ("_fd", "upload")
+    __slots__ = ("_fd", "_root", "upload")
 
-    def __init__(self, root: Root, upload: str) -> None:
+    def __init__(self, root: Root, upload: str, *, force: bool = False) -> None:
         self.upload = names.label(upload)
+        self._root = root
         self._fd = -1
         end = time.monotonic() + _PATIENCE
         try:
+            if force:
+                _unlink(root, self._path)
             while self._fd < 0:
                 self._fd = _try(root, f"{WORK}/{self.upload}")
                 if self._fd < 0:
@@ -39,18 +47,30 @@ class LocalHold:
         except OSError as error:
             raise fault(error, f"locking upload {self.upload}") from error
 
+    @property
+    def held(self) -> bool:
+        return self._fd >= 0
+
+    @property
+    def _path(self) -> str:
+        return f"{WORK}/{self.upload}/{LOCK}"
+
     def release(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Drop the lock with its file, unless that is another owner's by now, and the upload's folder if empty."""
+        if self._fd < 0:
+            return
+        fd, self._fd = self._fd, -1
+        try:
+            if os.fstat(fd).st_ino == self._root.inode(self._path):
+                _unlink(self._root, self._path)
+        finally:
+            os.close(fd)
+        rmdir(self._root, f"{WORK}/{self.upload}")
 
     def __enter__(self) -> LocalHold:
         return self
 
     def __exit__(self, *args: object) -> None:
-        self.release()
-
-    def __del__(self) -> None:
         self.release()
 
 
@@ -74,8 +94,9 @@ def _try(root: Root, folder: str) -> int:
 
 def alive(root: Root, upload: str) -> bool:
     """True while a living process of this host holds the upload's lock."""
+    path = f"{WORK}/{names.label(upload)}/{LOCK}"
     try:
-        fd = os.open(f"{WORK}/{names.label(upload)}/{LOCK}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root.fd)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root.fd)
     except FileNotFoundError:
         return False
     try:
@@ -85,3 +106,8 @@ def alive(root: Root, upload: str) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def _unlink(root: Root, path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path, dir_fd=root.fd)

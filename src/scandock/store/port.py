@@ -54,8 +54,11 @@ class Store(Protocol):
     def spools(self) -> list[str]: ...
 
     # what is being made of it
-    def hold(self, upload: str) -> Hold:
-        """Own the upload's work until released or dead; Fault work_held where a living process does."""
+    def hold(self, upload: str, *, force: bool = False) -> Hold:
+        """Own the upload's work until released or dead; Fault work_held where a living process does.
+
+        `force` takes it from a living owner whose lease is over (a stopped process keeps its locks).
+        """
 
     def owner_alive(self, upload: str) -> bool: ...
     def begin(self, upload: str, token: str) -> Stage:
@@ -73,10 +76,13 @@ class Store(Protocol):
     def works(self) -> list[str]: ...
     def tokens(self, upload: str) -> list[str]: ...
     def finish(self, stage: Stage) -> None:
-        """Leave nothing of the upload in staging; TokenLost where another token's stage stands there."""
+        """Leave nothing of the upload in staging, this store's hold included.
+
+        TokenLost where another token's stage stands there; repeatable after a kill.
+        """
 
     def forget(self, upload: str) -> None:
-        """Remove an upload's work whoever began it: for recovery, when its owner is dead."""
+        """Remove an upload's work whoever began it, for recovery; Fault work_held where its owner lives."""
 
     # what people see
     def publish_new(self, stage: Stage, rel: str, name: str, *, inode: int | None = None, settle: bool = True) -> None:

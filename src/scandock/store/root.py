@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
+from scandock.model.errors import Fault
 from scandock.store.durable import fault, sync_folder
 from scandock.store.folders import FOLDER_MODE
 
@@ -29,6 +31,8 @@ class Root:
         if self._fd is None:
             try:
                 self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError as error:
+                raise Fault("store_missing", f"There is no folder {self.path}.") from error
             except OSError as error:
                 raise fault(error, f"opening {self.path}") from error
         return self._fd
@@ -46,7 +50,7 @@ class Root:
             device = os.stat(self.path).st_dev
             for folder in FOLDERS:
                 if os.stat(folder, dir_fd=self.fd).st_dev != device:
-                    raise OSError(18, "Invalid cross-device link", folder)
+                    raise OSError(errno.EXDEV, "Invalid cross-device link", folder)
         except OSError as error:
             raise fault(error, f"making the folders of {self.path}") from error
         if missing:

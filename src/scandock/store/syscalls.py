@@ -1,4 +1,4 @@
-"""What Python's os module lacks: renameat2, syncfs and sync_file_range, through libc, errors as OSError.
+"""What Python's os module lacks: renameat2 and syncfs, through libc, errors as OSError.
 
 ctypes is imported at the first call: reader processes only write files and never get here.
 """
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 RENAME_NOREPLACE: Final = 1
 RENAME_EXCHANGE: Final = 2
-SYNC_FILE_RANGE_WRITE: Final = 2
 
 _RENAMEAT2_NUMBER: Final = {"x86_64": 316, "aarch64": 276, "riscv64": 276, "ppc64le": 357, "s390x": 347}
 _UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
@@ -91,15 +90,6 @@ def syncfs_tells() -> bool:
         return (int(numbers[0]), int(numbers[1])) >= (5, 8)
     except (IndexError, ValueError):
         return False
-
-
-def start_writeback(fd: int, offset: int = 0, length: int = 0) -> None:
-    """Ask the kernel to begin writing a range (0: to the end), without waiting; promises nothing about durability."""
-    import ctypes
-
-    call = getattr(_libc(), "sync_file_range", None)
-    if call is not None:
-        call(fd, ctypes.c_int64(offset), ctypes.c_int64(length), SYNC_FILE_RANGE_WRITE)
 
 
 @functools.cache

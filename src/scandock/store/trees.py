@@ -7,6 +7,7 @@ tree leaves them; whoever publishes into one that vanishes in that moment makes 
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault, TokenLost
@@ -27,11 +28,12 @@ _ASIDE: Final = ".aside"
 class Trees:
     """The verbs on names; remembers which folders must be synced."""
 
-    __slots__ = ("_root", "_unsynced", "can_exchange")
+    __slots__ = ("_root", "_settling", "_unsynced", "can_exchange")
 
     def __init__(self, root: Root, can_exchange: Callable[[], bool]) -> None:
         self._root = root
         self._unsynced: set[str] = set()
+        self._settling = threading.Lock()
         self.can_exchange = can_exchange
 
     def publish_new(self, stage_path: str, rel: str, name: str, inode: int | None) -> None:
@@ -145,10 +147,15 @@ class Trees:
             self._unsynced.update(above if above[-1] in names.AREAS else above[:1])
 
     def settle(self) -> None:
-        """Sync them, deepest first; Fault sync_failed, and then all of them stay to be synced."""
-        for folder in sorted(self._unsynced, key=lambda path: (-path.count("/"), path)):
-            sync_folder(folder, self._root.fd)
-        self._unsynced.clear()
+        """Sync them, deepest first; Fault sync_failed, and then all of them stay to be synced.
+
+        One thread at a time: who finds its folders in another's hands waits until they are synced.
+        """
+        with self._settling:
+            folders = sorted(self._unsynced, key=lambda path: (-path.count("/"), path))
+            for folder in folders:
+                sync_folder(folder, self._root.fd)
+            self._unsynced.difference_update(folders)
 
 
 def parents(path: str) -> list[str]:

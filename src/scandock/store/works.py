@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -72,26 +71,27 @@ def _rename_stage(root: Root, folder: str, old: str, new: str) -> None:
 
 
 def finish(root: Root, upload: str, token: str) -> None:
-    """See port.Store.finish."""
-    if any(other != token for other in tokens(root, upload)):
+    """Remove one stage; TokenLost where another token's stage stands. The lock and the folder go with the hold."""
+    _drop(root, f"{WORK}/{names.label(upload)}/{names.label(token)}")
+    if tokens(root, upload):
         raise TokenLost("token_lost", f"Upload {upload} has been taken over by another process.")
-    forget(root, upload)
 
 
 def forget(root: Root, upload: str) -> None:
-    """See port.Store.forget. Stages before the lock: what a kill leaves is found and forgotten again."""
-    folder = f"{WORK}/{names.label(upload)}"
+    """Remove every stage of an upload; the lock and the folder stay, since they say what is still to be done."""
     for token in tokens(root, upload):
-        if not _rmdir(root, f"{folder}/{token}"):
-            root.give_up(f"{folder}/{token}")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(f"{folder}/{LOCK}", dir_fd=root.fd)
-    _rmdir(root, folder)
+        _drop(root, f"{WORK}/{upload}/{token}")
 
 
-def _rmdir(root: Root, folder: str) -> bool:
+def _drop(root: Root, stage: str) -> None:
+    if not rmdir(root, stage):
+        root.give_up(stage)
+
+
+def rmdir(root: Root, folder: str) -> bool:
+    """Remove a folder if it is empty; False where it isn't, or is gone."""
     try:
         os.rmdir(folder, dir_fd=root.fd)
     except OSError:
-        return False  # not empty, or gone
+        return False
     return True

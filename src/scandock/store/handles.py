@@ -99,6 +99,9 @@ class Stage(Protocol):
 
     def read_at(self, rel: str, offset: int, length: int) -> bytes: ...
 
+    def local_path(self, rel: str) -> str | None:
+        """Path of a staged file, for a fast path of readers; None where the store has no files."""
+
     def exists(self, rel: str) -> bool: ...
 
     def list(self, rel: str = "") -> list[str]:

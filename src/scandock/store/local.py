@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class LocalStore:
     """The store of one DATA. Making one costs nothing and touches nothing; commands call `prepare` once.
 
-    Its handles are for one thread at a time, the store itself may be shared by threads. What reader processes don't need is imported where it is used: they start in no time.
+    Its handles are for one thread at a time, the store itself may be shared by threads. What reader processes don't
+    need is imported where it is used: they start in no time.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
@@ -114,15 +115,22 @@ class LocalStore:
     def finish(self, stage: Stage) -> None:
         works.finish(self._root, stage.upload, stage.token)
         stage.close()
-        with contextlib.suppress(Fault):  # a living owner's hold: its release removes the rest
+        with contextlib.suppress(Fault):  # another's hold: its own release removes lock and folder
             self._own_hold(stage.upload).release()
 
-    def forget(self, upload: str) -> None:
-        with self._own_hold(upload):
+    def forget(self, upload: str) -> bool:
+        try:
+            hold = self._own_hold(upload)
+        except Fault as held:
+            if held.code != "work_held":
+                raise
+            return False
+        with hold:
             works.forget(self._root, upload)
+        return True
 
     def _own_hold(self, upload: str) -> LocalHold:
-        """This store's hold on the upload, taken now if it has none."""
+        """The hold that this store has on the upload, taken now if it has none."""
         hold = self._holds.pop(upload, None)
         return hold if hold is not None and hold.held else self.hold(upload)
 

@@ -81,8 +81,8 @@ class Store(Protocol):
         TokenLost where another token's stage stands there; repeatable after a kill.
         """
 
-    def forget(self, upload: str) -> None:
-        """Remove an upload's work whoever began it, for recovery; Fault work_held where its owner lives."""
+    def forget(self, upload: str) -> bool:
+        """Remove an upload's work whoever began it, for recovery; False, and nothing done, where its owner lives."""
 
     # what people see
     def publish_new(self, stage: Stage, rel: str, name: str, *, inode: int | None = None, settle: bool = True) -> None:

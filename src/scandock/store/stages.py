@@ -211,6 +211,9 @@ class LocalStage:
         with self.open(rel, offset, length) as reader:
             return reader.read()
 
+    def local_path(self, rel: str) -> str:
+        return f"{self._root.path}/{self.path}/{names.relpath(rel)}"
+
     def exists(self, rel: str) -> bool:
         return self.inode(rel) is not None
 

@@ -10,23 +10,16 @@ import typer
 
 from scandock.cli import checks, options
 from scandock.cli.consoles import line, reader_may_leave
-from scandock.model.errors import Usage
+from scandock.cli.rules_cmd import rules
 
 admin = typer.Typer(
     help="Projects and the rules that name sessions.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
 )
 project = typer.Typer(help="Projects.", no_args_is_help=True, rich_markup_mode=None)
-rules = typer.Typer(
-    help="The site's rules: which header gives project, subject and session.", no_args_is_help=True,
-    rich_markup_mode=None,
-)  # fmt: skip
 admin.add_typer(project, name="project")
 admin.add_typer(rules, name="rules")
 
 Id = Annotated[str, typer.Argument(metavar="P", help="Id: 1 to 64 letters, digits, _ and -.")]
-Kind = Annotated[Literal["project", "subject", "session"], typer.Argument(help="What the rules name.")]
-MAX_RULES = 1_000_000
-"""Bytes of a file of rules; nobody writes more by hand."""
 
 
 @project.command("add")
@@ -96,58 +89,3 @@ def project_list(data: options.ExistingData, as_json: options.AsJson = False) ->
                 f" identified {one.identified}",
                 sys.stdout,
             )
-
-
-@rules.command("set")
-def rules_set(
-    kind: Kind,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="One rule a line; an empty file takes all rules away.")],
-    data: options.Data,
-) -> None:
-    """Set the rules of one kind.
-
-    They replace those that were.
-    A rule is (gggg,eeee):pattern[:group] [t:target] [r:replacement]; the first one that fits wins.
-    """
-    checks.check_data(data)
-    text = _read(file)
-    from scandock.cli.import_cmd import load_settings
-    from scandock.services.rules import set_rules
-
-    set_rules(data, load_settings(), kind, text)
-    line(f"The {kind} rules are set.", sys.stdout)
-
-
-@rules.command("show")
-def rules_show(
-    *,
-    data: options.ExistingData,
-    kind: Annotated[
-        Literal["project", "subject", "session"] | None, typer.Argument(help="One kind; without it, all three.")
-    ] = None,
-) -> None:
-    """Show the rules as they were set."""
-    checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
-    from scandock.services.rules import show_rules
-
-    texts = show_rules(data, load_settings())
-    with reader_may_leave(sys.stdout):
-        for one in (kind,) if kind else ("project", "subject", "session"):
-            if kind is None:
-                line(f"# {one}", sys.stdout)
-            for rule in texts.get(one, "").splitlines():
-                line(rule, sys.stdout)
-
-
-def _read(name: str) -> str:
-    """The text of a file of rules; Usage where it can't be read or is no text."""
-    checks.check_file("FILE", name)
-    with open(name, "rb") as file:
-        data = file.read(MAX_RULES + 1)
-    if len(data) > MAX_RULES:
-        raise Usage("rules_too_long", f"{name!r} is longer than a file of rules can be ({MAX_RULES:,} bytes).")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Usage("rules_not_text", f"{name!r} is no text in UTF-8.", "Save it as UTF-8.") from None

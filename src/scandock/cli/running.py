@@ -77,7 +77,7 @@ class Run:
             return
         except Exception as error:  # noqa: BLE001 -- the last fence: the other archives go on, and this one is said
             message = errors.unexpected(error)
-            self._tell(_untaken(archive, ImportState.FAILED, "unexpected_error", message), errors.FAULT)
+            self._tell(_untaken(archive, ImportState.FAILED, "internal", message), errors.FAULT)
             return
         self._tell(result.report, EXIT_CODES[result.state])
         self._write_receipt(result)

@@ -1,0 +1,122 @@
+"""`scandock admin rules`: which header gives project, subject and session, at this site."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from scandock.cli import checks, options
+from scandock.cli.consoles import line, reader_may_leave
+from scandock.model.errors import Usage
+
+if TYPE_CHECKING:
+    from scandock.rules.routing import RoutingRule
+
+rules = typer.Typer(
+    help="The site's rules: which header gives project, subject and session.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+Kind = Annotated[Literal["project", "subject", "session"], typer.Argument(help="What the rules name.")]
+MAX_RULES = 1_000_000
+"""Bytes of a file of rules; nobody writes more by hand."""
+
+
+@rules.command("set")
+def rules_set(
+    kind: Kind,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="One rule a line; an empty file takes all rules away.")],
+    data: options.Data,
+) -> None:
+    """Set the rules of one kind.
+
+    They replace those that were.
+    A rule is (gggg,eeee):pattern[:group] [t:target] [r:replacement]; the first one that fits wins.
+    """
+    checks.check_data(data)
+    text = _read(file)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.rules import set_rules
+
+    set_rules(data, load_settings(), kind, text)
+    line(f"The {kind} rules are set.", sys.stdout)
+
+
+@rules.command("show")
+def rules_show(
+    *,
+    data: options.ExistingData,
+    kind: Annotated[
+        Literal["project", "subject", "session"] | None, typer.Argument(help="One kind; without it, all three.")
+    ] = None,
+) -> None:
+    """Show the rules as they were set."""
+    checks.check_data(data, must_exist=True)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.rules import show_rules
+
+    texts = show_rules(data, load_settings())
+    with reader_may_leave(sys.stdout):
+        for one in (kind,) if kind else ("project", "subject", "session"):
+            if kind is None:
+                line(f"# {one}", sys.stdout)
+            for rule in texts.get(one, "").splitlines():
+                line(rule, sys.stdout)
+
+
+@rules.command("test")
+def rules_test(
+    kind: Kind,
+    objects: Annotated[list[str], typer.Argument(metavar="OBJECT", help="DICOM files, one or more of a study.")],
+    *,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="DIR", envvar="SCANDOCK_DATA", help="Try the rules that are set here."),
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE", help="Try the rules in FILE, before they are set.")
+    ] = None,
+) -> None:
+    """Say which rule fires on DICOM objects.
+
+    For each study: the rule that names it, what that reads, and what comes of it.
+    """
+    checks.check_archives(objects)
+    found = _rules_to_try(kind, data, file)
+    from scandock.cli.rules_trial import studies_of, trial
+
+    with reader_may_leave(sys.stdout):
+        for study in studies_of(objects, found):
+            for told in trial(kind, found, study):
+                line(told, sys.stdout)
+
+
+def _rules_to_try(kind: str, data: str | None, file: str | None) -> tuple[RoutingRule, ...]:
+    from scandock.rules.routing import parse_rules
+
+    if file is not None:
+        return parse_rules(_read(file))
+    if data is None:
+        raise Usage(
+            "rules_missing", "There are no rules to try.", "Name a --file of rules, or --data where they are set."
+        )
+    checks.check_data(data, must_exist=True)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.rules import show_rules
+
+    return parse_rules(show_rules(data, load_settings()).get(kind, ""))
+
+
+def _read(name: str) -> str:
+    """The text of a file of rules; Usage where it can't be read or is no text."""
+    checks.check_file("FILE", name)
+    with open(name, "rb") as file:
+        data = file.read(MAX_RULES + 1)
+    if len(data) > MAX_RULES:
+        raise Usage("rules_too_long", f"{name!r} is longer than a file of rules can be ({MAX_RULES:,} bytes).")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Usage("rules_not_text", f"{name!r} is no text in UTF-8.", "Save it as UTF-8.") from None

@@ -113,9 +113,20 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -
     """
     outer: list[bool] = []
     inside = False
+    element, pair, short, item_end = order.element, order.pair, order.short, order.item_end
     try:
         while True:
             if inside:
+                if explicit:
+                    _, vr, length = element(buf, pos)
+                    while vr in short:
+                        pos += 8 + length
+                        _, vr, length = element(buf, pos)
+                else:
+                    tag, length = pair(buf, pos)
+                    while length != UNDEFINED and tag != item_end:
+                        pos += 8 + length
+                        tag, length = pair(buf, pos)
                 step = _nested_element(buf, pos, order, explicit=explicit)
                 if step > 0:
                     pos = step
@@ -124,7 +135,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -
                 else:
                     pos, inside = -step, False
                 continue
-            tag, length = order.pair(buf, pos)
+            tag, length = pair(buf, pos)
             pos += 8
             if tag == order.item:
                 if length != UNDEFINED:

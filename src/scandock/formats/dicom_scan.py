@@ -15,12 +15,15 @@ from scandock.formats.dicom_items import (
     BIG,
     ITEM_END,
     LITTLE,
+    LONG_VRS,
+    SHORT_VRS,
     UNDEFINED,
     Buffer,
     DeclinedError,
     ShortError,
     after_delimiter,
     after_sequence,
+    letters,
 )
 from scandock.model.tags import NUMBERS, PIXEL_DATA, SEQUENCES
 
@@ -32,6 +35,8 @@ SEQUENCE_BYTES: Final = 65_536
 VALUE_BYTES: Final = 16_384
 """Bytes that are kept of any other wanted value."""
 META_GROUP: Final = 2
+EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
+_VRS: Final = frozenset(SHORT_VRS + LONG_VRS)
 REQUIRED: Final = frozenset(
     NUMBERS[keyword]
     for keyword in (
@@ -45,12 +50,15 @@ _STOPS: Final = PIXEL_DATA | {ITEM_END}
 
 
 @lru_cache(maxsize=8)
-def _table(wanted: frozenset[int], *, big: bool) -> dict[int, int]:
-    """What the loop looks up for each element: the tag as its bytes read, to its number; -number where it stops."""
+def _table(wanted: frozenset[int], *, big: bool) -> tuple[dict[int, int], int]:
+    """What the loop looks up for each element: the tag as its bytes read, to its number; -number where it stops.
+
+    And the highest wanted number.
+    """
     order = BIG if big else LITTLE
     table = {order.key(number): number for number in wanted | REQUIRED if number >> 16 != META_GROUP}
     table.update((order.key(number), -number) for number in _STOPS)
-    return table
+    return table, max(wanted | REQUIRED)
 
 
 class Scan:
@@ -72,8 +80,8 @@ class Scan:
         self.pos = pos
         self.order = BIG if big else LITTLE
         self.explicit = explicit
-        self.find: Callable[[int], int | None] = _table(wanted, big=big).get
-        self.highest = max(wanted | REQUIRED)
+        table, self.highest = _table(wanted, big=big)
+        self.find: Callable[[int], int | None] = table.get
         self.values: dict[int, bytes] = {}
         self.need = 0
         self.number = self.start = self.length = 0
@@ -232,3 +240,11 @@ def read_meta(buf: Buffer, pos: int, wanted: frozenset[int]) -> tuple[dict[int, 
                 raise DeclinedError("an element that stands twice")
             values[number] = bytes(buf[start:pos])
     raise ShortError(pos + 8)
+
+
+def encoding_of(head: Buffer, at: int, syntax: str) -> tuple[bool, bool]:
+    """(explicit, big endian) of the data set at `at`: by transfer syntax, set right by its first VR as pydicom does."""
+    big = syntax == EXPLICIT_BIG
+    if not syntax and bytes(head[at + 4 : at + 6]) in _VRS:
+        big = head[at] + 256 * head[at + 1] >= 0x0400
+    return letters(head, at + 4), big

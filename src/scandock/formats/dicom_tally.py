@@ -21,6 +21,10 @@ _PER_FRAME: Final = NUMBERS["PerFrameFunctionalGroupsSequence"]
 _UNCOUNTED: Final = tuple(PER_OBJECT | SEQUENCES)
 _FOLD_AT: Final = 4096
 """Distinct raw values that one bucket holds before they are decoded into the (bounded) tally of the series."""
+_TEXT: Final = 1_024
+_LONG_TEXT: Final = 10_240
+"""Characters of a text that are kept; PS3.5 allows 64 in a name or code, 10,240 in a comment (LT)."""
+_LONG: Final = frozenset({"LT", "ST", "UC", "UN", "UT"})
 _MOST_FRAMES: Final = 1 << 31
 
 
@@ -41,7 +45,7 @@ class _Bucket:
         into.objects += self.objects
         framed = 0
         for (tag, raw), count in self.counts.items():
-            text = decode(raw, vrs[tag], self.charsets, self.big_endian)
+            text = decode(raw, vr := vrs[tag], self.charsets, self.big_endian)[: _LONG_TEXT if vr in _LONG else _TEXT]
             if text:
                 into.add(tag, text, count)
             if tag == _FRAMES:

@@ -1,0 +1,132 @@
+"""What an object's header must have to be kept, and the sentence where it has not (bad-input.md, DICOM)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
+
+from scandock.formats.dicom_items import BIG, LITTLE, UNDEFINED, Buffer
+from scandock.model.errors import BadInput
+from scandock.model.tags import DICOMDIR_CLASS, NUMBERS
+
+LYING_LENGTH: Final = 1 << 30
+"""A header element that claims this many bytes or more beyond the object's end was never whole: damage, no cut."""
+
+_CLASS, _SOP = NUMBERS["SOPClassUID"], NUMBERS["SOPInstanceUID"]
+_STUDY, _SERIES = NUMBERS["StudyInstanceUID"], NUMBERS["SeriesInstanceUID"]
+_LAST_IDENTIFYING_GROUP: Final = 0x0028
+IMPATIENCE: Final = frozenset({"RecursionError", "MemoryError", "BudgetError"})
+"""What ends a reading that is too deep or too much, and not because the bytes are wrong."""
+_FRAGMENTS: Final = 4096
+"""Fragments of encapsulated pixel data that are looked at."""
+
+
+class Unparseable(BadInput):
+    """The bytes are no object that can be kept: `code` says why (not_dicom, header_damaged, no_study_uid ...)."""
+
+
+@dataclass(slots=True)
+class Header:
+    """What is known of one object. UIDs are text without padding; `values` are raw bytes as they stand in the file.
+
+    `dataset_at` is the offset behind group 0002 (0 where there is no meta information). `pixels` tells whether the
+    pixel data that the header announces is there: by its length, or for encapsulated pixels by the fragments at hand.
+    """
+
+    values: dict[int, bytes]
+    transfer_syntax: str
+    implicit: bool
+    big_endian: bool
+    dataset_at: int
+    preamble: bool
+    pixels: Literal["none", "whole", "cut"]
+    study_uid: str
+    series_uid: str
+    sop_uid: str
+    sop_class: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_dicomdir(self) -> bool:
+        """Whether this is a directory of a disc (media storage class 1.2.840.10008.1.3.10), which is no image."""
+        return self.sop_class == DICOMDIR_CLASS
+
+
+def name_object(header: Header) -> None:
+    """Fill in the identifiers from the values. The media storage class serves where the data set names no class."""
+    values = header.values
+    header.study_uid = shared_uid(values.get(_STUDY))
+    header.series_uid = shared_uid(values.get(_SERIES))
+    header.sop_uid = uid_text(values.get(_SOP))
+    header.sop_class = shared_uid(values.get(_CLASS)) or header.sop_class
+
+
+def identified(header: Header) -> Header:
+    """The header, where the object has its three UIDs."""
+    if not header.study_uid:
+        raise Unparseable("no_study_uid", "It has no Study Instance UID, so no session can be told for it.")
+    if not header.series_uid:
+        raise Unparseable("no_series_uid", "It has no Series Instance UID, so no scan can be told for it.")
+    if not header.sop_uid:
+        raise Unparseable("no_sop_uid", "It has no SOP Instance UID, so it can't be told from other objects.")
+    return header
+
+
+def judge_cut(header: Header, number: int, length: int) -> None:
+    """An element of the header goes beyond the end of the object: refuse, or keep it with a note.
+
+    Kept is what has its identifying groups whole (0008 to 0028) and was merely cut behind them; a claim beyond
+    LYING_LENGTH was never true.
+    """
+    if length >= LYING_LENGTH:
+        raise Unparseable("header_damaged", f"Element {tag_text(number)} claims {length} bytes, beyond the end.")
+    if number >> 16 <= _LAST_IDENTIFYING_GROUP or not (header.study_uid and header.series_uid and header.sop_uid):
+        raise truncated(f"element {tag_text(number)}")
+    header.notes += (f"The header is cut in element {tag_text(number)}, behind all that identifies the object.",)
+
+
+def judge_failure(header: Header, failed: str, *, whole: bool) -> None:
+    """Pydicom gave up: what is too deep, too much or not read to its end is kept by its leading elements."""
+    if not ((failed in IMPATIENCE or not whole) and header.study_uid and header.series_uid and header.sop_uid):
+        raise Unparseable("header_damaged", f"Its header can't be read ({failed}).")
+    header.notes += (f"The header could not be read to its end ({failed}); it is judged from its leading elements.",)
+
+
+def pixel_state(head: Buffer, size: int, start: int, length: int, *, big: bool) -> Literal["none", "whole", "cut"]:
+    """Whether the pixel data element's value is there; encapsulated, whether the fragments at hand are."""
+    if length == 0:
+        return "none"
+    if length != UNDEFINED:
+        return "whole" if start + length <= size else "cut"
+    pair = (BIG if big else LITTLE).pair
+    for _ in range(_FRAGMENTS):
+        if start + 8 > size:
+            return "cut"
+        if start + 8 > len(head):
+            break
+        tag, length = pair(head, start)
+        if tag != LITTLE.item:
+            break
+        start += 8 + length
+    return "whole"
+
+
+def uid_text(raw: bytes | None) -> str:
+    """A UID's text without padding (NULs, spaces); what can't stand in a text becomes a replacement mark."""
+    if not raw:
+        return ""
+    text = raw.decode("latin-1").strip("\0 \t\r\n")
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+shared_uid = lru_cache(maxsize=1024)(uid_text)
+"""`uid_text` for UIDs that many objects share."""
+
+
+def tag_text(number: int) -> str:
+    return f"({number >> 16:04X},{number & 0xFFFF:04X})"
+
+
+def truncated(where: str) -> Unparseable:
+    return Unparseable("header_truncated", f"Its header is cut: the object ends in {where}.")

@@ -1,0 +1,68 @@
+"""Every setting, command and option is documented, and nothing is that does not exist."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+import pytest
+import typer
+
+from scandock.cli.app import app
+from scandock.model.limits import Limits
+from scandock.services.settings import OUTSIDE, describe, load_settings, variable
+
+
+def page(project_root, name):
+    return (project_root / "docs" / name).read_text(encoding="utf-8")
+
+
+def walk(command, path=()):
+    """(words of the command, option names) for each command and group below `command`."""
+    yield path, [name for param in command.params if param.param_type_name == "option" for name in all_names(param)]
+    for name, child in getattr(command, "commands", {}).items():
+        yield from walk(child, (*path, name))
+
+
+def all_names(param):
+    return [name for name in (*param.opts, *param.secondary_opts) if name != "-h"]
+
+
+COMMANDS = list(walk(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", [path for path, _ in COMMANDS if path], ids=" ".join)
+def test_every_command_is_on_its_page(project_root, path):
+    assert " ".join(path) in page(project_root, "command-line.md")
+
+
+@pytest.mark.parametrize(("path", "options"), COMMANDS, ids=[" ".join(path) or "scandock" for path, _ in COMMANDS])
+def test_every_option_is_on_the_page_in_the_part_of_its_command(project_root, path, options):
+    text = page(project_root, "command-line.md")
+    parts = dict(re.findall(r"^## scandock (\w+)[^\n]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    part = parts[path[0]] if path else text.partition("\n## ")[0]
+    assert [name for name in options if f"`{name}" not in part] == []
+
+
+def test_the_page_names_no_option_that_does_not_exist(project_root):
+    known = {name for _, options in COMMANDS for name in options} | {"--help"}
+    written = set(re.findall(r"`(--[a-z-]+)", page(project_root, "command-line.md")))
+    assert written - known == set()
+
+
+def test_every_setting_is_on_its_page_with_its_default(project_root):
+    table = defaults_on(page(project_root, "settings.md"))
+    for row in describe(load_settings()):
+        assert table.pop(row.name) == row.shown
+    assert set(table) == set(OUTSIDE)
+
+
+def test_every_limit_is_on_its_page_with_its_default(project_root):
+    shown = {row.name: row.shown for row in describe(load_settings())}
+    limits = [variable(field.name) for field in fields(Limits)]
+    assert defaults_on(page(project_root, "limits.md")) == {name: shown[name] for name in limits}
+
+
+def defaults_on(text):
+    found = re.findall(r"^\| `(SCANDOCK_\w+)` \| ([^|]+) \|", text, re.MULTILINE)
+    return {name: default.strip() for name, default in found}

@@ -51,12 +51,15 @@ def resource_path(folders: Sequence[str], base: str) -> str:
     if len(pieces) <= MAX_FOLDERS and len(path.encode()) <= MAX_PATH_BYTES:
         return path
     digest = _digest("\0".join(folders))[:16]
-    return f"{pieces[0]}/~{digest}/{last}"
+    return f"{pieces[0]}/deep-{digest}/{last}"
 
 
-@lru_cache(maxsize=4096)
 def clean_piece(name: str) -> str:
     """One path piece from any text: never empty, 1 to 200 bytes of UTF-8, harmless on every system; NFC."""
+    return _cached_clean(name) if len(name) <= MAX_PIECE_BYTES else _clean(name)
+
+
+def _clean(name: str) -> str:
     if _PLAIN.fullmatch(name) and len(name) <= MAX_PIECE_BYTES and not _DEVICE.fullmatch(name):
         return name
     text = unicodedata.normalize("NFC", name)
@@ -71,6 +74,9 @@ def clean_piece(name: str) -> str:
         text = "_" + text
     text = unicodedata.normalize("NFC", text)
     return text if len(text.encode()) <= MAX_PIECE_BYTES else _cut(text, name)
+
+
+_cached_clean = lru_cache(maxsize=4096)(_clean)
 
 
 def name_key(name: str) -> str:

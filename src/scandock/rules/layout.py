@@ -22,8 +22,10 @@ _XNAT_DISK_RESOURCES: Final = frozenset({"nifti", "snapshots"})
 it from a disc that happens to have a folder `scans`: there, images go by content alone."""
 
 _PARTS: Final = re.compile(r"[/\\]+")
-_FIRST_PIECES: Final = 256
-"""A layout beyond this depth is not looked for: it bounds the work on names of 65,535 bytes."""
+MAX_FOLDERS: Final = 256
+"""Folders of a name that are told apart; deeper ones make one last piece, and no layout is looked for among them."""
+_REMEMBERED: Final = 512
+"""Characters of a folder part that is worth remembering: a cache of names of 65,535 bytes would be the bomb."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +83,12 @@ def split_base(path: str) -> tuple[str, str]:
     return (path, "") if base in {".", ".."} else (path[:cut], base)
 
 
-@lru_cache(maxsize=4096)
 def folders_of(folder: str) -> tuple[str, ...]:
     """The pieces of a folder part, without empty and `.` pieces; `..` takes one back and never leaves the top."""
+    return _cached_folders(folder) if len(folder) <= _REMEMBERED else _folders(folder)
+
+
+def _folders(folder: str) -> tuple[str, ...]:
     pieces: list[str] = []
     for piece in _PARTS.split(folder):
         if piece == "..":
@@ -91,13 +96,18 @@ def folders_of(folder: str) -> tuple[str, ...]:
                 pieces.pop()
         elif piece not in {"", "."}:
             pieces.append(piece)
+    if len(pieces) > MAX_FOLDERS:
+        pieces[MAX_FOLDERS - 1 :] = ["/".join(pieces[MAX_FOLDERS - 1 :])]
     return tuple(pieces)
 
 
-@lru_cache(maxsize=4096)
 def _of_folder(folder: str) -> Place:
+    return _cached_layout(folder) if len(folder) <= _REMEMBERED else _layout(folder)
+
+
+def _layout(folder: str) -> Place:
     folders = folders_of(folder)
-    found = _find([piece.casefold() for piece in folders[:_FIRST_PIECES]])
+    found = _find([piece.casefold() for piece in folders])
     if found is None:
         return Place(base="", folders=folders, rest=folders)
     resource = folders[found.resource]
@@ -113,6 +123,10 @@ def _of_folder(folder: str) -> Place:
         rest=folders[found.rest :],
         session_depth=found.session + 1,
     )
+
+
+_cached_folders = lru_cache(maxsize=4096)(_folders)
+_cached_layout = lru_cache(maxsize=4096)(_layout)
 
 
 def _find(low: list[str]) -> _Layout | None:

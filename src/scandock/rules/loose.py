@@ -9,15 +9,14 @@ to the series of its `{scan}` folder where just one came from there.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from scandock.rules.layout import Place, folders_of, place_of, split_base
 
-_T = TypeVar("_T")
-
-MAX_NODES: Final = 200_000
+MAX_NODES: Final = 100_000
 """Folders that are told apart in one upload; images beneath further ones count for the folders above only."""
 MANY: Final = 8
 """Distinct studies (or series) that are counted for one folder: one is a home, more are just many."""
@@ -41,9 +40,9 @@ class Home:
 
 @dataclass(slots=True)
 class _Node:
-    children: dict[str, _Node] = field(default_factory=dict)
-    studies: set[str] = field(default_factory=set)
-    series: set[tuple[str, str]] | None = None
+    studies: frozenset[str] = frozenset()
+    children: dict[str, _Node] | None = None
+    series: frozenset[tuple[str, str]] = frozenset()
     """(study, series) that came from here; kept on scan folders alone."""
 
 
@@ -56,6 +55,7 @@ class FolderIndex:
     def __init__(self) -> None:
         self._root = _Node()
         self._nodes = 1
+        self._sets: dict[frozenset[str], frozenset[str]] = {}
         self._last: tuple[tuple[str, ...], str, str, str] | None = None
 
     def add_image(self, spot: Spot, study: str, series: str = "") -> None:
@@ -67,9 +67,11 @@ class FolderIndex:
         place = place_of(spot.path)
         top, pieces = _pieces(spot.outer, place.folders)
         node = self._root
-        _note(node.studies, study)
+        self._count(node, study)
         scan_depth = top + place.session_depth + 2 if place.scan_folder is not None else -1
         for depth, piece in enumerate(pieces, 1):
+            if node.children is None:
+                node.children = {}
             child = node.children.get(piece)
             if child is None:
                 if self._nodes >= MAX_NODES:
@@ -77,10 +79,15 @@ class FolderIndex:
                 child = node.children[piece] = _Node()
                 self._nodes += 1
             node = child
-            _note(node.studies, study)
-            if depth == scan_depth:
-                node.series = node.series or set()
-                _note(node.series, (study, series))
+            self._count(node, study)
+            if depth == scan_depth and len(node.series) < MANY:
+                node.series |= {(study, series)}
+
+    def _count(self, node: _Node, study: str) -> None:
+        """Note a study beneath a folder; equal sets are one object, since thousands of folders share them."""
+        if study not in node.studies and len(node.studies) < MANY:
+            more = node.studies | {study}
+            node.studies = self._sets.setdefault(more, more)
 
     def home_of(self, spot: Spot) -> Home:
         """Where a file that is no image, or lies in a resource folder, belongs."""
@@ -106,7 +113,7 @@ class FolderIndex:
         if len(path) <= depth:
             return Home(study=None, reason="no image lies in its session folder")
         if place.scan_folder is not None and len(path) == depth + 3:
-            series = path[depth + 2].series or set()
+            series = path[depth + 2].series
             if len(series) == 1:
                 study, uid = next(iter(series))
                 return Home(study=study, series=uid)
@@ -119,7 +126,7 @@ class FolderIndex:
         """The nodes from the root down the pieces, as far as images were met."""
         path = [self._root]
         for piece in pieces:
-            child = path[-1].children.get(piece)
+            child = (path[-1].children or {}).get(piece)
             if child is None:
                 break
             path.append(child)
@@ -153,11 +160,18 @@ def _pieces(outer: tuple[str, ...], folders: tuple[str, ...]) -> tuple[int, list
     pieces: list[str] = []
     for name in outer:
         folder, base = split_base(name)
-        pieces += folders_of(folder)
-        pieces.append(base + "!")
+        pieces += map(_short, folders_of(folder))
+        pieces.append(_short(base + "!"))
     top = len(pieces)
-    pieces += folders
+    pieces += map(_short, folders)
     return top, pieces
+
+
+def _short(piece: str) -> str:
+    """A folder's name, or for one that no file system could hold its hash."""
+    if len(piece) <= 255:
+        return piece
+    return hashlib.sha256(piece.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _where_layout_is(spot: Spot) -> tuple[Spot, Place]:
@@ -169,12 +183,7 @@ def _where_layout_is(spot: Spot) -> tuple[Spot, Place]:
     return spot, place_of(spot.path)
 
 
-def _note(seen: set[_T], value: _T) -> None:
-    if len(seen) < MANY:
-        seen.add(value)
-
-
-def _only(studies: set[str], where: str) -> Home:
+def _only(studies: frozenset[str], where: str) -> Home:
     if len(studies) == 1:
         return Home(study=next(iter(studies)))
     count = f"{len(studies)}" if len(studies) < MANY else f"{MANY} or more"

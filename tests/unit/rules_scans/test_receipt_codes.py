@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from scandock.model.verdicts import Verdict
+from scandock.rules.archive_codes import ARCHIVES
+from scandock.rules.receipt_codes import CODES, ENTRIES, sentence
+
+ROW = re.compile(r"^\| `([a-z0-9_]+)` \|([^|]*)\|([^|]*)\|([^|]*)\|$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def documented(project_root):
+    text = (project_root / "docs" / "codes.md").read_text(encoding="utf-8")
+    return {code: (verdicts.strip(), say.strip(), do.strip()) for code, verdicts, say, do in ROW.findall(text)}
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_every_code_is_documented_in_its_own_words(documented, code):
+    _, say, do = documented[code]
+    assert (say, do) == (CODES[code].sentence, CODES[code].remedy)
+
+
+@pytest.mark.parametrize("code", sorted(ENTRIES))
+def test_the_verdicts_of_a_code_are_documented(documented, code):
+    assert documented[code][0].split(", ") == sorted(ENTRIES[code].verdicts)
+
+
+def test_every_verdict_has_a_code():
+    assert {verdict for code in CODES.values() for verdict in code.verdicts} == set(Verdict)
+
+
+def test_codes_of_entries_and_archives_are_told_apart():
+    assert not set(ENTRIES) & set(ARCHIVES)
+    assert all(ENTRIES[code].verdicts and not CODES[code].whole for code in ENTRIES)
+    assert all(CODES[code].whole for code in ARCHIVES)
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_a_code_says_a_sentence_and_a_refusal_says_what_to_do(code):
+    entry = CODES[code]
+    assert re.fullmatch(r"[a-z][a-z0-9_]+", code)
+    assert entry.sentence[0].isupper()
+    assert entry.sentence.endswith(".")
+    assert len(entry.sentence) < 140
+    assert entry.remedy.endswith((".", ")")) or not entry.remedy
+    if {Verdict.UNPARSEABLE, Verdict.REFUSED, Verdict.CONFLICT} & entry.verdicts or entry.whole:
+        assert entry.remedy
+
+
+def test_the_sentence_of_a_code():
+    assert sentence("stored") == "Stored."
+    with pytest.raises(KeyError):
+        sentence("no_such_code")

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from scandock.rules.session_types import ECAT_SCAN, session_type
+
+
+def of(elements, modalities="", petmr="petmr"):
+    return session_type([f"xnat:{element}ScanData" for element in elements.split()], modalities.split(), petmr)
+
+
+@pytest.mark.parametrize(
+    ("scans", "modalities", "session"),
+    [
+        ("mr", "MR", "mr"),
+        ("ct", "CT", "ct"),
+        ("pet", "PT", "pet"),
+        ("pet sc", "PT OT", "pet"),
+        ("mr sr", "MR SR", "mr"),
+        ("pet ct", "PT CT", "pet"),
+        ("ct rtImage", "CT RTSTRUCT", "ct"),
+        ("rtImage", "RTPLAN", "rt"),
+        ("cr", "CR", "cr"),
+        ("dx", "DX", "dx"),
+        ("mg", "MG", "mg"),
+        ("io", "IO", "io"),
+        ("dx3DCraniofacial", "DX", "dx3DCraniofacial"),
+        ("xa", "XA", "xa"),
+        ("rf", "RF", "rf"),
+        ("us", "US", "us"),
+        ("nm", "NM", "nm"),
+        ("esv", "ES", "es"),
+        ("op", "OP", "op"),
+        ("opt", "OPT", "opt"),
+        ("gm", "GM", "gm"),
+        ("sm", "SM", "sm"),
+        ("xcv", "XC", "xcv"),
+        ("ecg", "ECG", "ecg"),
+        ("hd", "HD", "hd"),
+        ("eps", "EPS", "eps"),
+        ("sr", "SR", "sr"),
+        ("seg", "SEG", "seg"),
+        ("sc", "NM", "nm"),
+        ("sc", "OT", "otherDicom"),
+        ("sc", "", "otherDicom"),
+        ("otherDicom", "MR", "mr"),
+        ("otherDicom", "XC", "xc"),
+        ("otherDicom", "", "otherDicom"),
+        ("op otherDicom", "OP", "op"),
+        ("ann", "ANN", "otherDicom"),
+        ("", "", "otherDicom"),
+    ],
+)
+def test_the_lead_scan_makes_the_session(scans, modalities, session):
+    assert of(scans, modalities) == f"xnat:{session}SessionData"
+
+
+@pytest.mark.parametrize("scans", ["pet mr", "mr pet sc sr", "pet mr ct"])
+def test_pet_and_mr_in_one_study_is_one_session_by_the_project_s_choice(scans):
+    assert of(scans, "PT MR") == "xnat:petmrSessionData"
+    assert of(scans, "PT MR", "pet") == "xnat:petSessionData"
+
+
+def test_a_pet_or_mr_series_of_an_unknown_class_counts_by_its_modality():
+    assert of("mr otherDicom", "MR PT") == "xnat:petmrSessionData"
+    assert of("pet otherDicom", "MR PT") == "xnat:petmrSessionData"
+
+
+def test_captures_that_say_pet_make_no_pet_mr():
+    assert of("mr sc", "MR PT") == "xnat:mrSessionData"
+
+
+def test_ecat_counts_as_pet():
+    assert session_type([ECAT_SCAN], []) == "xnat:petSessionData"
+    assert session_type([ECAT_SCAN, "xnat:mrScanData"], ["MR"]) == "xnat:petmrSessionData"
+
+
+def test_the_order_of_scans_does_not_show():
+    assert of("sr seg mr ct", "SR CT MR SEG") == of("ct mr seg sr", "MR SEG CT SR") == "xnat:mrSessionData"

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from scandock.rules.sop_classes import LEAD, PRIMARY, ROOT, TYPE_OF_CLASS, is_image, is_primary, lead, scan_type
+
+# xnat-behaviour.md 4.3, written out again so that a slip in the table shows
+TYPES = {
+    "pet": "128 130",
+    "mr": "4 4.1 4.3",
+    "ct": "2 2.1",
+    "xa": "12.1 13.1.1",
+    "us": "6.1 3.1",
+    "rtImage": "481.1 481.2 481.3 481.4 481.5 481.6 481.7 481.8 481.9",
+    "cr": "1",
+    "opt": "77.1.5.4",
+    "dx3DCraniofacial": "13.1.2",
+    "ecg": "9.1.1 9.1.3",
+    "eps": "9.3.1",
+    "hd": "9.2.1",
+    "esv": "77.1.1.1",
+    "gmv": "77.1.2.1",
+    "xcv": "77.1.4.1",
+    "io": "1.3 1.3.1",
+    "mg": "1.2 1.2.1",
+    "dx": "1.1 1.1.1",
+    "nm": "20",
+    "op": "77.1.5.1 77.1.5.2",
+    "rf": "12.2",
+    "sc": "7",
+    "seg": "66.4",
+    "sr": "88.11 88.22 88.33 88.50 88.65 88.67 88.69 88.70",
+    "sm": "77.1.6",
+    "gm": "77.1.2",
+    "dms": "77.1.7",
+    "cfm": "77.1.8",
+    "pa": "6.3",
+    "ann": "91.1",
+    "emg": "9.7.2",
+    "eog": "9.7.3",
+    "resp": "9.6.1 9.6.2",
+    "pos": "9.8.1",
+    "obj": "104.4",
+    "mtl": "104.5",
+    "eeg": "9.7.1",
+}
+ROWS = [(ROOT + suffix, element) for element, suffixes in TYPES.items() for suffix in suffixes.split()]
+SECONDARY = ["7", "66.4", "4.3", "9.1.2", "481.3", "481.5", "88.33", "88.59", "11.1", "11.2"]
+
+
+@pytest.mark.parametrize(("sop_class", "element"), ROWS)
+def test_the_type_of_each_class(sop_class, element):
+    assert scan_type([sop_class]) == f"xnat:{element}ScanData"
+
+
+def test_no_class_beyond_the_table_has_a_type():
+    assert dict(ROWS) == TYPE_OF_CLASS
+
+
+@pytest.mark.parametrize("sop_class", ["1.3.12.2.1107.5.9.1", "", "1.2.3", ROOT + "6", ROOT + "88.34", ROOT + "30"])
+def test_all_other_classes_are_other_dicom(sop_class):
+    assert scan_type([sop_class]) == "xnat:otherDicomScanData"
+
+
+def test_a_series_of_several_classes_takes_the_first_in_precedence():
+    order = [element for element in LEAD if element in TYPES]
+    for first, second in itertools.combinations(order, 2):
+        classes = [ROOT + TYPES[second].split()[0], ROOT + TYPES[first].split()[0]]
+        assert scan_type(classes) == scan_type(reversed(classes)) == f"xnat:{first}ScanData"
+
+
+def test_a_type_that_the_precedence_lacks_stands_alone_and_gives_way_in_company():
+    op, other_op, sc, io = ROOT + "77.1.5.1", ROOT + "77.1.5.2", ROOT + "7", ROOT + "1.3"
+    assert scan_type([op, other_op]) == "xnat:opScanData"
+    assert scan_type([op, sc]) == "xnat:scScanData"
+    assert scan_type([op, io]) == "xnat:otherDicomScanData"
+
+
+def test_no_class_at_all():
+    assert scan_type([]) == "xnat:otherDicomScanData"
+    assert lead([]) == "otherDicom"
+
+
+def test_the_precedence_as_it_is_written():
+    assert LEAD[:6] == ("pet", "mr", "ct", "xa", "us", "rtImage")
+    assert LEAD[-1] == "otherDicom"
+    assert len(LEAD) == len(set(LEAD)) == 32
+
+
+@pytest.mark.parametrize(
+    "suffix", ["1", "2", "2.1", "4", "4.1", "128", "20", "77.1.6", "88.11", "88.22", "91.1", "481.2"]
+)
+def test_primary_classes(suffix):
+    assert is_primary(ROOT + suffix)
+
+
+@pytest.mark.parametrize("sop_class", [*(ROOT + suffix for suffix in SECONDARY), "1.3.12.2.1107.5.9.1", "", "1.2"])
+def test_all_other_classes_are_secondary(sop_class):
+    assert not is_primary(sop_class)
+
+
+def test_the_primary_list_has_all_its_rows():
+    assert len(PRIMARY) == 47
+
+
+@pytest.mark.parametrize(
+    ("suffix", "image"),
+    [
+        ("4", True),
+        ("4.2", True),
+        ("2", True),
+        ("7", True),
+        ("128", True),
+        ("481.1", True),
+        ("30", True),
+        ("88.22", False),
+        ("88.59", False),
+        ("66.4", False),
+        ("66.1", False),
+        ("66", False),
+        ("11.1", False),
+        ("481.2", False),
+        ("481.3", False),
+        ("481.5", False),
+        ("104.1", False),
+        ("9.1.1", False),
+        ("91.1", False),
+    ],
+)
+def test_what_accompanies_images_is_none(suffix, image):
+    assert is_image(ROOT + suffix, "MR") is image
+
+
+def test_private_and_missing_classes_go_by_modality():
+    assert not is_image("1.3.12.2.1107.5.9.1", "MR")
+    assert is_image("1.2.3.4", "MR")
+    assert is_image("", "")
+    assert not is_image("", "SR")
+    assert not is_image("1.2.3.4", "pr")

@@ -64,8 +64,11 @@ class TarMember:
 
     def read(self, count: int) -> bytes:
         """The next `count` bytes; fewer only at the member's end."""
-        data = self._stream.read_exact(min(count, self._left))
+        count = min(count, self._left)
+        data = self._stream.read(count)
         self._left -= len(data)
+        if len(data) < count:
+            raise self._cut()
         return data
 
     def readinto(self, view: memoryview) -> int:
@@ -92,7 +95,11 @@ class TarMember:
             pass
 
     def _cut(self) -> BadInput:
-        return BadInput("truncated", f"The tar is cut within {shown(self.name)}.", "Send it again, whole.")
+        return BadInput(
+            "truncated",
+            f"The tar ends within {shown(self.name)}, which claims {sized(self.size)}: it is cut short or damaged.",
+            "Send it again, whole.",
+        )
 
 
 def members(stream: ByteStream, limits: Limits) -> Iterator[TarMember]:

@@ -14,7 +14,7 @@ from typing import Final, overload
 from scandock.formats.meter import too_many_entries
 from scandock.formats.shown import shown, sized
 from scandock.formats.source import Source
-from scandock.formats.zip_end import ZipEnd, find_end, split_archive, stands_before
+from scandock.formats.zip_end import ZipEnd, find_end, split_archive, zips_fill
 from scandock.formats.zip_names import UNICODE_PATH, UTF8_FLAG, decoded, extra_field, special_of, unicode_path
 from scandock.model.errors import BadInput, LimitExceeded
 from scandock.model.limits import Limits
@@ -148,8 +148,9 @@ def read_directory(source: Source, limits: Limits) -> ZipDirectory:
         )
     table = _read_table(source, end, limits)
     count = len(table.rows) // _ROW.size
-    if count != end.entries and (end.zip64 or count & 0xFFFF != end.entries):
-        # Without zip64 the field has 16 bits; some writers let it run over.
+    # Without zip64 the count has 16 bits; some writers let it run over, others leave it at its largest.
+    run_over = not end.zip64 and count > 0xFFFF and end.entries in (count & 0xFFFF, 0xFFFF)
+    if count != end.entries and not run_over:
         raise _damaged(f"its directory lists {count} entries where its end record claims {end.entries}")
     notes = _prove(source, end, table)
     return ZipDirectory(ZipEntries(bytes(table.rows), bytes(table.names)), tuple(notes))
@@ -275,8 +276,8 @@ def _before(source: Source, first_at: int, shift: int) -> list[str]:
         return []
     if shift == 0 or head[:4] != b"PK\x03\x04":
         return [f"{sized(first_at)} before the first entry of the zip were ignored."]
-    if stands_before(source, first_at):
-        return ["Two zips follow one another in the file; the directory of the last one counts."]
+    if zips_fill(source, first_at):
+        return ["Several zips follow one another in the file; the directory of the last one counts."]
     raise BadInput(
         "truncated",
         "The file begins as one zip and ends with another: it was cut within an archive that it holds.",

@@ -18,6 +18,7 @@ _CENTRAL: Final = b"PK\x01\x02"
 _WINDOWS: Final = (22 + 65_535, 1024 * 1024)
 """A comment fits in the first; the second finds a zip with other bytes behind it."""
 _CANDIDATES: Final = 256
+_CONCATENATED: Final = 64
 
 
 class ZipEnd(NamedTuple):
@@ -68,13 +69,19 @@ def find_end(source: Source) -> ZipEnd | None:
     return empty
 
 
-def stands_before(source: Source, offset: int) -> bool:
-    """Whether another whole zip ends exactly at `offset` (two zips, one after the other)."""
-    try:
-        end = find_end(SliceSource(source, 0, offset))
-    except BadInput:
-        return False
-    return end is not None and end.after_at == offset
+def zips_fill(source: Source, offset: int) -> bool:
+    """Whether whole zips, one after the other, take up the source from its beginning to exactly `offset`."""
+    for _ in range(_CONCATENATED):
+        try:
+            end = find_end(SliceSource(source, 0, offset))
+        except BadInput:
+            return False
+        if end is None or end.after_at != offset:
+            return False
+        if end.shift == 0:
+            return True
+        offset = end.shift
+    return False
 
 
 def _judge(source: Source, at: int, record: bytes) -> ZipEnd | None:

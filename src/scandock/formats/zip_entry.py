@@ -86,7 +86,8 @@ class EntryReader:
         if entry.usize > WHOLE:
             raise ValueError("an entry of this size is streamed")
         self._check(entry)
-        if entry.csize > _PACKED_WHOLE or entry.method not in (_STORED, _DEFLATED):
+        fast = entry.method == _STORED or (entry.method == _DEFLATED and entry.usize)
+        if not fast or entry.csize > _PACKED_WHOLE:
             return self._gather(source, entry)
         packed = self._read(source, entry)
         if entry.method == _STORED:
@@ -95,8 +96,8 @@ class EntryReader:
         else:
             try:
                 data = memoryview(deflate.deflate_decompress(packed, entry.usize))
-            except deflate.DeflateError as error:
-                raise _damaged(entry, "its compressed data are damaged or not of the size that it claims") from error
+            except deflate.DeflateError:
+                return self._gather(source, entry)  # which tells what is wrong
             if len(data) != entry.usize:
                 raise _wrong_size(entry, len(data))
         if deflate.crc32(data) != entry.crc:
@@ -116,6 +117,8 @@ class EntryReader:
                 for at in range(0, len(view), MIB):
                     yield view[at : at + MIB]
         except Broken as broken:
+            if broken.code == "truncated":
+                broken.code = "damaged"  # the zip itself is whole
             raise broken.worded(f"The entry {shown(entry.name)}") from broken
         if left:
             raise _wrong_size(entry, entry.usize - left)

@@ -1,0 +1,284 @@
+"""One entry: every method, both ways, and every way in which its bytes can lie."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import os
+import random
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+
+import inflate64
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.formats_archives.craft import LIMITS, Made, contents, deflated, made_zip
+
+from scandock.formats.source import FileSource, MemorySource
+from scandock.formats.zip_directory import ZipEntry, read_directory
+from scandock.formats.zip_entry import WHOLE, EntryReader
+from scandock.model.errors import BadInput
+from scandock.model.limits import Limits
+
+IMAGE = random.Random(7).randbytes(3000) * 40 + bytes(100_000)
+
+
+def deflated64(data: bytes) -> bytes:
+    squeeze = inflate64.Deflater()
+    return squeeze.deflate(data) + squeeze.flush()
+
+
+def zipped_lzma(data: bytes, *, dictionary: int = 1 << 20, marked: bool = True) -> bytes:
+    filters = [{"id": lzma.FILTER_LZMA1, "dict_size": dictionary}]
+    packed = lzma.compress(data, lzma.FORMAT_RAW, filters=filters)
+    if not marked:  # the older container can be written with its size instead of an end mark, not by this library
+        packed = packed[:-1]
+    return b"\x09\x04\x05\x00\x5d" + struct.pack("<I", dictionary) + packed
+
+
+PACKERS = {
+    0: bytes,
+    8: deflated,
+    9: deflated64,
+    12: bz2.compress,
+    14: zipped_lzma,
+    93: zstandard.ZstdCompressor(write_checksum=True).compress,
+}
+
+
+def made(method: int, data: bytes = IMAGE, **kwargs: object) -> Made:
+    flags = 2 if method == 14 else 0
+    return Made(b"S/odd.dcm", data, method, flags, packed=PACKERS[method](data), **kwargs)  # type: ignore[arg-type]
+
+
+def outcome(way: Callable[[], object]) -> str:
+    try:
+        way()
+    except BadInput as bad:
+        return bad.code if "S/odd.dcm" in bad.message and bad.remedy else f"unnamed: {bad}"
+    return "read"
+
+
+def both_ways(data: bytes, limits: Limits = LIMITS) -> set[str]:
+    """The codes with which the odd entry fails, whole and streamed; empty where it is read."""
+    source, reader, codes = MemorySource(data), EntryReader(limits), set()
+    for entry in read_directory(source, limits).entries:
+        if entry.name != "S/odd.dcm":
+            continue
+        ways = [lambda: b"".join(map(bytes, reader.stream(source, entry)))]  # noqa: B023 - called at once
+        if entry.usize <= WHOLE:
+            ways.append(lambda: bytes(reader.whole(source, entry)))  # noqa: B023 - called at once
+        codes |= {outcome(way) for way in ways}
+    assert len(codes) == 1, f"both ways agree: {codes}"
+    return codes - {"read"}
+
+
+@pytest.mark.parametrize("method", PACKERS)
+@pytest.mark.parametrize("data", [b"", b"x", IMAGE, os.urandom(300_000)], ids=["empty", "one", "image", "noise"])
+def test_every_method_is_read(method: int, data: bytes) -> None:
+    entries = [Made(b"before", b"1"), made(method, data), made(method, data, descriptor=b"PK\7\x08"), Made(b"z", b"2")]
+    assert contents(made_zip(entries))["S/odd.dcm"] == data
+
+
+@pytest.mark.parametrize("method", PACKERS)
+def test_a_large_entry_comes_in_pieces(method: int) -> None:
+    data = IMAGE * 40 + bytes(30_000_000)
+    source = MemorySource(made_zip([made(method, data)]))
+    (entry,) = read_directory(source, LIMITS).entries
+    crc = total = 0
+    for piece in EntryReader(LIMITS).stream(source, entry):
+        assert 0 < len(piece) <= 1 << 20
+        crc, total = zlib.crc32(piece, crc), total + len(piece)
+    assert (total, crc) == (len(data), zlib.crc32(data))
+    with pytest.raises(ValueError, match="streamed"):
+        EntryReader(LIMITS).whole(source, entry)
+
+
+@pytest.mark.parametrize("method", PACKERS)
+class TestLies:
+    def test_a_wrong_checksum(self, method: int) -> None:
+        assert both_ways(made_zip([made(method, crc=1), Made(b"z")])) == {"damaged"}
+
+    @pytest.mark.parametrize("size", [0, 1, len(IMAGE) - 1, len(IMAGE) + 1, len(IMAGE) + 5_000_000, (1 << 32) - 2])
+    def test_a_size_that_lies(self, method: int, size: int) -> None:
+        assert both_ways(made_zip([made(method, usize=size), Made(b"z")])) == {"damaged"}
+
+    @pytest.mark.parametrize("less", [1, 5, 700])
+    def test_cut_data(self, method: int, less: int) -> None:
+        packed = PACKERS[method](IMAGE)[:-less]
+        entry = made(method)
+        entry.packed = packed
+        assert both_ways(made_zip([entry, Made(b"z")])) <= {"damaged", "truncated"}
+        assert both_ways(made_zip([entry, Made(b"z")]))
+
+    def test_flipped_bits(self, method: int) -> None:
+        packed = bytearray(PACKERS[method](IMAGE))
+        entry = made(method)
+        for at in range(0, len(packed), max(1, len(packed) // 40)):
+            broken = packed.copy()
+            broken[at] ^= 0x10
+            entry.packed = bytes(broken)
+            codes = both_ways(made_zip([entry, Made(b"z")]))
+            assert codes <= {"damaged", "truncated", "dictionary_too_large"}
+            # Not every bit of a container counts; where none complains, size and checksum were right.
+
+
+def test_a_bomb_stops_at_what_it_declares() -> None:
+    zeros = deflated(bytes(50_000_000), 9)
+    source = MemorySource(made_zip([Made(b"bomb", packed=zeros, usize=100, crc=5)]))
+    (entry,) = read_directory(source, LIMITS).entries
+    with pytest.raises(BadInput, match="more than the 100 bytes"):
+        next(EntryReader(LIMITS).stream(source, entry))
+
+
+def test_deflate64_grows_in_bounded_pieces() -> None:
+    from scandock.formats.codecs import inflate64 as pieces
+
+    packed = deflated64(bytes(100_000_000))
+    pulls = [memoryview(packed), memoryview(b"")]
+    sizes = [len(piece) for piece in pieces(lambda: pulls.pop(0))]
+    assert sum(sizes) == 100_000_000
+    assert max(sizes) < 8_000_000
+
+
+def test_more_packed_bytes_than_unpacked_ones() -> None:
+    blocks = b"\0\0\0\xff\xff" * 2_000_000 + deflated(b"end")  # ten million bytes of empty stored blocks
+    assert contents(made_zip([Made(b"padded", b"end", packed=blocks)])) == {"padded": b"end"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "local", "method"),
+    [(1, None, 8), (0x41, None, 8), (0x2001, None, 8), (0, 1, 8), (1, None, 99), (0, 0, 99)],
+)
+def test_encrypted_entries_are_said_to_be(flags: int, local: int | None, method: int) -> None:
+    entry = Made(b"S/odd.dcm", IMAGE, 8, flags, local_flags=local, packed=deflated(IMAGE))
+    entry.method = method
+    assert both_ways(made_zip([entry])) == {"encrypted"}
+
+
+@pytest.mark.parametrize(("method", "name"), [(1, "shrink"), (6, "implode"), (95, "xz"), (98, "PPMd"), (77, "unknown")])
+def test_unknown_methods_are_named(method: int, name: str) -> None:
+    source = MemorySource(made_zip([Made(b"S/odd.dcm", b"x", method)]))
+    (entry,) = read_directory(source, LIMITS).entries
+    with pytest.raises(BadInput, match=rf"{name} \({method}\)") as caught:
+        EntryReader(LIMITS).whole(source, entry)
+    assert caught.value.code == "unknown_method"
+
+
+def test_headers_that_disagree() -> None:
+    assert both_ways(made_zip([made(8, local_method=0), Made(b"z")])) == {"damaged"}
+    data = bytearray(made_zip([Made(b"first", b"1"), made(8)]))
+    data[data.index(b"PK\3\4", 4)] = 0
+    assert both_ways(bytes(data)) == {"damaged"}
+
+
+def test_a_long_local_header_is_read_past() -> None:
+    entry = made(8, local_extra=b"\0\0\xff\xff" + bytes(65_531))
+    entry.local_name = b"n" * 65_535
+    assert contents(made_zip([entry, made(0, local_extra=bytes(30_000))]))["S/odd.dcm"] == IMAGE
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_lzma_dictionaries_are_bounded_by_need(marked: bool) -> None:
+    """A gigabyte is asked for, the entry needs a megabyte."""
+    packed = bytearray(zipped_lzma(IMAGE))
+    if not marked:
+        alone = lzma.compress(IMAGE, lzma.FORMAT_ALONE)
+        packed = bytearray(b"\x09\x04\x05\x00" + alone[:5] + alone[13:])
+    packed[5:9] = struct.pack("<I", 1 << 30)
+    entry = Made(b"S/odd.dcm", IMAGE, 14, 2 if marked else 0, packed=bytes(packed))
+    if marked:
+        assert both_ways(made_zip([entry])) == set()
+    entry.usize = 1 << 29
+    assert both_ways(made_zip([entry])) == {"dictionary_too_large"}
+
+
+def test_lzma_without_an_end_mark() -> None:
+    """As 7-Zip writes it: the data end where the size says."""
+    from lzma import FORMAT_RAW
+
+    raw = lzma.compress(IMAGE, FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 20}])
+    head = b"\x09\x04\x05\x00\x5d" + struct.pack("<I", 1 << 20)
+    entry = Made(b"S/odd.dcm", IMAGE, 14, 0, packed=head + raw)  # the mark is there, the flag does not promise it
+    assert both_ways(made_zip([entry])) == set()
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"\x09\x04\x05\x00\x5d", b"\x09\x04\x06\x00\x5d\0\0\x10\0", b"\x09\x04\x05\x00\xff\0\0\x10\0"]
+)
+def test_lzma_headers_that_are_none(head: bytes) -> None:
+    assert both_ways(made_zip([Made(b"S/odd.dcm", IMAGE, 14, packed=head)])) <= {"damaged", "truncated"}
+
+
+def test_zstd_windows_are_bounded() -> None:
+    wide = zstandard.ZstdCompressionParameters(window_log=27, write_content_size=False)
+    squeeze = zstandard.ZstdCompressor(compression_params=wide).compressobj()
+    packed = squeeze.compress(IMAGE) + squeeze.flush()
+    assert both_ways(made_zip([Made(b"S/odd.dcm", IMAGE, 93, packed=packed)])) == {"dictionary_too_large"}
+    roomy = Limits(max_dictionary_bytes=1 << 27)
+    assert both_ways(made_zip([Made(b"S/odd.dcm", IMAGE, 93, packed=packed)]), roomy) == set()
+
+
+def test_a_stored_entry_can_be_read_where_it_lies() -> None:
+    inner = made_zip([Made(b"deep.dcm", IMAGE)])
+    source = MemorySource(made_zip([Made(b"bundle/inner.zip", inner, 0), Made(b"packed", b"x")], prefix=b"#!" * 9))
+    stored, packed = read_directory(source, LIMITS).entries
+    reader = EntryReader(LIMITS)
+    within = reader.stored(source, stored)
+    assert within is not None
+    assert within.size == len(inner)
+    assert [entry.name for entry in read_directory(within, LIMITS).entries] == ["deep.dcm"]
+    assert reader.stored(source, packed) is None
+
+
+def test_a_file_that_shrank_is_cut(tmp_path: object) -> None:
+    path = os.path.join(str(tmp_path), "a.zip")
+    with open(path, "wb") as file:
+        file.write(made_zip([Made(b"a", IMAGE, 0), Made(b"b", IMAGE)]))
+    with FileSource(path) as source:
+        entries = list(read_directory(source, LIMITS).entries)
+        os.truncate(path, 1000)
+        for entry in entries:
+            for way in (EntryReader(LIMITS).whole, lambda *a: list(EntryReader(LIMITS).stream(*a))):
+                with pytest.raises(BadInput) as caught:
+                    way(source, entry)
+                assert caught.value.code == "truncated"
+
+
+files = st.dictionaries(st.text(max_size=30).filter(lambda n: "\0" not in n), st.binary(max_size=5000), max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(files, st.sampled_from([0, 8, 12, 14]), st.binary(max_size=300).filter(lambda c: b"PK" not in c), st.booleans())
+def test_what_zipfile_writes_is_read(files: dict[str, bytes], method: int, comment: bytes, seekable: bool) -> None:
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def tell(self) -> int:
+            raise OSError
+
+    buffer = io.BytesIO() if seekable else Pipe()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data, method)
+        archive.comment = comment
+    source, reader = MemorySource(buffer.getvalue()), EntryReader(LIMITS)
+    found: list[bytes] = [bytes(reader.whole(source, e)) for e in read_directory(source, LIMITS).entries]
+    assert found == list(files.values())
+
+
+def entry_like(**changes: int) -> ZipEntry:
+    fields = {"index": 0, "method": 0, "flags": 0, "crc": 0, "csize": 0, "usize": 0, "header_at": 0, "next_at": 10}
+    return ZipEntry(name="S/odd.dcm", is_dir=False, special="", **(fields | changes))
+
+
+def test_an_entry_at_the_very_end_of_the_source() -> None:
+    with pytest.raises(BadInput) as caught:
+        EntryReader(LIMITS).whole(MemorySource(b"PK\3\4"), entry_like())
+    assert caught.value.code == "truncated"

@@ -48,7 +48,7 @@ def project_add(
     ] = None,
 ) -> None:
     """Make a project."""
-    checks.check_project(project_id)
+    checks.check_new_project(project_id)
     checks.check_data(data)
     from scandock.cli.import_cmd import load_settings
     from scandock.services.projects import add_project

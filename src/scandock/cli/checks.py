@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from scandock.model.errors import Usage
+from scandock.rules.labels import UNASSIGNED
 
 PROJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
@@ -42,6 +43,17 @@ def check_project(project: str | None) -> None:
             "project_id_invalid",
             f"{project!r} can't be the id of a project.",
             "Ids are 1 to 64 letters, digits, _ and - ([A-Za-z0-9_-]{1,64}).",
+        )
+
+
+def check_new_project(project: str) -> None:
+    """As check_project, for a project that is to be made: the reserved name is taken."""
+    check_project(project)
+    if project.casefold() == UNASSIGNED.casefold():
+        raise Usage(
+            "project_id_reserved",
+            f"{project!r} can't be the id of a project: sessions without a project stand under it.",
+            "Choose another id.",
         )
 
 

@@ -67,6 +67,12 @@ def test_a_bad_project_id_gets_the_pattern(project):
     assert "[A-Za-z0-9_-]{1,64}" in error.remedy
 
 
+def test_the_reserved_project_can_be_named_and_not_made():
+    checks.check_project("Unassigned")
+    assert refused(checks.check_new_project, "unassigned").code == "project_id_reserved"
+    checks.check_new_project("P")
+
+
 def test_an_empty_label_is_a_slip():
     assert refused(checks.check_label, "--session", " ").code == "label_empty"
 

@@ -1,0 +1,147 @@
+"""The command line as a process of its own: what it loads, both ways to call it, completion, terminals."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+from fcntl import ioctl
+from pathlib import Path
+from termios import TIOCSWINSZ
+
+import pytest
+
+SCRIPT = Path(sys.executable).with_name("scandock")
+COSTLY = {"rich", "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "pydicom", "nibabel", "numpy", "asyncio"}
+
+
+def environment(**changes):
+    return {name: value for name, value in os.environ.items() if not name.startswith("SCANDOCK_")} | changes
+
+
+def call(*args, **changes):
+    command = [SCRIPT, *args]
+    return subprocess.run(command, env=environment(**changes), capture_output=True, text=True, timeout=60, check=False)
+
+
+def loaded_by(*args):
+    """Top-level modules that a command has loaded when it ends."""
+    code = (
+        "import sys; from scandock.cli import main; sys.argv = ['scandock', *sys.argv[1:]]; code = main();"
+        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", code, *args]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"]])
+def test_help_loads_nothing_that_is_costly(args):
+    assert loaded_by(*args) & COSTLY == set()
+
+
+def test_the_module_that_spawned_processes_import_loads_nothing():
+    code = "import sys; before = set(sys.modules); import scandock.cli; print(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert set(done.stdout.split()) <= {"scandock", "scandock.cli", "__future__"}
+
+
+def test_the_console_script_and_the_module_are_the_same():
+    module = subprocess.run(
+        [sys.executable, "-m", "scandock.cli", "--version"], capture_output=True, text=True, timeout=60, check=True
+    )
+    script = call("--version")
+    assert (script.returncode, script.stdout) == (0, module.stdout)
+
+
+def test_exit_codes_reach_the_shell():
+    assert call("import", "none.zip", "--data", "d").returncode == 2
+    assert call("settings", SCANDOCK_TRASH_DAYS="x").returncode == 2
+    assert call("settings").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("scandock imp", ["import"]),
+        ("scandock import --over", ["--overwrite"]),
+        ("scandock import --overwrite ", ["none", "append", "delete"]),
+        ("scandock admin rules set s", ["subject", "session"]),
+    ],
+)
+def test_the_shell_completes_commands_options_and_values(words, completed):
+    done = call(_SCANDOCK_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")))
+    assert done.stdout.split() == completed
+
+
+def on_terminal(*args, width=80, **changes):
+    """What a terminal of `width` columns gets from a command (stdout and stderr), and the exit code."""
+    leader, follower = pty.openpty()
+    ioctl(follower, TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    bare = {name: value for name, value in environment().items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    process = subprocess.Popen(
+        [SCRIPT, *args],
+        env=bare | {"TERM": "xterm-256color"} | changes,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    parts = []
+    try:
+        while part := os.read(leader, 65536):
+            parts.append(part)
+    except OSError:  # EIO: the other side is closed
+        pass
+    os.close(leader)
+    return b"".join(parts).decode().replace("\r\n", "\n"), process.wait(timeout=60)
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_settings_on_a_terminal_keep_to_its_width(width):
+    text, code = on_terminal("settings", width=width, SCANDOCK_TRASH_DAYS="7")
+    bare = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert code == 0
+    assert "\x1b[" in text
+    assert max(len(line.rstrip()) for line in bare.splitlines()) <= width
+    assert re.search(r"SCANDOCK_TRASH_DAYS\W+7\W+environment", bare)
+
+
+def test_no_color_is_honoured():
+    text, _ = on_terminal("settings", NO_COLOR="1")
+    assert not re.search(r"\x1b\[(?:3|4|9|10)\d", text)
+    dumb, _ = on_terminal("settings", TERM="dumb")
+    assert "\x1b" not in dumb
+
+
+def test_output_into_a_full_disk_is_said():
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full on this system")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [SCRIPT, "settings"],
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "No space left" in done.stderr
+
+
+def test_a_reader_that_leaves_is_no_error():
+    process = subprocess.Popen(
+        [SCRIPT, "settings", "--json"], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(timeout=60) == 0

@@ -118,7 +118,7 @@ def ecat_scan_attributes(facts: EcatFacts, tz: dt.tzinfo = dt.UTC) -> dict[str, 
         "parameters/numGates": str(facts.num_gates),
     }
     for name, value in facts.parameters.items():
-        found.setdefault(f"parameters/{name}", value)
+        found.setdefault(f"parameters/{name.replace('.', '/')}", value)
     for frame, starttime, length in facts.frames[:MAX_FRAMES]:
         found[f"parameters/frames/{frame}/starttime"] = f"{starttime:g}"
         found[f"parameters/frames/{frame}/length"] = f"{length:g}"

@@ -116,7 +116,7 @@ class FolderIndex:
             series = path[depth + 2].series
             if len(series) == 1:
                 study, uid = next(iter(series))
-                return Home(study=study, series=uid)
+                return Home(study=study, series=uid or None)
             studies = {study for study, _ in series}
             if len(studies) == 1:
                 return Home(study=studies.pop())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -10,9 +11,9 @@ from scandock.rules.mr import geometry, orientation
 from scandock.rules.tallied import agreed, clean_text, counts, listed, number, parse_time
 
 TRACER: Final[dict[str, tuple[str, ...]]] = {
-    "tracer/name": ("Radiopharmaceutical",),
+    "tracer/name": ("Radiopharmaceutical", "RadiopharmaceuticalCodeMeaning"),
     "tracer/dose": ("RadionuclideTotalDose",),
-    "tracer/isotope": ("RadionuclideCodeSequence", "RadionuclideCodeMeaning"),
+    "tracer/isotope": ("RadionuclideCodeMeaning",),
     "tracer/isotope/half-life": ("RadionuclideHalfLife",),
 }
 """Attribute by the keywords under which the reader keeps values of RadiopharmaceuticalInformationSequence."""
@@ -59,5 +60,8 @@ def _agreed_nested(tallies: Iterable[SeriesTally], keywords: tuple[str, ...]) ->
 
 
 def _start_times(tally: SeriesTally) -> list[str]:
+    """Start times as TM: inside the sequence, as DT there (`YYYYMMDDHHMMSS.ffffff&ZZXX`), or at top level."""
     nested = tally.nested.get("RadiopharmaceuticalStartTime", "")
+    if not nested:
+        nested = re.split("[+-]", tally.nested.get("RadiopharmaceuticalStartDateTime", ""), maxsplit=1)[0].strip()[8:]
     return [nested] if nested else list(counts(tally, "RadiopharmaceuticalStartTime"))

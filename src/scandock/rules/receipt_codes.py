@@ -29,6 +29,8 @@ def _of(*verdicts: Verdict, say: str, do: str = "") -> ReceiptCode:
     return ReceiptCode(verdicts=frozenset(verdicts), sentence=say, remedy=do)
 
 
+_UNREAD: Final = (Verdict.UNPARSEABLE, Verdict.REFUSED)
+"""With unparseable entries not ignored, they refuse the archive and are refused with it, their own codes kept."""
 _SENDER_SENT_LESS: Final = "Export the image again and send it; nothing of it was stored."
 
 ENTRIES: Final[dict[str, ReceiptCode]] = {
@@ -89,57 +91,61 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
     ),
     # not readable as images
     "not_dicom": _of(
-        Verdict.UNPARSEABLE,
-        Verdict.IGNORED,
+        *_UNREAD,
         say="It is named like an image or lies in an image folder, but it is neither DICOM nor ECAT 7 by its content.",
         do="Take it out, or import with unparseable entries ignored.",
     ),
     "named_not_image": _of(
-        Verdict.UNPARSEABLE,
+        *_UNREAD,
         say="Its name promises an image (.dcm, .ima, .v), its content is none.",
         do="Take it out, or import with unparseable entries ignored.",
     ),
     "empty_entry": _of(
-        Verdict.UNPARSEABLE,
+        *_UNREAD,
         say="It is named like an image or lies in an image folder, but is empty.",
         do=_SENDER_SENT_LESS,
     ),
-    "header_damaged": _of(Verdict.UNPARSEABLE, say="Its DICOM header is damaged.", do=_SENDER_SENT_LESS),
-    "header_truncated": _of(Verdict.UNPARSEABLE, say="It ends inside its DICOM header.", do=_SENDER_SENT_LESS),
+    "header_damaged": _of(*_UNREAD, say="Its DICOM header is damaged.", do=_SENDER_SENT_LESS),
+    "header_truncated": _of(*_UNREAD, say="It ends inside its DICOM header.", do=_SENDER_SENT_LESS),
     "no_study_uid": _of(
-        Verdict.UNPARSEABLE,
+        *_UNREAD,
         say="It has no Study Instance UID: it can't be told to which session it belongs.",
         do="Export it from a system that writes UIDs.",
     ),
     "no_series_uid": _of(
-        Verdict.UNPARSEABLE,
+        *_UNREAD,
         say="It has no Series Instance UID: it can't be told to which scan it belongs.",
         do="Export it from a system that writes UIDs.",
     ),
     "no_sop_uid": _of(
-        Verdict.UNPARSEABLE,
+        *_UNREAD,
         say="It has no SOP Instance UID: it can't be told from other images.",
         do="Export it from a system that writes UIDs.",
     ),
     "ecat_truncated": _of(
-        Verdict.UNPARSEABLE,
+        *_UNREAD,
         say="The ECAT file ends inside its main header.",
         do="Copy the file again from where it came.",
     ),
     "not_ecat7": _of(
-        Verdict.UNPARSEABLE,
+        *_UNREAD,
         say="It is an ECAT file of another version than 7.",
         do="Convert it to ECAT 7 or DICOM with the scanner's software.",
     ),
+    "not_ecat": _of(
+        *_UNREAD,
+        say="It begins like an ECAT 7 file (MATRIX7), but has no main header of one.",
+        do="Copy the file again from where it came.",
+    ),
     "foreign_format": _of(
-        Verdict.UNPARSEABLE,
+        *_UNREAD,
         Verdict.RESOURCE,
         Verdict.IGNORED,
         say="It is of a format that is known but not taken as an image (PAR/REC, old .ima, ISO, RAR, 7z).",
         do="Export the images as DICOM; open a disc image or other archive and pack what is in it as a zip.",
     ),
     "reader_died": _of(
-        Verdict.UNPARSEABLE,
+        *_UNREAD,
         say="Reading it ended the reader process twice; it was left out so that the rest could be taken.",
         do="Send the file to whoever runs this server: no file should do that.",
     ),

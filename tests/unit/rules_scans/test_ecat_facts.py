@@ -56,7 +56,7 @@ def test_attributes_of_a_scan():
     found = ecat_scan_attributes(
         ecat(
             num_frames=2,
-            parameters={"orientation": "3", "dimensions/x": "128"},
+            parameters={"orientation": "3", "dimensions.x": "128"},
             frames=((1, 0.0, 60.0), (2, 60.0, 120.5)),
         )
     )

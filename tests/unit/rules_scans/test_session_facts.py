@@ -169,7 +169,7 @@ def test_the_tracer_of_a_pet_study():
         "RadiopharmaceuticalStartTime": "093000.00",
         "RadionuclideTotalDose": "370000000",
         "RadionuclideHalfLife": "6586.2",
-        "RadionuclideCodeSequence": "^18^Fluorine",
+        "RadionuclideCodeMeaning": "^18^Fluorine",
     }
     found, _ = session_attributes([tally(SOPClassUID=PET, Modality="PT", nested=nested)])
     assert {name: value for name, value in found.items() if name.startswith("tracer")} == {
@@ -179,6 +179,12 @@ def test_the_tracer_of_a_pet_study():
         "tracer/isotope": "^18^Fluorine",
         "tracer/isotope/half-life": "6586.2",
     }
+
+
+def test_the_tracer_of_an_enhanced_object():
+    nested = {"RadiopharmaceuticalCodeMeaning": "FDG", "RadiopharmaceuticalStartDateTime": "20240102093000.000000+0100"}
+    found, _ = session_attributes([tally(SOPClassUID=PET, Modality="PT", nested=nested)])
+    assert (found["tracer/name"], found["tracer/startTime"]) == ("FDG", "09:30:00")
 
 
 def test_the_tracer_s_start_may_stand_outside_its_sequence():

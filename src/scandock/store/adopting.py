@@ -47,10 +47,8 @@ def adopt(root_fd: int, name: str, target: Folders, pairs: Iterable[tuple[str, s
 
 def _adopt_one(source: Folders, old: str, target: Folders, new: str) -> bool:
     """True where a link did it, False where the bytes were copied."""
-    old_folder, _, old_name = old.rpartition("/")
-    new_folder, _, new_name = new.rpartition("/")
-    names.piece(old_name)
-    names.piece(new_name)
+    old_folder, old_name = names.split(old)
+    new_folder, new_name = names.split(new)
     old_fd = source.fd(old_folder)
     new_fd = target.fd(new_folder, create=True)
     if not stat.S_ISREG(os.stat(old_name, dir_fd=old_fd, follow_symlinks=False).st_mode):

@@ -185,7 +185,7 @@ class LocalStore:
             path = name
         else:
             path = f"{_path(stage)}/{names.relpath(name)}"
-        kept = self._trash.retire(path, trash or self.new_trash_id(), note or {})
+        kept = self._trash.retire(path, self.new_trash_id() if trash is None else trash, note or {})
         if stage is None:
             self._trees.prune(name)
         return kept

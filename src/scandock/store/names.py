@@ -100,6 +100,14 @@ def piece(text: str) -> str:
     return text
 
 
+def split(rel: str) -> tuple[str, str]:
+    """Folder ("" at the top) and checked last piece of a relpath; the folder is checked by whoever opens it."""
+    folder, slash, name = rel.rpartition("/")
+    if slash and not folder:
+        raise ValueError(f"not a relative path: {rel[:200]!r}")
+    return folder, piece(name)
+
+
 def relpath(text: str) -> str:
     """`text` if each of its pieces can stand and it isn't too long or deep; else ValueError."""
     pieces = text.split("/")

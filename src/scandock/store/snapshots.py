@@ -31,8 +31,8 @@ class LocalSnapshot:
         self._folders = Folders(self._fd, keep=32)
 
     def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
-        folder, _, name = rel.rpartition("/")
-        return readers.open_file(names.piece(name), self._folders.fd(folder), offset, length)
+        folder, name = names.split(rel)
+        return readers.open_file(name, self._folders.fd(folder), offset, length)
 
     def walk(self) -> Iterator[Found]:
         return readers.found(self._fd, self.name)

@@ -63,7 +63,7 @@ class LocalWriter:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
-        folder, _, name = self.rel.rpartition("/")
+        folder, name = names.split(self.rel)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._folders.fd(folder))
 
@@ -121,8 +121,7 @@ class LocalStage:
         return Blob(rel, 0, size, size, sha256)
 
     def _create(self, rel: str) -> int:
-        folder, _, name = rel.rpartition("/")
-        names.piece(name)
+        folder, name = names.split(rel)
         try:
             return os.open(name, _CREATE, FILE_MODE, dir_fd=self._folders.fd(folder, create=True))
         except FileExistsError:
@@ -194,7 +193,7 @@ class LocalStage:
         """For kernels whose syncfs keeps write errors to itself: the pages are clean now, fsync asks for the error."""
         for rel, _, kind in readers.walk(self._fd):
             if kind == "file":
-                folder, _, name = rel.rpartition("/")
+                folder, name = names.split(rel)
                 fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folders.fd(folder))
                 try:
                     os.fsync(fd)
@@ -204,8 +203,8 @@ class LocalStage:
     # reading
 
     def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
-        folder, _, name = rel.rpartition("/")
-        return readers.open_file(names.piece(name), self._folders.fd(folder), offset, length)
+        folder, name = names.split(rel)
+        return readers.open_file(name, self._folders.fd(folder), offset, length)
 
     def read_at(self, rel: str, offset: int, length: int) -> bytes:
         with self.open(rel, offset, length) as reader:

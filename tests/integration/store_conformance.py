@@ -1,0 +1,655 @@
+"""What every store has to do (src/scandock/store/port.py). A store's own tests subclass `StoreConformance`."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import pickle
+from collections.abc import Callable
+
+import pytest
+
+from scandock.model.errors import Fault, TokenLost
+from scandock.store.port import Stage, Store
+
+NAME = "archive/P/L"
+FILES = "scans/1/resources/DICOM/files"
+
+
+def content(store: Store, name: str) -> dict[str, bytes]:
+    with store.snapshot(name) as snapshot:
+        found = {}
+        for one in snapshot.walk():
+            with snapshot.open(one.rel) as reader:
+                found[one.rel] = reader.read()
+        return found
+
+
+def published(store: Store, name: str, files: dict[str, bytes], upload: str = "first") -> int:
+    """A tree that stands at `name`, its import finished."""
+    stage = store.begin(upload, "t")
+    for rel, data in files.items():
+        stage.put_whole(f"tree/{rel}", data)
+    stage.seal()
+    inode = stage.inode("tree")
+    assert inode is not None
+    store.publish_new(stage, "tree", name, inode=inode)
+    store.finish(stage)
+    return inode
+
+
+def staged(store: Store, upload: str, files: dict[str, bytes], token: str = "t1") -> Stage:
+    stage = store.begin(upload, token)
+    for rel, data in files.items():
+        stage.put_whole(rel, data)
+    return stage
+
+
+class StoreConformance:
+    """Subclasses give `reopen`: a callable that opens the same store anew, as another process would."""
+
+    @pytest.fixture
+    def reopen(self, tmp_path) -> Callable[[], Store]:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, reopen) -> Store:
+        store = reopen()
+        store.prepare()
+        return store
+
+    # spools
+
+    def test_spool_grows_and_is_read_by_another_opening(self, store, reopen):
+        spool = store.spool("u")
+        assert spool.append(0, b"abc") == 3
+        assert spool.append(3, memoryview(b"defg")) == 7
+        assert spool.sync() == 7
+        other = reopen().spool("u")
+        assert other.size() == 7
+        assert other.read_at(2, 3) == b"cde"
+        assert other.read_at(5, 100) == b"fg"
+        assert other.read_at(7, 1) == b""
+        buffer = bytearray(4)
+        assert other.readinto_at(memoryview(buffer), 5) == 2
+        assert bytes(buffer[:2]) == b"fg"
+
+    def test_spool_takes_what_is_sent_again(self, store, reopen):
+        store.spool("u").append(0, b"0123456789")
+        spool = reopen().spool("u")
+        assert spool.append(4, b"ab") == 6
+        assert spool.read_at(0, 100) == b"0123ab"
+
+    def test_spool_refuses_a_gap(self, store):
+        spool = store.spool("u")
+        spool.append(0, b"abc")
+        with pytest.raises(ValueError, match="can't go on"):
+            spool.append(4, b"e")
+        with pytest.raises(ValueError, match="can't go on"):
+            spool.append(-1, b"e")
+        assert spool.size() == 3
+
+    def test_spool_local_path_if_any_holds_the_bytes(self, store):
+        spool = store.spool("u")
+        spool.append(0, b"abc")
+        path = spool.local_path()
+        if path is not None:
+            with open(path, "rb") as reader:
+                assert reader.read() == b"abc"
+
+    def test_discarded_spool_is_gone(self, store):
+        spool = store.spool("u")
+        spool.append(0, b"abc")
+        spool.sync()
+        assert store.spools() == ["u"]
+        spool.discard()
+        spool.discard()
+        assert store.spools() == []
+        assert store.spool("u").size() == 0
+        with pytest.raises(FileNotFoundError):
+            store.spool("u").read_at(0, 1)
+
+    @pytest.mark.parametrize("upload", ["", ".", "..", "a/b", "a\0b", "é", "x" * 129])
+    def test_ids_are_labels(self, store, upload):
+        for call in (store.spool, store.hold, store.owner_alive, store.forget, store.tokens, store.open_receipt):
+            with pytest.raises(ValueError, match="not a label"):
+                call(upload)
+        with pytest.raises(ValueError, match="not a label"):
+            store.begin("u", upload)
+
+    # writing into stages
+
+    def test_put_whole_and_put_give_blobs_and_the_same_bytes(self, store):
+        stage = store.begin("u", "t")
+        data = b"x" * 100_000
+        digest = hashlib.sha256(data).digest()
+        blob = stage.put_whole("s/a.dcm", data, digest)
+        assert (blob.size, blob.sha256) == (100_000, digest)
+        with stage.put("s/b.dcm") as writer:
+            assert writer.write(data[:10]) == 10
+            assert writer.write(memoryview(data)[10:]) == 99_990
+            assert writer.size == 100_000
+            assert writer.close(digest) == (*blob[:0], "s/b.dcm", *blob[1:])
+        assert stage.read_at("s/a.dcm", 0, 200_000) == stage.read_at("s/b.dcm", 0, 200_000) == data
+        assert stage.read_at("s/b.dcm", 99_999, 5) == b"x"
+
+    def test_typed_memoryviews_are_written_whole(self, store):
+        stage = store.begin("u", "t")
+        view = memoryview(bytes(range(64))).cast("I")
+        assert stage.put_whole("a", view).size == 64
+        with stage.put("b") as writer:
+            assert writer.write(view) == 64
+        assert stage.read_at("a", 0, 100) == stage.read_at("b", 0, 100) == bytes(range(64))
+
+    def test_empty_files_are_files(self, store):
+        stage = store.begin("u", "t")
+        assert stage.put_whole("a", b"").size == 0
+        stage.put("b").close()
+        assert stage.list() == ["a", "b"]
+
+    def test_taken_names_raise_and_keep_their_bytes(self, store, reopen):
+        stage = staged(store, "u", {"s/a": b"one"})
+        other = reopen().stage("u", "t1")
+        for one in (stage, other):
+            with pytest.raises(FileExistsError):
+                one.put("s/a")
+            with pytest.raises(FileExistsError):
+                one.put_whole("s/a", b"two")
+        assert stage.read_at("s/a", 0, 10) == b"one"
+
+    def test_a_file_is_no_folder_and_a_folder_no_file(self, store):
+        stage = staged(store, "u", {"s/a": b"one"})
+        with pytest.raises(FileExistsError):
+            stage.put_whole("s/a/b", b"two")
+        with pytest.raises(FileExistsError):
+            stage.put_whole("s", b"two")
+
+    @pytest.mark.parametrize(
+        "rel", ["", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a\0b", "a\nb", "a\\b", "\ud800", "n" * 256]
+    )
+    def test_paths_that_may_not_stand(self, store, rel):
+        stage = staged(store, "u", {"a/x": b""})
+        for call in (stage.put, stage.open, stage.remove, stage.inode):
+            with pytest.raises(ValueError, match=r".+"):
+                call(rel)
+        with pytest.raises(ValueError, match=r".+"):
+            stage.put_whole(rel, b"")
+        with pytest.raises(ValueError, match=r".+"):
+            stage.move("a/x", rel)
+        with pytest.raises(ValueError, match=r".+"):
+            stage.move(rel, "b")
+
+    def test_odd_but_harmless_names_stand(self, store):
+        stage = store.begin("u", "t")
+        for rel in ("a b/c:d", "ü/日本.dcm", ".hidden", "a...", "-rf", "~", "con", "é" * 127):
+            stage.put_whole(rel, rel.encode())
+            assert stage.read_at(rel, 0, 1000) == rel.encode()
+
+    def test_aborted_writes_leave_nothing(self, store):
+        stage = store.begin("u", "t")
+        writer = stage.put("s/a")
+        writer.write(b"half")
+        writer.abort()
+        with pytest.raises(KeyError), stage.put("s/b") as writer:
+            writer.write({}["half"])
+        assert [one for one in stage.walk() if one.kind == "file"] == []
+        stage.put_whole("s/a", b"whole")
+
+    def test_many_folders_at_once(self, store):
+        stage = store.begin("u", "t")
+        rels = [f"{i % 400}/{i // 400}/f" for i in range(1200)]
+        for rel in rels:
+            stage.put_whole(rel, rel.encode())
+        assert sorted(one.rel for one in stage.walk()) == sorted(rels)
+        assert all(stage.read_at(rel, 0, 50) == rel.encode() for rel in rels[::97])
+
+    # arranging stages
+
+    def test_adopt_takes_files_of_a_published_tree(self, store):
+        published(store, NAME, {f"{FILES}/a": b"one", f"{FILES}/b": b"two", "resources/X/files/c": b"three"})
+        stage = store.begin("u", "t")
+        done = stage.adopt(NAME, [(f"{FILES}/a", "n/a"), ("resources/X/files/c", "n/deep/c2")])
+        assert done.linked + done.copied == 2
+        assert stage.read_at("n/a", 0, 10) == b"one"
+        assert stage.read_at("n/deep/c2", 0, 10) == b"three"
+        assert content(store, NAME)[f"{FILES}/b"] == b"two"
+
+    def test_adopt_says_what_is_missing_or_taken(self, store):
+        published(store, NAME, {"a": b"one"})
+        stage = staged(store, "u", {"n/a": b"other"})
+        with pytest.raises(FileNotFoundError):
+            stage.adopt(NAME, [("b", "n/b")])
+        with pytest.raises(FileNotFoundError):
+            stage.adopt(NAME, [("a/b", "n/b")])
+        with pytest.raises(FileExistsError):
+            stage.adopt(NAME, [("a", "n/a")])
+        with pytest.raises(FileNotFoundError):
+            stage.adopt("archive/P/none", [("a", "n/c")])
+        with pytest.raises(ValueError, match="not the name"):
+            stage.adopt("work/u", [("a", "n/c")])
+        assert stage.read_at("n/a", 0, 10) == b"other"
+
+    def test_move_files_and_folders(self, store):
+        stage = staged(store, "u", {"x/1/a": b"a", "x/2/b": b"b"})
+        before = stage.inode("x")
+        stage.move("x", "y/z")
+        assert stage.inode("y/z") == before
+        stage.move("y/z/1/a", "y/z/2/a")
+        assert stage.list("y/z/2") == ["a", "b"]
+        stage.put_whole("x/1/a", b"new")  # what was open before the move isn't written to
+        assert stage.read_at("y/z/2/a", 0, 10) == b"a"
+        assert stage.list("y/z/1") == []
+
+    def test_move_refuses_taken_and_missing_names(self, store):
+        stage = staged(store, "u", {"x/a": b"a", "y/b": b"b"})
+        with pytest.raises(FileExistsError):
+            stage.move("x/a", "y/b")
+        with pytest.raises(FileExistsError):
+            stage.move("x", "y")
+        with pytest.raises(FileExistsError):
+            stage.move("x", "y/b/c")
+        with pytest.raises(FileNotFoundError):
+            stage.move("none", "z")
+        assert stage.read_at("y/b", 0, 10) == b"b"
+
+    def test_remove_and_clear(self, store):
+        stage = staged(store, "u", {"x/1/a": b"a", "x/b": b"b", "c": b"c"})
+        stage.remove("x/1")
+        stage.remove("c")
+        stage.remove("c")
+        stage.remove("none/of/it")
+        assert [one.rel for one in stage.walk()] == ["x/b"]
+        stage.put_whole("x/1/a", b"again")
+        stage.clear()
+        assert stage.list() == []
+        stage.put_whole("x/b", b"new")
+        assert store.sweep().left == 0
+        assert [one.rel for one in stage.walk()] == ["x/b"]
+
+    def test_list_walk_exists_and_open(self, store):
+        stage = staged(store, "u", {"s/2/a": b"12345", "s/10": b"", "t": b"1"})
+        assert stage.list() == ["s", "t"]
+        assert stage.list("s") == ["10", "2"]
+        assert stage.list("none") == stage.list("t") == []
+        assert [(one.rel, one.size, one.kind) for one in stage.walk("s")] == [("s/10", 0, "file"), ("s/2/a", 5, "file")]
+        assert stage.exists("s/2")
+        assert not stage.exists("s/2/b")
+        with stage.open("s/2/a", 1, 3) as reader:
+            assert reader.read(2) == b"23"
+            assert reader.seek(-1, 2) == 2
+            assert reader.read() == b"4"
+            assert reader.seek(0) == 0
+            assert reader.read() == b"234"
+        with pytest.raises(FileNotFoundError):
+            stage.open("s/2/b")
+        with pytest.raises(FileNotFoundError):
+            stage.open("s/2")
+        for offset, length in ((-1, 1), (0, -1)):
+            with pytest.raises(ValueError, match="not a range"):
+                stage.open("s/2/a", offset, length)
+
+    def test_seal_is_repeatable(self, store):
+        stage = staged(store, "u", {"a": b"1"})
+        stage.seal()
+        stage.put_whole("b", b"2")
+        stage.seal()
+
+    # whose a stage is
+
+    def test_stages_reopen_by_id(self, store, reopen):
+        staged(store, "u", {"a": b"1"})
+        copy = pickle.loads(pickle.dumps(reopen()))
+        copy.stage("u", "t1").put_whole("b", b"2")
+        assert store.stage("u", "t1").list() == ["a", "b"]
+        assert store.works() == ["u"]
+        assert store.tokens("u") == ["t1"]
+        with pytest.raises(TokenLost):
+            store.stage("u", "t2")
+        with pytest.raises(TokenLost):
+            store.stage("v", "t1")
+
+    def test_after_take_the_old_token_can_do_nothing(self, store, reopen):
+        published(store, "archive/P/old", {"a": b"old"})
+        stale = staged(store, "u", {"new/a": b"1", "other/b": b"2"})
+        inode = stale.inode("new")
+        other = reopen()
+        taken = other.take("u", "t1", "t2")
+        assert taken.inode("new") == inode
+        attempts = [
+            lambda: store.publish_new(stale, "new", NAME),
+            lambda: store.publish_new(stale, "new", NAME, inode=inode),
+            lambda: store.publish_exchange(stale, "new", "archive/P/old", inode=inode),
+            lambda: stale.move("new", "else"),
+            stale.seal,
+            lambda: store.finish(stale),
+            lambda: store.stage("u", "t1"),
+        ]
+        for attempt in attempts:
+            with pytest.raises(TokenLost):
+                attempt()
+        assert store.retire("new", stage=stale) is None
+        assert store.current(NAME) is None
+        assert content(store, "archive/P/old") == {"a": b"old"}
+        other.publish_new(taken, "new", NAME, inode=inode)
+        assert content(store, NAME) == {"a": b"1"}
+
+    def test_take_is_repeatable_and_finds_what_a_kill_left(self, store, reopen):
+        staged(store, "u", {"a": b"1"})
+        assert store.take("u", "t1", "t2").list() == ["a"]
+        assert reopen().take("u", "t1", "t2").list() == ["a"]
+        assert reopen().take("u", "t3", "t4").list() == ["a"]  # t3 was in the catalog only
+        assert store.tokens("u") == ["t4"]
+
+    def test_take_of_nothing_is_an_empty_stage(self, store):
+        stage = store.take("u", "t1", "t2")
+        assert stage.list() == []
+        stage.put_whole("a", b"1")
+
+    def test_take_into_a_begun_empty_stage(self, store):
+        staged(store, "u", {"a": b"1"})
+        store.begin("u", "t2")
+        assert store.take("u", "t1", "t2").list() == ["a"]
+
+    def test_writes_of_a_stale_worker_never_reach_a_cleared_stage(self, store, reopen):
+        stale = staged(store, "u", {"s/a": b"1"})
+        writer = stale.put("s/b")
+        taken = reopen().take("u", "t1", "t2")
+        taken.clear()
+        taken.put_whole("s/c", b"2")
+        writer.write(b"late")
+        with contextlib.suppress(TokenLost):
+            writer.close()
+        with contextlib.suppress(TokenLost):
+            stale.put_whole("s/d", b"later")
+        assert [one.rel for one in taken.walk()] == ["s/c"]
+        store.sweep()
+
+    def test_holds_tell_who_lives(self, store, reopen):
+        assert not store.owner_alive("u")
+        other = reopen()
+        hold = store.hold("u")
+        assert other.owner_alive("u")
+        with pytest.raises(Fault) as caught:
+            other.hold("u")
+        assert caught.value.code == "work_held"
+        hold.release()
+        hold.release()
+        assert not other.owner_alive("u")
+        with other.hold("u"):
+            assert store.owner_alive("u")
+        assert not store.owner_alive("u")
+        assert store.works() == []
+
+    def test_a_forced_hold_replaces_a_stopped_owner(self, store, reopen):
+        stopped = store.hold("u")
+        other = reopen()
+        forced = other.hold("u", force=True)
+        stopped.release()
+        assert store.owner_alive("u")
+        forced.release()
+        assert not store.owner_alive("u")
+
+    def test_finish_leaves_nothing(self, store):
+        store.hold("u")
+        stage = staged(store, "u", {"tree/a": b"1", "left/over": b"2"})
+        store.publish_new(stage, "tree", NAME)
+        store.finish(stage)
+        assert store.works() == []
+        assert not store.owner_alive("u")
+        store.finish(stage)
+        assert store.sweep().left == 0
+        assert content(store, NAME) == {"a": b"1"}
+
+    def test_forget_spares_the_living(self, store, reopen):
+        staged(store, "u", {"a": b"1"})
+        staged(store, "u", {"a": b"1"}, "t2")
+        hold = store.hold("u")
+        other = reopen()
+        assert other.forget("u") is False
+        assert other.tokens("u") == ["t1", "t2"]
+        hold.release()
+        assert other.forget("u") is True
+        assert other.works() == []
+        assert other.forget("never") is True
+        assert other.works() == []
+
+    # names
+
+    def test_publish_new_shows_the_tree_once(self, store, reopen):
+        stage = staged(store, "u", {"tree/a": b"1"})
+        inode = stage.inode("tree")
+        assert store.current(NAME) is None
+        store.publish_new(stage, "tree", NAME, inode=inode)
+        assert store.current(NAME) == inode
+        assert not stage.exists("tree")
+        again = reopen()
+        again.publish_new(again.take("u", "t1", "t2"), "tree", NAME, inode=inode)
+        assert again.current(NAME) == inode
+
+    def test_publish_new_refuses_a_taken_name(self, store):
+        published(store, NAME, {"a": b"old"})
+        stage = staged(store, "u", {"tree/a": b"new"})
+        for inode in (None, stage.inode("tree")):
+            with pytest.raises(FileExistsError):
+                store.publish_new(stage, "tree", NAME, inode=inode)
+        assert content(store, NAME) == {"a": b"old"}
+        assert stage.read_at("tree/a", 0, 9) == b"new"
+
+    def test_publishing_what_is_not_staged(self, store):
+        published(store, NAME, {"a": b"old"})
+        stage = staged(store, "u", {"tree/a": b"new"})
+        inode = stage.inode("tree")
+        for call in (
+            lambda: store.publish_new(stage, "none", "archive/P/M"),
+            lambda: store.publish_new(stage, "tree", "archive/P/M", inode=inode + 1),
+            lambda: store.publish_exchange(stage, "none", NAME),
+            lambda: store.publish_exchange(stage, "tree", NAME, inode=inode + 1),
+        ):
+            with pytest.raises(Fault) as caught:
+                call()
+            assert caught.value.code == "tree_missing"
+        assert store.current("archive/P/M") is None
+        assert content(store, NAME) == {"a": b"old"}
+
+    def test_exchange_keeps_both_and_is_repeatable(self, store, reopen):
+        old = published(store, NAME, {"a": b"old"})
+        stage = staged(store, "u", {"tree/a": b"new"})
+        new = stage.inode("tree")
+        store.publish_exchange(stage, "tree", NAME, inode=new)
+        again = reopen()
+        taken = again.take("u", "t1", "t2")
+        again.publish_exchange(taken, "tree", NAME, inode=new)
+        assert again.current(NAME) == new
+        assert taken.inode("tree") == old
+        assert taken.list() == ["tree"]
+        assert content(again, NAME) == {"a": b"new"}
+        assert taken.read_at("tree/a", 0, 9) == b"old"
+
+    def test_exchange_needs_a_tree(self, store):
+        stage = staged(store, "u", {"tree/a": b"new"})
+        with pytest.raises(FileNotFoundError):
+            store.publish_exchange(stage, "tree", NAME, inode=stage.inode("tree"))
+        assert stage.exists("tree")
+
+    def test_settle_after_several_switches(self, store):
+        stage = staged(store, "u", {f"tree{i}/a": b"1" for i in range(3)})
+        for i in range(3):
+            store.publish_new(stage, f"tree{i}", f"archive/P/L{i}", settle=False)
+        store.settle()
+        store.settle()
+        assert [one.name for one in store.walk("archive")] == [f"archive/P/L{i}" for i in range(3)]
+
+    def test_rename_moves_a_tree(self, store, reopen):
+        target = "prearchive/P/20260102_030405678/L"
+        inode = published(store, NAME, {"a": b"1"})
+        store.rename(NAME, target, inode=inode)
+        reopen().rename(NAME, target, inode=inode)
+        assert store.current(target) == inode
+        assert store.current(NAME) is None
+        assert list(store.walk("archive")) == []
+        with pytest.raises(FileNotFoundError):
+            store.rename(NAME, "archive/P/M")
+        published(store, NAME, {"a": b"2"})
+        with pytest.raises(FileExistsError):
+            store.rename(target, NAME)
+        with pytest.raises(FileNotFoundError):
+            store.rename(target, "archive/P/M", inode=inode + 1)
+        assert content(store, NAME) == {"a": b"2"}
+
+    @pytest.mark.parametrize("name", ["", "archive/P", "archive/P/L/x", "work/u/t", "archive/../x", "prearchive/P/x/L"])
+    def test_only_names_are_names(self, store, name):
+        stage = staged(store, "u", {"tree/a": b"1"})
+        for call in (
+            lambda: store.current(name),
+            lambda: store.snapshot(name),
+            lambda: store.publish_new(stage, "tree", name),
+            lambda: store.publish_exchange(stage, "tree", name),
+            lambda: store.rename(name, NAME),
+            lambda: store.rename(NAME, name),
+            lambda: store.retire(name),
+            lambda: store.restore(store.new_trash_id(), name),
+        ):
+            with pytest.raises(ValueError, match="not "):
+                call()
+
+    def test_walk_is_sorted_and_takes_prefixes(self, store):
+        published(store, "archive/P/B", {f"{FILES}/2": b"22", f"{FILES}/1": b"1"})
+        published(store, "archive/P/A", {"resources/R/files/x/y": b""})
+        published(store, "archive/Q/A", {"f": b""})
+        published(store, "prearchive/P/20260102_030405678/A", {"g": b""})
+        told = [(one.name, one.rel, one.size, one.kind) for one in store.walk("archive")]
+        assert told == [
+            ("archive/P/A", "resources/R/files/x/y", 0, "file"),
+            ("archive/P/B", f"{FILES}/1", 1, "file"),
+            ("archive/P/B", f"{FILES}/2", 2, "file"),
+            ("archive/Q/A", "f", 0, "file"),
+        ]
+        assert [one.name for one in store.walk("archive/P")] == ["archive/P/A", "archive/P/B", "archive/P/B"]
+        assert [one.rel for one in store.walk("archive/P/A")] == ["resources/R/files/x/y"]
+        assert [one.name for one in store.walk("prearchive")] == ["prearchive/P/20260102_030405678/A"]
+        assert list(store.walk("archive/none")) == []
+        for prefix in ("", "work", "archive/..", "archive//P", "/archive"):
+            with pytest.raises(ValueError, match="not a"):
+                list(store.walk(prefix))
+
+    # snapshots and the trash
+
+    def test_snapshot_survives_exchange_retire_purge_and_sweep(self, store, reopen):
+        published(store, NAME, {f"{FILES}/{i}": bytes([i]) * 100 for i in range(5)})
+        with reopen().snapshot(NAME) as snapshot:
+            stage = staged(store, "u", {"tree/a": b"new"})
+            store.publish_exchange(stage, "tree", NAME)
+            store.retire("tree", stage=stage)
+            store.finish(stage)
+            assert len(store.purge(0)) == 1
+            assert store.sweep().left == 1
+            assert [one.size for one in snapshot.walk()] == [100] * 5
+            with snapshot.open(f"{FILES}/3", 98) as reader:
+                assert reader.read() == b"\3\3"
+            with pytest.raises(FileNotFoundError):
+                snapshot.open("a")
+        assert store.sweep().left == 0
+        assert content(store, NAME) == {"a": b"new"}
+
+    def test_snapshot_of_nothing(self, store):
+        with pytest.raises(FileNotFoundError):
+            store.snapshot(NAME)
+
+    def test_retired_trees_come_back(self, store):
+        inode = published(store, NAME, {"a": b"1"})
+        trash = store.retire(NAME, note={"why": "deleted", "by": "someone"})
+        assert trash is not None
+        assert store.current(NAME) is None
+        (entry,) = store.trash()
+        assert entry.id == trash
+        assert entry.what == {"was": NAME, "why": "deleted", "by": "someone"}
+        published(store, NAME, {"a": b"2"}, "second")
+        with pytest.raises(FileExistsError):
+            store.restore(trash, NAME)
+        store.restore(trash, "archive/Q/back")
+        assert store.current("archive/Q/back") == inode
+        assert list(store.trash()) == []
+        with pytest.raises(FileNotFoundError):
+            store.restore(trash, "archive/Q/again")
+
+    def test_retiring_is_repeatable_with_a_journalled_id(self, store, reopen):
+        published(store, NAME, {"a": b"1"})
+        stage = staged(store, "u", {"tree/a": b"2"})
+        store.publish_exchange(stage, "tree", NAME)
+        trash = store.new_trash_id()
+        assert store.retire("tree", stage=stage, trash=trash) == trash
+        assert reopen().retire("tree", stage=stage, trash=trash) == trash
+        assert [entry.id for entry in store.trash()] == [trash]
+        assert store.retire("archive/P/none") is None
+        assert store.retire("archive/P/none", trash=store.new_trash_id()) is None
+        assert [entry.id for entry in store.trash()] == [trash]
+
+    @pytest.mark.parametrize("trash", ["now", "", "x-y", "20260102T030405", "20260102T030405-", "20260102T030405-a/b"])
+    def test_trash_ids_are_checked(self, store, trash):
+        published(store, NAME, {"a": b"1"})
+        with pytest.raises(ValueError, match=r".+"):
+            store.retire(NAME, trash=trash)
+        with pytest.raises(ValueError, match=r".+"):
+            store.restore(trash, "archive/P/M")
+        assert store.current(NAME) is not None
+
+    def test_purge_goes_by_age(self, store):
+        published(store, "archive/P/A", {"a": b"1"})
+        published(store, "archive/P/B", {"a": b"1"})
+        old = store.retire("archive/P/A", trash="20200101T000000-old")
+        new = store.retire("archive/P/B", trash="20200103T000000-new")
+        assert [entry.id for entry in store.trash()] == [old, new]
+        first, second = (entry.retired for entry in store.trash())
+        assert second - first == 2 * 86400
+        assert store.purge(86400, now=second) == [old]
+        assert store.purge(86400, now=second) == []
+        assert [entry.id for entry in store.trash()] == [new]
+        assert store.sweep().deleted > 0
+
+    def test_sweep_stops_in_time_and_goes_on(self, store):
+        stage = staged(store, "u", {f"{i}/f": b"1" for i in range(20)})
+        store.finish(stage)
+        assert store.works() == []
+        assert store.sweep(0.0).left == 1
+        done = store.sweep()
+        assert done.left == 0
+        assert done.deleted >= 20
+        assert store.sweep() == (0, 0)
+
+    # the rest
+
+    def test_reserve_says_what_is_short(self, store):
+        free = store.reserve(1)
+        assert free > 1
+        assert store.reserve(1, files=1, min_free=1) > 1
+        for needed, min_free in ((free * 2, 0), (1, free * 2)):
+            with pytest.raises(Fault, match="must stay free") as caught:
+                store.reserve(needed, min_free=min_free)
+            assert caught.value.code == "disk_full"
+            assert f"{needed:,}" in caught.value.message
+
+    def test_receipts_are_kept_and_replaced(self, store, reopen):
+        stage = staged(store, "u", {"r1": b"first", "r2": b"second"})
+        with pytest.raises(FileNotFoundError):
+            store.open_receipt("u")
+        with pytest.raises(FileNotFoundError):
+            store.keep_receipt(stage, "none")
+        store.keep_receipt(stage, "r1")
+        store.keep_receipt(stage, "r2")
+        reopen().keep_receipt(stage, "r2")
+        store.finish(stage)
+        with store.open_receipt("u") as reader:
+            assert reader.read() == b"second"
+        store.drop_receipt("u")
+        store.drop_receipt("u")
+        with pytest.raises(FileNotFoundError):
+            store.open_receipt("u")
+
+    def test_capabilities_are_told(self, store, reopen):
+        assert store.capabilities() == reopen().capabilities()
+        assert store.sweep() == (0, 0)
+
+    def test_prepare_again_changes_nothing(self, store):
+        inode = published(store, NAME, {"a": b"1"})
+        store.prepare()
+        assert store.current(NAME) == inode

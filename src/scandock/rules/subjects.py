@@ -69,13 +69,12 @@ def _tell_apart(group: list[Case], view: CatalogView) -> None:
     tokens = _tokens(group)
     several = len(set(tokens) - {""}) > 1
     for case, token in zip(group, tokens, strict=True):
-        if case.home is not None or case.waiting is not None or not token:
-            continue
-        if known is not None and _holds(known, case):
+        if not token or (known is not None and _holds(known, case)):
             continue
         mixes = several and not case.naming.subject.requested
         mixes = mixes or (known is not None and _contradicts(known, case))
-        if case.naming.subject.source not in _FROM_HEADER:
+        placed = case.home is not None or case.waiting is not None
+        if placed or case.naming.subject.source not in _FROM_HEADER:
             if mixes:
                 case.warnings.append(notice("subject_other_patient", subject=case.subject))
             continue

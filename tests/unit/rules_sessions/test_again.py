@@ -1,0 +1,116 @@
+"""Again 3 to 5, and what holds a session later."""
+
+from __future__ import annotations
+
+import pytest
+
+from scandock.rules.again import hold, session_exists
+from scandock.rules.notices import notice
+from scandock.rules.policy import ProjectPolicy
+from scandock.rules.timestamps import free_timestamp, timestamp_of
+from tests.unit.rules_sessions.builders import NOW, STAMP, FakeCatalog, codes, decide, held, known, study, waiting
+
+ONE = study("1.2", PatientID="pid")
+TWO = study("1.3", PatientID="other")
+CLASH = notice("sop_clash", label="pid", count=2)
+
+
+@pytest.mark.parametrize("overwrite", [None, "append", "delete"])
+def test_what_comes_again_goes_into_the_archived_session(overwrite):
+    (made,) = decide(ONE, catalog=FakeCatalog(known("pid", "1.2")), overwrite=overwrite)
+    assert (made.place, made.existing, held(made)) == ("archive", "uuid-pid", "")
+    assert made.overwrite == (overwrite or "append")
+
+
+def test_with_none_an_existing_session_refuses_more():
+    (made,) = decide(ONE, catalog=FakeCatalog(known("pid", "1.2")), overwrite="none")
+    assert (held(made), made.place, made.label, made.existing) == ("session_exists", "prearchive", "pid", None)
+    assert (made.timestamp, made.archived) == (STAMP, "uuid-pid")
+
+
+def test_the_message_says_if_every_object_is_there():
+    assert "already there" not in session_exists("L", "P").message
+    assert "Every object that came is there already" in session_exists("L", "P", all_there=True).message
+
+
+def test_with_none_a_new_session_is_archived():
+    (made,) = decide(ONE, overwrite="none")
+    assert (made.place, held(made)) == ("archive", "")
+
+
+@pytest.mark.parametrize("overwrite", [None, "append", "delete", "none"])
+def test_what_is_bound_for_the_prearchive_joins_the_session_there_in_every_mode(overwrite):
+    catalog = FakeCatalog(waiting("pid", "1.2"), known("pid", "1.2"))
+    (made,) = decide(ONE, catalog=catalog, destination="prearchive", overwrite=overwrite)
+    assert (made.place, made.existing, held(made)) == ("prearchive", "uuid-pid", "")
+    assert made.timestamp == "20200101_000000000"
+
+
+def test_the_one_of_another_label_or_study_is_not_joined():
+    catalog = FakeCatalog(waiting("pid", "1.9", uuid="u9"), known("L", "1.2"))
+    (made,) = decide(ONE, catalog=catalog, destination="prearchive")
+    assert (made.label, made.existing, made.timestamp) == ("L", None, STAMP)
+
+
+def test_what_is_held_joins_too():
+    catalog = FakeCatalog(known("other", "1.2"), waiting("L", "1.2", held="study_elsewhere"))
+    (made,) = decide(ONE, catalog=catalog, session="L")
+    assert (held(made), made.existing) == ("study_elsewhere", "uuid-L")
+
+
+def test_what_joins_a_held_session_is_held_for_its_reason():
+    (made,) = decide(ONE, catalog=FakeCatalog(waiting("pid", "1.2", held="sop_clash")), destination="prearchive")
+    assert (held(made), made.existing) == ("sop_clash", "uuid-pid")
+
+
+def test_what_is_bound_for_the_archive_leaves_the_prearchive_alone_and_says_so():
+    (made,) = decide(ONE, catalog=FakeCatalog(waiting("pid", "1.2")))
+    assert (made.place, made.existing, codes(made)) == ("archive", None, ["session_in_prearchive_left"])
+
+
+@pytest.mark.parametrize(("code", "named", "got"), [(5, None, "delete"), (4, None, "append"), (5, "append", "append")])
+def test_the_projects_code_5_overwrites_where_nothing_is_named(code, named, got):
+    (made,) = decide(ONE, policy=ProjectPolicy(id="P", prearchive_code=code), overwrite=named)
+    assert made.overwrite == got
+
+
+def test_a_clash_found_later_leaves_the_archive_and_stands_in_the_prearchive():
+    catalog = FakeCatalog(known("pid", "1.2"))
+    (made,) = decide(ONE, catalog=catalog)
+    later = hold(made, CLASH, catalog, NOW)
+    assert (later.place, later.existing, later.archived) == ("prearchive", None, "uuid-pid")
+    assert (later.timestamp, held(later), later.label) == (STAMP, "sop_clash", "pid")
+
+
+def test_and_joins_the_session_that_waits_there():
+    catalog = FakeCatalog(known("pid", "1.2"), waiting("pid", "1.2", uuid="w"))
+    (made,) = decide(ONE, catalog=catalog)
+    assert codes(made) == ["session_in_prearchive_left"]
+    later = hold(made, CLASH, catalog, NOW)
+    assert (later.existing, later.timestamp, codes(later)) == ("w", "20200101_000000000", [])
+
+
+def test_two_held_later_get_timestamps_of_their_own():
+    catalog = FakeCatalog()
+    decisions = decide(ONE, TWO, catalog=catalog)
+    decisions[0] = hold(decisions[0], CLASH, catalog, NOW, decisions)
+    decisions[1] = hold(decisions[1], CLASH, catalog, NOW, decisions)
+    assert [one.timestamp for one in decisions] == [STAMP, "20240506_070809124"]
+
+
+def test_what_stands_in_the_prearchive_is_held_where_it_is():
+    (made,) = decide(ONE, destination="prearchive")
+    later = hold(made, CLASH, FakeCatalog(), NOW)
+    assert (later.timestamp, later.existing, held(later)) == (made.timestamp, None, "sop_clash")
+
+
+def test_what_is_held_keeps_its_first_reason():
+    (made,) = decide(ONE, catalog=FakeCatalog(known("pid", "1.2")), overwrite="none")
+    later = hold(made, CLASH, FakeCatalog(), NOW)
+    assert (held(later), codes(later)) == ("session_exists", ["sop_clash"])
+
+
+def test_timestamps():
+    assert timestamp_of(NOW) == STAMP
+    taken = {f"20240506_0708{n // 1000:02d}{n % 1000:03d}" for n in range(9123, 10_001)}
+    assert free_timestamp(NOW, taken.__contains__) == "20240506_070810001"

@@ -1,0 +1,129 @@
+"""Which session 4: the mapping's rows."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scandock.model.errors import Usage
+from scandock.rules.mapping import decode_mapping, parse_mapping, row_for, unused_rows
+from tests.unit.rules_sessions.builders import series, study, study_of
+
+
+def rows(text: str, filename: str = "mapping.csv"):
+    return parse_mapping(text, filename)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_csv(delimiter, newline):
+    lines = [["Study UID", "PROJECT", " subject ", "session"], ["1.2", "P", "S 1", ""], [], ["1.3", "", "", "L"]]
+    text = "\N{BYTE ORDER MARK}" + newline.join(delimiter.join(line) for line in lines)
+    first, second = rows(text)
+    assert (first.number, first.study_uid, first.project, first.subject, first.session) == (2, "1.2", "P", "S 1", "")
+    assert (second.number, second.study_uid, second.session) == (4, "1.3", "L")
+
+
+def test_a_cell_may_hold_the_delimiter():
+    assert rows('patient_id,subject\n"Doe, John",S1\n')[0].patient_id == "Doe, John"
+
+
+@pytest.mark.parametrize("wrap", [lambda r: r, lambda r: {"rows": r}])
+def test_json(wrap):
+    (row,) = rows(json.dumps(wrap([{"patient_id": 17, "session": "L", "subject": None}])), "mapping.json")
+    assert (row.number, row.patient_id, row.session, row.subject) == (1, "17", "L", "")
+
+
+def test_json_is_known_by_its_content_too():
+    assert rows('[{"folder": "a", "session": "L"}]', "mapping")[0].folder == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("study_uid,sesion\n1.2,L\n", "'sesion'"),
+        ("study_uid,session,session\n", "session twice"),
+        ("study_uid,project\n\n1.2,my project\n", "Row 3 .*column project"),
+        ("study_uid,subject\n1.2,...\n", "Row 2 .*column subject"),
+        ("study_uid,session\n,L\n", "Row 2 .*chooses no study"),
+        ("study_uid,session\n1.2,L,more\n", "Row 2 .*3 cells"),
+        ('study_uid,session\n1.2,"L\n', "can't be read"),
+        ("", "empty"),
+        ("\n\n", "empty"),
+    ],
+)
+def test_what_is_wrong_in_a_csv_is_named(text, said):
+    with pytest.raises(Usage, match=said) as raised:
+        rows(text)
+    assert raised.value.code == "mapping_unreadable"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[", "no JSON"),
+        ("{}", "no list"),
+        ("[1]", "Row 1 .*no object"),
+        ('[{"study_uid": "1"}, {"study_uid": ["2"]}]', "Row 2 .*column study_uid"),
+        ('[{"study": "1"}]', "'study'"),
+        ("[" * 100_000, "no JSON"),
+    ],
+)
+def test_what_is_wrong_in_a_json_is_named(text, said):
+    with pytest.raises(Usage, match=said):
+        rows(text, "m.json")
+
+
+def test_the_first_row_that_matches_wins():
+    table = rows("study_uid,patient_id,session\n1.9,,A\n,P1,B\n1.2,,C\n")
+    row = row_for(table, study("1.2", PatientID="P1"))
+    assert row is not None
+    assert row.session == "B"
+
+
+def test_where_several_are_filled_all_must_match():
+    table = rows("study_uid,patient_id,session\n1.2,P2,A\n")
+    assert row_for(table, study("1.2", PatientID="P1")) is None
+
+
+def test_the_patient_is_the_most_common_one():
+    facts = study_of(series("1.2", 9, "1", PatientID="P1"), series("1.2", 1, "2", PatientID="P2"))
+    assert row_for(rows("patient_id,session\nP2,A\n"), facts) is None
+    assert row_for(rows("patient_id,session\nP1,A\n"), facts) is not None
+
+
+@pytest.mark.parametrize(
+    ("folder", "matches"),
+    [
+        ("sub-01", True),
+        ("site2/sub-01", True),
+        ("site2\\sub-01\\", True),
+        ("site2", True),
+        ("patient1.zip", True),
+        ("patient1", True),
+        ("patient1.zip!site2/sub-01", True),
+        ("sub-0", False),
+        ("SUB-01", False),
+        ("site2/MR", False),
+        ("/", False),
+    ],
+)
+def test_a_folder_is_matched_by_whole_names_side_by_side(folder, matches):
+    facts = study_of(series("1.2"), folders=["bundle/patient1.zip!site2/sub-01/MR/"])
+    table = rows(json.dumps([{"folder": folder, "session": "L"}]), "m.json")
+    assert (row_for(table, facts) is not None) is matches
+
+
+def test_rows_that_match_nothing_are_a_warning():
+    table = rows("study_uid,session\n1.1,A\n1.2,B\n1.3,C\n")
+    (said,) = unused_rows(table, [3, None])
+    assert said.code == "mapping_unused"
+    assert "Rows 2, 4 (2 in all)" in said.message
+    assert unused_rows(table, [2, 3, 4]) == ()
+
+
+def test_files_of_spreadsheets_are_read():
+    assert decode_mapping("\N{BYTE ORDER MARK}M\xfcller".encode()) == "M\xfcller"
+    assert decode_mapping("M\xfcller".encode("utf-16")) == "M\xfcller"
+    assert decode_mapping("M\xfcller".encode("cp1252")) == "M\xfcller"

@@ -1,0 +1,78 @@
+"""Which session 9, PET/MR, and what a study's objects do not agree on."""
+
+from __future__ import annotations
+
+import pytest
+
+from scandock.rules.policy import ProjectPolicy
+from tests.unit.rules_sessions.builders import codes, decide, ecat_facts, held, series, study, study_of
+
+PETMR = study_of(series("1.2", uid="1", PatientID="P", Modality="PT"), series("1.2", uid="2", Modality="MR"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "said", "reason", "warnings"),
+    [
+        ("accept", "NO", "", []),
+        ("accept", "YES", "", []),
+        ("warn", "NO", "", ["identified_warning"]),
+        ("warn", "YES", "", []),
+        ("hold", "NO", "identified", []),
+        ("hold", "", "identified", []),
+        ("hold", "YES", "", []),
+    ],
+)
+def test_identified(setting, said, reason, warnings):
+    facts = study("1.2", PatientID="P", PatientIdentityRemoved=said)
+    (made,) = decide(facts, policy=ProjectPolicy(id="P", identified=setting))
+    assert (held(made), codes(made)) == (reason, warnings)
+    assert made.place == ("prearchive" if reason else "archive")
+
+
+def test_all_objects_must_say_so():
+    facts = study_of(
+        series("1.2", 9, "1", PatientID="P", PatientIdentityRemoved="YES"), series("1.2", 1, "2", PatientID="P")
+    )
+    (made,) = decide(facts, policy=ProjectPolicy(id="P", identified="hold"))
+    assert "1 of 10 objects" in made.held.message
+
+
+def test_ecat_cannot_say_so():
+    from dataclasses import replace
+
+    facts = replace(study("1.2", PatientID="P", PatientIdentityRemoved="YES"), ecat=(ecat_facts(),))
+    (made,) = decide(facts, policy=ProjectPolicy(id="P", identified="hold"))
+    assert held(made) == "identified"
+
+
+@pytest.mark.parametrize(
+    ("asked", "label"),
+    [("S1_PETMR", "S1_PET"), ("PETMR_PETMR", "PETMR_PET"), ("S1", "S1"), ("petmr", "petmr")],
+)
+def test_a_project_that_keeps_petmr_as_pet_names_it_so(asked, label):
+    (made,) = decide(PETMR, policy=ProjectPolicy(id="P", petmr="pet"), session=asked)
+    assert (made.label, made.moved_label) == (label, asked if asked != label else "")
+
+
+def test_a_label_stays_for_other_studies_and_other_projects():
+    (made,) = decide(PETMR, session="S1_PETMR")
+    assert made.label == "S1_PETMR"
+    (made,) = decide(study("1.2", Modality="PT"), policy=ProjectPolicy(id="P", petmr="pet"), session="S1_PETMR")
+    assert made.label == "S1_PETMR"
+
+
+def test_dates_that_disagree_are_a_warning_and_the_earliest_is_named():
+    facts = study_of(
+        series("1.2", uid="1", PatientID="P", StudyDate="20240102"),
+        series("1.2", uid="2", PatientID="P", StudyDate="2024.01.01"),
+        series("1.2", uid="3", PatientID="P", StudyDate="garbage"),
+    )
+    (made,) = decide(facts)
+    assert codes(made) == ["dates_disagree"]
+    assert "20240101" in made.warnings[0].message
+
+
+def test_a_project_is_usable_where_it_exists_and_the_uploader_may():
+    assert ProjectPolicy(id="P").usable
+    assert not ProjectPolicy(id="P", may_upload=False).usable
+    assert not ProjectPolicy(id="P", exists=False).usable

@@ -1,0 +1,136 @@
+"""Whatever studies come, in whatever order: the same decisions, labels that are valid and apart, no two patients mixed."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scandock.rules.labels import label_key
+from scandock.rules.mapping import MappingRow
+from scandock.rules.settle import Decision
+from scandock.rules.study import StudyFacts
+from tests.unit.rules_sessions.builders import FakeCatalog, decide, held, study
+
+LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+PATIENTS = st.sampled_from(["A.1", "A 1", "a_1", "A_1_20240101", "B", "b", "", "anon", "x" * 64, "x" * 70, "\u5c71"])
+NAMES = st.sampled_from(["Doe^J", "DOE J", "Doe.J", "", "Anonymous", "A.1", "B"])
+DATES = st.sampled_from(["20240101", "20240102", "", "bad"])
+FOLDERS = st.sampled_from(["", "", "", "A_1", "F"])
+COMMENTS = st.sampled_from(["", "", "", "Session:F", "Subject:S Session:B"])
+UIDS = [f"1.2.{n}" for n in range(12)]
+
+
+@st.composite
+def studies(draw: st.DrawFn, most: int = 6) -> list[StudyFacts]:
+    uids = draw(st.lists(st.sampled_from(UIDS), min_size=1, max_size=most, unique=True))
+    return [
+        study(
+            uid,
+            folder=draw(FOLDERS),
+            PatientID=draw(PATIENTS),
+            PatientName=draw(NAMES),
+            StudyDate=draw(DATES),
+            PatientComments=draw(COMMENTS),
+        )
+        for uid in uids
+    ]
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> dict[str, Any]:
+    rows = [
+        MappingRow(number=n, study_uid=uid, session=draw(st.sampled_from(["", "A_1", "L"])), subject=draw(st.sampled_from(["", "S"])))
+        for n, uid in enumerate(draw(st.lists(st.sampled_from(UIDS), max_size=4)))
+    ]  # fmt: skip
+    return {
+        "session": draw(st.sampled_from([None, None, None, "L", "a_1"])),
+        "subject": draw(st.sampled_from([None, None, None, "S", "doe_j"])),
+        "destination": draw(st.sampled_from([None, "archive", "prearchive"])),
+        "overwrite": draw(st.sampled_from([None, "none", "append", "delete"])),
+        "dialect": draw(st.booleans()),
+        "mapping": tuple(rows),
+    }
+
+
+UPLOADS = st.lists(st.tuples(studies(), requests()), max_size=3)
+
+
+def catalog_after(uploads: list[tuple[list[StudyFacts], dict[str, Any]]]) -> FakeCatalog:
+    catalog = FakeCatalog()
+    for some, request in uploads:
+        catalog.take(decide(*some, catalog=catalog, **request))
+    return catalog
+
+
+def by_study(decisions: list[Decision]) -> dict[str, Decision]:
+    return {made.study_key: made for made in decisions}
+
+
+@settings(max_examples=200, deadline=None)
+@given(before=UPLOADS, some=studies(), request=requests(), random=st.randoms(use_true_random=False))
+def test_the_order_of_studies_does_not_matter(before, some, request, random):
+    catalog = catalog_after(before)
+    other = list(some)
+    random.shuffle(other)
+    assert by_study(decide(*some, catalog=catalog, **request)) == by_study(decide(*other, catalog=catalog, **request))
+
+
+@settings(max_examples=200, deadline=None)
+@given(uploads=UPLOADS, some=studies(), request=requests())
+def test_labels_are_valid_and_no_two_sessions_stand_in_one_place(uploads, some, request):
+    catalog = catalog_after(uploads)
+    decisions = decide(*some, catalog=catalog, **request)
+    catalog.take(decisions)  # fails where two would stand in one place
+    joined = [made.existing for made in decisions if made.existing]
+    assert len(joined) == len(set(joined))
+    for made in decisions:
+        assert LABEL.fullmatch(made.label)
+        assert LABEL.fullmatch(made.subject)
+        assert (made.place == "prearchive") == (made.timestamp is not None)
+        assert not made.held or made.place == "prearchive"
+    archived = [label_key(s.label) for s in catalog.sessions if s.place == "archive"]
+    assert len(archived) == len(set(archived))
+
+
+@settings(max_examples=200, deadline=None)
+@given(uploads=st.lists(studies(), min_size=1, max_size=4))
+def test_a_study_has_one_session_however_often_and_with_whatever_it_comes(uploads):
+    catalog = FakeCatalog()
+    for some in [*uploads, *uploads[::-1]]:
+        catalog.take(decide(*some, catalog=catalog))
+    for uid in {facts.key for some in uploads for facts in some}:
+        homes = [s for s in catalog.sessions_of_study("P", uid) if s.place == "archive"]
+        assert len(homes) <= 1
+    again = decide(*uploads[0], catalog=catalog)
+    assert all(made.existing for made in again)
+
+
+@settings(max_examples=200, deadline=None)
+@given(uploads=st.lists(studies(), min_size=1, max_size=4))
+def test_two_patient_ids_are_never_one_subject_unsaid(uploads):
+    catalog = FakeCatalog()
+    patients: dict[str, set[str]] = defaultdict(set)
+    said: set[str] = set()
+    for some in uploads:
+        decisions = decide(*some, catalog=catalog)
+        catalog.take(decisions)
+        for made, facts in zip(decisions, some, strict=True):
+            if held(made):
+                continue
+            patients[label_key(made.subject)].update(facts.patient_ids())
+            if any(warning.code == "subject_other_patient" for warning in made.warnings):
+                said.add(label_key(made.subject))
+    mixed = {subject for subject, ids in patients.items() if len(ids) > 1}
+    assert mixed <= said
+
+
+@settings(max_examples=100, deadline=None)
+@given(some=studies(), label=st.sampled_from(["L", "a_1"]))
+def test_a_requested_label_is_kept_or_held_never_changed(some, label):
+    for made in decide(*some, session=label):
+        assert made.label == label
+        assert (held(made) == "label_many_studies") == (len(some) > 1)

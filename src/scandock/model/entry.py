@@ -17,6 +17,10 @@ class Content(StrEnum):
     UNPARSEABLE = "unparseable"
     SPECIAL = "special"
     """A link, device or pipe: never made."""
+    BAD = "bad"
+    """An entry that can't be unpacked: it costs the archive that it stands in."""
+    INNER = "inner"
+    """An inner archive that can't be opened: it costs itself."""
 
 
 class Entry(NamedTuple):
@@ -33,21 +37,21 @@ class Entry(NamedTuple):
     """Path of the bytes inside the stage; empty where nothing was kept."""
     code: str
     message: str
-    folder: str
+    folder: str = ""
     """The folder part of `path`."""
-    session_folder: str
-    scan_folder: str
-    resource: str
+    session_folder: str = ""
+    scan_folder: str = ""
+    resource: str = ""
     """The `resources/{name}` folder it stands in, if any."""
-    study: str
-    series: str
-    sop: str
-    sop_class: str
-    frames: int
-    dataset_at: int
+    study: str = ""
+    series: str = ""
+    sop: str = ""
+    sop_class: str = ""
+    frames: int = 1
+    dataset_at: int = 0
     """Offset of the data set behind preamble and file meta."""
-    transfer_syntax: str
-    facts: str
+    transfer_syntax: str = ""
+    facts: str = ""
     """ECAT facts, or the files that a DICOMDIR lists, as JSON; empty otherwise."""
 
 

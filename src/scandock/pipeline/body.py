@@ -8,7 +8,7 @@ from itertools import chain
 HEAD = 1024 * 1024
 """Bytes of a streamed entry that are looked at before it is decided what it is."""
 
-Buffer = bytes | bytearray | memoryview
+Buffer = bytes | memoryview
 
 
 class Body:
@@ -32,7 +32,7 @@ class Body:
             if len(first) >= HEAD:
                 break
         self._chunks = chain((bytes(first),), rest) if first else rest
-        return first
+        return bytes(first)
 
     def chunks(self) -> Iterator[Buffer]:
         """All bytes, in order; of a stream only once."""

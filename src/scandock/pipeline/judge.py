@@ -25,6 +25,8 @@ class Judgement:
     refused: Notice | None = None
     lost: int = 0
     warnings: list[Notice] = field(default_factory=list)
+    containers: list[bytes] = field(default_factory=list)
+    """Inner archives that were refused."""
 
 
 def judge(ledger: Ledger, damaged: list[tuple[bytes, str, str]], *, ignore_unparsable: bool) -> Judgement:
@@ -36,12 +38,19 @@ def judge(ledger: Ledger, damaged: list[tuple[bytes, str, str]], *, ignore_unpar
     if judgement.refused is None:
         judgement.refused = _no_images(ledger)
     if judgement.refused is not None:
-        ledger.run(
-            "UPDATE entry SET verdict = ?, code = CASE WHEN content = 'unparseable' AND code <> '' THEN code ELSE"
-            " 'archive_refused' END, message = ? WHERE verdict = ''",
-            (Verdict.REFUSED, f"The archive was refused: {judgement.refused.message}"),
-        )
+        refuse_all(ledger, judgement)
     return judgement
+
+
+def refuse_all(ledger: Ledger, judgement: Judgement) -> None:
+    """Nothing of the upload is taken: every entry that has no verdict yet is refused with it."""
+    assert judgement.refused is not None
+    ledger.run(
+        "UPDATE entry SET code = CASE WHEN content IN ('unparseable', 'bad', 'inner') AND code <> '' THEN code ELSE"
+        " 'archive_refused' END, message = CASE WHEN content IN ('unparseable', 'bad', 'inner') AND message <> '' THEN"
+        " message ELSE ? END, verdict = ? WHERE verdict = ''",
+        (f"Its archive was refused: {judgement.refused.message}", Verdict.REFUSED),
+    )
 
 
 def _containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], judgement: Judgement) -> None:
@@ -58,6 +67,7 @@ def _containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], judgement
             judgement.refused = Notice(code=code, message=sentence, remedy=_remedy(code))
             continue
         judgement.lost += 1
+        judgement.containers.append(container)
         judgement.warnings.append(Notice(code="inner_refused", message=f"An inner archive was refused: {sentence}"))
         ledger.refuse_under(container, f"Its archive was refused: {sentence}")
     for path, code, message in ledger.rows(
@@ -65,10 +75,10 @@ def _containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], judgement
     ):
         judgement.lost += 1
         if judgement.lost <= NAMED:
-            judgement.warnings.append(Notice(code="inner_refused", message=f"{shown(path)} was refused ({code}): {message}"))
+            judgement.warnings.append(
+                Notice(code="inner_refused", message=f"{shown(path)} was refused ({code}): {message}")
+            )
     ledger.run("UPDATE entry SET verdict = ? WHERE content = 'inner'", (Verdict.REFUSED,))
-    if judgement.refused is not None:
-        ledger.run("UPDATE entry SET verdict = ? WHERE content = 'bad'", (Verdict.REFUSED,))
 
 
 def _sentence(reasons: list[tuple[str, str, str]]) -> str:

@@ -6,23 +6,24 @@ import hashlib
 from collections.abc import Callable
 from typing import Protocol
 
-from scandock.model.errors import BadInput
+from scandock.model.errors import BadInput, Fault
 from scandock.pipeline.body import Body
 
 
 class Writer(Protocol):
-    def write(self, data: bytes | bytearray | memoryview, /) -> object: ...
+    def write(self, data: bytes | memoryview, /) -> object: ...
     def close(self) -> object: ...
 
 
 class Keeper(Protocol):
     """What the reading step needs of a stage (`scandock.store`); paths are relative to it."""
 
-    def put(self, relpath: str) -> Writer: ...
-    def move(self, old: str, new: str) -> None: ...
-    def remove(self, relpath: str) -> None: ...
-    def read_at(self, relpath: str, offset: int, length: int) -> bytes: ...
-    def full_path(self, relpath: str) -> str: ...
+    def put(self, rel: str, /) -> Writer: ...
+    def put_whole(self, rel: str, data: bytes | memoryview, /) -> object: ...
+    def move(self, old: str, new: str, /) -> None: ...
+    def remove(self, rel: str, /) -> None: ...
+    def read_at(self, rel: str, offset: int, length: int, /) -> bytes: ...
+    def local_path(self, rel: str, /) -> str | None: ...
 
 
 class Kept:
@@ -36,17 +37,14 @@ class Kept:
         self.staged = staged
 
 
-def keep_whole(stage: Keeper, data: bytes | bytearray | memoryview, wanted: str, spare: str) -> str:
+def keep_whole(stage: Keeper, data: bytes | memoryview, wanted: str, spare: str) -> str:
     """Write `data` to `wanted`, or to `spare` where that name is taken; gives the name used."""
     try:
-        writer, staged = stage.put(wanted), wanted
+        stage.put_whole(wanted, data)
     except FileExistsError:
-        writer, staged = stage.put(spare), spare
-    try:
-        writer.write(data)
-    finally:
-        writer.close()
-    return staged
+        stage.put_whole(spare, data)
+        return spare
+    return wanted
 
 
 def keep_stream(stage: Keeper, body: Body, staged: str, grown: Callable[[int], None]) -> Kept:
@@ -80,3 +78,11 @@ def move_free(stage: Keeper, old: str, wanted: str, spare: str) -> str:
         stage.move(old, spare)
         return spare
     return wanted
+
+
+def scratch(stage: Keeper, rel: str) -> str:
+    """Path of a scratch file of the stage; a Fault where the store has no place for such."""
+    path = stage.local_path(rel)
+    if path is None:
+        raise Fault("no_scratch", "The store has no folder to work in.", "Set a local work folder.")
+    return path

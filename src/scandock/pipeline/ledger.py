@@ -19,21 +19,24 @@ CREATE TABLE entry (
   ordinal BLOB PRIMARY KEY, path TEXT, size INTEGER, sha256 BLOB, content TEXT, staged TEXT, code TEXT, message TEXT,
   folder TEXT, session_folder TEXT, scan_folder TEXT, resource TEXT,
   study TEXT, series TEXT, sop TEXT, sop_class TEXT, frames INTEGER, dataset_at INTEGER, syntax TEXT, facts TEXT,
-  verdict TEXT NOT NULL DEFAULT '', target TEXT, job INTEGER
+  verdict TEXT NOT NULL DEFAULT '', job INTEGER, resource_n INTEGER, name TEXT, target TEXT
 ) WITHOUT ROWID;
 CREATE TABLE base (
   job INTEGER, n INTEGER, resource_n INTEGER, path TEXT, bytes INTEGER, sha256 BLOB, sop TEXT, frames INTEGER,
   dataset_at INTEGER, dropped INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (job, n)
 ) WITHOUT ROWID;
+CREATE INDEX base_sop ON base (job, sop);
+CREATE INDEX base_sha256 ON base (job, sha256);
 """
 
 _INDEXES = """
 CREATE INDEX entry_study ON entry (study, series, sop) WHERE study <> '';
 CREATE INDEX entry_content ON entry (content);
+CREATE INDEX entry_job ON entry (job) WHERE job IS NOT NULL;
 """
 
 _COLUMNS = len(Entry._fields)
-_INSERT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * _COLUMNS)}, '', NULL, NULL)"
+_INSERT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * _COLUMNS)}, '', NULL, NULL, NULL, NULL)"
 
 
 class Ledger:
@@ -83,7 +86,10 @@ class Ledger:
             f" WHERE {where} AND content NOT IN ('bad', 'inner') AND verdict <> '{Verdict.REFUSED}'",
             (message, container, end, end),
         )
-        self.run(f"UPDATE entry SET verdict = '{Verdict.REFUSED}' WHERE {where} AND content IN ('bad', 'inner')", (container, end, end))
+        self.run(
+            f"UPDATE entry SET verdict = '{Verdict.REFUSED}' WHERE {where} AND content IN ('bad', 'inner')",
+            (container, end, end),
+        )
 
     def counts(self) -> dict[str, int]:
         """Entries by verdict, every verdict named."""

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Protocol
 
-from scandock.formats.dicom_header import Header, Unparseable, dicomdir_files, looks_like_dicom, read_header
+from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.dicom_tally import Tally
 from scandock.formats.ecat import read_ecat
-from scandock.formats.kinds import Kind, foreign, kind_of
+from scandock.formats.kinds import foreign, kind_of
 from scandock.formats.meter import Meter
 from scandock.model.entry import Content, Entry
-from scandock.model.errors import BadInput
 from scandock.model.tags import DICOMDIR_CLASS
 from scandock.pipeline.body import Body, Buffer
 from scandock.pipeline.keep import Keeper, Kept, keep_stream, keep_whole, move_free
@@ -27,6 +25,8 @@ from scandock.rules.junk import junk_code, named_like_image
 from scandock.rules.layout import Place, place_of
 from scandock.rules.sop_classes import is_primary
 
+_DICOM = Content.DICOM.value
+DICOMDIR_BYTES = 16 * 1024 * 1024
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 
 
@@ -104,12 +104,7 @@ class Reader:
     def _no_image(self, found: _Found, body: Body, head: Buffer) -> None:
         junk = junk_code(found.name)
         if junk is None and (found.place.is_image_folder or named_like_image(found.name)):
-            code, message = "not_dicom", "It is no DICOM or ECAT image by its content."
-            if len(head) == 0:
-                message = "It is empty."
-            other = foreign(kind_of(bytes(head[:4096]), len(head)))
-            if other is not None:
-                code, message = "foreign_format", other[0]
+            code, message = _why_no_image(head, in_image_folder=found.place.is_image_folder)
             self._unparseable(found, body, code, message)
         elif junk is None and found.name.lower().endswith(ARCHIVE_SUFFIXES):
             self._refused(found, body, "not_an_archive", "It is named like an archive but holds none.")
@@ -132,7 +127,7 @@ class Reader:
             return
         sha256 = hashlib.sha256(data).digest()
         if header.sop_class == DICOMDIR_CLASS:
-            self._emit(found, Content.JUNK, Kept(size, sha256, ""), "dicomdir", facts=json.dumps(dicomdir_files(bytes(data))))
+            self._dicomdir(found, Kept(size, sha256, ""), bytes(data))
             return
         staged = ""
         if self.keep_images:
@@ -153,8 +148,8 @@ class Reader:
             self._emit(found, Content.UNPARSEABLE, kept, error.code, error.message)
             return
         if header.sop_class == DICOMDIR_CLASS:
+            self._dicomdir(found, kept, more(min(kept.size, DICOMDIR_BYTES)))
             self._drop(kept)
-            self._emit(found, Content.JUNK, kept, "dicomdir", facts="[]")
             return
         if self.keep_images:
             wanted, spare = self._names(header, kept.sha256, found.number)
@@ -162,6 +157,13 @@ class Reader:
         else:
             self._drop(kept)
         self._emit_dicom(found, header, kept)
+
+    def _dicomdir(self, found: _Found, kept: Kept, data: bytes) -> None:
+        from scandock.formats.dicomdir import dicomdir_files
+
+        self._emit(
+            found, Content.JUNK, Kept(kept.size, kept.sha256, ""), "dicomdir", facts=json.dumps(dicomdir_files(data))
+        )
 
     def _names(self, header: Header, sha256: bytes, number: bytes) -> tuple[str, str]:
         kind = "D" if is_primary(header.sop_class) else "S"
@@ -183,7 +185,9 @@ class Reader:
         self.sink.patient(header.study_uid, values.get(0x00100020, b""), values.get(0x00100010, b""))
         code = message = ""
         if header.pixels == "cut":
-            code, message = "stored_pixels_cut", "The pixel data ends before its stated length; kept as it is."
+            code = "stored_pixels_cut"
+        elif header.notes:
+            code, message = "stored_odd_header", " ".join(header.notes)
         elif found.unpacked:
             code = "stored_unpacked"
         elif not header.preamble:
@@ -195,7 +199,7 @@ class Reader:
         place = found.place
         self.sink.entry(
             Entry(
-                found.number, found.path, kept.size, kept.sha256, Content.DICOM, kept.staged, code, message,
+                found.number, found.path, kept.size, kept.sha256, _DICOM, kept.staged, code, message,
                 found.folder, place.session_folder or "", place.scan_folder or "", place.resource or "",
                 header.study_uid, header.series_uid, header.sop_uid, header.sop_class, min(frames, 2**31 - 1),
                 header.dataset_at, header.transfer_syntax, "",
@@ -232,15 +236,18 @@ class Reader:
         elif body.whole is not None:
             name = f"ecat/{found.number.hex()}"
             kept.staged = keep_whole(self.stage, body.whole, name, name + "~")
-        code = "stored_unpacked" if found.unpacked else ""
+        code = "ecat_cut" if facts.note else "stored_unpacked" if found.unpacked else ""
         self._emit(found, Content.ECAT, kept, code, facts.note, facts=json.dumps(asdict(facts)))
 
     def _loose_or_junk(self, found: _Found, body: Body, junk: str | None) -> None:
         if junk is not None:
             self._emit(found, Content.JUNK, self._hash(found, body), junk)
             return
-        other = foreign(kind_of(bytes(body.head()[:4096]), 4096))
-        code, message = ("foreign_format", other[0]) if other is not None and not found.place.is_resource_folder else ("", "")
+        code = message = ""
+        if not found.place.is_resource_folder:
+            other = foreign(kind_of(body.head()))
+            if other is not None:
+                code, message = "foreign_format", f"It is {other[0]}, which is not opened. {other[1]}"
         kept = self._keep(found, body, "loose") if self.keep_loose else self._hash(found, body)
         self._emit(found, Content.LOOSE, kept, code, message)
 
@@ -248,14 +255,17 @@ class Reader:
         self._emit(found, Content.UNPARSEABLE, self._hash(found, body), code, message)
 
     def _refused(self, found: _Found, body: Body, code: str, message: str) -> None:
-        self.refuse(found.number, found.path, self._hash(found, body), code, message)
+        self._emit(found, Content.INNER, self._hash(found, body), code, message)
 
-    def refuse(self, number: bytes, path: str, kept: Kept | None, code: str, message: str) -> None:
-        """An entry that costs its archive: damaged, encrypted, of an unknown method, or no archive at all."""
-        kept = kept or Kept(0, b"", "")
-        self.sink.entry(
-            Entry(number, path, kept.size, kept.sha256, "bad", "", code, message, "", "", "", "", "", "", "", "", 0, 0, "", "")
-        )
+    def refuse(self, number: bytes, path: str, size: int, code: str, message: str) -> None:
+        """An entry that costs its archive: damaged, encrypted or of an unknown method."""
+        found = _Found(number, path, path, self.place(path), b"")
+        self._emit(found, Content.BAD, Kept(size, b"", ""), code, message)
+
+    def refuse_inner(self, number: bytes, path: str, body: Body, code: str, message: str) -> None:
+        """An inner archive that can't be opened: it costs itself alone."""
+        found = _Found(number, path, path, self.place(path), b"")
+        self._emit(found, Content.INNER, self._hash(found, body), code, message)
 
     def special(self, number: bytes, path: str, name: str) -> None:
         """A link, device or pipe: named, never made."""
@@ -290,7 +300,7 @@ class Reader:
         place = found.place
         self.sink.entry(
             Entry(
-                found.number, found.path, kept.size, kept.sha256, content, kept.staged, code, message,
+                found.number, found.path, kept.size, kept.sha256, str(content), kept.staged, code, message,
                 found.folder, place.session_folder or "", place.scan_folder or "", place.resource or "",
                 "", "", "", "", 1, 0, "", facts,
             )
@@ -319,9 +329,12 @@ def staged_key(uid: str) -> str:
     return hashlib.sha256(uid.encode("utf-8", "replace")).hexdigest()[:24]
 
 
-def guarded(chunks: Iterator[Buffer]) -> Iterator[Buffer]:
-    """Pass a stream on, turning a lack of memory inside a decoder into damage: the claim was the file's."""
-    try:
-        yield from chunks
-    except MemoryError as error:
-        raise BadInput("damaged", "Its decoder asked for more memory than is allowed.") from error
+def _why_no_image(head: Buffer, *, in_image_folder: bool) -> tuple[str, str]:
+    if len(head) == 0:
+        return "empty_entry", "It is empty."
+    other = foreign(kind_of(head))
+    if other is not None:
+        return "foreign_format", f"It is {other[0]}. {other[1]}"
+    if in_image_folder:
+        return "not_dicom", "It stands in an image folder, but is neither DICOM nor ECAT 7 by its content."
+    return "named_not_image", "It is named like an image, but is neither DICOM nor ECAT 7 by its content."

@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
-from scandock.formats.kinds import Kind, kind_of
+from scandock.formats.kinds import ARCHIVES, STREAMS, Kind, kind_of
 from scandock.formats.meter import Meter
-from scandock.formats.source import BytesSource, FileSource, SliceSource, Source
+from scandock.formats.shown import shown
+from scandock.formats.source import FileSource, MemorySource, SliceSource, Source
 from scandock.formats.stream import ByteStream, open_stream
-from scandock.formats.tar import TarMember, members
+from scandock.formats.tar import TarKind, TarMember, members
 from scandock.formats.zip_directory import ZipEntry, read_directory
 from scandock.formats.zip_entry import WHOLE, EntryReader
 from scandock.model.entry import Container, ordinal
 from scandock.model.errors import BadInput, LimitExceeded
 from scandock.model.limits import Limits
 from scandock.pipeline.body import Body, Buffer
-from scandock.pipeline.keep import keep_stream
+from scandock.pipeline.keep import keep_stream, scratch
 from scandock.pipeline.read import Reader
 
 SPLIT_BYTES = 64 * 1024 * 1024
 """An inner zip that unpacks to more than this is given back, to be spread over the readers."""
 
 CHUNK = 1024 * 1024
-_COMPRESSED = {Kind.GZIP, Kind.BZIP2, Kind.XZ, Kind.ZSTD}
-_ARCHIVES = _COMPRESSED | {Kind.ZIP, Kind.TAR}
 _MAGICS = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
-_DOCUMENTS = ("[Content_Types].xml", "mimetype", "META-INF/MANIFEST.MF")
-"""First entries of office documents, e-books and program archives: zips that people mean as one file."""
 
 
 class Overseer(Protocol):
@@ -70,15 +68,13 @@ class Unpacker:
         """Read these entries of a zip."""
         for entry in entries:
             self.meter.entry()
+            if entry.is_dir:
+                continue
             number = ordinal(container.ordinal, entry.index)
             name = entry.name
-            if entry.is_dir:
-                if entry.usize == 0:
-                    continue
-                name = name.rstrip("/\\")
             if not self._wanted(number, container.prefix + name):
                 continue
-            if entry.is_special:
+            if entry.special:
                 self.reader.special(number, container.prefix + name, name)
                 continue
             try:
@@ -86,7 +82,7 @@ class Unpacker:
             except LimitExceeded:
                 raise
             except BadInput as error:
-                self.reader.refuse(number, container.prefix + name, None, error.code, error.message)
+                self.reader.refuse(number, container.prefix + name, 0, error.code, error.message)
 
     def _zip_entry(self, container: Container, source: Source, entry: ZipEntry, number: bytes, name: str) -> None:
         if entry.usize <= WHOLE:
@@ -103,67 +99,64 @@ class Unpacker:
 
     # -- tar and single compressed files -------------------------------------------------------------------------
 
-    def stream(self, container: Container, source: Source, original: Callable[[], Body]) -> None:
+    def stream(self, container: Container, source: Source, original: Callable[[], Body] | None) -> None:
         """Read a tar, a compressed tar, or one compressed object (rules.md, images 4).
 
-        `original` gives the container's own bytes again, for the case that it is no archive but a file.
+        `original` gives the container's own bytes again, for the case that it is no archive but a file; None for the
+        upload itself, which then is refused.
         """
         kind = Kind(container.kind)
-        stream = open_stream(source, kind, self.limits, self.meter.unpacked if kind in _COMPRESSED else None)
+        stream = open_stream(source, kind, self.limits, self.meter.unpacked if kind in STREAMS else None)
         try:
             head = stream.peek(CHUNK)
-            inner = kind_of(bytes(head), len(head)) if kind in _COMPRESSED else kind
+            inner = kind_of(head, len(head)) if kind in STREAMS else kind
             if inner is Kind.TAR:
                 self._tar(container, stream)
-            elif inner in (Kind.DICOM, Kind.ECAT) or (kind in _COMPRESSED and self.reader.is_image(head)):
+            elif inner in (Kind.DICOM, Kind.ECAT) or (kind in STREAMS and self.reader.is_image(head)):
                 self._single(container, stream)
             else:
                 self._opaque(container, original)
                 return
-            for code, message in stream.notes:
-                self.overseer.note(code, f"{container.name}: {message}")
+            for note in stream.notes:
+                self.overseer.note("archive_note", f"{container.name}: {note}")
         except LimitExceeded:
             raise
         except BadInput as error:
             self.overseer.damaged(container.ordinal, error.code, error.message)
 
     def _tar(self, container: Container, stream: ByteStream) -> None:
-        compressed = container.kind != Kind.TAR
-        for index, member in enumerate(members(stream, self.limits)):
+        plain = container.kind == Kind.TAR
+        for member in members(stream, self.limits):
             self.meter.entry()
-            number = ordinal(container.ordinal, index)
-            path = container.prefix + member.name
-            if member.is_dir or not self._wanted(number, path):
+            if member.kind is TarKind.DIR:
                 continue
-            if member.is_special:
+            number = ordinal(container.ordinal, member.index)
+            path = container.prefix + member.name
+            if not self._wanted(number, path):
+                continue
+            if member.kind is TarKind.SPECIAL:
                 self.reader.special(number, path, member.name)
                 continue
-            if not compressed:
+            self.meter.entry_bytes(path, member.size)
+            if plain:
                 self.meter.unpacked(member.size)
-            try:
-                self._dispatch(container, number, member.name, _tar_body(member))
-            except LimitExceeded:
-                raise
-            except BadInput as error:
-                if member.broken:
-                    raise
-                self.reader.refuse(number, path, None, error.code, error.message)
-        stream.drain()
+            self._dispatch(container, number, member.name, _tar_body(member))
 
     def _single(self, container: Container, stream: ByteStream) -> None:
-        path = container.prefix.removesuffix("!")
+        path = container.name
         self.meter.entry()
-        if self.overseer.begin(container.ordinal, path):
-            body = Body(None, lambda: stream.chunks(CHUNK))
-            self.reader.take(container.ordinal, "", path, body, container.ordinal, unpacked=True)
+        number = container.ordinal or ordinal(b"", 0)
+        if self.overseer.begin(number, path):
+            body = Body(None, lambda: _rest(stream))
+            self.reader.take(number, "", path, body, number[:-4], unpacked=True)
         stream.drain()
 
-    def _opaque(self, container: Container, original: Callable[[], Body]) -> None:
-        path = container.prefix.removesuffix("!")
-        if container.depth == 1:
+    def _opaque(self, container: Container, original: Callable[[], Body] | None) -> None:
+        path = container.name
+        if original is None:
             raise BadInput(
                 "not_an_archive",
-                f"{path} is compressed, but holds neither an archive nor an image.",
+                f"{shown(path)} is compressed, but holds neither an archive nor an image.",
                 "Upload a .zip or .tar.gz of a session.",
             )
         if self.overseer.begin(container.ordinal, path):
@@ -182,7 +175,9 @@ class Unpacker:
             try:
                 source = FileSource(full)
             except OSError as error:
-                self.reader.refuse(number, container.prefix + name, None, "unreadable", f"It can't be read: {error.strerror}.")
+                self.reader.refuse(
+                    number, container.prefix + name, 0, "unreadable", f"It can't be read: {error.strerror}."
+                )
                 continue
             try:
                 self.meter.unpacked(source.size)
@@ -194,7 +189,7 @@ class Unpacker:
             except LimitExceeded:
                 raise
             except BadInput as error:
-                self.reader.refuse(number, container.prefix + name, None, error.code, error.message)
+                self.reader.refuse(number, container.prefix + name, 0, error.code, error.message)
             finally:
                 source.close()
 
@@ -214,21 +209,16 @@ class Unpacker:
 
     def _inner(self, outer: Container, number: bytes, name: str, body: Body, kind: Kind) -> None:
         path = outer.prefix + name
-        if outer.depth + 1 > self.limits.max_depth:
-            raise BadInput(
-                "too_deep",
-                f"{path} lies more than {self.limits.max_depth} archives deep.",
-                "Unpack it once and upload what is inside (the limit is SCANDOCK_MAX_DEPTH).",
-            )
         if body.whole is not None:
             data = bytes(body.whole)
-            source: Source = BytesSource(data)
-            inner = Container(number, path + "!", "", 0, len(data), kind, outer.depth + 1, path)
-            self._open(outer, inner, source, lambda: Body(data))
+            inner = Container(number, path + "!", "", 0, len(data), str(kind), outer.depth + 1, path)
+            self._open(outer, inner, MemorySource(data), lambda: Body(data))
             return
-        kept = keep_stream(self.reader.stage, body, f"inner/{number.hex()}", lambda size: self.meter.entry_bytes(path, size))
-        file = self.reader.stage.full_path(kept.staged)
-        inner = Container(number, path + "!", file, 0, kept.size, kind, outer.depth + 1, path)
+        kept = keep_stream(
+            self.reader.stage, body, f"inner/{number.hex()}", lambda size: self.meter.entry_bytes(path, size)
+        )
+        file = scratch(self.reader.stage, kept.staged)
+        inner = Container(number, path + "!", file, 0, kept.size, str(kind), outer.depth + 1, path)
         spool = FileSource(file)
         try:
             shared = self._open(outer, inner, spool, lambda: Body(None, lambda: _file_chunks(spool)))
@@ -238,18 +228,24 @@ class Unpacker:
             self.reader.stage.remove(kept.staged)
 
     def _open(self, outer: Container, inner: Container, source: Source, original: Callable[[], Body]) -> bool:
-        """Walk an inner archive; True where it was given back to be shared."""
-        if Kind(inner.kind) is not Kind.ZIP:
-            self.stream(inner, source, original)
-            return False
-        directory = read_directory(source, self.limits)
-        if directory.entries and directory.entries[0].name in _DOCUMENTS:
+        """Walk an inner archive; True where it was given back to be shared. One that can't be opened costs itself."""
+        try:
+            self.meter.depth(inner.name, inner.depth)
+            if Kind(inner.kind) in STREAMS or Kind(inner.kind) is Kind.TAR:
+                self.stream(inner, source, original)
+                return False
+            directory = read_directory(source, self.limits)
+        except LimitExceeded:
+            raise
+        except BadInput as error:
             if self.overseer.begin(inner.ordinal, inner.name):
-                self.reader.take(inner.ordinal, "", inner.name, original(), outer.ordinal)
+                self.reader.refuse_inner(inner.ordinal, inner.name, original(), error.code, error.message)
             return False
+        for note in directory.notes:
+            self.overseer.note("archive_note", f"{inner.name}: {note}")
         if not directory.entries:
             self.overseer.note("inner_empty", f"{inner.name} is an empty archive.")
-        if inner.file and sum(entry.usize for entry in directory.entries) > SPLIT_BYTES:
+        if inner.file and sum(size for _, size in directory.entries.packed_sizes()) > SPLIT_BYTES:
             self.overseer.announce(inner)
             return True
         self.zip_entries(inner, source, directory.entries)
@@ -259,14 +255,19 @@ class Unpacker:
 def _inner_kind(head: Buffer, name: str) -> Kind | None:
     start = bytes(head[:5])
     if start.startswith(_MAGICS) or bytes(head[257:262]) == b"ustar" or name.lower().endswith(".tar"):
-        kind = kind_of(bytes(head[:4096]), len(head))
-        return kind if kind in _ARCHIVES else None
+        kind = kind_of(head, len(head))
+        return kind if kind in ARCHIVES or kind in STREAMS else None
     return None
+
+
+def _rest(stream: ByteStream) -> Iterator[Buffer]:
+    while view := stream.take(CHUNK):
+        yield view
 
 
 def _tar_body(member: TarMember) -> Body:
     if member.size <= WHOLE:
-        return Body(member.read())
+        return Body(member.read(member.size))
     return Body(None, lambda: member.chunks(CHUNK))
 
 
@@ -282,14 +283,11 @@ def _file_chunks(source: Source) -> Iterator[Buffer]:
         at += got
 
 
-def file_body(source: Source) -> Body:
-    """The bytes of a source, as a body."""
-    return Body(None, lambda: _file_chunks(source))
-
-
-def open_container(container: Container) -> Source:
+@contextmanager
+def open_container(container: Container) -> Iterator[Source]:
     """The bytes of a container that lies in a file."""
-    whole = FileSource(container.file)
-    if container.offset == 0 and container.size == whole.size:
-        return whole
-    return SliceSource(whole, container.offset, container.size)
+    with FileSource(container.file) as whole:
+        if container.offset == 0 and container.size == whole.size:
+            yield whole
+        else:
+            yield SliceSource(whole, container.offset, container.size)

@@ -131,9 +131,7 @@ def _placement(row: dict[str, Any]) -> Placement:
 
 def new_tree(catalog: Catalog, connection: Connection, lease: Lease) -> int:
     """A tree to write rows under; invisible until a session points at it."""
-    result = connection.execute(
-        insert(tree).values(upload_id=lease.upload_id, state="staged", created=catalog.now())
-    )
+    result = connection.execute(insert(tree).values(upload_id=lease.upload_id, state="staged", created=catalog.now()))
     key = result.inserted_primary_key
     assert key is not None
     number: int = key[0]

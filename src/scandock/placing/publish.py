@@ -10,7 +10,8 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, intent, project, resource, scan, session, subject, subject_patient, tree
 from scandock.model.points import reach
 from scandock.placing.intents import Placement, SessionRow
-from scandock.queue.leases import Lease, guard, new_uuid
+from scandock.queue.leases import Lease, guard
+from scandock.queue.tokens import new_uuid
 from scandock.store.port import Stage, Store
 
 
@@ -43,9 +44,7 @@ def publish(catalog: Catalog, lease: Lease, placements: list[Placement]) -> None
 def _publish_one(catalog: Catalog, connection: Connection, placement: Placement) -> None:
     facts = placement.session
     connection.execute(
-        update(tree)
-        .where(tree.c.id == placement.tree_id)
-        .values(state="current", files=facts.files, bytes=facts.bytes)
+        update(tree).where(tree.c.id == placement.tree_id).values(state="current", files=facts.files, bytes=facts.bytes)
     )
     if placement.base_tree_id is not None:
         connection.execute(update(tree).where(tree.c.id == placement.base_tree_id).values(state="retired"))
@@ -83,9 +82,7 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
                 **values,
             )
         )
-    connection.execute(
-        update(project).where(project.c.id == facts.project_id).values(revision=project.c.revision + 1)
-    )
+    connection.execute(update(project).where(project.c.id == facts.project_id).values(revision=project.c.revision + 1))
 
 
 def _subject(catalog: Catalog, connection: Connection, facts: SessionRow) -> int:
@@ -102,9 +99,7 @@ def _subject(catalog: Catalog, connection: Connection, facts: SessionRow) -> int
         assert inserted is not None
         number = int(inserted[0])
     known = set(
-        connection.execute(
-            select(subject_patient.c.patient_id).where(subject_patient.c.subject_id == number)
-        ).scalars()
+        connection.execute(select(subject_patient.c.patient_id).where(subject_patient.c.subject_id == number)).scalars()
     )
     for patient_id in sorted(set(facts.patient_ids) - known):
         connection.execute(insert(subject_patient).values(subject_id=number, patient_id=patient_id))

@@ -12,7 +12,10 @@ from scandock.catalog.tables import project, reservation
 def lock_projects(connection: Connection, names: Iterable[str]) -> dict[str, int]:
     """Lock these projects' rows for the transaction, in one order (SQLite: the whole catalog is); name -> id."""
     found = connection.execute(
-        select(project.c.name, project.c.id).where(project.c.name.in_(sorted(set(names)))).order_by(project.c.id).with_for_update()
+        select(project.c.name, project.c.id)
+        .where(project.c.name.in_(sorted(set(names))))
+        .order_by(project.c.id)
+        .with_for_update()
     )
     return {name: number for name, number in found}
 

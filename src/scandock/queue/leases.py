@@ -6,9 +6,6 @@ Correctness rests on the token alone: every transaction that shows something gua
 from __future__ import annotations
 
 import json
-import secrets
-import time
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +16,7 @@ from scandock.catalog.tables import reservation, upload
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import is_gone, this_owner
+from scandock.queue.tokens import new_token
 
 LEASE_MS = 15_000
 RENEW_SECONDS = 5.0
@@ -42,17 +40,6 @@ class Dead:
     token: str
     source: str
     attempt: int
-
-
-def new_token() -> str:
-    return secrets.token_hex(8)
-
-
-def new_uuid() -> str:
-    """A UUIDv7 (RFC 9562): sorts by time."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | (0x7 << 76) | (secrets.randbits(12) << 64) | (0b10 << 62) | secrets.randbits(62)
-    return str(uuid.UUID(int=value))
 
 
 def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> Lease:
@@ -94,9 +81,7 @@ def guard(catalog: Catalog, connection: Connection, lease: Lease) -> None:
         raise TokenLost("token_lost", "Another process has taken over this import.")
 
 
-def finish(
-    catalog: Catalog, connection: Connection, lease: Lease, state: ImportState, report: dict[str, Any]
-) -> None:
+def finish(catalog: Catalog, connection: Connection, lease: Lease, state: ImportState, report: dict[str, Any]) -> None:
     """Write the final outcome and free what was reserved."""
     guard(catalog, connection, lease)
     connection.execute(

@@ -24,7 +24,7 @@ def _started(pid: int) -> int | None:
 
 
 def this_owner() -> str:
-    """This process, as text for the catalog."""
+    """The process at hand, as text for the catalog."""
     pid = os.getpid()
     return json.dumps({"host": platform.node(), "boot": boot_id(), "pid": pid, "started": _started(pid)})
 
@@ -40,4 +40,4 @@ def is_gone(owner: str) -> bool | None:
         return None
     if boot != boot_id():
         return True
-    return _started(pid) != started
+    return bool(_started(pid) != started)

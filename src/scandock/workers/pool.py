@@ -32,7 +32,7 @@ class Task:
 
     kind: str
     container: Container
-    payload: list[tuple[Any, ...]]
+    payload: Any
     resume: bytes = b""
     avoid: set[bytes] = field(default_factory=set)
     suspects: set[bytes] = field(default_factory=set)
@@ -75,11 +75,10 @@ class _Reader:
 class Pool:
     """Up to `size` readers over one board; `run` returns when every task is done."""
 
-    def __init__(self, setup: Setup, size: int, board_path: str) -> None:
-        self.setup = setup
+    def __init__(self, size: int) -> None:
+        self._setup: Setup | None = None
         self.size = size
-        self.board_path = board_path
-        self.board = Board(board_path, size, make=True)
+        self.board = Board.create(size)
         self.readers: dict[int, _Reader] = {}
         self.deaths = 0
         self.kills = 0
@@ -96,22 +95,31 @@ class Pool:
         try:
             process = subprocess.Popen(
                 [sys.executable, "-m", "scandock.workers.shard", str(theirs.fileno()), str(os.getpid())],
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), *self.board.fds),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env={**os.environ, **MALLOC},
             )
         finally:
             theirs.close()
-        wire = Wire(ours)
-        setup = self.setup
-        wire.send(
+        reader = _Reader(index, process, Wire(ours))
+        if self._setup is not None:
+            self._tell(reader, self._setup)
+        return reader
+
+    def setup(self, setup: Setup) -> None:
+        """Tell every reader, those to come too, what it works on; they were started before to lose no time."""
+        self._setup = setup
+        for reader in self.readers.values():
+            self._tell(reader, setup)
+
+    def _tell(self, reader: _Reader, setup: Setup) -> None:
+        reader.wire.send(
             (
-                setup.root, setup.upload, setup.token, self.board_path, self.size, index, asdict(setup.limits),
+                setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
                 setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose,
             )
         )  # fmt: skip
-        return _Reader(index, process, wire)
 
     def run(self, tasks: list[Task], listener: Listener, cancelled: Callable[[], bool]) -> None:
         """Work through the tasks and what they announce. Raises LimitExceeded, BadInput or Fault, as a reader said."""
@@ -133,7 +141,7 @@ class Pool:
     def _give(self, reader: _Reader, task: Task) -> None:
         reader.task = task
         try:
-            reader.wire.send((task.kind, tuple(task.container), task.payload, task.resume, list(task.avoid)))
+            reader.wire.send((task.kind, tuple(task.container._replace(kind=str(task.container.kind))), task.payload, task.resume, list(task.avoid)))
         except OSError:
             return  # it died: the next receive finds out and gives the task to another
 
@@ -184,7 +192,9 @@ class Pool:
             self.deaths += 1
             suspect = self.board.current(reader.index)
             if not suspect and self.deaths > 2 * self.size:
-                raise Fault("reader_failed", "Readers do not start.", "Look at the log, and at the memory that is free.")
+                raise Fault(
+                    "reader_failed", "Readers do not start.", "Look at the log, and at the memory that is free."
+                )
             if suspect in task.suspects:
                 task.avoid.add(suspect)
             elif suspect:
@@ -202,6 +212,9 @@ class Pool:
             reader.process.wait()
             reader.wire.close()
         self.readers.clear()
+
+    def close(self) -> None:
+        self.stop()
         self.board.close()
 
 

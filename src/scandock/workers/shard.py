@@ -16,12 +16,12 @@ from typing import Any
 
 from scandock.formats.dicom_tally import Tally
 from scandock.formats.meter import Meter
-from scandock.formats.zip_directory import ZipEntry
+from scandock.formats.zip_directory import ZipEntries
 from scandock.model.entry import Container, Entry
 from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
 from scandock.pipeline.read import Reader
-from scandock.pipeline.unpack import Unpacker, file_body, open_container
+from scandock.pipeline.unpack import Unpacker, open_container
 from scandock.store.local import LocalStore
 from scandock.workers.board import Board
 from scandock.workers.wire import Wire
@@ -62,7 +62,7 @@ class Shard:
     def tally_of(self, container: bytes) -> Tally:
         tally = self.tallies.get(container)
         if tally is None:
-            tally = self.tallies[container] = Tally(self.wanted)
+            tally = self.tallies[container] = Tally()
         return tally
 
     def patient(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None:
@@ -75,9 +75,7 @@ class Shard:
             return False
         if number in self.avoid:
             message = "Reading it killed the reader twice; it was left out."
-            self.entry(
-                Entry(number, path, 0, b"", "unparseable", "", "reader_died", message, *[""] * 8, 0, 0, "", "")
-            )
+            self.entry(Entry(number, path, 0, b"", "unparseable", "", "reader_died", message))
             return False
         self.board.set_current(self.index, number)
         return True
@@ -118,14 +116,11 @@ def _run(shard: Shard, unpacker: Unpacker, task: tuple[Any, ...]) -> None:
     if kind == "files":
         unpacker.files(container, payload)
         return
-    source = open_container(container)
-    try:
+    with open_container(container) as source:
         if kind == "zip":
-            unpacker.zip_entries(container, source, (ZipEntry(*values) for values in payload))
+            unpacker.zip_entries(container, source, ZipEntries(*payload))
         else:
-            unpacker.stream(container, source, lambda: file_body(source))
-    finally:
-        source.close()
+            unpacker.stream(container, source, None)
 
 
 def _say_trouble(wire: Wire, error: BaseException) -> None:
@@ -136,7 +131,14 @@ def _say_trouble(wire: Wire, error: BaseException) -> None:
     elif isinstance(error, BadInput):
         wire.send(("bad", error.code, error.message, error.remedy))
     elif isinstance(error, MemoryError):
-        wire.send(("fault", "out_of_memory", "A reader ran out of memory.", "Give the machine more memory or use fewer workers."))
+        wire.send(
+            (
+                "fault",
+                "out_of_memory",
+                "A reader ran out of memory.",
+                "Give the machine more memory or use fewer workers.",
+            )
+        )
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         wire.send(("fault", "disk_full", f"The disk is full: {error.strerror}.", "Free some space and import again."))
     elif isinstance(error, OSError):
@@ -169,10 +171,10 @@ def main(fd: int, parent: int) -> None:
     setup = wire.receive()
     if setup is None:
         return
-    root, upload, token, board_path, size, index, limits, received, wanted, keep_images, keep_loose = setup
-    board = Board(board_path, size)
+    root, upload, token, slots, currents, index, limits, received, wanted, keep_images, keep_loose = setup
+    board = Board.attach(slots, currents)
     bounds = Limits(**limits)
-    meter = Meter(bounds, received, board.counters, index)
+    meter = Meter(bounds, received, board.slots, index)
     shard = Shard(wire, board, index)
     shard.wanted = frozenset(wanted)
     stage = LocalStore(root).stage(upload, token)

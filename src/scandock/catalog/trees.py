@@ -1,0 +1,243 @@
+"""The rows of trees: read when a session is joined, written under a new tree before anybody sees it."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, literal, select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.tables import file, resource, scan, session, tree
+from scandock.model.series import EcatFacts, SeriesTally
+
+BATCH = 5_000
+"""Rows of one transaction, so that no writer waits long."""
+
+
+@dataclass(slots=True)
+class ScanRow:
+    """A scan of a tree. `facts` is what its attributes are made from, kept so that more objects can be added to it."""
+
+    n: int
+    scan_id: str
+    series_uid: str | None
+    modality: str = ""
+    xsi_type: str = ""
+    type: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+    facts: SeriesTally | list[EcatFacts] | None = None
+    """A DICOM scan's tally, or what an ECAT scan's files say."""
+    frames: int = 0
+    files: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class ResourceRow:
+    n: int
+    scan_n: int | None
+    label: str
+    content: str
+    format: str
+    files: int = 0
+    bytes: int = 0
+
+
+class FileRow(NamedTuple):
+    n: int
+    resource_n: int
+    name: str
+    bytes: int
+    sha256: bytes
+    sop_uid: str | None
+    frames: int
+    dataset_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class BaseSession:
+    """The session that an import joins, as it stands."""
+
+    uuid: str
+    tree_id: int
+    label: str
+    subject: str
+    place: str
+    timestamp: str
+    state: str
+    study_uid: str | None
+    patient_id: str
+    ecat: bool
+    held: tuple[str, str, str]
+    warnings: list[dict[str, str]]
+
+
+def base_session(connection: Connection, uuid: str) -> BaseSession:
+    row = connection.execute(select(session).where(session.c.uuid == uuid)).mappings().one()
+    return BaseSession(
+        uuid,
+        row["tree_id"],
+        row["label"],
+        row["subject"],
+        row["place"],
+        row["timestamp"],
+        row["state"],
+        row["study_uid"],
+        row["patient_id"],
+        row["ecat"],
+        (row["held_code"], row["held_message"], row["held_remedy"]),
+        json.loads(row["warnings"]),
+    )
+
+
+def scans_of(connection: Connection, tree_id: int) -> list[ScanRow]:
+    rows = connection.execute(select(scan).where(scan.c.tree_id == tree_id).order_by(scan.c.n)).mappings()
+    return [
+        ScanRow(
+            row["n"], row["scan_id"], row["series_uid"], row["modality"], row["xsi_type"], row["type"],
+            json.loads(row["attributes"]), _unpack_facts(row["facts"]), row["frames"], row["files"], row["bytes"],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def resources_of(connection: Connection, tree_id: int) -> list[ResourceRow]:
+    rows = connection.execute(select(resource).where(resource.c.tree_id == tree_id).order_by(resource.c.n)).mappings()
+    return [
+        ResourceRow(r["n"], r["scan_n"], r["label"], r["content"], r["format"], r["files"], r["bytes"]) for r in rows
+    ]
+
+
+def files_of(connection: Connection, tree_id: int) -> Iterator[FileRow]:
+    """The files of a tree by number, streamed."""
+    rows = connection.execute(
+        select(
+            file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
+            file.c.dataset_at,
+        )
+        .where(file.c.tree_id == tree_id)
+        .order_by(file.c.n)
+        .execution_options(yield_per=BATCH)
+    )  # fmt: skip
+    for row in rows:
+        yield FileRow(*row)
+
+
+def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None:
+    """Add files in batches, each a short transaction of its own."""
+    batch: list[dict[str, Any]] = []
+    for row in rows:
+        batch.append({"tree_id": tree_id, **row._asdict()})
+        if len(batch) >= BATCH:
+            _write_batch(catalog, batch)
+            batch = []
+    if batch:
+        _write_batch(catalog, batch)
+
+
+def _write_batch(catalog: Catalog, batch: list[dict[str, Any]]) -> None:
+    with catalog.write() as connection:
+        connection.execute(insert(file), batch)
+
+
+def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Iterable[int]) -> None:
+    """Let a new tree hold all files of an old one, numbers kept, but for the dropped ones."""
+    columns = [column for column in file.c if column.name != "tree_id"]
+    for start in range(0, last + 1, BATCH):
+        source = select(literal(new), *columns).where(file.c.tree_id == old, file.c.n.between(start, start + BATCH - 1))
+        with catalog.write() as connection:
+            connection.execute(insert(file).from_select(["tree_id", *(c.name for c in columns)], source))
+    gone = sorted(dropped)
+    for start in range(0, len(gone), BATCH):
+        with catalog.write() as connection:
+            connection.execute(
+                delete(file).where(file.c.tree_id == new, file.c.n == bindparam("gone")),
+                [{"gone": n} for n in gone[start : start + BATCH]],
+            )
+
+
+def sum_up(connection: Connection, tree_id: int) -> dict[int, tuple[int, int, int]]:
+    """Resource number -> (files, bytes, frames)."""
+    rows = connection.execute(
+        select(file.c.resource_n, func.count(), func.sum(file.c.bytes), func.sum(file.c.frames))
+        .where(file.c.tree_id == tree_id)
+        .group_by(file.c.resource_n)
+    )
+    return {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in rows}
+
+
+def write_structure(connection: Connection, tree_id: int, scans: list[ScanRow], resources: list[ResourceRow]) -> None:
+    """Write a tree's scans and resources, and its own sums."""
+    if scans:
+        connection.execute(
+            insert(scan),
+            [
+                {
+                    "tree_id": tree_id, "n": s.n, "scan_id": s.scan_id, "series_uid": s.series_uid,
+                    "modality": s.modality, "xsi_type": s.xsi_type, "type": s.type,
+                    "attributes": json.dumps(s.attributes), "facts": _pack_facts(s.facts), "frames": s.frames,
+                    "files": s.files, "bytes": s.bytes,
+                }
+                for s in scans
+            ],
+        )  # fmt: skip
+    if resources:
+        connection.execute(
+            insert(resource),
+            [
+                {
+                    "tree_id": tree_id, "n": r.n, "scan_n": r.scan_n, "label": r.label, "content": r.content,
+                    "format": r.format, "files": r.files, "bytes": r.bytes,
+                }
+                for r in resources
+            ],
+        )  # fmt: skip
+    connection.execute(
+        update(tree)
+        .where(tree.c.id == tree_id)
+        .values(files=sum(r.files for r in resources), bytes=sum(r.bytes for r in resources))
+    )
+
+
+def _pack_facts(facts: SeriesTally | list[EcatFacts] | None) -> bytes:
+    if isinstance(facts, SeriesTally):
+        values: dict[str, Any] = {
+            "study_uid": facts.study_uid,
+            "series_uid": facts.series_uid,
+            "objects": facts.objects,
+            "frames": facts.frames,
+            "values": {str(tag): seen for tag, seen in facts.values.items()},
+            "nested": facts.nested,
+            "overfull": sorted(facts.overfull),
+        }
+    elif facts is not None:
+        values = {"ecat": [asdict(one) for one in facts]}
+    else:
+        values = {}
+    return zlib.compress(json.dumps(values).encode(), 1)
+
+
+def _unpack_facts(raw: bytes) -> SeriesTally | list[EcatFacts] | None:
+    values = json.loads(zlib.decompress(raw))
+    if "ecat" in values:
+        return [ecat_facts(one) for one in values["ecat"]]
+    if not values:
+        return None
+    return SeriesTally(
+        values["study_uid"],
+        values["series_uid"],
+        values["objects"],
+        values["frames"],
+        {int(tag): seen for tag, seen in values["values"].items()},
+        values["nested"],
+        set(values["overfull"]),
+    )
+
+
+def ecat_facts(values: dict[str, Any]) -> EcatFacts:
+    """ECAT facts from their JSON form."""
+    return EcatFacts(**{**values, "frames": tuple(tuple(frame) for frame in values["frames"])})

@@ -1,0 +1,81 @@
+"""What the rules ask of the catalog, answered by queries (`scandock.rules.view.CatalogView`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from scandock.catalog.tables import project, session, subject, subject_patient
+from scandock.rules.view import KnownSession, KnownSubject
+
+_KNOWN = (
+    session.c.uuid, project.c.name, session.c.subject, session.c.label, session.c.study_uid, session.c.place,
+    session.c.timestamp, session.c.patient_id, session.c.by_hand, session.c.ecat, session.c.held_code,
+)  # fmt: skip
+
+
+def _known(row: Row[Any]) -> KnownSession:
+    return KnownSession(
+        uuid=row[0],
+        project=row[1],
+        subject=row[2],
+        label=row[3],
+        study_uid=row[4],
+        place=row[5],
+        timestamp=row[6] or None,
+        patient_id=row[7],
+        by_hand=row[8],
+        ecat=row[9],
+        held=row[10],
+    )
+
+
+class SqlView:
+    """The catalog within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def sessions_of_study(self, project_name: str, study_uid: str) -> list[KnownSession]:
+        return self._sessions(project_name, session.c.study_uid == study_uid)
+
+    def sessions_labelled(self, project_name: str, label: str) -> list[KnownSession]:
+        return self._sessions(project_name, session.c.key == label.casefold())
+
+    def _sessions(self, project_name: str, condition: Any) -> list[KnownSession]:  # noqa: ANN401
+        rows = self.connection.execute(
+            select(*_KNOWN)
+            .join(project, project.c.id == session.c.project_id)
+            .where(project.c.name == project_name, condition)
+            .order_by(session.c.id)
+        )
+        return [_known(row) for row in rows]
+
+    def subject(self, project_name: str, label: str) -> KnownSubject | None:
+        row = self.connection.execute(
+            select(subject.c.id, subject.c.label)
+            .join(project, project.c.id == subject.c.project_id)
+            .where(project.c.name == project_name, subject.c.key == label.casefold())
+        ).first()
+        if row is None:
+            return None
+        patients = self.connection.execute(
+            select(subject_patient.c.patient_id).where(subject_patient.c.subject_id == row.id)
+        ).scalars()
+        return KnownSubject(label=row.label, patient_ids=frozenset(patients))
+
+    def timestamp_taken(self, project_name: str, timestamp: str) -> bool:
+        return (
+            self.connection.execute(
+                select(session.c.id)
+                .join(project, project.c.id == session.c.project_id)
+                .where(
+                    project.c.name == project_name,
+                    session.c.place == "prearchive",
+                    session.c.timestamp == timestamp,
+                )
+                .limit(1)
+            ).first()
+            is not None
+        )

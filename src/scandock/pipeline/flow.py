@@ -1,0 +1,131 @@
+"""From entries that were read to the outcome: judge, gather, plan, arrange, seal, intend, complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from scandock.catalog.projects import make_unassigned
+from scandock.model.errors import BadInput
+from scandock.model.importing import Stage
+from scandock.model.points import reach
+from scandock.model.verdicts import ImportState, SessionState
+from scandock.pipeline.gather import gather
+from scandock.pipeline.job import Job, Tools
+from scandock.pipeline.judge import Judgement, judge, refuse_all
+from scandock.pipeline.place import arrange_all, report_of
+from scandock.pipeline.plan import plan
+from scandock.pipeline.repeats import within_upload
+from scandock.pipeline.tallies import Tallies
+from scandock.pipeline.tell import (
+    close_verdicts,
+    entry_bytes,
+    keep_exceptions,
+    outcome,
+    upload_warnings,
+    write_receipt,
+)
+from scandock.placing.complete import complete, end_without
+from scandock.placing.intents import record
+from scandock.rules.notices import Notice
+
+Reporter = Callable[..., dict[str, Any]]
+
+
+class Listener(Protocol):
+    """What the reading left, and who is told of stages."""
+
+    tallies: Tallies
+    damages: list[tuple[bytes, str, str]]
+    notes: list[Notice]
+
+    def stage(self, stage: Stage) -> None: ...
+    def seconds(self) -> dict[str, float]: ...
+
+
+def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unparsable: bool) -> dict[str, Any]:
+    """Everything behind the reading. Gives the report of the fixed surface."""
+    heard.stage("deciding")
+    ledger = tools.ledger
+    ledger.index()
+    judgement = judge(ledger, heard.damages, ignore_unparsable=ignore_unparsable)
+    if judgement.refused is not None:
+        return _end_refused(tools, judgement, heard.notes, report)
+    for container in judgement.containers:
+        heard.tallies.drop_under(container)
+    clashes = within_upload(ledger, tools.stage)
+    jobs = gather(ledger, heard.tallies, clashes, tools.zone, tools.site.placeholders)
+    warnings = [*heard.notes, *judgement.warnings, *plan(tools, jobs, lambda: make_unassigned(tools.catalog))]
+    reach("reserved")
+    heard.stage("placing")
+    arrange_all(tools, jobs)
+    close_verdicts(ledger)
+    write_receipt(tools, str(report(ImportState.PLACED, "", "")["archive"]), {job.n: job.name for job in jobs})
+    keep_exceptions(tools)
+    tools.check()
+    heard.stage("syncing")
+    for scratch in ("in", "loose", "ecat", "big", "inner"):
+        tools.stage.remove(scratch)
+    tools.stage.seal()
+    reach("sealed")
+    return _show(tools, jobs, judgement, warnings, report, heard)
+
+
+def _show(
+    tools: Tools,
+    jobs: list[Job],
+    judgement: Judgement,
+    warnings: list[Notice],
+    report: Reporter,
+    heard: Listener,
+) -> dict[str, Any]:
+    state, code, message = outcome(jobs, judgement)
+    unpacked, stored = entry_bytes(tools.ledger)
+    made = report(
+        state,
+        code,
+        message,
+        warnings=upload_warnings(tools.ledger, warnings),
+        sessions=[report_of(job, _state(job)) for job in jobs],
+        entries=tools.ledger.counts(),
+        unpacked=unpacked,
+        stored=stored,
+    )
+    placements = [job.placement for job in jobs if job.placement is not None]
+    tools.check()
+    with tools.catalog.write() as connection:
+        record(tools.catalog, connection, tools.lease, placements, made)
+    reach("intent")
+    complete(tools.catalog, tools.store, tools.stage, tools.lease)
+    return {**made, "seconds": heard.seconds()}
+
+
+def _state(job: Job) -> str:
+    if job.settled.held is not None or (job.base is not None and job.base.state == "conflict"):
+        return SessionState.CONFLICT
+    return SessionState(job.settled.place)
+
+
+def refuse(tools: Tools, error: BadInput, report: Reporter) -> dict[str, Any]:
+    """Refuse the whole upload for what stopped its reading."""
+    judgement = Judgement(refused=Notice(code=error.code, message=error.message, remedy=error.remedy))
+    refuse_all(tools.ledger, judgement)
+    return _end_refused(tools, judgement, [], report)
+
+
+def _end_refused(tools: Tools, judgement: Judgement, notes: list[Notice], report: Reporter) -> dict[str, Any]:
+    close_verdicts(tools.ledger)
+    state, code, message = outcome([], judgement)
+    unpacked, _ = entry_bytes(tools.ledger)
+    made = report(
+        state,
+        code,
+        message,
+        warnings=upload_warnings(tools.ledger, [*notes, *judgement.warnings]),
+        entries=tools.ledger.counts(),
+        unpacked=unpacked,
+    )
+    write_receipt(tools, str(made["archive"]), {})
+    keep_exceptions(tools)
+    end_without(tools.catalog, tools.store, tools.stage, tools.lease, made)
+    return made

@@ -1,0 +1,112 @@
+"""What the steps of one import share: its tools, and one job for each session that it makes or joins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.trees import BaseSession, ResourceRow, ScanRow
+from scandock.model.series import EcatFacts, SeriesTally
+from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.repeats import Clashes
+from scandock.placing.intents import Placement
+from scandock.queue.leases import Lease
+from scandock.rules.naming import Naming
+from scandock.rules.notices import Notice
+from scandock.rules.policy import ProjectPolicy, Request, SiteRules
+from scandock.rules.settle import Decision
+from scandock.rules.study import StudyFacts
+from scandock.store.port import Stage, Store
+
+
+@dataclass(slots=True, kw_only=True)
+class Tools:
+    """Where an import works and by what it decides."""
+
+    catalog: Catalog
+    store: Store
+    stage: Stage
+    ledger: Ledger
+    lease: Lease
+    request: Request
+    site: SiteRules
+    resources: str
+    zone: tzinfo
+    started: datetime
+    check: Callable[[], None]
+    """Raises where the import was cancelled or its lease is lost; called between steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class EcatEntry:
+    """An ECAT file of the upload."""
+
+    ordinal: bytes
+    path: str
+    sha256: bytes
+    session_folder: str
+    scan_folder: str
+    facts: EcatFacts
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One study (or ECAT session) of the upload on its way to one session."""
+
+    n: int
+    study: StudyFacts
+    ecat: list[EcatEntry]
+    clashes: Clashes
+    naming: Naming | None = None
+    decision: Decision | None = None
+    policy: ProjectPolicy | None = None
+    project_id: int = 0
+    base: BaseSession | None = None
+    base_scans: list[ScanRow] = field(default_factory=list)
+    base_resources: list[ResourceRow] = field(default_factory=list)
+    last_file: int = -1
+    duplicates: list[tuple[bytes, int]] = field(default_factory=list)
+    """Entries that the base has already: (ordinal, number of the base file)."""
+    replaced: list[tuple[bytes, int]] = field(default_factory=list)
+    scans: list[ScanRow] = field(default_factory=list)
+    resources: list[ResourceRow] = field(default_factory=list)
+    scan_of: dict[str, ScanRow] = field(default_factory=dict)
+    """By series UID, or by sha256 (hex) of an ECAT file."""
+    warnings: list[Notice] = field(default_factory=list)
+    placement: Placement | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    xsi_type: str = ""
+    files: int = 0
+    bytes: int = 0
+
+    @property
+    def settled(self) -> Decision:
+        assert self.decision is not None
+        return self.decision
+
+    @property
+    def tallies(self) -> tuple[SeriesTally, ...]:
+        return self.study.series
+
+    @property
+    def tree(self) -> str:
+        """Where the job's tree is put together in the stage."""
+        return f"tree/{self.n}"
+
+    @property
+    def name(self) -> str:
+        """The tree's name in the store, which is its folder under DATA."""
+        decision = self.settled
+        if decision.place == "archive":
+            return f"archive/{decision.project}/{decision.label}"
+        return f"prearchive/{decision.project}/{decision.timestamp}/{decision.label}"
+
+    @property
+    def uri(self) -> str:
+        """XNAT's URI of the session (design: fixed surface)."""
+        decision = self.settled
+        if decision.place == "archive":
+            return f"/data/archive/projects/{decision.project}/subjects/{decision.subject}/experiments/{decision.label}"
+        return f"/data/prearchive/projects/{decision.project}/{decision.timestamp}/{decision.label}"

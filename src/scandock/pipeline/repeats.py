@@ -1,0 +1,156 @@
+"""The same object twice: within one upload, and against the session that it joins (rules.md, "Again" 1 and 2)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import IO
+
+from scandock.formats.dicom_header import Unparseable, read_header
+from scandock.model.verdicts import Verdict
+from scandock.pipeline.keep import Keeper
+from scandock.pipeline.ledger import Ledger
+
+_CHUNK = 1024 * 1024
+_META = 128 * 1024
+_ROW = "ordinal, sha256, dataset_at, syntax, staged, size"
+
+
+@dataclass(slots=True)
+class Clashes:
+    """Objects of one study that share a SOPInstanceUID and differ: `sops` within the upload, `base` with a session."""
+
+    sops: set[str] = field(default_factory=set)
+    base: list[tuple[bytes, int]] = field(default_factory=list)
+    """(entry's ordinal, number of the file in the base tree)."""
+
+
+def within_upload(ledger: Ledger, stage: Keeper) -> dict[str, Clashes]:
+    """Mark repeats as duplicates and clashing variants as conflicts; gives the clashes by study.
+
+    The first of equal objects in archive order is kept. Variants of one SOPInstanceUID are all kept, in every order.
+    """
+    clashes: dict[str, Clashes] = {}
+    for study, sop in ledger.rows(
+        "SELECT study, sop FROM entry WHERE content = 'dicom' AND verdict = '' GROUP BY study, sop HAVING COUNT(*) > 1"
+    ):
+        group = ledger.rows(
+            f"SELECT {_ROW} FROM entry WHERE study = ? AND sop = ? AND content = 'dicom' AND verdict = ''"
+            " ORDER BY ordinal",
+            (study, sop),
+        )
+        kept = _distinct(ledger, stage, group)
+        if len(kept) > 1:
+            clashes.setdefault(study, Clashes()).sops.add(sop)
+            ledger.many(
+                "UPDATE entry SET verdict = ?, code = 'sop_clash' WHERE ordinal = ?",
+                [(Verdict.CONFLICT, number) for number in kept],
+            )
+    return clashes
+
+
+def _distinct(ledger: Ledger, stage: Keeper, group: list[tuple[bytes, bytes, int, str, str, int]]) -> list[bytes]:
+    by_bytes: dict[bytes, bytes] = {}
+    by_dataset: dict[tuple[str, bytes], bytes] = {}
+    kept: list[bytes] = []
+    several = len({sha256 for _, sha256, *_ in group}) > 1
+    for number, sha256, dataset_at, syntax, staged, _ in group:
+        original = by_bytes.get(sha256)
+        code = "same_bytes"
+        if original is None and several and staged:
+            digest = _digest(lambda at, n, name=staged: stage.read_at(name, at, n), dataset_at)  # type: ignore[misc]
+            original = by_dataset.setdefault((syntax, digest), number)
+            original, code = (None, "") if original == number else (original, "same_dataset")
+        if original is None:
+            by_bytes.setdefault(sha256, number)
+            kept.append(number)
+            continue
+        by_bytes.setdefault(sha256, original)
+        mark_duplicate(ledger, stage, number, staged, code)
+    return kept
+
+
+def mark_duplicate(ledger: Ledger, stage: Keeper, number: bytes, staged: str, code: str) -> None:
+    """Give an entry up as a duplicate; its bytes leave the stage."""
+    if staged:
+        stage.remove(staged)
+    ledger.run(
+        "UPDATE entry SET verdict = ?, code = ?, staged = '' WHERE ordinal = ?", (Verdict.DUPLICATE, code, number)
+    )
+
+
+def _digest(read_at: Callable[[int, int], bytes], start: int) -> bytes:
+    digest = hashlib.sha256()
+    at = start
+    while chunk := read_at(at, _CHUNK):
+        digest.update(chunk)
+        at += len(chunk)
+    return digest.digest()
+
+
+def against_base(
+    ledger: Ledger, job: int, stage: Keeper, open_base: Callable[[str], IO[bytes]], *, forgive_dataset: bool = True
+) -> tuple[list[tuple[bytes, int]], Clashes]:
+    """Compare a job's objects with the files of the session that it joins (`base` rows of the ledger).
+
+    Gives (duplicates, clashes), both as (entry's ordinal, number of the base file); nothing is marked yet.
+    """
+    duplicates: list[tuple[bytes, int]] = []
+    clashes = Clashes()
+    pending: dict[bytes, list[tuple[int, str, int]]] = {}
+    facts: dict[bytes, tuple[int, str, str, str]] = {}
+    matched: set[bytes] = set()
+    for number, sha256, dataset_at, syntax, staged, sop, n, base_sha256, path, base_at in ledger.stream(
+        "SELECT e.ordinal, e.sha256, e.dataset_at, e.syntax, e.staged, e.sop, b.n, b.sha256, b.path, b.dataset_at"
+        " FROM entry e JOIN base b ON b.job = e.job AND b.sop = e.sop"
+        " WHERE e.job = ? AND e.content = 'dicom' AND e.verdict IN ('', 'conflict') ORDER BY e.ordinal, b.n",
+        (job,),
+    ):
+        if number in matched:
+            continue
+        if sha256 == base_sha256:
+            matched.add(number)
+            duplicates.append((number, n))
+            continue
+        pending.setdefault(number, []).append((n, path, base_at))
+        facts[number] = (dataset_at, syntax, staged, sop)
+    for number, candidates in pending.items():
+        if number in matched:
+            continue
+        dataset_at, syntax, staged, sop = facts[number]
+        same = None
+        if forgive_dataset and staged:
+            same = _same_dataset(stage, staged, dataset_at, syntax, candidates, open_base)
+        if same is not None:
+            duplicates.append((number, same))
+        else:
+            clashes.sops.add(sop)
+            clashes.base.extend((number, n) for n, _, _ in candidates)
+    return duplicates, clashes
+
+
+def _same_dataset(
+    stage: Keeper,
+    staged: str,
+    dataset_at: int,
+    syntax: str,
+    candidates: list[tuple[int, str, int]],
+    open_base: Callable[[str], IO[bytes]],
+) -> int | None:
+    ours = _digest(lambda at, n: stage.read_at(staged, at, n), dataset_at)
+    for n, path, base_at in candidates:
+        with open_base(path) as file:
+            head = file.read(_META)
+
+            def read_at(at: int, length: int, file: IO[bytes] = file) -> bytes:
+                file.seek(at)
+                return file.read(length)
+
+            try:
+                theirs = read_header(head, len(head), frozenset(), None).transfer_syntax
+            except Unparseable:
+                theirs = syntax
+            if theirs == syntax and _digest(read_at, base_at) == ours:
+                return n
+    return None

@@ -1,0 +1,130 @@
+"""What lies at the door: an archive, a folder or one object, as the first tasks of its readers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from scandock.formats.kinds import STREAMS, Kind, foreign, kind_of
+from scandock.formats.shown import shown
+from scandock.formats.source import FileSource
+from scandock.formats.zip_directory import ZipEntries, read_directory
+from scandock.model.entry import Container
+from scandock.model.errors import BadInput
+from scandock.model.limits import Limits
+from scandock.workers.pool import Task
+
+PARTS = 8
+"""Tasks for each reader: enough to end together, few enough to cost nothing."""
+MIN_BYTES = 4 * 1024 * 1024
+MIN_ENTRIES = 64
+LIST_FILES = 256
+
+
+@dataclass(slots=True)
+class Opened:
+    """The first tasks, and what is known of the whole; totals are None where only the reading tells."""
+
+    tasks: list[Task]
+    received: int
+    entries_total: int | None = None
+    bytes_total: int | None = None
+    notes: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+
+
+def open_archive(path: str, limits: Limits, readers: int) -> Opened:
+    """Look at what was brought. Raises BadInput where it can't be taken as a whole."""
+    if os.path.isdir(path):
+        return _folder(path, limits, readers)
+    name = os.path.basename(path)
+    with FileSource(path) as source:
+        size = source.size
+        kind = kind_of(source)
+        if kind is Kind.EMPTY:
+            raise BadInput("empty_archive", f"{shown(name)} is empty.", "Send it again; the transfer was probably cut.")
+        if kind in (Kind.ZIP, Kind.DOCUMENT):
+            container = Container(b"", "", path, 0, size, Kind.ZIP, 1, name)
+            return zip_tasks(container, source, limits, readers)
+    if kind in STREAMS or kind is Kind.TAR:
+        total = size if kind is Kind.TAR else None
+        container = Container(b"", name if kind in STREAMS else "", path, 0, size, kind, 1, name)
+        return Opened([Task("stream", container._replace(prefix=""), name)], size, None, total)
+    if kind in (Kind.DICOM, Kind.ECAT) or _maybe_object(path, size):
+        container = Container(b"", "", os.path.dirname(path) or ".", 0, size, kind, 1, name)
+        return Opened([Task("files", container, [(0, name, size)])], size, 1, size)
+    raise _not_taken(name, kind)
+
+
+def _maybe_object(path: str, size: int) -> bool:
+    from scandock.formats.dicom_sniff import looks_like_dicom
+
+    with open(path, "rb") as file:
+        return looks_like_dicom(file.read(64 * 1024), size)
+
+
+def _not_taken(name: str, kind: Kind) -> BadInput:
+    other = foreign(kind)
+    if kind is Kind.HTML and other is not None:
+        return BadInput("not_an_archive", f"{shown(name)} is no archive but {other[0]}.", other[1])
+    if other is not None:
+        return BadInput("unsupported_archive", f"{shown(name)} is {other[0]}, which is not taken.", other[1])
+    return BadInput(
+        "not_an_archive",
+        f"{shown(name)} is neither an archive nor an image: damaged, or something else.",
+        "Upload a .zip or .tar.gz of a session, a folder, or one DICOM or ECAT 7 file.",
+    )
+
+
+def zip_tasks(container: Container, source: Any, limits: Limits, readers: int) -> Opened:  # noqa: ANN401
+    """A zip's entries in ranges of about the same work."""
+    directory = read_directory(source, limits)
+    entries = directory.entries
+    total = sum(size for _, size in entries.packed_sizes())
+    tasks = [Task("zip", container, part.__reduce__()[1]) for part in _ranges(entries, total, readers)]
+    return Opened(tasks, container.size, len(entries), total, list(directory.notes))
+
+
+def _ranges(entries: ZipEntries, total: int, readers: int) -> Iterator[ZipEntries]:
+    most = max(MIN_BYTES, total // (readers * PARTS))
+    many = max(MIN_ENTRIES, len(entries) // (readers * PARTS))
+    start = size = 0
+    for index, (_, unpacked) in enumerate(entries.packed_sizes()):
+        size += unpacked
+        if size >= most or index - start >= many:
+            yield entries[start : index + 1]
+            start, size = index + 1, 0
+    if start < len(entries):
+        yield entries[start:]
+
+
+def _folder(path: str, limits: Limits, readers: int) -> Opened:
+    """The files of a folder, sorted by path; links are named, never followed."""
+    files: list[tuple[int, str, int]] = []
+    links: list[str] = []
+    for root, folders, names in os.walk(path):
+        folders.sort()
+        links.extend(
+            os.path.relpath(os.path.join(root, f), path) for f in folders if os.path.islink(os.path.join(root, f))
+        )
+        folders[:] = [f for f in folders if not os.path.islink(os.path.join(root, f))]
+        for name in sorted(names):
+            full = os.path.join(root, name)
+            relative = os.path.relpath(full, path)
+            if os.path.islink(full) or not os.path.isfile(full):
+                links.append(relative)
+            else:
+                files.append((len(files), relative, os.path.getsize(full)))
+    total = sum(size for _, _, size in files)
+    container = Container(b"", "", path, 0, total, "folder", 1, os.path.basename(os.path.abspath(path)))
+    count = max(1, min(LIST_FILES, -(-len(files) // (readers * PARTS))))
+    tasks = [Task("files", container, files[at : at + count]) for at in range(0, len(files), count)]
+    if not files:
+        raise BadInput(
+            "empty_archive",
+            f"The folder {shown(container.name)} holds no files.",
+            "Name the folder that holds the session.",
+        )
+    return Opened(tasks, total, len(files) + len(links), total, links=links)

@@ -1,0 +1,98 @@
+"""What stands around an import: the catalog of DATA, the site's rules, and the request checked against both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.projects import ProjectRow, add_project, find_project
+from scandock.catalog.tables import routing_rules
+from scandock.model.errors import Usage
+from scandock.model.importing import ImportOptions
+from scandock.rules.labels import is_project_id
+from scandock.rules.mapping import MappingRow, parse_mapping
+from scandock.rules.policy import Request, SiteRules
+from scandock.rules.routing import parse_rules
+from scandock.store.space import refuse_network
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
+
+CATALOG = "scandock.db"
+
+
+@dataclass(slots=True)
+class Site:
+    """An open catalog with what decides beside the headers."""
+
+    catalog: Catalog
+    rules: SiteRules
+    request: Request
+    settings: Settings
+
+    def check_request(self, options: ImportOptions) -> None:
+        """Make the project where that was asked for. Raises Usage for one that does not exist."""
+        if options.project is None:
+            return
+        if options.create_project:
+            add_project(
+                self.catalog,
+                ProjectRow(
+                    name=options.project,
+                    identified=self.settings.identified,
+                    separate_secondary=self.settings.separate_secondary,
+                ),
+            )
+            return
+        with self.catalog.read() as connection:
+            found = find_project(connection, options.project)
+        if found is None:
+            raise Usage(
+                "project_unknown",
+                f"There is no project {options.project}.",
+                f"Make it with `scandock admin project add {options.project}`, or import with --create-project.",
+            )
+
+
+def open_data_catalog(data: str, settings: Settings) -> Catalog:
+    """The catalog of a DATA folder: its SQLite file, or the database that the settings name."""
+    if settings.database_url is not None:
+        return open_catalog(settings.database_url)
+    refuse_network(data)
+    return open_catalog(f"sqlite:///{data}/{CATALOG}")
+
+
+def open_site(data: str, settings: Settings, options: ImportOptions) -> Site:
+    """Open the catalog, read the site's rules and the request's mapping. Raises Usage where either can't be read."""
+    if options.project is not None and not is_project_id(options.project):
+        raise Usage(
+            "project_id", f"{options.project!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
+        )
+    mapping: tuple[MappingRow, ...] = ()
+    if options.mapping_path is not None:
+        with open(options.mapping_path, "rb") as file:
+            mapping = parse_mapping(file.read().decode("utf-8-sig", "replace"), options.mapping_path)
+    catalog = open_data_catalog(data, settings)
+    with catalog.read() as connection:
+        texts = {row.kind: row.text for row in connection.execute(select(routing_rules))}
+    return Site(
+        catalog=catalog,
+        rules=SiteRules(
+            project=parse_rules(texts.get("project", "")),
+            subject=parse_rules(texts.get("subject", "")),
+            session=parse_rules(texts.get("session", "")),
+            placeholders=settings.placeholder_names,
+        ),
+        request=Request(
+            project=options.project,
+            subject=options.subject,
+            session=options.session,
+            destination=options.destination,
+            overwrite=options.overwrite,
+            mapping=mapping,
+        ),
+        settings=settings,
+    )

@@ -115,7 +115,8 @@ def tell() -> None:
     say("\nThe sessions are plain folders and files:")
     for scan in sorted(DATA.glob("archive/*/*/scans/*")):
         stored = [path for path in scan.rglob("*") if path.is_file()]
-        say(f"  {shown(scan)}  {len(stored)} files, {sum(path.stat().st_size for path in stored):,} bytes")
+        count = "1 file" if len(stored) == 1 else f"{len(stored)} files"
+        say(f"  {shown(scan)}  {count}, {sum(path.stat().st_size for path in stored):,} bytes")
     say("\nTo look further:")
     for command, why in {
         f"scandock check --data {shown(DATA)}": "catalog and files agree, every checksum holds",

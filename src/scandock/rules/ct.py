@@ -6,7 +6,7 @@ from typing import Final
 
 from scandock.model.series import SeriesTally
 from scandock.rules.mr import geometry, orientation
-from scandock.rules.tallied import agreed, counts, listed
+from scandock.rules.tallied import counts, measured
 
 PLAIN: Final[dict[str, str]] = {
     "parameters/rescale/intercept": "RescaleIntercept",
@@ -42,8 +42,8 @@ PLAIN: Final[dict[str, str]] = {
 
 def ct_parameters(tally: SeriesTally) -> dict[str, str]:
     """Parameters by XNAT's names; a value on which the series disagrees (current under modulation) is empty."""
-    found = {name: listed(agreed(counts(tally, keyword))) for name, keyword in PLAIN.items()}
-    direction = agreed(counts(tally, "RotationDirection")).upper()
+    found = {name: measured(tally, keyword) for name, keyword in PLAIN.items()}
+    direction = measured(tally, "RotationDirection").upper()
     found["parameters/rotationDirection"] = "CCW" if direction == "CC" else direction
     found["parameters/orientation"] = orientation(counts(tally, "ImageOrientationPatient"))
     found.update(geometry(tally))

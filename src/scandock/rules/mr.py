@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from scandock.model.series import SeriesTally
-from scandock.rules.tallied import agreed, counts, listed, number, parts
+from scandock.rules.tallied import counts, measured, number, parts, shortest
 
 PLAIN: Final[dict[str, str]] = {
     "coil": "ReceiveCoilName",
@@ -29,7 +29,7 @@ _EPSILON: Final = 0.001
 
 def mr_parameters(tally: SeriesTally) -> dict[str, str]:
     """Parameters by XNAT's names; a value on which the series disagrees is empty, several echo times are listed."""
-    found = {name: listed(agreed(counts(tally, keyword))) for name, keyword in PLAIN.items()}
+    found = {name: measured(tally, keyword) for name, keyword in PLAIN.items()}
     strengths = {field_strength(text) for text in counts(tally, "MagneticFieldStrength")} - {""}
     found["fieldStrength"] = strengths.pop() if len(strengths) == 1 else ""
     found.update(geometry(tally))
@@ -55,28 +55,27 @@ def field_strength(text: str) -> str:
 
 def geometry(tally: SeriesTally) -> dict[str, str]:
     """Field of view in pixels and voxel size in mm: PixelSpacing is row spacing (y), then column spacing (x)."""
-    spacing = parts(agreed(counts(tally, "PixelSpacing")))
+    spacing = parts(measured(tally, "PixelSpacing"))
     x, y = (spacing[1], spacing[0]) if len(spacing) == 2 else ("", "")
-    z = agreed(counts(tally, "SliceThickness")) or agreed(counts(tally, "SpacingBetweenSlices"))
+    z = measured(tally, "SliceThickness") or measured(tally, "SpacingBetweenSlices")
     return {
         "parameters/voxelRes/x": x,
         "parameters/voxelRes/y": y,
         "parameters/voxelRes/z": z,
-        "parameters/fov/x": agreed(counts(tally, "Columns")),
-        "parameters/fov/y": agreed(counts(tally, "Rows")),
+        "parameters/fov/x": measured(tally, "Columns"),
+        "parameters/fov/y": measured(tally, "Rows"),
     }
 
 
 def echoes(tally: SeriesTally) -> dict[str, str]:
     """`parameters/te`, or one `MultiEcho_TE{n}` for each of several echo times, shortest first."""
-    seen = counts(tally, "EchoTime")
-    single = agreed(seen)
+    single = measured(tally, "EchoTime")
     if single:
         return {"parameters/te": single}
-    by_value = {value: text for text in sorted(seen, reverse=True) if (value := number(text)) is not None}
-    if not 1 < len(by_value) <= MAX_ECHOES:
+    echo_times = {value for text in counts(tally, "EchoTime") if (value := number(text)) is not None}
+    if not 1 < len(echo_times) <= MAX_ECHOES:
         return {}
-    return {f"parameters/addParam/MultiEcho_TE{n}": by_value[value] for n, value in enumerate(sorted(by_value), 1)}
+    return {f"parameters/addParam/MultiEcho_TE{n}": shortest(str(te)) for n, te in enumerate(sorted(echo_times), 1)}
 
 
 def orientation(seen: dict[str, int]) -> str:
@@ -97,7 +96,7 @@ def _plane(text: str) -> str:
 
 def _matrix(tally: SeriesTally) -> dict[str, str]:
     """Acquisition matrix: frequency rows and columns, phase rows and columns, of which two are zero (PS3.3 C.8.3.1)."""
-    sizes = [part for part in parts(agreed(counts(tally, "AcquisitionMatrix"))) if number(part)]
+    sizes = [part for part in parts(measured(tally, "AcquisitionMatrix")) if number(part)]
     return {"parameters/matrix/x": sizes[0], "parameters/matrix/y": sizes[1]} if len(sizes) == 2 else {}
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from scandock.model.series import SeriesTally
 from scandock.rules.mr import geometry, orientation
-from scandock.rules.tallied import agreed, clean_text, counts, listed, number, parse_time
+from scandock.rules.tallied import agreed, clean_text, counts, measured, number, parse_time, shortest
 
 TRACER: Final[dict[str, tuple[str, ...]]] = {
     "tracer/name": ("Radiopharmaceutical", "RadiopharmaceuticalCodeMeaning"),
@@ -41,7 +41,7 @@ def tracer_attributes(tallies: Iterable[SeriesTally]) -> dict[str, str]:
 
 def pet_parameters(tally: SeriesTally) -> dict[str, str]:
     """Parameters by XNAT's names; `parameters/frameReferenceTimes` lists the times of a dynamic scan in ms."""
-    found = {name: listed(agreed(counts(tally, keyword))) for name, keyword in PLAIN.items()}
+    found = {name: measured(tally, keyword) for name, keyword in PLAIN.items()}
     times = {value for text in counts(tally, "FrameReferenceTime") if (value := number(text)) is not None}
     if 1 < len(times) <= MAX_FRAMES:
         found["parameters/frameReferenceTimes"] = ",".join(f"{value:g}" for value in sorted(times))
@@ -56,7 +56,7 @@ def _agreed_nested(tallies: Iterable[SeriesTally], keywords: tuple[str, ...]) ->
         text = next((text for keyword in keywords if (text := clean_text(tally.nested.get(keyword, "")))), "")
         if text:
             seen[text] = seen.get(text, 0) + tally.objects
-    return agreed(seen)
+    return shortest(agreed(seen))
 
 
 def _start_times(tally: SeriesTally) -> list[str]:

@@ -9,7 +9,7 @@ from scandock.rules.ct import ct_parameters
 from scandock.rules.mr import mr_parameters
 from scandock.rules.pet import pet_parameters
 from scandock.rules.sop_classes import scan_element
-from scandock.rules.tallied import clean_text, counts, dates, listed, most_common, times
+from scandock.rules.tallied import clean_text, counts, dates, most_common, times
 
 USABLE: Final = "usable"
 UNKNOWN: Final = "unknown"
@@ -35,7 +35,7 @@ def scan_attributes(tally: SeriesTally) -> dict[str, str]:
 
     `frames` is the number of frames over all objects; `startTime` and `start_date` are the earliest of the series.
     """
-    found = {name: listed(most_common(counts(tally, keyword))) for name, keyword in COMMON.items()}
+    found = {name: most_common(counts(tally, keyword)) for name, keyword in COMMON.items()}
     found["UID"] = tally.series_uid
     days = dates(counts(tally, "SeriesDate"))
     clocks = times(counts(tally, "SeriesTime"))

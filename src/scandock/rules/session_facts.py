@@ -16,7 +16,7 @@ from scandock.rules.mr import field_strength
 from scandock.rules.notices import Notice
 from scandock.rules.pet import tracer_attributes
 from scandock.rules.sop_classes import is_image, lead, scan_element
-from scandock.rules.tallied import agreed, clean_text, counts, dates, most_common, times
+from scandock.rules.tallied import agreed, clean_text, counts, dates, most_common, shortest, times
 
 AGREED: Final[dict[str, str]] = {
     "acquisition_site": "InstitutionName",
@@ -50,10 +50,11 @@ def session_attributes(
     if tallies:
         images = [tally for tally in tallies if _has_image(tally)] or tallies
         found["UID"] = tallies[0].study_uid
-        found["modality"] = _modality(images)
+        leading = _leading(images)
+        found["modality"] = most_common(_all(leading, "Modality")) or most_common(_all(images, "Modality"))
         found["scanner"] = ",".join(sorted(_all(tallies, "StationName")))
         remarks += _dates(images, found)
-        remarks += _agreed(tallies, images, found)
+        remarks += _agreed((tallies, images, leading), found)
         found["fieldStrength"] = _field_strength(tallies)
         found.update(tracer_attributes(tallies))
     for name, value in ecat_session_attributes(ecat, tz).items():
@@ -91,15 +92,16 @@ def _dates(images: list[SeriesTally], found: dict[str, str]) -> list[Notice]:
     return remarks
 
 
-def _agreed(tallies: list[SeriesTally], images: list[SeriesTally], found: dict[str, str]) -> list[Notice]:
-    """Set what all objects agree on; else what all image objects agree on, so that a stray report empties nothing."""
+def _agreed(circles: tuple[list[SeriesTally], ...], found: dict[str, str]) -> list[Notice]:
+    """Set what all objects agree on; else all images, else the lead images: so a stray report empties nothing."""
     open_questions = []
     for name, keyword in AGREED.items():
-        seen = _all(tallies, keyword)
-        found[name] = agreed(seen) or agreed(_all(images, keyword))
-        if seen and not found[name]:
+        values = [_all(circle, keyword) for circle in circles]
+        found[name] = next((value for seen in values if (value := agreed(seen))), "")
+        if values[0] and not found[name]:
             open_questions.append(name)
-    births = dates(_all(tallies, "PatientBirthDate"))
+    found["dcmPatientWeight"] = shortest(found["dcmPatientWeight"])
+    births = dates(_all(circles[0], "PatientBirthDate"))
     if len(births) == 1:
         found["dcmPatientBirthDate"] = births[0].isoformat()
     elif births:
@@ -110,15 +112,11 @@ def _agreed(tallies: list[SeriesTally], images: list[SeriesTally], found: dict[s
     return [Notice(code="values_disagree", message=f"The objects disagree on {names}: left empty.")]
 
 
-def _modality(images: list[SeriesTally]) -> str:
-    """The modality of the lead scans (4.2): a study with PT and SC is PT."""
-    by_element: dict[str, dict[str, int]] = {}
-    for tally in images:
-        seen = by_element.setdefault(scan_element(counts(tally, "SOPClassUID")), {})
-        for text, count in counts(tally, "Modality").items():
-            seen[text] = seen.get(text, 0) + count
-    first = lead(by_element)
-    return most_common(by_element.get(first, {})) or most_common(_all(images, "Modality"))
+def _leading(images: list[SeriesTally]) -> list[SeriesTally]:
+    """The image series of the lead type (4.2): of a study with PT and SC the PT series."""
+    elements = [scan_element(counts(tally, "SOPClassUID")) for tally in images]
+    first = lead(elements)
+    return [tally for tally, element in zip(images, elements, strict=True) if element == first] or images
 
 
 def _field_strength(tallies: list[SeriesTally]) -> str:

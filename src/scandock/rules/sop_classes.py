@@ -72,10 +72,11 @@ _PRIMARY_SUFFIXES: Final = """
 """
 PRIMARY: Final = frozenset(ROOT + suffix for suffix in _PRIMARY_SUFFIXES.split())
 
-_COMPANIONS: Final = tuple(ROOT + suffix for suffix in ("66", "67", "91.1"))
+_COMPANIONS: Final = tuple(ROOT + suffix for suffix in ("30", "66", "67", "91.1"))
 _COMPANION_FAMILIES: Final = tuple(ROOT + family for family in ("88.", "66.", "68.", "11.", "9.", "104.", "481."))
-"""Reports and key object notes; registrations and segmentations; surfaces; presentation states; waveforms; documents;
-plans, structures and doses. RT images (481.1) are the exception."""
+"""Parametric maps, raw data, real world value mappings and annotations; by family: reports and key object notes,
+registrations and segmentations, surfaces, presentation states, waveforms, documents, plans, structures and doses.
+RT images (481.1) are the exception."""
 _RT_IMAGE: Final = ROOT + "481.1"
 
 _NOT_IMAGES: Final = """

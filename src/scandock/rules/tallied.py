@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from scandock.model.series import SeriesTally
-from scandock.model.tags import NUMBERS
+from scandock.model.tags import NUMBERS, WANTED
 
+_NUMERIC: Final = frozenset({"DS", "IS", "FD", "FL", "US", "SS", "UL", "SL"})
 MAX_TEXT: Final = 4096
 """Characters kept of one attribute: values that header dumps put into LO or LT elements are cut there."""
 
@@ -50,6 +51,26 @@ def agreed(seen: Mapping[str, int]) -> str:
         return next(iter(seen), "")
     numbers = {number(text) for text in seen}
     return most_common(seen) if len(numbers) == 1 and None not in numbers else ""
+
+
+def measured(tally: SeriesTally, keyword: str) -> str:
+    """The agreed value of a parameter; numbers agree by value and are told in their shortest form, `3.7` for `3.70e+00`."""
+    seen = counts(tally, keyword)
+    if keyword not in NUMBERS or WANTED[NUMBERS[keyword]].vr not in _NUMERIC:
+        return agreed(seen).rstrip("\\ ")
+    shortened: dict[str, int] = {}
+    for text, count in seen.items():
+        short = "\\".join(map(shortest, parts(text)))
+        shortened[short] = shortened.get(short, 0) + count
+    return agreed(shortened)
+
+
+def shortest(text: str) -> str:
+    """A decimal string in its shortest usual form; a text that is no number as it is."""
+    value = number(text)
+    if value is None:
+        return text
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.10g}"
 
 
 def number(text: str) -> float | None:
@@ -98,8 +119,3 @@ def times(seen: Iterable[str]) -> list[dt.time]:
 def parts(text: str) -> list[str]:
     """The values of a multi-valued element."""
     return [part.strip() for part in text.split("\\")]
-
-
-def listed(text: str) -> str:
-    r"""A multi-valued text as people read it: `ORIGINAL\PRIMARY` stays as DICOM writes it, empty tails left out."""
-    return text.rstrip("\\ ")

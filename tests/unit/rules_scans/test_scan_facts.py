@@ -118,6 +118,13 @@ def test_mr_parameters():
     }
 
 
+def test_numbers_are_told_in_their_shortest_form():
+    found = scan_attributes(
+        mr(EchoTime="3.700000e+00", RepetitionTime="4000.0000", PixelSpacing={"0.50\\.5": 1, "0.5\\0.5": 1})
+    )
+    assert (found["parameters/te"], found["parameters/tr"], found["parameters/voxelRes/x"]) == ("3.7", "4000", "0.5")
+
+
 def test_the_spacing_between_slices_serves_where_the_thickness_is_missing():
     assert scan_attributes(mr(SpacingBetweenSlices="3.3"))["parameters/voxelRes/z"] == "3.3"
 

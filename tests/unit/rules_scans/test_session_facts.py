@@ -121,6 +121,12 @@ def test_a_stray_report_empties_nothing():
     assert (found["scanner/manufacturer"], found["modality"], remarks) == ("GE", "MR", [])
 
 
+def test_a_capture_from_a_workstation_empties_nothing():
+    capture = tally("1.2", SOPClassUID="1.2.840.10008.5.1.4.1.1.7", Modality="MR", Manufacturer="OTHER")
+    found, remarks = session_attributes([mr(Manufacturer="GE"), capture])
+    assert (found["scanner/manufacturer"], remarks) == ("GE", [])
+
+
 def test_several_scanners_are_joined():
     found, _ = session_attributes([mr("1.1", StationName="MR2"), mr("1.2", StationName="MR1")])
     assert found["scanner"] == "MR1,MR2"

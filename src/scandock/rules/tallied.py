@@ -54,7 +54,7 @@ def agreed(seen: Mapping[str, int]) -> str:
 
 
 def measured(tally: SeriesTally, keyword: str) -> str:
-    """The agreed value of a parameter; numbers agree by value and are told in their shortest form, `3.7` for `3.70e+00`."""
+    """The agreed value of a parameter: numbers by value, in their shortest form (`3.7` for `3.70e+00`)."""
     seen = counts(tally, keyword)
     if keyword not in NUMBERS or WANTED[NUMBERS[keyword]].vr not in _NUMERIC:
         return agreed(seen).rstrip("\\ ")

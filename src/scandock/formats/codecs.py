@@ -14,6 +14,7 @@ from typing import Final, Protocol, cast
 from isal import igzip_lib
 
 from scandock.formats.shown import sized
+from scandock.formats.source import Source
 from scandock.model.errors import BadInput
 from scandock.model.limits import Limits
 
@@ -100,9 +101,35 @@ def inflater() -> Decoder:
 
 
 def gunzipper() -> Decoder:
-    """One gzip member with header and trailer; the trailer's CRC and length are checked."""
-    decoder: Decoder = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+    """One gzip member from behind its header; the trailer's CRC and length are checked."""
+    decoder: Decoder = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP_NO_HDR_VER)
     return decoder
+
+
+def behind_gzip_header(source: Source, at: int) -> int:
+    """Where the data of the gzip member at `at` begin (RFC 1952, 2.3); raises Broken.
+
+    The library loses its place in a header that comes in two pieces, so it is not given any.
+    """
+    head = source.read_at(at, 12)
+    if len(head) < 12:
+        raise cut()
+    flags = head[3]
+    if head[:3] != b"\x1f\x8b\x08" or flags & 0xE0:
+        raise damaged()
+    at += 10
+    if flags & 0x04:
+        at += 2 + int.from_bytes(head[10:12], "little")
+    for text in (0x08, 0x10):  # name, comment
+        while flags & text:
+            piece = source.read_at(at, 4096)
+            if not piece:
+                raise cut()
+            end = piece.find(b"\0")
+            at += len(piece) if end < 0 else end + 1
+            if end >= 0:
+                break
+    return at + (2 if flags & 0x02 else 0)
 
 
 def bunzipper() -> Decoder:

@@ -119,7 +119,7 @@ def open_stream(source: Source, kind: Kind, limits: Limits, counted: Counted | N
     """
     packed = _Packed(source)
     if kind is Kind.GZIP:
-        chunks = _members(packed, codecs.gunzipper, lambda head: head[:2] == b"\x1f\x8b", limits)
+        chunks = _members(packed, packed.gunzipper, lambda head: head[:2] == b"\x1f\x8b", limits)
     elif kind is Kind.BZIP2:
         chunks = _members(packed, codecs.bunzipper, lambda head: head[:3] == b"BZh", limits)
     elif kind is Kind.XZ:
@@ -158,6 +158,11 @@ class _Packed:
         self._at += len(view)
         self._grain = min(self._grain * 4, _READ)
         return view
+
+    def gunzipper(self) -> Decoder:
+        """For the gzip member that begins here: what comes next are its data."""
+        self._at = codecs.behind_gzip_header(self._source, self._at)
+        return codecs.gunzipper()
 
     def next_member(self, unused: int) -> bytes:
         """The first bytes of what follows, `unused` bytes back; zeros before it (padding) are passed over."""

@@ -21,9 +21,9 @@ from scandock.rules.study import StudyFacts
 from scandock.rules.subjects import choose_subjects
 from scandock.rules.view import CatalogView
 
-__all__ = ["Decision", "hold", "settle"]
+__all__ = ["REASONS", "Decision", "hold", "settle"]
 
-_REASONS = (
+REASONS = (
     "patient_mismatch",
     "label_many_studies",
     "subject_many_patients",
@@ -136,14 +136,11 @@ def _say_facts(case: Case) -> None:
         ids = ", ".join(patients.ids)
         said = {"label": case.label, "count": patients.without_id, "objects": study.objects, "ids": ids}
         case.warnings.append(notice("patient_absent", **said))
-    dates = study.dates()
-    if len(dates) > 1:
-        case.warnings.append(notice("dates_disagree", label=case.label, count=len(dates), date=dates[0]))
 
 
 def _decide(case: Case, request: Request, view: CatalogView, now: datetime, others: Sequence[Decision]) -> Decision:
     """The decision of one case; `others` are those made before it in the same project."""
-    held = sorted(case.held, key=lambda said: _REASONS.index(said.code))
+    held = sorted(case.held, key=lambda said: REASONS.index(said.code))
     warnings = [*case.warnings, *held[1:]]
     reason: Notice | None = held[0] if held else None
     place = "prearchive" if held else case.bound

@@ -87,10 +87,6 @@ class StudyFacts:
         named += sum(not is_placeholder(text, placeholders) for text in self._ecat_texts("PatientID"))
         return self.objects - named
 
-    def dates(self) -> tuple[str, ...]:
-        """The different StudyDates that are dates, as yyyyMMdd, sorted."""
-        return tuple(sorted({day for day in map(as_date, self.counts("StudyDate")) if day}))
-
     @property
     def date(self) -> str:
         """yyyyMMdd: the most common StudyDate that is a date, else that of the earliest ECAT scan, else ""."""

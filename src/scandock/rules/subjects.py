@@ -62,8 +62,8 @@ def _tell_apart(group: list[Case], view: CatalogView) -> None:
     """Tell apart the patients of one subject's label, in the upload and the catalog together.
 
     Who is known under the bare label stays there; who was told apart before goes to that subject again. Of the new
-    ones all get a suffix, so that the order does not matter. Explicit names (comments, site rules) are kept, with a
-    warning.
+    ones all get a suffix, so that the order does not matter. Explicit names (comments, site rules) and the subjects of
+    sessions that are there already are kept, with a warning.
     """
     known = view.subject(group[0].policy.id, group[0].subject)
     tokens = _tokens(group)
@@ -110,8 +110,10 @@ def _tokens(group: Sequence[Case]) -> list[str]:
 def _whole(case: Case, ids: set[str]) -> str:
     """A case's PatientID; for one that ECAT may have cut, the only longer one that it begins."""
     own = case.naming.patients.common_id
-    longer = {other for other in ids if other != own and len(other) > len(own) and same_patient(own, other)}
-    return longer.pop() if case.study.study_uid is None and len(longer) == 1 else own
+    if case.study.study_uid is not None:
+        return own
+    longer = {other for other in ids if len(other) > len(own) and same_patient(own, other)}
+    return longer.pop() if len(longer) == 1 else own
 
 
 def _holds(known: KnownSubject, case: Case) -> bool:

@@ -31,7 +31,7 @@ class KnownSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownSubject:
-    """A subject of a project, with what is known of whom it stands for."""
+    """A subject of a project, or one that only sessions in its prearchive name (held ones apart), and who it is."""
 
     label: str
     patient_ids: frozenset[str] = frozenset()

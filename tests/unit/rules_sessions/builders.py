@@ -30,7 +30,7 @@ def series(study_uid: str, objects: int = 10, uid: str = "", **elements: str) ->
 
 def study(uid: str, folder: str = "", **elements: str) -> StudyFacts:
     """A study of one series; `folder` is its `{session_id}` folder."""
-    return study_of(series(uid, **elements), folder=folder)
+    return study_of(series(uid, 10, "", **elements), folder=folder)
 
 
 def study_of(*tallies: SeriesTally, folder: str = "", folders: Sequence[str] = ()) -> StudyFacts:
@@ -55,7 +55,7 @@ def ecat_facts(patient_id: str = "", patient_name: str = "", start: int = 0) -> 
 
 
 def ecat_file(path: str, folder: str = "", content: int = 1, **facts: object) -> EcatFile:
-    return EcatFile(path=path, folder=folder, sha256=bytes([content]) * 32, facts=ecat_facts(**facts))
+    return EcatFile(path=path, folder=folder, sha256=bytes([content]) * 32, facts=ecat_facts(**facts))  # type: ignore[arg-type]
 
 
 class FakeCatalog:
@@ -150,3 +150,8 @@ def codes(decision: Decision) -> list[str]:
 def held(decision: Decision) -> str:
     """The code that holds a decision, or ""."""
     return decision.held.code if decision.held else ""
+
+
+def why(decision: Decision) -> str:
+    """The sentence that says why a decision is held, or ""."""
+    return decision.held.message if decision.held else ""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.rules_sessions.builders import STAMP, FakeCatalog, codes, decide, held, known, study, waiting, why
 
 from scandock.rules.policy import ProjectPolicy
-from tests.unit.rules_sessions.builders import STAMP, FakeCatalog, codes, decide, held, known, study, waiting
 
 ONE = study("1.2", PatientID="pid", PatientName="Doe^John")
 
@@ -53,7 +53,7 @@ def test_unless_the_request_names_another_label():
     catalog = FakeCatalog(known("renamed", "1.2"))
     (made,) = decide(ONE, catalog=catalog, session="other")
     assert (held(made), made.place, made.label, made.existing) == ("study_elsewhere", "prearchive", "other", None)
-    assert "renamed" in made.held.message
+    assert "renamed" in why(made)
 
 
 def test_a_request_that_names_the_same_label_is_no_other():
@@ -130,7 +130,7 @@ def test_another_patient_than_the_sessions_is_held():
         None,
         "uuid-pid",
     )
-    assert "pid, somebody else" in made.held.message
+    assert "pid, somebody else" in why(made)
 
 
 def test_a_study_twice_in_a_project_goes_to_the_session_of_its_label():

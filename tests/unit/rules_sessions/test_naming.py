@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.rules_sessions.builders import name, series, study, study_of
 
 from scandock.model.errors import Usage
 from scandock.rules.mapping import parse_mapping
 from scandock.rules.naming import projects_named
 from scandock.rules.policy import Request, SiteRules
 from scandock.rules.routing import parse_rules
-from tests.unit.rules_sessions.builders import name, series, study, study_of
 
 FULL = study(
     "1.2",
@@ -146,10 +146,10 @@ def test_doors_can_ask_for_all_projects_named():
     assert projects_named(Request(project="P", mapping=MAPPING)) == ("P", "M")
 
 
-@pytest.mark.parametrize("field", ["subject", "session"])
-def test_a_requested_label_of_which_nothing_is_left_is_an_error(field):
-    with pytest.raises(Usage, match=field.capitalize()) as raised:
-        name(PLAIN, Request(project="P", **{field: "../.."}))
+@pytest.mark.parametrize("request_", [Request(project="P", subject="../.."), Request(project="P", session="../..")])
+def test_a_requested_label_of_which_nothing_is_left_is_an_error(request_):
+    with pytest.raises(Usage, match=r"label '\.\./\.\.' \(request\)") as raised:
+        name(PLAIN, request_)
     assert raised.value.code == "label_unusable"
 
 

@@ -1,11 +1,11 @@
-"""Which session 9, PET/MR, and what a study's objects do not agree on."""
+"""Which session 9, PET/MR, and dates."""
 
 from __future__ import annotations
 
 import pytest
+from tests.unit.rules_sessions.builders import codes, decide, ecat_facts, held, series, study, study_of, why
 
 from scandock.rules.policy import ProjectPolicy
-from tests.unit.rules_sessions.builders import codes, decide, ecat_facts, held, series, study, study_of
 
 PETMR = study_of(series("1.2", uid="1", PatientID="P", Modality="PT"), series("1.2", uid="2", Modality="MR"))
 
@@ -34,7 +34,7 @@ def test_all_objects_must_say_so():
         series("1.2", 9, "1", PatientID="P", PatientIdentityRemoved="YES"), series("1.2", 1, "2", PatientID="P")
     )
     (made,) = decide(facts, policy=ProjectPolicy(id="P", identified="hold"))
-    assert "1 of 10 objects" in made.held.message
+    assert "1 of 10 objects" in why(made)
 
 
 def test_ecat_cannot_say_so():
@@ -61,15 +61,14 @@ def test_a_label_stays_for_other_studies_and_other_projects():
     assert made.label == "S1_PETMR"
 
 
-def test_dates_that_disagree_are_a_warning_and_the_earliest_is_named():
+def test_the_date_of_a_study_is_the_most_common_one_that_is_a_date():
     facts = study_of(
-        series("1.2", uid="1", PatientID="P", StudyDate="20240102"),
-        series("1.2", uid="2", PatientID="P", StudyDate="2024.01.01"),
-        series("1.2", uid="3", PatientID="P", StudyDate="garbage"),
+        series("1.2", 4, uid="1", StudyDate="20240102"),
+        series("1.2", 5, uid="2", StudyDate="2024.01.01"),
+        series("1.2", 6, uid="3", StudyDate="20240230"),
     )
-    (made,) = decide(facts)
-    assert codes(made) == ["dates_disagree"]
-    assert "20240101" in made.warnings[0].message
+    assert facts.date == "20240101"
+    assert study("1.2", StudyDate="garbage").date == ""
 
 
 def test_a_project_is_usable_where_it_exists_and_the_uploader_may():

@@ -1,4 +1,4 @@
-"""Whatever studies come, in whatever order: the same decisions, labels that are valid and apart, no two patients mixed."""
+"""Whatever studies come, in any order: the same decisions, labels valid and apart, no two patients mixed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.rules_sessions.builders import FakeCatalog, decide, held, study
 
 from scandock.rules.labels import label_key
 from scandock.rules.mapping import MappingRow
 from scandock.rules.settle import Decision
 from scandock.rules.study import StudyFacts
-from tests.unit.rules_sessions.builders import FakeCatalog, decide, held, study
 
 LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 PATIENTS = st.sampled_from(["A.1", "A 1", "a_1", "A_1_20240101", "B", "b", "", "anon", "x" * 64, "x" * 70, "\u5c71"])
@@ -42,10 +42,16 @@ def studies(draw: st.DrawFn, most: int = 6) -> list[StudyFacts]:
 
 @st.composite
 def requests(draw: st.DrawFn) -> dict[str, Any]:
+    chosen = draw(st.lists(st.sampled_from(UIDS), max_size=4))
     rows = [
-        MappingRow(number=n, study_uid=uid, session=draw(st.sampled_from(["", "A_1", "L"])), subject=draw(st.sampled_from(["", "S"])))
-        for n, uid in enumerate(draw(st.lists(st.sampled_from(UIDS), max_size=4)))
-    ]  # fmt: skip
+        MappingRow(
+            number=number,
+            study_uid=uid,
+            session=draw(st.sampled_from(["", "A_1", "L"])),
+            subject=draw(st.sampled_from(["", "S"])),
+        )
+        for number, uid in enumerate(chosen)
+    ]
     return {
         "session": draw(st.sampled_from([None, None, None, "L", "a_1"])),
         "subject": draw(st.sampled_from([None, None, None, "S", "doe_j"])),

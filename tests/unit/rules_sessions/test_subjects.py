@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from tests.unit.rules_sessions.builders import FakeCatalog, codes, decide, held, known, series, study, study_of, why
+
 from scandock.rules.labels import text_hash
 from scandock.rules.policy import SiteRules
 from scandock.rules.routing import parse_rules
 from scandock.rules.view import KnownSubject
-from tests.unit.rules_sessions.builders import FakeCatalog, codes, decide, held, known, series, study, study_of
 
 
 def of(uid: str, patient: str = "", name: str = "", **more: str):
@@ -141,7 +142,7 @@ def test_two_patients_in_one_study_are_held():
     mixed = study_of(series("1.2", 9, "1", PatientID="P1"), series("1.2", 1, "2", PatientID="P2"))
     (made,) = decide(mixed)
     assert (held(made), made.place, made.label) == ("patient_mismatch", "prearchive", "P1")
-    assert "P1, P2" in made.held.message
+    assert "P1, P2" in why(made)
 
 
 def test_ids_that_differ_in_padding_alone_do_not_differ_and_absent_ones_are_a_warning():

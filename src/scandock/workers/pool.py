@@ -141,7 +141,15 @@ class Pool:
     def _give(self, reader: _Reader, task: Task) -> None:
         reader.task = task
         try:
-            reader.wire.send((task.kind, tuple(task.container._replace(kind=str(task.container.kind))), task.payload, task.resume, list(task.avoid)))
+            reader.wire.send(
+                (
+                    task.kind,
+                    tuple(task.container._replace(kind=str(task.container.kind))),
+                    task.payload,
+                    task.resume,
+                    list(task.avoid),
+                )
+            )
         except OSError:
             return  # it died: the next receive finds out and gives the task to another
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import ProjectRow, add_project, find_project
 from scandock.catalog.tables import routing_rules
 from scandock.model.errors import Usage
@@ -16,12 +16,10 @@ from scandock.rules.labels import is_project_id
 from scandock.rules.mapping import MappingRow, parse_mapping
 from scandock.rules.policy import Request, SiteRules
 from scandock.rules.routing import parse_rules
-from scandock.store.space import refuse_network
+from scandock.services.opening import open_data_catalog
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
-
-CATALOG = "scandock.db"
 
 
 @dataclass(slots=True)
@@ -55,14 +53,6 @@ class Site:
                 f"There is no project {options.project}.",
                 f"Make it with `scandock admin project add {options.project}`, or import with --create-project.",
             )
-
-
-def open_data_catalog(data: str, settings: Settings) -> Catalog:
-    """The catalog of a DATA folder: its SQLite file, or the database that the settings name."""
-    if settings.database_url is not None:
-        return open_catalog(settings.database_url)
-    refuse_network(data)
-    return open_catalog(f"sqlite:///{data}/{CATALOG}")
 
 
 def open_site(data: str, settings: Settings, options: ImportOptions) -> Site:

@@ -1,0 +1,197 @@
+"""Whether catalog and store agree: every file that the catalog knows is there and unchanged, and nothing else is."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, func, select
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.tables import file, project, session, tree, upload
+from scandock.catalog.trees import files_of, resources_of, scans_of
+from scandock.model.importing import Progress
+from scandock.model.verdicts import ImportState
+from scandock.services.opening import opened
+from scandock.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
+
+_CHUNK = 1024 * 1024
+_AREAS = ("archive", "prearchive")
+Told = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be. Kinds: missing, changed, stray, sums, left_over, receipt_missing."""
+
+    kind: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    name: str
+    tree_id: int
+    scans: int
+    files: int
+    bytes: int
+
+
+def check(data: str, settings: Settings, on_progress: Told | None = None) -> list[Finding]:
+    """Compare both, reading every stored byte. Dead imports are dealt with first; live ones are left alone."""
+    with opened(data, settings) as (catalog, store):
+        return list(_Check(catalog, store, on_progress).run())
+
+
+class _Check:
+    def __init__(self, catalog: Catalog, store: LocalStore, on_progress: Told | None) -> None:
+        self.catalog = catalog
+        self.store = store
+        self.on_progress = on_progress
+        self.begun = time.monotonic()
+        self.files = 0
+        self.bytes = 0
+        self.total_files = 0
+        self.total_bytes = 0
+
+    def run(self) -> Iterator[Finding]:
+        with self.catalog.read() as connection:
+            sessions = self._sessions(connection)
+            self.total_files = sum(one.files for one in sessions)
+            self.total_bytes = sum(one.bytes for one in sessions)
+        for one in sessions:
+            yield from self._session(one)
+        yield from self._strays({one.name for one in sessions})
+        yield from self._left_over()
+
+    def _sessions(self, connection: Connection) -> list[_Session]:
+        rows = connection.execute(
+            select(
+                session.c.place, project.c.name, session.c.timestamp, session.c.label, session.c.tree_id,
+                session.c.scans, session.c.files, session.c.bytes,
+            )
+            .join(project, project.c.id == session.c.project_id)
+            .order_by(session.c.id)
+        )  # fmt: skip
+        return [
+            _Session("/".join(part for part in row[:4] if part), row.tree_id, row.scans, row.files, row.bytes)
+            for row in rows
+        ]
+
+    def _session(self, one: _Session) -> Iterator[Finding]:
+        expected: dict[str, tuple[int, bytes]] = {}
+        with self.catalog.read() as connection:
+            scans = scans_of(connection, one.tree_id)
+            by_n = {scan.n: scan.scan_id for scan in scans}
+            resources = resources_of(connection, one.tree_id)
+            folders = {
+                r.n: (f"scans/{by_n[r.scan_n]}/" if r.scan_n is not None else "") + f"resources/{r.label}/files/"
+                for r in resources
+            }
+            for row in files_of(connection, one.tree_id):
+                expected[folders[row.resource_n] + row.name] = (row.bytes, row.sha256)
+        total = sum(size for size, _ in expected.values())
+        if (len(scans), len(expected), total) != (one.scans, one.files, one.bytes) or (
+            sum(r.files for r in resources) != len(expected) or sum(r.bytes for r in resources) != total
+        ):
+            yield Finding("sums", one.name, "The sums that the catalog keeps of it differ from its files.")
+        try:
+            snapshot = self.store.snapshot(one.name)
+        except FileNotFoundError:
+            if self._still_there(one):
+                yield Finding("missing", one.name, "The session's folder is not in the store.")
+            return
+        with snapshot:
+            for found in snapshot.walk():
+                if found.kind == "folder":
+                    continue
+                wanted = expected.pop(found.rel, None)
+                where = f"{one.name}/{found.rel}"
+                if wanted is None:
+                    yield Finding("stray", where, "The catalog does not know this file.")
+                elif found.kind != "file" or found.size != wanted[0]:
+                    yield Finding("changed", where, f"It has {found.size} bytes; it was stored with {wanted[0]}.")
+                elif not self._same(snapshot.open(found.rel), wanted[1]):
+                    yield Finding("changed", where, "Its content is not what was stored (sha256).")
+                self._tell(found.size)
+        for rel in sorted(expected):
+            yield Finding("missing", f"{one.name}/{rel}", "The file is not in the store.")
+
+    def _same(self, opened_file: object, sha256: bytes) -> bool:
+        digest = hashlib.sha256()
+        with opened_file as stream:  # type: ignore[attr-defined]
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+        return digest.digest() == sha256
+
+    def _still_there(self, one: _Session) -> bool:
+        """Whether the session still has the tree that was listed: another command may have replaced it meanwhile."""
+        with self.catalog.read() as connection:
+            found = connection.execute(select(session.c.id).where(session.c.tree_id == one.tree_id)).first()
+        return found is not None
+
+    def _tell(self, size: int) -> None:
+        self.files += 1
+        self.bytes += size
+        if self.on_progress is not None:
+            self.on_progress(
+                Progress(
+                    stage="reading",
+                    entries_done=self.files,
+                    entries_total=self.total_files,
+                    bytes_done=self.bytes,
+                    bytes_total=self.total_bytes,
+                    seconds=time.monotonic() - self.begun,
+                )
+            )
+
+    def _strays(self, names: set[str]) -> Iterator[Finding]:
+        """Folders and files under archive and prearchive that belong to no session."""
+        said: set[str] = set()
+        for area in _AREAS:
+            for found in self.store.walk(area):
+                if found.name in names or found.name in said:
+                    continue
+                with self.catalog.read() as connection:
+                    if found.name in {one.name for one in self._sessions(connection)}:
+                        continue  # placed while this ran
+                said.add(found.name)
+                if found.kind != "folder" or found.name.count("/") >= (2 if area == "archive" else 3):
+                    yield Finding("stray", found.name, "The catalog knows no session here.")
+
+    def _left_over(self) -> Iterator[Finding]:
+        with self.catalog.read() as connection:
+            running = set(
+                connection.execute(select(upload.c.uuid).where(upload.c.state == ImportState.RUNNING)).scalars()
+            )
+            orphans = connection.execute(
+                select(func.count())
+                .select_from(tree)
+                .join(upload, upload.c.id == tree.c.upload_id)
+                .where(tree.c.state != "current", upload.c.state != ImportState.RUNNING)
+            ).scalar_one()
+            loose = connection.execute(
+                select(func.count(file.c.tree_id.distinct())).where(file.c.tree_id.not_in(select(tree.c.id)))
+            ).scalar_one()
+            receipts = connection.execute(
+                select(upload.c.uuid).where(upload.c.state.in_(("placed", "held", "partly", "refused")))
+            ).scalars().all()  # fmt: skip
+        for work in self.store.works():
+            if work not in running and not self.store.owner_alive(work):
+                yield Finding("left_over", f"work/{work}", "Staging of an import that is over.")
+        if orphans or loose:
+            yield Finding("left_over", "catalog", f"{orphans + loose} trees that no session shows.")
+        for number in receipts:
+            try:
+                self.store.open_receipt(number).close()
+            except FileNotFoundError:
+                yield Finding(
+                    "receipt_missing", f"receipts/{number}", "The receipt of this import is not in the store."
+                )

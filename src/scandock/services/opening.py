@@ -1,0 +1,40 @@
+"""DATA and its catalog, as every service opens them: made where missing, dead imports dealt with first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from scandock.catalog.engine import Catalog, open_catalog
+from scandock.placing.recover import recover
+from scandock.store.local import LocalStore
+from scandock.store.space import refuse_network
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
+
+CATALOG = "scandock.db"
+
+
+def open_data_catalog(data: str, settings: Settings) -> Catalog:
+    """The catalog of a DATA folder: its SQLite file, or the database that the settings name."""
+    if settings.database_url is not None:
+        return open_catalog(settings.database_url)
+    refuse_network(data)
+    return open_catalog(f"sqlite:///{data}/{CATALOG}")
+
+
+@contextmanager
+def opened(data: str, settings: Settings) -> Iterator[tuple[Catalog, LocalStore]]:
+    """The catalog and the store of DATA, recovered."""
+    store = LocalStore(os.path.abspath(data))
+    store.prepare()
+    catalog = open_data_catalog(store.path, settings)
+    try:
+        recover(catalog, store)
+        yield catalog, store
+    finally:
+        catalog.dispose()
+        store.close()

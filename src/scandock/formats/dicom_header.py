@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 MAX_HEADER: Final = 32 * MIB
 """Most bytes of an object that are looked at for its header, and most that a deflated data set is inflated to."""
 
+_FIRST: Final = 1024
+"""Bytes that show whether an object is DICOM at all."""
+
 DEFLATED_LITTLE: Final = "1.2.840.10008.1.2.1.99"
 
 _MEDIA_CLASS: Final = NUMBERS["MediaStorageSOPClassUID"]
@@ -77,10 +80,12 @@ def read_header(head: Buffer, size: int, wanted: frozenset[int], more: More | No
     object; it is asked for at most MAX_HEADER bytes, and only where the header does not end within `head`. Raises
     Unparseable and nothing else, whatever the bytes (what `more` raises passes through).
     """
-    preamble = has_preamble(head)
-    if not preamble and not looks_like_dicom(head, size):
-        raise Unparseable("not_dicom", "It is not DICOM: no DICM mark, and it does not begin like a data set.")
     source = _Source(head, size, more)
+    if len(head) < _FIRST:
+        source.extend(_FIRST)
+    preamble = has_preamble(source.head)
+    if not preamble and not looks_like_dicom(source.head, size):
+        raise Unparseable("not_dicom", "It is not DICOM: no DICM mark, and it does not begin like a data set.")
     try:
         meta, at = _meta(source, 132 if preamble else 0, wanted)
     except DeclinedError:
@@ -105,7 +110,7 @@ def _blank(preamble: bool) -> Header:
 def _meta(source: _Source, start: int, wanted: frozenset[int]) -> tuple[dict[int, bytes], int]:
     while True:
         try:
-            return read_meta(source.head, start, wanted)
+            return read_meta(source.head, start, wanted, whole=source.whole)
         except ShortError as short:
             if short.need > source.size + 8 or not source.extend(short.need):
                 raise truncated("its file meta information") from None
@@ -150,7 +155,7 @@ def _dataset(header: Header, source: _Source, at: int, wanted: frozenset[int]) -
 def _run(scan: Scan, source: _Source) -> bool:
     """Scan to the pixel data or the end of the object, with as much of it as that takes; False where it ends before.
 
-    What is unusual is of no account behind the last wanted element; before it DeclinedError is raised.
+    What is unusual within the last wanted sequence is of no account; before it DeclinedError is raised.
     """
     try:
         scan.run()
@@ -159,7 +164,7 @@ def _run(scan: Scan, source: _Source) -> bool:
                 return False
             scan.resume(source.head)
     except DeclinedError:
-        if not scan.past_wanted:
+        if not scan.has_all:
             raise
         return False
     return True

@@ -11,8 +11,9 @@ from scandock.model.errors import BadInput
 from scandock.model.tags import DICOMDIR_CLASS, NUMBERS
 
 LYING_LENGTH: Final = 1 << 30
-"""A header element that claims this many bytes or more beyond the object's end was never whole: damage, no cut."""
+"""An element that claims this many bytes or more beyond the object's end was never whole: damage, no cut."""
 
+_MEDIA_CLASS: Final = NUMBERS["MediaStorageSOPClassUID"]
 _CLASS, _SOP = NUMBERS["SOPClassUID"], NUMBERS["SOPInstanceUID"]
 _STUDY, _SERIES = NUMBERS["StudyInstanceUID"], NUMBERS["SeriesInstanceUID"]
 _LAST_IDENTIFYING_GROUP: Final = 0x0028
@@ -50,7 +51,7 @@ class Header:
     @property
     def is_dicomdir(self) -> bool:
         """Whether this is a directory of a disc (media storage class 1.2.840.10008.1.3.10), which is no image."""
-        return self.sop_class == DICOMDIR_CLASS
+        return shared_uid(self.values.get(_MEDIA_CLASS)) == DICOMDIR_CLASS
 
 
 def name_object(header: Header) -> None:
@@ -74,16 +75,18 @@ def identified(header: Header) -> Header:
 
 
 def judge_cut(header: Header, number: int, length: int) -> None:
-    """An element of the header goes beyond the end of the object: refuse, or keep it with a note.
+    """An element of the header goes beyond the end of the object: refuse it, or keep it with a note.
 
-    Kept is what has its identifying groups whole (0008 to 0028) and was merely cut behind them; a claim beyond
-    LYING_LENGTH was never true.
+    Kept is what has its identifying groups (0008 to 0028) whole and all UIDs, as pydicom reads it.
     """
-    if length >= LYING_LENGTH:
-        raise Unparseable("header_damaged", f"Element {tag_text(number)} claims {length} bytes, beyond the end.")
-    if number >> 16 <= _LAST_IDENTIFYING_GROUP or not (header.study_uid and header.series_uid and header.sop_uid):
-        raise truncated(f"element {tag_text(number)}")
-    header.notes += (f"The header is cut in element {tag_text(number)}, behind all that identifies the object.",)
+    where, lies = f"element {tag_text(number)}", length >= LYING_LENGTH
+    if number >> 16 > _LAST_IDENTIFYING_GROUP and header.study_uid and header.series_uid and header.sop_uid:
+        what = f"{where} claims {length} bytes" if lies else f"it is cut in {where}"
+        header.notes += (f"The header does not end within the object ({what}); all that identifies it is there.",)
+    elif lies:
+        raise Unparseable("header_damaged", f"Its header is damaged: {where} claims {length} bytes.")
+    else:
+        raise truncated(where)
 
 
 def judge_failure(header: Header, failed: str, *, whole: bool) -> None:
@@ -99,14 +102,14 @@ def pixel_state(head: Buffer, size: int, start: int, length: int, *, big: bool) 
         return "none"
     if length != UNDEFINED:
         return "whole" if start + length <= size else "cut"
-    pair = (BIG if big else LITTLE).pair
+    order = BIG if big else LITTLE
     for _ in range(_FRAGMENTS):
         if start + 8 > size:
             return "cut"
         if start + 8 > len(head):
             break
-        tag, length = pair(head, start)
-        if tag != LITTLE.item:
+        tag, length = order.pair(head, start)
+        if tag != order.item:
             break
         start += 8 + length
     return "whole"

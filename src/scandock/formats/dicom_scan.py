@@ -46,6 +46,7 @@ REQUIRED: Final = frozenset(
 )
 """Read whatever the caller wants: they say what an object is."""
 
+_UIDS: Final = frozenset(NUMBERS[keyword] for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"))
 _STOPS: Final = PIXEL_DATA | {ITEM_END}
 
 
@@ -90,9 +91,9 @@ class Scan:
         self.stopped = False
 
     @property
-    def past_wanted(self) -> bool:
-        """Whether the last element looked at is the highest wanted one, or beyond it."""
-        return self.number >= self.highest
+    def has_all(self) -> bool:
+        """Whether it stands in the last wanted element, a sequence that is held already, and has met the UIDs."""
+        return self.open and self.number == self.highest and self.values.keys() >= _UIDS
 
     def resume(self, buf: Buffer) -> None:
         """Go on with a longer head of the same object."""
@@ -212,11 +213,11 @@ class Scan:
         return end
 
 
-def read_meta(buf: Buffer, pos: int, wanted: frozenset[int]) -> tuple[dict[int, bytes], int]:
+def read_meta(buf: Buffer, pos: int, wanted: frozenset[int], *, whole: bool) -> tuple[dict[int, bytes], int]:
     """The elements of group 0002 from `pos` on, and the offset behind them. Group lengths are not believed.
 
-    Explicit little endian whatever follows (PS3.10 section 7.1); ShortError where the bytes at hand end in the group,
-    DeclinedError for anything else.
+    Explicit little endian whatever follows (PS3.10 section 7.1). ShortError where the bytes at hand end in the group,
+    or with it unless they are the `whole` object; DeclinedError for anything else.
     """
     values: dict[int, bytes] = {}
     have = len(buf)
@@ -239,7 +240,9 @@ def read_meta(buf: Buffer, pos: int, wanted: frozenset[int]) -> tuple[dict[int, 
             if number in values:
                 raise DeclinedError("an element that stands twice")
             values[number] = bytes(buf[start:pos])
-    raise ShortError(pos + 8)
+    if not whole:
+        raise ShortError(pos + 8)
+    return values, pos
 
 
 def encoding_of(head: Buffer, at: int, syntax: str) -> tuple[bool, bool]:

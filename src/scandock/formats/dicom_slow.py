@@ -172,7 +172,7 @@ def _take(
         number = int(tag)
         if number not in wanted:
             continue
-        element = part.get_item(tag)
+        element = part.get_item(tag, keep_deferred=True)
         most = SEQUENCE_BYTES if number in SEQUENCES else VALUE_BYTES
         if element.is_raw:
             into[number] = (element.value or b"")[:most]

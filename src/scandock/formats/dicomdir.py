@@ -29,7 +29,7 @@ def dicomdir_files(data: bytes | memoryview) -> list[str]:
 
 def _names(data: bytes | memoryview) -> Iterator[str]:
     try:
-        meta, at = read_meta(data, 132 if has_preamble(data) else 0, frozenset())
+        meta, at = read_meta(data, 132 if has_preamble(data) else 0, frozenset(), whole=True)
         syntax = decode(meta.get(NUMBERS["TransferSyntaxUID"], b""), "UI", None, big_endian=False)
         explicit, big = encoding_of(data, at, syntax)
     except (DeclinedError, ShortError, IndexError):

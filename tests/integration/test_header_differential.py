@@ -1,0 +1,239 @@
+"""The fast scan against pydicom: on every file of pydicom's own test data, on the real files, and on mutated ones.
+
+Either both say the same of an object, or the fast scan declines and lets pydicom judge. It never gives another UID.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pydicom.data
+import pytest
+from pydicom import config, dcmread
+from pydicom.multival import MultiValue
+
+from scandock.formats import dicom_slow
+from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
+from scandock.formats.dicom_object import uid_text
+from scandock.formats.dicom_scan import SEQUENCE_BYTES, VALUE_BYTES
+from scandock.model.tags import NUMBERS, SEQUENCES, WANTED
+
+ALL = frozenset(WANTED)
+UIDS = tuple(NUMBERS[keyword] for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
+LOOKED_AT = {NUMBERS["TransferSyntaxUID"], NUMBERS["SpecificCharacterSet"]}
+PYDICOM = Path(pydicom.data.__file__).parent
+SHIPPED = sorted(path for path in PYDICOM.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"})
+
+
+class Oracle(NamedTuple):
+    """What pydicom makes of bytes: what it raised, or UIDs and raw values; `strict` without force."""
+
+    raised: str
+    uids: tuple[str, ...]
+    values: dict[int, bytes]
+    strict: bool
+
+
+@pytest.fixture(autouse=True)
+def _lenient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config.settings, "reading_validation_mode", config.IGNORE)
+
+
+class DeclineError(Exception):
+    """The fast scan left it to pydicom."""
+
+
+@contextmanager
+def fast_only() -> Iterator[None]:
+    def decline(*args: object, **kwargs: object) -> None:
+        raise DeclineError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dicom_slow, "read_slow", decline)
+        yield
+
+
+def by_pydicom(data: bytes) -> Oracle:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        strict = True
+        try:
+            dataset = dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=sorted(ALL))
+        except Exception:  # noqa: BLE001 - pydicom raises nearly anything
+            strict = False
+            try:
+                dataset = dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=sorted(ALL), force=True)
+            except Exception as error:  # noqa: BLE001 - as above
+                return Oracle(type(error).__name__, (), {}, False)
+        values = {}
+        for part, meta in ((dataset.file_meta, True), (dataset, False)):
+            for tag in list(part.keys()):
+                element = part.get_item(tag, keep_deferred=True)
+                if int(tag) in ALL and (int(tag) >> 16 == 2) == meta and element.VR != "SQ":
+                    values[int(tag)] = raw_value(element)
+    return Oracle("", tuple(uid_text(values.get(number)) for number in UIDS), values, strict)
+
+
+def raw_value(element) -> bytes:
+    """Its bytes; where pydicom has looked at it already (transfer syntax, character set), its text without padding."""
+    if element.is_raw:
+        return element.value or b""
+    value = element.value
+    return "\\".join(value if isinstance(value, list | MultiValue) else [value or ""]).encode("latin-1")
+
+
+def by_us(data: bytes) -> Header | str:
+    try:
+        return read_header(data, len(data), ALL)
+    except Unparseable as refused:
+        return refused.code
+
+
+def kept(value: bytes, number: int) -> bytes:
+    return value[: SEQUENCE_BYTES if number in SEQUENCES else VALUE_BYTES]
+
+
+def check_same(header: Header, oracle: Oracle) -> None:
+    assert (header.study_uid, header.series_uid, header.sop_uid) == oracle.uids
+    for number, value in oracle.values.items():
+        mine, theirs = kept(header.values[number], number), kept(value, number)
+        assert mine == theirs or (number in LOOKED_AT and mine.strip(b"\0 \n") == theirs.strip(b"\n")), f"{number:08X}"
+    extra = header.values.keys() & ALL - oracle.values.keys()
+    assert extra <= SEQUENCES, [f"{number:08X}" for number in extra]
+
+
+def check_file(data: bytes) -> str:
+    """Judge one real file; says how it was read."""
+    oracle = by_pydicom(data)
+    how = "fast"
+    try:
+        with fast_only():
+            mine = by_us(data)
+    except DeclineError:
+        how, mine = "declined", by_us(data)
+    if isinstance(mine, str):
+        assert not (oracle.uids and all(oracle.uids)), f"{mine}, but pydicom reads it"
+        return "refused"
+    assert looks_like_dicom(data[:4096], len(data))
+    if mine.is_dicomdir:
+        assert oracle.values[NUMBERS["MediaStorageSOPClassUID"]].rstrip(b"\0") == b"1.2.840.10008.1.3.10"
+        return "dicomdir"
+    check_same(mine, oracle)
+    return how
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(PYDICOM)))
+def test_pydicoms_own_files(path):
+    check_file(path.read_bytes())
+
+
+@pytest.mark.corpus
+def test_the_real_files(corpus):
+    listed = (corpus / "manifest.tsv").read_text().splitlines()[1:]
+    how = Counter(check_file((corpus / line.split("\t")[0]).read_bytes()) for line in listed)
+    assert how["fast"] > 600
+    assert how["declined"] <= how["fast"] // 100
+
+
+@pytest.mark.corpus
+def test_whatever_pydicom_reads_without_force_is_read(corpus):
+    listed = [line.split("\t") for line in (corpus / "manifest.tsv").read_text().splitlines()[1:]]
+    strict = 0
+    for row in listed:
+        data = (corpus / row[0]).read_bytes()
+        oracle = by_pydicom(data)
+        if oracle.uids and all(oracle.uids):
+            assert isinstance(by_us(data), Header), row[0]
+            strict += oracle.strict
+    assert strict > 600
+
+
+def head_of(data: bytes, length: int) -> memoryview:
+    return memoryview(data)[:length]
+
+
+@pytest.mark.corpus
+def test_a_head_that_grows_reads_the_same(corpus):
+    for path in sorted(corpus.rglob("*.dcm"))[::9]:
+        data = path.read_bytes()
+        whole = by_us(data)
+        if isinstance(whole, Header):
+            grown = read_header(memoryview(data)[:200], len(data), ALL, partial(head_of, data))
+            assert grown == whole, path.name
+
+
+def mutated(rng: random.Random, data: bytes, header: int) -> bytes:
+    """The data cut, with bits flipped, or with a length (or whatever stands there) that lies."""
+    kind = rng.randrange(4)
+    if kind == 0:
+        return data[: rng.randrange(132, header)]
+    changed = bytearray(data)
+    at = rng.randrange(132, header - 4)
+    if kind == 1:
+        for _ in range(rng.choice((1, 1, 1, 4))):
+            changed[rng.randrange(132, header)] ^= 1 << rng.randrange(8)
+    elif kind == 2:
+        lies = (b"\xff\xff\xff\xff", b"\xfe\xff\xff\xff", b"\xf0\xff\xff\x7f", bytes(4), rng.randbytes(4))
+        changed[at : at + 4] = rng.choice(lies)
+    else:
+        changed[at : at + 2] = rng.randbytes(2)
+    return bytes(changed)
+
+
+def check_mutant(data: bytes) -> str:
+    """Judge one mutated object; says what became of it, and fails where the fast scan is bolder than it may be."""
+    oracle = by_pydicom(data)
+    try:
+        with fast_only():
+            mine = by_us(data)
+    except DeclineError:
+        slow = by_us(data)
+        if isinstance(slow, Header) and not slow.is_dicomdir and oracle.uids:
+            assert (slow.study_uid, slow.series_uid, slow.sop_uid) == oracle.uids
+        return "declined"
+    if isinstance(mine, str):
+        if oracle.uids and all(oracle.uids):  # whole UIDs, but cut or lying in a group that identifies
+            assert mine in {"header_truncated", "header_damaged"}
+            return "stricter"
+        return "refused"
+    if mine.is_dicomdir:
+        return "dicomdir"
+    if not (oracle.uids and all(oracle.uids)):  # pydicom raised at a broken character set, or in a sequence
+        assert oracle.raised
+        return "bolder"
+    check_same(mine, oracle)
+    return "same"
+
+
+def mutate_all(paths: list[Path], rounds: int) -> Counter[str]:
+    rng = random.Random(20260131)
+    outcomes: Counter[str] = Counter()
+    for path in paths:
+        with path.open("rb") as file:
+            data = file.read(60_000)
+        if len(data) < 400 or not looks_like_dicom(data, len(data)):
+            continue
+        for _ in range(rounds):
+            outcomes[check_mutant(mutated(rng, data, min(len(data), rng.choice((600, 2_000, 8_000)))))] += 1
+    return outcomes
+
+
+def test_mutants_of_pydicoms_own_files():
+    outcomes = mutate_all(SHIPPED, 20)
+    assert outcomes["same"] > outcomes.total() // 2
+    assert outcomes["bolder"] <= outcomes.total() // 200
+
+
+@pytest.mark.corpus
+def test_mutants_of_the_real_files(corpus):
+    outcomes = mutate_all([path for path in sorted(corpus.rglob("*")) if path.is_file()], 3)
+    assert outcomes["same"] > outcomes.total() // 2
+    assert outcomes["bolder"] <= outcomes.total() // 200

@@ -7,9 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from scandock.rules.cases import Case, Decision
-from scandock.rules.labels import label_key
 from scandock.rules.notices import Notice, notice
-from scandock.rules.timestamps import free_timestamp
+from scandock.rules.prearchive import Prearchive, first_waiting
 from scandock.rules.view import CatalogView, KnownSession
 
 
@@ -41,37 +40,29 @@ def hold(
         return replace(decision, warnings=(*decision.warnings, why))
     if decision.place == "prearchive":
         return replace(decision, held=why)
-    others = [other for other in others if other.project == decision.project]
-    joined = {other.existing for other in others}
-    waiting = _first_waiting(
+    prearchive = Prearchive(decision.project, view, now)
+    for other in others:
+        if other.project == decision.project:
+            prearchive.use(other.existing, other.timestamp)
+    waiting, timestamp = prearchive.join(
         session
         for session in view.sessions_labelled(decision.project, decision.label)
-        if session.study_uid == decision.study_uid
-        and (decision.study_uid is not None or session.ecat)
-        and session.uuid not in joined
+        if session.study_uid == decision.study_uid and (decision.study_uid is not None or session.ecat)
     )
     return replace(
         decision,
         place="prearchive",
         existing=waiting.uuid if waiting else None,
-        timestamp=waiting.timestamp if waiting else own_timestamp(decision.project, view, now, others),
+        timestamp=timestamp,
         held=why,
         warnings=tuple(said for said in decision.warnings if said.code != "session_in_prearchive_left"),
     )
 
 
-def waiting_session(case: Case, view: CatalogView, others: Iterable[Decision]) -> KnownSession | None:
-    """The prearchive session that what is bound for the prearchive, or is held, joins: project, study and label.
-
-    One that another study of the upload joins (`others`) is not joined by a second.
-    """
-    joined = {other.existing for other in others}
+def joinable(case: Case, view: CatalogView) -> list[KnownSession]:
+    """The sessions of the same project, study and label: what is bound for the prearchive, or held, joins one there."""
     labelled = view.sessions_labelled(case.policy.id, case.label)
-    return _first_waiting(
-        session
-        for session in labelled
-        if (case.is_own(session) or case.may_join(session)) and session.uuid not in joined
-    )
+    return [session for session in labelled if case.is_own(session) or case.may_join(session)]
 
 
 def still_held(session: KnownSession) -> Notice:
@@ -85,16 +76,5 @@ def still_held(session: KnownSession) -> Notice:
 
 def left_alone(case: Case, view: CatalogView) -> Notice | None:
     """The warning for an import bound for the archive while a session of its study waits in the prearchive."""
-    waiting = _first_waiting(case.known) or waiting_session(case, view, ())
+    waiting = first_waiting(case.known) or first_waiting(joinable(case, view))
     return notice("session_in_prearchive_left", other=f"{waiting.timestamp}/{waiting.label}") if waiting else None
-
-
-def own_timestamp(project: str, view: CatalogView, now: datetime, others: Iterable[Decision]) -> str:
-    """A timestamp that no session of the project has, and none of `others`, decisions for the same project."""
-    taken = {other.timestamp for other in others}
-    return free_timestamp(now, lambda stamp: stamp in taken or view.timestamp_taken(project, stamp))
-
-
-def _first_waiting(sessions: Iterable[KnownSession]) -> KnownSession | None:
-    waiting = [session for session in sessions if session.place == "prearchive"]
-    return min(waiting, key=lambda s: (bool(s.held), s.timestamp or "", label_key(s.label), s.uuid), default=None)

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from io import StringIO
 from typing import Final
 
@@ -198,6 +199,7 @@ def _stem(name: str) -> str:
     return _ARCHIVE_SUFFIX.sub("", name)
 
 
+@lru_cache(maxsize=65_536)
 def _pieces(path: str) -> tuple[str, ...]:
     return tuple(piece for piece in _PIECES.split(path) if piece not in {"", "."})
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from scandock.rules.again import hold, left_alone, own_timestamp, session_exists, still_held, waiting_session
+from scandock.rules.again import hold, joinable, left_alone, session_exists, still_held
 from scandock.rules.cases import Case, Decision
 from scandock.rules.collisions import check_requested, join_by_label, tell_apart
 from scandock.rules.homes import find_home
@@ -17,6 +17,7 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.naming import Naming
 from scandock.rules.notices import Notice, notice
 from scandock.rules.policy import ProjectPolicy, Request, destination_of, effective_overwrite
+from scandock.rules.prearchive import Prearchive
 from scandock.rules.study import StudyFacts
 from scandock.rules.subjects import choose_subjects
 from scandock.rules.view import CatalogView
@@ -92,10 +93,8 @@ def _settle_project(cases: list[Case], request: Request, view: CatalogView, now:
         _check_identified(case)
         _check_overwrite(case, request)
         _say_facts(case)
-    decisions: list[Decision] = []
-    for case in cases:
-        decisions.append(_decide(case, request, view, now, decisions))
-    return decisions
+    prearchive = Prearchive(cases[0].policy.id, view, now)
+    return [_decide(case, request, view, prearchive) for case in cases]
 
 
 def _check_patient(case: Case) -> None:
@@ -138,17 +137,17 @@ def _say_facts(case: Case) -> None:
         case.warnings.append(notice("patient_absent", **said))
 
 
-def _decide(case: Case, request: Request, view: CatalogView, now: datetime, others: Sequence[Decision]) -> Decision:
-    """The decision of one case; `others` are those made before it in the same project."""
+def _decide(case: Case, request: Request, view: CatalogView, prearchive: Prearchive) -> Decision:
+    """The decision of one case, once all cases of its project are settled."""
     held = sorted(case.held, key=lambda said: REASONS.index(said.code))
     warnings = [*case.warnings, *held[1:]]
     reason: Notice | None = held[0] if held else None
     place = "prearchive" if held else case.bound
-    existing, timestamp = (case.home.uuid if case.home else None), None
+    existing = case.home.uuid if case.home else None
+    timestamp: str | None = None
     if place == "prearchive":
-        waiting = waiting_session(case, view, others)
+        waiting, timestamp = prearchive.join(joinable(case, view))
         existing = waiting.uuid if waiting else None
-        timestamp = waiting.timestamp if waiting else own_timestamp(case.policy.id, view, now, others)
         if reason is None and waiting is not None and waiting.held:
             reason = still_held(waiting)
     elif (left := left_alone(case, view)) is not None:

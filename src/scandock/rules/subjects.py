@@ -49,13 +49,13 @@ def _hold_requested(cases: Sequence[Case]) -> None:
         if case.naming.subject.requested:
             groups[label_key(case.naming.subject.label)].append(case)
     for group in groups.values():
-        count = len({token for case, token in zip(group, _tokens(group), strict=True) if case.naming.patients.ids})
-        mixed = any(len(case.naming.patients.ids) > 1 for case in group)
-        for case in group:
-            if case.home is None and (count > 1 or mixed):
-                ids = {patient_id for other in group for patient_id in other.naming.patients.ids}
-                label = case.naming.subject.label
-                case.held.append(notice("subject_many_patients", subject=label, count=len(ids)))
+        tokens = {token for case, token in zip(group, _tokens(group), strict=True) if case.naming.patients.ids}
+        ids = {patient_id for case in group for patient_id in case.naming.patients.ids}
+        if len(tokens) > 1 or any(len(case.naming.patients.ids) > 1 for case in group):
+            why = notice("subject_many_patients", subject=group[0].naming.subject.label, count=len(ids))
+            for case in group:
+                if case.home is None:
+                    case.held.append(why)
 
 
 def _tell_apart(group: list[Case], view: CatalogView) -> None:

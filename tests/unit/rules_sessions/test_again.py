@@ -8,7 +8,7 @@ from tests.unit.rules_sessions.builders import NOW, STAMP, FakeCatalog, codes, d
 from scandock.rules.again import hold, session_exists
 from scandock.rules.notices import notice
 from scandock.rules.policy import ProjectPolicy
-from scandock.rules.timestamps import free_timestamp, timestamp_of
+from scandock.rules.timestamps import timestamp_of
 
 ONE = study("1.2", PatientID="pid")
 TWO = study("1.3", PatientID="other")
@@ -110,7 +110,8 @@ def test_what_is_held_keeps_its_first_reason():
     assert (held(later), codes(later)) == ("session_exists", ["sop_clash"])
 
 
-def test_timestamps():
+def test_timestamps_count_milliseconds_up_past_those_that_are_taken():
+    taken = [waiting("x", timestamp=f"20240506_0708{n // 1000:02d}{n % 1000:03d}") for n in range(9123, 10_001)]
+    (made,) = decide(ONE, catalog=FakeCatalog(*taken), destination="prearchive")
     assert timestamp_of(NOW) == STAMP
-    taken = {f"20240506_0708{n // 1000:02d}{n % 1000:03d}" for n in range(9123, 10_001)}
-    assert free_timestamp(NOW, taken.__contains__) == "20240506_070810001"
+    assert made.timestamp == "20240506_070810001"

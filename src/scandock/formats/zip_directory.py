@@ -6,118 +6,28 @@ Source: APPNOTE 6.3.10, 4.3.12; overlaps after D. Fifield, "A better zip bomb" (
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import Final, overload
+from typing import Final
 
 from scandock.formats.meter import too_many_entries
 from scandock.formats.shown import shown, sized
 from scandock.formats.source import Source
 from scandock.formats.zip_end import ZipEnd, find_end, split_archive, zips_fill
-from scandock.formats.zip_names import UNICODE_PATH, UTF8_FLAG, decoded, extra_field, special_of, unicode_path
+from scandock.formats.zip_entries import ROW, ZipEntries, ZipEntry
+from scandock.formats.zip_names import UNICODE_PATH, UTF8_FLAG, decoded, extra_field, unicode_path
 from scandock.model.errors import BadInput, LimitExceeded
 from scandock.model.limits import Limits
+
+__all__ = ["ZipDirectory", "ZipEntries", "ZipEntry", "overlapping", "read_directory"]
 
 _CENTRAL: Final = Struct("<I4x2H4x3L4H2xLL")
 _SIGNATURE: Final = 0x02014B50
 _DIGITAL_SIGNATURE: Final = 0x05054B50
-_ROW: Final = Struct("<4QQLLHHH")
-"""header_at, next_at, packed size, size, name_at, crc, attributes, name length, method, flags."""
 _READ: Final = 1024 * 1024
 _LOCAL: Final = 30
 _MAX32: Final = 0xFFFFFFFF
-
-
-@dataclass(slots=True)  # not frozen: made 200,000 times, which costs three times as much frozen
-class ZipEntry:
-    """One entry as the directory has it; what the local header claims does not count.
-
-    `header_at` is where its local header stands in the source, `next_at` where at latest its data end: the next
-    entry's header, or the directory. `special` names a link, device, pipe or socket and is empty for a file or folder.
-    """
-
-    index: int
-    name: str
-    method: int
-    flags: int
-    crc: int
-    csize: int
-    usize: int
-    header_at: int
-    next_at: int
-    is_dir: bool
-    special: str
-
-    @property
-    def is_link(self) -> bool:
-        return self.special == "symlink"
-
-
-class ZipEntries(Sequence[ZipEntry]):
-    """Entries in the directory's order, as packed rows: 54 bytes each and the name.
-
-    Slices share nothing with the whole and pickle as two byte strings, so a range of 100,000 entries goes to another
-    process in milliseconds; entries keep their index in the whole directory.
-    """
-
-    __slots__ = ("_first", "_names", "_names_at", "_rows")
-
-    def __init__(self, rows: bytes, names: bytes, first: int = 0, names_at: int = 0) -> None:
-        self._rows = rows
-        self._names = names
-        self._first = first
-        self._names_at = names_at
-
-    def __len__(self) -> int:
-        return len(self._rows) // _ROW.size
-
-    @overload
-    def __getitem__(self, index: int) -> ZipEntry: ...
-    @overload
-    def __getitem__(self, index: slice) -> ZipEntries: ...
-    def __getitem__(self, index: int | slice) -> ZipEntry | ZipEntries:
-        if isinstance(index, slice):
-            return self._slice(*index.indices(len(self)))
-        if index < 0:
-            index += len(self)
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        return self._entry(index, _ROW.unpack_from(self._rows, index * _ROW.size))
-
-    def __iter__(self) -> Iterator[ZipEntry]:
-        for index, row in enumerate(_ROW.iter_unpack(self._rows)):
-            yield self._entry(index, row)
-
-    def __reduce__(self) -> tuple[type[ZipEntries], tuple[bytes, bytes, int, int]]:
-        return (ZipEntries, (self._rows, self._names, self._first, self._names_at))
-
-    def packed_sizes(self) -> Iterator[tuple[int, int]]:
-        """(packed size, size) of each entry, without making entries: to share the work out evenly."""
-        for row in _ROW.iter_unpack(self._rows):
-            yield row[2], row[3]
-
-    def _entry(self, index: int, row: tuple[int, ...]) -> ZipEntry:
-        header_at, next_at, csize, usize, name_at, crc, attributes, name_length, method, flags = row
-        name_at -= self._names_at
-        raw = self._names[name_at : name_at + name_length]
-        name = decoded(raw, flags)
-        special = special_of(attributes)
-        # A folder that carries bytes is a file whose name ends oddly: nothing is lost.
-        is_dir = usize == 0 and not special and (raw.endswith((b"/", b"\\")) or attributes & 0x10 != 0)
-        return ZipEntry(
-            self._first + index, name, method, flags, crc, csize, usize, header_at, next_at, is_dir, special
-        )
-
-    def _slice(self, start: int, stop: int, step: int) -> ZipEntries:
-        if step != 1:
-            raise ValueError("entries are sliced in ranges only")
-        rows = self._rows[start * _ROW.size : max(start, stop) * _ROW.size]
-        if not rows:
-            return ZipEntries(b"", b"", self._first + start)
-        first, last = _ROW.unpack_from(rows), _ROW.unpack_from(rows, len(rows) - _ROW.size)
-        names = self._names[first[4] - self._names_at : last[4] + last[7] - self._names_at]
-        return ZipEntries(rows, names, self._first + start, first[4])
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +57,7 @@ def read_directory(source: Source, limits: Limits) -> ZipDirectory:
             "Send it in parts, or raise SCANDOCK_MAX_DIRECTORY_BYTES.",
         )
     table = _read_table(source, end, limits)
-    count = len(table.rows) // _ROW.size
+    count = len(table.rows) // ROW.size
     # Without zip64 the count has 16 bits; some writers let it run over, others leave it at its largest.
     run_over = not end.zip64 and count > 0xFFFF and end.entries in (count & 0xFFFF, 0xFFFF)
     if count != end.entries and not run_over:
@@ -166,7 +76,7 @@ class _Table:
     ordered: bool = True
 
     def name(self, index: int) -> str:
-        row = _ROW.unpack_from(self.rows, index * _ROW.size)
+        row = ROW.unpack_from(self.rows, index * ROW.size)
         return shown(decoded(bytes(self.names[row[4] : row[4] + row[7]]), row[9]))
 
 
@@ -175,7 +85,7 @@ def _read_table(source: Source, end: ZipEnd, limits: Limits) -> _Table:
     table = _Table()
     read_at, left = end.directory_at, end.directory_size
     buffer, at, count = b"", 0, 0
-    unpack, pack, add = _CENTRAL.unpack_from, _ROW.pack, table.rows.extend
+    unpack, pack, add = _CENTRAL.unpack_from, ROW.pack, table.rows.extend
     names, headers, ends, shift, last = table.names, table.headers, table.ends, end.shift, -1
     while True:
         held = len(buffer) - at
@@ -249,7 +159,7 @@ def _prove(source: Source, end: ZipEnd, table: _Table) -> list[str]:
     notes = []
     headers, ends, rows, count = table.headers, table.ends, table.rows, len(table.headers)
     order: Sequence[int] = range(count) if table.ordered else sorted(range(count), key=headers.__getitem__)
-    pack, width = Struct("<Q").pack_into, _ROW.size
+    pack, width = Struct("<Q").pack_into, ROW.size
     next_at, following = end.directory_at, -1
     for index in reversed(order):
         if ends[index] > next_at:

@@ -119,11 +119,11 @@ def _mr_tar(output: BinaryIO, scale: float, sizes: list[int]) -> None:
 
 
 RECIPES = {
-    "a": Recipe("MR, 4,000 files of 139 kB", ".zip", _mr),
-    "b": Recipe("CT, 1,000 files of 532 kB", ".zip", _ct),
-    "c": Recipe("enhanced MR, 8 files of 60 MB", ".zip", _enhanced),
-    "d": Recipe("tiny, 20,000 files of 8 kB", ".zip", _tiny),
-    "e": Recipe("bundle of 20 session zips, 2,000 files of 139 kB", ".zip", _bundle),
+    "a": Recipe("MR", ".zip", _mr),
+    "b": Recipe("CT", ".zip", _ct),
+    "c": Recipe("enhanced MR", ".zip", _enhanced),
+    "d": Recipe("tiny MR", ".zip", _tiny),
+    "e": Recipe("bundle of 20 MR session zips", ".zip", _bundle),
     "f": Recipe("a as tar.gz", ".tar.gz", _mr_tar),
 }
 

@@ -75,7 +75,7 @@ def _row(measured: Measured) -> list[str]:
     archive, runs = measured.archive, measured.runs
     cpu = statistics.median(run.cpu for run in runs["scandock"])
     return [
-        f"{archive.key}: {archive.title}, {archive.unpacked_bytes / 1e6:.0f} MB",
+        f"{archive.key}: {archive.title}, {archive.files:,} files, {archive.unpacked_bytes / 1e6:.0f} MB",
         f"{archive.packed_bytes / archive.unpacked_bytes:.2f}",
         *(_spread([run.wall for run in runs.get(name, [])]) for name in ("unzip", "plain", "scandock")),
         *(_spread(measured.ratios(name)) for name in ("unzip", "plain")),

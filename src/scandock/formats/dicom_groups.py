@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.formats.dicom_items import BIG, ITEM, LITTLE, ByteOrder, elements, items
+from scandock.formats.dicom_items import BIG, ITEM, LITTLE, ByteOrder, elements, first_item
 from scandock.formats.dicom_text import decode
 from scandock.model.tags import NUMBERS, WANTED, Tag
 
@@ -85,10 +85,10 @@ def frame_values(groups: list[bytes], charsets: bytes | None, *, explicit: bool,
 
 def _first_item(value: bytes, order: ByteOrder, *, explicit: bool) -> Iterator[tuple[int, bytes, bool]]:
     """(tag, raw value, explicit) of each element of a sequence's first item; what is cut or damaged ends it."""
-    for item in items(value, order, explicit=explicit):
+    item = first_item(value, order, explicit=explicit)
+    if item is not None:
         for element in elements(value, item, order):
             yield element.number, value[element.start : element.end], item.explicit
-        return
 
 
 def _is_sequence(value: bytes, order: ByteOrder) -> bool:

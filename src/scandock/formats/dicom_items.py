@@ -27,7 +27,8 @@ SHORT_VRS: Final = (
 )
 LONG_VRS: Final = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 
-_CHUNK: Final = 1 << 16
+_FIRST_CHUNK: Final = 256
+_CHUNK: Final = 1 << 18
 
 
 class DeclinedError(Exception):
@@ -95,12 +96,13 @@ def letters(buf: Buffer, at: int) -> bool:
 def after_delimiter(buf: Buffer, pos: int, order: ByteOrder) -> int:
     """The offset behind the next sequence delimiter at or after `pos`; ShortError where there is none at hand."""
     mark = struct.pack(">HH" if order.big else "<HH", SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF)
-    have = len(buf)
+    have, chunk = len(buf), _FIRST_CHUNK
     while pos < have:
-        found = bytes(buf[pos : pos + _CHUNK]).find(mark)
+        found = bytes(buf[pos : pos + chunk]).find(mark)
         if found >= 0:
             return pos + found + 8
-        pos += _CHUNK - 3
+        pos += chunk - 3
+        chunk = min(4 * chunk, _CHUNK)
     raise ShortError(have + 8)
 
 
@@ -194,6 +196,16 @@ class Element(NamedTuple):
     number: int
     start: int
     end: int
+
+
+def first_item(buf: Buffer, order: ByteOrder, *, explicit: bool) -> Item | None:
+    """The first item of a sequence's value; one of undefined length is said to end where the bytes do."""
+    if len(buf) < 8:
+        return None
+    tag, length = order.pair(buf, 0)
+    if tag != order.item:
+        return None
+    return Item(8, min(8 + length, len(buf)), explicit and len(buf) >= 14 and letters(buf, 12))
 
 
 def items(buf: Buffer, order: ByteOrder, *, explicit: bool) -> Iterator[Item]:

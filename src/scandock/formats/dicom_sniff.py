@@ -9,6 +9,8 @@ from scandock.formats.dicom_items import BIG, LITTLE, Buffer, ByteOrder
 _STARTS: Final = {bytes((group, 0)): LITTLE for group in (0x02, 0x08)} | {
     bytes((0, group)): BIG for group in (0x02, 0x08)
 }
+_FIRST_GROUPS: Final = frozenset({0x0002, 0x0008})
+_NEXT_GROUPS: Final = frozenset(range(0x0002, 0x0029))
 _MOST: Final = 4096
 """No first element of a data set (group length, character set, image type, a class) is longer."""
 
@@ -21,8 +23,8 @@ def has_preamble(head: Buffer) -> bool:
 def looks_like_dicom(head: Buffer, size: int) -> bool:
     """Whether an object of `size` bytes that begins with `head` is DICOM, with a preamble or without one.
 
-    Without one, its first two elements must be of group 0002 or 0008, in ascending order, with a length that makes
-    sense and, if explicit, a VR that exists. Text, PNG, JSON and the like fail at their first two bytes.
+    Without one, its first element must be of group 0002 or 0008 and its second one follow in order and nearby, both
+    with a length that makes sense and, if explicit, a VR that exists. Text, PNG, JSON and the like fail at their first two bytes.
     """
     if has_preamble(head):
         return True
@@ -37,7 +39,7 @@ def _plausible(head: Buffer, order: ByteOrder) -> bool:
             return before >= 0
         tag, vr, length = order.element(head, pos)
         number = order.key(tag)
-        if number >> 16 not in {0x0002, 0x0008} or number <= before:
+        if number <= before or number >> 16 not in (_FIRST_GROUPS if before < 0 else _NEXT_GROUPS):
             return False
         start = pos + 8
         if vr in order.long:

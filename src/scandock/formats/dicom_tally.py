@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from scandock.formats.dicom_groups import Found, frame_values, tracer_values
+from scandock.formats.dicom_groups import frame_values, tracer_values
 from scandock.formats.dicom_text import decode
 from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS, PER_OBJECT, SEQUENCES, WANTED
@@ -31,7 +31,7 @@ _MOST_FRAMES: Final = 1 << 31
 class _Bucket:
     """Objects of one series that are written alike: same character set, byte order and kind of VR."""
 
-    __slots__ = ("big_endian", "charsets", "counts", "nested", "objects")
+    __slots__ = ("big_endian", "charsets", "counts", "nested", "objects", "traced")
 
     def __init__(self, charsets: bytes | None, *, big_endian: bool) -> None:
         self.charsets = charsets
@@ -39,6 +39,7 @@ class _Bucket:
         self.objects = 0
         self.counts: Counter[tuple[int, bytes]] = Counter()
         self.nested: dict[str, str] = {}
+        self.traced = False
 
     def fold(self, into: SeriesTally, vrs: dict[int, str]) -> None:
         """Decode what was counted into the series' tally, and start anew."""
@@ -56,7 +57,6 @@ class _Bucket:
             into.nested.setdefault(keyword, text)
         self.objects = 0
         self.counts.clear()
-        self.nested.clear()
 
 
 class Tally:
@@ -108,15 +108,14 @@ class Tally:
     def _nested(self, header: Header, bucket: _Bucket, values: dict[int, bytes]) -> None:
         """Look into the sequences of one object: the tracer once a bucket, functional groups for each object."""
         explicit, big = not header.implicit, header.big_endian
-        found: list[Found] = []
-        if _TRACER in values and "Radiopharmaceutical" not in bucket.nested:
-            found += tracer_values(values[_TRACER], bucket.charsets, explicit=explicit, big=big)
+        if _TRACER in values and not bucket.traced:
+            bucket.traced = True
+            for found in tracer_values(values[_TRACER], bucket.charsets, explicit=explicit, big=big):
+                bucket.nested.setdefault(found.tag.keyword, found.text)
         groups = [values[tag] for tag in (_SHARED, _PER_FRAME) if tag in values]
-        found += frame_values(groups, bucket.charsets, explicit=explicit, big=big)
-        for tag, raw, text in found:
-            bucket.nested.setdefault(tag.keyword, text)
-            if tag.number in WANTED and tag.number not in values:
-                values[tag.number] = raw
+        for found in frame_values(groups, bucket.charsets, explicit=explicit, big=big):
+            bucket.nested.setdefault(found.tag.keyword, found.text)
+            values.setdefault(found.tag.number, found.raw)
 
 
 class _Representations(dict[int, str]):

@@ -132,6 +132,12 @@ def test_tracer(syntax, undefined):
     assert NUMBERS["RadiopharmaceuticalInformationSequence"] not in series.values
 
 
+def test_the_tracer_is_that_of_the_first_object():
+    items = [Writer().item(Writer().element(0x00180031, "LO", name)) for name in ("FDG ", "FLT ")]
+    series = tallied(*(header(extra=Writer().sequence(0x00540016, item)) for item in items))
+    assert series.nested == {"Radiopharmaceutical": "FDG"}
+
+
 def enhanced(write: Writer, *, undefined: bool = False) -> bytes:
     """Shared groups with timing, echo and a private macro, and two frames with geometry."""
     timing = write.element(0x00180080, "DS", "2000") + write.element(0x00181314, "DS", "9")

@@ -205,4 +205,19 @@ def test_two_ecat_sessions_never_go_to_one():
     studies = group_ecat(files, []).studies
     made = decide(*studies, catalog=FakeCatalog(known("L", ecat=True, patient_id="P1")), session="L")
     assert [held(one) for one in made] == ["label_many_studies"] * 2
-    assert [one.existing for one in made] == [None, None]
+    assert [(one.existing, one.archived, one.subject) for one in made] == [(None, None, "P1")] * 2
+
+
+def test_two_ecat_sessions_never_join_one_that_waits():
+    files = [ecat_file("a.v", content=1, patient_id="P1", start=NOON), ecat_file("b.v", content=2, patient_id="P1")]
+    studies = group_ecat(files, []).studies
+    catalog = FakeCatalog(waiting("L", ecat=True, patient_id="P1", held="label_many_studies"))
+    made = decide(*studies, catalog=catalog, session="L")
+    assert sorted(one.existing or "" for one in made) == ["", "uuid-L"]
+
+
+def test_a_patient_whom_ecat_alone_names_names_the_subject():
+    dicom = study("1.2", folder="F")
+    (facts,) = group_ecat([ecat_file(IN_F + "a.v", "F", patient_id="P1")], [dicom]).studies
+    (made,) = decide(facts)
+    assert (made.subject, made.patient_id) == ("P1", "P1")

@@ -159,3 +159,9 @@ def test_several_reasons_give_the_gravest_and_the_others_as_warnings():
     (made,) = decide(mixed, session="L", subject="S", catalog=FakeCatalog(known("L", "1.9")))
     assert held(made) == "patient_mismatch"
     assert codes(made) == ["label_many_studies", "subject_many_patients"]
+
+
+def test_a_session_that_is_there_already_is_not_held_for_a_contested_subject():
+    catalog = FakeCatalog(known("P1", "1.2", subject="S"))
+    made = decide(of("1.2", "P1"), of("1.3", "P2"), subject="S", catalog=catalog)
+    assert [held(one) for one in made] == ["", "subject_many_patients"]

@@ -27,6 +27,8 @@ _REMEDIES: Final = {
     "dictionary_too_large": "Pack with a smaller one (xz -6, zstd without --long), "
     "or raise SCANDOCK_MAX_DICTIONARY_BYTES.",
 }
+_MANY_MEMBERS: Final = 100_000
+_LEAST_EACH: Final = 64
 _ISAL_ERROR: Final = cast("type[Exception]", igzip_lib.IsalError)
 
 Pull = Callable[[], bytes | memoryview]
@@ -92,6 +94,15 @@ def pieces(decoder: Decoder, pull: Pull, limits: Limits) -> Iterator[bytes]:
         raise (too_wide(0, limits) if "Memory usage limit" in str(error) else damaged()) from error
     except (_ISAL_ERROR, OSError, ValueError, EOFError) as error:
         raise damaged() from error
+
+
+def weigh(members: int, unpacked: int) -> None:
+    """Raise Broken for a stream of countless members that hold next to nothing: they cost time and are no data.
+
+    Blocked gzip has some 64 KB in each.
+    """
+    if members > _MANY_MEMBERS and unpacked < members * _LEAST_EACH:
+        raise Broken("damaged", f"is damaged: it consists of {members} pieces with next to nothing in them")
 
 
 def inflater() -> Decoder:

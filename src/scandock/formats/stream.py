@@ -189,9 +189,14 @@ def _members(
     packed: _Packed, make: Callable[[], Decoder], begins: Callable[[bytes], bool], limits: Limits
 ) -> Iterator[Chunk]:
     """Output of one stream after the other, until what follows begins none."""
+    members = unpacked = 0
     while True:
         decoder = make()
-        yield from codecs.pieces(decoder, packed.pull, limits)
+        for data in codecs.pieces(decoder, packed.pull, limits):
+            unpacked += len(data)
+            yield data
+        members += 1
+        codecs.weigh(members, unpacked)
         head = packed.next_member(len(decoder.unused_data))
         if not head:
             return

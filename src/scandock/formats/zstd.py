@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from scandock.formats.codecs import Pull, cut, damaged, too_wide
+from scandock.formats.codecs import Pull, cut, damaged, too_wide, weigh
 from scandock.model.limits import Limits
 
 if TYPE_CHECKING:
@@ -59,11 +59,13 @@ def unzstd(pull: Pull, limits: Limits, garbage: Callable[[], None] | None = None
     source = _Input(pull)
     # The library's own bound has a least value; the check of each frame's header is the one that counts.
     unpacker = zstandard.ZstdDecompressor(max_window_size=max(limits.max_dictionary_bytes, 1 << 20))
-    frames = 0
+    frames = unpacked = 0
     while head := source.peek(4):
         if head == _FRAME:
             try:
-                yield from _frame(source, limits, unpacker)
+                for data in _frame(source, limits, unpacker):
+                    unpacked += len(data)
+                    yield data
             except zstandard.ZstdError as error:
                 raise damaged() from error
         elif len(head) == 4 and head[1:] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F:
@@ -76,6 +78,7 @@ def unzstd(pull: Pull, limits: Limits, garbage: Callable[[], None] | None = None
         else:
             raise damaged()
         frames += 1
+        weigh(frames, unpacked)
 
 
 def _frame(source: _Input, limits: Limits, unpacker: ZstdDecompressor) -> Iterator[bytes]:

@@ -122,6 +122,14 @@ def test_100_000_tiny_members_take_no_time() -> None:
     assert unpacked(tiny * 100_000) == b"x" * 100_000
 
 
+@pytest.mark.parametrize("kind", PACKERS)
+def test_countless_empty_members_are_refused(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scandock.formats.codecs._MANY_MEMBERS", 1000)
+    assert code_of(PACKERS[kind](b"") * 1000, kind) == "read"
+    assert code_of(PACKERS[kind](b"") * 1001, kind) == "damaged"
+    assert code_of(PACKERS[kind](b"y" * 64) * 1500, kind) == "read"
+
+
 def test_dictionaries_are_bounded() -> None:
     small = Limits(max_dictionary_bytes=1 << 20)
     packed = lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 256 << 20}])

@@ -24,7 +24,8 @@ def looks_like_dicom(head: Buffer, size: int) -> bool:
     """Whether an object of `size` bytes that begins with `head` is DICOM, with a preamble or without one.
 
     Without one, its first element must be of group 0002 or 0008 and its second one follow in order and nearby, both
-    with a length that makes sense and, if explicit, a VR that exists. Text, PNG, JSON and the like fail at their first two bytes.
+    with a length that makes sense and, if explicit, a VR that exists. Text, PNG and JSON fail at their first
+    two bytes.
     """
     if has_preamble(head):
         return True

@@ -12,6 +12,8 @@ from scandock.store.root import RUBBISH
 from scandock.store.values import Capabilities
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from scandock.store.root import Root
 
 # fmt: off
@@ -35,17 +37,22 @@ def filesystem_of(path: str) -> str:
     path = os.path.realpath(path)
     while not os.path.exists(path) and path != "/":
         path = os.path.dirname(path)
-    best, kind = -1, ""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            for line in lines:
-                before, _, after = line.partition(" - ")
-                point = _unescape(before.split(" ")[4])
-                inside = point in {"/", path} or path.startswith(point + "/")
-                if inside and len(point) >= best:  # the last one mounted on a point is the one seen
-                    best, kind = len(point), after.split(" ", 1)[0]
-    except (OSError, IndexError):
+            return kind_in(lines, path)
+    except OSError:
         return ""
+
+
+def kind_in(lines: Iterable[str], path: str) -> str:
+    """Type of the file system of an absolute path without links, from the lines of a mountinfo file (proc(5))."""
+    best, kind = -1, ""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        point = _unescape(before.split(" ")[4])
+        inside = point in {"/", path} or path.startswith(point + "/")
+        if inside and len(point) >= best:  # the last one mounted on a point is the one seen
+            best, kind = len(point), after.split(" ", 1)[0]
     return kind
 
 

@@ -1,0 +1,405 @@
+"""What the local store does with the system under it: modes, links, full disks, failing syncs, others beside it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+from tests.integration.store_conformance import NAME, content, published, staged
+
+from scandock.model.errors import Fault, Usage
+from scandock.store import space, syscalls
+from scandock.store.local import LocalStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = LocalStore(tmp_path / "DATA")
+    store.prepare()
+    return store
+
+
+def run(script: str, *arguments: object, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    command = [*prefix, sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def output(child: subprocess.Popen[str]) -> str:
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 0, err
+    return out
+
+
+# ---- modes and links
+
+
+@pytest.mark.parametrize(("umask", "file_mode", "folder_mode"), [(0, 0o644, 0o755), (0o27, 0o640, 0o750)])
+def test_files_are_plain_and_never_executable(tmp_path, umask, file_mode, folder_mode):
+    before = os.umask(umask)
+    try:
+        store = LocalStore(tmp_path / "DATA")
+        store.prepare()
+        store.spool("u").append(0, b"#!/bin/sh\n")
+        published(store, NAME, {"scans/1/a.sh": b"#!/bin/sh\n"})
+        stage = staged(store, "v", {"tree/a": b"1", "r": b""})
+        stage.adopt(NAME, [("scans/1/a.sh", "tree/b")])
+        store.publish_exchange(stage, "tree", NAME)
+        store.retire("tree", stage=stage)
+        store.keep_receipt(stage, "r")
+        store.hold("v")
+    finally:
+        os.umask(before)
+    files, folders = set(), set()
+    for here, below, names in os.walk(tmp_path / "DATA"):
+        folders |= {stat.S_IMODE(os.lstat(os.path.join(here, name)).st_mode) for name in below}
+        files |= {stat.S_IMODE(os.lstat(os.path.join(here, name)).st_mode) for name in names}
+    assert files == {file_mode}
+    assert folders == {folder_mode}
+
+
+def test_links_in_a_stage_or_tree_are_never_followed(store, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"secret")
+    stage = staged(store, "u", {"tree/a": b"1"})
+    work = tmp_path / "DATA/work/u/t1/tree"
+    (work / "folder").symlink_to(outside)
+    (work / "file").symlink_to(outside / "secret")
+    for rel in ("tree/folder/x", "tree/file"):
+        with pytest.raises(FileExistsError):
+            stage.put_whole(rel, b"2")
+    for rel in ("tree/folder/secret", "tree/file"):
+        with pytest.raises(OSError, match=r".+"):
+            stage.open(rel)
+    store.publish_new(stage, "tree", NAME)
+    with store.snapshot(NAME) as snapshot:
+        for rel in ("folder/secret", "file"):
+            with pytest.raises(OSError, match=r".+"):
+                snapshot.open(rel)
+    assert {(one.rel, one.kind) for one in store.walk("archive")} == {
+        ("a", "file"),
+        ("file", "link"),
+        ("folder", "link"),
+    }
+    with pytest.raises(Fault) as caught:
+        stage.adopt(NAME, [("file", "n/file")])
+    assert caught.value.code == "tree_damaged"
+    store.retire(NAME)
+    store.purge(0)
+    store.sweep()
+    assert (outside / "secret").read_bytes() == b"secret"
+
+
+def test_walk_tells_what_does_not_belong(store, tmp_path):
+    published(store, NAME, {"a": b"1"})
+    archive = tmp_path / "DATA/archive"
+    (archive / "stray").write_bytes(b"22")
+    (archive / "P/stray").write_bytes(b"333")
+    (archive / "P/empty").mkdir()
+    (archive / "Q").mkdir()
+    os.mkfifo(archive / "P/L/pipe")
+    told = [(one.name, one.rel, one.kind) for one in store.walk("archive")]
+    assert sorted(told) == [
+        ("archive", "Q", "folder"),
+        ("archive", "stray", "file"),
+        ("archive/P", "stray", "file"),
+        ("archive/P/L", "a", "file"),
+        ("archive/P/L", "pipe", "other"),
+        ("archive/P/empty", "", "folder"),
+    ]
+    with store.snapshot(NAME) as snapshot, pytest.raises(FileNotFoundError):
+        snapshot.open("pipe")
+
+
+def test_links_share_bytes_and_copies_do_not(store, tmp_path, monkeypatch):
+    published(store, NAME, {"a": b"x" * 3_000_000})
+    stage = store.begin("u", "t")
+    assert stage.adopt(NAME, [("a", "linked")]) == (1, 0)
+
+    def no_links(*args, **options):
+        raise OSError(errno.EMLINK, "Too many links")
+
+    monkeypatch.setattr(os, "link", no_links)
+    assert stage.adopt(NAME, [("a", "copied")]) == (0, 1)
+    original = (tmp_path / "DATA" / NAME / "a").stat()
+    work = tmp_path / "DATA/work/u/t"
+    assert (work / "linked").stat().st_ino == original.st_ino
+    assert (work / "copied").stat().st_ino != original.st_ino
+    assert (work / "copied").read_bytes() == b"x" * 3_000_000
+
+
+# ---- full disks and failing syncs
+
+FULL = """
+import os, sys
+from scandock.model.errors import Fault
+from scandock.store.local import LocalStore
+
+store = LocalStore(sys.argv[1])
+store.prepare()
+stage = store.begin("u", "t")
+stage.put_whole("good", bytes(300_000))
+
+def code(call):
+    try:
+        call()
+    except Fault as fault:
+        return fault.code
+
+def streamed():
+    with stage.put("s/streamed") as writer:
+        for _ in range(100):
+            writer.write(bytes(100_000))
+
+print(code(lambda: store.reserve(5_000_000)))
+print(code(lambda: stage.put_whole("s/whole", bytes(5_000_000))))
+print(code(streamed))
+print(code(lambda: store.spool("u").append(0, bytes(5_000_000))), store.spool("u").size())
+print([one.rel for one in stage.walk() if one.kind == "file"])
+stage.put_whole("after", bytes(300_000))
+print([one.size for one in stage.walk() if one.kind == "file"])
+"""
+
+
+def _mounts() -> tuple[str, ...]:
+    """A command prefix under which a mount of one's own may be made."""
+    unshare = shutil.which("unshare")
+    for options in (["-m"], ["-Urm"]):
+        if unshare and subprocess.run([unshare, *options, "true"], capture_output=True, check=False).returncode == 0:
+            return (unshare, *options)
+    pytest.skip("no mount namespace may be made here (unshare -m)")
+
+
+def _mounted(folder: object, options: str, then: str, script: str, *arguments: object) -> str:
+    shell = f'mount -t tmpfs -o {options} tmpfs "$0" && {then} exec "$@"'
+    return output(run(script, *arguments, prefix=(*_mounts(), "sh", "-c", shell, str(folder))))
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path):
+    told = _mounted(tmp_path, "size=1m", "", FULL, tmp_path / "DATA").splitlines()
+    assert told == ["disk_full", "disk_full", "disk_full", "disk_full 0", "['good']", "[300000, 300000]"]
+
+
+def test_running_out_of_inodes_is_said(tmp_path):
+    script = """
+    import sys
+    from scandock.model.errors import Fault
+    from scandock.store.local import LocalStore
+    store = LocalStore(sys.argv[1]); store.prepare(); stage = store.begin("u", "t")
+    try:
+        store.reserve(1, files=1000)
+    except Fault as fault:
+        print(fault.code)
+    try:
+        for number in range(1000):
+            stage.put_whole(f"{number}", b"")
+    except Fault as fault:
+        print(fault.code)
+    """
+    assert _mounted(tmp_path, "nr_inodes=100", "", script, tmp_path / "DATA").split() == ["disk_full", "disk_full"]
+
+
+def test_folders_on_another_file_system_are_refused(tmp_path):
+    script = """
+    import sys
+    from scandock.model.errors import Fault
+    from scandock.store.local import LocalStore
+    try:
+        LocalStore(sys.argv[1]).prepare()
+    except Fault as fault:
+        print(fault.code)
+    """
+    (tmp_path / "archive").mkdir()
+    told = _mounted(tmp_path / "archive", "size=1m", "", script, tmp_path)
+    assert told.strip() == "store_other_filesystem"
+
+
+def test_a_store_in_memory_has_all_capabilities_but_its_name(tmp_path):
+    script = """
+    import sys
+    from scandock.store.local import LocalStore
+    store = LocalStore(sys.argv[1]); store.prepare(); print(store.capabilities().filesystem)
+    """
+    assert _mounted(tmp_path, "size=1m", "", script, tmp_path / "DATA").strip() == "tmpfs"
+
+
+def test_a_file_over_the_process_limit_is_a_fault(store):
+    stage = staged(store, "u", {"good": b"1"})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(Fault) as caught:
+            stage.put_whole("big", bytes(200_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.code == "store_failed"
+    assert stage.list() == ["good"]
+
+
+def test_a_failed_seal_voids_the_stage(store, monkeypatch):
+    stage = staged(store, "u", {"tree/a": b"1"})
+
+    def fails(fd):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(syscalls, "syncfs", fails)
+        with pytest.raises(Fault) as caught:
+            stage.seal()
+        assert caught.value.code == "sync_failed"
+    with pytest.raises(Fault) as caught:  # the kernel has forgotten the lost pages: a second sync would lie
+        stage.seal()
+    assert caught.value.code == "sync_failed"
+
+
+def test_where_syncfs_keeps_silent_each_file_is_synced(store, monkeypatch):
+    stage = staged(store, "u", {"x/a": b"1", "b": b"2"})
+    synced = []
+    monkeypatch.setattr(syscalls, "syncfs_tells", lambda: False)
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
+    stage.seal()
+    assert sorted(synced) == sorted(one.inode for one in stage.walk())
+
+
+def test_a_failed_sync_drops_the_spool(store, monkeypatch):
+    spool = store.spool("u")
+    spool.append(0, b"abc")
+
+    def fails(fd):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails)
+        with pytest.raises(Fault) as caught:
+            spool.sync()
+    assert caught.value.code == "sync_failed"
+    assert store.spool("u").size() == 0
+    with pytest.raises(Fault):
+        spool.append(0, b"abc")
+
+
+def test_big_spools_are_synced_on_the_way(store, monkeypatch):
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    spool = store.spool("u")
+    block = bytes(16 * 1024 * 1024)
+    for number in range(8):
+        spool.append(number * len(block), block)
+    assert len(synced) == 2
+
+
+def test_settle_syncs_both_parents(store, monkeypatch, tmp_path):
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def noted(fd):
+        synced.append(os.fstat(fd).st_ino)
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    stage = staged(store, "u", {"tree/a": b"1"})
+    store.publish_new(stage, "tree", NAME)
+    for folder in ("archive", "archive/P", "work/u/t1"):
+        assert (tmp_path / "DATA" / folder).stat().st_ino in synced
+
+
+# ---- others beside it
+
+NEIGHBOUR = """
+import sys
+from scandock.store.local import LocalStore
+
+root, mine, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
+store = LocalStore(root)
+parent = "prearchive/P/20260102_030405678"
+stage = store.begin(mine, "t")
+for number in range(rounds):
+    stage.put_whole(f"tree{number}/a", b"1")
+    store.publish_new(stage, f"tree{number}", f"{parent}/{mine}", settle=False)
+    if number % 3 == 0:
+        store.rename(f"{parent}/{mine}", f"prearchive/Q/20260102_030405678/{mine}", settle=False)
+        store.rename(f"prearchive/Q/20260102_030405678/{mine}", f"archive/Q/{mine}-{number}", settle=False)
+    elif number < rounds - 1:
+        store.rename(f"{parent}/{mine}", f"archive/P/{mine}-{number}", settle=False)
+store.finish(stage)
+"""
+
+
+def test_processes_that_make_and_leave_the_same_parents_lose_nothing(store, tmp_path):
+    rounds = 150  # the last one, 149, stays where it was published
+    children = [run(NEIGHBOUR, tmp_path / "DATA", mine, rounds) for mine in ("A", "B", "C")]
+    for child in children:
+        output(child)
+    expected = set()
+    for mine in ("A", "B", "C"):
+        for number in range(rounds - 1):
+            expected.add(f"archive/{'P' if number % 3 else 'Q'}/{mine}-{number}")
+        expected.add(f"prearchive/P/20260102_030405678/{mine}")
+    assert {one.name for area in ("archive", "prearchive") for one in store.walk(area)} == expected
+    assert os.listdir(tmp_path / "DATA/prearchive") == ["P"]
+    assert store.works() == []
+
+
+def test_people_on_the_mount_always_see_one_of_the_trees(store, tmp_path):
+    if not store.capabilities().exchange:
+        pytest.skip("this file system can't exchange two names")
+    published(store, NAME, {"a": b"0"})
+    stage = store.begin("u", "t")
+    missed, seen, done = [], set(), threading.Event()
+
+    def look():
+        while not done.is_set():
+            try:
+                seen.add((tmp_path / "DATA" / NAME / "a").read_bytes())
+            except OSError as error:
+                missed.append(error)
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    try:
+        for number in range(1, 200):
+            stage.put_whole(f"tree{number}/a", b"%d" % number)
+            store.publish_exchange(stage, f"tree{number}", NAME, settle=False)
+    finally:
+        done.set()
+        looker.join()
+    assert missed == []
+    assert len(seen) > 1
+    assert content(store, NAME) == {"a": b"199"}
+    assert len(stage.list()) == 199
+
+
+# ---- where it stands
+
+
+def test_network_file_systems_are_refused_by_name(monkeypatch, tmp_path):
+    monkeypatch.setattr(space, "filesystem_of", lambda path: "fuse.sshfs")
+    with pytest.raises(Usage) as caught:
+        space.refuse_network(tmp_path)
+    assert caught.value.code == "network_filesystem"
+    monkeypatch.setattr(space, "filesystem_of", lambda path: "ext4")
+    space.refuse_network(tmp_path)
+
+
+def test_a_missing_store_is_said(tmp_path):
+    with pytest.raises(Fault) as caught:
+        LocalStore(tmp_path / "none").reserve(1)
+    assert caught.value.code == "store_missing"
+
+
+def test_reader_processes_load_little():
+    script = """
+    import sys
+    from scandock.store.local import LocalStore
+    heavy = ("sqlalchemy", "ctypes", "dataclasses", "json", "pathlib", "threading", "fcntl", "scandock.store.port")
+    print([name for name in heavy if name in sys.modules])
+    """
+    assert output(run(script)).strip() == "[]"

@@ -30,8 +30,7 @@ CREATE INDEX base_sha256 ON base (job, sha256);
 """
 
 _INDEXES = """
-CREATE INDEX entry_study ON entry (study, series, sop) WHERE study <> '';
-CREATE INDEX entry_content ON entry (content);
+CREATE INDEX entry_study ON entry (study, series, sop);
 CREATE INDEX entry_job ON entry (job) WHERE job IS NOT NULL;
 """
 

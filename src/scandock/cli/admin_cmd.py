@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from scandock.cli import checks, options
-from scandock.cli.consoles import line, reader_may_leave
+from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
+from scandock.cli.plain import plain
 from scandock.cli.rules_cmd import rules
+
+if TYPE_CHECKING:
+    from scandock.services.projects import Project
 
 admin = typer.Typer(
     help="Projects and the rules that name sessions.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
@@ -83,9 +88,25 @@ def project_list(data: options.ExistingData, as_json: options.AsJson = False) ->
             ]  # fmt: skip
             sys.stdout.write(json.dumps(parts, indent=2) + "\n")
             return
+        if is_terminal(sys.stdout):
+            _print_table(projects)
+            return
         for one in projects:
-            line(
-                f"{one.id}  {one.name}  prearchive-code {one.prearchive_code}, petmr {one.petmr},"
-                f" identified {one.identified}",
-                sys.stdout,
-            )
+            policy = f"prearchive-code {one.prearchive_code}, petmr {one.petmr}, identified {one.identified}"
+            line(f"{one.id}: {one.name or one.id}, {policy}", sys.stdout)
+
+
+def _print_table(projects: Sequence[Project]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("Project", "Name"):
+        table.add_column(name, overflow="fold")
+    for name in ("Prearchive code", "PET/MR", "Identified"):
+        table.add_column(name)
+    for one in projects:
+        cells = (one.id, one.name or one.id, str(one.prearchive_code), one.petmr, one.identified)
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    console(sys.stdout).print(table if projects else "There are no projects yet.")

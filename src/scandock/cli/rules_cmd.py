@@ -60,9 +60,10 @@ def rules_show(
     texts = show_rules(data, load_settings())
     with reader_may_leave(sys.stdout):
         for one in (kind,) if kind else ("project", "subject", "session"):
+            text = texts.get(one, "")
             if kind is None:
-                line(f"# {one}", sys.stdout)
-            for rule in texts.get(one, "").splitlines():
+                line(f"# {one} rules{':' if text.strip() else ': none are set'}", sys.stdout)
+            for rule in text.splitlines():
                 line(rule, sys.stdout)
 
 

@@ -50,14 +50,20 @@ def test_trees_deeper_than_the_cache(root_fd, tmp_path):
 
 def test_a_refused_folder_leaves_the_cache_right(root_fd, tmp_path):
     folders = Folders(root_fd, keep=2)
+    folders.fd("p/q", create=True)
     folders.fd("x/y", create=True)
     (tmp_path / "f").write_bytes(b"")
-    for bad, error in (("x/../y", ValueError), ("f/g", NotADirectoryError), ("x/none/z", FileNotFoundError)):
+    for bad, error in (
+        ("x/../y", ValueError),
+        ("f/g", NotADirectoryError),
+        ("x/none/z", FileNotFoundError),
+        ("p/q/none", FileNotFoundError),  # on the way there x/y is closed
+    ):
         for _ in range(3):
             with pytest.raises(error):
                 folders.fd(bad)
-            assert same(folders.fd("x/y"), tmp_path / "x/y")
             assert same(folders.fd(""), tmp_path)
+            assert same(folders.fd("x/y"), tmp_path / "x/y")
     folders.close()
 
 

@@ -56,7 +56,10 @@ def first_byte(archive: Archive, folder: Path) -> float:
     contenders.warm(archive.path)
     started = time.perf_counter()
     process = subprocess.Popen(
-        contenders.scandock_command(archive, folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        contenders.scandock_command(archive, folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,  # it is stopped in the middle, and says so
     )
     try:
         while not any(has_bytes(folder / "data" / place) for place in ("work", "prearchive", "archive")):

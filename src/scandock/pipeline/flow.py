@@ -10,10 +10,11 @@ from scandock.model.errors import BadInput
 from scandock.model.importing import Stage
 from scandock.model.points import reach
 from scandock.model.verdicts import ImportState, SessionState
+from scandock.pipeline.describe import report_of
 from scandock.pipeline.gather import gather
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.judge import Judgement, judge, refuse_all
-from scandock.pipeline.place import arrange_all, report_of
+from scandock.pipeline.place import arrange_all
 from scandock.pipeline.plan import plan
 from scandock.pipeline.repeats import within_upload
 from scandock.pipeline.tallies import Tallies

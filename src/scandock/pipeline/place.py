@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 from scandock.catalog.trees import copy_files, sum_up, write_files, write_structure
 from scandock.model.points import reach
-from scandock.model.series import SeriesTally
-from scandock.pipeline.arrange import Arranger, ecat_of, place_others
+from scandock.pipeline.arrange import Arranger
+from scandock.pipeline.describe import describe, session_warnings
 from scandock.pipeline.gather import index_folders
 from scandock.pipeline.job import Job, Tools
+from scandock.pipeline.others import place_others
 from scandock.pipeline.plan import all_there
 from scandock.placing.intents import Placement, SessionRow, new_tree
 from scandock.queue.tokens import new_uuid
-from scandock.rules.ecat_facts import ecat_scan_attributes
 from scandock.rules.labels import UNASSIGNED, label_key
-from scandock.rules.scan_facts import scan_attributes
-from scandock.rules.session_facts import session_attributes
-from scandock.rules.session_types import session_type
-from scandock.rules.sop_classes import scan_type
-from scandock.rules.tallied import counts, most_common
 
 
 def arrange_all(tools: Tools, jobs: list[Job]) -> None:
@@ -28,10 +22,10 @@ def arrange_all(tools: Tools, jobs: list[Job]) -> None:
     arrangers = {}
     for job in jobs:
         tools.check()
-        arranger = arrangers[job.n] = Arranger(tools, job)
+        arranger = arrangers[job.n] = Arranger(tools.ledger, tools.stage, job)
         arranger.begin()
         arranger.place_images()
-    place_others(tools, arrangers, index_folders(tools.ledger))
+    place_others(tools.ledger, arrangers, index_folders(tools.ledger), tools.resources)
     reach("arranged")
     for job in jobs:
         tools.check()
@@ -53,10 +47,10 @@ def _write(tools: Tools, job: Job, arranger: Arranger) -> None:
         write_files(tools.catalog, tree_id, arranger.rows())
         with tools.catalog.write() as connection:
             _sum(job, sum_up(connection, tree_id))
-            _describe(tools, job)
+            describe(job, tools.zone)
             write_structure(connection, tree_id, job.scans, job.resources)
     else:
-        _describe(tools, job)
+        describe(job, tools.zone)
     job.files = sum(resource.files for resource in job.resources)
     job.bytes = sum(resource.bytes for resource in job.resources)
     if arranger.started:
@@ -78,26 +72,6 @@ def _sum(job: Job, sums: dict[int, tuple[int, int, int]]) -> None:
             if resource.label in ("DICOM", "secondary", "ECAT"):
                 scan.frames += frames
     job.scans = [scan for scan in job.scans if scan.files]
-
-
-def _describe(tools: Tools, job: Job) -> None:
-    """Types and attributes of scans and session, from all that is in them now (xnat-behaviour.md 4)."""
-    for scan in job.scans:
-        if isinstance(scan.facts, SeriesTally):
-            scan.facts.frames = scan.frames
-            scan.attributes = scan_attributes(scan.facts)
-            scan.xsi_type = scan_type(counts(scan.facts, "SOPClassUID"))
-            scan.modality = most_common(counts(scan.facts, "Modality"))
-        elif scan.facts:
-            scan.attributes = ecat_scan_attributes(scan.facts[0], tools.zone)
-            scan.modality = "PT"
-        scan.type = scan.attributes.get("type", "")
-    tallies = [scan.facts for scan in job.scans if isinstance(scan.facts, SeriesTally)]
-    job.attributes, warnings = session_attributes(tallies, ecat_of(job), tools.zone)
-    said = {warning.code for warning in job.settled.warnings}
-    job.warnings.extend(warning for warning in warnings if warning.code not in said)
-    petmr = job.policy.petmr if job.policy is not None else "petmr"
-    job.xsi_type = session_type([scan.xsi_type for scan in job.scans], [scan.modality for scan in job.scans], petmr)
 
 
 def _placement(tools: Tools, job: Job, tree_id: int, *, keep_base: bool) -> Placement:
@@ -144,49 +118,5 @@ def _placement(tools: Tools, job: Job, tree_id: int, *, keep_base: bool) -> Plac
     )
 
 
-def session_warnings(job: Job) -> list[dict[str, str]]:
-    """A session's warnings as the report and the catalog have them, each once."""
-    every = [*job.settled.warnings, *job.warnings]
-    return [asdict(notice) for notice in dict.fromkeys(every)]
-
-
 def _patient_ids(tools: Tools, job: Job) -> list[str]:
     return list(job.study.patient_ids(tools.site.placeholders))
-
-
-def report_of(job: Job, state: str) -> dict[str, Any]:
-    """A session as the report shows it (design: fixed surface)."""
-    decision = job.settled
-    held = decision.held
-    by_n: dict[int, list[dict[str, Any]]] = {scan.n: [] for scan in job.scans}
-    for resource in job.resources:
-        if resource.scan_n in by_n:
-            by_n[resource.scan_n].append({"name": resource.label, "files": resource.files, "bytes": resource.bytes})
-    return {
-        "uri": job.uri,
-        "path": job.name,
-        "project": decision.project,
-        "subject": decision.subject,
-        "label": decision.label,
-        "study_uid": decision.study_uid,
-        "state": state,
-        "code": held.code if held is not None else "",
-        "message": f"{held.message} {held.remedy}".strip() if held is not None else "",
-        "warnings": session_warnings(job),
-        "files": job.files,
-        "bytes": job.bytes,
-        "session_type": job.xsi_type,
-        "scans": [
-            {
-                "id": scan.scan_id,
-                "series_uid": scan.series_uid,
-                "modality": scan.modality,
-                "type": scan.type,
-                "xsi_type": scan.xsi_type,
-                "frames": scan.frames,
-                "resources": by_n[scan.n],
-            }
-            for scan in job.scans
-        ],
-        "resources": [{"name": r.label, "files": r.files, "bytes": r.bytes} for r in job.resources if r.scan_n is None],
-    }

@@ -63,7 +63,7 @@ class Listening:
         now = time.monotonic()
         spent: dict[str, float] = dict(self._spent)
         spent[self._stage] = self._spent.get(self._stage, 0.0) + now - self._since
-        stages = {stage: round(spent[stage], 3) for stage in STAGES if stage in spent}
+        stages: dict[str, float] = {stage: round(spent[stage], 3) for stage in STAGES if stage in spent}
         return {"total": round(now - self._begun, 3), **stages}
 
     def totals(self, opened: Opened, limits: Limits, readers: int) -> None:

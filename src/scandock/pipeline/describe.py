@@ -1,0 +1,85 @@
+"""Types and attributes of a job's scans and session, and how the report shows them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import tzinfo
+from typing import Any
+
+from scandock.model.series import EcatFacts, SeriesTally
+from scandock.pipeline.job import Job
+from scandock.rules.ecat_facts import ecat_scan_attributes
+from scandock.rules.scan_facts import scan_attributes
+from scandock.rules.session_facts import session_attributes
+from scandock.rules.session_types import session_type
+from scandock.rules.sop_classes import scan_type
+from scandock.rules.tallied import counts, most_common
+
+
+def describe(job: Job, zone: tzinfo) -> None:
+    """Types and attributes of scans and session, from all that is in them now (xnat-behaviour.md 4)."""
+    for scan in job.scans:
+        if isinstance(scan.facts, SeriesTally):
+            scan.facts.frames = scan.frames
+            scan.attributes = scan_attributes(scan.facts)
+            scan.xsi_type = scan_type(counts(scan.facts, "SOPClassUID"))
+            scan.modality = most_common(counts(scan.facts, "Modality"))
+        elif scan.facts:
+            scan.attributes = ecat_scan_attributes(scan.facts[0], zone)
+            scan.modality = "PT"
+        scan.type = scan.attributes.get("type", "")
+    tallies = [scan.facts for scan in job.scans if isinstance(scan.facts, SeriesTally)]
+    job.attributes, warnings = session_attributes(tallies, ecat_of(job), zone)
+    said = {warning.code for warning in job.settled.warnings}
+    job.warnings.extend(warning for warning in warnings if warning.code not in said)
+    petmr = job.policy.petmr if job.policy is not None else "petmr"
+    job.xsi_type = session_type([scan.xsi_type for scan in job.scans], [scan.modality for scan in job.scans], petmr)
+
+
+def ecat_of(job: Job) -> list[EcatFacts]:
+    """The facts of all ECAT files of a job's session, joined ones included."""
+    return [facts for scan in job.scans if isinstance(scan.facts, list) for facts in scan.facts]
+
+
+def session_warnings(job: Job) -> list[dict[str, str]]:
+    """A session's warnings as the report and the catalog have them, each once."""
+    every = [*job.settled.warnings, *job.warnings]
+    return [asdict(notice) for notice in dict.fromkeys(every)]
+
+
+def report_of(job: Job, state: str) -> dict[str, Any]:
+    """A session as the report shows it (design: fixed surface)."""
+    decision = job.settled
+    held = decision.held
+    by_n: dict[int, list[dict[str, Any]]] = {scan.n: [] for scan in job.scans}
+    for resource in job.resources:
+        if resource.scan_n in by_n:
+            by_n[resource.scan_n].append({"name": resource.label, "files": resource.files, "bytes": resource.bytes})
+    return {
+        "uri": job.uri,
+        "path": job.name,
+        "project": decision.project,
+        "subject": decision.subject,
+        "label": decision.label,
+        "study_uid": decision.study_uid,
+        "state": state,
+        "code": held.code if held is not None else "",
+        "message": f"{held.message} {held.remedy}".strip() if held is not None else "",
+        "warnings": session_warnings(job),
+        "files": job.files,
+        "bytes": job.bytes,
+        "session_type": job.xsi_type,
+        "scans": [
+            {
+                "id": scan.scan_id,
+                "series_uid": scan.series_uid,
+                "modality": scan.modality,
+                "type": scan.type,
+                "xsi_type": scan.xsi_type,
+                "frames": scan.frames,
+                "resources": by_n[scan.n],
+            }
+            for scan in job.scans
+        ],
+        "resources": [{"name": r.label, "files": r.files, "bytes": r.bytes} for r in job.resources if r.scan_n is None],
+    }

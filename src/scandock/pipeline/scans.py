@@ -1,0 +1,76 @@
+"""Step 5: every series and ECAT file of a job gets its scan, with an id that never changes again."""
+
+from __future__ import annotations
+
+from scandock.catalog.trees import ScanRow
+from scandock.model.series import SeriesTally
+from scandock.pipeline.job import Job
+from scandock.pipeline.ledger import Ledger
+from scandock.rules.scan_ids import EcatScan, allot, allot_ecat, new_series
+from scandock.rules.session_types import ECAT_SCAN
+
+
+def allot_scans(ledger: Ledger, job: Job) -> None:
+    """Fill `job.scans` and `job.scan_of` for what is new to the session; scans that are there keep their ids."""
+    existing = {scan.series_uid: scan.scan_id for scan in job.scans if scan.series_uid}
+    ecat_ids = {scan.scan_id for scan in job.scans if scan.series_uid is None}
+    live = {
+        uid
+        for (uid,) in ledger.rows(
+            "SELECT DISTINCT series FROM entry WHERE job = ? AND content = 'dicom' AND verdict IN ('', 'conflict')",
+            (job.n,),
+        )
+    }
+    tallies = {tally.series_uid: tally for tally in job.tallies if tally.series_uid in live}
+    ids = allot([new_series(tally) for tally in tallies.values()], existing, ecat_ids)
+    by_series = {scan.series_uid: scan for scan in job.scans if scan.series_uid}
+    for uid, tally in sorted(tallies.items()):
+        scan = by_series.get(uid)
+        if scan is None:
+            scan = ScanRow(_next(job), ids[uid], uid, facts=tally)
+            job.scans.append(scan)
+        elif isinstance(scan.facts, SeriesTally):
+            scan.facts.merge(tally)
+        job.scan_of[uid] = scan
+    _allot_ecat(ledger, job)
+
+
+def _allot_ecat(ledger: Ledger, job: Job) -> None:
+    fresh = {
+        sha.hex()
+        for (sha,) in ledger.rows(
+            "SELECT sha256 FROM entry WHERE job = ? AND content = 'ecat' AND verdict = ''", (job.n,)
+        )
+    }
+    files = {entry.sha256.hex(): entry for entry in job.ecat if entry.sha256.hex() in fresh}
+    if not files:
+        return
+    scans = [
+        EcatScan(sha256=sha, scan_folder=e.scan_folder, start=e.facts.scan_start_time, path=e.path)
+        for sha, e in files.items()
+    ]
+    taken = [scan.scan_id for scan in job.scans if scan.series_uid is not None]
+    by_id = {scan.scan_id: scan for scan in job.scans if scan.series_uid is None}
+    for sha, scan_id in allot_ecat(scans, _ecat_ids(ledger, job), taken).items():
+        scan = by_id.get(scan_id)
+        if scan is None:
+            scan = by_id[scan_id] = ScanRow(_next(job), scan_id, None, xsi_type=ECAT_SCAN, facts=[])
+            job.scans.append(scan)
+        if isinstance(scan.facts, list):
+            scan.facts.append(files[sha].facts)
+        job.scan_of[sha] = scan
+
+
+def _ecat_ids(ledger: Ledger, job: Job) -> dict[str, str]:
+    """The scan of each ECAT file that the joined session has, by the file's sha256."""
+    by_n = {scan.n: scan.scan_id for scan in job.scans}
+    resources = {r.n: by_n[r.scan_n] for r in job.base_resources if r.label == "ECAT" and r.scan_n is not None}
+    return {
+        sha.hex(): resources[resource_n]
+        for sha, resource_n in ledger.rows("SELECT sha256, resource_n FROM base WHERE job = ?", (job.n,))
+        if resource_n in resources
+    }
+
+
+def _next(job: Job) -> int:
+    return max((scan.n for scan in job.scans), default=-1) + 1

@@ -448,9 +448,9 @@ class StoreConformance:
         inode = number(stage, "tree")
         for call in (
             lambda: store.publish_new(stage, "none", "archive/P/M"),
-            lambda: store.publish_new(stage, "tree", "archive/P/M", inode=inode + 1),
+            lambda: store.publish_new(stage, "tree", "archive/P/M", inode=inode + 2**48),
             lambda: store.publish_exchange(stage, "none", NAME),
-            lambda: store.publish_exchange(stage, "tree", NAME, inode=inode + 1),
+            lambda: store.publish_exchange(stage, "tree", NAME, inode=inode + 2**48),
         ):
             with pytest.raises(Fault) as caught:
                 call()
@@ -500,7 +500,7 @@ class StoreConformance:
         with pytest.raises(FileExistsError):
             store.rename(target, NAME)
         with pytest.raises(FileNotFoundError):
-            store.rename(target, "archive/P/M", inode=inode + 1)
+            store.rename(target, "archive/P/M", inode=inode + 2**48)
         assert content(store, NAME) == {"a": b"2"}
 
     @pytest.mark.parametrize("name", ["", "archive/P", "archive/P/L/x", "work/u/t", "archive/../x", "prearchive/P/x/L"])

@@ -26,7 +26,7 @@ _PATIENCE: Final = 0.5
 
 
 class LocalHold:
-    """An upload's lock; dropped on release, on garbage collection and with the process."""
+    """An upload's lock; dropped on release and with the process."""
 
     __slots__ = ("_fd", "_root", "upload")
 

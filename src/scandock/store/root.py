@@ -22,8 +22,8 @@ class Root:
     __slots__ = ("_fd", "path")
 
     def __init__(self, path: str) -> None:
-        self.path = os.path.abspath(path)
         self._fd: int | None = None
+        self.path = os.path.abspath(path)
 
     @property
     def fd(self) -> int:
@@ -109,3 +109,6 @@ class Root:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def __del__(self) -> None:
+        self.close()

@@ -24,6 +24,7 @@ class LocalSnapshot:
     __slots__ = ("_fd", "_folders", "inode", "name")
 
     def __init__(self, root: Root, name: str) -> None:
+        self._fd = -1
         names.parse(name)
         self.name = name
         self._fd = _open_locked(root.fd, name)
@@ -42,6 +43,9 @@ class LocalSnapshot:
             self._folders.close()
             os.close(self._fd)
             self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()
 
     def __enter__(self) -> LocalSnapshot:
         return self

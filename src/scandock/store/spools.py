@@ -25,9 +25,9 @@ class LocalSpool:
     __slots__ = ("_fd", "_root", "_since", "_void", "upload")
 
     def __init__(self, root: Root, upload: str) -> None:
+        self._fd: int | None = None
         self.upload = names.label(upload)
         self._root = root
-        self._fd: int | None = None
         self._since = 0
         self._void = False
 
@@ -99,6 +99,9 @@ class LocalSpool:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def __del__(self) -> None:
+        self.close()
 
     def _open(self, *, create: bool = False) -> int:
         if self._void:

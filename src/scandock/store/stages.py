@@ -96,6 +96,7 @@ class LocalStage:
         self.path = f"{WORK}/{self.upload}/{self.token}"
         self._root = root
         self._void = False
+        self._fd = -1
         try:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root.fd)
         except FileNotFoundError:
@@ -233,3 +234,6 @@ class LocalStage:
             self._folders.close()
             os.close(self._fd)
             self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()

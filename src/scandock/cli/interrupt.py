@@ -3,9 +3,10 @@
 Leaving at once is safe at any moment: the next command that opens DATA clears up after a dead import (design.md, "Take
 over"). Signals that end a process politely (SIGTERM, and SIGHUP of a closed terminal) cancel like the first Ctrl-C.
 
-A terminal sends Ctrl-C to the reader processes as well. The signals are therefore blocked while imports run, which
-children inherit from their first instruction on, and a thread of its own waits for them: it answers also while the
-main thread is deep in a call that looks at nothing.
+A terminal sends Ctrl-C to the reader processes as well. The signals are therefore blocked in the main thread while
+imports run, which children inherit from their first instruction on. A thread of its own lets them in, and answers also
+while the main thread is deep in a call that looks at nothing; signals that another thread gets (a library's, from
+before) reach it through python's wakeup descriptor.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ from typing import Any, Final
 from scandock.cli.consoles import is_terminal
 
 _SHOW_CURSOR: Final = "\x1b[?25h"
+_END: Final = b"\0"
+"""No signal has the number 0."""
+
+
+def _to_the_descriptor(_number: int, _frame: FrameType | None) -> None:
+    """The handler in the main thread has nothing to do: the number went through the descriptor already."""
 
 
 class Interrupt:
@@ -31,9 +38,10 @@ class Interrupt:
         self.live = False
         """True while a live display owns the terminal: it says itself that the import is being cancelled."""
         self._count = 0
-        self._ended = False
         self._before: dict[int, Any] = {}
         self._mask: set[signal.Signals | int] = set()
+        self._wakeup = -1
+        self._pipe = (-1, -1)
         self._waiter = threading.Thread(target=self._wait, name="signals", daemon=True)
 
     def __enter__(self) -> Interrupt:
@@ -42,32 +50,31 @@ class Interrupt:
         held = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             held.append(signal.SIGHUP)
-        self._before = {number: signal.signal(number, self._handle) for number in held}
+        self._pipe = os.pipe()
+        os.set_blocking(self._pipe[1], False)  # python wants that of a wakeup descriptor
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+        self._wakeup = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, _to_the_descriptor) for number in held}
         self._waiter.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended = True
-        assert self._waiter.ident is not None
-        signal.pthread_kill(self._waiter.ident, signal.SIGINT)
+        os.write(self._pipe[1], _END)
         self._waiter.join()
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        for end in self._pipe:
+            os.close(end)
 
     def _wait(self) -> None:
-        while True:
-            number = signal.sigwait(self._before)
-            if self._ended:
-                return
-            self._take(number)
-
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        """For a signal that another thread, older than this, got in spite of all."""
-        self._take(number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, list(self._before))
+        while (number := os.read(self._pipe[0], 1)) != _END:
+            if number[0] in self._before:
+                self._take(number[0])
 
     def _take(self, number: int) -> None:
         if number != signal.SIGINT and self._count:

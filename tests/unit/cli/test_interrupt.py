@@ -10,8 +10,11 @@ import pytest
 
 # holds the signals and says so; then waits to be told how to end: when cancelled, or never
 CHILD = """
-import sys, subprocess
+import sys, subprocess, threading
 from scandock.cli.interrupt import Interrupt
+if sys.argv[1] == "crowded":  # threads of before, any of which may be chosen for a signal
+    for _ in range(20):
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
 with Interrupt() as interrupt:
     print("held", flush=True)
     interrupt.cancelled.wait()
@@ -90,3 +93,9 @@ def test_nohup_is_respected_and_a_background_job_can_be_cancelled(held):
     assert out.split() == ["cancelled", "ended"]
     assert err.count("Cancelling") == 1
     assert "Still" not in err
+
+
+def test_a_signal_that_an_older_thread_gets_cancels_too(held):
+    child = held("crowded")
+    child.send_signal(signal.SIGINT)
+    assert child.communicate(timeout=30)[0].split() == ["cancelled", "ended"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import zlib
 from collections.abc import Iterable, Iterator
@@ -52,7 +53,7 @@ class FileRow(NamedTuple):
     resource_n: int
     name: str
     bytes: int
-    sha256: bytes
+    sha256: builtins.bytes
     sop_uid: str | None
     frames: int
     dataset_at: int

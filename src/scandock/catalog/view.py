@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, select
 
 from scandock.catalog.tables import project, session, subject, subject_patient
 from scandock.rules.view import KnownSession, KnownSubject
 
 _KNOWN = (
-    session.c.uuid, project.c.name, session.c.subject, session.c.label, session.c.study_uid, session.c.place,
-    session.c.timestamp, session.c.patient_id, session.c.by_hand, session.c.ecat, session.c.held_code,
+    session.c.uuid, project.c.name.label("project"), session.c.subject, session.c.label, session.c.study_uid,
+    session.c.place, session.c.timestamp, session.c.patient_id, session.c.by_hand, session.c.ecat, session.c.held_code,
 )  # fmt: skip
 
 
-def _known(row: Row[Any]) -> KnownSession:
+def _known(row: RowMapping) -> KnownSession:
     return KnownSession(
-        uuid=row[0],
-        project=row[1],
-        subject=row[2],
-        label=row[3],
-        study_uid=row[4],
-        place=row[5],
-        timestamp=row[6] or None,
-        patient_id=row[7],
-        by_hand=row[8],
-        ecat=row[9],
-        held=row[10],
+        uuid=row["uuid"],
+        project=row["project"],
+        subject=row["subject"],
+        label=row["label"],
+        study_uid=row["study_uid"],
+        place=row["place"],
+        timestamp=row["timestamp"] or None,
+        patient_id=row["patient_id"],
+        by_hand=row["by_hand"],
+        ecat=row["ecat"],
+        held=row["held_code"],
     )
 
 
@@ -43,13 +41,13 @@ class SqlView:
     def sessions_labelled(self, project_name: str, label: str) -> list[KnownSession]:
         return self._sessions(project_name, session.c.key == label.casefold())
 
-    def _sessions(self, project_name: str, condition: Any) -> list[KnownSession]:  # noqa: ANN401
+    def _sessions(self, project_name: str, condition: ColumnElement[bool]) -> list[KnownSession]:
         rows = self.connection.execute(
             select(*_KNOWN)
             .join(project, project.c.id == session.c.project_id)
             .where(project.c.name == project_name, condition)
             .order_by(session.c.id)
-        )
+        ).mappings()
         return [_known(row) for row in rows]
 
     def subject(self, project_name: str, label: str) -> KnownSubject | None:

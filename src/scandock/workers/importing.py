@@ -1,64 +1,39 @@
-"""One import of the command line, from the archive where it lies to its outcome: the steps in their order."""
+"""One import of the command line, from the archive where it lies to its outcome: the steps in their order.
+
+Readers begin at once; the catalog is opened beside them in a thread, since that takes as long as many archives do.
+Until its row stands, a killed import is a work folder without an owner, which the next command clears away.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import gzip
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any, TextIO
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost
 from scandock.model.importing import ImportOptions, Progress
 from scandock.model.points import reach
-from scandock.model.tags import WANTED
-from scandock.model.verdicts import ImportState, Verdict
+from scandock.model.verdicts import ImportState
+from scandock.queue.tokens import new_token, new_uuid
+from scandock.rules.routing import parse_rules, rule_tags
 from scandock.store.local import LocalStore
-from scandock.workers.listening import Listening
-from scandock.workers.opening import Opened, open_archive
-from scandock.workers.pool import Pool, Setup
+from scandock.workers.peek import rule_texts
+from scandock.workers.reading import Reading
+from scandock.workers.results import ImportResult, make_report
 
 if TYPE_CHECKING:
-    from scandock.catalog.engine import Catalog
     from scandock.pipeline.job import Tools
     from scandock.queue.leases import Lease
     from scandock.services.settings import Settings
     from scandock.store.port import Stage
+    from scandock.workers.site import Site
 
-MOST_READERS = 4
 SWEEP_SECONDS = 1.0
-
-
-class ImportResult:
-    """What became of one archive: the report of the fixed surface, and where its receipt is."""
-
-    def __init__(self, report: dict[str, Any], open_receipt: Callable[[], IO[bytes]] | None) -> None:
-        self.report = report
-        self.state = ImportState(report["state"])
-        self._open = open_receipt
-
-    def write_receipt(self, fileobj: TextIO, fmt: str = "jsonl") -> None:
-        """Write the receipt as JSON lines or CSV; nothing where the archive could not be opened at all."""
-        if self._open is None:
-            return
-        with self._open() as packed, gzip.GzipFile(fileobj=packed) as lines:
-            if fmt == "csv":
-                import csv
-
-                from scandock.pipeline.tell import csv_lines
-
-                csv.writer(fileobj).writerows(csv_lines(lines))
-                return
-            fileobj.writelines(line.decode("utf-8") for line in lines)
-
-
-def default_readers(options: ImportOptions, settings: Settings) -> int:
-    """Reader processes: as asked, else the setting, else the cores, at most 4."""
-    wanted = options.workers or settings.workers
-    return max(1, wanted) if wanted else max(1, min(MOST_READERS, len(os.sched_getaffinity(0))))
 
 
 def run_import(
@@ -71,88 +46,110 @@ def run_import(
     cancelled: threading.Event,
 ) -> ImportResult:
     """Import one archive into DATA. Raises Usage where the request is off; every other end is a result."""
-    return _Import(data, archive, options, settings, on_progress, cancelled).run()
+    reading = Reading(archive, options, settings, on_progress, cancelled)
+    return _Import(LocalStore(os.path.abspath(data)), reading).run()
 
 
 class _Import:
-    def __init__(
-        self,
-        data: str,
-        archive: str,
-        options: ImportOptions,
-        settings: Settings,
-        on_progress: Callable[[Progress], None] | None,
-        cancelled: threading.Event,
-    ) -> None:
-        from scandock.queue.tokens import new_token, new_uuid
-
-        self.archive = archive
-        self.name = os.path.basename(os.path.abspath(archive)) or archive
-        self.options = options
-        self.settings = settings
-        self.cancelled = cancelled
-        self.store = LocalStore(os.path.abspath(data))
+    def __init__(self, store: LocalStore, reading: Reading) -> None:
+        self.store = store
+        self.reading = reading
+        self.options = reading.options
+        self.settings = reading.settings
         self.number = new_uuid()
         self.token = new_token()
-        self.listening = Listening(on_progress)
-        self.pool: Pool | None = None
-        self.stage: Stage | None = None
-        self.lease: Lease | None = None
-        self.received = 0
         self.lost = threading.Event()
-        self.opened: Opened | None = None
+        self.stage: Stage | None = None
+        self.site: Site | None = None
+        self.lease: Lease | None = None
+        self.trouble: BaseException | None = None
 
     def run(self) -> ImportResult:
-        self.listening.stage("opening")
-        readers = default_readers(self.options, self.settings)
         self.store.prepare()
         with self.store.hold(self.number):
             self.stage = self.store.begin(self.number, self.token)
             reach("began")
             try:
-                self.pool = Pool(readers)
-                self.pool.start()
-                return self._with_catalog(readers)
+                self.reading.start()
+                report = self._run()
             except BaseException:
+                self.reading.close()
                 self.store.forget(self.number)
                 raise
             finally:
-                if self.pool is not None:
-                    self.pool.close()
+                self.reading.close()
+                if self.site is not None:
+                    self.site.catalog.dispose()
+        self.store.purge(self.settings.trash_days * 86_400)
+        self.store.sweep(SWEEP_SECONDS)
+        reach("swept")
+        has_receipt = report["state"] not in (ImportState.FAILED, ImportState.CANCELLED)
+        return ImportResult(report, partial(self.store.open_receipt, self.number) if has_receipt else None)
 
-    def _with_catalog(self, readers: int) -> ImportResult:
-        from scandock.placing.recover import recover
-        from scandock.workers.site import open_site
+    # -- the catalog, beside the readers -------------------------------------------------------------------------
 
-        site = open_site(self.store.path, self.settings, self.options)
-        catalog = site.catalog
+    def _run(self) -> dict[str, Any]:
+        opening = threading.Thread(target=self._open_site, name="catalog")
+        opening.start()
+        ended: BaseException | None = None
         try:
-            recover(catalog, self.store)
-            site.check_request(self.options)
-            self._begin(catalog)
-            with self._heartbeat(catalog):
-                return self._attempt(site, readers)
+            self._read(opening)
+        except (BadInput, Fault, InterruptedError) as error:
+            ended = error
         finally:
-            catalog.dispose()
+            opening.join()
+        if self.trouble is not None:
+            raise self.trouble
+        with self._heartbeat():
+            return self._finish(ended)
 
-    def _begin(self, catalog: Catalog) -> None:
-        from scandock.queue.leases import begin
+    def _open_site(self) -> None:
+        """Open the catalog, deal with dead imports, check the request, and record this import as running."""
+        try:
+            from scandock.placing.recover import recover
+            from scandock.queue.leases import begin
+            from scandock.workers.site import open_site
 
-        request = {key: value for key, value in asdict(self.options).items() if value is not None}
-        self.lease = begin(catalog, number=self.number, token=self.token, archive=self.name, request=request)
-        reach("recorded")
+            self.site = open_site(self.store.path, self.settings, self.options)
+            recover(self.site.catalog, self.store)
+            self.site.check_request(self.options)
+            request = {key: value for key, value in asdict(self.options).items() if value is not None}
+            name = os.path.basename(os.path.abspath(self.reading.archive))
+            self.lease = begin(self.site.catalog, number=self.number, token=self.token, archive=name, request=request)
+            reach("recorded")
+        except BaseException as error:  # noqa: BLE001  raised again where the readers are stopped
+            self.trouble = error
+
+    def _read(self, opening: threading.Thread) -> None:
+        assert self.stage is not None
+        texts = rule_texts(self.store.path, self.settings.database_url)
+        if texts is None:
+            opening.join()
+        if self.trouble is not None:
+            return
+        if texts is None:
+            assert self.site is not None
+            tags = self.site.rules.tags
+        else:
+            tags = rule_tags(rule for text in texts.values() for rule in parse_rules(text))
+        self.reading.read(self.store, self.stage, tags, self._stop, keep=True)
+        reach("read")
+
+    def _stop(self) -> bool:
+        return self.lost.is_set() or self.trouble is not None
 
     @contextlib.contextmanager
-    def _heartbeat(self, catalog: Catalog) -> Any:  # noqa: ANN401
+    def _heartbeat(self) -> Iterator[None]:
         from scandock.queue.leases import RENEW_SECONDS, renew
 
         ended = threading.Event()
 
         def beat() -> None:
+            assert self.site is not None
+            assert self.lease is not None
             while not ended.wait(RENEW_SECONDS):
                 try:
-                    assert self.lease is not None
-                    renew(catalog, self.lease)
+                    renew(self.site.catalog, self.lease)
                 except TokenLost:
                     self.lost.set()
                     return
@@ -167,140 +164,72 @@ class _Import:
             ended.set()
             thread.join()
 
-    def check(self) -> None:
+    # -- from what was read to the outcome -----------------------------------------------------------------------
+
+    def _finish(self, ended: BaseException | None) -> dict[str, Any]:
+        try:
+            if isinstance(ended, BadInput):
+                return self._refuse(ended)
+            if ended is not None:
+                raise ended
+            from scandock.pipeline.flow import decide_and_place
+
+            return decide_and_place(self._tools(), self.reading.listening, self._report, self.options.ignore_unparsable)
+        except TokenLost as error:
+            return self._report(ImportState.FAILED, error.code, error.message)
+        except InterruptedError:
+            return self._end(ImportState.CANCELLED, "cancelled", "The import was cancelled; nothing was stored.")
+        except Fault as error:
+            return self._end(ImportState.FAILED, error.code, str(error))
+
+    def _check(self) -> None:
         """Raise where the import was cancelled, or another process has taken it over."""
         if self.lost.is_set():
             raise TokenLost("token_lost", "Another process has taken over this import.")
-        if self.cancelled.is_set():
+        if self.reading.cancelled.is_set():
             raise InterruptedError
 
-    def _attempt(self, site: Any, readers: int) -> ImportResult:  # noqa: ANN401
-        from scandock.pipeline.keep import scratch
-        from scandock.pipeline.ledger import Ledger
-
-        assert self.stage is not None
-        ledger = Ledger(scratch(self.stage, "ledger.db"))
-        self.listening.ledger = ledger
-        try:
-            report = self._steps(site, ledger, readers)
-        except TokenLost as error:
-            report = self._report(ImportState.FAILED, error.code, error.message)
-            return ImportResult(report, None)
-        except InterruptedError:
-            report = self._end(
-                site, ImportState.CANCELLED, "cancelled", "The import was cancelled; nothing was stored."
-            )
-        except BadInput as error:
-            report = self._refuse(site, ledger, error)
-        except Fault as error:
-            report = self._end(site, ImportState.FAILED, error.code, str(error))
-        finally:
-            ledger.close()
-        reach("swept")
-        self.store.purge(self.settings.trash_days * 86_400)
-        self.store.sweep(SWEEP_SECONDS)
-        receipt = None if report["state"] in ("failed", "cancelled") else (lambda: self.store.open_receipt(self.number))
-        return ImportResult(report, receipt)
-
-    def _steps(self, site: Any, ledger: Any, readers: int) -> dict[str, Any]:  # noqa: ANN401
-        opened = self.opened = open_archive(self.archive, self.settings.limits, readers)
-        self.received = opened.received
-        self.store.reserve(opened.bytes_total or opened.received, min_free=self.settings.min_free_bytes)
-        self._read(opened, site, readers)
-        tools = self._tools(site, ledger)
-        from scandock.pipeline.flow import decide_and_place
-
-        return decide_and_place(tools, self.listening, self._report, self.options.ignore_unparsable)
-
-    def _read(self, opened: Opened, site: Any, readers: int) -> None:  # noqa: ANN401
-        assert self.pool is not None
-        listening = self.listening
-        listening.totals(opened, self.settings.limits, readers)
-        listening.stage("reading")
-        listening.board = self.pool.board
-        listening.space = lambda: self.store.reserve(0, min_free=self.settings.min_free_bytes)
-        self.pool.setup(
-            Setup(
-                root=self.store.path,
-                upload=self.number,
-                token=self.token,
-                limits=self.settings.limits,
-                received=opened.received,
-                wanted=frozenset(WANTED) | site.rules.tags,
-                keep_images=True,
-                keep_loose=self.options.resources == "keep",
-            )
-        )
-        self.pool.run(opened.tasks, listening, self._stop)
-        self.pool.stop()
-        reach("read")
-
-    def _stop(self) -> bool:
-        return self.cancelled.is_set() or self.lost.is_set()
-
-    def _tools(self, site: Any, ledger: Any) -> Tools:  # noqa: ANN401
+    def _tools(self) -> Tools:
         from scandock.pipeline.job import Tools
 
+        assert self.site is not None
         assert self.stage is not None
         assert self.lease is not None
+        assert self.reading.ledger is not None
         return Tools(
-            catalog=site.catalog,
+            catalog=self.site.catalog,
             store=self.store,
             stage=self.stage,
-            ledger=ledger,
+            ledger=self.reading.ledger,
             lease=self.lease,
-            request=site.request,
-            site=site.rules,
+            request=self.site.request,
+            site=self.site.rules,
             resources=self.options.resources,
             zone=self.settings.zone,
             started=datetime.now(self.settings.zone),
-            check=self.check,
+            check=self._check,
         )
 
-    # -- ends ----------------------------------------------------------------------------------------------------
+    def _report(self, state: ImportState, code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+        seconds = self.reading.listening.seconds()
+        received = self.reading.received
+        return make_report(
+            self.number, self.reading.archive, state, code, message, received=received, seconds=seconds, **more
+        )
 
-    def _report(
-        self,
-        state: ImportState,
-        code: str,
-        message: str,
-        *,
-        warnings: list[dict[str, str]] | None = None,
-        sessions: list[dict[str, Any]] | None = None,
-        entries: dict[str, int] | None = None,
-        unpacked: int = 0,
-        stored: int = 0,
-    ) -> dict[str, Any]:
-        return {
-            "upload": self.number,
-            "archive": self.archive,
-            "state": state.value,
-            "code": code,
-            "message": message,
-            "warnings": warnings or [],
-            "sessions": sessions or [],
-            "entries": entries or {verdict.value: 0 for verdict in Verdict},
-            "bytes": {"received": self.received, "unpacked": unpacked, "stored": stored},
-            "seconds": self.listening.seconds(),
-        }
-
-    def _end(self, site: Any, state: ImportState, code: str, message: str) -> dict[str, Any]:  # noqa: ANN401
-        from scandock.placing.complete import end_without
-
-        assert self.lease is not None
-        if self.pool is not None:
-            self.pool.stop()
-        report = self._report(state, code, message)
-        end_without(site.catalog, self.store, self.stage, self.lease, report)
-        return report
-
-    def _refuse(self, site: Any, ledger: Any, error: BadInput) -> dict[str, Any]:  # noqa: ANN401
+    def _refuse(self, error: BadInput) -> dict[str, Any]:
         """Refuse the whole for what stopped its reading: every entry met so far is told of."""
         from scandock.pipeline.flow import refuse
 
-        assert self.pool is not None
-        self.pool.stop()
-        if not self.received:
-            with contextlib.suppress(OSError):
-                self.received = os.path.getsize(self.archive)
-        return refuse(self._tools(site, ledger), error, self._report)
+        self.reading.stop()
+        return refuse(self._tools(), error, self._report)
+
+    def _end(self, state: ImportState, code: str, message: str) -> dict[str, Any]:
+        from scandock.placing.complete import end_without
+
+        assert self.site is not None
+        assert self.lease is not None
+        self.reading.stop()
+        report = self._report(state, code, message)
+        end_without(self.site.catalog, self.store, self.stage, self.lease, report)
+        return report

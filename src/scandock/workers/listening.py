@@ -66,8 +66,10 @@ class Listening:
         stages: dict[str, float] = {stage: round(spent[stage], 3) for stage in STAGES if stage in spent}
         return {"total": round(now - self._begun, 3), **stages}
 
-    def totals(self, opened: Opened, limits: Limits, readers: int) -> None:
-        self.limits, self.readers = limits, readers
+    def begin(self, opened: Opened, limits: Limits, readers: int, board: Board) -> None:
+        """The archive is open and its readers begin."""
+        self.stage("reading")
+        self.limits, self.readers, self.board = limits, readers, board
         self.entries_total, self.bytes_total = opened.entries_total, opened.bytes_total
         self.notes.extend(Notice(code="archive_note", message=note) for note in opened.notes)
 

@@ -74,7 +74,7 @@ class Catalog:
         self.engine.dispose()
 
 
-def _tune_sqlite(dbapi: Any, _record: object) -> None:
+def _tune_sqlite(dbapi: Any, _record: object) -> None:  # noqa: ANN401  sqlite3's, behind SQLAlchemy's adapter
     dbapi.isolation_level = None
     cursor = dbapi.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
@@ -110,7 +110,10 @@ def open_catalog(url: str) -> Catalog:
     catalog = Catalog(engine)
     try:
         _bring_up(catalog)
-    except OperationalError as error:
+    except BaseException as error:
+        engine.dispose()
+        if not isinstance(error, OperationalError):
+            raise
         raise Fault(
             "catalog",
             f"The catalog could not be opened: {error.orig}.",

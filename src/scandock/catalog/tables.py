@@ -1,7 +1,8 @@
 """The tables, alike on SQLite and PostgreSQL.
 
 Integers inside, UUIDs outside. Times are unix milliseconds. Scans, resources and files belong to a *tree* (an immutable
-set of files) and become visible only when a session points at it; no project, label or session path stands in a file row.
+set of files) and become visible only when a session points at it; no project, label or session path stands in a file
+row.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ metadata = MetaData(
 )
 
 Id = BigInteger().with_variant(Integer, "sqlite")
+EMPTY = text("''")
+"""An empty text by default, written so that Alembic compares it right on SQLite."""
 
 
 def _one_of(column: str, *values: str) -> CheckConstraint:
@@ -48,7 +51,7 @@ project = Table(
     Column("id", Id, primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("key", String(128), nullable=False, unique=True),
-    Column("title", Text, nullable=False, server_default=""),
+    Column("title", Text, nullable=False, server_default=EMPTY),
     Column("prearchive_code", Integer, nullable=False, server_default=text("4")),
     Column("identified", String(8), nullable=False, server_default="accept"),
     Column("petmr", String(8), nullable=False, server_default="petmr"),
@@ -88,14 +91,14 @@ upload = Table(
     Column("archive", Text, nullable=False),
     Column("source", String(8), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("code", String(32), nullable=False, server_default=""),
-    Column("message", Text, nullable=False, server_default=""),
+    Column("code", String(32), nullable=False, server_default=EMPTY),
+    Column("message", Text, nullable=False, server_default=EMPTY),
     Column("request", Text, nullable=False),
     Column("attempt", Integer, nullable=False, server_default=text("0")),
-    Column("token", String(32), nullable=False, server_default=""),
+    Column("token", String(32), nullable=False, server_default=EMPTY),
     Column("lease_until", BigInteger, nullable=False, server_default=text("0")),
-    Column("owner", Text, nullable=False, server_default=""),
-    Column("report", Text, nullable=False, server_default=""),
+    Column("owner", Text, nullable=False, server_default=EMPTY),
+    Column("report", Text, nullable=False, server_default=EMPTY),
     Column("created", BigInteger, nullable=False),
     Column("finished", BigInteger),
     _one_of("source", "cli", "server"),
@@ -140,18 +143,18 @@ session = Table(
     Column("label", String(128), nullable=False),
     Column("key", String(128), nullable=False),
     Column("place", String(10), nullable=False),
-    Column("timestamp", String(18), nullable=False, server_default=""),
+    Column("timestamp", String(18), nullable=False, server_default=EMPTY),
     Column("state", String(8), nullable=False),
     Column("study_uid", Text),
-    Column("patient_id", Text, nullable=False, server_default=""),
+    Column("patient_id", Text, nullable=False, server_default=EMPTY),
     Column("by_hand", Boolean, nullable=False, server_default=text("false")),
     Column("ecat", Boolean, nullable=False, server_default=text("false")),
     Column("xsi_type", String(64), nullable=False),
     Column("attributes", Text, nullable=False),
     Column("warnings", Text, nullable=False),
-    Column("held_code", String(32), nullable=False, server_default=""),
-    Column("held_message", Text, nullable=False, server_default=""),
-    Column("held_remedy", Text, nullable=False, server_default=""),
+    Column("held_code", String(32), nullable=False, server_default=EMPTY),
+    Column("held_message", Text, nullable=False, server_default=EMPTY),
+    Column("held_remedy", Text, nullable=False, server_default=EMPTY),
     Column("tree_id", Id, ForeignKey("tree.id"), nullable=False),
     Column("scans", Integer, nullable=False),
     Column("files", BigInteger, nullable=False),

@@ -10,6 +10,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     render_as_batch=True,
+    compare_server_default=True,
     transactional_ddl=False,
 )
 context.run_migrations()

@@ -1,0 +1,222 @@
+"""A catalog that migrations brought up from nothing is the very one that is made at once, on both databases."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, text
+from sqlalchemy.schema import CreateTable
+from tests import postgres
+
+from scandock.catalog.engine import HEAD, Catalog, open_catalog
+from scandock.catalog.migrate import configuration, upgrade
+from scandock.catalog.tables import metadata
+from scandock.model.errors import Fault
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def two_urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Two empty databases of one kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'one.db'}", f"sqlite:///{tmp_path / 'two.db'}"
+        return
+    cluster: postgres.Cluster = request.getfixturevalue("postgres_cluster")
+    with cluster.database() as one, cluster.database() as two:
+        yield one, two
+
+
+def migrated(url: str) -> Engine:
+    """A database that every migration has been run on, from nothing."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        upgrade(connection, None)
+    return engine
+
+
+def created(url: str) -> Engine:
+    engine = create_engine(url)
+    metadata.create_all(engine)
+    return engine
+
+
+def by_name(found: list[Any]) -> list[Any]:
+    """Reflected constraints in one order; the dialect's own keys (as index methods) stay among the facts."""
+    return sorted((dict(one) for one in found), key=lambda one: str(one["name"]))
+
+
+def schema(connection: Connection) -> dict[str, dict[str, Any]]:
+    """All that the database knows of its tables; types as the dialect writes them, columns in their order."""
+    found = inspect(connection)
+    tables = {}
+    for name in found.get_table_names():
+        if name == "alembic_version":
+            continue
+        columns = [{**column, "type": column["type"].compile(connection.dialect)} for column in found.get_columns(name)]
+        tables[name] = {
+            "columns": columns,
+            "primary key": found.get_pk_constraint(name),
+            "uniques": by_name(found.get_unique_constraints(name)),
+            "checks": by_name(found.get_check_constraints(name)),
+            "indexes": by_name(found.get_indexes(name)),
+            "foreign keys": by_name(found.get_foreign_keys(name)),
+            "options": found.get_table_options(name),
+        }
+    return tables
+
+
+def test_migrations_make_the_very_tables(two_urls: tuple[str, str]) -> None:
+    one, two = created(two_urls[0]), migrated(two_urls[1])
+    try:
+        with one.connect() as expected, two.connect() as made:
+            before, after = schema(expected), schema(made)
+    finally:
+        one.dispose()
+        two.dispose()
+
+    assert set(before) == set(metadata.tables)
+    assert after.keys() == before.keys()
+    for table, facts in before.items():
+        assert after[table] == facts, table
+
+
+def test_the_reflection_sees_what_it_compares(two_urls: tuple[str, str]) -> None:
+    """The test above would pass on a reflection that sees nothing."""
+    engine = created(two_urls[0])
+    with engine.connect() as connection:
+        seen = schema(connection)
+    engine.dispose()
+
+    assert {one["name"] for one in seen["session"]["uniques"]} == {
+        "uq_session_project_id_place_timestamp_key",
+        "uq_session_uuid",
+    }
+    assert {one["name"] for one in seen["session"]["checks"]} == {"ck_session_place", "ck_session_state"}
+    assert "ix_session_project_id_study_uid" in {one["name"] for one in seen["session"]["indexes"]}
+    assert {one["referred_table"] for one in seen["session"]["foreign keys"]} == {"project", "subject", "tree"}
+    assert seen["intent"]["foreign keys"][1]["options"] == {"ondelete": "CASCADE"}
+    columns = {column["name"]: column for column in seen["session"]["columns"]}
+    assert "false" in str(columns["by_hand"]["default"])
+    assert columns["study_uid"]["nullable"] is True
+    assert columns["subject"]["type"] == "VARCHAR(128)"
+
+
+def test_a_file_table_without_row_ids_stays_one(tmp_path: Path) -> None:
+    """Half the catalog's size hangs on it (shared design, "Catalog"), and no reflection of columns would show it."""
+    engine = migrated(f"sqlite:///{tmp_path / 'catalog.db'}")
+    engine.dispose()
+    connection = sqlite3.connect(tmp_path / "catalog.db")
+    made = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall())
+    connection.close()
+
+    for name, table in metadata.tables.items():
+        wanted = "WITHOUT ROWID" in str(CreateTable(table).compile(engine))
+        assert ("WITHOUT ROWID" in made[name]) == wanted, name
+    assert "WITHOUT ROWID" in made["file"]
+
+
+def test_autogenerate_finds_nothing_to_do(database_url: str) -> None:
+    engine = migrated(database_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True, "target_metadata": metadata}
+        )
+        differences = compare_metadata(context, metadata)
+    engine.dispose()
+
+    assert differences == []
+
+
+def test_autogenerate_sees_a_change(database_url: str) -> None:
+    engine = migrated(database_url)
+    changed = MetaData(naming_convention=metadata.naming_convention)
+    for table in metadata.tables.values():
+        table.to_metadata(changed)
+    changed.tables["file"].c.md5.nullable = False
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), changed)
+    engine.dispose()
+
+    assert "md5" in str(differences)
+
+
+def test_head_is_the_newest_revision() -> None:
+    assert ScriptDirectory.from_config(configuration()).get_heads() == [HEAD]
+
+
+def test_a_fresh_catalog_is_at_head_and_opens_again(database_url: str) -> None:
+    open_catalog(database_url).dispose()
+    catalog = open_catalog(database_url)
+    versions = _versions(catalog)
+    catalog.dispose()
+
+    assert versions == [HEAD]
+
+
+def test_a_catalog_from_before_the_first_migration_is_brought_up(database_url: str) -> None:
+    """What an older catalog meets: its version is known but not HEAD, so migrations run inside `open_catalog`."""
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    engine.dispose()
+
+    catalog = open_catalog(database_url)
+    versions = _versions(catalog)
+    with catalog.read() as connection:
+        tables = set(inspect(connection).get_table_names())
+    catalog.dispose()
+
+    assert versions == [HEAD]
+    assert tables == {*metadata.tables, "alembic_version"}
+
+
+def test_a_newer_catalog_is_refused(database_url: str) -> None:
+    catalog = open_catalog(database_url)
+    with catalog.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    catalog.dispose()
+
+    with pytest.raises(Fault, match=r"written by a newer Scandock \(its version is 9999\)") as refused:
+        open_catalog(database_url)
+
+    assert refused.value.code == "catalog_newer"
+    assert "restore a backup" in refused.value.remedy
+
+
+def test_a_migration_that_fails_leaves_nothing(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed or failed upgrade must not leave half of the tables."""
+    from alembic.operations import Operations
+
+    made = Operations.create_table
+    calls = []
+
+    def fail_third(self: Operations, *args: Any, **kwargs: Any) -> Any:
+        calls.append(args[0])
+        if len(calls) == 3:
+            raise RuntimeError("no more")
+        return made(self, *args, **kwargs)
+
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    engine.dispose()
+    monkeypatch.setattr(Operations, "create_table", fail_third)
+    with pytest.raises(RuntimeError, match="no more"):
+        open_catalog(database_url)
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        tables = inspect(connection).get_table_names()
+    engine.dispose()
+
+    assert tables == ["alembic_version"]
+
+
+def _versions(catalog: Catalog) -> list[str]:
+    with catalog.read() as connection:
+        return list(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())

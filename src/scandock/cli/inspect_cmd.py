@@ -61,7 +61,7 @@ def inspect(
 
 
 def _engine(request: ImportOptions, settings: Settings) -> Engine:
-    from scandock.workers.importing import run_inspect
+    from scandock.workers.inspecting import run_inspect
 
     def engine(archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event) -> Result:
         return run_inspect(

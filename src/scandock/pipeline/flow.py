@@ -14,6 +14,7 @@ from scandock.pipeline.describe import report_of
 from scandock.pipeline.gather import gather
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.judge import Judgement, judge, refuse_all
+from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.place import arrange_all
 from scandock.pipeline.plan import plan
 from scandock.pipeline.repeats import within_upload
@@ -51,7 +52,7 @@ def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unp
     ledger.index()
     judgement = judge(ledger, heard.damages, ignore_unparsable=ignore_unparsable)
     if judgement.refused is not None:
-        return _end_refused(tools, judgement, heard.notes, report)
+        return _end(tools, _report_refused(ledger, judgement, heard.notes, report))
     for container in judgement.containers:
         heard.tallies.drop_under(container)
     clashes = within_upload(ledger, tools.stage)
@@ -109,23 +110,31 @@ def _state(job: Job) -> str:
 
 def refuse(tools: Tools, error: BadInput, report: Reporter) -> dict[str, Any]:
     """Refuse the whole upload for what stopped its reading."""
+    return _end(tools, refused_report(tools.ledger, error, report))
+
+
+def refused_report(ledger: Ledger, error: BadInput, report: Reporter) -> dict[str, Any]:
+    """The report of an upload whose reading was stopped; every entry met so far is refused with it."""
     judgement = Judgement(refused=Notice(code=error.code, message=error.message, remedy=error.remedy))
-    refuse_all(tools.ledger, judgement)
-    return _end_refused(tools, judgement, [], report)
+    refuse_all(ledger, judgement)
+    return _report_refused(ledger, judgement, [], report)
 
 
-def _end_refused(tools: Tools, judgement: Judgement, notes: list[Notice], report: Reporter) -> dict[str, Any]:
-    close_verdicts(tools.ledger)
+def _report_refused(ledger: Ledger, judgement: Judgement, notes: list[Notice], report: Reporter) -> dict[str, Any]:
+    close_verdicts(ledger)
     state, code, message = outcome([], judgement)
-    unpacked, _ = entry_bytes(tools.ledger)
-    made = report(
+    unpacked, _ = entry_bytes(ledger)
+    return report(
         state,
         code,
         message,
-        warnings=upload_warnings(tools.ledger, [*notes, *judgement.warnings]),
-        entries=tools.ledger.counts(),
+        warnings=upload_warnings(ledger, [*notes, *judgement.warnings]),
+        entries=ledger.counts(),
         unpacked=unpacked,
     )
+
+
+def _end(tools: Tools, made: dict[str, Any]) -> dict[str, Any]:
     write_receipt(tools, str(made["archive"]), {})
     keep_exceptions(tools)
     end_without(tools.catalog, tools.store, tools.stage, tools.lease, made)

@@ -10,6 +10,9 @@ from scandock.model.errors import BadInput, Fault
 from scandock.pipeline.body import Body
 
 
+_CHUNK = 1024 * 1024
+
+
 class Writer(Protocol):
     def write(self, data: bytes | memoryview, /) -> object: ...
     def close(self) -> object: ...
@@ -86,3 +89,13 @@ def scratch(stage: Keeper, rel: str) -> str:
     if path is None:
         raise Fault("no_scratch", "The store has no folder to work in.", "Set a local work folder.")
     return path
+
+
+def dataset_digest(read_at: Callable[[int, int], bytes], start: int) -> bytes:
+    """sha256 of an object behind its preamble and file meta: by it objects are the same that differ in those alone."""
+    digest = hashlib.sha256()
+    at = start
+    while chunk := read_at(at, _CHUNK):
+        digest.update(chunk)
+        at += len(chunk)
+    return digest.digest()

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from scandock.catalog.trees import ResourceRow
 from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.ledger import Ledger
 from scandock.rules.filenames import resource_path, unique
 from scandock.rules.labels import clean
-from scandock.rules.layout import place_of
+from scandock.rules.layout import IMAGE_RESOURCES, place_of
 from scandock.rules.loose import FolderIndex, levels_of
 
 LOOSE = "MISC"
 """The session resource that keeps files without a resource folder."""
 
 
-def place_others(ledger: Ledger, arrangers: dict[int, Arranger], index: FolderIndex, resources: str) -> None:
-    """Give every file that is no image its session, or ignore it (rules.md, "Which entries are images" 2)."""
+class Taker(Protocol):
+    """Takes the files that are no images of one session."""
+
+    def keep(self, number: bytes, path: str, staged: str, sha256: bytes, series: str | None) -> None:
+        """Keep one; `series` names the scan that it belongs to (a series UID, an ECAT file's sha256), if any."""
+
+
+def assign_others(ledger: Ledger, takers: Mapping[int, Taker], index: FolderIndex, resources: str) -> None:
+    """Give every file that is no image its session, by job, or ignore it (rules.md, "Which entries are images" 2)."""
     ignored: list[tuple[str, str, bytes]] = []
     for number, path, staged, sha256 in _pages(ledger):
         if resources == "ignore":
@@ -27,7 +36,7 @@ def place_others(ledger: Ledger, arrangers: dict[int, Arranger], index: FolderIn
         if home.study is None:
             ignored.append(("ignored_no_one_study", f"Not stored: {home.reason}.", number))
             continue
-        _Keeper(arrangers[int(home.study)]).place_other(number, path, staged, sha256, home.series)
+        takers[int(home.study)].keep(number, path, staged, sha256, home.series)
     ledger.many(
         "UPDATE entry SET verdict = 'ignored', code = CASE WHEN code = '' THEN ? ELSE code END,"
         " message = CASE WHEN message = '' THEN ? ELSE message END WHERE ordinal = ?",
@@ -47,67 +56,85 @@ def _pages(ledger: Ledger) -> Iterator[tuple[bytes, str, str, bytes]]:
         last = page[-1][0]
 
 
-class _Keeper:
-    """Keeps files of one job as resources."""
+class ResourceKeeper:
+    """Keeps files of one job as resources of its tree."""
 
     def __init__(self, arranger: Arranger) -> None:
         self.arranger = arranger
+        self.job = arranger.job
+        self.ledger = arranger.ledger
+        self.stage = arranger.stage
 
-    def place_other(self, number: bytes, path: str, staged: str, sha256: bytes, series: str | None) -> None:
-        """Keep one loose or resource file; `series` names the scan that it belongs to."""
+    def keep(self, number: bytes, path: str, staged: str, sha256: bytes, series: str | None) -> None:
+        """Keep one loose or resource file under its cleaned relative path."""
         spot = levels_of(path, len(number) // 4 - 1)
         place = place_of(spot.path, spot.outer)
-        scan = self.arranger.job.scan_of.get(series) if series else None
-        if scan is None and series:
-            scan = next((s for s in self.arranger.job.scans if s.series_uid == series), None)
-        label = clean(place.resource) if place.resource else LOOSE
-        if label.casefold() in ("dicom", "ecat", "secondary"):
-            label = LOOSE
-        resource = self.arranger.resource(scan, label or LOOSE, label or LOOSE, "")
+        resource = self._resource(place.resource, series)
         wanted = resource_path(place.rest, place.base)
-        same = self.arranger.ledger.rows(
-            "SELECT n, path FROM base WHERE job = ? AND resource_n = ? AND sha256 = ? LIMIT 1",
-            (self.arranger.job.n, resource.n, sha256),
-        )
-        if same and same[0][0] not in self.arranger.dropped:
-            self._repeat(number, staged, "already_there", same[0][1])
-            return
-        folder = self.arranger.folder(resource)
-        earlier = self.arranger.ledger.rows(
-            "SELECT name FROM entry WHERE job = ? AND resource_n = ? AND sha256 = ? AND content = 'loose'"
-            " AND verdict = 'resource' AND name = ?",
-            (self.arranger.job.n, resource.n, sha256, wanted),
-        )
-        if earlier:
-            self._repeat(number, staged, "same_bytes", f"{folder}/{wanted}")
+        if self._is_repeat(number, staged, sha256, resource, wanted):
             return
         self.arranger.start()
         name = self._replacing(resource, wanted) or unique(self.arranger.taken(resource), wanted)
-        self.arranger.stage.move(staged, f"{self.arranger.job.tree}/{folder}/{name}")
-        self.arranger.ledger.run(
+        target = f"{self.arranger.folder(resource)}/{name}"
+        self.stage.move(staged, f"{self.job.tree}/{target}")
+        self.ledger.run(
             "UPDATE entry SET job = ?, verdict = 'resource', code = CASE WHEN code = '' THEN 'resource' ELSE code END,"
             " resource_n = ?, name = ?, target = ? WHERE ordinal = ?",
-            (self.arranger.job.n, resource.n, name, f"{folder}/{name}", number),
+            (self.job.n, resource.n, name, target, number),
         )
+
+    def _resource(self, folder: str | None, series: str | None) -> ResourceRow:
+        scan = self.job.scan_of.get(series) if series else None
+        if scan is None and series:
+            scan = next((scan for scan in self.job.scans if scan.series_uid == series), None)
+        label = clean(folder) if folder else LOOSE
+        if not label or label.casefold() in IMAGE_RESOURCES:
+            label = LOOSE
+        return self.arranger.resource(scan, label, label, "")
+
+    def _is_repeat(self, number: bytes, staged: str, sha256: bytes, resource: ResourceRow, wanted: str) -> bool:
+        """Whether the same bytes stand under this name already, in the session or from this upload."""
+        folder = self.arranger.folder(resource) + "/"
+        for n, path in self.ledger.rows(
+            "SELECT n, path FROM base WHERE job = ? AND resource_n = ? AND sha256 = ?",
+            (self.job.n, resource.n, sha256),
+        ):
+            if n not in self.arranger.dropped and _is_numbered(path.removeprefix(folder), wanted):
+                self._repeat(number, staged, "already_there", path)
+                return True
+        for (name,) in self.ledger.rows(
+            "SELECT name FROM entry WHERE job = ? AND resource_n = ? AND sha256 = ? AND verdict = 'resource'",
+            (self.job.n, resource.n, sha256),
+        ):
+            if _is_numbered(name, wanted):
+                self._repeat(number, staged, "same_bytes", folder + name)
+                return True
+        return False
 
     def _replacing(self, resource: ResourceRow, wanted: str) -> str:
         """With `delete` a file of the same name gives way; gives the name that became free."""
-        if self.arranger.job.settled.overwrite != "delete":
+        if self.job.settled.overwrite != "delete":
             return ""
         path = f"{self.arranger.folder(resource)}/{wanted}"
-        for (n,) in self.arranger.ledger.rows(
-            "SELECT n FROM base WHERE job = ? AND path = ?", (self.arranger.job.n, path)
-        ):
+        for (n,) in self.ledger.rows("SELECT n FROM base WHERE job = ? AND path = ?", (self.job.n, path)):
             if n not in self.arranger.dropped:
                 self.arranger.dropped.add(n)
-                self.arranger.stage.remove(f"{self.arranger.job.tree}/{path}")
+                self.stage.remove(f"{self.job.tree}/{path}")
                 return wanted
         return ""
 
     def _repeat(self, number: bytes, staged: str, code: str, target: str) -> None:
         if staged:
-            self.arranger.stage.remove(staged)
-        self.arranger.ledger.run(
+            self.stage.remove(staged)
+        self.ledger.run(
             "UPDATE entry SET job = ?, verdict = 'duplicate', code = ?, staged = '', target = ? WHERE ordinal = ?",
-            (self.arranger.job.n, code, target, number),
+            (self.job.n, code, target, number),
         )
+
+
+def _is_numbered(name: str, wanted: str) -> bool:
+    """Whether `name` is `wanted`, or what `unique` makes of it (`a_2.txt` of `a.txt`)."""
+    if name == wanted:
+        return True
+    stem, dot, _ = wanted.partition(".") if "/" not in wanted else (wanted.rpartition(".")[0], ".", "")
+    return bool(dot) and re.fullmatch(re.escape(stem) + r"_\d+" + re.escape(wanted[len(stem) :]), name) is not None

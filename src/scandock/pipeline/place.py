@@ -10,7 +10,7 @@ from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.describe import describe, session_warnings
 from scandock.pipeline.gather import index_folders
 from scandock.pipeline.job import Job, Tools
-from scandock.pipeline.others import place_others
+from scandock.pipeline.others import ResourceKeeper, assign_others
 from scandock.pipeline.plan import all_there
 from scandock.placing.intents import Placement, SessionRow, new_tree
 from scandock.queue.tokens import new_uuid
@@ -25,7 +25,8 @@ def arrange_all(tools: Tools, jobs: list[Job]) -> None:
         arranger = arrangers[job.n] = Arranger(tools.ledger, tools.stage, job)
         arranger.begin()
         arranger.place_images()
-    place_others(tools.ledger, arrangers, index_folders(tools.ledger), tools.resources)
+    takers = {n: ResourceKeeper(arranger) for n, arranger in arrangers.items()}
+    assign_others(tools.ledger, takers, index_folders(tools.ledger), tools.resources)
     reach("arranged")
     for job in jobs:
         tools.check()

@@ -19,12 +19,14 @@ from scandock.formats.meter import Meter
 from scandock.model.entry import Content, Entry
 from scandock.model.tags import DICOMDIR_CLASS
 from scandock.pipeline.body import Body, Buffer
-from scandock.pipeline.keep import Keeper, Kept, keep_stream, keep_whole, move_free
+from scandock.pipeline.keep import Keeper, Kept, dataset_digest, keep_stream, keep_whole, move_free
 from scandock.rules.filenames import object_name
 from scandock.rules.junk import junk_code, named_like_image
 from scandock.rules.layout import Place, place_of
 from scandock.rules.sop_classes import is_primary
 
+LONG_FOLDER = 1024
+"""Folder names beyond this are read anew each time, so that hostile ones take no memory."""
 _DICOM = Content.DICOM.value
 DICOMDIR_BYTES = 16 * 1024 * 1024
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
@@ -72,9 +74,11 @@ class Reader:
         folder = name[:cut]
         place = self._places.get(folder)
         if place is None:
-            if len(self._places) > 4096:
-                self._places.clear()
-            place = self._places[folder] = place_of(folder + "x")
+            place = place_of(folder + "x")
+            if len(folder) <= LONG_FOLDER:
+                if len(self._places) > 4096:
+                    self._places.clear()
+                self._places[folder] = place
         return place
 
     def is_image(self, head: Buffer) -> bool:
@@ -129,11 +133,13 @@ class Reader:
         if header.sop_class == DICOMDIR_CLASS:
             self._dicomdir(found, Kept(size, sha256, ""), bytes(data))
             return
-        staged = ""
+        kept, facts = Kept(size, sha256, ""), ""
         if self.keep_images:
             wanted, spare = self._names(header, sha256, found.number)
-            staged = keep_whole(self.stage, data, wanted, spare)
-        self._emit_dicom(found, header, Kept(size, sha256, staged))
+            kept.staged = keep_whole(self.stage, data, wanted, spare)
+        else:
+            facts = hashlib.sha256(memoryview(data)[header.dataset_at :]).hexdigest()
+        self._emit_dicom(found, header, kept, facts)
 
     def _dicom_stream(self, found: _Found, body: Body, head: bytes) -> None:
         kept = self._keep(found, body, "big")
@@ -154,9 +160,11 @@ class Reader:
         if self.keep_images:
             wanted, spare = self._names(header, kept.sha256, found.number)
             kept.staged = move_free(self.stage, kept.staged, wanted, spare)
-        else:
-            self._drop(kept)
-        self._emit_dicom(found, header, kept)
+            self._emit_dicom(found, header, kept, "")
+            return
+        facts = dataset_digest(lambda at, n: self.stage.read_at(kept.staged, at, n), header.dataset_at).hex()
+        self._drop(kept)
+        self._emit_dicom(found, header, kept, facts)
 
     def _dicomdir(self, found: _Found, kept: Kept, data: bytes) -> None:
         from scandock.formats.dicomdir import dicomdir_files
@@ -179,7 +187,8 @@ class Reader:
             key = self._keys[uid] = staged_key(uid)
         return key
 
-    def _emit_dicom(self, found: _Found, header: Header, kept: Kept) -> None:
+    def _emit_dicom(self, found: _Found, header: Header, kept: Kept, facts: str) -> None:
+        """`facts` is the sha256 of the data set where the bytes are not kept: repeats are told by it."""
         self.sink.tally_of(found.container).add(header)
         values = header.values
         self.sink.patient(header.study_uid, values.get(0x00100020, b""), values.get(0x00100010, b""))
@@ -202,7 +211,7 @@ class Reader:
                 found.number, found.path, kept.size, kept.sha256, _DICOM, kept.staged, code, message,
                 found.folder, place.session_folder or "", place.scan_folder or "", place.resource or "",
                 header.study_uid, header.series_uid, header.sop_uid, header.sop_class, min(frames, 2**31 - 1),
-                header.dataset_at, header.transfer_syntax, "",
+                header.dataset_at, header.transfer_syntax, facts,
             )
         )  # fmt: skip
 

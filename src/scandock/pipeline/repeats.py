@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO
 
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.model.verdicts import Verdict
-from scandock.pipeline.keep import Keeper
+from scandock.pipeline.keep import Keeper, dataset_digest
 from scandock.pipeline.ledger import Ledger
 
-_CHUNK = 1024 * 1024
 _META = 128 * 1024
-_ROW = "ordinal, sha256, dataset_at, syntax, staged, size"
+_ROW = "ordinal, sha256, dataset_at, syntax, staged, facts"
 
 
 @dataclass(slots=True)
@@ -50,16 +49,18 @@ def within_upload(ledger: Ledger, stage: Keeper) -> dict[str, Clashes]:
     return clashes
 
 
-def _distinct(ledger: Ledger, stage: Keeper, group: list[tuple[bytes, bytes, int, str, str, int]]) -> list[bytes]:
+def _distinct(ledger: Ledger, stage: Keeper, group: list[tuple[bytes, bytes, int, str, str, str]]) -> list[bytes]:
     by_bytes: dict[bytes, bytes] = {}
     by_dataset: dict[tuple[str, bytes], bytes] = {}
     kept: list[bytes] = []
     several = len({sha256 for _, sha256, *_ in group}) > 1
-    for number, sha256, dataset_at, syntax, staged, _ in group:
+    for number, sha256, dataset_at, syntax, staged, facts in group:
         original = by_bytes.get(sha256)
         code = "same_bytes"
-        if original is None and several and staged:
-            digest = _digest(lambda at, n, name=staged: stage.read_at(name, at, n), dataset_at)  # type: ignore[misc]
+        if original is None and several:
+            digest = bytes.fromhex(facts)
+            if staged:
+                digest = dataset_digest(partial(stage.read_at, staged), dataset_at)
             original = by_dataset.setdefault((syntax, digest), number)
             original, code = (None, "") if original == number else (original, "same_dataset")
         if original is None:
@@ -78,15 +79,6 @@ def mark_duplicate(ledger: Ledger, stage: Keeper, number: bytes, staged: str, co
     ledger.run(
         "UPDATE entry SET verdict = ?, code = ?, staged = '' WHERE ordinal = ?", (Verdict.DUPLICATE, code, number)
     )
-
-
-def _digest(read_at: Callable[[int, int], bytes], start: int) -> bytes:
-    digest = hashlib.sha256()
-    at = start
-    while chunk := read_at(at, _CHUNK):
-        digest.update(chunk)
-        at += len(chunk)
-    return digest.digest()
 
 
 def against_base(
@@ -138,7 +130,7 @@ def _same_dataset(
     candidates: list[tuple[int, str, int]],
     open_base: Callable[[str], IO[bytes]],
 ) -> int | None:
-    ours = _digest(lambda at, n: stage.read_at(staged, at, n), dataset_at)
+    ours = dataset_digest(partial(stage.read_at, staged), dataset_at)
     for n, path, base_at in candidates:
         with open_base(path) as file:
             head = file.read(_META)
@@ -151,6 +143,6 @@ def _same_dataset(
                 theirs = read_header(head, len(head), frozenset(), None).transfer_syntax
             except Unparseable:
                 theirs = syntax
-            if theirs == syntax and _digest(read_at, base_at) == ours:
+            if theirs == syntax and dataset_digest(read_at, base_at) == ours:
                 return n
     return None

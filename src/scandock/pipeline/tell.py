@@ -64,8 +64,14 @@ def lines(ledger: Ledger, archive: str, names: dict[int, str]) -> Iterator[dict[
 
 def write_receipt(tools: Tools, archive: str, names: dict[int, str]) -> None:
     """Write the whole receipt, compressed, into the stage; it becomes the import's with its outcome."""
-    with tools.stage.put(RECEIPT) as raw, gzip.GzipFile("", "wb", 1, _Raw(raw), mtime=0) as packed:
-        for line in lines(tools.ledger, archive, names):
+    with tools.stage.put(RECEIPT) as raw:
+        pack_receipt(tools.ledger, archive, names, _Raw(raw))
+
+
+def pack_receipt(ledger: Ledger, archive: str, names: dict[int, str], raw: Any) -> None:  # noqa: ANN401
+    """Write the receipt as compressed JSON lines to anything that has `write` and `flush`."""
+    with gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed:
+        for line in lines(ledger, archive, names):
             packed.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
 
 

@@ -131,7 +131,7 @@ class _Import:
             assert self.site is not None
             tags = self.site.rules.tags
         else:
-            tags = rule_tags(rule for text in texts.values() for rule in parse_rules(text))
+            tags = rule_tags([rule for text in texts.values() for rule in parse_rules(text)])
         self.reading.read(self.store, self.stage, tags, self._stop, keep=True)
         reach("read")
 

@@ -13,13 +13,16 @@ from scandock.catalog.tables import routing_rules
 from scandock.model.errors import Usage
 from scandock.model.importing import ImportOptions
 from scandock.rules.labels import is_project_id
-from scandock.rules.mapping import MappingRow, parse_mapping
+from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
 from scandock.rules.policy import Request, SiteRules
 from scandock.rules.routing import parse_rules
 from scandock.services.opening import open_data_catalog
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
+
+
+MAX_MAPPING = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -55,16 +58,27 @@ class Site:
             )
 
 
+def read_mapping(options: ImportOptions) -> tuple[MappingRow, ...]:
+    """The rows of the request's mapping file. Raises Usage naming what can't be read."""
+    if options.mapping_path is None:
+        return ()
+    try:
+        with open(options.mapping_path, "rb") as file:
+            data = file.read(MAX_MAPPING)
+    except OSError as error:
+        raise Usage(
+            "mapping_unreadable", f"The mapping {options.mapping_path} can't be read: {error.strerror}.", "Name a file."
+        ) from error
+    return parse_mapping(decode_mapping(data), options.mapping_path)
+
+
 def open_site(data: str, settings: Settings, options: ImportOptions) -> Site:
     """Open the catalog, read the site's rules and the request's mapping. Raises Usage where either can't be read."""
     if options.project is not None and not is_project_id(options.project):
         raise Usage(
             "project_id", f"{options.project!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
         )
-    mapping: tuple[MappingRow, ...] = ()
-    if options.mapping_path is not None:
-        with open(options.mapping_path, "rb") as file:
-            mapping = parse_mapping(file.read().decode("utf-8-sig", "replace"), options.mapping_path)
+    mapping = read_mapping(options)
     catalog = open_data_catalog(data, settings)
     with catalog.read() as connection:
         texts = {row.kind: row.text for row in connection.execute(select(routing_rules))}

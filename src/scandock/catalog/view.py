@@ -51,17 +51,33 @@ class SqlView:
         return [_known(row) for row in rows]
 
     def subject(self, project_name: str, label: str) -> KnownSubject | None:
+        """The subject of a label, and of whom it stands: its sessions', and those that wait in the prearchive unheld."""
+        of_project = project.c.name == project_name
         row = self.connection.execute(
             select(subject.c.id, subject.c.label)
             .join(project, project.c.id == subject.c.project_id)
-            .where(project.c.name == project_name, subject.c.key == label.casefold())
+            .where(of_project, subject.c.key == label.casefold())
         ).first()
-        if row is None:
-            return None
-        patients = self.connection.execute(
-            select(subject_patient.c.patient_id).where(subject_patient.c.subject_id == row.id)
-        ).scalars()
-        return KnownSubject(label=row.label, patient_ids=frozenset(patients))
+        waiting = self.connection.execute(
+            select(session.c.subject, session.c.patient_id)
+            .join(project, project.c.id == session.c.project_id)
+            .where(
+                of_project,
+                session.c.place == "prearchive",
+                session.c.state == "ready",
+                func.lower(session.c.subject) == label.lower(),
+            )
+            .order_by(session.c.id)
+        ).all()
+        patients = {row.patient_id for row in waiting if row.patient_id}
+        if row is not None:
+            patients.update(
+                self.connection.execute(
+                    select(subject_patient.c.patient_id).where(subject_patient.c.subject_id == row.id)
+                ).scalars()
+            )
+            return KnownSubject(label=row.label, patient_ids=frozenset(patients))
+        return KnownSubject(label=waiting[0].subject, patient_ids=frozenset(patients)) if waiting else None
 
     def timestamp_taken(self, project_name: str, timestamp: str) -> bool:
         return (

@@ -47,7 +47,7 @@ class Decoder(Protocol):
     def decompress(self, data: bytes | memoryview, max_length: int = -1, /) -> bytes: ...
 
 
-class Broken(Exception):  # noqa: N818 - caught and worded by those who know what the bytes belong to
+class Broken(Exception):
     """The compressed bytes cannot be taken: `code` is `damaged`, `truncated` or `dictionary_too_large`."""
 
     def __init__(self, code: str, what: str) -> None:

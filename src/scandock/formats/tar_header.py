@@ -16,7 +16,7 @@ _CHECKSUM: Final = slice(148, 156)
 _BLANKS: Final = 8 * 0x20
 
 
-class BadHeader(Exception):  # noqa: N818 - caught and worded by the walker, which knows where it stands
+class BadHeader(Exception):
     """A header that no tar writer makes."""
 
 

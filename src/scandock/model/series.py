@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 MANY = 512
-"""Distinct values that are counted for one element of one series; later new ones are dropped and said (`overfull`)."""
+"""Distinct values counted for one element of one series; later new ones are dropped (`overfull` says so)."""
 
 
 @dataclass(slots=True)

@@ -64,7 +64,8 @@ class Arranger:
     def has_news(self) -> bool:
         """Whether any image is new to the session."""
         rows = self.ledger.rows(
-            "SELECT 1 FROM entry WHERE job = ? AND content IN ('dicom', 'ecat') AND verdict IN ('', 'conflict') LIMIT 1",
+            "SELECT 1 FROM entry WHERE job = ? AND content IN ('dicom', 'ecat') AND verdict IN ('', 'conflict')"
+            " LIMIT 1",
             (self.job.n,),
         )
         return bool(rows)

@@ -9,7 +9,6 @@ from typing import Protocol
 from scandock.model.errors import BadInput, Fault
 from scandock.pipeline.body import Body
 
-
 _CHUNK = 1024 * 1024
 
 

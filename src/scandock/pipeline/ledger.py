@@ -1,4 +1,4 @@
-"""The entries of one import while it runs: a private SQLite file in the stage, so that a million of them cost no memory.
+"""The entries of one import while it runs: a private SQLite file in the stage, so that a million cost no memory.
 
 It is scratch: never synced, gone with the stage. What must outlive the import goes to the catalog and the receipt.
 """

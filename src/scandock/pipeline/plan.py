@@ -171,10 +171,10 @@ def _join(tools: Tools, connection: Connection, job: Job) -> None:
         "INSERT INTO base (job, n, resource_n, path, bytes, sha256, sop, frames, dataset_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (job.n, f.n, f.resource_n, folders[f.resource_n] + f.name, f.bytes, f.sha256, f.sop_uid or "", f.frames, f.dataset_at)
+            (job.n, f.n, f.resource_n, folders[f.resource_n] + f.name, *f[3:5], f.sop_uid or "", *f[6:])
             for f in files_of(connection, job.base.tree_id)
         ),
-    )  # fmt: skip
+    )
     job.last_file = tools.ledger.rows("SELECT COALESCE(MAX(n), -1) FROM base WHERE job = ?", (job.n,))[0][0]
 
 

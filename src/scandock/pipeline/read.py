@@ -1,7 +1,7 @@
 """Step 3: what each entry is, and its bytes into the stage. Runs in reader processes: no database here.
 
-Written under a name that is final but for the scan id: `in/{study}/{series}/D|S/{SOPInstanceUID}.dcm`, so that placing a
-scan is one rename of its folder. Entries that are no DICOM stand flat under `ecat/` and `loose/` by their ordinal.
+Written under a name that is final but for the scan id, `in/{study}/{series}/D|S/{SOPInstanceUID}.dcm`, so that placing
+a scan is one rename of its folder. Entries that are no DICOM stand flat under `ecat/` and `loose/` by their ordinal.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Tallies:
             del self._by_container[key]
 
     def studies(self) -> dict[str, list[SeriesTally]]:
-        """By study, its series sorted by UID; containers in archive order, so that the outcome never depends on time."""
+        """By study, its series sorted by UID; containers in archive order: the outcome never depends on time."""
         merged: dict[tuple[str, str], SeriesTally] = {}
         for container in sorted(self._by_container):
             for key, tally in self._by_container[container].items():

@@ -11,6 +11,7 @@ from sqlalchemy import insert
 
 from scandock.catalog.tables import upload_exception
 from scandock.model.verdicts import ImportState, Verdict
+from scandock.pipeline.discs import missing_of_discs
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.judge import Judgement
 from scandock.pipeline.ledger import Ledger
@@ -151,7 +152,7 @@ def entry_bytes(ledger: Ledger) -> tuple[int, int]:
 
 def upload_warnings(ledger: Ledger, extra: list[Notice]) -> list[dict[str, str]]:
     """Warnings about the upload as a whole: unparseable entries that were ignored, and what the walk noted."""
-    found = list(extra)
+    found = [*extra, *missing_of_discs(ledger)]
     count = ledger.rows("SELECT COUNT(*) FROM entry WHERE verdict = 'unparseable'")[0][0]
     if count:
         first = ledger.rows("SELECT path FROM entry WHERE verdict = 'unparseable' ORDER BY ordinal LIMIT 3")

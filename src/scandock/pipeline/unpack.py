@@ -212,7 +212,7 @@ class Unpacker:
         if body.whole is not None:
             data = bytes(body.whole)
             inner = Container(number, path + "!", "", 0, len(data), str(kind), outer.depth + 1, path)
-            self._open(outer, inner, MemorySource(data), lambda: Body(data))
+            self._open(inner, MemorySource(data), lambda: Body(data))
             return
         kept = keep_stream(
             self.reader.stage, body, f"inner/{number.hex()}", lambda size: self.meter.entry_bytes(path, size)
@@ -221,13 +221,13 @@ class Unpacker:
         inner = Container(number, path + "!", file, 0, kept.size, str(kind), outer.depth + 1, path)
         spool = FileSource(file)
         try:
-            shared = self._open(outer, inner, spool, lambda: Body(None, lambda: _file_chunks(spool)))
+            shared = self._open(inner, spool, lambda: Body(None, lambda: _file_chunks(spool)))
         finally:
             spool.close()
         if not shared:
             self.reader.stage.remove(kept.staged)
 
-    def _open(self, outer: Container, inner: Container, source: Source, original: Callable[[], Body]) -> bool:
+    def _open(self, inner: Container, source: Source, original: Callable[[], Body]) -> bool:
         """Walk an inner archive; True where it was given back to be shared. One that can't be opened costs itself."""
         try:
             self.meter.depth(inner.name, inner.depth)

@@ -51,6 +51,7 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
     values = {
         "subject_id": _subject(catalog, connection, facts) if facts.make_subject else None,
         "subject": facts.subject,
+        "by_hand": False,
         "state": facts.state,
         "study_uid": facts.study_uid,
         "patient_id": facts.patient_id,

@@ -17,7 +17,7 @@ def lock_projects(connection: Connection, names: Iterable[str]) -> dict[str, int
         .order_by(project.c.id)
         .with_for_update()
     )
-    return {name: number for name, number in found}
+    return {row.name: row.id for row in found}
 
 
 def held_by_others(connection: Connection, upload_id: int, names: Iterable[str]) -> set[int]:

@@ -36,7 +36,7 @@ REASONS = (
 """The first of these that applies is why a session is held; the others are said as warnings."""
 
 
-def settle(  # noqa: PLR0917  the six are told apart by their types
+def settle(
     namings: Sequence[Naming],
     studies: Sequence[StudyFacts],
     request: Request,

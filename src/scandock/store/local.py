@@ -39,19 +39,13 @@ class LocalStore:
     def _trees(self) -> Trees:
         from scandock.store.trees import Trees
 
-        return Trees(self._root, lambda: self._can.exchange)
+        return Trees(self._root)
 
     @cached_property
     def _trash(self) -> Trash:
         from scandock.store.trash import Trash
 
         return Trash(self._root, self._trees)
-
-    @cached_property
-    def _can(self) -> Capabilities:
-        from scandock.store.space import probe
-
-        return probe(self._root)
 
     def __reduce__(self) -> tuple[type[LocalStore], tuple[str]]:
         return (LocalStore, (self._root.path,))
@@ -69,7 +63,7 @@ class LocalStore:
         self._root.close()
 
     def capabilities(self) -> Capabilities:
-        return self._can
+        return self._root.can()
 
     def reserve(self, needed: int, *, files: int = 0, min_free: int = 0) -> int:
         from scandock.store.space import reserve

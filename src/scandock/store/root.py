@@ -5,10 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from typing import TYPE_CHECKING
 
 from scandock.model.errors import Fault
 from scandock.store.durable import fault, sync_folder
 from scandock.store.folders import FOLDER_MODE
+
+if TYPE_CHECKING:
+    from scandock.store.values import Capabilities
 
 INCOMING, WORK, TRASH, RECEIPTS = "incoming", "work", "trash", "receipts"
 RUBBISH = "trash/now"
@@ -19,10 +23,11 @@ FOLDERS = (INCOMING, WORK, TRASH, RUBBISH, RECEIPTS, "prearchive", "archive")
 class Root:
     """DATA by path, opened at first use; paths given to it are relative and already checked."""
 
-    __slots__ = ("_fd", "path")
+    __slots__ = ("_can", "_fd", "path")
 
     def __init__(self, path: str) -> None:
         self._fd: int | None = None
+        self._can: Capabilities | None = None
         self.path = os.path.abspath(path)
 
     @property
@@ -36,6 +41,14 @@ class Root:
             except OSError as error:
                 raise fault(error, f"opening {self.path}") from error
         return self._fd
+
+    def can(self) -> Capabilities:
+        """What the file system can do, tried once."""
+        if self._can is None:
+            from scandock.store.space import probe
+
+            self._can = probe(self)
+        return self._can
 
     def prepare(self) -> None:
         """Make DATA and its folders where missing; idempotent, also when killed in the middle of that.

@@ -16,8 +16,6 @@ from scandock.store.durable import fault, sync_folder
 from scandock.store.folders import FOLDER_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from scandock.store.root import Root
 
 _TRIES: Final = 1000
@@ -28,13 +26,12 @@ _ASIDE: Final = ".aside"
 class Trees:
     """The verbs on names; remembers which folders must be synced."""
 
-    __slots__ = ("_root", "_settling", "_unsynced", "can_exchange")
+    __slots__ = ("_root", "_settling", "_unsynced")
 
-    def __init__(self, root: Root, can_exchange: Callable[[], bool]) -> None:
+    def __init__(self, root: Root) -> None:
         self._root = root
         self._unsynced: set[str] = set()
         self._settling = threading.Lock()
-        self.can_exchange = can_exchange
 
     def publish_new(self, stage_path: str, rel: str, name: str, inode: int | None) -> None:
         """See port.Store.publish_new; `stage_path` is the stage's path below DATA."""
@@ -69,7 +66,7 @@ class Trees:
 
     def _exchange(self, source: str, name: str) -> None:
         fd = self._root.fd
-        if self.can_exchange():
+        if self._root.can().exchange:
             syscalls.exchange(source, name, fd)
             return
         if self._root.inode(name) is not None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from scandock.formats.kinds import STREAMS, Kind, foreign, kind_of
 from scandock.formats.shown import shown
-from scandock.formats.source import FileSource
+from scandock.formats.source import FileSource, Source
 from scandock.formats.zip_directory import ZipEntries, read_directory
 from scandock.model.entry import Container
 from scandock.model.errors import BadInput
@@ -38,7 +37,7 @@ class Opened:
 def open_archive(path: str, limits: Limits, readers: int) -> Opened:
     """Look at what was brought. Raises BadInput where it can't be taken as a whole."""
     if os.path.isdir(path):
-        return _folder(path, limits, readers)
+        return _folder(path, readers)
     name = os.path.basename(path)
     with FileSource(path) as source:
         size = source.size
@@ -78,7 +77,7 @@ def _not_taken(name: str, kind: Kind) -> BadInput:
     )
 
 
-def zip_tasks(container: Container, source: Any, limits: Limits, readers: int) -> Opened:  # noqa: ANN401
+def zip_tasks(container: Container, source: Source, limits: Limits, readers: int) -> Opened:
     """A zip's entries in ranges of about the same work."""
     directory = read_directory(source, limits)
     entries = directory.entries
@@ -100,7 +99,7 @@ def _ranges(entries: ZipEntries, total: int, readers: int) -> Iterator[ZipEntrie
         yield entries[start:]
 
 
-def _folder(path: str, limits: Limits, readers: int) -> Opened:
+def _folder(path: str, readers: int) -> Opened:
     """The files of a folder, sorted by path; links are named, never followed."""
     files: list[tuple[int, str, int]] = []
     links: list[str] = []

@@ -29,8 +29,7 @@ class ImportResult:
 
                 csv.writer(fileobj).writerows(csv_lines(lines))
                 return
-            for line in lines:
-                fileobj.write(line.decode("utf-8"))
+            fileobj.writelines(line.decode("utf-8") for line in lines)
 
 
 def make_report(

@@ -76,7 +76,9 @@ def open_site(data: str, settings: Settings, options: ImportOptions) -> Site:
     """Open the catalog, read the site's rules and the request's mapping. Raises Usage where either can't be read."""
     if options.project is not None and not is_project_id(options.project):
         raise Usage(
-            "project_id", f"{options.project!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
+            "project_id_invalid",
+            f"{options.project!r} can't be a project id.",
+            "An id is 1 to 64 letters, digits, _ and -.",
         )
     mapping = read_mapping(options)
     catalog = open_data_catalog(data, settings)

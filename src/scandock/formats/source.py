@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from typing import Protocol, runtime_checkable
 
 from scandock.model.errors import Fault
@@ -27,7 +29,10 @@ class Source(Protocol):
 
 
 class FileSource:
-    """A file on disk, read with pread; goes to other processes by its path (a descriptor alone cannot)."""
+    """A file on disk, read with pread; goes to other processes by its path (a descriptor alone cannot).
+
+    Raises OSError where it cannot be opened or is no plain file.
+    """
 
     __slots__ = ("_fd", "_owned", "_path", "_size")
 
@@ -38,8 +43,12 @@ class FileSource:
             self._owned = False
         else:
             self._path = os.fspath(where)
-            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            # Opening a pipe would wait for a writer.
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             self._owned = True
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            self.close()
+            raise OSError(errno.EINVAL, "not a plain file", self._path)
         self._size = os.fstat(self._fd).st_size
 
     @property

@@ -57,6 +57,13 @@ def test_a_descriptor_is_read_but_stays_here(path: Path) -> None:
         os.close(fd)
 
 
+def test_pipes_devices_and_folders_are_no_sources(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for odd in (tmp_path / "pipe", tmp_path, Path(os.devnull)):
+        with pytest.raises(OSError, match="plain file|directory"):
+            FileSource(odd)
+
+
 def test_a_disk_that_fails_is_a_fault(path: Path) -> None:
     source = FileSource(path)
     source.close()

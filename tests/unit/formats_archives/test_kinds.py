@@ -10,11 +10,11 @@ import tarfile
 
 import pytest
 import zstandard
-from tests.unit.formats_archives.craft import Made, made_zip
 
 from scandock.formats.kinds import ARCHIVES, HEAD_BYTES, STREAMS, Kind, foreign, kind_of
 from scandock.formats.source import MemorySource
 from scandock.model.errors import BadInput
+from tests.unit.formats_archives.craft import Made, made_zip
 
 
 def plain_tar(name: str = "a.dcm", data: bytes = b"x" * 900) -> bytes:

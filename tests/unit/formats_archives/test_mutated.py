@@ -15,8 +15,6 @@ import tarfile
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.formats_archives.craft import Made, made_zip
-from tests.unit.formats_archives.test_zip_entry import PACKERS
 
 from scandock.formats.kinds import STREAMS, Kind, foreign, kind_of
 from scandock.formats.meter import Meter
@@ -27,6 +25,8 @@ from scandock.formats.zip_directory import read_directory
 from scandock.formats.zip_entry import WHOLE, EntryReader
 from scandock.model.errors import BadInput, ScandockError
 from scandock.model.limits import MIB, Limits
+from tests.unit.formats_archives.craft import Made, made_zip
+from tests.unit.formats_archives.test_zip_entry import PACKERS
 
 LIMITS = Limits(
     max_entries=200,

@@ -60,7 +60,7 @@ def test_a_descriptor_is_read_but_stays_here(path: Path) -> None:
 def test_pipes_devices_and_folders_are_no_sources(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for odd in (tmp_path / "pipe", tmp_path, Path(os.devnull)):
-        with pytest.raises(OSError, match="plain file|directory"):
+        with pytest.raises(OSError, match=r"plain file|directory"):
             FileSource(odd)
 
 

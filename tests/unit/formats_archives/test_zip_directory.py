@@ -10,10 +10,10 @@ import zipfile
 import zlib
 
 import pytest
-from tests.unit.formats_archives.craft import LIMITS, Made, contents, deflated, directory_of, made_zip
 
 from scandock.model.errors import BadInput, LimitExceeded
 from scandock.model.limits import Limits
+from tests.unit.formats_archives.craft import LIMITS, Made, contents, deflated, directory_of, made_zip
 
 THREE = [Made(b"S/1.dcm", b"one" * 50), Made(b"S/2.dcm", b"two" * 70), Made(b"S/3.dcm", b"three" * 90)]
 WHOLE = {"S/1.dcm": b"one" * 50, "S/2.dcm": b"two" * 70, "S/3.dcm": b"three" * 90}

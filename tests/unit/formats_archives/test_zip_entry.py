@@ -17,13 +17,13 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.formats_archives.craft import LIMITS, Made, contents, deflated, made_zip
 
 from scandock.formats.source import FileSource, MemorySource
 from scandock.formats.zip_directory import ZipEntry, read_directory
 from scandock.formats.zip_entry import WHOLE, EntryReader
 from scandock.model.errors import BadInput
 from scandock.model.limits import Limits
+from tests.unit.formats_archives.craft import LIMITS, Made, contents, deflated, made_zip
 
 IMAGE = random.Random(7).randbytes(3000) * 40 + bytes(100_000)
 

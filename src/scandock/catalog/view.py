@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from scandock.catalog.tables import project, session, subject, subject_patient
 from scandock.rules.view import KnownSession, KnownSubject
@@ -51,7 +51,7 @@ class SqlView:
         return [_known(row) for row in rows]
 
     def subject(self, project_name: str, label: str) -> KnownSubject | None:
-        """The subject of a label, and of whom it stands: its sessions', and those that wait in the prearchive unheld."""
+        """The subject of a label; its patients are those of its sessions, of unheld ones in the prearchive too."""
         of_project = project.c.name == project_name
         row = self.connection.execute(
             select(subject.c.id, subject.c.label)

@@ -13,7 +13,8 @@ class SeriesTally:
     """Values of one DICOM series, decoded, counted over its objects.
 
     `values[tag][text]` is the number of objects that carry that text (stripped of padding; multiple values joined
-    by a backslash). Objects without the element, or with an empty one, are not in it: `objects` minus the sum says how many.
+    by a backslash). Objects without the element, or with an empty one, are not in it: `objects` minus the sum says how
+    many.
     `nested` holds, by keyword, values found inside sequences (tracer, functional groups), first object's first.
     """
 

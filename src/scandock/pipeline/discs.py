@@ -31,7 +31,7 @@ def missing_of_discs(ledger: Ledger) -> list[Notice]:
             found.append(
                 Notice(
                     code="dicomdir_missing",
-                    message=f"{shown(path)} lists {len(listed)} files, of which the archive lacks {len(lacking)}: {names}"
+                    message=f"{shown(path)} lists {len(listed)} files; {len(lacking)} are not in the archive: {names}"
                     + (" and more." if len(lacking) > NAMED else "."),
                     remedy="Check that the disc was copied whole.",
                 )

@@ -35,7 +35,7 @@ def add_project(
     petmr: str = "petmr",
     identified: str | None = None,
 ) -> None:
-    """Make a project. Raises Usage `project_id_invalid` for an id that can't be one, `project_exists` where there is one."""
+    """Make a project. Raises Usage `project_id_invalid` for what can't be an id, `project_exists` where it is taken."""
     if not is_project_id(project_id):
         raise Usage(
             "project_id_invalid", f"{project_id!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."

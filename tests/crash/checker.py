@@ -1,0 +1,182 @@
+"""What DATA holds, told from scandock.db and the files alone: nothing of Scandock's code is used here."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import sqlite3
+import stat
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from tests.crash.archives import Held
+
+TOP = {"scandock.db", "scandock.db-wal", "scandock.db-shm"}
+FOLDERS = {"incoming", "work", "trash", "receipts", "prearchive", "archive"}
+
+
+class Findings(list[str]):
+    """Sentences on what is wrong."""
+
+    def unless(self, good: object, sentence: str) -> None:
+        if not good:
+            self.append(sentence)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """sha256 of every file below, by its path from there."""
+    found = {}
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = Path(root, name)
+            found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def examine(data: Path) -> tuple[dict[str, Held], list[str]]:
+    """(what it holds by study, what is wrong with it). No command may be at work on it."""
+    wrong = Findings()
+    if not (data / "scandock.db").exists():
+        return {}, ["there is no scandock.db"]
+    wrong.unless(set(os.listdir(data)) <= TOP | FOLDERS, f"strange names in DATA: {sorted(os.listdir(data))}")
+    for folder in ("work", "incoming"):
+        left = sorted(os.listdir(data / folder))
+        wrong.unless(not left, f"{folder}/ is not empty: {left}")
+    with closing(sqlite3.connect(data / "scandock.db", timeout=20)) as database:
+        database.row_factory = sqlite3.Row
+        _sound(database, wrong)
+        _nothing_pending(database, wrong)
+        held = _sessions(data, database, wrong)
+        _receipts(data, database, wrong)
+    return held, wrong
+
+
+def _sound(database: sqlite3.Connection, wrong: Findings) -> None:
+    (said,) = database.execute("PRAGMA integrity_check").fetchone()
+    wrong.unless(said == "ok", f"integrity_check: {said}")
+    broken = [tuple(row) for row in database.execute("PRAGMA foreign_key_check")]
+    wrong.unless(not broken, f"foreign_key_check: {broken[:5]}")
+
+
+def _nothing_pending(database: sqlite3.Connection, wrong: Findings) -> None:
+    for table, where in (
+        ("upload", "state IN ('running', 'receiving', 'received')"),
+        ("intent", "1"),
+        ("reservation", "1"),
+        ("tree", "state <> 'current'"),
+        ("tree", "id NOT IN (SELECT tree_id FROM session)"),
+        ("scan", "tree_id NOT IN (SELECT id FROM tree)"),
+        ("resource", "tree_id NOT IN (SELECT id FROM tree)"),
+        ("file", "tree_id NOT IN (SELECT id FROM tree)"),
+    ):
+        (count,) = database.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}").fetchone()
+        wrong.unless(count == 0, f"{count} rows left in {table} where {where}")
+
+
+def _sessions(data: Path, database: sqlite3.Connection, wrong: Findings) -> dict[str, Held]:
+    held: dict[str, Held] = {}
+    names = set()
+    rows = database.execute(
+        "SELECT s.*, p.name AS project FROM session s JOIN project p ON p.id = s.project_id ORDER BY s.id"
+    ).fetchall()
+    trees = Counter(row["tree_id"] for row in rows)
+    wrong.unless(all(count == 1 for count in trees.values()), "two sessions show one tree")
+    for row in rows:
+        name = "/".join(part for part in (row["place"], row["project"], row["timestamp"], row["label"]) if part)
+        names.add(name)
+        files = _session(data / name, name, database, row, wrong)
+        key = row["study_uid"] or name
+        wrong.unless(key not in held, f"study {key} is there twice")
+        held[key] = Held(row["place"], frozenset(files.values()))
+    _strays(data, names, wrong)
+    return held
+
+
+def _session(
+    folder: Path, name: str, database: sqlite3.Connection, row: sqlite3.Row, wrong: Findings
+) -> dict[str, str]:
+    if not folder.is_dir():
+        wrong.append(f"{name} is in the catalog, its folder is not there")
+        return {}
+    tree = row["tree_id"]
+    scans = {r["n"]: r for r in database.execute("SELECT * FROM scan WHERE tree_id = ?", (tree,))}
+    folders = {}
+    for r in database.execute("SELECT * FROM resource WHERE tree_id = ?", (tree,)):
+        above = "" if r["scan_n"] is None else f"scans/{scans[r['scan_n']]['scan_id']}/"
+        folders[r["n"]] = f"{above}resources/{r['label']}/files/"
+    rows = database.execute("SELECT * FROM file WHERE tree_id = ?", (tree,)).fetchall()
+    known = {folders[r["resource_n"]] + r["name"]: r["sha256"].hex() for r in rows}
+    standing = hashes(folder)
+    for path in sorted(known.keys() - standing.keys())[:5]:
+        wrong.append(f"{name}/{path} is in the catalog, not on disk")
+    for path in sorted(standing.keys() - known.keys())[:5]:
+        wrong.append(f"{name}/{path} is on disk, not in the catalog")
+    for path in sorted(path for path in known.keys() & standing.keys() if known[path] != standing[path])[:5]:
+        wrong.append(f"{name}/{path} is not what the catalog says it is")
+    for path in standing:
+        mode = (folder / path).lstat().st_mode
+        wrong.unless(stat.S_ISREG(mode) and not mode & 0o111, f"{name}/{path} has mode {mode:o}")
+    size = sum((folder / path).stat().st_size for path in standing)
+    said = (row["scans"], row["files"], row["bytes"])
+    wrong.unless(
+        said == (len(scans), len(standing), size), f"{name}: sums {said}, not {len(scans), len(standing), size}"
+    )
+    sops = Counter(r["sop_uid"] for r in rows if r["sop_uid"])
+    twice = [sop for sop, count in sops.items() if count > 1]
+    wrong.unless(not twice, f"{name}: objects that are there twice: {twice[:3]}")
+    wrong.unless(len(set(standing.values())) == len(standing), f"{name}: the same bytes stand there twice")
+    return standing
+
+
+def _strays(data: Path, names: set[str], wrong: Findings) -> None:
+    """Every folder and file in archive and prearchive is a session's, or above one."""
+    above = {"/".join(name.split("/")[:n]) for name in names for n in range(1, name.count("/") + 1)}
+    for area in ("archive", "prearchive"):
+        for root, folders, files in os.walk(data / area):
+            here = str(Path(root).relative_to(data))
+            if here in names:
+                folders.clear()
+                continue
+            wrong.unless(here in above or here == area, f"{here} belongs to no session")
+            wrong.unless(not files, f"files in {here}: {files}")
+
+
+def _receipts(data: Path, database: sqlite3.Connection, wrong: Findings) -> None:
+    """Every import that has ended has a receipt, and what it says it stored stands there or was replaced."""
+    current = {row["sha256"].hex() for row in database.execute("SELECT sha256 FROM file")}
+    gone = trashed(data)
+    for row in database.execute("SELECT uuid, state FROM upload").fetchall():
+        path = data / "receipts" / f"{row['uuid']}.jsonl.gz"
+        if row["state"] not in ("placed", "held", "partly", "refused"):
+            wrong.unless(not path.exists(), f"an import that {row['state']} has a receipt")
+            continue
+        if not path.exists():
+            wrong.append(f"the receipt of {row['uuid']} ({row['state']}) is missing")
+            continue
+        with gzip.open(path) as lines:
+            for line in map(json.loads, lines):
+                good = line["verdict"] not in ("stored", "resource") or line["sha256"] in current | gone
+                wrong.unless(good, f"{line['path']} was stored, says its receipt, and is nowhere")
+
+
+def trashed(data: Path) -> set[str]:
+    """sha256 of everything that is kept in the trash; what waits for its deletion is not."""
+    found: set[str] = set()
+    for entry in os.listdir(data / "trash"):
+        if entry != "now":
+            found.update(hashes(data / "trash" / entry / "tree").values())
+    return found
+
+
+def trash_wrong(data: Path, expected: int) -> list[str]:
+    """What is wrong with the trash, in which so many trees should be."""
+    wrong = Findings()
+    entries = sorted(entry for entry in os.listdir(data / "trash") if entry != "now")
+    wrong.unless(len(entries) == expected, f"{len(entries)} trees in the trash, not {expected}")
+    for entry in entries:
+        inside = sorted(os.listdir(data / "trash" / entry))
+        wrong.unless(inside == ["tree", "what.json"], f"trash/{entry} holds {inside}")
+    return wrong

@@ -1,0 +1,142 @@
+"""Commands that are run, killed, stopped and waited for, and what is left of their process groups."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.crash.archives import Step
+
+SCANDOCK = Path(sys.executable).with_name("scandock")
+PATIENCE = 60.0
+"""Seconds after which something that should happen at once is held to have failed."""
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's, without what would set Scandock up otherwise."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("SCANDOCK_")}
+    return bare | {"SCANDOCK_WORKERS": "2", "SCANDOCK_DEBUG": "1"} | changes
+
+
+def import_words(step: Step, data: Path, project: str = "P") -> list[str | Path]:
+    named = ("--data", data, "--project", project, "--create-project", "--json")
+    return [SCANDOCK, "import", step.archive, *named, *step.options]
+
+
+class Command:
+    """A command in a process group of its own."""
+
+    def __init__(self, words: list[str | Path], **changes: str) -> None:
+        self.process = subprocess.Popen(
+            words,
+            env=environment(**changes),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.group = self.process.pid
+
+    def signal(self, number: int, *, whole: bool = True) -> None:
+        """Send a signal to the whole group, as a terminal does, or to the command's own process alone."""
+        try:
+            if whole:
+                os.killpg(self.group, number)
+            else:
+                os.kill(self.group, number)
+        except ProcessLookupError:
+            pass  # it has ended by itself
+
+    def wait(self) -> Done:
+        """Wait for its end, and then for that of every process of its group: none may outlive it."""
+        out, err = self.process.communicate(timeout=PATIENCE)
+        until(lambda: not members(self.group), f"processes {members(self.group)} outlived {self.process.args}")
+        return Done(self.process.returncode, out, err)
+
+    def stopped(self) -> None:
+        """Wait until its own process is stopped by a signal."""
+        until(lambda: _state(self.group) == "T" or self.process.poll() is not None, "it never stopped")
+        assert self.process.poll() is None, self.process.communicate()
+
+    def readers(self) -> list[int]:
+        """Its reader processes."""
+        return [pid for pid in members(self.group) if pid != self.group and b"workers.shard" in _words(pid)]
+
+
+class Done:
+    """How a command ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The one object that it printed."""
+        (line,) = self.out.splitlines()
+        report: dict[str, Any] = json.loads(line)
+        return report
+
+    def __str__(self) -> str:
+        return f"exit {self.code}\n{self.out}\n{self.err}"
+
+
+def run(words: list[str | Path], **changes: str) -> Done:
+    return Command(words, **changes).wait()
+
+
+def check(data: Path, **changes: str) -> Done:
+    return run([SCANDOCK, "check", "--data", data], **changes)
+
+
+def until(good: Callable[[], object], failure: str) -> None:
+    """Wait for something that another process does; AssertionError where it never happens."""
+    end = time.monotonic() + PATIENCE
+    while not good():
+        if time.monotonic() > end:
+            raise AssertionError(failure)
+        time.sleep(0.005)
+
+
+def members(group: int) -> list[int]:
+    """The processes of a group that have not ended; who is only still to be reaped has."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            fields = _stat(int(name))
+            if fields is not None and int(fields[2]) == group and fields[0] not in ("Z", "X"):
+                found.append(int(name))
+    return found
+
+
+def _stat(pid: int) -> list[str] | None:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def _state(pid: int) -> str:
+    fields = _stat(pid)
+    return fields[0] if fields else ""
+
+
+def _words(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+KILLED = -signal.SIGKILL

@@ -1,0 +1,150 @@
+"""One round: an import is killed, another command runs, the import is done again; a judge looks after each."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from scandock.model.points import POINTS
+from tests.crash.archives import Scenario, State, Step, bystander, scenarios, together
+from tests.crash.checker import examine, trash_wrong, trashed
+from tests.crash.processes import KILLED, Command, Done, check, import_words, run
+
+ENDED = POINTS.index("intent")
+"""From this point on an import rolls forward."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """`at` is a named point, or seconds after the start; `whole` kills the group, else the main process alone."""
+
+    scenario: str
+    at: str | float
+    whole: bool
+    next: str = "check"
+    """The command that finds the dead import: check, bystander (another import) or again (the same)."""
+
+    def __str__(self) -> str:
+        at = self.at if isinstance(self.at, str) else f"{self.at:.3f}s"
+        return f"{self.scenario}/{at}/{'group' if self.whole else 'main'}/{self.next}"
+
+
+class Ground:
+    """Archives, and for each scenario a DATA to begin with, made once and copied for each round."""
+
+    def __init__(self, folder: Path, seed: int = 1, *, count: int = 20) -> None:
+        self.folder = folder
+        self.scenarios = scenarios(folder / "archives", seed, count=count)
+        self.bystander, self.beside = bystander(folder / "archives", seed)
+        self.seconds: dict[str, float] = {}
+
+    def fresh(self, scenario: Scenario, name: str) -> Path:
+        """A DATA in which the scenario's first imports stand."""
+        made = self.folder / "begun" / scenario.name
+        if scenario.base and not made.exists():
+            for step in scenario.base:
+                placed(run(import_words(step, made)))
+            agree(made, scenario.before)
+        data = self.folder / name
+        shutil.rmtree(data, ignore_errors=True)
+        if scenario.base:
+            shutil.copytree(made, data)
+        return data
+
+
+def placed(done: Done) -> None:
+    assert done.code == 0, str(done)
+    assert done.report["state"] == "placed", str(done)
+
+
+def clean(done: Done) -> None:
+    assert done.code == 0, str(done)
+
+
+def agree(data: Path, *allowed: State) -> State:
+    """DATA is sound and holds exactly one of these; gives which."""
+    held, wrong = examine(data)
+    assert not wrong, "\n".join(wrong)
+    for state in allowed:
+        if held == dict(state):
+            return state
+    raise AssertionError("\n".join(_differs(held, state) for state in allowed))
+
+
+def _differs(held: State, state: State) -> str:
+    said = []
+    for uid in sorted(held.keys() | state.keys()):
+        mine, theirs = held.get(uid), state.get(uid)
+        if mine is None or theirs is None or mine.place != theirs.place:
+            said.append(f"{uid}: {mine and mine.place} instead of {theirs and theirs.place}")
+        elif mine.files != theirs.files:
+            said.append(f"{uid}: {len(mine.files - theirs.files)} too many, {len(theirs.files - mine.files)} missing")
+    return "; ".join(said) or "nothing differs"
+
+
+def play(ground: Ground, one: Round, name: str = "data") -> None:
+    """Play a round; AssertionError says what was wrong."""
+    scenario = ground.scenarios[one.scenario]
+    data = ground.fresh(scenario, name)
+    died = _kill(scenario.step, data, one)
+    extra = _next(ground, scenario.step, data, one)
+    allowed = [scenario.after] if one.next == "again" else _allowed(scenario, one, died)
+    _whole(data, [together((state, extra)) for state in allowed], scenario)
+    placed(run(import_words(scenario.step, data)))
+    _whole(data, [together((scenario.after, extra))], scenario)
+    clean(check(data))
+
+
+def _next(ground: Ground, step: Step, data: Path, one: Round) -> State:
+    """The command that finds what the kill left; gives what it adds to DATA itself."""
+    if one.next == "again":
+        placed(run(import_words(step, data)))
+    elif one.next == "check" and (data / "scandock.db").exists():
+        clean(check(data))
+    else:  # `check` wants a DATA that is there
+        placed(run(import_words(ground.bystander, data)))
+        return ground.beside
+    return {}
+
+
+def _whole(data: Path, allowed: list[State], scenario: Scenario) -> None:
+    state = agree(data, *allowed)
+    if not scenario.replaces:
+        assert not trash_wrong(data, 0)
+    elif all(state.get(uid) == held for uid, held in scenario.after.items()):
+        assert not (wrong := trash_wrong(data, 1)), wrong
+        assert scenario.trashed <= trashed(data), "the trash lacks what was replaced"
+    else:
+        assert not (wrong := trash_wrong(data, 0)), wrong
+
+
+def _kill(step: Step, data: Path, one: Round) -> bool:
+    """Import and kill; False where it had ended before."""
+    words = import_words(step, data)
+    if isinstance(one.at, str):
+        # the main process kills itself there; to have all killed at once, it stops itself first
+        command = Command(words, SCANDOCK_CRASH_AT=one.at, SCANDOCK_CRASH_BY="SIGSTOP" if one.whole else "SIGKILL")
+        if one.whole:
+            command.stopped()
+            command.signal(signal.SIGKILL)
+    else:
+        command = Command(words)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            command.process.wait(one.at)
+        command.signal(signal.SIGKILL, whole=one.whole)
+    done = command.wait()
+    if isinstance(one.at, str):
+        assert done.code == KILLED, f"{one.at} was not reached: {done}"
+    return done.code == KILLED
+
+
+def _allowed(scenario: Scenario, one: Round, died: bool) -> list[State]:
+    if not died:
+        return [scenario.after]
+    if isinstance(one.at, float):
+        return [scenario.before, scenario.after]
+    return [scenario.after if POINTS.index(one.at) >= ENDED else scenario.before]

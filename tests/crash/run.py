@@ -1,0 +1,96 @@
+"""`python -m tests.crash.run --rounds 200 [--seed N]`: kill imports at every named point and at random moments.
+
+The named points come first, for every kind of import, then so many rounds at random moments. Each round is told by what
+plays it again: `--only append/switched/group/check`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from scandock.model.points import POINTS
+from tests.crash.processes import import_words, run
+from tests.crash.rounds import Ground, Round, placed, play
+
+NEXT = ("check", "bystander", "again")
+EARLIEST = 0.1
+"""Seconds after the start at which the first random kill may fall."""
+
+
+def named(scenarios: list[str]) -> Iterator[Round]:
+    """Every point of every kind of import; how it is killed, and what comes next, take turns."""
+    for index, scenario in enumerate(scenarios):
+        for number, point in enumerate(POINTS):
+            turn = index + number
+            yield Round(scenario=scenario, at=point, whole=turn % 2 == 0, next=NEXT[turn % 3])
+
+
+def at_random(ground: Ground, rounds: int, chance: random.Random) -> Iterator[Round]:
+    """So many rounds, spread over the time that each kind of import takes on this machine."""
+    lasting = {name: _lasts(ground, name) for name in ground.scenarios}
+    for number in range(rounds):
+        scenario = chance.choice(sorted(lasting))
+        at = chance.uniform(EARLIEST, max(lasting[scenario], 2 * EARLIEST))
+        yield Round(scenario=scenario, at=round(at, 3), whole=number % 2 == 0, next=chance.choice(NEXT))
+
+
+def _lasts(ground: Ground, name: str) -> float:
+    scenario = ground.scenarios[name]
+    data = ground.fresh(scenario, "timed")
+    begun = time.monotonic()
+    placed(run(import_words(scenario.step, data)))
+    return time.monotonic() - begun
+
+
+def parse(word: str) -> Round:
+    """A round from what it was told by."""
+    scenario, at, whole, after = word.split("/")
+    moment: str | float = float(at.removesuffix("s")) if at not in POINTS else at
+    return Round(scenario=scenario, at=moment, whole=whole == "group", next=after)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=200, help="rounds at random moments")
+    parser.add_argument("--seed", type=int, default=None, help="seed of the archives and of the moments")
+    parser.add_argument("--count", type=int, default=60, help="objects in a series")
+    parser.add_argument("--no-points", action="store_true", help="leave the named points out")
+    parser.add_argument("--only", action="append", default=[], help="play this round (may be given again)")
+    wanted = parser.parse_args()
+    seed = random.SystemRandom().randrange(10**6) if wanted.seed is None else wanted.seed
+    print(f"seed {seed}", flush=True)
+    failed = played = 0
+    with tempfile.TemporaryDirectory(prefix="scandock-crash-") as folder:
+        ground = Ground(Path(folder), seed, count=wanted.count)
+        for one in _rounds(ground, wanted, seed):
+            played += 1
+            try:
+                play(ground, one)
+            except Exception:  # noqa: BLE001  # the other rounds are played all the same
+                failed += 1
+                print(f"FAILED {one}", flush=True)
+                traceback.print_exc()
+            if played % 25 == 0:
+                print(f"{played} rounds, {failed} failed", flush=True)
+    print(f"{played} rounds, {failed} failed (seed {seed})")
+    return 1 if failed else 0
+
+
+def _rounds(ground: Ground, wanted: argparse.Namespace, seed: int) -> Iterator[Round]:
+    if wanted.only:
+        yield from map(parse, wanted.only)
+        return
+    if not wanted.no_points:
+        yield from named(list(ground.scenarios))
+    yield from at_random(ground, wanted.rounds, random.Random(seed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,10 +6,10 @@ import errno
 import os
 
 import pytest
-from tests.integration.store_conformance import StoreConformance
 
 from scandock.store import syscalls
 from scandock.store.local import LocalStore
+from tests.integration.store_conformance import StoreConformance
 
 
 class TestLocalStore(StoreConformance):

@@ -13,11 +13,11 @@ import textwrap
 import threading
 
 import pytest
-from tests.integration.store_conformance import NAME, content, published, staged
 
 from scandock.model.errors import Fault, Usage
 from scandock.store import space, syscalls
 from scandock.store.local import LocalStore
+from tests.integration.store_conformance import NAME, content, published, staged
 
 
 @pytest.fixture
@@ -403,3 +403,29 @@ def test_reader_processes_load_little():
     print([name for name in heavy if name in sys.modules])
     """
     assert output(run(script)).strip() == "[]"
+
+
+def test_handles_left_open_end_quietly(tmp_path):
+    script = """
+    import sys
+    from scandock.store.local import LocalStore
+    store = LocalStore(sys.argv[1]); store.prepare(); spool = store.spool("u"); spool.append(0, b"1")
+    stage = store.begin("u", "t"); stage.put_whole("tree/a", b"1"); store.publish_new(stage, "tree", "archive/P/L")
+    snapshot = store.snapshot("archive/P/L"); hold = store.hold("u"); me = [store]; me.append(me)
+    """
+    child = run(script, tmp_path / "DATA")
+    assert child.communicate(timeout=60) == ("", "")
+
+
+def test_dropped_handles_close_their_descriptors(tmp_path):
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        store = LocalStore(tmp_path / "DATA")
+        store.prepare()
+        store.spool("u").append(0, b"1")
+        stage = staged(store, "u", {"a/b/c": b"1"})
+        store.publish_new(stage, "a", NAME)
+        store.snapshot(NAME).open("b/c").close()
+        store.retire(NAME)
+    del store, stage
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 from scandock.model.errors import Fault
@@ -12,6 +13,8 @@ from scandock.store.durable import fault, sync_folder
 from scandock.store.folders import FOLDER_MODE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scandock.store.values import Capabilities
 
 INCOMING, WORK, TRASH, RECEIPTS = "incoming", "work", "trash", "receipts"
@@ -123,5 +126,6 @@ class Root:
             os.close(self._fd)
             self._fd = None
 
-    def __del__(self) -> None:
-        self.close()
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not ending():  # then the os module is empty, and the system closes what is open
+            self.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.store import names, readers
@@ -11,7 +12,7 @@ from scandock.store.folders import Folders
 from scandock.store.values import Found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from scandock.store.root import Root
 
@@ -44,8 +45,9 @@ class LocalSnapshot:
             os.close(self._fd)
             self._fd = -1
 
-    def __del__(self) -> None:
-        self.close()
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not ending():  # then the os module is empty, and the system closes what is open
+            self.close()
 
     def __enter__(self) -> LocalSnapshot:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault
@@ -12,6 +13,8 @@ from scandock.store.folders import FOLDER_MODE
 from scandock.store.root import INCOMING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scandock.store.root import Root
 
 FILE_MODE: Final = 0o644
@@ -100,8 +103,9 @@ class LocalSpool:
             os.close(self._fd)
             self._fd = None
 
-    def __del__(self) -> None:
-        self.close()
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not ending():  # then the os module is empty, and the system closes what is open
+            self.close()
 
     def _open(self, *, create: bool = False) -> int:
         if self._void:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault, TokenLost
@@ -20,7 +21,7 @@ from scandock.store.root import WORK
 from scandock.store.values import Blob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from scandock.store.root import Root
@@ -235,5 +236,6 @@ class LocalStage:
             os.close(self._fd)
             self._fd = -1
 
-    def __del__(self) -> None:
-        self.close()
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not ending():  # then the os module is empty, and the system closes what is open
+            self.close()

@@ -106,6 +106,20 @@ def test_a_pipe_gets_plain_lines_and_stderr_nothing(tmp_path, mr):
     assert "files: 1 stored, 1 resource\n" in done.stdout
 
 
+def test_an_inspection_tells_the_same_and_stores_nothing(tmp_path, mr, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    done = call("inspect", mr, "--json", "--receipt", "receipt.jsonl", TMPDIR=str(tmp_path))
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    assert report["entries"]["stored"] == 1
+    assert [len(one["scans"]) for one in report["sessions"]] == [1]
+    receipt = tmp_path / "receipt.jsonl"
+    assert len(receipt.read_text().splitlines()) == 2
+    receipt.unlink()
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_projects_and_rules_are_made_listed_and_used(tmp_path, mr):
     data, rules = tmp_path / "data", tmp_path / "rules.txt"
     rules.write_text("# the first word of the name\n(0010,0010):(\\w+)\\^.* t:Samples r:_S\n")
@@ -173,8 +187,8 @@ class Terminal:
 def test_a_person_sees_progress_and_a_table(tmp_path, mr, width):
     terminal = Terminal("import", mr, "--data", tmp_path / "data", "--project", "P", "--create-project", width=width)
     assert terminal.end() == 0
-    assert "opening" in terminal.text
-    end = terminal.text.rpartition("\x1b[?25h")[2]
+    live, _, end = terminal.text.rpartition("\x1b[?25h")
+    assert re.search(r"(opening|reading|deciding|placing|syncing) .*mr\.zip", live)
     for word in ("4MR1", "archive", "1 stored", "1 resource", "scandock check"):
         assert word in end
 

@@ -9,11 +9,14 @@ from scandock.cli.plain import plain, plural, size
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 SHOWN: Final = 40
 """Sessions that the table shows; beyond that it says how many more there are."""
 _WIDE: Final = 100
 _NARROW: Final = 76
+_COUNTS: Final = 36
+"""Columns that the other cells of a narrow table take."""
 
 WHERE: Final = {"archive": "archive", "prearchive": "prearchive", "conflict": "held", "refused": "refused"}
 _STYLES: Final = {"archive": "green", "prearchive": "green", "conflict": "yellow", "refused": "red"}
@@ -51,13 +54,21 @@ def sessions_table(sessions: Sequence[Session], width: int, *, planned: bool = F
     for session in sessions:
         names = [plain(session.get(key) or "-") for key in ("project", "subject", "label")]
         state = str(session["state"])
-        cells = [Text("/".join(names))] if narrow else [Text(name) for name in names]
+        cells = [_path(names, width - _COUNTS)] if narrow else [Text(name) for name in names]
         cells.append(Text(WHERE.get(state, state), style=_STYLES.get(state, "")))
         cells += [Text(f"{len(session['scans']):,}"), Text(f"{session['files']:,}"), Text(size(session["bytes"]))]
         if wide:
             cells.append(Text(note(session), style="dim"))
         table.add_row(*cells)
     return table
+
+
+def _path(names: Sequence[str], width: int) -> Text:
+    """Project, subject and session in one cell, the session on a line of its own where all three don't fit one."""
+    from rich.text import Text
+
+    whole = "/".join(names)
+    return Text(whole if len(whole) <= width else "/".join(names[:-1]) + "/\n" + names[-1])
 
 
 def note(session: Session) -> str:

@@ -7,10 +7,10 @@ import sys
 import types
 
 import pytest
-from tests.unit.cli.reports import FakeResult, report, session
 
 from scandock.cli import main
 from scandock.model.errors import Usage
+from tests.unit.cli.reports import FakeResult, report, session
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def run(monkeypatch, capsys):
 
 @pytest.fixture
 def engine(monkeypatch):
-    """The module of the real engine, replaced by one that keeps what it was asked."""
+    """The modules of the real engine, replaced by one that keeps what it was asked."""
     module = types.ModuleType("scandock.workers.importing")
     calls = []
 
@@ -40,7 +40,8 @@ def engine(monkeypatch):
         return FakeResult(report(session(), archive=asked["archive"], entries={"stored": 100}))
 
     module.run_import = module.run_inspect = answer  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "scandock.workers.importing", module)
+    for name in ("importing", "inspecting"):
+        monkeypatch.setitem(sys.modules, f"scandock.workers.{name}", module)
     return calls
 
 

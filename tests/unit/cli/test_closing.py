@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 
 import pytest
-from tests.unit.cli.reports import report, session
 
 from scandock.cli.closing import ALIKE, NOTICES, Story, choose, close, headline, notices
+from tests.unit.cli.reports import report, session
 
 
 class Terminal(io.StringIO):

@@ -9,12 +9,12 @@ import signal
 import sys
 
 import pytest
-from tests.unit.cli.reports import FakeResult, report, session
 
 from scandock.cli.closing import Story
 from scandock.cli.receipt_file import ReceiptFile
 from scandock.cli.running import Run, worst
 from scandock.model.errors import BadInput, Fault, Usage
+from tests.unit.cli.reports import FakeResult, report, session
 
 
 def engine(**outcomes):

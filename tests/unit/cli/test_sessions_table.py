@@ -6,9 +6,9 @@ import io
 
 import pytest
 from rich.console import Console
-from tests.unit.cli.reports import session
 
 from scandock.cli.sessions_table import pick, session_line, sessions_table, totals
+from tests.unit.cli.reports import session
 
 LONG = "MR_002_" + "abcdefghij" * 5 + "_000000"
 
@@ -34,6 +34,13 @@ def test_every_width_says_who_where_and_how_much(width):
     text = rendered([session("MR_001"), session("MR_002", "conflict", code="session_exists")], width)
     for word in ("BRAIN", "DOE_JOHN", "MR_001", "MR_002", "archive", "held", "20 MB", "100"):
         assert word in text
+
+
+def test_a_narrow_table_breaks_before_the_session_rather_than_within():
+    text = rendered([session("98890234_20010101"), session("A")], 60)
+    assert "BRAIN/DOE_JOHN/ " in text
+    assert "98890234_20010101 " in text
+    assert "BRAIN/DOE_JOHN/A " in text
 
 
 def test_only_the_wide_table_has_a_note():

@@ -67,19 +67,19 @@ def gather(
 def _ecat(ledger: Ledger) -> list[EcatEntry]:
     """The ECAT files that are kept; the same bytes again in one session folder are duplicates of the first."""
     files: list[EcatEntry] = []
-    seen: set[tuple[bytes, str]] = set()
-    repeats: list[tuple[bytes]] = []
+    seen: dict[tuple[bytes, str], bytes] = {}
+    repeats: list[tuple[bytes, bytes]] = []
     for number, path, sha256, session_folder, scan_folder, facts in ledger.rows(
         "SELECT ordinal, path, sha256, session_folder, scan_folder, facts FROM entry"
         " WHERE content = ? AND verdict = '' ORDER BY ordinal",
         (Content.ECAT,),
     ):
-        if (sha256, session_folder) in seen:
-            repeats.append((number,))
+        original = seen.setdefault((sha256, session_folder), number)
+        if original != number:
+            repeats.append((original, number))
             continue
-        seen.add((sha256, session_folder))
         files.append(EcatEntry(number, path, sha256, session_folder, scan_folder, ecat_facts(json.loads(facts))))
-    ledger.many("UPDATE entry SET verdict = 'duplicate', code = 'same_bytes' WHERE ordinal = ?", repeats)
+    ledger.many("UPDATE entry SET verdict = 'duplicate', code = 'same_bytes', original = ? WHERE ordinal = ?", repeats)
     return files
 
 

@@ -19,7 +19,7 @@ CREATE TABLE entry (
   ordinal BLOB PRIMARY KEY, path TEXT, size INTEGER, sha256 BLOB, content TEXT, staged TEXT, code TEXT, message TEXT,
   folder TEXT, session_folder TEXT, scan_folder TEXT, resource TEXT,
   study TEXT, series TEXT, sop TEXT, sop_class TEXT, frames INTEGER, dataset_at INTEGER, syntax TEXT, facts TEXT,
-  verdict TEXT NOT NULL DEFAULT '', job INTEGER, resource_n INTEGER, name TEXT, target TEXT
+  verdict TEXT NOT NULL DEFAULT '', job INTEGER, resource_n INTEGER, name TEXT, target TEXT, original BLOB
 ) WITHOUT ROWID;
 CREATE TABLE base (
   job INTEGER, n INTEGER, resource_n INTEGER, path TEXT, bytes INTEGER, sha256 BLOB, sop TEXT, frames INTEGER,
@@ -35,7 +35,7 @@ CREATE INDEX entry_job ON entry (job) WHERE job IS NOT NULL;
 """
 
 _COLUMNS = len(Entry._fields)
-_INSERT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * _COLUMNS)}, '', NULL, NULL, NULL, NULL)"
+_INSERT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * _COLUMNS)}, '', NULL, NULL, NULL, NULL, NULL)"
 
 
 class Ledger:

@@ -68,17 +68,13 @@ def _distinct(ledger: Ledger, stage: Keeper, group: list[tuple[bytes, bytes, int
             kept.append(number)
             continue
         by_bytes.setdefault(sha256, original)
-        mark_duplicate(ledger, stage, number, staged, code)
+        if staged:
+            stage.remove(staged)
+        ledger.run(
+            "UPDATE entry SET verdict = ?, code = ?, staged = '', original = ? WHERE ordinal = ?",
+            (Verdict.DUPLICATE, code, original, number),
+        )
     return kept
-
-
-def mark_duplicate(ledger: Ledger, stage: Keeper, number: bytes, staged: str, code: str) -> None:
-    """Give an entry up as a duplicate; its bytes leave the stage."""
-    if staged:
-        stage.remove(staged)
-    ledger.run(
-        "UPDATE entry SET verdict = ?, code = ?, staged = '' WHERE ordinal = ?", (Verdict.DUPLICATE, code, number)
-    )
 
 
 def against_base(

@@ -42,14 +42,11 @@ def close_verdicts(ledger: Ledger) -> None:
 
 def lines(ledger: Ledger, archive: str, names: dict[int, str]) -> Iterator[dict[str, Any]]:
     """The receipt's lines in archive order; `names` gives a job's folder under DATA, for `stored_as`."""
-    originals = "SELECT target, job FROM entry WHERE sha256 = ? AND target IS NOT NULL AND job = ? LIMIT 1"
-    for _, path, size, sha256, verdict, code, message, job, target in ledger.stream(
-        "SELECT ordinal, path, size, sha256, verdict, code, message, job, target FROM entry ORDER BY ordinal"
+    for path, size, sha256, verdict, code, message, job, stands in ledger.stream(
+        "SELECT e.path, e.size, e.sha256, e.verdict, e.code, e.message, COALESCE(o.job, e.job),"
+        " COALESCE(e.target, o.target)"
+        " FROM entry e LEFT JOIN entry o ON o.ordinal = e.original ORDER BY e.ordinal"
     ):
-        stands = target
-        if target is None and verdict == Verdict.DUPLICATE and job is not None:
-            found = ledger.rows(originals, (sha256, job))
-            stands = found[0][0] if found else None
         folder = names.get(job) if job is not None else None
         yield {
             "archive": archive,

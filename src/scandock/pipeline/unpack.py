@@ -89,6 +89,7 @@ class Unpacker:
             body = Body(self.zip_reader.whole(source, entry))
             self.meter.unpacked(entry.usize)
         else:
+            self.meter.entry_bytes(container.prefix + name, entry.usize)
             body = Body(None, lambda: self._metered(self.zip_reader.stream(source, entry)))
         self._dispatch(container, number, name, body)
 
@@ -106,7 +107,8 @@ class Unpacker:
         upload itself, which then is refused.
         """
         kind = Kind(container.kind)
-        stream = open_stream(source, kind, self.limits, self.meter.unpacked if kind in STREAMS else None)
+        counted = self.meter.unpacked if kind in STREAMS else None
+        stream = open_stream(source, kind, self.limits, counted, ahead=container.depth == 1)
         try:
             head = stream.peek(CHUNK)
             inner = kind_of(head, len(head)) if kind in STREAMS else kind

@@ -71,7 +71,11 @@ class Reading:
         opened = open_archive(self.archive, settings.limits, self.readers)
         self.received = opened.received
         if keep:
-            store.reserve(opened.bytes_total or opened.received, min_free=settings.min_free_bytes)
+            store.reserve(
+                opened.bytes_total or opened.received,
+                files=opened.entries_total or 0,
+                min_free=settings.min_free_bytes,
+            )
         listening.begin(opened, settings.limits, self.readers, pool.board)
         listening.space = lambda: store.reserve(0, min_free=settings.min_free_bytes)
         pool.setup(

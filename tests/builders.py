@@ -1,0 +1,162 @@
+"""Small archives for tests of the whole import (objects by bytes, packed by zipfile), and a place to import them.
+
+The objects come from `tests.badinput`: `Image` says what stands in one DICOM object, `ecat` in one ECAT 7 file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import threading
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scandock.catalog.engine import Catalog
+from scandock.model.importing import ImportOptions
+from scandock.services.opening import opened
+from scandock.services.settings import Settings, load_settings
+from scandock.workers.importing import run_import
+from tests.badinput.ecat import ecat
+from tests.badinput.objects import Image, sha256
+
+__all__ = ["Image", "Imported", "Site", "documented", "ecat", "images", "sha256", "zipped"]
+
+Entries = Mapping[str, bytes] | Iterable[tuple[str, bytes]]
+
+
+def images(count: int = 2, **values: Any) -> list[bytes]:
+    """`count` objects of one series; `values` as `Image` takes them."""
+    return [Image(number=number, **{"case": "again", **values}).file() for number in range(1, count + 1)]
+
+
+def zipped(entries: Entries) -> bytes:
+    """The bytes of a zip with these entries, in their order; a name may come twice."""
+    raw = io.BytesIO()
+    pairs = entries.items() if isinstance(entries, Mapping) else entries
+    with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in pairs:
+            archive.writestr(name, data)
+    return raw.getvalue()
+
+
+def documented(session: str, scan: str, objects: Iterable[bytes], *, resource: str = "DICOM") -> dict[str, bytes]:
+    """Objects in the layout that the uploader documents (xnat-behaviour.md 0)."""
+    return {
+        f"{session}/scans/{scan}/resources/{resource}/files/{n}.dcm": data for n, data in enumerate(objects, start=1)
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What one import told: its report, and its receipt's lines."""
+
+    report: dict[str, Any]
+    lines: list[dict[str, Any]]
+
+    @property
+    def state(self) -> str:
+        return str(self.report["state"])
+
+    @property
+    def sessions(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.report["sessions"]
+        return found
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """The only session."""
+        (only,) = self.sessions
+        return only
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Entries by verdict, those that are there."""
+        return {verdict: count for verdict, count in self.report["entries"].items() if count}
+
+    def line(self, path: str) -> dict[str, Any]:
+        """The receipt's line of one entry."""
+        (only,) = [line for line in self.lines if line["path"] == path]
+        return only
+
+    def codes(self) -> dict[str, str]:
+        """Path -> verdict and code."""
+        return {line["path"]: f"{line['verdict']} {line['code']}" for line in self.lines}
+
+    def warned(self) -> set[str]:
+        """Codes of all warnings, of the import and of its sessions."""
+        every = [*self.report["warnings"], *(one for session in self.sessions for one in session["warnings"])]
+        return {warning["code"] for warning in every}
+
+
+@dataclass(kw_only=True)
+class Site:
+    """A DATA folder with its catalog, and imports into it within this process."""
+
+    root: Path
+    settings: Settings = field(default_factory=load_settings)
+    archives: int = 0
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    def bring(self, archive: bytes | Entries | Path, *, project: str | None = "P", **options: Any) -> Imported:
+        """Import an archive: its bytes, what a zip of it holds, or a path; the project is made where missing."""
+        path = archive if isinstance(archive, Path) else self._written(archive)
+        wanted = {"create_project": project is not None, "workers": 1, "receipt": True, **options}
+        result = run_import(
+            data=str(self.data),
+            archive=str(path),
+            options=ImportOptions(project=project, **wanted),
+            settings=self.settings,
+            on_progress=None,
+            cancelled=threading.Event(),
+        )
+        lines = io.StringIO()
+        result.write_receipt(lines)
+        told = Imported(report=result.report, lines=[json.loads(line) for line in lines.getvalue().splitlines()])
+        self._holds(told)
+        return told
+
+    def _written(self, archive: bytes | Entries) -> Path:
+        self.archives += 1
+        path = self.root / f"archive-{self.archives}.zip"
+        path.write_bytes(archive if isinstance(archive, bytes) else zipped(archive))
+        return path
+
+    def _holds(self, told: Imported) -> None:
+        """What is true of every import: sums agree, what is told to stand somewhere stands there, nothing is left."""
+        assert sum(told.report["entries"].values()) == len(told.lines)
+        assert sum(line["bytes"] for line in told.lines) == told.report["bytes"]["unpacked"]
+        for line in told.lines:
+            if line["stored_as"] is not None and line["code"] not in {"same_dataset", "already_there"}:
+                assert sha256((self.data / line["stored_as"]).read_bytes()) == line["sha256"], line
+        assert os.listdir(self.data / "work") == []
+        assert told.state == "placed" or told.report["message"]
+
+    def files(self, under: str = "") -> dict[str, str]:
+        """Path under DATA -> sha256 of every file in the archive and prearchive, or below `under`."""
+        return {
+            path.relative_to(self.data / under).as_posix() if under else path.relative_to(self.data).as_posix(): (
+                hashlib.sha256(path.read_bytes()).hexdigest()
+            )
+            for top in ([under] if under else ["archive", "prearchive"])
+            for path in sorted((self.data / top).rglob("*"))
+            if path.is_file()
+        }
+
+    def trashed(self) -> list[str]:
+        """sha256 of every file of a session in the trash."""
+        found = [path for path in (self.data / "trash").rglob("files/*") if path.is_file()]
+        return sorted(sha256(path.read_bytes()) for path in found)
+
+    @contextmanager
+    def catalog(self) -> Iterator[Catalog]:
+        with opened(str(self.data), self.settings) as (catalog, _):
+            yield catalog

@@ -96,7 +96,7 @@ def _show(
     placements = [job.placement for job in jobs if job.placement is not None]
     tools.check()
     with tools.catalog.write() as connection:
-        record(tools.catalog, connection, tools.lease, placements, made)
+        record(tools.catalog, tools.store, connection, tools.lease, placements, made)
     reach("intent")
     complete(tools.catalog, tools.store, tools.stage, tools.lease)
     return {**made, "seconds": heard.seconds()}

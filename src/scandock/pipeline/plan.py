@@ -18,7 +18,7 @@ from scandock.catalog.view import SqlView
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.repeats import against_base
 from scandock.placing.recover import recover
-from scandock.placing.reserve import held_by_others, lock_projects, reserve
+from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
 from scandock.rules.again import hold, session_exists
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.mapping import unused_rows
@@ -96,7 +96,9 @@ def _decide(
         if not holders:
             return
         if time.monotonic() - recovered > RECOVER_SECONDS:
-            recover(tools.catalog, tools.store)
+            stuck = recover(tools.catalog, tools.store).stuck
+            for number in sorted(holders & stuck.keys()):
+                raise stuck[number]
             recovered = time.monotonic()
         time.sleep(WAIT_SECONDS)
 
@@ -130,8 +132,9 @@ def _try(
         names |= _names(job)
     holders = held_by_others(connection, tools.lease.upload_id, names)
     if holders:
+        release(connection, tools.lease.upload_id)
         return holders
-    reserve(connection, tools.lease.upload_id, names)
+    reserve(tools.catalog, connection, tools.lease, names)
     for job in jobs:
         _join(tools, connection, job)
     return set()

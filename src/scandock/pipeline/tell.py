@@ -16,6 +16,7 @@ from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.judge import Judgement
 from scandock.pipeline.ledger import Ledger
 from scandock.placing.complete import RECEIPT
+from scandock.queue.leases import guard
 from scandock.rules.notices import Notice
 from scandock.rules.receipt_codes import CODES
 
@@ -107,6 +108,7 @@ def keep_exceptions(tools: Tools) -> None:
     ]
     if rows:
         with tools.catalog.write() as connection:
+            guard(tools.catalog, connection, tools.lease)
             connection.execute(insert(upload_exception), rows)
 
 

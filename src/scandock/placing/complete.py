@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import intent, tree, upload, upload_exception
+from scandock.catalog.tables import intent, upload
+from scandock.model.errors import Fault
 from scandock.model.points import reach
 from scandock.model.verdicts import ImportState
+from scandock.placing.forget import forget_exceptions, forget_staged, forget_tree
 from scandock.placing.intents import Placement, published, recorded
-from scandock.placing.publish import forget_tree, publish, put_away, switch
-from scandock.queue.leases import Lease, finish
+from scandock.placing.publish import publish, put_away, switch
+from scandock.queue.leases import Lease, abandon, finish, renew
 from scandock.store.port import Stage, Store
 
 RECEIPT = "receipt.jsonl.gz"
 """Where in a stage the sealed receipt waits."""
 
+FREE_SECONDS = 10.0
+"""How long an import that has failed, maybe for a full disk, deletes what it staged before it writes so down."""
+
+LEFT = "What it had decided stands in the catalog: the next command on this folder finishes it."
+_SHOWN_NOTHING = (ImportState.FAILED, ImportState.CANCELLED)
+
 
 def complete(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> dict[str, Any]:
     """Switch, publish, put away and finish what the intents say; gives the recorded report.
 
-    Any part that is done already is passed over, so that it may be called again after a kill at any point.
+    Any part that is done already is passed over, so that it may be called again after a kill at any point. A Fault
+    leaves everything for whoever tries again; TokenLost where another process has taken over.
     """
     with catalog.read() as connection:
         waiting = recorded(connection, lease.upload_id)
@@ -46,37 +56,43 @@ def complete(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> dict
 
 
 def _finish(catalog: Catalog, lease: Lease, shown: list[Placement], report: dict[str, Any]) -> None:
+    renew(catalog, lease)
+    for placement in shown:
+        if placement.base_tree_id is not None:
+            forget_tree(catalog, placement.base_tree_id)
     with catalog.write() as connection:
         connection.execute(delete(intent).where(intent.c.upload_id == lease.upload_id))
         finish(catalog, connection, lease, ImportState(report["state"]), report)
-    for placement in shown:
-        if placement.base_tree_id is not None:
-            with catalog.write() as connection:
-                forget_tree(connection, placement.base_tree_id)
 
 
-def end_without(catalog: Catalog, store: Store, stage: Stage | None, lease: Lease, report: dict[str, Any]) -> None:
-    """End an import that shows nothing: its rows and its staging go, its outcome and its receipt stay."""
-    if stage is not None and stage.exists(RECEIPT):
+def end_without(catalog: Catalog, store: Store, stage: Stage, lease: Lease, report: dict[str, Any]) -> bool:
+    """End an import that shows nothing: its rows and its staging go, its outcome stays, and a refused one's receipt.
+
+    False where it has recorded its intents: then nothing is undone, and the next command may roll it forward at once.
+    TokenLost where another process has taken over.
+    """
+    if has_intents(catalog, lease):
+        abandon(catalog, lease)
+        return False
+    with contextlib.suppress(Fault):  # a full disk takes no rows before the staging has gone
+        renew(catalog, lease)
+    state = ImportState(report["state"])
+    if state not in _SHOWN_NOTHING and stage.exists(RECEIPT):
         store.keep_receipt(stage, RECEIPT)
-    discard_rows(catalog, lease)
+    stage.clear()
+    if state is ImportState.FAILED:
+        store.sweep(FREE_SECONDS)
+    forget_staged(catalog, lease)
+    if state in _SHOWN_NOTHING:
+        forget_exceptions(catalog, lease)
     with catalog.write() as connection:
-        finish(catalog, connection, lease, ImportState(report["state"]), report)
-    if stage is not None:
-        store.finish(stage)
-    else:
-        store.forget(lease.uuid)
+        finish(catalog, connection, lease, state, report)
+    store.finish(stage)
+    return True
 
 
-def discard_rows(catalog: Catalog, lease: Lease) -> None:
-    """Remove the invisible rows that an import wrote before it was given up."""
+def has_intents(catalog: Catalog, lease: Lease) -> bool:
+    """Whether an import has recorded what it shows, and so only rolls forward."""
     with catalog.read() as connection:
-        staged = connection.execute(
-            select(tree.c.id).where(tree.c.upload_id == lease.upload_id, tree.c.state == "staged")
-        ).scalars().all()  # fmt: skip
-    for number in staged:
-        with catalog.write() as connection:
-            forget_tree(connection, number)
-    with catalog.write() as connection:
-        connection.execute(delete(upload_exception).where(upload_exception.c.upload_id == lease.upload_id))
-        connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=""))
+        found = connection.execute(select(intent.c.id).where(intent.c.upload_id == lease.upload_id).limit(1)).first()
+    return found is not None

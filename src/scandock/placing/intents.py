@@ -12,6 +12,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, session, tree, upload
 from scandock.model.errors import Fault
 from scandock.queue.leases import Lease, guard
+from scandock.store.port import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +57,26 @@ class Placement:
     keep_base: bool
     """Whether the replaced tree goes to the trash (something was taken out) or is given up (only added to)."""
     session: SessionRow
+    trash: str | None = None
+    """The id that the replaced tree gets in the trash, chosen before, so that no repetition makes a second one."""
 
 
 def record(
-    catalog: Catalog, connection: Connection, lease: Lease, placements: list[Placement], report: dict[str, Any]
+    catalog: Catalog,
+    store: Store,
+    connection: Connection,
+    lease: Lease,
+    placements: list[Placement],
+    report: dict[str, Any],
 ) -> None:
-    """Write the intents and the outcome that they lead to. From here on the import only rolls forward."""
+    """Write the intents and the outcome that they lead to. From here on the import only rolls forward.
+
+    Fault `base_changed` or `name_taken` where that would not end well.
+    """
     guard(catalog, connection, lease)
+    for placement in placements:
+        if placement.base_tree_id is None and store.current(placement.name) is not None:
+            raise name_taken(placement.name)
     for placement in placements:
         if placement.base_tree_id is not None:
             current = connection.execute(
@@ -89,7 +103,9 @@ def record(
                     "base_tree_id": p.base_tree_id,
                     "tree_id": p.tree_id,
                     "keep_base": p.keep_base,
-                    "session": json.dumps(asdict(p.session)),
+                    "session": json.dumps(
+                        {**asdict(p.session), "trash": store.new_trash_id() if p.keep_base else None}
+                    ),
                 }
                 for p in placements
             ],
@@ -116,6 +132,7 @@ def published(connection: Connection, upload_id: int) -> list[Placement]:
 def _placement(row: dict[str, Any]) -> Placement:
     facts = json.loads(row["session"])
     facts["held"] = tuple(facts["held"])
+    trash = facts.pop("trash")
     return Placement(
         n=row["n"],
         name=row["name"],
@@ -126,11 +143,22 @@ def _placement(row: dict[str, Any]) -> Placement:
         base_inode=row["base_inode"],
         keep_base=row["keep_base"],
         session=SessionRow(**facts),
+        trash=trash,
+    )
+
+
+def name_taken(name: str) -> Fault:
+    """Why a tree can't have its name."""
+    return Fault(
+        "name_taken",
+        f"A folder stands at {name} that the catalog does not know.",
+        "Move it out of the data folder, then run the same command again.",
     )
 
 
 def new_tree(catalog: Catalog, connection: Connection, lease: Lease) -> int:
-    """A tree to write rows under; invisible until a session points at it."""
+    """A tree to write rows under; invisible until a session points at it. TokenLost."""
+    guard(catalog, connection, lease)
     result = connection.execute(insert(tree).values(upload_id=lease.upload_id, state="staged", created=catalog.now()))
     key = result.inserted_primary_key
     assert key is not None

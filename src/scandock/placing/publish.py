@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import file, intent, project, resource, scan, session, subject, subject_patient, tree
+from scandock.catalog.tables import intent, project, session, subject, subject_patient, tree
 from scandock.model.points import reach
-from scandock.placing.intents import Placement, SessionRow
+from scandock.placing.intents import Placement, SessionRow, name_taken
 from scandock.queue.leases import Lease, guard
 from scandock.queue.tokens import new_uuid
 from scandock.store.port import Stage, Store
 
 
 def switch(store: Store, stage: Stage, placements: list[Placement]) -> None:
-    """Give every staged tree its name. A tree that has its name already is left; a stale stage raises TokenLost."""
+    """Give every staged tree its name. A tree that has its name already is left; a stale stage raises TokenLost.
+
+    Fault `name_taken` where a folder that the catalog does not know stands there: once it has gone, this goes on.
+    """
     for placement in placements:
-        if placement.base_inode is None:
-            store.publish_new(stage, placement.staged, placement.name, inode=placement.inode, settle=False)
-        else:
-            store.publish_exchange(stage, placement.staged, placement.name, inode=placement.inode, settle=False)
+        try:
+            _switch_one(store, stage, placement)
+        except FileExistsError as error:
+            raise name_taken(placement.name) from error
         reach("switched_one")
     if placements:
         store.settle()
     reach("switched")
+
+
+def _switch_one(store: Store, stage: Stage, placement: Placement) -> None:
+    staged, name, inode = placement.staged, placement.name, placement.inode
+    if placement.base_inode is not None:
+        try:
+            store.publish_exchange(stage, staged, name, inode=inode, settle=False)
+        except FileNotFoundError:
+            pass  # somebody took the old tree away by hand: the new one goes where it was
+        else:
+            return
+    store.publish_new(stage, staged, name, inode=inode, settle=False)
 
 
 def publish(catalog: Catalog, lease: Lease, placements: list[Placement]) -> None:
@@ -111,12 +126,5 @@ def put_away(store: Store, stage: Stage, placements: list[Placement], note: dict
     """What replaces took out goes to the trash; trees that were only added to are given up with the stage."""
     for placement in placements:
         if placement.base_inode is not None and placement.keep_base and stage.inode(placement.staged) is not None:
-            store.retire(placement.staged, stage=stage, note={**note, "name": placement.name})
+            store.retire(placement.staged, stage=stage, note={**note, "name": placement.name}, trash=placement.trash)
     reach("retired")
-
-
-def forget_tree(connection: Connection, tree_id: int) -> None:
-    """Remove a tree's rows, once nothing points at it."""
-    for table in (file, resource, scan):
-        connection.execute(delete(table).where(table.c.tree_id == tree_id))
-    connection.execute(delete(tree).where(tree.c.id == tree_id))

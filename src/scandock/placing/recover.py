@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import intent, tree, upload
+from scandock.catalog.tables import intent, reservation, tree, upload
 from scandock.model.errors import Fault, TokenLost
 from scandock.model.verdicts import ImportState
-from scandock.placing.complete import complete, discard_rows
-from scandock.placing.publish import forget_tree
-from scandock.queue.leases import Dead, Lease, find_dead, finish, take_over
+from scandock.placing.complete import complete, end_without, has_intents
+from scandock.placing.forget import forget_tree
+from scandock.queue.leases import Dead, Lease, abandon, find_dead, take_over
 from scandock.store.port import Store
 
 INTERRUPTED: dict[str, Any] = {
@@ -23,58 +23,94 @@ INTERRUPTED: dict[str, Any] = {
 }
 
 
-def recover(catalog: Catalog, store: Store) -> list[str]:
+@dataclass(slots=True)
+class Recovered:
+    """The uploads that were dealt with; by their ids those that could not be, which the next command tries again."""
+
+    done: list[str] = field(default_factory=list)
+    stuck: dict[int, Fault] = field(default_factory=dict)
+
+
+def recover(catalog: Catalog, store: Store) -> Recovered:
     """Take over every dead import: with intents it is rolled forward, without any it ends `failed`, `interrupted`.
 
-    Live imports are known by their lease and lock and are left alone. Gives the uploads that were dealt with.
+    Live imports are known by their lease and are left alone. One that can't be finished now (a full disk, a folder that
+    stands in its way) is reported as stuck and never keeps a command from its own work; Fault where the catalog fails.
     """
-    done = []
+    found = Recovered()
     for dead in find_dead(catalog):
-        with contextlib.suppress(TokenLost):
-            if _recover_one(catalog, store, dead):
-                done.append(dead.uuid)
-    _clear_strays(catalog, store)
-    return done
-
-
-def _recover_one(catalog: Catalog, store: Store, dead: Dead) -> bool:
-    try:
-        hold = store.hold(dead.uuid)
-    except Fault:
-        return False  # its owner, or another that recovers it, is alive after all
-    with hold:
         lease = take_over(catalog, dead)
         if lease is None:
-            return False
+            continue  # another command was quicker, or it has ended
+        try:
+            _recover_one(catalog, store, dead, lease)
+        except TokenLost:
+            continue  # this took so long that another has taken over from us
+        except Fault as fault:
+            found.stuck[dead.upload_id] = fault
+            abandon(catalog, lease)
+        else:
+            found.done.append(dead.uuid)
+    _clear_rows(catalog)
+    _clear_works(catalog, store)
+    return found
+
+
+def _recover_one(catalog: Catalog, store: Store, dead: Dead, lease: Lease) -> None:
+    # by force: a stopped process keeps its lock. The lease is ours alone, so nobody else gets here with a right to it
+    with store.hold(dead.uuid, force=True):
         stage = store.take(dead.uuid, dead.token, lease.token)
-        if _has_intents(catalog, lease):
-            complete(catalog, store, stage, lease)
-            return True
-        discard_rows(catalog, lease)
-        with catalog.write() as connection:
-            finish(catalog, connection, lease, ImportState.FAILED, INTERRUPTED)
-        store.finish(stage)
-    return True
+        try:
+            if has_intents(catalog, lease):
+                complete(catalog, store, stage, lease)
+            else:
+                end_without(catalog, store, stage, lease, INTERRUPTED)
+        finally:
+            stage.close()
 
 
-def _has_intents(catalog: Catalog, lease: Lease) -> bool:
+def _clear_rows(catalog: Catalog) -> None:
+    """Rows of trees that nothing will ever point at, and names that no import holds any more."""
+    running = select(upload.c.id).where(upload.c.state == ImportState.RUNNING)
     with catalog.read() as connection:
-        found = connection.execute(select(intent.c.id).where(intent.c.upload_id == lease.upload_id).limit(1)).first()
-    return found is not None
-
-
-def _clear_strays(catalog: Catalog, store: Store) -> None:
-    """Work folders that no running import owns, and rows of trees that nothing will ever point at."""
-    with catalog.read() as connection:
-        running = set(connection.execute(select(upload.c.uuid).where(upload.c.state == ImportState.RUNNING)).scalars())
         lost = connection.execute(
-            select(tree.c.id)
-            .join(upload, upload.c.id == tree.c.upload_id)
-            .where(tree.c.state != "current", upload.c.state != ImportState.RUNNING)
+            select(tree.c.id).where(
+                tree.c.state != "current",
+                tree.c.upload_id.not_in(running),
+                tree.c.id.not_in(select(intent.c.base_tree_id).where(intent.c.base_tree_id.is_not(None))),
+            )
         ).scalars().all()  # fmt: skip
+        kept = connection.execute(
+            select(reservation.c.name).where(reservation.c.upload_id.not_in(running)).limit(1)
+        ).first()
     for number in lost:
+        forget_tree(catalog, number)
+    if kept is not None:
         with catalog.write() as connection:
-            forget_tree(connection, number)
+            connection.execute(delete(reservation).where(reservation.c.upload_id.not_in(running)))
+
+
+def _clear_works(catalog: Catalog, store: Store) -> None:
+    """Work folders that no running import owns.
+
+    Asked while this holds the work: whoever owned it is dead, so it can't begin to run between the question and the
+    removal.
+    """
     for work in store.works():
-        if work not in running and not store.owner_alive(work):
-            store.forget(work)
+        if store.owner_alive(work):
+            continue
+        try:
+            hold = store.hold(work)
+        except Fault:
+            continue  # it has just begun, or another command clears it
+        with hold:
+            if not _is_running(catalog, work):
+                store.forget(work)
+
+
+def _is_running(catalog: Catalog, work: str) -> bool:
+    with catalog.read() as connection:
+        found = connection.execute(
+            select(upload.c.id).where(upload.c.uuid == work, upload.c.state == ImportState.RUNNING)
+        ).first()
+    return found is not None

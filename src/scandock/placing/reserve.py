@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
+from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import project, reservation
+from scandock.queue.leases import Lease, guard
 
 
 def lock_projects(connection: Connection, names: Iterable[str]) -> dict[str, int]:
@@ -36,9 +38,19 @@ def held_by_others(connection: Connection, upload_id: int, names: Iterable[str])
     return holders
 
 
-def reserve(connection: Connection, upload_id: int, names: Iterable[str]) -> None:
-    """Take these names; the caller has seen, in the same transaction, that nobody holds them."""
-    mine = set(connection.execute(select(reservation.c.name).where(reservation.c.upload_id == upload_id)).scalars())
+def reserve(catalog: Catalog, connection: Connection, lease: Lease, names: Iterable[str]) -> None:
+    """Take these names; the caller has seen, in the same transaction, that nobody holds them.
+
+    TokenLost: what a stale process took, nobody would ever free.
+    """
+    guard(catalog, connection, lease)
+    held = reservation.c.upload_id == lease.upload_id
+    mine = set(connection.execute(select(reservation.c.name).where(held)).scalars())
     wanted = sorted(set(names) - mine)
     if wanted:
-        connection.execute(insert(reservation), [{"name": name, "upload_id": upload_id} for name in wanted])
+        connection.execute(insert(reservation), [{"name": name, "upload_id": lease.upload_id} for name in wanted])
+
+
+def release(connection: Connection, upload_id: int) -> None:
+    """Give all names back, before waiting for others: two imports that wait for each other would wait for ever."""
+    connection.execute(delete(reservation).where(reservation.c.upload_id == upload_id))

@@ -98,8 +98,18 @@ def finish(catalog: Catalog, connection: Connection, lease: Lease, state: Import
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
 
 
+def abandon(catalog: Catalog, lease: Lease) -> None:
+    """Let whoever comes next take over at once; nothing where somebody has."""
+    with catalog.write() as connection:
+        connection.execute(
+            update(upload)
+            .where(upload.c.id == lease.upload_id, upload.c.token == lease.token, upload.c.state == ImportState.RUNNING)
+            .values(owner="", lease_until=0)
+        )
+
+
 def find_dead(catalog: Catalog) -> list[Dead]:
-    """Running imports whose lease is over, or whose owner on this host is no more."""
+    """Running imports whose lease is over, or whose owner on this host is no more. This process's own are none."""
     with catalog.read() as connection:
         now = connection.execute(select(catalog.now())).scalar_one()
         rows = connection.execute(
@@ -113,7 +123,10 @@ def find_dead(catalog: Catalog) -> list[Dead]:
                 upload.c.owner,
             ).where(upload.c.state == ImportState.RUNNING)
         ).all()
-    return [Dead(*row[:5]) for row in rows if is_gone(row.owner) is True or row.lease_until < now]
+    mine = this_owner()
+    return [
+        Dead(*row[:5]) for row in rows if row.owner != mine and (is_gone(row.owner) is True or row.lease_until < now)
+    ]
 
 
 def take_over(catalog: Catalog, dead: Dead) -> Lease | None:

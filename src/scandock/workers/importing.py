@@ -9,22 +9,24 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost
+from scandock.model.errors import BadInput, ScandockError, TokenLost
 from scandock.model.importing import ImportOptions, Progress
 from scandock.model.points import reach
 from scandock.model.verdicts import ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing import parse_rules, rule_tags
 from scandock.store.local import LocalStore
+from scandock.workers.heartbeat import Heartbeat
 from scandock.workers.peek import rule_texts
 from scandock.workers.reading import Reading
 from scandock.workers.results import ImportResult, make_report
+from scandock.workers.troubles import machine_fault
 
 if TYPE_CHECKING:
     from scandock.pipeline.job import Tools
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from scandock.workers.site import Site
 
 SWEEP_SECONDS = 1.0
+TAKEN_OVER = "Another process has taken over this import."
 
 
 def run_import(
@@ -58,7 +61,7 @@ class _Import:
         self.settings = reading.settings
         self.number = new_uuid()
         self.token = new_token()
-        self.lost = threading.Event()
+        self.heartbeat = Heartbeat()
         self.stage: Stage | None = None
         self.site: Site | None = None
         self.lease: Lease | None = None
@@ -72,12 +75,13 @@ class _Import:
             try:
                 self.reading.start()
                 report = self._run()
-            except BaseException:
+            except BaseException as error:
                 self.reading.close()
-                self.store.forget(self.number)
+                self._leave(error)
                 raise
             finally:
                 self.reading.close()
+                self.heartbeat.stop()
                 if self.site is not None:
                     self.site.catalog.dispose()
         self.store.purge(self.settings.trash_days * 86_400)
@@ -91,17 +95,16 @@ class _Import:
     def _run(self) -> dict[str, Any]:
         opening = threading.Thread(target=self._open_site, name="catalog")
         opening.start()
-        ended: BaseException | None = None
+        ended: Exception | None = None
         try:
             self._read(opening)
-        except (BadInput, Fault, InterruptedError) as error:
+        except Exception as error:  # noqa: BLE001  raised again where its import can be ended
             ended = error
         finally:
             opening.join()
         if self.trouble is not None:
             raise self.trouble
-        with self._heartbeat():
-            return self._finish(ended)
+        return self._finish(ended)
 
     def _open_site(self) -> None:
         """Open the catalog, deal with dead imports, check the request, and record this import as running."""
@@ -116,6 +119,7 @@ class _Import:
             request = {key: value for key, value in asdict(self.options).items() if value is not None}
             name = os.path.basename(os.path.abspath(self.reading.archive))
             self.lease = begin(self.site.catalog, number=self.number, token=self.token, archive=name, request=request)
+            self.heartbeat.start(self.site.catalog, self.lease)
             reach("recorded")
         except BaseException as error:  # noqa: BLE001  raised again where the readers are stopped
             self.trouble = error
@@ -136,37 +140,20 @@ class _Import:
         reach("read")
 
     def _stop(self) -> bool:
-        return self.lost.is_set() or self.trouble is not None
-
-    @contextlib.contextmanager
-    def _heartbeat(self) -> Iterator[None]:
-        from scandock.queue.leases import RENEW_SECONDS, renew
-
-        ended = threading.Event()
-
-        def beat() -> None:
-            assert self.site is not None
-            assert self.lease is not None
-            while not ended.wait(RENEW_SECONDS):
-                try:
-                    renew(self.site.catalog, self.lease)
-                except TokenLost:
-                    self.lost.set()
-                    return
-                except ScandockError:
-                    continue  # the catalog is busy or away for a moment; the next beat, or the guard, tells
-
-        thread = threading.Thread(target=beat, name="lease", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+        return self.heartbeat.lost.is_set() or self.trouble is not None
 
     # -- from what was read to the outcome -----------------------------------------------------------------------
 
-    def _finish(self, ended: BaseException | None) -> dict[str, Any]:
+    def _finish(self, ended: Exception | None) -> dict[str, Any]:
+        """The outcome. Whatever a process meets whose import was taken over from it, that is what it tells."""
+        try:
+            return self._outcome(ended)
+        except Exception as error:
+            if isinstance(error, TokenLost) or self._is_taken_over():
+                return self._report(ImportState.FAILED, "token_lost", TAKEN_OVER)
+            raise
+
+    def _outcome(self, ended: Exception | None) -> dict[str, Any]:
         try:
             if isinstance(ended, BadInput):
                 return self._refuse(ended)
@@ -175,17 +162,20 @@ class _Import:
             from scandock.pipeline.flow import decide_and_place
 
             return decide_and_place(self._tools(), self.reading.listening, self._report, self.options.ignore_unparsable)
-        except TokenLost as error:
-            return self._report(ImportState.FAILED, error.code, error.message)
         except InterruptedError:
+            if self.heartbeat.lost.is_set():
+                raise
             return self._end(ImportState.CANCELLED, "cancelled", "The import was cancelled; nothing was stored.")
-        except Fault as error:
-            return self._end(ImportState.FAILED, error.code, str(error))
+        except Exception as error:
+            fault = machine_fault(error)
+            if fault is None:
+                raise
+            return self._end(ImportState.FAILED, fault.code, str(fault))
 
     def _check(self) -> None:
         """Raise where the import was cancelled, or another process has taken it over."""
-        if self.lost.is_set():
-            raise TokenLost("token_lost", "Another process has taken over this import.")
+        if self.heartbeat.lost.is_set():
+            raise TokenLost("token_lost", TAKEN_OVER)
         if self.reading.cancelled.is_set():
             raise InterruptedError
 
@@ -225,11 +215,33 @@ class _Import:
         return refuse(self._tools(), error, self._report)
 
     def _end(self, state: ImportState, code: str, message: str) -> dict[str, Any]:
-        from scandock.placing.complete import end_without
+        from scandock.placing.complete import LEFT, end_without
 
         assert self.site is not None
+        assert self.stage is not None
         assert self.lease is not None
         self.reading.stop()
         report = self._report(state, code, message)
-        end_without(self.site.catalog, self.store, self.stage, self.lease, report)
-        return report
+        if end_without(self.site.catalog, self.store, self.stage, self.lease, report):
+            return report
+        return {**report, "message": f"{message} {LEFT}"}
+
+    def _is_taken_over(self) -> bool:
+        from scandock.queue.leases import renew
+
+        try:
+            if self.site is not None and self.lease is not None:
+                renew(self.site.catalog, self.lease)
+        except TokenLost:
+            return True
+        except ScandockError:
+            return False
+        return False
+
+    def _leave(self, error: BaseException) -> None:
+        """Leave nothing behind after an error that nobody foresaw; what can't be done now, the next command does."""
+        if self.lease is None:
+            self.store.forget(self.number)
+            return
+        with contextlib.suppress(ScandockError):
+            self._end(ImportState.FAILED, "internal", f"An unexpected error: {type(error).__name__}.")

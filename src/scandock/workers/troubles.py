@@ -1,0 +1,26 @@
+"""Faults of the machine, whoever met them: the system, or a library that tells of it in its own way."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from scandock.model.errors import Fault
+from scandock.store.durable import fault
+
+
+def machine_fault(error: Exception) -> Fault | None:
+    """The Fault that an exception stands for; None for one that is a mistake of ours.
+
+    Codes: those of `scandock.store.durable.fault`, `out_of_memory`, `scratch_failed`.
+    """
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, OSError):
+        return fault(error, "importing")
+    if isinstance(error, MemoryError):
+        return Fault("out_of_memory", "The import ran out of memory.", "Give the machine more memory.")
+    if isinstance(error, sqlite3.OperationalError):
+        if "full" in str(error):
+            return Fault("disk_full", f"No space left while importing ({error}).", "Free some space and import again.")
+        return Fault("scratch_failed", f"The notes of the import could not be kept ({error}).", "Look at the disk.")
+    return None

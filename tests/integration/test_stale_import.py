@@ -1,0 +1,92 @@
+"""An import that is stopped, taken over by another command when its lease is over, and then goes on."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from scandock.model.points import POINTS
+from tests.crash.archives import together
+from tests.crash.processes import Command, check, import_words, run
+from tests.crash.rounds import ENDED, Ground, agree, clean, placed
+
+pytestmark = pytest.mark.crash
+
+OWNED = [point for point in POINTS if POINTS.index("recorded") <= POINTS.index(point) < POINTS.index("finished")]
+KINDS = ("new", "append", "replace", "bundle", "prearchive")
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory):
+    return Ground(tmp_path_factory.mktemp("stale"), seed=7, count=6)
+
+
+def stopped_at(point, scenario, data):
+    command = Command(import_words(scenario.step, data), SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_BY="SIGSTOP")
+    command.stopped()
+    return command
+
+
+def end_leases(data):
+    """What fifteen seconds do; False where the import had no row yet, so that there is nothing to take over."""
+    if not (data / "scandock.db").exists():
+        return False
+    with closing(sqlite3.connect(data / "scandock.db", timeout=20)) as database, database:
+        changed = database.execute("UPDATE upload SET lease_until = 0 WHERE state = 'running'").rowcount
+    return changed == 1
+
+
+@pytest.mark.parametrize("number", range(len(OWNED)), ids=OWNED)
+def test_an_import_that_was_taken_over_fails_and_shows_nothing(ground, number):
+    point, scenario = OWNED[number], ground.scenarios[KINDS[number % len(KINDS)]]
+    data = ground.fresh(scenario, f"{point}")
+    command = stopped_at(point, scenario, data)
+    try:
+        owned = end_leases(data)  # at "read" the row may be still to come: it is written beside the reading
+        assert owned or point == "read"
+        other = run(import_words(ground.bystander, data)) if number % 2 else check(data)
+        clean(other)
+    finally:
+        command.signal(signal.SIGCONT)
+        done = command.wait()
+    if not owned:
+        placed(done)
+        return
+    assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "token_lost"), str(done)
+    state = scenario.after if POINTS.index(point) >= ENDED else scenario.before
+    extra = ground.beside if number % 2 else {}
+    agree(data, together((state, extra)))
+    placed(run(import_words(scenario.step, data)))
+    agree(data, together((scenario.after, extra)))
+    clean(check(data))
+
+
+@pytest.mark.parametrize("point", ["began", "finished", "swept"])
+def test_an_import_that_is_stopped_where_nobody_can_take_it_over_ends_well(ground, point):
+    scenario = ground.scenarios["append"]
+    data = ground.fresh(scenario, f"free-{point}")
+    command = stopped_at(point, scenario, data)
+    try:
+        end_leases(data)
+        clean(check(data))
+    finally:
+        command.signal(signal.SIGCONT)
+        done = command.wait()
+    placed(done)
+    agree(data, scenario.after)
+
+
+def test_a_stopped_import_is_left_alone_while_its_lease_lasts(ground):
+    scenario = ground.scenarios["new"]
+    data = ground.fresh(scenario, "leased")
+    command = stopped_at("switched", scenario, data)
+    try:
+        clean(run(import_words(ground.bystander, data)))
+    finally:
+        command.signal(signal.SIGCONT)
+        done = command.wait()
+    placed(done)
+    agree(data, together((scenario.after, ground.beside)))

@@ -17,15 +17,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from scandock.catalog.engine import Catalog
+from scandock.catalog.projects import ProjectRow, add_project
 from scandock.model.importing import ImportOptions
+from scandock.services.checking import check
 from scandock.services.opening import opened
 from scandock.services.settings import Settings, load_settings
 from scandock.workers.importing import run_import
 from tests.badinput.ecat import ecat
 from tests.badinput.objects import Image, sha256
+from tests.threads import read_in_threads
 
-__all__ = ["Image", "Imported", "Site", "documented", "ecat", "images", "sha256", "zipped"]
+__all__ = ["Image", "Imported", "Site", "documented", "ecat", "images", "sha256", "site_at", "zipped"]
 
 Entries = Mapping[str, bytes] | Iterable[tuple[str, bytes]]
 
@@ -94,6 +99,14 @@ class Imported:
         return {warning["code"] for warning in every}
 
 
+def site_at(root: Path, monkeypatch: pytest.MonkeyPatch, database_url: str | None = None) -> Site:
+    """A site whose imports read in threads; its catalog is SQLite in DATA unless another database is named."""
+    read_in_threads(monkeypatch)
+    if database_url is not None and not database_url.startswith("sqlite"):
+        monkeypatch.setenv("SCANDOCK_DATABASE_URL", database_url)
+    return Site(root=root, settings=load_settings())
+
+
 @dataclass(kw_only=True)
 class Site:
     """A DATA folder with its catalog, and imports into it within this process."""
@@ -139,6 +152,7 @@ class Site:
                 assert sha256((self.data / line["stored_as"]).read_bytes()) == line["sha256"], line
         assert os.listdir(self.data / "work") == []
         assert told.state == "placed" or told.report["message"]
+        assert check(str(self.data), self.settings) == []
 
     def files(self, under: str = "") -> dict[str, str]:
         """Path under DATA -> sha256 of every file in the archive and prearchive, or below `under`."""
@@ -153,8 +167,13 @@ class Site:
 
     def trashed(self) -> list[str]:
         """sha256 of every file of a session in the trash."""
-        found = [path for path in (self.data / "trash").rglob("files/*") if path.is_file()]
+        found = [path for path in (self.data / "trash").rglob("*") if path.is_file() and "files" in path.parts]
         return sorted(sha256(path.read_bytes()) for path in found)
+
+    def project(self, name: str = "P", **values: Any) -> None:
+        """Make a project with settings of its own."""
+        with self.catalog() as catalog:
+            assert add_project(catalog, ProjectRow(name=name, **values))
 
     @contextmanager
     def catalog(self) -> Iterator[Catalog]:

@@ -14,14 +14,27 @@ import pytest
 from scandock.workers import pool, shard
 from scandock.workers.wire import Wire
 
+_WIRES: dict[int, Wire] = {}
+"""The readers' own ends, by their descriptors."""
+
+
+class _Kept(Wire):
+    def __init__(self, end: socket.socket) -> None:
+        super().__init__(end)
+        _WIRES[end.fileno()] = self
+
 
 class _Thread:
     """A reader's thread, where the pool expects a process; it ends when its wire does."""
 
     def __init__(self, ours: socket.socket, theirs: int) -> None:
         self._ours = ours
-        self._thread = threading.Thread(target=shard.main, args=(theirs, os.getpid()), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(theirs,), daemon=True)
         self._thread.start()
+
+    def _run(self, theirs: int) -> None:
+        shard.main(theirs, os.getpid())
+        _WIRES.pop(theirs).close()  # a process would not have to
 
     def kill(self) -> None:
         self._ours.shutdown(socket.SHUT_RDWR)
@@ -43,4 +56,5 @@ def read_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         return reader
 
     monkeypatch.setattr(pool.Pool, "_spawn", spawn)
+    monkeypatch.setattr(shard, "Wire", _Kept)
     monkeypatch.setattr(shard, "_confine", lambda parent: None)

@@ -17,7 +17,7 @@ from tests.conftest import CORPUS
 
 EXPECTED = CORPUS / "expected.json"
 KEPT = {"stored", "conflict"}
-NO_UIDS = {"no_study_uid", "no_series_uid", "no_sop_uid", "header_truncated", "header_damaged", "not_dicom"}
+NO_UIDS = {"no_study_uid", "no_series_uid", "no_sop_uid", "header_truncated"}
 
 pytestmark = pytest.mark.corpus
 

@@ -54,7 +54,9 @@ class Scenario:
 class Study:
     """Objects of one study: `series` series of `count` objects each, and a note beside them."""
 
-    def __init__(self, seed: int, number: int, *, series: int = 2, count: int = 20, version: int = 0) -> None:
+    def __init__(
+        self, seed: int, number: int, *, series: int = 2, count: int = 20, version: int = 0, side: int = SIDE
+    ) -> None:
         self.uid = Image(case=f"crash{seed}", study=number).study_uid.decode()
         self.note = f"Notes on study {number}, seed {seed}\n".encode()
         self.objects: dict[str, bytes] = {}
@@ -68,7 +70,7 @@ class Study:
                     patient_id=b"CRASH%d_%d" % (seed, number),
                     patient_name=b"CRASH^NUMBER%d" % number,
                     series_number=b"%d" % one,
-                    also=_pixels(f"{seed}/{number}/{one}/{instance}/{version}"),
+                    also=_pixels(f"{seed}/{number}/{one}/{instance}/{version}", side),
                 )
                 self.objects[f"s{one}/{instance:03d}.dcm"] = image.file()
 
@@ -89,12 +91,11 @@ class Study:
         return named | {f"{folder}/notes.txt": self.note} if note else named
 
 
-def _pixels(seed: str) -> dict[int, tuple[bytes, bytes]]:
-    side = struct.pack("<H", SIDE)
+def _pixels(seed: str, side: int) -> dict[int, tuple[bytes, bytes]]:
     return {
-        0x00280010: (b"US", side),
-        0x00280011: (b"US", side),
-        0x7FE00010: (b"OW", random.Random(seed).randbytes(SIDE * SIDE * 2)),
+        0x00280010: (b"US", struct.pack("<H", side)),
+        0x00280011: (b"US", struct.pack("<H", side)),
+        0x7FE00010: (b"OW", random.Random(seed).randbytes(side * side * 2)),
     }
 
 

@@ -58,7 +58,7 @@ class Command:
     def wait(self) -> Done:
         """Wait for its end, and then for that of every process of its group: none may outlive it."""
         out, err = self.process.communicate(timeout=PATIENCE)
-        until(lambda: not members(self.group), f"processes {members(self.group)} outlived {self.process.args}")
+        until(lambda: not members(self.group), f"processes {members(self.group)} outlived their command")
         return Done(self.process.returncode, out, err)
 
     def stopped(self) -> None:

@@ -1,4 +1,8 @@
-"""Named points of an import at which the crash suite kills it (`SCANDOCK_CRASH_AT=name`, tests alone set it)."""
+"""Where the crash suite kills an import: at a named point, or a reader at an entry. Tests alone set the variables.
+
+`SCANDOCK_CRASH_AT=point` or `SCANDOCK_CRASH_ENTRY=end-of-path`, `SCANDOCK_CRASH_BY=SIGKILL` (or SIGSTOP, SIGSEGV ...);
+with `SCANDOCK_CRASH_ONCE=file` a reader dies only where that file is not there yet, and makes it.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +29,25 @@ POINTS = (
 """In the order in which an import passes them; docs/design/0003-placing.md says what holds at each."""
 
 _WANTED = os.environ.get("SCANDOCK_CRASH_AT", "")
-_SIGNAL = signal.Signals[os.environ.get("SCANDOCK_CRASH_BY", "SIGKILL")] if _WANTED else signal.SIGKILL
+ENTRY = os.environ.get("SCANDOCK_CRASH_ENTRY", "")
+"""End of the path of the entry at which a reader is to die; empty for none."""
+_ONCE = os.environ.get("SCANDOCK_CRASH_ONCE", "")
+_SIGNAL = signal.Signals[os.environ.get("SCANDOCK_CRASH_BY", "SIGKILL")] if _WANTED or ENTRY else signal.SIGKILL
 
 
 def reach(point: str) -> None:
     """Pass a named point; dies (or stops, by SCANDOCK_CRASH_BY) there where the crash suite asked for it."""
     if point == _WANTED:
         os.kill(os.getpid(), _SIGNAL)
+
+
+def meet(path: str) -> None:
+    """Begin to read an entry; a reader dies there where the crash suite asked for it."""
+    if not path.endswith(ENTRY):
+        return
+    if _ONCE:
+        try:
+            os.close(os.open(_ONCE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            return
+    os.kill(os.getpid(), _SIGNAL)

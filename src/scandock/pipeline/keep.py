@@ -40,11 +40,18 @@ class Kept:
 
 
 def keep_whole(stage: Keeper, data: bytes | memoryview, wanted: str, spare: str) -> str:
-    """Write `data` to `wanted`, or to `spare` where that name is taken; gives the name used."""
+    """Write `data` to `wanted`, or to `spare` where that name is taken; gives the name used.
+
+    `spare` is the entry's own: what stands there, a reader has left that died at it.
+    """
     try:
         stage.put_whole(wanted, data)
     except FileExistsError:
-        stage.put_whole(spare, data)
+        try:
+            stage.put_whole(spare, data)
+        except FileExistsError:
+            stage.remove(spare)
+            stage.put_whole(spare, data)
         return spare
     return wanted
 
@@ -73,10 +80,11 @@ def keep_stream(stage: Keeper, body: Body, staged: str, grown: Callable[[int], N
 
 
 def move_free(stage: Keeper, old: str, wanted: str, spare: str) -> str:
-    """Move `old` to `wanted`, or to `spare` where that is taken; gives the name used."""
+    """Move `old` to `wanted`, or to `spare`, as `keep_whole` does, where that is taken; gives the name used."""
     try:
         stage.move(old, wanted)
     except FileExistsError:
+        stage.remove(spare)
         stage.move(old, spare)
         return spare
     return wanted

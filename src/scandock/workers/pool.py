@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -114,12 +115,12 @@ class Pool:
             self._tell(reader, setup)
 
     def _tell(self, reader: _Reader, setup: Setup) -> None:
-        reader.wire.send(
-            (
-                setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
-                setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose,
-            )
+        words = (
+            setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
+            setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose,
         )  # fmt: skip
+        with contextlib.suppress(OSError):  # it died: who listens to it finds out
+            reader.wire.send(words)
 
     def run(self, tasks: list[Task], listener: Listener, cancelled: Callable[[], bool]) -> None:
         """Work through the tasks and what they announce. Raises LimitExceeded, BadInput or Fault, as a reader said."""
@@ -165,14 +166,16 @@ class Pool:
             entries = [Entry(*values) for values in message[1]]
             task.resume = max(task.resume, entries[-1].ordinal)
             listener.entries(entries)
+            for container, *counted in message[2]:
+                listener.tally(container, tuple(counted))
         elif kind == "done":
             reader.task = None
-        elif kind == "tally":
-            listener.tally(message[1], message[2:])
         elif kind == "study":
             listener.study(*message[1:])
         elif kind == "container":
-            waiting.extend(listener.container(Container(*message[1])))
+            container = Container(*message[1])
+            task.resume = max(task.resume, container.ordinal)  # it is shared now: nobody opens it a second time
+            waiting.extend(listener.container(container))
         elif kind == "damaged":
             listener.damaged(*message[1:])
         elif kind == "note":

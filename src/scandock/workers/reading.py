@@ -15,6 +15,7 @@ from scandock.store.local import LocalStore
 from scandock.workers.listening import Listening
 from scandock.workers.opening import open_archive
 from scandock.workers.pool import Pool, Setup
+from scandock.workers.untold import drop_untold
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -92,6 +93,8 @@ class Reading:
         )
         pool.run(opened.tasks, listening, lambda: self.cancelled.is_set() or stop())
         self.stop()
+        if pool.reread:
+            drop_untold(stage, ledger)
 
     def stop(self) -> None:
         """Kill the readers; what they said is kept."""

@@ -20,6 +20,7 @@ from scandock.formats.zip_directory import ZipEntries
 from scandock.model.entry import Container, Entry
 from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
+from scandock.model.points import ENTRY, meet
 from scandock.pipeline.read import Reader
 from scandock.pipeline.unpack import Unpacker, open_container
 from scandock.store.local import LocalStore
@@ -54,10 +55,21 @@ class Shard:
             self.flush()
 
     def flush(self) -> None:
+        """Tell of entries and of what was counted over them, in one message: both survive this process, or neither."""
         if self.entries:
-            self.wire.send(("entries", self.entries))
+            self.wire.send(("entries", self.entries, self._counted()))
             self.entries = []
         self.sent = time.monotonic()
+
+    def _counted(self) -> list[tuple[Any, ...]]:
+        return [
+            (
+                container, series.study_uid, series.series_uid, series.objects, series.frames, series.values,
+                series.nested, list(series.overfull),
+            )
+            for container, tally in self.tallies.items()
+            for series in tally.drain()
+        ]  # fmt: skip
 
     def tally_of(self, container: bytes) -> Tally:
         tally = self.tallies.get(container)
@@ -78,6 +90,8 @@ class Shard:
             self.entry(Entry(number, path, 0, b"", "unparseable", "", "reader_died", message))
             return False
         self.board.set_current(self.index, number)
+        if ENTRY:
+            meet(path)
         return True
 
     def wants_inside(self, number: bytes) -> bool:
@@ -96,14 +110,6 @@ class Shard:
 
     def done(self) -> None:
         self.flush()
-        for container, tally in self.tallies.items():
-            for series in tally.drain():
-                self.wire.send(
-                    (
-                        "tally", container, series.study_uid, series.series_uid, series.objects, series.frames,
-                        series.values, series.nested, list(series.overfull),
-                    )
-                )  # fmt: skip
         self.tallies = {}
         self.board.set_current(self.index, b"")
         self.wire.send(("done",))

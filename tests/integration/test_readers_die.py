@@ -1,0 +1,115 @@
+"""Reader processes that die while an import goes on: by a signal of the system's, or at an entry that kills them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.crash.archives import Held, Step, Study, tarred, zip_bytes, zipped
+from tests.crash.processes import Command, check, import_words, run, until
+from tests.crash.rounds import agree, clean, placed
+
+pytestmark = pytest.mark.crash
+
+MANY = Study(5, 1, series=2, count=300, side=8)
+"""More than a reader tells of at a time, and in a tar, which one reader walks alone."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("readers")
+
+
+@pytest.fixture(scope="module")
+def tar(folder):
+    return Step(tarred(folder / "many.tar.gz", MANY.entries("T")))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder, tar):
+    """What the catalog says of the sessions when no reader dies."""
+    placed(run(import_words(tar, folder / "undisturbed")))
+    return told(folder / "undisturbed")
+
+
+def told(data):
+    with closing(sqlite3.connect(data / "scandock.db")) as database:
+        sessions = database.execute("SELECT label, xsi_type, attributes, scans, files, bytes FROM session").fetchall()
+        scans = database.execute(
+            "SELECT scan_id, series_uid, modality, xsi_type, type, attributes, frames, files FROM scan ORDER BY scan_id"
+        ).fetchall()
+    return [[json.loads(x) if str(x).startswith("{") else x for x in row] for row in (*sessions, *scans)]
+
+
+@pytest.mark.parametrize("by", ["SIGKILL", "SIGSEGV"])
+@pytest.mark.parametrize("entry", ["s1/001.dcm", "s1/200.dcm", "s2/100.dcm", "notes.txt"])
+def test_a_reader_dies_once_and_another_goes_on_where_it_was(tmp_path, tar, undisturbed, entry, by):
+    data, once = tmp_path / "data", tmp_path / "once"
+    done = run(import_words(tar, data), SCANDOCK_CRASH_ENTRY=entry, SCANDOCK_CRASH_BY=by, SCANDOCK_CRASH_ONCE=str(once))
+    assert once.exists()
+    placed(done)
+    agree(data, {MANY.uid: MANY.held()})
+    assert told(data) == undisturbed
+    assert done.report["entries"]["stored"] == 600
+    clean(check(data))
+
+
+def test_an_entry_that_kills_two_readers_is_left_out_alone(tmp_path, tar):
+    data = tmp_path / "data"
+    receipt = tmp_path / "receipt.jsonl"
+    words = [*import_words(tar, data), "--receipt", receipt]
+    done = run(words, SCANDOCK_CRASH_ENTRY="s2/100.dcm", SCANDOCK_CRASH_BY="SIGSEGV")
+    placed(done)
+    rest = Study(5, 1, series=2, count=300, side=8)
+    del rest.objects["s2/100.dcm"]
+    agree(data, {rest.uid: rest.held()})
+    lines = [json.loads(line) for line in receipt.read_text().splitlines()]
+    odd = [line for line in lines if line["verdict"] not in ("stored", "resource")]
+    assert [(line["path"], line["verdict"], line["code"]) for line in odd] == [
+        ("T/s2/100.dcm", "unparseable", "reader_died")
+    ]
+    assert "unparseable_ignored" in [warning["code"] for warning in done.report["warnings"]]
+    placed(run(import_words(tar, data)))
+    agree(data, {MANY.uid: MANY.held()})
+    clean(check(data))
+
+
+@pytest.mark.parametrize("by", ["SIGKILL", "SIGSEGV"])
+@pytest.mark.parametrize("entry", ["S1.zip!S1/s1/008.dcm", "S1.zip!S1/s2/010.dcm", "S2.zip!S2/s1/001.dcm"])
+def test_a_reader_dies_inside_an_inner_archive(tmp_path, entry, by):
+    studies = [Study(6, n, count=10) for n in range(3)]
+    inner = {f"S{n}.zip": zip_bytes(study.entries(f"S{n}")) for n, study in enumerate(studies)}
+    step = Step(zipped(tmp_path / "bundle.zip", inner))
+    data, once = tmp_path / "data", tmp_path / "once"
+    done = run(
+        import_words(step, data), SCANDOCK_CRASH_ENTRY=entry, SCANDOCK_CRASH_BY=by, SCANDOCK_CRASH_ONCE=str(once)
+    )
+    assert once.exists()
+    placed(done)
+    agree(data, {study.uid: study.held() for study in studies})
+    clean(check(data))
+
+
+def test_readers_killed_from_outside_do_not_stop_an_import(tmp_path):
+    study = Study(8, 1, count=100)
+    step = Step(zipped(tmp_path / "study.zip", study.entries("S")))
+    command = Command(import_words(step, tmp_path / "data"))
+    until(command.readers, "no reader was started")
+    victim = command.readers()[0]
+    os.kill(victim, signal.SIGKILL)
+    placed(command.wait())
+    agree(tmp_path / "data", {study.uid: study.held()})
+
+
+def test_readers_killed_again_and_again_end_the_import_and_leave_nothing(tmp_path, tar):
+    data = tmp_path / "data"
+    done = run(import_words(tar, data), SCANDOCK_CRASH_ENTRY="s1/200.dcm", SCANDOCK_CRASH_BY="SIGKILL")
+    assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "out_of_memory"), str(done)
+    agree(data, {})
+    placed(run(import_words(tar, data)))
+    agree(data, {MANY.uid: Held("archive", MANY.held().files)})

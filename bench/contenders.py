@@ -17,7 +17,7 @@ SCANDOCK = Path(sys.executable).with_name("scandock")
 UNZIP_BUNDLE = 'unzip -q "$1" -d "$2" && cd "$2" && for inner in *.zip; do unzip -q "$inner" -d "${inner%.zip}"; done'
 
 
-class WrongResult(Exception):  # noqa: N818  (the sentence reads better)
+class WrongResult(Exception):
     """A contender ended well and did not do the work: its time would mean nothing."""
 
 

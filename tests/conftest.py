@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
 from tests import postgres
 
 ROOT = Path(__file__).resolve().parent.parent

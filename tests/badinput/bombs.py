@@ -13,7 +13,6 @@ from tests.badinput.packing import ZEROS_CHUNK, crc_of_zeros, deflated_zeros, gz
 SECTION = "bomb"
 GIB = 1 << 30
 GIB_CHUNKS = GIB // ZEROS_CHUNK
-OVER = ("limit", "ratio", "unpacked", "overlap", "too many", "bomb", "size")
 
 
 def _zeros(name: bytes, chunks: int, **values: object) -> zips.Entry:
@@ -22,7 +21,7 @@ def _zeros(name: bytes, chunks: int, **values: object) -> zips.Entry:
     return zips.Entry(name=name, body=deflated_zeros(chunks), **{**honest, **values})  # type: ignore[arg-type]
 
 
-@row(SECTION, "bomb_42_nested_16x5.zip", refused((*OVER, "deep", "depth", "level", "nested"), seconds=240))
+@row(SECTION, "bomb_42_nested_16x5.zip", refused(("ratio", "too_many_bytes", "too_many_entries"), seconds=60))
 def forty_two() -> Made:
     """Five levels of 16 zips in a zip; each of the 1,048,576 innermost ones holds 64 MiB of zeros."""
     inner = zips.archive([_zeros(b"0.dcm", 4)])
@@ -34,7 +33,7 @@ def forty_two() -> Made:
     return made(inner)
 
 
-@row(SECTION, "bomb_gz_in_gz.tar.gz", refused(("tar", "gz", "archive", "no image")))
+@row(SECTION, "bomb_gz_in_gz.tar.gz", refused("not_an_archive"))
 def gz_in_gz() -> Made:
     """Three times gzip around a tar."""
     data = tars.plain(*good_pairs("gz in gz"))
@@ -43,7 +42,7 @@ def gz_in_gz() -> Made:
     return made(data)
 
 
-@row(SECTION, "bomb_nested_40_deep.zip", refused(("deep", "depth", "level", "nest")))
+@row(SECTION, "bomb_nested_40_deep.zip", refused("no_images", "too_deep", "level 5", lines=1))
 def forty_deep() -> Made:
     data = zips.plain(*good_pairs("forty deep"))
     for level in range(40, 1, -1):
@@ -51,7 +50,7 @@ def forty_deep() -> Made:
     return made(data)
 
 
-@row(SECTION, "bomb_overlap_full_2000.zip", refused(OVER, seconds=60))
+@row(SECTION, "bomb_overlap_full_2000.zip", refused("overlapping_entries"))
 def overlap_full() -> Made:
     """2000 directory records of one body of 64 MiB of zeros: 125 GiB."""
     first = _zeros(b"0000.dcm", 4)
@@ -59,7 +58,7 @@ def overlap_full() -> Made:
     return made(zips.archive([first, *others]))
 
 
-@row(SECTION, "bomb_overlap_quoted_fifield.zip", refused(OVER, seconds=60))
+@row(SECTION, "bomb_overlap_quoted_fifield.zip", refused("overlapping_entries"))
 def overlap_quoted() -> Made:
     """Each entry quotes the next one's local header in a stored block and runs on into its data (Fifield 2019).
 
@@ -124,13 +123,13 @@ add(
     SECTION,
     "bomb_ratio_1GiB_claims_100_bytes.zip",
     lambda: _ratio(size=100),
-    refused((*OVER, "damaged", "claims", "longer")),
+    refused("damaged", "zeros.dcm", "100 bytes", named=(("zeros.dcm", "refused", "damaged"),)),
 )
-add(SECTION, "bomb_ratio_1GiB_honest.zip", _ratio, refused(OVER))
-add(SECTION, "bomb_ratio_1GiB_streamed_dd.zip", lambda: _ratio(descriptor=b"PK\7\x08"), refused(OVER))
+add(SECTION, "bomb_ratio_1GiB_honest.zip", _ratio, refused("ratio"))
+add(SECTION, "bomb_ratio_1GiB_streamed_dd.zip", lambda: _ratio(descriptor=b"PK\7\x08"), refused("ratio"))
 
 
-@row(SECTION, "bomb_tgz_1GiB_of_zeros.tar.gz", refused(OVER))
+@row(SECTION, "bomb_tgz_1GiB_of_zeros.tar.gz", refused("ratio"))
 def tgz_of_zeros() -> Made:
     before = b"".join(tars.block(tars.Member(name=n, data=d)) for n, d in good_pairs("tgz bomb"))
     before += tars.zeros_header(b"zeros.dcm", GIB)
@@ -155,7 +154,7 @@ def dull_image() -> Made:
     return Made(beside_good(case, entry), (*made(b"", *good(case)).keep, whole))
 
 
-@row(SECTION, "many_100000_empty_entries.zip", refused(("no image", "no dicom", "too many"), seconds=60))
+@row(SECTION, "many_100000_empty_entries.zip", refused("no_images", lines=100_000))
 def empty_entries() -> Made:
     return made(zips.archive(zips.Entry(name=b"e/%06d" % n, method=zips.STORED) for n in range(100_000)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.badinput import tars, zips
-from tests.badinput.case import Made, Pair, good, good_pairs, made, partly, placed, row
+from tests.badinput.case import Made, Pair, climbs, good, good_pairs, made, partly, placed, row
 from tests.badinput.objects import Image
 from tests.badinput.packing import gzipped
 
@@ -32,7 +32,7 @@ def loose_too() -> Made:
     return made(zips.plain(*loose, (b"again.zip", zips.plain(*loose))), *good("loose too"))
 
 
-@row(SECTION, "bundle_inner_empty.zip", placed(stored=3, says=(("empty.zip",),), warned=True))
+@row(SECTION, "bundle_inner_empty.zip", placed(stored=3, says=(("inner_empty",), ("empty.zip",))))
 def inner_empty() -> Made:
     case = "inner empty"
     pairs = ((b"good.zip", zips.plain(*good_pairs(case))), (b"empty.zip", zips.archive([])))
@@ -49,7 +49,7 @@ def inner_targz() -> Made:
     return _two("inner targz", (b"a.tar.gz", b"b.tgz"), lambda *pairs: gzipped(tars.plain(*pairs)))
 
 
-@row(SECTION, "bundle_inner_traversal.zip", placed(stored=4, kept_as=("scandock-escape.dcm",)))
+@row(SECTION, "bundle_inner_traversal.zip", placed(stored=4, named=climbs("scandock-escape.dcm")))
 def inner_traversal() -> Made:
     """An inner zip whose own name climbs, with an entry whose name climbs further."""
     case = "inner traversal"
@@ -58,8 +58,17 @@ def inner_traversal() -> Made:
     return made(zips.plain(*good_pairs(case), (b"../../evil.zip", inner)), *good(case), evil)
 
 
-@row(SECTION, "bundle_one_inner_damaged.zip", partly(stored=3, says=(("bad.zip",), ("html.zip",)), sessions=((3,),),
-                                                     unparseable=2))  # fmt: skip
+@row(
+    SECTION,
+    "bundle_one_inner_damaged.zip",
+    partly(
+        stored=3,
+        says=(("bad.zip",), ("html.zip",)),
+        sessions=((3,),),
+        refused=2,
+        named=(("bad.zip", "refused", "truncated"), ("html.zip", "refused", "not_an_archive")),
+    ),
+)
 def inner_damaged() -> Made:
     case = "inner damaged"
     bad = zips.plain(*good_pairs("inner damaged, bad"))

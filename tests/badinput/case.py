@@ -30,10 +30,8 @@ class Expect:
     """Receipt lines of each verdict; a verdict that is not named has none. Not asked of a refused import."""
     sessions: tuple[tuple[int, ...], ...] = ()
     """For each session the sorted numbers of image files in its scans. Not asked of a refused import."""
-    named: tuple[tuple[str, str], ...] = ()
-    """(part of a path, verdict): such a line stands in the receipt, with a code and a sentence."""
-    kept_as: tuple[str, ...] = ()
-    """Parts of paths whose objects are stored although the name tries to climb: the line says so."""
+    named: tuple[tuple[str, str, str], ...] = ()
+    """(part of a path, verdict, code): such a line stands in the receipt."""
     says: tuple[tuple[str, ...], ...] = ()
     """In each tuple one of the words stands in the import's message, code or warnings, whatever the case."""
     labels: frozenset[str] | None = None
@@ -41,6 +39,8 @@ class Expect:
     scan_ids: frozenset[str] | None = None
     paths: frozenset[str] = frozenset()
     """Original names that the receipt must give letter by letter."""
+    lines: int | None = None
+    """Of the receipt of a refused import: every entry of an archive that was read to its end has one."""
     session_code: str = ""
     warned: bool = False
     seconds: float = 60.0
@@ -87,8 +87,9 @@ def row(section: str, name: str, *runs: Expect) -> Callable[[Callable[[], Made]]
     return register
 
 
-def _ended(state: str, sessions: tuple[tuple[int, ...], ...] | None, counts: Mapping[str, int],
-           rest: dict[str, object]) -> Expect:  # fmt: skip
+def _ended(
+    state: str, sessions: tuple[tuple[int, ...], ...] | None, counts: Mapping[str, int], rest: dict[str, object]
+) -> Expect:
     if sessions is None:
         sessions = ((counts.get("stored", 0),),)
     return Expect(state=state, sessions=sessions, counts=counts, **rest)  # type: ignore[arg-type]
@@ -123,14 +124,19 @@ def refused(*words: str | tuple[str, ...], **values: object) -> Expect:
     return Expect(state="refused", says=says, **values)  # type: ignore[arg-type]
 
 
+def climbs(part: str) -> tuple[tuple[str, str, str], ...]:
+    """The line of an object that is kept although its name tries to climb out, or its UID can name no file."""
+    return ((part, "stored", "stored_odd_name"),)
+
+
 def made(archive: bytes, *kept: bytes) -> Made:
     """An archive of which these objects must be kept."""
     return Made(archive, tuple(objects.sha256(each) for each in kept))
 
 
-def good_pairs(case: str, folder: bytes = b"good/", **values: object) -> list[Pair]:
+def good_pairs(case: str, folder: bytes = b"good/") -> list[Pair]:
     """Three good objects of one series, and names for them."""
-    return [(folder + b"%d.dcm" % number, data) for number, data in enumerate(objects.series(case, **values), 1)]
+    return [(folder + b"%d.dcm" % number, data) for number, data in enumerate(objects.series(case), 1)]
 
 
 def among_good(case: str, *pairs: Pair) -> bytes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 
 from tests.badinput import packing, zips
-from tests.badinput.case import Made, add, among_good, good, made, placed, refused, row
+from tests.badinput.case import Expect, Made, add, among_good, good, made, placed, refused, row
 from tests.badinput.objects import (
     BIG_ENDIAN,
     DEFLATED,
@@ -49,11 +50,25 @@ def _charset(charset: bytes, name: bytes) -> Made:
 
 
 for _charset_value, _name in CHARSETS:
-    add(SECTION, "charset_bad.zip", lambda c=_charset_value, n=_name: _charset(c, n), placed(stored=1),  # type: ignore[misc]
-        variant=_charset_value.decode() or "none")  # fmt: skip
+    add(
+        SECTION,
+        "charset_bad.zip",
+        partial(_charset, _charset_value, _name),
+        placed(stored=1),
+        variant=_charset_value.decode() or "none",
+    )
 
-REPORTED = placed(stored=3, unparseable=1, named=(("bad.dcm", "unparseable"),), warned=True)
-KEPT = placed(stored=4)
+CODE = "unparseable_ignored"
+
+
+def _reported(code: str) -> Expect:
+    """Three stored, and the bad one named."""
+    return placed(stored=3, unparseable=1, says=((CODE,),), named=(("bad.dcm", "unparseable", code),))
+
+
+def _kept(code: str = "stored") -> Expect:
+    """Four stored, and the receipt says how."""
+    return placed(stored=4, named=(("bad.dcm", "stored", code),))
 
 
 @row(SECTION, "dcm_deflated_bomb.zip", placed(stored=4, seconds=60))
@@ -66,7 +81,7 @@ def deflated_bomb() -> Made:
     return _three_good_and(case, bad, kept=True)
 
 
-@row(SECTION, "dcm_header_length_2GB.zip", REPORTED)
+@row(SECTION, "dcm_header_length_2GB.zip", _reported("header_damaged"))
 def header_length() -> Made:
     """An element before the study's UID claims 2 GB; the file ends long before."""
     image = _bad("header length")
@@ -74,7 +89,7 @@ def header_length() -> Made:
     return _three_good_and(image.case, image.with_inserted(0x00100000, lie), kept=False)
 
 
-@row(SECTION, "dcm_length_2GB_claimed.zip", KEPT)
+@row(SECTION, "dcm_length_2GB_claimed.zip", _kept("stored_pixels_cut"))
 def pixel_length() -> Made:
     """The pixel data claim 2 GiB less two and hold 32 bytes."""
     image = _bad("pixel length", without=frozenset({0x7FE00010}))
@@ -82,7 +97,7 @@ def pixel_length() -> Made:
     return _three_good_and(image.case, bad, kept=True)
 
 
-@row(SECTION, "dcm_length_fffffffe.zip", KEPT)
+@row(SECTION, "dcm_length_fffffffe.zip", _kept("stored_odd_header"))
 def element_length() -> Made:
     """A private element after the UIDs claims 4 GiB less two."""
     image = _bad("element length")
@@ -90,13 +105,13 @@ def element_length() -> Made:
     return _three_good_and(image.case, image.with_inserted(0x00290000, lie), kept=True)
 
 
-@row(SECTION, "dcm_meta_says_big_endian_but_is_little.zip", REPORTED)
+@row(SECTION, "dcm_meta_says_big_endian_but_is_little.zip", _reported("header_truncated"))
 def wrong_endian() -> Made:
     image = _bad("wrong endian")
     return _three_good_and(image.case, image.file(syntax=BIG_ENDIAN), kept=False)
 
 
-@row(SECTION, "dcm_no_preamble.zip", placed(stored=2))
+@row(SECTION, "dcm_no_preamble.zip", placed(stored=2, named=(("s/bare", "stored", "stored_no_preamble"),)))
 def no_preamble() -> Made:
     """One whole file, and one data set as it is: no preamble, no magic, no file meta."""
     whole, bare = Image(case="no preamble").file(), dataset(_bad("no preamble").elements())
@@ -115,7 +130,7 @@ def preamble_script() -> Made:
     return made(zips.archive(entries), script, program)
 
 
-@row(SECTION, "dcm_preamble_only.zip", REPORTED)
+@row(SECTION, "dcm_preamble_only.zip", _reported("header_truncated"))
 def preamble_only() -> Made:
     return _three_good_and("preamble only", bytes(128) + b"DICM", kept=False)
 
@@ -145,21 +160,21 @@ def many_items() -> Made:
     return _three_good_and(image.case, image.with_inserted(0x00081140, head + item * 100_000 + SEQUENCE_END), kept=True)
 
 
-@row(SECTION, "dcm_sequences_10000_deep.zip", KEPT)
+@row(SECTION, "dcm_sequences_10000_deep.zip", _kept())
 def deep() -> Made:
     """Sequences in sequences behind all that names the object."""
     image = _bad("deep")
     return _three_good_and(image.case, image.with_inserted(0x00400000, nested(10_000)), kept=True)
 
 
-@row(SECTION, "dcm_sequences_10000_deep_first.zip", KEPT)
+@row(SECTION, "dcm_sequences_10000_deep_first.zip", _kept())
 def deep_first() -> Made:
     """The same as language codes (0008,0006), before any UID."""
     image = _bad("deep first")
     return _three_good_and(image.case, image.with_inserted(0x00080010, nested(10_000, 0x00080006)), kept=True)
 
 
-@row(SECTION, "dcm_truncated_in_header.zip", REPORTED)
+@row(SECTION, "dcm_truncated_in_header.zip", _reported("header_truncated"))
 def cut_in_header() -> Made:
     """Cut in the middle of the patient's name."""
     image = _bad("cut in header")
@@ -167,19 +182,19 @@ def cut_in_header() -> Made:
     return _three_good_and(image.case, data[: data.index(image.patient_name) + 4], kept=False)
 
 
-@row(SECTION, "dcm_truncated_in_pixels.zip", KEPT)
+@row(SECTION, "dcm_truncated_in_pixels.zip", _kept("stored_pixels_cut"))
 def cut_in_pixels() -> Made:
     image = _bad("cut in pixels")
     return _three_good_and(image.case, image.file()[:-10], kept=True)
 
 
-@row(SECTION, "dcm_unknown_transfer_syntax.zip", KEPT)
+@row(SECTION, "dcm_unknown_transfer_syntax.zip", _kept())
 def unknown_syntax() -> Made:
     image = _bad("unknown syntax")
     return _three_good_and(image.case, image.file(syntax=b"1.2.3.4.5.6.7.8.9"), kept=True)
 
 
-@row(SECTION, "dicom_gzipped_members.zip", placed(stored=3))
+@row(SECTION, "dicom_gzipped_members.zip", placed(stored=3, named=((".dcm.gz", "stored", "stored_unpacked"),)))
 def gzipped_members() -> Made:
     pairs = [(b"s/%d.dcm.gz" % number, packing.gzipped(data)) for number, data in enumerate(good("gzipped"))]
     return made(zips.plain(*pairs), *good("gzipped"))
@@ -211,18 +226,27 @@ def odd_suffixes() -> Made:
     return made(zips.plain(*pairs), *images)
 
 
+def _named(verdict: str) -> tuple[tuple[str, str, str], ...]:
+    codes = {"text.dcm": "named_not_image", "empty.dcm": "empty_entry", "noise.dcm": "named_not_image"}
+    return tuple((name, verdict, code) for name, code in codes.items())
+
+
 @row(
     SECTION,
     "non_dicom_with_dcm_suffix.zip",
     placed(
         stored=3,
         unparseable=3,
-        warned=True,
-        named=(("text.dcm", "unparseable"), ("empty.dcm", "unparseable"), ("noise.dcm", "unparseable")),
+        says=((CODE,), ("text.dcm",), ("empty.dcm",), ("noise.dcm",)),
+        named=_named("unparseable"),
     ),
     refused(
+        "unparseable_entries",
+        "text.dcm",
+        "empty.dcm",
+        "noise.dcm",
         args=("--no-ignore-unparsable",),
-        named=(("text.dcm", "unparseable"), ("empty.dcm", "unparseable"), ("noise.dcm", "unparseable")),
+        named=_named("refused"),
     ),
 )
 def not_dicom() -> Made:

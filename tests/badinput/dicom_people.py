@@ -35,23 +35,24 @@ def date_garbage() -> Made:
     )
 
 
-@row(SECTION, "dcm_patientid_mismatch_in_study.zip",
-     held(stored=2, sessions=((2,),), session_code="patient_mismatch"))  # fmt: skip
+@row(SECTION, "dcm_patientid_mismatch_in_study.zip", held(stored=2, sessions=((2,),), session_code="patient_mismatch"))
 def patient_mismatch() -> Made:
     case = "patient mismatch"
     return _flat([Image(case=case, patient_id=b"ONE"), Image(case=case, number=2, patient_id=b"OTHER")])
 
 
-@row(SECTION, "dcm_patientid_space_case_variants.zip",
-     placed(stored=4, sessions=((1,),) * 4, subjects=4, warned=True))  # fmt: skip
+@row(SECTION, "dcm_patientid_space_case_variants.zip", placed(stored=4, sessions=((1,),) * 4, subjects=4, warned=True))
 def patient_variants() -> Made:
     """Four patients whose IDs and names are one label after cleaning, one of them but for the case."""
     spellings = (b"an na", b"an_na", b"an.na", b"AN NA")
     return _flat(_studies("patient variants", *({"patient_id": each, "patient_name": each} for each in spellings)))
 
 
-@row(SECTION, "dcm_two_patients_flat.zip",
-     placed(stored=4, sessions=((2,), (2,)), subjects=2, warned=True, labels=frozenset({"P-A", "P-B"})))  # fmt: skip
+@row(
+    SECTION,
+    "dcm_two_patients_flat.zip",
+    placed(stored=4, sessions=((2,), (2,)), subjects=2, warned=True, labels=frozenset({"P-A", "P-B"})),
+)
 def two_patients() -> Made:
     """Two patients of one name, each with a study of two objects, all in one folder."""
     case = "two patients"
@@ -72,8 +73,11 @@ def one_folder_two_studies() -> Made:
     return made(zips.plain(*pairs), *files)
 
 
-@row(SECTION, "folder_session_label_disagrees_with_header.zip",
-     placed(stored=2, sessions=((2,),), scan_ids=frozenset({"1"})))  # fmt: skip
+@row(
+    SECTION,
+    "folder_session_label_disagrees_with_header.zip",
+    placed(stored=2, sessions=((2,),), scan_ids=frozenset({"1"})),
+)
 def folders_disagree() -> Made:
     """One series in two session folders and two scan folders, none of which agree with its header."""
     files = [Image(case="folders disagree", number=number).file() for number in (1, 2)]
@@ -105,8 +109,11 @@ _EMPTY = _studies(
 )
 
 
-@row(SECTION, "label_sanitises_to_empty.zip",
-     placed(stored=4, sessions=((1,),) * 4, subjects=4, labels=frozenset(map(_fallback, _EMPTY))))  # fmt: skip
+@row(
+    SECTION,
+    "label_sanitises_to_empty.zip",
+    placed(stored=4, sessions=((1,),) * 4, subjects=4, labels=frozenset(map(_fallback, _EMPTY))),
+)
 def empty_labels() -> Made:
     return _flat(_EMPTY)
 
@@ -121,18 +128,25 @@ def labels_collide() -> Made:
 _NOBODY = _studies("nobody", *({"patient_id": b"", "patient_name": b"", "study_date": b""} for _ in range(2)))
 
 
-@row(SECTION, "patient_all_empty.zip",
-     placed(stored=2, sessions=((1,),) * 2, subjects=2, labels=frozenset(map(_fallback, _NOBODY))))  # fmt: skip
+@row(
+    SECTION,
+    "patient_all_empty.zip",
+    placed(stored=2, sessions=((1,),) * 2, subjects=2, labels=frozenset(map(_fallback, _NOBODY))),
+)
 def patient_all_empty() -> Made:
     return _flat(_NOBODY)
 
 
-_NAMED = _studies("only named", {"patient_id": b"", "patient_name": b"DOE^JANE"},
-                  {"patient_id": b" ", "patient_name": b"ROE^RICHARD"})  # fmt: skip
+_NAMED = _studies(
+    "only named", {"patient_id": b"", "patient_name": b"DOE^JANE"}, {"patient_id": b" ", "patient_name": b"ROE^RICHARD"}
+)
 
 
-@row(SECTION, "patient_id_empty.zip",
-     placed(stored=2, sessions=((1,),) * 2, subjects=2, labels=frozenset(map(_fallback, _NAMED))))  # fmt: skip
+@row(
+    SECTION,
+    "patient_id_empty.zip",
+    placed(stored=2, sessions=((1,),) * 2, subjects=2, labels=frozenset(map(_fallback, _NAMED))),
+)
 def patient_id_empty() -> Made:
     return _flat(_NAMED)
 

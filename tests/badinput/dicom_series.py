@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from tests.badinput import zips
-from tests.badinput.case import Made, among_good, good, held, made, placed, row
+from tests.badinput.case import Expect, Made, among_good, climbs, good, held, made, placed, row
 from tests.badinput.objects import EXPLICIT, Image, dataset, meta, part10
 
 SECTION = "DICOM"
 DICOMDIR_CLASS = b"1.2.840.10008.1.3.10"
 
-REPORTED = placed(stored=3, unparseable=1, named=(("bad.dcm", "unparseable"),), warned=True)
+
+def _reported(code: str) -> Expect:
+    return placed(stored=3, unparseable=1, warned=True, named=(("bad.dcm", "unparseable", code),))
 
 
 def _flat(*files: bytes) -> bytes:
@@ -21,8 +23,7 @@ def _beside_good(case: str, *bad: bytes, kept: bool) -> Made:
     return made(among_good(case, *zip(names, bad, strict=False)), *good(case), *(bad if kept else ()))
 
 
-@row(SECTION, "dcm_dup_sop_different_bytes.zip",
-     held(stored=1, conflict=3, sessions=((4,),), session_code="sop_clash"))  # fmt: skip
+@row(SECTION, "dcm_dup_sop_different_bytes.zip", held(stored=1, conflict=3, sessions=((4,),), session_code="sop_clash"))
 def clash() -> Made:
     """One object, and three variants of another that differ in their pixels."""
     case = "clash"
@@ -45,7 +46,7 @@ def duplicate() -> Made:
     return made(_flat(files[0], files[1], files[0]), *files)
 
 
-@row(SECTION, "dicomdir_alone.zip", placed(stored=1, junk=1))
+@row(SECTION, "dicomdir_alone.zip", placed(stored=1, junk=1, named=(("DICOMDIR", "junk", "dicomdir"),)))
 def dicomdir() -> Made:
     """A DICOMDIR that lists nothing, beside one image."""
     image = Image(case="dicomdir").file()
@@ -68,9 +69,12 @@ _RESOURCES = (b"DICOM", b"dicom", b"Secondary")
 @row(
     SECTION,
     "resources_nifti_snapshots_hold_dicom.zip",
-    placed(stored=3, resource=2, named=(("/NIFTI/", "resource"), ("/SNAPSHOTS/", "resource"))),
+    placed(stored=3, resource=2, named=(("/NIFTI/", "resource", "resource"), ("/SNAPSHOTS/", "resource", "resource"))),
     placed(
-        stored=3, ignored=2, named=(("/NIFTI/", "ignored"), ("/SNAPSHOTS/", "ignored")), args=("--resources", "ignore")
+        stored=3,
+        ignored=2,
+        named=tuple((part, "ignored", "ignored_resources_off") for part in ("/NIFTI/", "/SNAPSHOTS/")),
+        args=("--resources", "ignore"),
     ),
 )
 def resource_folders() -> Made:
@@ -114,19 +118,26 @@ def _without(case: str, tag: int) -> Made:
     return _beside_good(case, Image(case=case, number=9, without=frozenset({tag})).file(), kept=False)
 
 
-@row(SECTION, "uid_series_missing.zip", REPORTED)
+@row(SECTION, "uid_series_missing.zip", _reported("no_series_uid"))
 def no_series_uid() -> Made:
     return _without("no series uid", 0x0020000E)
 
 
-@row(SECTION, "uid_sop_missing.zip", REPORTED)
+@row(SECTION, "uid_sop_missing.zip", _reported("no_sop_uid"))
 def no_sop_uid() -> Made:
     return _without("no sop uid", 0x00080018)
 
 
-@row(SECTION, "uid_study_missing.zip",
-     placed(stored=3, unparseable=2, warned=True,
-            named=(("bad.dcm", "unparseable"), ("bad2.dcm", "unparseable"))))  # fmt: skip
+@row(
+    SECTION,
+    "uid_study_missing.zip",
+    placed(
+        stored=3,
+        unparseable=2,
+        warned=True,
+        named=(("bad.dcm", "unparseable", "no_study_uid"), ("bad2.dcm", "unparseable", "no_study_uid")),
+    ),
+)
 def no_study_uid() -> Made:
     """One without the element, one with an empty value."""
     case = "no study uid"
@@ -135,7 +146,7 @@ def no_study_uid() -> Made:
     return _beside_good(case, absent, empty, kept=False)
 
 
-@row(SECTION, "uid_too_long_300.zip", placed(stored=4, sessions=((1,), (3,))))
+@row(SECTION, "uid_too_long_300.zip", placed(stored=4, sessions=((1,), (3,)), named=climbs("bad.dcm")))
 def long_uids() -> Made:
     """All three UIDs of 300 digits."""
     long = {0x0020000D: b"1." + b"2" * 298, 0x0020000E: b"1." + b"3" * 298, 0x00080018: b"1." + b"4" * 298}
@@ -156,7 +167,7 @@ def padded_uids() -> Made:
     return made(_flat(*files), *files)
 
 
-@row(SECTION, "uid_with_path_characters.zip", placed(stored=4, sessions=((1,), (3,))))
+@row(SECTION, "uid_with_path_characters.zip", placed(stored=4, sessions=((1,), (3,)), named=climbs("bad.dcm")))
 def path_uids() -> Made:
     evil = {0x0020000D: b"../../../study", 0x0020000E: b"/scandock-escape/series", 0x00080018: b"..\\..\\sop/../../x"}
     also = {tag: (b"UI", value) for tag, value in evil.items()}

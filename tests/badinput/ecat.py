@@ -58,7 +58,8 @@ _DEFAULTS: Final[dict[str, bytes | int | float]] = {
     "dose_start_time": 1_580_465_000,
     "data_units": b"Bq/cc",
 }
-X, Y, Z = 4, 4, 2
+X, Y, Z = 16, 8, 2
+"""256 voxels of two bytes: one record, to its last byte."""
 
 
 def main_header(**values: bytes | int | float) -> bytes:
@@ -88,7 +89,7 @@ def directory(matrices: Mapping[int, tuple[int, int]], *, following: int = 2) ->
 
 
 def ecat(*, frames: int = 1, following: int = 2, **values: bytes | int | float) -> bytes:
-    """A whole file of `frames` frames of 4 x 4 x 2 voxels: 1024 bytes and 1024 more for each frame."""
+    """A whole file of `frames` frames of 16 x 8 x 2 voxels: 1024 bytes and 1024 more for each frame."""
     voxels = struct.pack(f">{X * Y * Z}h", *range(X * Y * Z)).ljust(RECORD, b"\0")
     matrices = {0x01000001 + frame: (3 + 2 * frame, 4 + 2 * frame) for frame in range(frames)}
     body = b"".join(subheader(start_ms=60_000 * frame) + voxels for frame in range(frames))

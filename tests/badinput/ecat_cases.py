@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tests.badinput import zips
 from tests.badinput.case import Made, Pair, add, held, made, placed, refused, row
 from tests.badinput.ecat import IMAGE, VOLUME16, ecat
@@ -19,7 +21,7 @@ def _session(*files: bytes, names: tuple[bytes, ...] = ()) -> Made:
     return made(zips.plain(*pairs), *files)
 
 
-@row(SECTION, "ecat_and_dicom_one_session.zip", held(stored=2, sessions=((1, 1),)))
+@row(SECTION, "ecat_and_dicom_one_session.zip", held(stored=2, sessions=((1, 1),), session_code="patient_mismatch"))
 def with_dicom() -> Made:
     """One session folder with a DICOM object of one patient and an ECAT file of another."""
     image, pet = (
@@ -30,7 +32,11 @@ def with_dicom() -> Made:
     return made(zips.plain(*pairs), image, pet)
 
 
-@row(SECTION, "ecat_claims_65535_frames.zip", placed(stored=2, sessions=((1, 1),)))
+@row(
+    SECTION,
+    "ecat_claims_65535_frames.zip",
+    placed(stored=2, sessions=((1, 1),), named=(("b.v", "stored", "ecat_cut"),)),
+)
 def many_frames() -> Made:
     return _session(ecat(), ecat(num_frames=65535, scan_start_time=1_580_469_300))
 
@@ -46,15 +52,23 @@ def good_file() -> Made:
     return _session(ecat(frames=2))
 
 
-@row(SECTION, "ecat_gz_member.zip", placed(stored=1))
+@row(SECTION, "ecat_gz_member.zip", placed(stored=1, named=(("a.v.gz", "stored", "stored_unpacked"),)))
 def gzipped_file() -> Made:
     file = ecat()
     return made(zips.plain((FILES % 1 + b"a.v.gz", gzipped(file))), file)
 
 
-@row(SECTION, "ecat_magics.zip",
-     placed(stored=4, unparseable=2, sessions=((1,) * 4,), warned=True,
-            named=(("e.v", "unparseable"), ("f.v", "unparseable"))))  # fmt: skip
+@row(
+    SECTION,
+    "ecat_magics.zip",
+    placed(
+        stored=4,
+        unparseable=2,
+        sessions=((1,) * 4,),
+        warned=True,
+        named=(("e.v", "unparseable", "not_dicom"), ("f.v", "unparseable", "not_dicom")),
+    ),
+)
 def magics() -> Made:
     """MATRIX7x is ECAT 7; MATRIX64 and lower case are not, and stand in an image folder under an image's name."""
     spellings = (b"MATRIX70v", b"MATRIX71v", b"MATRIX72v", b"MATRIX72S", b"MATRIX64", b"matrix72v")
@@ -93,7 +107,7 @@ def _subject(value: bytes) -> Made:
 
 
 for _kind, _value in SUBJECTS.items():
-    add(SECTION, f"ecat_subject_{_kind}.zip", lambda v=_value: _subject(v), placed(stored=1, subjects=1))  # type: ignore[misc]
+    add(SECTION, f"ecat_subject_{_kind}.zip", partial(_subject, _value), placed(stored=1, subjects=1))
 
 
 def _cut(length: int) -> Made:
@@ -104,11 +118,11 @@ def _cut(length: int) -> Made:
 
 for _length in (100, 1100, 1948, 511, 512, 600, 8):
     _expected = (
-        placed(stored=2, sessions=((1, 1),))
+        placed(stored=2, sessions=((1, 1),), named=(("a.v", "stored", "ecat_cut"),))
         if _length >= 512
-        else placed(stored=1, unparseable=1, warned=True, named=(("a.v", "unparseable"),))
+        else placed(stored=1, unparseable=1, warned=True, named=(("a.v", "unparseable", "ecat_truncated"),))
     )
-    add(SECTION, f"ecat_truncated_{_length}.zip", lambda n=_length: _cut(n), _expected)  # type: ignore[misc]
+    add(SECTION, f"ecat_truncated_{_length}.zip", partial(_cut, _length), _expected)
 
 
 @row(SECTION, "ecat_two_subjects_one_folder.zip", held(stored=2, sessions=((1, 1),), session_code="patient_mismatch"))
@@ -126,7 +140,11 @@ def types() -> Made:
     return _session(*(ecat(file_type=kind, scan_start_time=1_580_465_700 + kind) for kind in kinds))
 
 
-@row(SECTION, "v_file_that_is_verilog.zip", refused(("no image", "no dicom"), named=(("counter.v", "unparseable"),)))
+@row(
+    SECTION,
+    "v_file_that_is_verilog.zip",
+    refused(("no image", "no dicom"), named=(("counter.v", "refused", "named_not_image"),)),
+)
 def verilog() -> Made:
     source = b"module counter(input clk, output reg [7:0] q);\n  always @(posedge clk) q <= q + 1;\nendmodule\n"
     return made(zips.plain((b"src/counter.v", source)))

@@ -89,7 +89,7 @@ def composed() -> Made:
     return _named("composed", *spellings, flags=zips.UTF8)
 
 
-@row(SECTION, "name_overlong_utf8_slash.zip", placed(stored=4, kept_as=("scandock-escape.dcm",)))
+@row(SECTION, "name_overlong_utf8_slash.zip", placed(stored=4))
 def overlong_slash() -> Made:
     """Slashes as the two bytes C0 AF, which a careless decoder takes for one."""
     return _fourth("overlong slash", b"..\xc0\xaf..\xc0\xafscandock-escape.dcm", flags=zips.UTF8)
@@ -102,8 +102,7 @@ def same_in_scans() -> Made:
     return made(zips.plain(*pairs), *files)
 
 
-@row(SECTION, "name_same_filename_one_scan.zip",
-     placed(stored=3, paths=frozenset({"a/I1", "b/I1", "c/I1"})))  # fmt: skip
+@row(SECTION, "name_same_filename_one_scan.zip", placed(stored=3, paths=frozenset({"a/I1", "b/I1", "c/I1"})))
 def same_in_one_scan() -> Made:
     return _named("same in one scan", b"a/I1", b"b/I1", b"c/I1")
 
@@ -134,17 +133,30 @@ def file_then_folder() -> Made:
     return made(beside_good(case, *entries), *good(case), *extra)
 
 
-@row("links", "path_symlink_entry.zip",
-     placed(stored=3, ignored=2, named=(("passwd.dcm", "ignored"), ("up.dcm", "ignored"))),
-     placed(stored=3, ignored=2, args=("--no-ignore-unparsable",),
-            named=(("passwd.dcm", "ignored"), ("up.dcm", "ignored"))))  # fmt: skip
+@row(
+    "links",
+    "path_symlink_entry.zip",
+    placed(
+        stored=3, ignored=2, named=(("passwd.dcm", "ignored", "ignored_link"), ("up.dcm", "ignored", "ignored_link"))
+    ),
+    placed(
+        stored=3,
+        ignored=2,
+        args=("--no-ignore-unparsable",),
+        named=(("passwd.dcm", "ignored", "ignored_link"), ("up.dcm", "ignored", "ignored_link")),
+    ),
+)
 def links() -> Made:
     case = "links"
     entries = (zips.link(b"good/passwd.dcm", b"/etc/passwd"), zips.link(b"good/up.dcm", b"../../../canary/secret"))
     return made(beside_good(case, *entries), *good(case))
 
 
-@row("links", "path_symlink_then_write_through.zip", placed(stored=4, ignored=1, named=(("S/d", "ignored"),)))
+@row(
+    "links",
+    "path_symlink_then_write_through.zip",
+    placed(stored=4, ignored=1, named=(("S/d", "ignored", "ignored_link"),)),
+)
 def write_through() -> Made:
     """A link to the machine's temporary folder, and then a file as if in it."""
     case = "write through"

@@ -9,7 +9,7 @@ import struct
 import zlib
 
 from tests.badinput import zips
-from tests.badinput.case import Expect, Made, add, beside_good, good, made, placed
+from tests.badinput.case import Expect, Made, add, beside_good, climbs, good, made, placed
 from tests.badinput.objects import Image
 
 SECTION = "path traversal"
@@ -53,14 +53,17 @@ def _row(kind: str, called: bytes, expected: Expect, **values: object) -> None:
 
 for _kind, _name in CLIMBING.items():
     _part = "scandock-escape" if b"escape" in _name else _name.decode()
-    _row(_kind, _name, placed(stored=4, kept_as=(_part,)))
+    _row(_kind, _name, placed(stored=4, named=climbs(_part)))
 
 for _kind, _name in HARMLESS.items():
-    _row(_kind, _name, placed(stored=4, paths=frozenset({_name.decode()})),
-         flags=0 if _name.isascii() else zips.UTF8)  # fmt: skip
+    _row(_kind, _name, placed(stored=4, paths=frozenset({_name.decode()})), flags=0 if _name.isascii() else zips.UTF8)
 
-_row("lfh_differs_from_cd", b"good/fine.dcm", placed(stored=4, paths=frozenset({"good/fine.dcm"})),
-     local_name=b"../../../../" + ESCAPE)  # fmt: skip
+_row(
+    "lfh_differs_from_cd",
+    b"good/fine.dcm",
+    placed(stored=4, paths=frozenset({"good/fine.dcm"})),
+    local_name=b"../../../../" + ESCAPE,
+)
 
 _CLIMB = b"../../../../" + ESCAPE
 _UNICODE_PATH = struct.pack("<HHBI", 0x7075, 5 + len(_CLIMB), 1, zlib.crc32(b"good/fine.dcm")) + _CLIMB

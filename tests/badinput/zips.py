@@ -82,8 +82,19 @@ def local_header(entry: Entry, body: bytes) -> bytes:
     elif entry.zip64:
         extra = struct.pack("<HHQQ", 1, 16, size, packed) + extra
         packed = size = FULL32
-    head = struct.pack("<4sHHH4sIIIHH", b"PK\3\4", fields.version, fields.flags, entry.method, DATE, crc, packed, size,
-                       len(name), len(extra))  # fmt: skip
+    head = struct.pack(
+        "<4sHHH4sIIIHH",
+        b"PK\3\4",
+        fields.version,
+        fields.flags,
+        entry.method,
+        DATE,
+        crc,
+        packed,
+        size,
+        len(name),
+        len(extra),
+    )
     return head + name + extra
 
 
@@ -104,9 +115,25 @@ def central(entry: Entry, offset: int, body: bytes) -> bytes:
     if entry.zip64:
         extra = struct.pack("<HHQQQ", 1, 24, size, packed, offset) + extra
         packed = size = where = FULL32
-    head = struct.pack("<4sHHHH4sIIIHHHHHII", b"PK\1\2", entry.made_by, fields.version, fields.flags, entry.method,
-                       DATE, fields.crc, packed, size, len(entry.name), len(extra), 0, entry.disk, 0,
-                       entry.attributes, where)  # fmt: skip
+    head = struct.pack(
+        "<4sHHHH4sIIIHHHHHII",
+        b"PK\1\2",
+        entry.made_by,
+        fields.version,
+        fields.flags,
+        entry.method,
+        DATE,
+        fields.crc,
+        packed,
+        size,
+        len(entry.name),
+        len(extra),
+        0,
+        entry.disk,
+        0,
+        entry.attributes,
+        where,
+    )
     return head + entry.name + extra
 
 

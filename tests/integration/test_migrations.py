@@ -13,12 +13,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, text
 from sqlalchemy.schema import CreateTable
-from tests import postgres
 
 from scandock.catalog.engine import HEAD, Catalog, open_catalog
 from scandock.catalog.migrate import configuration, upgrade
 from scandock.catalog.tables import metadata
 from scandock.model.errors import Fault
+from tests import postgres
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

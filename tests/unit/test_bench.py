@@ -9,6 +9,7 @@ import zipfile
 
 import pydicom
 import pytest
+
 from bench import archives, objects, packing, report
 from bench.contenders import Run
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pydicom.data
 import pytest
 from pydicom import dcmread
-from tests.unit.formats_dicom.build import EXPLICIT, Writer, meta
 
 from scandock.formats.dicom_header import dicomdir_files
+from tests.unit.formats_dicom.build import EXPLICIT, Writer, meta
 
 FOLDER = Path(pydicom.data.__file__).parent / "test_files" / "dicomdirtests"
 LITTLE = Writer()

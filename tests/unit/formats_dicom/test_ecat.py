@@ -10,12 +10,12 @@ import nibabel.tests
 import numpy as np
 import pytest
 from nibabel import ecat as nibabel_ecat
-from tests.badinput.ecat import RECORD, directory, ecat, main_header, subheader
 
 from scandock.formats import ecat as module
 from scandock.formats.dicom_header import Unparseable
 from scandock.formats.ecat import looks_like_ecat, read_ecat
 from scandock.model.series import EcatFacts
+from tests.badinput.ecat import RECORD, directory, ecat, main_header, subheader
 
 TINY = Path(nibabel.tests.__file__).parent / "data" / "tinypet.v"
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import zlib
 
 import pytest
+
+from scandock.formats import dicom_slow
+from scandock.formats.dicom_header import MAX_HEADER, Header, Unparseable, read_header
+from scandock.model.tags import NUMBERS, WANTED
 from tests.unit.formats_dicom.build import (
     BIG,
     DATASET,
@@ -23,10 +27,6 @@ from tests.unit.formats_dicom.build import (
     meta,
     writer,
 )
-
-from scandock.formats import dicom_slow
-from scandock.formats.dicom_header import MAX_HEADER, Header, Unparseable, read_header
-from scandock.model.tags import NUMBERS, WANTED
 
 ALL = frozenset(WANTED)
 LITTLE = Writer()

@@ -6,9 +6,9 @@ import json
 import random
 
 import pytest
-from tests.unit.formats_dicom.build import BIG, EXPLICIT, IMPLICIT, Writer, make_object
 
 from scandock.formats.dicom_header import looks_like_dicom
+from tests.unit.formats_dicom.build import BIG, EXPLICIT, IMPLICIT, Writer, make_object
 
 
 def looks(data: bytes) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 
 import pytest
-from tests.unit.formats_dicom.build import BIG, EXPLICIT, IMPLICIT, SERIES, STUDY, Value, Writer, make_object, writer
 
 from scandock.formats import dicom_tally
 from scandock.formats.dicom_header import Header, read_header
 from scandock.formats.dicom_tally import Tally
 from scandock.model.series import MANY, SeriesTally
 from scandock.model.tags import NUMBERS, PER_OBJECT, WANTED
+from tests.unit.formats_dicom.build import BIG, EXPLICIT, IMPLICIT, SERIES, STUDY, Value, Writer, make_object, writer
 
 Changes = dict[int, tuple[str, Value] | None]
 

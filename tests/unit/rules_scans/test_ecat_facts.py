@@ -4,9 +4,9 @@ import datetime as dt
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.unit.rules_scans.tallies import ecat
 
 from scandock.rules.ecat_facts import ecat_scan_attributes, ecat_session_attributes, header_time, scan_label
+from tests.unit.rules_scans.tallies import ecat
 
 
 @pytest.mark.parametrize("seconds", [0, -1, -(2**31), 2**31, 2**32 - 1, 2**40])

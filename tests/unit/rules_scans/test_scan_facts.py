@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.rules_scans.tallies import CT, PET, mr, tally
 
 from scandock.rules.mr import orientation
 from scandock.rules.scan_facts import scan_attributes, scan_label
+from tests.unit.rules_scans.tallies import CT, PET, mr, tally
 
 TRA, COR, SAG = "1\\0\\0\\0\\1\\0", "1\\0\\0\\0\\0\\-1", "0\\1\\0\\0\\0\\-1"
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from tests.unit.rules_scans.tallies import PET, SR, ecat, mr, tally
 
 from scandock.rules.mr import field_strength
 from scandock.rules.session_facts import session_attributes
+from tests.unit.rules_scans.tallies import PET, SR, ecat, mr, tally
 
 
 def codes(remarks):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.rules_sessions.builders import NOW, STAMP, FakeCatalog, codes, decide, held, known, study, waiting
 
 from scandock.rules.again import hold, session_exists
 from scandock.rules.notices import notice
 from scandock.rules.policy import ProjectPolicy
 from scandock.rules.timestamps import timestamp_of
+from tests.unit.rules_sessions.builders import NOW, STAMP, FakeCatalog, codes, decide, held, known, study, waiting
 
 ONE = study("1.2", PatientID="pid")
 TWO = study("1.3", PatientID="other")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.rules_sessions.builders import FakeCatalog, codes, decide, held, known, study, waiting
 
 from scandock.rules.mapping import parse_mapping
+from tests.unit.rules_sessions.builders import FakeCatalog, codes, decide, held, known, study, waiting
 
 
 def of(uid: str, date: str = "", patient: str = "pid", **more: str):
@@ -152,10 +152,9 @@ def test_a_rule_of_the_site_is_not_a_request():
 
 def test_different_projects_do_not_collide():
     mapping = parse_mapping("study_uid,project\n1.3,Q\n", "m.csv")
-    from tests.unit.rules_sessions.builders import NOW, name
-
     from scandock.rules.policy import Request
     from scandock.rules.settle import settle
+    from tests.unit.rules_sessions.builders import NOW, name
 
     request = Request(project="P", mapping=mapping)
     studies = [of("1.2"), of("1.3")]

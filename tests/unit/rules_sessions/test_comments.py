@@ -7,9 +7,9 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.rules_sessions.builders import series, study, study_of
 
 from scandock.rules.comments import assigned, auto_archive, from_comments
+from tests.unit.rules_sessions.builders import series, study, study_of
 
 
 @pytest.mark.parametrize(

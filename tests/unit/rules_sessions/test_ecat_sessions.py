@@ -5,6 +5,8 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 import pytest
+
+from scandock.rules.ecat_groups import group_ecat, scan_date
 from tests.unit.rules_sessions.builders import (
     FakeCatalog,
     codes,
@@ -16,8 +18,6 @@ from tests.unit.rules_sessions.builders import (
     study,
     waiting,
 )
-
-from scandock.rules.ecat_groups import group_ecat, scan_date
 
 NOON = 1_704_110_400  # 2024-01-01 12:00 UTC
 IN_F = "F/scans/1/resources/ECAT/files/"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.rules_sessions.builders import STAMP, FakeCatalog, codes, decide, held, known, study, waiting, why
 
 from scandock.rules.policy import ProjectPolicy
+from tests.unit.rules_sessions.builders import STAMP, FakeCatalog, codes, decide, held, known, study, waiting, why
 
 ONE = study("1.2", PatientID="pid", PatientName="Doe^John")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.unit.rules_sessions.builders import series, study, study_of
 
 from scandock.model.errors import Usage
 from scandock.rules.mapping import decode_mapping, parse_mapping, row_for, unused_rows
+from tests.unit.rules_sessions.builders import series, study, study_of
 
 
 def rows(text: str, filename: str = "mapping.csv"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.rules_sessions.builders import name, series, study, study_of
 
 from scandock.model.errors import Usage
 from scandock.rules.mapping import parse_mapping
 from scandock.rules.naming import projects_named
 from scandock.rules.policy import Request, SiteRules
 from scandock.rules.routing import parse_rules
+from tests.unit.rules_sessions.builders import name, series, study, study_of
 
 FULL = study(
     "1.2",

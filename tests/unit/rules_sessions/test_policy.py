@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.rules_sessions.builders import codes, decide, ecat_facts, held, series, study, study_of, why
 
 from scandock.rules.policy import ProjectPolicy
+from tests.unit.rules_sessions.builders import codes, decide, ecat_facts, held, series, study, study_of, why
 
 PETMR = study_of(series("1.2", uid="1", PatientID="P", Modality="PT"), series("1.2", uid="2", Modality="MR"))
 

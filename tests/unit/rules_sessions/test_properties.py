@@ -8,12 +8,12 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.rules_sessions.builders import FakeCatalog, decide, held, study
 
 from scandock.rules.labels import label_key
 from scandock.rules.mapping import MappingRow
 from scandock.rules.settle import Decision
 from scandock.rules.study import StudyFacts
+from tests.unit.rules_sessions.builders import FakeCatalog, decide, held, study
 
 LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 PATIENTS = st.sampled_from(["A.1", "A 1", "a_1", "A_1_20240101", "B", "b", "", "anon", "x" * 64, "x" * 70, "\u5c71"])

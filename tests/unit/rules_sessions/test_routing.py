@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.rules_sessions.builders import series, study, study_of
 
 from scandock.model.errors import Usage
 from scandock.model.tags import NUMBERS
 from scandock.rules.policy import SiteRules
 from scandock.rules.routing import first_match, parse_rules
+from tests.unit.rules_sessions.builders import series, study, study_of
 
 
 def taken(rules: str, **elements: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from tests.unit.rules_sessions.builders import FakeCatalog, codes, decide, held, known, series, study, study_of, why
-
 from scandock.rules.labels import text_hash
 from scandock.rules.policy import SiteRules
 from scandock.rules.routing import parse_rules
 from scandock.rules.view import KnownSubject
+from tests.unit.rules_sessions.builders import FakeCatalog, codes, decide, held, known, series, study, study_of, why
 
 
 def of(uid: str, patient: str = "", name: str = "", **more: str):

@@ -1,0 +1,200 @@
+"""Runs of the command line under bounds: time, memory, file sizes, and a world around DATA that must stay as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+ADDRESS_SPACE: Final = 16 << 30
+"""Of one process: far above what is needed, far below what a header may claim and a loop may take."""
+LARGEST_FILE: Final = 3 << 30
+GRACE: Final = 60.0
+"""Seconds beyond a run's own bound after which it is killed: a slow machine fails a test, it does not hang it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run gave."""
+
+    code: int
+    report: dict[str, Any]
+    lines: list[dict[str, Any]]
+    stderr: str
+    seconds: float
+    memory: int
+    """Largest sum of PSS over the run's processes, in bytes; 0 where it was not measured."""
+    staged: int
+    """Most bytes that stood on disk under DATA/work and DATA/incoming, as far as seen."""
+
+
+@dataclass(slots=True)
+class Site:
+    """A DATA folder, and beside it a working folder, a temporary one, a home and a canary that nobody may touch."""
+
+    root: Path
+    data: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.data = self.root / "DATA"
+        for name in ("cwd", "tmp", "home", "canary", "archives", "receipts"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        (self.root / "canary" / "secret").write_text("not to be read, not to be written\n")
+
+    def environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("SCANDOCK_")}
+        own = {"TMPDIR": str(self.root / "tmp"), "HOME": str(self.root / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**kept, **own, "COLUMNS": "120", "NO_COLOR": "1"}
+
+    def around(self) -> dict[str, tuple[int, int, int]]:
+        """Everything beside DATA: path, mode, size and time of change."""
+        seen = {}
+        for folder, folders, files in os.walk(self.root):
+            if Path(folder) == self.root:
+                folders[:] = [name for name in folders if name not in {"DATA", "receipts"}]
+            for name in (*folders, *files):
+                info = os.lstat(os.path.join(folder, name))
+                size = info.st_size if stat.S_ISREG(info.st_mode) else 0
+                seen[os.path.relpath(os.path.join(folder, name), self.root)] = (info.st_mode, size, info.st_mtime_ns)
+        return seen
+
+
+class _Watch(threading.Thread):
+    """Samples memory of a session's processes, and what is staged, until told to stop."""
+
+    def __init__(self, leader: int, data: Path) -> None:
+        super().__init__(daemon=True)
+        self.leader, self.data, self.done = leader, data, threading.Event()
+        self.memory = self.staged = 0
+
+    def run(self) -> None:
+        while not self.done.wait(0.03):
+            self.memory = max(self.memory, sum(map(_pss, _members(self.leader))))
+            self.staged = max(self.staged, _on_disk(self.data / "work") + _on_disk(self.data / "incoming"))
+
+
+def _members(leader: int) -> Iterable[int]:
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.getsid(int(name)) == leader:
+                    yield int(name)
+            except ProcessLookupError:
+                continue
+
+
+def _pss(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+            return next((int(line.split()[1]) << 10 for line in rollup if line.startswith("Pss:")), 0)
+    except (ProcessLookupError, FileNotFoundError):
+        return 0
+
+
+def _on_disk(folder: Path) -> int:
+    total = 0
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def scandock(site: Site, *args: str, seconds: float, watched: bool = False) -> tuple[int, str, str, float, _Watch]:
+    """Run the command line in a session of its own: exit code, stdout, stderr, seconds, and what was seen."""
+    command = [sys.executable, "-m", "scandock.cli", *args]
+    started = time.monotonic()
+    process = subprocess.Popen(
+        command,
+        cwd=site.root / "cwd",
+        env=site.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+    watch = _Watch(process.pid, site.data)
+    if watched:
+        watch.start()
+    try:
+        out, err = process.communicate(timeout=seconds + GRACE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        raise AssertionError(f"no answer in {seconds + GRACE} s\n{err.decode(errors='replace')[-2000:]}") from None
+    finally:
+        watch.done.set()
+    took = time.monotonic() - started
+    if watched:
+        watch.join()
+    assert not list(_members(process.pid)), "a process outlived the command"
+    return process.returncode, out.decode(), err.decode(), took, watch
+
+
+def run_import(site: Site, archive: Path, project: str, *args: str, seconds: float, watched: bool = False) -> Outcome:
+    """`scandock import --json --receipt` of one archive."""
+    receipt = site.root / "receipts" / f"{project}.jsonl"
+    code, out, err, took, watch = scandock(
+        site,
+        "import",
+        str(archive),
+        *("--data", str(site.data), "--project", project, "--create-project", "--json", "--receipt", str(receipt)),
+        *args,
+        seconds=seconds,
+        watched=watched,
+    )
+    assert code in {0, 3, 4}, f"exit {code}\n{out[-2000:]}\n{err[-2000:]}"
+    printed = out.splitlines()
+    assert len(printed) == 1, out[-2000:]
+    assert not controls(printed[0] + err), "control characters reach the terminal"
+    with receipt.open(encoding="utf-8", newline="\n") as lines:
+        told = [json.loads(line) for line in lines]
+    return Outcome(code, json.loads(printed[0]), told, err, took, watch.memory, watch.staged)
+
+
+def controls(text: str) -> set[str]:
+    """Control characters, of which a terminal would obey some."""
+    return {char for char in text if (ord(char) < 32 and char != "\n") or ord(char) in range(127, 160)}
+
+
+def sha256_of_file(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def files_under(folder: Path) -> set[Path]:
+    return {Path(parent, name) for parent, _, files in os.walk(folder) for name in files}
+
+
+def assert_plain(data: Path) -> None:
+    """DATA holds folders and plain, non-executable files alone; nothing is staged or spooled any more."""
+    for parent, folders, files in os.walk(data):
+        for name in (*folders, *files):
+            mode = os.lstat(os.path.join(parent, name)).st_mode
+            assert stat.S_ISDIR(mode) or stat.S_ISREG(mode), f"{parent}/{name} is neither file nor folder"
+            if stat.S_ISREG(mode):
+                assert not mode & 0o7111, f"{parent}/{name} has mode {mode:o}"
+    for name in ("work", "incoming"):
+        left = sorted(os.listdir(data / name)) if (data / name).is_dir() else []
+        assert not left, f"left in {name}: {left}"
+
+
+def image_files(session: Mapping[str, Any]) -> tuple[int, ...]:
+    """Sorted numbers of image files in the scans of a session."""
+    kinds = {"DICOM", "ECAT", "secondary"}
+    return tuple(sorted(sum(r["files"] for r in scan["resources"] if r["name"] in kinds) for scan in session["scans"]))

@@ -1,0 +1,109 @@
+"""What every report and receipt of an import must be, whatever the archive (design: fixed surface)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from scandock.model.verdicts import EXIT_CODES, ImportState
+from tests.integration.bounds import Outcome, files_under, sha256_of_file
+
+VERDICTS: Final = ("stored", "duplicate", "resource", "junk", "ignored", "unparseable", "conflict", "refused")
+ON_DISK: Final = frozenset({"stored", "resource", "conflict"})
+LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+SCAN_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+REPORT: Final[dict[str, type]] = {
+    "upload": str,
+    "archive": str,
+    "state": str,
+    "code": str,
+    "message": str,
+    "warnings": list,
+    "sessions": list,
+    "entries": dict,
+    "bytes": dict,
+    "seconds": dict,
+}
+SESSION: Final[dict[str, type]] = {
+    "project": str,
+    "subject": str,
+    "label": str,
+    "state": str,
+    "code": str,
+    "message": str,
+    "warnings": list,
+    "files": int,
+    "bytes": int,
+    "scans": list,
+}
+LINE: Final[dict[str, type]] = {"archive": str, "path": str, "bytes": int, "verdict": str, "code": str, "message": str}
+
+
+def _typed(what: dict[str, Any], shape: dict[str, type]) -> None:
+    for key, kind in shape.items():
+        assert isinstance(what[key], kind), f"{key} is {what[key]!r}"
+
+
+def assert_shape(outcome: Outcome) -> None:
+    """Keys and their types, the exit code of the state, and sums that agree with each other."""
+    report, lines = outcome.report, outcome.lines
+    _typed(report, REPORT)
+    assert outcome.code == EXIT_CODES[ImportState(report["state"])]
+    if report["state"] != "placed":
+        assert report["message"]
+    for warning in report["warnings"]:
+        assert warning["code"]
+        assert warning["message"]
+    for line in lines:
+        _typed(line, LINE)
+        assert line["verdict"] in VERDICTS
+        assert line["code"]
+        assert line["message"]
+    assert {verdict: report["entries"][verdict] for verdict in VERDICTS} == _counted(lines)
+    assert set(report["bytes"]) >= {"received", "unpacked", "stored"}
+    assert report["seconds"]["total"] >= 0
+    for session in report["sessions"]:
+        _session(session)
+    names = Counter((s["project"], s["label"].casefold()) for s in report["sessions"] if s["state"] == "archive")
+    assert not names or max(names.values()) == 1, names
+
+
+def _counted(lines: list[dict[str, Any]]) -> dict[str, int]:
+    found = Counter(line["verdict"] for line in lines)
+    return {verdict: found[verdict] for verdict in VERDICTS}
+
+
+def _session(session: dict[str, Any]) -> None:
+    _typed(session, SESSION)
+    assert session["state"] in {"prearchive", "archive", "conflict", "refused"}
+    assert LABEL.fullmatch(session["label"]), session["label"]
+    assert LABEL.fullmatch(session["subject"]), session["subject"]
+    study = session["study_uid"]
+    assert study is None or study == study.strip(" \0")
+    if session["state"] == "refused":
+        assert session["uri"] is None
+        assert session["path"] is None
+    else:
+        assert session["uri"].startswith("/data/")
+    ids = [scan["id"].casefold() for scan in session["scans"]]
+    assert len(set(ids)) == len(ids), ids
+    assert all(SCAN_ID.fullmatch(each) for each in ids), ids
+    files = sum(resource["files"] for scan in session["scans"] for resource in scan["resources"])
+    assert files <= session["files"]
+
+
+def assert_stored(outcome: Outcome, data: Path, project: str) -> None:
+    """What the receipt calls stored is on disk, byte for byte, and nothing else stands in the project."""
+    told = {data / line["stored_as"]: line["sha256"] for line in outcome.lines if line["verdict"] in ON_DISK}
+    assert len(told) == sum(line["verdict"] in ON_DISK for line in outcome.lines), "two lines name one file"
+    there = files_under(data / "archive" / project) | files_under(data / "prearchive" / project)
+    assert there == set(told)
+    for path, sha256 in told.items():
+        assert sha256_of_file(path) == sha256, path
+    folders = [data / session["path"] for session in outcome.report["sessions"] if session["path"] is not None]
+    assert all(any(path.is_relative_to(folder) for folder in folders) for path in told)
+    for line in outcome.lines:
+        if line["verdict"] not in ON_DISK | {"duplicate"}:
+            assert line["stored_as"] is None, line

@@ -7,8 +7,10 @@ from datetime import tzinfo
 from typing import Any
 
 from scandock.model.series import EcatFacts, SeriesTally
+from scandock.model.verdicts import SessionState
 from scandock.pipeline.job import Job
 from scandock.rules.ecat_facts import ecat_scan_attributes
+from scandock.rules.notices import Notice
 from scandock.rules.scan_facts import scan_attributes
 from scandock.rules.session_facts import session_attributes
 from scandock.rules.session_types import session_type
@@ -83,3 +85,27 @@ def report_of(job: Job, state: str) -> dict[str, Any]:
         ],
         "resources": [{"name": r.label, "files": r.files, "bytes": r.bytes} for r in job.resources if r.scan_n is None],
     }
+
+
+def refused_sessions(study_uids: list[str], why: Notice) -> list[dict[str, Any]]:
+    """Studies of which nothing was taken, as the report shows them: they stand nowhere."""
+    return [
+        {
+            "uri": None,
+            "path": None,
+            "project": None,
+            "subject": None,
+            "label": None,
+            "study_uid": study_uid,
+            "state": SessionState.REFUSED.value,
+            "code": why.code,
+            "message": f"{why.message} {why.remedy}".strip(),
+            "warnings": [],
+            "files": 0,
+            "bytes": 0,
+            "session_type": None,
+            "scans": [],
+            "resources": [],
+        }
+        for study_uid in study_uids
+    ]

@@ -10,7 +10,7 @@ from scandock.model.errors import BadInput
 from scandock.model.importing import Stage
 from scandock.model.points import reach
 from scandock.model.verdicts import ImportState, SessionState
-from scandock.pipeline.describe import report_of
+from scandock.pipeline.describe import refused_sessions, report_of
 from scandock.pipeline.gather import gather
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.judge import Judgement, judge, refuse_all
@@ -52,9 +52,11 @@ def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unp
     ledger.index()
     judgement = judge(ledger, heard.damages, ignore_unparsable=ignore_unparsable)
     if judgement.refused is not None:
-        return _end(tools, _report_refused(ledger, judgement, heard.notes, report))
+        return _end(tools, _report_refused(ledger, judgement, heard, report))
+    every = heard.tallies.study_uids()
     for container in judgement.containers:
         heard.tallies.drop_under(container)
+    lost = sorted(every - heard.tallies.study_uids())
     clashes = within_upload(ledger, tools.stage)
     jobs = gather(ledger, heard.tallies, clashes, tools.zone, tools.site.placeholders)
     warnings = [*heard.notes, *judgement.warnings, *plan(tools, jobs, lambda: make_unassigned(tools.catalog))]
@@ -70,29 +72,25 @@ def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unp
         tools.stage.remove(scratch)
     tools.stage.seal()
     reach("sealed")
-    return _show(tools, jobs, judgement, warnings, report, heard)
+    refused = refused_sessions(lost, judgement.warnings[0]) if lost else []
+    made = report(*outcome(jobs, judgement), **_account(tools, jobs, warnings, refused))
+    return _show(tools, jobs, made, heard)
 
 
-def _show(
-    tools: Tools,
-    jobs: list[Job],
-    judgement: Judgement,
-    warnings: list[Notice],
-    report: Reporter,
-    heard: Listener,
-) -> dict[str, Any]:
-    state, code, message = outcome(jobs, judgement)
+def _account(tools: Tools, jobs: list[Job], warnings: list[Notice], refused: list[dict[str, Any]]) -> dict[str, Any]:
+    """The report's figures, warnings and sessions, those that could not be taken last."""
     unpacked, stored = entry_bytes(tools.ledger)
-    made = report(
-        state,
-        code,
-        message,
-        warnings=upload_warnings(tools.ledger, warnings),
-        sessions=[report_of(job, _state(job)) for job in jobs],
-        entries=tools.ledger.counts(),
-        unpacked=unpacked,
-        stored=stored,
-    )
+    return {
+        "warnings": upload_warnings(tools.ledger, warnings),
+        "sessions": [*(report_of(job, _state(job)) for job in jobs), *refused],
+        "entries": tools.ledger.counts(),
+        "unpacked": unpacked,
+        "stored": stored,
+    }
+
+
+def _show(tools: Tools, jobs: list[Job], made: dict[str, Any], heard: Listener) -> dict[str, Any]:
+    """Record what will be shown, then show it: from the intents on the import only rolls forward."""
     placements = [job.placement for job in jobs if job.placement is not None]
     tools.check()
     with tools.catalog.write() as connection:
@@ -108,27 +106,26 @@ def _state(job: Job) -> str:
     return SessionState(job.settled.place)
 
 
-def refuse(tools: Tools, error: BadInput, report: Reporter) -> dict[str, Any]:
+def refuse(tools: Tools, error: BadInput, heard: Listener, report: Reporter) -> dict[str, Any]:
     """Refuse the whole upload for what stopped its reading."""
-    return _end(tools, refused_report(tools.ledger, error, report))
+    return _end(tools, refused_report(tools.ledger, error, heard, report))
 
 
-def refused_report(ledger: Ledger, error: BadInput, report: Reporter) -> dict[str, Any]:
+def refused_report(ledger: Ledger, error: BadInput, heard: Listener, report: Reporter) -> dict[str, Any]:
     """The report of an upload whose reading was stopped; every entry met so far is refused with it."""
     judgement = Judgement(refused=Notice(code=error.code, message=error.message, remedy=error.remedy))
     refuse_all(ledger, judgement)
-    return _report_refused(ledger, judgement, [], report)
+    return _report_refused(ledger, judgement, heard, report)
 
 
-def _report_refused(ledger: Ledger, judgement: Judgement, notes: list[Notice], report: Reporter) -> dict[str, Any]:
+def _report_refused(ledger: Ledger, judgement: Judgement, heard: Listener, report: Reporter) -> dict[str, Any]:
+    assert judgement.refused is not None
     close_verdicts(ledger)
-    state, code, message = outcome([], judgement)
     unpacked, _ = entry_bytes(ledger)
     return report(
-        state,
-        code,
-        message,
-        warnings=upload_warnings(ledger, [*notes, *judgement.warnings]),
+        *outcome([], judgement),
+        warnings=upload_warnings(ledger, [*heard.notes, *judgement.warnings]),
+        sessions=refused_sessions(sorted(heard.tallies.study_uids()), judgement.refused),
         entries=ledger.counts(),
         unpacked=unpacked,
     )

@@ -8,11 +8,11 @@ from typing import Any
 
 from scandock.catalog.trees import ResourceRow, ScanRow
 from scandock.model.verdicts import SessionState
-from scandock.pipeline.describe import describe, report_of
+from scandock.pipeline.describe import describe, refused_sessions, report_of
 from scandock.pipeline.flow import Listener, Reporter
 from scandock.pipeline.gather import gather, index_folders
 from scandock.pipeline.job import Job
-from scandock.pipeline.judge import judge
+from scandock.pipeline.judge import Judgement, judge
 from scandock.pipeline.keep import Keeper
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.others import assign_others
@@ -63,6 +63,7 @@ def survey(ledger: Ledger, stage: Keeper, heard: Listener, wish: Wish, report: R
     ledger.index()
     judgement = judge(ledger, heard.damages, ignore_unparsable=wish.ignore_unparsable)
     jobs: list[Job] = []
+    every = heard.tallies.study_uids()
     warnings = [*heard.notes, *judgement.warnings]
     if judgement.refused is None:
         for container in judgement.containers:
@@ -88,7 +89,7 @@ def survey(ledger: Ledger, stage: Keeper, heard: Listener, wish: Wish, report: R
         code,
         message,
         warnings=upload_warnings(ledger, warnings),
-        sessions=[_shown(job, wish.request) for job in jobs],
+        sessions=[*(_shown(job, wish.request) for job in jobs), *_refused(every, jobs, judgement)],
         entries=ledger.counts(),
         unpacked=unpacked,
     )
@@ -155,6 +156,12 @@ class _Loose:
             " WHERE ordinal = ?",
             (self.job.n, number),
         )
+
+
+def _refused(every: set[str], jobs: list[Job], judgement: Judgement) -> list[dict[str, Any]]:
+    lost = sorted(every - {job.study.study_uid for job in jobs})
+    why = judgement.refused or (judgement.warnings[0] if judgement.warnings else None)
+    return refused_sessions(lost, why) if why is not None else []
 
 
 def _shown(job: Job, request: Request) -> dict[str, Any]:

@@ -29,6 +29,10 @@ class Tallies:
         for key in [key for key in self._by_container if key.startswith(container)]:
             del self._by_container[key]
 
+    def study_uids(self) -> set[str]:
+        """The studies met so far."""
+        return {study_uid for tallies in self._by_container.values() for study_uid, _ in tallies}
+
     def studies(self) -> dict[str, list[SeriesTally]]:
         """By study, its series sorted by UID; containers in archive order: the outcome never depends on time."""
         merged: dict[tuple[str, str], SeriesTally] = {}

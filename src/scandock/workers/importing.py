@@ -212,7 +212,7 @@ class _Import:
         from scandock.pipeline.flow import refuse
 
         self.reading.stop()
-        return refuse(self._tools(), error, self._report)
+        return refuse(self._tools(), error, self.reading.listening, self._report)
 
     def _end(self, state: ImportState, code: str, message: str) -> dict[str, Any]:
         from scandock.placing.complete import LEFT, end_without

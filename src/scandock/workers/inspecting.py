@@ -99,7 +99,7 @@ def _refused(reading: Reading, error: BadInput, report: Reporter) -> ImportResul
 
     reading.stop()
     assert reading.ledger is not None
-    return ImportResult(refused_report(reading.ledger, error, report), _receipt(reading))
+    return ImportResult(refused_report(reading.ledger, error, reading.listening, report), _receipt(reading))
 
 
 def _receipt(reading: Reading) -> Callable[[], IO[bytes]] | None:

@@ -45,6 +45,8 @@ def test_an_import_that_was_taken_over_fails_and_shows_nothing(ground, number):
     data = ground.fresh(scenario, f"{point}")
     command = stopped_at(point, scenario, data)
     try:
+        if (data / "scandock.db").exists():
+            clean(check(data))  # while the lease lasts it is left alone, and what it has half done is no finding
         owned = end_leases(data)  # at "read" the row may be still to come: it is written beside the reading
         assert owned or point == "read"
         other = run(import_words(ground.bystander, data)) if number % 2 else check(data)
@@ -70,6 +72,7 @@ def test_an_import_that_is_stopped_where_nobody_can_take_it_over_ends_well(groun
     data = ground.fresh(scenario, f"free-{point}")
     command = stopped_at(point, scenario, data)
     try:
+        clean(check(data))
         end_leases(data)
         clean(check(data))
     finally:
@@ -77,16 +80,3 @@ def test_an_import_that_is_stopped_where_nobody_can_take_it_over_ends_well(groun
         done = command.wait()
     placed(done)
     agree(data, scenario.after)
-
-
-def test_a_stopped_import_is_left_alone_while_its_lease_lasts(ground):
-    scenario = ground.scenarios["new"]
-    data = ground.fresh(scenario, "leased")
-    command = stopped_at("switched", scenario, data)
-    try:
-        clean(run(import_words(ground.bystander, data)))
-    finally:
-        command.signal(signal.SIGCONT)
-        done = command.wait()
-    placed(done)
-    agree(data, together((scenario.after, ground.beside)))

@@ -1,4 +1,8 @@
-"""Whether catalog and store agree: every file that the catalog knows is there and unchanged, and nothing else is."""
+"""Whether catalog and store agree: every file that the catalog knows is there and unchanged, and nothing else is.
+
+Imports may run meanwhile. What a live one is just placing is no finding: whatever differs is looked at again beside
+the catalog as it is then, and what an intent names is left alone.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select, true
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import file, project, session, tree, upload
+from scandock.catalog.tables import file, intent, project, session, tree, upload
 from scandock.catalog.trees import files_of, resources_of, scans_of
+from scandock.model.errors import Fault
 from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
+from scandock.placing.recover import recover
 from scandock.services.opening import opened
 from scandock.store.local import LocalStore
 
@@ -28,7 +34,10 @@ Told = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it should be. Kinds: missing, changed, stray, sums, left_over, receipt_missing."""
+    """Something that is not as it should be.
+
+    Kinds: missing, changed, stray, sums, left_over, receipt_missing, unfinished.
+    """
 
     kind: str
     name: str
@@ -37,6 +46,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
+    number: int
     name: str
     tree_id: int
     scans: int
@@ -67,23 +77,41 @@ class _Check:
             self.total_files = sum(one.files for one in sessions)
             self.total_bytes = sum(one.bytes for one in sessions)
         for one in sessions:
-            yield from self._session(one)
+            yield from self._settled(one)
         yield from self._strays({one.name for one in sessions})
         yield from self._left_over()
+        for number, why in sorted(recover(self.catalog, self.store).stuck.items()):
+            yield Finding("unfinished", f"upload {number}", f"An import can't be finished. {why}")
 
-    def _sessions(self, connection: Connection) -> list[_Session]:
+    def _sessions(self, connection: Connection, where: ColumnElement[bool] | None = None) -> list[_Session]:
         rows = connection.execute(
             select(
-                session.c.place, project.c.name, session.c.timestamp, session.c.label, session.c.tree_id,
+                session.c.id, session.c.place, project.c.name, session.c.timestamp, session.c.label, session.c.tree_id,
                 session.c.scans, session.c.files, session.c.bytes,
             )
             .join(project, project.c.id == session.c.project_id)
+            .where(true() if where is None else where)
             .order_by(session.c.id)
         )  # fmt: skip
         return [
-            _Session("/".join(part for part in row[:4] if part), row.tree_id, row.scans, row.files, row.bytes)
+            _Session(row.id, "/".join(part for part in row[1:5] if part), row.tree_id, row.scans, row.files, row.bytes)
             for row in rows
         ]
+
+    def _settled(self, one: _Session) -> Iterator[Finding]:
+        """What is wrong with a session, unless an import has changed it meanwhile, or is about to."""
+        while findings := list(self._session(one)):
+            with self.catalog.read() as connection:
+                now = self._sessions(connection, session.c.id == one.number)
+                if not now or self._is_being_placed(connection, one.name):
+                    return
+            if now[0].tree_id == one.tree_id:
+                yield from findings
+                return
+            one = now[0]
+
+    def _is_being_placed(self, connection: Connection, name: str) -> bool:
+        return connection.execute(select(intent.c.id).where(intent.c.name == name).limit(1)).first() is not None
 
     def _session(self, one: _Session) -> Iterator[Finding]:
         expected: dict[str, tuple[int, bytes]] = {}
@@ -105,8 +133,7 @@ class _Check:
         try:
             snapshot = self.store.snapshot(one.name)
         except FileNotFoundError:
-            if self._still_there(one):
-                yield Finding("missing", one.name, "The session's folder is not in the store.")
+            yield Finding("missing", one.name, "The session's folder is not in the store.")
             return
         with snapshot:
             for found in snapshot.walk():
@@ -131,12 +158,6 @@ class _Check:
                 digest.update(chunk)
         return digest.digest() == sha256
 
-    def _still_there(self, one: _Session) -> bool:
-        """Whether the session still has the tree that was listed: another command may have replaced it meanwhile."""
-        with self.catalog.read() as connection:
-            found = connection.execute(select(session.c.id).where(session.c.tree_id == one.tree_id)).first()
-        return found is not None
-
     def _tell(self, size: int) -> None:
         self.files += 1
         self.bytes += size
@@ -160,22 +181,21 @@ class _Check:
                 if found.name in names or found.name in said:
                     continue
                 with self.catalog.read() as connection:
-                    if found.name in {one.name for one in self._sessions(connection)}:
-                        continue  # placed while this ran
+                    placed = found.name in {one.name for one in self._sessions(connection)}
+                    if placed or self._is_being_placed(connection, found.name):
+                        continue  # while this ran
                 said.add(found.name)
                 if found.kind != "folder" or found.name.count("/") >= (2 if area == "archive" else 3):
                     yield Finding("stray", found.name, "The catalog knows no session here.")
 
     def _left_over(self) -> Iterator[Finding]:
         with self.catalog.read() as connection:
-            running = set(
-                connection.execute(select(upload.c.uuid).where(upload.c.state == ImportState.RUNNING)).scalars()
-            )
+            running = select(upload.c.id).where(upload.c.state == ImportState.RUNNING)
+            replaced = select(intent.c.base_tree_id).where(intent.c.base_tree_id.is_not(None))
             orphans = connection.execute(
-                select(func.count())
-                .select_from(tree)
-                .join(upload, upload.c.id == tree.c.upload_id)
-                .where(tree.c.state != "current", upload.c.state != ImportState.RUNNING)
+                select(func.count(tree.c.id)).where(
+                    tree.c.state != "current", tree.c.upload_id.not_in(running), tree.c.id.not_in(replaced)
+                )
             ).scalar_one()
             loose = connection.execute(
                 select(func.count(file.c.tree_id.distinct())).where(file.c.tree_id.not_in(select(tree.c.id)))
@@ -184,7 +204,7 @@ class _Check:
                 select(upload.c.uuid).where(upload.c.state.in_(("placed", "held", "partly", "refused")))
             ).scalars().all()  # fmt: skip
         for work in self.store.works():
-            if work not in running and not self.store.owner_alive(work):
+            if self._is_left(work):
                 yield Finding("left_over", f"work/{work}", "Staging of an import that is over.")
         if orphans or loose:
             yield Finding("left_over", "catalog", f"{orphans + loose} trees that no session shows.")
@@ -195,3 +215,15 @@ class _Check:
                 yield Finding(
                     "receipt_missing", f"receipts/{number}", "The receipt of this import is not in the store."
                 )
+
+    def _is_left(self, work: str) -> bool:
+        """Whether a work folder is nobody's; asked with its lock held, as an import may just begin or end."""
+        if self.store.owner_alive(work):
+            return False
+        try:
+            hold = self.store.hold(work)
+        except Fault:
+            return False
+        with hold, self.catalog.read() as connection:
+            state = connection.execute(select(upload.c.state).where(upload.c.uuid == work)).scalar_one_or_none()
+        return state != ImportState.RUNNING and bool(self.store.tokens(work))

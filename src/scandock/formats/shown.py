@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 LONGEST: Final = 120
@@ -26,6 +27,15 @@ def _escaped(char: str) -> str:
     if code <= 0xFF:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def file_text(name: str) -> str:
+    """A file name of this system as text: UTF-8 where valid, else Latin-1, as in a tar; never holds a surrogate."""
+    raw = os.fsencode(name)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def sized(count: int) -> str:

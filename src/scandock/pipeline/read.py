@@ -201,6 +201,8 @@ class Reader:
             code = "stored_unpacked"
         elif not header.preamble:
             code = "stored_no_preamble"
+        elif object_name(header.sop_uid, "") != f"{header.sop_uid}.dcm":
+            code = "stored_odd_name"
         try:
             frames = max(1, int(values.get(0x00280008, b"1").strip(b"\0 ").split(b"\\")[0] or 1))
         except ValueError:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from scandock.formats.kinds import ARCHIVES, STREAMS, Kind, kind_of
 from scandock.formats.meter import Meter
-from scandock.formats.shown import shown
+from scandock.formats.shown import file_text, shown
 from scandock.formats.source import FileSource, MemorySource, SliceSource, Source
 from scandock.formats.stream import ByteStream, open_stream
 from scandock.formats.tar import TarKind, TarMember, members
@@ -168,14 +168,13 @@ class Unpacker:
 
     def files(self, container: Container, listing: Iterable[tuple[int, str, int]]) -> None:
         """Read files of a folder: (index, path below the folder, size)."""
-        for index, name, _ in listing:
+        for index, file, _ in listing:
             self.meter.entry()
-            number = ordinal(container.ordinal, index)
+            number, name = ordinal(container.ordinal, index), file_text(file)
             if not self._wanted(number, container.prefix + name):
                 continue
-            full = os.path.join(container.file, name) if name else container.file
             try:
-                source = FileSource(full)
+                source = FileSource(os.path.join(container.file, file))
             except OSError as error:
                 self.reader.refuse(
                     number, container.prefix + name, 0, "unreadable", f"It can't be read: {error.strerror}."

@@ -33,6 +33,9 @@ ARCHIVES: Final[dict[str, ArchiveCode]] = {
     "truncated": ArchiveCode(
         "The archive ends too early: it was not copied or uploaded whole.", "Upload it again, whole.", entry=True
     ),
+    "unreadable": ArchiveCode(
+        "A file or folder of it can't be read from the disk.", "Look at its permissions and at the disk.", entry=True
+    ),
     "encrypted": ArchiveCode(
         "The archive, or an entry in it, is encrypted.", "Make the archive again without a password.", entry=True
     ),

@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from scandock.formats.shown import file_text
 from scandock.model.errors import BadInput, ScandockError, TokenLost
 from scandock.model.importing import ImportOptions, Progress
 from scandock.model.points import reach
@@ -117,7 +118,7 @@ class _Import:
             recover(self.site.catalog, self.store)
             self.site.check_request(self.options)
             request = {key: value for key, value in asdict(self.options).items() if value is not None}
-            name = os.path.basename(os.path.abspath(self.reading.archive))
+            name = file_text(os.path.basename(os.path.abspath(self.reading.archive)))
             self.lease = begin(self.site.catalog, number=self.number, token=self.token, archive=name, request=request)
             self.heartbeat.start(self.site.catalog, self.lease)
             reach("recorded")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from scandock.formats.dicom_text import decode
+from scandock.formats.shown import file_text
 from scandock.formats.source import FileSource
-from scandock.model.entry import Container, Entry
+from scandock.model.entry import Container, Content, Entry, ordinal
 from scandock.model.importing import STAGES, Progress, Stage
 from scandock.model.limits import Limits
 from scandock.pipeline.tallies import Tallies
@@ -72,6 +74,13 @@ class Listening:
         self.limits, self.readers, self.board = limits, readers, board
         self.entries_total, self.bytes_total = opened.entries_total, opened.bytes_total
         self.notes.extend(Notice(code="archive_note", message=note) for note in opened.notes)
+        nothing = hashlib.sha256().digest()
+        self.entries(
+            [
+                Entry(ordinal(b"", index), file_text(name), 0, nothing, Content.SPECIAL, "", "ignored_link", "")
+                for index, name in opened.specials
+            ]
+        )
 
     def tell(self, *, now: bool = False) -> None:
         """Tell those who watch, at most ten times a second."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from scandock.formats.kinds import STREAMS, Kind, foreign, kind_of
-from scandock.formats.shown import shown
+from scandock.formats.shown import file_text, shown
 from scandock.formats.source import FileSource, Source
 from scandock.formats.zip_directory import ZipEntries, read_directory
 from scandock.model.entry import Container
@@ -31,14 +31,15 @@ class Opened:
     entries_total: int | None = None
     bytes_total: int | None = None
     notes: list[str] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
+    specials: list[tuple[int, str]] = field(default_factory=list)
+    """Links and devices of a folder: index among its entries, path below it."""
 
 
 def open_archive(path: str, limits: Limits, readers: int) -> Opened:
     """Look at what was brought. Raises BadInput where it can't be taken as a whole."""
     if os.path.isdir(path):
         return _folder(path, readers)
-    name = os.path.basename(path)
+    name = file_text(os.path.basename(path))
     with FileSource(path) as source:
         size = source.size
         kind = kind_of(source)
@@ -53,7 +54,7 @@ def open_archive(path: str, limits: Limits, readers: int) -> Opened:
         return Opened([Task("stream", container._replace(prefix=""), name)], size, None, total)
     if kind in (Kind.DICOM, Kind.ECAT) or _maybe_object(path, size):
         container = Container(b"", "", os.path.dirname(path) or ".", 0, size, kind, 1, name)
-        return Opened([Task("files", container, [(0, name, size)])], size, 1, size)
+        return Opened([Task("files", container, [(0, os.path.basename(path), size)])], size, 1, size)
     raise _not_taken(name, kind)
 
 
@@ -100,24 +101,17 @@ def _ranges(entries: ZipEntries, total: int, readers: int) -> Iterator[ZipEntrie
 
 
 def _folder(path: str, readers: int) -> Opened:
-    """The files of a folder, sorted by path; links are named, never followed."""
+    """The files of a folder, sorted by path; links and devices are named, never followed."""
     files: list[tuple[int, str, int]] = []
-    links: list[str] = []
-    for root, folders, names in os.walk(path):
-        folders.sort()
-        links.extend(
-            os.path.relpath(os.path.join(root, f), path) for f in folders if os.path.islink(os.path.join(root, f))
-        )
-        folders[:] = [f for f in folders if not os.path.islink(os.path.join(root, f))]
-        for name in sorted(names):
-            full = os.path.join(root, name)
-            relative = os.path.relpath(full, path)
-            if os.path.islink(full) or not os.path.isfile(full):
-                links.append(relative)
-            else:
-                files.append((len(files), relative, os.path.getsize(full)))
+    specials: list[tuple[int, str]] = []
+    for index, relative in enumerate(_below(path)):
+        full = os.path.join(path, relative)
+        if os.path.islink(full) or not os.path.isfile(full):
+            specials.append((index, relative))
+        else:
+            files.append((index, relative, os.path.getsize(full)))
     total = sum(size for _, _, size in files)
-    container = Container(b"", "", path, 0, total, "folder", 1, os.path.basename(os.path.abspath(path)))
+    container = Container(b"", "", path, 0, total, "folder", 1, file_text(os.path.basename(os.path.abspath(path))))
     count = max(1, min(LIST_FILES, -(-len(files) // (readers * PARTS))))
     tasks = [Task("files", container, files[at : at + count]) for at in range(0, len(files), count)]
     if not files:
@@ -126,4 +120,18 @@ def _folder(path: str, readers: int) -> Opened:
             f"The folder {shown(container.name)} holds no files.",
             "Name the folder that holds the session.",
         )
-    return Opened(tasks, total, len(files) + len(links), total, links=links)
+    return Opened(tasks, total, len(files), total, specials=specials)
+
+
+def _below(path: str) -> Iterator[str]:
+    """All that is no folder below a folder, links to folders too; relative to it. BadInput where one can't be read."""
+
+    def stop(error: OSError) -> None:
+        name = shown(file_text(os.path.relpath(error.filename, path)))
+        raise BadInput("unreadable", f"The folder {name} can't be read: {error.strerror}.", "Look at its permissions.")
+
+    for root, folders, names in os.walk(path, onerror=stop):
+        links = [name for name in folders if os.path.islink(os.path.join(root, name))]
+        folders[:] = sorted(set(folders) - set(links))
+        for name in sorted(names + links):
+            yield os.path.relpath(os.path.join(root, name), path)

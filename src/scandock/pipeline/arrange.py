@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow
+from scandock.model.errors import Fault
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.job import Job
 from scandock.pipeline.ledger import Ledger
@@ -101,7 +102,11 @@ class Arranger:
             for n, path in self.ledger.stream("SELECT n, path FROM base WHERE job = ? ORDER BY n", (job.n,))
             if n not in self.dropped
         )
-        self.stage.adopt(job.name, pairs)
+        try:
+            self.stage.adopt(job.name, pairs)
+        except FileNotFoundError as error:
+            said = f"Files of {job.name} are not where they were stored."
+            raise Fault("tree_damaged", said, "Run `scandock check`.") from error
 
     def place_images(self) -> None:
         """Move every new image to its place in the tree."""

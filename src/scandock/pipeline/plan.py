@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from scandock.catalog.tables import project
 from scandock.catalog.trees import base_session, files_of, resources_of, scans_of
 from scandock.catalog.view import SqlView
+from scandock.model.errors import Fault
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.repeats import against_base
 from scandock.placing.recover import recover
@@ -186,8 +187,13 @@ def _compare(tools: Tools, job: Job, forced: dict[str, Notice]) -> bool:
     job.duplicates, job.replaced = [], []
     if job.base is None:
         return False
-    with tools.store.snapshot(job.name) as snapshot:
-        job.duplicates, clashes = against_base(tools.ledger, job.n, tools.stage, snapshot.open)
+    try:
+        with tools.store.snapshot(job.name) as snapshot:
+            job.duplicates, clashes = against_base(tools.ledger, job.n, tools.stage, snapshot.open)
+    except FileNotFoundError as error:
+        raise Fault(
+            "tree_missing", f"The folder of {job.name}, or a file in it, is gone.", "Run `scandock check`."
+        ) from error
     job.duplicates += _ecat_repeats(tools, job)
     if not clashes.sops:
         return False

@@ -101,7 +101,7 @@ class LocalStore:
         return works.take(self._root, upload, old_token, new_token)
 
     def works(self) -> list[str]:
-        return self._root.list(WORK)
+        return [name for name in self._root.list(WORK) if works.is_work(self._root, name)]
 
     def tokens(self, upload: str) -> list[str]:
         return works.tokens(self._root, upload)

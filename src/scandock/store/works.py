@@ -23,6 +23,14 @@ def tokens(root: Root, upload: str) -> list[str]:
     return [name for name in root.list(f"{WORK}/{names.label(upload)}") if name != LOCK]
 
 
+def is_work(root: Root, name: str) -> bool:
+    """Whether something in `work/` is the folder of an upload, not a thing that people put there."""
+    try:
+        return root.is_folder(f"{WORK}/{names.label(name)}")
+    except ValueError:
+        return False
+
+
 def begin(root: Root, upload: str, token: str) -> LocalStage:
     """See port.Store.begin."""
     folder = f"{WORK}/{names.label(upload)}"

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import threading
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -44,7 +45,8 @@ def zipped(entries: Entries) -> bytes:
     """The bytes of a zip with these entries, in their order; a name may come twice."""
     raw = io.BytesIO()
     pairs = entries.items() if isinstance(entries, Mapping) else entries
-    with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
         for name, data in pairs:
             archive.writestr(name, data)
     return raw.getvalue()

@@ -98,7 +98,7 @@ def index_folders(ledger: Ledger) -> FolderIndex:
     index = FolderIndex()
     keys = {}
     for folder, levels, job, series in ledger.rows(
-        "SELECT folder, LENGTH(ordinal) / 4 - 1, job, CASE WHEN content = 'ecat' THEN LOWER(HEX(sha256)) ELSE series"
+        "SELECT folder, LENGTH(ordinal) / 4, job, CASE WHEN content = 'ecat' THEN LOWER(HEX(sha256)) ELSE series"
         " END AS scan FROM entry WHERE job IS NOT NULL AND verdict <> 'refused'"
         " GROUP BY folder, LENGTH(ordinal), job, scan ORDER BY MIN(ordinal)"
     ):

@@ -32,7 +32,7 @@ def assign_others(ledger: Ledger, takers: Mapping[int, Taker], index: FolderInde
         if resources == "ignore":
             ignored.append(("ignored_resources_off", "", number))
             continue
-        home = index.home_of(levels_of(path, len(number) // 4 - 1))
+        home = index.home_of(levels_of(path, len(number) // 4))
         if home.study is None:
             ignored.append(("ignored_no_one_study", f"Not stored: {home.reason}.", number))
             continue
@@ -67,7 +67,7 @@ class ResourceKeeper:
 
     def keep(self, number: bytes, path: str, staged: str, sha256: bytes, series: str | None) -> None:
         """Keep one loose or resource file under its cleaned relative path."""
-        spot = levels_of(path, len(number) // 4 - 1)
+        spot = levels_of(path, len(number) // 4)
         place = place_of(spot.path, spot.outer)
         resource = self._resource(place.resource, series)
         wanted = resource_path(place.rest, place.base)

@@ -55,7 +55,15 @@ class Study:
     """Objects of one study: `series` series of `count` objects each, and a note beside them."""
 
     def __init__(
-        self, seed: int, number: int, *, series: int = 2, count: int = 20, version: int = 0, side: int = SIDE
+        self,
+        seed: int,
+        number: int,
+        *,
+        series: int = 2,
+        count: int = 20,
+        version: int = 0,
+        side: int = SIDE,
+        patient: str = "",
     ) -> None:
         self.uid = Image(case=f"crash{seed}", study=number).study_uid.decode()
         self.note = f"Notes on study {number}, seed {seed}\n".encode()
@@ -67,7 +75,7 @@ class Study:
                     study=number,
                     series=one,
                     number=instance,
-                    patient_id=b"CRASH%d_%d" % (seed, number),
+                    patient_id=(patient or f"CRASH{seed}_{number}").encode(),
                     patient_name=b"CRASH^NUMBER%d" % number,
                     series_number=b"%d" % one,
                     also=_pixels(f"{seed}/{number}/{one}/{instance}/{version}", side),

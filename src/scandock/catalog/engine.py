@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,9 @@ HEAD = "0001"
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
 
 BUSY_SECONDS = 60
+_BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"})
+_PG_DISK_FULL = "53100"
+_FULL_BYTES = 256 * 1024
 MAKE_LOCK = 7_230_411
 """Advisory lock on PostgreSQL, so that two first starts do not both make the tables."""
 
@@ -54,12 +59,31 @@ class Catalog:
         try:
             with self.engine.connect() as connection:
                 yield connection
-        except DBAPIError as error:
-            raise Fault(
-                "catalog",
-                f"The catalog could not be read or written: {error.orig}.",
-                "Look at the disk and the database, then run the same command again.",
-            ) from error
+        except (DBAPIError, sqlite3.Error) as error:  # sqlite3's own, while a connection is being tuned
+            raise self.fault(error, "could not be read or written") from error
+
+    def fault(self, error: Exception, what: str) -> Fault:
+        """The Fault for an error of the database: `disk_full` where that is why, else `catalog`."""
+        said = str(getattr(error, "orig", error))
+        if (
+            "disk is full" in said
+            or getattr(getattr(error, "orig", error), "sqlstate", "") == _PG_DISK_FULL
+            or self._is_full(said)
+        ):
+            return Fault("disk_full", f"The catalog {what}: {said}.", "Free some space, then run it again.")
+        remedy = "Look at the disk and the database, then run the same command again."
+        return Fault("catalog", f"The catalog {what}: {said}.", remedy)
+
+    def _is_full(self, said: str) -> bool:
+        """Whether SQLite's input and output errors come from a full disk, which it does not say of every file."""
+        database = self.engine.url.database
+        if not self.sqlite or not database or ("disk I/O error" not in said and "unable to open" not in said):
+            return False
+        try:
+            disk = os.statvfs(os.path.dirname(database) or ".")
+        except OSError:
+            return False
+        return disk.f_bavail * disk.f_frsize < _FULL_BYTES or (disk.f_files > 0 and disk.f_favail == 0)
 
     def _begin(self, connection: Connection, statement: str) -> None:
         connection.info["begin"] = statement
@@ -83,8 +107,8 @@ def _tune_sqlite(dbapi: Any, _record: object) -> None:  # noqa: ANN401  sqlite3'
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
             break
-        except Exception:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname not in _BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
     cursor.execute("PRAGMA synchronous = FULL")
@@ -114,11 +138,7 @@ def open_catalog(url: str) -> Catalog:
         engine.dispose()
         if not isinstance(error, OperationalError):
             raise
-        raise Fault(
-            "catalog",
-            f"The catalog could not be opened: {error.orig}.",
-            "Look at the folder, the disk and the settings.",
-        ) from error
+        raise catalog.fault(error, "could not be opened") from error
     return catalog
 
 

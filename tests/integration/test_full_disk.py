@@ -1,0 +1,109 @@
+"""A disk that is full: the import fails, says so, leaves nothing, and works once there is room."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from tests.crash.archives import Step, Study, tarred, zipped
+from tests.crash.checker import examine
+from tests.crash.processes import check, import_words, run
+from tests.crash.rounds import agree, clean, placed
+
+pytestmark = pytest.mark.crash
+
+SMALL, LARGE = Study(31, 1, count=4), Study(31, 2, series=2, count=200)
+"""Some 70 KB, and 3.4 MB."""
+FREE = {"SCANDOCK_MIN_FREE_BYTES": "0"}
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A DATA folder on a file system of its own; `disk(bytes)` mounts it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system to fill")
+    data = tmp_path / "data"
+    data.mkdir()
+
+    def mount(size):
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "scandock", str(data)]
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        return data
+
+    yield mount
+    subprocess.run(["umount", "-l", str(data)], check=False, capture_output=True)
+
+
+def enlarge(data, size):
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(data)], check=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("full")
+
+
+@pytest.fixture(scope="module")
+def small(folder):
+    return Step(zipped(folder / "small.zip", SMALL.entries("S")))
+
+
+@pytest.fixture(scope="module")
+def large(folder):
+    """In a tar.gz, whose unpacked size nobody knows beforehand."""
+    return Step(tarred(folder / "large.tar.gz", LARGE.entries("L")))
+
+
+def failed(done, code="disk_full"):
+    assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", code), str(done)
+    assert done.report["message"]
+
+
+def test_the_disk_fills_while_files_are_written(disk, small, large):
+    data = disk("3m")
+    placed(run(import_words(small, data), **FREE))
+    failed(run(import_words(large, data), **FREE))
+    agree(data, {SMALL.uid: SMALL.held()})
+    clean(check(data, **FREE))
+    enlarge(data, "16m")
+    placed(run(import_words(large, data), **FREE))
+    agree(data, {SMALL.uid: SMALL.held(), LARGE.uid: LARGE.held()})
+
+
+@pytest.mark.parametrize("left", [0, 8, 32, 64, 128, 200, 300, 400])
+def test_the_disk_is_full_but_for_some_kilobytes(disk, small, large, left):
+    data = disk("12m")
+    placed(run(import_words(small, data), **FREE))
+    ballast = data / "trash" / "now" / "ballast"
+    free = os.statvfs(data)
+    with ballast.open("wb") as file:
+        file.write(bytes(max(0, free.f_bavail * free.f_frsize - left * 1024)))
+    other = Step(zipped(large.archive.parent / f"other{left}.zip", Study(31, 3, count=8).entries("O")))
+    done = run(import_words(other, data), **FREE)
+    ballast.unlink(missing_ok=True)
+    if done.code:
+        failed(done)
+    clean(check(data, **FREE))
+    held, wrong = examine(data)
+    assert not wrong, wrong
+    assert held[SMALL.uid] == SMALL.held()
+    placed(run(import_words(large, data), **FREE))
+
+
+def test_space_that_must_stay_free_is_asked_for_before(disk, small):
+    data = disk("3m")
+    failed(run(import_words(small, data), SCANDOCK_MIN_FREE_BYTES="4MB"))
+    agree(data, {})
+
+
+def test_no_room_for_a_data_folder(disk, small):
+    data = disk("16k")
+    done = run(import_words(small, data), **FREE)
+    assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "disk_full"), str(done)
+    enlarge(data, "16m")
+    placed(run(import_words(small, data), **FREE))
+    agree(data, {SMALL.uid: SMALL.held()})

@@ -1,0 +1,123 @@
+"""Imports beside each other on one DATA: none disturbs another, whatever they have in common."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.crash.archives import Step, Study, together, zipped
+from tests.crash.processes import SCANDOCK, Command, Done, check, import_words, run
+from tests.crash.rounds import agree, clean, placed
+
+pytestmark = pytest.mark.crash
+
+SEED = 21
+
+
+@pytest.fixture
+def data(tmp_path):
+    return tmp_path / "data"
+
+
+def packed(folder, name, study, **options):
+    return Step(zipped(folder / f"{name}.zip", study.entries(name, **options)))
+
+
+def at_once(data, steps, *, checks=2):
+    """All of them started at the same moment, and `check` meanwhile, which finds nothing."""
+    commands = [Command(import_words(step, data)) for step in steps]
+    looks: list[Done] = []
+    while any(command.process.poll() is None for command in commands):
+        if (data / "scandock.db").exists() and len(looks) < checks:
+            looks.append(check(data))
+    done = [command.wait() for command in commands]
+    for look in looks:
+        clean(look)
+    return done
+
+
+def stored(done):
+    return [one.report["entries"]["stored"] for one in done]
+
+
+def test_different_sessions(tmp_path, data):
+    studies = [Study(SEED, n) for n in range(4)]
+    done = at_once(data, [packed(tmp_path, f"S{n}", study) for n, study in enumerate(studies)])
+    for one in done:
+        placed(one)
+    agree(data, {study.uid: study.held() for study in studies})
+    clean(check(data))
+
+
+def test_the_same_archive_is_stored_once(tmp_path, data):
+    study = Study(SEED, 1)
+    step = packed(tmp_path, "S", study)
+    done = at_once(data, [step] * 4)
+    for one in done:
+        placed(one)
+    assert sorted(stored(done)) == [0, 0, 0, 40]
+    assert sorted(one.report["entries"]["duplicate"] for one in done) == [0, 41, 41, 41]
+    agree(data, {study.uid: study.held()})
+    clean(check(data))
+
+
+def test_quarters_of_one_study_become_one_session(tmp_path, data):
+    study = Study(SEED, 1)
+    parts = [study.part(n / 4, (n + 1) / 4) for n in range(4)]
+    done = at_once(data, [packed(tmp_path, f"part{n}", part, note=n == 0) for n, part in enumerate(parts)])
+    for one in done:
+        placed(one)
+    assert sum(stored(done)) == 40
+    agree(data, {study.uid: study.held()})
+    clean(check(data))
+
+
+def test_the_same_label_from_different_studies_is_told_apart(tmp_path, data):
+    studies = [Study(SEED, n, patient="SAME") for n in range(4)]
+    done = at_once(data, [packed(tmp_path, f"S{n}", study) for n, study in enumerate(studies)])
+    for one in done:
+        placed(one)
+    agree(data, {study.uid: study.held() for study in studies})
+    labels = sorted(session["label"] for one in done for session in one.report["sessions"])
+    assert len(set(labels)) == 4
+    assert labels[0] == "SAME"
+    assert all(label.startswith("SAME_") for label in labels[1:])
+    clean(check(data))
+
+
+def test_replacing_and_adding_at_once_lose_nothing(tmp_path, data):
+    study, changed = Study(SEED, 1), Study(SEED, 1, version=1).part(0, 0.25)
+    placed(run(import_words(packed(tmp_path, "half", study.part(0, 0.5)), data)))
+    replace = Step(zipped(tmp_path / "changed.zip", changed.entries("S", note=False)), ("--overwrite", "delete"))
+    done = at_once(data, [replace, packed(tmp_path, "rest", study.part(0.5, 1), note=False)])
+    for one in done:
+        placed(one)
+    kept = study.part(0.25, 1).held().files | changed.held(note=False).files
+    agree(data, {study.uid: type(study.held())("archive", kept)})
+    clean(check(data))
+
+
+def test_the_prearchive_gives_each_study_a_timestamp(tmp_path, data):
+    studies = [Study(SEED, n, count=4) for n in range(4)]
+    steps = [packed(tmp_path, f"S{n}", study) for n, study in enumerate(studies)]
+    done = at_once(data, [Step(step.archive, ("--destination", "prearchive")) for step in steps])
+    for one in done:
+        placed(one)
+    agree(data, {study.uid: study.held("prearchive") for study in studies})
+    clean(check(data))
+
+
+def test_twenty_commands_make_one_data(tmp_path, data):
+    studies = [Study(SEED, n, series=1, count=2) for n in range(6)]
+    commands = [
+        Command(import_words(packed(tmp_path, f"S{n}", study), data), SCANDOCK_WORKERS="1")
+        for n, study in enumerate(studies)
+    ]
+    commands += [Command([SCANDOCK, "admin", "project", "add", f"Q{n}", "--data", data]) for n in range(14)]
+    for command in commands:
+        clean(command.wait())
+    agree(data, together({study.uid: study.held()} for study in studies))
+    listed = json.loads(run([SCANDOCK, "admin", "project", "list", "--data", data, "--json"]).out)
+    assert {project["id"] for project in listed} == {"P"} | {f"Q{n}" for n in range(14)}
+    clean(check(data))

@@ -22,7 +22,7 @@ from scandock.pipeline.body import Body, Buffer
 from scandock.pipeline.keep import Keeper, Kept, dataset_digest, keep_stream, keep_whole, move_free
 from scandock.rules.filenames import object_name
 from scandock.rules.junk import junk_code, named_like_image
-from scandock.rules.layout import Place, place_of
+from scandock.rules.layout import Place, climbs, place_of
 from scandock.rules.sop_classes import is_primary
 
 LONG_FOLDER = 1024
@@ -201,7 +201,7 @@ class Reader:
             code = "stored_unpacked"
         elif not header.preamble:
             code = "stored_no_preamble"
-        elif object_name(header.sop_uid, "") != f"{header.sop_uid}.dcm":
+        elif object_name(header.sop_uid, "") != f"{header.sop_uid}.dcm" or climbs(found.name):
             code = "stored_odd_name"
         try:
             frames = max(1, int(values.get(0x00280008, b"1").strip(b"\0 ").split(b"\\")[0] or 1))

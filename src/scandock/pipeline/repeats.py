@@ -50,24 +50,23 @@ def within_upload(ledger: Ledger, stage: Keeper) -> dict[str, Clashes]:
 
 
 def _distinct(ledger: Ledger, stage: Keeper, group: list[tuple[bytes, bytes, int, str, str, str]]) -> list[bytes]:
-    by_bytes: dict[bytes, bytes] = {}
+    originals: dict[bytes, tuple[bytes, str]] = {}  # by sha256: whose repeat the next one is, and its code
     by_dataset: dict[tuple[str, bytes], bytes] = {}
     kept: list[bytes] = []
     several = len({sha256 for _, sha256, *_ in group}) > 1
     for number, sha256, dataset_at, syntax, staged, facts in group:
-        original = by_bytes.get(sha256)
-        code = "same_bytes"
-        if original is None and several:
+        found = originals.get(sha256)
+        if found is None and several:
             digest = bytes.fromhex(facts)
             if staged:
                 digest = dataset_digest(partial(stage.read_at, staged), dataset_at)
             original = by_dataset.setdefault((syntax, digest), number)
-            original, code = (None, "") if original == number else (original, "same_dataset")
-        if original is None:
-            by_bytes.setdefault(sha256, number)
+            found = (original, "same_dataset") if original != number else None
+        if found is None:
+            originals[sha256] = (number, "same_bytes")
             kept.append(number)
             continue
-        by_bytes.setdefault(sha256, original)
+        original, code = originals.setdefault(sha256, found)
         if staged:
             stage.remove(staged)
         ledger.run(

@@ -76,6 +76,14 @@ def place_of(path: str, outer: Sequence[str] = ()) -> Place:
     return _with(place, base, place.folders, place.rest)
 
 
+def climbs(name: str) -> bool:
+    """Whether an entry's name, taken as a path, would lead out of its archive or to no file at all.
+
+    Nothing follows it, since names never become paths here; but it is said: whoever made such a name meant it to be.
+    """
+    return _CLIMBING.search(name) is not None
+
+
 def split_base(path: str) -> tuple[str, str]:
     """Folder part and base name; the base name is empty for a name that ends in a separator, `.` or `..`."""
     cut = max(path.rfind("/"), path.rfind("\\")) + 1

@@ -43,7 +43,7 @@ def test_main_header_and_frames():
         "originalFileName": "PAT1_1.v",
         "fileType": "7",
         "planeSeparation": "0.2425",
-        "dimensions.x": "4",
+        "dimensions.x": "16",
         "dimensions.z": "2",
         "pixelSize.x": "0.2",
         "dataType": "6",
@@ -128,9 +128,12 @@ def test_cut_behind_the_main_header_has_facts_and_a_note(length, frames):
 
 
 def test_the_last_record_need_not_be_filled_up():
-    voxels = 4 * 4 * 2 * 2
-    assert read(ecat(frames=2)[: 2560 + voxels]).note == ""
-    assert read(ecat(frames=2)[: 2560 + voxels - 1]).note != ""
+    data = bytearray(ecat(frames=2))
+    for subheader_at in (1024, 2048):
+        struct.pack_into(">h", data, subheader_at + 4, 8)  # half as wide: half of the record is filling
+    voxels = 8 * 8 * 2 * 2
+    assert read(bytes(data[: 2560 + voxels])).note == ""
+    assert read(bytes(data[: 2560 + voxels - 1])).note != ""
 
 
 def test_file_types_without_image_subheaders_have_no_frames():

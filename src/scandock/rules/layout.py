@@ -21,6 +21,8 @@ _XNAT_DISK_RESOURCES: Final = frozenset({"nifti", "snapshots"})
 """Beside the image folders the only names taken as resources in `SCANS/{scan}/{name}`, which has no `files` to tell
 it from a disc that happens to have a folder `scans`: there, images go by content alone."""
 
+_CLIMBING: Final = re.compile(r"^[/\\]|^[A-Za-z]:|\0|(?:^|[/\\])\.\.(?:[/\\]|$)|(?:^|[/\\])\.?$")
+"""Absolute, with a drive, with a NUL, through `..`, or without a base name."""
 _PARTS: Final = re.compile(r"[/\\]+")
 MAX_FOLDERS: Final = 256
 """Folders of a name that are told apart; deeper ones make one last piece, and no layout is looked for among them."""

@@ -81,7 +81,12 @@ def test_another_preamble_or_file_meta_is_a_duplicate(site: Site) -> None:
 def test_within_one_upload_the_first_is_kept(site: Site) -> None:
     plain = image()
     told = site.bring(
-        {"a/1.dcm": plain.file(preamble=b"II*\0"), "a/2.dcm": plain.file(), "b/3.dcm": plain.file(preamble=b"II*\0")}
+        {
+            "a/1.dcm": plain.file(preamble=b"II*\0"),
+            "a/2.dcm": plain.file(),
+            "b/3.dcm": plain.file(preamble=b"II*\0"),
+            "b/4.dcm": plain.file(),
+        }
     )
 
     assert told.state == "placed"
@@ -89,6 +94,7 @@ def test_within_one_upload_the_first_is_kept(site: Site) -> None:
         "a/1.dcm": "stored stored",
         "a/2.dcm": "duplicate same_dataset",
         "b/3.dcm": "duplicate same_bytes",
+        "b/4.dcm": "duplicate same_dataset",
     }
     assert {line["stored_as"] for line in told.lines} == {told.line("a/1.dcm")["stored_as"]}
     assert list(site.files().values()) == [sha256(plain.file(preamble=b"II*\0"))]

@@ -1,0 +1,194 @@
+"""Any mix of archives, orders, splits and repetitions of the same objects gives the same studies, series and objects.
+
+Only ids and labels that collide may depend on the order. What must come out is worked out here from the objects alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from scandock.catalog.tables import file, resource, scan, session
+from tests.builders import Image, Site, ecat, sha256, zipped
+from tests.threads import read_in_threads
+
+COMMENT = 0x00204000
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One file of the world: its bytes, where it belongs, and which object it is (file meta makes no other)."""
+
+    name: str
+    data: bytes
+    study: str | None
+    series: str | None
+    identity: str
+    folder: str
+
+
+def _image(name: str, study: int, series: int, number: int, *, text: bytes = b"", preamble: bytes = b"") -> Piece:
+    """Studies 1 and 2 are one patient's on one day, study 3 another's whose label is the same once it is cleaned."""
+    made = Image(
+        case="order",
+        study=study,
+        series=series,
+        number=number,
+        series_number=b"%d" % (1 + series % 2),  # series 1 and 3 share a number
+        patient_id={1: b"A.1", 2: b"A.1", 3: b"A 1", 4: b""}[study],
+        patient_name={1: b"DOE^A", 2: b"DOE^A", 3: b"DOE^A", 4: b"anonymous"}[study],
+        modality=b"SR" if series == 3 else b"MR",
+        also={COMMENT: (b"LT", text)} if text else {},
+    )
+    return Piece(
+        name,
+        made.file(preamble=preamble),
+        made.study_uid.decode(),
+        made.series_uid.decode(),
+        sha256(made.file()),
+        f"S{study}",
+    )
+
+
+def _pet(name: str, patient: bytes, start: int) -> Piece:
+    data = ecat(patient_id=patient, scan_start_time=start)
+    return Piece(name, data, None, None, sha256(data), f"PET{patient.decode()}")
+
+
+WORLD = [
+    _image("1-1-1", 1, 1, 1),
+    _image("1-1-2", 1, 1, 2),
+    _image("1-1-2-other-preamble", 1, 1, 2, preamble=b"II*\0"),
+    _image("1-3-1", 1, 3, 1),
+    _image("2-1-1", 2, 1, 1),
+    _image("2-1-1-other-content", 2, 1, 1, text=b"another content"),
+    _image("2-2-1", 2, 2, 1),
+    _image("3-1-1", 3, 1, 1),
+    _image("4-1-1", 4, 1, 1),
+    _pet("pet-a-1", b"A", 1_580_465_700),
+    _pet("pet-a-2", b"A", 1_580_465_900),
+    _pet("pet-b-1", b"B", 1_580_465_700),
+]
+BY_NAME = {piece.name: piece for piece in WORLD}
+
+Archive = list[tuple[str, str]]
+"""(name of the piece, where it stands): flat, in the documented layout, or in an archive within."""
+
+archives = st.lists(
+    st.tuples(st.sampled_from(sorted(BY_NAME)), st.sampled_from(["flat", "documented", "inner", "gzip"])),
+    min_size=1,
+    max_size=8,
+)
+
+
+@st.composite
+def uploads(draw: st.DrawFn) -> list[Archive]:
+    """One to three archives, some of them again, in any order."""
+    made = draw(st.lists(archives, min_size=1, max_size=3))
+    again = draw(st.lists(st.sampled_from(range(len(made))), max_size=2))
+    return draw(st.permutations([*made, *(made[at] for at in again)]))
+
+
+def packed(archive: Archive) -> bytes:
+    entries = []
+    for n, (name, layout) in enumerate(archive):
+        piece = BY_NAME[name]
+        base = f"{n}.{'v' if piece.study is None else 'dcm'}"
+        where = (
+            f"{piece.folder}/scans/{piece.name[2]}/resources/{'ECAT' if piece.study is None else 'DICOM'}/files/{base}"
+        )
+        if layout == "documented":
+            entries.append((where, piece.data))
+        elif layout == "inner":
+            entries.append((f"{piece.folder}-{n}.zip", zipped({base: piece.data})))
+        else:
+            entries.append((f"x{n}/{base}", piece.data))
+    return zipped(entries)
+
+
+Objects = dict[tuple[str | None, str | None], set[str]]
+
+
+def expected(brought: list[Archive]) -> Objects:
+    found: Objects = defaultdict(set)
+    for archive in brought:
+        for name, _ in archive:
+            piece = BY_NAME[name]
+            found[piece.study, piece.series].add(piece.identity)
+    return dict(found)
+
+
+def stored(site: Site) -> tuple[Objects, dict[tuple[str, str, int], list[str]]]:
+    """What the catalog has: identities by study and series, and those of each session by themselves."""
+    identity = {sha256(piece.data): piece.identity for piece in WORLD}
+    found: Objects = defaultdict(set)
+    sessions: dict[tuple[str, str, int], list[str]] = defaultdict(list)
+    with site.catalog() as catalog, catalog.read() as connection:
+        rows = connection.execute(
+            select(
+                session.c.id, session.c.place, session.c.study_uid, scan.c.series_uid, resource.c.label, file.c.sha256
+            )
+            .join(file, file.c.tree_id == session.c.tree_id)
+            .join(resource, (resource.c.tree_id == file.c.tree_id) & (resource.c.n == file.c.resource_n))
+            .join(scan, (scan.c.tree_id == file.c.tree_id) & (scan.c.n == resource.c.scan_n))
+        ).all()
+    for number, place, study, series, label, digest in rows:
+        one = identity[digest.hex()]
+        is_ecat = label == "ECAT"
+        found[None if is_ecat else study, None if is_ecat else series].add(one)
+        sessions[place, study or "", number].append(one)
+    return dict(found), dict(sessions)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _threads() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        read_in_threads(patch)
+        yield
+
+
+@settings(max_examples=40)
+@given(brought=uploads(), destination=st.sampled_from(["archive", "prearchive"]), workers=st.sampled_from([1, 2]))
+def test_the_same_objects_in_any_way_give_the_same(brought: list[Archive], destination: str, workers: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(root=Path(folder))
+        for archive in brought:
+            told = site.bring(packed(archive), destination=destination, workers=workers)
+            note(f"{told.state} {told.counts} {[(one['path'], one['code']) for one in told.sessions]}")
+            assert told.state in {"placed", "held"}
+        found, sessions = stored(site)
+
+        assert found == expected(brought)
+        for objects in sessions.values():
+            assert len(objects) == len(set(objects)), "a session holds one object twice"
+        archived = [study for place, study, _ in sessions if place == "archive" and study]
+        assert len(archived) == len(set(archived)), "a study is archived twice"
+
+
+@settings(max_examples=15)
+@given(order=st.permutations(sorted(BY_NAME)), cuts=st.sets(st.integers(1, len(WORLD) - 1), max_size=3))
+def test_without_clashes_the_archive_holds_each_object_once(order: list[str], cuts: set[int]) -> None:
+    """Nothing is held then, so all stands in the archive, each session where its study is."""
+    names = [name for name in order if name != "2-1-1-other-content"]
+    edges = [0, *sorted(cut for cut in cuts if cut < len(names)), len(names)]
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(root=Path(folder))
+        for start, end in pairwise(edges):
+            assert site.bring(packed([(name, "flat") for name in names[start:end]])).state == "placed"
+        found, sessions = stored(site)
+
+        assert found == expected([[(name, "flat") for name in names]])
+        assert {place for place, _, _ in sessions} == {"archive"}
+        assert sorted(one for objects in sessions.values() for one in objects) == sorted(
+            {BY_NAME[name].identity for name in names}
+        )
+        assert len(sessions) == 6

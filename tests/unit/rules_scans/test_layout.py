@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.rules.layout import MAX_FOLDERS, place_of, split_base
+from scandock.rules.layout import MAX_FOLDERS, climbs, place_of, split_base
 
 DOCUMENTED = [
     ("S1/scans/4/resources/DICOM/files/1.dcm", "S1", "4", "DICOM"),
@@ -125,3 +125,15 @@ def test_a_name_of_many_thousand_folders_is_read_in_no_time():
     place = place_of("d/" * 30_000 + "S/scans/1/resources/DICOM/files/1.dcm")
     assert place.resource is None
     assert len(place.folders) == MAX_FOLDERS
+
+
+@pytest.mark.parametrize(
+    "name", ["/a", "//a", "\\\\server\\x", "..\\x", "a/../b", "C:x", "C:\\x", ".", "..", "", "a/", "a/.", "a\0b"]
+)
+def test_a_name_that_would_lead_out_or_to_no_file_is_told(name):
+    assert climbs(name)
+
+
+@pytest.mark.parametrize("name", ["a/b", "./a/b", "a..b/c..", "~root/x", "%2e%2e/x", "a:b", ".hidden"])
+def test_other_odd_names_are_just_names(name):
+    assert not climbs(name)

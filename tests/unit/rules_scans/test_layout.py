@@ -134,6 +134,6 @@ def test_a_name_that_would_lead_out_or_to_no_file_is_told(name):
     assert climbs(name)
 
 
-@pytest.mark.parametrize("name", ["a/b", "./a/b", "a..b/c..", "~root/x", "%2e%2e/x", "a:b", ".hidden"])
+@pytest.mark.parametrize("name", ["a/b", "./a/b", "a..b/c..", "~root/x", "%2e%2e/x", "ab:c", ".hidden"])
 def test_other_odd_names_are_just_names(name):
     assert not climbs(name)

@@ -33,8 +33,12 @@ class _Thread:
         self._thread.start()
 
     def _run(self, theirs: int) -> None:
-        shard.main(theirs, os.getpid())
-        _WIRES.pop(theirs).close()  # a process would not have to
+        try:
+            shard.main(theirs, os.getpid())
+        except OSError:
+            pass  # it spoke to an import that had ended; a process would have been killed before
+        finally:
+            _WIRES.pop(theirs).close()
 
     def kill(self) -> None:
         self._ours.shutdown(socket.SHUT_RDWR)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from scandock.catalog.tables import routing_rules, subject, subject_patient, upload_exception
+from scandock.catalog.tables import routing_rules, subject, subject_patient, upload, upload_exception
 from scandock.model.errors import Usage
 from scandock.services.settings import load_settings
 from tests.badinput.objects import uid
@@ -578,6 +578,25 @@ def test_a_requested_project_that_does_not_exist_is_an_error(any_site: Site) -> 
     with pytest.raises(Usage, match="no project NOWHERE"):
         any_site.bring({"1.dcm": study(1)}, project="NOWHERE", create_project=False)
     assert any_site.files() == {}
+
+
+@pytest.mark.parametrize("name", ["Unassigned", "unassigned"])
+def test_unassigned_is_reserved(site: Site, tmp_path: Path, name: str) -> None:
+    mapping = tmp_path / "map.csv"
+    mapping.write_text(f"patient_id,project\nPAT1,{name}\n")
+    with pytest.raises(Usage, match="can't be a project id"):
+        site.bring({"1.dcm": study(1)}, project=name)
+    with pytest.raises(Usage, match="is no project id"):
+        site.bring({"1.dcm": study(1)}, mapping_path=str(mapping))
+
+
+@pytest.mark.parametrize("asked", [{"session": "***"}, {"subject": "^^"}])
+def test_a_requested_label_of_which_nothing_is_left_is_an_error(any_site: Site, asked: dict[str, str]) -> None:
+    with pytest.raises(Usage, match="leaves no letter or digit"):
+        any_site.bring({"1.dcm": study(1)}, **asked)
+    assert any_site.files() == {}
+    with any_site.catalog() as catalog, catalog.read() as connection:
+        assert connection.execute(select(upload.c.state)).all() == [], "it was told before it began"
 
 
 def test_projects_are_found_without_case(any_site: Site) -> None:

@@ -13,6 +13,9 @@ from scandock.model.tags import DICOMDIR_CLASS, NUMBERS
 LYING_LENGTH: Final = 1 << 30
 """An element that claims this many bytes or more beyond the object's end was never whole: damage, no cut."""
 
+MAX_UID: Final = 512
+"""Characters of a UID that is taken: eight times what PS3.5 9.1 allows, and few enough for any index."""
+
 _MEDIA_CLASS: Final = NUMBERS["MediaStorageSOPClassUID"]
 _CLASS, _SOP = NUMBERS["SOPClassUID"], NUMBERS["SOPInstanceUID"]
 _STUDY, _SERIES = NUMBERS["StudyInstanceUID"], NUMBERS["SeriesInstanceUID"]
@@ -64,13 +67,16 @@ def name_object(header: Header) -> None:
 
 
 def identified(header: Header) -> Header:
-    """The header, where the object has its three UIDs."""
+    """The header, where the object has its three UIDs, of a length that can be one."""
     if not header.study_uid:
         raise Unparseable("no_study_uid", "It has no Study Instance UID, so no session can be told for it.")
     if not header.series_uid:
         raise Unparseable("no_series_uid", "It has no Series Instance UID, so no scan can be told for it.")
     if not header.sop_uid:
         raise Unparseable("no_sop_uid", "It has no SOP Instance UID, so it can't be told from other objects.")
+    for name, uid in (("Study", header.study_uid), ("Series", header.series_uid), ("SOP", header.sop_uid)):
+        if len(uid) > MAX_UID:
+            raise Unparseable("header_damaged", f"Its {name} Instance UID has {len(uid)} characters; 64 are allowed.")
     return header
 
 

@@ -143,18 +143,29 @@ def _explicit(kind: str, study: StudyFacts, request: Request, site: SiteRules, r
     asked = _asked(row, kind, request.session if kind == "session" else request.subject)
     if asked is not None:
         text, source = asked
-        if not clean(text):
-            raise Usage(
-                "label_unusable",
-                f"{kind.capitalize()} label {shown(text)!r} ({source}) leaves no letter or digit.",
-                "A label is made of letters, digits, _ and -.",
-            )
+        _check_label(kind, text, source)
         return Name(label=clean(text), source=source, requested=True, raw=text)
     hit = first_match(site.session if kind == "session" else site.subject, study)
     if hit is not None and clean(hit[0]):
         return Name(label=clean(hit[0]), source=f"site rule {hit[1].line}", raw=hit[0])
     text, keyword = from_comments(kind.capitalize(), study)
     return Name(label=clean(text), source=keyword, raw=text) if clean(text) else None
+
+
+def check_labels(request: Request) -> None:
+    """Usage (`label_unusable`) where a label in the request leaves none; the mapping's are checked as it is read."""
+    for kind, text in (("session", request.session), ("subject", request.subject)):
+        if text is not None and text.strip():
+            _check_label(kind, text, "request")
+
+
+def _check_label(kind: str, text: str, source: str) -> None:
+    if not clean(text):
+        raise Usage(
+            "label_unusable",
+            f"{kind.capitalize()} label {shown(text)!r} ({source}) leaves no letter or digit.",
+            "A label is made of letters, digits, _ and -.",
+        )
 
 
 def _asked(row: MappingRow | None, column: str, requested: str | None) -> tuple[str, str] | None:

@@ -14,6 +14,8 @@ from scandock.model.errors import Usage
 from scandock.model.importing import ImportOptions
 from scandock.rules.labels import is_project_id
 from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
+from scandock.rules.naming import check_labels, projects_named
+from scandock.rules.notices import shown
 from scandock.rules.policy import Request, SiteRules
 from scandock.rules.routing import parse_rules
 from scandock.services.opening import open_data_catalog
@@ -35,10 +37,12 @@ class Site:
     settings: Settings
 
     def check_request(self, options: ImportOptions) -> None:
-        """Make the project where that was asked for. Raises Usage for one that does not exist."""
-        if options.project is None:
-            return
-        if options.create_project:
+        """Make the project where that was asked for; all that is named must exist, and every label leave one.
+
+        Raises Usage before a byte is read.
+        """
+        check_labels(self.request)
+        if options.project is not None and options.create_project:
             add_project(
                 self.catalog,
                 ProjectRow(
@@ -47,15 +51,14 @@ class Site:
                     separate_secondary=self.settings.separate_secondary,
                 ),
             )
-            return
         with self.catalog.read() as connection:
-            found = find_project(connection, options.project)
-        if found is None:
-            raise Usage(
-                "project_unknown",
-                f"There is no project {options.project}.",
-                f"Make it with `scandock admin project add {options.project}`, or import with --create-project.",
-            )
+            for name in projects_named(self.request):
+                if find_project(connection, name) is None:
+                    raise Usage(
+                        "project_unknown",
+                        f"There is no project {shown(name)}.",
+                        f"Make it with `scandock admin project add {name}`, or import with --create-project.",
+                    )
 
 
 def read_mapping(options: ImportOptions) -> tuple[MappingRow, ...]:

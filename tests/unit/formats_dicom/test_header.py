@@ -302,6 +302,11 @@ class TestRefused:
     def test_without_a_uid(self, number, code, value):
         assert refusal(make_object({number: value})) == code
 
+    @pytest.mark.parametrize("number", [0x0020000D, 0x0020000E, 0x00080018])
+    def test_a_uid_that_is_none_by_its_length(self, number):
+        assert refusal(make_object({number: ("UI", "1" * 513)})) == "header_damaged"
+        assert read(make_object({number: ("UI", "1" * 512)})).sop_class
+
     def test_preamble_only(self):
         assert refusal(bytes(128) + b"DICM") == "header_truncated"
         assert refusal(bytes(128) + b"DICM" + meta(EXPLICIT)) == "header_truncated"

@@ -85,6 +85,7 @@ def end_without(catalog: Catalog, store: Store, stage: Stage, lease: Lease, repo
     forget_staged(catalog, lease)
     if state in _SHOWN_NOTHING:
         forget_exceptions(catalog, lease)
+        store.drop_receipt(lease.uuid)  # of one that was being refused when it died
     with catalog.write() as connection:
         finish(catalog, connection, lease, state, report)
     store.finish(stage)

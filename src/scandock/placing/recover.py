@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,9 @@ INTERRUPTED: dict[str, Any] = {
     "message": "The import was interrupted before anything was placed; import the archive again.",
 }
 
+SWEEP_SECONDS = 1.0
+"""How long a command deletes what dead imports left before it does its own work; imports go on with it at their end."""
+
 
 @dataclass(slots=True)
 class Recovered:
@@ -39,6 +43,8 @@ def recover(catalog: Catalog, store: Store) -> Recovered:
     """
     found = Recovered()
     for dead in find_dead(catalog):
+        if not dead.overdue and store.owner_alive(dead.uuid):
+            continue  # where processes can't be told from each other, its lock says that it lives
         lease = take_over(catalog, dead)
         if lease is None:
             continue  # another command was quicker, or it has ended
@@ -46,14 +52,21 @@ def recover(catalog: Catalog, store: Store) -> Recovered:
             _recover_one(catalog, store, dead, lease)
         except TokenLost:
             continue  # this took so long that another has taken over from us
-        except Fault as fault:
-            found.stuck[dead.upload_id] = fault
-            abandon(catalog, lease)
+        except Exception as error:  # noqa: BLE001  whatever it is: one dead import must not lock people out of DATA
+            found.stuck[dead.upload_id] = error if isinstance(error, Fault) else _unexpected(error)
+            with contextlib.suppress(Fault):
+                abandon(catalog, lease)
         else:
             found.done.append(dead.uuid)
     _clear_rows(catalog)
-    _clear_works(catalog, store)
+    if _clear_works(catalog, store) or found.done:
+        store.sweep(SWEEP_SECONDS)
     return found
+
+
+def _unexpected(error: Exception) -> Fault:
+    said = f"A dead import could not be dealt with: {type(error).__name__}: {error}."
+    return Fault("recovery_failed", said, "Please report it.")
 
 
 def _recover_one(catalog: Catalog, store: Store, dead: Dead, lease: Lease) -> None:
@@ -90,12 +103,13 @@ def _clear_rows(catalog: Catalog) -> None:
             connection.execute(delete(reservation).where(reservation.c.upload_id.not_in(running)))
 
 
-def _clear_works(catalog: Catalog, store: Store) -> None:
-    """Work folders that no running import owns.
+def _clear_works(catalog: Catalog, store: Store) -> int:
+    """Remove the work folders that no running import owns; how many.
 
     Asked while this holds the work: whoever owned it is dead, so it can't begin to run between the question and the
     removal.
     """
+    cleared = 0
     for work in store.works():
         if store.owner_alive(work):
             continue
@@ -105,7 +119,8 @@ def _clear_works(catalog: Catalog, store: Store) -> None:
             continue  # it has just begun, or another command clears it
         with hold:
             if not _is_running(catalog, work):
-                store.forget(work)
+                cleared += store.forget(work)
+    return cleared
 
 
 def _is_running(catalog: Catalog, work: str) -> bool:

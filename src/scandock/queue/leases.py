@@ -40,6 +40,8 @@ class Dead:
     token: str
     source: str
     attempt: int
+    overdue: bool
+    """Its lease is over; else its owner on this host is gone."""
 
 
 def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> Lease:
@@ -125,7 +127,9 @@ def find_dead(catalog: Catalog) -> list[Dead]:
         ).all()
     mine = this_owner()
     return [
-        Dead(*row[:5]) for row in rows if row.owner != mine and (is_gone(row.owner) is True or row.lease_until < now)
+        Dead(*row[:5], overdue=row.lease_until < now)
+        for row in rows
+        if row.owner != mine and (row.lease_until < now or is_gone(row.owner) is True)
     ]
 
 

@@ -1,4 +1,7 @@
-"""Who runs an import: boot, process and its start time, so that a dead owner on this host is known at once."""
+"""Who runs an import: boot, process and its start time, so that a dead owner on this host is known at once.
+
+Containers may share a host's name and DATA, but not its process numbers: who is in another PID namespace can't be seen.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,14 @@ def boot_id() -> str:
         return file.read().strip()
 
 
+@cache
+def _pid_space() -> int:
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
 def _started(pid: int) -> int | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -26,18 +37,22 @@ def _started(pid: int) -> int | None:
 def this_owner() -> str:
     """The process at hand, as text for the catalog."""
     pid = os.getpid()
-    return json.dumps({"host": platform.node(), "boot": boot_id(), "pid": pid, "started": _started(pid)})
+    facts = {"host": platform.node(), "boot": boot_id(), "space": _pid_space(), "pid": pid, "started": _started(pid)}
+    return json.dumps(facts)
 
 
 def is_gone(owner: str) -> bool | None:
-    """True: dead for certain. False: alive. None: on another host, only the lease can tell."""
+    """True: dead for certain. False: alive. None: on another host or in another container, only the lease can tell."""
     try:
         facts = json.loads(owner)
-        host, boot, pid, started = facts["host"], facts["boot"], int(facts["pid"]), facts["started"]
+        host, boot, space = facts["host"], facts["boot"], facts["space"]
+        pid, started = int(facts["pid"]), facts["started"]
     except (ValueError, KeyError, TypeError):
         return None
     if host != platform.node():
         return None
     if boot != boot_id():
         return True
+    if space != _pid_space():
+        return None
     return bool(_started(pid) != started)

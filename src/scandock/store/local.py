@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 from scandock.model.errors import Fault
 from scandock.store import names, readers, works
-from scandock.store.durable import fault, sync_folder
+from scandock.store.durable import fault, sync_file, sync_folder
 from scandock.store.root import INCOMING, RECEIPTS, WORK, Root
 from scandock.store.spools import LocalSpool
 from scandock.store.stages import LocalStage
@@ -209,6 +209,7 @@ class LocalStore:
         target = _receipt(stage.upload)
         source = f"{_path(stage)}/{names.relpath(rel)}"
         try:
+            sync_file(source, self._root.fd)
             os.rename(source, target, src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
         except FileNotFoundError:
             if self._root.inode(target) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -97,9 +98,8 @@ def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
 
 def probe(root: Root) -> Capabilities:
     """Try renames and links in a folder of their own, which a kill leaves to the sweep."""
-    folder = f"{RUBBISH}/probe-{os.urandom(8).hex()}"
     try:
-        root.make(folder)
+        folder, lock = _probe_folder(root)
         for name in ("a", "b"):
             root.make(f"{folder}/{name}")
         exchange = _works(lambda: syscalls.exchange(f"{folder}/a", f"{folder}/b", root.fd))
@@ -107,9 +107,31 @@ def probe(root: Root) -> Capabilities:
         os.close(os.open(f"{folder}/f", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=root.fd))
         links = _works(lambda: os.link(f"{folder}/f", f"{folder}/g", src_dir_fd=root.fd, dst_dir_fd=root.fd))
         _remove_probe(root, folder)
+        os.close(lock)
     except OSError as error:
         raise fault(error, "trying what the file system can do") from error
     return Capabilities(filesystem_of(root.path), exchange, noreplace, links, syscalls.syncfs_tells())
+
+
+def _probe_folder(root: Root) -> tuple[str, int]:
+    """A folder of the probe's own, and the descriptor whose lock keeps sweeps away from it."""
+    while True:
+        folder = f"{RUBBISH}/probe-{os.urandom(8).hex()}"
+        root.make(folder)
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root.fd)
+        except FileNotFoundError:
+            continue  # a sweep was quicker
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)  # a sweep is at it
+            continue
+        except OSError:
+            return folder, lock  # no locks on folders there
+        if root.inode(folder) == os.fstat(lock).st_ino:
+            return folder, lock
+        os.close(lock)
 
 
 def _works(call: object) -> bool:

@@ -67,6 +67,8 @@ class Site:
                 info = os.lstat(os.path.join(folder, name))
                 size = info.st_size if stat.S_ISREG(info.st_mode) else 0
                 seen[os.path.relpath(os.path.join(folder, name), self.root)] = (info.st_mode, size, info.st_mtime_ns)
+        mode, size, _ = seen["tmp"]
+        seen["tmp"] = (mode, size, 0)  # may be used, must be empty again
         return seen
 
 

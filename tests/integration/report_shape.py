@@ -76,17 +76,17 @@ def _counted(lines: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def _session(session: dict[str, Any]) -> None:
-    _typed(session, SESSION)
-    assert session["state"] in {"prearchive", "archive", "conflict", "refused"}
-    assert LABEL.fullmatch(session["label"]), session["label"]
-    assert LABEL.fullmatch(session["subject"]), session["subject"]
     study = session["study_uid"]
     assert study is None or study == study.strip(" \0")
-    if session["state"] == "refused":
-        assert session["uri"] is None
-        assert session["path"] is None
-    else:
-        assert session["uri"].startswith("/data/")
+    if session["state"] == "refused":  # of a refused archive no study is given a label
+        assert (session["uri"], session["path"], session["files"]) == (None, None, 0)
+        assert session["message"]
+        return
+    assert session["state"] in {"prearchive", "archive", "conflict"}
+    _typed(session, SESSION)
+    assert session["uri"].startswith("/data/")
+    assert LABEL.fullmatch(session["label"]), session["label"]
+    assert LABEL.fullmatch(session["subject"]), session["subject"]
     ids = [scan["id"].casefold() for scan in session["scans"]]
     assert len(set(ids)) == len(ids), ids
     assert all(SCAN_ID.fullmatch(each) for each in ids), ids

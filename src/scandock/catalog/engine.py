@@ -48,8 +48,10 @@ class Catalog:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that reads one consistent state."""
+        """A transaction that reads one consistent state, whatever is written meanwhile."""
         with self._connect() as connection:
+            if not self.sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
             self._begin(connection, "BEGIN")
             with connection.begin():
                 yield connection

@@ -1,0 +1,169 @@
+"""Transactions, the database's clock, and opening, on both databases."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.tables import project, session
+from scandock.model.errors import Fault
+
+
+def count(catalog: Catalog) -> int:
+    with catalog.read() as connection:
+        return int(connection.execute(select(func.count()).select_from(project)).scalar_one())
+
+
+def values(name: str) -> dict[str, object]:
+    return {"name": name, "key": name.casefold(), "created": 0}
+
+
+def test_a_write_is_kept_whole_or_not_at_all(catalog: Catalog) -> None:
+    with pytest.raises(Fault, match=r"(?i)unique"), catalog.write() as connection:
+        connection.execute(insert(project), [values("A"), values("B"), values("b")])
+    assert count(catalog) == 0
+    with catalog.write() as connection:
+        connection.execute(insert(project).values(**values("A")))
+    assert count(catalog) == 1
+
+
+def test_a_read_sees_one_state_from_its_first_look_on(catalog: Catalog) -> None:
+    with catalog.read() as connection:
+        before = connection.execute(select(func.count()).select_from(project)).scalar_one()
+        writer = threading.Thread(target=_add, args=(catalog, "A"))
+        writer.start()
+        writer.join()
+        after = connection.execute(select(func.count()).select_from(project)).scalar_one()
+
+    assert (before, after) == (0, 0)
+    assert count(catalog) == 1
+
+
+def _add(catalog: Catalog, name: str) -> None:
+    with catalog.write() as connection:
+        connection.execute(insert(project).values(**values(name)))
+
+
+def test_a_write_after_a_read_of_the_same_thread_sees_what_is_new(catalog: Catalog) -> None:
+    """The isolation of a read does not stick to its pooled connection."""
+    count(catalog)
+    with catalog.write() as connection:
+        before = connection.execute(select(func.count()).select_from(project)).scalar_one()
+        if catalog.sqlite:
+            return  # there, a writer shuts out all others
+        writer = threading.Thread(target=_add, args=(catalog, "A"))
+        writer.start()
+        writer.join()
+        assert connection.execute(select(func.count()).select_from(project)).scalar_one() == before + 1
+
+
+def test_the_clock_is_the_databases_in_milliseconds(catalog: Catalog) -> None:
+    with catalog.read() as connection:
+        first = connection.execute(select(catalog.now())).scalar_one()
+    with catalog.read() as connection:
+        second = connection.execute(select(catalog.now())).scalar_one()
+
+    assert isinstance(first, int)
+    assert abs(first - time.time() * 1000) < 5_000
+    assert second >= first
+
+
+def test_the_clock_goes_on_within_a_transaction(catalog: Catalog) -> None:
+    """A long transaction must not renew a lease from its own beginning."""
+    with catalog.read() as connection:
+        first = connection.execute(select(catalog.now())).scalar_one()
+        deadline = time.monotonic() + 5
+        while connection.execute(select(catalog.now())).scalar_one() <= first:
+            assert time.monotonic() < deadline, "the clock stands still"
+
+
+def test_foreign_keys_and_states_are_kept(catalog: Catalog) -> None:
+    with pytest.raises(Fault, match=r"(?i)foreign key"), catalog.write() as connection:
+        connection.execute(
+            insert(session).values(
+                uuid="x", project_id=99, subject="", label="", key="", place="archive", state="ready", xsi_type="",
+                attributes="", warnings="", tree_id=99, scans=0, files=0, bytes=0, created=0, modified=0,
+            )
+        )  # fmt: skip
+    with pytest.raises(Fault, match=r"(?i)identified|check"), catalog.write() as connection:
+        connection.execute(insert(project).values(**values("A"), identified="perhaps"))
+
+
+def test_an_error_of_the_database_is_a_fault_with_a_remedy(catalog: Catalog) -> None:
+    with pytest.raises(Fault, match="could not be read or written") as told, catalog.read() as connection:
+        connection.execute(text("SELECT * FROM no_such_table"))
+
+    assert told.value.code == "catalog"
+    assert told.value.remedy
+    assert not isinstance(told.value.__cause__, IntegrityError)
+
+
+def test_two_first_starts_at_once_make_one_catalog(database_url: str) -> None:
+    opened: list[Catalog] = []
+    failed: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            opened.append(open_catalog(database_url))
+        except BaseException as error:  # noqa: BLE001
+            failed.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for catalog in opened:
+        catalog.dispose()
+
+    assert failed == []
+    assert len(opened) == 4
+
+
+def test_sqlite_syncs_and_keeps_foreign_keys(tmp_path: Path) -> None:
+    catalog = open_catalog(f"sqlite:///{tmp_path / 'catalog.db'}")
+    with catalog.read() as connection:
+        pragmas = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    catalog.dispose()
+
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 60_000}
+
+
+def test_a_file_that_is_no_database_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "catalog.db").write_bytes(b"this is no database at all" * 100)
+
+    with pytest.raises(Fault, match=r"could not be opened|could not be read"):
+        open_catalog(f"sqlite:///{tmp_path / 'catalog.db'}")
+
+
+def test_a_writer_waits_for_another(tmp_path: Path) -> None:
+    """IMMEDIATE: it never begins as a reader and fails half-way."""
+    path = tmp_path / "catalog.db"
+    catalog = open_catalog(f"sqlite:///{path}")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    done = threading.Event()
+
+    def write() -> None:
+        _add(catalog, "A")
+        done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert not done.wait(0.2)
+    other.execute("COMMIT")
+    other.close()
+    thread.join()
+    assert done.is_set()
+    assert count(catalog) == 1
+    catalog.dispose()

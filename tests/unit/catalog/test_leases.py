@@ -1,0 +1,195 @@
+"""Which import is whose: only the newest token counts, by the database's clock, on both databases."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.tables import reservation, upload
+from scandock.model.errors import TokenLost
+from scandock.model.verdicts import ImportState
+from scandock.queue import leases
+from scandock.queue.leases import LEASE_MS, Lease, abandon, begin, find_dead, finish, guard, renew, take_over
+from scandock.queue.owner import is_gone, this_owner
+from tests.unit.catalog.conftest import Rows
+
+GONE = json.dumps({**json.loads(this_owner()), "boot": "another boot"})
+FAR = json.dumps({**json.loads(this_owner()), "host": "another.host"})
+
+
+def started(catalog: Catalog, number: str = "u1") -> Lease:
+    return begin(catalog, number=number, token="t1", archive="a.zip", request={"project": "P"})
+
+
+def row(catalog: Catalog, lease: Lease) -> Any:
+    with catalog.read() as connection:
+        now = connection.execute(select(catalog.now())).scalar_one()
+        found = connection.execute(select(upload).where(upload.c.id == lease.upload_id)).mappings().one()
+    return {**found, "left": found["lease_until"] - now}
+
+
+def change(catalog: Catalog, lease: Lease, **values: Any) -> None:
+    with catalog.write() as connection:
+        connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(**values))
+
+
+def test_an_import_begins_as_ours(catalog: Catalog) -> None:
+    found = row(catalog, started(catalog))
+
+    assert (found["state"], found["source"], found["attempt"], found["token"]) == ("running", "cli", 1, "t1")
+    assert json.loads(found["request"]) == {"project": "P"}
+    assert 0 < found["left"] <= LEASE_MS
+    assert is_gone(found["owner"]) is False
+
+
+def test_renewing_holds_the_lease(catalog: Catalog) -> None:
+    lease = started(catalog)
+    change(catalog, lease, lease_until=1)
+    renew(catalog, lease)
+
+    assert 0 < row(catalog, lease)["left"] <= LEASE_MS
+
+
+def test_a_stale_token_holds_nothing(catalog: Catalog) -> None:
+    lease = started(catalog)
+    stale = replace(lease, token="t0")
+    before = row(catalog, lease)["lease_until"]
+    with pytest.raises(TokenLost):
+        renew(catalog, stale)
+    with pytest.raises(TokenLost), catalog.write() as connection:
+        guard(catalog, connection, stale)
+    with pytest.raises(TokenLost), catalog.write() as connection:
+        finish(catalog, connection, stale, ImportState.PLACED, {})
+
+    assert (row(catalog, lease)["state"], row(catalog, lease)["lease_until"]) == ("running", before)
+
+
+def test_what_has_ended_is_nobodys(catalog: Catalog) -> None:
+    lease = started(catalog)
+    change(catalog, lease, owner=GONE)
+    (dead,) = find_dead(catalog)
+    with catalog.write() as connection:
+        finish(catalog, connection, lease, ImportState.HELD, {"code": "sop_clash", "message": "Look.", "x": [1]})
+    found = row(catalog, lease)
+
+    assert (found["state"], found["code"], found["message"]) == ("held", "sop_clash", "Look.")
+    assert json.loads(found["report"])["x"] == [1]
+    assert found["finished"] is not None
+    with pytest.raises(TokenLost):
+        renew(catalog, lease)
+    change(catalog, lease, lease_until=0, owner=GONE)
+    assert find_dead(catalog) == []
+    assert take_over(catalog, dead) is None
+
+
+def test_ending_frees_what_was_reserved_and_no_more(catalog: Catalog) -> None:
+    lease, other = started(catalog), started(catalog, "u2")
+    with catalog.write() as connection:
+        connection.execute(
+            insert(reservation),
+            [{"name": "P/label/a", "upload_id": lease.upload_id}, {"name": "P/label/b", "upload_id": other.upload_id}],
+        )
+        finish(catalog, connection, lease, ImportState.PLACED, {})
+    with catalog.read() as connection:
+        assert connection.execute(select(reservation.c.name)).scalars().all() == ["P/label/b"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "left", "dead"),
+    [
+        pytest.param(GONE, LEASE_MS, True, id="gone from this host, at once"),
+        pytest.param(FAR, LEASE_MS, False, id="on another host, lease runs"),
+        pytest.param(FAR, -1, True, id="on another host, lease over"),
+        pytest.param("", -1, True, id="no owner, lease over"),
+        pytest.param("not json", LEASE_MS, False, id="unknown owner, lease runs"),
+    ],
+)
+def test_the_dead_are_those_whose_owner_is_gone_or_whose_lease_is_over(
+    catalog: Catalog, owner: str, left: int, dead: bool
+) -> None:
+    lease = started(catalog)
+    change(catalog, lease, owner=owner, lease_until=catalog.now() + left)
+
+    assert [one.uuid for one in find_dead(catalog)] == (["u1"] if dead else [])
+
+
+def test_this_processs_own_imports_are_not_dead(catalog: Catalog) -> None:
+    lease = started(catalog)
+    change(catalog, lease, lease_until=0)
+
+    assert find_dead(catalog) == []
+
+
+def test_an_abandoned_import_is_taken_over_at_once(catalog: Catalog) -> None:
+    lease = started(catalog)
+    abandon(catalog, replace(lease, token="t0"))
+    assert find_dead(catalog) == []
+    abandon(catalog, lease)
+
+    assert [one.uuid for one in find_dead(catalog)] == ["u1"]
+
+
+def test_who_takes_over_holds_a_new_token_and_the_old_one_nothing(catalog: Catalog) -> None:
+    lease = started(catalog)
+    change(catalog, lease, owner=GONE)
+    (dead,) = find_dead(catalog)
+    mine = take_over(catalog, dead)
+
+    assert mine is not None
+    assert (mine.upload_id, mine.uuid) == (lease.upload_id, lease.uuid)
+    assert mine.token != lease.token
+    assert row(catalog, mine)["attempt"] == 2
+    assert is_gone(row(catalog, mine)["owner"]) is False
+    with pytest.raises(TokenLost):
+        renew(catalog, lease)
+    renew(catalog, mine)
+
+
+def test_one_of_many_takes_over(catalog: Catalog) -> None:
+    lease = started(catalog)
+    change(catalog, lease, owner=GONE)
+    (dead,) = find_dead(catalog)
+    barrier = threading.Barrier(4)
+    taken: list[Lease | None] = []
+
+    def take() -> None:
+        barrier.wait()
+        taken.append(take_over(catalog, dead))
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    (winner,) = [one for one in taken if one is not None]
+    assert len(taken) == 4
+    assert row(catalog, winner)["token"] == winner.token
+    assert row(catalog, winner)["attempt"] == 2
+
+
+def test_an_owner_is_told_by_boot_process_and_its_start() -> None:
+    mine = json.loads(this_owner())
+
+    assert is_gone(this_owner()) is False
+    assert is_gone(json.dumps({**mine, "started": mine["started"] - 1})) is True
+    assert is_gone(json.dumps({**mine, "pid": 2**22 + 1})) is True
+    assert is_gone(FAR) is None
+    assert is_gone("[]") is None
+
+
+def test_a_lease_outlives_several_renewals() -> None:
+    """Two that are late must not lose it."""
+    assert leases.RENEW_SECONDS * 1000 * 3 <= LEASE_MS
+
+
+def test_rows_of_the_builder_are_dead_uploads(catalog: Catalog, rows: Rows) -> None:
+    number = rows.upload()
+
+    assert [one.upload_id for one in find_dead(catalog)] == [number]

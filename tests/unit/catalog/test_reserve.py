@@ -1,0 +1,110 @@
+"""Names that an import is about to touch are its own until it has ended, on both databases."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import select
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.tables import reservation
+from scandock.model.errors import Fault, TokenLost
+from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
+from scandock.queue.leases import Lease, begin
+from tests.unit.catalog.conftest import Rows
+
+
+def started(catalog: Catalog, number: str) -> Lease:
+    return begin(catalog, number=number, token=f"token of {number}", archive="a.zip", request={})
+
+
+def take(catalog: Catalog, lease: Lease, *names: str) -> None:
+    with catalog.write() as connection:
+        reserve(catalog, connection, lease, names)
+
+
+def held(catalog: Catalog, lease: Lease, *names: str) -> set[int]:
+    with catalog.read() as connection:
+        return held_by_others(connection, lease.upload_id, names)
+
+
+def test_what_one_holds_the_other_sees(catalog: Catalog) -> None:
+    one, two, three = (started(catalog, number) for number in ("u1", "u2", "u3"))
+    take(catalog, one, "P/label/a", "P/study/1.2")
+    take(catalog, two, "P/label/b")
+
+    assert held(catalog, three, "P/label/a", "P/label/b", "P/label/c") == {one.upload_id, two.upload_id}
+    assert held(catalog, one, "P/label/a", "P/study/1.2") == set()
+    assert held(catalog, one, "Q/label/a") == set()
+
+
+def test_a_name_is_taken_once_and_may_be_taken_again_by_its_holder(catalog: Catalog) -> None:
+    one, two = started(catalog, "u1"), started(catalog, "u2")
+    take(catalog, one, "P/label/a", "P/label/a")
+    take(catalog, one, "P/label/a", "P/label/b")
+    with pytest.raises(Fault, match=r"(?i)unique|duplicate"):
+        take(catalog, two, "P/label/b")
+
+    with catalog.read() as connection:
+        assert sorted(connection.execute(select(reservation.c.name)).scalars()) == ["P/label/a", "P/label/b"]
+
+
+def test_a_stale_process_reserves_nothing(catalog: Catalog) -> None:
+    lease = started(catalog, "u1")
+    with pytest.raises(TokenLost):
+        take(catalog, Lease(lease.upload_id, lease.uuid, "an older token"), "P/label/a")
+    with catalog.read() as connection:
+        assert connection.execute(select(reservation.c.name)).all() == []
+
+
+def test_releasing_gives_back_ones_own_alone(catalog: Catalog) -> None:
+    one, two = started(catalog, "u1"), started(catalog, "u2")
+    take(catalog, one, "P/label/a")
+    take(catalog, two, "P/label/b")
+    with catalog.write() as connection:
+        release(connection, one.upload_id)
+
+    assert held(catalog, two, "P/label/a") == set()
+    assert held(catalog, one, "P/label/b") == {two.upload_id}
+
+
+def test_more_names_than_one_statement_takes(catalog: Catalog) -> None:
+    one, two = started(catalog, "u1"), started(catalog, "u2")
+    names = [f"P/label/{n}" for n in range(1_700)]
+    take(catalog, one, *names)
+
+    assert held(catalog, two, *names[1_650:]) == {one.upload_id}
+    assert held(catalog, two, *names) == {one.upload_id}
+    assert held(catalog, two, "P/label/none", *names[1_600:1_601]) == {one.upload_id}
+
+
+def test_who_locks_a_project_looks_alone(catalog: Catalog, rows: Rows) -> None:
+    """Of imports that plan for one project at once, one finds the name free, the others find it taken."""
+    rows.project("P")
+    leases = [started(catalog, f"u{n}") for n in range(4)]
+    barrier = threading.Barrier(len(leases))
+    won: list[int] = []
+
+    def plan(lease: Lease) -> None:
+        barrier.wait()
+        with catalog.write() as connection:
+            lock_projects(connection, ["P"])
+            if not held_by_others(connection, lease.upload_id, ["P/label/a"]):
+                reserve(catalog, connection, lease, ["P/label/a"])
+                won.append(lease.upload_id)
+
+    threads = [threading.Thread(target=plan, args=(lease,)) for lease in leases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(won) == 1
+
+
+def test_locking_gives_the_projects_that_there_are(catalog: Catalog, rows: Rows) -> None:
+    one, two = rows.project("P"), rows.project("Q")
+    with catalog.write() as connection:
+        assert lock_projects(connection, ["Q", "P", "P", "R"]) == {"P": one, "Q": two}
+        assert lock_projects(connection, []) == {}

@@ -358,6 +358,29 @@ def test_a_prearchive_destination_stays_one_though_the_session_is_archived(site:
     assert len(site.files("archive")) == 1
 
 
+def test_what_is_held_for_two_patients_leaves_the_right_one_free_to_be_archived(site: Site) -> None:
+    """A held session has no claim: sent again without the stranger, the study is archived beside it."""
+    stranger = image(2, patient_id=b"SOMEBODY ELSE").file()
+    held = site.bring({"1.dcm": image(1).file(), "2.dcm": stranger})
+    told = site.bring({"1.dcm": image(1).file()})
+
+    assert held.session["code"] == "patient_mismatch"
+    assert told.state == "placed"
+    assert told.session["state"] == "archive"
+    assert "session_in_prearchive_left" in told.warned()
+    assert len(site.files(held.session["path"])) == 2
+
+
+def test_with_delete_a_clash_in_the_prearchive_is_replaced(site: Site) -> None:
+    first = site.bring(named([image(1).file()]), destination="prearchive")
+    told = site.bring({"x.dcm": other(1)}, destination="prearchive", overwrite="delete")
+
+    assert told.state == "placed"
+    assert told.session["path"] == first.session["path"]
+    assert list(site.files().values()) == [sha256(other(1))]
+    assert site.trashed() == [sha256(image(1).file())]
+
+
 # -- an archived session is a valid upload -----------------------------------------------------------------------------
 
 

@@ -777,6 +777,62 @@ def test_ecat_joins_a_dicom_session_from_one_folder_and_patient(any_site: Site) 
     assert [scan["id"] for scan in told.session["scans"]] == ["1", "2"]
 
 
+def test_dicom_joins_an_ecat_session_from_one_folder_and_patient(any_site: Site) -> None:
+    first = any_site.bring({"MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"PAT1")})
+    told = any_site.bring(documented("MIX", "1", [study(1)]))
+
+    assert first.session["study_uid"] is None
+    assert told.state == "placed"
+    assert told.session["path"] == first.session["path"]
+    assert told.session["study_uid"] == image(study=1).study_uid.decode()
+    again = any_site.bring({"x.dcm": study(1)})
+    assert again.session["path"] == first.session["path"], "it is known by its study from now on"
+    assert again.counts == {"duplicate": 1}
+
+
+def test_ecat_of_another_patient_does_not_join_though_the_folder_is_the_same(any_site: Site) -> None:
+    first = any_site.bring(documented("MIX", "1", [study(1)]))
+    told = any_site.bring({"MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"OTHER")})
+
+    assert told.session["path"] != first.session["path"]
+    assert {"label_suffixed"} <= told.warned() or told.session["state"] == "conflict"
+    assert len(any_site.files(first.session["path"])) == 1
+
+
+def test_folders_of_one_name_in_two_inner_archives_are_two_ecat_sessions(site: Site) -> None:
+    path = "PET/scans/1/resources/ECAT/files/p.v"
+    told = site.bring({"a.zip": zipped({path: ecat(patient_id=b"A")}), "b.zip": zipped({path: ecat(patient_id=b"B")})})
+
+    assert told.state == "placed"
+    assert len({session["path"] for session in told.sessions}) == 2
+
+
+def test_the_same_ecat_file_in_two_folders_is_in_two_sessions(site: Site) -> None:
+    told = site.bring({f"{name}/scans/1/resources/ECAT/files/p.v": ecat() for name in ("ONE", "TWO")})
+
+    assert told.counts == {"stored": 2}
+    assert labels(told) == ["ONE", "TWO"]
+
+
+@pytest.mark.parametrize("file_type", [1, 3, 4, 7, 11, 13])
+def test_every_kind_of_ecat_file_is_stored_as_ecat(site: Site, file_type: int) -> None:
+    """Sinograms, normalisations and attenuation files too; only images have frames to list."""
+    told = site.bring({"a.v": ecat(file_type=file_type)})
+
+    assert told.counts == {"stored": 1}
+    (scan,) = told.session["scans"]
+    assert scan["type"]
+    assert [one["name"] for one in scan["resources"]] == ["ECAT"]
+
+
+def test_a_mapping_places_ecat_too(site: Site, tmp_path: Path) -> None:
+    mapping = tmp_path / "map.csv"
+    mapping.write_text("patient_id,subject,session\nPET1,S9,V9\n")
+    told = site.bring({"a.v": ecat()}, mapping_path=str(mapping))
+
+    assert (told.session["subject"], told.session["label"]) == ("S9", "V9")
+
+
 # -- and every import, whatever it was ---------------------------------------------------------------------------------
 
 

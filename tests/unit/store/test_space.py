@@ -1,12 +1,14 @@
-"""Which file system a path lies on, from /proc/self/mountinfo."""
+"""Which file system a path lies on, from /proc/self/mountinfo, and what it can do."""
 
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
 from scandock.store import space
+from scandock.store.local import LocalStore
 
 MOUNTS = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 23 22 0:5 / /data rw,relatime shared:1 - nfs4 server:/export rw,vers=4.2
@@ -52,3 +54,27 @@ def test_network_kinds_are_known():
         assert kind in space.NETWORK
     for kind in ("ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "fuseblk"):
         assert kind not in space.NETWORK
+
+
+def test_a_probe_beside_sweeps_finds_the_same(tmp_path):
+    store = LocalStore(tmp_path)
+    store.prepare()
+    expected = LocalStore(tmp_path).capabilities()
+    ended = threading.Event()
+
+    def sweep():
+        while not ended.is_set():
+            LocalStore(tmp_path).sweep()
+
+    sweeps = [threading.Thread(target=sweep) for _ in range(3)]
+    for one in sweeps:
+        one.start()
+    try:
+        found = {LocalStore(tmp_path).capabilities() for _ in range(150)}
+    finally:
+        ended.set()
+        for one in sweeps:
+            one.join()
+    assert found == {expected}
+    store.sweep()
+    assert os.listdir(tmp_path / "trash" / "now") == []

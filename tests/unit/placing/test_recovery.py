@@ -1,0 +1,321 @@
+"""Leases, reservations, intents and what recovery makes of them, on either database."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import func, insert, select, update
+
+from scandock.catalog.engine import open_catalog
+from scandock.catalog.projects import ProjectRow, add_project
+from scandock.catalog.tables import file, intent, project, reservation, session, tree, upload, upload_exception
+from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, write_files, write_structure
+from scandock.model.errors import Fault, TokenLost
+from scandock.model.verdicts import ImportState
+from scandock.placing.complete import complete, end_without
+from scandock.placing.forget import forget_tree
+from scandock.placing.intents import Placement, SessionRow, new_tree, record
+from scandock.placing.recover import recover
+from scandock.placing.reserve import held_by_others, release, reserve
+from scandock.queue.leases import abandon, begin, find_dead, renew, take_over
+from scandock.queue.owner import is_gone, this_owner
+from scandock.store.local import LocalStore
+
+pytestmark = pytest.mark.timeout(60)
+REPORT = {"state": "placed", "code": "", "message": ""}
+
+
+@pytest.fixture
+def catalog(database_url):
+    opened = open_catalog(database_url)
+    add_project(opened, ProjectRow(name="P"))
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = LocalStore(tmp_path / "data")
+    made.prepare()
+    return made
+
+
+def started(catalog, store, number="u1", token="t1"):
+    """An import that has begun: its hold is given up, as by a process that died."""
+    with store.hold(number):
+        stage = store.begin(number, token)
+    return stage, begin(catalog, number=number, token=token, archive="a.zip", request={})
+
+
+def dies(catalog, lease):
+    """What the catalog says of an owner that is no more."""
+    owner = json.loads(this_owner())
+    with catalog.write() as connection:
+        connection.execute(
+            update(upload)
+            .where(upload.c.id == lease.upload_id)
+            .values(owner=json.dumps({**owner, "started": owner["started"] - 1}))
+        )
+
+
+def staged(catalog, stage, lease, label="S1", base=None):
+    """A staged tree with one file and its rows, as an intent names it."""
+    stage.put_whole("tree/0/resources/MISC/files/a", label.encode())
+    with catalog.write() as connection:
+        number = new_tree(catalog, connection, lease)
+    write_files(catalog, number, [FileRow(0, 0, "a", 2, b"\0" * 32, None, 1, 0)])
+    with catalog.write() as connection:
+        write_structure(connection, number, [ScanRow(0, "1", "1.2")], [ResourceRow(0, None, "MISC", "", "", 1, 2)])
+        project_id = connection.execute(select(project.c.id)).scalar_one()
+    row = SessionRow(
+        uuid=f"{label:0>36}",
+        new=base is None,
+        project_id=project_id,
+        subject="X",
+        make_subject=True,
+        label=label,
+        key=label.casefold(),
+        place="archive",
+        timestamp="",
+        state="ready",
+        study_uid="1.2.3",
+        patient_id="X",
+        ecat=False,
+        xsi_type="xnat:mrSessionData",
+        files=1,
+        bytes=2,
+    )
+    return Placement(
+        n=0,
+        name=f"archive/P/{label}",
+        staged="tree/0",
+        inode=stage.inode("tree/0"),
+        tree_id=number,
+        base_tree_id=base,
+        base_inode=stage.inode("tree/0") if base else None,
+        keep_base=base is not None,
+        session=row,
+    )
+
+
+def intend(catalog, store, stage, lease, placement):
+    with catalog.write() as connection:
+        reserve(catalog, connection, lease, ["P/label/s1"])
+        record(catalog, store, connection, lease, [placement], REPORT)
+    stage.seal()
+
+
+def count(catalog, table):
+    with catalog.read() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def state(catalog):
+    with catalog.read() as connection:
+        return connection.execute(select(upload.c.state, upload.c.code)).one()
+
+
+def nothing_pending(catalog, store):
+    assert count(catalog, intent) == count(catalog, reservation) == 0
+    assert count(catalog, tree) == count(catalog, session)
+    assert store.works() == []
+
+
+def test_a_dead_import_without_intents_ends_failed(catalog, store):
+    stage, lease = started(catalog, store)
+    staged(catalog, stage, lease)
+    with catalog.write() as connection:
+        reserve(catalog, connection, lease, ["P/label/s1", "P/study/1.2.3"])
+        connection.execute(
+            insert(upload_exception).values(
+                upload_id=lease.upload_id, n=0, path="a", verdict="refused", code="damaged", message="."
+            )
+        )
+    dies(catalog, lease)
+    assert recover(catalog, store).done == ["u1"]
+    assert tuple(state(catalog)) == ("failed", "interrupted")
+    assert count(catalog, file) == count(catalog, upload_exception) == 0
+    nothing_pending(catalog, store)
+    assert list(store.walk("archive")) == []
+    assert recover(catalog, store).done == []
+
+
+def test_a_dead_import_with_intents_is_rolled_forward(catalog, store):
+    stage, lease = started(catalog, store)
+    intend(catalog, store, stage, lease, staged(catalog, stage, lease))
+    dies(catalog, lease)
+    assert recover(catalog, store).done == ["u1"]
+    assert tuple(state(catalog)) == ("placed", "")
+    nothing_pending(catalog, store)
+    with store.snapshot("archive/P/S1") as snapshot:
+        assert [found.rel for found in snapshot.walk()] == ["resources/MISC/files/a"]
+
+
+def test_a_live_import_is_left_alone(catalog, store):
+    hold = store.hold("u1")
+    store.begin("u1", "t1")
+    begin(catalog, number="u1", token="t1", archive="a.zip", request={})
+    assert find_dead(catalog) == []
+    found = recover(catalog, LocalStore(store.path))
+    assert (found.done, found.stuck) == ([], {})
+    assert store.tokens("u1") == ["t1"]
+    hold.release()
+
+
+def test_an_owner_that_seems_gone_but_holds_its_lock_is_left_alone(catalog, store):
+    hold = store.hold("u1")
+    store.begin("u1", "t1")
+    dies(catalog, begin(catalog, number="u1", token="t1", archive="a.zip", request={}))
+    assert recover(catalog, LocalStore(store.path)).done == []
+    hold.release()
+    assert recover(catalog, LocalStore(store.path)).done == ["u1"]
+
+
+def test_a_lease_that_is_over_is_taken_over_though_the_owner_holds_its_lock(catalog, store):
+    hold = store.hold("u1")
+    stage = store.begin("u1", "t1")
+    lease = begin(catalog, number="u1", token="t1", archive="a.zip", request={})
+    dies(catalog, lease)
+    with catalog.write() as connection:
+        connection.execute(update(upload).values(lease_until=0))
+    assert recover(catalog, LocalStore(store.path)).done == ["u1"]
+    with pytest.raises(TokenLost):
+        renew(catalog, lease)
+    with pytest.raises(TokenLost):
+        stage.move("a", "b")
+    hold.release()
+    nothing_pending(catalog, store)
+
+
+def test_of_two_that_take_over_one_gets_it(catalog, store):
+    _, lease = started(catalog, store)
+    dies(catalog, lease)
+    (dead,) = find_dead(catalog)
+    assert take_over(catalog, dead) is not None
+    assert take_over(catalog, dead) is None
+
+
+def test_nothing_of_a_stale_process_stays(catalog, store):
+    stage, lease = started(catalog, store)
+    placement = staged(catalog, stage, lease)
+    dies(catalog, lease)
+    recover(catalog, store)
+    for late in (
+        lambda connection: reserve(catalog, connection, lease, ["P/label/s1"]),
+        lambda connection: new_tree(catalog, connection, lease),
+        lambda connection: record(catalog, store, connection, lease, [placement], REPORT),
+    ):
+        with pytest.raises(TokenLost), catalog.write() as connection:
+            late(connection)
+    with pytest.raises(Fault):
+        write_files(catalog, placement.tree_id, [FileRow(1, 0, "b", 2, b"\0" * 32, None, 1, 0)])
+    with pytest.raises(TokenLost):
+        complete(catalog, store, stage, lease)
+    with pytest.raises(TokenLost):
+        end_without(catalog, store, stage, lease, {"state": "failed"})
+    assert tuple(state(catalog)) == ("failed", "interrupted")
+    nothing_pending(catalog, store)
+
+
+def test_an_intent_is_never_undone(catalog, store):
+    stage, lease = started(catalog, store)
+    intend(catalog, store, stage, lease, staged(catalog, stage, lease))
+    assert end_without(catalog, store, stage, lease, {"state": "failed", "code": "disk_full"}) is False
+    assert tuple(state(catalog)) == ("running", "")
+    assert recover(catalog, store).done == ["u1"]  # this very process may: it has given it up
+    assert tuple(state(catalog)) == ("placed", "")
+
+
+def test_one_that_cannot_be_finished_is_tried_again_and_keeps_nobody_out(catalog, store, tmp_path):
+    stage, lease = started(catalog, store)
+    intend(catalog, store, stage, lease, staged(catalog, stage, lease))
+    (tmp_path / "data" / "archive" / "P" / "S1").mkdir(parents=True)
+    dies(catalog, lease)
+    for _ in range(2):
+        found = recover(catalog, store)
+        assert {number: fault.code for number, fault in found.stuck.items()} == {lease.upload_id: "name_taken"}
+    (tmp_path / "data" / "archive" / "P" / "S1").rmdir()
+    assert recover(catalog, store).done == ["u1"]
+    nothing_pending(catalog, store)
+
+
+def test_an_intent_is_not_recorded_where_a_folder_stands(catalog, store, tmp_path):
+    stage, lease = started(catalog, store)
+    placement = staged(catalog, stage, lease)
+    (tmp_path / "data" / "archive" / "P" / "S1").mkdir(parents=True)
+    with pytest.raises(Fault, match="archive/P/S1") as caught:
+        intend(catalog, store, stage, lease, placement)
+    assert caught.value.code == "name_taken"
+    assert count(catalog, intent) == count(catalog, reservation) == 0
+
+
+def test_names_are_held_until_their_import_has_ended(catalog, store):
+    stage, lease = started(catalog, store)
+    _, other = started(catalog, store, "u2", "t2")
+    with catalog.write() as connection:
+        reserve(catalog, connection, lease, ["a", "b"])
+        reserve(catalog, connection, lease, ["b", "c"])
+    with catalog.read() as connection:
+        assert held_by_others(connection, other.upload_id, ["c", "d"]) == {lease.upload_id}
+        assert held_by_others(connection, lease.upload_id, ["a", "b", "c"]) == set()
+    with catalog.write() as connection:
+        release(connection, lease.upload_id)
+        reserve(catalog, connection, other, ["a", "d"])
+    with catalog.read() as connection:
+        assert held_by_others(connection, lease.upload_id, ["a"]) == {other.upload_id}
+    end_without(catalog, store, stage, lease, {"state": "cancelled", "code": "cancelled", "message": "."})
+    assert count(catalog, reservation) == 2
+
+
+def test_names_and_trees_without_a_running_import_are_cleared_away(catalog, store):
+    stage, lease = started(catalog, store)
+    staged(catalog, stage, lease)
+    with catalog.write() as connection:
+        reserve(catalog, connection, lease, ["P/label/s1"])
+        connection.execute(update(upload).values(state=ImportState.FAILED))
+    recover(catalog, store)
+    nothing_pending(catalog, store)
+
+
+def test_an_abandoned_import_is_anybodys(catalog, store):
+    _, lease = started(catalog, store)
+    assert find_dead(catalog) == []
+    abandon(catalog, lease)
+    assert [dead.uuid for dead in find_dead(catalog)] == ["u1"]
+
+
+def test_a_tree_of_many_files_is_forgotten(catalog, store):
+    _, lease = started(catalog, store)
+    with catalog.write() as connection:
+        number = new_tree(catalog, connection, lease)
+        connection.execute(
+            insert(file),
+            [
+                {"tree_id": number, "n": n, "resource_n": 0, "name": str(n), "bytes": 0, "sha256": b"\0" * 32}
+                for n in range(12_001)
+            ],
+        )
+    forget_tree(catalog, number)
+    assert count(catalog, file) == count(catalog, tree) == 0
+    forget_tree(catalog, number)
+
+
+@pytest.mark.parametrize(
+    ("change", "gone"),
+    [
+        ({}, False),
+        ({"started": 1}, True),
+        ({"boot": "another"}, True),
+        ({"space": 1}, None),
+        ({"host": "another"}, None),
+        ({"host": "another", "boot": "another"}, None),
+    ],
+)
+def test_who_is_gone(change, gone):
+    assert is_gone(json.dumps({**json.loads(this_owner()), **change})) is gone
+
+
+@pytest.mark.parametrize("owner", ["", "{}", "[]", "7", "nonsense"])
+def test_an_owner_that_cannot_be_read_is_judged_by_its_lease(owner):
+    assert is_gone(owner) is None

@@ -139,7 +139,9 @@ def test_with_the_flag_off_all_unparseable_are_named_and_nothing_is_stored(any_s
     assert told.counts == {"refused": 32}
     assert told.codes()["bad/7.dcm"] == "refused named_not_image"
     assert told.codes()["1.dcm"] == "refused archive_refused"
-    assert told.sessions == []
+    assert (told.session["state"], told.session["code"]) == ("refused", "unparseable_entries")
+    assert (told.session["path"], told.session["uri"]) == (None, None)
+    assert told.session["study_uid"] == image(study=1).study_uid.decode()
     assert any_site.files() == {}
     with any_site.catalog() as catalog, catalog.read() as connection:
         kept = connection.execute(select(upload_exception.c.path).order_by(upload_exception.c.n)).scalars().all()
@@ -205,9 +207,10 @@ def test_a_bundle_with_one_damaged_inner_archive_is_partly(any_site: Site) -> No
     assert told.report["message"]
     assert told.counts == {"stored": 3, "refused": 2}
     assert {line["path"] for line in told.lines if line["verdict"] == "refused"} == {"bad.zip!x.dcm", "bad.zip!y.dcm"}
-    assert {session["study_uid"] for session in told.sessions} == {
-        image(study=1).study_uid.decode(),
-        image(study=3).study_uid.decode(),
+    assert {session["study_uid"]: session["state"] for session in told.sessions} == {
+        image(study=1).study_uid.decode(): "archive",
+        image(study=2).study_uid.decode(): "refused",
+        image(study=3).study_uid.decode(): "archive",
     }
     assert "inner_refused" in told.warned()
 

@@ -18,7 +18,9 @@ SIDE = 64
 """Rows and columns of an object: 8 KB of pixels."""
 
 State = Mapping[str, "Held"]
-"""What DATA holds, by StudyInstanceUID."""
+"""What DATA holds, by StudyInstanceUID; with `WAITING` behind it where the session stands in the prearchive."""
+
+WAITING = " waiting"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Scenario:
     base: tuple[Step, ...] = ()
     before: State = field(default_factory=dict)
     after: State
+    ends: tuple[str, int] = ("placed", 0)
+    """State and exit code of the import."""
     trashed: frozenset[str] = frozenset()
     """What a replace takes out."""
     replaces: bool = False
@@ -178,7 +182,26 @@ def scenarios(folder: Path, seed: int = 1, *, count: int = 20) -> dict[str, Scen
         Scenario(
             name="prearchive",
             step=Step(waiting_zip, ("--destination", "prearchive")),
-            after={waiting.uid: waiting.held("prearchive")},
+            after={waiting.uid + WAITING: waiting.held("prearchive")},
+        ),
+        Scenario(
+            name="held",
+            step=Step(zipped(folder / "clashing.zip", changed.entries("S1", note=False))),
+            base=(Step(flat_zip),),
+            before={flat.uid: flat.held()},
+            after={flat.uid: flat.held(), flat.uid + WAITING: changed.held("prearchive", note=False)},
+            ends=("held", 3),
+        ),
+        Scenario(
+            name="refused",
+            step=Step(
+                zipped(folder / "refused.zip", {**tar.entries("R"), "R/s1/broken.dcm": b"no image"}),
+                ("--no-ignore-unparsable",),
+            ),
+            base=(Step(flat_zip),),
+            before={flat.uid: flat.held()},
+            after={flat.uid: flat.held()},
+            ends=("refused", 4),
         ),
     ]
     return {one.name: one for one in every}

@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from tests.crash.archives import Held
+from tests.crash.archives import WAITING, Held
 
 TOP = {"scandock.db", "scandock.db-wal", "scandock.db-shm"}
 FOLDERS = {"incoming", "work", "trash", "receipts", "prearchive", "archive"}
@@ -45,6 +45,8 @@ def examine(data: Path) -> tuple[dict[str, Held], list[str]]:
     for folder in ("work", "incoming"):
         left = sorted(os.listdir(data / folder))
         wrong.unless(not left, f"{folder}/ is not empty: {left}")
+    left = sorted(os.listdir(data / "trash" / "now"))
+    wrong.unless(not left, f"what was given up is not deleted: {left}")
     with closing(sqlite3.connect(data / "scandock.db", timeout=20)) as database:
         database.row_factory = sqlite3.Row
         _sound(database, wrong)
@@ -88,7 +90,7 @@ def _sessions(data: Path, database: sqlite3.Connection, wrong: Findings) -> dict
         name = "/".join(part for part in (row["place"], row["project"], row["timestamp"], row["label"]) if part)
         names.add(name)
         files = _session(data / name, name, database, row, wrong)
-        key = row["study_uid"] or name
+        key = (row["study_uid"] or name) + (WAITING if row["place"] == "prearchive" else "")
         wrong.unless(key not in held, f"study {key} is there twice")
         held[key] = Held(row["place"], frozenset(files.values()))
     _strays(data, names, wrong)

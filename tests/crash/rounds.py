@@ -57,8 +57,12 @@ class Ground:
 
 
 def placed(done: Done) -> None:
-    assert done.code == 0, str(done)
-    assert done.report["state"] == "placed", str(done)
+    ended(done, ("placed", 0))
+
+
+def ended(done: Done, ends: tuple[str, int]) -> None:
+    assert done.code == ends[1], str(done)
+    assert done.report["state"] == ends[0], str(done)
 
 
 def clean(done: Done) -> None:
@@ -91,18 +95,18 @@ def play(ground: Ground, one: Round, name: str = "data") -> None:
     scenario = ground.scenarios[one.scenario]
     data = ground.fresh(scenario, name)
     died = _kill(scenario.step, data, one)
-    extra = _next(ground, scenario.step, data, one)
+    extra = _next(ground, scenario, data, one)
     allowed = [scenario.after] if one.next == "again" else _allowed(scenario, one, died)
     _whole(data, [together((state, extra)) for state in allowed], scenario)
-    placed(run(import_words(scenario.step, data)))
+    ended(run(import_words(scenario.step, data)), scenario.ends)
     _whole(data, [together((scenario.after, extra))], scenario)
     clean(check(data))
 
 
-def _next(ground: Ground, step: Step, data: Path, one: Round) -> State:
+def _next(ground: Ground, scenario: Scenario, data: Path, one: Round) -> State:
     """The command that finds what the kill left; gives what it adds to DATA itself."""
     if one.next == "again":
-        placed(run(import_words(step, data)))
+        ended(run(import_words(scenario.step, data)), scenario.ends)
     elif one.next == "check" and (data / "scandock.db").exists():
         clean(check(data))
     else:  # `check` wants a DATA that is there

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.crash.archives import Step, Study, together, zipped
+from tests.crash.archives import WAITING, Step, Study, together, zipped
 from tests.crash.processes import SCANDOCK, Command, Done, check, import_words, run
 from tests.crash.rounds import agree, clean, placed
 
@@ -104,7 +104,7 @@ def test_the_prearchive_gives_each_study_a_timestamp(tmp_path, data):
     done = at_once(data, [Step(step.archive, ("--destination", "prearchive")) for step in steps])
     for one in done:
         placed(one)
-    agree(data, {study.uid: study.held("prearchive") for study in studies})
+    agree(data, {study.uid + WAITING: study.held("prearchive") for study in studies})
     clean(check(data))
 
 

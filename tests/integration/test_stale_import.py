@@ -10,7 +10,7 @@ import pytest
 
 from scandock.model.points import POINTS
 from tests.crash.archives import together
-from tests.crash.processes import Command, check, import_words, run
+from tests.crash.processes import Command, check, import_words, run, until
 from tests.crash.rounds import ENDED, Ground, agree, clean, placed
 
 pytestmark = pytest.mark.crash
@@ -35,6 +35,8 @@ def end_leases(data):
     if not (data / "scandock.db").exists():
         return False
     with closing(sqlite3.connect(data / "scandock.db", timeout=20)) as database, database:
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'upload'").fetchone():
+            return False
         changed = database.execute("UPDATE upload SET lease_until = 0 WHERE state = 'running'").rowcount
     return changed == 1
 
@@ -80,3 +82,25 @@ def test_an_import_that_is_stopped_where_nobody_can_take_it_over_ends_well(groun
         done = command.wait()
     placed(done)
     agree(data, scenario.after)
+
+
+def test_the_lease_is_renewed_while_readers_read(ground, tmp_path):
+    scenario = ground.scenarios["new"]
+    data = ground.fresh(scenario, "renewed")
+    stop = {"SCANDOCK_CRASH_ENTRY": "s1/003.dcm", "SCANDOCK_CRASH_BY": "SIGSTOP"}
+    command = Command(import_words(scenario.step, data), **stop, SCANDOCK_CRASH_ONCE=str(tmp_path / "once"))
+    try:
+        until((tmp_path / "once").exists, "no reader came that far")
+        until(lambda: end_leases(data), "the import was never recorded")
+        until(lambda: lease(data) > 0, "the lease was not renewed")
+        clean(check(data))
+    finally:
+        command.signal(signal.SIGCONT)
+        done = command.wait()
+    placed(done)
+    agree(data, scenario.after)
+
+
+def lease(data):
+    with closing(sqlite3.connect(data / "scandock.db", timeout=20)) as database:
+        return database.execute("SELECT lease_until FROM upload").fetchone()[0]

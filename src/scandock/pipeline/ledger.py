@@ -52,6 +52,10 @@ class Ledger:
     def add(self, entries: list[Entry]) -> None:
         self.db.executemany(_INSERT, entries)
 
+    def add_missing(self, entries: Iterable[Entry]) -> None:
+        """Add those of which nothing is known yet."""
+        self.db.executemany(_INSERT.replace("REPLACE", "IGNORE"), entries)
+
     def index(self) -> None:
         """Make the indexes: once, when the reading is over."""
         for statement in _INDEXES.strip().split(";"):

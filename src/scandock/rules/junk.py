@@ -59,14 +59,15 @@ PROGRAM_SUFFIXES: Final = frozenset(_PROGRAMS.split())
 PROGRAM_FOLDERS: Final = frozenset({"ihe_pdi"})
 """Folders that hold nothing but a disc's web pages (IHE Portable Data for Imaging)."""
 
-_CATALOG: Final = re.compile(r".*_catalog\.xml|catalog\.xml|(dcm|ecat)toxnat\.log")
+_CATALOG: Final = re.compile(r".*_catalog\.xml|catalog\.xml|(dcm|ecat)toxnat\.log", re.DOTALL)
 _CHECKSUMS: Final = re.compile(
     r"(sha|md5|sha1|sha224|sha256|sha384|sha512|b2|blake2b?|blake3)[-_]?sums?([.](txt|asc))?"
     r"|(check|cksum|hash)sums?[.](txt|csv|md5|sha\d*)"
     r"|checksums?|md5sums?[.]txt|(tag)?manifest-(md5|sha\d+)[.]txt"
-    r"|.+[.](md5|md5sum|sha1|sha224|sha256|sha384|sha512|sfv|sha256sum|sha1sum)"
+    r"|.+[.](md5|md5sum|sha1|sha224|sha256|sha384|sha512|sfv|sha256sum|sha1sum)",
+    re.DOTALL,
 )
-_IMAGE_NAME: Final = re.compile(r".*\.(dcm|dicom|dic|dc3|ima|v)(\.gz)?")
+_IMAGE_NAME: Final = re.compile(r".*\.(dcm|dicom|dic|dc3|ima|v)(\.gz)?", re.DOTALL)
 _ISO_VERSION: Final = re.compile(r";\d{1,5}$")
 
 

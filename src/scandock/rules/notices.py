@@ -71,7 +71,7 @@ CODES: Final[dict[str, Code]] = {
     "sop_clash": Code(
         "held",
         "Again 2",
-        "Session {label} holds objects that share a SOP UID but differ: {count}.",
+        "Session {label} holds objects that differ but share a SOP UID (UIDs so shared: {count}).",
         _IN_PREARCHIVE + "keep the old, the new or both.",
     ),
     "identified": Code(

@@ -213,6 +213,7 @@ class _Import:
         from scandock.pipeline.flow import refuse
 
         self.reading.stop()
+        self.reading.note_unread()
         return refuse(self._tools(), error, self.reading.listening, self._report)
 
     def _end(self, state: ImportState, code: str, message: str) -> dict[str, Any]:

@@ -98,6 +98,8 @@ def _refused(reading: Reading, error: BadInput, report: Reporter) -> ImportResul
     from scandock.pipeline.flow import refused_report
 
     reading.stop()
+    if reading.ledger is not None:
+        reading.note_unread()
     assert reading.ledger is not None
     return ImportResult(refused_report(reading.ledger, error, reading.listening, report), _receipt(reading))
 

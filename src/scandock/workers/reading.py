@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from scandock.formats.zip_entries import ZipEntries
+from scandock.model.entry import Entry, ordinal
 from scandock.model.importing import ImportOptions, Progress
 from scandock.model.tags import WANTED
 from scandock.pipeline.keep import scratch
@@ -14,7 +16,7 @@ from scandock.pipeline.ledger import Ledger
 from scandock.store.local import LocalStore
 from scandock.workers.listening import Listening
 from scandock.workers.opening import open_archive
-from scandock.workers.pool import Pool, Setup
+from scandock.workers.pool import Pool, Setup, Task
 from scandock.workers.untold import drop_untold
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Reading:
         self.received = 0
         self.ledger: Ledger | None = None
         self._pool: Pool | None = None
+        self._tasks: list[Task] = []
 
     def start(self) -> None:
         self.listening.stage("opening")
@@ -70,7 +73,7 @@ class Reading:
         listening.ledger = ledger
         self.received = os.path.getsize(self.archive) if os.path.isfile(self.archive) else 0
         opened = open_archive(self.archive, settings.limits, self.readers)
-        self.received = opened.received
+        self.received, self._tasks = opened.received, list(opened.tasks)
         if keep:
             store.reserve(
                 opened.bytes_total or opened.received,
@@ -95,6 +98,17 @@ class Reading:
         self.stop()
         if pool.reread:
             drop_untold(stage, ledger)
+
+    def note_unread(self) -> None:
+        """Give entries of the upload that were not read a line too, as the zip's directory has them: nothing is unsaid."""
+        assert self.ledger is not None
+        for task in self._tasks:
+            if task.kind == "zip":
+                self.ledger.add_missing(
+                    Entry(ordinal(b"", entry.index), entry.name, entry.usize, b"", "unread", "", "", "")
+                    for entry in ZipEntries(*task.payload)
+                    if not entry.is_dir
+                )
 
     def stop(self) -> None:
         """Kill the readers; what they said is kept."""

@@ -161,16 +161,17 @@ def upload_warnings(ledger: Ledger, extra: list[Notice]) -> list[dict[str, str]]
         found.append(
             Notice(
                 code="unparseable_ignored",
-                message=f"{_that_should_be_images(count)} can't be read and {'was' if count == 1 else 'were'} left out: {names}"
-                + (" and more." if count > len(first) else "."),
+                message=f"{_left_out(count)}: {names}" + (" and more." if count > len(first) else "."),
                 remedy="See the receipt for each.",
             )
         )
     return [{"code": w.code, "message": f"{w.message} {w.remedy}".strip()} for w in dict.fromkeys(found)]
 
 
-def _that_should_be_images(count: int) -> str:
-    return "1 entry that should be an image" if count == 1 else f"{count} entries that should be images"
+def _left_out(count: int) -> str:
+    if count == 1:
+        return "1 entry that should be an image can't be read and was left out"
+    return f"{count} entries that should be images can't be read and were left out"
 
 
 def csv_lines(source: Iterable[bytes]) -> Iterator[list[str]]:

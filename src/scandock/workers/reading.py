@@ -100,7 +100,7 @@ class Reading:
             drop_untold(stage, ledger)
 
     def note_unread(self) -> None:
-        """Give entries of the upload that were not read a line too, as the zip's directory has them: nothing is unsaid."""
+        """Give entries that were not read a line too, as the zip's directory has them: nothing is unsaid."""
         assert self.ledger is not None
         for task in self._tasks:
             if task.kind == "zip":

@@ -36,7 +36,7 @@ format: setup  ## Lay out the code as the checks want it
 	$(BIN)/ruff format $(CHECKED)
 
 crash: setup  ## Kill imports at named and at random points, CRASH_ROUNDS (200) times
-	SCANDOCK_CRASH_ROUNDS=$(CRASH_ROUNDS) $(BIN)/python -m pytest -m crash $(ARGS)
+	$(BIN)/python -m tests.crash.run --rounds $(CRASH_ROUNDS) $(ARGS)
 
 fuzz: setup  ## Run the property tests with many more and ever new examples
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)

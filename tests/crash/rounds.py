@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import shutil
 import signal
 import subprocess
+import traceback
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,6 +105,35 @@ def play(ground: Ground, one: Round, name: str = "data") -> None:
     ended(run(import_words(scenario.step, data)), scenario.ends)
     _whole(data, [together((scenario.after, extra))], scenario)
     clean(check(data))
+
+
+def play_all(
+    ground: Ground, rounds: Iterable[Round], *, jobs: int = 2, heard: Callable[[int, int], object] = lambda *_: None
+) -> dict[str, str]:
+    """Play rounds, `jobs` at a time, each on a DATA of its own; what was wrong, by the round that shows it.
+
+    `heard` is told of (rounds played, rounds failed) after each.
+    """
+    for scenario in ground.scenarios.values():
+        ground.fresh(scenario, "begun-with")  # made before, not by several at once
+    wrong: dict[str, str] = {}
+    free = queue.SimpleQueue[str]()
+    for number in range(jobs):
+        free.put(f"data{number}")
+
+    def one_round(one: Round) -> None:
+        name = free.get()
+        try:
+            play(ground, one, name)
+        except Exception:  # noqa: BLE001  # the other rounds are played all the same
+            wrong[str(one)] = traceback.format_exc()
+        finally:
+            free.put(name)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for played, _ in enumerate(pool.map(one_round, rounds), start=1):
+            heard(played, len(wrong))
+    return wrong
 
 
 def _next(ground: Ground, scenario: Scenario, data: Path, one: Round) -> State:

@@ -11,13 +11,12 @@ import random
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 from scandock.model.points import POINTS
 from tests.crash.processes import import_words, run
-from tests.crash.rounds import Ground, Round, ended, play
+from tests.crash.rounds import Ground, Round, ended, play_all
 
 NEXT = ("check", "bystander", "again")
 REFUSED = ("began", "recorded", "read", "swept")
@@ -65,26 +64,27 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=200, help="rounds at random moments")
     parser.add_argument("--seed", type=int, default=None, help="seed of the archives and of the moments")
     parser.add_argument("--count", type=int, default=60, help="objects in a series")
+    parser.add_argument("--jobs", type=int, default=2, help="rounds at a time")
     parser.add_argument("--no-points", action="store_true", help="leave the named points out")
     parser.add_argument("--only", action="append", default=[], help="play this round (may be given again)")
     wanted = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if wanted.seed is None else wanted.seed
     print(f"seed {seed}", flush=True)
-    failed = played = 0
+    played = 0
+
+    def heard(count: int, failed: int) -> None:
+        nonlocal played
+        played = count
+        if played % 25 == 0:
+            print(f"{played} rounds, {failed} failed", flush=True)
+
     with tempfile.TemporaryDirectory(prefix="scandock-crash-") as folder:
         ground = Ground(Path(folder), seed, count=wanted.count)
-        for one in _rounds(ground, wanted, seed):
-            played += 1
-            try:
-                play(ground, one)
-            except Exception:  # noqa: BLE001  # the other rounds are played all the same
-                failed += 1
-                print(f"FAILED {one}", flush=True)
-                traceback.print_exc()
-            if played % 25 == 0:
-                print(f"{played} rounds, {failed} failed", flush=True)
-    print(f"{played} rounds, {failed} failed (seed {seed})")
-    return 1 if failed else 0
+        wrong = play_all(ground, list(_rounds(ground, wanted, seed)), jobs=wanted.jobs, heard=heard)
+    for one, what in wrong.items():
+        print(f"\n{one}\n{what}")
+    print(f"{played} rounds, {len(wrong)} failed (seed {seed})")
+    return 1 if wrong else 0
 
 
 def _rounds(ground: Ground, wanted: argparse.Namespace, seed: int) -> Iterator[Round]:

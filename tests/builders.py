@@ -117,6 +117,8 @@ class Site:
     root: Path
     settings: Settings = field(default_factory=load_settings)
     archives: int = 0
+    checked: bool = True
+    """Whether catalog and store are compared after every import."""
 
     @property
     def data(self) -> Path:
@@ -158,6 +160,11 @@ class Site:
             assert line["verdict"] == "duplicate" or stands == line["sha256"], line
         assert os.listdir(self.data / "work") == []
         assert told.state == "placed" or told.report["message"]
+        if self.checked:
+            self.check()
+
+    def check(self) -> None:
+        """Catalog and store agree, every byte read again."""
         assert check(str(self.data), self.settings) == []
 
     def files(self, under: str = "") -> dict[str, str]:

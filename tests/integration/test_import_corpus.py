@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from tests.builders import Imported, Site
+from scandock.catalog import tables
+from tests.builders import Imported, Site, site_at
 from tests.conftest import CORPUS
 
 EXPECTED = CORPUS / "expected.json"
@@ -129,3 +131,51 @@ def _check_disk(site: Site, told: Imported) -> None:
         assert session["files"] == sum(
             resource["files"] for holder in [session, *session["scans"]] for resource in holder["resources"]
         )
+
+
+def test_all_archives_in_one_project_give_each_object_once(
+    corpus_archives: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their studies overlap: a study goes on in its session, whatever archive brings more of it."""
+    site = site_at(tmp_path, monkeypatch)
+    site.checked = False
+    expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
+    listed: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    strict: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for name, what in expected.items():
+        if name.startswith("_"):
+            continue
+        assert site.bring(corpus_archives / name).state in {"placed", "held", "refused"}
+        for study_uid, study in what["studies"].items():
+            for series_uid, series in study["series"].items():
+                for sop, variants in series["sops"].items():
+                    listed[study_uid, series_uid].update((one["sha256"], sop) for one in variants)
+                    strict[study_uid, series_uid] |= {sop for one in variants if one["strict"]}
+    site.check()
+
+    stored, archived = _stored(site)
+    assert stored.keys() == listed.keys()
+    for at, files in stored.items():
+        assert files <= listed[at].keys()
+        assert strict[at] <= {listed[at][sha] for sha in files}
+    assert len(archived) == len(set(archived)), "a study is archived twice"
+
+
+def _stored(site: Site) -> tuple[dict[tuple[str, str], set[str]], list[str]]:
+    """(sha256 of the DICOM files by study and series, study UIDs of the archived sessions)."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    with site.catalog() as catalog, catalog.read() as connection:
+        sessions, scan, resource, file = tables.session, tables.scan, tables.resource, tables.file
+        rows = connection.execute(
+            select(sessions.c.study_uid, scan.c.series_uid, file.c.sha256)
+            .join(file, file.c.tree_id == sessions.c.tree_id)
+            .join(resource, (resource.c.tree_id == file.c.tree_id) & (resource.c.n == file.c.resource_n))
+            .join(scan, (scan.c.tree_id == file.c.tree_id) & (scan.c.n == resource.c.scan_n))
+            .where(resource.c.label.in_(["DICOM", "secondary"]))
+        )
+        for study_uid, series_uid, digest in rows:
+            found[study_uid, series_uid].add(digest.hex())
+        archived = connection.execute(
+            select(sessions.c.study_uid).where(sessions.c.place == "archive", sessions.c.study_uid.is_not(None))
+        ).scalars()
+        return dict(found), list(archived)

@@ -7,7 +7,9 @@ import random
 import pytest
 
 from scandock.model.points import POINTS
-from tests.crash.rounds import Ground, play_all
+from tests.crash.checker import trash_wrong
+from tests.crash.processes import KILLED, check, import_words, run
+from tests.crash.rounds import ENDED, Ground, agree, clean, play_all
 from tests.crash.run import at_random, named
 
 pytestmark = pytest.mark.crash
@@ -33,3 +35,15 @@ def test_a_kill_at_any_named_point(ground):
 def test_a_kill_at_random_moments(ground):
     wrong = play_all(ground, at_random(ground, MOMENTS, random.Random(SEED)))
     assert not wrong, "\n".join(wrong.values())
+
+
+@pytest.mark.parametrize("kind", ["bundle", "replace"])
+def test_recovery_killed_at_every_point_in_turn(ground, kind):
+    scenario = ground.scenarios[kind]
+    data = ground.fresh(scenario, f"again-{kind}")
+    assert run(import_words(scenario.step, data), SCANDOCK_CRASH_AT="intent").code == KILLED
+    for point in POINTS[ENDED + 1 : POINTS.index("swept")]:
+        assert check(data, SCANDOCK_CRASH_AT=point).code == KILLED, point
+    clean(check(data))
+    agree(data, scenario.after)
+    assert not trash_wrong(data, 1 if scenario.replaces else 0)

@@ -1,20 +1,23 @@
 """`python -m tests.crash.run --rounds 200 [--seed N]`: kill imports at every named point and at random moments.
 
-The named points come first, for every kind of import, then so many rounds at random moments. Each round is told by what
-plays it again: `--only append/switched/group/check`.
+The named points come first, for every kind of import, then so many rounds at random moments, then crowds of imports.
+Each round is told by what plays it again: `--only append/switched/group/check`, `--only crowd/17`.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 from scandock.model.points import POINTS
+from tests.crash.crowds import play_crowd
 from tests.crash.processes import import_words, run
 from tests.crash.rounds import Ground, Round, ended, play_all
 
@@ -63,6 +66,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200, help="rounds at random moments")
     parser.add_argument("--seed", type=int, default=None, help="seed of the archives and of the moments")
+    parser.add_argument("--crowds", type=int, default=10, help="crowds of imports, some of them killed")
     parser.add_argument("--count", type=int, default=60, help="objects in a series")
     parser.add_argument("--jobs", type=int, default=2, help="rounds at a time")
     parser.add_argument("--no-points", action="store_true", help="leave the named points out")
@@ -81,15 +85,28 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="scandock-crash-") as folder:
         ground = Ground(Path(folder), seed, count=wanted.count)
         wrong = play_all(ground, list(_rounds(ground, wanted, seed)), jobs=wanted.jobs, heard=heard)
+        for number in _crowds(wanted, seed):
+            played += 1
+            try:
+                play_crowd(Path(folder, f"crowd{number}"), number)
+            except Exception:  # noqa: BLE001  # the others are played all the same
+                wrong[f"crowd/{number}"] = traceback.format_exc()
+            shutil.rmtree(Path(folder, f"crowd{number}"), ignore_errors=True)
     for one, what in wrong.items():
         print(f"\n{one}\n{what}")
     print(f"{played} rounds, {len(wrong)} failed (seed {seed})")
     return 1 if wrong else 0
 
 
+def _crowds(wanted: argparse.Namespace, seed: int) -> list[int]:
+    if wanted.only:
+        return [int(word.removeprefix("crowd/")) for word in wanted.only if word.startswith("crowd/")]
+    return [seed + number for number in range(wanted.crowds)]
+
+
 def _rounds(ground: Ground, wanted: argparse.Namespace, seed: int) -> Iterator[Round]:
     if wanted.only:
-        yield from map(parse, wanted.only)
+        yield from map(parse, (word for word in wanted.only if not word.startswith("crowd/")))
         return
     if not wanted.no_points:
         yield from named(list(ground.scenarios))

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.crash.archives import WAITING, Step, Study, together, zipped
+from tests.crash.crowds import play_crowd
 from tests.crash.processes import SCANDOCK, Command, Done, check, import_words, run
 from tests.crash.rounds import agree, clean, placed
 
@@ -121,3 +122,7 @@ def test_twenty_commands_make_one_data(tmp_path, data):
     listed = json.loads(run([SCANDOCK, "admin", "project", "list", "--data", data, "--json"]).out)
     assert {project["id"] for project in listed} == {"P"} | {f"Q{n}" for n in range(14)}
     clean(check(data))
+
+
+def test_a_crowd_of_which_some_are_killed(tmp_path):
+    play_crowd(tmp_path, SEED)

@@ -18,7 +18,7 @@ from tests.crash.rounds import ENDED, Ground, agree, clean, placed
 pytestmark = pytest.mark.crash
 
 KINDS = ("new", "append", "replace", "bundle", "tar")
-MOMENTS = 10
+MOMENTS = 6
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_a_signal_at_a_random_moment(ground, lasting, number):
     agree(data, scenario.after)
 
 
-@pytest.mark.parametrize("point", ["recorded", "read", "reserved", "rows", "sealed", "intent", "switched", "retired"])
+@pytest.mark.parametrize("point", ["read", "reserved", "rows", "intent", "switched"])
 def test_a_signal_at_a_point(ground, point):
     scenario = ground.scenarios["replace"]
     data = ground.fresh(scenario, point)
@@ -75,7 +75,7 @@ def test_a_signal_at_a_point(ground, point):
     command.signal(signal.SIGCONT)
     done = command.wait()
     ended_well(done, scenario, data)
-    if point in ("recorded", "read"):
+    if point == "read":
         assert done.code == 130, str(done)
     if POINTS.index(point) >= ENDED:  # just before it, the signal may come too late
         assert done.code == 0, str(done)

@@ -74,7 +74,7 @@ def test_the_disk_fills_while_files_are_written(disk, small, large):
     agree(data, {SMALL.uid: SMALL.held(), LARGE.uid: LARGE.held()})
 
 
-@pytest.mark.parametrize("left", [0, 8, 32, 64, 128, 200, 300, 400])
+@pytest.mark.parametrize("left", [0, 32, 200, 400])
 def test_the_disk_is_full_but_for_some_kilobytes(disk, small, large, left):
     data = disk("12m")
     placed(run(import_words(small, data), **FREE))

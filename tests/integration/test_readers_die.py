@@ -46,8 +46,10 @@ def told(data):
     return [[json.loads(x) if str(x).startswith("{") else x for x in row] for row in (*sessions, *scans)]
 
 
-@pytest.mark.parametrize("by", ["SIGKILL", "SIGSEGV"])
-@pytest.mark.parametrize("entry", ["s1/001.dcm", "s1/200.dcm", "s2/100.dcm", "notes.txt"])
+@pytest.mark.parametrize(
+    ("entry", "by"),
+    [("s1/001.dcm", "SIGKILL"), ("s1/200.dcm", "SIGSEGV"), ("s2/100.dcm", "SIGKILL"), ("notes.txt", "SIGSEGV")],
+)
 def test_a_reader_dies_once_and_another_goes_on_where_it_was(tmp_path, tar, undisturbed, entry, by):
     data, once = tmp_path / "data", tmp_path / "once"
     done = run(import_words(tar, data), SCANDOCK_CRASH_ENTRY=entry, SCANDOCK_CRASH_BY=by, SCANDOCK_CRASH_ONCE=str(once))
@@ -79,8 +81,10 @@ def test_an_entry_that_kills_two_readers_is_left_out_alone(tmp_path, tar):
     clean(check(data))
 
 
-@pytest.mark.parametrize("by", ["SIGKILL", "SIGSEGV"])
-@pytest.mark.parametrize("entry", ["S1.zip!S1/s1/008.dcm", "S1.zip!S1/s2/010.dcm", "S2.zip!S2/s1/001.dcm"])
+@pytest.mark.parametrize(
+    ("entry", "by"),
+    [("S1.zip!S1/s1/008.dcm", "SIGKILL"), ("S1.zip!S1/s2/010.dcm", "SIGSEGV"), ("S2.zip!S2/s1/001.dcm", "SIGKILL")],
+)
 def test_a_reader_dies_inside_an_inner_archive(tmp_path, entry, by):
     studies = [Study(6, n, count=10) for n in range(3)]
     inner = {f"S{n}.zip": zip_bytes(study.entries(f"S{n}")) for n, study in enumerate(studies)}

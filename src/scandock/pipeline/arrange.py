@@ -14,6 +14,7 @@ from scandock.model.verdicts import Verdict
 from scandock.pipeline.job import Job
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.read import staged_key
+from scandock.pipeline.repeats import put_aside
 from scandock.pipeline.scans import allot_scans
 from scandock.rules.filenames import TakenNames, object_name, resource_path, unique, variant_name
 from scandock.rules.layout import place_of
@@ -55,8 +56,7 @@ class Arranger:
         for number, n in job.duplicates:
             (path,) = ledger.rows("SELECT path FROM base WHERE job = ? AND n = ?", (job.n, n))[0]
             (staged,) = ledger.rows("SELECT staged FROM entry WHERE ordinal = ?", (number,))[0]
-            if staged:
-                self.stage.remove(staged)
+            put_aside(self.stage, number, staged)
             ledger.run(
                 "UPDATE entry SET verdict = ?, code = 'already_there', staged = '', target = ? WHERE ordinal = ?",
                 (Verdict.DUPLICATE, path, number),

@@ -17,7 +17,7 @@ from scandock.pipeline.judge import Judgement, judge, refuse_all
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.place import arrange_all
 from scandock.pipeline.plan import plan
-from scandock.pipeline.repeats import within_upload
+from scandock.pipeline.repeats import ASIDE, within_upload
 from scandock.pipeline.tallies import Tallies
 from scandock.pipeline.tell import (
     close_verdicts,
@@ -68,7 +68,7 @@ def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unp
     keep_exceptions(tools)
     tools.check()
     heard.stage("syncing")
-    for scratch in ("in", "loose", "ecat", "big", "inner"):
+    for scratch in ("in", "loose", "ecat", "big", "inner", ASIDE):
         tools.stage.remove(scratch)
     tools.stage.seal()
     reach("sealed")

@@ -27,11 +27,13 @@ CREATE TABLE base (
 ) WITHOUT ROWID;
 CREATE INDEX base_sop ON base (job, sop);
 CREATE INDEX base_sha256 ON base (job, sha256);
+CREATE INDEX base_path ON base (job, path);
 """
 
 _INDEXES = """
 CREATE INDEX entry_study ON entry (study, series, sop);
 CREATE INDEX entry_job ON entry (job) WHERE job IS NOT NULL;
+CREATE INDEX entry_loose ON entry (sha256) WHERE content = 'loose';
 """
 
 _COLUMNS = len(Entry._fields)

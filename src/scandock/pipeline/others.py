@@ -9,6 +9,7 @@ from typing import Protocol
 from scandock.catalog.trees import ResourceRow
 from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.repeats import put_aside
 from scandock.rules.filenames import resource_path, unique
 from scandock.rules.labels import clean
 from scandock.rules.layout import IMAGE_RESOURCES, place_of
@@ -94,17 +95,20 @@ class ResourceKeeper:
 
     def _is_repeat(self, number: bytes, staged: str, sha256: bytes, resource: ResourceRow, wanted: str) -> bool:
         """Whether the same bytes stand under this name already, in the session or from this upload."""
+        if wanted not in self.arranger.taken(resource):
+            return False
         folder = self.arranger.folder(resource) + "/"
         for n, path in self.ledger.rows(
-            "SELECT n, path FROM base WHERE job = ? AND resource_n = ? AND sha256 = ?",
+            "SELECT n, path FROM base INDEXED BY base_sha256 WHERE job = ? AND resource_n = ? AND sha256 = ?",
             (self.job.n, resource.n, sha256),
         ):
             if n not in self.arranger.dropped and _is_numbered(path.removeprefix(folder), wanted):
                 self._repeat(number, staged, "already_there", path)
                 return True
         for (name,) in self.ledger.rows(
-            "SELECT name FROM entry WHERE job = ? AND resource_n = ? AND sha256 = ? AND verdict = 'resource'",
-            (self.job.n, resource.n, sha256),
+            "SELECT name FROM entry INDEXED BY entry_loose WHERE content = 'loose' AND sha256 = ? AND job = ?"
+            " AND resource_n = ? AND verdict = 'resource'",
+            (sha256, self.job.n, resource.n),
         ):
             if _is_numbered(name, wanted):
                 self._repeat(number, staged, "same_bytes", folder + name)
@@ -124,8 +128,7 @@ class ResourceKeeper:
         return ""
 
     def _repeat(self, number: bytes, staged: str, code: str, target: str) -> None:
-        if staged:
-            self.stage.remove(staged)
+        put_aside(self.stage, number, staged)
         self.ledger.run(
             "UPDATE entry SET job = ?, verdict = 'duplicate', code = ?, staged = '', target = ? WHERE ordinal = ?",
             (self.job.n, code, target, number),

@@ -214,7 +214,8 @@ def _ecat_repeats(tools: Tools, job: Job) -> list[tuple[bytes, int]]:
     return [
         (number, n)
         for number, n in tools.ledger.rows(
-            "SELECT e.ordinal, MIN(b.n) FROM entry e JOIN base b ON b.job = e.job AND b.sha256 = e.sha256"
+            "SELECT e.ordinal, MIN(b.n) FROM entry e CROSS JOIN base b INDEXED BY base_sha256"
+            " ON b.job = e.job AND b.sha256 = e.sha256"
             " WHERE e.job = ? AND e.content = 'ecat' AND e.verdict = '' GROUP BY e.ordinal",
             (job.n,),
         )

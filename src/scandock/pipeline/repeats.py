@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import IO
 
 from scandock.formats.dicom_header import Unparseable, read_header
@@ -13,7 +15,19 @@ from scandock.pipeline.keep import Keeper, dataset_digest
 from scandock.pipeline.ledger import Ledger
 
 _META = 128 * 1024
-_ROW = "ordinal, sha256, dataset_at, syntax, staged, facts"
+_GROUPS = (
+    "CREATE TEMP TABLE several (study TEXT, sop TEXT, PRIMARY KEY (study, sop)) WITHOUT ROWID",
+    """INSERT INTO several SELECT study, sop FROM entry WHERE content = 'dicom' AND verdict = ''
+    GROUP BY study, sop HAVING COUNT(*) > 1""",
+    """CREATE TEMP TABLE again AS
+    SELECT e.study, e.sop, e.ordinal, e.sha256, e.dataset_at, e.syntax, e.staged, e.facts
+    FROM entry e CROSS JOIN several s ON s.study = e.study AND s.sop = e.sop
+    WHERE e.content = 'dicom' AND e.verdict = '' ORDER BY e.study, e.sop, e.ordinal""",
+)
+"""Objects that come several times, group by group: copied, and so read in one pass while the entries are changed."""
+
+ASIDE = "repeats"
+"""Folder of the stage that takes the bytes of repeats."""
 
 
 @dataclass(slots=True)
@@ -31,14 +45,11 @@ def within_upload(ledger: Ledger, stage: Keeper) -> dict[str, Clashes]:
     The first of equal objects in archive order is kept. Variants of one SOPInstanceUID are all kept, in every order.
     """
     clashes: dict[str, Clashes] = {}
-    for study, sop in ledger.rows(
-        "SELECT study, sop FROM entry WHERE content = 'dicom' AND verdict = '' GROUP BY study, sop HAVING COUNT(*) > 1"
-    ):
-        group = ledger.rows(
-            f"SELECT {_ROW} FROM entry WHERE study = ? AND sop = ? AND content = 'dicom' AND verdict = ''"
-            " ORDER BY ordinal",
-            (study, sop),
-        )
+    for statement in _GROUPS:
+        ledger.run(statement)
+    groups = groupby(ledger.stream("SELECT * FROM again ORDER BY rowid"), key=itemgetter(0, 1))
+    for (study, sop), rows in groups:
+        group = [row[2:] for row in rows]
         kept = _distinct(ledger, stage, group)
         if len(kept) > 1:
             clashes.setdefault(study, Clashes()).sops.add(sop)
@@ -46,6 +57,8 @@ def within_upload(ledger: Ledger, stage: Keeper) -> dict[str, Clashes]:
                 "UPDATE entry SET verdict = ?, code = 'sop_clash' WHERE ordinal = ?",
                 [(Verdict.CONFLICT, number) for number in kept],
             )
+    ledger.run("DROP TABLE again")
+    ledger.run("DROP TABLE several")
     return clashes
 
 
@@ -67,13 +80,21 @@ def _distinct(ledger: Ledger, stage: Keeper, group: list[tuple[bytes, bytes, int
             kept.append(number)
             continue
         original, code = originals.setdefault(sha256, found)
-        if staged:
-            stage.remove(staged)
+        put_aside(stage, number, staged)
         ledger.run(
             "UPDATE entry SET verdict = ?, code = ?, staged = '', original = ? WHERE ordinal = ?",
             (Verdict.DUPLICATE, code, original, number),
         )
     return kept
+
+
+def put_aside(stage: Keeper, number: bytes, staged: str) -> None:
+    """Take an entry's bytes out of the way, to where all such are given up at once.
+
+    Unlinked one by one, files that the disk has already cost a millisecond or more each.
+    """
+    if staged:
+        stage.move(staged, f"{ASIDE}/{number.hex()}")
 
 
 def against_base(
@@ -90,7 +111,7 @@ def against_base(
     matched: set[bytes] = set()
     for number, sha256, dataset_at, syntax, staged, sop, n, base_sha256, path, base_at in ledger.stream(
         "SELECT e.ordinal, e.sha256, e.dataset_at, e.syntax, e.staged, e.sop, b.n, b.sha256, b.path, b.dataset_at"
-        " FROM entry e JOIN base b ON b.job = e.job AND b.sop = e.sop"
+        " FROM entry e CROSS JOIN base b INDEXED BY base_sop ON b.job = e.job AND b.sop = e.sop"
         " WHERE e.job = ? AND e.content = 'dicom' AND e.verdict IN ('', 'conflict') ORDER BY e.ordinal, b.n",
         (job,),
     ):

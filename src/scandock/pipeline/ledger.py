@@ -87,7 +87,7 @@ class Ledger:
         end = after(container)
         where = "ordinal >= ? AND (? = x'' OR ordinal < ?)"
         self.run(
-            f"UPDATE entry SET verdict = '{Verdict.REFUSED}', code = 'archive_refused', message = ?"
+            f"UPDATE entry SET verdict = '{Verdict.REFUSED}', code = 'inner_refused', message = ?"
             f" WHERE {where} AND content NOT IN ('bad', 'inner') AND verdict <> '{Verdict.REFUSED}'",
             (message, container, end, end),
         )

@@ -69,10 +69,7 @@ def plan(tools: Tools, jobs: list[Job], make_unassigned: Callable[[], None]) -> 
         make_unassigned()
         with tools.catalog.read() as connection:
             policies = read_policies(connection)
-    forced: dict[str, Notice] = {}
-    for job in jobs:
-        if job.clashes.sops:
-            forced[job.study.key] = _clash_within(job)
+    forced = {job.study.key: len(job.clashes.sops) for job in jobs if job.clashes.sops}
     waiting = list(jobs)
     while waiting:
         _decide(tools, jobs, policies, forced)
@@ -80,13 +77,8 @@ def plan(tools: Tools, jobs: list[Job], make_unassigned: Callable[[], None]) -> 
     return list(unused_rows(tools.request.mapping, (job.naming.mapping_row for job in jobs if job.naming is not None)))
 
 
-def _clash_within(job: Job) -> Notice:
-    label = job.naming.session.label if job.naming is not None else job.study.key
-    return notice("sop_clash", label=label, count=len(job.clashes.sops))
-
-
 def _decide(
-    tools: Tools, jobs: list[Job], policies: dict[str, tuple[int, ProjectPolicy]], forced: dict[str, Notice]
+    tools: Tools, jobs: list[Job], policies: dict[str, tuple[int, ProjectPolicy]], forced: dict[str, int]
 ) -> None:
     """Settle all jobs against the catalog as it is, and reserve; waits while another import holds one of the names."""
     recovered = time.monotonic()
@@ -109,7 +101,7 @@ def _try(
     connection: Connection,
     jobs: list[Job],
     policies: dict[str, tuple[int, ProjectPolicy]],
-    forced: dict[str, Notice],
+    forced: dict[str, int],
 ) -> set[int]:
     namings = [job.naming for job in jobs if job.naming is not None]
     lock_projects(connection, (naming.project.label for naming in namings))
@@ -123,8 +115,9 @@ def _try(
         tools.started,
     )
     for at, decision in enumerate(decisions):
-        why = forced.get(decision.study_key)
-        if why is not None:
+        count = forced.get(decision.study_key)
+        if count is not None:
+            why = notice("sop_clash", label=decision.label, count=count)
             decisions[at] = hold(decision, why, view, tools.started, decisions)
     names: set[str] = set()
     for job, decision in zip(jobs, decisions, strict=True):
@@ -182,7 +175,7 @@ def _join(tools: Tools, connection: Connection, job: Job) -> None:
     job.last_file = tools.ledger.rows("SELECT COALESCE(MAX(n), -1) FROM base WHERE job = ?", (job.n,))[0][0]
 
 
-def _compare(tools: Tools, job: Job, forced: dict[str, Notice]) -> bool:
+def _compare(tools: Tools, job: Job, forced: dict[str, int]) -> bool:
     """Compare a job's objects with the session it joins; True where it must now be held, and so planned again."""
     job.duplicates, job.replaced = [], []
     if job.base is None:
@@ -206,7 +199,7 @@ def _compare(tools: Tools, job: Job, forced: dict[str, Notice]) -> bool:
     )
     if job.study.key in forced:
         return False
-    forced[job.study.key] = notice("sop_clash", label=job.settled.label, count=len(clashes.sops))
+    forced[job.study.key] = len(clashes.sops)
     return True
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from scandock.model.points import POINTS
 from tests.crash.archives import Scenario, State, Step, bystander, scenarios, together
 from tests.crash.checker import examine, trash_wrong, trashed
-from tests.crash.processes import KILLED, Command, Done, check, import_words, run
+from tests.crash.processes import KILLED, Command, Done, check, import_words, run, unsound
 
 ENDED = POINTS.index("intent")
 """From this point on an import rolls forward."""
@@ -104,7 +104,7 @@ def play(ground: Ground, one: Round, name: str = "data") -> None:
     _whole(data, [together((state, extra)) for state in allowed], scenario)
     ended(run(import_words(scenario.step, data)), scenario.ends)
     _whole(data, [together((scenario.after, extra))], scenario)
-    clean(check(data))
+    assert not (found := unsound(data)), found
 
 
 def play_all(

@@ -15,7 +15,7 @@ from tests.crash.run import at_random, named
 pytestmark = pytest.mark.crash
 
 SEED = 5
-MOMENTS = 8
+MOMENTS = 6
 
 
 @pytest.fixture(scope="module")

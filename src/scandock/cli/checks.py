@@ -98,8 +98,12 @@ def check_data(data: str, archives: Sequence[str] = (), *, must_exist: bool = Fa
             )
 
 
-def check_receipt(name: str, archives: Sequence[str]) -> None:
-    """The receipt overwrites no archive and lands in none."""
+def check_receipt(name: str, archives: Sequence[str], data: str | None = None) -> None:
+    """The receipt overwrites no archive and lands in none, nor in DATA, whose files are Scandock's own."""
+    if data is not None and _inside(name, data):
+        raise Usage(
+            "receipt_in_data", f"--receipt {name!r} lies in the data folder {data!r}.", "Name a file outside it."
+        )
     for archive in archives:
         if os.path.exists(name) and os.path.samefile(name, archive):
             raise Usage("receipt_is_archive", f"--receipt {name!r} is the archive itself.", "Name another file.")

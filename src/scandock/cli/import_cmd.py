@@ -86,7 +86,7 @@ def run_archives(
 
     file = None
     if receipt is not None:
-        checks.check_receipt(receipt, archives)
+        checks.check_receipt(receipt, archives, data)
         file = ReceiptFile(receipt, receipt_format)
     try:
         return Run(engine, Story(data=data, receipt=receipt), as_json=as_json, receipt=file).run(archives)

@@ -63,6 +63,8 @@ class Reader:
         self.wanted = wanted
         self.keep_images = keep_images
         self.keep_loose = keep_loose and keep_images
+        self.emitted = 0
+        """Entries told of so far."""
         self._keys: dict[str, str] = {}
         self._places: dict[str, Place] = {}
 
@@ -208,6 +210,7 @@ class Reader:
         except ValueError:
             frames = 1
         place = found.place
+        self.emitted += 1
         self.sink.entry(
             Entry(
                 found.number, found.path, kept.size, kept.sha256, _DICOM, kept.staged, code, message,
@@ -309,6 +312,7 @@ class Reader:
 
     def _emit(self, found: _Found, content: str, kept: Kept, code: str, message: str = "", facts: str = "") -> None:
         place = found.place
+        self.emitted += 1
         self.sink.entry(
             Entry(
                 found.number, found.path, kept.size, kept.sha256, str(content), kept.staged, code, message,

@@ -108,6 +108,7 @@ class Unpacker:
         """
         kind = Kind(container.kind)
         counted = self.meter.unpacked if kind in STREAMS else None
+        before = self.reader.emitted
         stream = open_stream(source, kind, self.limits, counted, ahead=container.depth == 1)
         try:
             head = stream.peek(CHUNK)
@@ -124,7 +125,10 @@ class Unpacker:
         except LimitExceeded:
             raise
         except BadInput as error:
-            self.overseer.damaged(container.ordinal, error.code, error.message)
+            if original is None or self.reader.emitted > before:
+                self.overseer.damaged(container.ordinal, error.code, f"{shown(container.name)}: {error.message}")
+            elif self.overseer.begin(container.ordinal, container.name):
+                self.reader.refuse_inner(container.ordinal, container.name, original(), error.code, error.message)
 
     def _tar(self, container: Container, stream: ByteStream) -> None:
         plain = container.kind == Kind.TAR

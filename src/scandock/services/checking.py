@@ -7,6 +7,7 @@ the catalog as it is then, and what an intent names is left alone.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,11 +18,11 @@ from sqlalchemy import ColumnElement, Connection, func, select, true
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, intent, project, session, tree, upload
 from scandock.catalog.trees import files_of, resources_of, scans_of
-from scandock.model.errors import Fault
+from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
 from scandock.placing.recover import recover
-from scandock.services.opening import opened
+from scandock.services.opening import CATALOG, opened
 from scandock.store.local import LocalStore
 
 if TYPE_CHECKING:
@@ -56,6 +57,15 @@ class _Session:
 
 def check(data: str, settings: Settings, on_progress: Told | None = None) -> list[Finding]:
     """Compare both, reading every stored byte. Dead imports are dealt with first; live ones are left alone."""
+    there = set(os.listdir(data))
+    if not there:
+        return []  # as a first import leaves it that was killed at once
+    if not there & {CATALOG, "work"}:
+        raise Usage(
+            "data_missing",
+            f"{data} holds no Scandock data: there is no {CATALOG} in it.",
+            "Name the folder that --data named at the import.",
+        )
     with opened(data, settings) as (catalog, store):
         return list(_Check(catalog, store, on_progress).run())
 

@@ -229,3 +229,28 @@ trashed = Table(
     Index(None, "project_id"),
 )
 """Sessions that were deleted and can come back: their row as JSON, their tree kept, their folder in the trash."""
+
+scan_edit = Table(
+    "scan_edit",
+    metadata,
+    Column("session_id", Id, ForeignKey("session.id", ondelete="CASCADE"), nullable=False),
+    Column("scan_id", String(128), nullable=False),
+    Column("type", Text),
+    Column("quality", String(16)),
+    Column("note", Text),
+    Column("modified", BigInteger, nullable=False),
+    PrimaryKeyConstraint("session_id", "scan_id"),
+)
+"""What people said of a scan, in place of what its headers say; it outlives the trees of its session."""
+
+project_sums = Table(
+    "project_sums",
+    metadata,
+    Column("project_id", Id, ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
+    Column("subjects", BigInteger, nullable=False),
+    Column("sessions", BigInteger, nullable=False),
+    Column("waiting", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+"""What a project holds, written whenever one of its sessions changes; `waiting` are those in its prearchive."""

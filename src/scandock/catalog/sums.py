@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
+from sqlalchemy import Connection, case, delete, func, insert, select, update
 
 from scandock.catalog.server_tables import project_sums
 from scandock.catalog.tables import project, session, subject
@@ -23,7 +23,7 @@ def write_sums(connection: Connection, project_id: int) -> None:
 def sum_up(connection: Connection, project_id: int) -> dict[str, int]:
     """Subjects, archived sessions, waiting ones, and the files and bytes of both."""
     archived = session.c.place == "archive"
-    row: Row[tuple[int, int, int, int]] = connection.execute(
+    row = connection.execute(
         select(
             func.coalesce(func.sum(case((archived, 1), else_=0)), 0),
             func.count(),

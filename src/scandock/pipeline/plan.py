@@ -136,7 +136,7 @@ def _try(
         return holders
     reserve(tools.catalog, connection, tools.lease, names)
     for job in jobs:
-        _join(tools, connection, job)
+        join_base(tools, connection, job)
     return set()
 
 
@@ -154,7 +154,7 @@ def _names(job: Job) -> set[str]:
     return names
 
 
-def _join(tools: Tools, connection: Connection, job: Job) -> None:
+def join_base(tools: Tools, connection: Connection, job: Job) -> None:
     """Load the session that a job joins, its files into the ledger."""
     job.base, job.base_scans, job.base_resources, job.last_file = None, [], [], -1
     tools.ledger.run("DELETE FROM base WHERE job = ?", (job.n,))
@@ -188,7 +188,7 @@ def _compare(tools: Tools, job: Job, forced: dict[str, Notice]) -> bool:
         return False
     with tools.store.snapshot(job.name) as snapshot:
         job.duplicates, clashes = against_base(tools.ledger, job.n, tools.stage, snapshot.open)
-    job.duplicates += _ecat_repeats(tools, job)
+    job.duplicates += ecat_repeats(tools, job)
     if not clashes.sops:
         return False
     if job.settled.overwrite == "delete" and job.settled.held is None:
@@ -204,7 +204,8 @@ def _compare(tools: Tools, job: Job, forced: dict[str, Notice]) -> bool:
     return True
 
 
-def _ecat_repeats(tools: Tools, job: Job) -> list[tuple[bytes, int]]:
+def ecat_repeats(tools: Tools, job: Job) -> list[tuple[bytes, int]]:
+    """A job's ECAT files that the session it joins has: (entry's ordinal, number of the base file)."""
     return [
         (number, n)
         for number, n in tools.ledger.rows(

@@ -55,7 +55,7 @@ def plan(tools: Tools, jobs: list[Job], make_unassigned: Callable[[], None]) -> 
     """
     with tools.catalog.read() as connection:
         policies = read_policies(connection)
-    usable = {name.casefold(): name for name in policies if name != UNASSIGNED}
+    usable = {name.casefold(): name for name in policies if name != UNASSIGNED and tools.allowed(name)}
     for job in jobs:
         job.naming = name_study(job.study, tools.request, tools.site, lambda name: name.casefold() in usable)
         job.naming = replace(

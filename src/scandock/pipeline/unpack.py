@@ -167,13 +167,13 @@ class Unpacker:
     # -- folders and single files --------------------------------------------------------------------------------
 
     def files(self, container: Container, listing: Iterable[tuple[int, str, int]]) -> None:
-        """Read files of a folder: (index, path below the folder, size)."""
+        """Read files of a folder, (index, path below the folder, size), or the one object that the container is."""
         for index, name, _ in listing:
             self.meter.entry()
             number = ordinal(container.ordinal, index)
             if not self._wanted(number, container.prefix + name):
                 continue
-            full = os.path.join(container.file, name) if name else container.file
+            full = os.path.join(container.file, name) if container.kind == "folder" else container.file
             try:
                 source = FileSource(full)
             except OSError as error:

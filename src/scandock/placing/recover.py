@@ -13,7 +13,9 @@ from scandock.model.errors import Fault, TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import complete, end_without, has_intents
 from scandock.placing.forget import forget_tree
+from scandock.placing.put_back import WORKER_LOST, came_by_server, drop_bytes, put_back_or_fail
 from scandock.queue.leases import Dead, Lease, abandon, find_dead, take_over
+from scandock.queue.owner import server_is_gone
 from scandock.store.port import Store
 
 INTERRUPTED: dict[str, Any] = {
@@ -34,6 +36,7 @@ class Recovered:
 def recover(catalog: Catalog, store: Store) -> Recovered:
     """Take over every dead import: with intents it is rolled forward, without any it ends `failed`, `interrupted`.
 
+    One that came by the server has its bytes kept, and waits for its next attempt instead.
     Live imports are known by their lease and are left alone. One that can't be finished now (a full disk, a folder that
     stands in its way) is reported as stuck and never keeps a command from its own work; Fault where the catalog fails.
     """
@@ -63,8 +66,12 @@ def _recover_one(catalog: Catalog, store: Store, dead: Dead, lease: Lease) -> No
         try:
             if has_intents(catalog, lease):
                 complete(catalog, store, stage, lease)
-            else:
+                drop_bytes(catalog, store, lease)
+            elif not came_by_server(catalog, lease):
                 end_without(catalog, store, stage, lease, INTERRUPTED)
+            else:
+                lost = dead.attempt - (1 if server_is_gone(dead.owner) else 0)
+                put_back_or_fail(catalog, store, stage, lease, WORKER_LOST, attempt=lost)
         finally:
             stage.close()
 

@@ -6,6 +6,7 @@ Correctness rests on the token alone: every transaction that shows something gua
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import reservation, upload
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
-from scandock.queue.owner import is_gone, this_owner
+from scandock.queue.events import add_event
+from scandock.queue.owner import is_gone, is_mine, this_owner
 from scandock.queue.tokens import new_token
 
 LEASE_MS = 15_000
@@ -40,6 +42,7 @@ class Dead:
     token: str
     source: str
     attempt: int
+    owner: str = ""
 
 
 def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> Lease:
@@ -70,6 +73,18 @@ def renew(catalog: Catalog, lease: Lease) -> None:
         guard(catalog, connection, lease)
 
 
+def renew_all(catalog: Catalog, leases: Iterable[Lease]) -> list[Lease]:
+    """Hold many leases in one transaction; gives those that somebody has taken over, or that have ended."""
+    lost = []
+    with catalog.write() as connection:
+        for lease in leases:
+            try:
+                guard(catalog, connection, lease)
+            except TokenLost:
+                lost.append(lease)
+    return lost
+
+
 def guard(catalog: Catalog, connection: Connection, lease: Lease) -> None:
     """Prove within a transaction that this process still owns the import, and renew; TokenLost where it does not."""
     changed = connection.execute(
@@ -96,6 +111,8 @@ def finish(catalog: Catalog, connection: Connection, lease: Lease, state: Import
         )
     )
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
+    told = {"state": state.value, "code": report.get("code") or "", "message": report.get("message") or ""}
+    add_event(catalog, connection, lease.upload_id, "outcome", told)
 
 
 def abandon(catalog: Catalog, lease: Lease) -> None:
@@ -123,9 +140,10 @@ def find_dead(catalog: Catalog) -> list[Dead]:
                 upload.c.owner,
             ).where(upload.c.state == ImportState.RUNNING)
         ).all()
-    mine = this_owner()
     return [
-        Dead(*row[:5]) for row in rows if row.owner != mine and (is_gone(row.owner) is True or row.lease_until < now)
+        Dead(*row[:5], owner=row.owner)
+        for row in rows
+        if not is_mine(row.owner) and (is_gone(row.owner) is True or row.lease_until < now)
     ]
 
 

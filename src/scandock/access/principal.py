@@ -28,7 +28,8 @@ class Door(StrEnum):
     """The command line on the server's own machine, and what runs by itself."""
 
 
-_NO_ROLES: Final[Mapping[str, Role]] = MappingProxyType({})
+def _no_roles() -> Mapping[str, Role]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Principal:
     name: str
     admin: bool = False
     scope: Scope = Scope.ALL
-    roles: Mapping[str, Role] = field(default=_NO_ROLES)
+    roles: Mapping[str, Role] = field(default_factory=_no_roles)
     door: Door = Door.NONE
     csrf: str = field(default="", repr=False)
     """What a change by cookie has to bring along; empty for the other doors, which need none."""

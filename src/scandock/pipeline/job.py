@@ -37,7 +37,7 @@ class Tools:
     started: datetime
     check: Callable[[], None]
     """Raises where the import was cancelled or its lease is lost; called between steps."""
-    allowed: Callable[[str], bool] = lambda project: True  # noqa: E731, ARG005
+    allowed: Callable[[str], bool] = lambda project: True  # noqa: ARG005
     """Whether whoever sent this may upload to a project; asked before anything is placed in it."""
 
 

@@ -111,17 +111,3 @@ def drop_bytes(catalog: Catalog, store: Store, lease: Lease) -> None:
     if state is not None and ImportState(state) not in (*_UNFINISHED, ImportState.FAILED):
         store.spool(lease.uuid).discard()
 
-
-def drop_strays(catalog: Catalog, store: Store) -> list[str]:
-    """Discard spools that a kill left behind: of uploads that have ended well, or that the catalog does not know."""
-    found = store.spools()  # listed before the catalog is asked: every spool's row was there before it
-    with catalog.read() as connection:
-        kept = set(
-            connection.execute(
-                select(upload.c.uuid).where(upload.c.state.in_((*_UNFINISHED, ImportState.FAILED)))
-            ).scalars()
-        )
-    strays = [name for name in found if name not in kept]
-    for name in strays:
-        store.spool(name).discard()
-    return strays

@@ -194,7 +194,7 @@ class _Attempt(Course):
             self._run()
         except TokenLost:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the last fence: what it was is logged, and the import has an end
             self.end(ImportState.FAILED, "internal", f"An unexpected error: {type(error).__name__}.")
             _tell_unexpected(self.order.upload, error)
         finally:
@@ -237,7 +237,8 @@ class _Attempt(Course):
         return self.report(ImportState.FAILED, fault.code, str(fault))
 
     def allowed(self, project: str) -> bool:
-        from scandock.services.rights import may_upload
+        """The right may have gone since the bytes came, and headers may name a project that nobody asked about."""
+        from scandock.services.uploading import may_upload
 
         assert self.site is not None
         return may_upload(self.site.catalog, self.upload.account_id, project)

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on stderr, with ids alone, never a label, a name or a path from an archive."""
+"""Structured logs: one JSON object a line on stderr, with ids alone: no label, no name, no path from an archive."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import sys
 from typing import Any
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 
-def set_up(process: str) -> Any:  # noqa: ANN401  structlog's own type is a proxy
+def set_up(process: str) -> FilteringBoundLogger:
     """Log as `process` from now on; what libraries log comes the same way, warnings and worse alone."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -37,4 +38,5 @@ def set_up(process: str) -> Any:  # noqa: ANN401  structlog's own type is a prox
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("scandock").setLevel(logging.INFO)
-    return structlog.get_logger("scandock").bind(process=process)
+    logger: FilteringBoundLogger = structlog.get_logger("scandock").bind(process=process)
+    return logger

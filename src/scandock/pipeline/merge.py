@@ -43,6 +43,8 @@ class Merged:
     duplicates: int
     clashes: int
     replaced: int
+    undecided: bool = False
+    """Objects clash, and nobody has said which to keep: nothing was prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,8 @@ def merge(
 ) -> Merged:
     """Prepare in the stage the tree that `target` has once `source` has joined it.
 
-    With `ask` and clashes nothing is prepared: `clashes` says how many there are. `delete` replaces clashing objects
-    and resource files, `new` objects alone.
+    With `ask` and clashes nothing is prepared, unless `delete` replaces the target's. `delete` goes for resource files
+    too, `new` for objects alone.
     """
     job = _read(tools, source)
     job.decision = Decision(
@@ -91,10 +93,10 @@ def merge(
         job.project_id, job.policy = read_policies(connection)[target.project]
         join_base(tools, connection, job)
     tools.check()
-    kept: Keep = "new" if overwrite == "delete" and keep == "ask" else keep
-    clashes = _compare(tools, job, kept)
-    if clashes and kept == "ask":
-        return Merged(job, 0, len(job.duplicates), clashes, 0)
+    inner, outer = _compare(tools, job, overwrite, keep)
+    clashes = inner + outer
+    if keep == "ask" and (inner or (outer and overwrite != "delete")):
+        return Merged(job, 0, len(job.duplicates), clashes, 0, undecided=True)
     arrange_all(tools, [job])
     placed = tools.ledger.rows("SELECT COUNT(*) FROM entry WHERE verdict IN ('stored', 'conflict', 'resource')")[0][0]
     repeats = tools.ledger.rows("SELECT COUNT(*) FROM entry WHERE verdict = 'duplicate'")[0][0]
@@ -218,8 +220,11 @@ def _entry(
 # -- against the target ------------------------------------------------------------------------------------------------
 
 
-def _compare(tools: Tools, job: Job, keep: Keep) -> int:
-    """Find duplicates and clashes with the target, and settle the clashes as `keep` says; gives how many clash."""
+def _compare(tools: Tools, job: Job, overwrite: str, keep: Keep) -> tuple[int, int]:
+    """Find duplicates and clashes, and settle them as `keep` says.
+
+    Gives how many SOP UIDs clash within what comes, and with the target.
+    """
     ledger = tools.ledger
     assert job.base is not None
     _read_syntaxes(tools)
@@ -236,7 +241,9 @@ def _compare(tools: Tools, job: Job, keep: Keep) -> int:
     elif keep == "old":
         losers = _losers(tools, _INCOMING, keep)
         _drop(tools, job, [*losers, *{number for number, _ in clashes.base}])
-    return len(clashes.sops) + int(inner)
+    elif keep == "ask" and overwrite == "delete":
+        job.replaced = clashes.base
+    return int(inner), len(clashes.sops)
 
 
 def _drop(tools: Tools, job: Job, numbers: Collection[bytes]) -> None:

@@ -6,6 +6,7 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
@@ -95,15 +96,30 @@ def purge(connection: Connection) -> int:
     return gone.rowcount
 
 
-def check_csrf(principal: Principal, given: str | None) -> None:
-    """A change by cookie has to bring the login's own token: raises Denied `csrf` (403) where it does not.
+def check_csrf(principal: Principal, given: str | None, *, cross_site: bool = False) -> None:
+    """A change by cookie has to bring the login's own token: raises Denied `csrf_failed` (403) where it does not.
 
-    Other doors need none: a browser sends neither a token nor a name and password by itself (the server never asks for
-    basic authentication on pages).
+    Other doors need none. But a browser that was asked for a name and password sends them by itself from then on, so
+    what a browser says to come from another site (`is_cross_site`) is refused at every door.
     """
-    if principal.door is not Door.COOKIE:
-        return
-    if not given or not hmac.compare_digest(given.encode("utf-8", "replace"), principal.csrf.encode()):
+    by_cookie = principal.door is Door.COOKIE
+    right = bool(given) and hmac.compare_digest((given or "").encode("utf-8", "replace"), principal.csrf.encode())
+    if (cross_site and principal.signed_in) or (by_cookie and not right):
         raise Denied(
-            Answer.FORBIDDEN, "csrf", "This change did not come from a page of this server.", "Load the page anew."
+            Answer.FORBIDDEN,
+            "csrf_failed",
+            "This change did not come from a page of this server.",
+            "Load the page anew.",
         )
+
+
+def is_cross_site(fetch_site: str | None, origin: str | None, host: str | None) -> bool:
+    """Whether a browser says that another site's page sent a request.
+
+    By `Sec-Fetch-Site`, else (plain http) by `Origin` against the host that was asked. What is no browser sends neither.
+    """
+    if fetch_site:
+        return fetch_site.lower() not in {"same-origin", "none"}
+    if origin is None or not host:
+        return False
+    return urlsplit(origin).netloc.lower() != host.lower()

@@ -15,6 +15,8 @@ from scandock.cli.consoles import is_terminal, line, reader_may_leave
 from scandock.model.errors import Usage
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from scandock.access.principal import RequestInfo
     from scandock.catalog.engine import Catalog
     from scandock.services.accounts import Accounts
@@ -40,6 +42,16 @@ def catalog_of(data: str, *, must_exist: bool = False) -> Iterator[Catalog]:
 
     with opened(data, load_settings()) as (catalog, _):
         yield catalog
+
+
+def known(connection: Connection, project: str) -> None:
+    """Raises Usage `project_missing` where there is no such project."""
+    from scandock.catalog.projects import find_project
+
+    if find_project(connection, project) is None:
+        raise Usage(
+            "project_missing", f"There is no project {project!r}.", "scandock admin project list shows those that are."
+        )
 
 
 def here() -> RequestInfo:
@@ -161,9 +173,9 @@ def member_list(project: ProjectId, *, data: options.ExistingData, as_json: opti
     """List who has a role in a project."""
     checks.check_project(project)
     with catalog_of(data, must_exist=True) as catalog, catalog.read() as connection:
-        from scandock.access.members import members_of, project_key
+        from scandock.access.members import members_of
 
-        project_key(connection, project)
+        known(connection, project)
         found: list[dict[str, object]] = [
             {"name": one.name, "role": one.role.value, "disabled": one.disabled}
             for one in members_of(connection, project)
@@ -174,13 +186,12 @@ def member_list(project: ProjectId, *, data: options.ExistingData, as_json: opti
 def _set_member(data: str, project: str, name: str, role: str | None) -> None:
     checks.check_project(project)
     with catalog_of(data, must_exist=True) as catalog:
-        from scandock.access.members import project_key
         from scandock.access.principal import SYSTEM
         from scandock.rules.permissions import Role
         from scandock.services.members import set_member
 
         with catalog.read() as connection:
-            project_key(connection, project)
+            known(connection, project)
         set_member(catalog, SYSTEM, project, name, Role(role) if role else None, here())
 
 

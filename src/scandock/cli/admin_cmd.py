@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scandock.cli import checks, options
-from scandock.cli.accounts_cmd import catalog_of, here, member, token, user
+from scandock.cli.accounts_cmd import catalog_of, here, known, member, token, user
 from scandock.cli.audit_cmd import audit
 from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
 from scandock.cli.plain import plain
@@ -93,13 +93,12 @@ def project_access(
     """Say who sees a project without having a role in it."""
     checks.check_new_project(project_id)
     with catalog_of(data, must_exist=True) as catalog:
-        from scandock.access.members import project_key
         from scandock.access.principal import SYSTEM
         from scandock.rules.permissions import Accessibility
         from scandock.services.members import set_accessibility
 
         with catalog.read() as connection:
-            project_key(connection, project_id)
+            known(connection, project_id)
         set_accessibility(catalog, SYSTEM, project_id, Accessibility(accessibility), here())
     line(f"Project {project_id} is {accessibility}.", sys.stdout)
 

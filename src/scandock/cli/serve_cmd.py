@@ -41,7 +41,8 @@ def serve(
             "dicom_receiver", "This version has no DICOM receiver yet.", "Leave --dicom-port out, or set it to off."
         )
     from scandock.cli.import_cmd import load_settings
-    from scandock.workers.supervisor import Serving, serve as run
+    from scandock.workers.supervisor import Serving
+    from scandock.workers.supervisor import serve as run
 
     asked = Serving(data=os.path.abspath(data), host=host, port=port, slots=workers)
     raise typer.Exit(run(asked, load_settings(), lambda text: line(text, sys.stdout)))

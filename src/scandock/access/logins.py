@@ -116,7 +116,7 @@ def check_csrf(principal: Principal, given: str | None, *, cross_site: bool = Fa
 def is_cross_site(fetch_site: str | None, origin: str | None, host: str | None) -> bool:
     """Whether a browser says that another site's page sent a request.
 
-    By `Sec-Fetch-Site`, else (plain http) by `Origin` against the host that was asked. What is no browser sends neither.
+    By `Sec-Fetch-Site`, else (plain http) by `Origin` against the host that was asked. Others send neither.
     """
     if fetch_site:
         return fetch_site.lower() not in {"same-origin", "none"}

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx
 from authlib.oauth2.base import OAuth2Error  # type: ignore[import-untyped]
@@ -25,8 +24,9 @@ from joserfc.jwk import KeySet
 
 from scandock.access.clock import monotonic
 from scandock.access.oidc_flow import Flow, open_flow, safe_path, seal
+from scandock.access.oidc_settings import Identity, OidcSettings, safe_url
 from scandock.access.principal import Denied
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Fault
 from scandock.rules.permissions import Answer
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -34,44 +34,6 @@ ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES25
 KEEP_SECONDS: Final = 3600.0
 LEEWAY_SECONDS: Final = 60
 _CLIENT_AUTH: Final = ("client_secret_basic", "client_secret_post")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OidcSettings:
-    """The site's provider, and who gets an account at the first login."""
-
-    issuer: str
-    client_id: str
-    client_secret: str = field(default="", repr=False)
-    label: str = "Single sign-on"
-    scopes: str = "openid email profile"
-    name_claim: str = "preferred_username"
-    domains: tuple[str, ...] = ()
-    """Domains of verified e-mail addresses whose holders get an account; `*`: everybody whom the provider knows;
-    none: only accounts that an administrator linked."""
-
-    def check(self) -> None:
-        """Raises Usage `setting_invalid` for an issuer whose word could be changed on its way."""
-        if not _safe_url(self.issuer):
-            raise Usage("setting_invalid", f"The issuer {self.issuer!r} is no https address.", "Name it with https://.")
-        if not self.client_id or "openid" not in self.scopes.split():
-            raise Usage("setting_invalid", "OpenID Connect needs a client id and the scope openid.", "Set both.")
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Whom the provider says it is. Issuer and subject together never change; all else may."""
-
-    issuer: str
-    subject: str
-    name: str
-    display: str
-    email: str
-    email_verified: bool
-
-    @property
-    def key(self) -> str:
-        return f"{self.issuer} {self.subject}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,18 +224,10 @@ def _check_metadata(found: Mapping[str, Any], issuer: str) -> None:
     if found.get("issuer") != issuer:
         raise _unreachable(ValueError("its metadata name another issuer"))
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-        if not _safe_url(str(found.get(name, ""))):
+        if not safe_url(str(found.get(name, ""))):
             raise _unreachable(ValueError(f"its {name} is no https address"))
-    if "userinfo_endpoint" in found and not _safe_url(str(found["userinfo_endpoint"])):
+    if "userinfo_endpoint" in found and not safe_url(str(found["userinfo_endpoint"])):
         raise _unreachable(ValueError("its userinfo_endpoint is no https address"))
-
-
-def _safe_url(url: str) -> bool:
-    """Whether what comes from there can be believed: by TLS, or from this very machine."""
-    parts = urlsplit(url)
-    return bool(parts.hostname) and (
-        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"})
-    )
 
 
 def _failed(why: str) -> Denied:

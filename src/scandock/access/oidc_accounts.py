@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from scandock.access import accounts
 from scandock.access.accounts import Account
-from scandock.access.oidc import Identity, OidcSettings
+from scandock.access.oidc_settings import Identity, OidcSettings
 from scandock.access.principal import Denied
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Answer

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from scandock.access import accounts, logins, passwords
 from scandock.access.accounts import Account
 from scandock.access.authenticate import Gate, check_password, principal_of
 from scandock.access.logins import Login
+from scandock.access.oidc_accounts import account_for
+from scandock.access.oidc_settings import Identity, OidcSettings
 from scandock.access.principal import Door, Principal, ProjectRights, RequestInfo, require
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services.audit import Did, Outcome, record
-
-if TYPE_CHECKING:  # authlib takes a quarter of a second to import
-    from scandock.access.oidc import Identity, OidcSettings
 
 _UNKNOWN = Principal(None, "", "unknown")
 
@@ -57,8 +54,6 @@ def sign_in_identity(
 
     Raises Denied `oidc_not_allowed`, `oidc_name_taken`, `login_failed`.
     """
-    from scandock.access.oidc_accounts import account_for
-
     with catalog.write() as connection:
         found = account_for(connection, settings, identity)
         one = found.account

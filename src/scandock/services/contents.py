@@ -146,7 +146,11 @@ def list_files(
 
 def find_file(connection: Connection, principal: Principal, uuid: str, n: int) -> dict[str, Any]:
     """One file of a session, by its number. Denied, or Usage `file_unknown`."""
-    standing = readable(connection, principal, uuid)
+    return file_of(connection, readable(connection, principal, uuid), n)
+
+
+def file_of(connection: Connection, standing: Standing, n: int) -> dict[str, Any]:
+    """As `find_file`, of a session that may be read."""
     row = connection.execute(files_query(standing).where(file.c.n == n)).mappings().first()
     if row is None:
         raise Usage("file_unknown", f"The session has no file {n}.")

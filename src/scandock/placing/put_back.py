@@ -15,7 +15,8 @@ from scandock.model.verdicts import ImportState
 from scandock.placing.complete import end_without, has_intents
 from scandock.placing.forget import forget_exceptions, forget_staged
 from scandock.queue.cancel import MESSAGE
-from scandock.queue.leases import Lease, finish
+from scandock.queue.leases import Dead, Lease, finish
+from scandock.queue.owner import server_is_gone
 from scandock.queue.retry import EXHAUSTED, MAX_ATTEMPTS, let_go, put_back, wait_seconds
 from scandock.store.port import Stage, Store
 
@@ -26,24 +27,44 @@ _UNFINISHED = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
 def put_back_or_fail(
     catalog: Catalog, store: Store, stage: Stage, lease: Lease, why: ScandockError, *, attempt: int
 ) -> None:
-    """Clear what attempt number `attempt` has staged, and let the import wait for the next; the last one fails.
+    """After a fault: clear what attempt number `attempt` has staged, and let the import wait; the last one fails.
 
-    With intents nothing is undone: whoever comes next rolls it forward. Death of a worker waits for nothing.
+    With intents nothing is undone: whoever comes next rolls it forward.
     """
-    seconds = 0 if why is WORKER_LOST else wait_seconds(attempt)
+    seconds = wait_seconds(attempt)
     if has_intents(catalog, lease):
         let_go(catalog, lease, counted=True, seconds=seconds, code=why.code, message=str(why))
-        return
+    elif attempt >= MAX_ATTEMPTS:
+        fail(catalog, store, stage, lease, why)
+    else:
+        _clear(catalog, stage, lease)
+        with catalog.write() as connection:
+            put_back(catalog, connection, lease, why, attempt=attempt, seconds=seconds)
+        store.finish(stage)
+
+
+def put_back_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, dead: Dead) -> None:
+    """After the death of its attempt, or of its worker, without intents: the same, and nothing to wait for.
+
+    One that its worker let go keeps the reason and the time to wait that this worker gave. A server that was killed is
+    no failed attempt.
+    """
+    attempt = dead.attempt - (1 if server_is_gone(dead.owner) else 0)
+    let_go_before = not dead.owner and bool(dead.code)
     if attempt >= MAX_ATTEMPTS:
-        fail(catalog, store, stage, lease, exhausted(why.code, str(why)) if why is WORKER_LOST else why)
+        fail(catalog, store, stage, lease, exhausted(dead.code))
         return
+    _clear(catalog, stage, lease)
+    with catalog.write() as connection:
+        why = None if let_go_before else WORKER_LOST
+        put_back(catalog, connection, lease, why, attempt=attempt, seconds=0)
+    store.finish(stage)
+
+
+def _clear(catalog: Catalog, stage: Stage, lease: Lease) -> None:
     stage.clear()
-    store.sweep(0)
     forget_staged(catalog, lease)
     forget_exceptions(catalog, lease)
-    with catalog.write() as connection:
-        put_back(catalog, connection, lease, why, attempt=attempt, seconds=seconds)
-    store.finish(stage)
 
 
 def fail(catalog: Catalog, store: Store, stage: Stage, lease: Lease, why: ScandockError) -> None:
@@ -85,9 +106,9 @@ def end_cancelled(catalog: Catalog, store: Store, lease: Lease, previous: str) -
     return True
 
 
-def exhausted(code: str, message: str) -> Fault:
+def exhausted(code: str) -> Fault:
     """Why an import is not tried any more, with what ended the last attempt."""
-    last = f" The last time: {message}" if message else f" The last time: {code}." if code else ""
+    last = f" The last time: {code}." if code else ""
     return Fault(
         EXHAUSTED,
         f"The import was begun {MAX_ATTEMPTS} times, and each time it was lost.{last}",
@@ -110,4 +131,3 @@ def drop_bytes(catalog: Catalog, store: Store, lease: Lease) -> None:
         state = connection.execute(select(upload.c.state).where(upload.c.id == lease.upload_id)).scalar_one_or_none()
     if state is not None and ImportState(state) not in (*_UNFINISHED, ImportState.FAILED):
         store.spool(lease.uuid).discard()
-

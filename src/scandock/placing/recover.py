@@ -13,9 +13,8 @@ from scandock.model.errors import Fault, TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import complete, end_without, has_intents
 from scandock.placing.forget import forget_tree
-from scandock.placing.put_back import WORKER_LOST, came_by_server, drop_bytes, put_back_or_fail
+from scandock.placing.put_back import came_by_server, drop_bytes, put_back_lost
 from scandock.queue.leases import Dead, Lease, abandon, find_dead, take_over
-from scandock.queue.owner import server_is_gone
 from scandock.store.port import Store
 
 INTERRUPTED: dict[str, Any] = {
@@ -70,8 +69,7 @@ def _recover_one(catalog: Catalog, store: Store, dead: Dead, lease: Lease) -> No
             elif not came_by_server(catalog, lease):
                 end_without(catalog, store, stage, lease, INTERRUPTED)
             else:
-                lost = dead.attempt - (1 if server_is_gone(dead.owner) else 0)
-                put_back_or_fail(catalog, store, stage, lease, WORKER_LOST, attempt=lost)
+                put_back_lost(catalog, store, stage, lease, dead)
         finally:
             stage.close()
 

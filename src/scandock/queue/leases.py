@@ -43,6 +43,8 @@ class Dead:
     source: str
     attempt: int
     owner: str = ""
+    code: str = ""
+    """Why it was let go; empty where it was not."""
 
 
 def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> Lease:
@@ -138,10 +140,11 @@ def find_dead(catalog: Catalog) -> list[Dead]:
                 upload.c.attempt,
                 upload.c.lease_until,
                 upload.c.owner,
+                upload.c.code,
             ).where(upload.c.state == ImportState.RUNNING)
         ).all()
     return [
-        Dead(*row[:5], owner=row.owner)
+        Dead(*row[:5], owner=row.owner, code=row.code)
         for row in rows
         if not is_mine(row.owner) and (is_gone(row.owner) is True or row.lease_until < now)
     ]

@@ -6,6 +6,8 @@ A fault puts an upload back among those that wait, its staging cleared (placing/
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection, delete, select, update
 
 from scandock.catalog.engine import Catalog
@@ -29,18 +31,23 @@ def wait_seconds(attempt: int) -> int:
 
 
 def put_back(
-    catalog: Catalog, connection: Connection, lease: Lease, why: ScandockError, *, attempt: int, seconds: float
+    catalog: Catalog, connection: Connection, lease: Lease, why: ScandockError | None, *, attempt: int, seconds: float
 ) -> None:
-    """Let an upload wait for its next attempt, `attempt` being counted so far. TokenLost where another has it."""
+    """Let an upload wait for its next attempt, `attempt` being counted so far. TokenLost where another has it.
+
+    `why` None: it was let go with a reason and a time to wait, which both stay.
+    """
     guard(catalog, connection, lease)
-    values = {"attempt": attempt, "owner": "", "lease_until": 0, "code": why.code[:32], "message": str(why)}
+    values: dict[str, Any] = {"attempt": attempt, "owner": "", "lease_until": 0, "report": ""}
+    if why is not None:
+        values |= {"code": why.code[:32], "message": str(why)}
+        _not_before(catalog, connection, lease.upload_id, seconds)
+        data = {"code": why.code, "message": str(why), "attempt": attempt, "seconds": seconds}
+        add_event(catalog, connection, lease.upload_id, "retry", data)
     connection.execute(
-        update(upload).where(upload.c.id == lease.upload_id).values(state=ImportState.RECEIVED, report="", **values)
+        update(upload).where(upload.c.id == lease.upload_id).values(state=ImportState.RECEIVED, **values)
     )
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
-    _not_before(catalog, connection, lease.upload_id, seconds)
-    data = {"code": why.code, "message": str(why), "attempt": attempt, "seconds": seconds}
-    add_event(catalog, connection, lease.upload_id, "retry", data)
 
 
 def let_go(

@@ -148,7 +148,7 @@ def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: 
         drop_bytes(catalog, store, lease)
         return True
     if order.exhausted:
-        fail(catalog, store, stage, lease, exhausted(order.reason, ""))
+        fail(catalog, store, stage, lease, exhausted(order.reason))
         return True
     stage.clear()
     if order.previous:

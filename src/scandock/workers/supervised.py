@@ -1,4 +1,4 @@
-"""One kind of child that a supervisor keeps running: restarted when it dies, later each time that it dies early."""
+"""One kind of child that a supervisor keeps running: restarted when it dies, later each time it dies early."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def back_off(early: int) -> float:
 
 
 class Supervised:
-    """`start`, then `look` whenever a child has died or `due` has come; only ever called from the supervisor's thread."""
+    """`start`, then `look` whenever a child has died or `due` has come; for the supervisor's thread alone."""
 
     def __init__(
         self,

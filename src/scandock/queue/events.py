@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, literal, select
 from sqlalchemy.types import String, Text
 
+from scandock.catalog.deliveries import enqueue
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, reception
 
@@ -17,7 +18,10 @@ KINDS = ("received", "running", "stage", "session", "retry", "cancelling", "outc
 
 
 def add_event(catalog: Catalog, connection: Connection, upload_id: int, kind: str, data: dict[str, Any]) -> None:
-    """Tell of an upload within the caller's transaction; nothing for an import of the command line."""
+    """Tell of an upload within the caller's transaction; no event for an import of the command line.
+
+    An outcome is also noted for those who asked to be told of it.
+    """
     whose = select(
         reception.c.upload_id,
         reception.c.account_id,
@@ -26,3 +30,5 @@ def add_event(catalog: Catalog, connection: Connection, upload_id: int, kind: st
         catalog.now(),
     ).where(reception.c.upload_id == upload_id)
     connection.execute(insert(event).from_select(["upload_id", "account_id", "kind", "data", "at"], whose))
+    if kind == "outcome":
+        enqueue(catalog, connection, upload_id, data["state"])

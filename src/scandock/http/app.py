@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
@@ -16,13 +19,16 @@ from scandock.http import health, logs, problems, request_ids
 from scandock.http.deps import Site, open_site
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, projects_create, receipts, tokens
+from scandock.http.v1.routers import ROUTERS
 from scandock.model.errors import ScandockError
 from scandock.services.arrivals import drop_ended, expire, forget_broken
+from scandock.services.sign_in import purge_ended
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 JANITOR_SECONDS = 60.0
+END_SECONDS = 5.0
 
 _ROOT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Scandock</title>
@@ -47,13 +53,17 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         site = await loop.run_in_executor(None, open_site, data, settings, workers_ready)
         app.state.site = site
         janitor = asyncio.ensure_future(_tidy(site))
-        try:
-            yield
-        finally:
-            site.stopping.set()
-            janitor.cancel()
-            await asyncio.gather(janitor, return_exceptions=True)
-            await loop.run_in_executor(None, site.close)
+        ending = asyncio.ensure_future(_end_streams(site))
+        with _hearing(site, loop):
+            try:
+                yield
+            finally:
+                site.stopping.set()
+                janitor.cancel()
+                await asyncio.gather(janitor, ending, return_exceptions=True)
+                if site.receptions:
+                    await asyncio.wait(site.receptions, timeout=END_SECONDS)
+                await loop.run_in_executor(None, site.close)
 
     app = FastAPI(
         title="Scandock",
@@ -68,9 +78,39 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
     problems.install(app)
     for module in (health, imports, events, receipts, projects_create, tus, auth, tokens):
         app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.include_router(root)
     app.add_middleware(request_ids.Around)
     return app
+
+
+@contextlib.contextmanager
+def _hearing(site: Site, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Hear SIGTERM and SIGINT beside uvicorn, which waits for streams that would never end before it says so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(site.stopping.set)
+        then = before[signal.Signals(number)]
+        if callable(then):
+            then(number, frame)
+
+    for number in before:
+        signal.signal(number, heard)
+    try:
+        yield
+    finally:
+        for number, then in before.items():
+            signal.signal(number, then)
+
+
+async def _end_streams(site: Site) -> None:
+    await site.stopping.wait()
+    await site.locks.end_all(END_SECONDS)
 
 
 async def _tidy(site: Site) -> None:
@@ -79,6 +119,7 @@ async def _tidy(site: Site) -> None:
         lambda: forget_broken(site.receiving),
         lambda: expire(site.receiving, set(site.locks)),
         lambda: drop_ended(site.receiving),
+        lambda: purge_ended(site.catalog),
     ]
     while True:
         for step in steps:

@@ -20,6 +20,22 @@ from scandock.rules.permissions import Answer
 MEDIA_TYPE: Final = "application/problem+json"
 
 STATUS: Final = {
+    "changed_meanwhile": 412,
+    "file_missing": 500,
+    "file_unknown": 404,
+    "held_undecided": 409,
+    "label_taken": 409,
+    "not_held": 409,
+    "nothing_there": 404,
+    "project_unassigned": 409,
+    "range_unsatisfiable": 416,
+    "scan_unknown": 404,
+    "session_busy": 409,
+    "session_exists": 409,
+    "sop_clash": 409,
+    "study_elsewhere": 409,
+    "subscriptions_many": 409,
+    "trash_gone": 410,
     "disk_full": 507,
     "export_running": 409,
     "idempotency_key_reused": 409,

@@ -53,6 +53,8 @@ class Site:
     """Why no worker takes imports; empty where one does."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
+    receptions: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Requests that receive a whole body: what is broken off is cleared away before the process ends."""
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call what asks the catalog, in a thread."""

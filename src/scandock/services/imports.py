@@ -133,6 +133,12 @@ def retry_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid
     ring(store.path)
 
 
+def may_delete(catalog: Catalog, principal: Principal, uuid: str) -> None:
+    """Raise Denied unless `principal` may delete the import: asked before anything is stopped for it."""
+    with catalog.read() as connection:
+        find_import(connection, principal, uuid, Action.IMPORT_DELETE)
+
+
 def delete_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo) -> None:
     """Forget an import that has ended or never arrived, its receipt and its bytes; what it stored stays.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,10 @@ class Keeping:
         )
 
     async def __aenter__(self) -> Keeping:
+        task = asyncio.current_task()
+        assert task is not None
+        self._site.receptions.add(task)
+        task.add_done_callback(self._site.receptions.discard)
         return self
 
     async def feed(self, data: bytes | memoryview) -> None:

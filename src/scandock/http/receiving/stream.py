@@ -15,12 +15,12 @@ from scandock.model.errors import Usage
 async def pieces(request: Request, idle: float, writer: Writer | None = None) -> AsyncGenerator[bytes, None]:
     """The body's pieces.
 
-    Raises ClientDisconnect, Usage `upload_stalled` after `idle` seconds without one, and Usage `upload_stopped` where
-    `writer` is to give way.
+    Raises ClientDisconnect, Usage `upload_stalled` after `idle` seconds without one, and whatever `writer` is to give
+    way for.
     """
     loop = asyncio.get_running_loop()
     receive = request.receive
-    stop = asyncio.ensure_future(writer.give_way.wait()) if writer is not None else None
+    stop = asyncio.ensure_future(writer.stop.wait()) if writer is not None else None
     try:
         async with asyncio.timeout(None) as limit:
             if stop is not None:
@@ -34,15 +34,15 @@ async def pieces(request: Request, idle: float, writer: Writer | None = None) ->
                 body = message.get("body", b"")
                 if writer is not None:
                     writer.arrived()
-                    if writer.give_way.is_set():
-                        raise _stopped()
+                    if writer.stop.is_set():
+                        raise writer.why
                 if body:
                     yield body
                 if not message.get("more_body", False):
                     return
     except TimeoutError:
-        if writer is not None and writer.give_way.is_set():
-            raise _stopped() from None
+        if writer is not None and writer.stop.is_set():
+            raise writer.why from None
         raise Usage("upload_stalled", f"Nothing came for {idle:.0f} seconds.", "Send it again, or go on.") from None
     finally:
         if stop is not None:
@@ -53,7 +53,3 @@ def _end_now(limit: asyncio.Timeout) -> None:
     when = limit.when()
     if when is not None:  # None: it is not waiting for the client, and looks by itself
         limit.reschedule(asyncio.get_running_loop().time())
-
-
-def _stopped() -> Usage:
-    return Usage("upload_stopped", "The upload was cancelled, or goes on by another request.", "Ask for its offset.")

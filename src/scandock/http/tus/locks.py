@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from scandock.model.errors import Usage
+from scandock.model.errors import Fault, ScandockError, Usage
 
 STALE_SECONDS = 10.0
 """A writer that has brought nothing for so long gives way: its connection is probably dead."""
@@ -19,8 +19,14 @@ class Writer:
 
     def __init__(self) -> None:
         self.seen = time.monotonic()
-        self.give_way = asyncio.Event()
+        self.stop = asyncio.Event()
         self.done = asyncio.Event()
+        self.why: ScandockError = _locked()
+
+    def give_way(self, why: ScandockError) -> None:
+        """End it; its client is told `why`."""
+        self.why = why
+        self.stop.set()
 
     def arrived(self) -> None:
         self.seen = time.monotonic()
@@ -41,6 +47,15 @@ class Locks:
     def __iter__(self) -> Iterator[str]:
         return iter(self._writers)
 
+    async def end_all(self, seconds: float) -> None:
+        """Let every writer keep what it has and end, as the server does."""
+        why = Fault("server_stopping", "The server is being stopped.", "Go on in a moment.")
+        writers = list(self._writers.values())
+        for writer in writers:
+            writer.give_way(why)
+        if writers:
+            await asyncio.wait([asyncio.ensure_future(writer.done.wait()) for writer in writers], timeout=seconds)
+
     @asynccontextmanager
     async def write(self, upload: str, *, stop: bool = False) -> AsyncIterator[Writer]:
         """Be the one who writes. Usage `tus_locked` where another does, unless that one is stale or `stop` is set."""
@@ -48,7 +63,7 @@ class Locks:
         if before is not None:
             if not stop and time.monotonic() - before.seen < STALE_SECONDS:
                 raise _locked()
-            before.give_way.set()
+            before.give_way(_stopped() if stop else _locked())
             try:
                 await asyncio.wait_for(before.done.wait(), WAIT_SECONDS)
             except TimeoutError:
@@ -61,6 +76,10 @@ class Locks:
         finally:
             del self._writers[upload]
             writer.done.set()
+
+
+def _stopped() -> Usage:
+    return Usage("upload_stopped", "The upload was given up meanwhile.", "Begin it anew if that was wrong.")
 
 
 def _locked() -> Usage:

@@ -13,7 +13,7 @@ from scandock.http.deps import site_of
 from scandock.http.receiving.multipart import receive_multipart
 from scandock.http.receiving.raw import receive_raw
 from scandock.http.security import Caller, SignedIn, info_of
-from scandock.services.imports import cancel_import, delete_import, list_imports, read_import, retry_import
+from scandock.services.imports import cancel_import, delete_import, list_imports, may_delete, read_import, retry_import
 from scandock.services.listing import LIMIT, MAX_LIMIT, Sorting
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
@@ -107,6 +107,7 @@ async def forget(request: Request, id: str, principal: Caller) -> Response:  # n
     """Its receipt and kept bytes too; sessions that it stored stay."""
     site = site_of(request)
     request.state.upload = id
+    await site.run(may_delete, site.catalog, principal, id)
     async with site.locks.write(id, stop=True):
         await site.run(delete_import, site.catalog, site.store, principal, id, info_of(request))
     return Response(status_code=204)

@@ -539,6 +539,13 @@ def test_only_owners_give_roles_and_open_projects(catalog, people):
     assert row.actor == "owner"
 
 
+def test_one_changes_ones_own_shown_name_and_an_administrator_anybodys(catalog, people):
+    own = Accounts(catalog, people["member"], HERE).set_profile(display="M. Ember", email="m@example.org")
+    assert (own.name, own.display, own.email, own.epoch) == ("member", "M. Ember", "m@example.org", 0)
+    cleared = Accounts(catalog, people["admin"], HERE).set_profile(display="", email="", of="member")
+    assert (cleared.display, cleared.email) == ("member", "")
+
+
 def test_unassigned_has_no_members_and_is_never_open(catalog, people):
     for change in (
         lambda: set_member(catalog, SYSTEM, "Unassigned", "stranger", Role.OWNER),
@@ -558,6 +565,7 @@ def test_only_administrators_change_accounts(catalog, people, who):
         lambda: accounts_of.set_disabled("stranger", True),
         lambda: accounts_of.set_admin("owner", True),
         lambda: accounts_of.set_identity("owner", "x y"),
+        lambda: accounts_of.set_profile(display="x", email="", of="stranger"),
         lambda: accounts_of.issue_token(scope=Scope.ALL, of="stranger"),
         accounts_of.page,
     ):

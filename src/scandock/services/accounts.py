@@ -72,10 +72,10 @@ class Accounts:
             self._record(connection, Did.ACCOUNT_EDIT, changed, {"identity": identity is not None})
         return changed
 
-    def set_profile(self, *, display: str, email: str) -> Account:
-        """Change one's own shown name and e-mail."""
+    def set_profile(self, *, display: str, email: str, of: str | None = None) -> Account:
+        """Change one's own shown name and e-mail, or (`of`) another account's, as an administrator."""
         with self._catalog.write() as connection:
-            one = self._own(connection, Action.ACCOUNT_EDIT)
+            one = self._whose(connection, of)
             changed = accounts.set_profile(connection, one, display=display, email=email)
             self._record(connection, Did.ACCOUNT_EDIT, changed)
         return changed

@@ -50,9 +50,10 @@ def find_import(connection: Connection, principal: Principal, uuid: str, action:
     if row is None or row["report"] == _DELETED:
         _unknown(principal)
     own = principal.account_id is not None and row["account_id"] == principal.account_id
-    told = may(principal, action, row["project"], ProjectRights(connection), own=own)
-    if told is Answer.HIDDEN:
-        _unknown(principal)
+    rights = ProjectRights(connection)
+    if may(principal, Action.IMPORT_READ, row["project"], rights, own=own) is not Answer.ALLOWED:
+        _unknown(principal)  # also for members of its project: imports are not theirs to know of
+    told = may(principal, action, row["project"], rights, own=own)
     if told is not Answer.ALLOWED:
         deny(told)
     return Found(

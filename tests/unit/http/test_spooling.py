@@ -60,8 +60,13 @@ def test_it_goes_on_behind_what_is_there_and_drops_what_was_not_marked(store):
 
 def test_marks_are_told_when_the_bytes_are_synced(store, monkeypatch):
     monkeypatch.setattr(spooling, "MARK_BYTES", 2 * BLOCK)
-    marks = []
-    fed(store, [b"x" * BLOCK] * 5, mark=lambda offset: marks.append(offset) is None)
+    marks: list[int] = []
+
+    def mark(offset):
+        marks.append(offset)
+        return True
+
+    fed(store, [b"x" * BLOCK] * 5, mark=mark)
     assert marks == [2 * BLOCK, 4 * BLOCK]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from scandock.access.principal import Denied, Principal
+from scandock.access.principal import Denied, Principal, deny
 from scandock.http.deps import Site, site_of
 from scandock.http.receiving.wanted import offer_of
 from scandock.http.security import Caller, SignedIn, check_upload
@@ -100,8 +101,8 @@ def _expiry(arriving: Arriving, offset: int) -> str | None:
     return None if arriving.expires is None or offset == arriving.size else http_date(arriving.expires)
 
 
-def _find(site: Site, principal: Principal, uuid: str) -> Arriving:
-    """One's own upload; Usage `upload_expired` (410) where it was not finished in time."""
+def _find(site: Site, principal: Principal, uuid: str, *, own: bool = False) -> Arriving:
+    """An upload; Usage `upload_expired` (410) where it was not finished in time. `own`: nobody else's, whoever asks."""
     with site.catalog.read() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
         if found.door != "tus":
@@ -110,6 +111,8 @@ def _find(site: Site, principal: Principal, uuid: str) -> Arriving:
             check_upload(principal, connection, found.project)
     arriving = site.receiving.find(uuid)
     assert arriving is not None
+    if own and arriving.account_id != principal.account_id:
+        deny(Answer.FORBIDDEN)
     if arriving.expired or arriving.code == "upload_expired":
         raise Usage("upload_expired", "The upload was not finished in time, and is gone.", "Begin it anew.")
     if not arriving.receiving and not found.accepted:
@@ -142,9 +145,9 @@ async def go_on(request: Request, upload: str, principal: Caller) -> Response:
     check_body(request.headers)
     offset = number(request.headers, "Upload-Offset")
     checksum = parse_checksum(request.headers.get("upload-checksum"))
-    await site.run(_find, site, principal, upload)
+    await site.run(partial(_find, site, principal, upload, own=True))
     async with site.locks.write(upload) as writer:
-        arriving = await site.run(_find, site, principal, upload)
+        arriving = await site.run(partial(_find, site, principal, upload, own=True))
         if offset != arriving.received:
             raise Usage(
                 "tus_offset",

@@ -20,7 +20,7 @@ from scandock.access.throttle import PAIR, Throttled
 from scandock.access.visible import projects_where
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.projects import ProjectRow, add_project, make_unassigned
-from scandock.catalog.server_tables import account, api_token, audit, login
+from scandock.catalog.server_tables import account, api_token, audit, login, member, project_access
 from scandock.catalog.tables import project
 from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Accessibility, Action, Answer, Role, Scope
@@ -489,8 +489,15 @@ def people(catalog, gate, admin):
     return {name: enter(catalog, gate, name, "correct horse") for name in names} | {"anonymous": ANONYMOUS}
 
 
-def test_a_query_over_projects_finds_those_that_the_matrix_lets_through(catalog, people):
-    """The same answers by one condition of SQL as one by one; `Unassigned` is there for administrators alone."""
+def test_a_query_over_projects_finds_those_that_the_matrix_lets_through(catalog, gate, people):
+    """The same answers by one condition of SQL as one by one; `Unassigned` is for administrators alone, come what may."""
+    with catalog.write() as connection:
+        number = connection.execute(select(project.c.id).where(project.c.name == "Unassigned")).scalar_one()
+        connection.execute(insert(project_access).values(project_id=number, accessibility="public"))
+        connection.execute(
+            insert(member).values(project_id=number, account_id=people["stranger"].account_id, role="owner")
+        )
+    people["stranger"] = enter(catalog, gate, "stranger", "correct horse")
     with catalog.read() as connection:
         rights = ProjectRights(connection)
         names = connection.execute(select(project.c.name)).scalars().all()

@@ -47,7 +47,7 @@ def roles_of(connection: Connection, account_id: int) -> Mapping[str, Role]:
     rows = connection.execute(
         select(project.c.name, member.c.role)
         .join(project, project.c.id == member.c.project_id)
-        .where(member.c.account_id == account_id)
+        .where(member.c.account_id == account_id, project.c.name != UNASSIGNED)
     )
     return {row.name: Role(row.role) for row in rows}
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
 from tests.crash.archives import Study, zip_bytes
-from tests.crash.processes import SCANDOCK, Command, members, until
+from tests.crash.processes import SCANDOCK, Command, environment, members, until
 
 pytestmark = pytest.mark.crash
 
@@ -23,12 +25,31 @@ LOGIN = {"Authorization": "Basic " + base64.b64encode(b"admin:secret").decode()}
 
 
 class Serving:
-    """A server in a group of its own."""
+    """A server in a group of its own; what it prints goes to files, since nobody reads it while it runs."""
 
-    def __init__(self, data, port, **changes):
-        words = [SCANDOCK, "serve", "--data", data, "--port", str(port)]
+    def __init__(self, folder, port, **changes):
+        words = [SCANDOCK, "serve", "--data", folder / "data", "--port", str(port)]
         self.port = port
-        self.command = Command(words, SCANDOCK_ADMIN_PASSWORD="secret", **changes)
+        self.out, self.err = folder / "out", folder / "err"
+        with self.out.open("ab") as out, self.err.open("ab") as err:
+            self.process = subprocess.Popen(
+                words,
+                env=environment(SCANDOCK_ADMIN_PASSWORD="secret", **changes),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        self.group = self.process.pid
+
+    def kill(self, *, whole=True):
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if whole else os.kill)(self.group, signal.SIGKILL)
+
+    def wait(self):
+        code = self.process.wait(60)
+        until(lambda: not members(self.group), f"processes {members(self.group)} outlived the server")
+        return code
 
     def ask(self, method, path, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -43,7 +64,7 @@ class Serving:
 
     def ready(self):
         def good():
-            assert self.command.process.poll() is None, self.command.process.communicate()
+            assert self.process.poll() is None, self.err.read_text()
             try:
                 return self.ask("GET", "/readyz")[0] == 200
             except OSError:
@@ -53,7 +74,7 @@ class Serving:
         return self
 
     def child(self, what):
-        found = [pid for pid in members(self.command.group) if what in _words(pid)]
+        found = [pid for pid in members(self.group) if what in _words(pid)]
         return found[0] if found else None
 
     def send(self):
@@ -66,10 +87,8 @@ class Serving:
         until(lambda: self.ask("GET", f"/api/v1/imports/{uuid}")[1]["state"] == "placed", "it was not placed")
 
     def end(self):
-        self.command.signal(signal.SIGTERM, whole=False)
-        done = self.command.wait()
-        assert done.code == 0, str(done)
-        return done
+        self.process.terminate()
+        assert self.wait() == 0, self.err.read_text()
 
 
 def _words(pid):
@@ -88,25 +107,25 @@ def serve(tmp_path):
     begun = []
 
     def start(**changes):
-        begun.append(Serving(tmp_path / "data", port, **changes))
+        begun.append(Serving(tmp_path, port, **changes))
         return begun[-1]
 
     yield start
     for one in begun:
-        one.command.signal(signal.SIGKILL)
-        if one.command.process.returncode is None:
-            one.command.wait()
+        one.kill()
+        one.wait()
 
 
 def test_an_upload_is_placed_and_the_server_stops_cleanly(serve, tmp_path):
     server = serve().ready()
     server.placed(server.send())
-    done = server.end()
-    assert f"http://127.0.0.1:{server.port}/" in done.out
-    assert "secret" not in done.out + done.err
-    for line in done.err.splitlines():
+    server.end()
+    out, err = server.out.read_text(), server.err.read_text()
+    assert f"http://127.0.0.1:{server.port}/" in out
+    assert "secret" not in out + err
+    for line in err.splitlines():
         assert json.loads(line)
-    assert "CRASH51" not in done.err
+    assert "CRASH51" not in err
     assert not os.listdir(tmp_path / "data" / "work")
 
 
@@ -114,7 +133,7 @@ def test_after_a_kill_it_is_ready_at_once_and_the_import_goes_on(serve):
     first = serve(SCANDOCK_CRASH_AT="rows", SCANDOCK_CRASH_BY="SIGSTOP").ready()
     uuid = first.send()
     until(lambda: _stopped(first.child(b"workers.attempt")), "the import did not get there")
-    first.command.signal(signal.SIGKILL)
+    first.kill()
     begun = time.monotonic()
     second = serve().ready()
     assert time.monotonic() - begun < 40
@@ -145,18 +164,16 @@ def test_a_dead_child_is_started_again(serve, child):
 
 def test_all_die_with_the_supervisor(serve):
     server = serve().ready()
-    group = server.command.group
-    assert len(members(group)) >= 3
-    server.command.signal(signal.SIGKILL, whole=False)
-    server.command.wait()
-    assert members(group) == []
+    assert len(members(server.group)) >= 3
+    server.kill(whole=False)
+    assert server.wait() == -signal.SIGKILL
 
 
 def test_a_second_server_of_the_same_data_is_refused(serve):
     server = serve().ready()
-    done = serve().command.wait()
-    assert done.code == 1
-    assert "Another server is at work" in done.err
+    second = serve()
+    assert second.wait() == 1
+    assert "Another server is at work" in second.err.read_text()
     server.end()
 
 

@@ -54,15 +54,19 @@ class Wanted:
 # -- projects ----------------------------------------------------------------------------------------------------------
 
 
+_OPENED = project_access.alias("opened")
+"""Under a name of its own: the conditions of `projects_where` ask the same table, each for itself."""
+
+
 def _projects() -> Select[Any]:
     return (
         select(
             project.c.id, project.c.name, project.c.title, project.c.prearchive_code, project.c.identified,
             project.c.petmr, project.c.separate_secondary, project.c.revision, project.c.created,
-            project_access.c.accessibility, project_sums.c.subjects, project_sums.c.sessions, project_sums.c.waiting,
+            _OPENED.c.accessibility, project_sums.c.subjects, project_sums.c.sessions, project_sums.c.waiting,
             project_sums.c.files, project_sums.c.bytes,
         )
-        .outerjoin(project_access, project_access.c.project_id == project.c.id)
+        .outerjoin(_OPENED, _OPENED.c.project_id == project.c.id)
         .outerjoin(project_sums, project_sums.c.project_id == project.c.id)
     )  # fmt: skip
 

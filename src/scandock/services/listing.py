@@ -76,8 +76,10 @@ def rows_of(
             behind = or_(column > last, and_(column == last, unique > key))
         query = query.where(behind)
     order = (column.desc(), unique.desc()) if down else (column, unique)
+    keys = query.with_only_columns(unique, maintain_column_froms=True).order_by(*order).limit(sorting.limit + 1)
+    query = query.where(unique.in_(keys.correlate(None)))  # only the page's rows are read whole, not all to be sorted
     query = query.add_columns(column.label("_sorted"), unique.label("_unique")).order_by(*order)
-    rows = connection.execute(query.limit(sorting.limit + 1)).mappings().all()
+    rows = connection.execute(query).mappings().all()
     shown = list(rows[: sorting.limit])
     following = None
     if len(rows) > sorting.limit:

@@ -490,7 +490,7 @@ def people(catalog, gate, admin):
 
 
 def test_a_query_over_projects_finds_those_that_the_matrix_lets_through(catalog, gate, people):
-    """The same answers by one condition of SQL as one by one; `Unassigned` is for administrators alone, come what may."""
+    """The same answers by one condition of SQL as one by one; `Unassigned` is for administrators alone."""
     with catalog.write() as connection:
         number = connection.execute(select(project.c.id).where(project.c.name == "Unassigned")).scalar_one()
         connection.execute(insert(project_access).values(project_id=number, accessibility="public"))

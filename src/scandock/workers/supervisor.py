@@ -59,20 +59,15 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None]) -> int
     store = LocalStore(os.path.abspath(asked.data))
     store.prepare()
     with _locked(store.path), _listening(asked) as listening:
-        _first_start(store, settings, say)
+        slots = str(asked.slots or default_slots())
+        web = python("scandock.http.process", store.path, str(listening.fileno()))
         children = [
-            Supervised(
-                "web",
-                python("scandock.http.process", store.path, str(listening.fileno())),
-                log,
-                pass_fds=[listening.fileno()],
-            ),
-            Supervised(
-                "worker", python("scandock.workers.worker", store.path, str(asked.slots or default_slots())), log
-            ),
+            Supervised("worker", python("scandock.workers.worker", store.path, slots), log),
+            Supervised("web", web, log, pass_fds=[listening.fileno()]),
         ]
-        for child in children:
-            child.start()
+        children[0].start()  # at once: what is unfinished goes on while the rest is made ready
+        _first_start(store, settings, say)
+        children[1].start()
         host, port = listening.getsockname()[:2]
         say(f"Scandock serves {store.path} at http://{f'[{host}]' if ':' in host else host}:{port}/")
         _keep(children)

@@ -391,6 +391,7 @@ def test_metrics_count_each_outcome_once(web, client):
         assert found['scandock_imports_total{state="failed"}'] == "0.0"
         assert found['scandock_queue_length{state="received"}'] == "1.0"
         assert found["scandock_received_bytes_total"] == "9.0"
+        assert found['scandock_requests_total{method="POST",route="/api/v1/imports",status="202"}'] == "3.0"
         assert found['scandock_stage_seconds_count{stage="total"}'] == "2.0"
     with web.site.catalog.write() as connection:
         connection.execute(reception.update().values(accepted=reception.c.accepted - 60_000))

@@ -19,6 +19,7 @@ from scandock.http.logs import log
 from scandock.http.problems import unexpected
 
 _GOOD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _QUIET: Final = ("/healthz", "/readyz", "/metrics")
 
 HEADERS: Final = {
@@ -88,12 +89,16 @@ class Around:
             self._note(scope, status, time.perf_counter() - began)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route, method = route_of(scope) or "none", scope["method"]
+        site = getattr(scope["app"].state, "site", None)
+        if site is not None:
+            site.metrics.requests.labels(method if method in _METHODS else "other", route, str(status or "none")).inc()
         if scope["path"] in _QUIET and status < 400:
             return
         log().info(
             "request",
-            method=scope["method"],
-            route=route_of(scope) or "none",
+            method=method,
+            route=route,
             status=status or None,
             ms=round(seconds * 1000, 1),
             account=scope["state"].get("account_id"),

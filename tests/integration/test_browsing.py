@@ -297,9 +297,7 @@ def test_one_sees_ones_own_in_unassigned_and_no_others(catalog: Catalog) -> None
         connection.execute(insert(reception).values(upload_id=came, account_id=ann.account_id, door="raw"))
 
     def seen(who: Principal, **wanted: Any) -> int:
-        listed = ask(
-            catalog, lambda c: browsing.list_sessions(c, who, Wanted(**wanted), Sorting(), place="prearchive")
-        )
+        listed = ask(catalog, lambda c: browsing.list_sessions(c, who, Wanted(**wanted), Sorting(), place="prearchive"))
         return len(listed.items)
 
     assert (seen(ann), seen(bob), seen(SYSTEM)) == (2, 0, 2)

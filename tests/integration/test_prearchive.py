@@ -343,7 +343,7 @@ def test_a_change_that_dies_is_rolled_forward(
         if name == point:
             raise _Killed
 
-    from scandock.placing import publish, moves
+    from scandock.placing import moves, publish
 
     with desk_of(site) as desk:
         with monkeypatch.context() as patched:
@@ -371,9 +371,9 @@ def test_a_change_that_dies_is_rolled_forward(
 def test_a_change_waits_for_an_import_of_the_same_session(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     from scandock.placing import moves
     from scandock.placing.moves import operation
+    from scandock.rules.permissions import Action
     from scandock.services.moving import names_of
     from scandock.services.rights import session_for
-    from scandock.rules.permissions import Action
 
     monkeypatch.setattr(moves, "WAIT_SECONDS", 0.2)
     uuid = waiting(site, images(1))

@@ -1,4 +1,4 @@
-"""What a worker clears up beside its imports: dead imports of the command line, and the trash."""
+"""What a worker does beside its imports: dead ones recovered, the trash emptied, outcomes told, files verified."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING
 
 from scandock.model.errors import ScandockError
 from scandock.placing.recover import recover
+from scandock.services.upkeep import keep_up
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from scandock.catalog.engine import Catalog
+    from scandock.services.settings import Settings
     from scandock.store.local import LocalStore
 
 EVERY_SECONDS = 30.0
 SWEEP_SECONDS = 5.0
-DAY = 86_400
+VERIFY_SECONDS = 20.0
 
 
 class Janitor:
     """A thread that clears up now and then, and soon after `call`."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, trash_days: int, log: FilteringBoundLogger) -> None:
+    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, log: FilteringBoundLogger) -> None:
         self._catalog = catalog
         self._store = store
-        self._trash_days = trash_days
+        self._settings = settings
         self._log = log
         self._called = threading.Event()
         self._ended = False
@@ -58,6 +60,14 @@ class Janitor:
             self._log.info("dead import recovered", upload=upload)
         for fault in found.stuck.values():
             self._log.warning("dead import stuck", code=fault.code)
-        self._store.purge(self._trash_days * DAY)
         while not self._ended and self._store.sweep(SWEEP_SECONDS).left:
             continue
+        done = keep_up(self._catalog, self._store, self._settings, VERIFY_SECONDS, self._is_wanted)
+        if done.sent.failed:
+            self._log.warning("outcomes not told", count=done.sent.failed)
+        if done.verified.problems:
+            self._log.error("stored files are damaged", count=done.verified.problems)
+
+    def _is_wanted(self) -> bool:
+        """Whether something else is to be done than what takes long."""
+        return self._ended or self._called.is_set()

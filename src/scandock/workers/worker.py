@@ -42,7 +42,7 @@ class Worker:
         self.catalog = open_data_catalog(self.store.path, settings)
         self.engine = engine_of(self.catalog)
         self.running = Running(self.catalog, self.store, log)
-        self.janitor = Janitor(self.catalog, self.store, settings.trash_days, log)
+        self.janitor = Janitor(self.catalog, self.store, settings, log)
         self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log)
         self.log = log
         self._stop = threading.Event()

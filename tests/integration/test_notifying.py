@@ -50,11 +50,12 @@ def desk_of(site: Site, name: str = "ann") -> Iterator[Desk]:
     """The desk of an owner of P."""
     with opened(str(site.data), site.settings) as (catalog, store):
         with catalog.write() as connection:
-            values = {"uuid": new_uuid(), "name": name, "key": name, "created": 1, "modified": 1}
-            (number,) = connection.execute(insert(account).values(**values)).inserted_primary_key or ()
+            uuid = new_uuid()
+            values = {"uuid": uuid, "name": name, "key": name, "created": 1, "modified": 1}
+            number = connection.execute(insert(account).values(**values).returning(account.c.id)).scalar_one()
             of = connection.execute(select(project.c.id).where(project.c.name == "P")).scalar_one()
             connection.execute(insert(member).values(project_id=of, account_id=number, role="owner"))
-        who = Principal(number, values["uuid"], name, roles={"P": Role.OWNER}, door=Door.BASIC)
+        who = Principal(number, uuid, name, roles={"P": Role.OWNER}, door=Door.BASIC)
         yield Desk(catalog, store, site.settings, who)
 
 
@@ -80,12 +81,8 @@ def ended(desk: Desk, state: str = "placed", *, project_id: int | None = None) -
     }
     with desk.catalog.write() as connection:
         row = {"uuid": number, "archive": "jane doe.zip", "source": "server", "state": state, "request": "{}"}
-        (made,) = (
-            connection.execute(
-                insert(upload).values(**row, created=1, report=json.dumps(report), message="About DOE_JANE")
-            ).inserted_primary_key
-            or ()
-        )
+        values = {**row, "created": 1, "report": json.dumps(report), "message": "About DOE_JANE"}
+        made = connection.execute(insert(upload).values(**values).returning(upload.c.id)).scalar_one()
         connection.execute(
             insert(reception).values(
                 upload_id=made, account_id=desk.principal.account_id, door="raw", project_id=project_id

@@ -56,7 +56,7 @@ def uuid_at(site: Site, path: str) -> str:
         rows = connection.execute(
             select(session.c.uuid, session.c.place, session.c.timestamp, session.c.label, project.c.name).join(project)
         ).all()
-    (found,) = [r.uuid for r in rows if "/".join(p for p in (r.place, r.name, r.timestamp, r.label) if p) == path]
+    (found,) = [str(r.uuid) for r in rows if "/".join(p for p in (r.place, r.name, r.timestamp, r.label) if p) == path]
     return found
 
 

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit, verification
-from scandock.catalog.tables import file, session
+from scandock.catalog.tables import file, session, upload
+from scandock.queue.tokens import new_uuid
 from scandock.services import browsing, verifying
 from scandock.services.checking import check
 from scandock.services.opening import opened
+from scandock.services.upkeep import keep_up
 from scandock.services.verifying import list_rot, verify_again, verify_some
 from tests.builders import Site, documented, images, site_at
 
@@ -133,3 +135,17 @@ def test_a_session_that_is_replaced_meanwhile_harms_nothing(site: Site, monkeypa
         assert (done.problems, done.trees) == (0, 1)
         assert item(catalog)["verified"] is not None
     assert os.listdir(site.data / "work") == []
+
+
+def test_a_worker_verifies_while_nothing_else_is_to_be_done(site: Site) -> None:
+    site.bring(documented("S1", "1", images(2)), session="S1")
+    with opened(str(site.data), site.settings) as (catalog, store):
+        with catalog.write() as connection:
+            row = {"archive": "a.zip", "source": "server", "state": "received", "request": "{}", "created": 1}
+            waiting = connection.execute(insert(upload).values(uuid=new_uuid(), **row).returning(upload.c.id))
+            number = waiting.scalar_one()
+        assert keep_up(catalog, store, site.settings, 60, lambda: False).verified.files == 0
+        with catalog.write() as connection:
+            connection.execute(upload.delete().where(upload.c.id == number))
+        assert keep_up(catalog, store, site.settings, 60, lambda: True).verified.files == 0
+        assert keep_up(catalog, store, site.settings, 60, lambda: False).verified.files == 2

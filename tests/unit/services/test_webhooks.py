@@ -8,7 +8,6 @@ import hmac
 import pytest
 
 from scandock.model.errors import Fault, Usage
-from scandock.services import webhooks
 from scandock.services.mail import check_address
 from scandock.services.notify_settings import NotifySettings
 from scandock.services.webhooks import check_url, post_signed, signature
@@ -57,8 +56,8 @@ def test_a_name_that_leads_inside_is_refused_when_it_is_used(monkeypatch, addres
     def never(*args, **options):
         raise AssertionError("nobody may connect")
 
-    monkeypatch.setattr(webhooks.socket, "getaddrinfo", found)
-    monkeypatch.setattr(webhooks.socket, "create_connection", never)
+    monkeypatch.setattr("socket.getaddrinfo", found)
+    monkeypatch.setattr("socket.create_connection", never)
     with pytest.raises(Fault) as caught:
         post_signed(SITE, "http://example.org/", "secret", "id", {})
     assert caught.value.code == "webhook_failed"

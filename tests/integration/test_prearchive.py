@@ -28,6 +28,7 @@ from scandock.services.opening import opened
 from scandock.services.resolving import resolve
 from scandock.services.trash import delete_session, empty_trash, list_trash, restore
 from tests.builders import Image, Site, documented, ecat, images, sha256, site_at
+from tests.integration.web import serving
 
 COMMENT = 0x00204000
 
@@ -399,4 +400,57 @@ def test_rebuild_writes_attributes_from_the_facts(site: Site) -> None:
         again = item(desk, uuid)
         assert dataclasses.asdict(prearchive.rebuild(desk, uuid, dry_run=True))["dry_run"]
         assert (again["attributes"], again["type"]) == (good["attributes"], good["type"])
+    whole(site)
+
+
+# -- over HTTP ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_verbs_over_http_and_who_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = site_at(tmp_path, monkeypatch)
+    with serving(site.data) as web, web.client() as admin:
+        one = waiting(site, images(2))
+        two = waiting(site, images(1, case="other"), "S2")
+        web.account("meg", P="member")
+        web.account("carl", P="collaborator")
+        web.account("eve")
+        base = "/api/v1/prearchive"
+        with web.client("meg") as meg, web.client("carl") as carl, web.client("eve") as eve, web.client(None) as nobody:
+            for who, status in ((carl, 403), (eve, 404), (nobody, 401)):
+                assert who.post(f"{base}/{one}/archive", json={}).status_code == status
+                assert who.post(f"{base}/{one}/move", json={"label": "X"}).status_code == status
+                assert who.post(f"{base}/{one}/resolve", json={"choice": "accept"}).status_code == status
+                assert who.post(f"{base}/{one}/rebuild").status_code == status
+                assert who.delete(f"{base}/{one}").status_code == status
+                assert who.get(f"{base}/{one}").status_code == status
+                assert who.get(base, params={"project": "P"}).status_code == status
+            assert meg.delete(f"{base}/{one}").status_code == 403
+            listed = meg.get(base, params={"project": "P", "sort": "label"}).json()["items"]
+            assert [item["id"] for item in listed] == [one, two]
+            assert carl.get(base).json()["items"] == eve.get(base).json()["items"] == []
+            admin.post("/api/v1/projects", json={"id": "Q"})
+            assert meg.post(f"{base}/{one}/move", json={"project": "Q"}).status_code == 404
+            told = meg.post(f"{base}/archive", params={"dry_run": "true"}, json={"sessions": [one, two, "no"]})
+            assert [(item["session"], item["done"], item["code"]) for item in told.json()["items"]] == [
+                (one, False, ""),
+                (two, False, ""),
+                ("no", False, "not_found"),
+            ]
+            assert len(meg.get(base).json()["items"]) == 2
+            assert meg.post(f"{base}/{two}/resolve", json={"choice": "accept"}).json()["code"] == "not_held"
+            assert meg.post(f"{base}/{two}/move", json={"label": "a/b"}).json()["code"] == "label_unusable"
+            done = meg.post(f"{base}/archive", json={"sessions": [one]}).json()["items"]
+            assert (done[0]["done"], done[0]["to"]) == (
+                True, "/data/archive/projects/P/subjects/DOE_JANE/experiments/S1",
+            )  # fmt: skip
+            assert meg.delete(f"/api/v1/sessions/{one}").status_code == 403
+        assert admin.delete(f"{base}/{one}").status_code == 404  # it waits no more
+        assert admin.delete(f"/api/v1/sessions/{one}").json()["done"]
+        (kept,) = admin.get("/api/v1/trash").json()["items"]
+        assert kept["id"] == one
+        assert admin.post(f"/api/v1/trash/{one}/restore", json={"label": "Back"}).json()["to"].endswith("/Back")
+        assert admin.post(f"/api/v1/trash/{one}/restore").status_code == 404
+        lines = admin.get("/api/v1/audit/export", params={"format": "jsonl"}).text.splitlines()
+        did = [json.loads(line)["action"] for line in lines]
+        assert [one for one in did if one in ("archive", "delete", "restore")] == ["restore", "delete", "archive"]
     whole(site)

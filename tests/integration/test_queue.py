@@ -17,7 +17,7 @@ from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.queue.cancel import Cancelled, cancel, may_show
-from scandock.queue.claim import SMALL_BYTES, Slots, claim
+from scandock.queue.claim import SMALL_BYTES, Claim, Slots, claim
 from scandock.queue.engine import engine_of
 from scandock.queue.enqueue import accept
 from scandock.queue.leases import finish, renew, renew_all
@@ -38,6 +38,12 @@ def server(tmp_path, database_url):
     made.close()
 
 
+def claimed(server, owner=OWNER) -> Claim:
+    found = claim(server.catalog, owner, ONE)
+    assert found is not None
+    return found
+
+
 def take(server, slots=ONE):
     found = claim(server.catalog, OWNER, slots)
     return found and found.lease.uuid
@@ -47,7 +53,7 @@ def test_what_is_accepted_is_claimed_once(server):
     uuid = server.receive(b"x")
     assert take(server) is None
     server.accept(uuid)
-    found = claim(server.catalog, OWNER, ONE)
+    found = claimed(server)
     assert (found.lease.uuid, found.attempt, found.exhausted, found.previous) == (uuid, 1, False, "")
     assert take(server) is None
     assert server.state(uuid) == "running"
@@ -113,14 +119,14 @@ def test_one_slot_is_kept_for_small_imports(server):
 
 def test_what_is_to_wait_waits(server):
     uuid = server.send(b"x")
-    lease = claim(server.catalog, OWNER, ONE).lease
+    lease = claimed(server).lease
     with server.catalog.write() as connection:
         put_back(server.catalog, connection, lease, Fault("disk_full", "Full."), attempt=1, seconds=60)
     row = server.row(uuid)
     assert (row["state"], row["code"], row["attempt"]) == ("received", "disk_full", 1)
     assert take(server) is None
     server.hurry(uuid)
-    found = claim(server.catalog, OWNER, ONE)
+    found = claimed(server)
     assert (found.attempt, found.reason, found.previous) == (2, "disk_full", lease.token)
     with pytest.raises(TokenLost):
         renew(server.catalog, lease)
@@ -139,17 +145,17 @@ def gone(**changes):
 
 def test_a_lease_that_is_over_is_taken_over_and_counts(server):
     uuid = server.send(b"x")
-    first = claim(server.catalog, OWNER, ONE)
+    first = claimed(server)
     over(server, uuid)
-    second = claim(server.catalog, OWNER, ONE)
+    second = claimed(server)
     assert (second.attempt, second.previous, second.exhausted) == (2, first.lease.token, False)
     assert renew_all(server.catalog, [first.lease, second.lease]) == [first.lease]
 
 
 def test_a_dead_owner_is_taken_over_at_once(server):
     uuid = server.send(b"x")
-    claim(server.catalog, gone(), ONE)
-    assert claim(server.catalog, OWNER, ONE).attempt == 2
+    claimed(server, gone())
+    assert claimed(server).attempt == 2
     assert server.state(uuid) == "running"
 
 
@@ -158,17 +164,17 @@ def test_a_server_that_was_killed_is_no_failed_attempt(server, change):
     server.send(b"x")
     assert boot_id() != "another"
     for _ in range(MAX_ATTEMPTS + 2):
-        found = claim(server.catalog, gone(**change), ONE)
+        found = claimed(server, gone(**change))
         assert (found.attempt, found.exhausted) == (1, False)
 
 
 def test_a_lost_attempt_too_many_is_told(server):
     uuid = server.send(b"x")
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        found = claim(server.catalog, OWNER, ONE)
+        found = claimed(server)
         assert (found.attempt, found.exhausted) == (attempt, False)
         assert let_go(server.catalog, found.lease, counted=True, code="attempt_died", message="It died.")
-    last = claim(server.catalog, OWNER, ONE)
+    last = claimed(server)
     assert (last.exhausted, last.reason) == (True, "attempt_died")
     assert not let_go(server.catalog, found.lease, counted=True)
     assert server.state(uuid) == "running"
@@ -176,20 +182,20 @@ def test_a_lost_attempt_too_many_is_told(server):
 
 def test_a_failed_upload_is_tried_again_when_asked(server):
     uuid = server.send(b"x")
-    found = claim(server.catalog, OWNER, ONE)
+    found = claimed(server)
     with server.catalog.write() as connection:
         finish(server.catalog, connection, found.lease, ImportState.FAILED, {"code": "disk_full", "message": "Full."})
     with server.catalog.write() as connection:
         assert again(server.catalog, connection, server.id(uuid))
         assert not again(server.catalog, connection, server.id(uuid))
-    assert claim(server.catalog, OWNER, ONE).attempt == 1
+    assert claimed(server).attempt == 1
     kinds = [kind for kind, _ in server.events(uuid)]
     assert kinds == ["received", "running", "outcome", "received", "running"]
 
 
 def test_a_cancel_wins_before_the_intent_alone(server):
     uuid = server.send(b"x")
-    found = claim(server.catalog, OWNER, ONE)
+    found = claimed(server)
     assert server.cancel(uuid) is Cancelled.COMING
     with pytest.raises(InterruptedError), server.catalog.write() as connection:
         may_show(server.catalog, connection, found.lease)
@@ -200,7 +206,7 @@ def test_a_cancel_wins_before_the_intent_alone(server):
 
 def test_a_cancel_waits_for_the_transaction_of_the_intents_and_sees_it(server):
     uuid = server.send(b"x")
-    found = claim(server.catalog, OWNER, ONE)
+    found = claimed(server)
     told: list[Cancelled] = []
 
     def wish():
@@ -245,12 +251,12 @@ def test_claims_by_several_processes_are_never_doubled(server):
     sent = [server.send(b"x", by=f"user{n % 7}") for n in range(60)]
     words = [sys.executable, "-c", CLAIMER, server.catalog.engine.url.render_as_string(hide_password=False)]
     claimers = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    for one in claimers:
-        assert one.stdout.readline() == "ready\n"
-    for one in claimers:
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    taken = [list(iter(one.stdout.readline, "done\n")) for one in claimers]  # all live until all have done
+    pipes = [(one.stdin, one.stdout) for one in claimers if one.stdin is not None and one.stdout is not None]
+    assert [told.readline() for _, told in pipes] == ["ready\n"] * 4
+    for asked, _ in pipes:
+        asked.write("go\n")
+        asked.flush()
+    taken = [list(iter(told.readline, "done\n")) for _, told in pipes]  # all live until all have done
     for one in claimers:
         one.communicate("end\n", timeout=60)
     assert sorted(line.strip() for lines in taken for line in lines) == sorted(sent)

@@ -23,7 +23,7 @@ class Bench:
     """A pool over a list of imports, each of which runs until it is let go."""
 
     def __init__(self, size=2):
-        self.waiting = deque()
+        self.waiting: deque[Claim] = deque()
         self.asked = []
         self.begun = threading.Semaphore(0)
         self.go = threading.Semaphore(0)

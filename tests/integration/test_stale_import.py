@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -37,7 +38,8 @@ def end_leases(data):
     with closing(sqlite3.connect(data / "scandock.db", timeout=20)) as database, database:
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'upload'").fetchone():
             return False
-        changed = database.execute("UPDATE upload SET lease_until = 0 WHERE state = 'running'").rowcount
+        over = int(time.time() * 1000) - 1000
+        changed = database.execute("UPDATE upload SET lease_until = ? WHERE state = 'running'", (over,)).rowcount
     return changed == 1
 
 
@@ -91,7 +93,7 @@ def test_the_lease_is_renewed_while_readers_read(ground, tmp_path):
     try:
         until((tmp_path / "once").exists, "no reader came that far")
         until(lambda: end_leases(data), "the import was never recorded")
-        until(lambda: lease(data) > 0, "the lease was not renewed")
+        until(lambda: lease(data) > time.time() * 1000, "the lease was not renewed")
         clean(check(data))
     finally:
         command.signal(signal.SIGCONT)

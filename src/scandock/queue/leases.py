@@ -15,11 +15,16 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import reservation, upload
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
-from scandock.queue.owner import is_gone, this_owner
+from scandock.queue.owner import is_at_work, is_gone, this_owner
 from scandock.queue.tokens import new_token
 
 LEASE_MS = 15_000
 RENEW_SECONDS = 5.0
+PATIENCE_MS = 120_000
+"""For how long beyond its lease an owner is spared that lives on this host and isn't stopped.
+
+Where the disk stalls, a commit may take longer than a lease: to take its import from a live process would help nobody.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +134,14 @@ def find_dead(catalog: Catalog) -> list[Dead]:
     return [
         Dead(*row[:5], overdue=row.lease_until < now)
         for row in rows
-        if row.owner != mine and (row.lease_until < now or is_gone(row.owner) is True)
+        if row.owner != mine and (_is_over(row.lease_until, now, row.owner) or is_gone(row.owner) is True)
     ]
+
+
+def _is_over(lease_until: int, now: int, owner: str) -> bool:
+    if lease_until >= now:
+        return False
+    return lease_until + PATIENCE_MS < now or not is_at_work(owner)
 
 
 def take_over(catalog: Catalog, dead: Dead) -> Lease | None:

@@ -9,6 +9,10 @@ import json
 import os
 import platform
 from functools import cache
+from typing import Final
+
+_STOPPED: Final = (b"T", b"t", b"Z", b"X")
+"""Stopped by a signal or a debugger; dead."""
 
 
 @cache
@@ -28,10 +32,15 @@ def _pid_space() -> int:
 
 def _started(pid: int) -> int | None:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[19])
+        return int(_stat(pid)[19])
     except (OSError, IndexError, ValueError):
         return None
+
+
+def _stat(pid: int) -> list[bytes]:
+    """proc_pid_stat(5) from the third field on: state, parent ..., the 22nd is the start time."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()
 
 
 def this_owner() -> str:
@@ -56,3 +65,13 @@ def is_gone(owner: str) -> bool | None:
     if space != _pid_space():
         return None
     return bool(_started(pid) != started)
+
+
+def is_at_work(owner: str) -> bool:
+    """Whether it is a process of this host that lives and isn't stopped: slow, perhaps, but not lost."""
+    if is_gone(owner) is not False:
+        return False
+    try:
+        return _stat(int(json.loads(owner)["pid"]))[0] not in _STOPPED
+    except (OSError, IndexError):
+        return False

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 from sqlalchemy import func, insert, select, update
@@ -19,7 +23,7 @@ from scandock.placing.intents import Placement, SessionRow, new_tree, record
 from scandock.placing.recover import recover
 from scandock.placing.reserve import held_by_others, release, reserve
 from scandock.queue.leases import abandon, begin, find_dead, renew, take_over
-from scandock.queue.owner import is_gone, this_owner
+from scandock.queue.owner import _started, is_gone, this_owner
 from scandock.store.local import LocalStore
 
 pytestmark = pytest.mark.timeout(60)
@@ -186,6 +190,25 @@ def test_a_lease_that_is_over_is_taken_over_though_the_owner_holds_its_lock(cata
         stage.move("a", "b")
     hold.release()
     nothing_pending(catalog, store)
+
+
+@pytest.mark.parametrize("late", [1, 100, 200])
+def test_a_live_owner_on_this_host_is_spared_longer(catalog, store, late):
+    """One whose catalog can't be written for a while is slow, not lost."""
+    sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        started(catalog, store)
+        owner = json.loads(this_owner()) | {"pid": sleeper.pid, "started": _started(sleeper.pid)}
+        with catalog.write() as connection:
+            ended = catalog.now() - late * 1000
+            connection.execute(update(upload).values(owner=json.dumps(owner), lease_until=ended))
+        assert [dead.uuid for dead in find_dead(catalog)] == (["u1"] if late == 200 else [])
+        sleeper.send_signal(signal.SIGSTOP)
+        os.waitpid(sleeper.pid, os.WUNTRACED)
+        assert [dead.uuid for dead in find_dead(catalog)] == ["u1"]
+    finally:
+        sleeper.kill()
+        sleeper.communicate()
 
 
 def test_of_two_that_take_over_one_gets_it(catalog, store):

@@ -48,14 +48,16 @@ class Command:
         self.group = self.process.pid
 
     def signal(self, number: int, *, whole: bool = True) -> None:
-        """Send a signal to the whole group, as a terminal does, or to the command's own process alone."""
-        try:
-            if whole:
-                os.killpg(self.group, number)
-            else:
-                os.kill(self.group, number)
-        except ProcessLookupError:
-            pass  # it has ended by itself
+        """Send a signal to the whole group, as a terminal does, or to the command's own process alone.
+
+        Nothing once that has ended: its number may be another's by now.
+        """
+        if self.process.poll() is not None:
+            return
+        if whole:
+            os.killpg(self.group, number)
+        else:
+            os.kill(self.group, number)
 
     def wait(self) -> Done:
         """Wait for its end, and then for that of every process of its group: none may outlive it."""

@@ -108,11 +108,11 @@ def play(ground: Ground, one: Round, name: str = "data") -> None:
 
 
 def play_all(
-    ground: Ground, rounds: Iterable[Round], *, jobs: int = 2, heard: Callable[[int, int], object] = lambda *_: None
+    ground: Ground, rounds: Iterable[Round], *, jobs: int = 2, heard: Callable[[str, str], object] = lambda *_: None
 ) -> dict[str, str]:
     """Play rounds, `jobs` at a time, each on a DATA of its own; what was wrong, by the round that shows it.
 
-    `heard` is told of (rounds played, rounds failed) after each.
+    `heard` is told of each round when it has been played, and what was wrong with it.
     """
     for scenario in ground.scenarios.values():
         ground.fresh(scenario, "begun-with")  # made before, not by several at once
@@ -129,10 +129,10 @@ def play_all(
             wrong[str(one)] = traceback.format_exc()
         finally:
             free.put(name)
+        heard(str(one), wrong.get(str(one), ""))
 
     with ThreadPoolExecutor(jobs) as pool:
-        for played, _ in enumerate(pool.map(one_round, rounds), start=1):
-            heard(played, len(wrong))
+        list(pool.map(one_round, rounds))
     return wrong
 
 

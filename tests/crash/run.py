@@ -11,6 +11,7 @@ import random
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -74,28 +75,41 @@ def main() -> int:
     wanted = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if wanted.seed is None else wanted.seed
     print(f"seed {seed}", flush=True)
-    played = 0
-
-    def heard(count: int, failed: int) -> None:
-        nonlocal played
-        played = count
-        if played % 25 == 0:
-            print(f"{played} rounds, {failed} failed", flush=True)
-
+    told = Told()
     with tempfile.TemporaryDirectory(prefix="scandock-crash-") as folder:
         ground = Ground(Path(folder), seed, count=wanted.count)
-        wrong = play_all(ground, list(_rounds(ground, wanted, seed)), jobs=wanted.jobs, heard=heard)
+        play_all(ground, list(_rounds(ground, wanted, seed)), jobs=wanted.jobs, heard=told.of)
         for number in _crowds(wanted, seed):
-            played += 1
-            try:
-                play_crowd(Path(folder, f"crowd{number}"), number)
-            except Exception:  # noqa: BLE001  # the others are played all the same
-                wrong[f"crowd/{number}"] = traceback.format_exc()
-            shutil.rmtree(Path(folder, f"crowd{number}"), ignore_errors=True)
-    for one, what in wrong.items():
-        print(f"\n{one}\n{what}")
-    print(f"{played} rounds, {len(wrong)} failed (seed {seed})")
-    return 1 if wrong else 0
+            told.of(f"crowd/{number}", _crowd(Path(folder, f"crowd{number}"), number))
+    print(f"{told.played} rounds, {told.failed} failed (seed {seed})")
+    return 1 if told.failed else 0
+
+
+class Told:
+    """What the rounds gave, told as they go."""
+
+    def __init__(self) -> None:
+        self.played = self.failed = 0
+        self._lock = threading.Lock()
+
+    def of(self, one: str, wrong: str) -> None:
+        with self._lock:
+            self.played += 1
+            if wrong:
+                self.failed += 1
+                print(f"\nFAILED {one}\n{wrong}", flush=True)
+            if self.played % 25 == 0:
+                print(f"{self.played} rounds, {self.failed} failed", flush=True)
+
+
+def _crowd(folder: Path, seed: int) -> str:
+    try:
+        play_crowd(folder, seed)
+    except Exception:  # noqa: BLE001  # the others are played all the same
+        return traceback.format_exc()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return ""
 
 
 def _crowds(wanted: argparse.Namespace, seed: int) -> list[int]:

@@ -140,7 +140,7 @@ def _next(ground: Ground, scenario: Scenario, data: Path, one: Round) -> State:
     """The command that finds what the kill left; gives what it adds to DATA itself."""
     if one.next == "again":
         ended(run(import_words(scenario.step, data)), scenario.ends)
-    elif one.next == "check" and (data / "scandock.db").exists():
+    elif one.next == "check" and data.exists():
         clean(check(data))
     else:  # `check` wants a DATA that is there
         placed(run(import_words(ground.bystander, data)))

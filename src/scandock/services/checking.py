@@ -24,6 +24,7 @@ from scandock.model.verdicts import ImportState
 from scandock.placing.recover import recover
 from scandock.services.opening import CATALOG, opened
 from scandock.store.local import LocalStore
+from scandock.store.root import FOLDERS
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -60,7 +61,7 @@ def check(data: str, settings: Settings, on_progress: Told | None = None) -> lis
     there = set(os.listdir(data))
     if not there:
         return []  # as a first import leaves it that was killed at once
-    if not there & {CATALOG, "work"}:
+    if not (there & {CATALOG, "work"} or there <= set(FOLDERS)):  # the latter while a first import makes them
         raise Usage(
             "data_missing",
             f"{data} holds no Scandock data: there is no {CATALOG} in it.",

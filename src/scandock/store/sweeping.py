@@ -59,10 +59,14 @@ def _empty(path: str, root_fd: int, deadline: float | None) -> tuple[int, str | 
         if not _lock(fd):
             return 0, ""
         deleted, below = _empty_open(fd, deadline)
+        if below is not None:
+            return deleted, below
+        return _remove(path, root_fd, deleted)  # while it is locked: who takes the lock next sees that it is gone
     finally:
         os.close(fd)
-    if below is not None:
-        return deleted, below
+
+
+def _remove(path: str, root_fd: int, deleted: int) -> tuple[int, str | None]:
     try:
         os.rmdir(path, dir_fd=root_fd)
     except FileNotFoundError:

@@ -48,6 +48,7 @@ class Listener(Protocol):
 def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unparsable: bool) -> dict[str, Any]:
     """Everything behind the reading. Gives the report of the fixed surface."""
     heard.stage("deciding")
+    tools.stage.write_back()
     ledger = tools.ledger
     ledger.index()
     judgement = judge(ledger, heard.damages, ignore_unparsable=ignore_unparsable)

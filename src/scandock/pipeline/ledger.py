@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from scandock.model.entry import Entry, after
@@ -45,7 +46,7 @@ class Ledger:
 
     def __init__(self, path: str) -> None:
         self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self.db.text_factory = lambda raw: raw.decode("utf-8", "surrogatepass")
+        self.db.text_factory = partial(str, encoding="utf-8", errors="surrogatepass")
         for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}", "temp_store = FILE"):
             self.db.execute(f"PRAGMA {pragma}")
         self.db.executescript(_SCHEMA)

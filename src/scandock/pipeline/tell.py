@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import insert
@@ -23,6 +24,8 @@ from scandock.rules.receipt_codes import CODES
 EXCEPTIONS = 1_000
 """Lines that the catalog keeps of one import, those that need a person's eye; the receipt has all."""
 
+LINES = 1_000
+"""Lines of the receipt that are packed at a time."""
 _NEEDS_AN_EYE = (Verdict.UNPARSEABLE, Verdict.CONFLICT, Verdict.REFUSED)
 
 
@@ -69,9 +72,12 @@ def write_receipt(tools: Tools, archive: str, names: dict[int, str]) -> None:
 
 def pack_receipt(ledger: Ledger, archive: str, names: dict[int, str], raw: Any) -> None:  # noqa: ANN401
     """Write the receipt as compressed JSON lines to anything that has `write` and `flush`."""
+    encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+    every = lines(ledger, archive, names)
     with gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed:
-        for line in lines(ledger, archive, names):
-            packed.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+        while some := list(islice(every, LINES)):
+            text = "\n".join(map(encode, some)) + "\n"
+            packed.write(text.encode("utf-8", "backslashreplace"))
 
 
 class _Raw:

@@ -91,6 +91,9 @@ class Stage(Protocol):
     def clear(self) -> None:
         """Remove everything in it."""
 
+    def write_back(self) -> None:
+        """Let the disk begin with what is staged so far, beside other work, so that `seal` has less to wait for."""
+
     def seal(self) -> None:
         """Make all that any process wrote to it durable; idempotent. Fault sync_failed voids the attempt."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault, TokenLost
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 FILE_MODE: Final = 0o644
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _write_back(fd: int) -> None:
+    with contextlib.suppress(OSError):
+        syscalls.syncfs(fd)
+    os.close(fd)
 
 
 class LocalWriter:
@@ -177,6 +184,11 @@ class LocalStage:
             path = f"{self.path}/{name}"
             self._root.give_up(path)
             self._folders.forget(name)
+
+    def write_back(self) -> None:
+        """See handles.Stage. By a descriptor of its own: the errors that it meets are `seal`'s to tell."""
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root.fd)
+        threading.Thread(target=_write_back, args=(fd,), name="write-back", daemon=True).start()
 
     def seal(self) -> None:
         if self._void:

@@ -1,4 +1,4 @@
-"""`scandock admin`: projects and the site's rules."""
+"""`scandock admin`: projects, accounts and the site's rules."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scandock.cli import checks, options
+from scandock.cli.accounts_cmd import catalog_of, here, known, member, token, user
+from scandock.cli.audit_cmd import audit
 from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
 from scandock.cli.plain import plain
 from scandock.cli.rules_cmd import rules
@@ -18,11 +20,18 @@ if TYPE_CHECKING:
     from scandock.services.projects import Project
 
 admin = typer.Typer(
-    help="Projects and the rules that name sessions.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+    help="Projects, accounts, and the rules that name sessions.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
 )
 project = typer.Typer(help="Projects.", no_args_is_help=True, rich_markup_mode=None)
 admin.add_typer(project, name="project")
 admin.add_typer(rules, name="rules")
+admin.add_typer(user, name="user")
+admin.add_typer(member, name="member")
+admin.add_typer(token, name="token")
+admin.command("audit")(audit)
 
 Id = Annotated[str, typer.Argument(metavar="P", help="Id: 1 to 64 letters, digits, _ and -.")]
 
@@ -69,6 +78,29 @@ def project_add(
         identified=identified or settings.identified,
     )
     line(f"Project {project_id} is made.", sys.stdout)
+
+
+@project.command("access")
+def project_access(
+    project_id: Id,
+    accessibility: Annotated[
+        Literal["private", "protected", "public"],
+        typer.Argument(help="private: those with a role; protected: others see its title; public: anybody reads."),
+    ],
+    *,
+    data: options.ExistingData,
+) -> None:
+    """Say who sees a project without having a role in it."""
+    checks.check_new_project(project_id)
+    with catalog_of(data, must_exist=True) as catalog:
+        from scandock.access.principal import SYSTEM
+        from scandock.rules.permissions import Accessibility
+        from scandock.services.members import set_accessibility
+
+        with catalog.read() as connection:
+            known(connection, project_id)
+        set_accessibility(catalog, SYSTEM, project_id, Accessibility(accessibility), here())
+    line(f"Project {project_id} is {accessibility}.", sys.stdout)
 
 
 @project.command("list")

@@ -16,6 +16,7 @@ from scandock.cli.admin_cmd import admin
 from scandock.cli.check_cmd import check
 from scandock.cli.import_cmd import import_
 from scandock.cli.inspect_cmd import inspect
+from scandock.cli.serve_cmd import serve
 from scandock.cli.settings_cmd import settings
 from scandock.model.errors import ScandockError
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command("import")(import_)
 app.command("inspect")(inspect)
 app.command("check")(check)
+app.command("serve")(serve)
 app.command("settings")(settings)
 app.add_typer(admin, name="admin")
 

@@ -1,7 +1,7 @@
 """Where the crash suite kills an import: at a named point, or a reader at an entry. Tests alone set the variables.
 
 `SCANDOCK_CRASH_AT=point` or `SCANDOCK_CRASH_ENTRY=end-of-path`, `SCANDOCK_CRASH_BY=SIGKILL` (or SIGSTOP, SIGSEGV ...);
-with `SCANDOCK_CRASH_ONCE=file` a reader dies only where that file is not there yet, and makes it.
+with `SCANDOCK_CRASH_ONCE=file` one dies only where that file is not there yet, and makes it.
 """
 
 from __future__ import annotations
@@ -37,17 +37,20 @@ _SIGNAL = signal.Signals[os.environ.get("SCANDOCK_CRASH_BY", "SIGKILL")] if _WAN
 
 def reach(point: str) -> None:
     """Pass a named point; dies (or stops, by SCANDOCK_CRASH_BY) there where the crash suite asked for it."""
-    if point == _WANTED:
+    if point == _WANTED and _first_time():
         os.kill(os.getpid(), _SIGNAL)
 
 
 def meet(path: str) -> None:
     """Begin to read an entry; a reader dies there where the crash suite asked for it."""
-    if not path.endswith(ENTRY):
-        return
+    if path.endswith(ENTRY) and _first_time():
+        os.kill(os.getpid(), _SIGNAL)
+
+
+def _first_time() -> bool:
     if _ONCE:
         try:
             os.close(os.open(_ONCE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
-            return
-    os.kill(os.getpid(), _SIGNAL)
+            return False
+    return True

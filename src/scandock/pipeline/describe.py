@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import tzinfo
 from typing import Any
 
+from scandock.catalog.trees import ScanRow
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.model.verdicts import SessionState
 from scandock.pipeline.job import Job
@@ -21,21 +22,26 @@ from scandock.rules.tallied import counts, most_common
 def describe(job: Job, zone: tzinfo) -> None:
     """Types and attributes of scans and session, from all that is in them now (xnat-behaviour.md 4)."""
     for scan in job.scans:
-        if isinstance(scan.facts, SeriesTally):
-            scan.facts.frames = scan.frames
-            scan.attributes = scan_attributes(scan.facts)
-            scan.xsi_type = scan_type(counts(scan.facts, "SOPClassUID"))
-            scan.modality = most_common(counts(scan.facts, "Modality"))
-        elif scan.facts:
-            scan.attributes = ecat_scan_attributes(scan.facts[0], zone)
-            scan.modality = "PT"
-        scan.type = scan.attributes.get("type", "")
+        describe_scan(scan, zone)
     tallies = [scan.facts for scan in job.scans if isinstance(scan.facts, SeriesTally)]
     job.attributes, warnings = session_attributes(tallies, ecat_of(job), zone)
     said = {warning.code for warning in job.settled.warnings}
     job.warnings.extend(warning for warning in warnings if warning.code not in said)
     petmr = job.policy.petmr if job.policy is not None else "petmr"
     job.xsi_type = session_type([scan.xsi_type for scan in job.scans], [scan.modality for scan in job.scans], petmr)
+
+
+def describe_scan(scan: ScanRow, zone: tzinfo) -> None:
+    """Type, modality and attributes of one scan, from its facts and its number of frames."""
+    if isinstance(scan.facts, SeriesTally):
+        scan.facts.frames = scan.frames
+        scan.attributes = scan_attributes(scan.facts)
+        scan.xsi_type = scan_type(counts(scan.facts, "SOPClassUID"))
+        scan.modality = most_common(counts(scan.facts, "Modality"))
+    elif scan.facts:
+        scan.attributes = ecat_scan_attributes(scan.facts[0], zone)
+        scan.modality = "PT"
+    scan.type = scan.attributes.get("type", "")
 
 
 def ecat_of(job: Job) -> list[EcatFacts]:

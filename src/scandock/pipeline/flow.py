@@ -29,6 +29,7 @@ from scandock.pipeline.tell import (
 )
 from scandock.placing.complete import complete, end_without
 from scandock.placing.intents import record
+from scandock.queue.cancel import may_show
 from scandock.rules.notices import Notice
 
 Reporter = Callable[..., dict[str, Any]]
@@ -95,6 +96,7 @@ def _show(tools: Tools, jobs: list[Job], made: dict[str, Any], heard: Listener) 
     placements = [job.placement for job in jobs if job.placement is not None]
     tools.check()
     with tools.catalog.write() as connection:
+        may_show(tools.catalog, connection, tools.lease)
         record(tools.catalog, tools.store, connection, tools.lease, placements, made)
     reach("intent")
     complete(tools.catalog, tools.store, tools.stage, tools.lease)

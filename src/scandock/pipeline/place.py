@@ -30,11 +30,12 @@ def arrange_all(tools: Tools, jobs: list[Job]) -> None:
     reach("arranged")
     for job in jobs:
         tools.check()
-        _write(tools, job, arrangers[job.n])
+        write_job(tools, job, arrangers[job.n])
     reach("rows")
 
 
-def _write(tools: Tools, job: Job, arranger: Arranger) -> None:
+def write_job(tools: Tools, job: Job, arranger: Arranger) -> None:
+    """Write the rows of a job's arranged tree, its sums and attributes; gives the job its placement."""
     decision = job.settled
     why = all_there(tools, job)
     if why is not None:

@@ -56,7 +56,7 @@ def plan(tools: Tools, jobs: list[Job], make_unassigned: Callable[[], None]) -> 
     """
     with tools.catalog.read() as connection:
         policies = read_policies(connection)
-    usable = {name.casefold(): name for name in policies if name != UNASSIGNED}
+    usable = {name.casefold(): name for name in policies if name != UNASSIGNED and tools.allowed(name)}
     for job in jobs:
         job.naming = name_study(job.study, tools.request, tools.site, lambda name: name.casefold() in usable)
         job.naming = replace(
@@ -130,7 +130,7 @@ def _try(
         return holders
     reserve(tools.catalog, connection, tools.lease, names)
     for job in jobs:
-        _join(tools, connection, job)
+        join_base(tools, connection, job)
     return set()
 
 
@@ -148,7 +148,7 @@ def _names(job: Job) -> set[str]:
     return names
 
 
-def _join(tools: Tools, connection: Connection, job: Job) -> None:
+def join_base(tools: Tools, connection: Connection, job: Job) -> None:
     """Load the session that a job joins, its files into the ledger."""
     job.base, job.base_scans, job.base_resources, job.last_file = None, [], [], -1
     tools.ledger.run("DELETE FROM base WHERE job = ?", (job.n,))
@@ -187,7 +187,7 @@ def _compare(tools: Tools, job: Job, forced: dict[str, int]) -> bool:
         raise Fault(
             "tree_missing", f"The folder of {job.name}, or a file in it, is gone.", "Run `scandock check`."
         ) from error
-    job.duplicates += _ecat_repeats(tools, job)
+    job.duplicates += ecat_repeats(tools, job)
     if not clashes.sops:
         return False
     if job.settled.overwrite == "delete" and job.settled.held is None:
@@ -203,7 +203,8 @@ def _compare(tools: Tools, job: Job, forced: dict[str, int]) -> bool:
     return True
 
 
-def _ecat_repeats(tools: Tools, job: Job) -> list[tuple[bytes, int]]:
+def ecat_repeats(tools: Tools, job: Job) -> list[tuple[bytes, int]]:
+    """A job's ECAT files that the session it joins has: (entry's ordinal, number of the base file)."""
     return [
         (number, n)
         for number, n in tools.ledger.rows(

@@ -171,14 +171,15 @@ class Unpacker:
     # -- folders and single files --------------------------------------------------------------------------------
 
     def files(self, container: Container, listing: Iterable[tuple[int, str, int]]) -> None:
-        """Read files of a folder: (index, path below the folder, size)."""
+        """Read files of a folder, (index, path below the folder, size), or the one object that the container is."""
         for index, file, _ in listing:
             self.meter.entry()
             number, name = ordinal(container.ordinal, index), file_text(file)
             if not self._wanted(number, container.prefix + name):
                 continue
+            full = os.path.join(container.file, file) if container.kind == "folder" else container.file
             try:
-                source = FileSource(os.path.join(container.file, file))
+                source = FileSource(full)
             except OSError as error:
                 self.reader.refuse(
                     number, container.prefix + name, 0, "unreadable", f"It can't be read: {error.strerror}."

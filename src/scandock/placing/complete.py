@@ -13,7 +13,8 @@ from scandock.catalog.tables import intent, upload
 from scandock.model.errors import Fault
 from scandock.model.points import reach
 from scandock.model.verdicts import ImportState
-from scandock.placing.forget import forget_exceptions, forget_staged, forget_tree
+from scandock.placing.deletes import Removal, put_removed_away, removals_of
+from scandock.placing.forget import forget_exceptions, forget_operation, forget_staged, forget_tree
 from scandock.placing.intents import Placement, published, recorded
 from scandock.placing.publish import publish, put_away, switch
 from scandock.queue.leases import Lease, abandon, finish, renew
@@ -37,6 +38,7 @@ def complete(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> dict
     """
     with catalog.read() as connection:
         waiting = recorded(connection, lease.upload_id)
+        going = removals_of(connection, lease.upload_id, "intent")
         report: dict[str, Any] = json.loads(
             connection.execute(select(upload.c.report).where(upload.c.id == lease.upload_id)).scalar_one()
         )
@@ -44,18 +46,22 @@ def complete(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> dict
     if stage.exists(RECEIPT):
         store.keep_receipt(stage, RECEIPT)
     reach("receipt")
-    publish(catalog, lease, waiting)
+    publish(catalog, lease, waiting, going)
     reach("published")
     with catalog.read() as connection:
         shown = published(connection, lease.upload_id)
+        gone = removals_of(connection, lease.upload_id, "published")
     put_away(store, stage, shown, {"upload": lease.uuid})
-    _finish(catalog, lease, shown, report)
+    put_removed_away(store, gone, {"upload": lease.uuid})
+    _finish(catalog, lease, shown, gone, report)
     reach("finished")
     store.finish(stage)
     return report
 
 
-def _finish(catalog: Catalog, lease: Lease, shown: list[Placement], report: dict[str, Any]) -> None:
+def _finish(
+    catalog: Catalog, lease: Lease, shown: list[Placement], gone: list[Removal], report: dict[str, Any]
+) -> None:
     renew(catalog, lease)
     for placement in shown:
         if placement.base_tree_id is not None:
@@ -63,6 +69,10 @@ def _finish(catalog: Catalog, lease: Lease, shown: list[Placement], report: dict
     with catalog.write() as connection:
         connection.execute(delete(intent).where(intent.c.upload_id == lease.upload_id))
         finish(catalog, connection, lease, ImportState(report["state"]), report)
+        forget_operation(connection, lease.upload_id, report)
+    for removal in gone:
+        if not removal.keep:
+            forget_tree(catalog, removal.tree_id)
 
 
 def end_without(catalog: Catalog, store: Store, stage: Stage, lease: Lease, report: dict[str, Any]) -> bool:
@@ -88,6 +98,7 @@ def end_without(catalog: Catalog, store: Store, stage: Stage, lease: Lease, repo
         store.drop_receipt(lease.uuid)  # of one that was being refused when it died
     with catalog.write() as connection:
         finish(catalog, connection, lease, state, report)
+        forget_operation(connection, lease.upload_id, report)
     store.finish(stage)
     return True
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, func, select
+import json
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import file, resource, scan, tree, upload_exception
+from scandock.catalog.tables import file, resource, scan, tree, upload, upload_exception
 from scandock.catalog.trees import BATCH
 from scandock.queue.leases import Lease
+
+OPERATION = "operation"
+"""Key in an upload's request that says that it is no import, but what a person did to sessions."""
 
 
 def forget_tree(catalog: Catalog, tree_id: int) -> None:
@@ -39,3 +45,13 @@ def forget_exceptions(catalog: Catalog, lease: Lease) -> None:
     """Remove what an import noted of entries that need a person's eye; its receipt goes with it."""
     with catalog.write() as connection:
         connection.execute(delete(upload_exception).where(upload_exception.c.upload_id == lease.upload_id))
+
+
+def forget_operation(connection: Connection, upload_id: int, report: dict[str, Any]) -> None:
+    """Remove the row of a person's operation (see moves.py), which is no upload; its trees become their upload's."""
+    request = json.loads(connection.execute(select(upload.c.request).where(upload.c.id == upload_id)).scalar_one())
+    if OPERATION not in request:
+        return
+    if "origin" in report:
+        connection.execute(update(tree).where(tree.c.upload_id == upload_id).values(upload_id=report["origin"]))
+    connection.execute(delete(upload).where(upload.c.id == upload_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, session, tree, upload
 from scandock.model.errors import Fault
+from scandock.placing.deletes import REMOVED, Removal, check_standing, record_removals
 from scandock.queue.leases import Lease, guard
 from scandock.store.port import Store
 
@@ -59,6 +61,10 @@ class Placement:
     session: SessionRow
     trash: str | None = None
     """The id that the replaced tree gets in the trash, chosen before, so that no repetition makes a second one."""
+    moves: str | None = None
+    """The name at which the tree stands now, where it is no staged one but a session's that moves."""
+    restores: str | None = None
+    """The id under which the tree lies in the trash, where it comes back from there."""
 
 
 def record(
@@ -68,6 +74,7 @@ def record(
     lease: Lease,
     placements: list[Placement],
     report: dict[str, Any],
+    removals: Sequence[Removal] = (),
 ) -> None:
     """Write the intents and the outcome that they lead to. From here on the import only rolls forward.
 
@@ -88,6 +95,14 @@ def record(
                     f"The session {placement.session.label} was changed while this import was being placed.",
                     "Import again.",
                 )
+    for placement in placements:
+        if placement.moves is not None:
+            check_standing(
+                store, connection, placement.session.uuid, placement.tree_id, placement.moves, placement.inode
+            )
+    for removal in removals:
+        check_standing(store, connection, removal.uuid, removal.tree_id, removal.name, removal.inode)
+    record_removals(connection, lease.upload_id, removals)
     if placements:
         connection.execute(
             insert(intent),
@@ -104,7 +119,12 @@ def record(
                     "tree_id": p.tree_id,
                     "keep_base": p.keep_base,
                     "session": json.dumps(
-                        {**asdict(p.session), "trash": store.new_trash_id() if p.keep_base else None}
+                        {
+                            **asdict(p.session),
+                            "trash": store.new_trash_id() if p.keep_base else None,
+                            "moves": p.moves,
+                            "restores": p.restores,
+                        }
                     ),
                 }
                 for p in placements
@@ -115,16 +135,19 @@ def record(
 
 def recorded(connection: Connection, upload_id: int) -> list[Placement]:
     """The placements of an import that are not published yet, in order."""
-    rows = connection.execute(
-        select(intent).where(intent.c.upload_id == upload_id, intent.c.state == "intent").order_by(intent.c.n)
-    ).mappings()
-    return [_placement(dict(row)) for row in rows]
+    return _placements(connection, upload_id, "intent")
 
 
 def published(connection: Connection, upload_id: int) -> list[Placement]:
     """The placements of an import that are visible, but whose replaced trees may still have to be put away."""
+    return _placements(connection, upload_id, "published")
+
+
+def _placements(connection: Connection, upload_id: int, state: str) -> list[Placement]:
     rows = connection.execute(
-        select(intent).where(intent.c.upload_id == upload_id, intent.c.state == "published").order_by(intent.c.n)
+        select(intent)
+        .where(intent.c.upload_id == upload_id, intent.c.state == state, intent.c.staged != REMOVED)
+        .order_by(intent.c.n)
     ).mappings()
     return [_placement(dict(row)) for row in rows]
 
@@ -142,6 +165,8 @@ def _placement(row: dict[str, Any]) -> Placement:
         base_tree_id=row["base_tree_id"],
         base_inode=row["base_inode"],
         keep_base=row["keep_base"],
+        moves=facts.pop("moves", None),
+        restores=facts.pop("restores", None),
         session=SessionRow(**facts),
         trash=trash,
     )

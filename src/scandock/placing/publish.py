@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import intent, project, session, subject, subject_patient, tree
+from scandock.catalog.server_tables import scan_edit, trashed
+from scandock.catalog.sums import changed_project
+from scandock.catalog.tables import intent, session, subject, subject_patient, tree
 from scandock.model.points import reach
+from scandock.placing.deletes import Removal, publish_removal
 from scandock.placing.intents import Placement, SessionRow, name_taken
 from scandock.queue.leases import Lease, guard
 from scandock.queue.tokens import new_uuid
@@ -33,6 +37,13 @@ def switch(store: Store, stage: Stage, placements: list[Placement]) -> None:
 
 def _switch_one(store: Store, stage: Stage, placement: Placement) -> None:
     staged, name, inode = placement.staged, placement.name, placement.inode
+    if placement.moves is not None:
+        store.rename(placement.moves, name, inode=inode, settle=False)
+        return
+    if placement.restores is not None:
+        if store.current(name) != inode:
+            store.restore(placement.restores, name)
+        return
     if placement.base_inode is not None:
         try:
             store.publish_exchange(stage, staged, name, inode=inode, settle=False)
@@ -43,10 +54,12 @@ def _switch_one(store: Store, stage: Stage, placement: Placement) -> None:
     store.publish_new(stage, staged, name, inode=inode, settle=False)
 
 
-def publish(catalog: Catalog, lease: Lease, placements: list[Placement]) -> None:
+def publish(catalog: Catalog, lease: Lease, placements: list[Placement], removals: Sequence[Removal] = ()) -> None:
     """Make the switched trees what the catalog shows, in one transaction that holds only with the token."""
     with catalog.write() as connection:
         guard(catalog, connection, lease)
+        for removal in removals:
+            publish_removal(catalog, connection, removal)
         for placement in placements:
             _publish_one(catalog, connection, placement)
         connection.execute(
@@ -64,6 +77,11 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
     if placement.base_tree_id is not None:
         connection.execute(update(tree).where(tree.c.id == placement.base_tree_id).values(state="retired"))
     values = {
+        "project_id": facts.project_id,
+        "label": facts.label,
+        "key": facts.key,
+        "place": facts.place,
+        "timestamp": facts.timestamp,
         "subject_id": _subject(catalog, connection, facts) if facts.make_subject else None,
         "subject": facts.subject,
         "by_hand": False,
@@ -83,22 +101,26 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
         "bytes": facts.bytes,
         "modified": catalog.now(),
     }
+    touched = {facts.project_id}
     if not facts.new:
-        connection.execute(update(session).where(session.c.uuid == facts.uuid).values(**values))
+        where = session.c.uuid == facts.uuid
+        touched.add(connection.execute(select(session.c.project_id).where(where)).scalar_one())
+        connection.execute(update(session).where(where).values(**values))
     else:
-        connection.execute(
-            insert(session).values(
-                uuid=facts.uuid,
-                project_id=facts.project_id,
-                label=facts.label,
-                key=facts.key,
-                place=facts.place,
-                timestamp=facts.timestamp,
-                created=catalog.now(),
-                **values,
-            )
-        )
-    connection.execute(update(project).where(project.c.id == facts.project_id).values(revision=project.c.revision + 1))
+        connection.execute(insert(session).values(uuid=facts.uuid, created=catalog.now(), **values))
+    if placement.restores is not None:
+        _bring_back(connection, facts.uuid)
+    for project_id in sorted(touched):
+        changed_project(connection, project_id)
+
+
+def _bring_back(connection: Connection, uuid: str) -> None:
+    """A session that came out of the trash has again what people had said of its scans."""
+    kept = json.loads(connection.execute(select(trashed.c.session).where(trashed.c.uuid == uuid)).scalar_one())
+    number = connection.execute(select(session.c.id).where(session.c.uuid == uuid)).scalar_one()
+    if kept.get("edits"):
+        connection.execute(insert(scan_edit), [{**edit, "session_id": number} for edit in kept["edits"]])
+    connection.execute(delete(trashed).where(trashed.c.uuid == uuid))
 
 
 def _subject(catalog: Catalog, connection: Connection, facts: SessionRow) -> int:

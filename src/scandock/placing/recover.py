@@ -14,6 +14,7 @@ from scandock.model.errors import Fault, TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import complete, end_without, has_intents
 from scandock.placing.forget import forget_tree
+from scandock.placing.put_back import came_by_server, drop_bytes, put_back_lost
 from scandock.queue.leases import Dead, Lease, abandon, find_dead, take_over
 from scandock.store.port import Store
 
@@ -38,6 +39,7 @@ class Recovered:
 def recover(catalog: Catalog, store: Store) -> Recovered:
     """Take over every dead import: with intents it is rolled forward, without any it ends `failed`, `interrupted`.
 
+    One that came by the server has its bytes kept, and waits for its next attempt instead.
     Live imports are known by their lease and are left alone. One that can't be finished now (a full disk, a folder that
     stands in its way) is reported as stuck and never keeps a command from its own work; Fault where the catalog fails.
     """
@@ -76,8 +78,11 @@ def _recover_one(catalog: Catalog, store: Store, dead: Dead, lease: Lease) -> No
         try:
             if has_intents(catalog, lease):
                 complete(catalog, store, stage, lease)
-            else:
+                drop_bytes(catalog, store, lease)
+            elif not came_by_server(catalog, lease):
                 end_without(catalog, store, stage, lease, INTERRUPTED)
+            else:
+                put_back_lost(catalog, store, stage, lease, dead)
         finally:
             stage.close()
 

@@ -6,6 +6,7 @@ Correctness rests on the token alone: every transaction that shows something gua
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import reservation, upload
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
-from scandock.queue.owner import is_at_work, is_gone, this_owner
+from scandock.queue.events import add_event
+from scandock.queue.owner import is_at_work, is_gone, is_mine, this_owner
 from scandock.queue.tokens import new_token
 
 LEASE_MS = 15_000
@@ -47,6 +49,9 @@ class Dead:
     attempt: int
     overdue: bool
     """Its lease is over; else its owner on this host is gone."""
+    owner: str = ""
+    code: str = ""
+    """Why it was let go; empty where it was not."""
 
 
 def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> Lease:
@@ -77,6 +82,18 @@ def renew(catalog: Catalog, lease: Lease) -> None:
         guard(catalog, connection, lease)
 
 
+def renew_all(catalog: Catalog, leases: Iterable[Lease]) -> list[Lease]:
+    """Hold many leases in one transaction; gives those that somebody has taken over, or that have ended."""
+    lost = []
+    with catalog.write() as connection:
+        for lease in leases:
+            try:
+                guard(catalog, connection, lease)
+            except TokenLost:
+                lost.append(lease)
+    return lost
+
+
 def guard(catalog: Catalog, connection: Connection, lease: Lease) -> None:
     """Prove within a transaction that this process still owns the import, and renew; TokenLost where it does not."""
     changed = connection.execute(
@@ -103,6 +120,8 @@ def finish(catalog: Catalog, connection: Connection, lease: Lease, state: Import
         )
     )
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
+    told = {"state": state.value, "code": report.get("code") or "", "message": report.get("message") or ""}
+    add_event(catalog, connection, lease.upload_id, "outcome", told)
 
 
 def abandon(catalog: Catalog, lease: Lease) -> None:
@@ -128,13 +147,13 @@ def find_dead(catalog: Catalog) -> list[Dead]:
                 upload.c.attempt,
                 upload.c.lease_until,
                 upload.c.owner,
+                upload.c.code,
             ).where(upload.c.state == ImportState.RUNNING)
         ).all()
-    mine = this_owner()
     return [
-        Dead(*row[:5], overdue=row.lease_until < now)
+        Dead(*row[:5], overdue=row.lease_until < now, owner=row.owner, code=row.code)
         for row in rows
-        if row.owner != mine and (_is_over(row.lease_until, now, row.owner) or is_gone(row.owner) is True)
+        if not is_mine(row.owner) and (_is_over(row.lease_until, now, row.owner) or is_gone(row.owner) is True)
     ]
 
 

@@ -43,11 +43,40 @@ def _stat(pid: int) -> list[bytes]:
         return file.read().rpartition(b")")[2].split()
 
 
-def this_owner() -> str:
-    """The process at hand, as text for the catalog."""
+def this_owner(server: int | None = None) -> str:
+    """The process at hand, as text for the catalog; with the process of the server that it is a worker of."""
     pid = os.getpid()
-    facts = {"host": platform.node(), "boot": boot_id(), "space": _pid_space(), "pid": pid, "started": _started(pid)}
+    facts: dict[str, object] = {
+        "host": platform.node(), "boot": boot_id(), "space": _pid_space(), "pid": pid, "started": _started(pid),
+    }  # fmt: skip
+    if server is not None:
+        facts["server"] = {"pid": server, "started": _started(server)}
     return json.dumps(facts)
+
+
+def server_is_gone(owner: str) -> bool:
+    """Whether the server that an owner worked for is dead for certain: then nothing is held against its imports."""
+    try:
+        facts = json.loads(owner)
+        if facts["host"] != platform.node():
+            return False
+        if facts["boot"] != boot_id():
+            return True
+        if facts["space"] != _pid_space():
+            return False
+        return bool(_started(int(facts["server"]["pid"])) != facts["server"]["started"])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def is_mine(owner: str) -> bool:
+    """Whether an owner is this very process."""
+    mine = json.loads(this_owner())
+    try:
+        facts = json.loads(owner)
+        return all(facts[key] == value for key, value in mine.items())
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def is_gone(owner: str) -> bool | None:

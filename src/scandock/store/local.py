@@ -192,6 +192,9 @@ class LocalStore:
     def trash(self) -> Iterator[TrashEntry]:
         return self._trash.entries()
 
+    def trashed(self, trash: str) -> int | None:
+        return self._trash.standing(trash)
+
     def restore(self, trash: str, name: str) -> None:
         self._trash.restore(trash, name)
 

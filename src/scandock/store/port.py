@@ -132,6 +132,9 @@ class Store(Protocol):
 
     def new_trash_id(self) -> str: ...
     def trash(self) -> Iterator[TrashEntry]: ...
+    def trashed(self, trash: str) -> int | None:
+        """The number of the tree that lies in the trash under an id, None where none does."""
+
     def restore(self, trash: str, name: str) -> None:
         """Put a retired tree back as `name`; FileExistsError, FileNotFoundError."""
 

@@ -114,6 +114,11 @@ class Trash:
             return {}
         return what if isinstance(what, dict) else {}
 
+    def standing(self, trash: str) -> int | None:
+        """See port.Store.trashed."""
+        retired_at(trash)
+        return self._root.inode(f"{TRASH}/{trash}/{TREE}")
+
     def restore(self, trash: str, name: str) -> None:
         """See port.Store.restore."""
         names.parse(name)

@@ -35,11 +35,14 @@ class Opened:
     """Links and devices of a folder: index among its entries, path below it."""
 
 
-def open_archive(path: str, limits: Limits, readers: int) -> Opened:
-    """Look at what was brought. Raises BadInput where it can't be taken as a whole."""
+def open_archive(path: str, limits: Limits, readers: int, name: str | None = None) -> Opened:
+    """Look at what was brought; `name` is what it is called, where the path does not say it.
+
+    Raises BadInput where it can't be taken as a whole.
+    """
     if os.path.isdir(path):
         return _folder(path, readers)
-    name = file_text(os.path.basename(path))
+    name = name or file_text(os.path.basename(path))
     with FileSource(path) as source:
         size = source.size
         kind = kind_of(source)
@@ -53,8 +56,8 @@ def open_archive(path: str, limits: Limits, readers: int) -> Opened:
         container = Container(b"", name if kind in STREAMS else "", path, 0, size, kind, 1, name)
         return Opened([Task("stream", container._replace(prefix=""), name)], size, None, total)
     if kind in (Kind.DICOM, Kind.ECAT) or _maybe_object(path, size):
-        container = Container(b"", "", os.path.dirname(path) or ".", 0, size, kind, 1, name)
-        return Opened([Task("files", container, [(0, os.path.basename(path), size)])], size, 1, size)
+        container = Container(b"", "", path, 0, size, kind, 1, name)
+        return Opened([Task("files", container, [(0, name, size)])], size, 1, size)
     raise _not_taken(name, kind)
 
 

@@ -42,8 +42,11 @@ class Reading:
         settings: Settings,
         on_progress: Callable[[Progress], None] | None,
         cancelled: threading.Event,
+        name: str | None = None,
     ) -> None:
         self.archive = archive
+        self.name = name
+        """What the archive is called, where its path does not say it (a spool)."""
         self.options = options
         self.settings = settings
         self.cancelled = cancelled
@@ -72,7 +75,7 @@ class Reading:
         listening, settings, pool = self.listening, self.settings, self._pool
         listening.ledger = ledger
         self.received = os.path.getsize(self.archive) if os.path.isfile(self.archive) else 0
-        opened = open_archive(self.archive, settings.limits, self.readers)
+        opened = open_archive(self.archive, settings.limits, self.readers, self.name)
         self.received, self._tasks = opened.received, list(opened.tasks)
         if keep:
             store.reserve(

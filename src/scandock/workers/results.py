@@ -6,7 +6,10 @@ import gzip
 from collections.abc import Callable
 from typing import IO, Any, TextIO
 
-from scandock.model.verdicts import ImportState, Verdict
+from scandock.model.report import make_report
+from scandock.model.verdicts import ImportState
+
+__all__ = ["ImportResult", "make_report"]
 
 
 class ImportResult:
@@ -30,33 +33,3 @@ class ImportResult:
                 csv.writer(fileobj).writerows(csv_lines(lines))
                 return
             fileobj.writelines(line.decode("utf-8") for line in lines)
-
-
-def make_report(
-    upload: str | None,
-    archive: str,
-    state: ImportState,
-    code: str,
-    message: str,
-    *,
-    received: int = 0,
-    seconds: dict[str, float] | None = None,
-    warnings: list[dict[str, str]] | None = None,
-    sessions: list[dict[str, Any]] | None = None,
-    entries: dict[str, int] | None = None,
-    unpacked: int = 0,
-    stored: int = 0,
-) -> dict[str, Any]:
-    """The object that `--json` prints (design: fixed surface); every key is always there."""
-    return {
-        "upload": upload,
-        "archive": archive,
-        "state": state.value,
-        "code": code,
-        "message": message,
-        "warnings": warnings or [],
-        "sessions": sessions or [],
-        "entries": entries or {verdict.value: 0 for verdict in Verdict},
-        "bytes": {"received": received, "unpacked": unpacked, "stored": stored},
-        "seconds": seconds or {"total": 0.0},
-    }

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
-import signal
 import socket
 import sys
 import time
@@ -30,7 +28,6 @@ from scandock.workers.wire import Wire
 BATCH = 256
 BATCH_SECONDS = 0.25
 MEMORY_BYTES = 2 * 1024**3
-PR_SET_PDEATHSIG = 1
 
 
 class Shard:
@@ -157,15 +154,11 @@ def _say_trouble(wire: Wire, error: BaseException) -> None:
 
 def _confine(parent: int) -> None:
     """Die with the parent, leave Ctrl-C to it, be the first to go when memory runs out."""
-    import ctypes
     import resource
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
-        score.write("500")
+    from scandock.workers.process import confine
+
+    confine(parent, oom=500)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 

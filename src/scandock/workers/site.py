@@ -77,14 +77,22 @@ def read_mapping(options: ImportOptions) -> tuple[MappingRow, ...]:
 
 def open_site(data: str, settings: Settings, options: ImportOptions) -> Site:
     """Open the catalog, read the site's rules and the request's mapping. Raises Usage where either can't be read."""
+    _check_project_id(options)
+    mapping = read_mapping(options)
+    return make_site(open_data_catalog(data, settings), settings, options, mapping)
+
+
+def _check_project_id(options: ImportOptions) -> None:
     if options.project is not None and not is_project_id(options.project):
         raise Usage(
             "project_id_invalid",
             f"{options.project!r} can't be a project id.",
             "An id is 1 to 64 letters, digits, _ and -.",
         )
-    mapping = read_mapping(options)
-    catalog = open_data_catalog(data, settings)
+
+
+def make_site(catalog: Catalog, settings: Settings, options: ImportOptions, mapping: tuple[MappingRow, ...]) -> Site:
+    """What stands around an import, with a catalog that is open."""
     with catalog.read() as connection:
         texts = {row.kind: row.text for row in connection.execute(select(routing_rules))}
     return Site(

@@ -1,0 +1,208 @@
+"""Accounts in the catalog: made, found, changed. Names of people here are those who use the server, never patients."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from scandock.access.clock import now_ms
+from scandock.catalog.server_tables import account, api_token, login
+from scandock.model.errors import Usage
+from scandock.queue.tokens import new_uuid
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+RESERVED: Final = frozenset({"anonymous", "guest", "system", "unknown"})
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as it stands."""
+
+    id: int
+    uuid: str
+    name: str
+    display: str
+    email: str
+    password: str | None = field(repr=False)
+    identity: str | None
+    admin: bool
+    disabled: bool
+    epoch: int
+    created: int
+
+
+def check_name(name: str) -> None:
+    """Raises Usage `account_name_invalid` for what can't name an account.
+
+    A name has no colon (basic authentication) and does not look like a UUID, which is a token's alias.
+    """
+    if not NAME.fullmatch(name) or _UUID.fullmatch(name):
+        raise Usage(
+            "account_name_invalid",
+            f"{name!r} can't be the name of an account.",
+            "A name is 1 to 64 letters, digits and . _ @ -, begins with a letter or digit, and is no UUID.",
+        )
+    if name.casefold() in RESERVED:
+        raise Usage("account_name_invalid", f"The name {name} is reserved.", "Choose another one.")
+
+
+def check_email(email: str) -> None:
+    """Raises Usage `email_invalid` for what no mail can be sent to."""
+    if email and not re.fullmatch(r"[^@\s,;<>\x00-\x1f]{1,64}@[^@\s,;<>\x00-\x1f]{1,190}", email):
+        raise Usage("email_invalid", f"{email!r} is no e-mail address.", "Write it as name@example.org.")
+
+
+def create(
+    connection: Connection,
+    name: str,
+    *,
+    password: str | None = None,
+    admin: bool = False,
+    display: str = "",
+    email: str = "",
+    identity: str | None = None,
+) -> Account:
+    """Make an account; `password` is a hash, made before the transaction, or None where only `identity` logs in.
+
+    Raises Usage `account_exists` where the name is taken, in any case.
+    """
+    check_name(name)
+    check_email(email)
+    if find(connection, name) is not None:
+        raise _taken(name)
+    now = now_ms(connection)
+    uuid = new_uuid()
+    row = {
+        "uuid": uuid, "name": name, "key": name.casefold(), "display": display[:256] or name, "email": email,
+        "password": password, "identity": identity, "admin": admin, "created": now, "modified": now,
+    }  # fmt: skip
+    try:
+        connection.execute(insert(account).values(row))
+    except IntegrityError:  # made by another transaction since
+        raise _taken(name) from None
+    return _one(connection, account.c.uuid == uuid)
+
+
+def _taken(name: str) -> Usage:
+    return Usage("account_exists", f"There is an account {name} already.", "Choose another name, or change that one.")
+
+
+def find(connection: Connection, name: str) -> Account | None:
+    """The account of a name, in any case."""
+    return _maybe(connection, account.c.key == name.casefold())
+
+
+def by_id(connection: Connection, account_id: int) -> Account | None:
+    return _maybe(connection, account.c.id == account_id)
+
+
+def by_uuid(connection: Connection, uuid: str) -> Account | None:
+    return _maybe(connection, account.c.uuid == uuid)
+
+
+def by_identity(connection: Connection, identity: str) -> Account | None:
+    """The account that an OpenID Connect identity logs in to."""
+    return _maybe(connection, account.c.identity == identity)
+
+
+def get(connection: Connection, name: str) -> Account:
+    """As `find`; raises Usage `account_unknown` where there is none."""
+    found = find(connection, name)
+    if found is None:
+        raise Usage("account_unknown", f"There is no account {name!r}.", "scandock admin user list shows them.")
+    return found
+
+
+def page(connection: Connection, *, after: str = "", limit: int = 100) -> Sequence[Account]:
+    """Accounts by name, from the one after `after` on."""
+    rows = connection.execute(
+        select(account).where(account.c.key > after.casefold()).order_by(account.c.key).limit(limit)
+    ).mappings()
+    return [_account(row) for row in rows]
+
+
+def set_password(connection: Connection, one: Account, password: str) -> Account:
+    """Set a password by its hash: every login and token of the account ends at once."""
+    return _change(connection, one, ends=True, password=password)
+
+
+def set_disabled(connection: Connection, one: Account, disabled: bool) -> Account:
+    """Shut an account out, or let it in again with nothing but its password. The last administrator stays."""
+    if disabled:
+        _not_the_last(connection, one)
+    return _change(connection, one, ends=disabled, disabled=disabled)
+
+
+def set_admin(connection: Connection, one: Account, admin: bool) -> Account:
+    """Make somebody a site administrator or no longer; in effect with their next request."""
+    if not admin:
+        _not_the_last(connection, one)
+    return _change(connection, one, ends=False, admin=admin)
+
+
+def set_profile(connection: Connection, one: Account, *, display: str, email: str) -> Account:
+    """The name that is shown, and where mail goes."""
+    check_email(email)
+    return _change(connection, one, ends=False, display=display[:256] or one.name, email=email)
+
+
+def set_identity(connection: Connection, one: Account, identity: str | None) -> Account:
+    """Let an OpenID Connect identity log in to an account that is there, or no longer."""
+    if identity is not None and (taken := by_identity(connection, identity)) is not None and taken.id != one.id:
+        raise Usage("identity_taken", f"That identity logs in to {taken.name} already.", "Take it from there first.")
+    return _change(connection, one, ends=identity is None, identity=identity)
+
+
+def end_all(connection: Connection, one: Account) -> Account:
+    """End every login and token of an account."""
+    return _change(connection, one, ends=True)
+
+
+def rehashed(connection: Connection, one: Account, password: str) -> None:
+    """Keep a hash of the same password by today's parameters; ends nothing."""
+    connection.execute(
+        update(account).where(account.c.id == one.id, account.c.epoch == one.epoch).values(password=password)
+    )
+
+
+def _change(connection: Connection, one: Account, *, ends: bool, **values: Any) -> Account:  # noqa: ANN401  columns
+    if ends:
+        values["epoch"] = account.c.epoch + 1
+        for table in (login, api_token):
+            connection.execute(delete(table).where(table.c.account_id == one.id))
+    connection.execute(update(account).where(account.c.id == one.id).values(modified=now_ms(connection), **values))
+    return _one(connection, account.c.id == one.id)
+
+
+def _not_the_last(connection: Connection, one: Account) -> None:
+    """Somebody has to be left who can make administrators. The count is taken under the writer's lock on SQLite; on
+    PostgreSQL the administrators' rows are locked first, so that two who disable each other do not both succeed.
+    """
+    if not one.admin or one.disabled:
+        return
+    others = select(account.c.id).where(account.c.admin, ~account.c.disabled, account.c.id != one.id)
+    if connection.dialect.name != "sqlite":
+        connection.execute(
+            select(account.c.id).where(account.c.admin, ~account.c.disabled).order_by(account.c.id).with_for_update()
+        ).all()
+    if not connection.execute(select(func.count()).select_from(others.subquery())).scalar_one():
+        raise Usage("last_admin", f"{one.name} is the last administrator.", "Make another account administrator first.")
+
+
+def _maybe(connection: Connection, condition: Any) -> Account | None:  # noqa: ANN401  SQLAlchemy's own type is private
+    row = connection.execute(select(account).where(condition)).mappings().first()
+    return None if row is None else _account(row)
+
+
+def _one(connection: Connection, condition: Any) -> Account:  # noqa: ANN401
+    return _account(connection.execute(select(account).where(condition)).mappings().one())
+
+
+def _account(row: RowMapping) -> Account:
+    return Account(**{name: row[name] for name in Account.__slots__})

@@ -1,0 +1,125 @@
+"""Logins by cookie: a random secret, its hash in the catalog, an end by idleness and one in any case."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, delete, insert, or_, select, update
+
+from scandock.access.accounts import Account
+from scandock.access.clock import now_ms
+from scandock.access.principal import Denied, Door, Principal
+from scandock.access.secret import new_secret, secret_hash
+from scandock.catalog.server_tables import account, login
+from scandock.rules.permissions import Answer
+
+IDLE_MS: Final = 4 * 3_600_000
+ABSOLUTE_MS: Final = 7 * 86_400_000
+SEEN_MS: Final = 60_000
+"""`seen` is written at most once a minute: a reader of pages is no writer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login just made: the secret goes into the cookie and is nowhere else."""
+
+    secret: str = field(repr=False)
+    csrf: str = field(repr=False)
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A login that holds."""
+
+    account_id: int
+    csrf: str = field(repr=False)
+    stale: bool
+    """Whether `touch` is due."""
+
+
+def begin(connection: Connection, one: Account) -> Login:
+    """Log an account in: always a new secret, so that nobody can have set it beforehand."""
+    now = now_ms(connection)
+    made = Login(new_secret(), secrets.token_urlsafe(24), now + ABSOLUTE_MS)
+    connection.execute(
+        insert(login).values(
+            secret_hash=secret_hash(made.secret),
+            account_id=one.id,
+            epoch=one.epoch,
+            csrf=made.csrf,
+            created=now,
+            seen=now,
+            expires=made.expires,
+        )
+    )
+    return made
+
+
+def find(connection: Connection, secret: str) -> Known | None:
+    """The login of a cookie; None where it is unknown, has expired, or its account has moved on."""
+    row = connection.execute(
+        select(login.c.account_id, login.c.csrf, login.c.seen, login.c.expires)
+        .join(account, account.c.id == login.c.account_id)
+        .where(
+            login.c.secret_hash == secret_hash(secret),
+            login.c.epoch == account.c.epoch,
+            ~account.c.disabled,
+        )
+    ).first()
+    if row is None:
+        return None
+    now = now_ms(connection)
+    if now >= row.expires or now >= row.seen + IDLE_MS:
+        return None
+    return Known(row.account_id, row.csrf, now >= row.seen + SEEN_MS)
+
+
+def touch(connection: Connection, secret: str) -> None:
+    """The login was used."""
+    connection.execute(update(login).where(login.c.secret_hash == secret_hash(secret)).values(seen=now_ms(connection)))
+
+
+def end(connection: Connection, secret: str) -> None:
+    """Log out."""
+    connection.execute(delete(login).where(login.c.secret_hash == secret_hash(secret)))
+
+
+def purge(connection: Connection) -> int:
+    """Take away what has ended; how many."""
+    now = now_ms(connection)
+    gone = connection.execute(delete(login).where(or_(login.c.expires <= now, login.c.seen <= now - IDLE_MS)))
+    return gone.rowcount
+
+
+def check_csrf(principal: Principal, given: str | None, *, cross_site: bool = False) -> None:
+    """A change by cookie has to bring the login's own token: raises Denied `csrf_failed` (403) where it does not.
+
+    Other doors need none. But a browser that was asked for a name and password sends them by itself from then on, so
+    what a browser says to come from another site (`is_cross_site`) is refused at every door.
+    """
+    by_cookie = principal.door is Door.COOKIE
+    right = bool(given) and hmac.compare_digest((given or "").encode("utf-8", "replace"), principal.csrf.encode())
+    if (cross_site and principal.signed_in) or (by_cookie and not right):
+        raise Denied(
+            Answer.FORBIDDEN,
+            "csrf_failed",
+            "This change did not come from a page of this server.",
+            "Load the page anew.",
+        )
+
+
+def is_cross_site(fetch_site: str | None, origin: str | None, host: str | None) -> bool:
+    """Whether a browser says that another site's page sent a request.
+
+    By `Sec-Fetch-Site`, else (plain http) by `Origin` against the host that was asked. Others send neither.
+    """
+    if fetch_site:
+        return fetch_site.lower() not in {"same-origin", "none"}
+    if origin is None or not host:
+        return False
+    return urlsplit(origin).netloc.lower() != host.lower()

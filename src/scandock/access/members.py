@@ -1,0 +1,105 @@
+"""Roles in projects, and who sees a project that has none in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from scandock.access.accounts import Account
+from scandock.catalog.server_tables import account, member, project_access
+from scandock.catalog.tables import project
+from scandock.model.errors import Usage
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Accessibility, Role
+
+_UNKNOWN: Final = "scandock admin project list shows the projects."
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account with a role in a project."""
+
+    uuid: str
+    name: str
+    display: str
+    role: Role
+    disabled: bool
+
+
+def project_key(connection: Connection, name: str) -> tuple[int, str]:
+    """A project's number and its id as it is written; Usage `project_unknown` where there is none.
+
+    `Unassigned` has no members and is private for ever.
+    """
+    row = connection.execute(
+        select(project.c.id, project.c.name).where(project.c.key == name.casefold(), project.c.name != UNASSIGNED)
+    ).first()
+    if row is None:
+        raise Usage("project_unknown", f"There is no project {name!r}.", _UNKNOWN)
+    return row.id, row.name
+
+
+def roles_of(connection: Connection, account_id: int) -> Mapping[str, Role]:
+    """An account's roles, by project."""
+    rows = connection.execute(
+        select(project.c.name, member.c.role)
+        .join(project, project.c.id == member.c.project_id)
+        .where(member.c.account_id == account_id, project.c.name != UNASSIGNED)
+    )
+    return {row.name: Role(row.role) for row in rows}
+
+
+def set_role(connection: Connection, project_name: str, one: Account, role: Role | None) -> Role | None:
+    """Give a role, or take it (None); what it was. In effect with the account's next request."""
+    project_id = _locked(connection, project_name)
+    where = (member.c.project_id == project_id, member.c.account_id == one.id)
+    before = connection.execute(select(member.c.role).where(*where)).scalar_one_or_none()
+    if role is None:
+        connection.execute(delete(member).where(*where))
+    elif before is None:
+        connection.execute(insert(member).values(project_id=project_id, account_id=one.id, role=role))
+    else:
+        connection.execute(update(member).where(*where).values(role=role))
+    return None if before is None else Role(before)
+
+
+def _locked(connection: Connection, project_name: str) -> int:
+    """A project's number, others who change its rights kept waiting (on SQLite a writer is alone anyway)."""
+    project_id, _ = project_key(connection, project_name)
+    connection.execute(select(project.c.id).where(project.c.id == project_id).with_for_update(key_share=True))
+    return project_id
+
+
+def members_of(connection: Connection, project_name: str) -> Sequence[Member]:
+    """Who has a role in a project, by name."""
+    rows = connection.execute(
+        select(account.c.uuid, account.c.name, account.c.display, member.c.role, account.c.disabled)
+        .join(member, member.c.account_id == account.c.id)
+        .join(project, project.c.id == member.c.project_id)
+        .where(project.c.key == project_name.casefold())
+        .order_by(account.c.key)
+    )
+    return [Member(r.uuid, r.name, r.display, Role(r.role), r.disabled) for r in rows]
+
+
+def accessibility_of(connection: Connection, project_name: str) -> Accessibility:
+    """A project's accessibility; without a row it is private."""
+    found = connection.execute(
+        select(project_access.c.accessibility)
+        .join(project, project.c.id == project_access.c.project_id)
+        .where(project.c.key == project_name.casefold())
+    ).scalar_one_or_none()
+    return Accessibility.PRIVATE if found is None else Accessibility(found)
+
+
+def set_accessibility(connection: Connection, project_name: str, wanted: Accessibility) -> Accessibility:
+    """Open or close a project; what it was."""
+    project_id = _locked(connection, project_name)
+    before = accessibility_of(connection, project_name)
+    connection.execute(delete(project_access).where(project_access.c.project_id == project_id))
+    if wanted is not Accessibility.PRIVATE:
+        connection.execute(insert(project_access).values(project_id=project_id, accessibility=wanted))
+    return before

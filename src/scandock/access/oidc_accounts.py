@@ -1,0 +1,83 @@
+"""Which account an OpenID Connect identity logs in to, and who gets one at the first login."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from scandock.access import accounts
+from scandock.access.accounts import Account
+from scandock.access.oidc_settings import Identity, OidcSettings
+from scandock.access.principal import Denied
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The account, and whether it was made just now."""
+
+    account: Account
+    made: bool
+
+
+def account_for(connection: Connection, settings: OidcSettings, identity: Identity) -> Found:
+    """The account of an identity, made where the rule gives one.
+
+    It is found by issuer and subject alone: a name or an e-mail address that happens to be an account's here opens
+    nothing. Raises Denied `oidc_not_allowed` where there is none and the rule gives none, `oidc_name_taken` where its
+    name is another's, `login_failed` where it is disabled.
+    """
+    one = accounts.by_identity(connection, identity.key)
+    if one is not None:
+        if one.disabled:
+            raise Denied(Answer.SIGN_IN, "login_failed", "This account is disabled.", "Ask an administrator.")
+        return Found(one, made=False)
+    if not may_have_one(settings, identity):
+        raise Denied(
+            Answer.FORBIDDEN,
+            "oidc_not_allowed",
+            "You are known to the provider, but have no account here.",
+            "Ask an administrator for one.",
+        )
+    name = account_name(identity)
+    try:
+        made = accounts.create(
+            connection, name, display=identity.display, email=_email(identity), identity=identity.key
+        )
+    except Usage as error:
+        if error.code not in {"account_exists", "account_name_invalid"}:
+            raise
+        raise Denied(
+            Answer.FORBIDDEN,
+            "oidc_name_taken",
+            f"An account can't be made under the name {name!r}: it is taken, or can't be one.",
+            "Ask an administrator to link your identity to an account.",
+        ) from None
+    return Found(made, made=True)
+
+
+def may_have_one(settings: OidcSettings, identity: Identity) -> bool:
+    """Whether the rule gives an account: by the domain of an e-mail address that the provider has verified."""
+    if "*" in settings.domains:
+        return True
+    domain = identity.email.rpartition("@")[2].casefold()
+    return bool(domain) and identity.email_verified and domain in {one.casefold() for one in settings.domains}
+
+
+def account_name(identity: Identity) -> str:
+    """The name that an account gets: the claim's, with what no name may hold as dots."""
+    return re.sub(r"[^A-Za-z0-9._@-]+", ".", identity.name).strip("._@-")[:64]
+
+
+def _email(identity: Identity) -> str:
+    """An unverified address may be anybody's: nothing is sent there."""
+    if not identity.email_verified:
+        return ""
+    try:
+        accounts.check_email(identity.email)
+    except Usage:
+        return ""
+    return identity.email

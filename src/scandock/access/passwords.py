@@ -1,0 +1,131 @@
+"""Passwords: argon2id, checked one at a time, a good one remembered for a minute without being kept."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+import unicodedata
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from scandock.access.clock import monotonic
+from scandock.model.errors import Fault, Usage
+
+MEMORY_KIB: Final = 19 * 1024
+PASSES: Final = 3
+LANES: Final = 1
+"""Above the least that OWASP names for argon2id (19 MiB, 2 passes, 1 lane), and little beside what ten uploads take."""
+
+LEAST: Final = 8
+"""Characters of a password that somebody chooses for themselves."""
+MOST: Final = 4096
+WAIT_SECONDS: Final = 20.0
+REMEMBER_SECONDS: Final = 60.0
+REMEMBER_MOST: Final = 4096
+
+_hasher: Final = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
+_one: Final = threading.Lock()
+
+
+def check_new(password: str, *, least: int = LEAST) -> None:
+    """Raises Usage `password_unfit` for a password that can't be taken.
+
+    An administrator may set a shorter one than people choose for themselves (`least` 1): theirs is to know.
+    """
+    if len(password) < least:
+        raise Usage("password_unfit", f"A password has at least {least} characters.", "Choose a longer one.")
+    if len(password) > MOST or "\0" in password:
+        raise Usage("password_unfit", f"A password has at most {MOST} characters, and no zero byte.")
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash, with its parameters and salt. Takes 0.1 s: never inside a transaction."""
+    with _turn():
+        return _hasher.hash(_bytes(password))
+
+
+def verify(stored: str | None, password: str) -> bool:
+    """Whether the password is the one that was hashed; takes as long where there is none (no such account)."""
+    if len(password) > MOST:
+        password, stored = "", None
+    with _turn():
+        try:
+            _hasher.verify(stored or _nobody(), _bytes(password))
+        except (VerificationError, InvalidHashError):
+            return False
+    return stored is not None
+
+
+def is_outdated(stored: str) -> bool:
+    """Whether a hash was made by other parameters than today's."""
+    return _hasher.check_needs_rehash(stored)
+
+
+def _bytes(password: str) -> bytes:
+    """One spelling of each letter (NFC, RFC 8265), whichever keyboard it was typed on."""
+    return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
+
+
+@cache
+def _nobody() -> str:
+    """A hash that no password fits."""
+    return _hasher.hash(secrets.token_hex(16))
+
+
+class _turn:  # noqa: N801  reads as a word
+    """One check at a time: each takes its memory for its while. Who waits too long is told to come again."""
+
+    def __enter__(self) -> None:
+        if not _one.acquire(timeout=WAIT_SECONDS):
+            raise Fault("busy", "Too many passwords are being checked at once.", "Try again in a moment.")
+
+    def __exit__(self, *_: object) -> None:
+        _one.release()
+
+
+@dataclass(frozen=True, slots=True)
+class _Good:
+    account_id: int
+    epoch: int
+    until: float
+
+
+class Remembered:
+    """Good logins of the last minute, by a keyed hash of name and password: neither is kept.
+
+    The account's row is read all the same, and what was remembered of an older epoch no longer counts.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._key = secrets.token_bytes(32)
+        self._clock = clock
+        self._good: OrderedDict[bytes, _Good] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, name: str, password: str, account_id: int, epoch: int) -> None:
+        with self._lock:
+            self._good[self._digest(name, password)] = _Good(account_id, epoch, self._clock() + REMEMBER_SECONDS)
+            while len(self._good) > REMEMBER_MOST:
+                self._good.popitem(last=False)
+
+    def knows(self, name: str, password: str, account_id: int, epoch: int) -> bool:
+        digest = self._digest(name, password)
+        with self._lock:
+            good = self._good.get(digest)
+            if good is None:
+                return False
+            if good.until > self._clock() and (good.account_id, good.epoch) == (account_id, epoch):
+                return True
+            del self._good[digest]
+            return False
+
+    def _digest(self, name: str, password: str) -> bytes:
+        text = f"{len(name)}:{name}:{password}".encode("utf-8", "surrogatepass")
+        return hmac.digest(self._key, text, "sha256")

@@ -1,0 +1,135 @@
+"""Who asks, and whether they may: every door puts its question here, and the matrix answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, NoReturn
+
+from sqlalchemy import Connection, select
+
+from scandock.catalog.server_tables import project_access
+from scandock.catalog.tables import project
+from scandock.model.errors import ScandockError
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Accessibility, Action, Answer, Role, Scope, answer
+
+
+class Door(StrEnum):
+    """How somebody proved who they are."""
+
+    NONE = "none"
+    BASIC = "basic"
+    COOKIE = "cookie"
+    TOKEN = "token"  # noqa: S105  the name of a door
+    SYSTEM = "system"
+    """The command line on the server's own machine, and what runs by itself."""
+
+
+def _no_roles() -> Mapping[str, Role]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks. `roles` goes by the project's id as it is written; made anew for every request."""
+
+    account_id: int | None
+    uuid: str
+    name: str
+    admin: bool = False
+    scope: Scope = Scope.ALL
+    roles: Mapping[str, Role] = field(default_factory=_no_roles)
+    door: Door = Door.NONE
+    csrf: str = field(default="", repr=False)
+    """What a change by cookie has to bring along; empty for the other doors, which need none."""
+
+    @property
+    def signed_in(self) -> bool:
+        return self.door is not Door.NONE
+
+
+ANONYMOUS: Final = Principal(None, "", "anonymous")
+"""Nobody in particular."""
+SYSTEM: Final = Principal(None, "", "system", admin=True, door=Door.SYSTEM)
+"""The server's own machine: who holds DATA holds all of it anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """Where a request came from, for the trail."""
+
+    address: str = ""
+    request_id: str = ""
+
+
+class Denied(ScandockError):
+    """A wish that is not granted; `answer` says whether the door tells 401, 403 or 404."""
+
+    def __init__(self, told: Answer, code: str, message: str, remedy: str = "") -> None:
+        super().__init__(code, message, remedy)
+        self.answer = told
+
+
+class ProjectRights:
+    """What one transaction knows of projects, each looked up once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[str, tuple[str, Accessibility] | None] = {}
+
+    def find(self, name: str) -> tuple[str, Accessibility] | None:
+        """The project's id as it is written and its accessibility; None where there is none of that id."""
+        key = name.casefold()
+        if key not in self._known:
+            row = self._connection.execute(
+                select(project.c.name, project_access.c.accessibility)
+                .outerjoin(project_access, project_access.c.project_id == project.c.id)
+                .where(project.c.key == key)
+            ).first()
+            self._known[key] = row and (row.name, _accessibility(row.name, row.accessibility))
+        return self._known[key]
+
+
+def _accessibility(name: str, stored: str | None) -> Accessibility:
+    return Accessibility.PRIVATE if stored is None or name == UNASSIGNED else Accessibility(stored)
+
+
+def may(
+    principal: Principal, action: Action, project_name: str | None, rights: ProjectRights, *, own: bool = False
+) -> Answer:
+    """Whether `principal` may, in a project or (None) in no project at all.
+
+    `own`: the thing asked for is theirs, as their import, or a session in `Unassigned` that they uploaded.
+    """
+    found = None if project_name is None else rights.find(project_name)
+    accessibility = Accessibility.PRIVATE if project_name is None else found[1] if found else None
+    return answer(
+        action,
+        role=principal.roles.get(found[0]) if found else None,
+        accessibility=accessibility,
+        admin=principal.admin,
+        signed_in=principal.signed_in,
+        own=own,
+        scope=principal.scope,
+    )
+
+
+def require(
+    principal: Principal, action: Action, project_name: str | None, rights: ProjectRights, *, own: bool = False
+) -> None:
+    """As `may`, but what is not allowed is raised as Denied."""
+    told = may(principal, action, project_name, rights, own=own)
+    if told is not Answer.ALLOWED:
+        deny(told)
+
+
+def deny(told: Answer) -> NoReturn:
+    """Raise what a door says for an answer: the same words whether a thing is hidden or not there."""
+    if told is Answer.SIGN_IN:
+        raise Denied(told, "login_needed", "You are not signed in.", "Sign in, or send a name and password.")
+    if told is Answer.FORBIDDEN:
+        raise Denied(told, "forbidden", "You may not do this here.", "Ask an owner of the project for the right.")
+    raise Denied(told, "not_found", "There is nothing of that name, or you may not know of it.", "Check the address.")

@@ -1,0 +1,136 @@
+"""Tokens for scripts: an alias and a secret, usable as name and password, scoped, expiring, revocable.
+
+The secret is shown once and kept as a hash alone. A token ends with its account's epoch, as logins do.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from scandock.access.accounts import Account
+from scandock.access.clock import now_ms
+from scandock.access.secret import new_secret, secret_hash
+from scandock.catalog.server_tables import account, api_token
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Scope
+
+DAY_MS: Final = 86_400_000
+DAYS: Final = 30
+DAYS_MOST: Final = 366
+TOKENS_MOST: Final = 100
+"""Of one account."""
+SEEN_MS: Final = 60_000
+ALIAS: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token just made."""
+
+    alias: str
+    secret: str = field(repr=False)
+    expires: int
+
+    @property
+    def bearer(self) -> str:
+        """The token as one word, for `Authorization: Bearer`."""
+        return f"{self.alias}.{self.secret}"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as its owner sees it."""
+
+    alias: str
+    name: str
+    scope: Scope
+    created: int
+    expires: int
+    seen: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A token that holds."""
+
+    account_id: int
+    scope: Scope
+    stale: bool
+
+
+def issue(connection: Connection, one: Account, *, scope: Scope, days: int = DAYS, name: str = "") -> Issued:
+    """Make a token. Raises Usage `token_days` for a lifetime that is none, `too_many_tokens` beyond 100."""
+    if not 1 <= days <= DAYS_MOST:
+        raise Usage("token_days", f"A token lives 1 to {DAYS_MOST} days.", "Name fewer days.")
+    now = now_ms(connection)
+    connection.execute(delete(api_token).where(api_token.c.account_id == one.id, api_token.c.expires <= now))
+    if len(of_account(connection, one.id)) >= TOKENS_MOST:
+        raise Usage("too_many_tokens", f"An account has at most {TOKENS_MOST} tokens.", "Revoke some.")
+    made = Issued(str(uuid.uuid4()), new_secret(), now + days * DAY_MS)
+    connection.execute(
+        insert(api_token).values(
+            alias=made.alias,
+            account_id=one.id,
+            epoch=one.epoch,
+            name=name[:128],
+            secret_hash=secret_hash(made.secret),
+            scope=scope,
+            created=now,
+            expires=made.expires,
+        )
+    )
+    return made
+
+
+def find(connection: Connection, alias: str, secret: str) -> Known | None:
+    """The token of alias and secret; None where one is wrong, it has expired, or its account has moved on."""
+    row = connection.execute(
+        select(api_token)
+        .join(account, account.c.id == api_token.c.account_id)
+        .where(
+            api_token.c.alias == alias.lower(),
+            api_token.c.epoch == account.c.epoch,
+            ~account.c.disabled,
+        )
+    ).first()
+    if row is None or not hmac.compare_digest(row.secret_hash, secret_hash(secret)):
+        return None
+    now = now_ms(connection)
+    if now >= row.expires:
+        return None
+    return Known(row.account_id, Scope(row.scope), row.seen is None or now >= row.seen + SEEN_MS)
+
+
+def touch(connection: Connection, alias: str) -> None:
+    """The token was used."""
+    connection.execute(update(api_token).where(api_token.c.alias == alias.lower()).values(seen=now_ms(connection)))
+
+
+def of_account(connection: Connection, account_id: int) -> Sequence[Token]:
+    """An account's tokens, the newest first."""
+    rows = connection.execute(
+        select(api_token)
+        .where(api_token.c.account_id == account_id)
+        .order_by(api_token.c.created.desc(), api_token.c.alias)
+    )
+    return [Token(r.alias, r.name, Scope(r.scope), r.created, r.expires, r.seen) for r in rows]
+
+
+def revoke(connection: Connection, account_id: int, alias: str) -> bool:
+    """End one token of an account; False where it has none of that alias."""
+    gone = connection.execute(
+        delete(api_token).where(api_token.c.alias == alias.lower(), api_token.c.account_id == account_id)
+    )
+    return gone.rowcount > 0
+
+
+def purge(connection: Connection) -> int:
+    """Take away what has expired; how many."""
+    return connection.execute(delete(api_token).where(api_token.c.expires <= now_ms(connection))).rowcount

@@ -1,0 +1,44 @@
+"""The matrix as a condition of a query: which of many projects somebody may do a thing in, in one statement."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, exists, false, or_, select, true
+
+from scandock.access.principal import Principal
+from scandock.catalog.server_tables import member, project_access
+from scandock.catalog.tables import project
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Accessibility, Action, allowed, roles_for
+
+
+def projects_where(principal: Principal, action: Action) -> ColumnElement[bool]:
+    """A condition on `project` that holds for the projects in which `principal` may; one's own things come besides."""
+    if principal.admin and allowed(action, admin=True, scope=principal.scope):
+        return true()
+    open_to = [
+        one
+        for one in Accessibility
+        if allowed(action, accessibility=one, signed_in=principal.signed_in, scope=principal.scope)
+    ]
+    roles = [role for role in roles_for(action) if allowed(action, role=role, scope=principal.scope)]
+    ways: list[ColumnElement[bool]] = []
+    if open_to:
+        ways.append(
+            exists(
+                select(project_access.c.project_id).where(
+                    project_access.c.project_id == project.c.id,
+                    project_access.c.accessibility.in_(open_to),
+                )
+            )
+        )
+    if principal.account_id is not None and principal.signed_in and roles:
+        ways.append(
+            exists(
+                select(member.c.project_id).where(
+                    member.c.project_id == project.c.id,
+                    member.c.account_id == principal.account_id,
+                    member.c.role.in_(sorted(roles)),
+                )
+            )
+        )
+    return (project.c.name != UNASSIGNED) & or_(false(), *ways)

@@ -1,0 +1,256 @@
+"""The tables of the server: accounts and rights, what arrives, what is told of it, and the trail of who did what.
+
+They stand beside the import core's (`tables.py`) and change none of them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from scandock.catalog.tables import EMPTY, Id, metadata
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{v}'" for v in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("name", String(64), nullable=False),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("display", Text, nullable=False, server_default=EMPTY),
+    Column("email", Text, nullable=False, server_default=EMPTY),
+    Column("password", Text),
+    Column("identity", Text, unique=True),
+    Column("admin", Boolean, nullable=False, server_default=text("false")),
+    Column("disabled", Boolean, nullable=False, server_default=text("false")),
+    Column("epoch", Integer, nullable=False, server_default=text("0")),
+    Column("created", BigInteger, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+)
+"""`identity` is issuer and subject of an OpenID Connect login; `epoch` grows with each change that ends all logins."""
+
+login = Table(
+    "login",
+    metadata,
+    Column("secret_hash", LargeBinary(32), primary_key=True),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("csrf", String(64), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Index(None, "account_id"),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("alias", String(36), primary_key=True),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("name", Text, nullable=False, server_default=EMPTY),
+    Column("secret_hash", LargeBinary(32), nullable=False),
+    Column("scope", String(8), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("seen", BigInteger),
+    _one_of("scope", "read", "upload", "all"),
+    Index(None, "account_id"),
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("project_id", Id, ForeignKey("project.id", ondelete="CASCADE"), nullable=False),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("role", String(12), nullable=False),
+    PrimaryKeyConstraint("project_id", "account_id"),
+    _one_of("role", "owner", "member", "collaborator"),
+    Index(None, "account_id"),
+)
+
+project_access = Table(
+    "project_access",
+    metadata,
+    Column("project_id", Id, ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
+    Column("accessibility", String(9), nullable=False),
+    _one_of("accessibility", "private", "protected", "public"),
+)
+"""A project without a row is private."""
+
+reception = Table(
+    "reception",
+    metadata,
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", Id, ForeignKey("account.id"), nullable=False),
+    Column("project_id", Id, ForeignKey("project.id", ondelete="SET NULL")),
+    Column("door", String(9), nullable=False),
+    Column("size", BigInteger),
+    Column("received", BigInteger, nullable=False, server_default=text("0")),
+    Column("metadata", Text, nullable=False, server_default=EMPTY),
+    Column("mapping", Text, nullable=False, server_default=EMPTY),
+    Column("idempotency_key", Text),
+    Column("expires", BigInteger),
+    Column("accepted", BigInteger),
+    Column("retry_at", BigInteger, nullable=False, server_default=text("0")),
+    Column("cancel", Boolean, nullable=False, server_default=text("false")),
+    UniqueConstraint("account_id", "idempotency_key"),
+    _one_of("door", "raw", "multipart", "tus", "dimse"),
+    Index(None, "account_id"),
+    Index(None, "project_id"),
+)
+"""An upload that came by the server: whose it is, where to, and how far its bytes are."""
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True),
+    Column("stage", String(16), nullable=False),
+    Column("entries_done", BigInteger, nullable=False),
+    Column("entries_total", BigInteger),
+    Column("bytes_done", BigInteger, nullable=False),
+    Column("bytes_total", BigInteger),
+    Column("sessions", Text, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), nullable=False),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index(None, "upload_id", "id"),
+    Index(None, "account_id", "id"),
+)
+"""What was told of imports, in order; the id is the `Last-Event-ID` of the streams."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("account_id", Id),
+    Column("actor", String(64), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("kind", String(16), nullable=False, server_default=EMPTY),
+    Column("target", Text, nullable=False, server_default=EMPTY),
+    Column("project", String(64), nullable=False, server_default=EMPTY),
+    Column("address", String(64), nullable=False, server_default=EMPTY),
+    Column("request_id", String(64), nullable=False, server_default=EMPTY),
+    Column("outcome", String(8), nullable=False, server_default=text("'done'")),
+    Column("details", Text, nullable=False, server_default=EMPTY),
+    _one_of("outcome", "done", "refused", "failed"),
+    Index(None, "at"),
+    Index(None, "project", "id"),
+    Index(None, "account_id", "id"),
+)
+"""Append only. `target` is an id (a UUID, a project, an account): labels may identify a person and stay out."""
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE")),
+    Column("project_id", Id, ForeignKey("project.id", ondelete="CASCADE")),
+    Column("kind", String(8), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("secret", Text, nullable=False, server_default=EMPTY),
+    Column("states", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    _one_of("kind", "email", "webhook"),
+    CheckConstraint("(account_id IS NULL) <> (project_id IS NULL)", name="whose"),
+)
+"""Who is told of outcomes, of an account's imports or of a project's."""
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("subscription_id", Id, ForeignKey("subscription.id", ondelete="CASCADE"), nullable=False),
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_at", BigInteger, nullable=False),
+    Column("error", Text, nullable=False, server_default=EMPTY),
+    Column("done", BigInteger),
+    UniqueConstraint("subscription_id", "upload_id"),
+    _one_of("state", "waiting", "sent", "failed"),
+    Index(None, "state", "next_at"),
+)
+
+verification = Table(
+    "verification",
+    metadata,
+    Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), primary_key=True),
+    Column("done_n", Integer, nullable=False),
+    Column("finished", BigInteger),
+    Column("problems", Integer, nullable=False, server_default=text("0")),
+    Column("details", Text, nullable=False, server_default=EMPTY),
+    Index(None, "finished"),
+)
+"""How far the re-reading of a tree is; verified is a tree with `finished` set and no problems."""
+
+trashed = Table(
+    "trashed",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("project_id", Id, ForeignKey("project.id", ondelete="CASCADE"), nullable=False),
+    Column("tree_id", Id, ForeignKey("tree.id"), nullable=False),
+    Column("trash_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("session", Text, nullable=False),
+    Column("account_id", Id),
+    Column("deleted", BigInteger, nullable=False),
+    Index(None, "project_id"),
+)
+"""Sessions that were deleted and can come back: their row as JSON, their tree kept, their folder in the trash."""
+
+scan_edit = Table(
+    "scan_edit",
+    metadata,
+    Column("session_id", Id, ForeignKey("session.id", ondelete="CASCADE"), nullable=False),
+    Column("scan_id", String(128), nullable=False),
+    Column("type", Text),
+    Column("quality", String(16)),
+    Column("note", Text),
+    Column("modified", BigInteger, nullable=False),
+    PrimaryKeyConstraint("session_id", "scan_id"),
+)
+"""What people said of a scan, in place of what its headers say; it outlives the trees of its session."""
+
+project_sums = Table(
+    "project_sums",
+    metadata,
+    Column("project_id", Id, ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
+    Column("subjects", BigInteger, nullable=False),
+    Column("sessions", BigInteger, nullable=False),
+    Column("waiting", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+"""What a project holds, written whenever one of its sessions changes; `waiting` are those in its prearchive."""

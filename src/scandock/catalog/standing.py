@@ -1,0 +1,104 @@
+"""Sessions as they stand: what services ask of one before they move, merge, delete or show it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, select
+
+from scandock.catalog.tables import project, session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One session of the archive or the prearchive."""
+
+    id: int
+    uuid: str
+    project_id: int
+    project: str
+    subject_id: int | None
+    subject: str
+    label: str
+    place: str
+    timestamp: str
+    state: str
+    study_uid: str | None
+    patient_id: str
+    by_hand: bool
+    ecat: bool
+    xsi_type: str
+    attributes: dict[str, str]
+    warnings: list[dict[str, str]]
+    held: tuple[str, str, str]
+    tree_id: int
+    scans: int
+    files: int
+    bytes: int
+    created: int
+    modified: int
+
+    @property
+    def name(self) -> str:
+        """The tree's name in the store, which is its folder under DATA."""
+        return name_of(self.place, self.project, self.timestamp, self.label)
+
+    @property
+    def uri(self) -> str:
+        """XNAT's URI of the session (design: fixed surface)."""
+        return uri_of(self.place, self.project, self.timestamp, self.subject, self.label)
+
+
+def name_of(place: str, project_name: str, timestamp: str, label: str) -> str:
+    """Where a session of these stands in the store."""
+    return "/".join(part for part in (place, project_name, timestamp, label) if part)
+
+
+def uri_of(place: str, project_name: str, timestamp: str, subject: str, label: str) -> str:
+    """XNAT's URI of a session."""
+    if place == "archive":
+        return f"/data/archive/projects/{project_name}/subjects/{subject}/experiments/{label}"
+    return f"/data/prearchive/projects/{project_name}/{timestamp}/{label}"
+
+
+def standing_rows() -> Select[Any]:
+    """Sessions with their project's id."""
+    return select(session, project.c.name.label("project")).join(project, project.c.id == session.c.project_id)
+
+
+def find_session(connection: Connection, uuid: str) -> Standing | None:
+    """The session of a UUID."""
+    row = connection.execute(standing_rows().where(session.c.uuid == uuid)).mappings().first()
+    return standing(row) if row is not None else None
+
+
+def standing(row: RowMapping) -> Standing:
+    """A row of `standing_rows`."""
+    return Standing(
+        id=row["id"],
+        uuid=row["uuid"],
+        project_id=row["project_id"],
+        project=row["project"],
+        subject_id=row["subject_id"],
+        subject=row["subject"],
+        label=row["label"],
+        place=row["place"],
+        timestamp=row["timestamp"],
+        state=row["state"],
+        study_uid=row["study_uid"],
+        patient_id=row["patient_id"],
+        by_hand=row["by_hand"],
+        ecat=row["ecat"],
+        xsi_type=row["xsi_type"],
+        attributes=json.loads(row["attributes"]),
+        warnings=json.loads(row["warnings"]),
+        held=(row["held_code"], row["held_message"], row["held_remedy"]),
+        tree_id=row["tree_id"],
+        scans=row["scans"],
+        files=row["files"],
+        bytes=row["bytes"],
+        created=row["created"],
+        modified=row["modified"],
+    )

@@ -1,0 +1,268 @@
+"""`scandock admin user`, `member` and `token`: who may use the server, and where."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import typer
+
+from scandock.cli import checks, options
+from scandock.cli.consoles import is_terminal, line, reader_may_leave
+from scandock.model.errors import Usage
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from scandock.access.principal import RequestInfo
+    from scandock.catalog.engine import Catalog
+    from scandock.services.accounts import Accounts
+
+user = typer.Typer(help="Accounts of those who use the server.", no_args_is_help=True, rich_markup_mode=None)
+member = typer.Typer(help="Roles in projects.", no_args_is_help=True, rich_markup_mode=None)
+token = typer.Typer(help="Tokens for scripts.", no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")]
+ProjectId = Annotated[str, typer.Argument(metavar="P", help="Id of the project.")]
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from stdin, one line; else it is asked for.")
+]
+PASSWORD_MOST: Final = 8192
+
+
+@contextmanager
+def catalog_of(data: str, *, must_exist: bool = False) -> Iterator[Catalog]:
+    """The catalog of DATA; made where missing, unless it must exist."""
+    checks.check_data(data, must_exist=must_exist)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.opening import opened
+
+    with opened(data, load_settings()) as (catalog, _):
+        yield catalog
+
+
+def known(connection: Connection, project: str) -> None:
+    """Raises Usage `project_missing` where there is no such project."""
+    from scandock.catalog.projects import find_project
+
+    if find_project(connection, project) is None:
+        raise Usage(
+            "project_missing", f"There is no project {project!r}.", "scandock admin project list shows those that are."
+        )
+
+
+def here() -> RequestInfo:
+    """Where the command is given, for the trail: on this machine, by this user of it."""
+    from scandock.access.principal import RequestInfo
+
+    return RequestInfo(f"local uid {os.getuid()}")
+
+
+def _accounts(catalog: Catalog) -> Accounts:
+    from scandock.access.principal import SYSTEM
+    from scandock.services.accounts import Accounts
+
+    return Accounts(catalog, SYSTEM, here())
+
+
+@user.command("add")
+def user_add(
+    name: Name,
+    *,
+    data: options.Data,
+    password_stdin: FromStdin = False,
+    role: Annotated[
+        Literal["admin", "user"], typer.Option("--role", help="admin: may do everything at this site.")
+    ] = "user",
+    email: Annotated[str, typer.Option("--email", help="Where mail goes.", show_default=False)] = "",
+) -> None:
+    """Make an account."""
+    from scandock.access.accounts import check_email, check_name
+
+    check_name(name)
+    check_email(email)
+    password = _password(name, password_stdin)
+    with catalog_of(data) as catalog:
+        _accounts(catalog).create(name, password, admin=role == "admin", email=email)
+    line(f"Account {name} is made.", sys.stdout)
+
+
+@user.command("password")
+def user_password(name: Name, *, data: options.ExistingData, password_stdin: FromStdin = False) -> None:
+    """Set a password. All logins and tokens of the account end at once."""
+    password = _password(name, password_stdin)
+    with catalog_of(data, must_exist=True) as catalog:
+        _accounts(catalog).set_password(name, password)
+    line(f"The password of {name} is set.", sys.stdout)
+
+
+@user.command("disable")
+def user_disable(name: Name, *, data: options.ExistingData) -> None:
+    """Shut an account out. All its logins and tokens end at once."""
+    with catalog_of(data, must_exist=True) as catalog:
+        _accounts(catalog).set_disabled(name, True)
+    line(f"Account {name} is disabled.", sys.stdout)
+
+
+@user.command("enable")
+def user_enable(name: Name, *, data: options.ExistingData) -> None:
+    """Let a disabled account in again."""
+    with catalog_of(data, must_exist=True) as catalog:
+        _accounts(catalog).set_disabled(name, False)
+    line(f"Account {name} is enabled.", sys.stdout)
+
+
+@user.command("role")
+def user_role(
+    name: Name,
+    role: Annotated[Literal["admin", "user"], typer.Argument(help="admin: may do everything at this site.")],
+    *,
+    data: options.ExistingData,
+) -> None:
+    """Make somebody a site administrator, or no longer."""
+    with catalog_of(data, must_exist=True) as catalog:
+        _accounts(catalog).set_admin(name, role == "admin")
+    line(f"Account {name} is {'an administrator' if role == 'admin' else 'an ordinary user'} now.", sys.stdout)
+
+
+@user.command("list")
+def user_list(data: options.ExistingData, as_json: options.AsJson = False) -> None:
+    """List the accounts, one a line."""
+    found: list[dict[str, object]] = []
+    with catalog_of(data, must_exist=True) as catalog:
+        accounts = _accounts(catalog)
+        after = ""
+        while page := accounts.page(after=after, limit=500):
+            after = page[-1].name
+            found.extend(
+                {"name": one.name, "uuid": one.uuid, "email": one.email, "role": "admin" if one.admin else "user",
+                 "disabled": one.disabled, "oidc": one.identity is not None}
+                for one in page
+            )  # fmt: skip
+    shown(found, as_json, lambda one: f"{one['name']}: {one['role']}{', disabled' if one['disabled'] else ''}")
+
+
+@member.command("set")
+def member_set(
+    project: ProjectId,
+    name: Name,
+    role: Annotated[
+        Literal["owner", "member", "collaborator"],
+        typer.Argument(help="owner: all in the project; member: uploads and edits; collaborator: reads."),
+    ],
+    *,
+    data: options.ExistingData,
+) -> None:
+    """Give an account a role in a project, in place of the one that it has."""
+    _set_member(data, project, name, role)
+    line(f"{name} is {role} of {project}.", sys.stdout)
+
+
+@member.command("remove")
+def member_remove(project: ProjectId, name: Name, *, data: options.ExistingData) -> None:
+    """Take an account's role in a project."""
+    _set_member(data, project, name, None)
+    line(f"{name} has no role in {project}.", sys.stdout)
+
+
+@member.command("list")
+def member_list(project: ProjectId, *, data: options.ExistingData, as_json: options.AsJson = False) -> None:
+    """List who has a role in a project."""
+    checks.check_project(project)
+    with catalog_of(data, must_exist=True) as catalog, catalog.read() as connection:
+        from scandock.access.members import members_of
+
+        known(connection, project)
+        found: list[dict[str, object]] = [
+            {"name": one.name, "role": one.role.value, "disabled": one.disabled}
+            for one in members_of(connection, project)
+        ]
+    shown(found, as_json, lambda one: f"{one['name']}: {one['role']}{', disabled' if one['disabled'] else ''}")
+
+
+def _set_member(data: str, project: str, name: str, role: str | None) -> None:
+    checks.check_project(project)
+    with catalog_of(data, must_exist=True) as catalog:
+        from scandock.access.principal import SYSTEM
+        from scandock.rules.permissions import Role
+        from scandock.services.members import set_member
+
+        with catalog.read() as connection:
+            known(connection, project)
+        set_member(catalog, SYSTEM, project, name, Role(role) if role else None, here())
+
+
+@token.command("add")
+def token_add(
+    name: Name,
+    *,
+    data: options.ExistingData,
+    scope: Annotated[
+        Literal["read", "upload", "all"], typer.Option("--scope", help="What it may be used for.")
+    ] = "upload",
+    days: Annotated[int, typer.Option("--days", metavar="N", min=1, max=366, help="How long it lives.")] = 30,
+    label: Annotated[str, typer.Option("--label", help="What it is for.", show_default=False)] = "",
+) -> None:
+    """Make a token and print it, once: alias and secret, to be used as name and password."""
+    with catalog_of(data, must_exist=True) as catalog:
+        from scandock.rules.permissions import Scope
+
+        made = _accounts(catalog).issue_token(scope=Scope(scope), days=days, name=label, of=name)
+    line(f"{made.alias}:{made.secret}", sys.stdout)
+    line("It is shown this once. Use it as name:password, or as `Authorization: Bearer ALIAS.SECRET`.")
+
+
+@token.command("list")
+def token_list(name: Name, *, data: options.ExistingData, as_json: options.AsJson = False) -> None:
+    """List an account's tokens, without their secrets."""
+    with catalog_of(data, must_exist=True) as catalog:
+        found: list[dict[str, object]] = [
+            {"alias": one.alias, "label": one.name, "scope": one.scope.value, "created": one.created,
+             "expires": one.expires, "seen": one.seen}
+            for one in _accounts(catalog).tokens(of=name)
+        ]  # fmt: skip
+    shown(found, as_json, lambda one: f"{one['alias']}: {one['scope']} {one['label']}".rstrip())
+
+
+@token.command("revoke")
+def token_revoke(
+    name: Name,
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="Its alias, the part before the colon.")],
+    *,
+    data: options.ExistingData,
+) -> None:
+    """End a token at once."""
+    with catalog_of(data, must_exist=True) as catalog:
+        _accounts(catalog).revoke_token(alias, of=name)
+    line("The token is revoked.", sys.stdout)
+
+
+def shown(found: list[dict[str, object]], as_json: bool, told: Callable[[dict[str, object]], str]) -> None:
+    """A list as JSON, or one line each."""
+    import json
+
+    with reader_may_leave(sys.stdout):
+        if as_json:
+            sys.stdout.write(json.dumps(found, indent=2) + "\n")
+            return
+        for one in found:
+            line(told(one), sys.stdout)
+
+
+def _password(name: str, from_stdin: bool) -> str:
+    """The password for an account: a line of stdin, or asked for twice on the terminal."""
+    if from_stdin:
+        given = sys.stdin.readline(PASSWORD_MOST).rstrip("\r\n")
+    elif is_terminal(sys.stdin):
+        given = typer.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        raise Usage("password_missing", "There is no terminal to ask for the password.", "Use --password-stdin.")
+    from scandock.access.passwords import LEAST, check_new
+
+    check_new(given, least=1)
+    if len(given) < LEAST:
+        line(f"Note: passwords of fewer than {LEAST} characters are easily guessed.")
+    return given

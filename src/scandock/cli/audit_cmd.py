@@ -1,0 +1,51 @@
+"""`scandock admin audit`: the trail of who did what, filtered, as lines that other tools read."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import typer
+
+from scandock.cli import options
+from scandock.cli.accounts_cmd import catalog_of
+from scandock.cli.consoles import reader_may_leave
+from scandock.model.errors import Usage
+
+
+def audit(
+    *,
+    data: options.ExistingData,
+    form: Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="JSON lines or CSV.")] = "jsonl",
+    project: Annotated[str | None, typer.Option("--project", metavar="P", help="Of this project alone.")] = None,
+    account: Annotated[str | None, typer.Option("--account", metavar="NAME", help="By this account alone.")] = None,
+    action: Annotated[str | None, typer.Option("--action", metavar="ACTION", help="Of this kind alone.")] = None,
+    target: Annotated[str | None, typer.Option("--target", metavar="ID", help="On this thing alone.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="From this time on: 2026-11-24, 2026-11-24T08:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")] = None,
+) -> None:
+    """Print the trail of who did what, the newest first."""
+    after, before = _time("--since", since), _time("--until", until)
+    with catalog_of(data, must_exist=True) as catalog:
+        from scandock.services.audit import Wanted, export
+
+        wanted = Wanted(
+            project=project, actor=account, action=action, target=target, since=after, until=before
+        )  # fmt: skip
+        with reader_may_leave(sys.stdout):
+            for piece in export(catalog, wanted, form):
+                sys.stdout.write(piece)
+
+
+def _time(option: str, text: str | None) -> int | None:
+    """Unix milliseconds of a date or a time; without a zone it is UTC."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise Usage("time_unreadable", f"{option} {text!r} is no time.", "Write it as 2026-11-24T08:00Z.") from None
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -1,0 +1,48 @@
+"""`scandock serve`: the server in the foreground."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from scandock.cli import checks, options
+from scandock.cli.consoles import line
+from scandock.model.errors import Usage
+
+
+def serve(
+    *,
+    data: options.Data,
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = 8080,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", min=1, max=64, help="Imports at once.", show_default="one a core, 2 to 4"
+        ),
+    ] = None,
+    dicom_port: Annotated[
+        str, typer.Option("--dicom-port", metavar="N|off", help="Port of the DICOM receiver, or off.")
+    ] = "off",
+) -> None:
+    """Serve a data folder: pages, API and uploads, until SIGTERM or Ctrl-C.
+
+    The first start makes the account `admin`, with the password in SCANDOCK_ADMIN_PASSWORD, else with one that is
+    printed once.
+    """
+    checks.check_data(data)
+    if dicom_port != "off":
+        raise Usage(
+            "dicom_receiver", "This version has no DICOM receiver yet.", "Leave --dicom-port out, or set it to off."
+        )
+    from scandock.cli.import_cmd import load_settings
+    from scandock.workers.supervisor import Serving
+    from scandock.workers.supervisor import serve as run
+
+    asked = Serving(data=os.path.abspath(data), host=host, port=port, slots=workers)
+    raise typer.Exit(run(asked, load_settings(), lambda text: line(text, sys.stdout)))

@@ -1,0 +1,138 @@
+"""The application: what is behind which address, and what begins and ends with the process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import HTMLResponse
+
+import scandock
+from scandock.http import health, logs, problems, request_ids
+from scandock.http.deps import Site, open_site
+from scandock.http.tus import routes as tus
+from scandock.http.v1 import auth, events, imports, projects_create, receipts, tokens
+from scandock.http.v1.routers import ROUTERS
+from scandock.model.errors import ScandockError
+from scandock.services.arrivals import drop_ended, expire, forget_broken
+from scandock.services.sign_in import purge_ended
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
+
+JANITOR_SECONDS = 60.0
+END_SECONDS = 5.0
+
+_ROOT = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Scandock</title>
+<p>This is a Scandock server. Its API is described at <a href="api/openapi.json">api/openapi.json</a>.</p></html>
+"""
+
+root = APIRouter()
+
+
+@root.get("/", include_in_schema=False)
+async def front() -> HTMLResponse:
+    """Answers itself: XNAT's clients take a redirect's target for the server's address."""
+    return HTMLResponse(_ROOT)
+
+
+def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] = lambda: "") -> FastAPI:
+    """The application of one DATA. `workers_ready` says why no worker takes imports, or nothing."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        site = await loop.run_in_executor(None, open_site, data, settings, workers_ready)
+        app.state.site = site
+        janitor = asyncio.ensure_future(_tidy(site))
+        ending = asyncio.ensure_future(_end_streams(site))
+        with _hearing(site, loop):
+            try:
+                yield
+            finally:
+                site.stopping.set()
+                janitor.cancel()
+                await asyncio.gather(janitor, ending, return_exceptions=True)
+                if site.receptions:
+                    await asyncio.wait(site.receptions, timeout=END_SECONDS)
+                await loop.run_in_executor(None, site.close)
+
+    app = FastAPI(
+        title="Scandock",
+        version=scandock.__version__,
+        summary="Compressed imaging sessions in, archived sessions out",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    problems.install(app)
+    for module in (health, imports, events, receipts, projects_create, tus, auth, tokens):
+        app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.include_router(root)
+    app.add_middleware(request_ids.Around)
+    return app
+
+
+@contextlib.contextmanager
+def _hearing(site: Site, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Hear SIGTERM and SIGINT beside uvicorn, which waits for streams that would never end before it says so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(site.stopping.set)
+        then = before[signal.Signals(number)]
+        if callable(then):
+            then(number, frame)
+
+    for number in before:
+        signal.signal(number, heard)
+    try:
+        yield
+    finally:
+        for number, then in before.items():
+            signal.signal(number, then)
+
+
+async def _end_streams(site: Site) -> None:
+    await site.stopping.wait()
+    await site.locks.end_all(END_SECONDS)
+
+
+async def _tidy(site: Site) -> None:
+    """Forget what stopped coming in: at the start what a killed server left, then whatever expires."""
+    steps: list[Callable[[], int]] = [
+        lambda: forget_broken(site.receiving),
+        lambda: expire(site.receiving, set(site.locks)),
+        lambda: drop_ended(site.receiving),
+        lambda: purge_ended(site.catalog),
+    ]
+    while True:
+        for step in steps:
+            try:
+                await site.run(step)
+            except ScandockError as error:
+                logs.log().error("tidying", code=error.code, message=error.message)
+        await asyncio.sleep(JANITOR_SECONDS)
+
+
+def from_environment() -> FastAPI:
+    """The application of SCANDOCK_DATA with the settings of the environment, for uvicorn's factory mode."""
+    from scandock.services.settings import load_settings
+
+    logs.configure(os.environ.get("SCANDOCK_LOG_LEVEL", "info"))
+    return create_app(os.environ["SCANDOCK_DATA"], load_settings())

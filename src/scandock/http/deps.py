@@ -1,0 +1,96 @@
+"""What the routes share: the catalog and the store of DATA, threads for what blocks, and who is asked for leave."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from fastapi import Request
+from starlette.datastructures import State
+
+from scandock.access.authenticate import Gate
+from scandock.catalog.engine import Catalog
+from scandock.http.metrics import Metrics
+from scandock.http.receiving.limits import limits_of
+from scandock.http.tus.locks import Locks
+from scandock.services.opening import open_data_catalog
+from scandock.services.receiving import Receiving
+from scandock.services.sign_in import gate_for
+from scandock.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CATALOG_THREADS = 8
+SPOOL_THREADS = 32
+"""More than disks like at once, as one of them may hang on a sync for seconds; a thread that waits costs little."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """One DATA behind one web process."""
+
+    data: str
+    settings: Settings
+    store: LocalStore
+    catalog: Catalog
+    receiving: Receiving
+    metrics: Metrics
+    locks: Locks
+    gate: Gate
+    catalog_threads: ThreadPoolExecutor
+    spool_threads: ThreadPoolExecutor
+    workers_ready: Callable[[], str]
+    """Why no worker takes imports; empty where one does."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server ends: streams that never end by themselves listen to it."""
+    receptions: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Requests that receive a whole body: what is broken off is cleared away before the process ends."""
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call what asks the catalog, in a thread."""
+        bound = partial(copy_context().run, call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.catalog_threads, bound)
+
+    def close(self) -> None:
+        """Give everything back, once no request is left."""
+        self.catalog_threads.shutdown(wait=True)
+        self.spool_threads.shutdown(wait=True)
+        self.catalog.dispose()
+        self.store.close()
+
+
+def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = lambda: "") -> Site:
+    """Open DATA, made where missing. Recovery is the workers' and never delays readiness."""
+    store = LocalStore(os.path.abspath(data))
+    store.prepare()
+    catalog = open_data_catalog(store.path, settings)
+    return Site(
+        data=store.path,
+        settings=settings,
+        store=store,
+        catalog=catalog,
+        receiving=Receiving(catalog, store, limits_of(settings)),
+        metrics=Metrics(catalog),
+        locks=Locks(),
+        gate=gate_for(catalog),
+        catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
+        spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
+        workers_ready=workers_ready,
+    )
+
+
+def site_of(request: Request) -> Site:
+    """The site that a request is for."""
+    state: State | Any = request.app.state
+    found: Site = state.site
+    return found

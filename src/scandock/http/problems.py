@@ -1,0 +1,166 @@
+"""Errors as problem details (RFC 9457): every one has a stable code, a sentence, a remedy and the request's id."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
+
+from scandock.access.principal import Denied
+from scandock.http.logs import log
+from scandock.model.errors import BadInput, Fault, ScandockError, Usage
+from scandock.rules.permissions import Answer
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUS: Final = {
+    "changed_meanwhile": 412,
+    "file_missing": 500,
+    "file_unknown": 404,
+    "held_undecided": 409,
+    "label_taken": 409,
+    "not_held": 409,
+    "nothing_there": 404,
+    "project_unassigned": 409,
+    "range_unsatisfiable": 416,
+    "scan_unknown": 404,
+    "session_busy": 409,
+    "session_exists": 409,
+    "sop_clash": 409,
+    "study_elsewhere": 409,
+    "subscriptions_many": 409,
+    "trash_gone": 410,
+    "disk_full": 507,
+    "export_running": 409,
+    "idempotency_key_reused": 409,
+    "import_ended": 409,
+    "import_placing": 409,
+    "import_running": 409,
+    "import_not_failed": 409,
+    "import_unknown": 404,
+    "multipart_damaged": 400,
+    "not_found": 404,
+    "project_exists": 409,
+    "project_unknown": 404,
+    "receipt_none": 404,
+    "too_many_logins": 429,
+    "upload_cut": 400,
+    "upload_expired": 410,
+    "upload_running": 409,
+    "upload_stalled": 408,
+    "upload_stopped": 410,
+    "upload_too_large": 413,
+    "uploads_too_many": 429,
+    "tus_checksum": 460,
+    "tus_locked": 423,
+    "tus_offset": 409,
+    "tus_type": 415,
+    "token_unknown": 404,
+    "tus_version": 412,
+}
+"""Where a code's status is not that of its kind (400 for what is off, 503 for the machine's faults)."""
+
+_ANSWERS: Final = {Answer.SIGN_IN: 401, Answer.FORBIDDEN: 403, Answer.HIDDEN: 404}
+_TITLES: Final = {460: "Checksum Mismatch"}
+RETRY_SECONDS: Final = 10
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id of a request, as it was brought along or made."""
+    found: str = scope.get("state", {}).get("request_id", "")
+    return found
+
+
+def problem(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    remedy: str = "",
+    *,
+    headers: dict[str, str] | None = None,
+    **more: Any,  # noqa: ANN401  what a code has to say besides
+) -> Response:
+    """The answer of an error."""
+    body = {
+        "type": f"urn:scandock:problem:{code}",
+        "title": _TITLES.get(status) or HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "remedy": remedy,
+        "request_id": request_id_of(request.scope),
+        **more,
+    }
+    return Response(json.dumps(body), status, headers, MEDIA_TYPE)
+
+
+def status_of(error: ScandockError) -> int:
+    """The HTTP status of an error."""
+    if isinstance(error, Denied):
+        return _ANSWERS[error.answer]
+    if error.code in STATUS:
+        return STATUS[error.code]
+    if isinstance(error, BadInput | Usage):
+        return 400
+    return 503 if isinstance(error, Fault) else 400
+
+
+def told(request: Request, error: ScandockError) -> Response:
+    """The answer of one of the project's own errors."""
+    status = status_of(error)
+    headers = {}
+    if status == HTTPStatus.UNAUTHORIZED and request.headers.get("x-requested-with", "").lower() != "xmlhttprequest":
+        headers["WWW-Authenticate"] = 'Basic realm="Scandock", charset="UTF-8"'
+    if status in (429, 503):
+        headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_SECONDS))
+    if error.code == "tus_version":
+        headers["Tus-Version"] = "1.0.0"
+    if isinstance(error, Fault):
+        log().error("fault", code=error.code, message=error.message)
+    return problem(request, status, error.code, error.message, error.remedy, headers=headers)
+
+
+async def _own(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ScandockError)
+    return told(request, error)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    codes = {404: "not_found", 405: "method_not_allowed"}
+    detail = {
+        404: "There is nothing of that name, or you may not know of it.",
+        405: f"{request.method} is not possible here.",
+    }.get(status, str(error.detail))
+    headers = dict(error.headers or {})
+    return problem(request, status, codes.get(status, "request_invalid"), detail, "Check the address.", headers=headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [{"where": ".".join(str(part) for part in one["loc"]), "what": str(one["msg"])} for one in error.errors()]
+    detail = "; ".join(f"{one['where']}: {one['what']}" for one in errors[:5]) + "."
+    return problem(request, 422, "request_invalid", detail, "See the description of the API.", errors=errors)
+
+
+def unexpected(request: Request, error: Exception) -> Response:
+    """The answer where nobody foresaw the error; what it says stays in the log."""
+    log().error("unexpected", error=type(error).__name__, exc_info=error)
+    return problem(
+        request, 500, "internal", "A fault in the program ended the request.", "Report it with the request's id."
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Let every error that is foreseen be answered as a problem; `request_ids.Around` sees to the others."""
+    app.add_exception_handler(ScandockError, _own)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)

@@ -1,0 +1,1 @@
+"""Bytes of uploads on their way to the spool."""

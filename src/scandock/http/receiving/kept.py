@@ -1,0 +1,62 @@
+"""From the bytes of one request to an accepted upload: what the doors of whole bodies share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+
+from scandock.http.receiving.spooling import Spooling
+from scandock.http.security import info_of
+from scandock.model.errors import ScandockError, Usage
+
+if TYPE_CHECKING:
+    from scandock.access.principal import Principal
+    from scandock.http.deps import Site
+    from scandock.services.receiving import Arriving, Offer
+
+
+class Keeping:
+    """One upload that comes in one request: accepted as a whole, or gone without a trace.
+
+    As a context manager: `feed`, then `accept`. Whatever ends it before leaves no row and no bytes.
+    """
+
+    def __init__(self, site: Site, request: Request, principal: Principal, arriving: Arriving) -> None:
+        self._site = site
+        self._who = (principal, info_of(request))
+        self._arriving = arriving
+        self._accepted = False
+        self.spooling = Spooling(
+            site.spool_threads,
+            site.store.spool(arriving.uuid),
+            most=site.receiving.limits.upload_bytes,
+            mark=lambda received: site.receiving.mark(arriving, received),
+        )
+
+    async def __aenter__(self) -> Keeping:
+        task = asyncio.current_task()
+        assert task is not None
+        self._site.receptions.add(task)
+        task.add_done_callback(self._site.receptions.discard)
+        return self
+
+    async def feed(self, data: bytes | memoryview) -> None:
+        self._site.metrics.received.inc(len(data))
+        await self.spooling.feed(data)
+
+    async def accept(self, offer: Offer | None = None) -> None:
+        """Make it durable, then accepted."""
+        received = await self.spooling.finish()
+        if not await self._site.run(self._site.receiving.accept, self._arriving, received, *self._who, offer):
+            raise Usage("upload_stopped", "The upload was cancelled meanwhile.", "Send it again if that was wrong.")
+        self._accepted = True
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._accepted:
+            return
+        with contextlib.suppress(ScandockError):
+            await self.spooling.settle()
+        await self._site.run(self._site.receiving.discard, self._arriving)

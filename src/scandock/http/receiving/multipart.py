@@ -1,0 +1,183 @@
+"""The archive as one file part of a multipart/form-data body (RFC 7578), parsed as it comes and never kept twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from typing import Final
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from scandock.access.principal import Principal
+from scandock.http.deps import Site
+from scandock.http.receiving.kept import Keeping
+from scandock.http.receiving.limits import FIELD_BYTES
+from scandock.http.receiving.raw import length_of
+from scandock.http.receiving.stream import pieces
+from scandock.http.receiving.wanted import NAMES, check_names, offer_of
+from scandock.model.errors import Usage
+from scandock.rules.mapping import decode_mapping
+from scandock.services.receiving import Arriving, Offer
+
+MAX_PARTS: Final = 64
+_FILE = "file"
+
+
+@dataclass(slots=True)
+class Part:
+    """A part that is being read: a field, or (`filename` is set, as it is not the mapping's) the archive."""
+
+    name: str = ""
+    filename: str | None = None
+    data: bytearray = field(default_factory=bytearray)
+
+    @property
+    def is_archive(self) -> bool:
+        return self.filename is not None and self.name != "mapping"
+
+
+class FormReader:
+    """Push parser: `push` what came, then take `events`: ("archive", name), ("bytes", view), ("end", None)."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self.fields: dict[str, str] = {}
+        self.ended = False
+        self._archives = 0
+        self._parts = 0
+        self._part = Part()
+        self._header = bytearray()
+        self._value = bytearray()
+        self._headers: dict[bytes, bytes] = {}
+        self._events: list[tuple[str, bytes | str]] = []
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_part_data": self._data,
+                "on_part_end": self._end,
+                "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+                "on_header_end": self._header_end,
+                "on_headers_finished": self._headers_finished,
+                "on_end": self._all,
+            },
+        )
+
+    def push(self, data: bytes) -> list[tuple[str, bytes | str]]:
+        """What one piece of the body brought, in order. Raises Usage `multipart_damaged`."""
+        self._events = []
+        try:
+            self._parser.write(data)
+        except FormParserError as error:
+            raise _damaged(f"The multipart body can't be read: {error}.") from None
+        return self._events
+
+    # -- the parser's calls --------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise _damaged(f"The multipart body has more than {MAX_PARTS} parts.")
+        self._part = Part()
+        self._headers = {}
+
+    def _header_end(self) -> None:
+        self._headers[bytes(self._header).lower()] = bytes(self._value)
+        self._header.clear()
+        self._value.clear()
+
+    def _headers_finished(self) -> None:
+        kind, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        if kind != b"form-data":
+            raise _damaged("A part of the multipart body says nothing of what it is (Content-Disposition: form-data).")
+        self._part.name = options.get(b"name", b"").decode("utf-8", "replace")
+        if b"filename" in options:
+            self._part.filename = options[b"filename"].decode("utf-8", "replace")
+        if self._part.is_archive:
+            self._archives += 1
+            if self._archives > 1:
+                raise Usage("multipart_files", "The multipart body has more than one file.", "Send one archive each.")
+            self._events.append(("archive", self._part.filename or ""))
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._part.is_archive:
+            self._events.append(("bytes", data[start:end]))
+            return
+        self._part.data += data[start:end]
+        if len(self._part.data) > FIELD_BYTES:
+            raise Usage("field_too_large", f"The field {self._part.name!r} is too large.", "Send it as a file.")
+
+    def _end(self) -> None:
+        part = self._part
+        if part.is_archive:
+            self._events.append(("end", ""))
+        elif part.name in NAMES:
+            raw = bytes(part.data)
+            self.fields[part.name] = decode_mapping(raw) if part.name == "mapping" else raw.decode("utf-8", "replace")
+
+    def _all(self) -> None:
+        self.ended = True
+
+
+def _damaged(what: str) -> Usage:
+    return Usage("multipart_damaged", what, "Send it as multipart/form-data, or the archive as the body itself.")
+
+
+def boundary_of(request: Request) -> bytes:
+    """The boundary that the request states. Raises Usage."""
+    _, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary: bytes = options.get(b"boundary", b"")
+    if not boundary:
+        raise _damaged("The multipart body states no boundary.")
+    return boundary
+
+
+async def receive_multipart(site: Site, request: Request, principal: Principal) -> str:
+    """Receive the archive of a multipart body; its id, once its bytes are kept."""
+    query = dict(request.query_params)
+    check_names(list(query))
+    key = request.headers.get("idempotency-key")
+    try:
+        reader = FormReader(boundary_of(request))
+    except FormParserError as error:
+        raise _damaged(f"The multipart body can't be read: {error}.") from None
+    name = ""
+
+    def offer() -> Offer:
+        fields = {"filename": name, **reader.fields, **query}
+        with site.catalog.read() as connection:
+            return offer_of(connection, principal, fields, door="multipart", size=length_of(request), key=key)
+
+    def check() -> None:
+        offer()
+
+    await site.run(check)  # what the query names is known before a byte is read
+    arriving: Arriving | None = None
+    async with AsyncExitStack() as stack:
+        body = await stack.enter_async_context(aclosing(pieces(request, site.receiving.limits.idle_seconds)))
+        keeping: Keeping | None = None
+        async for piece in body:
+            for kind, value in reader.push(piece):
+                if kind == "archive":
+                    name = str(value)
+                    arriving = await site.run(_begin(site, offer))
+                    request.state.upload = arriving.uuid
+                    if arriving.known:
+                        return arriving.uuid
+                    keeping = await stack.enter_async_context(Keeping(site, request, principal, arriving))
+                elif kind == "bytes" and keeping is not None:
+                    assert isinstance(value, bytes)
+                    await keeping.feed(value)
+        if not reader.ended:
+            raise _damaged("The multipart body ends before its last boundary.")
+        if keeping is None or arriving is None:
+            raise Usage("multipart_no_file", "The multipart body has no file.", "Send the archive as a file part.")
+        await keeping.accept(await site.run(offer))
+    return arriving.uuid
+
+
+def _begin(site: Site, offer: Callable[[], Offer]) -> Callable[[], Arriving]:
+    return lambda: site.receiving.begin(offer())

@@ -1,0 +1,130 @@
+"""One upload's bytes from the event loop to the spool: gathered into blocks, written and synced by a thread.
+
+While a block is being written the next one fills, so an upload holds two blocks of memory, however fast its client and
+slow the disk. Every 64 MB, and every few seconds, what has come is synced and its row told of (`mark`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+from typing import ParamSpec, Protocol, TypeVar
+
+from scandock.model.errors import Usage
+from scandock.store.port import Spool
+
+BLOCK = 1024 * 1024
+MARK_BYTES = 64 * 1024 * 1024
+MARK_SECONDS = 5.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Digest(Protocol):
+    """What hashlib's objects do."""
+
+    def update(self, data: memoryview, /) -> None: ...
+    def digest(self) -> bytes: ...
+
+
+class Spooling:
+    """Takes bytes for one spool from `offset` on. For one task at a time.
+
+    `most` bytes are taken in all (Usage `upload_too_large` beyond). `mark` is called in the writing thread with each
+    offset that is on disk; where it returns False, the upload was ended by somebody else (Usage `upload_stopped`).
+    """
+
+    def __init__(
+        self,
+        threads: Executor,
+        spool: Spool,
+        *,
+        offset: int = 0,
+        most: int,
+        mark: Callable[[int], bool] | None = None,
+        digest: Digest | None = None,
+    ) -> None:
+        self.received = offset
+        self._threads = threads
+        self._spool = spool
+        self._most = most
+        self._mark = mark
+        self._digest = digest
+        self._filling, self._spare = bytearray(BLOCK), bytearray(BLOCK)
+        self._fill = 0
+        self._writing: asyncio.Future[None] | None = None
+        self._written = offset
+        self._marked = offset
+        self._marked_at = time.monotonic()
+
+    async def feed(self, data: bytes | memoryview) -> None:
+        """Take what has come; waits where the disk is slower than the client."""
+        self.received += len(data)
+        if self.received > self._most:
+            raise Usage(
+                "upload_too_large",
+                f"The upload has more than the {self._most:,} bytes that it may have.",
+                "Send it in parts, or have the limit raised (SCANDOCK_MAX_UPLOAD_BYTES).",
+            )
+        view = memoryview(data)
+        while view.nbytes:
+            part = view[: BLOCK - self._fill]
+            self._filling[self._fill : self._fill + part.nbytes] = part
+            self._fill += part.nbytes
+            view = view[part.nbytes :]
+            if self._fill == BLOCK:
+                await self._flush()
+
+    async def finish(self) -> int:
+        """Write what is left and sync all of it; gives the bytes that the spool then has."""
+        await self._flush()
+        await self.settle()
+        await self._run(self._sync)
+        return self._written
+
+    async def settle(self) -> None:
+        """Wait until no thread writes."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await writing
+
+    async def keep(self) -> int:
+        """As `finish`, whatever happened before: keeps what came, for who goes on later."""
+        return await asyncio.shield(asyncio.ensure_future(self.finish()))
+
+    def matches(self, wanted: bytes) -> bool:
+        """Whether the digest of all that was fed is this one."""
+        return self._digest is not None and self._digest.digest() == wanted
+
+    async def _flush(self) -> None:
+        await self.settle()
+        if not self._fill:
+            return
+        block, self._filling, self._spare = self._filling, self._spare, self._filling
+        count, self._fill = self._fill, 0
+        self._writing = asyncio.ensure_future(self._run(self._write, memoryview(block)[:count]))
+
+    async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *args, **kwargs))
+
+    # -- in a thread ---------------------------------------------------------------------------------------------
+
+    def _write(self, block: memoryview) -> None:
+        if self._digest is not None:
+            self._digest.update(block)
+        self._spool.append(self._written, block)
+        self._written += block.nbytes
+        due = self._written - self._marked >= MARK_BYTES or time.monotonic() - self._marked_at >= MARK_SECONDS
+        if due and self._mark is not None:
+            self._sync()
+            if not self._mark(self._written):
+                raise Usage("upload_stopped", "The upload was cancelled meanwhile.", "Send it again if that was wrong.")
+
+    def _sync(self) -> None:
+        self._spool.sync()
+        self._marked = self._written
+        self._marked_at = time.monotonic()

@@ -1,0 +1,128 @@
+"""What an upload asks for: the same names in the query, in fields of a multipart body and in tus's metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from scandock.access.principal import Principal
+from scandock.catalog.tables import project
+from scandock.http.security import check_upload
+from scandock.model.errors import Usage
+from scandock.rules.labels import clean, is_project_id
+from scandock.rules.mapping import parse_mapping
+from scandock.services.receiving import Door, Offer
+
+NAMES: Final = (
+    "project",
+    "subject",
+    "session",
+    "destination",
+    "overwrite",
+    "ignore_unparsable",
+    "resources",
+    "mapping",
+    "filename",
+)
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "destination": ("prearchive", "archive"),
+    "overwrite": ("none", "append", "delete"),
+    "resources": ("keep", "ignore"),
+}
+_TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+MAX_KEY: Final = 255
+MAX_FILENAME: Final = 255
+
+
+def check_names(names: list[str]) -> None:
+    """Usage `request_invalid` for a name that means nothing: a slip of the pen must not send an archive elsewhere."""
+    unknown = sorted(set(names) - set(NAMES))
+    if unknown:
+        raise Usage(
+            "request_invalid",
+            f"The query names {', '.join(unknown)}, which means nothing here.",
+            f"Known are {', '.join(NAMES)}.",
+        )
+
+
+def options_of(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The options of the import that were named, as `ImportOptions` has them. Raises Usage for what can't be one."""
+    options: dict[str, Any] = {}
+    name = fields.get("project", "").strip()
+    if name:
+        if not is_project_id(name):
+            raise Usage(
+                "project_id_invalid", f"{name!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
+            )
+        options["project"] = name
+    for label in ("subject", "session"):
+        value = fields.get(label, "").strip()
+        if not value:
+            continue
+        if not clean(value):
+            raise Usage("label_unusable", f"The {label} {value!r} leaves no letter or digit.", "Name another label.")
+        options[label] = value
+    for choice, values in _CHOICES.items():
+        value = fields.get(choice, "").strip().lower()
+        if value and value not in values:
+            raise Usage("request_invalid", f"{choice} is {value!r}.", f"Right is one of {', '.join(values)}.")
+        if value:
+            options[choice] = value
+    truth = fields.get("ignore_unparsable", "").strip().lower()
+    if truth and truth not in _TRUTH:
+        raise Usage("request_invalid", f"ignore_unparsable is {truth!r}.", "Right is true or false.")
+    if truth:
+        options["ignore_unparsable"] = _TRUTH[truth]
+    return options
+
+
+def filename_of(text: str) -> str:
+    """The archive's name without folders and control characters; `archive` where there is none."""
+    name = text.replace("\\", "/").rpartition("/")[2]
+    name = "".join(char for char in name if char.isprintable()).strip()
+    return name[-MAX_FILENAME:] or "archive"
+
+
+def key_of(text: str | None) -> str | None:
+    """The client's idempotency key. Raises Usage where it is too long."""
+    if text is not None and len(text) > MAX_KEY:
+        raise Usage("request_invalid", f"The idempotency key is longer than {MAX_KEY} characters.", "Shorten it.")
+    return text or None
+
+
+def offer_of(
+    connection: Connection,
+    principal: Principal,
+    fields: Mapping[str, str],
+    *,
+    door: Door,
+    size: int | None = None,
+    key: str | None = None,
+    metadata: str = "",
+) -> Offer:
+    """An upload as it was asked for, once it is certain that it may go where it names. Raises Denied and Usage."""
+    options = options_of(fields)
+    written = check_upload(principal, connection, options.get("project"))
+    project_id = None
+    if written is not None:
+        options["project"] = written
+        project_id = connection.execute(select(project.c.id).where(project.c.name == written)).scalar_one()
+    mapping = fields.get("mapping", "")
+    if mapping.strip():
+        rows = parse_mapping(mapping, "")
+        for name in dict.fromkeys(row.project for row in rows if row.project):
+            check_upload(principal, connection, name)
+    assert principal.account_id is not None
+    return Offer(
+        account_id=principal.account_id,
+        door=door,
+        filename=filename_of(fields.get("filename", "")),
+        options=options,
+        project_id=project_id,
+        mapping=mapping if mapping.strip() else "",
+        size=size,
+        idempotency_key=key_of(key),
+        metadata=metadata,
+    )

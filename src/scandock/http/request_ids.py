@@ -1,0 +1,106 @@
+"""Around every request: its id, the headers that keep browsers careful, one line in the log, and the metrics.
+
+Plain ASGI, since it stands between the client and the spool: nothing is gathered, nothing waits.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from scandock.http.logs import log
+from scandock.http.problems import unexpected
+
+_GOOD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_QUIET: Final = ("/healthz", "/readyz", "/metrics")
+
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cache-Control": "no-store",
+}
+"""Where an answer has none of its own; pages and downloads say better."""
+
+
+def _taken(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text: str = value.decode("latin-1")
+            if _GOOD.fullmatch(text):
+                return text
+            break
+    return secrets.token_hex(8)
+
+
+def route_of(scope: Scope) -> str:
+    """The route's pattern, as the address itself may hold labels; empty where there is none."""
+    return str(getattr(scope.get("route"), "path", ""))
+
+
+class Around:
+    """The outermost layer of the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _taken(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
+        began = time.perf_counter()
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except ClientDisconnect:
+            log().info("disconnected")
+        except Exception as error:
+            if status:  # it has begun: only a broken connection tells the client that there is no more to come
+                raise
+            await unexpected(Request(scope), error)(scope, receive, answer)
+        finally:
+            self._note(scope, status, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route, method = route_of(scope) or "none", scope["method"]
+        site = getattr(scope["app"].state, "site", None)
+        if site is not None:
+            site.metrics.requests.labels(method if method in _METHODS else "other", route, str(status or "none")).inc()
+        if scope["path"] in _QUIET and status < 400:
+            return
+        log().info(
+            "request",
+            method=method,
+            route=route,
+            status=status or None,
+            ms=round(seconds * 1000, 1),
+            account=scope["state"].get("account_id"),
+            upload=scope["state"].get("upload"),
+        )

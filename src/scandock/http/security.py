@@ -1,0 +1,111 @@
+"""Who asks, and whether they may: the only module of the web process that proves anybody's identity.
+
+Basic authentication and tokens serve every route. A login by cookie serves too, but a change by it needs the header
+`X-CSRF-Token` that the login was given: another site's page can send the cookie along, and not the header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from sqlalchemy import Connection
+
+from scandock.access.authenticate import authenticate, parse_authorization
+from scandock.access.logins import check_csrf
+from scandock.access.principal import ANONYMOUS, Denied, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.http.deps import site_of
+from scandock.http.problems import request_id_of
+from scandock.rules.permissions import NEEDS, Action, Answer
+
+COOKIE: Final = "scandock_session"
+CSRF_HEADER: Final = "x-csrf-token"
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def info_of(request: Request) -> RequestInfo:
+    """Where a request came from: the client's address as the proxy in front says it, where uvicorn trusts that."""
+    address = request.client.host if request.client is not None else ""
+    return RequestInfo(address=address, request_id=request_id_of(request.scope))
+
+
+async def current(request: Request) -> Principal:
+    """Who asks; ANONYMOUS where nobody says. Denied where what was sent proves nothing."""
+    known: Principal | None = getattr(request.state, "principal", None)
+    if known is not None:
+        return known
+    sent = parse_authorization(request.headers.get("authorization"), request.cookies.get(COOKIE))
+    site = site_of(request)
+    found = ANONYMOUS
+    if sent.basic is not None or sent.token is not None or sent.cookie is not None:
+        found = await site.run(
+            authenticate,
+            site.catalog,
+            basic=sent.basic,
+            token=sent.token,
+            cookie=sent.cookie,
+            request=info_of(request),
+            gate=site.gate,
+        )
+    if request.method not in _SAFE:
+        check_csrf(found, request.headers.get(CSRF_HEADER))
+    request.state.principal = found
+    request.state.account_id = found.account_id
+    return found
+
+
+async def signed_in(principal: Annotated[Principal, Depends(current)]) -> Principal:
+    """Who asks; Denied (401) where nobody says."""
+    if not principal.signed_in:
+        deny(Answer.SIGN_IN)
+    return principal
+
+
+Caller = Annotated[Principal, Depends(current)]
+SignedIn = Annotated[Principal, Depends(signed_in)]
+
+
+def require(action: Action, of: str = "project") -> Callable[[Request, Principal], Awaitable[Principal]]:
+    """A dependency that lets those pass who may, in the project that the route's parameter `of` names."""
+
+    async def check(request: Request, principal: Caller) -> Principal:
+        site = site_of(request)
+        name = request.path_params.get(of)
+
+        def ask() -> Answer:
+            with site.catalog.read() as connection:
+                return may(principal, action, name, ProjectRights(connection))
+
+        told = await site.run(ask)
+        if told is not Answer.ALLOWED:
+            deny(told)
+        return principal
+
+    return check
+
+
+def check_upload(principal: Principal, connection: Connection, project: str | None) -> str | None:
+    """Whether an upload may go to a project, or (None) wherever its headers say; gives the project's id as written.
+
+    Raises Denied: 404 `project_unknown` where there is none, or none that they may know of; 403; 401.
+    """
+    if not principal.signed_in:
+        deny(Answer.SIGN_IN)
+    if project is None:
+        if principal.scope not in NEEDS[Action.UPLOAD].scopes:
+            deny(Answer.FORBIDDEN)
+        return None
+    rights = ProjectRights(connection)
+    told = may(principal, Action.UPLOAD, project, rights)
+    if told is Answer.HIDDEN:
+        raise Denied(
+            told,
+            "project_unknown",
+            f"There is no project {project}, or you may not upload to it.",
+            "Name one that exists, or have it created first.",
+        )
+    if told is not Answer.ALLOWED:
+        deny(told)
+    found = rights.find(project)
+    return found[0] if found is not None else project

@@ -1,0 +1,86 @@
+"""One request at a time may write to an upload; there is one web process, so that its memory is enough."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+from scandock.model.errors import Fault, ScandockError, Usage
+
+STALE_SECONDS = 10.0
+"""A writer that has brought nothing for so long gives way: its connection is probably dead."""
+WAIT_SECONDS = 15.0
+
+
+class Writer:
+    """A request that writes; it reports each arrival, and ends when asked to."""
+
+    def __init__(self) -> None:
+        self.seen = time.monotonic()
+        self.stop = asyncio.Event()
+        self.done = asyncio.Event()
+        self.why: ScandockError = _locked()
+
+    def give_way(self, why: ScandockError) -> None:
+        """End it; its client is told `why`."""
+        self.why = why
+        self.stop.set()
+
+    def arrived(self) -> None:
+        self.seen = time.monotonic()
+
+
+class Locks:
+    """The uploads that are being written to."""
+
+    def __init__(self) -> None:
+        self._writers: dict[str, Writer] = {}
+
+    def __contains__(self, upload: object) -> bool:
+        return upload in self._writers
+
+    def __len__(self) -> int:
+        return len(self._writers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._writers)
+
+    async def end_all(self, seconds: float) -> None:
+        """Let every writer keep what it has and end, as the server does."""
+        why = Fault("server_stopping", "The server is being stopped.", "Go on in a moment.")
+        writers = list(self._writers.values())
+        for writer in writers:
+            writer.give_way(why)
+        if writers:
+            await asyncio.wait([asyncio.ensure_future(writer.done.wait()) for writer in writers], timeout=seconds)
+
+    @asynccontextmanager
+    async def write(self, upload: str, *, stop: bool = False) -> AsyncIterator[Writer]:
+        """Be the one who writes. Usage `tus_locked` where another does, unless that one is stale or `stop` is set."""
+        before = self._writers.get(upload)
+        if before is not None:
+            if not stop and time.monotonic() - before.seen < STALE_SECONDS:
+                raise _locked()
+            before.give_way(_stopped() if stop else _locked())
+            try:
+                await asyncio.wait_for(before.done.wait(), WAIT_SECONDS)
+            except TimeoutError:
+                raise _locked() from None
+            if upload in self._writers:
+                raise _locked()
+        writer = self._writers[upload] = Writer()
+        try:
+            yield writer
+        finally:
+            del self._writers[upload]
+            writer.done.set()
+
+
+def _stopped() -> Usage:
+    return Usage("upload_stopped", "The upload was given up meanwhile.", "Begin it anew if that was wrong.")
+
+
+def _locked() -> Usage:
+    return Usage("tus_locked", "Another request is sending bytes of this upload.", "Wait, then ask for the offset.")

@@ -1,0 +1,100 @@
+"""The bytes of one PATCH (or of a POST that brings some): appended, checked, synced, and the end accepted."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+
+from scandock.access.principal import Principal
+from scandock.http.receiving.raw import length_of
+from scandock.http.receiving.spooling import Spooling
+from scandock.http.receiving.stream import pieces
+from scandock.http.security import info_of
+from scandock.http.tus.locks import Writer
+from scandock.http.tus.protocol import Checksum
+from scandock.model.errors import Fault, Usage
+
+if TYPE_CHECKING:
+    from scandock.http.deps import Site
+    from scandock.services.receiving import Arriving
+
+
+async def append(
+    site: Site, request: Request, principal: Principal, arriving: Arriving, writer: Writer, checksum: Checksum | None
+) -> int:
+    """Take the body's bytes behind those that are there; the new offset.
+
+    What came in before a broken connection, or before somebody else took over, is kept; with a checksum all of it is
+    kept, or nothing.
+    """
+    assert arriving.size is not None
+    coming = length_of(request) or 0
+    if arriving.received + coming > arriving.size:
+        raise _too_many(arriving.size)
+    spooling = _spooling(site, arriving, checksum)
+    try:
+        async with aclosing(pieces(request, site.receiving.limits.idle_seconds, writer)) as body:
+            async for data in body:
+                site.metrics.received.inc(len(data))
+                await spooling.feed(data)
+        if checksum is not None:
+            await spooling.finish()
+            if not spooling.matches(checksum.wanted):
+                raise Usage("tus_checksum", "The bytes do not have the checksum that was sent.", "Send them again.")
+    except BaseException as error:
+        await asyncio.shield(asyncio.ensure_future(_leave(site, arriving, spooling, keep=checksum is None, why=error)))
+        raise
+    return await _keep(site, request, principal, arriving, spooling)
+
+
+def _spooling(site: Site, arriving: Arriving, checksum: Checksum | None) -> Spooling:
+    assert arriving.size is not None
+
+    def mark(received: int) -> bool:
+        return site.receiving.mark(arriving, received)
+
+    return Spooling(
+        site.spool_threads,
+        site.store.spool(arriving.uuid),
+        offset=arriving.received,
+        most=arriving.size,
+        mark=None if checksum is not None else mark,
+        digest=checksum.digest() if checksum is not None else None,
+    )
+
+
+async def _keep(site: Site, request: Request, principal: Principal, arriving: Arriving, spooling: Spooling) -> int:
+    """Sync what came, and note it; the last byte makes the upload accepted, in one transaction with its offset."""
+    try:
+        received = await spooling.finish()
+    except Fault as error:
+        await _leave(site, arriving, spooling, keep=True, why=error)
+        raise
+    if received == arriving.size:
+        kept = await site.run(site.receiving.accept, arriving, received, principal, info_of(request))
+    else:
+        kept = await site.run(site.receiving.mark, arriving, received)
+    if not kept:
+        raise Usage("upload_stopped", "The upload was cancelled meanwhile.", "Send it again if that was wrong.")
+    return received
+
+
+async def _leave(site: Site, arriving: Arriving, spooling: Spooling, *, keep: bool, why: BaseException) -> None:
+    """After an error: note what is on disk. A failed sync loses all of it, and the next request begins anew."""
+    lost = isinstance(why, Fault) and why.code == "sync_failed"
+    try:
+        if keep and not lost:
+            await site.run(site.receiving.mark, arriving, await spooling.finish())
+        else:
+            await spooling.settle()
+    except Fault as error:
+        lost = lost or error.code == "sync_failed"
+    if lost:
+        await site.run(site.receiving.mark, arriving, 0)
+
+
+def _too_many(size: int) -> Usage:
+    return Usage("tus_too_long", f"The upload was to have {size:,} bytes; more are sent.", "Make a new upload.")

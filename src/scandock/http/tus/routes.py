@@ -1,0 +1,198 @@
+"""tus 1.0 at /api/v1/uploads: an upload's id is its import's id, and the last byte lets the import begin."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from scandock.access.principal import Denied, Principal, deny
+from scandock.http.deps import Site, site_of
+from scandock.http.receiving.wanted import offer_of
+from scandock.http.security import Caller, SignedIn, check_upload
+from scandock.http.tus.locks import Writer
+from scandock.http.tus.patching import append
+from scandock.http.tus.protocol import (
+    ALGORITHMS,
+    EXTENSIONS,
+    VERSION,
+    check_body,
+    check_version,
+    http_date,
+    number,
+    parse_checksum,
+    parse_metadata,
+)
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action, Answer
+from scandock.services.imports import find_import
+from scandock.services.receiving import Arriving
+
+router = APIRouter(prefix="/api/v1/uploads", tags=["uploads (tus 1.0)"])
+
+PREFIX: Final = "/api/v1/uploads"
+
+
+def _answer(status: int, **headers: str | int | None) -> Response:
+    """An answer without a body; headers are named with underscores."""
+    said = {name.replace("_", "-"): str(value) for name, value in headers.items() if value is not None}
+    return Response(status_code=status, headers={"Tus-Resumable": VERSION, **said})
+
+
+@router.options("", summary="What this server can do")
+@router.options("/{upload}", include_in_schema=False)
+async def capabilities(request: Request) -> Response:
+    """Version, extensions, checksums and the largest upload."""
+    return _answer(
+        204,
+        Tus_Version=VERSION,
+        Tus_Extension=EXTENSIONS,
+        Tus_Checksum_Algorithm=",".join(ALGORITHMS),
+        Tus_Max_Size=site_of(request).receiving.limits.upload_bytes,
+    )
+
+
+@router.post("", status_code=201, summary="Make an upload", response_class=Response)
+async def create(request: Request, principal: SignedIn) -> Response:
+    """`Upload-Length`, and in `Upload-Metadata` the names of `POST /api/v1/imports`; a body is its first bytes."""
+    site = site_of(request)
+    check_version(request.headers)
+    if "upload-length" not in request.headers and request.headers.get("upload-defer-length"):
+        raise Usage("tus_header", "An upload's length has to be known when it is made.", "Send Upload-Length.")
+    size = number(request.headers, "Upload-Length")
+    brings = bool(request.headers.get("content-type")) and request.headers.get("content-length", "0") != "0"
+    if brings:
+        check_body(request.headers)
+    checksum = parse_checksum(request.headers.get("upload-checksum"))
+    arriving = await site.run(_begin, site, request, principal, size)
+    request.state.upload = arriving.uuid
+    offset = arriving.received
+    if not arriving.known and (brings or size == 0):
+        async with site.locks.write(arriving.uuid) as writer:
+            offset = await append(site, request, principal, arriving, writer, checksum)
+    return _answer(
+        201,
+        Location=f"{request.scope.get('root_path', '')}{PREFIX}/{arriving.uuid}",
+        Upload_Offset=offset,
+        Upload_Expires=_expiry(arriving, offset),
+    )
+
+
+def _begin(site: Site, request: Request, principal: Principal, size: int) -> Arriving:
+    raw = request.headers.get("upload-metadata", "")
+    fields = parse_metadata(raw)
+    fields.setdefault("filename", fields.get("name", ""))
+    with site.catalog.read() as connection:
+        offer = offer_of(
+            connection,
+            principal,
+            fields,
+            door="tus",
+            size=size,
+            key=request.headers.get("idempotency-key"),
+            metadata=raw,
+        )
+    return site.receiving.begin(offer)
+
+
+def _expiry(arriving: Arriving, offset: int) -> str | None:
+    return None if arriving.expires is None or offset == arriving.size else http_date(arriving.expires)
+
+
+def _find(site: Site, principal: Principal, uuid: str, *, own: bool = False) -> Arriving:
+    """An upload; Usage `upload_expired` (410) where it was not finished in time. `own`: nobody else's, whoever asks."""
+    with site.catalog.read() as connection:
+        found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
+        if found.door != "tus":
+            raise Denied(Answer.HIDDEN, "import_unknown", "There is no resumable upload of that id.", "Check the id.")
+        if found.project is not None and not found.accepted:
+            check_upload(principal, connection, found.project)
+    arriving = site.receiving.find(uuid)
+    assert arriving is not None
+    if own and arriving.account_id != principal.account_id:
+        deny(Answer.FORBIDDEN)
+    if arriving.expired or arriving.code == "upload_expired":
+        raise Usage("upload_expired", "The upload was not finished in time, and is gone.", "Begin it anew.")
+    if not arriving.receiving and not found.accepted:
+        raise Usage("upload_stopped", "The upload was cancelled.", "Begin it anew.")
+    return arriving
+
+
+@router.head("/{upload}", summary="How far an upload is", response_class=Response)
+async def offset_of(request: Request, upload: str, principal: Caller) -> Response:
+    """`Upload-Offset`: bytes that are on disk for certain."""
+    site = site_of(request)
+    check_version(request.headers)
+    arriving = await site.run(_find, site, principal, upload)
+    return _answer(
+        200,
+        Upload_Offset=arriving.received,
+        Upload_Length=arriving.size,
+        Upload_Metadata=arriving.metadata or None,
+        Upload_Expires=_expiry(arriving, arriving.received),
+        Cache_Control="no-store",
+    )
+
+
+@router.patch("/{upload}", status_code=204, summary="Go on with an upload", response_class=Response)
+async def go_on(request: Request, upload: str, principal: Caller) -> Response:
+    """The bytes from `Upload-Offset` on; `Upload-Checksum` where they are to be checked."""
+    site = site_of(request)
+    request.state.upload = upload
+    check_version(request.headers)
+    check_body(request.headers)
+    offset = number(request.headers, "Upload-Offset")
+    checksum = parse_checksum(request.headers.get("upload-checksum"))
+    await site.run(partial(_find, site, principal, upload, own=True))
+    async with site.locks.write(upload) as writer:
+        arriving = await site.run(partial(_find, site, principal, upload, own=True))
+        if offset != arriving.received:
+            raise Usage(
+                "tus_offset",
+                f"The upload has {arriving.received:,} bytes, and is not at {offset:,}.",
+                "Ask for the offset by HEAD and go on from there.",
+            )
+        received = await _taken(site, request, principal, arriving, writer, checksum)
+    again = await site.run(site.receiving.find, upload)
+    return _answer(204, Upload_Offset=received, Upload_Expires=None if again is None else _expiry(again, received))
+
+
+async def _taken(
+    site: Site,
+    request: Request,
+    principal: Principal,
+    arriving: Arriving,
+    writer: Writer,
+    checksum: Any,  # noqa: ANN401
+) -> int:
+    if arriving.receiving:
+        return await append(site, request, principal, arriving, writer, checksum)
+    if request.headers.get("content-length", "") not in ("", "0"):
+        raise Usage("tus_too_long", "The upload has all its bytes already.", "Ask for the import of the same id.")
+    return arriving.received  # the answer to the last bytes was lost on its way
+
+
+@router.delete("/{upload}", status_code=204, summary="Give an upload up", response_class=Response)
+async def terminate(request: Request, upload: str, principal: Caller) -> Response:
+    """Nothing stays of it. 409 once all its bytes are there: then its import can be cancelled."""
+    site = site_of(request)
+    request.state.upload = upload
+    check_version(request.headers)
+    await site.run(_find, site, principal, upload)
+    async with site.locks.write(upload, stop=True):
+        arriving = await site.run(_find, site, principal, upload)
+        if not await site.run(site.receiving.discard, arriving):
+            raise Usage("import_running", "The upload has all its bytes: its import waits or runs.", "Cancel that.")
+    return _answer(204)
+
+
+@router.post("/{upload}", include_in_schema=False, response_class=Response)
+async def overridden(request: Request, upload: str, principal: Caller) -> Response:
+    """`X-HTTP-Method-Override`, for clients behind what lets POST through alone."""
+    wanted = request.headers.get("x-http-method-override", "").upper()
+    routes = {"PATCH": go_on, "DELETE": terminate, "HEAD": offset_of}
+    if wanted not in routes:
+        raise Usage("tus_header", "POST to an upload needs X-HTTP-Method-Override: PATCH.", "Use PATCH.")
+    return await routes[wanted](request, upload, principal)

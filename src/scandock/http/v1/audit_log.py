@@ -1,0 +1,89 @@
+"""/api/v1/audit: who did what, filtered and exported; a project's for its owners, all of it for administrators."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from sqlalchemy import Connection
+from starlette.responses import JSONResponse, Response
+
+from scandock.http.v1.desks import Desked, Maybe, flowing
+from scandock.rules.permissions import Action
+from scandock.services import audit, rights
+
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
+
+Moment = Annotated[int | None, Query(ge=0, le=2**53, description="Unix milliseconds")]
+
+
+def _wanted(
+    project: Maybe = None,
+    actor: Maybe = None,
+    action: Maybe = None,
+    kind: Maybe = None,
+    target: Maybe = None,
+    request_id: Maybe = None,
+    outcome: Maybe = None,
+    since: Moment = None,
+    until: Moment = None,
+) -> audit.Wanted:
+    return audit.Wanted(
+        project=project,
+        actor=actor,
+        action=action,
+        kind=kind,
+        target=target,
+        request_id=request_id,
+        outcome=outcome,
+        since=since,
+        until=until,
+    )
+
+
+def _check(connection: Connection, work: Desked, wanted: audit.Wanted) -> None:
+    action = Action.SITE_ADMIN if wanted.project is None else Action.AUDIT_READ
+    rights.check(connection, work.desk.principal, action, wanted.project)
+
+
+@router.get("", summary="Lines of the audit trail, the newest first")
+async def list_all(
+    work: Desked,
+    project: Maybe = None,
+    actor: Maybe = None,
+    action: Maybe = None,
+    kind: Maybe = None,
+    target: Maybe = None,
+    request_id: Maybe = None,
+    outcome: Maybe = None,
+    since: Moment = None,
+    until: Moment = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[int | None, Query(ge=0, le=2**53, description="The last line's id, for the next page")] = None,
+) -> Response:
+    """`{"items", "next"}`; `next` is the `before` of the following page."""
+    wanted = _wanted(project, actor, action, kind, target, request_id, outcome, since, until)
+
+    def ask(connection: Connection) -> list[dict[str, object]]:
+        _check(connection, work, wanted)
+        return [audit.as_object(row) for row in audit.search(connection, wanted, before=before, limit=limit)]
+
+    items = await work.read(ask)
+    return JSONResponse({"items": items, "next": items[-1]["id"] if len(items) == limit else None})
+
+
+@router.get("/export", summary="The audit trail as JSON lines or CSV")
+async def export(
+    work: Desked,
+    project: Maybe = None,
+    since: Moment = None,
+    until: Moment = None,
+    format: Literal["jsonl", "csv"] = "jsonl",  # noqa: A002  the parameter's name
+) -> Response:
+    """All lines that the filters leave, the newest first."""
+    wanted = audit.Wanted(project=project, since=since, until=until)
+    await work.read(lambda connection: _check(connection, work, wanted))
+    kind = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"
+    pieces = (piece.encode() for piece in audit.export(work.site.catalog, wanted, format))
+    headers = {"Content-Disposition": f'attachment; filename="audit.{format}"', "X-Content-Type-Options": "nosniff"}
+    return flowing(pieces, status=200, headers=headers, media_type=kind)

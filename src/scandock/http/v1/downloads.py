@@ -1,0 +1,44 @@
+"""A scan, session or project as a zip that is made while it is sent; it is a valid upload again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from scandock.http.v1.desks import Desked, flowing
+from scandock.services.downloads import ZipDownload, disposition, zip_of_project, zip_of_session
+
+router = APIRouter(prefix="/api/v1", tags=["downloads"])
+
+Compressed = Annotated[bool, Query(description="Deflate the files; else they are stored, which is faster")]
+
+
+def _answer(made: ZipDownload) -> Response:
+    headers = {
+        "Content-Disposition": disposition(made.name),
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, no-store",
+    }
+    if made.length is not None:
+        headers["Content-Length"] = str(made.length)
+    return flowing(made.chunks, status=200, headers=headers, media_type="application/zip")
+
+
+@router.get("/sessions/{session}/download", summary="A session as a zip")
+async def session_zip(work: Desked, session: str, compress: Compressed = False) -> Response:
+    """In the layout {session}/scans/{scan}/resources/{resource}/files/{file}."""
+    return _answer(await work.do(lambda: zip_of_session(work.desk, session, deflate=compress)))
+
+
+@router.get("/sessions/{session}/scans/{scan}/download", summary="A scan as a zip")
+async def scan_zip(work: Desked, session: str, scan: str, compress: Compressed = False) -> Response:
+    """In the same layout, that scan alone."""
+    return _answer(await work.do(lambda: zip_of_session(work.desk, session, scan_id=scan, deflate=compress)))
+
+
+@router.get("/projects/{project}/download", summary="A project's archived sessions as a zip")
+async def project_zip(work: Desked, project: str, compress: Compressed = False) -> Response:
+    """One folder a session."""
+    return _answer(await work.do(lambda: zip_of_project(work.desk, project, deflate=compress)))

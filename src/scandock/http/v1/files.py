@@ -1,0 +1,105 @@
+"""Files of a session: listed, and their bytes, whole or by ranges (RFC 9110 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from scandock.http.v1.desks import Desked, Maybe, Sorted, Text, Work, flowing
+from scandock.services import contents
+from scandock.services.downloads import FileDownload, byte_range, disposition, open_file
+
+router = APIRouter(prefix="/api/v1", tags=["files"])
+
+Number = Annotated[int, Path(ge=0, le=2**53)]
+
+
+@router.get("/files", summary="The files of a session, a scan or a resource")
+async def list_all(
+    work: Desked,
+    page: Sorted,
+    session: Annotated[str, Query(max_length=64)],
+    scan: Maybe = None,
+    resource: Maybe = None,
+    search: Text = "",
+) -> Response:
+    """Sorted by n, name or bytes; `search` is a part of the name."""
+    return await work.page(
+        lambda c: contents.list_files(
+            c, work.desk.principal, session, page, scan_id=scan, resource_label=resource, search=search
+        )
+    )
+
+
+@router.get("/sessions/{session}/files/{file}", summary="What is known of a file")
+async def read(work: Desked, session: str, file: Number) -> Response:
+    """A file by its number within the session."""
+    return await work.item(lambda c: contents.find_file(c, work.desk.principal, session, file))
+
+
+@router.get("/sessions/{session}/files/{file}/content", summary="A file's bytes")
+async def content(request: Request, work: Desked, session: str, file: Number) -> Response:
+    """Whole, or the range that Range asks for."""
+    found = await work.do(lambda: open_file(work.desk, session, file))
+    try:
+        return _answer(request, found)
+    except BaseException:
+        found.close()
+        raise
+
+
+@router.head("/sessions/{session}/files/{file}/content", summary="What a file's bytes would come with")
+async def content_head(work: Desked, session: str, file: Number) -> Response:
+    """The headers of the whole file."""
+    return await _headers_only(work, session, file)
+
+
+async def _headers_only(work: Work, session: str, file: int) -> Response:
+    found = await work.do(lambda: open_file(work.desk, session, file, noted=False))
+    found.close()
+    return Response(status_code=200, headers={**_headers(found), "Content-Length": str(found.size)})
+
+
+def _headers(found: FileDownload) -> dict[str, str]:
+    return {
+        "ETag": found.etag,
+        "Last-Modified": format_datetime(datetime.fromtimestamp(found.modified / 1000, UTC), usegmt=True),
+        "Accept-Ranges": "bytes",
+        "Content-Type": found.media_type,
+        "Content-Disposition": disposition(found.name),
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cache-Control": "private, no-cache",
+    }
+
+
+def _answer(request: Request, found: FileDownload) -> Response:
+    headers = _headers(found)
+    if found.etag in {one.strip() for one in request.headers.get("if-none-match", "").split(",")}:
+        found.close()
+        return Response(status_code=304, headers=headers)
+    wanted = request.headers.get("range")
+    if wanted is not None and request.headers.get("if-range", found.etag).strip() != found.etag:
+        wanted = None
+    part = byte_range(wanted, found.size)
+    if part is None:
+        chunks, status, length = found.chunks(), 200, found.size
+    else:
+        offset, length = part
+        chunks, status = found.chunks(offset, length), 206
+        headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{found.size}"
+    headers["Content-Length"] = str(length)
+    return flowing(_closing(found, chunks), status=status, headers=headers, media_type=found.media_type)
+
+
+def _closing(found: FileDownload, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Close the file also where nobody takes a single byte."""
+    try:
+        yield from chunks
+    finally:
+        found.close()

@@ -1,0 +1,124 @@
+"""/api/v1/imports: an archive comes in by its body, and the import is read, cancelled, tried again and forgotten."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from scandock.http.deps import site_of
+from scandock.http.receiving.multipart import receive_multipart
+from scandock.http.receiving.raw import receive_raw
+from scandock.http.security import Caller, SignedIn, info_of
+from scandock.services.imports import cancel_import, delete_import, list_imports, may_delete, read_import, retry_import
+from scandock.services.listing import LIMIT, MAX_LIMIT, Sorting
+
+router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+            },
+        },
+    }
+}
+
+
+def _parameters() -> dict[str, Any]:
+    text = {"type": "string"}
+    schemas = {
+        "project": text,
+        "subject": text,
+        "session": text,
+        "destination": {"type": "string", "enum": ["prearchive", "archive"]},
+        "overwrite": {"type": "string", "enum": ["none", "append", "delete"]},
+        "ignore_unparsable": {"type": "boolean"},
+        "resources": {"type": "string", "enum": ["keep", "ignore"]},
+        "mapping": text,
+        "filename": text,
+    }
+    listed = [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in schemas.items()]
+    key = {"name": "Idempotency-Key", "in": "header", "required": False, "schema": text}
+    return {"parameters": [*listed, key]}
+
+
+@router.post("", status_code=202, summary="Upload an archive", openapi_extra={**_BODY, **_parameters()})
+async def create(request: Request, principal: SignedIn) -> Response:
+    """The archive is the body itself, or one file part of a multipart body. 202 once its bytes are kept for good."""
+    site = site_of(request)
+    multipart = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"
+    uuid = await (receive_multipart if multipart else receive_raw)(site, request, principal)
+    made = await site.run(read_import, site.catalog, principal, uuid)
+    where = f"{request.scope.get('root_path', '')}/api/v1/imports/{uuid}"
+    return JSONResponse(made, 202, {"Location": where})
+
+
+@router.get("", summary="Imports that you may see, the newest first")
+async def list_all(
+    request: Request,
+    principal: SignedIn,
+    project: str | None = None,
+    state: Annotated[list[str] | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = LIMIT,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """`{"items", "next"}`; `next` is the cursor of the following page, null behind the last."""
+    site = site_of(request)
+    sorting = Sorting(sort="-id", limit=limit, cursor=cursor)
+    page = await site.run(
+        list_imports, site.catalog, principal, sorting, project_name=project, states=tuple(state or ())
+    )
+    return {"items": page.items, "next": page.next}
+
+
+@router.get("/{id}", summary="An import")
+async def read(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002  the route's own name
+    """What `scandock import --json` prints, with `id`, `state` as it is now, and `progress`."""
+    site = site_of(request)
+    return with_etag(request, await site.run(read_import, site.catalog, principal, id))
+
+
+@router.post("/{id}/cancel", status_code=202, summary="Cancel an import")
+async def cancel(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
+    """Nothing of it is stored; 409 once it is being placed, or has ended."""
+    site = site_of(request)
+    request.state.upload = id
+    await site.run(cancel_import, site.catalog, site.store, principal, id, info_of(request))
+    return JSONResponse(await site.run(read_import, site.catalog, principal, id), 202)
+
+
+@router.post("/{id}/retry", status_code=202, summary="Try a failed import again")
+async def retry(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
+    site = site_of(request)
+    request.state.upload = id
+    await site.run(retry_import, site.catalog, site.store, principal, id, info_of(request))
+    return JSONResponse(await site.run(read_import, site.catalog, principal, id), 202)
+
+
+@router.delete("/{id}", status_code=204, summary="Forget an import", response_class=Response)
+async def forget(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
+    """Its receipt and kept bytes too; sessions that it stored stay."""
+    site = site_of(request)
+    request.state.upload = id
+    await site.run(may_delete, site.catalog, principal, id)
+    async with site.locks.write(id, stop=True):
+        await site.run(delete_import, site.catalog, site.store, principal, id, info_of(request))
+    return Response(status_code=204)
+
+
+def with_etag(request: Request, body: dict[str, Any]) -> Response:
+    """An object with its ETag, or 304 where the client has it already."""
+    raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+    tag = f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if tag in known:
+        return Response(status_code=304, headers=headers)
+    return Response(raw, 200, headers, "application/json")

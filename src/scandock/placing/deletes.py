@@ -1,0 +1,109 @@
+"""Sessions that cease to be shown: deleted into the trash, or taken up by another session. Intents like any other.
+
+The catalog lets go of a session first, then its folder goes to the trash, under an id that was journalled with the
+intent: a kill at any point is rolled forward by the next command.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import trashed
+from scandock.catalog.sums import changed_project
+from scandock.catalog.tables import intent, session, tree
+from scandock.model.errors import Fault
+from scandock.store.port import Store
+
+REMOVED = "-"
+"""What stands in an intent for the staged tree, where it is a removal: no relative path is this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A session that goes."""
+
+    n: int
+    uuid: str
+    name: str
+    inode: int
+    tree_id: int
+    project_id: int
+    trash: str
+    """The id that its folder gets in the trash, chosen before."""
+    keep: bool
+    """Whether its rows are kept with the folder, so that it can come back; else another session has all of it."""
+    row: dict[str, Any]
+    """What the catalog said of it."""
+    account_id: int | None = None
+
+
+def check_standing(store: Store, connection: Connection, uuid: str, tree_id: int, name: str, inode: int) -> None:
+    """Fault `base_changed` where a session, or the folder at its name, is not any more the one that was meant."""
+    current = connection.execute(select(session.c.tree_id).where(session.c.uuid == uuid)).scalar_one_or_none()
+    if current != tree_id or store.current(name) != inode:
+        raise Fault("base_changed", "The session was changed while this was being prepared.", "Try again.")
+
+
+def record_removals(connection: Connection, upload_id: int, removals: Sequence[Removal]) -> None:
+    """Write removals among the intents; the caller's transaction has proved its right."""
+    for one in removals:
+        connection.execute(
+            insert(intent).values(
+                upload_id=upload_id,
+                n=one.n,
+                state="intent",
+                name=one.name,
+                staged=REMOVED,
+                inode=one.inode,
+                base_inode=None,
+                base_tree_id=None if one.keep else one.tree_id,
+                tree_id=one.tree_id,
+                keep_base=one.keep,
+                session=json.dumps(asdict(one)),
+            )
+        )
+
+
+def removals_of(connection: Connection, upload_id: int, state: str) -> list[Removal]:
+    """The removals among an operation's intents, in order."""
+    rows = connection.execute(
+        select(intent.c.session)
+        .where(intent.c.upload_id == upload_id, intent.c.state == state, intent.c.staged == REMOVED)
+        .order_by(intent.c.n)
+    ).scalars()
+    return [Removal(**json.loads(row)) for row in rows]
+
+
+def publish_removal(catalog: Catalog, connection: Connection, removal: Removal) -> None:
+    """Let the catalog show a session no more; one that can come back stands in `trashed`, its tree kept."""
+    connection.execute(delete(session).where(session.c.uuid == removal.uuid))
+    if removal.keep:
+        connection.execute(
+            insert(trashed).values(
+                uuid=removal.uuid,
+                project_id=removal.project_id,
+                tree_id=removal.tree_id,
+                trash_id=removal.trash,
+                name=removal.name,
+                session=json.dumps(removal.row),
+                account_id=removal.account_id,
+                deleted=catalog.now(),
+            )
+        )
+    else:
+        connection.execute(update(tree).where(tree.c.id == removal.tree_id).values(state="retired"))
+    changed_project(connection, removal.project_id)
+
+
+def put_removed_away(store: Store, removals: Sequence[Removal], note: dict[str, object]) -> None:
+    """Move the folders of removed sessions to the trash; what is there already stays."""
+    for removal in removals:
+        standing = store.current(removal.name)
+        if standing is None or standing == removal.inode:
+            store.retire(removal.name, note={**note, "name": removal.name}, trash=removal.trash)

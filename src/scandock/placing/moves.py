@@ -1,0 +1,135 @@
+"""What a person does to sessions that stand: an operation has a lease, reserves names, records intents, as imports do.
+
+Its row is an upload's without bytes, marked in the request, and gone when the operation has ended. So one that dies is
+taken over by the next command like any import: with intents it is rolled forward, without any it has done nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scandock.catalog.engine import Catalog
+from scandock.model.errors import Fault, ScandockError, TokenLost, Usage
+from scandock.model.verdicts import ImportState
+from scandock.placing.complete import complete, end_without
+from scandock.placing.deletes import Removal
+from scandock.placing.forget import OPERATION
+from scandock.placing.intents import Placement, record
+from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
+from scandock.queue.leases import RENEW_SECONDS, Lease, begin, renew
+from scandock.queue.tokens import new_token, new_uuid
+from scandock.store.port import Stage, Store
+
+WAIT_SECONDS = 5.0
+"""How long an operation waits for an import, or another operation, that touches the same names."""
+
+
+@dataclass(slots=True)
+class Operation:
+    """One change to what is shown, from its reservation to its end."""
+
+    catalog: Catalog
+    store: Store
+    stage: Stage
+    lease: Lease
+    lost: threading.Event = field(default_factory=threading.Event)
+    ended: bool = False
+
+    def check(self) -> None:
+        """Raise TokenLost where another process has taken this over."""
+        if self.lost.is_set():
+            raise TokenLost("token_lost", "Another process has taken over this change.")
+
+    @contextmanager
+    def reserved(self, projects: Iterable[str], names: Callable[[Connection], set[str]]) -> Iterator[Connection]:
+        """A transaction in which `names` are this operation's until it ends; Usage `session_busy` after a while.
+
+        `names` is asked within the transaction, with the projects locked, so that what it sees can't change.
+        """
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            with self.catalog.write() as connection:
+                lock_projects(connection, projects)
+                wanted = names(connection)
+                if not held_by_others(connection, self.lease.upload_id, wanted):
+                    reserve(self.catalog, connection, self.lease, wanted)
+                    yield connection
+                    return
+                release(connection, self.lease.upload_id)
+            if time.monotonic() > deadline:
+                raise Usage(
+                    "session_busy", "An import, or another change, is placing this session.", "Try again in a moment."
+                )
+            threading.Event().wait(0.05)
+
+    def show(
+        self,
+        placements: list[Placement],
+        removals: list[Removal],
+        note: Callable[[Connection], object],
+        *,
+        origin: int | None = None,
+    ) -> None:
+        """Record the intents, and in the same transaction what `note` writes; then make them true.
+
+        `origin` is the upload that new trees are of. From here on it only rolls forward: a Fault that comes later
+        leaves the rest to the next command.
+        """
+        self.check()
+        report: dict[str, Any] = {"state": ImportState.PLACED.value}
+        if origin is not None:
+            report["origin"] = origin
+        with self.catalog.write() as connection:
+            record(self.catalog, self.store, connection, self.lease, placements, report, removals)
+            note(connection)
+        complete(self.catalog, self.store, self.stage, self.lease)
+        self.ended = True
+
+
+@contextmanager
+def operation(catalog: Catalog, store: Store, what: str) -> Iterator[Operation]:
+    """Begin an operation; whatever is not shown by its end leaves nothing behind."""
+    number, token = new_uuid(), new_token()
+    with store.hold(number):
+        stage = store.begin(number, token)
+        lease = begin(catalog, number=number, token=token, archive=what, request={OPERATION: what})
+        running = Operation(catalog, store, stage, lease)
+        over = threading.Event()
+        beat = threading.Thread(target=_beat, args=(running, over), name="lease", daemon=True)
+        beat.start()
+        try:
+            yield running
+        finally:
+            over.set()
+            beat.join()
+            if not running.ended:
+                _leave(running)
+            stage.close()
+
+
+def _beat(running: Operation, over: threading.Event) -> None:
+    while not over.wait(RENEW_SECONDS):
+        try:
+            renew(running.catalog, running.lease)
+        except TokenLost:
+            running.lost.set()
+            return
+        except ScandockError:
+            continue
+
+
+def _leave(running: Operation) -> None:
+    """End an operation that has shown nothing; one with intents is left to whoever opens DATA next."""
+    try:
+        end_without(
+            running.catalog, running.store, running.stage, running.lease, {"state": ImportState.CANCELLED.value}
+        )
+    except (TokenLost, Fault):
+        return

@@ -1,0 +1,133 @@
+"""Imports of the server that could not be ended: put back among those that wait, or failed; and their bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import upload
+from scandock.model.errors import Fault, ScandockError
+from scandock.model.report import make_report
+from scandock.model.verdicts import ImportState
+from scandock.placing.complete import end_without, has_intents
+from scandock.placing.forget import forget_exceptions, forget_staged
+from scandock.queue.cancel import MESSAGE
+from scandock.queue.leases import Dead, Lease, finish
+from scandock.queue.owner import server_is_gone
+from scandock.queue.retry import EXHAUSTED, MAX_ATTEMPTS, let_go, put_back, wait_seconds
+from scandock.store.port import Stage, Store
+
+WORKER_LOST = Fault("worker_lost", "The worker of this import was lost.", "It is tried again by itself.")
+_UNFINISHED = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
+
+
+def put_back_or_fail(
+    catalog: Catalog, store: Store, stage: Stage, lease: Lease, why: ScandockError, *, attempt: int
+) -> None:
+    """After a fault: clear what attempt number `attempt` has staged, and let the import wait; the last one fails.
+
+    With intents nothing is undone: whoever comes next rolls it forward.
+    """
+    seconds = wait_seconds(attempt)
+    if has_intents(catalog, lease):
+        let_go(catalog, lease, counted=True, seconds=seconds, code=why.code, message=str(why))
+    elif attempt >= MAX_ATTEMPTS:
+        fail(catalog, store, stage, lease, why)
+    else:
+        _clear(catalog, stage, lease)
+        with catalog.write() as connection:
+            put_back(catalog, connection, lease, why, attempt=attempt, seconds=seconds)
+        store.finish(stage)
+
+
+def put_back_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, dead: Dead) -> None:
+    """After the death of its attempt, or of its worker, without intents: the same, and nothing to wait for.
+
+    One that its worker let go keeps the reason and the time to wait that this worker gave. A server that was killed is
+    no failed attempt.
+    """
+    attempt = dead.attempt - (1 if server_is_gone(dead.owner) else 0)
+    let_go_before = not dead.owner and bool(dead.code)
+    if attempt >= MAX_ATTEMPTS:
+        fail(catalog, store, stage, lease, exhausted(dead.code))
+        return
+    _clear(catalog, stage, lease)
+    with catalog.write() as connection:
+        why = None if let_go_before else WORKER_LOST
+        put_back(catalog, connection, lease, why, attempt=attempt, seconds=0)
+    store.finish(stage)
+
+
+def _clear(catalog: Catalog, stage: Stage, lease: Lease) -> None:
+    stage.clear()
+    forget_staged(catalog, lease)
+    forget_exceptions(catalog, lease)
+
+
+def fail(catalog: Catalog, store: Store, stage: Stage, lease: Lease, why: ScandockError) -> None:
+    """End an import without intents as failed; its bytes are kept, so that it can be tried again by a person."""
+    end_without(catalog, store, stage, lease, plain_report(catalog, lease, ImportState.FAILED, why.code, str(why)))
+
+
+def plain_report(catalog: Catalog, lease: Lease, state: ImportState, code: str, message: str) -> dict[str, Any]:
+    """The report of an import of which nothing was taken."""
+    with catalog.read() as connection:
+        archive, received = connection.execute(
+            select(upload.c.archive, reception.c.received)
+            .outerjoin(reception, reception.c.upload_id == upload.c.id)
+            .where(upload.c.id == lease.upload_id)
+        ).one()
+    return make_report(lease.uuid, archive, state, code, message, received=received or 0)
+
+
+def end_cancelled(catalog: Catalog, store: Store, lease: Lease, previous: str) -> bool:
+    """End an import whose attempt was killed for a cancel: staging goes at once, its rows behind the outcome.
+
+    False where its intents came first: it goes on. TokenLost where it has ended, or another has it.
+    """
+    with store.hold(lease.uuid, force=True):
+        stage = store.take(lease.uuid, previous or lease.token, lease.token)
+        try:
+            if has_intents(catalog, lease):
+                return not let_go(catalog, lease, counted=False)
+            stage.clear()
+            report = plain_report(catalog, lease, ImportState.CANCELLED, "cancelled", MESSAGE)
+            with catalog.write() as connection:
+                finish(catalog, connection, lease, ImportState.CANCELLED, report)
+            store.finish(stage)
+        finally:
+            stage.close()
+    drop_bytes(catalog, store, lease)
+    forget_staged(catalog, lease)
+    forget_exceptions(catalog, lease)
+    return True
+
+
+def exhausted(code: str) -> Fault:
+    """Why an import is not tried any more, with what ended the last attempt."""
+    last = f" The last time: {code}." if code else ""
+    return Fault(
+        EXHAUSTED,
+        f"The import was begun {MAX_ATTEMPTS} times, and each time it was lost.{last}",
+        "Its bytes are kept: look at the log and the memory of the server, then have it tried again.",
+    )
+
+
+def came_by_server(catalog: Catalog, lease: Lease) -> bool:
+    """Whether an upload's bytes lie in the store's spool."""
+    with catalog.read() as connection:
+        found = connection.execute(
+            select(reception.c.upload_id).where(reception.c.upload_id == lease.upload_id)
+        ).first()
+    return found is not None
+
+
+def drop_bytes(catalog: Catalog, store: Store, lease: Lease) -> None:
+    """Discard the spool of an import that has ended, unless it failed; nothing for one of the command line."""
+    with catalog.read() as connection:
+        state = connection.execute(select(upload.c.state).where(upload.c.id == lease.upload_id)).scalar_one_or_none()
+    if state is not None and ImportState(state) not in (*_UNFINISHED, ImportState.FAILED):
+        store.spool(lease.uuid).discard()

@@ -1,0 +1,81 @@
+"""Cancelling: a compare-and-set that wins before an import has recorded its intents, and never after."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+
+from sqlalchemy import Connection, select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import intent, upload
+from scandock.model.report import make_report
+from scandock.model.verdicts import ImportState
+from scandock.queue.events import add_event
+from scandock.queue.leases import Lease, guard
+
+MESSAGE = "The import was cancelled; nothing was stored."
+
+
+class Cancelled(StrEnum):
+    """What became of a wish to cancel."""
+
+    DONE = "done"
+    """It had not begun, and has ended: its bytes are the caller's to discard."""
+    COMING = "coming"
+    """Its worker ends it within two seconds; ring for it once the transaction is committed."""
+    TOO_LATE = "too_late"
+    """It is being placed, and only goes forward."""
+    ENDED = "ended"
+    """It had ended before."""
+
+
+def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> Cancelled:
+    """Cancel an upload that came by the server, in the caller's transaction."""
+    row = connection.execute(
+        select(upload.c.state, upload.c.uuid, upload.c.archive, reception.c.received)
+        .join(reception, reception.c.upload_id == upload.c.id)
+        .where(upload.c.id == upload_id)
+        .with_for_update(of=upload)
+    ).one()
+    state = ImportState(row.state)
+    if state in (ImportState.RECEIVING, ImportState.RECEIVED):
+        report = make_report(row.uuid, row.archive, ImportState.CANCELLED, "cancelled", MESSAGE, received=row.received)
+        connection.execute(
+            update(upload)
+            .where(upload.c.id == upload_id)
+            .values(
+                state=ImportState.CANCELLED,
+                code="cancelled",
+                message=MESSAGE,
+                report=json.dumps(report),
+                finished=catalog.now(),
+            )
+        )
+        told = {"state": ImportState.CANCELLED.value, "code": "cancelled", "message": MESSAGE}
+        add_event(catalog, connection, upload_id, "outcome", told)
+        return Cancelled.DONE
+    if state is not ImportState.RUNNING:
+        return Cancelled.ENDED
+    if connection.execute(select(intent.c.id).where(intent.c.upload_id == upload_id).limit(1)).first() is not None:
+        return Cancelled.TOO_LATE
+    connection.execute(update(reception).where(reception.c.upload_id == upload_id).values(cancel=True, retry_at=0))
+    add_event(catalog, connection, upload_id, "cancelling", {})
+    return Cancelled.COMING
+
+
+def may_show(catalog: Catalog, connection: Connection, lease: Lease) -> None:
+    """Asked in the transaction that records the intents: InterruptedError where a cancel came first.
+
+    The guard locks the upload's row, as `cancel` does, so that one of both sees the other.
+    """
+    guard(catalog, connection, lease)
+    if cancelled(connection, [lease.upload_id]):
+        raise InterruptedError
+
+
+def cancelled(connection: Connection, upload_ids: list[int]) -> list[int]:
+    """Those of these uploads that somebody wants cancelled."""
+    wanted = select(reception.c.upload_id).where(reception.c.upload_id.in_(upload_ids), reception.c.cancel)
+    return list(connection.execute(wanted).scalars())

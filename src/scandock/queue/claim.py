@@ -1,0 +1,171 @@
+"""Which import is next, and whose: one compare-and-set gives lease, attempt and token, by the database's clock.
+
+Order: what had begun and lost its worker; then the user with the fewest running, the size, the age. One slot of a
+worker is kept for small imports.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.sql import ColumnElement
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import upload
+from scandock.model.verdicts import ImportState
+from scandock.queue.events import add_event
+from scandock.queue.leases import LEASE_MS, Lease
+from scandock.queue.owner import is_gone, server_is_gone
+from scandock.queue.retry import MAX_ATTEMPTS
+from scandock.queue.tokens import new_token
+
+SMALL_BYTES = 100_000_000
+HUGE_BYTES = 4_000_000_000
+PATIENCE_MS = 10 * 60_000
+"""An import that has waited so long stands in front of smaller ones of its user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """A worker's slots: how many, how many are taken, and by how many imports that are not small."""
+
+    total: int
+    busy: int = 0
+    big: int = 0
+
+    @property
+    def only_small(self) -> bool:
+        """Whether what is left is kept for small imports; a worker with one slot keeps none."""
+        return self.total > 1 and self.big >= self.total - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An import that is ours to run."""
+
+    lease: Lease
+    previous: str
+    """The token of the attempt before, whose stage may stand; empty where there was none."""
+    attempt: int
+    exhausted: bool
+    """As many attempts as there are were lost: roll its intents forward, or let it fail."""
+    big: bool
+    reason: str
+    """Code of what ended the attempt before; empty where nothing did."""
+
+
+def claim(catalog: Catalog, owner: str, slots: Slots) -> Claim | None:
+    """The next import, now owned by `owner` (`this_owner`); None where none may begin."""
+    if slots.busy >= slots.total:
+        return None
+    dead, waits = _look(catalog)
+    if not dead and not waits:
+        return None
+    with catalog.write() as connection:
+        row = connection.execute(_next(catalog, dead, only_small=slots.only_small)).first()
+        return None if row is None else _take(catalog, connection, row, owner)
+
+
+def _look(catalog: Catalog) -> tuple[list[tuple[int, str]], bool]:
+    """Ids and tokens of imports whose worker is gone, and whether others wait; asked before anything is locked."""
+    with catalog.read() as connection:
+        due = reception.c.retry_at <= catalog.now()
+        joined = select(
+            upload.c.id, upload.c.token, upload.c.owner, (upload.c.lease_until < catalog.now()).label("over")
+        )
+        running = connection.execute(
+            joined.join(reception, reception.c.upload_id == upload.c.id).where(
+                upload.c.state == ImportState.RUNNING, due
+            )
+        ).all()
+        waits = connection.execute(
+            select(exists().where(upload.c.state == ImportState.RECEIVED, reception.c.upload_id == upload.c.id, due))
+        ).scalar_one()
+    return [(row.id, row.token) for row in running if row.over or is_gone(row.owner) is True], bool(waits)
+
+
+def _next(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) -> Select[Any]:
+    now = catalog.now()
+    size = func.coalesce(reception.c.size, reception.c.received)
+    received = upload.alias("other")
+    whose = reception.alias("whose")
+    running = (
+        select(whose.c.account_id, func.count().label("n"))
+        .join(received, received.c.id == whose.c.upload_id)
+        .where(received.c.state == ImportState.RUNNING, received.c.lease_until >= now)
+        .group_by(whose.c.account_id)
+        .subquery("running")
+    )
+    ready: ColumnElement[bool] = upload.c.state == ImportState.RECEIVED
+    if dead:
+        ready = or_(ready, and_(upload.c.state == ImportState.RUNNING, tuple_(upload.c.id, upload.c.token).in_(dead)))
+    found = (
+        select(upload, size.label("size"))
+        .join(reception, reception.c.upload_id == upload.c.id)
+        .outerjoin(running, running.c.account_id == reception.c.account_id)
+        .where(ready, reception.c.retry_at <= now)
+        .order_by(
+            case((upload.c.state == ImportState.RUNNING, 0), else_=1),
+            func.coalesce(running.c.n, 0),
+            case(
+                (reception.c.accepted < now - PATIENCE_MS, 0), (size < SMALL_BYTES, 0), (size < HUGE_BYTES, 1), else_=2
+            ),
+            reception.c.accepted,
+            upload.c.id,
+        )
+        .limit(1)
+        .with_for_update(of=upload, skip_locked=True)
+    )
+    return found.where(size < SMALL_BYTES) if only_small else found
+
+
+def _take(catalog: Catalog, connection: Connection, row: Row[Any], owner: str) -> Claim | None:
+    died = row.state == ImportState.RUNNING
+    counted = not (died and server_is_gone(row.owner))
+    attempt = row.attempt + (1 if counted else 0)
+    token = new_token()
+    changed = connection.execute(
+        update(upload)
+        .where(
+            upload.c.id == row.id,
+            upload.c.token == row.token,
+            upload.c.state == row.state,
+            upload.c.lease_until == row.lease_until,
+        )
+        .values(
+            state=ImportState.RUNNING,
+            token=token,
+            owner=owner,
+            attempt=attempt,
+            lease_until=catalog.now() + LEASE_MS,
+            code="",
+            message="",
+        )
+        .returning(upload.c.id)
+    ).first()
+    if changed is None:
+        return None
+    add_event(catalog, connection, row.id, "running", {"attempt": attempt})
+    return Claim(
+        lease=Lease(row.id, row.uuid, token),
+        previous=row.token,
+        attempt=attempt,
+        exhausted=died and attempt > MAX_ATTEMPTS,
+        big=row.size >= SMALL_BYTES,
+        reason=row.code,
+    )

@@ -1,0 +1,55 @@
+"""What a person may decide of a session that is held (rules.md, "Again" and "Which session"): a pure table."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Choice = Literal["keep_old", "keep_new", "keep_both", "add", "replace", "rename", "accept"]
+
+CHOICES: Final[dict[str, tuple[Choice, ...]]] = {
+    "sop_clash": ("keep_old", "keep_new", "keep_both"),
+    "session_exists": ("add", "replace", "rename"),
+    "study_elsewhere": ("add", "replace", "accept"),
+    "label_many_studies": ("rename", "accept"),
+    "subject_many_patients": ("rename", "accept"),
+    "subject_differs": ("rename", "accept"),
+    "patient_mismatch": ("accept",),
+    "identified": ("accept",),
+}
+"""By the code for which it is held. Deleting it is always a choice too, and a verb of its own."""
+
+MEANING: Final[dict[Choice, str]] = {
+    "keep_old": "Of two objects with one SOP UID the one that came first stays.",
+    "keep_new": "Of two objects with one SOP UID the one that came last stays; the other goes to the trash.",
+    "keep_both": "Both objects stay, under names that tell them apart.",
+    "add": "What is new joins the archived session.",
+    "replace": "What came joins the archived session, in place of objects with the same SOP UID.",
+    "rename": "The session gets another label or subject, and waits to be archived.",
+    "accept": "The session is right as it is, and waits to be archived.",
+}
+
+ARCHIVABLE: Final = frozenset({"session_exists", "identified"})
+"""Codes that archiving itself decides: whoever archives such a session has seen why it was held."""
+
+FREED_BY_LABEL: Final = frozenset({"label_many_studies", "session_exists"})
+"""Codes that another label settles."""
+
+FREED_BY_SUBJECT: Final = frozenset({"subject_many_patients", "subject_differs"})
+"""Codes that another subject settles."""
+
+BOUND_TO_OBJECTS: Final = frozenset({"sop_clash", "patient_mismatch"})
+"""Codes that lie in the objects themselves: no other project, label or subject settles them."""
+
+
+def choices_of(code: str) -> tuple[Choice, ...]:
+    """What may be decided of a session that is held for `code`; nothing where it is not held."""
+    return CHOICES.get(code, ("accept",) if code else ())
+
+
+def still_holds(code: str, *, project: bool, label: bool, subject: bool) -> bool:
+    """Whether a session stays held for `code` once it has another project, label or subject."""
+    if not code or code in BOUND_TO_OBJECTS:
+        return bool(code)
+    if project:
+        return False
+    return not ((label and code in FREED_BY_LABEL) or (subject and code in FREED_BY_SUBJECT))

@@ -1,0 +1,235 @@
+"""Archiving what waits in the prearchive: a move where nothing stands yet, else a merge by imports' steps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from scandock.catalog.standing import Standing, find_session
+from scandock.catalog.tables import project, session, tree
+from scandock.model.errors import Usage
+from scandock.model.importing import Overwrite
+from scandock.pipeline.job import Tools
+from scandock.pipeline.keep import scratch
+from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.merge import Keep, Merged, merge
+from scandock.placing.moves import Operation, operation
+from scandock.rules.choices import ARCHIVABLE
+from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.notices import Notice, notice
+from scandock.rules.permissions import Action
+from scandock.rules.policy import Request, SiteRules
+from scandock.services import rights
+from scandock.services.moving import (
+    Desk,
+    Outcome,
+    names_for,
+    names_of,
+    session_row,
+    subject_warnings,
+    switch,
+    usable,
+)
+from scandock.services.trash import removal_of
+
+
+def archive(
+    desk: Desk,
+    uuid: str,
+    *,
+    overwrite: Overwrite | None = None,
+    label: str | None = None,
+    subject: str | None = None,
+    keep: Keep = "ask",
+    decided: bool = False,
+    dry_run: bool = False,
+    action: str = "archive",
+) -> Outcome:
+    """Archive a prearchive session.
+
+    A session of its study that is archived already is joined by it: `append` adds what is new, `delete` replaces what
+    clashes, `none` refuses; not named, the project's code says. `keep` and `decided` are for `resolving.py`: a person
+    has decided what it was held for. Usage `session_exists`, `sop_clash` (which then holds it),
+    `held_undecided`, `label_taken`, `project_unassigned`, `session_busy`.
+    """
+    label, subject = usable(label), usable(subject)
+    with desk.catalog.read() as connection:
+        source = rights.waiting_session(connection, desk.principal, uuid, Action.SESSION_ARCHIVE)
+
+    def names(_: Connection) -> set[str]:
+        there = names_for(source.project, label or source.label, subject or source.subject, source.study_uid)
+        return names_of(source) | there
+
+    with operation(desk.catalog, desk.store, action) as running:
+        with running.reserved({source.project}, names) as connection:
+            source = rights.waiting_session(connection, desk.principal, uuid, Action.SESSION_ARCHIVE)
+            policy = overwrite or _policy(connection, source)
+            _check_held(source, decided=decided or keep != "ask", overwrite=overwrite)
+            target = _target(connection, source, label)
+            warnings = subject_warnings(connection, source.project, subject or source.subject, source)
+        if target is None:
+            row = session_row(
+                source,
+                make_subject=True,
+                place="archive",
+                timestamp="",
+                label=label or source.label,
+                subject=subject or source.subject,
+                state="ready",
+                held=("", "", ""),
+            )
+            return switch(desk, running, source, row, source.project, warnings=warnings, dry_run=dry_run, action=action)
+        if policy == "none":
+            said = notice("session_exists", label=target.label, project=target.project)
+            raise Usage(said.code, said.message, "Archive it with append or delete, or under another label.")
+        return _join(desk, running, source, target, policy, keep, dry_run=dry_run, action=action)
+
+
+def _policy(connection: Connection, source: Standing) -> Overwrite:
+    code = connection.execute(select(project.c.prearchive_code).where(project.c.id == source.project_id)).scalar_one()
+    return "delete" if code == 5 else "append"
+
+
+def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None) -> None:
+    if source.project == UNASSIGNED:
+        raise Usage(
+            "project_unassigned", "What belongs to no project can't be archived.", "Move it to a project first."
+        )
+    code = source.held[0]
+    if not code or decided or code in ARCHIVABLE or (code == "sop_clash" and overwrite == "delete"):
+        return
+    raise Usage("held_undecided", f"The session waits for a decision ({code}).", "Decide first: resolve it.")
+
+
+def _target(connection: Connection, source: Standing, label: str | None) -> Standing | None:
+    """The archived session that this one belongs to. Raises Usage `study_elsewhere`, `label_taken`."""
+    asked = label_key(label or source.label)
+    found = connection.execute(
+        select(session.c.uuid, session.c.key, session.c.study_uid, session.c.by_hand, session.c.ecat)
+        .where(
+            session.c.project_id == source.project_id,
+            session.c.place == "archive",
+            (session.c.key == asked) | (session.c.study_uid == source.study_uid),
+        )
+        .order_by(session.c.id)
+    ).all()
+    own = [row for row in found if source.study_uid is not None and row.study_uid == source.study_uid]
+    if own and label is not None and all(row.key != asked for row in own):
+        raise Usage(
+            "study_elsewhere",
+            "The study is archived in this project already, under another label.",
+            "Archive it without a label, so that it joins that session.",
+        )
+    chosen = own[0].uuid if own else None
+    for row in found:
+        if row.key == asked and row.uuid != chosen:
+            if chosen is None and _may_join(source, row.study_uid, by_hand=row.by_hand, ecat=row.ecat):
+                chosen = row.uuid
+            elif chosen is None:
+                raise Usage("label_taken", "That label belongs to another archived session.", "Choose another label.")
+    return find_session(connection, chosen) if chosen is not None else None
+
+
+def _may_join(source: Standing, study_uid: str | None, *, by_hand: bool, ecat: bool) -> bool:
+    """Whether a session of the same label, but not of the same study, is the one meant (rules.md, "ECAT")."""
+    if study_uid is not None and source.study_uid is not None:
+        return False
+    return by_hand or ecat or source.ecat
+
+
+def tools_of(desk: Desk, running: Operation) -> Tools:
+    """The tools of the pipeline's steps, for an operation."""
+    return Tools(
+        catalog=desk.catalog,
+        store=desk.store,
+        stage=running.stage,
+        ledger=Ledger(scratch(running.stage, "ledger.db")),
+        lease=running.lease,
+        request=Request(),
+        site=SiteRules(placeholders=desk.settings.placeholder_names),
+        resources="keep",
+        zone=desk.settings.zone,
+        started=datetime.now(desk.settings.zone),
+        check=running.check,
+    )
+
+
+def _join(
+    desk: Desk,
+    running: Operation,
+    source: Standing,
+    target: Standing,
+    policy: Overwrite,
+    keep: Keep,
+    *,
+    dry_run: bool,
+    action: str,
+) -> Outcome:
+    tools = tools_of(desk, running)
+    try:
+        merged = merge(tools, source, target, "delete" if policy == "delete" else "append", keep)
+    finally:
+        tools.ledger.close()
+    if merged.undecided:
+        said = notice("sop_clash", label=target.label, count=merged.clashes)
+        if not dry_run:
+            _hold(desk, source, said)
+        raise Usage(said.code, said.message, "Resolve it: keep the old, the new or both.")
+    outcome = Outcome(
+        session=source.uuid,
+        action=action,
+        dry_run=dry_run,
+        before=source.uri,
+        after=target.uri,
+        into=target.uuid,
+        warnings=(notice("label_kept", project=target.project, other=target.label, label=source.label),)
+        if label_key(target.label) != label_key(source.label)
+        else (),
+        counts={
+            "new": merged.new,
+            "duplicate": merged.duplicates,
+            "clash": merged.clashes,
+            "replaced": merged.replaced,
+        },
+    )
+    if not dry_run:
+        _show(desk, running, source, target, merged, action)
+    return outcome
+
+
+def _show(desk: Desk, running: Operation, source: Standing, target: Standing, merged: Merged, action: str) -> None:
+    for rubbish in ("in", "loose", "ecat", "ledger.db"):
+        running.stage.remove(rubbish)
+    running.stage.seal()
+    placement = merged.job.placement
+    removal = removal_of(desk, source, keep=False)
+    with desk.catalog.read() as connection:
+        origin = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
+
+    def note(connection: Connection) -> None:
+        desk.note(
+            connection,
+            action,
+            target.uuid,
+            target.project,
+            {"joined": source.uuid, "new": merged.new, "replaced": merged.replaced},
+        )
+
+    running.show([placement] if placement is not None else [], [removal], note, origin=origin)
+
+
+def _hold(desk: Desk, source: Standing, why: Notice) -> None:
+    """Note that a session's objects clash with the archived one's: a person decides."""
+    with desk.catalog.write() as connection:
+        connection.execute(
+            update(session)
+            .where(session.c.uuid == source.uuid, session.c.tree_id == source.tree_id, session.c.state == "ready")
+            .values(
+                state="conflict",
+                held_code=why.code,
+                held_message=why.message,
+                held_remedy=why.remedy,
+                modified=desk.catalog.now(),
+            )
+        )

@@ -1,0 +1,92 @@
+"""The janitor of what arrives: uploads that stopped coming, and bytes that nobody needs any more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import select, update
+
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import upload
+from scandock.model.verdicts import ImportState
+from scandock.queue.events import add_event
+from scandock.queue.owner import is_gone, this_owner
+from scandock.services.receiving import MANY, Receiving
+
+EXPIRED = "upload_expired"
+_ENDED = tuple(
+    state
+    for state in ImportState
+    if state not in (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING, ImportState.FAILED)
+)
+
+
+def forget_broken(receiving: Receiving) -> int:
+    """Forget uploads by raw or multipart body whose receiver is no more: their clients know that they failed."""
+    with receiving.catalog.read() as connection:
+        rows = connection.execute(
+            select(upload.c.uuid, upload.c.owner)
+            .join(reception, reception.c.upload_id == upload.c.id)
+            .where(upload.c.state == ImportState.RECEIVING, reception.c.door.in_(("raw", "multipart")))
+        ).all()
+    mine = this_owner()
+    gone = [row.uuid for row in rows if row.owner != mine and is_gone(row.owner) is True]
+    for uuid in gone:
+        arriving = receiving.find(uuid)
+        if arriving is not None:
+            receiving.discard(arriving)
+    return len(gone)
+
+
+def expire(receiving: Receiving, busy: Collection[str] = ()) -> int:
+    """End resumable uploads that nobody went on with in time; their rows stay and say so."""
+    catalog = receiving.catalog
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(upload.c.id, upload.c.uuid)
+            .join(reception, reception.c.upload_id == upload.c.id)
+            .where(upload.c.state == ImportState.RECEIVING, reception.c.expires < catalog.now())
+            .limit(MANY)
+        ).all()
+    for row in rows:
+        if row.uuid in busy:
+            continue
+        message = "The upload was not finished in time; what had come of it was removed."
+        with catalog.write() as connection:
+            changed = connection.execute(
+                update(upload)
+                .where(
+                    upload.c.id == row.id,
+                    upload.c.state == ImportState.RECEIVING,
+                    upload.c.id.in_(select(reception.c.upload_id).where(reception.c.expires < catalog.now())),
+                )
+                .values(state=ImportState.CANCELLED, code=EXPIRED, message=message, finished=catalog.now())
+            ).rowcount
+            if changed:
+                told = {"state": ImportState.CANCELLED.value, "code": EXPIRED, "message": message}
+                add_event(catalog, connection, row.id, "outcome", told)
+        if changed:
+            receiving.store.spool(row.uuid).discard()
+    return len(rows)
+
+
+def drop_ended(receiving: Receiving) -> int:
+    """Remove the bytes of imports that have ended and keep none (a kill may have come between).
+
+    Only of uploads that the catalog knows: a spool that it does not may be another catalog's.
+    """
+    store = receiving.store
+    dropped = 0
+    spools = store.spools()
+    for start in range(0, len(spools), MANY):
+        with receiving.catalog.read() as connection:
+            ended = connection.execute(
+                select(upload.c.uuid).where(
+                    upload.c.uuid.in_(spools[start : start + MANY]),
+                    upload.c.state.in_(_ENDED),
+                )
+            ).scalars().all()  # fmt: skip
+        for uuid in ended:
+            store.spool(uuid).discard()
+            dropped += 1
+    return dropped

@@ -1,0 +1,210 @@
+"""The trail: who did what, when, from where. Written in the transaction of the change itself, read and exported here.
+
+Rows hold ids, never labels of subjects or sessions, names of patients or files: those may identify a person, and the
+trail outlives what was deleted. The database refuses to change or delete a row (`catalog.append_only`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, Literal
+
+from sqlalchemy import ColumnElement, Connection, insert, select
+
+from scandock.access.clock import now_ms
+from scandock.access.principal import Principal, RequestInfo
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import audit
+
+PAGE: Final = 1_000
+PAGE_MOST: Final = 10_000
+
+Value = str | int | bool | None | Sequence[str | int]
+
+
+class Outcome(StrEnum):
+    """How it went."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Did(StrEnum):
+    """What was done; more may come, none is renamed."""
+
+    LOGIN = "login"
+    LOGOUT = "logout"
+    ACCOUNT_CREATE = "account_create"
+    ACCOUNT_EDIT = "account_edit"
+    ACCOUNT_DISABLE = "account_disable"
+    ACCOUNT_ENABLE = "account_enable"
+    ACCOUNT_ADMIN = "account_admin"
+    PASSWORD = "password"  # noqa: S105  the name of a change
+    TOKEN_CREATE = "token_create"  # noqa: S105
+    TOKEN_REVOKE = "token_revoke"  # noqa: S105
+    MEMBER_SET = "member_set"
+    ACCESS_SET = "access_set"
+    PROJECT_CREATE = "project_create"
+    PROJECT_EDIT = "project_edit"
+    PROJECT_DELETE = "project_delete"
+    SETTING = "setting"
+    RULES_SET = "rules_set"
+    UPLOAD = "upload"
+    IMPORT_CANCEL = "import_cancel"
+    IMPORT_RETRY = "import_retry"
+    IMPORT_DELETE = "import_delete"
+    IMPORT_END = "import_end"
+    ARCHIVE = "archive"
+    MOVE = "move"
+    EDIT = "edit"
+    REBUILD = "rebuild"
+    RESOLVE = "resolve"
+    DELETE = "delete"
+    RESTORE = "restore"
+    PURGE = "purge"
+    DOWNLOAD = "download"
+    SUBSCRIBE = "subscribe"
+    UNSUBSCRIBE = "unsubscribe"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One line of the trail."""
+
+    id: int
+    at: int
+    account_id: int | None
+    actor: str
+    action: str
+    kind: str
+    target: str
+    project: str
+    address: str
+    request_id: str
+    outcome: str
+    details: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which lines; what is None is not asked for. Times are unix milliseconds, `until` excluded."""
+
+    project: str | None = None
+    projects: frozenset[str] | None = None
+    """Lines of these projects alone: what the asker may see."""
+    account_id: int | None = None
+    actor: str | None = None
+    action: str | None = None
+    kind: str | None = None
+    target: str | None = None
+    request_id: str | None = None
+    outcome: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+def record(
+    connection: Connection,
+    principal: Principal,
+    action: str,
+    kind: str,
+    target: str,
+    *,
+    project: str = "",
+    request: RequestInfo | None = None,
+    outcome: Outcome = Outcome.DONE,
+    details: Mapping[str, Value] | None = None,
+) -> None:
+    """Add a line within the caller's transaction: the change and its line are there both, or neither.
+
+    `kind` and `target` name the thing by its id: ("session", its UUID), ("project", its id), ("account", its UUID).
+    """
+    where = request or RequestInfo()
+    connection.execute(
+        insert(audit).values(
+            at=now_ms(connection),
+            account_id=principal.account_id,
+            actor=principal.name[:64],
+            action=str(action),
+            kind=kind,
+            target=target,
+            project=project,
+            address=where.address[:64],
+            request_id=where.request_id[:64],
+            outcome=outcome,
+            details=json.dumps(dict(details), sort_keys=True) if details else "",
+        )
+    )
+
+
+def search(
+    connection: Connection, wanted: Wanted, *, before: int | None = None, limit: int = 100
+) -> Sequence[AuditRow]:
+    """Lines, the newest first; `before` is the id of the last one seen, for the next page."""
+    conditions = _conditions(wanted)
+    if before is not None:
+        conditions.append(audit.c.id < before)
+    rows = connection.execute(
+        select(audit).where(*conditions).order_by(audit.c.id.desc()).limit(min(max(limit, 1), PAGE_MOST))
+    )
+    return [AuditRow(*row) for row in rows]
+
+
+def export(catalog: Catalog, wanted: Wanted, form: Literal["jsonl", "csv"]) -> Iterator[str]:
+    """The lines as JSON lines or CSV, the newest first, in pieces; no transaction is held between them."""
+    if form == "csv":
+        yield _csv([[field.name for field in fields(AuditRow)] + ["time"]])
+    before: int | None = None
+    while True:
+        with catalog.read() as connection:
+            rows = search(connection, wanted, before=before, limit=PAGE)
+        if not rows:
+            return
+        before = rows[-1].id
+        if form == "csv":
+            yield _csv([[_harmless(value) for value in told(row).values()] for row in rows])
+        else:
+            yield "".join(json.dumps(as_object(row)) + "\n" for row in rows)
+
+
+def told(row: AuditRow) -> dict[str, object]:
+    """A line with its time for people beside its number."""
+    return {**asdict(row), "time": datetime.fromtimestamp(row.at / 1000, UTC).isoformat(timespec="milliseconds")}
+
+
+def as_object(row: AuditRow) -> dict[str, object]:
+    """A line as JSON has it: its details as an object."""
+    return {**told(row), "details": json.loads(row.details) if row.details else {}}
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    conditions = [
+        audit.c[name] == value
+        for name in ("project", "account_id", "actor", "action", "kind", "target", "request_id", "outcome")
+        if (value := getattr(wanted, name)) is not None
+    ]
+    if wanted.projects is not None:
+        conditions.append(audit.c.project.in_(sorted(wanted.projects)))
+    if wanted.since is not None:
+        conditions.append(audit.c.at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(audit.c.at < wanted.until)
+    return conditions
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue()
+
+
+def _harmless(value: object) -> object:
+    """Spreadsheets run what begins like a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value

@@ -1,0 +1,275 @@
+"""Looking at what is there: projects, subjects and sessions, as lists and one by one.
+
+A list is one statement for its rows and at most one more for sums: never one a row. What a person may not see is no
+row of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, false, func, or_, select
+
+from scandock.access.principal import Principal
+from scandock.access.visible import projects_where
+from scandock.catalog.server_tables import project_access, project_sums, reception, verification
+from scandock.catalog.standing import uri_of
+from scandock.catalog.sums import sum_up
+from scandock.catalog.tables import project, session, subject, tree
+from scandock.rules.choices import choices_of
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.listing import Page, Sorting, like, page_of, rows_of
+
+PROJECT_SORTS = {"id": project.c.key, "created": project.c.created, "title": project.c.title}
+SUBJECT_SORTS = {"label": subject.c.key, "created": subject.c.created}
+SESSION_SORTS = {
+    "label": session.c.key,
+    "modified": session.c.modified,
+    "created": session.c.created,
+    "subject": session.c.subject,
+    "files": session.c.files,
+    "bytes": session.c.bytes,
+    "scans": session.c.scans,
+    "type": session.c.xsi_type,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which rows of a list: an exact project and subject, a part of the label, and columns that must be equal."""
+
+    project: str | None = None
+    subject: str | None = None
+    search: str = ""
+    """In the label (of projects: id and title), anywhere and in any case."""
+    prefix: str = ""
+    equal: Mapping[str, str] | None = None
+
+
+# -- projects ----------------------------------------------------------------------------------------------------------
+
+
+_OPENED = project_access.alias("opened")
+"""Under a name of its own: the conditions of `projects_where` ask the same table, each for itself."""
+
+
+def _projects() -> Select[Any]:
+    return (
+        select(
+            project.c.id, project.c.name, project.c.title, project.c.prearchive_code, project.c.identified,
+            project.c.petmr, project.c.separate_secondary, project.c.revision, project.c.created,
+            _OPENED.c.accessibility, project_sums.c.subjects, project_sums.c.sessions, project_sums.c.waiting,
+            project_sums.c.files, project_sums.c.bytes,
+        )
+        .outerjoin(_OPENED, _OPENED.c.project_id == project.c.id)
+        .outerjoin(project_sums, project_sums.c.project_id == project.c.id)
+    )  # fmt: skip
+
+
+def list_projects(connection: Connection, principal: Principal, wanted: Wanted, sorting: Sorting) -> Page:
+    """The projects that the principal may see; of protected ones that they may not read, no sums."""
+    query = _projects().where(projects_where(principal, Action.PROJECT_SEE))
+    readable = projects_where(principal, Action.PROJECT_READ).label("readable")
+    query = query.add_columns(readable)
+    if wanted.search:
+        text = like(wanted.search.casefold())
+        query = query.where(
+            or_(project.c.key.like(text, escape="\\"), func.lower(project.c.title).like(text, escape="\\"))
+        )
+    if wanted.prefix:
+        query = query.where(project.c.key.like(like(wanted.prefix.casefold(), prefix=True), escape="\\"))
+    return page_of(connection, query, PROJECT_SORTS, project.c.id, sorting, _project)
+
+
+def find_project(connection: Connection, principal: Principal, name: str) -> dict[str, Any]:
+    """One project. Denied where it may not be known."""
+    rights.check(connection, principal, Action.PROJECT_SEE, name)
+    query = _projects().add_columns(projects_where(principal, Action.PROJECT_READ).label("readable"))
+    row = connection.execute(query.where(project.c.key == name.casefold())).mappings().one()
+    item = _project(row)
+    if row["readable"] and row["files"] is None:
+        item.update(sum_up(connection, row["id"]))
+    return item
+
+
+def _project(row: RowMapping) -> dict[str, Any]:
+    item = {
+        "id": row["name"],
+        "name": row["title"],
+        "uri": f"/data/projects/{row['name']}",
+        "accessibility": row["accessibility"] or "private",
+    }
+    if not row["readable"]:
+        return item
+    return {
+        **item,
+        "prearchive_code": row["prearchive_code"],
+        "identified": row["identified"],
+        "petmr": row["petmr"],
+        "separate_secondary": row["separate_secondary"],
+        "revision": row["revision"],
+        "created": row["created"],
+        **{name: row[name] or 0 for name in ("subjects", "sessions", "waiting", "files", "bytes")},
+    }
+
+
+# -- subjects ----------------------------------------------------------------------------------------------------------
+
+
+def _subjects() -> Select[Any]:
+    return select(
+        subject.c.id, subject.c.uuid, subject.c.label, subject.c.created, project.c.name.label("project")
+    ).join(project, project.c.id == subject.c.project_id)
+
+
+def list_subjects(connection: Connection, principal: Principal, wanted: Wanted, sorting: Sorting) -> Page:
+    """Subjects of the projects that the principal may read, with the sums of their sessions: two statements."""
+    query = _subjects().where(projects_where(principal, Action.SUBJECT_READ))
+    if wanted.project is not None:
+        rights.check(connection, principal, Action.SUBJECT_READ, wanted.project)
+        query = query.where(project.c.key == wanted.project.casefold())
+    query = _label_is(query, subject.c.key, wanted)
+    rows, following = rows_of(connection, query, SUBJECT_SORTS, subject.c.id, sorting)
+    sums = _subject_sums(connection, [row["id"] for row in rows])
+    return Page([_subject(row, sums) for row in rows], following)
+
+
+def find_subject(connection: Connection, principal: Principal, uuid: str) -> dict[str, Any]:
+    """One subject. Denied where it may not be known."""
+    row = connection.execute(_subjects().where(subject.c.uuid == uuid)).mappings().first()
+    rights.check(connection, principal, Action.SUBJECT_READ, row["project"] if row is not None else "")
+    assert row is not None
+    return _subject(row, _subject_sums(connection, [row["id"]]))
+
+
+def _subject_sums(connection: Connection, ids: list[int]) -> dict[int, tuple[int, int, int]]:
+    rows = connection.execute(
+        select(session.c.subject_id, func.count(), func.sum(session.c.files), func.sum(session.c.bytes))
+        .where(session.c.subject_id.in_(ids))
+        .group_by(session.c.subject_id)
+    )
+    return {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in rows}
+
+
+def _subject(row: RowMapping, sums: dict[int, tuple[int, int, int]]) -> dict[str, Any]:
+    sessions, files, size = sums.get(row["id"], (0, 0, 0))
+    return {
+        "id": row["uuid"],
+        "label": row["label"],
+        "project": row["project"],
+        "uri": f"/data/projects/{row['project']}/subjects/{row['label']}",
+        "sessions": sessions,
+        "files": files,
+        "bytes": size,
+        "created": row["created"],
+    }
+
+
+# -- sessions ----------------------------------------------------------------------------------------------------------
+
+
+def _sessions() -> Select[Any]:
+    return (
+        select(
+            session.c.id, session.c.uuid, session.c.subject, session.c.label, session.c.place, session.c.timestamp,
+            session.c.state, session.c.study_uid, session.c.xsi_type, session.c.attributes, session.c.warnings,
+            session.c.held_code, session.c.held_message, session.c.held_remedy, session.c.tree_id, session.c.scans,
+            session.c.files, session.c.bytes, session.c.created, session.c.modified, project.c.name.label("project"),
+            subject.c.uuid.label("subject_uuid"), verification.c.finished, verification.c.problems,
+        )
+        .join(project, project.c.id == session.c.project_id)
+        .outerjoin(subject, subject.c.id == session.c.subject_id)
+        .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
+    )  # fmt: skip
+
+
+def list_sessions(
+    connection: Connection, principal: Principal, wanted: Wanted, sorting: Sorting, *, place: str = "archive"
+) -> Page:
+    """Sessions of the archive or the prearchive that the principal may see; their own in `Unassigned` among them.
+
+    `wanted.equal` takes state, type, modality, study_uid, subject_id and code.
+    """
+    action = Action.SESSION_READ if place == "archive" else Action.PREARCHIVE_READ
+    query = _sessions().where(session.c.place == place, _visible(principal, action))
+    if wanted.project is not None:
+        if wanted.project.casefold() != UNASSIGNED.casefold() or not principal.signed_in:
+            rights.check(connection, principal, action, wanted.project)
+        query = query.where(project.c.key == wanted.project.casefold())
+    if wanted.subject is not None:
+        query = query.where(session.c.subject == wanted.subject)
+    query = _label_is(query, session.c.key, wanted)
+    for name, value in (wanted.equal or {}).items():
+        query = query.where(_SESSION_FILTERS[name] == value)
+    return page_of(connection, query, SESSION_SORTS, session.c.id, sorting, session_item)
+
+
+_SESSION_FILTERS = {
+    "state": session.c.state,
+    "type": session.c.xsi_type,
+    "study_uid": session.c.study_uid,
+    "subject_id": subject.c.uuid,
+    "code": session.c.held_code,
+}
+
+
+def _visible(principal: Principal, action: Action) -> ColumnElement[bool]:
+    own: ColumnElement[bool] = false()
+    if principal.account_id is not None and principal.signed_in:
+        mine = (
+            select(tree.c.id)
+            .join(reception, reception.c.upload_id == tree.c.upload_id)
+            .where(reception.c.account_id == principal.account_id)
+        )
+        own = and_(project.c.name == UNASSIGNED, session.c.tree_id.in_(mine))
+    return or_(projects_where(principal, action), own)
+
+
+def find_session(connection: Connection, principal: Principal, uuid: str) -> dict[str, Any]:
+    """One session, of the archive or the prearchive. Denied where it may not be known."""
+    rights.session_for(connection, principal, uuid, Action.SESSION_READ, waiting=Action.PREARCHIVE_READ)
+    return session_item(connection.execute(_sessions().where(session.c.uuid == uuid)).mappings().one())
+
+
+def session_item(row: RowMapping) -> dict[str, Any]:
+    """A session as the API shows it."""
+    held = row["held_code"]
+    return {
+        "id": row["uuid"],
+        "label": row["label"],
+        "project": row["project"],
+        "subject": row["subject"],
+        "subject_id": row["subject_uuid"],
+        "uri": uri_of(row["place"], row["project"], row["timestamp"], row["subject"], row["label"]),
+        "place": row["place"],
+        "timestamp": row["timestamp"] or None,
+        "state": row["state"],
+        "code": held,
+        "message": f"{row['held_message']} {row['held_remedy']}".strip(),
+        "choices": list(choices_of(held)),
+        "study_uid": row["study_uid"],
+        "type": row["xsi_type"],
+        "attributes": json.loads(row["attributes"]),
+        "warnings": json.loads(row["warnings"]),
+        "scans": row["scans"],
+        "files": row["files"],
+        "bytes": row["bytes"],
+        "verified": row["finished"] if row["finished"] is not None and not row["problems"] else None,
+        "damaged": row["problems"] or 0,
+        "created": row["created"],
+        "modified": row["modified"],
+        "tree": row["tree_id"],
+    }
+
+
+def _label_is(query: Select[Any], column: Any, wanted: Wanted) -> Select[Any]:  # noqa: ANN401  a column
+    if wanted.search:
+        query = query.where(column.like(like(wanted.search.casefold()), escape="\\"))
+    if wanted.prefix:
+        query = query.where(column.like(like(wanted.prefix.casefold(), prefix=True), escape="\\"))
+    return query

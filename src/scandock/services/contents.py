@@ -1,0 +1,196 @@
+"""Looking into a session: its scans, resources and files, as lists and one by one. Never a statement a row."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, and_, func, select
+
+from scandock.access.principal import Principal
+from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.standing import Standing
+from scandock.catalog.tables import file, resource, scan
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.listing import Page, Sorting, like, page_of
+
+SCAN_SORTS = {
+    "n": scan.c.n,
+    "id": scan.c.scan_id,
+    "type": scan.c.type,
+    "modality": scan.c.modality,
+    "files": scan.c.files,
+    "bytes": scan.c.bytes,
+}
+FILE_SORTS = {"n": file.c.n, "name": file.c.name, "bytes": file.c.bytes}
+RESOURCE_SORTS = {"n": resource.c.n, "label": resource.c.label, "files": resource.c.files, "bytes": resource.c.bytes}
+
+
+def readable(connection: Connection, principal: Principal, uuid: str) -> Standing:
+    """A session whose content the principal may read. Denied."""
+    return rights.session_for(connection, principal, uuid, Action.SESSION_READ, waiting=Action.PREARCHIVE_READ)
+
+
+def list_scans(connection: Connection, principal: Principal, uuid: str, sorting: Sorting) -> Page:
+    """The scans of a session, with what people said of them."""
+    standing = readable(connection, principal, uuid)
+    return page_of(connection, _scans(standing), SCAN_SORTS, scan.c.n, sorting, lambda row: scan_item(row, standing))
+
+
+def find_scan(connection: Connection, principal: Principal, uuid: str, scan_id: str) -> dict[str, Any]:
+    """One scan of a session, with its resources. Denied, or Usage `scan_unknown`."""
+    standing = readable(connection, principal, uuid)
+    row = connection.execute(_scans(standing).where(scan.c.scan_id == scan_id)).mappings().first()
+    if row is None:
+        raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
+    found = connection.execute(
+        _resources(standing).where(resource.c.scan_n == row["n"]).order_by(resource.c.n)
+    ).mappings()
+    return {**scan_item(row, standing), "resources": [_resource(one, standing) for one in found]}
+
+
+def _scans(standing: Standing) -> Select[Any]:
+    edited = and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id)
+    return (
+        select(
+            scan.c.n, scan.c.scan_id, scan.c.series_uid, scan.c.modality, scan.c.xsi_type, scan.c.type,
+            scan.c.attributes, scan.c.frames, scan.c.files, scan.c.bytes, scan_edit.c.type.label("said_type"),
+            scan_edit.c.quality, scan_edit.c.note, scan_edit.c.modified,
+        )
+        .outerjoin(scan_edit, edited)
+        .where(scan.c.tree_id == standing.tree_id)
+    )  # fmt: skip
+
+
+def scan_item(row: RowMapping, standing: Standing) -> dict[str, Any]:
+    """A scan as the API shows it."""
+    return {
+        "id": row["scan_id"],
+        "session": standing.uuid,
+        "uri": f"{standing.uri}/scans/{row['scan_id']}",
+        "series_uid": row["series_uid"],
+        "modality": row["modality"],
+        "xsi_type": row["xsi_type"],
+        "type": row["said_type"] if row["said_type"] is not None else row["type"],
+        "quality": row["quality"] or "usable",
+        "note": row["note"] or "",
+        "attributes": json.loads(row["attributes"]),
+        "frames": row["frames"],
+        "files": row["files"],
+        "bytes": row["bytes"],
+        "modified": row["modified"] or standing.modified,
+        "tree": standing.tree_id,
+    }
+
+
+def _resources(standing: Standing) -> Select[Any]:
+    return (
+        select(
+            resource.c.n, resource.c.scan_n, resource.c.label, resource.c.content, resource.c.format,
+            resource.c.files, resource.c.bytes, scan.c.scan_id,
+        )
+        .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
+        .where(resource.c.tree_id == standing.tree_id)
+    )  # fmt: skip
+
+
+def list_resources(
+    connection: Connection, principal: Principal, uuid: str, sorting: Sorting, *, scan_id: str | None = None
+) -> Page:
+    """The resources of a session (those of its scans too), or of one scan."""
+    standing = readable(connection, principal, uuid)
+    query = _resources(standing)
+    if scan_id is not None:
+        query = query.where(scan.c.scan_id == scan_id)
+    return page_of(connection, query, RESOURCE_SORTS, resource.c.n, sorting, lambda row: _resource(row, standing))
+
+
+def _resource(row: RowMapping, standing: Standing) -> dict[str, Any]:
+    where = f"/scans/{row['scan_id']}" if row["scan_id"] is not None else ""
+    return {
+        "id": row["n"],
+        "session": standing.uuid,
+        "scan": row["scan_id"],
+        "label": row["label"],
+        "uri": f"{standing.uri}{where}/resources/{row['label']}",
+        "content": row["content"],
+        "format": row["format"],
+        "files": row["files"],
+        "bytes": row["bytes"],
+    }
+
+
+def list_files(
+    connection: Connection,
+    principal: Principal,
+    uuid: str,
+    sorting: Sorting,
+    *,
+    scan_id: str | None = None,
+    resource_label: str | None = None,
+    search: str = "",
+) -> Page:
+    """The files of a session, or those of one scan or resource."""
+    standing = readable(connection, principal, uuid)
+    query = files_query(standing)
+    if scan_id is not None:
+        query = query.where(scan.c.scan_id == scan_id)
+    if resource_label is not None:
+        query = query.where(func.lower(resource.c.label) == resource_label.lower())
+    if search:
+        query = query.where(func.lower(file.c.name).like(like(search.lower()), escape="\\"))
+    return page_of(connection, query, FILE_SORTS, file.c.n, sorting, lambda row: file_item(row, standing))
+
+
+def find_file(connection: Connection, principal: Principal, uuid: str, n: int) -> dict[str, Any]:
+    """One file of a session, by its number. Denied, or Usage `file_unknown`."""
+    return file_of(connection, readable(connection, principal, uuid), n)
+
+
+def file_of(connection: Connection, standing: Standing, n: int) -> dict[str, Any]:
+    """As `find_file`, of a session that may be read."""
+    row = connection.execute(files_query(standing).where(file.c.n == n)).mappings().first()
+    if row is None:
+        raise Usage("file_unknown", f"The session has no file {n}.")
+    return file_item(row, standing)
+
+
+def files_query(standing: Standing) -> Select[Any]:
+    """The files of a session's tree with where they stand in it."""
+    return (
+        select(
+            file.c.n, file.c.name, file.c.bytes, file.c.sha256, file.c.md5, file.c.verified, file.c.sop_uid,
+            file.c.frames, resource.c.label.label("resource"), resource.c.format, scan.c.scan_id,
+        )
+        .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
+        .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
+        .where(file.c.tree_id == standing.tree_id)
+    )  # fmt: skip
+
+
+def file_item(row: RowMapping, standing: Standing) -> dict[str, Any]:
+    """A file as the API shows it."""
+    path = path_of(row)
+    return {
+        "id": row["n"],
+        "session": standing.uuid,
+        "scan": row["scan_id"],
+        "resource": row["resource"],
+        "name": row["name"],
+        "path": path,
+        "uri": f"{standing.uri}/{path}",
+        "bytes": row["bytes"],
+        "sha256": row["sha256"].hex(),
+        "md5": row["md5"].hex() if row["md5"] else None,
+        "verified": row["verified"],
+        "sop_uid": row["sop_uid"],
+        "frames": row["frames"],
+    }
+
+
+def path_of(row: RowMapping) -> str:
+    """Where a file stands in its session's tree."""
+    where = f"scans/{row['scan_id']}/" if row["scan_id"] is not None else ""
+    return f"{where}resources/{row['resource']}/files/{row['name']}"

@@ -1,0 +1,273 @@
+"""Taking stored bytes away: one file, or a scan, session or project as a zip in the documented layout.
+
+What is downloaded is read from a snapshot of the tree: a replace or delete meanwhile changes nothing of it. No
+transaction is open while bytes flow.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, Final
+from urllib.parse import quote
+
+from sqlalchemy import select
+
+from scandock.catalog.standing import Standing, find_session
+from scandock.catalog.tables import intent, project, session
+from scandock.model.errors import Fault, Usage
+from scandock.rules.permissions import Action
+from scandock.services import contents, rights
+from scandock.services.moving import Desk
+from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
+from scandock.store.port import Snapshot
+
+COUNTED: Final = 50_000
+"""Files up to which the length of a zip is told before it is sent."""
+
+STEADY_SECONDS: Final = 2.0
+"""How long a download waits for a session that is just being placed."""
+
+_HEAD: Final = 4_096
+_UNSAFE: Final = re.compile(r'[^A-Za-z0-9._ ()+=@-]|"|\\')
+_MAGIC: Final = (
+    (b"%PDF-", "application/pdf"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x1f\x8b", "application/gzip"),
+    (b"PK\x03\x04", "application/zip"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileDownload:
+    """One stored file, open; who takes it closes it."""
+
+    name: str
+    size: int
+    sha256: str
+    media_type: str
+    modified: int
+    _snapshot: Snapshot
+    _path: str
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.sha256}"'
+
+    def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes of a range; then the file is closed."""
+        with self._snapshot as snapshot, snapshot.open(self._path, offset, length) as stream:
+            while chunk := stream.read(1024 * 1024):
+                yield chunk
+
+    def close(self) -> None:
+        self._snapshot.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ZipDownload:
+    """A zip that is made while it is sent."""
+
+    name: str
+    length: int | None
+    chunks: Iterator[bytes]
+
+
+def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True) -> FileDownload:
+    """Open a file of a session by its number. Denied, Usage `file_unknown`, Fault `file_missing`.
+
+    `noted`: the audit trail tells of it (not where only its headers are asked for).
+    """
+    with desk.catalog.read() as connection:
+        contents.readable(connection, desk.principal, uuid)
+    standing, snapshot = _steady(desk, uuid)
+    try:
+        with desk.catalog.read() as connection:
+            item = contents.file_of(connection, standing, n)
+        with snapshot.open(item["path"], 0, _HEAD) as stream:
+            head = stream.read(_HEAD)
+        if noted:
+            with desk.catalog.write() as connection:
+                desk.note(connection, "download", uuid, standing.project, {"file": n, "bytes": item["bytes"]})
+    except FileNotFoundError as error:
+        snapshot.close()
+        raise _missing() from error
+    except BaseException:
+        snapshot.close()
+        raise
+    return FileDownload(
+        name=item["name"].rpartition("/")[2],
+        size=item["bytes"],
+        sha256=item["sha256"],
+        media_type=media_type(head),
+        modified=standing.modified,
+        _snapshot=snapshot,
+        _path=item["path"],
+    )
+
+
+def zip_of_session(desk: Desk, uuid: str, *, scan_id: str | None = None, deflate: bool = False) -> ZipDownload:
+    """A session, or one scan of it, as a zip that is a valid upload again. Denied, Usage `scan_unknown`."""
+    with desk.catalog.read() as connection:
+        contents.readable(connection, desk.principal, uuid)
+        if scan_id is not None:
+            contents.find_scan(connection, desk.principal, uuid, scan_id)
+    under = f"scans/{scan_id}/" if scan_id is not None else ""
+    standing, snapshot = _steady(desk, uuid)
+    try:
+        length = None
+        if not deflate and standing.files <= COUNTED:
+            length = stored_length((entry.name, entry.size) for entry in _entries(snapshot, standing, under))
+        with desk.catalog.write() as connection:
+            said = {"files": standing.files, "bytes": standing.bytes, "scan": scan_id}
+            desk.note(connection, "download", uuid, standing.project, said)
+    except BaseException:
+        snapshot.close()
+        raise
+    name = f"{standing.label}_{scan_id}.zip" if scan_id is not None else f"{standing.label}.zip"
+    return ZipDownload(name, length, _zip_one(snapshot, standing, under, deflate=deflate))
+
+
+def _zip_one(snapshot: Snapshot, standing: Standing, under: str, *, deflate: bool) -> Iterator[bytes]:
+    with snapshot:
+        made = ZipStream(deflate=deflate, moment=_moment(standing))
+        yield from made.chunks(_entries(snapshot, standing, under))
+
+
+def _entries(snapshot: Snapshot, standing: Standing, under: str = "") -> Iterator[ZipEntry]:
+    """The files of a tree as the layout has them."""
+    for found in snapshot.walk():
+        if found.kind == "file" and found.rel.startswith(under):
+
+            def opened(rel: str = found.rel) -> IO[bytes]:
+                return snapshot.open(rel)
+
+            yield ZipEntry(f"{standing.label}/{found.rel}", found.size, opened)
+
+
+def zip_of_project(desk: Desk, name: str, *, deflate: bool = False) -> ZipDownload:
+    """All archived sessions of a project as one zip, one folder each.
+
+    Each session is as it stands when its turn comes; one that is gone by then is named in `not-included.txt`.
+    """
+    with desk.catalog.read() as connection:
+        rights.check(connection, desk.principal, Action.SESSION_READ, name)
+        rows = connection.execute(
+            select(session.c.uuid, project.c.name)
+            .join(project, project.c.id == session.c.project_id)
+            .where(project.c.key == name.casefold(), session.c.place == "archive")
+            .order_by(session.c.key)
+        ).all()
+        if not rows:
+            raise Usage("nothing_there", "The project has no archived session.")
+    uuids, known = [row.uuid for row in rows], rows[0].name
+    with desk.catalog.write() as connection:
+        desk.note(connection, "download", known, known, {"sessions": len(uuids)}, kind="project")
+    made = ZipStream(deflate=deflate)
+    return ZipDownload(f"{known}.zip", None, made.chunks(_every(desk, uuids)))
+
+
+def _every(desk: Desk, uuids: list[str]) -> Iterator[ZipEntry]:
+    gone = []
+    for uuid in uuids:
+        try:
+            standing, snapshot = _steady(desk, uuid)
+        except Fault:
+            gone.append(uuid)
+            continue
+        with snapshot:
+            yield from _entries(snapshot, standing)
+    if gone:
+        text = "".join(f"{uuid}\r\n" for uuid in gone).encode()
+        yield ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))
+
+
+def media_type(head: bytes) -> str:
+    """What the first bytes of a file are; never anything that a browser runs."""
+    if head[128:132] == b"DICM":
+        return "application/dicom"
+    for magic, found in _MAGIC:
+        if head.startswith(magic):
+            return found
+    if head and b"\0" not in head:
+        with contextlib.suppress(UnicodeDecodeError):
+            codecs.getincrementaldecoder("utf-8")().decode(head)
+            return "text/plain; charset=utf-8"
+    return "application/octet-stream"
+
+
+def disposition(name: str) -> str:
+    """The Content-Disposition that lets a browser save it under this name, whatever stands in it (RFC 6266)."""
+    plain = _UNSAFE.sub("_", name) or "file"
+    if plain == name:
+        return f'attachment; filename="{plain}"'
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """Offset and length of a Range header with one range; None where the whole is to be sent (RFC 9110 14.2).
+
+    Raises Usage `range_unsatisfiable` where nothing of the file lies in it.
+    """
+    if header is None:
+        return None
+    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip())
+    if match is None or not (match[1] or match[2]):
+        return None
+    if match[1]:
+        start = int(match[1])
+        end = min(int(match[2]), size - 1) if match[2] else size - 1
+        if match[2] and int(match[2]) < start:
+            return None
+    else:
+        start, end = max(size - int(match[2]), 0), size - 1
+    if start >= size or start > end:
+        raise Usage("range_unsatisfiable", f"The file has {size} bytes.", "Ask for less, or for the whole.")
+    return start, end - start + 1
+
+
+def _steady(desk: Desk, uuid: str) -> tuple[Standing, Snapshot]:
+    """A session with a snapshot of the very tree that the catalog speaks of. Fault `file_missing`.
+
+    Between the switch of a tree and its publication the folder is newer than the catalog: then this waits.
+    """
+    deadline = time.monotonic() + STEADY_SECONDS
+    while True:
+        before, pending = _stands(desk, uuid)
+        if before is not None and not pending:
+            with contextlib.suppress(FileNotFoundError):
+                snapshot = desk.store.snapshot(before.name)
+                after, pending = _stands(desk, uuid)
+                if after is not None and not pending and (after.tree_id, after.name) == (before.tree_id, before.name):
+                    return after, snapshot
+                snapshot.close()
+        if before is None or time.monotonic() > deadline:
+            raise _missing()
+        time.sleep(0.02)
+
+
+def _stands(desk: Desk, uuid: str) -> tuple[Standing | None, bool]:
+    """A session, and whether another tree is just being put in its place."""
+    with desk.catalog.read() as connection:
+        found = find_session(connection, uuid)
+        if found is None:
+            return None, False
+        waiting = connection.execute(
+            select(intent.c.id).where(intent.c.name == found.name, intent.c.state == "intent").limit(1)
+        ).first()
+    return found, waiting is not None
+
+
+def _moment(standing: Standing) -> datetime:
+    return datetime.fromtimestamp(standing.created / 1000, UTC)
+
+
+def _missing() -> Fault:
+    return Fault("file_missing", "The file is not in the store.", "Run `scandock check`.")

@@ -1,0 +1,200 @@
+"""Changing what may be changed of what stands: settings and titles, labels, and what people say of a scan.
+
+Every change names the state that it was decided on, by an ETag (`If-Match`): one that has changed meanwhile is left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.tables import project, scan, session, subject
+from scandock.model.errors import Usage
+from scandock.placing.moves import operation
+from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.permissions import Action
+from scandock.services import browsing, contents, rights
+from scandock.services.moving import (
+    Desk,
+    Outcome,
+    labelled,
+    names_for,
+    names_of,
+    session_row,
+    subject_warnings,
+    switch,
+    usable,
+)
+
+PROJECT_FIELDS: dict[str, tuple[str, tuple[object, ...] | None]] = {
+    "name": ("title", None),
+    "prearchive_code": ("prearchive_code", (0, 4, 5)),
+    "identified": ("identified", ("accept", "warn", "hold")),
+    "petmr": ("petmr", ("petmr", "pet")),
+    "separate_secondary": ("separate_secondary", (True, False)),
+}
+"""What may be changed of a project: its column, and its values where not every text will do."""
+
+QUALITIES = ("usable", "questionable", "unusable")
+MAX_TEXT = 4_000
+
+
+def etag(item: Mapping[str, Any]) -> str:
+    """The ETag of an item: two are the same when all that is shown of it is."""
+    raw = json.dumps(item, sort_keys=True, separators=(",", ":")).encode()
+    return f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
+
+
+def check_match(item: Mapping[str, Any], if_match: str | None) -> None:
+    """Usage `changed_meanwhile` where a change was decided on another state of the item; None: on any."""
+    if if_match is None or if_match.strip() == "*":
+        return
+    if etag(item) not in {one.strip() for one in if_match.split(",")}:
+        raise Usage("changed_meanwhile", "It was changed since you read it.", "Read it again, then decide.")
+
+
+def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: str | None = None) -> dict[str, Any]:
+    """Change a project's title or settings (`PROJECT_FIELDS`). Denied; Usage `field_unknown`, `value_invalid`."""
+    values = _project_values(changes)
+    with desk.catalog.write() as connection:
+        action = Action.PROJECT_EDIT if set(values) <= {"title"} else Action.SETTINGS_EDIT
+        rights.check(connection, desk.principal, action, name)
+        before = browsing.find_project(connection, desk.principal, name)
+        if before["id"] == UNASSIGNED:
+            raise Usage("project_id_reserved", f"{UNASSIGNED} has no settings.", "Choose another project.")
+        check_match(before, if_match)
+        if values:
+            connection.execute(
+                update(project).where(project.c.name == before["id"]).values(**values, revision=project.c.revision + 1)
+            )
+            said = sorted(changes)
+            desk.note(connection, "project_edit", before["id"], before["id"], {"fields": said}, kind="project")
+        return browsing.find_project(connection, desk.principal, name)
+
+
+def _project_values(changes: Mapping[str, Any]) -> dict[str, Any]:
+    values = {}
+    for key, value in changes.items():
+        if key not in PROJECT_FIELDS:
+            raise Usage("field_unknown", f"{key[:40]!r} can't be changed.", f"These can: {', '.join(PROJECT_FIELDS)}.")
+        column, allowed = PROJECT_FIELDS[key]
+        same = allowed is None or any(value == one and type(value) is type(one) for one in allowed)
+        if not same or (allowed is None and not _is_text(value)):
+            raise Usage("value_invalid", f"{key} can't have that value.")
+        values[column] = value
+    return values
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT and "\0" not in value
+
+
+def rename_subject(desk: Desk, uuid: str, label: str, if_match: str | None = None) -> dict[str, Any]:
+    """Give a subject another label, and so its sessions' URIs; no file moves. Usage `label_taken`."""
+    new = usable(label)
+    assert new is not None
+    with desk.catalog.read() as connection:
+        before = browsing.find_subject(connection, desk.principal, uuid)
+
+    def names(_: Connection) -> set[str]:
+        return {f"{before['project']}/subject/{label_key(one)}" for one in (before["label"], new)}
+
+    with (
+        operation(desk.catalog, desk.store, "edit") as running,
+        running.reserved({before["project"]}, names) as connection,
+    ):
+        before = browsing.find_subject(connection, desk.principal, uuid)
+        rights.check(connection, desk.principal, Action.SUBJECT_EDIT, before["project"])
+        check_match(before, if_match)
+        row = connection.execute(select(subject.c.id, subject.c.project_id).where(subject.c.uuid == uuid)).one()
+        taken = connection.execute(
+            select(subject.c.id).where(
+                subject.c.project_id == row.project_id, subject.c.key == label_key(new), subject.c.id != row.id
+            )
+        ).first()
+        if taken is not None:
+            raise Usage("label_taken", "There is a subject of that label already.", "Choose another label.")
+        connection.execute(update(subject).where(subject.c.id == row.id).values(label=new, key=label_key(new)))
+        connection.execute(
+            update(session).where(session.c.subject_id == row.id).values(subject=new, modified=desk.catalog.now())
+        )
+        desk.note(connection, "edit", uuid, before["project"], {"fields": ["label"]}, kind="subject")
+        return browsing.find_subject(connection, desk.principal, uuid)
+
+
+def edit_session(
+    desk: Desk,
+    uuid: str,
+    *,
+    label: str | None = None,
+    subject_label: str | None = None,
+    if_match: str | None = None,
+    dry_run: bool = False,
+) -> Outcome:
+    """Give an archived session another label, or another subject of its project. Usage `label_taken`."""
+    label, subject_label = usable(label), usable(subject_label)
+    with desk.catalog.read() as connection:
+        source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
+
+    def names(_: Connection) -> set[str]:
+        there = names_for(source.project, label or source.label, subject_label or source.subject, source.study_uid)
+        return names_of(source) | there
+
+    with operation(desk.catalog, desk.store, "edit") as running:
+        with running.reserved({source.project}, names) as connection:
+            source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
+            check_match(browsing.find_session(connection, desk.principal, uuid), if_match)
+            if label is not None and set(labelled(connection, source.project_id, label)) - {uuid}:
+                raise Usage("label_taken", "There is a session of that label already.", "Choose another label.")
+            wanted = subject_label or source.subject
+            warnings = subject_warnings(connection, source.project, wanted, source) if subject_label else ()
+            row = session_row(source, label=label or source.label, subject=wanted)
+        return switch(
+            desk,
+            running,
+            source,
+            row,
+            source.project,
+            warnings=warnings,
+            dry_run=dry_run,
+            action="edit",
+            details={"fields": [k for k, v in (("label", label), ("subject", subject_label)) if v is not None]},
+        )
+
+
+def edit_scan(
+    desk: Desk, uuid: str, scan_id: str, changes: Mapping[str, Any], if_match: str | None = None
+) -> dict[str, Any]:
+    """Say the type, quality or note of a scan; None takes back what was said. Usage `scan_unknown`, `value_invalid`."""
+    values = _scan_values(changes)
+    with desk.catalog.write() as connection:
+        source = rights.session_for(
+            connection, desk.principal, uuid, Action.SESSION_EDIT, waiting=Action.PREARCHIVE_EDIT
+        )
+        check_match(contents.find_scan(connection, desk.principal, uuid, scan_id), if_match)
+        known = connection.execute(
+            select(scan.c.scan_id).where(scan.c.tree_id == source.tree_id, scan.c.scan_id == scan_id)
+        ).scalar_one()
+        where = (scan_edit.c.session_id == source.id, scan_edit.c.scan_id == known)
+        values["modified"] = desk.catalog.now()
+        if connection.execute(update(scan_edit).where(*where).values(**values)).rowcount == 0:
+            connection.execute(insert(scan_edit).values(session_id=source.id, scan_id=known, **values))
+        connection.execute(update(session).where(session.c.id == source.id).values(modified=desk.catalog.now()))
+        desk.note(connection, "edit", uuid, source.project, {"scan": known, "fields": sorted(changes)})
+        return contents.find_scan(connection, desk.principal, uuid, scan_id)
+
+
+def _scan_values(changes: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in changes.items():
+        if key not in ("type", "quality", "note"):
+            raise Usage("field_unknown", f"{key[:40]!r} can't be changed.", "These can: type, quality, note.")
+        if value is not None and (not _is_text(value) or (key == "quality" and value not in QUALITIES)):
+            raise Usage("value_invalid", f"{key} can't have that value.")
+        values[key] = value
+    return values

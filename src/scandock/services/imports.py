@@ -1,0 +1,264 @@
+"""Imports as people see and steer them: list, read, cancel, retry, delete.
+
+They are their owner's, and their project's owners' to see. Whoever may not see one hears what
+they would hear if there were none.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, or_, select, update
+
+from scandock.access.principal import Denied, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.access.visible import projects_where
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import event, progress, reception
+from scandock.catalog.tables import project, tree, upload, upload_exception
+from scandock.model.errors import Usage
+from scandock.model.report import make_report
+from scandock.model.verdicts import ImportState
+from scandock.queue.cancel import Cancelled, cancel
+from scandock.queue.retry import again
+from scandock.queue.wake import ring
+from scandock.rules.permissions import Action, Answer
+from scandock.services.audit import Did, record
+from scandock.services.listing import Page, Sorting, rows_of
+from scandock.services.progress import read_progress
+from scandock.store.local import LocalStore
+
+UNFINISHED = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An import that somebody may see."""
+
+    upload_id: int
+    uuid: str
+    state: ImportState
+    door: str
+    project: str | None
+    accepted: bool
+
+
+def find_import(connection: Connection, principal: Principal, uuid: str, action: Action = Action.IMPORT_READ) -> Found:
+    """The import of an id, where `principal` may. Denied: `import_unknown`, 401 or 403."""
+    row = connection.execute(_rows().where(upload.c.uuid == uuid)).mappings().first()
+    if row is None or row["report"] == _DELETED:
+        _unknown(principal)
+    own = principal.account_id is not None and row["account_id"] == principal.account_id
+    rights = ProjectRights(connection)
+    if may(principal, Action.IMPORT_READ, row["project"], rights, own=own) is not Answer.ALLOWED:
+        _unknown(principal)  # also for members of its project: imports are not theirs to know of
+    told = may(principal, action, row["project"], rights, own=own)
+    if told is not Answer.ALLOWED:
+        deny(told)
+    return Found(
+        upload_id=row["id"],
+        uuid=row["uuid"],
+        state=ImportState(row["state"]),
+        door=row["door"],
+        project=row["project"],
+        accepted=row["accepted"] is not None,
+    )
+
+
+def read_import(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, Any]:
+    """The import's object: what `import --json` prints, with its id, its state as it is now, and its progress."""
+    with catalog.read() as connection:
+        found = find_import(connection, principal, uuid)
+        row = connection.execute(_rows().where(upload.c.id == found.upload_id)).mappings().one()
+        return _object(row, read_progress(connection, [found.upload_id]).get(found.upload_id))
+
+
+def list_imports(
+    catalog: Catalog,
+    principal: Principal,
+    sorting: Sorting,
+    *,
+    project_name: str | None = None,
+    states: tuple[str, ...] = (),
+) -> Page:
+    """A page of the imports that `principal` may see, the newest first; without the entries of their sessions."""
+    if not principal.signed_in:
+        deny(Answer.SIGN_IN)
+    query = _rows().where(_visible(principal), upload.c.report != _DELETED)
+    if project_name is not None:
+        query = query.where(project.c.key == project_name.casefold())
+    if states:
+        query = query.where(upload.c.state.in_(states))
+    with catalog.read() as connection:
+        rows, following = rows_of(connection, query, {"id": upload.c.id}, upload.c.id, sorting)
+        told = read_progress(connection, [row["id"] for row in rows])
+    return Page([_object(row, told.get(row["id"])) for row in rows], following)
+
+
+def cancel_import(
+    catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo
+) -> ImportState:
+    """Cancel; what it is now. Usage `import_placing` or `import_ended` where it is too late."""
+    with catalog.write() as connection:
+        found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
+        became = cancel(catalog, connection, found.upload_id)
+        if became in (Cancelled.DONE, Cancelled.COMING):
+            _record(connection, principal, Did.IMPORT_CANCEL, found, request)
+    if became is Cancelled.TOO_LATE:
+        raise Usage(
+            "import_placing", "The import is being placed and can't be cancelled any more.", "Wait for its end."
+        )
+    if became is Cancelled.ENDED:
+        raise Usage("import_ended", "The import has ended.", "")
+    if became is Cancelled.DONE:
+        store.spool(uuid).discard()
+        return ImportState.CANCELLED
+    ring(store.path)
+    return ImportState.RUNNING
+
+
+def retry_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo) -> None:
+    """Have a failed import tried again. Usage `import_not_failed` where there is nothing to try: bytes are kept of
+    failed ones alone.
+    """
+    with catalog.write() as connection:
+        found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
+        if not again(catalog, connection, found.upload_id):
+            raise Usage(
+                "import_not_failed",
+                "Only an import that failed for a fault of the machine can be tried again.",
+                "Upload the archive again.",
+            )
+        _record(connection, principal, Did.IMPORT_RETRY, found, request)
+    ring(store.path)
+
+
+def may_delete(catalog: Catalog, principal: Principal, uuid: str) -> None:
+    """Raise Denied unless `principal` may delete the import: asked before anything is stopped for it."""
+    with catalog.read() as connection:
+        find_import(connection, principal, uuid, Action.IMPORT_DELETE)
+
+
+def delete_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo) -> None:
+    """Forget an import that has ended or never arrived, its receipt and its bytes; what it stored stays.
+
+    Usage `import_running` where it waits or runs.
+    """
+    with catalog.write() as connection:
+        found = find_import(connection, principal, uuid, Action.IMPORT_DELETE)
+        if found.state in (ImportState.RECEIVED, ImportState.RUNNING) or (
+            found.state is ImportState.RECEIVING and found.door != "tus"
+        ):
+            raise Usage("import_running", "The import has not ended.", "Cancel it first.")
+        _record(connection, principal, Did.IMPORT_DELETE, found, request)
+        _forget(catalog, connection, found.upload_id)
+    store.drop_receipt(uuid)
+    store.spool(uuid).discard()
+
+
+def _forget(catalog: Catalog, connection: Connection, upload_id: int) -> None:
+    """Remove the row; where trees still name it, what it says instead."""
+    used = connection.execute(select(tree.c.id).where(tree.c.upload_id == upload_id).limit(1)).first()
+    if used is None:
+        connection.execute(delete(upload).where(upload.c.id == upload_id))
+        return
+    for table in (progress, event, upload_exception):
+        connection.execute(delete(table).where(table.c.upload_id == upload_id))
+    connection.execute(
+        update(reception)
+        .where(reception.c.upload_id == upload_id)
+        .values(metadata="", mapping="", idempotency_key=None)
+    )
+    connection.execute(
+        update(upload)
+        .where(upload.c.id == upload_id)
+        .values(
+            archive="",
+            request="{}",
+            report=_DELETED,
+            message="",
+            finished=func.coalesce(upload.c.finished, catalog.now()),
+        )
+    )
+
+
+_DELETED = '{"deleted": true}'
+"""Report of an import that was deleted while sessions stand that came by it: nobody sees it any more."""
+
+
+def _record(connection: Connection, principal: Principal, did: Did, found: Found, request: RequestInfo) -> None:
+    record(connection, principal, did, "import", found.uuid, project=found.project or "", request=request)
+
+
+def _unknown(principal: Principal) -> NoReturn:
+    if not principal.signed_in:
+        deny(Answer.SIGN_IN)
+    raise Denied(
+        Answer.HIDDEN, "import_unknown", "There is no import of that id, or you may not see it.", "Check the id."
+    )
+
+
+def _rows() -> Select[Any]:
+    return (
+        select(
+            upload,
+            reception.c.account_id,
+            reception.c.door,
+            reception.c.size,
+            reception.c.received,
+            reception.c.accepted,
+            reception.c.expires,
+            reception.c.cancel,
+            project.c.name.label("project"),
+        )
+        .join(reception, reception.c.upload_id == upload.c.id)
+        .outerjoin(project, project.c.id == reception.c.project_id)
+    )
+
+
+def _visible(principal: Principal) -> ColumnElement[bool]:
+    readable = select(project.c.id).where(projects_where(principal, Action.IMPORT_READ)).correlate(None)
+    if principal.admin:
+        return upload.c.id == upload.c.id
+    return or_(reception.c.account_id == principal.account_id, reception.c.project_id.in_(readable))
+
+
+def _object(row: RowMapping, told: dict[str, Any] | None) -> dict[str, Any]:
+    state = ImportState(row["state"])
+    done = state not in UNFINISHED and row["report"]
+    made: dict[str, Any] = (
+        json.loads(row["report"])
+        if done
+        else make_report(row["uuid"], row["archive"], state, row["code"], row["message"], received=row["received"])
+    )
+    if not done and not made["message"]:
+        made["message"] = _SAYS.get(state, row["message"])
+    made |= {
+        "id": row["uuid"],
+        "upload": row["uuid"],
+        "archive": row["archive"],
+        "state": state.value,
+        "project": row["project"],
+        "door": row["door"],
+        "size": row["size"],
+        "attempt": row["attempt"],
+        "created": row["created"],
+        "accepted": row["accepted"],
+        "finished": row["finished"],
+    }
+    made["progress"] = None
+    if state is ImportState.RECEIVING:
+        bytes_ = {"done": row["received"], "total": row["size"]}
+        made["progress"] = {"stage": "receiving", "entries": None, "bytes": bytes_, "sessions": []}
+    elif state is ImportState.RUNNING:
+        made["progress"] = told
+        made["cancelling"] = bool(row["cancel"])
+    return made
+
+
+_SAYS = {
+    ImportState.RECEIVING: "The upload is being received.",
+    ImportState.RECEIVED: "The upload is kept and waits for its import.",
+    ImportState.RUNNING: "The import runs.",
+}

@@ -1,0 +1,109 @@
+"""Lists by pages: sorted by one column and a unique one behind it, and begun again where the last page ended.
+
+The cursor holds the last row's two values, so a page costs the same wherever it is, and rows that come or go meanwhile
+neither double nor hide others.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_
+
+from scandock.model.errors import Usage
+
+LIMIT = 50
+MAX_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sorting:
+    """Which page of a list: `sort` names a column, with `-` before it for the other direction."""
+
+    sort: str = ""
+    limit: int = LIMIT
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a list, and where the next ones begin (None: these were the last)."""
+
+    items: list[dict[str, Any]]
+    next: str | None
+
+
+def page_of(
+    connection: Connection,
+    query: Select[Any],
+    sorts: Mapping[str, ColumnElement[Any]],
+    unique: ColumnElement[Any],
+    sorting: Sorting,
+    item: Callable[[RowMapping], dict[str, Any]],
+) -> Page:
+    """One page of a query, in one statement. `unique` is never null, nor are the columns of `sorts`.
+
+    Raises Usage `sort_unknown`, `limit_invalid`, `cursor_invalid`.
+    """
+    rows, following = rows_of(connection, query, sorts, unique, sorting)
+    return Page([item(row) for row in rows], following)
+
+
+def rows_of(
+    connection: Connection,
+    query: Select[Any],
+    sorts: Mapping[str, ColumnElement[Any]],
+    unique: ColumnElement[Any],
+    sorting: Sorting,
+) -> tuple[list[RowMapping], str | None]:
+    """As `page_of`, but the rows themselves, and the next cursor."""
+    name, down = sorting.sort.removeprefix("-") or next(iter(sorts)), sorting.sort.startswith("-")
+    if name not in sorts:
+        raise Usage("sort_unknown", f"There is no sorting by {name[:40]!r}.", f"Sort by {', '.join(sorts)}.")
+    if not 1 <= sorting.limit <= MAX_LIMIT:
+        raise Usage("limit_invalid", f"A page has 1 to {MAX_LIMIT} rows.", "Name another limit.")
+    column = sorts[name]
+    if sorting.cursor is not None:
+        last, key = _decode(sorting.cursor, sorting.sort)
+        if down:
+            behind = or_(column < last, and_(column == last, unique < key))
+        else:
+            behind = or_(column > last, and_(column == last, unique > key))
+        query = query.where(behind)
+    order = (column.desc(), unique.desc()) if down else (column, unique)
+    keys = query.with_only_columns(unique, maintain_column_froms=True).order_by(*order).limit(sorting.limit + 1)
+    query = query.where(unique.in_(keys.correlate(None)))  # only the page's rows are read whole, not all to be sorted
+    query = query.add_columns(column.label("_sorted"), unique.label("_unique")).order_by(*order)
+    rows = connection.execute(query).mappings().all()
+    shown = list(rows[: sorting.limit])
+    following = None
+    if len(rows) > sorting.limit:
+        following = _encode(sorting.sort, shown[-1]["_sorted"], shown[-1]["_unique"])
+    return shown, following
+
+
+def _encode(sort: str, last: object, key: object) -> str:
+    raw = json.dumps([sort, last, key], separators=(",", ":"), ensure_ascii=False).encode()
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decode(cursor: str, sort: str) -> tuple[Any, Any]:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        was, last, key = json.loads(raw)
+    except (binascii.Error, ValueError, TypeError):
+        was = last = key = None
+    if was != sort or not isinstance(last, str | int) or not isinstance(key, str | int):
+        raise Usage("cursor_invalid", "That is no cursor of this list, or of another sorting of it.", "Begin anew.")
+    return last, key
+
+
+def like(text: str, *, prefix: bool = False) -> str:
+    """A pattern for LIKE, escaped by a backslash: what contains, or begins with, `text`."""
+    safe = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"{safe}%" if prefix else f"%{safe}%"

@@ -1,0 +1,58 @@
+"""Roles in projects and their accessibility, as owners and administrators set them, with a line in the trail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scandock.access import accounts, members
+from scandock.access.members import Member
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
+from scandock.catalog.engine import Catalog
+from scandock.rules.permissions import Accessibility, Action, Role
+from scandock.services.audit import Did, record
+
+
+def set_member(
+    catalog: Catalog,
+    principal: Principal,
+    project: str,
+    name: str,
+    role: Role | None,
+    request: RequestInfo | None = None,
+) -> None:
+    """Give an account a role in a project, or take it (None). Raises Denied, Usage `account_unknown`."""
+    with catalog.write() as connection:
+        require(principal, Action.MEMBERS_EDIT, project, ProjectRights(connection))
+        _, project_id = members.project_key(connection, project)
+        one = accounts.get(connection, name)
+        before = members.set_role(connection, project_id, one, role)
+        details = {"before": before and before.value, "role": role and role.value}
+        record(
+            connection, principal, Did.MEMBER_SET, "account", one.uuid,
+            project=project_id, request=request, details=details,
+        )  # fmt: skip
+
+
+def list_members(catalog: Catalog, principal: Principal, project: str) -> Sequence[Member]:
+    """Who has a role in a project."""
+    with catalog.read() as connection:
+        require(principal, Action.MEMBERS_READ, project, ProjectRights(connection))
+        return members.members_of(connection, project)
+
+
+def set_accessibility(
+    catalog: Catalog,
+    principal: Principal,
+    project: str,
+    wanted: Accessibility,
+    request: RequestInfo | None = None,
+) -> None:
+    """Open a project to those without a role in it, or close it."""
+    with catalog.write() as connection:
+        require(principal, Action.SETTINGS_EDIT, project, ProjectRights(connection))
+        _, project_id = members.project_key(connection, project)
+        before = members.set_accessibility(connection, project_id, wanted)
+        record(
+            connection, principal, Did.ACCESS_SET, "project", project_id,
+            project=project_id, request=request, details={"before": before.value, "now": wanted.value},
+        )  # fmt: skip

@@ -1,0 +1,279 @@
+"""Giving a session another project, label or subject: one rename in the store, one transaction in the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, select
+
+from scandock.access.principal import Principal, RequestInfo
+from scandock.catalog.engine import Catalog
+from scandock.catalog.standing import Standing, name_of, uri_of
+from scandock.catalog.tables import project, session
+from scandock.catalog.view import SqlView
+from scandock.model.errors import Usage
+from scandock.placing.intents import Placement, SessionRow
+from scandock.placing.moves import Operation, operation
+from scandock.rules.choices import still_holds
+from scandock.rules.labels import clean, label_key
+from scandock.rules.notices import Notice, notice
+from scandock.rules.permissions import Action
+from scandock.rules.prearchive import Prearchive
+from scandock.services import audit, rights
+from scandock.store.port import Store
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a person's request is worked on: the site's catalog and store, and who asks."""
+
+    catalog: Catalog
+    store: Store
+    settings: Settings
+    principal: Principal
+    request: RequestInfo | None = None
+    """Where from it was asked, for the audit trail."""
+
+    def note(
+        self,
+        connection: Connection,
+        action: str,
+        target: str,
+        project_name: str,
+        details: Mapping[str, audit.Value] | None = None,
+        *,
+        kind: str = "session",
+    ) -> None:
+        """Write a line of the audit trail within the transaction of the change."""
+        audit.record(
+            connection,
+            self.principal,
+            action,
+            kind,
+            target,
+            project=project_name,
+            request=self.request,
+            details=details,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What was done to one session, or with a dry run what would be."""
+
+    session: str
+    action: str
+    dry_run: bool
+    before: str
+    """Its URI when this was asked."""
+    after: str | None
+    """Its URI now; None where it is gone."""
+    into: str | None = None
+    """The UUID of the session that it has joined."""
+    warnings: tuple[Notice, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Of a merge: new files, duplicates, clashes, replaced ones."""
+
+
+def move(
+    desk: Desk,
+    uuid: str,
+    *,
+    project_name: str | None = None,
+    label: str | None = None,
+    subject: str | None = None,
+    dry_run: bool = False,
+    free: bool = False,
+    action: str = "move",
+) -> Outcome:
+    """Move a prearchive session to another project, label or subject; what is not named stays.
+
+    In another project it gets a timestamp of its own where its is taken. `free`: whatever held it is decided with
+    this. Usage `project_unknown`, `label_unusable`, `session_busy`.
+    """
+    label, subject = usable(label), usable(subject)
+    with desk.catalog.read() as connection:
+        source = rights.waiting_session(connection, desk.principal, uuid, Action.PREARCHIVE_EDIT)
+        project_id, wanted = known_project(connection, project_name or source.project)
+    stamp = source.timestamp
+
+    def names(connection: Connection) -> set[str]:
+        nonlocal stamp
+        stamp = _timestamp(desk, connection, source, wanted)
+        there = names_for(wanted, label or source.label, subject or source.subject, source.study_uid)
+        return names_of(source) | there | {f"{wanted}/timestamp/{stamp}"}
+
+    with operation(desk.catalog, desk.store, action) as running:
+        with running.reserved({source.project, wanted}, names) as connection:
+            source = rights.waiting_session(connection, desk.principal, uuid, Action.PREARCHIVE_EDIT)
+            rights.check(connection, desk.principal, Action.UPLOAD, wanted)
+            row = session_row(
+                source,
+                project_id=project_id,
+                label=label or source.label,
+                subject=subject or source.subject,
+                timestamp=stamp,
+            )
+            if free or not _stays_held(source, row):
+                row = replace(row, state="ready", held=("", "", ""))
+            warnings = subject_warnings(connection, wanted, row.subject, source)
+        return switch(desk, running, source, row, wanted, warnings=warnings, dry_run=dry_run, action=action)
+
+
+def _timestamp(desk: Desk, connection: Connection, source: Standing, wanted: str) -> str:
+    """Its own timestamp, unless another session of the project that it goes to has that."""
+    if wanted == source.project or not SqlView(connection).timestamp_taken(wanted, source.timestamp):
+        return source.timestamp
+    return free_timestamp(desk, connection, wanted)
+
+
+def _stays_held(source: Standing, row: SessionRow) -> bool:
+    return still_holds(
+        source.held[0],
+        project=row.project_id != source.project_id,
+        label=row.key != label_key(source.label),
+        subject=label_key(row.subject) != label_key(source.subject),
+    )
+
+
+def switch(
+    desk: Desk,
+    running: Operation,
+    source: Standing,
+    row: SessionRow,
+    project_name: str,
+    *,
+    warnings: tuple[Notice, ...],
+    dry_run: bool,
+    action: str,
+    details: Mapping[str, audit.Value] | None = None,
+) -> Outcome:
+    """Let a session have the row and the name that belong to it now, and note it in the audit trail."""
+    after = uri_of(row.place, project_name, row.timestamp, row.subject, row.label)
+    outcome = Outcome(
+        session=source.uuid, action=action, dry_run=dry_run, before=source.uri, after=after, warnings=warnings
+    )
+    name = name_of(row.place, project_name, row.timestamp, row.label)
+    moved = name != source.name
+    if moved and desk.store.current(name) is not None:
+        raise Usage("label_taken", f"A session stands at {name} already.", "Choose another label.")
+    if dry_run:
+        return outcome
+    placement = Placement(
+        n=0,
+        name=name,
+        staged="",
+        inode=standing_inode(desk, source),
+        tree_id=source.tree_id,
+        base_tree_id=None,
+        base_inode=None,
+        keep_base=False,
+        session=row,
+        moves=source.name,
+    )
+    said = {"from": source.project, "to": project_name, **(details or {})}
+
+    def note(connection: Connection) -> None:
+        desk.note(connection, action, source.uuid, project_name, said)
+
+    running.show([placement], [], note)
+    return outcome
+
+
+def session_row(source: Standing, **changes: Any) -> SessionRow:  # noqa: ANN401  its fields
+    """What the catalog will say of a session that stands, with some of it changed."""
+    label = changes.get("label", source.label)
+    values: dict[str, Any] = {
+        "uuid": source.uuid,
+        "new": False,
+        "project_id": source.project_id,
+        "subject": source.subject,
+        "make_subject": source.place == "archive",
+        "label": label,
+        "key": label_key(label),
+        "place": source.place,
+        "timestamp": source.timestamp,
+        "state": source.state,
+        "study_uid": source.study_uid,
+        "patient_id": source.patient_id,
+        "ecat": source.ecat,
+        "xsi_type": source.xsi_type,
+        "attributes": source.attributes,
+        "warnings": source.warnings,
+        "held": source.held,
+        "patient_ids": [source.patient_id] if source.patient_id else [],
+        "scans": source.scans,
+        "files": source.files,
+        "bytes": source.bytes,
+    }
+    return SessionRow(**{**values, **changes})
+
+
+def standing_inode(desk: Desk, source: Standing) -> int:
+    """The number of a session's folder. Raises Usage `tree_missing` where somebody took it away."""
+    inode = desk.store.current(source.name)
+    if inode is None:
+        raise Usage("tree_missing", "The folder of this session is not in the store.", "Run `scandock check`.")
+    return inode
+
+
+def usable(label: str | None) -> str | None:
+    """A label as a person named it. Raises Usage `label_unusable` where it would have to be changed to be one."""
+    if label is None:
+        return None
+    if not label or clean(label) != label:
+        raise Usage(
+            "label_unusable", "That can't be a label.", "A label is 1 to 64 letters, digits, _ and -, one of them a"
+            " letter or digit.",
+        )  # fmt: skip
+    return label
+
+
+def known_project(connection: Connection, name: str) -> tuple[int, str]:
+    """Number and id of a project, named in any case. Raises Usage `project_unknown`."""
+    row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).first()
+    if row is None:
+        raise Usage("project_unknown", f"There is no project {name}.", "Choose one that exists.")
+    return row.id, row.name
+
+
+def names_of(source: Standing) -> set[str]:
+    """What nobody else may plan with while this session changes (see pipeline/plan.py)."""
+    names = names_for(source.project, source.label, source.subject, source.study_uid)
+    return names | ({f"{source.project}/timestamp/{source.timestamp}"} if source.timestamp else set())
+
+
+def names_for(project_name: str, label: str, subject: str, study_uid: str | None) -> set[str]:
+    """The names that a session of these touches."""
+    names = {f"{project_name}/label/{label_key(label)}", f"{project_name}/subject/{label_key(subject)}"}
+    return names | ({f"{project_name}/study/{study_uid}"} if study_uid else set())
+
+
+def free_timestamp(desk: Desk, connection: Connection, project_name: str) -> str:
+    """A prearchive timestamp of a project that no session has."""
+    _, stamp = Prearchive(project_name, SqlView(connection), datetime.now(desk.settings.zone)).join(())
+    return stamp
+
+
+def subject_warnings(connection: Connection, project_name: str, subject: str, source: Standing) -> tuple[Notice, ...]:
+    """The warning that a subject will hold another patient than it does."""
+    known = SqlView(connection).subject(project_name, subject)
+    others = (known.patient_ids if known is not None else frozenset()) - {source.patient_id}
+    return (notice("subject_other_patient", subject=subject),) if others and source.patient_id else ()
+
+
+def labelled(connection: Connection, project_id: int, label: str) -> list[str]:
+    """UUIDs of the archived sessions of a label."""
+    return list(
+        connection.execute(
+            select(session.c.uuid).where(
+                session.c.project_id == project_id, session.c.place == "archive", session.c.key == label_key(label)
+            )
+        ).scalars()
+    )

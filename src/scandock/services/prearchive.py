@@ -1,0 +1,129 @@
+"""The prearchive's verbs for one session or many at once: each is judged alone, and one that fails costs itself.
+
+Every verb has a dry run, which says what would happen and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from scandock.catalog.standing import Standing
+from scandock.catalog.tables import scan, session
+from scandock.catalog.trees import scans_of
+from scandock.model.errors import ScandockError
+from scandock.model.series import EcatFacts, SeriesTally
+from scandock.pipeline.describe import describe_scan
+from scandock.pipeline.plan import read_policies
+from scandock.placing.moves import operation
+from scandock.rules.notices import Notice
+from scandock.rules.permissions import Action
+from scandock.rules.session_facts import session_attributes
+from scandock.rules.session_types import session_type
+from scandock.services import rights
+from scandock.services.moving import Desk, Outcome, names_of
+
+MANY = 500
+"""Sessions of one request."""
+
+
+def each(uuids: Iterable[str], verb: Callable[[str], Outcome], action: str) -> list[dict[str, Any]]:
+    """Do a verb to each session; what is refused or fails is told in its place, with its code."""
+    told = []
+    for uuid in dict.fromkeys(uuids):
+        try:
+            told.append(outcome_json(verb(uuid)))
+        except ScandockError as error:
+            told.append(
+                {
+                    "session": uuid,
+                    "action": action,
+                    "done": False,
+                    "code": error.code,
+                    "message": str(error),
+                }
+            )
+    return told
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """What was done, or would be, as the API tells it."""
+    return {
+        "session": outcome.session,
+        "action": outcome.action,
+        "done": not outcome.dry_run,
+        "dry_run": outcome.dry_run,
+        "code": "",
+        "message": _sentence(outcome),
+        "from": outcome.before,
+        "to": outcome.after,
+        "into": outcome.into,
+        "warnings": [asdict(one) for one in outcome.warnings],
+        "counts": dict(outcome.counts),
+    }
+
+
+def _sentence(outcome: Outcome) -> str:
+    if outcome.into is not None:
+        return f"It {'would join' if outcome.dry_run else 'joined'} the archived session at {outcome.after}."
+    if outcome.after is None:
+        return f"It {'would go' if outcome.dry_run else 'went'} to the trash."
+    if outcome.after == outcome.before:
+        return f"It {'would stay' if outcome.dry_run else 'stands'} where it is."
+    return f"It {'would stand' if outcome.dry_run else 'stands now'} at {outcome.after}."
+
+
+def rebuild(desk: Desk, uuid: str, *, dry_run: bool = False) -> Outcome:
+    """Write a session's attributes, and those of its scans, anew from the facts that its objects gave.
+
+    Files, labels and what people said stay. For a session of the archive or the prearchive.
+    """
+    with desk.catalog.read() as connection:
+        source = _editable(connection, desk, uuid)
+    outcome = Outcome(session=uuid, action="rebuild", dry_run=dry_run, before=source.uri, after=source.uri)
+    if dry_run:
+        return outcome
+    with (
+        operation(desk.catalog, desk.store, "rebuild") as running,
+        running.reserved({source.project}, lambda _: names_of(source)) as connection,
+    ):
+        source = _editable(connection, desk, uuid)
+        _describe(desk, connection, source)
+        desk.note(connection, "rebuild", uuid, source.project)
+    return outcome
+
+
+def _editable(connection: Connection, desk: Desk, uuid: str) -> Standing:
+    return rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, waiting=Action.PREARCHIVE_EDIT)
+
+
+def _describe(desk: Desk, connection: Connection, source: Standing) -> None:
+    zone = desk.settings.zone
+    scans = scans_of(connection, source.tree_id)
+    for one in scans:
+        describe_scan(one, zone)
+        connection.execute(
+            update(scan)
+            .where(scan.c.tree_id == source.tree_id, scan.c.n == one.n)
+            .values(attributes=json.dumps(one.attributes), type=one.type, xsi_type=one.xsi_type, modality=one.modality)
+        )
+    ecat: list[EcatFacts] = [facts for one in scans if isinstance(one.facts, list) for facts in one.facts]
+    tallies = [one.facts for one in scans if isinstance(one.facts, SeriesTally)]
+    attributes, said = session_attributes(tallies, ecat, zone)
+    _, policy = read_policies(connection)[source.project]
+    kind = session_type([one.xsi_type for one in scans], [one.modality for one in scans], policy.petmr)
+    warnings = dict.fromkeys([*(Notice(**one) for one in source.warnings), *said])
+    connection.execute(
+        update(session)
+        .where(session.c.id == source.id)
+        .values(
+            attributes=json.dumps(attributes),
+            warnings=json.dumps([asdict(one) for one in warnings]),
+            xsi_type=kind,
+            modified=desk.catalog.now(),
+        )
+    )

@@ -1,0 +1,162 @@
+"""Progress that never lies: what a running import says of itself, at most twice a second, and how others read it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import event, progress
+from scandock.model.errors import ScandockError
+from scandock.model.importing import Progress
+from scandock.queue.events import add_event
+from scandock.queue.leases import Lease, guard
+
+WRITE_SECONDS = 0.5
+SHOWN_SESSIONS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One event of an upload."""
+
+    id: int
+    upload_id: int
+    kind: str
+    data: dict[str, Any]
+    at: int
+    """Unix milliseconds."""
+
+
+class Recorder:
+    """Takes what an import says of itself and writes it down from a thread, so that no import waits for the catalog.
+
+    Only the newest is written, with the stages and sessions that are new since as events, under the import's token:
+    one that was taken over says nothing more. `close` writes what is left.
+    """
+
+    def __init__(self, catalog: Catalog, lease: Lease, *, attempt: int = 1) -> None:
+        self._catalog = catalog
+        self._lease = lease
+        self._attempt = attempt
+        self._news = threading.Condition()
+        self._waiting: list[Progress] = []
+        self._ended = False
+        self._begun = False
+        self._stage = ""
+        self._sessions = 0
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def __enter__(self) -> Recorder:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __call__(self, moment: Progress) -> None:
+        """A moment of the import: those of the same stage replace each other until they are written."""
+        with self._news:
+            if self._waiting and self._waiting[-1].stage == moment.stage:
+                self._waiting[-1] = moment
+            else:
+                self._waiting.append(moment)
+            self._news.notify()
+
+    def close(self) -> None:
+        with self._news:
+            self._ended = True
+            self._news.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        last = 0.0
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: self._waiting or self._ended)
+                self._news.wait_for(lambda: self._ended, last + WRITE_SECONDS - time.monotonic())
+                moments, self._waiting = self._waiting, []
+                if not moments:
+                    return
+            last = time.monotonic()
+            try:
+                self._write(moments)
+            except ScandockError:
+                continue  # the catalog is away, or the import is not ours any more: the outcome is written apart
+
+    def _write(self, moments: Sequence[Progress]) -> None:
+        newest = moments[-1]
+        values = {
+            "stage": newest.stage,
+            "entries_done": newest.entries_done,
+            "entries_total": newest.entries_total,
+            "bytes_done": newest.bytes_done,
+            "bytes_total": newest.bytes_total,
+            "sessions": json.dumps(list(newest.sessions[:SHOWN_SESSIONS])),
+            "modified": self._catalog.now(),
+        }
+        number = self._lease.upload_id
+        with self._catalog.write() as connection:
+            guard(self._catalog, connection, self._lease)
+            if not self._begun:
+                connection.execute(delete(progress).where(progress.c.upload_id == number))
+                connection.execute(insert(progress).values(upload_id=number, **values))
+            else:
+                connection.execute(update(progress).where(progress.c.upload_id == number).values(**values))
+            for data in self._stages(moments):
+                add_event(self._catalog, connection, number, "stage", data)
+            found = newest.sessions[self._sessions : SHOWN_SESSIONS]
+            if found:
+                add_event(self._catalog, connection, number, "session", {"labels": list(found)})
+        self._begun = True
+        self._stage = newest.stage
+        self._sessions += len(found)
+
+    def _stages(self, moments: Iterable[Progress]) -> Iterable[dict[str, Any]]:
+        stage = self._stage
+        for moment in moments:
+            if moment.stage != stage:
+                stage = moment.stage
+                yield {"stage": stage, "attempt": self._attempt}
+
+
+def read_progress(connection: Connection, upload_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """How far these imports are, by id; those that never began are not among them."""
+    rows = connection.execute(select(progress).where(progress.c.upload_id.in_(upload_ids))).mappings()
+    return {
+        row["upload_id"]: {
+            "stage": row["stage"],
+            "entries": {"done": row["entries_done"], "total": row["entries_total"]},
+            "bytes": {"done": row["bytes_done"], "total": row["bytes_total"]},
+            "sessions": json.loads(row["sessions"]),
+            "modified": row["modified"],
+        }
+        for row in rows
+    }
+
+
+def events_after(
+    connection: Connection,
+    after: int,
+    *,
+    upload_id: int | None = None,
+    account_id: int | None = None,
+    limit: int = 500,
+) -> list[Told]:
+    """What was told of one upload, or of all of an account's, behind the event `after`, in order."""
+    wanted = select(event).where(event.c.id > after).order_by(event.c.id).limit(limit)
+    if upload_id is not None:
+        wanted = wanted.where(event.c.upload_id == upload_id)
+    if account_id is not None:
+        wanted = wanted.where(event.c.account_id == account_id)
+    return [
+        Told(id=row.id, upload_id=row.upload_id, kind=row.kind, data=json.loads(row.data), at=row.at)
+        for row in connection.execute(wanted)
+    ]

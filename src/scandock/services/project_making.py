@@ -1,0 +1,56 @@
+"""Making a project over the network: its row, its first owner and the line in the trail, in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select
+
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
+from scandock.catalog.engine import Catalog
+from scandock.catalog.projects import find_project
+from scandock.catalog.server_tables import member
+from scandock.catalog.tables import project
+from scandock.model.errors import Usage
+from scandock.rules.labels import is_project_id
+from scandock.rules.permissions import Action, Role
+from scandock.services.audit import Did, record
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
+
+
+def make_project(
+    catalog: Catalog, settings: Settings, principal: Principal, project_id: str, name: str, request: RequestInfo
+) -> dict[str, Any]:
+    """Make a project that its maker owns.
+
+    Raises Denied, Usage `project_id_invalid`, and `project_exists` where the id is taken, in any case.
+    """
+    if not is_project_id(project_id):
+        raise Usage(
+            "project_id_invalid", f"{project_id!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
+        )
+    with catalog.write() as connection:
+        require(principal, Action.PROJECT_CREATE, None, ProjectRights(connection))
+        if not catalog.sqlite:
+            connection.execute(select(project.c.id).where(project.c.key == project_id.casefold()).with_for_update())
+        if find_project(connection, project_id) is not None:
+            raise Usage("project_exists", f"There is a project {project_id} already.", "Choose another id, or use it.")
+        key = connection.execute(
+            insert(project).values(
+                name=project_id,
+                key=project_id.casefold(),
+                title=name or project_id,
+                identified=settings.identified,
+                separate_secondary=settings.separate_secondary,
+                created=catalog.now(),
+            )
+        ).inserted_primary_key
+        assert key is not None
+        if principal.account_id is not None:
+            connection.execute(
+                insert(member).values(project_id=key[0], account_id=principal.account_id, role=Role.OWNER)
+            )
+        record(connection, principal, Did.PROJECT_CREATE, "project", project_id, project=project_id, request=request)
+    return {"id": project_id, "name": name or project_id, "prearchive_code": 4, "accessibility": "private"}

@@ -1,0 +1,299 @@
+"""Receiving an upload: a row that reserves space, the bytes, and the moment from which it is kept.
+
+The bytes themselves go straight from the door to `store.spool(uuid)`; this module keeps the rows beside them. What an
+upload has (`received`) stands in its row: it was synced before the row said so, and what the spool holds beyond it
+counts for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from scandock.access.principal import Principal, RequestInfo
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import account, reception
+from scandock.catalog.tables import project, upload
+from scandock.model.errors import Usage
+from scandock.model.points import reach
+from scandock.model.verdicts import ImportState
+from scandock.queue.enqueue import accept
+from scandock.queue.owner import is_gone, this_owner
+from scandock.queue.tokens import new_uuid
+from scandock.queue.wake import ring
+from scandock.services.audit import Did, record
+from scandock.services.quotas import check_size, check_space, check_uploads
+from scandock.store.local import LocalStore
+
+Door = Literal["raw", "multipart", "tus"]
+
+MANY = 500
+"""Rows that one pass of the janitor looks at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivingLimits:
+    """What one upload and one account may take, and how long an upload may pause."""
+
+    upload_bytes: int
+    uploads: int
+    min_free: int
+    idle_seconds: float
+    lasts_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a client is about to send. `options` are those of `ImportOptions` that were named."""
+
+    account_id: int
+    door: Door
+    filename: str
+    options: dict[str, Any]
+    project_id: int | None = None
+    mapping: str = ""
+    size: int | None = None
+    idempotency_key: str | None = None
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arriving:
+    """An upload as its row has it."""
+
+    upload_id: int
+    uuid: str
+    account_id: int
+    project_id: int | None
+    door: str
+    state: ImportState
+    code: str
+    size: int | None
+    received: int
+    metadata: str
+    expires: int | None
+    expired: bool
+    known: bool = False
+    """It was there before, by its idempotency key: nothing is to be received."""
+
+    @property
+    def receiving(self) -> bool:
+        return self.state is ImportState.RECEIVING
+
+
+class Receiving:
+    """The rows of uploads until they are accepted; every call is short, and blocks."""
+
+    def __init__(self, catalog: Catalog, store: LocalStore, limits: ReceivingLimits) -> None:
+        self.catalog = catalog
+        self.store = store
+        self.limits = limits
+
+    def begin(self, offer: Offer) -> Arriving:
+        """Record that an upload comes, and reserve its space.
+
+        Usage `upload_too_large`, `uploads_too_many`, `idempotency_key_reused` or `upload_running`; Fault `disk_full`.
+        """
+        check_size(offer.size, self.limits.upload_bytes)
+        with self.catalog.write() as connection:
+            connection.execute(select(account.c.id).where(account.c.id == offer.account_id).with_for_update()).one()
+            found = self._known(connection, offer)
+            if found is not None:
+                return found
+            check_uploads(connection, offer.account_id, self.limits.uploads)
+            check_space(connection, self.store, offer.size or 0, self.limits.min_free)
+            uuid = new_uuid()
+            self._insert(connection, offer, uuid)
+            made = self._read(connection, uuid)
+        assert made is not None
+        reach("receiving")
+        return made
+
+    def find(self, uuid: str) -> Arriving | None:
+        """The upload of an id; None where there is none that came by the server."""
+        with self.catalog.read() as connection:
+            return self._read(connection, uuid)
+
+    def mark(self, arriving: Arriving, received: int) -> bool:
+        """Note that so many bytes are on disk, synced, and put off the expiry.
+
+        False where the upload is no longer being received: cancelled, or ended by somebody else.
+        """
+        if arriving.size is None:
+            self.store.reserve(0, min_free=self.limits.min_free)
+        values: dict[str, Any] = {"received": received}
+        if arriving.expires is not None:
+            values["expires"] = self.catalog.now() + self.limits.lasts_ms
+        with self.catalog.write() as connection:
+            changed = connection.execute(
+                update(reception)
+                .where(reception.c.upload_id == arriving.upload_id, reception.c.upload_id.in_(_still_receiving()))
+                .values(**values)
+            ).rowcount
+        return changed == 1
+
+    def accept(
+        self,
+        arriving: Arriving,
+        received: int,
+        principal: Principal,
+        request: RequestInfo,
+        offer: Offer | None = None,
+    ) -> bool:
+        """Keep it for good, and let its import begin: all its bytes are on disk, synced.
+
+        `offer`: what was asked, where more of that came behind the bytes. False where it is not receiving any more.
+        """
+        with self.catalog.write() as connection:
+            if not accept(self.catalog, connection, arriving.upload_id):
+                return False
+            values: dict[str, Any] = {"received": received, "size": received, "expires": None}
+            if offer is not None:
+                values |= {"mapping": offer.mapping, "project_id": offer.project_id}
+                connection.execute(
+                    update(upload)
+                    .where(upload.c.id == arriving.upload_id)
+                    .values(archive=offer.filename, request=json.dumps(offer.options))
+                )
+            connection.execute(update(reception).where(reception.c.upload_id == arriving.upload_id).values(**values))
+            _record(connection, arriving, received, principal, request)
+        reach("accepted")
+        ring(self.store.path)
+        return True
+
+    def discard(self, arriving: Arriving) -> bool:
+        """Forget an upload that is not accepted, its bytes first; False, and nothing done, where it is."""
+        with self.catalog.read() as connection:
+            now = self._read(connection, arriving.uuid)
+        if now is None:
+            return True
+        if now.state is ImportState.CANCELLED:
+            self.store.spool(arriving.uuid).discard()
+        if not now.receiving:
+            return False
+        self.store.spool(arriving.uuid).discard()
+        with self.catalog.write() as connection:
+            changed = connection.execute(
+                delete(upload).where(upload.c.id == arriving.upload_id, upload.c.state == ImportState.RECEIVING)
+            ).rowcount
+        return changed == 1
+
+    # -- rows ----------------------------------------------------------------------------------------------------
+
+    def _known(self, connection: Connection, offer: Offer) -> Arriving | None:
+        """The upload that has this offer's idempotency key already."""
+        if offer.idempotency_key is None:
+            return None
+        row = connection.execute(
+            select(upload.c.id, upload.c.uuid, upload.c.owner, upload.c.request, reception.c.door)
+            .join(reception, reception.c.upload_id == upload.c.id)
+            .where(reception.c.account_id == offer.account_id, reception.c.idempotency_key == offer.idempotency_key)
+        ).first()
+        if row is None:
+            return None
+        found = self._read(connection, row.uuid, known=True)
+        assert found is not None
+        if json.loads(row.request) != offer.options or row.door != offer.door:
+            raise Usage(
+                "idempotency_key_reused",
+                "This idempotency key was used for another upload.",
+                "Use a new key for each upload, and the same one only to send the same again.",
+            )
+        if found.receiving and found.door != "tus":
+            if is_gone(row.owner) is not True:
+                raise Usage(
+                    "upload_running", "The upload of this idempotency key is still being received.", "Wait for its end."
+                )
+            self.store.spool(row.uuid).discard()
+            connection.execute(delete(upload).where(upload.c.id == row.id))
+            return None
+        return found
+
+    def _insert(self, connection: Connection, offer: Offer, uuid: str) -> None:
+        now = self.catalog.now()
+        key = connection.execute(
+            insert(upload).values(
+                uuid=uuid,
+                archive=offer.filename,
+                source="server",
+                state=ImportState.RECEIVING,
+                request=json.dumps(offer.options),
+                owner=this_owner(),
+                created=now,
+            )
+        ).inserted_primary_key
+        assert key is not None
+        connection.execute(
+            insert(reception).values(
+                upload_id=key[0],
+                account_id=offer.account_id,
+                project_id=offer.project_id,
+                door=offer.door,
+                size=offer.size,
+                metadata=offer.metadata,
+                mapping=offer.mapping,
+                idempotency_key=offer.idempotency_key,
+                expires=now + self.limits.lasts_ms if offer.door == "tus" else None,
+            )
+        )
+
+    def _read(self, connection: Connection, uuid: str, *, known: bool = False) -> Arriving | None:
+        row = connection.execute(
+            select(
+                upload.c.id,
+                upload.c.uuid,
+                upload.c.state,
+                upload.c.code,
+                reception,
+                func.coalesce(reception.c.expires < self.catalog.now(), False).label("expired"),
+            )
+            .join(reception, reception.c.upload_id == upload.c.id)
+            .where(upload.c.uuid == uuid)
+        ).first()
+        return None if row is None else _arriving(row, known=known)
+
+
+def _arriving(row: Row[Any], *, known: bool) -> Arriving:
+    return Arriving(
+        upload_id=row.id,
+        uuid=row.uuid,
+        account_id=row.account_id,
+        project_id=row.project_id,
+        door=row.door,
+        state=ImportState(row.state),
+        code=row.code,
+        size=row.size,
+        received=row.received,
+        metadata=row.metadata,
+        expires=row.expires,
+        expired=bool(row.expired),
+        known=known,
+    )
+
+
+def _record(
+    connection: Connection, arriving: Arriving, received: int, principal: Principal, request: RequestInfo
+) -> None:
+    where = connection.execute(
+        select(project.c.name)
+        .join(reception, reception.c.project_id == project.c.id)
+        .where(reception.c.upload_id == arriving.upload_id)
+    ).scalar()
+    details: dict[str, str | int] = {"bytes": received, "door": arriving.door}
+    record(
+        connection,
+        principal,
+        Did.UPLOAD,
+        "import",
+        arriving.uuid,
+        project=where or "",
+        request=request,
+        details=details,
+    )
+
+
+def _still_receiving() -> Any:  # noqa: ANN401  a select of SQLAlchemy's
+    return select(upload.c.id).where(upload.c.state == ImportState.RECEIVING)

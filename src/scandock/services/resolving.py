@@ -1,0 +1,142 @@
+"""Deciding what a session is held for: the choices that its code allows, each done by the verb that does it anyway."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sqlalchemy import Connection, select, update
+
+from scandock.catalog.standing import Standing
+from scandock.catalog.tables import file, session, tree
+from scandock.model.errors import Usage
+from scandock.model.importing import Overwrite
+from scandock.pipeline.merge import Keep, prune
+from scandock.placing.moves import operation
+from scandock.rules.choices import Choice, choices_of
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.archiving import archive, tools_of
+from scandock.services.moving import Desk, Outcome, move, names_of
+
+_KEEPS: dict[str, Keep] = {"keep_old": "old", "keep_new": "new", "keep_both": "both"}
+
+
+def resolve(
+    desk: Desk,
+    uuid: str,
+    choice: Choice,
+    *,
+    label: str | None = None,
+    subject: str | None = None,
+    dry_run: bool = False,
+) -> Outcome:
+    """Decide what a prearchive session is held for.
+
+    `keep_*` and `add`, `replace` archive it, where a session of its study is archived; else it is `ready` in the
+    prearchive. Raises Usage `not_held`, `choice_unknown` (naming the right ones), `label_missing`, and what moving and
+    archiving raise.
+    """
+    with desk.catalog.read() as connection:
+        source = rights.waiting_session(connection, desk.principal, uuid, Action.PREARCHIVE_EDIT)
+        archived = _is_archived(connection, source)
+        _check_choice(source, choice, label, subject)
+    if choice == "rename":
+        return move(desk, uuid, label=label, subject=subject, dry_run=dry_run, free=True, action="resolve")
+    if choice in ("add", "replace"):
+        how: Overwrite = "append" if choice == "add" else "delete"
+        return archive(desk, uuid, overwrite=how, decided=True, dry_run=dry_run, action="resolve")
+    if choice in _KEEPS and archived:
+        return archive(desk, uuid, overwrite="append", keep=_KEEPS[choice], dry_run=dry_run, action="resolve")
+    if choice in ("keep_old", "keep_new"):
+        return _prune(desk, source, "old" if choice == "keep_old" else "new", dry_run=dry_run)
+    return _free(desk, source, choice, dry_run=dry_run)
+
+
+def _check_choice(source: Standing, choice: Choice, label: str | None, subject: str | None) -> None:
+    code = source.held[0]
+    if not code:
+        raise Usage("not_held", "The session is not held: there is nothing to decide.")
+    if choice not in choices_of(code):
+        raise Usage(
+            "choice_unknown", f"{choice} decides nothing of {code}.", f"Choices are {', '.join(choices_of(code))}."
+        )
+    if choice == "rename" and label is None and subject is None:
+        raise Usage("label_missing", "It is to be renamed, but no label or subject is named.", "Name one.")
+
+
+def _is_archived(connection: Connection, source: Standing) -> bool:
+    if source.study_uid is None:
+        return False
+    found = connection.execute(
+        select(session.c.id).where(
+            session.c.project_id == source.project_id,
+            session.c.place == "archive",
+            session.c.study_uid == source.study_uid,
+        )
+    ).first()
+    return found is not None
+
+
+def _free(desk: Desk, source: Standing, choice: str, *, dry_run: bool) -> Outcome:
+    """Let the session stand as it is, held no more: one transaction, nothing moves."""
+    outcome = Outcome(session=source.uuid, action="resolve", dry_run=dry_run, before=source.uri, after=source.uri)
+    if dry_run:
+        return outcome
+    with (
+        operation(desk.catalog, desk.store, "resolve") as running,
+        running.reserved({source.project}, lambda _: names_of(source)) as connection,
+    ):
+        changed = connection.execute(
+            update(session)
+            .where(session.c.uuid == source.uuid, session.c.held_code == source.held[0])
+            .values(state="ready", held_code="", held_message="", held_remedy="", modified=desk.catalog.now())
+        ).rowcount
+        if changed != 1:
+            raise Usage("not_held", "The session is not held any more.", "Look at it again.")
+        desk.note(connection, "resolve", source.uuid, source.project, {"choice": choice, "code": source.held[0]})
+    return outcome
+
+
+def _prune(desk: Desk, source: Standing, keep: Keep, *, dry_run: bool) -> Outcome:
+    """Leave one object of each SOP UID in the session, and hold it no more."""
+    with operation(desk.catalog, desk.store, "resolve") as running:
+        with running.reserved({source.project}, lambda _: names_of(source)) as connection:
+            source = rights.waiting_session(connection, desk.principal, source.uuid, Action.PREARCHIVE_EDIT)
+            origin = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
+            dropped = variants(connection, source)
+        outcome = Outcome(
+            session=source.uuid,
+            action="resolve",
+            dry_run=dry_run,
+            before=source.uri,
+            after=source.uri,
+            counts={"replaced": dropped},
+        )
+        if dry_run:
+            return outcome
+        tools = tools_of(desk, running)
+        try:
+            job = prune(tools, source, "old" if keep == "old" else "new")
+        finally:
+            tools.ledger.close()
+        for rubbish in ("in", "loose", "ecat", "ledger.db"):
+            running.stage.remove(rubbish)
+        running.stage.seal()
+        assert job.placement is not None
+        row = dataclasses.replace(job.placement.session, state="ready", held=("", "", ""))
+        placement = dataclasses.replace(job.placement, session=row)
+
+        def note(connection: Connection) -> None:
+            said = {"choice": f"keep_{keep}", "code": source.held[0]}
+            desk.note(connection, "resolve", source.uuid, source.project, said)
+
+        running.show([placement], [], note, origin=origin)
+        return outcome
+
+
+def variants(connection: Connection, source: Standing) -> int:
+    """How many objects of a session share their SOP UID with one that came before."""
+    rows = connection.execute(
+        select(file.c.sop_uid).where(file.c.tree_id == source.tree_id, file.c.sop_uid.is_not(None))
+    ).scalars().all()  # fmt: skip
+    return len(rows) - len(set(rows))

@@ -1,0 +1,58 @@
+"""Whether somebody may do something to a session: asked by every service that finds one."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from scandock.access.principal import Principal, ProjectRights, deny, may, require
+from scandock.catalog.server_tables import reception
+from scandock.catalog.standing import Standing, find_session
+from scandock.catalog.tables import tree
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Action, Answer
+
+
+def check(
+    connection: Connection, principal: Principal, action: Action, project_name: str | None, *, own: bool = False
+) -> None:
+    """Raise Denied unless `principal` may."""
+    require(principal, action, project_name, ProjectRights(connection), own=own)
+
+
+def is_own(connection: Connection, principal: Principal, tree_id: int, project_name: str) -> bool:
+    """Whether a session stands in `Unassigned` and came by an upload of this account."""
+    if project_name != UNASSIGNED or principal.account_id is None:
+        return False
+    whose = connection.execute(
+        select(reception.c.account_id).join(tree, tree.c.upload_id == reception.c.upload_id).where(tree.c.id == tree_id)
+    ).scalar_one_or_none()
+    return whose == principal.account_id
+
+
+def session_for(
+    connection: Connection,
+    principal: Principal,
+    uuid: str,
+    action: Action,
+    *,
+    waiting: Action | None = None,
+    place: str | None = None,
+) -> Standing:
+    """The session of a UUID, where `principal` may do `action` to it; `waiting` is what the prearchive asks instead.
+
+    Denied, in the same words where there is none, where it stands elsewhere than in `place`, and where it is hidden.
+    """
+    found = find_session(connection, uuid)
+    if found is None or (place is not None and found.place != place):
+        deny(Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN)
+    asked = waiting if waiting is not None and found.place == "prearchive" else action
+    own = is_own(connection, principal, found.tree_id, found.project)
+    told = may(principal, asked, found.project, ProjectRights(connection), own=own)
+    if told is not Answer.ALLOWED:
+        deny(told)
+    return found
+
+
+def waiting_session(connection: Connection, principal: Principal, uuid: str, action: Action) -> Standing:
+    """The prearchive session of a UUID, where `principal` may do `action` to it."""
+    return session_for(connection, principal, uuid, action, place="prearchive")

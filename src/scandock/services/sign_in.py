@@ -1,0 +1,104 @@
+"""Signing in and out, and changing one's own password, each with its line in the trail."""
+
+from __future__ import annotations
+
+from scandock.access import accounts, logins, passwords
+from scandock.access.accounts import Account
+from scandock.access.authenticate import Gate, check_password, principal_of
+from scandock.access.logins import Login
+from scandock.access.oidc_accounts import account_for
+from scandock.access.oidc_settings import Identity, OidcSettings
+from scandock.access.principal import Door, Principal, ProjectRights, RequestInfo, require
+from scandock.catalog.engine import Catalog
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
+from scandock.services.audit import Did, Outcome, record
+
+_UNKNOWN = Principal(None, "", "unknown")
+
+
+def gate_for(catalog: Catalog) -> Gate:
+    """The gate of a web process: it writes refused logins into the trail.
+
+    A name that no account has is not written down: it may be a password in the wrong field.
+    """
+
+    def refused(account_id: int | None, request: RequestInfo) -> None:
+        with catalog.write() as connection:
+            one = accounts.by_id(connection, account_id) if account_id is not None else None
+            asked = _UNKNOWN if one is None else Principal(one.id, one.uuid, one.name)
+            record(connection, asked, Did.LOGIN, "account", asked.uuid, request=request, outcome=Outcome.REFUSED)
+
+    return Gate(refused=refused)
+
+
+def sign_in(catalog: Catalog, gate: Gate, name: str, password: str, request: RequestInfo) -> tuple[Account, Login]:
+    """Log in by name and password. Raises Denied `login_failed` (401) or Throttled (429)."""
+    one = check_password(catalog, name, password, request, gate)
+    return one, begin_login(catalog, one, request, by="password")
+
+
+def begin_login(catalog: Catalog, one: Account, request: RequestInfo, *, by: str) -> Login:
+    """Log in somebody who has proved who they are (`by`: password, oidc)."""
+    with catalog.write() as connection:
+        made = logins.begin(connection, one)
+        asked = principal_of(connection, one, Door.COOKIE)
+        record(connection, asked, Did.LOGIN, "account", one.uuid, request=request, details={"by": by})
+    return made
+
+
+def sign_in_identity(
+    catalog: Catalog, settings: OidcSettings, identity: Identity, request: RequestInfo
+) -> tuple[Account, Login]:
+    """Log in whom the provider vouched for; an account is made where the rule gives one.
+
+    Raises Denied `oidc_not_allowed`, `oidc_name_taken`, `login_failed`.
+    """
+    with catalog.write() as connection:
+        found = account_for(connection, settings, identity)
+        one = found.account
+        asked = principal_of(connection, one, Door.COOKIE)
+        if found.made:
+            record(connection, asked, Did.ACCOUNT_CREATE, "account", one.uuid, request=request, details={"by": "oidc"})
+        made = logins.begin(connection, one)
+        record(connection, asked, Did.LOGIN, "account", one.uuid, request=request, details={"by": "oidc"})
+    return one, made
+
+
+def sign_out(catalog: Catalog, principal: Principal, secret: str, request: RequestInfo) -> None:
+    """End the login of a cookie; nothing happens where it has ended already."""
+    with catalog.write() as connection:
+        logins.end(connection, secret)
+        if principal.signed_in:
+            record(connection, principal, Did.LOGOUT, "account", principal.uuid, request=request)
+
+
+def change_own_password(
+    catalog: Catalog, gate: Gate, principal: Principal, current: str, new: str, request: RequestInfo
+) -> Login:
+    """Change one's own password, which needs the present one; all logins and tokens end, and a new login begins.
+
+    Raises Usage `password_wrong`, `password_unfit`, Throttled after too many guesses at the present one.
+    """
+    with catalog.read() as connection:
+        require(principal, Action.ACCOUNT_EDIT, None, ProjectRights(connection))
+        one = accounts.get(connection, principal.name)
+    passwords.check_new(new)
+    gate.throttle.begin(one.name, request.address)
+    if not passwords.verify(one.password, current):
+        raise Usage("password_wrong", "The present password is wrong.", "Type it again.")
+    gate.throttle.good(one.name, request.address)
+    hashed = passwords.hash_password(new)
+    with catalog.write() as connection:
+        changed = accounts.set_password(connection, one, hashed)
+        made = logins.begin(connection, changed)
+        record(connection, principal, Did.PASSWORD, "account", one.uuid, request=request)
+    return made
+
+
+def purge_ended(catalog: Catalog) -> int:
+    """Take away logins and tokens that have ended; how many. For the janitor, once in a while."""
+    from scandock.access import tokens
+
+    with catalog.write() as connection:
+        return logins.purge(connection) + tokens.purge(connection)

@@ -1,0 +1,169 @@
+"""Who is told of outcomes: an account of its own imports, or a project of all of its, by e-mail or signed webhook."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select
+
+from scandock.access.principal import deny
+from scandock.catalog.server_tables import delivery, subscription
+from scandock.catalog.tables import project, upload
+from scandock.model.errors import Usage
+from scandock.queue.tokens import new_uuid
+from scandock.rules.permissions import Action, Answer
+from scandock.services import rights
+from scandock.services.mail import check_address
+from scandock.services.moving import Desk
+from scandock.services.notify_settings import notify_settings
+from scandock.services.webhooks import check_url
+
+STATES: Final = ("placed", "held", "partly", "refused", "failed", "cancelled")
+KINDS: Final = ("email", "webhook")
+MOST: Final = 20
+"""Subscriptions of one account, or of one project."""
+
+
+def subscribe(
+    desk: Desk, *, kind: str, target: str, states: Sequence[str], project_name: str | None = None
+) -> dict[str, Any]:
+    """Ask to be told: of one's own imports, or (as its owner) of a project's. A webhook's secret is shown here alone.
+
+    Usage `kind_unknown`, `states_unknown`, `address_invalid`, `url_invalid`, `subscriptions_many`.
+    """
+    if kind not in KINDS:
+        raise Usage("kind_unknown", "A subscription is an email or a webhook.", "Choose one of them.")
+    if not states or not set(states) <= set(STATES):
+        raise Usage("states_unknown", "That names no outcome, or one that there is not.", f"Are: {', '.join(STATES)}.")
+    if kind == "email":
+        check_address(target)
+    else:
+        check_url(target, notify_settings(desk.settings))
+    secret = secrets.token_urlsafe(32) if kind == "webhook" else ""
+    number = new_uuid()
+    with desk.catalog.write() as connection:
+        owner = _owner(connection, desk, project_name)
+        many = connection.execute(
+            select(func.count()).where(*(subscription.c[name] == value for name, value in owner.items()))
+        ).scalar_one()
+        if many >= MOST:
+            raise Usage("subscriptions_many", f"There are {MOST} already.", "Remove one first.")
+        connection.execute(
+            insert(subscription).values(
+                uuid=number,
+                kind=kind,
+                target=target,
+                secret=secret,
+                states="," + ",".join(one for one in STATES if one in states) + ",",
+                created=desk.catalog.now(),
+                **owner,
+            )
+        )
+        said = {"kind": kind, "states": sorted(states)}
+        desk.note(connection, "subscribe", number, project_name or "", said, kind="subscription")
+        found = _find(connection, number)
+    return {**_item(found), **({"secret": secret} if secret else {})}
+
+
+def _owner(connection: Connection, desk: Desk, project_name: str | None) -> dict[str, int]:
+    if project_name is None:
+        rights.check(connection, desk.principal, Action.ACCOUNT_EDIT, None)
+        if desk.principal.account_id is None:
+            deny(Answer.SIGN_IN)
+        return {"account_id": desk.principal.account_id}
+    rights.check(connection, desk.principal, Action.SETTINGS_EDIT, project_name)
+    number = connection.execute(select(project.c.id).where(project.c.key == project_name.casefold())).scalar_one()
+    return {"project_id": number}
+
+
+def list_subscriptions(connection: Connection, desk: Desk, project_name: str | None = None) -> list[dict[str, Any]]:
+    """One's own subscriptions, or those of a project, with how their last deliveries went."""
+    owner = _owner(connection, desk, project_name)
+    rows = connection.execute(
+        _subscriptions()
+        .where(*(subscription.c[name] == value for name, value in owner.items()))
+        .order_by(subscription.c.id)
+    ).mappings()
+    return [_item(row) for row in rows]
+
+
+def _subscriptions() -> Any:  # noqa: ANN401  a Select
+    waiting = (
+        select(func.count())
+        .where(delivery.c.subscription_id == subscription.c.id, delivery.c.state == "waiting")
+        .scalar_subquery()
+    )
+    failed = (
+        select(func.count())
+        .where(delivery.c.subscription_id == subscription.c.id, delivery.c.state == "failed")
+        .scalar_subquery()
+    )
+    return select(
+        subscription, project.c.name.label("project"), waiting.label("waiting"), failed.label("failed")
+    ).outerjoin(project, project.c.id == subscription.c.project_id)
+
+
+def _find(connection: Connection, uuid: str) -> RowMapping:
+    row = connection.execute(_subscriptions().where(subscription.c.uuid == uuid)).mappings().first()
+    if row is None:
+        deny(Answer.HIDDEN)
+    found: RowMapping = row
+    return found
+
+
+def _item(row: RowMapping) -> dict[str, Any]:
+    return {
+        "id": row["uuid"],
+        "project": row["project"],
+        "kind": row["kind"],
+        "target": row["target"],
+        "states": row["states"].strip(",").split(","),
+        "waiting": row["waiting"],
+        "failed": row["failed"],
+        "created": row["created"],
+    }
+
+
+def _mine(connection: Connection, desk: Desk, uuid: str) -> RowMapping:
+    """A subscription that the principal may see and end: their own, or a project's as its owner."""
+    row = _find(connection, uuid)
+    if row["project"] is not None:
+        rights.check(connection, desk.principal, Action.SETTINGS_EDIT, row["project"])
+    elif row["account_id"] != desk.principal.account_id or not desk.principal.signed_in:
+        deny(Answer.HIDDEN)
+    else:
+        rights.check(connection, desk.principal, Action.ACCOUNT_EDIT, None)
+    return row
+
+
+def unsubscribe(desk: Desk, uuid: str) -> None:
+    """Tell nothing more; what waits to be sent is not."""
+    with desk.catalog.write() as connection:
+        row = _mine(connection, desk, uuid)
+        connection.execute(delete(subscription).where(subscription.c.id == row["id"]))
+        desk.note(connection, "unsubscribe", uuid, row["project"] or "", kind="subscription")
+
+
+def list_deliveries(connection: Connection, desk: Desk, uuid: str, limit: int = 50) -> list[dict[str, Any]]:
+    """The newest deliveries of a subscription: what was sent, what waits, what failed and why."""
+    row = _mine(connection, desk, uuid)
+    rows = connection.execute(
+        select(delivery, upload.c.uuid)
+        .join(upload, upload.c.id == delivery.c.upload_id)
+        .where(delivery.c.subscription_id == row["id"])
+        .order_by(delivery.c.id.desc())
+        .limit(limit)
+    ).mappings()
+    return [
+        {
+            "import": one["uuid"],
+            "state": one["state"],
+            "attempts": one["attempts"],
+            "next": one["next_at"] if one["state"] == "waiting" else None,
+            "error": one["error"],
+            "done": one["done"],
+        }
+        for one in rows
+    ]

@@ -1,0 +1,229 @@
+"""Deleting sessions into the trash, looking at it, and bringing back what was not meant."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, select
+
+from scandock.access.visible import projects_where
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import scan_edit, trashed
+from scandock.catalog.standing import Standing, name_of, uri_of
+from scandock.catalog.tables import project, session
+from scandock.catalog.view import SqlView
+from scandock.model.errors import Usage
+from scandock.placing.deletes import Removal
+from scandock.placing.forget import forget_tree
+from scandock.placing.intents import Placement, SessionRow
+from scandock.placing.moves import operation
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.listing import Page, Sorting, page_of
+from scandock.services.moving import Desk, Outcome, free_timestamp, names_for, names_of, standing_inode, usable
+from scandock.store.port import Store
+
+SORTS = {"deleted": trashed.c.deleted}
+"""What the trash may be sorted by."""
+
+
+def delete_session(desk: Desk, uuid: str, *, place: str | None = None, dry_run: bool = False) -> Outcome:
+    """Move a session to the trash, where it can be brought back from until its time there is over."""
+    with desk.catalog.read() as connection:
+        source = _deletable(connection, desk, uuid, place)
+    outcome = Outcome(session=uuid, action="delete", dry_run=dry_run, before=source.uri, after=None)
+    if dry_run:
+        return outcome
+    with operation(desk.catalog, desk.store, "delete") as running:
+        with running.reserved({source.project}, lambda _: names_of(source)) as connection:
+            source = _deletable(connection, desk, uuid, place)
+        removal = removal_of(desk, source, keep=True)
+
+        def note(connection: Connection) -> None:
+            desk.note(
+                connection,
+                "delete",
+                uuid,
+                source.project,
+                {"files": source.files, "bytes": source.bytes, "trash": removal.trash},
+            )
+
+        running.show([], [removal], note)
+    return outcome
+
+
+def _deletable(connection: Connection, desk: Desk, uuid: str, place: str | None) -> Standing:
+    return rights.session_for(
+        connection, desk.principal, uuid, Action.SESSION_DELETE, waiting=Action.PREARCHIVE_DELETE, place=place
+    )
+
+
+def removal_of(desk: Desk, source: Standing, *, keep: bool, n: int = 1) -> Removal:
+    """The removal of a session that stands; its row as JSON, so that it can come back."""
+    with desk.catalog.read() as connection:
+        row = row_json(connection, source)
+    return Removal(
+        n=n,
+        uuid=source.uuid,
+        name=source.name,
+        inode=standing_inode(desk, source),
+        tree_id=source.tree_id,
+        project_id=source.project_id,
+        trash=desk.store.new_trash_id(),
+        keep=keep,
+        row=row,
+        account_id=desk.principal.account_id,
+    )
+
+
+def row_json(connection: Connection, source: Standing) -> dict[str, Any]:
+    """All that the catalog says of a session, with what people said of its scans, as JSON keeps it."""
+    edits = connection.execute(
+        select(scan_edit.c.scan_id, scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note, scan_edit.c.modified)
+        .where(scan_edit.c.session_id == source.id)
+    ).mappings()  # fmt: skip
+    return {**asdict(source), "edits": [dict(edit) for edit in edits]}
+
+
+def list_trash(connection: Connection, desk: Desk, sorting: Sorting, *, project_name: str | None = None) -> Page:
+    """What was deleted, of the projects whose trash the principal may see; newest first unless asked otherwise."""
+    query = (
+        select(trashed, project.c.name.label("project"))
+        .join(project, project.c.id == trashed.c.project_id)
+        .where(projects_where(desk.principal, Action.TRASH_READ))
+    )
+    if project_name is not None:
+        query = query.where(project.c.key == project_name.casefold())
+    return page_of(connection, query, SORTS, trashed.c.uuid, sorting, _item)
+
+
+def _item(row: RowMapping) -> dict[str, Any]:
+    kept = json.loads(row["session"])
+    return {
+        "id": row["uuid"],
+        "project": row["project"],
+        "subject": kept["subject"],
+        "label": kept["label"],
+        "place": kept["place"],
+        "study_uid": kept["study_uid"],
+        "files": kept["files"],
+        "bytes": kept["bytes"],
+        "deleted": row["deleted"],
+    }
+
+
+def restore(desk: Desk, uuid: str, *, label: str | None = None, dry_run: bool = False) -> Outcome:
+    """Bring a deleted session back to where it stood, or under another label where that is taken.
+
+    Usage `label_taken`, `trash_gone` where its time is over.
+    """
+    label = usable(label)
+    with desk.catalog.read() as connection:
+        row = _kept(connection, desk, uuid)
+    kept = json.loads(row["session"])
+    wanted = label or kept["label"]
+
+    def names(connection: Connection) -> set[str]:
+        kept["timestamp"] = _timestamp(desk, connection, row["project"], kept)
+        held = names_for(row["project"], wanted, kept["subject"], kept["study_uid"])
+        return held | ({f"{row['project']}/timestamp/{kept['timestamp']}"} if kept["timestamp"] else set())
+
+    with operation(desk.catalog, desk.store, "restore") as running:
+        with running.reserved({row["project"]}, names) as connection:
+            row = _kept(connection, desk, uuid)
+            placement = _placement(desk, connection, row, kept, wanted)
+        after = uri_of(kept["place"], row["project"], kept["timestamp"], kept["subject"], wanted)
+        outcome = Outcome(session=uuid, action="restore", dry_run=dry_run, before="", after=after)
+        if dry_run:
+            return outcome
+
+        def note(connection: Connection) -> None:
+            desk.note(connection, "restore", uuid, row["project"])
+
+        running.show([placement], [], note)
+        return outcome
+
+
+def _kept(connection: Connection, desk: Desk, uuid: str) -> RowMapping:
+    row = connection.execute(
+        select(trashed, project.c.name.label("project"))
+        .join(project, project.c.id == trashed.c.project_id)
+        .where(trashed.c.uuid == uuid)
+    ).mappings().first()  # fmt: skip
+    rights.check(connection, desk.principal, Action.TRASH_RESTORE, row["project"] if row is not None else "")
+    assert row is not None
+    return row
+
+
+def _timestamp(desk: Desk, connection: Connection, project_name: str, kept: Mapping[str, Any]) -> str:
+    if kept["place"] == "prearchive" and SqlView(connection).timestamp_taken(project_name, kept["timestamp"]):
+        return free_timestamp(desk, connection, project_name)
+    return str(kept["timestamp"])
+
+
+def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mapping[str, Any], label: str) -> Placement:
+    taken = connection.execute(
+        select(session.c.uuid).where(
+            session.c.project_id == row["project_id"],
+            session.c.place == kept["place"],
+            session.c.timestamp == kept["timestamp"],
+            session.c.key == label.casefold(),
+        )
+    ).first()
+    if taken is not None:
+        raise Usage("label_taken", "A session of that label stands there already.", "Name another label.")
+    inode = desk.store.trashed(row["trash_id"])
+    if inode is None:
+        raise Usage("trash_gone", "Its time in the trash is over: its files are deleted.")
+    return Placement(
+        n=0,
+        name=name_of(kept["place"], row["project"], kept["timestamp"], label),
+        staged="",
+        inode=inode,
+        tree_id=row["tree_id"],
+        base_tree_id=None,
+        base_inode=None,
+        keep_base=False,
+        restores=row["trash_id"],
+        session=SessionRow(
+            uuid=row["uuid"],
+            new=True,
+            project_id=row["project_id"],
+            subject=kept["subject"],
+            make_subject=kept["place"] == "archive",
+            label=label,
+            key=label.casefold(),
+            place=kept["place"],
+            timestamp=kept["timestamp"],
+            state=kept["state"],
+            study_uid=kept["study_uid"],
+            patient_id=kept["patient_id"],
+            ecat=kept["ecat"],
+            xsi_type=kept["xsi_type"],
+            attributes=kept["attributes"],
+            warnings=kept["warnings"],
+            held=tuple(kept["held"]),
+            patient_ids=[kept["patient_id"]] if kept["patient_id"] else [],
+            scans=kept["scans"],
+            files=kept["files"],
+            bytes=kept["bytes"],
+        ),
+    )
+
+
+def empty_trash(catalog: Catalog, store: Store, days: int, *, now: float | None = None) -> list[str]:
+    """Give up what was deleted more than `days` ago, rows and files; gives the sessions' UUIDs. The janitor's."""
+    moment = time.time() if now is None else now
+    with catalog.read() as connection:
+        rows = connection.execute(select(trashed.c.uuid, trashed.c.tree_id, trashed.c.deleted)).all()
+    over = [row for row in rows if row.deleted <= (moment - days * 86_400) * 1000]
+    for row in over:
+        with catalog.write() as connection:
+            connection.execute(delete(trashed).where(trashed.c.uuid == row.uuid))
+        forget_tree(catalog, row.tree_id)
+    store.purge(days * 86_400, now=moment)
+    return [row.uuid for row in over]

@@ -1,0 +1,144 @@
+"""A zip as a stream of bytes: nothing but the entry at hand is in memory, nothing is written to disk.
+
+Entries are stored or deflated at level 1, sizes and CRC follow each in a data descriptor (APPNOTE.TXT 4.3.9), zip64
+where a size or offset needs it. The central directory waits compressed: 200,000 entries cost some megabytes.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, Final
+
+from isal import isal_zlib
+
+from scandock.model.errors import Fault
+
+CHUNK: Final = 256 * 1024
+_BIG: Final = 0xFFFFFFFF
+_MANY: Final = 0xFFFF
+_FLAGS: Final = 0x0808
+"""Bit 3: a data descriptor follows. Bit 11: the name is UTF-8."""
+_STORED, _DEFLATED = 0, 8
+_VERSION: Final = 45
+_UNIX: Final = 3 << 8
+_PLAIN_FILE: Final = 0o100644 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class ZipEntry:
+    """One file of a zip: its name there, its size, and how it is opened when its turn comes."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+class ZipStream:
+    """Makes one zip of entries; iterate `chunks` once. Raises Fault `file_changed` where one has not its size."""
+
+    def __init__(self, *, deflate: bool = False, moment: datetime | None = None) -> None:
+        self.deflate = deflate
+        self._stamp = _dos_time(moment or datetime.now(UTC))
+        self._at = 0
+        self._count = 0
+        self._central_size = 0
+        self._packer = zlib.compressobj(1)
+        self._packed: list[bytes] = []
+
+    def chunks(self, entries: Iterable[ZipEntry]) -> Iterator[bytes]:
+        """The bytes of the zip, entry by entry, then its directory."""
+        for entry in entries:
+            for chunk in self._entry(entry):
+                self._at += len(chunk)
+                yield chunk
+        start = self._at
+        self._packed.append(self._packer.flush())
+        unpacker = zlib.decompressobj()
+        for packed in self._packed:
+            left = packed
+            while left:
+                if chunk := unpacker.decompress(left, CHUNK):
+                    yield chunk
+                left = unpacker.unconsumed_tail
+        if rest := unpacker.flush():
+            yield rest
+        yield self._end(start)
+
+    def _entry(self, entry: ZipEntry) -> Iterator[bytes]:
+        name = entry.name.encode()
+        big = entry.size >= _BIG - 1024 * 1024  # deflate may make what can't be packed a little longer
+        method = _DEFLATED if self.deflate else _STORED
+        start = self._at
+        size = _BIG if big else 0
+        extra = struct.pack("<HHQQ", 1, 16, 0, 0) if big else b""
+        yield struct.pack(
+            "<IHHHIIIIHH", 0x04034B50, _VERSION, _FLAGS, method, self._stamp, 0, size, size, len(name), len(extra)
+        ) + name + extra  # fmt: skip
+        crc, read, written = 0, 0, 0
+        packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15) if self.deflate else None
+        with entry.open() as stream:
+            while chunk := stream.read(CHUNK):
+                crc = isal_zlib.crc32(chunk, crc)
+                read += len(chunk)
+                if packer is not None:
+                    chunk = packer.compress(chunk)
+                written += len(chunk)
+                if chunk:
+                    yield chunk
+        if packer is not None and (rest := packer.flush()):
+            written += len(rest)
+            yield rest
+        if read != entry.size:
+            raise Fault("file_changed", "A file has another size than it was stored with.", "Run `scandock check`.")
+        yield struct.pack("<IIQQ" if big else "<IIII", 0x08074B50, crc, written, read)
+        self._note(name, method, crc, written, read, start)
+
+    def _note(self, name: bytes, method: int, crc: int, packed: int, size: int, start: int) -> None:
+        """Keep the entry's record of the central directory."""
+        wide = [value for value in (size, packed, start) if value >= _BIG]
+        extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
+        record = struct.pack(
+            "<IHHHHIIIIHHHHHII", 0x02014B50, _UNIX | _VERSION, _VERSION, _FLAGS, method, self._stamp, crc,
+            min(packed, _BIG), min(size, _BIG), len(name), len(extra), 0, 0, 0, _PLAIN_FILE, min(start, _BIG),
+        ) + name + extra  # fmt: skip
+        self._count += 1
+        self._central_size += len(record)
+        if packed_record := self._packer.compress(record):
+            self._packed.append(packed_record)
+
+    def _end(self, start: int) -> bytes:
+        return _end(self._count, self._central_size, start)
+
+
+def stored_length(names_and_sizes: Iterable[tuple[str, int]]) -> int:
+    """The exact length of a zip whose entries are stored."""
+    total = central = count = 0
+    for text, size in names_and_sizes:
+        name = len(text.encode())
+        big = size >= _BIG - 1024 * 1024
+        wide = (2 if size >= _BIG else 0) + (1 if total >= _BIG else 0)
+        central += 46 + name + (4 + 8 * wide if wide else 0)
+        total += 30 + name + (20 if big else 0) + size + (24 if big else 16)
+        count += 1
+    return total + central + len(_end(count, central, total))
+
+
+def _end(count: int, size: int, start: int) -> bytes:
+    """The end of the central directory, with that of zip64 before it where one of its figures needs it."""
+    plain = struct.pack(
+        "<IHHHHIIH", 0x06054B50, 0, 0, min(count, _MANY), min(count, _MANY), min(size, _BIG), min(start, _BIG), 0
+    )
+    if count < _MANY and size < _BIG and start < _BIG:
+        return plain
+    record = struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, _UNIX | _VERSION, _VERSION, 0, 0, count, count, size, start)
+    return record + struct.pack("<IIQI", 0x07064B50, 0, start + size, 1) + plain
+
+
+def _dos_time(moment: datetime) -> int:
+    year = min(max(moment.year, 1980), 2107)
+    date = (year - 1980) << 9 | moment.month << 5 | moment.day
+    return date << 16 | moment.hour << 11 | moment.minute << 5 | moment.second // 2

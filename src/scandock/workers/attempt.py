@@ -1,0 +1,282 @@
+"""One attempt of one import that came by the server: the same course as on the command line, from the spool.
+
+Started by a worker as `python -m scandock.workers.attempt PARENT DATA UPLOAD TOKEN PREVIOUS ATTEMPT EXHAUSTED REASON`.
+It exits with 0 once it has written what became of the import, or found that it is not its own any more; anything else
+is a death, which the worker tells of.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usage
+from scandock.model.importing import ImportOptions
+from scandock.model.points import reach
+from scandock.model.verdicts import ImportState
+from scandock.workers.course import Course
+from scandock.workers.process import confine
+from scandock.workers.reading import Reading, default_readers
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from scandock.catalog.engine import Catalog
+    from scandock.queue.leases import Lease
+    from scandock.services.progress import Recorder
+    from scandock.services.settings import Settings
+    from scandock.store.local import LocalStore
+    from scandock.store.port import Stage
+
+NONE = "-"
+OOM_SCORE = 300
+LACKED_MEMORY = ("out_of_memory", "reader_failed", "attempt_killed")
+_ASKED = ("project", "subject", "session", "destination", "overwrite", "ignore_unparsable", "resources")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the worker says of the import that it has claimed."""
+
+    data: str
+    upload: str
+    token: str
+    previous: str
+    attempt: int
+    exhausted: bool
+    reason: str
+
+    def words(self) -> list[str]:
+        flags = (self.previous or NONE, str(self.attempt), str(int(self.exhausted)), self.reason or NONE)
+        return [self.data, self.upload, self.token, *flags]
+
+    @classmethod
+    def read(cls, words: list[str]) -> Order:
+        data, upload, token, previous, attempt, exhausted, reason = words
+        return cls(
+            data=data,
+            upload=upload,
+            token=token,
+            previous="" if previous == NONE else previous,
+            attempt=int(attempt),
+            exhausted=exhausted == "1",
+            reason="" if reason == NONE else reason,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """The row of what is to be imported."""
+
+    lease: Lease
+    account_id: int
+    options: ImportOptions
+    mapping: str
+    name: str
+
+
+def run_attempt(order: Order, settings: Settings) -> None:
+    """Bring the import to its end, or back among those that wait; TokenLost where it is not ours."""
+    from scandock.queue.leases import renew
+    from scandock.services.opening import open_data_catalog
+    from scandock.services.progress import Recorder
+    from scandock.store.local import LocalStore
+
+    store = LocalStore(order.data)
+    catalog = open_data_catalog(store.path, settings)
+    try:
+        with catalog.read() as connection:
+            upload = _upload(connection, order)
+        renew(catalog, upload.lease)
+        with store.hold(order.upload, force=True):
+            stage = store.take(order.upload, order.previous or order.token, order.token)
+            reach("began")
+            try:
+                if not _settled_without(catalog, store, stage, upload, order):
+                    with Recorder(catalog, upload.lease, attempt=order.attempt) as recorder:
+                        _Attempt(catalog, store, stage, upload, order, settings, recorder).run()
+            finally:
+                stage.close()
+    finally:
+        catalog.dispose()
+        store.close()
+
+
+def _upload(connection: Connection, order: Order) -> Upload:
+    from sqlalchemy import select
+
+    from scandock.catalog.server_tables import reception
+    from scandock.catalog.tables import upload
+    from scandock.queue.leases import Lease
+
+    row = connection.execute(
+        select(upload.c.id, upload.c.archive, upload.c.request, reception.c.account_id, reception.c.mapping)
+        .join(reception, reception.c.upload_id == upload.c.id)
+        .where(upload.c.uuid == order.upload, upload.c.token == order.token)
+    ).first()
+    if row is None:
+        raise TokenLost("token_lost", "Another process has taken over this import.")
+    asked: dict[str, Any] = json.loads(row.request or "{}")
+    wanted = {key: asked[key] for key in _ASKED if asked.get(key) is not None}
+    return Upload(
+        lease=Lease(row.id, order.upload, order.token),
+        account_id=row.account_id,
+        options=ImportOptions(**wanted),
+        mapping=row.mapping,
+        name=row.archive,
+    )
+
+
+def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: Upload, order: Order) -> bool:
+    """Deal with what an attempt before has left: intents roll forward, all else goes. True where that was all."""
+    from scandock.placing.complete import complete, has_intents
+    from scandock.placing.forget import forget_exceptions, forget_staged
+    from scandock.placing.put_back import drop_bytes, exhausted, fail, put_back_or_fail
+    from scandock.placing.reserve import release
+
+    lease = upload.lease
+    if has_intents(catalog, lease):
+        try:
+            complete(catalog, store, stage, lease)
+        except Fault as fault:
+            put_back_or_fail(catalog, store, stage, lease, fault, attempt=order.attempt)
+            return True
+        drop_bytes(catalog, store, lease)
+        return True
+    if order.exhausted:
+        fail(catalog, store, stage, lease, exhausted(order.reason))
+        return True
+    stage.clear()
+    if order.previous:
+        forget_staged(catalog, lease)
+        forget_exceptions(catalog, lease)
+        with catalog.write() as connection:
+            release(connection, lease.upload_id)
+    return False
+
+
+class _Attempt(Course):
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: LocalStore,
+        stage: Stage,
+        upload: Upload,
+        order: Order,
+        settings: Settings,
+        recorder: Recorder,
+    ) -> None:
+        from scandock.rules.mapping import parse_mapping
+        from scandock.workers.site import make_site
+
+        path = store.spool(order.upload).local_path()
+        if path is None:
+            raise Fault("store_failed", "The upload's bytes lie where they can't be read from.", "Look at the store.")
+        reading = Reading(path, upload.options, settings, recorder, threading.Event(), upload.name)
+        if order.reason in LACKED_MEMORY:
+            reading.readers = max(1, default_readers(upload.options, settings) >> (order.attempt - 1))
+        super().__init__(store, reading, order.upload, order.token, threading.Event())
+        self.stage, self.lease = stage, upload.lease
+        self.upload, self.order = upload, order
+        mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
+        self.site = make_site(catalog, settings, upload.options, mapping)
+
+    def run(self) -> None:
+        from scandock.placing.put_back import drop_bytes
+
+        assert self.site is not None
+        assert self.lease is not None
+        try:
+            self._run()
+        except TokenLost:
+            raise
+        except Exception as error:  # noqa: BLE001  the last fence: what it was is logged, and the import has an end
+            self.end(ImportState.FAILED, "internal", f"An unexpected error: {type(error).__name__}.")
+            _tell_unexpected(self.order.upload, error)
+        finally:
+            self.reading.close()
+        drop_bytes(self.site.catalog, self.store, self.lease)
+
+    def _run(self) -> None:
+        assert self.site is not None
+        reach("recorded")
+        ended: Exception | None = None
+        try:
+            self.site.check_request(self.options)
+            self.reading.start()
+            assert self.stage is not None
+            self.reading.read(self.store, self.stage, self.site.rules.tags, lambda: False, keep=True)
+            reach("read")
+        except Exception as error:  # noqa: BLE001  told by `finish`
+            ended = error
+        try:
+            self.finish(ended)
+        except Usage as error:
+            self._refuse_request(error)
+
+    def _refuse_request(self, error: Usage) -> None:
+        """A project or a mapping that can't be used any more: refused, with the receipt of what was read."""
+        if self.reading.ledger is None:
+            self.end(ImportState.REFUSED, error.code, str(error))
+        else:
+            self.finish(BadInput(error.code, error.message, error.remedy))
+
+    def fault(self, fault: Fault) -> dict[str, Any]:
+        """The bytes are kept: a fault of the machine is tried again."""
+        from scandock.placing.put_back import put_back_or_fail
+
+        assert self.site is not None
+        assert self.stage is not None
+        assert self.lease is not None
+        self.reading.stop()
+        put_back_or_fail(self.site.catalog, self.store, self.stage, self.lease, fault, attempt=self.order.attempt)
+        return self.report(ImportState.FAILED, fault.code, str(fault))
+
+    def allowed(self, project: str) -> bool:
+        """The right may have gone since the bytes came, and headers may name a project that nobody asked about."""
+        from scandock.services.uploading import may_upload
+
+        assert self.site is not None
+        return may_upload(self.site.catalog, self.upload.account_id, project)
+
+
+def _tell_unexpected(upload: str, error: Exception) -> None:
+    from scandock.workers.logs import set_up
+
+    where = [f"{frame.filename}:{frame.lineno}" for frame in _frames(error)]
+    set_up("attempt").error("unexpected", upload=upload, error=type(error).__name__, where=where)
+
+
+def _frames(error: Exception) -> Any:  # noqa: ANN401
+    import traceback
+
+    return traceback.extract_tb(error.__traceback__)
+
+
+def main(words: list[str]) -> int:
+    """Exit code 0 where what became of the import is written."""
+    parent, *rest = words
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its worker says when it is to stop, by SIGKILL
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    confine(int(parent), oom=OOM_SCORE)
+    from scandock.services.settings import load_settings
+
+    order = Order.read(rest)
+    try:
+        run_attempt(order, load_settings())
+    except TokenLost:
+        return 0
+    except ScandockError as error:
+        from scandock.workers.logs import set_up
+
+        set_up("attempt").error("attempt failed", upload=order.upload, code=error.code)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

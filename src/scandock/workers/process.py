@@ -1,0 +1,40 @@
+"""What every process of a server does first: it dies with its parent, and leaves Ctrl-C to the supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with(parent: int) -> None:
+    """Be killed when the parent's thread that started this process ends; at once where the parent is gone already.
+
+    So it has to be started from a thread that lasts.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def confine(parent: int, *, oom: int = 0) -> None:
+    """`die_with`, and ignore Ctrl-C; `oom` says how gladly the kernel ends it when memory runs out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with(parent)
+    if oom:
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+            score.write(str(oom))
+
+
+def take_signals() -> None:
+    """Take signals again that the parent has blocked for itself."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def python(module: str, *words: str) -> list[str]:
+    """The command line of one of our processes; its parent's id comes first."""
+    return [sys.executable, "-m", module, str(os.getpid()), *words]

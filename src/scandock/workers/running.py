@@ -1,0 +1,135 @@
+"""The imports that a worker runs: their leases renewed, their cancels heard, their attempts' deaths told."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scandock.model.errors import ScandockError, TokenLost
+from scandock.placing.put_back import end_cancelled
+from scandock.queue.cancel import cancelled
+from scandock.queue.leases import RENEW_SECONDS, renew_all
+from scandock.queue.retry import let_go, wait_seconds
+from scandock.workers.attempt import Order
+from scandock.workers.children import Child
+from scandock.workers.process import python
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from scandock.catalog.engine import Catalog
+    from scandock.queue.claim import Claim
+    from scandock.store.local import LocalStore
+
+CANCEL, LOST, STOP = "cancelled", "lost", "stopped"
+WATCH_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class _One:
+    claim: Claim
+    child: Child
+
+
+class Running:
+    """Runs attempts (`run`, in a slot's thread) and watches over all that run, from two threads of its own."""
+
+    def __init__(self, catalog: Catalog, store: LocalStore, log: FilteringBoundLogger) -> None:
+        self.catalog = catalog
+        self.store = store
+        self.log = log
+        self._lock = threading.Lock()
+        self._running: dict[int, _One] = {}
+        self._stopping = False
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._every, args=(RENEW_SECONDS, self._renew), name="leases", daemon=True),
+            threading.Thread(target=self._every, args=(WATCH_SECONDS, self._hear), name="cancels", daemon=True),
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def run(self, claim: Claim) -> None:
+        """Have a claimed import run by a process of its own; returns when that has ended and is told of."""
+        log = self.log.bind(upload=claim.lease.uuid, attempt=claim.attempt)
+        order = Order(
+            data=self.store.path,
+            upload=claim.lease.uuid,
+            token=claim.lease.token,
+            previous=claim.previous,
+            attempt=claim.attempt,
+            exhausted=claim.exhausted,
+            reason=claim.reason,
+        )
+        with self._lock:
+            child = Child(python("scandock.workers.attempt", *order.words()))
+            self._running[claim.lease.upload_id] = _One(claim, child)
+            if self._stopping:
+                child.kill(STOP)
+        log.info("import begun", pid=child.pid)
+        try:
+            code = child.wait()
+            self._tell(claim, child, code, log)
+        finally:
+            with self._lock:
+                del self._running[claim.lease.upload_id]
+
+    def _tell(self, claim: Claim, child: Child, code: int, log: FilteringBoundLogger) -> None:
+        lease = claim.lease
+        if child.killed == CANCEL:
+            try:
+                done = end_cancelled(self.catalog, self.store, lease, claim.previous)
+                log.info("import cancelled" if done else "import being placed, not cancelled")
+            except TokenLost:
+                log.info("import ended before it was cancelled")
+        elif child.killed == LOST:
+            log.warning("lease lost")
+        elif child.killed == STOP:
+            let_go(self.catalog, lease, counted=False)
+            log.info("import stopped with the server")
+        else:
+            death = child.death(code)
+            seconds = wait_seconds(claim.attempt)
+            if let_go(self.catalog, lease, counted=True, seconds=seconds, code=death.code, message=str(death)):
+                log.error("attempt died", code=death.code, exit=code, again_in=seconds)
+            else:
+                log.info("attempt ended", exit=code)
+
+    def stop(self) -> None:
+        """Kill what runs: it waits for the next start, and no attempt is counted for it."""
+        with self._lock:
+            self._stopping = True
+            for one in self._running.values():
+                one.child.kill(STOP)
+
+    def end(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _every(self, seconds: float, do: Any) -> None:  # noqa: ANN401
+        while not self._ended.wait(seconds):
+            with self._lock:
+                ones = list(self._running.values())
+            if not ones:
+                continue
+            try:
+                do(ones)
+            except ScandockError as error:
+                self.log.warning("catalog away", code=error.code)
+
+    def _renew(self, ones: list[_One]) -> None:
+        lost = {lease.upload_id for lease in renew_all(self.catalog, [one.claim.lease for one in ones])}
+        for one in ones:
+            if one.claim.lease.upload_id in lost:
+                one.child.kill(LOST)  # or it has just ended by itself: then there is nothing to kill
+
+    def _hear(self, ones: list[_One]) -> None:
+        by_id = {one.claim.lease.upload_id: one for one in ones}
+        with self.catalog.read() as connection:
+            wanted = cancelled(connection, list(by_id))
+        for number in wanted:
+            by_id[number].child.kill(CANCEL)

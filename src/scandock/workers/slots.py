@@ -1,0 +1,136 @@
+"""A worker's slots: threads that last, each of which claims an import, has it run, and claims the next.
+
+They last because the processes that they start die with them (see `process.py`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from scandock.model.errors import ScandockError
+from scandock.queue.claim import Claim, Slots
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+
+class SlotPool:
+    """`size` slots (`scandock.queue.engine.Slots`). `claim` and `run` are called in their threads, `claim` by one."""
+
+    def __init__(
+        self, size: int, claim: Callable[[Slots], Claim | None], run: Callable[[Claim], None], log: FilteringBoundLogger
+    ) -> None:
+        self.size = size
+        self._claim = claim
+        self._run = run
+        self._log = log
+        self._news = threading.Condition()
+        self._claiming = threading.Lock()
+        self._offers: deque[Future[bool]] = deque()
+        self._looks = 0
+        self._busy = self._big = 0
+        self._ended = False
+        self._threads = [threading.Thread(target=self._serve, name=f"slot-{n}") for n in range(size)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def look(self) -> None:
+        """Let every free slot look for something to claim."""
+        with self._news:
+            self._looks += 1
+            self._news.notify_all()
+
+    def offer(self) -> Future[bool]:
+        """Claim an import as soon as a slot is free; done when it has ended, False where none waited."""
+        offer: Future[bool] = Future()
+        with self._news:
+            if self._ended:
+                offer.set_result(False)
+                return offer
+            self._offers.append(offer)
+            self._news.notify()
+        return offer
+
+    @property
+    def busy(self) -> int:
+        """How many slots run an import."""
+        with self._news:
+            return self._busy
+
+    def idle(self, seconds: float) -> bool:
+        """Wait until no slot runs an import, at most so long; whether that came."""
+        with self._news:
+            return self._news.wait_for(lambda: not self._busy, seconds)
+
+    def end(self) -> None:
+        """Claim nothing any more."""
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self) -> None:
+        seen = 0
+        while True:
+            offer = None
+            with self._news:
+                self._news.wait_for(lambda at=seen: self._ended or self._offers or self._looks != at)  # type: ignore[misc]
+                if self._ended:
+                    self._refuse()
+                    return
+                seen = self._looks
+                while self._offers and offer is None:
+                    first = self._offers.popleft()
+                    offer = first if first.set_running_or_notify_cancel() else None
+            self._work(offer)
+
+    def _refuse(self) -> None:
+        """What was offered goes to other workers."""
+        while self._offers:
+            offer = self._offers.popleft()
+            if offer.set_running_or_notify_cancel():
+                offer.set_result(False)
+
+    def _work(self, offer: Future[bool] | None) -> None:
+        """Run imports until there are none for this slot."""
+        while (claim := self._next()) is not None:
+            try:
+                self._run(claim)
+            except Exception as error:  # noqa: BLE001  a slot outlives whatever an import does; its lease runs out
+                self._log.error("slot failed", upload=claim.lease.uuid, error=type(error).__name__)
+            finally:
+                with self._news:
+                    self._busy -= 1
+                    self._big -= claim.big
+                    self._news.notify_all()
+            if offer is not None:
+                offer.set_result(True)
+                offer = None
+        if offer is not None:
+            offer.set_result(False)
+
+    def _next(self) -> Claim | None:
+        with self._claiming:
+            with self._news:
+                if self._ended:
+                    return None
+                slots = Slots(self.size, self._busy, self._big)
+            try:
+                claim = self._claim(slots)
+            except ScandockError as error:
+                self._log.warning("nothing claimed", code=error.code)
+                return None
+            if claim is not None:
+                with self._news:
+                    self._busy += 1
+                    self._big += claim.big
+            return claim

@@ -1,0 +1,168 @@
+"""`serve`: one web process and one worker process over a DATA, kept running until SIGTERM.
+
+The supervisor holds DATA's lock and the listening socket, so that a restarted web process loses no client, and works on
+nothing itself. Its children stay in its process group and die with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from scandock.access.bootstrap import ensure_admin
+from scandock.model.errors import Fault, Usage
+from scandock.queue.engine import engine_of
+from scandock.services.opening import open_data_catalog
+from scandock.services.settings import Settings
+from scandock.store.local import LocalStore
+from scandock.workers.logs import set_up
+from scandock.workers.process import python
+from scandock.workers.supervised import Supervised
+
+WAIT_SECONDS = 10.0
+"""For the lock and the port of a server that was just killed."""
+STOP_SECONDS = 20.0
+"""After which children that were asked to end are killed."""
+TICK_SECONDS = 1.0
+STOPS = (signal.SIGTERM, signal.SIGINT)
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What `serve` was asked for; `slots`: imports at once, None for as many as the machine bears."""
+
+    data: str
+    host: str
+    port: int
+    slots: int | None = None
+
+
+def default_slots() -> int:
+    """One a core, at most 4; two at least, so that one is there for small imports."""
+    return max(2, min(4, len(os.sched_getaffinity(0))))
+
+
+def serve(asked: Serving, settings: Settings, say: Callable[[str], None]) -> int:
+    """Serve until SIGTERM or Ctrl-C; `say` tells a person. Raises Usage or Fault where it can't begin."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [*STOPS, signal.SIGCHLD])
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    log = set_up("supervisor")
+    store = LocalStore(os.path.abspath(asked.data))
+    store.prepare()
+    with _locked(store.path), _listening(asked) as listening:
+        slots = str(asked.slots or default_slots())
+        web = python("scandock.http.process", store.path, str(listening.fileno()))
+        children = [
+            Supervised("worker", python("scandock.workers.worker", store.path, slots), log),
+            Supervised("web", web, log, pass_fds=[listening.fileno()]),
+        ]
+        children[0].start()  # at once: what is unfinished goes on while the rest is made ready
+        _first_start(store, settings, say)
+        children[1].start()
+        host, port = listening.getsockname()[:2]
+        say(f"Scandock serves {store.path} at http://{f'[{host}]' if ':' in host else host}:{port}/")
+        _keep(children)
+        log.info("stopping")
+        _end(children)
+    log.info("stopped")
+    return 0
+
+
+def _first_start(store: LocalStore, settings: Settings, say: Callable[[str], None]) -> None:
+    """Tables and the first account, before anybody is let in."""
+    catalog = open_data_catalog(store.path, settings)
+    try:
+        engine_of(catalog)
+        made = ensure_admin(catalog, os.environ.get("SCANDOCK_ADMIN_PASSWORD") or None)
+    finally:
+        catalog.dispose()
+    if made is not None and made.password is not None:
+        say(f"The first account is {made.name}, its password {made.password} (it is not shown again).")
+
+
+def _keep(children: list[Supervised]) -> None:
+    """Restart what dies, until a signal says stop."""
+    waited = [*STOPS, signal.SIGCHLD]
+    while True:
+        due = [child.due for child in children if child.due is not None]
+        wait = max(0.0, min(due) - time.monotonic()) if due else TICK_SECONDS
+        told = signal.sigtimedwait(waited, wait)
+        if told is not None and told.si_signo in STOPS:
+            return
+        for child in children:
+            child.look()
+
+
+def _end(children: list[Supervised]) -> None:
+    """Ask all to end, and kill who does not."""
+    for child in children:
+        child.stop()
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(child.running for child in children):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            for child in children:
+                child.stop(signal.SIGKILL)
+        signal.sigtimedwait([signal.SIGCHLD], min(TICK_SECONDS, max(left, 0.1)))
+        for child in children:
+            child.look()
+
+
+@contextmanager
+def _locked(data: str) -> Iterator[None]:
+    """DATA's folder itself is locked: one server at a time, and no file of ours lies about in it."""
+    fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _patiently(
+            lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB),
+            Fault("data_served", f"Another server is at work on {data}.", "Stop it, or serve another folder."),
+        )
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _listening(asked: Serving) -> Iterator[socket.socket]:
+    """The server's socket, bound and listening before anything else is done: who connects early, waits."""
+    try:
+        found = socket.getaddrinfo(asked.host, asked.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise Usage("host_unknown", f"{asked.host!r} is no address of this machine: {error.strerror}.") from error
+    family, kind, protocol, _, address = found[0]
+    with contextlib.closing(socket.socket(family, kind, protocol)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+        def bind() -> None:
+            listening.bind(address)
+
+        _patiently(
+            bind,
+            Fault("port_taken", f"Port {asked.port} of {asked.host} can't be had.", "Choose another one with --port."),
+        )
+        listening.listen(_BACKLOG)
+        yield listening
+
+
+def _patiently(attempt: Callable[[], None], otherwise: Fault) -> None:
+    """Try for as long as what a killed server held may take to be free; a signal to stop is heard meanwhile."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            attempt()
+        except OSError as error:
+            if time.monotonic() > deadline or isinstance(error, PermissionError):
+                raise otherwise from error
+            if signal.sigtimedwait(STOPS, 0.05) is not None:
+                sys.exit(130)
+        else:
+            return

@@ -1,0 +1,101 @@
+"""A worker process: claims imports and has each run by an attempt process; works on none itself.
+
+Started by the supervisor as `python -m scandock.workers.worker PARENT DATA SLOTS`.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from functools import partial
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from scandock.queue.claim import Claim, Slots, claim
+from scandock.queue.engine import engine_of
+from scandock.queue.owner import this_owner
+from scandock.services.opening import open_data_catalog
+from scandock.services.settings import load_settings
+from scandock.store.local import LocalStore
+from scandock.workers.janitor import Janitor
+from scandock.workers.logs import set_up
+from scandock.workers.process import confine, take_signals
+from scandock.workers.running import Running
+from scandock.workers.slots import SlotPool
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from scandock.services.settings import Settings
+
+DRAIN_SECONDS = 8.0
+"""How long imports that run may still take to end when the server stops; then they wait for its next start."""
+
+
+class Worker:
+    """`run` blocks until `stop`, which any thread or a signal's handler may call."""
+
+    def __init__(self, data: str, size: int, settings: Settings, server: int, log: FilteringBoundLogger) -> None:
+        self.store = LocalStore(data)
+        self.store.prepare()
+        self.catalog = open_data_catalog(self.store.path, settings)
+        self.engine = engine_of(self.catalog)
+        self.running = Running(self.catalog, self.store, log)
+        self.janitor = Janitor(self.catalog, self.store, settings, log)
+        self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log)
+        self.log = log
+        self._stop = threading.Event()
+
+    def _claim(self, owner: str, slots: Slots) -> Claim | None:
+        return claim(self.catalog, owner, slots)
+
+    def _run(self, one: Claim) -> None:
+        self.running.run(one)
+        self.janitor.call()
+
+    def run(self) -> None:
+        self.slots.start()
+        self.running.start()
+        self.janitor.start()
+        self.log.info("worker ready", slots=self.slots.size)
+        try:
+            self.engine.run(self.store.path, self.slots, self._stop)
+        finally:
+            self._drain()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self.engine.end()
+
+    def _drain(self) -> None:
+        self.slots.end()
+        if not self.slots.idle(DRAIN_SECONDS):
+            self.running.stop()
+        self.slots.join()
+        self.running.end()
+        self.janitor.end()
+        self.catalog.dispose()
+        self.store.close()
+        self.log.info("worker ended")
+
+
+def main(words: list[str]) -> int:
+    """Run until SIGTERM."""
+    parent, data, size = words
+    confine(int(parent))
+    log = set_up("worker")
+    worker = Worker(data, int(size), load_settings(), int(parent), log)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    take_signals()
+    worker.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

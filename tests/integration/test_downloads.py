@@ -1,0 +1,265 @@
+"""Downloads over HTTP: ranges, types and names of files, and zips that are valid uploads again, whatever goes on."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from scandock.access.principal import SYSTEM
+from scandock.catalog.server_tables import audit
+from scandock.catalog.tables import session
+from scandock.model.errors import Fault
+from scandock.services.downloads import zip_of_session
+from scandock.services.moving import Desk
+from scandock.services.opening import opened
+from scandock.services.trash import delete_session
+from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
+from tests.builders import Image, Site, documented, ecat, images, sha256, site_at
+from tests.integration.web import Web, serving
+
+NAME = 'ümläut "quoted" $(x).txt'
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return site_at(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def web(site: Site) -> Iterator[Web]:
+    with serving(site.data) as running:
+        yield running
+
+
+@pytest.fixture
+def client(web: Web) -> Iterator[httpx.Client]:
+    with web.client() as one:
+        yield one
+
+
+OBJECTS = images(3)
+SESSION = {
+    **documented("S1", "4", OBJECTS),
+    f"S1/resources/NOTES/files/{NAME}": "grüße\n".encode(),
+    "S1/resources/NOTES/files/page.html": b"<script>alert(1)</script>",
+    "S1/resources/NOTES/files/empty.bin": b"",
+}
+
+
+def bring(site: Site, client: httpx.Client) -> dict[str, Any]:
+    site.bring(SESSION, session="S1")
+    (found,) = client.get("/api/v1/sessions").json()["items"]
+    return dict(found)
+
+
+def files(client: httpx.Client, uuid: str) -> dict[str, dict[str, Any]]:
+    listed = client.get("/api/v1/files", params={"session": uuid, "limit": 500}).json()["items"]
+    return {one["path"]: one for one in listed}
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_comes_with_its_type_name_and_tag(site: Site, client: httpx.Client) -> None:
+    uuid = bring(site, client)["id"]
+    for path, item in files(client, uuid).items():
+        where = f"/api/v1/sessions/{uuid}/files/{item['id']}/content"
+        told = client.get(where)
+        assert told.status_code == 200
+        assert sha256(told.content) == item["sha256"]
+        assert told.headers["content-length"] == str(item["bytes"])
+        assert told.headers["x-content-type-options"] == "nosniff"
+        assert told.headers["etag"] == f'"{item["sha256"]}"'
+        kind, name = told.headers["content-type"], told.headers["content-disposition"]
+        assert name.startswith("attachment; filename=")
+        if "/DICOM/" in path:
+            assert kind == "application/dicom"
+        elif path.endswith("empty.bin"):
+            assert kind == "application/octet-stream"
+        else:
+            assert kind == "text/plain; charset=utf-8"
+        if path.endswith("(x).txt"):
+            assert name.endswith("; filename*=UTF-8''" + quote(item["name"], safe=""))
+            assert name.count('"') == 2
+        head = client.head(where)
+        assert (head.status_code, head.content) == (200, b"")
+        for header in ("content-length", "etag", "content-type", "accept-ranges"):
+            assert head.headers[header] == told.headers[header]
+        assert client.get(where, headers={"if-none-match": told.headers["etag"]}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "part"),
+    [
+        ("bytes=0-9", 206, slice(0, 10)),
+        ("bytes=10-", 206, slice(10, None)),
+        ("bytes=-7", 206, slice(-7, None)),
+        ("bytes=0-999999999", 206, slice(0, None)),
+        ("bytes=-999999999", 206, slice(0, None)),
+        ("bytes=5-4", 200, slice(0, None)),
+        ("bytes=0-1,5-6", 200, slice(0, None)),
+        ("lines=0-1", 200, slice(0, None)),
+        ("bytes=999999999-", 416, None),
+        ("bytes=-0", 416, None),
+    ],
+)
+def test_ranges(site: Site, client: httpx.Client, asked: str, status: int, part: slice | None) -> None:
+    uuid = bring(site, client)["id"]
+    item = next(one for path, one in files(client, uuid).items() if "/DICOM/" in path)
+    where = f"/api/v1/sessions/{uuid}/files/{item['id']}/content"
+    whole = client.get(where).content
+    told = client.get(where, headers={"range": asked})
+    assert told.status_code == status
+    if part is not None:
+        assert told.content == whole[part]
+    if status == 206:
+        start = part.indices(len(whole))[0] if part is not None else 0
+        assert told.headers["content-range"] == f"bytes {start}-{start + len(told.content) - 1}/{len(whole)}"
+        stale = client.get(where, headers={"range": asked, "if-range": '"other"'})
+        assert (stale.status_code, stale.content) == (200, whole)
+
+
+def test_what_is_not_there_or_not_ones_own(site: Site, web: Web, client: httpx.Client) -> None:
+    uuid = bring(site, client)["id"]
+    web.account("eve")
+    assert client.get(f"/api/v1/sessions/{uuid}/files/999/content").status_code == 404
+    assert client.get(f"/api/v1/sessions/{uuid}/scans/none/download").status_code == 404
+    paths = [f"sessions/{uuid}/files/0/content", f"sessions/{uuid}/download", "projects/P/download"]
+    with web.client("eve") as eve, web.client(None) as nobody:
+        for path in paths:
+            assert eve.get(f"/api/v1/{path}").status_code == 404
+            assert nobody.get(f"/api/v1/{path}").status_code == 401
+    with web.site.catalog.read() as connection:
+        assert connection.execute(select(audit.c.id).where(audit.c.action == "download")).all() == []
+
+
+# -- zips --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_session_s_zip_is_the_upload_again(site: Site, client: httpx.Client, compress: bool) -> None:
+    found = bring(site, client)
+    before = site.files()
+    told = client.get(f"/api/v1/sessions/{found['id']}/download", params={"compress": compress})
+    assert told.headers["content-type"] == "application/zip"
+    assert told.headers["content-disposition"] == 'attachment; filename="S1.zip"'
+    assert ("content-length" in told.headers) is not compress
+    with zipfile.ZipFile(io.BytesIO(told.content)) as archive:
+        assert archive.testzip() is None
+        held = {f"archive/P/{one}": sha256(archive.read(one)) for one in archive.namelist()}
+    assert held == before
+    again = site.bring(told.content, session="S1")
+    assert again.state == "placed"
+    assert set(again.counts) == {"duplicate"}
+    assert again.counts["duplicate"] == len(before)
+    assert site.files() == before
+
+
+def test_a_scan_s_and_a_project_s_zip(site: Site, client: httpx.Client) -> None:
+    found = bring(site, client)
+    site.bring({"E1/scans/1/resources/ECAT/files/a.v": ecat()}, session="E1")
+    scan = client.get(f"/api/v1/sessions/{found['id']}/scans/1/download")
+    with zipfile.ZipFile(io.BytesIO(scan.content)) as archive:
+        assert {name.rpartition("/")[0] for name in archive.namelist()} == {"S1/scans/1/resources/DICOM/files"}
+        assert len(archive.namelist()) == 3
+    assert scan.headers["content-length"] == str(len(scan.content))
+    before = site.files()
+    every = client.get("/api/v1/projects/P/download").content
+    with zipfile.ZipFile(io.BytesIO(every)) as archive:
+        assert {f"archive/P/{one}": sha256(archive.read(one)) for one in archive.namelist()} == before
+    again = site.bring(every)
+    assert (again.state, set(again.counts)) == ("placed", {"duplicate"})
+    assert site.files() == before
+    trail = client.get("/api/v1/audit", params={"action": "download"}).json()["items"]
+    assert [line["kind"] for line in trail] == ["project", "session"]
+
+
+def test_a_replace_meanwhile_changes_nothing_of_a_download(site: Site) -> None:
+    """The zip is of the tree that stood when it was begun; nothing of it is locked."""
+    site.bring(documented("S1", "1", OBJECTS), session="S1")
+    comment = {0x00204000: (b"LT", b"other")}
+    with opened(str(site.data), site.settings) as (catalog, store):
+        desk = Desk(catalog, store, site.settings, SYSTEM)
+        with catalog.read() as connection:
+            uuid = connection.execute(select(session.c.uuid)).scalar_one()
+        made = zip_of_session(desk, uuid)
+        sent = bytearray(next(made.chunks))
+        told = site.bring(
+            documented("S1", "1", [Image(case="again", number=n, also=comment).file() for n in (1, 2, 3)]),
+            session="S1",
+            overwrite="delete",
+        )
+        assert told.state == "placed"
+        delete_session(desk, uuid)
+        store.purge(0, now=4e9)
+        store.sweep()
+        for chunk in made.chunks:
+            sent += chunk
+        assert len(sent) == made.length
+    with zipfile.ZipFile(io.BytesIO(sent)) as archive:
+        held = sorted(sha256(archive.read(name)) for name in archive.namelist())
+    assert held == sorted(map(sha256, OBJECTS))
+
+
+def test_a_file_that_has_shrunk_breaks_the_zip_off() -> None:
+    """A client must not take a zip for whole that holds less than it should."""
+    entries = [ZipEntry("a", 10, lambda: io.BytesIO(b"short"))]
+    with pytest.raises(Fault) as caught:
+        list(ZipStream().chunks(entries))
+    assert caught.value.code == "file_changed"
+
+
+def test_a_zip_of_many_files_needs_no_memory(tmp_path: Path) -> None:
+    """100,000 entries: the directory waits compressed; more than 65,535 need zip64."""
+    count = 100_000
+    text = b"x" * 10
+    name = "Session_1/scans/4-MR1/resources/DICOM/files/1.2.826.0.1.3680043.8.498.{:040d}.dcm".format
+    target = tmp_path / "a.zip"
+    tracemalloc.start()
+    try:
+        with target.open("wb") as out:
+            entries = (ZipEntry(name(n), len(text), lambda: io.BytesIO(text)) for n in range(count))
+            for chunk in ZipStream().chunks(entries):
+                out.write(chunk)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8_000_000
+    assert target.stat().st_size == stored_length((name(n), len(text)) for n in range(count))
+    with zipfile.ZipFile(target) as archive:
+        assert len(archive.infolist()) == count
+        assert archive.read(name(count - 1)) == text
+
+
+def test_an_entry_beyond_4_gib_is_zip64(tmp_path: Path) -> None:
+    """A sparse source: only the figures are big. What stands behind it has an offset beyond 4 GiB."""
+    size = (1 << 32) + 12_345
+    holes = tmp_path / "holes"
+    with holes.open("wb") as sparse:
+        sparse.truncate(size)
+    sent = 0
+    tail = bytearray()
+    entries = [ZipEntry("big.v", size, lambda: holes.open("rb")), ZipEntry("b", 2, lambda: io.BytesIO(b"ok"))]
+    with (tmp_path / "big.zip").open("wb") as out:
+        for chunk in ZipStream().chunks(entries):
+            sent += len(chunk)
+            if chunk.count(0) == len(chunk):
+                out.seek(len(chunk), io.SEEK_CUR)
+            else:
+                out.write(chunk)
+            tail = bytearray(chunk)
+        out.truncate(sent)
+    assert tail.endswith(b"\0\0")
+    assert sent == stored_length([("big.v", size), ("b", 2)])
+    with zipfile.ZipFile(tmp_path / "big.zip") as archive:
+        assert [(one.filename, one.file_size) for one in archive.infolist()] == [("big.v", size), ("b", 2)]
+        assert archive.read("b") == b"ok"

@@ -1,0 +1,399 @@
+"""The API about imports and what surrounds it, against a real server; outcomes are written as workers write them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+
+import pytest
+from sqlalchemy import insert, select
+
+from scandock.catalog.server_tables import audit, progress, reception
+from scandock.catalog.tables import intent, tree, upload
+from scandock.http.v1 import events as streams
+from scandock.model.report import make_report
+from scandock.model.verdicts import ImportState
+from scandock.queue.claim import Slots, claim
+from scandock.queue.leases import finish
+from scandock.queue.owner import this_owner
+from tests.integration.web import PASSWORD, serving
+
+RECEIPT = [
+    {
+        "archive": "a.zip",
+        "path": f"f{n}",
+        "bytes": n,
+        "sha256": None,
+        "verdict": "junk" if n % 2 else "stored",
+        "code": "c",
+        "message": "m",
+        "stored_as": None,
+    }
+    for n in range(5)
+]
+
+
+@pytest.fixture
+def web(tmp_path, database_url, monkeypatch):
+    if not database_url.startswith("sqlite"):
+        monkeypatch.setenv("SCANDOCK_DATABASE_URL", database_url)
+    with serving(tmp_path / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def client(web):
+    with web.client() as made:
+        yield made
+
+
+def send(client, **asked):
+    answer = client.post("/api/v1/imports", params=asked, content=b"abc")
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+def run(web):
+    """Claim the next import, as a worker does."""
+    found = claim(web.site.catalog, this_owner(), Slots(4))
+    assert found is not None
+    return found.lease
+
+
+def end(web, lease, state=ImportState.PLACED, **more):
+    report = make_report(lease.uuid, "a.zip", state, more.pop("code", ""), "", seconds={"total": 1.5}, **more)
+    with web.site.catalog.write() as connection:
+        finish(web.site.catalog, connection, lease, state, report)
+
+
+def receipt(web, uuid):
+    raw = gzip.compress("".join(json.dumps(line) + "\n" for line in RECEIPT).encode())
+    from pathlib import Path
+
+    (Path(web.site.data) / "receipts" / f"{uuid}.jsonl.gz").write_bytes(raw)
+
+
+def code(answer):
+    return answer.status_code, answer.json()["code"]
+
+
+def test_an_import_tells_its_state_progress_and_outcome(web, client):
+    uuid = send(client, project="P", filename="a.zip")
+    lease = run(web)
+    with web.site.catalog.write() as connection:
+        values = {"stage": "reading", "entries_done": 3, "entries_total": 9, "bytes_done": 5, "bytes_total": None}
+        connection.execute(insert(progress).values(upload_id=lease.upload_id, sessions='["L1"]', modified=1, **values))
+    running = client.get(f"/api/v1/imports/{uuid}").json()
+    assert (running["state"], running["cancelling"]) == ("running", False)
+    assert running["progress"] == {
+        "stage": "reading",
+        "entries": {"done": 3, "total": 9},
+        "bytes": {"done": 5, "total": None},
+        "sessions": ["L1"],
+        "modified": 1,
+    }
+    assert running["message"]
+    end(web, lease, sessions=[{"label": "L1"}], received=3)
+    answer = client.get(f"/api/v1/imports/{uuid}")
+    ended = answer.json()
+    assert (ended["id"], ended["upload"], ended["state"], ended["progress"]) == (uuid, uuid, "placed", None)
+    assert (ended["sessions"], ended["seconds"], ended["bytes"]["received"]) == ([{"label": "L1"}], {"total": 1.5}, 3)
+    again = client.get(f"/api/v1/imports/{uuid}", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_report_that_waits_behind_intents_is_not_told_yet(web, client):
+    uuid = send(client)
+    lease = run(web)
+    with web.site.catalog.write() as connection:
+        report = json.dumps(make_report(uuid, "a.zip", ImportState.PLACED, "", ""))
+        connection.execute(upload.update().where(upload.c.id == lease.upload_id).values(report=report))
+    assert client.get(f"/api/v1/imports/{uuid}").json()["state"] == "running"
+
+
+def test_lists_come_by_pages_the_newest_first(client):
+    sent = [send(client, **({"project": "P"} if n % 2 else {})) for n in range(5)]
+    found, cursor = [], None
+    while True:
+        page = client.get("/api/v1/imports", params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        found.append([item["id"] for item in page["items"]])
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert [len(page) for page in found] == [2, 2, 1]
+    assert [one for page in found for one in page] == sent[::-1]
+    of_project = client.get("/api/v1/imports?project=p").json()["items"]
+    assert [item["id"] for item in of_project] == [sent[3], sent[1]]
+    assert client.get("/api/v1/imports?state=placed").json()["items"] == []
+    assert code(client.get("/api/v1/imports?cursor=x")) == (400, "cursor_invalid")
+    assert code(client.get("/api/v1/imports?limit=0")) == (422, "request_invalid")
+
+
+def test_imports_are_seen_by_owner_project_owners_and_administrators_alone(web, client):
+    for name, role in (("mia", "member"), ("max", "member"), ("olga", "owner"), ("carl", "collaborator")):
+        web.account(name, P=role)
+    with web.client("mia") as mine:
+        named, unnamed = send(mine, project="P"), send(mine)
+    sees = {
+        "mia": {named, unnamed},
+        "admin": {named, unnamed},
+        "olga": {named},
+        "max": set(),
+        "carl": set(),
+    }
+    for name, expected in sees.items():
+        with web.client(name) as one:
+            assert {item["id"] for item in one.get("/api/v1/imports").json()["items"]} == expected, name
+            for uuid in (named, unnamed):
+                for path in ("", "/events", "/receipt"):
+                    answer = one.get(f"/api/v1/imports/{uuid}{path}") if path != "/events" else None
+                    if answer is not None and uuid not in expected:
+                        assert code(answer) == (404, "import_unknown"), (name, path)
+                if uuid not in expected:
+                    assert code(one.get(f"/api/v1/imports/{uuid}/events")) == (404, "import_unknown")
+                    for verb in ("cancel", "retry"):
+                        assert code(one.post(f"/api/v1/imports/{uuid}/{verb}")) == (404, "import_unknown")
+                    assert code(one.delete(f"/api/v1/imports/{uuid}")) == (404, "import_unknown")
+    with web.client(None) as stranger:
+        assert code(stranger.get("/api/v1/imports")) == (401, "login_needed")
+        assert code(stranger.get(f"/api/v1/imports/{named}")) == (401, "login_needed")
+
+
+def test_cancel_wins_before_the_intents_and_never_after(web, client):
+    waiting, running, placing = (send(client) for _ in range(3))
+    assert client.post(f"/api/v1/imports/{waiting}/cancel").json()["state"] == "cancelled"
+    assert waiting not in web.spools()
+    assert code(client.post(f"/api/v1/imports/{waiting}/cancel")) == (409, "import_ended")
+    leases = {lease.uuid: lease for lease in (run(web), run(web))}
+    answer = client.post(f"/api/v1/imports/{running}/cancel")
+    assert (answer.status_code, answer.json()["state"], answer.json()["cancelling"]) == (202, "running", True)
+    with web.site.catalog.write() as connection:
+        number = leases[placing].upload_id
+        made = connection.execute(insert(tree).values(upload_id=number, state="staged", created=1)).inserted_primary_key
+        assert made is not None
+        values = {"n": 0, "state": "intent", "name": "archive/P/L", "staged": "tree/0", "inode": 1, "session": "{}"}
+        connection.execute(insert(intent).values(upload_id=number, tree_id=made[0], keep_base=False, **values))
+    assert code(client.post(f"/api/v1/imports/{placing}/cancel")) == (409, "import_placing")
+    with web.site.catalog.read() as connection:
+        acts = connection.execute(select(audit.c.target).where(audit.c.action == "import_cancel")).scalars().all()
+    assert sorted(acts) == sorted([waiting, running])
+
+
+def test_failed_imports_alone_are_tried_again(web, client):
+    uuid = send(client)
+    assert code(client.post(f"/api/v1/imports/{uuid}/retry")) == (409, "import_not_failed")
+    end(web, run(web), ImportState.FAILED, code="disk_full")
+    assert client.get(f"/api/v1/imports/{uuid}").json()["code"] == "disk_full"
+    answer = client.post(f"/api/v1/imports/{uuid}/retry")
+    assert (answer.status_code, answer.json()["state"], answer.json()["code"]) == (202, "received", "")
+    assert run(web).uuid == uuid
+
+
+def test_deleting_forgets_an_import_and_leaves_what_it_stored(web, client):
+    stored, refused = send(client), send(client)
+    assert code(client.delete(f"/api/v1/imports/{stored}")) == (409, "import_running")
+    for _ in range(2):
+        lease = run(web)
+        if lease.uuid == stored:
+            with web.site.catalog.write() as connection:
+                connection.execute(insert(tree).values(upload_id=lease.upload_id, state="current", created=1))
+        receipt(web, lease.uuid)
+        end(web, lease, ImportState.PLACED if lease.uuid == stored else ImportState.REFUSED)
+    for uuid in (stored, refused):
+        assert client.delete(f"/api/v1/imports/{uuid}").status_code == 204
+        assert code(client.get(f"/api/v1/imports/{uuid}")) == (404, "import_unknown")
+        assert code(client.delete(f"/api/v1/imports/{uuid}")) == (404, "import_unknown")
+        with pytest.raises(FileNotFoundError):
+            web.site.store.open_receipt(uuid)
+    assert client.get("/api/v1/imports").json()["items"] == []
+    with web.site.catalog.read() as connection:
+        assert connection.execute(select(upload.c.uuid, upload.c.archive)).all() == [(stored, "")]
+        assert len(connection.execute(select(tree.c.id)).all()) == 1
+
+
+def test_receipts_come_as_json_lines_and_csv_with_filters(web, client):
+    uuid = send(client)
+    assert code(client.get(f"/api/v1/imports/{uuid}/receipt")) == (404, "receipt_none")
+    receipt(web, uuid)
+    for coding in ("gzip", "identity"):
+        whole = client.get(f"/api/v1/imports/{uuid}/receipt", headers={"Accept-Encoding": coding})
+        assert [json.loads(line) for line in whole.text.splitlines()] == RECEIPT
+        assert whole.headers["content-type"] == "application/x-ndjson"
+        assert ("content-encoding" in whole.headers) == (coding == "gzip")
+    some = client.get(f"/api/v1/imports/{uuid}/receipt?format=csv&verdict=junk")
+    assert some.text.splitlines()[1:] == ["a.zip,f1,1,,junk,c,m,", "a.zip,f3,3,,junk,c,m,"]
+    assert some.headers["content-disposition"] == f'attachment; filename="receipt-{uuid}.csv"'
+    assert code(client.get(f"/api/v1/imports/{uuid}/receipt?verdict=jnk")) == (400, "verdict_unknown")
+    assert code(client.get(f"/api/v1/imports/{uuid}/receipt?format=xml")) == (422, "request_invalid")
+
+
+def read_events(client, uuid, **more):
+    """(id, kind, data) of each event until the stream ends."""
+    found = []
+    with client.stream("GET", f"/api/v1/imports/{uuid}/events", **more) as answer:
+        if answer.status_code != 200:
+            return answer.status_code
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        number, kind = None, None
+        for line in answer.iter_lines():
+            name, _, value = line.partition(": ")
+            if name == "id":
+                number = int(value)
+            elif name == "event":
+                kind = value
+            elif name == "data":
+                found.append((number, kind, json.loads(value)))
+                number = kind = None
+    return found
+
+
+def test_events_come_as_they_happen_end_with_the_outcome_and_resume(web, client, monkeypatch):
+    monkeypatch.setattr(streams, "LOOK_SECONDS", 0.02)
+    uuid = send(client)
+    heard = []
+    listening = threading.Thread(target=lambda: heard.extend(read_events(client, uuid)))
+    listening.start()
+    lease = run(web)
+    end(web, lease)
+    listening.join(20)
+    assert not listening.is_alive()
+    kinds = [kind for _, kind, _ in heard]
+    assert kinds[0] == "import"
+    assert [kind for kind in kinds if kind != "import"] == ["received", "running", "outcome"]
+    numbers = [number for number, kind, _ in heard if kind != "import"]
+    assert numbers == sorted(numbers)
+    for more in ({"headers": {"Last-Event-ID": str(numbers[0])}}, {"params": {"after": numbers[0]}}):
+        assert [kind for _, kind, _ in read_events(client, uuid, **more)] == ["running", "outcome"]
+    assert read_events(client, uuid, headers={"Last-Event-ID": str(numbers[-1])}) == 204
+    assert read_events(client, uuid, headers={"Last-Event-ID": "x"}) == 400
+
+
+def test_streams_end_with_the_server(tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.0)
+    with serving(tmp_path / "data") as web, web.client() as client:
+        uuid = send(client)
+        with client.stream("GET", f"/api/v1/imports/{uuid}/events") as answer:
+            lines = answer.iter_lines()
+            while next(lines) != ": still here":
+                pass
+            web.app.state.site.stopping.set()
+            assert [line for line in lines if line.startswith("event")] == []
+
+
+def test_projects_are_made_by_anybody_who_is_signed_in_and_owned_by_them(web, client):
+    web.account("mia")
+    with web.client("mia") as mia:
+        made = mia.post("/api/v1/projects", json={"id": "Q", "name": "Second"})
+        assert (made.status_code, made.json()["id"], made.json()["name"]) == (201, "Q", "Second")
+        assert mia.post("/api/v1/imports?project=Q", content=b"x").status_code == 202
+        assert mia.get("/api/v1/auth/me").json()["roles"] == {"Q": "owner"}
+        assert code(mia.post("/api/v1/projects", json={"id": "p"})) == (409, "project_exists")
+        assert code(mia.post("/api/v1/projects", json={"id": "a b"})) == (400, "project_id_invalid")
+        assert code(mia.post("/api/v1/projects", json={"name": "x"})) == (422, "request_invalid")
+    with web.client(None) as stranger:
+        assert code(stranger.post("/api/v1/projects", json={"id": "R"})) == (401, "login_needed")
+
+
+def test_a_login_by_cookie_needs_its_mark_to_change_anything(web):
+    with web.client(None) as browser:
+        wrong = browser.post("/api/v1/auth/login", json={"name": "admin", "password": "no"})
+        assert code(wrong) == (401, "login_failed")
+        made = browser.post("/api/v1/auth/login", json={"name": "admin", "password": PASSWORD})
+        assert made.status_code == 200
+        cookie = made.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=lax" in cookie
+        assert browser.get("/api/v1/auth/me").json()["csrf"] == made.json()["csrf"]
+        assert code(browser.post("/api/v1/imports", content=b"x")) == (403, "csrf_failed")
+        marked = {"X-CSRF-Token": made.json()["csrf"]}
+        assert browser.post("/api/v1/imports", content=b"x", headers=marked).status_code == 202
+        assert browser.post("/api/v1/auth/logout", headers=marked).status_code == 204
+        assert code(browser.get("/api/v1/auth/me")) == (401, "login_needed")
+    with web.client(None, cookies={"scandock_session": made.cookies["scandock_session"]}) as thief:
+        assert thief.get("/api/v1/auth/me").status_code == 401
+
+
+def test_tokens_serve_what_they_are_for(web, client):
+    made = client.post("/api/v1/tokens", json={"scope": "upload", "days": 2, "name": "scanner"}).json()
+    (listed,) = client.get("/api/v1/tokens").json()["items"]
+    assert (listed["alias"], listed["name"], "secret" in listed) == (made["alias"], "scanner", False)
+    with web.client(None, headers={"Authorization": f"Bearer {made['token']}"}) as script:
+        uuid = send(script, project="P")
+        assert script.get(f"/api/v1/imports/{uuid}").status_code == 200
+        assert code(script.post("/api/v1/projects", json={"id": "Q"})) == (403, "forbidden")
+        assert client.delete(f"/api/v1/tokens/{made['alias']}").status_code == 204
+        assert code(script.get(f"/api/v1/imports/{uuid}")) == (401, "login_failed")
+    assert code(client.delete(f"/api/v1/tokens/{made['alias']}")) == (404, "token_unknown")
+
+
+def test_every_error_is_a_problem_with_a_code_and_the_requests_id(client):
+    answers = {
+        404: client.get("/nothing/here", headers={"X-Request-Id": "mine-1"}),
+        405: client.put("/api/v1/imports", headers={"X-Request-Id": "mine-1"}),
+        422: client.post("/api/v1/projects", json=[], headers={"X-Request-Id": "mine-1"}),
+        400: client.post("/api/v1/imports?projct=P", content=b"x", headers={"X-Request-Id": "mine-1"}),
+    }
+    for status, answer in answers.items():
+        said = answer.json()
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (answer.status_code, said["status"], said["request_id"]) == (status, status, "mine-1")
+        assert answer.headers["x-request-id"] == "mine-1"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert said["type"].endswith(said["code"])
+        assert said["detail"]
+    assert answers[405].headers["allow"]
+    odd = client.get("/healthz", headers={"X-Request-Id": "<script>"})
+    assert odd.headers["x-request-id"] != "<script>"
+
+
+def test_what_nobody_foresaw_is_a_problem_too(web, client, monkeypatch):
+    def broken():
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(web.site.metrics, "text", broken)
+    answer = client.get("/metrics")
+    assert code(answer) == (500, "internal")
+    assert "secret" not in answer.text
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+
+
+def test_the_front_answers_itself(web):
+    with web.client(None) as stranger:
+        answer = stranger.get("/")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert stranger.get("/healthz").json() == {"status": "ok"}
+        described = stranger.get("/api/openapi.json").json()
+    assert {"/api/v1/imports", "/api/v1/uploads", "/api/v1/imports/{id}/events"} <= described["paths"].keys()
+
+
+def test_readiness_says_what_is_not_ready(web, client, monkeypatch):
+    assert client.get("/readyz").json() == {
+        "ready": True,
+        "checks": dict.fromkeys(("catalog", "store", "workers"), "ok"),
+    }
+    monkeypatch.setattr(web.site, "workers_ready", lambda: "no worker listens")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {"ready": False, "checks": {"catalog": "ok", "store": "ok", "workers": "no worker listens"}}
+
+
+def test_metrics_count_each_outcome_once(web, client):
+    for _ in range(3):
+        send(client)
+    end(web, run(web))
+    end(web, run(web), ImportState.REFUSED)
+    for _ in range(2):
+        text = client.get("/metrics").text
+        found = dict(line.rsplit(" ", 1) for line in text.splitlines() if line and line[0] != "#")
+        assert found['scandock_imports_total{state="placed"}'] == "1.0"
+        assert found['scandock_imports_total{state="refused"}'] == "1.0"
+        assert found['scandock_imports_total{state="failed"}'] == "0.0"
+        assert found['scandock_queue_length{state="received"}'] == "1.0"
+        assert found["scandock_received_bytes_total"] == "9.0"
+        assert found['scandock_requests_total{method="POST",route="/api/v1/imports",status="202"}'] == "3.0"
+        assert found['scandock_stage_seconds_count{stage="total"}'] == "2.0"
+    with web.site.catalog.write() as connection:
+        connection.execute(reception.update().values(accepted=reception.c.accepted - 60_000))
+    found = dict(line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines() if line[0] != "#")
+    assert float(found["scandock_queue_oldest_seconds"]) >= 60

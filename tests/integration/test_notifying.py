@@ -1,0 +1,295 @@
+"""Told when it is done: mails and signed webhooks reach real receivers, failures are tried again and shown."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from scandock.access.principal import Denied, Door, Principal
+from scandock.catalog.deliveries import enqueue
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import account, delivery, member, reception, subscription
+from scandock.catalog.tables import project, upload
+from scandock.model.errors import Usage
+from scandock.queue.events import add_event
+from scandock.queue.tokens import new_uuid
+from scandock.rules.permissions import Role
+from scandock.services import notifying, subscribing
+from scandock.services.moving import Desk
+from scandock.services.notify_settings import NotifySettings
+from scandock.services.notifying import PAUSES, send_due
+from scandock.services.opening import opened
+from scandock.services.settings import load_settings
+from scandock.services.subscribing import list_deliveries, list_subscriptions, subscribe, unsubscribe
+from tests.builders import Site, documented, images, site_at
+from tests.integration.web import serving
+from tests.sinks import http_sink, smtp_sink
+
+ALL = subscribing.STATES
+SETTINGS = load_settings()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
+    made = site_at(tmp_path, monkeypatch, database_url)
+    made.bring(documented("S1", "1", images(2)), session="S1")
+    return made
+
+
+@contextmanager
+def desk_of(site: Site, name: str = "ann") -> Iterator[Desk]:
+    """The desk of an owner of P."""
+    with opened(str(site.data), site.settings) as (catalog, store):
+        with catalog.write() as connection:
+            uuid = new_uuid()
+            values = {"uuid": uuid, "name": name, "key": name, "created": 1, "modified": 1}
+            number = connection.execute(insert(account).values(**values).returning(account.c.id)).scalar_one()
+            of = connection.execute(select(project.c.id).where(project.c.name == "P")).scalar_one()
+            connection.execute(insert(member).values(project_id=of, account_id=number, role="owner"))
+        who = Principal(number, uuid, name, roles={"P": Role.OWNER}, door=Door.BASIC)
+        yield Desk(catalog, store, site.settings, who)
+
+
+@pytest.fixture
+def sent_with(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let the sending have these settings."""
+
+    def have(**values: Any) -> None:
+        made = replace(NotifySettings(), webhook_private=True, seconds=5.0, **values)
+        monkeypatch.setattr(notifying, "notify_settings", lambda settings: made)
+        monkeypatch.setattr(subscribing, "notify_settings", lambda settings: made)
+
+    have()
+    return have
+
+
+def ended(desk: Desk, state: str = "placed", *, project_id: int | None = None) -> str:
+    """An import of the desk's account that ends now, as the queue writes it."""
+    number = new_uuid()
+    report = {
+        "entries": {"stored": 7},
+        "sessions": [{"state": "archive", "label": "DOE_JANE", "project": "P", "files": 7}],
+    }
+    with desk.catalog.write() as connection:
+        row = {"uuid": number, "archive": "jane doe.zip", "source": "server", "state": state, "request": "{}"}
+        values = {**row, "created": 1, "report": json.dumps(report), "message": "About DOE_JANE"}
+        made = connection.execute(insert(upload).values(**values).returning(upload.c.id)).scalar_one()
+        connection.execute(
+            insert(reception).values(
+                upload_id=made, account_id=desk.principal.account_id, door="raw", project_id=project_id
+            )
+        )
+        add_event(desk.catalog, connection, made, "outcome", {"state": state, "code": "", "message": ""})
+    return number
+
+
+def due(catalog: Catalog) -> None:
+    """Let the time of every waiting delivery have come."""
+    with catalog.write() as connection:
+        connection.execute(update(delivery).values(next_at=0))
+
+
+# -- who is told -------------------------------------------------------------------------------------------------------
+
+
+def test_an_import_s_end_is_noted_for_who_asked(site: Site, sent_with: Any) -> None:
+    with desk_of(site) as desk:
+        subscribe(desk, kind="email", target="ann@example.org", states=["placed"])
+        subscribe(desk, kind="email", target="held@example.org", states=["held", "failed"])
+        subscribe(desk, kind="email", target="owner@example.org", states=ALL, project_name="P")
+        site.bring(documented("S2", "1", images(2, case="other")), session="S2")
+        with desk.catalog.write() as connection:  # by the command line, but into the project
+            told = connection.execute(select(subscription.c.target).join(delivery)).scalars()
+            assert list(told) == ["owner@example.org"]
+            connection.execute(delivery.delete())
+    with opened(str(site.data), site.settings) as (catalog, store), desk_of(site, "bob") as other:
+        desk = replace(desk, catalog=catalog, store=store)
+        ended(other)
+        with desk.catalog.read() as connection:
+            assert connection.execute(select(delivery.c.id)).all() == []
+            of = connection.execute(select(project.c.id)).scalars().first()
+        ended(desk)
+        ended(other, "held", project_id=of)
+        with desk.catalog.read() as connection:
+            told = connection.execute(
+                select(subscription.c.target).join(delivery).order_by(subscription.c.id)
+            ).scalars()
+            assert list(told) == ["ann@example.org", "owner@example.org"]
+
+
+def test_asking_is_checked(site: Site, sent_with: Any) -> None:
+    with desk_of(site) as desk:
+        for values, code in (
+            ({"kind": "sms"}, "kind_unknown"),
+            ({"states": []}, "states_unknown"),
+            ({"states": ["done"]}, "states_unknown"),
+            ({"target": "nobody"}, "address_invalid"),
+            ({"kind": "webhook", "target": "ftp://x"}, "url_invalid"),
+        ):
+            with pytest.raises(Usage) as caught:
+                subscribe(desk, **{"kind": "email", "target": "a@b.org", "states": ["placed"], **values})  # type: ignore[arg-type]
+            assert caught.value.code == code
+        for _ in range(subscribing.MOST):
+            subscribe(desk, kind="email", target="a@b.org", states=["placed"])
+        with pytest.raises(Usage) as caught:
+            subscribe(desk, kind="email", target="a@b.org", states=["placed"])
+        assert caught.value.code == "subscriptions_many"
+        with desk.catalog.read() as connection:
+            mine = list_subscriptions(connection, desk)
+        with desk_of(site, "eve") as eve:
+            with pytest.raises(Denied):
+                unsubscribe(eve, mine[0]["id"])
+            with pytest.raises(Denied):
+                subscribe(
+                    replace(eve, principal=replace(eve.principal, roles={"P": Role.MEMBER})),
+                    kind="email", target="a@b.org", states=["placed"], project_name="P",
+                )  # fmt: skip
+        unsubscribe(desk, mine[0]["id"])
+        with desk.catalog.read() as connection:
+            assert len(list_subscriptions(connection, desk)) == subscribing.MOST - 1
+
+
+# -- the sending -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_a_mail_says_it_in_plain_words(site: Site, sent_with: Any, labels: bool) -> None:
+    with desk_of(site) as desk, smtp_sink() as box:
+        sent_with(smtp_host="127.0.0.1", smtp_port=box.port, public_url="https://scans.example.org", labels=labels)
+        subscribe(desk, kind="email", target="ann@example.org", states=ALL)
+        number = ended(desk)
+        assert send_due(desk.catalog, SETTINGS).sent == 1
+        ((to, mail),) = box.mails
+        text = mail.get_content()  # type: ignore[attr-defined]
+        assert (to, mail["To"], mail["Subject"]) == ("ann@example.org", "ann@example.org", "Scandock: import placed")
+        assert "Files stored: 7" in text
+        assert f"https://scans.example.org/imports/{number}/receipt" in text
+        assert ("DOE_JANE" in text or "jane" in text) is labels
+        assert send_due(desk.catalog, SETTINGS).sent == 0
+        assert len(box.mails) == 1
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_a_webhook_is_signed(site: Site, sent_with: Any, labels: bool) -> None:
+    with desk_of(site) as desk, http_sink() as hook:
+        sent_with(labels=labels)
+        made = subscribe(desk, kind="webhook", target=hook.url, states=ALL)
+        number = ended(desk, "held")
+        assert send_due(desk.catalog, SETTINGS).sent == 1
+        ((path, headers, body),) = hook.calls
+        told = json.loads(body)
+        assert (path, told["import"], told["state"]) == ("/hook?x=1", number, "held")
+        assert (b"DOE_JANE" in body or b"jane" in body) is labels
+        moment, mac = (part.split("=", 1)[1] for part in headers["x-scandock-signature"].split(","))
+        assert mac == hmac.new(made["secret"].encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+        assert headers["x-scandock-subscription"] == made["id"]
+        with desk.catalog.read() as connection:
+            assert "secret" not in list_subscriptions(connection, desk)[0]
+
+
+def test_what_fails_is_tried_again_and_then_shown(site: Site, sent_with: Any) -> None:
+    with desk_of(site) as desk, http_sink() as hook:
+        hook.status = 500
+        made = subscribe(desk, kind="webhook", target=hook.url, states=ALL)
+        ended(desk)
+        for attempt in range(len(PAUSES)):
+            if attempt:
+                assert send_due(desk.catalog, SETTINGS).put_off == 0  # its time has not come
+                due(desk.catalog)
+            assert send_due(desk.catalog, SETTINGS).put_off == 1
+            with desk.catalog.read() as connection:
+                (told,) = list_deliveries(connection, desk, made["id"])
+                now = connection.execute(select(desk.catalog.now())).scalar_one()
+            assert (told["state"], told["attempts"]) == ("waiting", attempt + 1)
+            assert abs(told["next"] - now - PAUSES[attempt] * 1000) < 5_000
+        due(desk.catalog)
+        assert send_due(desk.catalog, SETTINGS).failed == 1
+        due(desk.catalog)
+        assert send_due(desk.catalog, SETTINGS) == notifying.Sent()
+        with desk.catalog.read() as connection:
+            (told,) = list_deliveries(connection, desk, made["id"])
+            assert list_subscriptions(connection, desk)[0]["failed"] == 1
+        assert (told["state"], told["error"]) == ("failed", "The receiver answered 500.")
+        assert len(hook.calls) == len(PAUSES) + 1
+
+
+def test_one_that_fails_keeps_no_other_from_being_sent(site: Site, sent_with: Any) -> None:
+    with desk_of(site) as desk, http_sink() as hook, smtp_sink() as box:
+        box.refuse = True
+        sent_with(smtp_host="127.0.0.1", smtp_port=box.port)
+        subscribe(desk, kind="email", target="ann@example.org", states=ALL)
+        subscribe(desk, kind="webhook", target="http://127.0.0.1:1/", states=ALL)
+        subscribe(desk, kind="webhook", target=hook.url, states=ALL)
+        ended(desk)
+        done = send_due(desk.catalog, SETTINGS)
+        assert (done.sent, done.put_off) == (1, 2)
+
+
+def test_a_redirect_is_not_followed(site: Site, sent_with: Any) -> None:
+    with desk_of(site) as desk, http_sink() as hook:
+        hook.status = 302
+        subscribe(desk, kind="webhook", target=hook.url, states=ALL)
+        ended(desk)
+        assert send_due(desk.catalog, SETTINGS).put_off == 1
+        assert len(hook.calls) == 1
+
+
+def test_a_worker_that_dies_while_sending_loses_nothing(
+    site: Site, sent_with: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk_of(site) as desk, http_sink() as hook:
+        subscribe(desk, kind="webhook", target=hook.url, states=ALL)
+        ended(desk)
+
+        def die(*args: Any) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(notifying, "post_signed", die)
+            with pytest.raises(KeyboardInterrupt):
+                send_due(desk.catalog, SETTINGS)
+        assert send_due(desk.catalog, SETTINGS).sent == 0  # it is taken for a while
+        due(desk.catalog)
+        assert send_due(desk.catalog, SETTINGS).sent == 1
+
+
+def test_an_import_that_is_tried_again_is_told_of_again(site: Site, sent_with: Any) -> None:
+    with desk_of(site) as desk, http_sink() as hook:
+        subscribe(desk, kind="webhook", target=hook.url, states=ALL)
+        number = ended(desk, "failed")
+        send_due(desk.catalog, SETTINGS)
+        with desk.catalog.write() as connection:
+            of = connection.execute(select(upload.c.id).where(upload.c.uuid == number)).scalar_one()
+            connection.execute(update(upload).where(upload.c.id == of).values(state="placed"))
+            enqueue(desk.catalog, connection, of, "placed")
+        send_due(desk.catalog, SETTINGS)
+        assert [json.loads(body)["state"] for _, _, body in hook.calls] == ["failed", "placed"]
+
+
+def test_over_http(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as web, web.client() as client:
+        web.account("meg", P="member")
+        wanted = {"kind": "webhook", "target": "https://example.org/hook", "states": ["held", "failed"]}
+        made = client.post("/api/v1/subscriptions", json=wanted)
+        assert made.status_code == 201
+        assert len(made.json()["secret"]) > 30
+        where = made.headers["location"]
+        (listed,) = client.get("/api/v1/subscriptions").json()["items"]
+        assert listed["states"] == ["held", "failed"]
+        assert client.get(f"{where}/deliveries").json() == {"items": []}
+        with web.client("meg") as meg:
+            assert meg.delete(where).status_code == 404
+            assert meg.post("/api/v1/subscriptions", json={**wanted, "project": "P"}).status_code == 403
+        private = client.post("/api/v1/subscriptions", json={**wanted, "target": "http://127.0.0.1/"})
+        assert (private.status_code, private.json()["code"]) == (400, "url_invalid")
+        assert client.delete(where).status_code == 204
+        assert client.get("/api/v1/subscriptions").json() == {"items": []}

@@ -1,0 +1,456 @@
+"""The prearchive's verbs: moved, archived, resolved, deleted and brought back; nothing lost, doubled or half."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from scandock.access.principal import SYSTEM
+from scandock.catalog.server_tables import audit, project_sums, trashed
+from scandock.catalog.sums import sum_up
+from scandock.catalog.tables import project, session, tree, upload
+from scandock.model.errors import ScandockError
+from scandock.placing import complete as completing
+from scandock.placing.recover import recover
+from scandock.services import browsing, editing, prearchive
+from scandock.services.archiving import archive
+from scandock.services.checking import check
+from scandock.services.listing import Sorting
+from scandock.services.moving import Desk, move
+from scandock.services.opening import opened
+from scandock.services.resolving import resolve
+from scandock.services.trash import delete_session, empty_trash, list_trash, restore
+from tests.builders import Image, Site, documented, ecat, images, sha256, site_at
+from tests.integration.web import serving
+
+COMMENT = 0x00204000
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
+    return site_at(tmp_path, monkeypatch, database_url)
+
+
+@contextmanager
+def desk_of(site: Site) -> Iterator[Desk]:
+    with opened(str(site.data), site.settings) as (catalog, store):
+        yield Desk(catalog, store, site.settings, SYSTEM)
+
+
+def waiting(site: Site, objects: list[bytes] | dict[str, bytes], label: str = "S1", **options: Any) -> str:
+    """Import into the prearchive; gives the session's UUID."""
+    entries = objects if isinstance(objects, dict) else documented(label, "1", objects)
+    told = site.bring(entries, destination="prearchive", session=label, **options)
+    return uuid_at(site, told.session["path"])
+
+
+def uuid_at(site: Site, path: str) -> str:
+    """The UUID of the session whose folder is `path`."""
+    with site.catalog() as catalog, catalog.read() as connection:
+        rows = connection.execute(
+            select(session.c.uuid, session.c.place, session.c.timestamp, session.c.label, project.c.name).join(project)
+        ).all()
+    (found,) = [str(r.uuid) for r in rows if "/".join(p for p in (r.place, r.name, r.timestamp, r.label) if p) == path]
+    return found
+
+
+def item(desk: Desk, uuid: str) -> dict[str, Any]:
+    with desk.catalog.read() as connection:
+        return browsing.find_session(connection, SYSTEM, uuid)
+
+
+def whole(site: Site) -> None:
+    """Catalog and store agree, no staging is left, no operation has a row, sums are what they should be."""
+    assert check(str(site.data), site.settings) == []
+    assert list((site.data / "work").iterdir()) == []
+    with site.catalog() as catalog, catalog.read() as connection:
+        requests = connection.execute(select(upload.c.request)).scalars().all()
+        assert [one for one in requests if "operation" in json.loads(one)] == []
+        for row in connection.execute(select(project_sums)).mappings():
+            assert sum_up(connection, row["project_id"]) == {k: v for k, v in row.items() if k != "project_id"}
+
+
+def refused(code: str, call: Any, *args: Any, **options: Any) -> None:
+    with pytest.raises(ScandockError) as caught:
+        call(*args, **options)
+    assert caught.value.code == code
+
+
+def trail(desk: Desk) -> list[tuple[str, str]]:
+    with desk.catalog.read() as connection:
+        return [(r.action, r.target) for r in connection.execute(select(audit).order_by(audit.c.id))]
+
+
+# -- moving ------------------------------------------------------------------------------------------------------------
+
+
+def test_move_to_another_project_label_and_subject(site: Site) -> None:
+    site.project("P")
+    site.project("Q")
+    uuid = waiting(site, images(2))
+    before = site.files()
+    with desk_of(site) as desk:
+        stamp = item(desk, uuid)["timestamp"]
+        would = move(desk, uuid, project_name="q", label="New", subject="Sub", dry_run=True)
+        assert site.files() == before
+        assert trail(desk) == []
+        done = move(desk, uuid, project_name="q", label="New", subject="Sub")
+        assert (would.before, would.after) == (done.before, done.after)
+        found = item(desk, uuid)
+        assert (found["project"], found["label"], found["subject"], found["place"]) == ("Q", "New", "Sub", "prearchive")
+        assert found["uri"] == f"/data/prearchive/projects/Q/{stamp}/New" == done.after
+        assert trail(desk) == [("move", uuid)]
+        with desk.catalog.read() as connection:
+            assert browsing.find_project(connection, SYSTEM, "P")["waiting"] == 0
+            assert browsing.find_project(connection, SYSTEM, "Q")["waiting"] == 1
+    assert sorted(site.files().values()) == sorted(before.values())
+    assert all(path.startswith(f"prearchive/Q/{stamp}/New/") for path in site.files())
+    whole(site)
+
+
+def test_move_refuses_what_can_not_be(site: Site) -> None:
+    uuid = waiting(site, images(1))
+    with desk_of(site) as desk:
+        refused("project_unknown", move, desk, uuid, project_name="Nowhere")
+        refused("label_unusable", move, desk, uuid, label="../x")
+        refused("not_found", move, desk, "00000000-0000-0000-0000-000000000000", label="x")
+    whole(site)
+
+
+# -- archiving ---------------------------------------------------------------------------------------------------------
+
+
+def test_archive_where_nothing_stands(site: Site) -> None:
+    uuid = waiting(site, images(2))
+    with desk_of(site) as desk:
+        would = archive(desk, uuid, dry_run=True)
+        assert item(desk, uuid)["place"] == "prearchive"
+        assert archive(desk, uuid).after == would.after
+        found = item(desk, uuid)
+        assert (found["place"], found["timestamp"]) == ("archive", None)
+        assert found["subject_id"] is not None
+    assert {path.split("/")[0] for path in site.files()} == {"archive"}
+    whole(site)
+
+
+def test_archive_joins_the_session_of_its_study_by_the_steps_of_imports(site: Site) -> None:
+    """What is new is added, what is there is a duplicate, resource files go along; ids of scans stay."""
+    base = {**documented("S1", "1", images(2)), "S1/resources/NOTES/files/a.txt": b"one"}
+    site.bring(base, session="S1")
+    more = {
+        **documented("S1", "1", images(3)),
+        **documented("S1", "7", images(2, series=9, series_number=b"7")),
+        "S1/resources/NOTES/files/a.txt": b"one",
+        "S1/resources/NOTES/files/b.txt": b"two",
+    }
+    uuid = waiting(site, more)
+    with desk_of(site) as desk:
+        would = archive(desk, uuid, dry_run=True)
+        assert dict(would.counts) == {"new": 4, "duplicate": 3, "clash": 0, "replaced": 0}
+        before = site.files()
+        done = archive(desk, uuid)
+        assert (done.counts, done.into) == (would.counts, would.into)
+        refused("not_found", item, desk, uuid)
+        found = item(desk, done.into or "")
+        assert (found["files"], found["scans"]) == (7, 2)
+    files = site.files("archive/P/S1")
+    assert sorted(files.values()) == sorted({sha256(data) for data in (*base.values(), *more.values())})
+    assert set(before.values()) == set(files.values())
+    assert site.files() == {f"archive/P/S1/{path}": sha for path, sha in files.items()}
+    whole(site)
+
+
+def test_archive_with_none_refuses_and_delete_replaces(site: Site) -> None:
+    old = images(2)
+    site.bring(documented("S1", "1", old), session="S1")
+    new = [Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()]
+    uuid = waiting(site, new)
+    with desk_of(site) as desk:
+        refused("session_exists", archive, desk, uuid, overwrite="none")
+        refused("sop_clash", archive, desk, uuid, overwrite="append", dry_run=True)
+        assert item(desk, uuid)["state"] == "ready"
+        refused("sop_clash", archive, desk, uuid, overwrite="append")
+        assert (item(desk, uuid)["state"], item(desk, uuid)["choices"]) == (
+            "conflict",
+            ["keep_old", "keep_new", "keep_both"],
+        )
+        assert archive(desk, uuid, overwrite="delete").counts["replaced"] == 1
+    assert sorted(site.files().values()) == sorted([sha256(new[0]), sha256(old[1])])
+    assert sha256(old[0]) in site.trashed()
+    whole(site)
+
+
+def test_an_archived_label_of_another_study_is_taken(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), session="S1")
+    uuid = waiting(site, images(1, case="other"), "S2")
+    with desk_of(site) as desk:
+        refused("label_taken", archive, desk, uuid, label="s1")
+        assert archive(desk, uuid).after is not None
+    whole(site)
+
+
+def test_ecat_joins_without_losing_its_scans(site: Site) -> None:
+    one, two = ecat(), ecat(dose_start_time=77)
+    site.bring({"S1/scans/1/resources/ECAT/files/a.v": one}, session="S1")
+    uuid = waiting(site, {"S1/scans/1/resources/ECAT/files/a.v": one, "S1/scans/2/resources/ECAT/files/b.v": two})
+    with desk_of(site) as desk:
+        done = archive(desk, uuid)
+        assert done.counts["duplicate"] == 1
+    assert sorted(site.files().values()) == sorted([sha256(one), sha256(two)])
+    whole(site)
+
+
+# -- deciding ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("choice", "kept"), [("keep_old", "old"), ("keep_new", "new"), ("keep_both", "both")])
+def test_resolve_a_clash_with_the_archived_session(site: Site, choice: Any, kept: str) -> None:
+    old, fresh = images(2), Image(case="again", number=3).file()
+    other = Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
+    site.bring(documented("S1", "1", old), session="S1")
+    told = site.bring(documented("S1", "1", [other, fresh]), session="S1")
+    assert told.state == "held"
+    uuid = uuid_at(site, told.session["path"])
+    with desk_of(site) as desk:
+        refused("held_undecided", archive, desk, uuid)
+        refused("choice_unknown", resolve, desk, uuid, "accept")
+        resolve(desk, uuid, choice, dry_run=True)
+        assert item(desk, uuid)["state"] == "conflict"
+        resolve(desk, uuid, choice)
+    wanted = {"old": [*old, fresh], "new": [other, old[1], fresh], "both": [*old, other, fresh]}[kept]
+    assert sorted(site.files().values()) == sorted(map(sha256, wanted))
+    assert {path.split("/")[0] for path in site.files()} == {"archive"}
+    whole(site)
+
+
+@pytest.mark.parametrize("choice", ["keep_old", "keep_new", "keep_both"])
+def test_resolve_variants_within_one_upload(site: Site, choice: Any) -> None:
+    one, two = images(1)[0], Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
+    told = site.bring({"a/1.dcm": one, "a/2.dcm": two, "a/3.dcm": images(2)[1]})
+    uuid = uuid_at(site, told.session["path"])
+    with desk_of(site) as desk:
+        done = resolve(desk, uuid, choice)
+        assert item(desk, uuid)["state"] == "ready"
+        assert done.after == done.before
+        archive(desk, uuid)
+    kept = {"keep_old": [one], "keep_new": [two], "keep_both": [one, two]}[choice]
+    assert sorted(site.files().values()) == sorted(map(sha256, [*kept, images(2)[1]]))
+    whole(site)
+
+
+def test_rename_settles_a_label_of_many_studies(site: Site) -> None:
+    told = site.bring({"a/1.dcm": images(1)[0], "b/1.dcm": images(1, case="other")[0]}, session="Same")
+    assert {one["code"] for one in told.sessions} == {"label_many_studies"}
+    one, two = (uuid_at(site, s["path"]) for s in told.sessions)
+    with desk_of(site) as desk:
+        refused("label_missing", resolve, desk, one, "rename")
+        resolve(desk, one, "rename", label="First")
+        assert item(desk, one)["state"] == "ready"
+        resolve(desk, two, "accept")
+        told_each = prearchive.each([one, two, "nothing"], lambda uuid: archive(desk, uuid), "archive")
+        assert [t["done"] for t in told_each] == [True, True, False]
+        assert told_each[2]["code"] == "not_found"
+    assert {path.split("/")[2] for path in site.files()} == {"First", "Same"}
+    whole(site)
+
+
+# -- the trash ---------------------------------------------------------------------------------------------------------
+
+
+def test_delete_into_the_trash_and_back(site: Site) -> None:
+    site.bring(documented("S1", "1", images(2)), session="S1")
+    before = site.files()
+    uuid = uuid_at(site, "archive/P/S1")
+    with desk_of(site) as desk:
+        editing.edit_scan(desk, uuid, "1", {"quality": "unusable", "note": "moved"})
+        was = item(desk, uuid)
+        assert delete_session(desk, uuid, dry_run=True).after is None
+        assert site.files() == before
+        delete_session(desk, uuid)
+        assert site.files() == {}
+        with desk.catalog.read() as connection:
+            (kept,) = list_trash(connection, desk, Sorting(sort="-deleted")).items
+        assert (kept["id"], kept["label"], kept["files"]) == (uuid, "S1", 2)
+    assert check(str(site.data), site.settings) == []
+    with desk_of(site) as desk:
+        restore(desk, uuid)
+        now = item(desk, uuid)
+        for changing in ("modified", "created"):
+            was.pop(changing), now.pop(changing)
+        assert now == was
+        with desk.catalog.read() as connection:
+            from scandock.services import contents
+
+            assert contents.find_scan(connection, SYSTEM, uuid, "1")["note"] == "moved"
+        assert [action for action, _ in trail(desk)] == ["edit", "delete", "restore"]
+    assert site.files() == before
+    whole(site)
+
+
+def test_what_is_deleted_can_be_imported_again_and_comes_back_under_another_label(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), session="S1")
+    uuid = uuid_at(site, "archive/P/S1")
+    with desk_of(site) as desk:
+        delete_session(desk, uuid)
+    site.bring(documented("S1", "1", images(1, case="other")), session="S1")
+    with desk_of(site) as desk:
+        refused("label_taken", restore, desk, uuid)
+        restore(desk, uuid, label="S1_back")
+    assert {path.split("/")[2] for path in site.files()} == {"S1", "S1_back"}
+    whole(site)
+
+
+def test_the_trash_is_emptied_when_its_time_is_over(site: Site) -> None:
+    uuid = waiting(site, images(1))
+    with desk_of(site) as desk:
+        delete_session(desk, uuid)
+        assert empty_trash(desk.catalog, desk.store, 1) == []
+        assert empty_trash(desk.catalog, desk.store, 0, now=4e9) == [uuid]
+        refused("not_found", restore, desk, uuid)
+        with desk.catalog.read() as connection:
+            assert connection.execute(select(func.count()).select_from(tree)).scalar_one() == 0
+            assert connection.execute(select(func.count()).select_from(trashed)).scalar_one() == 0
+    whole(site)
+
+
+# -- kills -------------------------------------------------------------------------------------------------------------
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("point", ["switched", "published", "retired", "finished"])
+@pytest.mark.parametrize("verb", ["move", "join", "delete", "restore"])
+def test_a_change_that_dies_is_rolled_forward(
+    site: Site, monkeypatch: pytest.MonkeyPatch, point: str, verb: str
+) -> None:
+    """Once the intent stands, whoever opens DATA next finishes it, whatever was done of it."""
+    if verb == "join":
+        site.bring(documented("S1", "1", images(1)), session="S1")
+    uuid = waiting(site, images(2))
+    with desk_of(site) as desk:
+        if verb == "restore":
+            delete_session(desk, uuid)
+
+    def die(name: str) -> None:
+        if name == point:
+            raise _Killed
+
+    from scandock.placing import moves, publish
+
+    with desk_of(site) as desk:
+        with monkeypatch.context() as patched:
+            patched.setattr(completing, "reach", die)
+            patched.setattr(publish, "reach", die)
+            patched.setattr(moves, "_leave", lambda running: None)
+            with pytest.raises(_Killed):
+                {
+                    "move": lambda: move(desk, uuid, label="Moved"),
+                    "join": lambda: archive(desk, uuid),
+                    "delete": lambda: delete_session(desk, uuid),
+                    "restore": lambda: restore(desk, uuid),
+                }[verb]()
+        with desk.catalog.write() as connection:  # its process is gone: nobody renews, nobody owns
+            connection.execute(upload.update().where(upload.c.state == "running").values(owner="", lease_until=0))
+        assert recover(desk.catalog, desk.store).stuck == {}
+        if verb in ("move", "restore"):
+            assert item(desk, uuid)["label"] == ("Moved" if verb == "move" else "S1")
+        desk.store.sweep()
+    expected = {"join": 2, "delete": 0}.get(verb, 2)
+    assert len(site.files()) == expected
+    whole(site)
+
+
+def test_a_change_waits_for_an_import_of_the_same_session(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scandock.placing import moves
+    from scandock.placing.moves import operation
+    from scandock.rules.permissions import Action
+    from scandock.services.moving import names_of
+    from scandock.services.rights import session_for
+
+    monkeypatch.setattr(moves, "WAIT_SECONDS", 0.2)
+    uuid = waiting(site, images(1))
+    with desk_of(site) as desk, operation(desk.catalog, desk.store, "test") as other:
+        with desk.catalog.read() as connection:
+            source = session_for(connection, SYSTEM, uuid, Action.SESSION_READ)
+        with other.reserved({"P"}, lambda _: names_of(source)):
+            pass
+        refused("session_busy", archive, desk, uuid)
+        assert item(desk, uuid)["place"] == "prearchive"
+    with desk_of(site) as desk:
+        archive(desk, uuid)
+    whole(site)
+
+
+def test_rebuild_writes_attributes_from_the_facts(site: Site) -> None:
+    uuid = waiting(site, images(2))
+    with desk_of(site) as desk:
+        good = item(desk, uuid)
+        with desk.catalog.write() as connection:
+            connection.execute(session.update().values(attributes="{}", xsi_type="xnat:otherDicomSessionData"))
+        prearchive.rebuild(desk, uuid)
+        again = item(desk, uuid)
+        assert dataclasses.asdict(prearchive.rebuild(desk, uuid, dry_run=True))["dry_run"]
+        assert (again["attributes"], again["type"]) == (good["attributes"], good["type"])
+    whole(site)
+
+
+# -- over HTTP ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_verbs_over_http_and_who_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = site_at(tmp_path, monkeypatch)
+    with serving(site.data) as web, web.client() as admin:
+        one = waiting(site, images(2))
+        two = waiting(site, images(1, case="other"), "S2")
+        web.account("meg", P="member")
+        web.account("carl", P="collaborator")
+        web.account("eve")
+        base = "/api/v1/prearchive"
+        with web.client("meg") as meg, web.client("carl") as carl, web.client("eve") as eve, web.client(None) as nobody:
+            for who, status in ((carl, 403), (eve, 404), (nobody, 401)):
+                assert who.post(f"{base}/{one}/archive", json={}).status_code == status
+                assert who.post(f"{base}/{one}/move", json={"label": "X"}).status_code == status
+                assert who.post(f"{base}/{one}/resolve", json={"choice": "accept"}).status_code == status
+                assert who.post(f"{base}/{one}/rebuild").status_code == status
+                assert who.delete(f"{base}/{one}").status_code == status
+                assert who.get(f"{base}/{one}").status_code == status
+                assert who.get(base, params={"project": "P"}).status_code == status
+            assert meg.delete(f"{base}/{one}").status_code == 403
+            listed = meg.get(base, params={"project": "P", "sort": "label"}).json()["items"]
+            assert [item["id"] for item in listed] == [one, two]
+            assert carl.get(base).json()["items"] == eve.get(base).json()["items"] == []
+            admin.post("/api/v1/projects", json={"id": "Q"})
+            assert meg.post(f"{base}/{one}/move", json={"project": "Q"}).status_code == 404
+            told = meg.post(f"{base}/archive", params={"dry_run": "true"}, json={"sessions": [one, two, "no"]})
+            assert [(item["session"], item["done"], item["code"]) for item in told.json()["items"]] == [
+                (one, False, ""),
+                (two, False, ""),
+                ("no", False, "not_found"),
+            ]
+            assert len(meg.get(base).json()["items"]) == 2
+            assert meg.post(f"{base}/{two}/resolve", json={"choice": "accept"}).json()["code"] == "not_held"
+            assert meg.post(f"{base}/{two}/move", json={"label": "a/b"}).json()["code"] == "label_unusable"
+            done = meg.post(f"{base}/archive", json={"sessions": [one]}).json()["items"]
+            assert (done[0]["done"], done[0]["to"]) == (
+                True, "/data/archive/projects/P/subjects/DOE_JANE/experiments/S1",
+            )  # fmt: skip
+            assert meg.delete(f"/api/v1/sessions/{one}").status_code == 403
+        assert admin.delete(f"{base}/{one}").status_code == 404  # it waits no more
+        assert admin.delete(f"/api/v1/sessions/{one}").json()["done"]
+        (kept,) = admin.get("/api/v1/trash").json()["items"]
+        assert kept["id"] == one
+        assert admin.post(f"/api/v1/trash/{one}/restore", json={"label": "Back"}).json()["to"].endswith("/Back")
+        assert admin.post(f"/api/v1/trash/{one}/restore").status_code == 404
+        lines = admin.get("/api/v1/audit/export", params={"format": "jsonl"}).text.splitlines()
+        did = [json.loads(line)["action"] for line in lines]
+        assert [one for one in did if one in ("archive", "delete", "restore")] == ["restore", "delete", "archive"]
+    whole(site)

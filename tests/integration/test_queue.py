@@ -1,0 +1,344 @@
+"""The queue on both databases: order, fairness, leases, and that no upload is ever claimed twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+
+import psycopg
+import pytest
+from sqlalchemy import select, text, update
+
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import upload
+from scandock.model.errors import Fault, TokenLost
+from scandock.model.verdicts import ImportState
+from scandock.queue.cancel import Cancelled, cancel, may_show
+from scandock.queue.claim import SMALL_BYTES, Claim, Slots, claim
+from scandock.queue.engine import engine_of
+from scandock.queue.enqueue import accept
+from scandock.queue.leases import finish, renew, renew_all
+from scandock.queue.owner import boot_id, this_owner
+from scandock.queue.procrastinate_engine import ProcrastinateEngine, conninfo
+from scandock.queue.retry import MAX_ATTEMPTS, again, let_go, put_back
+from tests.crash.processes import until
+from tests.integration.server_side import Server
+
+OWNER = this_owner(1)
+ONE = Slots(8)
+
+
+@pytest.fixture
+def server(tmp_path, database_url):
+    made = Server(tmp_path / "data", database_url)
+    yield made
+    made.close()
+
+
+def claimed(server, owner=OWNER) -> Claim:
+    found = claim(server.catalog, owner, ONE)
+    assert found is not None
+    return found
+
+
+def take(server, slots=ONE):
+    found = claim(server.catalog, OWNER, slots)
+    return found and found.lease.uuid
+
+
+def test_what_is_accepted_is_claimed_once(server):
+    uuid = server.receive(b"x")
+    assert take(server) is None
+    server.accept(uuid)
+    found = claimed(server)
+    assert (found.lease.uuid, found.attempt, found.exhausted, found.previous) == (uuid, 1, False, "")
+    assert take(server) is None
+    assert server.state(uuid) == "running"
+    renew(server.catalog, found.lease)
+
+
+def test_an_upload_is_accepted_once_and_not_behind_a_cancel(server):
+    uuid = server.send(b"x")
+    other = server.receive(b"x")
+    assert server.cancel(other) is Cancelled.DONE
+    with server.catalog.write() as connection:
+        assert not accept(server.catalog, connection, server.id(uuid))
+        assert not accept(server.catalog, connection, server.id(other))
+    assert server.state(other) == "cancelled"
+
+
+def test_an_accept_that_is_rolled_back_enqueues_nothing(server):
+    uuid = server.receive(b"x")
+
+    def fail_behind_it():
+        with server.catalog.write() as connection:
+            accept(server.catalog, connection, server.id(uuid))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_behind_it()
+    assert (server.state(uuid), take(server), server.events(uuid)) == ("receiving", None, [])
+    if not server.catalog.sqlite:
+        assert jobs(server) == []
+
+
+def test_the_user_with_the_fewest_running_comes_first(server):
+    ann = [server.send(b"x", by="ann") for _ in range(3)]
+    bob = server.send(b"x", by="bob")
+    assert [take(server) for _ in range(4)] == [ann[0], bob, ann[1], ann[2]]
+
+
+def test_small_ones_of_a_user_go_before_huge_ones_unless_these_waited_long(server):
+    huge = server.send(b"x", size=10**10)
+    big = server.send(b"x", size=SMALL_BYTES)
+    small = server.send(b"x")
+    assert take(server) == small
+    assert take(server) == big
+    later = server.send(b"x")
+    with server.catalog.write() as connection:
+        connection.execute(
+            update(reception)
+            .where(reception.c.upload_id == server.id(huge))
+            .values(accepted=reception.c.accepted - 3_600_000)
+        )
+    assert [take(server), take(server)] == [huge, later]
+
+
+def test_one_slot_is_kept_for_small_imports(server):
+    huge = [server.send(b"x", size=10**10) for _ in range(2)]
+    assert take(server, Slots(2)) == huge[0]
+    assert take(server, Slots(2, 1, 1)) is None
+    small = server.send(b"x")
+    assert take(server, Slots(2, 1, 1)) == small
+    assert take(server, Slots(2, 2, 1)) is None
+    assert take(server, Slots(1)) == huge[1]
+
+
+def test_what_is_to_wait_waits(server):
+    uuid = server.send(b"x")
+    lease = claimed(server).lease
+    with server.catalog.write() as connection:
+        put_back(server.catalog, connection, lease, Fault("disk_full", "Full."), attempt=1, seconds=60)
+    row = server.row(uuid)
+    assert (row["state"], row["code"], row["attempt"]) == ("received", "disk_full", 1)
+    assert take(server) is None
+    server.hurry(uuid)
+    found = claimed(server)
+    assert (found.attempt, found.reason, found.previous) == (2, "disk_full", lease.token)
+    with pytest.raises(TokenLost):
+        renew(server.catalog, lease)
+
+
+def over(server, uuid, owner=None):
+    values = {"lease_until": 0} | ({} if owner is None else {"owner": owner})
+    with server.catalog.write() as connection:
+        connection.execute(update(upload).where(upload.c.uuid == uuid).values(**values))
+
+
+def gone(**changes):
+    facts = json.loads(this_owner(1))
+    return json.dumps({**facts, "pid": 2**22 - 3, "started": 1, **changes})
+
+
+def test_a_lease_that_is_over_is_taken_over_and_counts(server):
+    uuid = server.send(b"x")
+    first = claimed(server)
+    over(server, uuid)
+    second = claimed(server)
+    assert (second.attempt, second.previous, second.exhausted) == (2, first.lease.token, False)
+    assert renew_all(server.catalog, [first.lease, second.lease]) == [first.lease]
+
+
+def test_a_dead_owner_is_taken_over_at_once(server):
+    uuid = server.send(b"x")
+    claimed(server, gone())
+    assert claimed(server).attempt == 2
+    assert server.state(uuid) == "running"
+
+
+@pytest.mark.parametrize("change", [{"server": {"pid": 2**22 - 5, "started": 1}}, {"boot": "another"}])
+def test_a_server_that_was_killed_is_no_failed_attempt(server, change):
+    server.send(b"x")
+    assert boot_id() != "another"
+    for _ in range(MAX_ATTEMPTS + 2):
+        found = claimed(server, gone(**change))
+        assert (found.attempt, found.exhausted) == (1, False)
+
+
+def test_a_lost_attempt_too_many_is_told(server):
+    uuid = server.send(b"x")
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        found = claimed(server)
+        assert (found.attempt, found.exhausted) == (attempt, False)
+        assert let_go(server.catalog, found.lease, counted=True, code="attempt_died", message="It died.")
+    last = claimed(server)
+    assert (last.exhausted, last.reason) == (True, "attempt_died")
+    assert not let_go(server.catalog, found.lease, counted=True)
+    assert server.state(uuid) == "running"
+
+
+def test_a_failed_upload_is_tried_again_when_asked(server):
+    uuid = server.send(b"x")
+    found = claimed(server)
+    with server.catalog.write() as connection:
+        finish(server.catalog, connection, found.lease, ImportState.FAILED, {"code": "disk_full", "message": "Full."})
+    with server.catalog.write() as connection:
+        assert again(server.catalog, connection, server.id(uuid))
+        assert not again(server.catalog, connection, server.id(uuid))
+    assert claimed(server).attempt == 1
+    kinds = [kind for kind, _ in server.events(uuid)]
+    assert kinds == ["received", "running", "outcome", "received", "running"]
+
+
+def test_a_cancel_wins_before_the_intent_alone(server):
+    uuid = server.send(b"x")
+    found = claimed(server)
+    assert server.cancel(uuid) is Cancelled.COMING
+    with pytest.raises(InterruptedError), server.catalog.write() as connection:
+        may_show(server.catalog, connection, found.lease)
+    with server.catalog.write() as connection:
+        finish(server.catalog, connection, found.lease, ImportState.CANCELLED, {"code": "cancelled"})
+    assert server.cancel(uuid) is Cancelled.ENDED
+
+
+def test_a_cancel_waits_for_the_transaction_of_the_intents_and_sees_it(server):
+    uuid = server.send(b"x")
+    found = claimed(server)
+    told: list[Cancelled] = []
+
+    def wish():
+        with server.catalog.write() as connection:
+            told.append(cancel(server.catalog, connection, server.id(uuid)))
+
+    with server.catalog.write() as connection:
+        may_show(server.catalog, connection, found.lease)
+        other = threading.Thread(target=wish)
+        other.start()
+        connection.execute(
+            text("INSERT INTO tree (id, upload_id, state, created) VALUES (1, :n, 'staged', 0)"),
+            {"n": found.lease.upload_id},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO intent (upload_id, n, state, name, staged, inode, tree_id, keep_base, session)"
+                " VALUES (:n, 0, 'intent', 'x', 'x', 1, 1, false, '{}')"
+            ),
+            {"n": found.lease.upload_id},
+        )
+    other.join(30)
+    assert told == [Cancelled.TOO_LATE]
+
+
+CLAIMER = """
+import sys
+from scandock.catalog.engine import open_catalog
+from scandock.queue.claim import Slots, claim
+from scandock.queue.owner import this_owner
+catalog = open_catalog(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+while (found := claim(catalog, this_owner(), Slots(1000))) is not None:
+    print(found.lease.uuid)
+print("done", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_claims_by_several_processes_are_never_doubled(server):
+    sent = [server.send(b"x", by=f"user{n % 7}") for n in range(60)]
+    words = [sys.executable, "-c", CLAIMER, server.catalog.engine.url.render_as_string(hide_password=False)]
+    claimers = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    pipes = [(one.stdin, one.stdout) for one in claimers if one.stdin is not None and one.stdout is not None]
+    assert [told.readline() for _, told in pipes] == ["ready\n"] * 4
+    for asked, _ in pipes:
+        asked.write("go\n")
+        asked.flush()
+    taken = [list(iter(told.readline, "done\n")) for _, told in pipes]  # all live until all have done
+    for one in claimers:
+        one.communicate("end\n", timeout=60)
+    assert sorted(line.strip() for lines in taken for line in lines) == sorted(sent)
+    with server.catalog.read() as connection:
+        assert set(connection.execute(select(upload.c.attempt)).scalars()) == {1}
+
+
+class Recorded:
+    """Slots that note what they are offered."""
+
+    def __init__(self, size=2):
+        self.size = size
+        self.offers = 0
+        self.looks = 0
+
+    def offer(self):
+        self.offers += 1
+        done: Future[bool] = Future()
+        done.set_result(True)
+        return done
+
+    def look(self):
+        self.looks += 1
+
+
+def running_engine(engine, server, slots, stop):
+    thread = threading.Thread(target=engine.run, args=(str(server.data), slots, stop))
+    thread.start()
+    return thread
+
+
+def test_an_engine_wakes_at_once_and_ends_at_once(server):
+    engine, slots, stop = engine_of(server.catalog), Recorded(), threading.Event()
+    thread = running_engine(engine, server, slots, stop)
+    try:
+        until(lambda: slots.looks > 0, "it never looked")
+        before = slots.looks + slots.offers
+        server.send(b"x")
+        until(lambda: slots.looks + slots.offers > before, "it was not woken")
+        if not server.catalog.sqlite:
+            until(lambda: slots.offers == 1, "the message did not come")
+            until(lambda: jobs(server) == [], "the message stayed")
+    finally:
+        stop.set()
+        engine.end()
+        thread.join(20)
+    assert not thread.is_alive()
+
+
+def jobs(server):
+    with psycopg.connect(conninfo(server.url)) as connection:
+        return connection.execute("SELECT id, status FROM procrastinate_jobs").fetchall()
+
+
+def test_a_lost_or_doubled_message_does_no_harm(tmp_path, postgres_url):
+    server = Server(tmp_path / "data", postgres_url)
+    engine = engine_of(server.catalog)
+    assert isinstance(engine, ProcrastinateEngine)
+    lost, doubled = server.send(b"junk"), server.send(b"junk")
+    with psycopg.connect(conninfo(postgres_url)) as connection:
+        connection.execute("DELETE FROM procrastinate_jobs")
+    with server.catalog.write() as connection:
+        engine.defer(connection, server.id(doubled))
+        engine.defer(connection, server.id(doubled))
+    with server.worker():
+        assert [server.ended(uuid) for uuid in (lost, doubled)] == ["refused", "refused"]
+        until(lambda: jobs(server) == [], "messages stayed")
+    assert [server.row(uuid)["attempt"] for uuid in (lost, doubled)] == [1, 1]
+    server.close()
+
+
+def test_a_worker_on_postgresql_places_and_is_taken_over(tmp_path, postgres_url):
+    from tests.crash.archives import Study, zip_bytes
+
+    study = Study(41, 1, count=3, side=8)
+    server = Server(tmp_path / "data", postgres_url)
+    uuid = server.send(zip_bytes(study.entries("S")))
+    once = tmp_path / "once"
+    with server.worker(SCANDOCK_CRASH_AT="switched", SCANDOCK_CRASH_BY="SIGSTOP", SCANDOCK_CRASH_ONCE=str(once)) as one:
+        until(once.exists, "it was not reached")
+        one.kill()
+    with server.worker():
+        assert server.ended(uuid) == "placed"
+        until(lambda: jobs(server) == [], "messages of the dead worker stayed")
+    server.close()

@@ -1,0 +1,380 @@
+"""Resumable uploads against a real server: with tuspy, and by hand where the protocol's corners are."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import socket
+import threading
+import time
+
+import httpx
+import pytest
+from sqlalchemy import select
+from tusclient.client import TusClient
+
+from scandock.catalog.server_tables import event, reception
+from scandock.catalog.tables import upload
+from scandock.http.receiving import spooling
+from scandock.http.tus import locks
+from scandock.services import arrivals
+from tests.integration.web import PASSWORD, serving
+
+DATA = hashlib.shake_256(b"resumable").digest(5_000_000)
+TUS = {"Tus-Resumable": "1.0.0"}
+BODY = {**TUS, "Content-Type": "application/offset+octet-stream"}
+
+
+@pytest.fixture
+def web(tmp_path):
+    with serving(tmp_path / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def client(web):
+    with web.client(headers=TUS) as made:
+        yield made
+
+
+def metadata(**named):
+    return ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in named.items())
+
+
+def make(client, size=5_000_000, **named):
+    headers = {"Upload-Length": str(size), "Upload-Metadata": metadata(**named)}
+    answer = client.post("/api/v1/uploads", headers=headers)
+    assert answer.status_code == 201, answer.text
+    return answer.headers["location"]
+
+
+def patch(client, url, offset, data, **headers):
+    said = {**BODY, "Upload-Offset": str(offset), **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return client.patch(url, content=data, headers=said)
+
+
+def offset(client, url):
+    answer = client.head(url)
+    assert answer.status_code == 200
+    return int(answer.headers["upload-offset"])
+
+
+def import_of(client, url):
+    return client.get(f"/api/v1/imports/{url.rpartition('/')[2]}").json()
+
+
+def code(answer):
+    return answer.status_code, answer.json()["code"]
+
+
+def until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.01)
+    return value
+
+
+@pytest.mark.parametrize("checked", [False, True], ids=["plain", "with checksums"])
+def test_tuspy_uploads_with_a_pause_in_between(web, client, checked):
+    basic = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+    tus = TusClient(f"{web.base}/api/v1/uploads", headers={"Authorization": f"Basic {basic}"})
+    named = {"project": "P", "subject": "S1", "filename": "ä.zip"}
+    first = tus.uploader(file_stream=io.BytesIO(DATA), chunk_size=1_000_000, metadata=named, upload_checksum=checked)
+    first.upload(stop_at=2_000_000)
+    url = first.url
+    assert import_of(client, url)["state"] == "receiving"
+    second = tus.uploader(file_stream=io.BytesIO(DATA), chunk_size=1_500_000, url=url, upload_checksum=checked)
+    assert second.offset == 2_000_000
+    second.upload()
+    made = import_of(client, url)
+    assert (made["state"], made["archive"], made["project"], made["door"]) == ("received", "ä.zip", "P", "tus")
+    assert web.spool(made["id"]) == DATA
+
+
+def test_what_the_server_can_do_is_told_to_anybody(web):
+    with web.client(None) as stranger:
+        answer = stranger.options("/api/v1/uploads")
+    assert answer.status_code == 204
+    assert answer.headers["tus-version"] == "1.0.0"
+    assert set(answer.headers["tus-extension"].split(",")) == {
+        "creation",
+        "creation-with-upload",
+        "checksum",
+        "termination",
+        "expiration",
+    }
+    assert answer.headers["tus-checksum-algorithm"] == "sha1,sha256,md5"
+    assert int(answer.headers["tus-max-size"]) > 2**35
+
+
+def test_creation_may_bring_the_first_bytes_or_all(web, client):
+    headers = {**BODY, "Upload-Length": "10", "Upload-Metadata": metadata(filename="a.zip")}
+    part = client.post("/api/v1/uploads", headers=headers, content=b"12345")
+    assert (part.status_code, part.headers["upload-offset"]) == (201, "5")
+    assert part.headers["upload-expires"].endswith(" GMT")
+    assert patch(client, part.headers["location"], 5, b"67890").headers["upload-offset"] == "10"
+    whole = client.post("/api/v1/uploads", headers=headers, content=b"1234567890")
+    for answer in (part, whole):
+        made = import_of(client, answer.headers["location"])
+        assert made["state"] == "received"
+        assert web.spool(made["id"]) == b"1234567890"
+
+
+def test_an_empty_upload_is_accepted_at_once_for_its_import_to_refuse(client):
+    assert import_of(client, make(client, size=0))["state"] == "received"
+
+
+def test_wrong_offsets_change_nothing(web, client):
+    url = make(client, size=10)
+    assert patch(client, url, 0, b"1234").status_code == 204
+    for wrong in (0, 3, 5, 11):
+        assert code(patch(client, url, wrong, b"xx")) == (409, "tus_offset")
+    assert offset(client, url) == 4
+    assert code(patch(client, url, 4, b"x" * 7)) == (400, "tus_too_long")
+    assert offset(client, url) == 4
+    assert patch(client, url, 4, b"567890").status_code == 204
+    assert web.spool(import_of(client, url)["id"]) == b"1234567890"
+
+
+def test_the_last_request_may_be_repeated_where_its_answer_was_lost(client):
+    url = make(client, size=4)
+    assert patch(client, url, 0, b"1234").status_code == 204
+    again = patch(client, url, 4, b"")
+    assert (again.status_code, again.headers["upload-offset"]) == (204, "4")
+    assert code(patch(client, url, 4, b"5")) == (400, "tus_too_long")
+    assert code(patch(client, url, 0, b"1234")) == (409, "tus_offset")
+    head = client.head(url)
+    assert (head.headers["upload-offset"], head.headers["upload-length"]) == ("4", "4")
+    assert "upload-expires" not in head.headers
+
+
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256", "md5"])
+def test_bytes_with_a_wrong_checksum_are_not_kept(web, client, algorithm):
+    url = make(client, size=6)
+    right = base64.b64encode(hashlib.new(algorithm, b"123").digest()).decode()
+    assert patch(client, url, 0, b"123", Upload_Checksum=f"{algorithm} {right}").status_code == 204
+    assert code(patch(client, url, 3, b"45x", Upload_Checksum=f"{algorithm} {right}")) == (460, "tus_checksum")
+    assert offset(client, url) == 3
+    assert code(patch(client, url, 3, b"456", Upload_Checksum="crc32 AAAA")) == (400, "tus_header")
+    right = base64.b64encode(hashlib.new(algorithm, b"456").digest()).decode()
+    assert patch(client, url, 3, b"456", Upload_Checksum=f"{algorithm} {right}").status_code == 204
+    assert web.spool(import_of(client, url)["id"]) == b"123456"
+
+
+def open_patch(web, url, at, announced, sent, **headers):
+    """A PATCH of which only a part is sent."""
+    host, port = web.base.removeprefix("http://").split(":")
+    raw = socket.create_connection((host, int(port)), timeout=20)
+    basic = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+    said = {
+        "Host": "x",
+        "Authorization": f"Basic {basic}",
+        **BODY,
+        "Upload-Offset": str(at),
+        "Content-Length": str(announced),
+        **headers,
+    }
+    head = f"PATCH {url} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in said.items())
+    raw.sendall(head.encode() + b"\r\n" + sent)
+    return raw
+
+
+def test_a_broken_connection_keeps_what_came(web, client):
+    url = make(client)
+    uuid = url.rpartition("/")[2]
+    raw = open_patch(web, url, 0, len(DATA), DATA[:2_345_678])
+    until(lambda: uuid in web.site.locks)
+    raw.shutdown(socket.SHUT_WR)
+    raw.close()
+    until(lambda: uuid not in web.site.locks)
+    assert offset(client, url) == 2_345_678
+    assert patch(client, url, 2_345_678, DATA[2_345_678:]).status_code == 204
+    assert web.spool(uuid) == DATA
+
+
+def test_a_broken_connection_keeps_nothing_that_was_to_be_checked(web, client):
+    url = make(client)
+    uuid = url.rpartition("/")[2]
+    with open_patch(web, url, 0, len(DATA), DATA[:2_000_000], **{"Upload-Checksum": "sha1 AAAA"}):
+        until(lambda: uuid in web.site.locks)
+    until(lambda: uuid not in web.site.locks)
+    assert offset(client, url) == 0
+    assert patch(client, url, 0, DATA).status_code == 204
+    assert web.spool(uuid) == DATA
+
+
+def test_a_second_patch_beside_the_first_is_locked_out(web, client):
+    url = make(client)
+    uuid = url.rpartition("/")[2]
+    with open_patch(web, url, 0, len(DATA), DATA[:1000]) as raw:
+        until(lambda: uuid in web.site.locks)
+        assert code(patch(client, url, 0, DATA)) == (423, "tus_locked")
+        raw.sendall(DATA[1000:])
+        assert b"204 No Content" in raw.recv(65536)
+    assert web.spool(uuid) == DATA
+
+
+def test_many_patches_at_once_keep_the_bytes_once(web, client):
+    url = make(client)
+    answers = []
+
+    def one():
+        with web.client() as mine, contextlib.suppress(httpx.TransportError):
+            answers.append(patch(mine, url, 0, DATA).status_code)
+
+    threads = [threading.Thread(target=one) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers.count(204) == 1
+    assert set(answers) <= {204, 409, 423}
+    assert web.spool(url.rpartition("/")[2]) == DATA
+
+
+def test_a_request_that_died_silently_gives_way(web, client, monkeypatch):
+    monkeypatch.setattr(locks, "STALE_SECONDS", 0.0)
+    url = make(client)
+    uuid = url.rpartition("/")[2]
+    with open_patch(web, url, 0, len(DATA), DATA[:1000]) as raw:
+        until(lambda: uuid in web.site.locks)
+        refused = patch(client, url, 0, DATA)  # lets the first one go, which keeps its bytes
+        assert code(refused) == (409, "tus_offset")
+        assert b"423 " in raw.recv(65536)
+    assert offset(client, url) == 1000
+    assert patch(client, url, 1000, DATA[1000:]).status_code == 204
+    assert web.spool(uuid) == DATA
+
+
+def test_an_upload_can_be_given_up_while_it_comes_in(web, client):
+    url = make(client)
+    uuid = url.rpartition("/")[2]
+    with open_patch(web, url, 0, len(DATA), DATA[:1000]) as raw:
+        until(lambda: uuid in web.site.locks)
+        assert client.delete(url).status_code == 204
+        assert b"410 Gone" in raw.recv(65536)
+    assert client.head(url).status_code == 404
+    assert code(patch(client, url, 0, DATA)) == (404, "import_unknown")
+    assert web.spools() == []
+
+
+def test_an_accepted_upload_is_no_upload_to_give_up(client):
+    url = make(client, size=1)
+    assert patch(client, url, 0, b"1").status_code == 204
+    assert code(client.delete(url)) == (409, "import_running")
+    assert import_of(client, url)["state"] == "received"
+
+
+def test_expired_uploads_are_gone(web, client):
+    url, busy = make(client), make(client)
+    uuids = [one.rpartition("/")[2] for one in (url, busy)]
+    assert patch(client, url, 0, DATA[:100]).status_code == 204
+    with web.site.catalog.write() as connection:
+        connection.execute(reception.update().values(expires=1))
+    assert code(patch(client, url, 100, DATA[100:])) == (410, "upload_expired")
+    assert client.head(url).status_code == 410
+    arrivals.expire(web.site.receiving, {uuids[1]})
+    assert web.spools() == []
+    assert (import_of(client, url)["state"], import_of(client, url)["code"]) == ("cancelled", "upload_expired")
+    assert import_of(client, busy)["state"] == "receiving"
+    assert client.head(url).status_code == 410
+    with web.site.catalog.read() as connection:
+        told = connection.execute(select(event.c.kind).join(upload, upload.c.id == event.c.upload_id)).scalars().all()
+    assert told == ["outcome"]
+
+
+def test_going_on_puts_off_the_expiry(web, client):
+    url = make(client)
+    with web.site.catalog.write() as connection:
+        connection.execute(reception.update().values(expires=reception.c.expires - 3_600_000))
+
+    def expires():
+        with web.site.catalog.read() as connection:
+            return connection.execute(select(reception.c.expires)).scalar_one()
+
+    before = expires()
+    assert patch(client, url, 0, DATA[:100]).status_code == 204
+    assert expires() > before
+
+
+def test_the_offset_is_what_was_marked_whatever_the_spool_holds(web, client, monkeypatch):
+    """As after a kill: bytes beyond the last mark, checked or not, count for nothing."""
+    monkeypatch.setattr(spooling, "MARK_BYTES", 1)
+    url = make(client)
+    uuid = url.rpartition("/")[2]
+    assert patch(client, url, 0, DATA[:100]).status_code == 204
+    spool = web.site.store.spool(uuid)
+    spool.append(100, b"never marked")
+    spool.close()
+    assert offset(client, url) == 100
+    assert patch(client, url, 100, DATA[100:]).status_code == 204
+    assert web.spool(uuid) == DATA
+
+
+def test_uploads_are_their_owners_alone(web, client):
+    web.account("mia", P="member")
+    web.account("olga", P="owner")
+    web.account("carl", P="collaborator")
+    url = make(client, project="P")
+    with web.client("mia", headers=TUS) as other:
+        assert other.head(url).status_code == 404
+        assert code(patch(other, url, 0, DATA)) == (404, "import_unknown")
+        assert other.delete(url).status_code == 404
+    with web.client("olga", headers=TUS) as owner:
+        assert owner.head(url).status_code == 200
+        assert code(patch(owner, url, 0, DATA)) == (403, "forbidden")
+    with web.client("carl", headers={**TUS, "Upload-Length": "5"}) as reader:
+        refused = reader.post("/api/v1/uploads", headers={"Upload-Metadata": metadata(project="P")})
+        assert code(refused) == (403, "forbidden")
+    with web.client(None, headers={**TUS, "Upload-Length": "5"}) as stranger:
+        assert stranger.post("/api/v1/uploads").status_code == 401
+        assert stranger.head(url).status_code == 401
+    assert offset(client, url) == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Upload-Length": "5", "Tus-Resumable": "0.2.2"}, (412, "tus_version")),
+        ({}, (400, "tus_header")),
+        ({"Upload-Defer-Length": "1"}, (400, "tus_header")),
+        ({"Upload-Length": "-5"}, (400, "tus_header")),
+        ({"Upload-Length": str(2**50)}, (413, "upload_too_large")),
+        ({"Upload-Length": "5", "Upload-Metadata": "project ***"}, (400, "tus_metadata")),
+        ({"Upload-Length": "5", "Upload-Metadata": metadata(project="Q")}, (404, "project_unknown")),
+    ],
+)
+def test_creations_that_are_off_make_nothing(web, client, headers, expected):
+    answer = client.post("/api/v1/uploads", headers=headers)
+    assert code(answer) == expected
+    assert client.get("/api/v1/imports").json()["items"] == []
+    if expected[0] == 412:
+        assert answer.headers["tus-version"] == "1.0.0"
+
+
+def test_patches_that_are_off(client):
+    url = make(client, size=5)
+    assert code(client.patch(url, content=b"1", headers={"Upload-Offset": "0"})) == (415, "tus_type")
+    assert code(client.patch(url, content=b"1", headers=BODY)) == (400, "tus_header")
+    assert code(client.patch(f"{url[:-1]}x", content=b"1", headers={**BODY, "Upload-Offset": "0"})) == (
+        404,
+        "import_unknown",
+    )
+
+
+def test_methods_may_be_overridden(client):
+    url = make(client, size=5)
+    headers = {**BODY, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
+    assert client.post(url, content=b"12345", headers=headers).status_code == 204
+    assert import_of(client, url)["state"] == "received"
+
+
+def test_the_same_key_gives_the_same_upload(client):
+    headers = {"Upload-Length": "5", "Idempotency-Key": "k"}
+    first = client.post("/api/v1/uploads", headers=headers).headers["location"]
+    assert patch(client, first, 0, b"12").status_code == 204
+    again = client.post("/api/v1/uploads", headers=headers)
+    assert (again.status_code, again.headers["location"], again.headers["upload-offset"]) == (201, first, "2")

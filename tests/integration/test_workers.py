@@ -1,0 +1,214 @@
+"""Workers with real processes: killed, stopped, cancelled, taken over; and what stands in the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from functools import partial
+
+import pytest
+
+from scandock.model.points import POINTS
+from tests.crash.archives import Study, zip_bytes
+from tests.crash.checker import examine
+from tests.crash.processes import until
+from tests.integration.server_side import Server
+
+pytestmark = pytest.mark.crash
+
+STUDY = Study(31, 1, count=6, side=8)
+BODY = zip_bytes(STUDY.entries("S"))
+WITHIN = [point for point in POINTS if POINTS.index("began") <= POINTS.index(point) < POINTS.index("finished")]
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = Server(tmp_path / "data")
+    yield made
+    made.close()
+
+
+def placed(server, uuid, study=STUDY):
+    assert server.ended(uuid) == "placed", server.row(uuid)
+    until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
+    held, wrong = examine(server.data)
+    assert not wrong, wrong
+    assert held[study.uid] == study.held()
+
+
+def waits(server, uuid, attempt, code):
+    """Whether it waits for its next attempt, for a reason, and the attempt before has cleared up."""
+    row = server.row(uuid)
+    return (row["attempt"], row["code"], row["state"]) == (attempt, code, "received")
+
+
+def test_an_upload_is_imported_at_once_and_told_of(server):
+    with server.worker():
+        uuid = server.send(BODY, name="Visit one.zip")
+        placed(server, uuid)
+    row = server.row(uuid)
+    report = json.loads(row["report"])
+    assert (report["upload"], report["archive"], report["state"]) == (uuid, "Visit one.zip", "placed")
+    assert report["entries"]["stored"] == 12
+    assert row["attempt"] == 1
+    kinds = [kind for kind, _ in server.events(uuid)]
+    assert kinds[:2] == ["received", "running"]
+    assert kinds[-1] == "outcome"
+    assert server.events(uuid)[-1][1]["state"] == "placed"
+    assert server.progress(uuid)["stage"] in ("reading", "deciding", "placing", "syncing")
+
+
+def test_a_bad_archive_is_refused_once(server):
+    with server.worker():
+        uuid = server.send(b"<html><body>404</body></html>", name="page.zip")
+        assert server.ended(uuid) == "refused"
+        until(lambda: not server.spooled(), "the bytes of a refused upload were kept")
+    row = server.row(uuid)
+    assert (row["code"], row["attempt"]) == ("not_an_archive", 1)
+    assert json.loads(row["report"])["state"] == "refused"
+
+
+def test_a_project_that_has_gone_refuses(server):
+    with server.worker():
+        uuid = server.send(BODY, project="Nowhere")
+        assert server.ended(uuid) == "refused"
+    assert server.row(uuid)["code"] == "project_unknown"
+
+
+@pytest.mark.parametrize("point", WITHIN)
+def test_an_attempt_that_dies_is_followed_by_another(server, tmp_path, point):
+    once = str(tmp_path / "once")
+    with server.worker(SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_ONCE=once) as worker:
+        uuid = server.send(BODY)
+        until(lambda: os.path.exists(once), f"{point} was not reached")
+        until(lambda: server.row(uuid)["code"] == "attempt_killed", "the death was not told of")
+        server.hurry(uuid)
+        placed(server, uuid)
+    assert server.row(uuid)["attempt"] == 2
+    assert [line["code"] for line in worker.log if line["event"] == "attempt died"] == ["attempt_killed"]
+
+
+@pytest.mark.parametrize("point", ["began", "read", "rows", "intent", "switched", "published"])
+def test_a_worker_that_dies_is_taken_over_by_the_next(server, point):
+    uuid = server.send(BODY)
+    with server.worker(SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_BY="SIGSTOP") as worker:
+        until(lambda: worker.attempts and _stopped(worker.attempts[0]), f"{point} was not reached")
+        worker.kill()
+    assert server.state(uuid) == "running"
+    begun = time.monotonic()
+    with server.worker():
+        placed(server, uuid)
+    assert time.monotonic() - begun < 30
+    assert server.row(uuid)["attempt"] == 2
+
+
+def _stopped(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
+def test_the_third_lost_attempt_fails_and_keeps_the_bytes(server):
+    with server.worker(SCANDOCK_CRASH_AT="read"):
+        uuid = server.send(BODY)
+        for attempt in (1, 2):
+            until(partial(waits, server, uuid, attempt, "attempt_killed"), f"attempt {attempt} never died")
+            server.hurry(uuid)
+        assert server.ended(uuid) == "failed"
+        until(lambda: server.store.works() == [], "staging was left")
+    row = server.row(uuid)
+    assert row["code"] == "attempts_exhausted"
+    assert server.spooled() == [uuid]
+
+
+def test_a_server_that_stops_lets_its_imports_wait_and_counts_nothing_against_them(server):
+    uuid = server.send(BODY)
+    with server.worker(SCANDOCK_CRASH_AT="read", SCANDOCK_CRASH_BY="SIGSTOP") as worker:
+        until(lambda: worker.attempts and _stopped(worker.attempts[0]), "it was not reached")
+        assert worker.stop() == 0
+    assert server.row(uuid)["attempt"] == 0
+    with server.worker():
+        placed(server, uuid)
+    assert server.row(uuid)["attempt"] == 1
+
+
+@pytest.mark.parametrize("point", ["began", "read", "sealed"])
+def test_a_cancel_ends_an_import_within_two_seconds_and_leaves_nothing(server, point):
+    with server.worker(SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_BY="SIGSTOP") as worker:
+        uuid = server.send(BODY)
+        until(lambda: worker.attempts and _stopped(worker.attempts[0]), "it was not reached")
+        assert server.cancel(uuid) == "coming"
+        begun = time.monotonic()
+        assert server.ended(uuid) == "cancelled"
+        assert time.monotonic() - begun < 2
+        until(lambda: not server.store.works() and not server.spooled(), "something was left")
+        until(lambda: not os.listdir(server.data / "trash" / "now"), "the trash was not swept")
+    held, wrong = examine(server.data)
+    assert (held, wrong) == ({}, [])
+    assert json.loads(server.row(uuid)["report"])["state"] == "cancelled"
+
+
+def test_a_cancel_comes_too_late_behind_the_intent(server):
+    uuid = server.send(BODY)
+    with server.worker(SCANDOCK_CRASH_AT="intent", SCANDOCK_CRASH_BY="SIGSTOP") as worker:
+        until(lambda: worker.attempts and _stopped(worker.attempts[0]), "it was not reached")
+        assert server.cancel(uuid) == "too_late"
+        os.kill(worker.attempts[0], signal.SIGCONT)
+        placed(server, uuid)
+
+
+def test_a_huge_import_does_not_hold_up_small_ones(server):
+    with server.worker(
+        slots=2,
+        SCANDOCK_CRASH_AT="read",
+        SCANDOCK_CRASH_BY="SIGSTOP",
+        SCANDOCK_CRASH_ONCE=str(server.data.parent / "o"),
+    ) as worker:
+        huge = [server.send(BODY, size=10**10, by="bob") for _ in range(2)]
+        until(lambda: worker.attempts and _stopped(worker.attempts[0]), "it was not reached")
+        small = server.send(zip_bytes(Study(32, 1, count=2, side=8).entries("T")), by="bob")
+        assert server.ended(small) == "placed"
+        assert sorted(server.state(uuid) for uuid in huge) == ["received", "running"]
+        os.kill(worker.attempts[0], signal.SIGCONT)
+        assert [server.ended(uuid) for uuid in huge] == ["placed", "placed"]
+
+
+def test_a_fault_of_the_machine_is_tried_again(server):
+    with server.worker(SCANDOCK_MIN_FREE_BYTES=str(2**58)):
+        uuid = server.send(BODY)
+        until(lambda: server.row(uuid)["code"] == "disk_full", "no fault was met")
+        assert server.row(uuid)["retry_at"] > 0
+        assert server.events(uuid)[-1][0] == "retry"
+        server.hurry(uuid)
+        until(lambda: server.row(uuid)["attempt"] == 2 and server.state(uuid) == "received", "no second attempt")
+        until(lambda: server.store.works() == [], "staging was left")
+    server.hurry(uuid)
+    with server.worker():
+        placed(server, uuid)
+    assert server.row(uuid)["attempt"] == 3
+
+
+def test_a_fault_that_stays_fails_in_the_end(server):
+    with server.worker(SCANDOCK_MIN_FREE_BYTES=str(2**58)):
+        uuid = server.send(BODY)
+        for attempt in (1, 2):
+            until(partial(waits, server, uuid, attempt, "disk_full"), f"no attempt {attempt}")
+            server.hurry(uuid)
+        assert server.ended(uuid) == "failed"
+    assert server.row(uuid)["code"] == "disk_full"
+    assert server.spooled() == [uuid]
+
+
+def test_a_single_object_keeps_its_name(server):
+    data = next(iter(STUDY.objects.values()))
+    with server.worker():
+        uuid = server.send(data, name="one.dcm")
+        assert server.ended(uuid) == "placed", server.row(uuid)
+    import gzip
+
+    with gzip.open(server.data / "receipts" / f"{uuid}.jsonl.gz") as lines:
+        assert [json.loads(line)["path"] for line in lines] == ["one.dcm"]

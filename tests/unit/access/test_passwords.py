@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from scandock.access import passwords
+from scandock.access.passwords import Remembered, check_new, hash_password, is_outdated, verify
+from scandock.model.errors import Fault, Usage
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_hash_is_argon2id_with_the_parameters_that_are_told():
+    stored = hash_password("correct horse")
+    assert stored.startswith(f"$argon2id$v=19$m={passwords.MEMORY_KIB},t={passwords.PASSES},p={passwords.LANES}$")
+    assert passwords.MEMORY_KIB >= 19 * 1024
+    assert passwords.PASSES >= 2
+    assert stored != hash_password("correct horse")
+    assert verify(stored, "correct horse")
+    assert not verify(stored, "correct horsf")
+    assert not is_outdated(stored)
+    assert is_outdated("$argon2id$v=19$m=8192,t=1,p=1$c29tZXNhbHQ$YWJjZGVmZ2hpamtsbW5vcA")
+
+
+def test_where_there_is_no_account_no_password_fits():
+    for password in ("", "x", "a" * 10_000):
+        assert not verify(None, password)
+    assert not verify("no hash at all", "x")
+
+
+def test_a_password_is_the_same_whichever_way_its_letters_were_composed():
+    stored = hash_password("gr\u00fcn und blau")
+    assert verify(stored, "gru\u0308n und blau")
+    assert not verify(stored, "grun und blau")
+
+
+def test_bytes_that_are_no_text_make_no_error():
+    stored = hash_password("caf\udce9")
+    assert verify(stored, "caf\udce9")
+
+
+@pytest.mark.parametrize("unfit", ["", "seven77", "a" * 5000, "eight\0chars"])
+def test_passwords_that_cannot_be_chosen(unfit):
+    with pytest.raises(Usage) as refused:
+        check_new(unfit)
+    assert refused.value.code == "password_unfit"
+
+
+def test_an_administrator_may_set_a_short_one_but_none_that_is_empty():
+    check_new("pw", least=1)
+    with pytest.raises(Usage):
+        check_new("", least=1)
+
+
+def test_passwords_are_checked_one_at_a_time(monkeypatch):
+    stored = hash_password("right")
+    running, most = 0, 0
+    counting = threading.Lock()
+    real = passwords._hasher
+
+    class Hasher:
+        def verify(self, *given):
+            nonlocal running, most
+            with counting:
+                running += 1
+                most = max(most, running)
+            try:
+                return real.verify(*given)
+            finally:
+                with counting:
+                    running -= 1
+
+    monkeypatch.setattr(passwords, "_hasher", Hasher())
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(verify(stored, "right"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [True] * 4
+    assert most == 1
+
+
+def test_who_waits_too_long_for_a_turn_is_told_to_come_again(monkeypatch):
+    monkeypatch.setattr(passwords, "WAIT_SECONDS", 0.01)
+    with passwords._one, pytest.raises(Fault) as refused:
+        verify(None, "x")
+    assert refused.value.code == "busy"
+
+
+def test_a_good_login_is_remembered_for_a_minute_of_its_epoch():
+    clock = Clock()
+    remembered = Remembered(clock)
+    remembered.add("alice", "secret", 7, 3)
+    assert remembered.knows("alice", "secret", 7, 3)
+    assert not remembered.knows("alice", "secreT", 7, 3)
+    assert not remembered.knows("alic", "esecret", 7, 3)
+    clock.now += passwords.REMEMBER_SECONDS - 1
+    assert remembered.knows("alice", "secret", 7, 3)
+    assert not remembered.knows("alice", "secret", 7, 4)
+    assert not remembered.knows("alice", "secret", 7, 3), "forgotten as soon as the epoch had moved on"
+    remembered.add("alice", "secret", 7, 4)
+    clock.now += passwords.REMEMBER_SECONDS
+    assert not remembered.knows("alice", "secret", 7, 4)
+
+
+def test_neither_name_nor_password_is_kept(monkeypatch):
+    monkeypatch.setattr(passwords, "REMEMBER_MOST", 2)
+    remembered = Remembered(Clock())
+    for number in range(5):
+        remembered.add(f"name{number}", "sesame", number, 0)
+    kept = repr(list(remembered._good.items()))
+    assert "name" not in kept
+    assert "sesame" not in kept
+    assert len(remembered._good) == 2
+    assert remembered.knows("name4", "sesame", 4, 0)
+    assert not remembered.knows("name0", "sesame", 0, 0)
+    assert not Remembered(Clock()).knows("name4", "sesame", 4, 0)

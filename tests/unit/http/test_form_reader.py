@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scandock.http.receiving.multipart import FormReader
+from scandock.model.errors import Usage
+
+BOUNDARY = b"xyz"
+
+
+def part(disposition: str, body: bytes) -> bytes:
+    return b"--xyz\r\nContent-Disposition: form-data; " + disposition.encode() + b"\r\n\r\n" + body + b"\r\n"
+
+
+def form(*parts: bytes) -> bytes:
+    return b"".join(parts) + b"--xyz--\r\n"
+
+
+def read(body: bytes, cuts: list[int] | None = None) -> tuple[FormReader, bytes, list[str]]:
+    """The reader after the whole body, the archive's bytes, and the events that were none of bytes."""
+    reader = FormReader(BOUNDARY)
+    edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts or []), len(body)]
+    events = [event for start, end in pairwise(edges) for event in reader.push(body[start:end])]
+    archive = b"".join(value for kind, value in events if kind == "bytes" and isinstance(value, bytes))
+    return reader, archive, [kind for kind, _ in events if kind != "bytes"]
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(0, 10_000), max_size=12))
+def test_however_the_body_is_cut_the_archive_is_the_same(content, cuts):
+    content = content.replace(b"--xyz", b"").replace(b"\r\n--", b"")
+    body = form(
+        part('name="subject"', b"S1"), part('name="file"; filename="a.zip"', content), part('name="session"', b"L")
+    )
+    reader, archive, events = read(body, cuts)
+    assert archive == content
+    assert reader.fields == {"subject": "S1", "session": "L"}
+    assert events == ["archive", "end"]
+    assert reader.ended
+
+
+def test_a_mapping_may_be_a_file_of_its_own():
+    body = form(
+        part('name="mapping"; filename="m.csv"', "folder,subject\na,Jürgen".encode("cp1252")),
+        part('name="image"; filename="a.zip"', b"PK"),
+    )
+    reader, archive, _ = read(body)
+    assert archive == b"PK"
+    assert reader.fields == {"mapping": "folder,subject\na,Jürgen"}
+
+
+def test_two_archives_are_one_too_many():
+    body = form(part('name="a"; filename="a.zip"', b"1"), part('name="b"; filename="b.zip"', b"2"))
+    with pytest.raises(Usage) as refused:
+        read(body)
+    assert refused.value.code == "multipart_files"
+
+
+def test_what_means_nothing_is_left_alone():
+    reader, _, _ = read(form(part('name="csrf"', b"x"), part('name="project"', b"P")))
+    assert reader.fields == {"project": "P"}
+
+
+@pytest.mark.parametrize("body", [b"no boundary at all", b"--xyz\r\nX: y\r\n\r\nz\r\n--xyz--\r\n"])
+def test_what_is_no_form_is_refused(body):
+    with pytest.raises(Usage) as refused:
+        read(body)
+    assert refused.value.code == "multipart_damaged"
+
+
+def test_a_form_that_was_cut_is_known():
+    whole = form(part('name="a"; filename="a.zip"', b"1" * 50))
+    reader, _, _ = read(whole[:-8])
+    assert not reader.ended
+
+
+def test_a_field_does_not_fill_the_memory():
+    with pytest.raises(Usage) as refused:
+        read(form(part('name="project"', b"x" * (17 * 1024 * 1024))))
+    assert refused.value.code == "field_too_large"

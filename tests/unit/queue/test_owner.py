@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from scandock.queue.owner import is_gone, is_mine, server_is_gone, this_owner
+
+
+def changed(**values):
+    return json.dumps({**json.loads(this_owner(os.getpid())), **values})
+
+
+def test_a_process_knows_itself_with_and_without_its_server():
+    assert is_mine(this_owner())
+    assert is_mine(this_owner(1))
+    assert not is_mine(changed(pid=1))
+    assert not is_mine("")
+
+
+def test_a_process_that_has_ended_is_gone():
+    done = subprocess.run(
+        [sys.executable, "-c", "from scandock.queue.owner import *; print(this_owner())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert is_gone(done) is True
+    assert is_gone(this_owner()) is False
+    assert is_gone(changed(host="elsewhere")) is None
+    assert is_gone("") is None
+
+
+def test_a_server_is_gone_when_its_process_or_its_boot_is():
+    assert not server_is_gone(this_owner(os.getpid()))
+    assert server_is_gone(changed(server={"pid": os.getpid(), "started": 1}))
+    assert server_is_gone(changed(boot="another"))
+
+
+def test_nothing_is_said_of_a_server_that_is_not_known():
+    assert not server_is_gone(this_owner())
+    assert not server_is_gone(changed(host="elsewhere", server={"pid": 1, "started": 1}))
+    assert not server_is_gone("")

@@ -39,6 +39,8 @@ def _write(tools: Tools, job: Job, arranger: Arranger) -> None:
     why = all_there(tools, job)
     if why is not None:
         job.decision = decision = replace(decision, held=why)
+    healer = arranger.healer
+    job.warnings += healer.finish(decision.label, job.name, arranger.dropped, changes=arranger.started)
     tree_id = 0
     if arranger.started:
         with tools.catalog.write() as connection:
@@ -47,7 +49,7 @@ def _write(tools: Tools, job: Job, arranger: Arranger) -> None:
             copy_files(tools.catalog, job.base.tree_id, tree_id, job.last_file, arranger.dropped)
         write_files(tools.catalog, tree_id, arranger.rows())
         with tools.catalog.write() as connection:
-            _sum(job, sum_up(connection, tree_id))
+            sum_resources(job, sum_up(connection, tree_id))
             describe(job, tools.zone)
             write_structure(connection, tree_id, job.scans, job.resources)
     else:
@@ -55,10 +57,10 @@ def _write(tools: Tools, job: Job, arranger: Arranger) -> None:
     job.files = sum(resource.files for resource in job.resources)
     job.bytes = sum(resource.bytes for resource in job.resources)
     if arranger.started:
-        job.placement = _placement(tools, job, tree_id, keep_base=bool(arranger.dropped))
+        job.placement = _placement(tools, job, tree_id, keep_base=bool(arranger.dropped or healer.healed))
 
 
-def _sum(job: Job, sums: dict[int, tuple[int, int, int]]) -> None:
+def sum_resources(job: Job, sums: dict[int, tuple[int, int, int]]) -> None:
     """Files, bytes and frames of resources and scans, from the tree's own rows; what became empty goes."""
     by_n = {scan.n: scan for scan in job.scans}
     for scan in job.scans:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TextIO
 
@@ -20,6 +21,7 @@ from scandock.model.importing import Progress
 from scandock.model.verdicts import EXIT_CODES, ImportState, Verdict
 
 Report = dict[str, Any]
+_STORED: Final = frozenset({ImportState.PLACED, ImportState.HELD, ImportState.PARTLY})
 _WORST_FIRST: Final = (130, 1, 4, 3, 0)
 
 
@@ -61,7 +63,8 @@ class Run:
                 if len(archives) > 1:
                     line(f"[{number}/{len(archives)}] {headline(self.reports[-1], self.story)}")
             if not self.as_json:
-                close(self.reports, self.story, sys.stdout)
+                with self._output():
+                    close(self.reports, self.story, sys.stdout)
         return worst(self.codes)
 
     def _take(self, archive: str, interrupt: Interrupt) -> None:
@@ -90,11 +93,21 @@ class Run:
         except ScandockError as error:
             self.codes.append(errors.say(error))
 
+    @contextlib.contextmanager
+    def _output(self) -> Iterator[None]:
+        """An output that takes no more is said, and ends nothing: the other archives are still to be taken."""
+        try:
+            yield
+        except ScandockError as error:
+            stored = not self.story.planned and all(report["state"] in _STORED for report in self.reports)
+            done = "The import itself is done." if stored else ""
+            self.codes.append(errors.say(type(error)(error.code, error.message, done)))
+
     def _tell(self, report: Report, code: int) -> None:
         self.reports.append(report)
         self.codes.append(code)
         if self.as_json:
-            with reader_may_leave(sys.stdout):
+            with self._output(), reader_may_leave(sys.stdout):
                 sys.stdout.write(json.dumps(report, separators=(", ", ": ")) + "\n")
 
 

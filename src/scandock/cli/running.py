@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, TextIO
 
 from scandock.cli import errors
@@ -64,7 +64,9 @@ class Run:
                     line(f"[{number}/{len(archives)}] {headline(self.reports[-1], self.story)}")
             if not self.as_json:
                 with self._output():
-                    close(self.reports, self.story, sys.stdout)
+                    written = self.receipt is not None and self.receipt.written
+                    story = self.story if written else replace(self.story, receipt=None)
+                    close(self.reports, story, sys.stdout)
         return worst(self.codes)
 
     def _take(self, archive: str, interrupt: Interrupt) -> None:
@@ -86,7 +88,7 @@ class Run:
         self._write_receipt(result)
 
     def _write_receipt(self, result: Result) -> None:
-        if self.receipt is None or result.state is ImportState.FAILED:
+        if self.receipt is None or result.state in {ImportState.FAILED, ImportState.CANCELLED}:
             return
         try:
             self.receipt.add(result)

@@ -36,6 +36,8 @@ def arrange_all(tools: Tools, jobs: list[Job]) -> None:
 
 def _write(tools: Tools, job: Job, arranger: Arranger) -> None:
     decision = job.settled
+    if job.base is not None and job.base.subject != decision.subject:  # what is there is moved by people alone
+        job.decision = decision = replace(decision, subject=job.base.subject)
     why = all_there(tools, job)
     if why is not None:
         job.decision = decision = replace(decision, held=why)

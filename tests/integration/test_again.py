@@ -58,6 +58,17 @@ def test_the_same_archive_twice_changes_nothing(site: Site) -> None:
         assert connection.execute(select(func.count()).select_from(tree)).scalar_one() == 1
 
 
+def test_an_ecat_scan_with_resources_twice_changes_nothing(site: Site) -> None:
+    archive = {
+        "S/scans/1/resources/ECAT/files/a.v": ecat(),
+        "S/scans/1/resources/NIFTI/files/a.nii": b"nifti",
+    }
+    site.bring(archive)
+    before = site.files()
+    assert site.bring(archive).counts == {"duplicate": 2}
+    assert site.files() == before
+
+
 def test_another_preamble_or_file_meta_is_a_duplicate(site: Site) -> None:
     plain = image()
     other_meta = part10(

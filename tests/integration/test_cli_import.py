@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import pty
 import re
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -118,6 +120,19 @@ def test_an_inspection_tells_the_same_and_stores_nothing(tmp_path, mr, monkeypat
     assert len(receipt.read_text().splitlines()) == 2
     receipt.unlink()
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("more", [{}, {"a/2.txt": b"more"}])
+def test_a_session_that_is_joined_keeps_its_subject_and_shows_it(tmp_path, mr, more):
+    data = tmp_path / "data"
+    asked = ("--data", data, "--project", "P", "--create-project", "--destination", "prearchive")
+    assert call("import", mr, *asked, "--subject", "S1").returncode == 0
+    again = packed(tmp_path / "again.zip", {"a/1.dcm": MR.read_bytes(), **more})
+    done = call("import", again, *asked, "--subject", "S2", "--json")
+    (told,) = json.loads(done.stdout)["sessions"]
+    assert (done.returncode, told["code"], told["subject"]) == (3, "subject_differs", "S1")
+    with contextlib.closing(sqlite3.connect(data / "scandock.db")) as catalog:
+        assert catalog.execute("SELECT subject FROM session").fetchall() == [("S1",)]
 
 
 def test_projects_and_rules_are_made_listed_and_used(tmp_path, mr):

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from scandock.model.importing import STAGES
 from scandock.model.points import POINTS
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.checker import examine
@@ -57,7 +58,7 @@ def test_an_upload_is_imported_at_once_and_told_of(server):
     assert kinds[:2] == ["received", "running"]
     assert kinds[-1] == "outcome"
     assert server.events(uuid)[-1][1]["state"] == "placed"
-    assert server.progress(uuid)["stage"] in ("reading", "deciding", "placing", "syncing")
+    assert server.progress(uuid)["stage"] in STAGES
 
 
 def test_a_bad_archive_is_refused_once(server):

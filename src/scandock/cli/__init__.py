@@ -9,10 +9,31 @@ _COLLECT_AFTER = 50_000
 """New objects between two searches for garbage: importing libraries makes that many, hardly any of it garbage."""
 
 
+def _open_missing_streams() -> None:
+    """Where the caller closed a standard stream (`>&-`), let it lead nowhere.
+
+    Python has None in its place then, and the next file that is opened would get its number: what is meant for the
+    stream, by whatever process, would go into the catalog.
+    """
+    import os
+    import sys
+
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            stream = open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
 def main() -> int:
     """Run the command of sys.argv; the exit code is what the console script hands to the shell."""
     import gc
 
+    _open_missing_streams()
     gc.set_threshold(_COLLECT_AFTER)
     from scandock.cli.app import main as run
 

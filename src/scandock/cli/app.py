@@ -5,6 +5,7 @@ Whatever is costly to import is imported inside a command: `scandock --help` has
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from scandock import __version__
 from scandock.cli import errors
 from scandock.cli.admin_cmd import admin
 from scandock.cli.check_cmd import check
+from scandock.cli.consoles import output_failed
 from scandock.cli.import_cmd import import_
 from scandock.cli.inspect_cmd import inspect
 from scandock.cli.serve_cmd import serve
@@ -63,6 +65,10 @@ def main() -> int:
         return errors.say(error)
     except KeyboardInterrupt:
         return errors.INTERRUPTED
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            return errors.say_unexpected(error)
+        return errors.say(output_failed(error))  # typer's own printing, of --help
     except Exception as error:  # noqa: BLE001 -- the last fence: a person gets a sentence, whatever it was
         return errors.say_unexpected(error)
     finally:

@@ -100,6 +100,12 @@ def check_data(data: str, archives: Sequence[str] = (), *, must_exist: bool = Fa
 
 def check_receipt(name: str, archives: Sequence[str], data: str | None = None) -> None:
     """The receipt overwrites no archive and lands in none, nor in DATA, whose files are Scandock's own."""
+    if name == "-":
+        raise Usage(
+            "receipt_not_writable",
+            "--receipt - is not taken: standard output tells what became of the sessions.",
+            "Name a file (./- for one of that very name).",
+        )
     if data is not None and _inside(name, data):
         raise Usage(
             "receipt_in_data", f"--receipt {name!r} lies in the data folder {data!r}.", "Name a file outside it."

@@ -52,7 +52,12 @@ def reader_may_leave(stream: TextIO) -> Iterator[None]:
     except OSError as error:
         _send_nowhere(stream)
         if stream is not sys.stderr:  # a terminal that was closed takes no errors, and nobody is there to read them
-            raise Fault("output_failed", f"The output could not be written: {error.strerror}.") from error
+            raise output_failed(error) from error
+
+
+def output_failed(error: OSError) -> Fault:
+    """What is said where stdout takes no more."""
+    return Fault("output_failed", f"The output could not be written: {str(error.strerror).lower()}.")
 
 
 def _send_nowhere(stream: TextIO) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -23,9 +23,7 @@ def import_(
     *,
     data: options.Data,
     project: options.Project = None,
-    create_project: Annotated[
-        bool, typer.Option("--create-project", help="Make the project where it is missing.")
-    ] = False,
+    create_project: options.CreateProject = False,
     subject: options.Subject = None,
     session: options.Session = None,
     mapping: options.Mapping = None,

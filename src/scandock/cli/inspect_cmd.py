@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def inspect(
     archives: options.Archives,
     *,
+    data: options.KnownData = None,
     project: options.Project = None,
+    create_project: options.CreateProject = False,
     subject: options.Subject = None,
     session: options.Session = None,
     mapping: options.Mapping = None,
@@ -33,7 +35,10 @@ def inspect(
     receipt: options.Receipt = None,
     receipt_format: options.ReceiptFormat = "jsonl",
 ) -> None:
-    """Read archives as import does, store nothing.
+    """Tell what import would make of archives, and store nothing.
+
+    The archives are read as import reads them, and judged as for a data folder without sessions. Projects and the
+    site's rules are those of --data, where that is given.
 
     The options are those of import, and so are the exit codes.
     """
@@ -44,6 +49,7 @@ def inspect(
     settings = load_settings()
     request = ImportOptions(
         project=project,
+        create_project=create_project,
         subject=subject,
         session=session,
         mapping_path=mapping,
@@ -54,18 +60,23 @@ def inspect(
         workers=workers or settings.workers or default_workers(),
         receipt=receipt is not None,
     )
-    engine = _engine(request, settings)
+    engine = _engine(data, request, settings)
     raise typer.Exit(
         run_archives(engine, archives, data=None, as_json=as_json, receipt=receipt, receipt_format=receipt_format)
     )
 
 
-def _engine(request: ImportOptions, settings: Settings) -> Engine:
+def _engine(data: str | None, request: ImportOptions, settings: Settings) -> Engine:
     from scandock.workers.inspecting import run_inspect
 
     def engine(archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event) -> Result:
         return run_inspect(
-            archive=archive, options=request, settings=settings, on_progress=on_progress, cancelled=cancelled
+            data=data,
+            archive=archive,
+            options=request,
+            settings=settings,
+            on_progress=on_progress,
+            cancelled=cancelled,
         )
 
     return engine

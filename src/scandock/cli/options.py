@@ -19,6 +19,13 @@ Data = Annotated[
 ExistingData = Annotated[
     str, typer.Option("--data", metavar="DIR", envvar="SCANDOCK_DATA", help="Folder of catalog and store.")
 ]
+KnownData = Annotated[
+    str | None,
+    typer.Option(
+        "--data", metavar="DIR", envvar="SCANDOCK_DATA", help="Data folder whose projects and rules count; not changed."
+    ),
+]
+CreateProject = Annotated[bool, typer.Option("--create-project", help="Make the project where it is missing.")]
 Project = Annotated[str | None, typer.Option("--project", metavar="P", help="Project that the sessions go to.")]
 Subject = Annotated[str | None, typer.Option("--subject", metavar="S", help="Label of the subject.")]
 Session = Annotated[str | None, typer.Option("--session", metavar="L", help="Label of the session.")]

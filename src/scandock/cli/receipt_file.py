@@ -29,6 +29,8 @@ class ReceiptFile:
     def __init__(self, name: str, fmt: Format) -> None:
         self.name, self._format = name, fmt
         self._archives = 0
+        self.written = False
+        """Whether it holds what became of every archive that has a receipt."""
         self._made = not os.path.lexists(name)
         try:
             handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -42,6 +44,7 @@ class ReceiptFile:
 
     def add(self, result: Writes) -> None:
         """Append the lines of one archive; the first one empties the file."""
+        self.written = False
         try:
             if self._archives == 0 and os.path.isfile(self.name):
                 self._file.truncate(0)
@@ -51,6 +54,7 @@ class ReceiptFile:
             else:
                 result.write_receipt(self._file, self._format)
             self._file.flush()
+            self.written = True
         except OSError as error:
             raise Fault(
                 "receipt_failed",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, TextIO
 
 from scandock.cli import errors
@@ -20,6 +21,7 @@ from scandock.model.importing import Progress
 from scandock.model.verdicts import EXIT_CODES, ImportState, Verdict
 
 Report = dict[str, Any]
+_STORED: Final = frozenset({ImportState.PLACED, ImportState.HELD, ImportState.PARTLY})
 _WORST_FIRST: Final = (130, 1, 4, 3, 0)
 
 
@@ -61,7 +63,10 @@ class Run:
                 if len(archives) > 1:
                     line(f"[{number}/{len(archives)}] {headline(self.reports[-1], self.story)}")
             if not self.as_json:
-                close(self.reports, self.story, sys.stdout)
+                with self._output():
+                    written = self.receipt is not None and self.receipt.written
+                    story = self.story if written else replace(self.story, receipt=None)
+                    close(self.reports, story, sys.stdout)
         return worst(self.codes)
 
     def _take(self, archive: str, interrupt: Interrupt) -> None:
@@ -83,18 +88,28 @@ class Run:
         self._write_receipt(result)
 
     def _write_receipt(self, result: Result) -> None:
-        if self.receipt is None or result.state is ImportState.FAILED:
+        if self.receipt is None or result.state in {ImportState.FAILED, ImportState.CANCELLED}:
             return
         try:
             self.receipt.add(result)
         except ScandockError as error:
             self.codes.append(errors.say(error))
 
+    @contextlib.contextmanager
+    def _output(self) -> Iterator[None]:
+        """An output that takes no more is said, and ends nothing: the other archives are still to be taken."""
+        try:
+            yield
+        except ScandockError as error:
+            stored = not self.story.planned and all(report["state"] in _STORED for report in self.reports)
+            done = "The import itself is done." if stored else ""
+            self.codes.append(errors.say(type(error)(error.code, error.message, done)))
+
     def _tell(self, report: Report, code: int) -> None:
         self.reports.append(report)
         self.codes.append(code)
         if self.as_json:
-            with reader_may_leave(sys.stdout):
+            with self._output(), reader_may_leave(sys.stdout):
                 sys.stdout.write(json.dumps(report, separators=(", ", ": ")) + "\n")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow
 from scandock.model.errors import Fault
 from scandock.model.verdicts import Verdict
+from scandock.pipeline.healing import Healer
 from scandock.pipeline.job import Job
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.read import staged_key
@@ -36,6 +37,7 @@ class Arranger:
         self.resources: dict[tuple[int | None, str], ResourceRow] = {}
         self.names: dict[int, TakenNames] = {}
         self.dropped: set[int] = set()
+        self.healer = Healer(ledger, job.n)
         self.started = False
         """Whether a new tree is being made."""
 
@@ -55,12 +57,27 @@ class Arranger:
         job, ledger = self.job, self.ledger
         for number, n in job.duplicates:
             (path,) = ledger.rows("SELECT path FROM base WHERE job = ? AND n = ?", (job.n, n))[0]
-            (staged,) = ledger.rows("SELECT staged FROM entry WHERE ordinal = ?", (number,))[0]
+            staged, sha256 = ledger.rows("SELECT staged, sha256 FROM entry WHERE ordinal = ?", (number,))[0]
+            if self.heal(number, n, path, staged, sha256, Verdict.STORED):
+                continue
             put_aside(self.stage, number, staged)
             ledger.run(
                 "UPDATE entry SET verdict = ?, code = 'already_there', staged = '', target = ? WHERE ordinal = ?",
                 (Verdict.DUPLICATE, path, number),
             )
+
+    def heal(self, number: bytes, n: int, path: str, staged: str, sha256: bytes, verdict: Verdict) -> bool:
+        """Let an entry take the place of the base file that it repeats, where that is broken."""
+        if not staged or not self.healer.heals(n, sha256):
+            return False
+        self.start()
+        self.stage.remove(f"{self.job.tree}/{path}")
+        self.stage.move(staged, f"{self.job.tree}/{path}")
+        self.ledger.run(
+            "UPDATE entry SET job = ?, verdict = ?, code = 'healed', staged = '', target = ? WHERE ordinal = ?",
+            (self.job.n, verdict, path, number),
+        )
+        return True
 
     def has_news(self) -> bool:
         """Whether any image is new to the session."""
@@ -97,10 +114,12 @@ class Arranger:
         self.started = True
         if job.base is None:
             return
+        if self.healer.all_gone:
+            return
         pairs = (
             (path, f"{job.tree}/{path}")
             for n, path in self.ledger.stream("SELECT n, path FROM base WHERE job = ? ORDER BY n", (job.n,))
-            if n not in self.dropped
+            if n not in self.dropped and n not in self.healer.gone
         )
         try:
             self.stage.adopt(job.name, pairs)
@@ -133,7 +152,7 @@ class Arranger:
             job.scan_of[uid], "DICOM" if primary else "secondary", "RAW" if primary else "secondary", "DICOM"
         )
         folder = self.folder(resource)
-        whole = not stage.exists(f"{job.tree}/{folder}")
+        whole = not stage.exists(f"{job.tree}/{folder}") and not self.healer.gone
         odd = ledger.rows(
             f"SELECT ordinal, staged, sop, sha256 FROM entry WHERE {where}"
             + (" AND staged LIKE '%~%'" if whole else "")
@@ -152,7 +171,8 @@ class Arranger:
             ]
         for number, staged, sop, sha256 in odd:
             name = object_name(sop, sha256)
-            if stage.exists(f"{job.tree}/{folder}/{name}"):
+            path = f"{folder}/{name}"
+            if stage.exists(f"{job.tree}/{path}") or self.healer.keeps(path, self.dropped):
                 name = variant_name(sop, sha256)
             stage.move(staged, f"{job.tree}/{folder}/{name}")
             self._stands(number, resource, name)

@@ -54,7 +54,7 @@ def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unp
     ledger.index()
     judgement = judge(ledger, heard.damages, ignore_unparsable=ignore_unparsable)
     if judgement.refused is not None:
-        return _end(tools, _report_refused(ledger, judgement, heard, report))
+        return _end(tools, report_refused(ledger, judgement, heard, report))
     every = heard.tallies.study_uids()
     for container in judgement.containers:
         heard.tallies.drop_under(container)
@@ -84,7 +84,7 @@ def _account(tools: Tools, jobs: list[Job], warnings: list[Notice], refused: lis
     unpacked, stored = entry_bytes(tools.ledger)
     return {
         "warnings": upload_warnings(tools.ledger, warnings),
-        "sessions": [*(report_of(job, _state(job)) for job in jobs), *refused],
+        "sessions": [*(report_of(job, state_of(job)) for job in jobs), *refused],
         "entries": tools.ledger.counts(),
         "unpacked": unpacked,
         "stored": stored,
@@ -103,7 +103,8 @@ def _show(tools: Tools, jobs: list[Job], made: dict[str, Any], heard: Listener) 
     return {**made, "seconds": heard.seconds()}
 
 
-def _state(job: Job) -> str:
+def state_of(job: Job) -> str:
+    """Where the session of a job stands, as the report says it."""
     if job.settled.held is not None or (job.base is not None and job.base.state == "conflict"):
         return SessionState.CONFLICT
     return SessionState(job.settled.place)
@@ -118,10 +119,11 @@ def refused_report(ledger: Ledger, error: BadInput, heard: Listener, report: Rep
     """The report of an upload whose reading was stopped; every entry met so far is refused with it."""
     judgement = Judgement(refused=Notice(code=error.code, message=error.message, remedy=error.remedy))
     refuse_all(ledger, judgement)
-    return _report_refused(ledger, judgement, heard, report)
+    return report_refused(ledger, judgement, heard, report)
 
 
-def _report_refused(ledger: Ledger, judgement: Judgement, heard: Listener, report: Reporter) -> dict[str, Any]:
+def report_refused(ledger: Ledger, judgement: Judgement, heard: Listener, report: Reporter) -> dict[str, Any]:
+    """The report of an upload that was read and judged to be refused."""
     assert judgement.refused is not None
     close_verdicts(ledger)
     unpacked, _ = entry_bytes(ledger)

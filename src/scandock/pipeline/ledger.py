@@ -24,11 +24,12 @@ CREATE TABLE entry (
 ) WITHOUT ROWID;
 CREATE TABLE base (
   job INTEGER, n INTEGER, resource_n INTEGER, path TEXT, bytes INTEGER, sha256 BLOB, sop TEXT, frames INTEGER,
-  dataset_at INTEGER, dropped INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (job, n)
+  dataset_at INTEGER, broken INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (job, n)
 ) WITHOUT ROWID;
 CREATE INDEX base_sop ON base (job, sop);
 CREATE INDEX base_sha256 ON base (job, sha256);
 CREATE INDEX base_path ON base (job, path);
+CREATE INDEX base_broken ON base (job, broken) WHERE broken > 0;
 """
 
 _INDEXES = """

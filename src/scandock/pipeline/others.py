@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from scandock.catalog.trees import ResourceRow
+from scandock.catalog.trees import ResourceRow, ScanRow
+from scandock.model.verdicts import Verdict
 from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.repeats import put_aside
+from scandock.pipeline.scans import ecat_scan_ids
 from scandock.rules.filenames import resource_path, unique
 from scandock.rules.labels import clean
 from scandock.rules.layout import IMAGE_RESOURCES, place_of
@@ -65,6 +67,7 @@ class ResourceKeeper:
         self.job = arranger.job
         self.ledger = arranger.ledger
         self.stage = arranger.stage
+        self._ecat: dict[str, str] | None = None
 
     def keep(self, number: bytes, path: str, staged: str, sha256: bytes, series: str | None) -> None:
         """Keep one loose or resource file under its cleaned relative path."""
@@ -87,11 +90,18 @@ class ResourceKeeper:
     def _resource(self, folder: str | None, series: str | None) -> ResourceRow:
         scan = self.job.scan_of.get(series) if series else None
         if scan is None and series:
-            scan = next((scan for scan in self.job.scans if scan.series_uid == series), None)
+            scan = next((scan for scan in self.job.scans if scan.series_uid == series), None) or self._ecat_scan(series)
         label = clean(folder) if folder else LOOSE
         if not label or label.casefold() in IMAGE_RESOURCES:
             label = LOOSE
         return self.arranger.resource(scan, label, label, "")
+
+    def _ecat_scan(self, sha256: str) -> ScanRow | None:
+        """The scan of an ECAT file that the joined session has."""
+        if self._ecat is None:
+            self._ecat = ecat_scan_ids(self.ledger, self.job)
+        scan_id = self._ecat.get(sha256)
+        return next((scan for scan in self.job.scans if scan.scan_id == scan_id), None)
 
     def _is_repeat(self, number: bytes, staged: str, sha256: bytes, resource: ResourceRow, wanted: str) -> bool:
         """Whether the same bytes stand under this name already, in the session or from this upload."""
@@ -103,6 +113,8 @@ class ResourceKeeper:
             (self.job.n, resource.n, sha256),
         ):
             if n not in self.arranger.dropped and _is_numbered(path.removeprefix(folder), wanted):
+                if self.arranger.heal(number, n, path, staged, sha256, Verdict.RESOURCE):
+                    return True
                 self._repeat(number, staged, "already_there", path)
                 return True
         for (name,) in self.ledger.rows(

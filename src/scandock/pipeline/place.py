@@ -37,9 +37,13 @@ def arrange_all(tools: Tools, jobs: list[Job]) -> None:
 def write_job(tools: Tools, job: Job, arranger: Arranger) -> None:
     """Write the rows of a job's arranged tree, its sums and attributes; gives the job its placement."""
     decision = job.settled
+    if job.base is not None and job.base.subject != decision.subject:  # what is there is moved by people alone
+        job.decision = decision = replace(decision, subject=job.base.subject)
     why = all_there(tools, job)
     if why is not None:
         job.decision = decision = replace(decision, held=why)
+    healer = arranger.healer
+    job.warnings += healer.finish(decision.label, job.name, arranger.dropped, changes=arranger.started)
     tree_id = 0
     if arranger.started:
         with tools.catalog.write() as connection:
@@ -48,7 +52,7 @@ def write_job(tools: Tools, job: Job, arranger: Arranger) -> None:
             copy_files(tools.catalog, job.base.tree_id, tree_id, job.last_file, arranger.dropped)
         write_files(tools.catalog, tree_id, arranger.rows())
         with tools.catalog.write() as connection:
-            _sum(job, sum_up(connection, tree_id))
+            sum_resources(job, sum_up(connection, tree_id))
             describe(job, tools.zone)
             write_structure(connection, tree_id, job.scans, job.resources)
     else:
@@ -56,10 +60,10 @@ def write_job(tools: Tools, job: Job, arranger: Arranger) -> None:
     job.files = sum(resource.files for resource in job.resources)
     job.bytes = sum(resource.bytes for resource in job.resources)
     if arranger.started:
-        job.placement = _placement(tools, job, tree_id, keep_base=bool(arranger.dropped))
+        job.placement = _placement(tools, job, tree_id, keep_base=bool(arranger.dropped or healer.healed))
 
 
-def _sum(job: Job, sums: dict[int, tuple[int, int, int]]) -> None:
+def sum_resources(job: Job, sums: dict[int, tuple[int, int, int]]) -> None:
     """Files, bytes and frames of resources and scans, from the tree's own rows; what became empty goes."""
     by_n = {scan.n: scan for scan in job.scans}
     for scan in job.scans:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from scandock.catalog.tables import project
 from scandock.catalog.trees import base_session, files_of, resources_of, scans_of
 from scandock.catalog.view import SqlView
-from scandock.model.errors import Fault
+from scandock.pipeline.healing import note_broken, standing
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.repeats import against_base
 from scandock.placing.recover import recover
@@ -180,13 +180,9 @@ def _compare(tools: Tools, job: Job, forced: dict[str, int]) -> bool:
     job.duplicates, job.replaced = [], []
     if job.base is None:
         return False
-    try:
-        with tools.store.snapshot(job.name) as snapshot:
-            job.duplicates, clashes = against_base(tools.ledger, job.n, tools.stage, snapshot.open)
-    except FileNotFoundError as error:
-        raise Fault(
-            "tree_missing", f"The folder of {job.name}, or a file in it, is gone.", "Run `scandock check`."
-        ) from error
+    with standing(tools.store, job.name) as base:
+        note_broken(tools.ledger, job.n, base)
+        job.duplicates, clashes = against_base(tools.ledger, job.n, tools.stage, base.open)
     job.duplicates += ecat_repeats(tools, job)
     if not clashes.sops:
         return False

@@ -148,7 +148,11 @@ def _same_dataset(
 ) -> int | None:
     ours = dataset_digest(partial(stage.read_at, staged), dataset_at)
     for n, path, base_at in candidates:
-        with open_base(path) as file:
+        try:
+            opened = open_base(path)
+        except FileNotFoundError:
+            continue  # what is gone can't be told to be the same
+        with opened as file:
             head = file.read(_META)
 
             def read_at(at: int, length: int, file: IO[bytes] = file) -> bytes:

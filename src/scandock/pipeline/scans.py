@@ -51,7 +51,7 @@ def _allot_ecat(ledger: Ledger, job: Job) -> None:
     ]
     taken = [scan.scan_id for scan in job.scans if scan.series_uid is not None]
     by_id = {scan.scan_id: scan for scan in job.scans if scan.series_uid is None}
-    for sha, scan_id in allot_ecat(scans, _ecat_ids(ledger, job), taken).items():
+    for sha, scan_id in allot_ecat(scans, ecat_scan_ids(ledger, job), taken).items():
         scan = by_id.get(scan_id)
         if scan is None:
             scan = by_id[scan_id] = ScanRow(_next(job), scan_id, None, xsi_type=ECAT_SCAN, facts=[])
@@ -61,7 +61,7 @@ def _allot_ecat(ledger: Ledger, job: Job) -> None:
         job.scan_of[sha] = scan
 
 
-def _ecat_ids(ledger: Ledger, job: Job) -> dict[str, str]:
+def ecat_scan_ids(ledger: Ledger, job: Job) -> dict[str, str]:
     """The scan of each ECAT file that the joined session has, by the file's sha256."""
     by_n = {scan.n: scan.scan_id for scan in job.scans}
     resources = {r.n: by_n[r.scan_n] for r in job.base_resources if r.label == "ECAT" and r.scan_n is not None}

@@ -15,6 +15,8 @@ PLACEHOLDERS: Final = ("anonymous", "anonymized", "anon", "unknown", "none")
 """Names that count as absent, in any case; a setting. Empty texts and those of `*` alone always do."""
 UNASSIGNED: Final = "Unassigned"
 """Reserved project of the sessions for which no project was found (rules.md, "Which session" 8)."""
+RESERVED: Final = "it is reserved, sessions for which no project is named or found stand there"
+"""Why `UNASSIGNED` can't be named, for messages."""
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
 _LETTER_OR_DIGIT: Final = re.compile(r"[A-Za-z0-9]")

@@ -16,7 +16,7 @@ from io import StringIO
 from typing import Final
 
 from scandock.model.errors import Usage
-from scandock.rules.labels import clean, is_project_id
+from scandock.rules.labels import RESERVED, UNASSIGNED, clean, is_project_id, label_key
 from scandock.rules.notices import Notice, notice, shown
 from scandock.rules.study import StudyFacts
 
@@ -161,9 +161,8 @@ def _row(number: int, cells: dict[str, str]) -> MappingRow:
         raise _bad(number, f"chooses no study: one of {', '.join(KEYS)} must be filled")
     project = values.get("project", "")
     if project and not is_project_id(project):
-        raise _bad(
-            number, f"column project: {shown(project)!r} is no project id (letters, digits, _ and -, at most 64)"
-        )
+        why = RESERVED if label_key(project) == label_key(UNASSIGNED) else "letters, digits, _ and -, at most 64"
+        raise _bad(number, f"column project: {shown(project)!r} is no project id ({why})")
     for name in ("subject", "session"):
         if values.get(name) and not clean(values[name]):
             raise _bad(number, f"column {name}: {shown(values[name])!r} leaves no letter or digit")

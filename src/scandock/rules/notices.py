@@ -168,6 +168,19 @@ CODES: Final[dict[str, Code]] = {
         "{rows} of the mapping matched nothing in this upload.",
         "Check the study UID, patient ID or folder there.",
     ),
+    "healed": Code(
+        "warning",
+        "Again 6",
+        "Files of session {label} were gone from the store or had another size ({count}); they were stored again.",
+        "Look at the disk, and who can write to the data folder.",
+    ),
+    "session_damaged": Code(
+        "warning",
+        "Again 6",
+        "Files of session {label} are gone from the store or have another size ({count}, {file} the first); this import"
+        " does not bring them.",
+        "Import an archive that has these files; `scandock check` names all.",
+    ),
     "ecat_apart": Code(
         "warning",
         "ECAT",

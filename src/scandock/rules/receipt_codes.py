@@ -58,6 +58,11 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
         say="Stored as it is: its main header is whole, but the file ends early or its frames can't be listed.",
         do="Copy the file again from where it came.",
     ),
+    "healed": _of(
+        Verdict.STORED,
+        Verdict.RESOURCE,
+        say="Stored again: the session holds this file, but it was gone from the store or had another size.",
+    ),
     # there already
     "same_bytes": _of(Verdict.DUPLICATE, say="The archive holds the same file once more; it is stored once."),
     "same_dataset": _of(

@@ -26,6 +26,11 @@ def open_data_catalog(data: str, settings: Settings) -> Catalog:
     return open_catalog(f"sqlite:///{data}/{CATALOG}")
 
 
+def is_there(data: str, settings: Settings) -> bool:
+    """Whether DATA has a catalog already; opening it would make it."""
+    return settings.database_url is not None or os.path.exists(os.path.join(data, CATALOG))
+
+
 @contextmanager
 def opened(data: str, settings: Settings) -> Iterator[tuple[Catalog, LocalStore]]:
     """The catalog and the store of DATA, recovered."""

@@ -128,6 +128,9 @@ class Snapshot(Protocol):
     def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
         """A seekable reader of a file, or of a range of it; FileNotFoundError."""
 
+    def size(self, rel: str) -> int | None:
+        """Bytes of a file, None where no regular file stands there; nothing is read."""
+
     def walk(self) -> Iterator[Found]: ...
 
     def close(self) -> None: ...

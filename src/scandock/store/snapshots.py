@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import sys
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.store import names, readers
+from scandock.store.durable import fault
 from scandock.store.folders import Folders
 from scandock.store.values import Found
 
@@ -35,6 +37,16 @@ class LocalSnapshot:
     def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
         folder, name = names.split(rel)
         return readers.open_file(name, self._folders.fd(folder), offset, length)
+
+    def size(self, rel: str) -> int | None:
+        folder, name = names.split(rel)
+        try:
+            status = os.stat(name, dir_fd=self._folders.fd(folder), follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):  # the latter also for a link in place of a folder
+            return None
+        except OSError as error:
+            raise fault(error, f"looking at {self.name}/{rel}") from error
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def walk(self) -> Iterator[Found]:
         return readers.found(self._fd, self.name)

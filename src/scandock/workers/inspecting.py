@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -13,84 +14,106 @@ from scandock.model.errors import BadInput, Fault
 from scandock.model.importing import ImportOptions, Progress
 from scandock.model.verdicts import ImportState
 from scandock.queue.tokens import new_token, new_uuid
-from scandock.rules.mapping import MappingRow
-from scandock.rules.policy import Request, SiteRules
 from scandock.store.local import LocalStore
 from scandock.workers.reading import Reading
 from scandock.workers.results import ImportResult, make_report
 
 if TYPE_CHECKING:
     from scandock.pipeline.flow import Reporter
-    from scandock.pipeline.survey import Wish
+    from scandock.pipeline.job import Tools
     from scandock.services.settings import Settings
+    from scandock.store.port import Stage
+    from scandock.workers.site import Site
 
 
 def run_inspect(
     *,
+    data: str | None,
     archive: str,
     options: ImportOptions,
     settings: Settings,
     on_progress: Callable[[Progress], None] | None,
     cancelled: threading.Event,
 ) -> ImportResult:
-    """Read one archive and tell what an import into an empty DATA would make of it. Raises Usage for a bad mapping."""
+    """Read one archive and tell what an import into an empty DATA would make of it.
+
+    Projects and site rules are those of `data`, where that is named and there. Raises Usage where import would.
+    """
     reading = Reading(archive, options, settings, on_progress, cancelled)
     with tempfile.TemporaryDirectory(prefix="scandock-") as folder:
         store = LocalStore(folder)
         store.prepare()
         try:
-            return _inspect(store, reading)
+            return _inspect(store, reading, data)
         finally:
             reading.close()
             store.close()
 
 
-def _inspect(store: LocalStore, reading: Reading) -> ImportResult:
+def _inspect(store: LocalStore, reading: Reading, data: str | None) -> ImportResult:
     def report(state: ImportState, code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
         seconds, received = reading.listening.seconds(), reading.received
         return make_report(None, reading.archive, state, code, message, received=received, seconds=seconds, **more)
 
-    from scandock.workers.site import read_mapping
-
-    mapping = read_mapping(reading.options)
     reading.start()
     stage = store.begin(new_uuid(), new_token())
     try:
-        try:
-            reading.read(store, stage, frozenset(), lambda: False, keep=False)
-        except BadInput as error:
-            return _refused(reading, error, report)
-        from scandock.pipeline.survey import survey
-
-        assert reading.ledger is not None
-        made = survey(reading.ledger, stage, reading.listening, _wish(reading, mapping), report)
+        with _site(store, reading, data) as site:
+            return _tell(store, stage, reading, site, report)
     except InterruptedError:
         return ImportResult(report(ImportState.CANCELLED, "cancelled", "The inspection was cancelled."), None)
     except Fault as error:
         return ImportResult(report(ImportState.FAILED, error.code, str(error)), None)
     finally:
         stage.close()
+
+
+@contextlib.contextmanager
+def _site(store: LocalStore, reading: Reading, data: str | None) -> Iterator[Site]:
+    """What stands around the inspection, its request checked as import checks it."""
+    from scandock.workers.site import scratch_site
+
+    site = scratch_site(store.path, data, reading.settings, reading.options)
+    try:
+        site.check_request(reading.options)
+        yield site
+    finally:
+        site.catalog.dispose()
+
+
+def _tell(store: LocalStore, stage: Stage, reading: Reading, site: Site, report: Reporter) -> ImportResult:
+    try:
+        reading.read(store, stage, site.rules.tags, lambda: False, keep=False)
+    except BadInput as error:
+        return _refused(reading, error, report)
+    from scandock.pipeline.survey import survey
+
+    made = survey(_tools(store, stage, reading, site), reading.listening, report, reading.options.ignore_unparsable)
     return ImportResult(made, _receipt(reading))
 
 
-def _wish(reading: Reading, mapping: tuple[MappingRow, ...]) -> Wish:
-    from scandock.pipeline.survey import Wish
+def _tools(store: LocalStore, stage: Stage, reading: Reading, site: Site) -> Tools:
+    from scandock.pipeline.job import Tools
+    from scandock.queue.leases import begin
 
-    options, settings = reading.options, reading.settings
-    return Wish(
-        request=Request(
-            project=options.project,
-            subject=options.subject,
-            session=options.session,
-            destination=options.destination,
-            overwrite=options.overwrite,
-            mapping=mapping,
-        ),
-        site=SiteRules(placeholders=settings.placeholder_names),
-        zone=settings.zone,
-        started=datetime.now(settings.zone),
-        resources=options.resources,
-        ignore_unparsable=options.ignore_unparsable,
+    def check() -> None:
+        if reading.cancelled.is_set():
+            raise InterruptedError
+
+    assert reading.ledger is not None
+    lease = begin(site.catalog, number=stage.upload, token=stage.token, archive=reading.archive, request={})
+    return Tools(
+        catalog=site.catalog,
+        store=store,
+        stage=stage,
+        ledger=reading.ledger,
+        lease=lease,
+        request=site.request,
+        site=site.rules,
+        resources=reading.options.resources,
+        zone=reading.settings.zone,
+        started=datetime.now(reading.settings.zone),
+        check=check,
     )
 
 

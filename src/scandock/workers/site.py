@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from scandock.catalog.engine import Catalog
-from scandock.catalog.projects import ProjectRow, add_project, find_project
+from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.projects import ProjectRow, add_project, find_project, list_projects
 from scandock.catalog.tables import routing_rules
 from scandock.model.errors import Usage
 from scandock.model.importing import ImportOptions
-from scandock.rules.labels import is_project_id
+from scandock.rules.labels import RESERVED, UNASSIGNED, is_project_id, label_key
 from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
 from scandock.rules.naming import check_labels, projects_named
 from scandock.rules.notices import shown
 from scandock.rules.policy import Request, SiteRules
 from scandock.rules.routing import parse_rules
-from scandock.services.opening import open_data_catalog
+from scandock.services.opening import CATALOG, is_there, open_data_catalog
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -77,24 +77,58 @@ def read_mapping(options: ImportOptions) -> tuple[MappingRow, ...]:
 
 def open_site(data: str, settings: Settings, options: ImportOptions) -> Site:
     """Open the catalog, read the site's rules and the request's mapping. Raises Usage where either can't be read."""
-    _check_project_id(options)
-    mapping = read_mapping(options)
+    mapping = _read_request(options)
     return make_site(open_data_catalog(data, settings), settings, options, mapping)
-
-
-def _check_project_id(options: ImportOptions) -> None:
-    if options.project is not None and not is_project_id(options.project):
-        raise Usage(
-            "project_id_invalid",
-            f"{options.project!r} can't be a project id.",
-            "An id is 1 to 64 letters, digits, _ and -.",
-        )
 
 
 def make_site(catalog: Catalog, settings: Settings, options: ImportOptions, mapping: tuple[MappingRow, ...]) -> Site:
     """What stands around an import, with a catalog that is open."""
     with catalog.read() as connection:
-        texts = {row.kind: row.text for row in connection.execute(select(routing_rules))}
+        texts = _rule_texts(connection)
+    return _site(catalog, texts, settings, options, mapping)
+
+
+def scratch_site(folder: str, data: str | None, settings: Settings, options: ImportOptions) -> Site:
+    """A site with a catalog of its own in `folder`: that of DATA without its sessions, or an empty one."""
+    mapping = _read_request(options)
+    projects: list[ProjectRow] = []
+    texts: dict[str, str] = {}
+    if data is not None and is_there(data, settings):
+        theirs = open_data_catalog(data, settings)
+        try:
+            with theirs.read() as connection:
+                projects, texts = list_projects(connection), _rule_texts(connection)
+        finally:
+            theirs.dispose()
+    catalog = open_catalog(f"sqlite:///{folder}/{CATALOG}")
+    for project in projects:
+        add_project(catalog, project)
+    return _site(catalog, texts, settings, options, mapping)
+
+
+def _read_request(options: ImportOptions) -> tuple[MappingRow, ...]:
+    """The request's mapping, once its project can be one at all."""
+    name = options.project
+    if name is not None and label_key(name) == label_key(UNASSIGNED):
+        raise Usage("project_id_reserved", f"{name!r} can't be a project id: {RESERVED}.", "Name another project.")
+    if name is not None and not is_project_id(name):
+        raise Usage(
+            "project_id_invalid", f"{name!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
+        )
+    return read_mapping(options)
+
+
+def _rule_texts(connection: Connection) -> dict[str, str]:
+    return {row.kind: row.text for row in connection.execute(select(routing_rules))}
+
+
+def _site(
+    catalog: Catalog,
+    texts: dict[str, str],
+    settings: Settings,
+    options: ImportOptions,
+    mapping: tuple[MappingRow, ...],
+) -> Site:
     return Site(
         catalog=catalog,
         rules=SiteRules(

@@ -106,7 +106,7 @@ def test_inspect_needs_no_data(run, engine, archive):
     code, out, _ = run("inspect", archive, "--project", "P")
     assert code == 0
     assert "would be" in out
-    assert "data" not in engine[0]
+    assert engine[0]["data"] is None
 
 
 @pytest.mark.parametrize(

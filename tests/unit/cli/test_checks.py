@@ -100,6 +100,12 @@ def test_a_mapping_that_is_missing_or_a_folder(tmp_path):
     assert "is a directory" in refused(checks.check_file, "--mapping", str(tmp_path)).message
 
 
+def test_a_receipt_on_standard_output_is_refused(archive):
+    error = refused(checks.check_receipt, "-", [archive])
+    assert error.code == "receipt_not_writable"
+    assert "standard output" in error.message
+
+
 def test_a_receipt_never_overwrites_an_archive(archive, tmp_path):
     os.symlink(archive, tmp_path / "other.zip")
     assert refused(checks.check_receipt, archive, [archive]).code == "receipt_is_archive"

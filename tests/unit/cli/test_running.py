@@ -157,6 +157,27 @@ def test_an_import_that_failed_leaves_the_receipt_file_as_it_was(tmp_path, capsy
     assert (target.read_text() if target.exists() else None) == before
 
 
+@pytest.mark.parametrize("before", [None, "kept"])
+def test_a_cancelled_import_leaves_no_receipt_and_says_none(tmp_path, capsys, before):
+    target = tmp_path / "receipt.jsonl"
+    if before is not None:
+        target.write_text(before)
+    file = ReceiptFile(str(target), "jsonl")
+    told = report(state="cancelled", code="cancelled", message="The import was cancelled.")
+    Run(engine(a=told), Story("d", receipt=str(target)), receipt=file).run(["a.zip"])
+    file.close()
+    assert (target.read_text() if target.exists() else None) == before
+    assert "Receipt:" not in capsys.readouterr().out
+
+
+def test_a_receipt_is_named_where_it_was_written_alone(tmp_path, capsys):
+    for outcome, named in ((placed(), True), (Fault("disk_full", "Full."), False)):
+        file = ReceiptFile(str(tmp_path / "receipt.jsonl"), "jsonl")
+        Run(engine(a=outcome), Story("d", receipt="receipt.jsonl"), receipt=file).run(["a.zip"])
+        file.close()
+        assert ("Receipt:" in capsys.readouterr().out) == named
+
+
 def test_a_receipt_that_cannot_be_written_is_said_before_anything_is_done(tmp_path):
     with pytest.raises(Usage) as caught:
         ReceiptFile(str(tmp_path / "no" / "such" / "folder.jsonl"), "jsonl")

@@ -1,0 +1,124 @@
+"""Files of a joined session that are not in the store as they were stored, and how an import that brings them heals it.
+
+Nothing is read for it: whether a file is there and has its size is all that is asked. What is in it, `scandock check`
+tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Final, Protocol
+
+from scandock.model.errors import Fault
+from scandock.pipeline.ledger import Ledger
+from scandock.rules.notices import Notice, notice
+from scandock.store.port import Store
+
+GONE: Final = 1
+"""The ledger's `base.broken`: no file stands there."""
+RESIZED: Final = 2
+"""The ledger's `base.broken`: the file has another size than the stored one had."""
+
+
+_BRING: Final = "Import an archive that has these files; `scandock check` names all."
+
+
+class Base(Protocol):
+    """What stands of a joined session."""
+
+    def open(self, rel: str, /) -> IO[bytes]: ...
+    def size(self, rel: str, /) -> int | None: ...
+
+
+class _Nothing:
+    """A session whose folder is gone."""
+
+    def open(self, rel: str, /) -> IO[bytes]:
+        raise FileNotFoundError(2, "The session's folder is gone", rel)
+
+    def size(self, rel: str, /) -> int | None:  # noqa: ARG002
+        return None
+
+
+@contextmanager
+def standing(store: Store, name: str) -> Iterator[Base]:
+    """What stands of the session `name`, be it nothing."""
+    try:
+        snapshot = store.snapshot(name)
+    except FileNotFoundError:
+        yield _Nothing()
+        return
+    with snapshot:
+        yield snapshot
+
+
+def note_broken(ledger: Ledger, job: int, base: Base) -> None:
+    """Mark in the ledger the base files that are gone or have another size."""
+    broken = []
+    for n, path, size in ledger.stream("SELECT n, path, bytes FROM base WHERE job = ? ORDER BY n", (job,)):
+        found = base.size(path)
+        if found != size:
+            broken.append((GONE if found is None else RESIZED, job, n))
+    ledger.many("UPDATE base SET broken = ? WHERE job = ? AND n = ?", broken)
+
+
+class Healer:
+    """The broken files of the session that a job joins; which are healed, and what is left."""
+
+    def __init__(self, ledger: Ledger, job: int) -> None:
+        self._ledger = ledger
+        self._job = job
+        self.healed = 0
+        broken = self._broken()
+        self.gone = frozenset(n for n, _, how in broken if how == GONE)
+        """Numbers of the base files that were not there at the beginning, healed or not."""
+        self._whole = not broken
+        (count,) = ledger.rows("SELECT COUNT(*) FROM base WHERE job = ?", (job,))[0]
+        self.all_gone = len(self.gone) == count
+
+    def _broken(self) -> list[tuple[int, str, int]]:
+        return self._ledger.rows(
+            "SELECT n, path, broken FROM base INDEXED BY base_broken WHERE job = ? AND broken > 0 ORDER BY n",
+            (self._job,),
+        )
+
+    def heals(self, n: int, sha256: bytes) -> bool:
+        """Whether these bytes are what a broken base file held; from then on it counts as whole."""
+        if self._whole:
+            return False
+        done = self._ledger.run(
+            "UPDATE base SET broken = 0 WHERE job = ? AND n = ? AND broken > 0 AND sha256 = ?", (self._job, n, sha256)
+        )
+        self.healed += done
+        return bool(done)
+
+    def keeps(self, path: str, dropped: set[int]) -> bool:
+        """Whether a path is kept for a base file that is not there."""
+        return bool(self.gone) and any(
+            n not in dropped
+            for (n,) in self._ledger.rows(
+                "SELECT n FROM base INDEXED BY base_path WHERE job = ? AND path = ? AND broken = ?",
+                (self._job, path, GONE),
+            )
+        )
+
+    def finish(self, label: str, name: str, dropped: set[int], *, changes: bool) -> list[Notice]:
+        """Warnings of the session; `changes` says that a new tree is made.
+
+        Fault tree_damaged or tree_missing where that would be made without files that are gone, unless the import
+        heals others: then it leaves the session better than it was.
+        """
+        if self._whole:
+            return []
+        left = [(path, broken) for n, path, broken in self._broken() if n not in dropped]
+        first = next((path for path, broken in left if broken == GONE), None)
+        if changes and first is not None and not self.healed:
+            if self.all_gone:
+                raise Fault("tree_missing", f"{name} can't be added to: it is gone from the store.", _BRING)
+            said = f"{name} can't be added to: files of it are gone from the store, {first} the first of them."
+            raise Fault("tree_damaged", said, _BRING)
+        warnings = [notice("healed", count=self.healed, label=label)] if self.healed else []
+        if left:
+            warnings.append(notice("session_damaged", count=len(left), label=label, file=left[0][0].rpartition("/")[2]))
+        return warnings

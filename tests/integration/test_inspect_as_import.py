@@ -1,0 +1,135 @@
+"""What `inspect` tells is what `import` into an empty data folder then does."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.test_cli_import import CT, MR, call, packed
+
+ONLY_IMPORTED = {"upload", "bytes", "seconds"}
+NAMED = ("--project", "P", "--create-project", "--session", "L")
+PACKED = [
+    "BUNDLE__mixed_zip_targz_loose.zip",
+    "BUNDLE__of_zips.zip",
+    "BUNDLE__one_study_in_two_zips.zip",
+    "BUNDLE__three_deep.zip",
+    "DEV001_ANN-SEG-SM__highdicom.flat.zip",
+    "DEV017_MR-SR__heudiconv.seedplus.zip",
+    "DEV026_CT__pydicom.weird.zip",
+    "DEV034_MR__pydicom.long.tar.gz",
+]
+
+
+def told(command: str, archive: Path, *args: str | Path, **env: str) -> tuple[int, dict[str, Any], str]:
+    """(exit code, the object without what only one of both has, stderr)."""
+    done = call(command, archive, "--json", *args, **env)
+    if not done.stdout:
+        return done.returncode, {}, done.stderr
+    (report,) = [json.loads(line) for line in done.stdout.splitlines()]
+    for session in report["sessions"]:
+        session.pop("uri"), session.pop("path")
+        session["scans"].sort(key=lambda scan: str(scan["id"]))
+        session["resources"].sort(key=lambda resource: str(resource["name"]))
+    return done.returncode, {key: part for key, part in report.items() if key not in ONLY_IMPORTED}, done.stderr
+
+
+def lines(receipt: Path) -> list[dict[str, Any]]:
+    """A receipt without the places, which an inspection has none of."""
+    return [{**json.loads(line), "stored_as": None} for line in receipt.read_text().splitlines()]
+
+
+def compare(tmp_path: Path, archive: Path, *args: str | Path) -> dict[str, Any]:
+    receipts = [tmp_path / "inspected.jsonl", tmp_path / "imported.jsonl"]
+    inspected = told("inspect", archive, "--receipt", receipts[0], *args)
+    imported = told("import", archive, "--data", tmp_path / "data", "--receipt", receipts[1], *args)
+    assert inspected == imported
+    if imported[0] != 2:
+        assert lines(receipts[0]) == lines(receipts[1])
+    return inspected[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "named"), [(name, (NAMED, ())[n % 2]) for n, name in enumerate(PACKED)] + [(PACKED[0], ())]
+)
+def test_real_archives(tmp_path: Path, corpus_archives: Path, name: str, named: tuple[str, ...]) -> None:
+    assert compare(tmp_path, corpus_archives / name, *named)["sessions"]
+
+
+def test_resources_are_named_by_their_folders_and_scans(tmp_path: Path) -> None:
+    archive = packed(
+        tmp_path / "a.zip",
+        {
+            "S/scans/1/resources/DICOM/files/1.dcm": MR.read_bytes(),
+            "S/scans/1/resources/BIDS/files/run.json": b"{}",
+            "S/scans/1/resources/BIDS/files/again.json": b"{}",
+            "S/scans/1/notes.txt": b"a note",
+            "S/resources/physio/files/a/pulse.log": b"1",
+            "S/resources/physio/files/b/pulse.log": b"1",
+            "S/readme.txt": b"read me",
+        },
+    )
+    (session,) = compare(tmp_path, archive, "--project", "P", "--create-project")["sessions"]
+    assert [(one["name"], one["files"]) for one in session["resources"]] == [("MISC", 2), ("physio", 2)]
+    ((scan,),) = [session["scans"]]
+    assert {one["name"] for one in scan["resources"]} >= {"DICOM", "BIDS"}
+
+
+def test_an_archive_of_no_project_would_wait_in_the_prearchive(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.zip", {"1.dcm": MR.read_bytes(), "2.dcm": CT.read_bytes()})
+    sessions = compare(tmp_path, archive)["sessions"]
+    assert {(one["project"], one["state"]) for one in sessions} == {("Unassigned", "prearchive")}
+    assert all("project_unassigned" in [said["code"] for said in one["warnings"]] for one in sessions)
+
+
+def test_refused_and_partly_taken_archives(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as inner:
+        inner.writestr("2.dcm", CT.read_bytes())
+    inner_bytes = bytearray((tmp_path / "in.zip").read_bytes())
+    inner_bytes[len(inner_bytes) // 2] ^= 0xFF
+    partly = packed(tmp_path / "a.zip", {"1.dcm": MR.read_bytes(), "in.zip": bytes(inner_bytes)})
+    assert compare(tmp_path, partly)["state"] == "partly"
+    assert compare(tmp_path, packed(tmp_path / "b.zip", {"a.txt": b"text"}))["state"] == "refused"
+
+
+def test_a_project_that_is_not_there_gets_the_same_words(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.zip", {"1.dcm": MR.read_bytes()})
+    mapping = tmp_path / "map.csv"
+    mapping.write_text("folder,study_uid,project\n,1.2.3,NOWHERE\n")
+    for args in (("--project", "NOWHERE"), ("--mapping", mapping), ("--project", "Unassigned"), ("--session", "***")):
+        data = tmp_path / "data"
+        done = [call("inspect", archive, *args), call("import", archive, *args, "--data", data)]
+        assert {one.returncode for one in done} == {2}
+        assert done[0].stderr == done[1].stderr
+    assert "reserved" in call("inspect", archive, "--project", "Unassigned").stderr
+
+
+def test_projects_policies_and_rules_are_those_of_the_data_folder_named(tmp_path: Path) -> None:
+    archive, data = packed(tmp_path / "a.zip", {"1.dcm": MR.read_bytes()}), tmp_path / "data"
+    rules = tmp_path / "rules.txt"
+    rules.write_text("(0010,0010):(\\w+)\\^.*\n")
+    assert call("admin", "project", "add", "P", "--data", data, "--prearchive-code", "0").returncode == 0
+    assert call("admin", "rules", "set", "session", rules, "--data", data).returncode == 0
+    before = sorted(path for path in data.rglob("*"))
+    asked = ("--data", data, "--project", "p")
+    inspected = told("inspect", archive, *asked)
+    assert sorted(path for path in data.rglob("*")) == before, "nothing is stored"
+    assert inspected == told("import", archive, *asked)
+    (session,) = inspected[1]["sessions"]
+    assert (session["project"], session["label"], session["state"]) == ("P", "CompressedSamples", "prearchive")
+    missing = call("inspect", archive, "--data", tmp_path / "nothing", "--project", "P")
+    assert (missing.returncode, (tmp_path / "nothing").exists()) == (2, False)
+
+
+def test_objects_that_clash_and_settings_of_the_site(tmp_path: Path) -> None:
+    mr = MR.read_bytes()
+    other = mr[:-2] + bytes([mr[-2] ^ 1, mr[-1]])
+    archive = packed(tmp_path / "a.zip", {"1.dcm": mr, "2.dcm": other, "3.dcm": mr, "x.dcm": b"no image"})
+    report = compare(tmp_path, archive, "--project", "P", "--create-project", "--resources", "ignore")
+    assert report["entries"]["conflict"] == 2
+    told_apart = told("inspect", archive, "--project", "P", "--create-project", SCANDOCK_IDENTIFIED="hold")
+    assert told_apart[1]["sessions"][0]["code"] == "identified"

@@ -18,6 +18,7 @@ from scandock.access import accounts, members
 from scandock.access.passwords import hash_password
 from scandock.http.app import create_app
 from scandock.http.deps import Site
+from scandock.http.process import config_of
 from scandock.rules.permissions import Role
 from scandock.services.settings import Settings, load_settings
 
@@ -63,8 +64,10 @@ def serving(data: Path, settings: Settings | None = None) -> Iterator[Web]:
 
 
 def _serving(data: Path, settings: Settings | None, logged: list[Any]) -> Iterator[Web]:
-    app = create_app(str(data), settings or load_settings())
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, loop="uvloop", http="httptools")
+    settings = settings or load_settings()
+    app = create_app(str(data), settings)
+    config = config_of(app, settings)
+    config.port = 0
     server = uvicorn.Server(config)
     started = threading.Event()
     startup = server.startup

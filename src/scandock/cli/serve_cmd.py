@@ -41,8 +41,11 @@ def serve(
             "dicom_receiver", "This version has no DICOM receiver yet.", "Leave --dicom-port out, or set it to off."
         )
     from scandock.cli.import_cmd import load_settings
+    from scandock.services.server_checks import check_server
     from scandock.workers.supervisor import Serving
     from scandock.workers.supervisor import serve as run
 
+    settings = load_settings()
+    check_server(settings)
     asked = Serving(data=os.path.abspath(data), host=host, port=port, slots=workers)
-    raise typer.Exit(run(asked, load_settings(), lambda text: line(text, sys.stdout)))
+    raise typer.Exit(run(asked, settings, lambda text: line(text, sys.stdout)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,13 +14,15 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import HTMLResponse
 
 import scandock
-from scandock.http import health, logs, problems, request_ids
+from scandock.http import health, problems, request_ids
+from scandock.http.base_path import BasePath
 from scandock.http.deps import Site, open_site
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, projects_create, receipts, tokens
 from scandock.http.v1.routers import ROUTERS
 from scandock.model.errors import ScandockError
 from scandock.services.arrivals import drop_ended, expire, forget_broken
+from scandock.services.logs import cause, log, where
 from scandock.services.sign_in import purge_ended
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         app.include_router(router)
     app.include_router(root)
     app.add_middleware(request_ids.Around)
+    if settings.root_path:
+        app.add_middleware(BasePath, root_path=settings.root_path)
     return app
 
 
@@ -126,13 +129,5 @@ async def _tidy(site: Site) -> None:
             try:
                 await site.run(step)
             except ScandockError as error:
-                logs.log().error("tidying", code=error.code, message=error.message)
+                log().error("tidying", code=error.code, cause=cause(error), where=where(error))
         await asyncio.sleep(JANITOR_SECONDS)
-
-
-def from_environment() -> FastAPI:
-    """The application of SCANDOCK_DATA with the settings of the environment, for uvicorn's factory mode."""
-    from scandock.services.settings import load_settings
-
-    logs.configure(os.environ.get("SCANDOCK_LOG_LEVEL", "info"))
-    return create_app(os.environ["SCANDOCK_DATA"], load_settings())

@@ -13,9 +13,9 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from scandock.access.principal import Denied
-from scandock.http.logs import log
 from scandock.model.errors import BadInput, Fault, ScandockError, Usage
 from scandock.rules.permissions import Answer
+from scandock.services.logs import cause, log, where
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -123,7 +123,7 @@ def told(request: Request, error: ScandockError) -> Response:
     if error.code == "tus_version":
         headers["Tus-Version"] = "1.0.0"
     if isinstance(error, Fault):
-        log().error("fault", code=error.code, message=error.message)
+        log().error("fault", code=error.code, cause=cause(error), where=where(error))
     return problem(request, status, error.code, error.message, error.remedy, headers=headers)
 
 
@@ -153,7 +153,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 def unexpected(request: Request, error: Exception) -> Response:
     """The answer where nobody foresaw the error; what it says stays in the log."""
-    log().error("unexpected", error=type(error).__name__, exc_info=error)
+    log().error("unexpected", error=type(error).__name__, where=where(error))
     return problem(
         request, 500, "internal", "A fault in the program ended the request.", "Report it with the request's id."
     )

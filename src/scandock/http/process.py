@@ -9,11 +9,12 @@ import socket
 import sys
 
 import uvicorn
+from fastapi import FastAPI
 
 from scandock.http.app import create_app
-from scandock.http.logs import configure
 from scandock.queue.wake import is_heard
-from scandock.services.settings import load_settings
+from scandock.services.logs import set_up
+from scandock.services.settings import Settings, load_settings
 from scandock.workers.process import confine, take_signals
 
 DRAIN_SECONDS = 10
@@ -25,9 +26,16 @@ def main(words: list[str]) -> None:
     parent, data, fd = words
     confine(int(parent))
     take_signals()
-    configure()
-    app = create_app(data, load_settings(), workers_ready=lambda: "" if is_heard(data) else "no worker listens")
-    config = uvicorn.Config(
+    settings = load_settings()
+    set_up("web", settings.log_level)
+    app = create_app(data, settings, workers_ready=lambda: "" if is_heard(data) else "no worker listens")
+    with socket.socket(fileno=int(fd)) as listening:
+        uvicorn.Server(config_of(app, settings)).run(sockets=[listening])
+
+
+def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the application is served; who the client is, only trusted proxies may say."""
+    return uvicorn.Config(
         app,
         http="httptools",
         loop="uvloop",
@@ -38,9 +46,9 @@ def main(words: list[str]) -> None:
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=75,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
     )
-    with socket.socket(fileno=int(fd)) as listening:
-        uvicorn.Server(config).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from scandock.http.logs import log
 from scandock.http.problems import unexpected
+from scandock.services.logs import log
 
 _GOOD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
@@ -93,7 +93,7 @@ class Around:
         site = getattr(scope["app"].state, "site", None)
         if site is not None:
             site.metrics.requests.labels(method if method in _METHODS else "other", route, str(status or "none")).inc()
-        if scope["path"] in _QUIET and status < 400:
+        if route in _QUIET and status < 400:
             return
         log().info(
             "request",

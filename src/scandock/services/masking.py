@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Final
+
+MASK: Final = "***"
+"""What stands in place of a secret."""
 
 
 def mask(url: str | None) -> str | None:

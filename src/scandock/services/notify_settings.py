@@ -33,21 +33,16 @@ class NotifySettings:
 
 def notify_settings(settings: Settings) -> NotifySettings:
     """What the site's settings say of it."""
-    default = NotifySettings()
-
-    def of(name: str, otherwise: object) -> object:
-        value = getattr(settings, name, None)
-        return otherwise if value is None else value
-
+    password = settings.smtp_password
     return NotifySettings(
-        public_url=str(of("public_url", default.public_url)).rstrip("/"),
-        labels=bool(of("notify_labels", default.labels)),
-        smtp_host=str(of("smtp_host", default.smtp_host)),
-        smtp_port=int(str(of("smtp_port", default.smtp_port))),
-        smtp_security=str(of("smtp_security", default.smtp_security)),
-        smtp_user=str(of("smtp_user", default.smtp_user)),
-        smtp_password=str(of("smtp_password", default.smtp_password)),
-        smtp_from=str(of("smtp_from", default.smtp_from)),
-        webhook_private=bool(of("webhook_private", default.webhook_private)),
-        seconds=float(str(of("notify_seconds", default.seconds))),
+        public_url=settings.public_url or "",
+        labels=settings.notify_labels,
+        smtp_host=settings.smtp_host or "",
+        smtp_port=settings.smtp_port,
+        smtp_security=settings.smtp_security,
+        smtp_user=settings.smtp_user or "",
+        smtp_password=password.get_secret_value() if password is not None else "",
+        smtp_from=settings.smtp_from or "",
+        webhook_private=settings.webhook_private,
+        seconds=float(settings.notify_seconds),
     )

@@ -10,14 +10,16 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import SettingsConfigDict
 
 from scandock.model.errors import Usage
 from scandock.model.limits import Limits
 from scandock.rules.labels import PLACEHOLDERS
-from scandock.services.byte_sizes import format_bytes, parse_bytes
-from scandock.services.masking import mask
+from scandock.services.byte_sizes import format_bytes
+from scandock.services.masking import MASK, mask
+from scandock.services.server_settings import SECRETS, ServerSettings
+from scandock.services.setting_kinds import Bytes, Count, Names
 
 PREFIX: Final = "SCANDOCK_"
 OUTSIDE: Final = {
@@ -32,26 +34,14 @@ _SCHEMES: Final = {"sqlite": "sqlite"} | dict.fromkeys(
 """Schemes that are taken, and how SQLAlchemy calls them with the driver that is installed."""
 
 
-def _bytes(value: object) -> object:
-    """Byte counts may come as `500MB`; everything else is left to pydantic."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_bytes(value)
-    except ValueError:
-        raise ValueError("is no size; right is a number of bytes, or one with a unit: 500MB, 2GiB") from None
-
-
-Count = Annotated[int, Field(ge=1, le=2**53)]
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0, le=2**60)]
 _LIMITS: Final = Limits()
 
 
-class Settings(BaseSettings):
+class Settings(ServerSettings):
     """Every setting, frozen; made by `load_settings`, which turns what is wrong into a `Usage` error.
 
     A field `max_depth` is the variable SCANDOCK_MAX_DEPTH. Those of `Limits` are here one by one with its defaults
-    and come together again in `limits`.
+    and come together again in `limits`; the server's own are those of `ServerSettings`.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="forbid")
@@ -66,7 +56,7 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] | None = Field(
         default=None, description="Reader processes of one import; not set: one a core, at most 4."
     )
-    placeholder_names: Annotated[tuple[str, ...], NoDecode] = Field(
+    placeholder_names: Names = Field(
         default=PLACEHOLDERS,
         description="Patient names and ids that count as absent, with commas between, in any case;"
         " empty ones and those of * only always do.",
@@ -135,13 +125,6 @@ class Settings(BaseSettings):
             raise ValueError("is no time zone; right is a name like UTC or Europe/Berlin") from None
         return value
 
-    @field_validator("placeholder_names", mode="before")
-    @classmethod
-    def _names_between_commas(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(name for name in (part.strip() for part in value.split(",")) if name)
-        return value
-
     @property
     def limits(self) -> Limits:
         """What an upload may hold, as the walkers take it."""
@@ -180,11 +163,12 @@ def load_settings() -> Settings:
 
 
 def describe(settings: Settings) -> list[SettingRow]:
-    """Every setting with its value and where that comes from, in the order of `Settings`."""
+    """Every setting with its value and where that comes from: first what every command asks for, then the server's."""
     rows = []
-    for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
-        plain = list(value) if isinstance(value, tuple) else mask(value) if name == "database_url" else value
+    names = [name for name in Settings.model_fields if name not in ServerSettings.model_fields]
+    for name in [*names, *ServerSettings.model_fields]:
+        field = Settings.model_fields[name]
+        plain = _plain(name, getattr(settings, name))
         source: Literal["default", "environment"] = "environment" if name in settings.model_fields_set else "default"
         rows.append(SettingRow(variable(name), plain, _shown(name, plain), source, field.description or ""))
     return rows
@@ -210,20 +194,29 @@ def _zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)  # the default must not hang on a time zone database
 
 
+def _plain(name: str, value: object) -> object:
+    """A value as JSON has it, and without what is secret in it."""
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, tuple):
+        return list(value)
+    return mask(cast("str | None", value)) if name == "database_url" else value
+
+
 def _shown(name: str, value: object) -> str:
     if value is None:
         return "not set"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return ", ".join(value)
+        return ", ".join(value) or "none"
     return format_bytes(value) if isinstance(value, int) and name.endswith("_bytes") else str(value)
 
 
 def _sentence(error: dict[str, Any]) -> str:
     """One of pydantic's errors in words of the environment."""
     name = str(error["loc"][0])
-    value = mask(str(error["input"])) if name == "database_url" else str(error["input"])
+    value = MASK if name in SECRETS else _plain(name, str(error["input"]))
     context = error.get("ctx", {})
     if error["type"] == "value_error":
         what = str(context["error"])

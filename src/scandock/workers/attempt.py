@@ -245,16 +245,9 @@ class _Attempt(Course):
 
 
 def _tell_unexpected(upload: str, error: Exception) -> None:
-    from scandock.workers.logs import set_up
+    from scandock.services.logs import set_up, where
 
-    where = [f"{frame.filename}:{frame.lineno}" for frame in _frames(error)]
-    set_up("attempt").error("unexpected", upload=upload, error=type(error).__name__, where=where)
-
-
-def _frames(error: Exception) -> Any:  # noqa: ANN401
-    import traceback
-
-    return traceback.extract_tb(error.__traceback__)
+    set_up("attempt").error("unexpected", upload=upload, error=type(error).__name__, where=where(error))
 
 
 def main(words: list[str]) -> int:
@@ -271,9 +264,9 @@ def main(words: list[str]) -> int:
     except TokenLost:
         return 0
     except ScandockError as error:
-        from scandock.workers.logs import set_up
+        from scandock.services.logs import cause, set_up
 
-        set_up("attempt").error("attempt failed", upload=order.upload, code=error.code)
+        set_up("attempt").error("attempt failed", upload=order.upload, code=error.code, cause=cause(error))
         return 1
     return 0
 

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from scandock.access.bootstrap import ensure_admin
 from scandock.model.errors import Fault, Usage
 from scandock.queue.engine import engine_of
+from scandock.services.logs import set_up
 from scandock.services.opening import open_data_catalog
 from scandock.services.settings import Settings
 from scandock.store.local import LocalStore
-from scandock.workers.logs import set_up
 from scandock.workers.process import python
 from scandock.workers.supervised import Supervised
 
@@ -55,7 +55,7 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None]) -> int
     """Serve until SIGTERM or Ctrl-C; `say` tells a person. Raises Usage or Fault where it can't begin."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [*STOPS, signal.SIGCHLD])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    log = set_up("supervisor")
+    log = set_up("supervisor", settings.log_level)
     store = LocalStore(os.path.abspath(asked.data))
     store.prepare()
     with _locked(store.path), _listening(asked) as listening:
@@ -82,7 +82,8 @@ def _first_start(store: LocalStore, settings: Settings, say: Callable[[str], Non
     catalog = open_data_catalog(store.path, settings)
     try:
         engine_of(catalog)
-        made = ensure_admin(catalog, os.environ.get("SCANDOCK_ADMIN_PASSWORD") or None)
+        given = settings.admin_password
+        made = ensure_admin(catalog, given.get_secret_value() if given is not None else None)
     finally:
         catalog.dispose()
     if made is not None and made.password is not None:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from scandock.queue.claim import Claim, Slots, claim
 from scandock.queue.engine import engine_of
 from scandock.queue.owner import this_owner
+from scandock.services.logs import set_up
 from scandock.services.opening import open_data_catalog
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.workers.janitor import Janitor
-from scandock.workers.logs import set_up
 from scandock.workers.process import confine, take_signals
 from scandock.workers.running import Running
 from scandock.workers.slots import SlotPool
@@ -84,8 +84,8 @@ def main(words: list[str]) -> int:
     """Run until SIGTERM."""
     parent, data, size = words
     confine(int(parent))
-    log = set_up("worker")
-    worker = Worker(data, int(size), load_settings(), int(parent), log)
+    settings = load_settings()
+    worker = Worker(data, int(size), settings, int(parent), set_up("worker", settings.log_level))
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         worker.stop()

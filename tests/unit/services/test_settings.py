@@ -14,6 +14,7 @@ from scandock.model.limits import Limits
 from scandock.rules.labels import PLACEHOLDERS
 from scandock.services.byte_sizes import format_bytes, parse_bytes
 from scandock.services.masking import mask
+from scandock.services.server_checks import check_server
 from scandock.services.settings import Settings, describe, load_settings, unknown_variables, variable
 
 
@@ -92,6 +93,19 @@ def test_settings_are_frozen():
         ("IDENTIFIED", "maybe", "'accept', 'warn' or 'hold'"),
         ("SEPARATE_SECONDARY", "perhaps", "true or false"),
         ("TRASH_DAYS", "1.5", "whole number"),
+        ("PUBLIC_URL", "dock.example.org", "https://dock.example.org"),
+        ("PUBLIC_URL", "https://me:x@dock.example.org", "https://dock.example.org"),
+        ("PUBLIC_URL", "https://dock.example.org/?a=1", "https://dock.example.org"),
+        ("PUBLIC_URL", "https://dock.example.org:99999", "https://dock.example.org"),
+        ("BASE_PATH", "dock", "right is /dock"),
+        ("BASE_PATH", "/a//b", "right is /dock"),
+        ("BASE_PATH", "/a/<b>", "right is /dock"),
+        ("TRUSTED_PROXIES", "*", "127.0.0.1"),
+        ("TRUSTED_PROXIES", "10.0.0.1, proxy", "127.0.0.1"),
+        ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+        ("SMTP_SECURITY", "ssl", "'none', 'starttls' or 'tls'"),
+        ("UPLOAD_HOURS", "0", "the least is 1"),
+        ("MAX_UPLOAD_BYTES", "0", "the least is 1 B"),
         ("DATABASE_URL", "mysql://db/x", "postgresql://user:password@host/name"),
         ("DATABASE_URL", "scandock.db", "postgresql://user:password@host/name"),
     ],
@@ -103,6 +117,101 @@ def test_a_bad_value_is_a_sentence_with_name_value_and_what_is_right(monkeypatch
     assert caught.value.code == "setting_invalid"
     assert f"SCANDOCK_{name}='{value}'" in caught.value.message
     assert right in caught.value.message
+
+
+SECRET = {"SCANDOCK_ADMIN_PASSWORD", "SCANDOCK_SMTP_PASSWORD", "SCANDOCK_OIDC_CLIENT_SECRET"}
+
+
+def test_passwords_and_secrets_are_shown_nowhere(monkeypatch):
+    for name in SECRET:
+        monkeypatch.setenv(name, "geheim")
+    settings = load_settings()
+    rows = {row.name: row for row in describe(settings)}
+    assert {name for name, row in rows.items() if row.value == "***"} == SECRET
+    assert "geheim" not in repr(settings) + repr(rows)
+    assert settings.admin_password.get_secret_value() == "geheim"
+
+
+def test_the_path_of_the_site_is_that_of_its_address(monkeypatch):
+    assert load_settings().root_path == ""
+    monkeypatch.setenv("SCANDOCK_PUBLIC_URL", "https://example.org/dock/")
+    assert load_settings().public_url == "https://example.org/dock"
+    assert load_settings().root_path == "/dock"
+    monkeypatch.setenv("SCANDOCK_BASE_PATH", "/")
+    assert load_settings().root_path == ""
+
+
+def test_proxies_are_addresses_and_networks_or_none(monkeypatch):
+    monkeypatch.setenv("SCANDOCK_TRUSTED_PROXIES", "10.1.0.0/16, fd00::7")
+    assert load_settings().trusted_proxies == ("10.1.0.0/16", "fd00::7")
+    monkeypatch.setenv("SCANDOCK_TRUSTED_PROXIES", "none")
+    assert load_settings().trusted_proxies == ()
+
+
+def test_the_provider_of_logins_is_put_together(monkeypatch):
+    assert load_settings().oidc is None
+    monkeypatch.setenv("SCANDOCK_OIDC_ISSUER", "https://login.example.org")
+    monkeypatch.setenv("SCANDOCK_OIDC_CLIENT_ID", "dock")
+    monkeypatch.setenv("SCANDOCK_OIDC_DOMAINS", "example.org, example.net")
+    found = load_settings().oidc
+    assert (found.issuer, found.client_id, found.client_secret) == ("https://login.example.org", "dock", "")
+    assert found.domains == ("example.org", "example.net")
+
+
+FITTING = {
+    "OIDC_ISSUER": "https://login.example.org",
+    "OIDC_CLIENT_ID": "dock",
+    "SMTP_HOST": "mail.example.org",
+    "SMTP_SECURITY": "starttls",
+    "SMTP_USER": "dock",
+    "SMTP_PASSWORD": "geheim",
+    "SMTP_FROM": "dock@example.org",
+    "PUBLIC_URL": "https://example.org/dock",
+    "BASE_PATH": "/dock",
+}
+
+
+def served_with(monkeypatch, **values):
+    for name, value in values.items():
+        if value is None:
+            monkeypatch.delenv(f"SCANDOCK_{name}", raising=False)
+        else:
+            monkeypatch.setenv(f"SCANDOCK_{name}", value)
+    check_server(load_settings())
+
+
+def test_settings_that_fit_each_other_are_served_with(monkeypatch):
+    check_server(load_settings())
+    served_with(monkeypatch, **FITTING)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"OIDC_ISSUER": None}, "SCANDOCK_OIDC_CLIENT_ID is set, but SCANDOCK_OIDC_ISSUER is not."),
+        ({"OIDC_CLIENT_ID": None}, "SCANDOCK_OIDC_CLIENT_ID is not."),
+        ({"OIDC_ISSUER": "http://login.example.org"}, "is no https address"),
+        ({"OIDC_SCOPES": "email"}, "SCANDOCK_OIDC_SCOPES lacks the scope openid."),
+        ({"SMTP_HOST": None}, "SCANDOCK_SMTP_FROM, SCANDOCK_SMTP_PASSWORD, SCANDOCK_SMTP_SECURITY, SCANDOCK_SMTP_USER"),
+        ({"SMTP_USER": None}, "SCANDOCK_SMTP_USER is not set"),
+        ({"SMTP_PASSWORD": None}, "SCANDOCK_SMTP_PASSWORD is not set"),
+        ({"SMTP_SECURITY": "none"}, "SCANDOCK_SMTP_SECURITY has to be starttls or tls"),
+        ({"SMTP_FROM": "dock"}, "SCANDOCK_SMTP_FROM='dock' can't be an e-mail address."),
+        ({"BASE_PATH": "/other"}, "SCANDOCK_BASE_PATH says '/other'"),
+    ],
+    ids=str,
+)
+def test_settings_that_do_not_fit_each_other_are_named(monkeypatch, change, said):
+    with pytest.raises(Usage) as caught:
+        served_with(monkeypatch, **{**FITTING, **change})
+    assert caught.value.code == "setting_invalid"
+    assert said in caught.value.message
+    assert "geheim" not in str(caught.value)
+
+
+def test_all_that_does_not_fit_is_told_at_once(monkeypatch):
+    with pytest.raises(Usage, match=r"SMTP_HOST.*OIDC_CLIENT_ID is not"):
+        served_with(monkeypatch, SMTP_PORT="587", OIDC_ISSUER="https://login.example.org")
 
 
 def test_several_bad_values_are_all_named(monkeypatch):

@@ -1,0 +1,103 @@
+"""The log of every process of the server: one JSON object a line on standard error.
+
+Lines hold ids, codes and figures, and nothing that may identify a person: no label, no name of an account, a file or an
+archive. So of an error its kind and where it came from are told, never its words, which may quote what was being read;
+and addresses are told as the route's pattern.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from types import TracebackType
+from typing import Any, Final
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
+
+FRAMES: Final = 12
+"""The innermost frames of an error that are told."""
+
+
+def log() -> FilteringBoundLogger:
+    """The logger; what a request binds (its id, its upload's) goes along."""
+    logger: FilteringBoundLogger = structlog.get_logger("scandock")
+    return logger
+
+
+def set_up(process: str, level: str = "info") -> FilteringBoundLogger:
+    """Log as `process` from now on, from `level` up; of what libraries log, warnings and worse come the same way."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+
+    def named(_: object, __: str, line: EventDict) -> EventDict:
+        return {**line, "process": process}
+
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        named,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        _without_words,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(number, logging.WARNING))
+    logging.getLogger("scandock").setLevel(number)
+    for name in ("uvicorn", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = []
+        logger.propagate = True
+        logger.setLevel(logging.NOTSET)
+    logging.getLogger("uvicorn.access").disabled = True
+    return log()
+
+
+def where(error: BaseException) -> list[str]:
+    """Where an error came from, the innermost last: `module.py:line function`, and no value."""
+    return _frames(error.__traceback__)
+
+
+def cause(error: BaseException) -> str | None:
+    """What a failure was made of: the kind and number of the system's error, or the kind of another one."""
+    found = error.__cause__
+    if found is None:
+        return None
+    number = getattr(found, "errno", None)
+    return f"{type(found).__name__} {number}" if isinstance(number, int) else type(found).__name__
+
+
+def _without_words(_: object, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """An error that was handed over, told by its kind and its frames alone."""
+    given = line.pop("exc_info", None)
+    line.pop("stack_info", None)
+    if given is True:
+        given = sys.exc_info()
+    if isinstance(given, BaseException):
+        given = (type(given), given, given.__traceback__)
+    if isinstance(given, tuple) and given[0] is not None:
+        line["error"] = given[0].__name__
+        line["where"] = _frames(given[2])
+    return line
+
+
+def _frames(trace: TracebackType | None) -> list[str]:
+    frames = traceback.extract_tb(trace)[-FRAMES:]
+    return [f"{'/'.join(one.filename.split('/')[-3:])}:{one.lineno} {one.name}" for one in frames]

@@ -1,0 +1,228 @@
+"""A DATA with one of everything in projects of every accessibility, and an account of every kind that asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import insert, select, update
+
+from scandock.access import accounts, members, tokens
+from scandock.access.principal import SYSTEM
+from scandock.catalog.projects import ProjectRow, add_project
+from scandock.catalog.server_tables import project_access, reception, subscription
+from scandock.catalog.tables import project, session, subject, tree, upload
+from scandock.rules.permissions import Accessibility, Role, Scope
+from scandock.services.moving import Desk
+from scandock.services.settings import load_settings
+from scandock.services.subscribing import subscribe
+from scandock.services.trash import delete_session
+from tests.builders import Image, documented, zipped
+from tests.integration.server_side import Server
+from tests.integration.web import Web, serving
+
+CANARY = "Zebra"
+"""Stands in every label, name and text of the private project, its id among them, and nowhere else."""
+TUS = {"Tus-Resumable": "1.0.0"}
+
+
+@dataclass(frozen=True)
+class Persona:
+    """Somebody who asks; `role` is theirs in every project, `owns` says that the imports are theirs."""
+
+    name: str
+    role: Role | None = None
+    scope: Scope = Scope.ALL
+    admin: bool = False
+    signed_in: bool = True
+    owns: bool = False
+
+
+PERSONAS = (
+    Persona("anonymous", signed_in=False),
+    Persona("stranger"),
+    Persona("collaborator", Role.COLLABORATOR),
+    Persona("member", Role.MEMBER),
+    Persona("uploader", Role.MEMBER, owns=True),
+    Persona("owner", Role.OWNER),
+    Persona("reading", Role.OWNER, Scope.READ),
+    Persona("uploading", Role.OWNER, Scope.UPLOAD),
+    Persona("admin", admin=True),
+)
+
+
+@dataclass(kw_only=True)
+class Place:
+    """A project and the ids of what is in it; empty where `Unassigned` has none."""
+
+    project: str
+    accessibility: Accessibility
+    ended: str
+    """An import that has ended, of the account `uploader`."""
+    received: str
+    """One that waits for a worker, which there is not."""
+    waiting: str
+    archived: str = ""
+    subject: str = ""
+    trashed: str = ""
+
+    @property
+    def unassigned(self) -> bool:
+        return not self.archived
+
+
+@dataclass(kw_only=True)
+class Everyone:
+    """A server with one of everything; `clients` by the name of who asks."""
+
+    web: Web
+    places: list[Place]
+    clients: dict[str, httpx.Client] = field(default_factory=dict)
+    begun: dict[str, str] = field(default_factory=dict)
+    """The resumable upload that is under way, by project."""
+
+    def subscribed(self, place: Place) -> str:
+        """A subscription of a project, the only one that it has."""
+        site = self.web.site
+        desk = Desk(site.catalog, site.store, site.settings, SYSTEM)
+        with site.catalog.write() as connection:
+            connection.execute(subscription.delete())
+        return str(subscribe(desk, kind="email", target="a@b.org", states=["failed"], project_name=place.project)["id"])
+
+    def receiving(self, place: Place) -> str:
+        """A resumable upload of `uploader` that has no byte yet."""
+        named = {} if place.unassigned else {"Upload-Metadata": f"project {_base64(place.project)}"}
+        client = self.clients["uploader"]
+        if place.project in self.begun:  # one account may have so many under way
+            client.delete(f"/api/v1/uploads/{self.begun[place.project]}", headers=TUS)
+        made = client.post("/api/v1/uploads", headers={**TUS, "Upload-Length": "9", **named})
+        assert made.status_code == 201, made.text
+        self.begun[place.project] = made.headers["location"].rpartition("/")[2]
+        return self.begun[place.project]
+
+    def token(self, name: str) -> str:
+        """The alias of a further token of an account."""
+        with self.web.site.catalog.write() as connection:
+            return tokens.issue(connection, accounts.get(connection, name), scope=Scope.READ).alias
+
+
+def _base64(text: str) -> str:
+    import base64
+
+    return base64.b64encode(text.encode()).decode()
+
+
+@contextmanager
+def everyone(root: Path) -> Iterator[Everyone]:
+    """Make it all by real imports, then serve it."""
+    server = Server(root / "data")
+    people = _people(server)
+    server.accounts["uploader"] = people["uploader"]
+    try:
+        with server.worker(slots=3):
+            places = [_place(server, people, kind) for kind in Accessibility]
+            places.append(_unassigned(server))
+        with server.catalog.write() as connection:
+            connection.execute(project.delete().where(project.c.name == "P"))  # who serves makes it, too
+    finally:
+        server.close()
+    with serving(root / "data") as web:
+        made = Everyone(web=web, places=places)
+        try:
+            for persona in PERSONAS:
+                made.clients[persona.name] = _client(web, persona)
+            yield made
+        finally:
+            for client in made.clients.values():
+                client.close()
+
+
+def _people(server: Server) -> dict[str, int]:
+    with server.catalog.write() as connection:
+        return {
+            one.name: accounts.create(connection, one.name).id
+            for one in PERSONAS
+            if one.signed_in and not one.admin  # `admin` is made by who serves
+        }
+
+
+def _client(web: Web, persona: Persona) -> httpx.Client:
+    headers = {}
+    if persona.signed_in:
+        with web.site.catalog.write() as connection:
+            made = tokens.issue(connection, accounts.get(connection, persona.name), scope=persona.scope)
+        headers["Authorization"] = f"Bearer {made.bearer}"
+    return httpx.Client(base_url=web.base, headers=headers, timeout=30, trust_env=False)
+
+
+def _place(server: Server, people: Mapping[str, int], kind: Accessibility) -> Place:
+    word = CANARY if kind is Accessibility.PRIVATE else kind.value.capitalize()
+    name = f"{word}_project"
+    add_project(server.catalog, ProjectRow(name=name, title=f"{word} title"))
+    with server.catalog.write() as connection:
+        number = connection.execute(select(project.c.id).where(project.c.name == name)).scalar_one()
+        connection.execute(insert(project_access).values(project_id=number, accessibility=kind))
+        for one in PERSONAS:
+            if one.role is not None:
+                members.set_role(connection, name, accounts.get(connection, one.name), one.role)
+    sent = [
+        server.send(_archive(word, n), by="uploader", name=f"{word}.zip", project=name, session=f"{word}_{what}", **how)
+        for n, (what, how) in enumerate({"kept": {}, "waits": {"destination": "prearchive"}, "gone": {}}.items())
+    ]
+    for uuid in sent:
+        assert server.ended(uuid) == "placed", server.row(uuid)
+    received = server.receive(b"x", by="uploader", name=f"{word}_later.zip", project=name)
+    _waits(server, received)
+    with server.catalog.write() as connection:
+        ids = [server.id(uuid) for uuid in (*sent, received)]
+        connection.execute(update(reception).where(reception.c.upload_id.in_(ids)).values(project_id=number))
+    kept, waits, gone = (_session(server, uuid) for uuid in sent)
+    delete_session(Desk(server.catalog, server.store, load_settings(), SYSTEM), gone)
+    with server.catalog.read() as connection:
+        person = connection.execute(
+            select(subject.c.uuid).join(session, session.c.subject_id == subject.c.id).where(session.c.uuid == kept)
+        ).scalar_one()
+    return Place(
+        project=name, accessibility=kind, ended=sent[0], received=received,
+        archived=kept, subject=person, waiting=waits, trashed=gone,
+    )  # fmt: skip
+
+
+def _unassigned(server: Server) -> Place:
+    """What `uploader` sent without saying where to."""
+    sent = server.send(_archive("Routed", 0), by="uploader", project=None)
+    assert server.ended(sent) == "placed", server.row(sent)
+    received = server.receive(b"x", by="uploader", project=None)
+    _waits(server, received)
+    kind = Accessibility.PRIVATE
+    return Place(
+        project="Unassigned", accessibility=kind, ended=sent, received=received, waiting=_session(server, sent)
+    )
+
+
+def _waits(server: Server, uuid: str) -> None:
+    """Let an upload have been accepted, for no worker to take."""
+    with server.catalog.write() as connection:
+        number = server.id(uuid)
+        connection.execute(update(upload).where(upload.c.id == number).values(state="received"))
+        connection.execute(update(reception).where(reception.c.upload_id == number).values(accepted=1, retry_at=2**52))
+
+
+def _session(server: Server, uuid: str) -> str:
+    with server.catalog.read() as connection:
+        return str(
+            connection.execute(
+                select(session.c.uuid).join(tree, tree.c.id == session.c.tree_id)
+                .where(tree.c.upload_id == server.id(uuid))
+            ).scalar_one()
+        )  # fmt: skip
+
+
+def _archive(word: str, study: int) -> bytes:
+    values: dict[str, Any] = {"case": word, "study": study, "patient_id": f"{word}_{study}".encode()}
+    image = Image(**values, patient_name=f"{word}^{word}".encode())
+    return zipped({**documented(f"{word}S", "1", [image.file()]), f"{word}S/resources/NOTES/files/{word}.txt": b"note"})

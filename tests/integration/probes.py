@@ -1,0 +1,203 @@
+"""What every route is asked with, and what it asks the permission matrix: a route that is not here fails the test.
+
+A probe changes nothing that another one needs: verbs run dry, or are refused for what is behind the question of
+rights (an import that has ended can't be cancelled).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from scandock.rules.permissions import Action
+from tests.integration.everyone import TUS, Everyone, Place
+
+ONE = "one"
+"""Answers for one thing: its status is the matrix's word."""
+LIST = "list"
+"""Answers everybody, with what they may see."""
+EACH = "each"
+"""A verb for many: 200, and the matrix's word in each one's place."""
+SITE = "site"
+"""In no project: the same answer whatever is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """One request, and who is let through."""
+
+    action: Action
+    kind: str = ONE
+    of: str = ""
+    """What of a `Place` it is about; a place that has none is left out."""
+    good: tuple[int, ...] = (200,)
+    """Statuses once it is allowed."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
+    content: bytes | None = None
+    fresh: Callable[[Everyone, Place, Any], str] | None = None
+    """Makes what it is about, anew for each request; given who asks."""
+    also: tuple[str, ...] = ()
+    """Further questions: `signed_in` (no list for others), `import` (seen by its owners alone), `upload` (to where it
+    is to go), `own` (nobody else's, whoever asks)."""
+
+
+def _verb(action: Action, json: Any = None, **more: Any) -> Probe:
+    """A verb for one session of the prearchive, run dry."""
+    return Probe(action=action, of="waiting", json=json, params={"dry_run": "true"}, **more)
+
+
+def _many(action: Action, **more: Any) -> Probe:
+    return Probe(action=action, kind=EACH, of="waiting", params={"dry_run": "true"}, json=more)
+
+
+def _session(action: Action = Action.SESSION_READ, **more: Any) -> Probe:
+    return Probe(action=action, of="archived", **more)
+
+
+def _account(action: Action = Action.ACCOUNT_EDIT, **more: Any) -> Probe:
+    return Probe(action=action, kind=SITE, **more)
+
+
+def _import(action: Action = Action.IMPORT_READ, *, of: str = "ended", **more: Any) -> Probe:
+    return Probe(action=action, of=of, also=("import",), **more)
+
+
+def _tus(*also: str, headers: Mapping[str, str] | None = None, **more: Any) -> Probe:
+    return Probe(
+        action=Action.IMPORT_CANCEL,
+        of="project",
+        headers={**TUS, **(headers or {})},
+        fresh=lambda made, place, _: made.receiving(place),
+        also=("import", "upload", *also),
+        **more,
+    )
+
+
+_V1: Final = "/api/v1"
+_SESSION: Final = f"{_V1}/sessions/{{session}}"
+_SCAN: Final = f"{_SESSION}/scans/{{scan}}"
+_FILE: Final = f"{_SESSION}/files/{{file}}"
+_WAITING: Final = f"{_V1}/prearchive/{{session}}"
+_IMPORT: Final = f"{_V1}/imports/{{id}}"
+_UPLOAD: Final = f"{_V1}/uploads/{{upload}}"
+_PATCH: Final = {"Upload-Offset": "5", "Content-Type": "application/offset+octet-stream"}
+_MOVED: Final = {"project": "{target}"}
+_ASKED: Final = {"session": "{session}"}
+
+OPEN: Final = {
+    ("GET", "/"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+    ("GET", "/api/openapi.json"),
+    ("HEAD", "/api/openapi.json"),
+    ("OPTIONS", f"{_V1}/uploads"),
+    ("OPTIONS", _UPLOAD),
+    ("POST", f"{_V1}/auth/login"),
+    ("POST", f"{_V1}/auth/logout"),
+}
+"""Routes that ask nobody for anything: they name nothing, or are how one gets in and out."""
+
+PROBES: Final[dict[tuple[str, str], Probe]] = {
+    ("GET", f"{_V1}/auth/me"): _account(Action.ACCOUNT_READ),
+    ("GET", f"{_V1}/tokens"): _account(Action.ACCOUNT_READ),
+    ("POST", f"{_V1}/tokens"): _account(json={"scope": "read", "days": 1}, good=(201,)),
+    ("DELETE", f"{_V1}/tokens/{{alias}}"): _account(good=(204,), fresh=lambda made, _, who: made.token(who)),
+    ("POST", f"{_V1}/projects"): _account(Action.PROJECT_CREATE, json={"id": "P"}, good=(409,)),
+    ("GET", f"{_V1}/projects"): Probe(action=Action.PROJECT_SEE, kind=LIST, of="project"),
+    ("GET", f"{_V1}/projects/{{project}}"): Probe(action=Action.PROJECT_SEE, of="project"),
+    ("PATCH", f"{_V1}/projects/{{project}}"): Probe(action=Action.PROJECT_EDIT, of="owned", json={}),
+    ("GET", f"{_V1}/projects/{{project}}/download"): Probe(action=Action.SESSION_READ, of="owned"),
+    ("GET", f"{_V1}/subjects"): Probe(action=Action.SUBJECT_READ, kind=LIST, of="subject"),
+    ("GET", f"{_V1}/subjects/{{subject}}"): Probe(action=Action.SUBJECT_READ, of="subject"),
+    ("PATCH", f"{_V1}/subjects/{{subject}}"): Probe(action=Action.SUBJECT_EDIT, of="subject", json={"label": "Kin"}),
+    ("GET", f"{_V1}/sessions"): _session(kind=LIST),
+    ("GET", _SESSION): _session(),
+    ("PATCH", _SESSION): _session(Action.SESSION_EDIT, json={"label": "Other"}, params={"dry_run": "true"}),
+    ("DELETE", _SESSION): _session(Action.SESSION_DELETE, params={"dry_run": "true"}),
+    ("POST", f"{_SESSION}/rebuild"): _session(Action.SESSION_EDIT, params={"dry_run": "true"}),
+    ("GET", f"{_SESSION}/download"): _session(),
+    ("GET", f"{_SESSION}/scans"): _session(),
+    ("GET", _SCAN): _session(),
+    ("PATCH", _SCAN): _session(Action.SESSION_EDIT, json={"note": "seen"}),
+    ("GET", f"{_SCAN}/download"): _session(),
+    ("GET", _FILE): _session(),
+    ("GET", f"{_FILE}/content"): _session(),
+    ("HEAD", f"{_FILE}/content"): _session(),
+    ("GET", f"{_V1}/scans"): _session(params=_ASKED),
+    ("GET", f"{_V1}/resources"): _session(params=_ASKED),
+    ("GET", f"{_V1}/files"): _session(params=_ASKED),
+    ("GET", f"{_V1}/prearchive"): Probe(action=Action.PREARCHIVE_READ, kind=LIST, of="waiting"),
+    ("GET", _WAITING): Probe(action=Action.PREARCHIVE_READ, of="waiting"),
+    ("POST", f"{_V1}/prearchive/move"): _many(Action.PREARCHIVE_EDIT, project="{target}"),
+    ("POST", f"{_V1}/prearchive/archive"): _many(Action.SESSION_ARCHIVE),
+    ("POST", f"{_V1}/prearchive/rebuild"): _many(Action.PREARCHIVE_EDIT),
+    ("POST", f"{_V1}/prearchive/resolve"): _many(Action.PREARCHIVE_EDIT, choice="keep_both"),
+    ("POST", f"{_V1}/prearchive/delete"): _many(Action.PREARCHIVE_DELETE),
+    ("POST", f"{_WAITING}/move"): _verb(Action.PREARCHIVE_EDIT, _MOVED, also=("upload",)),
+    ("POST", f"{_WAITING}/archive"): _verb(Action.SESSION_ARCHIVE, {}, good=(200, 409)),
+    ("POST", f"{_WAITING}/rebuild"): _verb(Action.PREARCHIVE_EDIT),
+    ("POST", f"{_WAITING}/resolve"): _verb(Action.PREARCHIVE_EDIT, {"choice": "keep_both"}, good=(409,)),
+    ("DELETE", _WAITING): _verb(Action.PREARCHIVE_DELETE),
+    ("GET", f"{_V1}/trash"): Probe(action=Action.TRASH_READ, kind=LIST, of="trashed"),
+    ("POST", f"{_V1}/trash/{{session}}/restore"): Probe(
+        action=Action.TRASH_RESTORE, of="trashed", params={"dry_run": "true"}
+    ),
+    ("GET", f"{_V1}/audit"): Probe(action=Action.AUDIT_READ, of="owned", params={"project": "{project}"}),
+    ("GET", f"{_V1}/audit/export"): Probe(action=Action.AUDIT_READ, of="owned", params={"project": "{project}"}),
+    ("GET", f"{_V1}/subscriptions"): _account(),
+    ("POST", f"{_V1}/subscriptions"): _account(
+        json={"kind": "email", "target": "a@b.org", "states": ["failed"]}, good=(201,)
+    ),
+    ("DELETE", f"{_V1}/subscriptions/{{subscription}}"): Probe(
+        action=Action.SETTINGS_EDIT, of="owned", good=(204,), fresh=lambda made, place, _: made.subscribed(place)
+    ),
+    ("GET", f"{_V1}/subscriptions/{{subscription}}/deliveries"): Probe(
+        action=Action.SETTINGS_EDIT, of="owned", fresh=lambda made, place, _: made.subscribed(place)
+    ),
+    ("POST", f"{_V1}/imports"): Probe(
+        action=Action.UPLOAD, of="owned", good=(202,), params={"project": "{project}"}, content=b"x"
+    ),
+    ("GET", f"{_V1}/imports"): Probe(action=Action.IMPORT_READ, kind=LIST, of="ended", also=("signed_in", "import")),
+    ("GET", _IMPORT): _import(),
+    ("GET", f"{_IMPORT}/events"): _import(),
+    ("GET", f"{_IMPORT}/receipt"): _import(),
+    ("POST", f"{_IMPORT}/cancel"): _import(Action.IMPORT_CANCEL, good=(409,)),
+    ("POST", f"{_IMPORT}/retry"): _import(Action.IMPORT_CANCEL, good=(409,)),
+    ("DELETE", _IMPORT): _import(Action.IMPORT_DELETE, of="received", good=(409,)),
+    ("POST", f"{_V1}/uploads"): Probe(
+        action=Action.UPLOAD,
+        of="owned",
+        good=(201,),
+        headers={**TUS, "Upload-Length": "0", "Upload-Metadata": "project {project64}"},
+    ),
+    ("HEAD", _UPLOAD): _tus(),
+    ("PATCH", _UPLOAD): _tus("own", headers=_PATCH, content=b"abc", good=(409,)),
+    ("DELETE", _UPLOAD): _tus(good=(204,)),
+    ("POST", _UPLOAD): _tus(headers={"X-HTTP-Method-Override": "HEAD"}),
+}
+"""Every route that asks for a right."""
+
+FURTHER: Final[list[tuple[str, str, Probe]]] = [
+    ("GET", f"{_V1}/sessions", _session(params={"project": "{project}"})),
+    ("GET", f"{_V1}/subjects", Probe(action=Action.SUBJECT_READ, of="owned", params={"project": "{project}"})),
+    ("GET", f"{_V1}/prearchive", Probe(action=Action.PREARCHIVE_READ, of="owned", params={"project": "{project}"})),
+    ("GET", _SESSION, Probe(action=Action.PREARCHIVE_READ, of="waiting")),
+    ("GET", f"{_SESSION}/scans", Probe(action=Action.PREARCHIVE_READ, of="waiting")),
+    ("GET", f"{_SESSION}/download", Probe(action=Action.PREARCHIVE_READ, of="waiting")),
+    ("GET", f"{_FILE}/content", Probe(action=Action.PREARCHIVE_READ, of="waiting")),
+    ("PATCH", _SCAN, Probe(action=Action.PREARCHIVE_EDIT, of="waiting", json={"note": "seen"})),
+    ("POST", f"{_SESSION}/rebuild", _verb(Action.PREARCHIVE_EDIT)),
+    ("PATCH", f"{_V1}/projects/{{project}}", Probe(action=Action.SETTINGS_EDIT, of="owned", json={"petmr": "petmr"})),
+    ("GET", f"{_V1}/audit", _account(Action.SITE_ADMIN)),
+    ("GET", f"{_V1}/audit/export", _account(Action.SITE_ADMIN)),
+    (
+        "GET",
+        f"{_V1}/subscriptions",
+        Probe(action=Action.SETTINGS_EDIT, of="owned", params={"project": "{project}"}),
+    ),
+]
+"""The same routes by other questions: filters that name a project, sessions that stand elsewhere, the whole site."""

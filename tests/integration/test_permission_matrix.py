@@ -1,0 +1,182 @@
+"""Every route by every role, in projects of every accessibility, over HTTP: the answer is the matrix's."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from scandock.http.v1.routers import ACTIONS
+from scandock.rules.permissions import Accessibility, Action, Answer, answer
+from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
+from tests.integration.probes import EACH, FURTHER, LIST, OPEN, PROBES, SITE, Probe
+
+STATUS = {Answer.SIGN_IN: 401, Answer.FORBIDDEN: 403, Answer.HIDDEN: 404}
+CODES = {Answer.SIGN_IN: "login_needed", Answer.FORBIDDEN: "forbidden", Answer.HIDDEN: "not_found"}
+EVERY = [(method, path, probe) for (method, path), probe in PROBES.items()] + FURTHER
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
+    with everyone(tmp_path_factory.mktemp("matrix")) as ready:
+        yield ready
+
+
+def every_route(app: FastAPI) -> set[tuple[str, str]]:
+    """Method and path of all that the application answers."""
+    routes: list[Any] = []
+    for route in app.routes:
+        included = getattr(route, "original_router", None)
+        routes += [route] if included is None else included.routes
+    return {(method, route.path) for route in routes for method in route.methods or ()}
+
+
+def test_every_route_has_a_rule(made: Everyone) -> None:
+    routes = every_route(made.web.app)
+    assert len(routes) > 60
+    assert routes == OPEN | set(PROBES), "give a new route its probe"
+    different = {at for at in ACTIONS if ACTIONS[at] is not PROBES[at].action}
+    told_there = {at for at in different if ACTIONS[at] is Action.ACCOUNT_EDIT and "{subscription}" in at[1]}
+    assert different == told_there  # a subscription of a project is asked for here, one's own there
+
+
+def expected(probe: Probe, who: Persona, place: Place) -> Answer:
+    """What the matrix says: the first of a route's questions that is not answered well."""
+    own = who.owns and ("import" in probe.also or (place.unassigned and probe.of == "waiting"))
+    if probe.kind == SITE:
+        return matrix(probe.action, who, None, own=False)
+    if "import" in probe.also and matrix(Action.IMPORT_READ, who, place, own=own) is not Answer.ALLOWED:
+        return Answer.HIDDEN if who.signed_in else Answer.SIGN_IN
+    told = [matrix(probe.action, who, place, own=own)]
+    if "upload" in probe.also and not place.unassigned:
+        told.append(matrix(Action.UPLOAD, who, place))
+    if "own" in probe.also and not who.owns:
+        told.append(Answer.FORBIDDEN)
+    return next((one for one in told if one is not Answer.ALLOWED), Answer.ALLOWED)
+
+
+def matrix(action: Action, who: Persona, place: Place | None, *, own: bool = False) -> Answer:
+    return answer(
+        action,
+        role=None if place is None or place.unassigned else who.role,
+        accessibility=Accessibility.PRIVATE if place is None else place.accessibility,
+        admin=who.admin,
+        signed_in=who.signed_in,
+        own=own,
+        scope=who.scope,
+    )
+
+
+def names(made: Everyone, probe: Probe, place: Place, who: Persona) -> dict[str, str]:
+    """What stands for the parameters of a route."""
+    about = getattr(place, probe.of) if hasattr(place, probe.of) else ""
+    target = made.places[0].project if place.unassigned else place.project
+    values = {"project": place.project, "target": target, "session": about, "subject": about, "id": about}
+    values |= {"scan": "1", "file": "0", "project64": base64.b64encode(place.project.encode()).decode()}
+    if probe.fresh is not None:
+        asker = who.name if who.signed_in else "stranger"
+        values |= dict.fromkeys(("upload", "alias", "subscription"), probe.fresh(made, place, asker))
+    return values
+
+
+def filled(given: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(given, str):
+        return given.format_map(values)
+    return {key: filled(value, values) for key, value in given.items()} if isinstance(given, Mapping) else given
+
+
+def ask(made: Everyone, method: str, path: str, probe: Probe, place: Place, who: Persona) -> httpx.Response:
+    values = names(made, probe, place, who)
+    body = filled(probe.json, values)
+    if probe.kind == EACH:
+        body = {**body, "sessions": [values["session"]]}
+    return made.clients[who.name].request(
+        method,
+        path.format_map(values),
+        params={**filled(probe.params, values), **({"limit": "500"} if probe.kind == LIST else {})},
+        headers=filled(probe.headers, values),
+        json=body,
+        content=probe.content,
+    )
+
+
+def places_of(made: Everyone, probe: Probe) -> list[Place]:
+    if probe.kind == SITE:
+        return made.places[:1]
+    if probe.of == "owned":
+        return [place for place in made.places if not place.unassigned]
+    return [place for place in made.places if getattr(place, probe.of)]
+
+
+def wrong(probe: Probe, who: Persona, place: Place, told: httpx.Response) -> str:
+    """What is off with an answer; empty where it is the matrix's."""
+    right = expected(probe, who, place)
+    if probe.kind == LIST:
+        return _wrong_list(probe, right, place, who, told)
+    if probe.kind == EACH:
+        if told.status_code != 200:
+            return f"{told.status_code}, not 200"
+        [one] = told.json()["items"]
+        denied = CODES.get(right)
+        good = one.get("code") == denied if denied else one.get("code") not in CODES.values()
+        return "" if good else f"{one}, not {right}"
+    good_ones = probe.good if right is Answer.ALLOWED else (STATUS[right],)
+    if told.status_code not in good_ones:
+        return f"{told.status_code} {told.text[:200]}, not {good_ones} for {right}"
+    return ""
+
+
+def _wrong_list(probe: Probe, right: Answer, place: Place, who: Persona, told: httpx.Response) -> str:
+    if "signed_in" in probe.also and not who.signed_in:
+        return "" if told.status_code == 401 else f"{told.status_code}, not 401"
+    if told.status_code != 200:
+        return f"{told.status_code}, not 200"
+    seen = getattr(place, probe.of) in {one["id"] for one in told.json()["items"]}
+    return "" if seen is (right is Answer.ALLOWED) else f"{'seen' if seen else 'not seen'}, though {right}"
+
+
+@pytest.mark.parametrize(("method", "path", "probe"), EVERY, ids=[f"{method} {path}" for method, path, _ in EVERY])
+def test_the_answer_is_the_matrixs(made: Everyone, method: str, path: str, probe: Probe) -> None:
+    found = {}
+    answers = set()
+    for place in places_of(made, probe):
+        for who in PERSONAS:
+            off = wrong(probe, who, place, ask(made, method, path, probe, place, who))
+            answers.add(expected(probe, who, place))
+            if off:
+                found[f"{who.name} in {place.project}"] = off
+    assert not found, "\n".join(f"{where}: {off}" for where, off in found.items())
+    assert len(answers) > 1, "nobody was refused, or nobody let through"
+
+
+@pytest.mark.parametrize("at", sorted(OPEN), ids=lambda at: f"{at[0]} {at[1]}")
+def test_what_is_open_is_open_to_all(made: Everyone, at: tuple[str, str]) -> None:
+    method, path = at
+    for client in made.clients.values():
+        told = client.request(method, path.format(upload="x"))
+        assert told.status_code not in (401, 403, 404), told.text
+
+
+def test_what_is_hidden_is_told_in_the_words_for_what_is_not_there(made: Everyone) -> None:
+    private = made.places[0]
+    assert private.accessibility is Accessibility.PRIVATE
+    nowhere = "01900000-0000-7000-8000-000000000000"
+    for path, real, none in (
+        ("/api/v1/sessions/{}", private.archived, nowhere),
+        ("/api/v1/prearchive/{}", private.waiting, nowhere),
+        ("/api/v1/subjects/{}", private.subject, nowhere),
+        ("/api/v1/imports/{}", private.ended, nowhere),
+        ("/api/v1/imports/{}/receipt", private.ended, nowhere),
+        ("/api/v1/projects/{}", private.project, "Nowhere"),
+        ("/api/v1/sessions?project={}", private.project, "Nowhere"),
+        ("/api/v1/audit?project={}", private.project, "Nowhere"),
+    ):
+        for name in ("stranger", "anonymous"):
+            said = [made.clients[name].get(path.format(one)) for one in (real, none)]
+            words = [{k: v for k, v in one.json().items() if k != "request_id"} for one in said]
+            assert words[0] == words[1], path
+            assert said[0].status_code in (401, 404)

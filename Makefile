@@ -11,10 +11,10 @@ CRASH_ROUNDS ?= 200
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test lint format crash fuzz bench startup lock setup hooks clean distclean
+.PHONY: help demo serve test lint format crash fuzz bench bench-serve startup lock setup hooks clean distclean
 
 help:  ## List the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: setup-run  ## Import a real session archive into demo/data and say where to look
 	@$(BIN)/python scripts/demo.py $(ARGS)
@@ -43,6 +43,9 @@ fuzz: setup  ## Run the property tests with many more and ever new examples
 
 bench: setup  ## Measure imports against unzip, tar and a plain script; writes docs/performance.md
 	$(BIN)/python -m bench.run $(ARGS)
+
+bench-serve: setup  ## Measure the server: uploads against a bare receiver, memory, how soon a session stands
+	$(BIN)/python -m bench.serve $(ARGS)
 
 startup: setup  ## Measure how long the command line takes to start
 	$(BIN)/python -m bench.startup $(ARGS)

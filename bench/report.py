@@ -63,12 +63,12 @@ def file_system(folder: Path) -> str:
     return max(above)[1] if above else "unknown file system"
 
 
-def write(text: str) -> None:
-    """Puts the text between the markers of docs/performance.md."""
+def write(text: str, begin: str = BEGIN, end: str = END) -> None:
+    """Puts the text between two markers of docs/performance.md."""
     page = PAGE.read_text()
-    before, rest = page.split(BEGIN)
-    after = rest.split(END)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    before, rest = page.split(begin)
+    after = rest.split(end)[1]
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def _row(measured: Measured) -> list[str]:

@@ -1,0 +1,119 @@
+"""`scandock serve` as people start it, in a group of its own: asked, killed in parts or whole, stopped."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.crash.processes import SCANDOCK, environment, members, until
+
+PASSWORD = "secret"
+LOGIN = {"Authorization": "Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode()}
+WEB = b"scandock.http.process"
+WORKER = b"workers.worker"
+ATTEMPT = b"workers.attempt"
+ENDS = ("placed", "held", "partly", "refused", "failed", "cancelled")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+class Served:
+    """A server of `folder`/data; what it prints goes to files, since nobody reads it while it runs."""
+
+    def __init__(self, folder: Path, port: int, *words: str, **changes: str) -> None:
+        self.data = folder / "data"
+        self.port = port
+        self.out, self.err = folder / "out", folder / "err"
+        with self.out.open("ab") as out, self.err.open("ab") as err:
+            self.process = subprocess.Popen(
+                [SCANDOCK, "serve", "--data", self.data, "--port", str(port), *words],
+                env=environment(SCANDOCK_ADMIN_PASSWORD=PASSWORD, **changes),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        self.group = self.process.pid
+
+    def kill(self, *, whole: bool = True) -> None:
+        """Kill the whole group, or the supervisor alone."""
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if whole else os.kill)(self.group, signal.SIGKILL)
+
+    def wait(self) -> int:
+        code = self.process.wait(60)
+        until(lambda: not members(self.group), f"processes {members(self.group)} outlived the server")
+        return code
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
+        """Status, and the body: JSON where it is an object."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            headers = {**LOGIN, **({"Content-Type": "application/json"} if body and body[:1] == b"{" else {})}
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            text = answer.read()
+        finally:
+            connection.close()
+        return answer.status, json.loads(text) if text[:1] == b"{" else text
+
+    def ready(self) -> Served:
+        def good() -> bool:
+            assert self.process.poll() is None, self.err.read_text()
+            try:
+                return self.ask("GET", "/readyz")[0] == 200
+            except (OSError, http.client.HTTPException):
+                return False
+
+        until(good, "it was never ready")
+        return self
+
+    def child(self, what: bytes) -> int | None:
+        """A process of the group by a word of its command line."""
+        found = [pid for pid in members(self.group) if what in words_of(pid)]
+        return found[0] if found else None
+
+    def project(self) -> None:
+        assert self.ask("POST", "/api/v1/projects", b'{"id": "P", "name": "P"}')[0] in (201, 409)
+
+    def send(self, body: bytes) -> str:
+        """An upload into the project P; its import's id."""
+        self.project()
+        status, made = self.ask("POST", "/api/v1/imports?project=P&filename=one.zip", body)
+        assert status == 202, made
+        return str(made["id"])
+
+    def placed(self, uuid: str) -> None:
+        told: dict[str, Any] = {}
+
+        def ended() -> bool:
+            told.update(self.ask("GET", f"/api/v1/imports/{uuid}")[1])
+            return told["state"] in ENDS
+
+        until(ended, f"the import {uuid} never ended")
+        assert told["state"] == "placed", told
+
+    def end(self) -> None:
+        self.process.terminate()
+        assert self.wait() == 0, self.err.read_text()
+
+
+def words_of(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""

@@ -8,6 +8,7 @@ export PYTHON
 BIN := .venv/bin
 CHECKED := src tests bench scripts
 CRASH_ROUNDS ?= 200
+SERVER_ROUNDS ?= 100
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
@@ -35,8 +36,9 @@ format: setup  ## Lay out the code as the checks want it
 	$(BIN)/ruff check --fix $(CHECKED)
 	$(BIN)/ruff format $(CHECKED)
 
-crash: setup  ## Kill imports at named and at random points, CRASH_ROUNDS (200) times
+crash: setup  ## Kill imports, and a server under load, at named and at random points (CRASH_ROUNDS, SERVER_ROUNDS)
 	$(BIN)/python -m tests.crash.run --rounds $(CRASH_ROUNDS) $(ARGS)
+	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --server-rounds $(SERVER_ROUNDS) $(ARGS))
 
 fuzz: setup  ## Run the property tests with many more and ever new examples
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)

@@ -162,6 +162,27 @@ def _receipts(data: Path, database: sqlite3.Connection, wrong: Findings) -> None
                 wrong.unless(good, f"{line['path']} was stored, says its receipt, and is nowhere")
 
 
+def acknowledged_wrong(data: Path, log: Path) -> list[str]:
+    """What is wrong with what clients were promised, by their log (`uploaders.py`) and the files of the archive alone.
+
+    What was acknowledged stands there once, as one session; what was only tried does so or not at all.
+    """
+    wrong = Findings()
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    standing = Counter(frozenset(hashes(folder).values()) for folder in sorted((data / "archive").glob("*/*")))
+    times = Counter(digest for folder in (data / "archive").glob("*/*") for digest in hashes(folder).values())
+    promised = [(line["acknowledged"], frozenset(line["files"])) for line in lines if "acknowledged" in line]
+    wrong.unless(promised, "nothing was acknowledged")
+    for upload, files in promised:
+        wrong.unless(standing[files] == 1, f"what upload {upload} brought stands there {standing[files]} times")
+        astray = {digest: times[digest] for digest in files if times[digest] != 1}
+        wrong.unless(not astray, f"files of upload {upload} that do not stand there once: {astray}")
+    tried = {frozenset(line["files"]) for line in lines if "tried" in line}
+    for files in standing.keys() - tried:
+        wrong.append(f"a session of {len(files)} files is none that was uploaded")
+    return wrong
+
+
 def trashed(data: Path) -> set[str]:
     """sha256 of everything that is kept in the trash; what waits for its deletion is not."""
     found: set[str] = set()

@@ -1,7 +1,9 @@
 """`python -m tests.crash.run --rounds 200 [--seed N]`: kill imports at every named point and at random moments.
 
 The named points come first, for every kind of import, then so many rounds at random moments, then crowds of imports.
-Each round is told by what plays it again: `--only append/switched/group/check`, `--only crowd/17`.
+`--server-rounds 100` kills the server and its parts under load instead.
+Each round is told by what plays it again: `--only append/switched/group/check`, `--only crowd/17`,
+`--only server/web/halfway/17`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from scandock.model.points import POINTS
 from tests.crash.crowds import play_crowd
 from tests.crash.processes import import_words, run
 from tests.crash.rounds import Ground, Round, ended, play_all
+from tests.crash.server_rounds import ServerRound, play_servers, server_rounds
 
 NEXT = ("check", "bystander", "again")
 REFUSED = ("began", "recorded", "read", "swept")
@@ -68,6 +71,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=200, help="rounds at random moments")
     parser.add_argument("--seed", type=int, default=None, help="seed of the archives and of the moments")
     parser.add_argument("--crowds", type=int, default=10, help="crowds of imports, some of them killed")
+    parser.add_argument("--server-rounds", type=int, default=0, help="rounds of a server under load, and no others")
     parser.add_argument("--count", type=int, default=60, help="objects in a series")
     parser.add_argument("--jobs", type=int, default=2, help="rounds at a time")
     parser.add_argument("--no-points", action="store_true", help="leave the named points out")
@@ -77,12 +81,15 @@ def main() -> int:
     print(f"seed {seed}", flush=True)
     told = Told()
     with tempfile.TemporaryDirectory(prefix="scandock-crash-") as folder:
+        served = _served(wanted, seed)
+        play_servers(Path(folder), served, jobs=wanted.jobs, heard=told.of)
+        if served and len(served) >= len(wanted.only):
+            return told.end(seed)
         ground = Ground(Path(folder), seed, count=wanted.count)
         play_all(ground, list(_rounds(ground, wanted, seed)), jobs=wanted.jobs, heard=told.of)
         for number in _crowds(wanted, seed):
             told.of(f"crowd/{number}", _crowd(Path(folder, f"crowd{number}"), number))
-    print(f"{told.played} rounds, {told.failed} failed (seed {seed})")
-    return 1 if told.failed else 0
+    return told.end(seed)
 
 
 class Told:
@@ -100,6 +107,17 @@ class Told:
                 print(f"\nFAILED {one}\n{wrong}", flush=True)
             if self.played % 25 == 0:
                 print(f"{self.played} rounds, {self.failed} failed", flush=True)
+
+    def end(self, seed: int) -> int:
+        """Tell the sum; the exit code."""
+        print(f"{self.played} rounds, {self.failed} failed (seed {seed})")
+        return 1 if self.failed else 0
+
+
+def _served(wanted: argparse.Namespace, seed: int) -> list[ServerRound]:
+    if wanted.only:
+        return [ServerRound.parse(word) for word in wanted.only if word.startswith("server/")]
+    return list(server_rounds(wanted.server_rounds, seed))
 
 
 def _crowd(folder: Path, seed: int) -> str:
@@ -120,7 +138,7 @@ def _crowds(wanted: argparse.Namespace, seed: int) -> list[int]:
 
 def _rounds(ground: Ground, wanted: argparse.Namespace, seed: int) -> Iterator[Round]:
     if wanted.only:
-        yield from map(parse, (word for word in wanted.only if not word.startswith("crowd/")))
+        yield from map(parse, (word for word in wanted.only if not word.startswith(("crowd/", "server/"))))
         return
     if not wanted.no_points:
         yield from named(list(ground.scenarios))

@@ -1,0 +1,221 @@
+"""One round of a server: clients upload through every door while parts of it, or all, are killed; a judge looks after.
+
+The judge goes by the clients' log and the files of DATA alone (`checker.py`): what was acknowledged stands there once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from scandock.model.points import POINTS
+from tests.crash.archives import Study
+from tests.crash.checker import acknowledged_wrong, examine
+from tests.crash.processes import check, until
+from tests.crash.rounds import clean
+from tests.crash.served import ATTEMPT, WEB, WORKER, Served, free_port, words_of
+from tests.crash.uploaders import DOORS, Archive, Log, Uploader
+
+WITHIN = POINTS[POINTS.index("began") : POINTS.index("finished")]
+"""The points that an attempt of the server passes."""
+RECEIVING = ("receiving", "accepted")
+"""The points that the web process passes with each upload."""
+VICTIMS = {"web": WEB, "worker": WORKER, "attempt": ATTEMPT}
+EACH = 3
+"""Archives of one client."""
+LONGEST = 2.0
+"""Seconds after the first upload's beginning within which random kills fall."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerRound:
+    """`victim` is web, worker, attempt or group; `at` a named point, `halfway` through an upload, or `random`.
+
+    At a named point a process kills itself, or (group) stops itself there until all are killed.
+    """
+
+    victim: str
+    at: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"server/{self.victim}/{self.at}/{self.seed}"
+
+    @classmethod
+    def parse(cls, word: str) -> ServerRound:
+        """A round from what it was told by."""
+        _, victim, at, seed = word.split("/")
+        return cls(victim=victim, at=at, seed=int(seed))
+
+
+def kinds() -> list[tuple[str, str]]:
+    """Every victim at every moment that there is for it."""
+    named = [("web", point) for point in RECEIVING] + [("attempt", point) for point in WITHIN]
+    whole = [("group", point) for point in (*RECEIVING, *WITHIN)]
+    return [
+        *((victim, at) for at in ("halfway", "random") for victim in ("web", "worker", "group")),
+        *named, *whole, ("attempt", "random"),
+    ]  # fmt: skip
+
+
+def server_rounds(count: int, seed: int) -> Iterator[ServerRound]:
+    """So many rounds: every kind in turn, in an order of the seed, then at random moments."""
+    every = random.Random(seed).sample(kinds(), len(kinds()))
+    moments = [("web", "random"), ("worker", "random"), ("group", "random"), ("group", "halfway")]
+    for number in range(count):
+        victim, at = every[number] if number < len(every) else moments[number % len(moments)]
+        yield ServerRound(victim=victim, at=at, seed=seed + number)
+
+
+class Stage:
+    """A server, its clients, and what is done to it."""
+
+    def __init__(self, folder: Path, one: ServerRound) -> None:
+        folder.mkdir(parents=True)
+        self.folder = folder
+        self.one = one
+        self.chance = random.Random(str(one))
+        self.port = free_port()
+        self.log = Log(folder / "promised.jsonl")
+        self.once = folder / "once"
+        self.begun = threading.Event()
+        """Some upload is halfway."""
+        self.go_on = threading.Event()
+        """Lets uploads that are halfway go on, where the round holds them there."""
+        if one.at != "halfway":
+            self.go_on.set()
+        self.server = self.start(**self._named())
+
+    def _named(self) -> dict[str, str]:
+        if self.one.at in ("halfway", "random"):
+            return {}
+        by = "SIGSTOP" if self.one.victim == "group" else "SIGKILL"
+        return {"SCANDOCK_CRASH_AT": self.one.at, "SCANDOCK_CRASH_BY": by, "SCANDOCK_CRASH_ONCE": str(self.once)}
+
+    def start(self, **changes: str) -> Served:
+        return Served(self.folder, self.port, "--workers", "2", SCANDOCK_WORKERS="1", **changes)
+
+    def archives(self) -> dict[str, list[Archive]]:
+        """What each client sends, small and large."""
+        made: dict[str, list[Archive]] = {}
+        for client, door in enumerate(DOORS):
+            made[door] = []
+            for n in range(EACH):
+                number = client * EACH + n + 1
+                side, count = self.chance.choice([(8, 2), (64, 8), (256, 12)])
+                study = Study(self.one.seed, number, series=1, count=count, side=side)
+                made[door].append(Archive(f"{door}-{number}", study))
+        return made
+
+    def halfway(self) -> None:
+        self.begun.set()
+        self.go_on.wait(30)
+
+    def strike(self) -> None:
+        """Kill what the round names, once or twice, and start again what does not start itself."""
+        if self.one.at not in ("halfway", "random"):
+            until(self.once.exists, f"{self.one.at} was not reached")
+            if self.one.victim == "group":
+                self._kill()
+            return
+        assert self.begun.wait(30), "no upload got halfway"
+        for _ in range(1 if self.one.at == "halfway" else 2):
+            if self.one.at == "random":
+                time.sleep(self.chance.uniform(0, LONGEST))
+            self._kill()
+        self.go_on.set()
+
+    def _kill(self) -> None:
+        if self.one.victim == "group":
+            self.server.kill()
+            self.server.wait()
+            self.server = self.start()
+            return
+        pid = self.server.child(VICTIMS[self.one.victim])
+        if pid is not None and VICTIMS[self.one.victim] in words_of(pid):  # none: it is being started again
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        self.go_on.set()
+        if self.server.process.poll() is None:
+            self.server.kill()
+        self.server.wait()
+
+
+def play_server(folder: Path, one: ServerRound) -> None:
+    """Play a round; AssertionError says what was wrong."""
+    stage = Stage(folder, one)
+    try:
+        stage.server.ready().project()
+        clients = {door: Uploader(stage.port, door, stage.log, stage.halfway) for door in DOORS}
+        with ThreadPoolExecutor(len(clients)) as pool:
+            running = [pool.submit(clients[door].run, mine) for door, mine in stage.archives().items()]
+            try:
+                stage.strike()
+            finally:
+                stage.go_on.set()
+            for each in running:
+                each.result()
+        failed = [line for client in clients.values() for line in client.failed]
+        assert not failed, "\n".join(failed)
+        stage.server.ready()
+        for upload in stage.log.uploads():
+            stage.server.placed(upload)
+        settled(stage.server)
+        stage.server.end()
+    finally:
+        stage.close()
+    judge(stage.server.data, stage.log)
+    clean(check(stage.server.data))
+
+
+def settled(server: Served) -> None:
+    """Wait until what imports leave behind is cleared up."""
+
+    def empty() -> bool:
+        return not any(os.listdir(server.data / folder) for folder in ("work", "incoming"))
+
+    until(empty, f"left: {[(f, os.listdir(server.data / f)) for f in ('work', 'incoming')]}")
+
+
+def judge(data: Path, log: Log) -> None:
+    """What was promised stands there once, nothing else does, and the catalog says the same."""
+    _, wrong = examine(data)
+    wrong += acknowledged_wrong(data, log.path)
+    assert not wrong, "\n".join(wrong)
+
+
+def play_servers(
+    folder: Path, rounds: Iterable[ServerRound], *, jobs: int = 2, heard: Callable[[str, str], object] = lambda *_: None
+) -> dict[str, str]:
+    """Play rounds, `jobs` at a time; what was wrong, by the round that shows it."""
+    wrong: dict[str, str] = {}
+
+    def one_round(one: ServerRound) -> None:
+        place = folder / str(one).replace("/", "-")
+        try:
+            play_server(place, one)
+        except Exception:  # noqa: BLE001  # the other rounds are played all the same
+            wrong[str(one)] = traceback.format_exc() + _tail(place / "err")
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        heard(str(one), wrong.get(str(one), ""))
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(one_round, rounds))
+    return wrong
+
+
+def _tail(path: Path) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-40:]) if path.exists() else ""

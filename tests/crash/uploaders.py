@@ -1,0 +1,185 @@
+"""Clients that upload through every door until all is acknowledged, whatever dies meanwhile, and write down what was.
+
+The log has a line for each archive when it is first tried, `{"tried", "files"}`, and one when it is acknowledged,
+`{"acknowledged", "files", "door", "seconds"}`: the upload's id and the sha256 of what its session must hold.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.crash.archives import Study, zip_bytes
+from tests.crash.processes import PATIENCE
+from tests.crash.served import LOGIN
+
+DOORS = ("raw", "multipart", "tus")
+PIECE = 64 * 1024
+LATER = (423, 429, 503)
+"""Statuses that ask for another try; 409 `upload_running` is one too."""
+_BOUNDARY = "scandock-crash"
+
+
+class Broken(Exception):
+    """The connection broke, or the server asks to come again: nothing was promised."""
+
+
+@dataclass
+class Archive:
+    """What is uploaded: a study of its own, so that its files stand in no other session."""
+
+    key: str
+    study: Study
+    body: bytes = b""
+    files: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.body = zip_bytes(self.study.entries("S"))
+        self.files = tuple(sorted(self.study.held().files))
+
+
+class Log:
+    """What clients were promised, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self.count = 0
+
+    def tried(self, archive: Archive) -> None:
+        self._write({"tried": archive.key, "files": archive.files})
+
+    def acknowledged(self, archive: Archive, upload: str, door: str, seconds: float) -> None:
+        self._write({"acknowledged": upload, "files": archive.files, "door": door, "seconds": round(seconds, 4)})
+        with self._lock:
+            self.count += 1
+
+    def uploads(self) -> list[str]:
+        """The ids of the uploads that were acknowledged."""
+        lines = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+        return [line["acknowledged"] for line in lines if "acknowledged" in line]
+
+    def _write(self, line: dict[str, Any]) -> None:
+        with self._lock, self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+@dataclass
+class Uploader:
+    """Sends archives by one door, one after another."""
+
+    port: int
+    door: str
+    log: Log
+    halfway: Callable[[], None] = lambda: None
+    """Called when half of an archive has been sent, before the rest."""
+    patience: float = PATIENCE
+    failed: list[str] = field(default_factory=list)
+
+    def run(self, archives: list[Archive], more: Callable[[], bool] = lambda: True) -> None:
+        """Send them all; what can't be is told in `failed`."""
+        for archive in archives:
+            if not more():
+                return
+            try:
+                self.send(archive)
+            except Exception as error:  # noqa: BLE001  told by who waits for this thread
+                self.failed.append(f"{self.door} {archive.key}: {error!r}")
+                return
+
+    def send(self, archive: Archive) -> str:
+        """Until it is acknowledged; the upload's id."""
+        self.log.tried(archive)
+        begun = time.monotonic()
+        once = {"raw": self._raw, "multipart": self._multipart, "tus": self._tus}[self.door]
+        self._upload = ""
+        while True:
+            try:
+                upload = once(archive)
+                break
+            except Broken as error:
+                if time.monotonic() - begun > self.patience:
+                    raise AssertionError(f"never acknowledged: {error}") from error
+                time.sleep(0.02)
+        self.log.acknowledged(archive, upload, self.door, time.monotonic() - begun)
+        return upload
+
+    def _raw(self, archive: Archive) -> str:
+        return self._import(archive, "application/zip", archive.body)
+
+    def _multipart(self, archive: Archive) -> str:
+        head = f"--{_BOUNDARY}\r\nContent-Disposition: form-data; name=file; filename={archive.key}.zip\r\n\r\n"
+        body = head.encode() + archive.body + f"\r\n--{_BOUNDARY}--\r\n".encode()
+        return self._import(archive, f"multipart/form-data; boundary={_BOUNDARY}", body)
+
+    def _import(self, archive: Archive, kind: str, body: bytes) -> str:
+        headers = {"Content-Type": kind, "Content-Length": str(len(body)), "Idempotency-Key": archive.key}
+        status, answer, _ = self._ask(
+            "POST", f"/api/v1/imports?project=P&filename={archive.key}.zip", headers, self._pieces(body)
+        )
+        if status != 202:
+            raise AssertionError(f"{status} {answer!r}")
+        return str(json.loads(answer)["id"])
+
+    def _pieces(self, body: bytes) -> Iterator[bytes]:
+        half = len(body) // 2
+        yield from (body[at : min(at + PIECE, half)] for at in range(0, half, PIECE))
+        self.halfway()
+        yield from (body[at : at + PIECE] for at in range(half, len(body), PIECE))
+
+    def _tus(self, archive: Archive) -> str:
+        version = {"Tus-Resumable": "1.0.0"}
+        if not self._upload:
+            named = ",".join(
+                f"{name} {base64.b64encode(value.encode()).decode()}"
+                for name, value in (("project", "P"), ("filename", f"{archive.key}.zip"))
+            )
+            more = {"Upload-Length": str(len(archive.body)), "Upload-Metadata": named, "Idempotency-Key": archive.key}
+            status, answer, headers = self._ask("POST", "/api/v1/uploads", version | more)
+            assert status == 201, (status, answer)
+            self._upload = headers["location"].rpartition("/")[2]
+        where = f"/api/v1/uploads/{self._upload}"
+        status, answer, headers = self._ask("HEAD", where, version)
+        assert status == 200, f"an upload that was made is not there: {status} {answer!r}"
+        offset = int(headers["upload-offset"])
+        half = len(archive.body) // 2
+        while offset < len(archive.body):  # two or three requests, so that kills fall between them too
+            end = half if offset < half else len(archive.body)
+            sums = base64.b64encode(hashlib.sha256(archive.body[offset:end]).digest()).decode()
+            more = {
+                "Upload-Offset": str(offset),
+                "Content-Type": "application/offset+octet-stream",
+                "Content-Length": str(end - offset),
+                "Upload-Checksum": f"sha256 {sums}",
+            }
+            body = self._pieces(archive.body[offset:end])
+            status, answer, headers = self._ask("PATCH", where, version | more, body)
+            assert status == 204, (status, answer)
+            assert int(headers["upload-offset"]) == end
+            offset = end
+        return self._upload
+
+    def _ask(
+        self, method: str, path: str, headers: dict[str, str], body: Iterator[bytes] | None = None
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """Raises Broken for what is to be tried again."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.patience)
+        try:
+            connection.request(method, path, body, LOGIN | headers)
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Broken(repr(error)) from error
+        finally:
+            connection.close()
+        if answer.status in LATER or (answer.status == 409 and b"upload_running" in text):
+            raise Broken(f"{answer.status} {text[:200]!r}")
+        return answer.status, text, {name.lower(): value for name, value in answer.getheaders()}

@@ -82,6 +82,8 @@ _SCAN: Final = f"{_SESSION}/scans/{{scan}}"
 _FILE: Final = f"{_SESSION}/files/{{file}}"
 _WAITING: Final = f"{_V1}/prearchive/{{session}}"
 _IMPORT: Final = f"{_V1}/imports/{{id}}"
+_ACCOUNT: Final = f"{_V1}/accounts/{{account}}"
+_MEMBERS: Final = f"{_V1}/projects/{{project}}/members"
 _UPLOAD: Final = f"{_V1}/uploads/{{upload}}"
 _PATCH: Final = {"Upload-Offset": "5", "Content-Type": "application/offset+octet-stream"}
 _MOVED: Final = {"project": "{target}"}
@@ -98,11 +100,35 @@ OPEN: Final = {
     ("OPTIONS", _UPLOAD),
     ("POST", f"{_V1}/auth/login"),
     ("POST", f"{_V1}/auth/logout"),
+    ("GET", f"{_V1}/auth/oidc/login"),
+    ("GET", f"{_V1}/auth/oidc/callback"),
 }
 """Routes that ask nobody for anything: they name nothing, or are how one gets in and out."""
 
 PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("GET", f"{_V1}/auth/me"): _account(Action.ACCOUNT_READ),
+    ("PATCH", f"{_V1}/auth/me"): _account(json={}),
+    ("PUT", f"{_V1}/auth/password"): _account(json={"current": "wrong", "new": "battery staple"}, good=(400,)),
+    ("GET", f"{_V1}/auth/logins"): _account(Action.ACCOUNT_READ),
+    ("DELETE", f"{_V1}/auth/logins"): _account(),
+    ("DELETE", f"{_V1}/auth/logins/{{login}}"): _account(good=(404,), fresh=lambda *_: "none"),
+    ("GET", f"{_V1}/accounts"): _account(Action.SITE_ADMIN),
+    ("POST", f"{_V1}/accounts"): _account(Action.SITE_ADMIN, json={"name": "admin"}, good=(409,)),
+    ("GET", _ACCOUNT): _account(Action.SITE_ADMIN, fresh=lambda *_: "stranger"),
+    ("PATCH", _ACCOUNT): _account(Action.SITE_ADMIN, json={}, fresh=lambda *_: "stranger"),
+    ("PUT", f"{_ACCOUNT}/password"): _account(
+        Action.SITE_ADMIN, json={"password": "x"}, good=(404,), fresh=lambda *_: "nobody"
+    ),
+    ("GET", f"{_V1}/rules"): _account(Action.SITE_ADMIN),
+    ("GET", f"{_V1}/rules/{{kind}}"): _account(Action.SITE_ADMIN),
+    ("PUT", f"{_V1}/rules/{{kind}}"): _account(Action.SITE_ADMIN, json={"text": ""}),
+    ("GET", _MEMBERS): Probe(action=Action.MEMBERS_READ, of="owned"),
+    ("PUT", f"{_MEMBERS}/{{account}}"): Probe(
+        action=Action.MEMBERS_EDIT, of="owned", json={"role": "member"}, fresh=lambda *_: "uploader"
+    ),
+    ("DELETE", f"{_MEMBERS}/{{account}}"): Probe(
+        action=Action.MEMBERS_EDIT, of="owned", good=(204,), fresh=lambda *_: "admin"
+    ),
     ("GET", f"{_V1}/tokens"): _account(Action.ACCOUNT_READ),
     ("POST", f"{_V1}/tokens"): _account(json={"scope": "read", "days": 1}, good=(201,)),
     ("DELETE", f"{_V1}/tokens/{{alias}}"): _account(good=(204,), fresh=lambda made, _, who: made.token(who)),

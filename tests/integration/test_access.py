@@ -391,8 +391,13 @@ def test_changing_ones_own_password_needs_the_present_one_and_begins_a_new_login
         change_own_password(catalog, gate, alice, "correct horse", "short", HERE)
     assert refused.value.code == "password_unfit"
     new = change_own_password(catalog, gate, alice, "correct horse", "battery staple", HERE)
+    assert new is not None
     assert authenticate(catalog, cookie=old.secret, gate=gate) is ANONYMOUS
     assert authenticate(catalog, cookie=new.secret, gate=gate).name == "alice"
+    other = change_own_password(catalog, gate, alice, "battery staple", "correct horse", HERE, again=False)
+    assert other is None
+    assert authenticate(catalog, cookie=new.secret, gate=gate) is ANONYMOUS
+    change_own_password(catalog, gate, alice, "correct horse", "battery staple", HERE)
     assert_failed(enter, catalog, gate, "alice", "correct horse")
     with pytest.raises(Denied):
         change_own_password(catalog, gate, ANONYMOUS, "correct horse", "battery staple", HERE)

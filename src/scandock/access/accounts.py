@@ -112,8 +112,8 @@ def by_identity(connection: Connection, identity: str) -> Account | None:
 
 
 def get(connection: Connection, name: str) -> Account:
-    """As `find`; raises Usage `account_unknown` where there is none."""
-    found = find(connection, name)
+    """The account of a name or a UUID, which no name can be; Usage `account_unknown` where there is none."""
+    found = by_uuid(connection, name.lower()) if _UUID.fullmatch(name) else find(connection, name)
     if found is None:
         raise Usage("account_unknown", f"There is no account {name!r}.", "scandock admin user list shows them.")
     return found

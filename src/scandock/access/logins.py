@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from scandock.rules.permissions import Answer
 
 IDLE_MS: Final = 4 * 3_600_000
 ABSOLUTE_MS: Final = 7 * 86_400_000
+ID_DIGITS: Final = 24
 SEEN_MS: Final = 60_000
 """`seen` is written at most once a minute: a reader of pages is no writer."""
 
@@ -40,6 +42,45 @@ class Known:
     csrf: str = field(repr=False)
     stale: bool
     """Whether `touch` is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A login as its owner sees it; times are unix milliseconds."""
+
+    id: str
+    created: int
+    seen: int
+    expires: int
+
+
+def id_of(secret: str) -> str:
+    """What a login is called where it is listed: a piece of the hash, which opens nothing."""
+    return secret_hash(secret).hex()[:ID_DIGITS]
+
+
+def of_account(connection: Connection, account_id: int) -> list[Listed]:
+    """An account's logins that hold, the newest first."""
+    now = now_ms(connection)
+    rows = connection.execute(
+        select(login.c.secret_hash, login.c.created, login.c.seen, login.c.expires)
+        .join(account, account.c.id == login.c.account_id)
+        .where(
+            login.c.account_id == account_id,
+            login.c.epoch == account.c.epoch,
+            login.c.expires > now,
+            login.c.seen > now - IDLE_MS,
+        )
+        .order_by(login.c.created.desc(), login.c.secret_hash)
+    )
+    return [Listed(bytes(row.secret_hash).hex()[:ID_DIGITS], row.created, row.seen, row.expires) for row in rows]
+
+
+def end_of(connection: Connection, account_id: int, ids: Collection[str]) -> int:
+    """End those of an account's logins that are called so; how many."""
+    hashes = connection.execute(select(login.c.secret_hash).where(login.c.account_id == account_id)).scalars()
+    wanted = [one for one in hashes if bytes(one).hex()[:ID_DIGITS] in ids]
+    return connection.execute(delete(login).where(login.c.secret_hash.in_(wanted))).rowcount if wanted else 0
 
 
 def begin(connection: Connection, one: Account) -> Login:

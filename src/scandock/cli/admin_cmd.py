@@ -76,6 +76,7 @@ def project_add(
         prearchive_code=int(prearchive_code),
         petmr=petmr or "petmr",
         identified=identified or settings.identified,
+        request=here(),
     )
     line(f"Project {project_id} is made.", sys.stdout)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scandock.cli import checks, options
+from scandock.cli.accounts_cmd import here
 from scandock.cli.consoles import line, reader_may_leave
 from scandock.model.errors import Usage
 
@@ -40,7 +41,7 @@ def rules_set(
     from scandock.cli.import_cmd import load_settings
     from scandock.services.rules import set_rules
 
-    set_rules(data, load_settings(), kind, text)
+    set_rules(data, load_settings(), kind, text, here())
     line(f"The {kind} rules are set.", sys.stdout)
 
 

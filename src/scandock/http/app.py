@@ -18,7 +18,7 @@ from scandock.http import health, problems, request_ids
 from scandock.http.base_path import BasePath
 from scandock.http.deps import Site, open_site
 from scandock.http.tus import routes as tus
-from scandock.http.v1 import auth, events, imports, projects_create, receipts, tokens
+from scandock.http.v1 import auth, events, imports, oidc, projects_create, receipts, tokens
 from scandock.http.v1.routers import ROUTERS
 from scandock.model.errors import ScandockError
 from scandock.services.arrivals import drop_ended, expire, forget_broken
@@ -77,7 +77,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         lifespan=lifespan,
     )
     problems.install(app)
-    for module in (health, imports, events, receipts, projects_create, tus, auth, tokens):
+    for module in (health, imports, events, receipts, projects_create, tus, auth, oidc, tokens):
         app.include_router(module.router)
     for router in ROUTERS:
         app.include_router(router)

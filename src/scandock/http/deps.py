@@ -25,6 +25,7 @@ from scandock.services.sign_in import gate_for
 from scandock.store.local import LocalStore
 
 if TYPE_CHECKING:
+    from scandock.access.oidc import Provider
     from scandock.services.settings import Settings
 
 P = ParamSpec("P")
@@ -33,6 +34,8 @@ T = TypeVar("T")
 CATALOG_THREADS = 8
 SPOOL_THREADS = 32
 """More than disks like at once, as one of them may hang on a sync for seconds; a thread that waits costs little."""
+
+PROVIDER_THREADS = 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +52,9 @@ class Site:
     gate: Gate
     catalog_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
+    provider: Provider | None = None
+    """Of logins by OpenID Connect; None where the site has none."""
+    provider_threads: ThreadPoolExecutor
     workers_ready: Callable[[], str]
     """Why no worker takes imports; empty where one does."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -65,6 +71,9 @@ class Site:
         """Give everything back, once no request is left."""
         self.catalog_threads.shutdown(wait=True)
         self.spool_threads.shutdown(wait=True)
+        self.provider_threads.shutdown(wait=True)
+        if self.provider is not None:
+            self.provider.close()
         self.catalog.dispose()
         self.store.close()
 
@@ -85,8 +94,20 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
         gate=gate_for(catalog),
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
+        provider=_provider(settings),
+        provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),
         workers_ready=workers_ready,
     )
+
+
+def _provider(settings: Settings) -> Provider | None:
+    """The provider of logins; its libraries are loaded where there is one."""
+    wanted = settings.oidc
+    if wanted is None:
+        return None
+    from scandock.access.oidc import Provider
+
+    return Provider(wanted)
 
 
 def site_of(request: Request) -> Site:

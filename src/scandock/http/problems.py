@@ -20,6 +20,14 @@ from scandock.services.logs import cause, log, where
 MEDIA_TYPE: Final = "application/problem+json"
 
 STATUS: Final = {
+    "account_exists": 409,
+    "account_unknown": 404,
+    "identity_taken": 409,
+    "last_admin": 409,
+    "login_unknown": 404,
+    "password_own": 409,
+    "rules_kind": 404,
+    "too_many_tokens": 409,
     "changed_meanwhile": 412,
     "file_missing": 500,
     "file_unknown": 404,

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import reservation, upload
+from scandock.catalog.trail import note_end
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
@@ -122,6 +123,7 @@ def finish(catalog: Catalog, connection: Connection, lease: Lease, state: Import
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
     told = {"state": state.value, "code": report.get("code") or "", "message": report.get("message") or ""}
     add_event(catalog, connection, lease.upload_id, "outcome", told)
+    note_end(catalog, connection, lease.upload_id, state.value, told["code"])
 
 
 def abandon(catalog: Catalog, lease: Lease) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -14,6 +15,9 @@ from scandock.catalog.engine import Catalog
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Scope
 from scandock.services.audit import Did, Value, record
+
+AS_IT_IS: Final = ""
+"""No identity is called so."""
 
 
 class Accounts:
@@ -40,11 +44,19 @@ class Accounts:
         return made
 
     def set_password(self, name: str, password: str) -> Account:
-        """Set anybody's password, as an administrator: all logins and tokens of the account end at once."""
+        """Set another's password, as an administrator: all logins and tokens of the account end at once.
+
+        Usage `password_own` for one's own, which needs the present one: a stolen login must not take the account over.
+        """
         self._require_admin()
         hashed = _hashed(password)
         with self._catalog.write() as connection:
-            changed = accounts.set_password(connection, accounts.get(connection, name), hashed)
+            one = accounts.get(connection, name)
+            if one.id == self._asker.account_id:
+                raise Usage(
+                    "password_own", "Your own password is changed by the present one.", "Change it as your own."
+                )
+            changed = accounts.set_password(connection, one, hashed)
             self._record(connection, Did.PASSWORD, changed)
         return changed
 
@@ -52,33 +64,57 @@ class Accounts:
         """Shut an account out at once, or let it in again."""
         self._require_admin()
         with self._catalog.write() as connection:
-            changed = accounts.set_disabled(connection, accounts.get(connection, name), disabled)
-            self._record(connection, Did.ACCOUNT_DISABLE if disabled else Did.ACCOUNT_ENABLE, changed)
-        return changed
+            return self._disabled(connection, accounts.get(connection, name), disabled)
 
     def set_admin(self, name: str, admin: bool) -> Account:
         """Make somebody a site administrator, or no longer."""
         self._require_admin()
         with self._catalog.write() as connection:
-            changed = accounts.set_admin(connection, accounts.get(connection, name), admin)
-            self._record(connection, Did.ACCOUNT_ADMIN, changed, {"admin": admin})
-        return changed
+            return self._admin(connection, accounts.get(connection, name), admin)
 
     def set_identity(self, name: str, identity: str | None) -> Account:
         """Let an OpenID Connect identity (issuer, blank, subject) log in to an account, or (None) no longer."""
         self._require_admin()
         with self._catalog.write() as connection:
-            changed = accounts.set_identity(connection, accounts.get(connection, name), identity)
-            self._record(connection, Did.ACCOUNT_EDIT, changed, {"identity": identity is not None})
-        return changed
+            return self._identity(connection, accounts.get(connection, name), identity)
 
-    def set_profile(self, *, display: str, email: str, of: str | None = None) -> Account:
-        """Change one's own shown name and e-mail, or (`of`) another account's, as an administrator."""
+    def set_profile(self, *, display: str | None, email: str | None, of: str | None = None) -> Account:
+        """Change one's own shown name and e-mail, or (`of`) another account's, as an administrator; None: as it is."""
         with self._catalog.write() as connection:
-            one = self._whose(connection, of)
-            changed = accounts.set_profile(connection, one, display=display, email=email)
-            self._record(connection, Did.ACCOUNT_EDIT, changed)
-        return changed
+            return self._profile(connection, self._whose(connection, of), display, email)
+
+    def change(
+        self,
+        name: str,
+        *,
+        admin: bool | None = None,
+        disabled: bool | None = None,
+        display: str | None = None,
+        email: str | None = None,
+        identity: str | None = AS_IT_IS,
+    ) -> Account:
+        """Change several things of an account at once, all of them or none, as an administrator.
+
+        What is None stays as it is; but `identity` None: nobody logs in by one any more.
+        """
+        self._require_admin()
+        with self._catalog.write() as connection:
+            one = accounts.get(connection, name)
+            if admin is not None:
+                one = self._admin(connection, one, admin)
+            if disabled is not None:
+                one = self._disabled(connection, one, disabled)
+            if identity != AS_IT_IS:
+                one = self._identity(connection, one, identity)
+            if display is not None or email is not None:
+                one = self._profile(connection, one, display, email)
+        return one
+
+    def find(self, name: str) -> Account:
+        """One account, for administrators. Usage `account_unknown`."""
+        self._require_admin()
+        with self._catalog.read() as connection:
+            return accounts.get(connection, name)
 
     def page(self, *, after: str = "", limit: int = 100) -> Sequence[Account]:
         """Accounts by name, for administrators."""
@@ -106,6 +142,35 @@ class Accounts:
             if not tokens.revoke(connection, one.id, alias):
                 raise Usage("token_unknown", "There is no token of that alias.", "List the tokens.")
             self._record(connection, Did.TOKEN_REVOKE, one, {"alias": alias.lower()})
+
+    def _admin(self, connection: Connection, one: Account, admin: bool) -> Account:
+        changed = accounts.set_admin(connection, one, admin)
+        self._record(connection, Did.ACCOUNT_ADMIN, changed, {"admin": admin})
+        return changed
+
+    def _disabled(self, connection: Connection, one: Account, disabled: bool) -> Account:
+        changed = accounts.set_disabled(connection, one, disabled)
+        self._record(connection, Did.ACCOUNT_DISABLE if disabled else Did.ACCOUNT_ENABLE, changed)
+        return changed
+
+    def _identity(self, connection: Connection, one: Account, identity: str | None) -> Account:
+        changed = accounts.set_identity(connection, one, identity)
+        self._record(connection, Did.ACCOUNT_EDIT, changed, {"identity": identity is not None})
+        return changed
+
+    def _profile(self, connection: Connection, one: Account, display: str | None, email: str | None) -> Account:
+        said = {"display": display, "email": email}
+        if display is None and email is None:
+            return one
+        changed = accounts.set_profile(
+            connection,
+            one,
+            display=one.display if display is None else display,
+            email=one.email if email is None else email,
+        )
+        fields = sorted(name for name, value in said.items() if value is not None)
+        self._record(connection, Did.ACCOUNT_EDIT, changed, {"fields": fields})
+        return changed
 
     def _whose(self, connection: Connection, of: str | None, action: Action = Action.ACCOUNT_EDIT) -> Account:
         if of is None:

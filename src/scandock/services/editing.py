@@ -12,12 +12,13 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from scandock.access import members
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import project, scan, session, subject
 from scandock.model.errors import Usage
 from scandock.placing.moves import operation
 from scandock.rules.labels import UNASSIGNED, label_key
-from scandock.rules.permissions import Action
+from scandock.rules.permissions import Accessibility, Action
 from scandock.services import browsing, contents, rights
 from scandock.services.moving import (
     Desk,
@@ -60,9 +61,10 @@ def check_match(item: Mapping[str, Any], if_match: str | None) -> None:
 
 def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: str | None = None) -> dict[str, Any]:
     """Change a project's title or settings (`PROJECT_FIELDS`). Denied; Usage `field_unknown`, `value_invalid`."""
-    values = _project_values(changes)
+    opened = changes.get("accessibility")
+    values = _project_values({key: value for key, value in changes.items() if key != "accessibility"})
     with desk.catalog.write() as connection:
-        action = Action.PROJECT_EDIT if set(values) <= {"title"} else Action.SETTINGS_EDIT
+        action = Action.PROJECT_EDIT if set(changes) <= {"name"} else Action.SETTINGS_EDIT
         rights.check(connection, desk.principal, action, name)
         before = browsing.find_project(connection, desk.principal, name)
         if before["id"] == UNASSIGNED:
@@ -72,9 +74,19 @@ def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: st
             connection.execute(
                 update(project).where(project.c.name == before["id"]).values(**values, revision=project.c.revision + 1)
             )
-            said = sorted(changes)
+            said = sorted(set(changes) - {"accessibility"})
             desk.note(connection, "project_edit", before["id"], before["id"], {"fields": said}, kind="project")
+        if opened is not None:
+            _open(desk, connection, before["id"], opened)
         return browsing.find_project(connection, desk.principal, name)
+
+
+def _open(desk: Desk, connection: Connection, name: str, wanted: str) -> None:
+    """Say who sees a project without a role in it."""
+    if wanted not in set(Accessibility):
+        raise Usage("value_invalid", "accessibility can't have that value.", "Right is private, protected or public.")
+    before = members.set_accessibility(connection, name, Accessibility(wanted))
+    desk.note(connection, "access_set", name, name, {"before": before.value, "now": wanted}, kind="project")
 
 
 def _project_values(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Making a project over the network: its row, its first owner and the line in the trail, in one transaction."""
+"""Making a project: its row, its first owner and the line in the trail, in one transaction."""
 
 from __future__ import annotations
 
@@ -21,9 +21,19 @@ if TYPE_CHECKING:
 
 
 def make_project(
-    catalog: Catalog, settings: Settings, principal: Principal, project_id: str, name: str, request: RequestInfo
+    catalog: Catalog,
+    settings: Settings,
+    principal: Principal,
+    project_id: str,
+    name: str,
+    request: RequestInfo | None,
+    *,
+    prearchive_code: int = 4,
+    petmr: str = "petmr",
+    identified: str | None = None,
+    separate_secondary: bool | None = None,
 ) -> dict[str, Any]:
-    """Make a project that its maker owns.
+    """Make a project that its maker owns; what is None is as the settings have it.
 
     Raises Denied, Usage `project_id_invalid`, and `project_exists` where the id is taken, in any case.
     """
@@ -42,8 +52,10 @@ def make_project(
                 name=project_id,
                 key=project_id.casefold(),
                 title=name or project_id,
-                identified=settings.identified,
-                separate_secondary=settings.separate_secondary,
+                prearchive_code=prearchive_code,
+                petmr=petmr,
+                identified=identified or settings.identified,
+                separate_secondary=settings.separate_secondary if separate_secondary is None else separate_secondary,
                 created=catalog.now(),
             )
         ).inserted_primary_key
@@ -53,4 +65,9 @@ def make_project(
                 insert(member).values(project_id=key[0], account_id=principal.account_id, role=Role.OWNER)
             )
         record(connection, principal, Did.PROJECT_CREATE, "project", project_id, project=project_id, request=request)
-    return {"id": project_id, "name": name or project_id, "prearchive_code": 4, "accessibility": "private"}
+    return {
+        "id": project_id,
+        "name": name or project_id,
+        "prearchive_code": prearchive_code,
+        "accessibility": "private",
+    }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog import projects as rows
-from scandock.model.errors import Usage
-from scandock.rules.labels import is_project_id
 from scandock.services.opening import opened
+from scandock.services.project_making import make_project
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -34,23 +34,21 @@ def add_project(
     prearchive_code: int = 4,
     petmr: str = "petmr",
     identified: str | None = None,
+    request: RequestInfo | None = None,
 ) -> None:
-    """Make a project. Raises Usage `project_id_invalid` for what can't be an id, `project_exists` where it is taken."""
-    if not is_project_id(project_id):
-        raise Usage(
-            "project_id_invalid", f"{project_id!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
-        )
-    wanted = rows.ProjectRow(
-        name=project_id,
-        title=name or project_id,
-        prearchive_code=prearchive_code,
-        identified=identified or settings.identified,
-        petmr=petmr,
-        separate_secondary=settings.separate_secondary,
-    )
+    """Make a project, as the server's own machine. Raises Usage as `make_project` does."""
     with opened(data, settings) as (catalog, _):
-        if not rows.add_project(catalog, wanted):
-            raise Usage("project_exists", f"There is a project {project_id} already.", "Choose another id, or use it.")
+        make_project(
+            catalog,
+            settings,
+            SYSTEM,
+            project_id,
+            name,
+            request,
+            prearchive_code=prearchive_code,
+            petmr=petmr,
+            identified=identified,
+        )
 
 
 def list_projects(data: str, settings: Settings) -> list[Project]:

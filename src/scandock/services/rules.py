@@ -2,33 +2,79 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
+from scandock.access.principal import SYSTEM, Principal, ProjectRights, RequestInfo, require
+from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import routing_rules
 from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
 from scandock.rules.routing import parse_rules
+from scandock.services.audit import Did, record
+from scandock.services.editing import check_match
 from scandock.services.opening import opened
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
-KINDS = ("project", "subject", "session")
+KINDS: Final = ("project", "subject", "session")
 
 
-def set_rules(data: str, settings: Settings, kind: str, text: str) -> None:
-    """Replace the rules of a kind; an empty text takes them away. Raises Usage naming the line that can't be read."""
-    if kind not in KINDS:
-        raise Usage("rules_kind", f"There are no rules of kind {kind!r}.", f"Kinds are {', '.join(KINDS)}.")
+def set_rules(data: str, settings: Settings, kind: str, text: str, request: RequestInfo | None = None) -> None:
+    """Replace the rules of a kind, as the server's own machine. Raises Usage naming the line that can't be read."""
+    _check(kind)
     parse_rules(text)
-    with opened(data, settings) as (catalog, _), catalog.write() as connection:
-        connection.execute(delete(routing_rules).where(routing_rules.c.kind == kind))
-        connection.execute(insert(routing_rules).values(kind=kind, text=text, modified=catalog.now()))
+    with opened(data, settings) as (catalog, _):
+        replace_rules(catalog, SYSTEM, kind, text, request=request)
 
 
 def show_rules(data: str, settings: Settings) -> dict[str, str]:
     """The text of each kind, as it was set; "" where none was."""
     with opened(data, settings) as (catalog, _), catalog.read() as connection:
-        found = {row.kind: row.text for row in connection.execute(select(routing_rules))}
-    return {kind: found.get(kind, "") for kind in KINDS}
+        return {one["kind"]: one["text"] for one in list_rules(connection, SYSTEM)}
+
+
+def list_rules(connection: Connection, principal: Principal) -> list[dict[str, Any]]:
+    """Each kind with its text, and when that was set (unix milliseconds; None where none was)."""
+    require(principal, Action.SITE_ADMIN, None, ProjectRights(connection))
+    found = {row.kind: row for row in connection.execute(select(routing_rules))}
+    return [
+        {"kind": kind, "text": found[kind].text, "modified": found[kind].modified}
+        if kind in found
+        else {"kind": kind, "text": "", "modified": None}
+        for kind in KINDS
+    ]
+
+
+def find_rules(connection: Connection, principal: Principal, kind: str) -> dict[str, Any]:
+    """The rules of a kind. Usage `rules_kind` where there is no such kind."""
+    found = list_rules(connection, principal)
+    _check(kind)
+    return found[KINDS.index(kind)]
+
+
+def replace_rules(
+    catalog: Catalog,
+    principal: Principal,
+    kind: str,
+    text: str,
+    *,
+    request: RequestInfo | None = None,
+    if_match: str | None = None,
+) -> dict[str, Any]:
+    """Replace the rules of a kind; an empty text takes them away. Denied; Usage naming the line that can't be read."""
+    with catalog.write() as connection:
+        before = find_rules(connection, principal, kind)
+        number = len(parse_rules(text))
+        check_match(before, if_match)
+        connection.execute(delete(routing_rules).where(routing_rules.c.kind == kind))
+        connection.execute(insert(routing_rules).values(kind=kind, text=text, modified=catalog.now()))
+        record(connection, principal, Did.RULES_SET, "rules", kind, request=request, details={"rules": number})
+        return find_rules(connection, principal, kind)
+
+
+def _check(kind: str) -> None:
+    if kind not in KINDS:
+        raise Usage("rules_kind", f"There are no rules of kind {kind!r}.", f"Kinds are {', '.join(KINDS)}.")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from scandock.access import accounts, logins, passwords
 from scandock.access.accounts import Account
 from scandock.access.authenticate import Gate, check_password, principal_of
 from scandock.access.logins import Login
 from scandock.access.oidc_accounts import account_for
 from scandock.access.oidc_settings import Identity, OidcSettings
-from scandock.access.principal import Door, Principal, ProjectRights, RequestInfo, require
+from scandock.access.principal import Denied, Door, Principal, ProjectRights, RequestInfo, require
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services.audit import Did, Outcome, record
+
+if TYPE_CHECKING:
+    from scandock.access.oidc import Provider
 
 _UNKNOWN = Principal(None, "", "unknown")
 
@@ -65,6 +71,41 @@ def sign_in_identity(
     return one, made
 
 
+def sign_in_by_provider(
+    catalog: Catalog,
+    gate: Gate,
+    provider: Provider,
+    answer: Mapping[str, str],
+    cookie: str | None,
+    redirect_uri: str,
+    request: RequestInfo,
+) -> tuple[Login, str]:
+    """Log in who comes back from the provider; the login, and where to go on.
+
+    Raises Denied as `Provider.finish` and `sign_in_identity` do, Throttled after too many that failed from one address,
+    which leave a line in the trail each.
+    """
+    tries = f"oidc {request.address}"  # no account's name: those who log in by password are not slowed down
+    gate.throttle.begin(tries, request.address)
+    known = None
+    try:
+        identity, then = provider.finish(answer, cookie, redirect_uri)
+        with catalog.read() as connection:
+            known = accounts.by_identity(connection, identity.key)
+        _, made = sign_in_identity(catalog, provider.settings, identity, request)
+    except Denied as error:
+        asked = _UNKNOWN if known is None else Principal(known.id, known.uuid, known.name)
+        said = {"by": "oidc", "code": error.code}
+        with catalog.write() as connection:
+            record(
+                connection, asked, Did.LOGIN, "account", asked.uuid,
+                request=request, outcome=Outcome.REFUSED, details=said,
+            )  # fmt: skip
+        raise
+    gate.throttle.good(tries, request.address)
+    return made, then
+
+
 def sign_out(catalog: Catalog, principal: Principal, secret: str, request: RequestInfo) -> None:
     """End the login of a cookie; nothing happens where it has ended already."""
     with catalog.write() as connection:
@@ -74,9 +115,16 @@ def sign_out(catalog: Catalog, principal: Principal, secret: str, request: Reque
 
 
 def change_own_password(
-    catalog: Catalog, gate: Gate, principal: Principal, current: str, new: str, request: RequestInfo
-) -> Login:
-    """Change one's own password, which needs the present one; all logins and tokens end, and a new login begins.
+    catalog: Catalog,
+    gate: Gate,
+    principal: Principal,
+    current: str,
+    new: str,
+    request: RequestInfo | None,
+    *,
+    again: bool = True,
+) -> Login | None:
+    """Change one's own password, which needs the present one; all logins and tokens end, and (`again`) a login begins.
 
     Raises Usage `password_wrong`, `password_unfit`, Throttled after too many guesses at the present one.
     """
@@ -84,14 +132,17 @@ def change_own_password(
         require(principal, Action.ACCOUNT_EDIT, None, ProjectRights(connection))
         one = accounts.get(connection, principal.name)
     passwords.check_new(new)
-    gate.throttle.begin(one.name, request.address)
+    address = request.address if request is not None else ""
+    gate.throttle.begin(one.name, address)
     if not passwords.verify(one.password, current):
+        with catalog.write() as connection:
+            record(connection, principal, Did.PASSWORD, "account", one.uuid, request=request, outcome=Outcome.REFUSED)
         raise Usage("password_wrong", "The present password is wrong.", "Type it again.")
-    gate.throttle.good(one.name, request.address)
+    gate.throttle.good(one.name, address)
     hashed = passwords.hash_password(new)
     with catalog.write() as connection:
         changed = accounts.set_password(connection, one, hashed)
-        made = logins.begin(connection, changed)
+        made = logins.begin(connection, changed) if again else None
         record(connection, principal, Did.PASSWORD, "account", one.uuid, request=request)
     return made
 

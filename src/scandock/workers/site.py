@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
+from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.projects import ProjectRow, add_project, find_project, list_projects
 from scandock.catalog.tables import routing_rules
@@ -19,6 +21,7 @@ from scandock.rules.notices import shown
 from scandock.rules.policy import Request, SiteRules
 from scandock.rules.routing import parse_rules
 from scandock.services.opening import CATALOG, is_there, open_data_catalog
+from scandock.services.project_making import make_project
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -43,14 +46,7 @@ class Site:
         """
         check_labels(self.request)
         if options.project is not None and options.create_project:
-            add_project(
-                self.catalog,
-                ProjectRow(
-                    name=options.project,
-                    identified=self.settings.identified,
-                    separate_secondary=self.settings.separate_secondary,
-                ),
-            )
+            self._make_project(options.project)
         with self.catalog.read() as connection:
             for name in projects_named(self.request):
                 if find_project(connection, name) is None:
@@ -59,6 +55,17 @@ class Site:
                         f"There is no project {shown(name)}.",
                         f"Make it with `scandock admin project add {name}`, or import with --create-project.",
                     )
+
+    def _make_project(self, name: str) -> None:
+        """Nothing where it exists."""
+        with self.catalog.read() as connection:
+            if find_project(connection, name) is not None:
+                return
+        try:
+            make_project(self.catalog, self.settings, SYSTEM, name, "", RequestInfo(f"local uid {os.getuid()}"))
+        except Usage as error:
+            if error.code != "project_exists":  # made by another import just now
+                raise
 
 
 def read_mapping(options: ImportOptions) -> tuple[MappingRow, ...]:

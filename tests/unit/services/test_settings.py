@@ -129,6 +129,7 @@ def test_passwords_and_secrets_are_shown_nowhere(monkeypatch):
     rows = {row.name: row for row in describe(settings)}
     assert {name for name, row in rows.items() if row.value == "***"} == SECRET
     assert "geheim" not in repr(settings) + repr(rows)
+    assert settings.admin_password is not None
     assert settings.admin_password.get_secret_value() == "geheim"
 
 
@@ -154,6 +155,7 @@ def test_the_provider_of_logins_is_put_together(monkeypatch):
     monkeypatch.setenv("SCANDOCK_OIDC_CLIENT_ID", "dock")
     monkeypatch.setenv("SCANDOCK_OIDC_DOMAINS", "example.org, example.net")
     found = load_settings().oidc
+    assert found is not None
     assert (found.issuer, found.client_id, found.client_secret) == ("https://login.example.org", "dock", "")
     assert found.domains == ("example.org", "example.net")
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.http.v1.desks import Desked, Sorted, Text
+from scandock.rules.permissions import Accessibility
 from scandock.services import browsing
 from scandock.services.browsing import Wanted
 from scandock.services.editing import edit_project
@@ -26,6 +27,7 @@ class ProjectChanges(BaseModel):
     identified: Literal["accept", "warn", "hold"] | None = None
     petmr: Literal["petmr", "pet"] | None = None
     separate_secondary: bool | None = None
+    accessibility: Accessibility | None = None
 
 
 @router.get("", summary="Projects that you may see")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +22,10 @@ class NewProject(BaseModel):
 
     id: Annotated[str, Field(min_length=1, max_length=64, description="Letters, digits, _ and -")]
     name: Annotated[str, Field(max_length=1000)] = ""
+    prearchive_code: Literal[0, 4, 5] = 4
+    petmr: Literal["petmr", "pet"] = "petmr"
+    identified: Literal["accept", "warn", "hold"] | None = None
+    separate_secondary: bool | None = None
 
 
 @router.post("", status_code=201, summary="Make a project")
@@ -29,7 +33,17 @@ async def create(request: Request, body: NewProject, principal: SignedIn) -> Res
     """201 with the project; 409 where the id is taken."""
     site = site_of(request)
     made: dict[str, Any] = await site.run(
-        make_project, site.catalog, site.settings, principal, body.id, body.name, info_of(request)
+        make_project,
+        site.catalog,
+        site.settings,
+        principal,
+        body.id,
+        body.name,
+        info_of(request),
+        prearchive_code=body.prearchive_code,
+        petmr=body.petmr,
+        identified=body.identified,
+        separate_secondary=body.separate_secondary,
     )
     where = f"{request.scope.get('root_path', '')}/api/v1/projects/{made['id']}"
     return JSONResponse(made, 201, {"Location": where})

@@ -7,12 +7,16 @@ from typing import Final
 from fastapi import APIRouter
 
 from scandock.http.v1 import (
+    accounts,
     audit_log,
     downloads,
     files,
+    members,
+    own_account,
     prearchive,
     projects,
     resources,
+    rules,
     scans,
     sessions,
     subjects,
@@ -33,8 +37,14 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     trash.router,
     audit_log.router,
     subscriptions.router,
+    accounts.router,
+    own_account.router,
+    members.router,
+    rules.router,
 )
 
+_ACCOUNT: Final = "/api/v1/accounts/{account}"
+_MEMBER: Final = "/api/v1/projects/{project}/members/{account}"
 _FILE: Final = "/api/v1/sessions/{session}/files/{file}"
 _SCAN: Final = "/api/v1/sessions/{session}/scans/{scan}"
 _WAITING: Final = "/api/v1/prearchive/{session}"
@@ -83,6 +93,22 @@ ACTIONS: Final[dict[tuple[str, str], Action]] = {
     ("POST", "/api/v1/subscriptions"): Action.ACCOUNT_EDIT,
     ("DELETE", "/api/v1/subscriptions/{subscription}"): Action.ACCOUNT_EDIT,
     ("GET", "/api/v1/subscriptions/{subscription}/deliveries"): Action.ACCOUNT_EDIT,
+    ("GET", "/api/v1/accounts"): Action.SITE_ADMIN,
+    ("POST", "/api/v1/accounts"): Action.SITE_ADMIN,
+    ("GET", _ACCOUNT): Action.SITE_ADMIN,
+    ("PATCH", _ACCOUNT): Action.SITE_ADMIN,
+    ("PUT", f"{_ACCOUNT}/password"): Action.SITE_ADMIN,
+    ("PUT", "/api/v1/auth/password"): Action.ACCOUNT_EDIT,
+    ("PATCH", "/api/v1/auth/me"): Action.ACCOUNT_EDIT,
+    ("GET", "/api/v1/auth/logins"): Action.ACCOUNT_READ,
+    ("DELETE", "/api/v1/auth/logins"): Action.ACCOUNT_EDIT,
+    ("DELETE", "/api/v1/auth/logins/{login}"): Action.ACCOUNT_EDIT,
+    ("GET", "/api/v1/projects/{project}/members"): Action.MEMBERS_READ,
+    ("PUT", _MEMBER): Action.MEMBERS_EDIT,
+    ("DELETE", _MEMBER): Action.MEMBERS_EDIT,
+    ("GET", "/api/v1/rules"): Action.SITE_ADMIN,
+    ("GET", "/api/v1/rules/{kind}"): Action.SITE_ADMIN,
+    ("PUT", "/api/v1/rules/{kind}"): Action.SITE_ADMIN,
 }
 """What each route asks the permission matrix, within the service that finds the thing.
 

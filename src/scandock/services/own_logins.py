@@ -1,0 +1,68 @@
+"""One's own logins by cookie: seen and ended, each with its line in the trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scandock.access import logins
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
+from scandock.catalog.engine import Catalog
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
+from scandock.services.audit import Did, record
+
+
+class OwnLogins:
+    """What one asker does to logins; `secret` is that of the cookie which the request brought, if any."""
+
+    def __init__(
+        self, catalog: Catalog, principal: Principal, secret: str | None, request: RequestInfo | None = None
+    ) -> None:
+        self._catalog = catalog
+        self._asker = principal
+        self._current = logins.id_of(secret) if secret else ""
+        self._request = request
+
+    def list(self) -> list[dict[str, Any]]:
+        """Logins that hold, the newest first; times are unix milliseconds."""
+        with self._catalog.read() as connection:
+            account_id = self._account(connection, Action.ACCOUNT_READ)
+            return [
+                {
+                    "id": one.id,
+                    "created": one.created,
+                    "seen": one.seen,
+                    "expires": one.expires,
+                    "current": one.id == self._current,
+                }
+                for one in logins.of_account(connection, account_id)
+            ]
+
+    def end(self, login: str) -> None:
+        """End one at once. Usage `login_unknown` where the account has none of that id."""
+        with self._catalog.write() as connection:
+            account_id = self._account(connection, Action.ACCOUNT_EDIT)
+            if not logins.end_of(connection, account_id, {login}):
+                raise Usage("login_unknown", "You have no login of that id.", "List your logins.")
+            self._record(connection, {"login": login})
+
+    def end_others(self) -> int:
+        """End all but the one that asks; how many."""
+        with self._catalog.write() as connection:
+            account_id = self._account(connection, Action.ACCOUNT_EDIT)
+            others = {one.id for one in logins.of_account(connection, account_id)} - {self._current}
+            ended = logins.end_of(connection, account_id, others)
+            if ended:
+                self._record(connection, {"logins": ended})
+        return ended
+
+    def _account(self, connection: Connection, action: Action) -> int:
+        require(self._asker, action, None, ProjectRights(connection))
+        if self._asker.account_id is None:  # the server's own machine has none
+            raise Usage("account_unknown", "Whoever asks has no account.", "Ask as an account.")
+        return self._asker.account_id
+
+    def _record(self, connection: Connection, details: dict[str, str | int]) -> None:
+        record(connection, self._asker, Did.LOGOUT, "account", self._asker.uuid, request=self._request, details=details)

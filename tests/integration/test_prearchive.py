@@ -22,6 +22,7 @@ from scandock.placing.recover import recover
 from scandock.services import browsing, editing, prearchive
 from scandock.services.archiving import archive
 from scandock.services.checking import check
+from scandock.services.editing import edit_session
 from scandock.services.listing import Sorting
 from scandock.services.moving import Desk, move
 from scandock.services.opening import opened
@@ -89,6 +90,24 @@ def trail(desk: Desk) -> list[tuple[str, str]]:
 
 
 # -- moving ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["prearchive", "archive"])
+def test_a_session_gets_another_subject_where_it_stands(site: Site, place: str) -> None:
+    site.project("P")
+    uuid = waiting(site, images(2))
+    with desk_of(site) as desk:
+        if place == "archive":
+            archive(desk, uuid)
+        before = site.files()
+        for _ in range(2):  # the second time it has it already
+            told = (
+                edit_session(desk, uuid, subject_label="Sub") if place == "archive" else move(desk, uuid, subject="Sub")
+            )
+            found = item(desk, uuid)
+            assert (found["subject"], found["place"], found["uri"]) == ("Sub", place, told.after)
+    assert site.files() == before
+    whole(site)
 
 
 def test_move_to_another_project_label_and_subject(site: Site) -> None:

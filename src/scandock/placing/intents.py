@@ -82,7 +82,8 @@ def record(
     """
     guard(catalog, connection, lease)
     for placement in placements:
-        if placement.base_tree_id is None and store.current(placement.name) is not None:
+        stays = placement.moves == placement.name  # another subject, or no longer held
+        if placement.base_tree_id is None and not stays and store.current(placement.name) is not None:
             raise name_taken(placement.name)
     for placement in placements:
         if placement.base_tree_id is not None:

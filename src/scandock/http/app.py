@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import HTMLResponse
 
 import scandock
-from scandock.http import health, problems, request_ids
+from scandock.http import described, health, problems, request_ids
 from scandock.http.base_path import BasePath
 from scandock.http.deps import Site, open_site
 from scandock.http.tus import routes as tus
@@ -77,6 +77,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         lifespan=lifespan,
     )
     problems.install(app)
+    described.install(app)
     for module in (health, imports, events, receipts, projects_create, tus, auth, oidc, tokens):
         app.include_router(module.router)
     for router in ROUTERS:

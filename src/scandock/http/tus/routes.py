@@ -41,7 +41,7 @@ def _answer(status: int, **headers: str | int | None) -> Response:
     return Response(status_code=status, headers={"Tus-Resumable": VERSION, **said})
 
 
-@router.options("", summary="What this server can do")
+@router.options("", status_code=204, summary="What this server can do", response_class=Response)
 @router.options("/{upload}", include_in_schema=False)
 async def capabilities(request: Request) -> Response:
     """Version, extensions, checksums and the largest upload."""

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from sqlalchemy import Connection
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from scandock.http.described import binary
 from scandock.http.v1.desks import Desked, Maybe, flowing
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
@@ -72,7 +73,12 @@ async def list_all(
     return JSONResponse({"items": items, "next": items[-1]["id"] if len(items) == limit else None})
 
 
-@router.get("/export", summary="The audit trail as JSON lines or CSV")
+@router.get(
+    "/export",
+    summary="The audit trail as JSON lines or CSV",
+    response_class=StreamingResponse,
+    responses=binary("application/x-ndjson", "text/csv"),
+)
 async def export(
     work: Desked,
     project: Maybe = None,

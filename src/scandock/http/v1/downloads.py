@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from scandock.http.described import binary
 from scandock.http.v1.desks import Desked, flowing
 from scandock.services.downloads import ZipDownload, disposition, zip_of_project, zip_of_session
 
@@ -26,19 +27,34 @@ def _answer(made: ZipDownload) -> Response:
     return flowing(made.chunks, status=200, headers=headers, media_type="application/zip")
 
 
-@router.get("/sessions/{session}/download", summary="A session as a zip")
+@router.get(
+    "/sessions/{session}/download",
+    summary="A session as a zip",
+    response_class=StreamingResponse,
+    responses=binary("application/zip"),
+)
 async def session_zip(work: Desked, session: str, compress: Compressed = False) -> Response:
     """In the layout {session}/scans/{scan}/resources/{resource}/files/{file}."""
     return _answer(await work.do(lambda: zip_of_session(work.desk, session, deflate=compress)))
 
 
-@router.get("/sessions/{session}/scans/{scan}/download", summary="A scan as a zip")
+@router.get(
+    "/sessions/{session}/scans/{scan}/download",
+    summary="A scan as a zip",
+    response_class=StreamingResponse,
+    responses=binary("application/zip"),
+)
 async def scan_zip(work: Desked, session: str, scan: str, compress: Compressed = False) -> Response:
     """In the same layout, that scan alone."""
     return _answer(await work.do(lambda: zip_of_session(work.desk, session, scan_id=scan, deflate=compress)))
 
 
-@router.get("/projects/{project}/download", summary="A project's archived sessions as a zip")
+@router.get(
+    "/projects/{project}/download",
+    summary="A project's archived sessions as a zip",
+    response_class=StreamingResponse,
+    responses=binary("application/zip"),
+)
 async def project_zip(work: Desked, project: str, compress: Compressed = False) -> Response:
     """One folder a session."""
     return _answer(await work.do(lambda: zip_of_project(work.desk, project, deflate=compress)))

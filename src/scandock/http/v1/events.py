@@ -27,7 +27,12 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _WAITING: Final = frozenset(state.value for state in UNFINISHED)
 
 
-@router.get("/{id}/events", summary="What happens to an import, as it happens", response_class=StreamingResponse)
+@router.get(
+    "/{id}/events",
+    summary="What happens to an import, as it happens",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
 async def events(
     request: Request,
     id: str,  # noqa: A002  the route's own name

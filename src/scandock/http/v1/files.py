@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from scandock.http.described import binary
 from scandock.http.v1.desks import Desked, Maybe, Sorted, Text, Work, flowing
 from scandock.services import contents
 from scandock.services.downloads import FileDownload, byte_range, disposition, open_file
@@ -17,6 +18,7 @@ from scandock.services.downloads import FileDownload, byte_range, disposition, o
 router = APIRouter(prefix="/api/v1", tags=["files"])
 
 Number = Annotated[int, Path(ge=0, le=2**53)]
+_BYTES: Final = {**binary("*/*"), 206: {"description": "The range that was asked for", **binary("*/*")[200]}}
 
 
 @router.get("/files", summary="The files of a session, a scan or a resource")
@@ -42,7 +44,12 @@ async def read(work: Desked, session: str, file: Number) -> Response:
     return await work.item(lambda c: contents.find_file(c, work.desk.principal, session, file))
 
 
-@router.get("/sessions/{session}/files/{file}/content", summary="A file's bytes")
+@router.get(
+    "/sessions/{session}/files/{file}/content",
+    summary="A file's bytes",
+    response_class=StreamingResponse,
+    responses=_BYTES,
+)
 async def content(request: Request, work: Desked, session: str, file: Number) -> Response:
     """Whole, or the range that Range asks for."""
     found = await work.do(lambda: open_file(work.desk, session, file))
@@ -53,7 +60,12 @@ async def content(request: Request, work: Desked, session: str, file: Number) ->
         raise
 
 
-@router.head("/sessions/{session}/files/{file}/content", summary="What a file's bytes would come with")
+@router.head(
+    "/sessions/{session}/files/{file}/content",
+    summary="What a file's bytes would come with",
+    response_class=StreamingResponse,
+    responses=binary("*/*"),
+)
 async def content_head(work: Desked, session: str, file: Number) -> Response:
     """The headers of the whole file."""
     return await _headers_only(work, session, file)

@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from scandock.access.principal import Principal
 from scandock.http.deps import Site, site_of
+from scandock.http.described import binary
 from scandock.http.security import Caller
 from scandock.services.imports import find_import
 from scandock.services.receipts import Format, check_verdicts, lines, open_receipt
@@ -19,7 +20,12 @@ router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
 _TYPES: Final = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 
 
-@router.get("/{id}/receipt", summary="The receipt of an import", response_class=StreamingResponse)
+@router.get(
+    "/{id}/receipt",
+    summary="The receipt of an import",
+    response_class=StreamingResponse,
+    responses=binary("application/x-ndjson", "text/csv"),
+)
 async def receipt(
     request: Request,
     id: str,  # noqa: A002  the route's own name

@@ -1,0 +1,124 @@
+"""Requests made up from the API's own description, by everybody: nothing breaks, and nobody sees what is not theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import content_type_conformance, not_a_server_error, response_schema_conformance
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.result import Ok
+
+from tests.integration.everyone import CANARY, PERSONAS, Everyone, Place, everyone
+
+EXAMPLES = 6
+"""Of each operation, for each role."""
+CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
+OURS = settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
+    with everyone(tmp_path_factory.mktemp("described")) as ready:
+        yield ready
+
+
+def real_ids(places: list[Place]) -> dict[str, list[str]]:
+    """What there is, by the names of parameters and fields: made-up ids alone would find nothing."""
+    sessions = [one for place in places for one in (place.archived, place.waiting, place.trashed) if one]
+    return {
+        "project": [place.project for place in places],
+        "session": sessions,
+        "sessions": sessions,
+        "subject": [place.subject for place in places if place.subject],
+        "subject_id": [place.subject for place in places if place.subject],
+        "id": [place.ended for place in places],
+        "upload": [place.ended for place in places],
+        "scan": ["1"],
+        "file": ["0"],
+    }
+
+
+def spiced(case: Any, data: st.DataObject, known: Mapping[str, list[str]]) -> None:
+    """Put real ids into a case where it names something, half of the times."""
+    body = case.body if isinstance(case.body, dict) else {}
+    for given_names in (case.path_parameters, case.query, body):
+        for name in sorted((given_names or {}).keys() & known.keys()):
+            if data.draw(st.booleans()):
+                one = data.draw(st.sampled_from(known[name]))
+                given_names[name] = [one] if name == "sessions" else one
+    if "project" in known and not (case.query or {}) and data.draw(st.booleans()):
+        query = {"project": data.draw(st.sampled_from(known["project"]))}
+        if any(one.name == "project" for one in case.operation.query):
+            case.query = query
+
+
+def leaked(places: list[Place], response: requests.Response) -> str:
+    """What of the private project an answer says that the request did not say itself; empty where nothing."""
+    private = places[0].project
+    told = f"{dict(response.headers)} {response.content.decode('utf-8', 'replace')}"
+    sent = f"{response.request.url} {response.request.headers} {response.request.body!r}"
+    if private in sent:
+        told = told.replace(private, "")
+    return told[:500] if CANARY.casefold() in told.casefold() else ""
+
+
+@pytest.mark.parametrize("persona", PERSONAS, ids=lambda one: one.name)
+def test_no_request_breaks_the_server_or_shows_what_is_hidden(made: Everyone, persona: Any) -> None:
+    schema = schemathesis.openapi.from_dict(made.web.app.openapi())
+    known = real_ids(made.places)
+    client = made.clients[persona.name]
+    headers = {"Authorization": client.headers["Authorization"]} if persona.signed_in else {}
+    outside = persona.role is None and not persona.admin
+    wrong: dict[str, str] = {}
+    asked = allowed = 0
+    with requests.Session() as session:
+        session.trust_env = False
+        for result in schema.get_all_operations():
+            assert isinstance(result, Ok)
+            operation = result.ok()
+
+            @OURS
+            @given(case=st.one_of(*(operation.as_strategy(mode) for mode in GenerationMode)), data=st.data())
+            def ask(case: Any, data: st.DataObject) -> None:
+                nonlocal asked, allowed
+                spiced(case, data, known)
+                told = case.call(base_url=made.web.base, session=session, headers=headers, timeout=30)
+                asked += 1
+                allowed += told.status_code < 400
+                case.validate_response(told, checks=CHECKS)
+                if outside:
+                    assert not leaked(made.places, told), (case.as_curl_command(), leaked(made.places, told))
+
+            try:
+                ask()
+            except (Exception, FailureGroup) as error:  # noqa: BLE001  the other operations are asked all the same
+                wrong[operation.label] = f"{error}"[:1500]
+    assert not wrong, "\n\n".join(f"{label}: {said}" for label, said in wrong.items())
+    assert asked > 200
+    assert allowed > 20
+    assert client.get("/api/v1/auth/me").status_code == (200 if persona.signed_in else 401)
+    assert not [line for line in made.web.logged if line.get("event") == "unexpected"]
+
+
+def test_what_is_leaked_would_be_found(made: Everyone) -> None:
+    owner = made.clients["owner"]
+    with requests.Session() as session:
+        session.trust_env = False
+        told = session.get(
+            f"{made.web.base}/api/v1/sessions", headers={"Authorization": owner.headers["Authorization"]}
+        )
+    assert leaked(made.places, told)

@@ -15,6 +15,9 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, audit, reception
 from scandock.catalog.tables import project, session, tree, upload
 
+OPERATION: Final = "operation"
+"""Key in an upload's request that says that it is no import, but what a person did to sessions (`placing.moves`)."""
+
 SESSIONS_MOST: Final = 100
 """Sessions that are named; of more the number alone is told."""
 
@@ -25,6 +28,7 @@ def note_end(catalog: Catalog, connection: Connection, upload_id: int, state: st
         select(
             upload.c.uuid,
             upload.c.source,
+            upload.c.request,
             reception.c.account_id,
             account.c.name.label("actor"),
             project.c.name.label("project"),
@@ -34,7 +38,7 @@ def note_end(catalog: Catalog, connection: Connection, upload_id: int, state: st
         .outerjoin(project, project.c.id == reception.c.project_id)
         .where(upload.c.id == upload_id, upload.c.source.in_(("cli", "server")))
     ).first()
-    if row is None:
+    if row is None or OPERATION in json.loads(row.request):
         return
     brought = connection.execute(
         select(session.c.uuid)

@@ -9,11 +9,9 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, resource, scan, tree, upload, upload_exception
+from scandock.catalog.trail import OPERATION
 from scandock.catalog.trees import BATCH
 from scandock.queue.leases import Lease
-
-OPERATION = "operation"
-"""Key in an upload's request that says that it is no import, but what a person did to sessions."""
 
 
 def forget_tree(catalog: Catalog, tree_id: int) -> None:

@@ -16,11 +16,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Fault, ScandockError, TokenLost, Usage
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import complete, end_without
 from scandock.placing.deletes import Removal
-from scandock.placing.forget import OPERATION
 from scandock.placing.intents import Placement, record
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
 from scandock.queue.leases import RENEW_SECONDS, Lease, begin, renew

@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 
 
 class Did(StrEnum):
-    """What was done; more may come, none is renamed."""
+    """What was done; more may come, none is renamed. A setting of a project is PROJECT_EDIT, who sees it ACCESS_SET."""
 
     LOGIN = "login"
     LOGOUT = "logout"
@@ -53,8 +53,6 @@ class Did(StrEnum):
     ACCESS_SET = "access_set"
     PROJECT_CREATE = "project_create"
     PROJECT_EDIT = "project_edit"
-    PROJECT_DELETE = "project_delete"
-    SETTING = "setting"
     RULES_SET = "rules_set"
     UPLOAD = "upload"
     IMPORT_CANCEL = "import_cancel"

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, select
 
+from scandock.access.principal import SYSTEM
 from scandock.access.visible import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import scan_edit, trashed
@@ -23,6 +24,7 @@ from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.moves import operation
 from scandock.rules.permissions import Action
 from scandock.services import rights
+from scandock.services.audit import Did, record
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk, Outcome, free_timestamp, names_for, names_of, standing_inode, usable
 from scandock.store.port import Store
@@ -219,11 +221,17 @@ def empty_trash(catalog: Catalog, store: Store, days: int, *, now: float | None 
     """Give up what was deleted more than `days` ago, rows and files; gives the sessions' UUIDs. The janitor's."""
     moment = time.time() if now is None else now
     with catalog.read() as connection:
-        rows = connection.execute(select(trashed.c.uuid, trashed.c.tree_id, trashed.c.deleted)).all()
+        rows = connection.execute(
+            select(trashed.c.uuid, trashed.c.tree_id, trashed.c.deleted, project.c.name).join(
+                project, project.c.id == trashed.c.project_id
+            )
+        ).all()
     over = [row for row in rows if row.deleted <= (moment - days * 86_400) * 1000]
     for row in over:
         with catalog.write() as connection:
-            connection.execute(delete(trashed).where(trashed.c.uuid == row.uuid))
+            gone = connection.execute(delete(trashed).where(trashed.c.uuid == row.uuid)).rowcount
+            if gone:
+                record(connection, SYSTEM, Did.PURGE, "session", row.uuid, project=row.name)
         forget_tree(catalog, row.tree_id)
     store.purge(days * 86_400, now=moment)
     return [row.uuid for row in over]

@@ -194,6 +194,7 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("POST", f"{_IMPORT}/cancel"): _import(Action.IMPORT_CANCEL, good=(409,)),
     ("POST", f"{_IMPORT}/retry"): _import(Action.IMPORT_CANCEL, good=(409,)),
     ("DELETE", _IMPORT): _import(Action.IMPORT_DELETE, of="received", good=(409,)),
+    ("GET", f"{_V1}/uploads"): _account(Action.ACCOUNT_READ),
     ("POST", f"{_V1}/uploads"): Probe(
         action=Action.UPLOAD,
         of="owned",

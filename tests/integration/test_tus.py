@@ -378,3 +378,23 @@ def test_the_same_key_gives_the_same_upload(client):
     assert patch(client, first, 0, b"12").status_code == 204
     again = client.post("/api/v1/uploads", headers=headers)
     assert (again.status_code, again.headers["location"], again.headers["upload-offset"]) == (201, first, "2")
+
+
+def test_ones_own_unfinished_uploads_are_listed_for_going_on(web, client):
+    web.account("mia", P="owner")
+    first = make(client, size=10, filename="a.zip", fingerprint="f1", project="P")
+    assert patch(client, first, 0, b"1234").status_code == 204
+    second = make(client, size=4, filename="b.zip")
+    assert patch(client, second, 0, b"1234").status_code == 204
+    gone = make(client, size=4, filename="c.zip")
+    assert client.delete(gone).status_code == 204
+    items = client.get("/api/v1/uploads").json()["items"]
+    assert [(one["filename"], one["state"], one["size"], one["offset"], one["fingerprint"]) for one in items] == [
+        ("b.zip", "received", 4, 4, None),
+        ("a.zip", "receiving", 10, 4, "f1"),
+    ]
+    assert [one["id"] for one in items] == [url.rpartition("/")[2] for url in (second, first)]
+    with web.client("mia") as other:
+        assert other.get("/api/v1/uploads").json()["items"] == []
+    with web.client(None) as stranger:
+        assert stranger.get("/api/v1/uploads").status_code == 401

@@ -20,6 +20,7 @@ from scandock.cli.import_cmd import import_
 from scandock.cli.inspect_cmd import inspect
 from scandock.cli.serve_cmd import serve
 from scandock.cli.settings_cmd import settings
+from scandock.cli.upload_cmd import upload
 from scandock.model.errors import ScandockError
 
 # rich_markup_mode None: help by typer alone takes 0.07 s, in rich's boxes twice that
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command("import")(import_)
 app.command("inspect")(inspect)
+app.command("upload")(upload)
 app.command("check")(check)
 app.command("serve")(serve)
 app.command("settings")(settings)

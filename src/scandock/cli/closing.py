@@ -30,13 +30,15 @@ class Story:
     """What the command is about."""
 
     data: str | None
-    """DATA; None where nothing is stored."""
+    """DATA; None where nothing is stored, or a server stores it."""
     receipt: str | None = None
+    server: str | None = None
+    """Address of the server whose DATA it is, where it is not ours."""
 
     @property
     def planned(self) -> bool:
         """True for an inspection: sessions are told as they would be."""
-        return self.data is None
+        return self.data is None and self.server is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,11 @@ def further(reports: Sequence[Report], story: Story) -> Iterator[tuple[str, str]
         yield "Data", data
         name = "Session" if len(placed) == 1 else "Sessions"
         yield name, os.path.join(data, placed[0] if len(placed) == 1 else os.path.commonpath(placed))
+    if story.server is not None:
+        yield "Server", story.server
+        for report in reports:
+            if report["upload"] is not None:
+                yield "Import", f"{story.server}/api/v1/imports/{report['upload']}"
     if story.receipt is not None:
         yield "Receipt", os.path.abspath(story.receipt)
     elif any(_entries(reports).get(verdict) for verdict in _LOST):

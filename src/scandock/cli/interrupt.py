@@ -30,10 +30,20 @@ def _to_the_descriptor(_number: int, _frame: FrameType | None) -> None:
     """The handler in the main thread has nothing to do: the number went through the descriptor already."""
 
 
-class Interrupt:
-    """Holds the signals while its body runs; `cancelled` is what the engine looks at. Main thread only."""
+IMPORTING: Final = (
+    "Cancelling: what is not yet in place is cleared away ...",
+    "Still clearing away; Ctrl-C once more leaves at once, and the next command clears up.",
+)
 
-    def __init__(self) -> None:
+
+class Interrupt:
+    """Holds the signals while its body runs; `cancelled` is what the engine looks at. Main thread only.
+
+    `words`: what is said after the first Ctrl-C, and after the second.
+    """
+
+    def __init__(self, words: tuple[str, str] = IMPORTING) -> None:
+        self._words = words
         self.cancelled = threading.Event()
         self.live = False
         """True while a live display owns the terminal: it says itself that the import is being cancelled."""
@@ -82,9 +92,9 @@ class Interrupt:
         self._count += 1
         self.cancelled.set()
         if self._count == 1 and not self.live:
-            self._write("Cancelling: what is not yet in place is cleared away ...")
+            self._write(self._words[0])
         elif self._count == 2:
-            self._write("Still clearing away; Ctrl-C once more leaves at once, and the next command clears up.")
+            self._write(self._words[1])
         elif self._count > 2:
             if is_terminal(sys.stderr):
                 with contextlib.suppress(OSError):

@@ -67,8 +67,9 @@ Workers = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+Format = Literal["jsonl", "csv"]
 Receipt = Annotated[
     str | None,
     typer.Option("--receipt", metavar="FILE", help="Write what became of every file, one line each, to FILE."),
 ]
-ReceiptFormat = Annotated[Literal["jsonl", "csv"], typer.Option("--receipt-format", help="JSON lines or CSV.")]
+ReceiptFormat = Annotated[Format, typer.Option("--receipt-format", help="JSON lines or CSV.")]

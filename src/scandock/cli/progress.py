@@ -1,4 +1,4 @@
-"""The live display of one import, on a terminal's stderr; nothing at all anywhere else.
+"""The live display of imports and uploads, on a terminal's stderr; nothing at all anywhere else.
 
     reading    exam.zip  ━━━━━━━━━━━━━━━━━╸━━━━━━━━━━  62 %
     120 MB of 221 MB, 812 of 1,400 entries, 3 sessions, 84 MB/s, 4 s
@@ -21,7 +21,7 @@ from scandock.cli.plain import duration, plain, plural, size
 from scandock.model.importing import Progress
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.text import Text
 
     from scandock.cli.interrupt import Interrupt
@@ -41,11 +41,18 @@ def display(archive: str, interrupt: Interrupt) -> Iterator[Callable[[Progress],
     if not is_terminal(sys.stderr):
         yield None
         return
+    view = ProgressView(archive, interrupt)
+    with showing(lambda: view, interrupt):
+        yield view.update
+
+
+@contextlib.contextmanager
+def showing(what: Callable[[], RenderableType], interrupt: Interrupt) -> Iterator[None]:
+    """While the body runs, what `what` gives stands on stderr, a terminal, drawn anew eight times a second."""
     from rich.live import Live
 
-    view = ProgressView(archive, interrupt)
     with Live(
-        get_renderable=lambda: view,
+        get_renderable=what,
         console=console(sys.stderr),
         refresh_per_second=_PER_SECOND,
         transient=True,
@@ -54,7 +61,7 @@ def display(archive: str, interrupt: Interrupt) -> Iterator[Callable[[Progress],
     ):
         interrupt.live = True
         try:
-            yield view.update
+            yield
         finally:
             interrupt.live = False
 
@@ -77,7 +84,7 @@ class ProgressView:
 
     @property
     def rate(self) -> float | None:
-        """Unpacked bytes a second over the last seconds; None before it can be told."""
+        """Bytes a second, unpacked or sent, over the last seconds; None before it can be told."""
         while len(self._seen) > 2 and self._seen[-1][0] - self._seen[0][0] > _WINDOW:
             self._seen.popleft()
         if len(self._seen) < 2:
@@ -111,7 +118,7 @@ class ProgressView:
             words.append(plural(now.entries_done, "entry"))
         if now.sessions:
             words.append(plural(len(now.sessions), "session"))
-        if now.stage == "reading" and (rate := self.rate):
+        if now.stage in {"sending", "reading"} and (rate := self.rate):
             words.append(f"{size(rate)}/s")
         return ", ".join([*words, duration(seconds)])
 

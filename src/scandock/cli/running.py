@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TextIO
 from scandock.cli import errors
 from scandock.cli.closing import Story, close, headline
 from scandock.cli.consoles import line, reader_may_leave
-from scandock.cli.interrupt import Interrupt
+from scandock.cli.interrupt import IMPORTING, Interrupt
 from scandock.cli.progress import display
 from scandock.cli.receipt_file import Format, ReceiptFile
 from scandock.model.errors import ScandockError, Usage
@@ -36,6 +36,7 @@ class Result(Protocol):
 
 
 Engine = Callable[[str, Callable[[Progress], None] | None, threading.Event], Result]
+Display = Callable[[str, Interrupt], contextlib.AbstractContextManager[Callable[[Progress], None] | None]]
 
 
 @dataclass
@@ -46,6 +47,11 @@ class Run:
     story: Story
     as_json: bool = False
     receipt: ReceiptFile | None = None
+    display: Display = display
+    words: tuple[str, str] = IMPORTING
+    """What is said after the first Ctrl-C, and after the second."""
+    ahead: bool = False
+    """The engine begins with later archives too: after Ctrl-C it is asked what became of them."""
     codes: list[int] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
 
@@ -54,9 +60,9 @@ class Run:
 
         Usage errors of the engine leave the rest alone and are the caller's to say.
         """
-        with Interrupt() as interrupt:
+        with Interrupt(self.words) as interrupt:
             for number, archive in enumerate(archives, start=1):
-                if interrupt.cancelled.is_set():
+                if interrupt.cancelled.is_set() and not (self.ahead and number > 1):
                     self._tell(_untaken(archive, ImportState.CANCELLED, "cancelled", "Not begun."), 130)
                 else:
                     self._take(archive, interrupt)
@@ -71,7 +77,7 @@ class Run:
 
     def _take(self, archive: str, interrupt: Interrupt) -> None:
         try:
-            with display(archive, interrupt) as on_progress:
+            with self.display(archive, interrupt) as on_progress:
                 result = self.engine(archive, on_progress, interrupt.cancelled)
         except Usage:
             raise

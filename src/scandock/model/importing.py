@@ -8,10 +8,10 @@ from typing import Literal
 Destination = Literal["prearchive", "archive"]
 Overwrite = Literal["none", "append", "delete"]
 Resources = Literal["keep", "ignore"]
-Stage = Literal["opening", "reading", "deciding", "placing", "syncing"]
+Stage = Literal["sending", "waiting", "opening", "reading", "deciding", "placing", "syncing"]
 
 STAGES: tuple[Stage, ...] = ("opening", "reading", "deciding", "placing", "syncing")
-"""In the order in which an import goes through them."""
+"""In the order in which an import goes through them; a client that uploads has been sending and waiting before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,10 @@ PREFIX: Final = "SCANDOCK_"
 OUTSIDE: Final = {
     "SCANDOCK_DATA": "Folder of the catalog and the store, where a command is given no --data.",
     "SCANDOCK_DEBUG": "1: show the traceback of an unexpected error instead of writing it to a file.",
+    "SCANDOCK_URL": "Address of the server, where scandock upload is given no --url.",
+    "SCANDOCK_USER": "Account, where scandock upload is given no --user.",
+    "SCANDOCK_PASSWORD": "Password of that account; not set: asked for on the terminal.",
+    "SCANDOCK_TOKEN": "Token that scandock upload goes by where no account is named: ALIAS.SECRET.",
 }
 """Variables that the command line itself reads: no part of `Settings`, but documented and known beside it."""
 

@@ -29,6 +29,7 @@ from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.services.imports import find_import
 from scandock.services.receiving import Arriving
+from scandock.services.unfinished import unfinished_uploads
 
 router = APIRouter(prefix="/api/v1/uploads", tags=["uploads (tus 1.0)"])
 
@@ -52,6 +53,29 @@ async def capabilities(request: Request) -> Response:
         Tus_Checksum_Algorithm=",".join(ALGORITHMS),
         Tus_Max_Size=site_of(request).receiving.limits.upload_bytes,
     )
+
+
+@router.get("", summary="Your uploads that have not come to an outcome, the newest first")
+async def unfinished(request: Request, principal: SignedIn) -> dict[str, Any]:
+    """What to go on with: `offset` bytes are kept; `fingerprint` is what the client put into `Upload-Metadata`.
+
+    `receiving` ones want more bytes; of those that are `received` or `running` the outcome is still to come.
+    """
+    site = site_of(request)
+    found = await site.run(unfinished_uploads, site.catalog, principal)
+    items = [
+        {
+            "id": one.uuid,
+            "filename": one.filename,
+            "state": one.state.value,
+            "size": one.size,
+            "offset": one.received,
+            "fingerprint": parse_metadata(one.metadata).get("fingerprint"),
+            "expires": one.expires,
+        }
+        for one in found
+    ]
+    return {"items": items}
 
 
 @router.post("", status_code=201, summary="Make an upload", response_class=Response)

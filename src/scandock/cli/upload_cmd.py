@@ -1,0 +1,132 @@
+"""`scandock upload`: archives go to a server, and what became of them is told as `scandock import` tells it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import typer
+
+from scandock.cli import checks, options
+from scandock.cli.consoles import line
+from scandock.cli.import_cmd import check_request
+
+Url = Annotated[
+    str,
+    typer.Option("--url", metavar="URL", envvar="SCANDOCK_URL", help="Address of the server, as https://host/folder."),
+]
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--user",
+        metavar="NAME",
+        envvar="SCANDOCK_USER",
+        help="Account; its password is asked for, or stands in SCANDOCK_PASSWORD. Without it SCANDOCK_TOKEN is used.",
+    ),
+]
+_WORDS: Final = (
+    "Cancelling ...",
+    "Still waiting for the server; Ctrl-C once more leaves at once.",
+)
+
+
+def upload(
+    archives: options.Archives,
+    *,
+    url: Url,
+    project: options.Project = None,
+    subject: options.Subject = None,
+    session: options.Session = None,
+    mapping: options.Mapping = None,
+    destination: options.Destination = None,
+    overwrite: options.Overwrite = None,
+    ignore_unparsable: options.IgnoreUnparsable = True,
+    resources: options.Resources = "keep",
+    user: User = None,
+    as_json: options.AsJson = False,
+    receipt: options.Receipt = None,
+    receipt_format: options.ReceiptFormat = "jsonl",
+) -> None:
+    """Upload session archives to a server, and wait for what becomes of them.
+
+    Where the server or this command is ended in between, the same command goes on with what the server has already.
+
+    Exit codes: those of import.
+    """
+    from scandock.cli.uploading.login import check_url, find_login
+
+    url = check_url(url)
+    checks.check_archives(archives)
+    check_request(project, subject, session, mapping)
+    if receipt is not None:
+        checks.check_receipt(receipt, archives)
+    login = find_login(user, urlsplit(url).netloc)
+    asked = {"project": project, "subject": subject, "session": session}
+    fields = {name: value for name, value in asked.items() if value is not None}
+    fields |= {name: value for name, value in (("destination", destination), ("overwrite", overwrite)) if value}
+    fields |= {"ignore_unparsable": "true" if ignore_unparsable else "false", "resources": resources}
+    if mapping is not None:
+        fields["mapping"] = _text(mapping)
+
+    from scandock.cli.uploading.server import Server
+
+    if not _safe(url):
+        line(f"Warning: {url} is not encrypted: password and images can be read on the way.")
+    server = Server(url, login)
+    try:
+        raise typer.Exit(_run(server, archives, fields, as_json=as_json, receipt=receipt, fmt=receipt_format))
+    finally:
+        server.close()
+
+
+def _run(
+    server: object,
+    archives: list[str],
+    fields: dict[str, str],
+    *,
+    as_json: bool,
+    receipt: str | None,
+    fmt: options.Format,
+) -> int:
+    from scandock.cli.closing import Story
+    from scandock.cli.receipt_file import ReceiptFile
+    from scandock.cli.running import Run
+    from scandock.cli.uploading.board import Board
+    from scandock.cli.uploading.engine import Uploads
+    from scandock.cli.uploading.server import Server
+
+    assert isinstance(server, Server)
+    server.check()
+    board = Board(archives)
+    file = ReceiptFile(receipt, fmt) if receipt is not None else None
+    try:
+        run = Run(
+            Uploads(server, archives, fields, board),
+            Story(data=None, receipt=receipt, server=server.url),
+            as_json=as_json,
+            receipt=file,
+            display=board.display,
+            words=_WORDS,
+            ahead=True,
+        )
+        return run.run(archives)
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _text(name: str) -> str:
+    """A mapping as text; its rows are for the server to judge."""
+    from scandock.model.errors import Usage
+
+    try:
+        with open(name, encoding="utf-8-sig") as file:
+            return file.read()
+    except UnicodeDecodeError:
+        raise Usage("mapping_unreadable", f"--mapping {name!r} is no text in UTF-8.", "Save it as UTF-8.") from None
+
+
+def _safe(url: str) -> bool:
+    """Whether nobody on the way can read along: encrypted, or never on a wire."""
+    host = urlsplit(url).hostname or ""
+    return url.startswith("https:") or host in {"localhost", "::1"} or host.startswith("127.")

@@ -1,0 +1,262 @@
+"""The server at the other end: one request at a time, what it answers as facts, and what it refuses as sentences."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
+
+import httpx
+
+from scandock import __version__
+from scandock.cli.uploading.login import Login
+from scandock.model.errors import Fault, Usage
+
+TIMEOUT: Final = httpx.Timeout(connect=10, read=120, write=60, pool=None)
+TUS: Final = {"Tus-Resumable": "1.0.0"}
+_AWAY: Final = frozenset({502, 503, 504})
+_BUSY: Final = frozenset({423, 429})
+
+
+class Away(Exception):
+    """The server does not answer, or asks to wait; `retry_after` seconds where it says how long."""
+
+    def __init__(self, why: str, retry_after: float | None = None, *, busy: bool = False, locked: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.retry_after = retry_after
+        self.busy = busy
+        """It answered, and asks to wait."""
+        self.locked = locked
+        """Another request writes to the upload: probably what is left of one of ours."""
+
+
+class Refusal(Exception):
+    """The server answered that it will not: `code` and sentences where it is one of Scandock's own answers."""
+
+    def __init__(self, status: int, code: str, detail: str, remedy: str) -> None:
+        super().__init__(f"{status} {code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An upload that stands at the server."""
+
+    id: str
+    offset: int
+    expires: int | None = None
+
+
+class Server:
+    """Requests to one server, by one account. Every call raises Away and Refusal; threads may share it."""
+
+    def __init__(self, url: str, login: Login) -> None:
+        self.url = url
+        self.host = urlsplit(url).netloc
+        headers = {"User-Agent": f"scandock/{__version__}"}
+        auth: httpx.BasicAuth | None = None
+        if login.name:
+            auth = httpx.BasicAuth(login.name.encode(), login.secret.encode())
+        else:
+            headers["Authorization"] = f"Bearer {login.secret}"
+        # the system's certificates: httpx alone would take a list that it brings along
+        verify = ssl.create_default_context() if url.startswith("https:") else False
+        self._client = httpx.Client(auth=auth, headers=headers, timeout=TIMEOUT, verify=verify)
+
+    def close(self) -> None:
+        self._client.close()
+
+    # -- before anything is sent ---------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """See that a Scandock server is there, and that it lets us in. Raises Usage, or Fault `server_unreachable`."""
+        try:
+            # no password goes to what may be somebody else's server
+            with self._answers():
+                found = httpx.Client.request(
+                    self._client, "OPTIONS", f"{self.url}/api/v1/uploads", auth=_NOBODY, headers={"Authorization": ""}
+                )
+        except Away as away:
+            _unreachable(self.url, away)
+        if found.is_redirect:
+            to = found.headers.get("location", "").removesuffix("/api/v1/uploads")
+            raise Usage("not_scandock", f"{self.url} sends on to {to or 'elsewhere'}.", "Name that address by --url.")
+        if found.status_code in _AWAY:
+            _unreachable(self.url, Away(f"it answers {_status(found.status_code)}"))
+        if found.status_code != 204 or "1.0.0" not in found.headers.get("tus-version", ""):
+            raise Usage(
+                "not_scandock",
+                f"{self.url} is no Scandock server (it answers {_status(found.status_code)}).",
+                "Check the address; name the folder too, where Scandock does not have the host to itself.",
+            )
+        self._who()
+
+    def _who(self) -> None:
+        try:
+            self.json("GET", "/api/v1/auth/me")
+        except Refusal as refusal:
+            if refusal.status == HTTPStatus.UNAUTHORIZED:
+                raise Usage("login_wrong", *login_wrong(self.url)) from None
+            raise Usage(refusal.code, refusal.detail, refusal.remedy) from None
+
+    # -- uploads -------------------------------------------------------------------------------------------------
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        """Our uploads that have not come to an outcome."""
+        items: list[dict[str, Any]] = self.json("GET", "/api/v1/uploads")["items"]
+        return items
+
+    def create(self, size: int, fields: Mapping[str, str], key: str) -> Begun:
+        """A new upload; the same `key` again gives the same one."""
+        named = ",".join(f"{name} {base64.b64encode(_utf8(value)).decode()}" for name, value in fields.items())
+        headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": named, "Idempotency-Key": key}
+        answer = self.ask("POST", "/api/v1/uploads", headers=headers)
+        uuid = answer.headers["location"].rstrip("/").rpartition("/")[2]
+        return Begun(uuid, int(answer.headers.get("upload-offset", "0")))
+
+    def send(self, uuid: str, offset: int, length: int, pieces: Iterator[bytes]) -> int:
+        """`length` bytes from `offset` on; the offset up to which the server has them on disk."""
+        headers = {
+            **TUS,
+            "Upload-Offset": str(offset),
+            "Content-Type": "application/offset+octet-stream",
+            "Content-Length": str(length),
+        }
+        answer = self.ask("PATCH", f"/api/v1/uploads/{uuid}", headers=headers, content=pieces)
+        return int(answer.headers["upload-offset"])
+
+    # -- imports -------------------------------------------------------------------------------------------------
+
+    def read(self, uuid: str, *, seconds: float | None = None) -> dict[str, Any]:
+        """The import's object, as it is now."""
+        return self.json("GET", f"/api/v1/imports/{uuid}", **_within(seconds))
+
+    def cancel(self, uuid: str, *, seconds: float) -> dict[str, Any]:
+        return self.json("POST", f"/api/v1/imports/{uuid}/cancel", **_within(seconds))
+
+    @contextmanager
+    def receipt(self, uuid: str, fmt: str) -> Iterator[Iterator[bytes]]:
+        """The receipt's bytes in pieces."""
+        where = f"{self.url}/api/v1/imports/{uuid}/receipt"
+        with self._answers(), self._client.stream("GET", where, params={"format": fmt}) as answer:
+            if answer.is_error:
+                answer.read()
+                _refused(answer)
+            yield answer.iter_bytes()
+
+    # -- requests ------------------------------------------------------------------------------------------------
+
+    def json(self, method: str, path: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+        """An answer's object. Raises Refusal `not_scandock` where it is none: something answers in its place."""
+        answer = self.ask(method, path, **more)
+        try:
+            found = answer.json()
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise Refusal(answer.status_code, "not_scandock", f"{self.url} answers with no JSON.", "Check the address.")
+        return found
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401
+        with self._answers():
+            answer = self._client.request(method, self.url + path, **more)
+        if not answer.is_success:
+            _refused(answer)
+        return answer
+
+    @contextmanager
+    def _answers(self) -> Iterator[None]:
+        """What goes wrong on the way becomes Away."""
+        try:
+            yield
+        except httpx.ConnectError as error:
+            cause: BaseException | None = error
+            while cause is not None:
+                if isinstance(cause, ssl.SSLCertVerificationError):
+                    raise Usage(
+                        "certificate_untrusted",
+                        f"The certificate of {self.host} is not to be trusted: {cause.verify_message}.",
+                        "Check the address. A site's own authority goes into the system's certificates.",
+                    ) from None
+                cause = cause.__cause__ or cause.__context__
+            raise Away(_plainly(error)) from error
+        except httpx.TimeoutException as error:
+            raise Away("it takes too long to answer") from error
+        except (httpx.TransportError, httpx.StreamError) as error:
+            raise Away(_plainly(error)) from error
+
+
+class _Nobody(httpx.Auth):
+    """Sends nothing that says who asks."""
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        del request.headers["Authorization"]
+        yield request
+
+
+_NOBODY: Final = _Nobody()
+
+
+def login_wrong(url: str) -> tuple[str, str]:
+    """Sentence and remedy where the server does not let us in."""
+    return (
+        f"{url} knows no account of that name and password, or the token has ended.",
+        "Check --user, SCANDOCK_PASSWORD or SCANDOCK_TOKEN.",
+    )
+
+
+def _refused(answer: httpx.Response) -> NoReturn:
+    """Raise what an answer that is no success means."""
+    try:
+        said = answer.json()
+    except ValueError:
+        said = None
+    said = said if isinstance(said, dict) else {}
+    code, detail = str(said.get("code", "")), str(said.get("detail", ""))
+    status = answer.status_code
+    wait = answer.headers.get("retry-after", "")
+    after = float(wait) if wait.isascii() and wait.isdigit() else None
+    if status in _AWAY and code != "disk_full":
+        raise Away(detail or f"it answers {_status(status)}", after)
+    if status in _BUSY:
+        raise Away(detail or f"it answers {_status(status)}", after, busy=True, locked=status == HTTPStatus.LOCKED)
+    raise Refusal(status, code, detail or f"The server answers {_status(status)}.", str(said.get("remedy", "")))
+
+
+def _unreachable(url: str, away: Away) -> NoReturn:
+    raise Fault(
+        "server_unreachable",
+        f"{url} does not answer: {away.why}.",
+        "Check the address, and whether the server runs; what was sent before is kept there.",
+    ) from None
+
+
+def _within(seconds: float | None) -> dict[str, Any]:
+    return {} if seconds is None else {"timeout": seconds}
+
+
+def _utf8(text: str) -> bytes:
+    """A file's name may be no UTF-8: then what can't be said is written out."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _status(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _plainly(error: Exception) -> str:
+    """`connection refused`, where the library says `[Errno 111] Connection refused`."""
+    text = str(error).rpartition("] ")[2].strip().rstrip(".")
+    return text[:1].lower() + text[1:] if text else "the connection broke"

@@ -1,0 +1,107 @@
+"""What is uploaded: bytes with a known size that can be read from any offset, and by which they are known again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from typing import Final, Protocol
+
+from scandock.cli.checks import reason
+from scandock.model.errors import Fault
+
+PIECE: Final = 512 * 1024
+END: Final = 1024 * 1024
+"""Bytes at head and tail of a file by which it is known again."""
+
+
+class Source(Protocol):
+    """An archive as a stream of bytes. `read` raises Fault `archive_changed` or `read_failed`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    def identity(self) -> bytes:
+        """What tells this archive, in this state, from others."""
+        ...
+
+    def read(self, offset: int, length: int) -> Iterator[bytes]:
+        """`length` bytes from `offset`, in pieces."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_source(path: str) -> Source:
+    """A file, or a folder as the tar that it would make. Raises Fault where it can't be read."""
+    if os.path.isdir(path):
+        from scandock.cli.uploading.folder import FolderSource
+
+        return FolderSource(path)
+    return FileSource(path)
+
+
+def fingerprint(source: Source, fields: Mapping[str, str]) -> str:
+    """By what an upload is found again: the archive's name, size and ends, and all that is asked for with it."""
+    digest = hashlib.sha256(b"scandock upload 1\0")
+    for part in (source.name, str(source.size), *(f"{name}={fields[name]}" for name in sorted(fields))):
+        raw = part.encode("utf-8", "surrogateescape")
+        digest.update(len(raw).to_bytes(8, "big") + raw)
+    digest.update(source.identity())
+    return digest.hexdigest()
+
+
+class FileSource:
+    """A file where it lies."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.name = os.path.basename(os.path.abspath(path))
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        self._state = _state(self._fd)
+        self.size = self._state[0]
+
+    def identity(self) -> bytes:
+        """Its ends, and when it was last written: what lies between them may have been changed in place."""
+        try:
+            head = os.pread(self._fd, END, 0)
+            tail = os.pread(self._fd, END, max(0, self.size - END))
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        return hashlib.sha256(head + tail + str(self._state).encode()).digest()
+
+    def read(self, offset: int, length: int) -> Iterator[bytes]:
+        """See `Source.read`."""
+        left = length
+        while left:
+            try:
+                piece = os.pread(self._fd, min(PIECE, left), offset)
+            except OSError as error:
+                raise unreadable(self.path, error) from error
+            left -= len(piece)
+            offset += len(piece)
+            if not piece or (not left and _state(self._fd) != self._state):
+                raise changed(self.path)
+            yield piece
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def changed(path: str) -> Fault:
+    """A file is not what it was when its upload was begun: the parts would not fit together."""
+    return Fault("archive_changed", f"{path!r} was changed while it was uploaded.", "Upload it again once it is still.")
+
+
+def unreadable(path: str, error: OSError) -> Fault:
+    return Fault("read_failed", f"{path!r} can't be read: {reason(error)}.", "Look at its disk and its permissions.")
+
+
+def _state(fd: int) -> tuple[int, int]:
+    """Size and time of the last change in nanoseconds."""
+    found = os.fstat(fd)
+    return found.st_size, found.st_mtime_ns

@@ -1,0 +1,202 @@
+"""One archive to the server: found there or begun, its bytes sent, and its outcome waited for."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final, NoReturn
+
+from scandock.cli.plain import size
+from scandock.cli.uploading.outcome import Outcome
+from scandock.cli.uploading.patience import Patience, Stopped
+from scandock.cli.uploading.server import Begun, Refusal, Server, login_wrong
+from scandock.cli.uploading.sources import Source, fingerprint
+from scandock.model.errors import BadInput, Fault, ScandockError, Usage
+from scandock.model.importing import Progress
+
+PART: Final = 256 * 1024 * 1024
+"""Bytes of one request."""
+LEAST_PART: Final = 512 * 1024
+ANEW: Final = 3
+"""How often an upload that is gone is begun anew."""
+STUCK: Final = 20
+"""Answers in a row that the offset is another one, after which it is no coincidence."""
+
+
+class Claims:
+    """The uploads at the server that this command has to do with: an archive that is named twice goes up twice."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self.lock = threading.Lock()
+        """Held from looking for an upload until it is taken."""
+
+    def take(self, one: str) -> bool:
+        """True for the first who asks."""
+        new = one not in self._ids
+        self._ids.add(one)
+        return new
+
+
+class Gone(Exception):
+    """The upload is not at the server any more."""
+
+
+@dataclass
+class Transfer:
+    """Sends one archive. `tell` hears how far it is."""
+
+    server: Server
+    source: Source
+    fields: Mapping[str, str]
+    claims: Claims
+    patience: Patience
+    say: Callable[[str], None]
+    tell: Callable[[Progress], None]
+    part: int = PART
+    uuid: str | None = None
+    """The upload at the server, once there is one."""
+    _begun: float = field(default_factory=time.monotonic)
+
+    def run(self) -> dict[str, Any]:
+        """The import's object in its final state. Raises Stopped, or the sentence of what went wrong."""
+        for _ in range(ANEW):
+            with self.claims.lock:
+                begun = self._find() or self._create()
+            self.uuid = begun.id
+            try:
+                self._send(begun.offset)
+                found = Outcome(self.server, self.patience, begun.id, self._tell_of).wait()
+            except Gone:
+                found = {"code": "upload_expired"}
+            if found["code"] != "upload_expired":
+                return found
+            self.say("The upload is not at the server any more; beginning anew.")
+        raise Fault("upload_gone", "The upload was removed from the server again and again.", "Ask who runs it.")
+
+    def _find(self) -> Begun | None:
+        """The upload of this very archive and request that an earlier call has begun."""
+        mark = self._fingerprint
+        for one in self._ask(self.server.unfinished):
+            if one["fingerprint"] == mark and one["size"] == self.source.size and self.claims.take(one["id"]):
+                done, whole = size(one["offset"]), size(self.source.size)
+                self.say(f"Going on with what was begun before: {done} of {whole} are there.")
+                return Begun(one["id"], one["offset"])
+        return None
+
+    @property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.source, self.fields)
+
+    def _create(self) -> Begun:
+        named = {**self.fields, "filename": self.source.name, "fingerprint": self._fingerprint}
+        key = str(uuid.uuid4())
+        made: Begun = self._ask(lambda: self.server.create(self.source.size, named, key))
+        self.claims.take(made.id)
+        return made
+
+    # -- bytes ---------------------------------------------------------------------------------------------------
+
+    def _send(self, offset: int) -> None:
+        """Send what the server lacks; it says itself where that begins, after whatever went wrong."""
+        known: int | None = offset
+        stuck = 0
+
+        def step() -> int | None:
+            """One request; the offset behind it, None where that has to be asked for."""
+            nonlocal known
+            at, known = known, None
+            if at is None:
+                at = self._kept()
+            if at >= self.source.size:
+                return at
+            return self._part(at)
+
+        while known is None or known < self.source.size:
+            before = known
+            known = self._ask(step)
+            stuck = 0 if known is not None and known != before else stuck + 1
+            if stuck > STUCK:
+                raise Fault(
+                    "upload_stuck", "The server takes no more bytes of the upload.", "Try again, or ask who runs it."
+                )
+
+    def _kept(self) -> int:
+        """Bytes that the server has; the whole size once it has accepted the upload, or given it up."""
+        found = self.server.read(_known(self.uuid))
+        return int(found["progress"]["bytes"]["done"]) if found["state"] == "receiving" else self.source.size
+
+    def _part(self, at: int) -> int | None:
+        length = min(self.part, self.source.size - at)
+        try:
+            return self.server.send(_known(self.uuid), at, length, self._pieces(at, length))
+        except Refusal as refusal:
+            if refusal.code in {"tus_offset", "tus_too_long"}:
+                return None
+            if refusal.code == "upload_stopped":
+                return self.source.size  # cancelled by somebody: the outcome says it
+            if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and not refusal.code and self.part > LEAST_PART:
+                self.part = max(LEAST_PART, self.part // 8)  # a proxy's limit for one request
+                return None
+            raise
+
+    def _pieces(self, at: int, length: int) -> Iterator[bytes]:
+        for piece in self.source.read(at, length):
+            if self.patience.cancelled.is_set():
+                raise Stopped
+            yield piece
+            at += len(piece)
+            self._tell_of(Progress(stage="sending", bytes_done=at, bytes_total=self.source.size))
+
+    def _tell_of(self, moment: Progress) -> None:
+        """Pass on how far it is, with the seconds since the archive's turn came."""
+        self.tell(
+            Progress(
+                stage=moment.stage,
+                entries_done=moment.entries_done,
+                entries_total=moment.entries_total,
+                bytes_done=moment.bytes_done,
+                bytes_total=moment.bytes_total,
+                sessions=moment.sessions,
+                seconds=time.monotonic() - self._begun,
+            )
+        )
+
+    def _ask(self, attempt: Callable[[], Any]) -> Any:  # noqa: ANN401
+        try:
+            return self.patience.until_answered(attempt)
+        except Refusal as refusal:
+            if refusal.code in {"import_unknown", "upload_expired"}:
+                raise Gone from None
+            raise_meant(refusal, self.server, self.fields.get("project"))
+
+
+def raise_meant(refusal: Refusal, server: Server, project: str | None) -> NoReturn:
+    """Raise what a refusal means to the person at the command line."""
+    detail, remedy = refusal.detail, refusal.remedy
+    kinds: dict[str, ScandockError] = {
+        "project_unknown": Usage("project_hidden", detail, "Check the id, or ask an owner of the project."),
+        "forbidden": Usage(
+            "upload_forbidden",
+            f"You may not upload to {f'the project {project}' if project else server.url}.",
+            "Ask an owner of the project for the role of a member; a token needs the scope upload or all.",
+        ),
+        "upload_too_large": BadInput(refusal.code, detail, remedy),
+        "disk_full": Fault(refusal.code, f"The server has no space for it: {detail}", remedy),
+    }
+    if refusal.code in kinds:
+        raise kinds[refusal.code]
+    if refusal.status == HTTPStatus.UNAUTHORIZED:
+        raise Fault("login_wrong", *login_wrong(server.url))
+    if refusal.code and refusal.code != "internal" and refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Usage(refusal.code, detail, remedy)
+    raise Fault(refusal.code or "server_failed", detail, remedy or "Try again, or ask who runs the server.")
+
+
+def _known(one: str | None) -> str:
+    assert one is not None
+    return one

@@ -1,0 +1,71 @@
+"""Resumable uploads of one account that have not come to an outcome: what a client that was ended looks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from scandock.access.principal import Principal, deny
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import upload
+from scandock.model.verdicts import ImportState
+from scandock.rules.permissions import Answer
+from scandock.services.imports import UNFINISHED
+from scandock.services.listing import MAX_LIMIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """A resumable upload whose bytes still come, or whose import waits or runs."""
+
+    uuid: str
+    filename: str
+    state: ImportState
+    size: int
+    received: int
+    """Bytes that are on disk for certain."""
+    metadata: str
+    """`Upload-Metadata` as its client sent it."""
+    expires: int | None
+    """Unix milliseconds, while its bytes still come."""
+
+
+def unfinished_uploads(catalog: Catalog, principal: Principal) -> list[Unfinished]:
+    """Those that `principal` made, the newest first, 500 at most. Denied to who is not signed in."""
+    if not principal.signed_in:
+        deny(Answer.SIGN_IN)
+    query = (
+        select(
+            upload.c.uuid,
+            upload.c.archive,
+            upload.c.state,
+            reception.c.size,
+            reception.c.received,
+            reception.c.metadata,
+            reception.c.expires,
+        )
+        .join(reception, reception.c.upload_id == upload.c.id)
+        .where(
+            reception.c.account_id == principal.account_id,
+            reception.c.door == "tus",
+            upload.c.state.in_(UNFINISHED),
+        )
+        .order_by(upload.c.id.desc())
+        .limit(MAX_LIMIT)
+    )
+    with catalog.read() as connection:
+        rows = connection.execute(query).all()
+    return [
+        Unfinished(
+            uuid=row.uuid,
+            filename=row.archive,
+            state=ImportState(row.state),
+            size=row.size,
+            received=row.received,
+            metadata=row.metadata,
+            expires=row.expires,
+        )
+        for row in rows
+    ]

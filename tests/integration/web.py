@@ -18,11 +18,26 @@ from scandock.access import accounts, members
 from scandock.access.passwords import hash_password
 from scandock.http.app import create_app
 from scandock.http.deps import Site
+from scandock.http.problems import MEDIA_TYPE
 from scandock.http.process import config_of
 from scandock.rules.permissions import Role
 from scandock.services.settings import Settings, load_settings
+from tests.documented import documented_codes
 
 PASSWORD = "correct horse"
+
+
+def only_documented(response: httpx.Response) -> None:
+    """Whatever a test asks for: a problem has a code that its page has, with the status that it says there."""
+    if response.headers.get("content-type") != MEDIA_TYPE:
+        return
+    response.read()
+    if not response.content:  # of a HEAD
+        return
+    code = response.json()["code"]
+    statuses = documented_codes().get(code)
+    assert statuses is not None, f"{code} is not on the page of codes"
+    assert not statuses or response.status_code in statuses, f"{code} is answered with {response.status_code}"
 
 
 @dataclass(kw_only=True)
@@ -39,7 +54,14 @@ class Web:
     def client(self, name: str | None = "admin", **more: Any) -> httpx.Client:
         """A client that is logged in by basic authentication."""
         auth = None if name is None else (name, PASSWORD)
-        return httpx.Client(base_url=self.base, auth=auth, timeout=30, trust_env=False, **more)
+        return httpx.Client(
+            base_url=self.base,
+            auth=auth,
+            timeout=30,
+            trust_env=False,
+            event_hooks={"response": [only_documented]},
+            **more,
+        )
 
     def account(self, name: str, *, admin: bool = False, **roles: str) -> int:
         """Make an account with roles by project."""

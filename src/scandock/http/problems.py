@@ -45,7 +45,6 @@ STATUS: Final = {
     "subscriptions_many": 409,
     "trash_gone": 410,
     "disk_full": 507,
-    "export_running": 409,
     "idempotency_key_reused": 409,
     "import_ended": 409,
     "import_placing": 409,

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import re
 
 import pytest
@@ -28,30 +27,6 @@ def test_every_code_is_documented_in_its_own_words(documented, code):
 @pytest.mark.parametrize("code", sorted(ENTRIES))
 def test_the_verdicts_of_a_code_are_documented(documented, code):
     assert documented[code][0].split(", ") == sorted(ENTRIES[code].verdicts)
-
-
-ERRORS = {"ScandockError", "BadInput", "LimitExceeded", "Fault", "Usage", "TokenLost", "Unparseable"}
-
-
-def codes_in(tree):
-    """Codes that are written out where an error or a notice is made."""
-    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        given = [call.args[0]] if name in ERRORS and call.args else []
-        given += [keyword.value for keyword in call.keywords if keyword.arg == "code"]
-        yield from (one.value for one in given if isinstance(one, ast.Constant) and one.value)
-
-
-def test_every_code_that_the_program_names_is_documented(project_root):
-    text = (project_root / "docs" / "codes.md").read_text(encoding="utf-8")
-    known = set(re.findall(r"^\| `([a-z0-9_]+)` \|", text, re.MULTILINE))
-    named = {
-        code: source.name
-        for source in sorted((project_root / "src").rglob("*.py"))
-        for code in codes_in(ast.parse(source.read_text(encoding="utf-8")))
-    }
-    assert len(named) > 30
-    assert {code: source for code, source in named.items() if code not in known} == {}
 
 
 def test_every_code_of_a_session_is_documented(project_root):

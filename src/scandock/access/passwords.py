@@ -8,6 +8,7 @@ import threading
 import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -32,6 +33,8 @@ REMEMBER_MOST: Final = 4096
 
 _hasher: Final = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
 _one: Final = threading.Lock()
+_thread: Final = ThreadPoolExecutor(1, "passwords")
+"""All checks are made here: the allocator keeps a thread's freed memory for it, and many would hold it many times."""
 
 
 def check_new(password: str, *, least: int = LEAST) -> None:
@@ -48,7 +51,7 @@ def check_new(password: str, *, least: int = LEAST) -> None:
 def hash_password(password: str) -> str:
     """The argon2id hash, with its parameters and salt. Takes 0.1 s: never inside a transaction."""
     with _turn():
-        return _hasher.hash(_bytes(password))
+        return _thread.submit(_hasher.hash, _bytes(password)).result()
 
 
 def verify(stored: str | None, password: str) -> bool:
@@ -57,7 +60,7 @@ def verify(stored: str | None, password: str) -> bool:
         password, stored = "", None
     with _turn():
         try:
-            _hasher.verify(stored or _nobody(), _bytes(password))
+            _thread.submit(_hasher.verify, stored or _nobody(), _bytes(password)).result()
         except (VerificationError, InvalidHashError):
             return False
     return stored is not None
@@ -76,7 +79,7 @@ def _bytes(password: str) -> bytes:
 @cache
 def _nobody() -> str:
     """A hash that no password fits."""
-    return _hasher.hash(secrets.token_hex(16))
+    return _thread.submit(_hasher.hash, secrets.token_hex(16)).result()
 
 
 class _turn:  # noqa: N801  reads as a word

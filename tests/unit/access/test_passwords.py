@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -123,3 +125,32 @@ def test_neither_name_nor_password_is_kept(monkeypatch):
     assert remembered.knows("name4", "sesame", 4, 0)
     assert not remembered.knows("name0", "sesame", 0, 0)
     assert not Remembered(Clock()).knows("name4", "sesame", 4, 0)
+
+
+_MANY_THREADS = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from scandock.access.passwords import hash_password, verify
+
+def resident():
+    with open("/proc/self/smaps_rollup") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
+
+stored = hash_password("correct horse")
+before, together = resident(), threading.Barrier(8)
+
+def check(_):
+    together.wait()
+    for _ in range(3):
+        assert verify(stored, "correct horse")
+
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(check, range(8)))
+print(resident() - before)
+"""
+
+
+def test_checks_from_many_threads_take_the_memory_of_one():
+    """The allocator keeps what a thread has freed for that thread: each of them would hold the memory of a check."""
+    grown = subprocess.run([sys.executable, "-c", _MANY_THREADS], check=True, capture_output=True, text=True).stdout
+    assert int(grown) < 2 * passwords.MEMORY_KIB  # kB

@@ -228,6 +228,25 @@ def test_nobody_ends_anothers_login(web, name):
         assert client.get("/api/v1/auth/me").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({}, 200),
+    ],
+    ids=str,
+)
+def test_another_sites_page_changes_nothing_by_a_password_that_the_browser_kept(admin, headers, status):
+    answer = admin.patch("/api/v1/auth/me", json={"display": "Boss"}, headers=headers)
+    assert answer.status_code == status
+    assert status == 200 or answer.json()["code"] == "csrf_failed"
+    assert admin.get("/api/v1/auth/me", headers=headers).status_code == 200
+
+
 # --- projects: members, settings ---
 
 

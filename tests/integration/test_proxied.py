@@ -50,6 +50,13 @@ def test_the_cookie_belongs_to_the_path_and_to_tls(web):
         assert "Secure" in safe.headers["Set-Cookie"]
 
 
+@pytest.mark.parametrize(("origin", "status"), [("https://example.org", 200), ("https://evil.example", 403)])
+def test_the_sites_own_pages_are_known_by_its_public_address(web, origin, status):
+    with web.client() as client:
+        answer = client.patch("/api/v1/auth/me", json={}, headers={"Origin": origin})
+        assert answer.status_code == status
+
+
 def addresses(client):
     lines = client.get("/api/v1/audit", params={"action": "login"}).json()["items"]
     return {line["address"] for line in lines}

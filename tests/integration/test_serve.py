@@ -36,14 +36,18 @@ def serve(tmp_path):
 
 def test_an_upload_is_placed_and_the_server_stops_cleanly(serve, tmp_path):
     server = serve().ready()
-    server.placed(server.send(BODY))
+    uuid = server.send(BODY)
+    server.placed(uuid)
     server.end()
     out, err = server.out.read_text(), server.err.read_text()
     assert f"http://127.0.0.1:{server.port}/" in out
     assert "secret" not in out + err
-    for line in err.splitlines():
-        assert json.loads(line)
+    logged = [json.loads(line) for line in err.splitlines()]
+    assert {line["process"] for line in logged} == {"supervisor", "web", "worker"}
+    assert {line["process"] for line in logged if line.get("upload") == uuid} == {"web", "worker"}
+    assert all(line["request_id"] for line in logged if line["event"] == "request")
     assert "CRASH51" not in err
+    assert "one.zip" not in err
     assert not os.listdir(tmp_path / "data" / "work")
 
 
@@ -93,6 +97,16 @@ def test_a_second_server_of_the_same_data_is_refused(serve):
     assert second.wait() == 1
     assert "Another server is at work" in second.err.read_text()
     server.end()
+
+
+def test_settings_that_do_not_fit_each_other_end_it_before_it_begins(tmp_path):
+    changes = {"SCANDOCK_OIDC_ISSUER": "https://login.example.org", "SCANDOCK_SMTP_PASSWORD": "geheim"}
+    done = Command([SCANDOCK, "serve", "--data", tmp_path / "data"], **changes).wait()
+    assert done.code == 2
+    assert "SCANDOCK_OIDC_CLIENT_ID is not" in done.err
+    assert "SCANDOCK_SMTP_HOST is not" in done.err
+    assert "geheim" not in done.err + done.out
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_receiver_that_is_not_there_yet_is_said_so(tmp_path):

@@ -1,7 +1,8 @@
 """Who asks, and whether they may: the only module of the web process that proves anybody's identity.
 
 Basic authentication and tokens serve every route. A login by cookie serves too, but a change by it needs the header
-`X-CSRF-Token` that the login was given: another site's page can send the cookie along, and not the header.
+`X-CSRF-Token` that the login was given: another site's page can send the cookie along, and not the header. A browser
+that was asked for a name and password sends them along too, so what it says to come from another site is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from fastapi import Depends, Request
 from sqlalchemy import Connection
 
 from scandock.access.authenticate import authenticate, parse_authorization
-from scandock.access.logins import check_csrf
+from scandock.access.logins import check_csrf, is_cross_site
 from scandock.access.principal import ANONYMOUS, Denied, Principal, ProjectRights, RequestInfo, deny, may
 from scandock.http.deps import site_of
 from scandock.http.problems import request_id_of
@@ -49,10 +50,23 @@ async def current(request: Request) -> Principal:
             gate=site.gate,
         )
     if request.method not in _SAFE:
-        check_csrf(found, request.headers.get(CSRF_HEADER))
+        check_csrf(found, request.headers.get(CSRF_HEADER), cross_site=_from_elsewhere(request))
     request.state.principal = found
     request.state.account_id = found.account_id
     return found
+
+
+def _from_elsewhere(request: Request) -> bool:
+    """Whether a browser says that another site's page asks."""
+    told = request.headers
+    public = site_of(request).settings.public_url
+    if public is not None and told.get("sec-fetch-site") is None and told.get("origin") == _origin(public):
+        return False  # by a proxy that asks here under another name
+    return is_cross_site(told.get("sec-fetch-site"), told.get("origin"), told.get("host"))
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/")[:3])
 
 
 async def signed_in(principal: Annotated[Principal, Depends(current)]) -> Principal:

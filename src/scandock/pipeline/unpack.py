@@ -14,13 +14,13 @@ from typing import Protocol
 from scandock.formats.kinds import ARCHIVES, STREAMS, Kind, kind_of
 from scandock.formats.meter import Meter
 from scandock.formats.shown import file_text, shown
-from scandock.formats.source import FileSource, MemorySource, SliceSource, Source
+from scandock.formats.source import AGAIN, FileSource, MemorySource, SliceSource, Source
 from scandock.formats.stream import ByteStream, open_stream
 from scandock.formats.tar import TarKind, TarMember, members
 from scandock.formats.zip_directory import ZipEntry, read_directory
 from scandock.formats.zip_entry import WHOLE, EntryReader
 from scandock.model.entry import Container, ordinal
-from scandock.model.errors import BadInput, LimitExceeded
+from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
 from scandock.pipeline.body import Body, Buffer
 from scandock.pipeline.keep import keep_stream, scratch
@@ -290,8 +290,15 @@ def _file_chunks(source: Source) -> Iterator[Buffer]:
 
 @contextmanager
 def open_container(container: Container) -> Iterator[Source]:
-    """The bytes of a container that lies in a file."""
-    with FileSource(container.file) as whole:
+    """The bytes of a container that lies in a file. Fault `read_failed` where that is gone, or shorter than it was."""
+    try:
+        whole = FileSource(container.file)
+    except OSError as error:
+        said = f"{shown(container.name)} can't be opened any more: {error.strerror}."
+        raise Fault("read_failed", said, AGAIN) from error
+    with whole:
+        if container.offset + container.size > whole.size:
+            raise whole.cut()
         if container.offset == 0 and container.size == whole.size:
             yield whole
         else:

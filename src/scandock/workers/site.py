@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 
+NAMED = 5
+"""Projects that a message names."""
 MAX_MAPPING = 64 * 1024 * 1024
 
 
@@ -37,28 +39,46 @@ class Site:
     settings: Settings
 
     def check_request(self, options: ImportOptions) -> None:
-        """Make the project where that was asked for; all that is named must exist, and every label leave one.
+        """All that is named must exist, and every label leave one; then make the project where that was asked for.
 
-        Raises Usage before a byte is read.
+        Raises Usage before a byte is read or anything is made.
         """
         check_labels(self.request)
-        if options.project is not None and options.create_project:
+        made = options.project if options.create_project else None
+        with self.catalog.read() as connection:
+            missing = {
+                label_key(name)
+                for name in projects_named(self.request)
+                if (made is None or label_key(name) != label_key(made)) and find_project(connection, name) is None
+            }
+        if options.project is not None and label_key(options.project) in missing:
+            raise Usage(
+                "project_unknown",
+                f"There is no project {shown(options.project)}.",
+                f"Make it with `scandock admin project add {options.project}`, or import with --create-project.",
+            )
+        if missing:
+            raise _unknown_in(self.request.mapping, missing)
+        if made is not None:
             add_project(
                 self.catalog,
                 ProjectRow(
-                    name=options.project,
-                    identified=self.settings.identified,
-                    separate_secondary=self.settings.separate_secondary,
+                    name=made, identified=self.settings.identified, separate_secondary=self.settings.separate_secondary
                 ),
             )
-        with self.catalog.read() as connection:
-            for name in projects_named(self.request):
-                if find_project(connection, name) is None:
-                    raise Usage(
-                        "project_unknown",
-                        f"There is no project {shown(name)}.",
-                        f"Make it with `scandock admin project add {name}`, or import with --create-project.",
-                    )
+
+
+def _unknown_in(mapping: tuple[MappingRow, ...], missing: set[str]) -> Usage:
+    """The error for projects that a mapping names and that do not exist (`missing`, by their keys)."""
+    rows = {row.project: row.number for row in reversed(mapping) if label_key(row.project) in missing}
+    named = sorted(rows, key=lambda name: rows[name])
+    said = ", ".join(f"{shown(name)} (row {rows[name]})" for name in named[:NAMED])
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    return Usage(
+        "mapping_project_unknown",
+        f"The mapping names projects that do not exist: {said}{more}.",
+        f"Make each first, as with `scandock admin project add {named[0]} --data DIR`, or correct the mapping.",
+    )
 
 
 def read_mapping(options: ImportOptions) -> tuple[MappingRow, ...]:

@@ -106,7 +106,7 @@ def notices(reports: Sequence[Report], *, headlined: bool = True) -> list[Notice
             found.append(Notice(state.capitalize(), archive, _text(report, "code"), said, whole=state in _UNTAKEN))
         for session in report["sessions"]:
             who = "/".join(str(session[key]) for key in ("project", "label") if session.get(key))
-            if session["state"] in {"conflict", "refused"} and _sentence(session) != said:
+            if session["state"] in {"conflict", "refused"} and _about(report, _sentence(session)) != said:
                 kind = "Held" if session["state"] == "conflict" else "Refused"
                 found.append(Notice(kind, who or archive, _text(session, "code"), _sentence(session)))
             found += [Notice("Warning", who, _text(one, "code"), _sentence(one)) for one in session["warnings"]]

@@ -28,6 +28,9 @@ from scandock.rules.sop_classes import is_primary
 LONG_FOLDER = 1024
 """Folder names beyond this are read anew each time, so that hostile ones take no memory."""
 _DICOM = Content.DICOM.value
+_OTHERS = frozenset({Content.LOOSE, Content.JUNK, Content.SPECIAL})
+INNER = "inner"
+"""`Entry.facts` of an inner archive that may be kept whole."""
 DICOMDIR_BYTES = 16 * 1024 * 1024
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 
@@ -65,6 +68,8 @@ class Reader:
         self.keep_loose = keep_loose and keep_images
         self.emitted = 0
         """Entries told of so far."""
+        self.others = 0
+        """Those among them that are neither images nor promise to be."""
         self._keys: dict[str, str] = {}
         self._places: dict[str, Place] = {}
 
@@ -281,6 +286,27 @@ class Reader:
         found = _Found(number, path, path, self.place(path), b"")
         self._emit(found, Content.INNER, self._hash(found, body), code, message)
 
+    def inner_whole(self, number: bytes, prefix: str, name: str, body: Body | Kept, container: bytes) -> bool:
+        """An inner archive in which no image was met, as the file that it is: told behind what is in it.
+
+        `pipeline.inner_files` decides which of both stays. True where what is `Kept` already is used.
+        """
+        found = _Found(number, prefix + name, name, self.place(name), container)
+        content, code, message = Content.LOOSE, "", ""
+        junk = junk_code(name)
+        if junk is not None:
+            content, code = Content.JUNK, junk
+        elif found.place.is_image_folder or named_like_image(name):
+            content = Content.UNPARSEABLE
+            code, message = _why_no_image(b"PK", in_image_folder=found.place.is_image_folder)
+        keep = self.keep_loose and content is Content.LOOSE
+        if isinstance(body, Kept):
+            kept = body if keep else Kept(body.size, body.sha256, "")
+        else:
+            kept = self._keep(found, body, "loose") if keep else self._hash(found, body)
+        self._emit(found, content, kept, code, message, facts=INNER)
+        return kept is body
+
     def special(self, number: bytes, path: str, name: str) -> None:
         """A link, device or pipe: named, never made."""
         found = _Found(number, path, name, self.place(name), b"")
@@ -313,6 +339,7 @@ class Reader:
     def _emit(self, found: _Found, content: str, kept: Kept, code: str, message: str = "", facts: str = "") -> None:
         place = found.place
         self.emitted += 1
+        self.others += content in _OTHERS
         self.sink.entry(
             Entry(
                 found.number, found.path, kept.size, kept.sha256, str(content), kept.staged, code, message,

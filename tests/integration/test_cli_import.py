@@ -137,7 +137,7 @@ def test_a_session_that_is_joined_keeps_its_subject_and_shows_it(tmp_path, mr, m
 
 def test_a_csv_receipt_holds_no_formula_and_json_lines_are_exact(tmp_path):
     names = ["=cmd|'/c calc'!A1", "+1.txt", "-1.txt", "@SUM(A1)", "\tx.txt", "plain.txt"]
-    archive = packed(tmp_path / "mr.zip", {"1.dcm": MR.read_bytes(), **{name: b"x" for name in names}})
+    archive = packed(tmp_path / "mr.zip", {"1.dcm": MR.read_bytes(), **dict.fromkeys(names, b"x")})
     written = {}
     for form in ("csv", "jsonl"):
         receipt = tmp_path / f"receipt.{form}"

@@ -120,8 +120,9 @@ def notices(reports: Sequence[Report], *, headlined: bool = True) -> list[Notice
 def _about(report: Report, message: str) -> str:
     """`message` without the archive's own name at its beginning, behind which it will stand."""
     name = os.path.basename(str(report["archive"]).rstrip("/"))
-    told = message.removeprefix(f"'{name}' ")
-    return message if told == message else f"It {told}"
+    if message.startswith(f"'{name}' "):
+        return f"It {message[len(name) + 3 :]}"
+    return message.removeprefix(f"'{name}': ")
 
 
 def _of_archive(report: Report) -> str:

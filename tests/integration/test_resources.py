@@ -372,6 +372,20 @@ def test_a_damaged_inner_archive_without_images_is_refused(site: Site) -> None:
     assert {line["verdict"] for line in told.lines if "!" in line["path"]} == {"refused"}
 
 
+def test_a_lost_session_is_told_with_the_reason_of_its_own_archive(site: Site) -> None:
+    bundle = {"a.zip": zipped(LOGS), "b.zip": zipped({"1.dcm": study(1)}), "c.zip": cut(zipped({"2.dcm": study(2)}))}
+    told = site.bring(bundle)
+    assert told.state == "partly"
+    assert [one["code"] for one in told.report["warnings"]] == ["inner_refused", "inner_no_images"]
+
+
+def cut(archive: bytes) -> bytes:
+    """A zip whose last entry does not have the bytes that its checksum is of."""
+    changed = bytearray(archive)
+    changed[archive.index(b"PK\1\2") - 20] ^= 0xFF
+    return bytes(changed)
+
+
 def test_an_inner_archive_without_images_goes_on_after_a_reader_died_in_it() -> None:
     """The ledger has the image that the first reader told of; the next one saw none."""
     with closing(Ledger(":memory:")) as ledger:

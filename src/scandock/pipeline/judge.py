@@ -38,14 +38,7 @@ class Judgement:
 def judge(ledger: Ledger, damaged: list[tuple[bytes, str, str]], *, ignore_unparsable: bool) -> Judgement:
     """Give refused entries their verdict, and say what becomes of the upload."""
     judgement = Judgement()
-    for path in fold_inner(ledger, (container for container, _, _ in damaged))[:NAMED]:
-        judgement.warnings.append(
-            Notice(
-                code="inner_no_images",
-                message=f"{shown(path)} holds no image, and is not kept: it may belong to any session or none.",
-                remedy="Put it into a folder with the images of its session, unpacked or not.",
-            )
-        )
+    without = fold_inner(ledger, (container for container, _, _ in damaged))
     _containers(ledger, damaged, judgement)
     if judgement.refused is None and not ignore_unparsable:
         judgement.refused = _unparseable(ledger)
@@ -53,6 +46,11 @@ def judge(ledger: Ledger, damaged: list[tuple[bytes, str, str]], *, ignore_unpar
         judgement.refused = _no_images(ledger)
     if judgement.refused is not None:
         refuse_all(ledger, judgement)
+        return judgement
+    for path in without[:NAMED]:
+        said = f"{shown(path)} holds no image, and is not kept: it may belong to any session or none."
+        remedy = "Put it into a folder with the images of its session."
+        judgement.warnings.append(Notice(code="inner_no_images", message=said, remedy=remedy))
     return judgement
 
 

@@ -40,7 +40,7 @@ def project_add(
         Literal["0", "4", "5"],
         typer.Option(
             "--prearchive-code",
-            help="Where its sessions go: 0 prearchive; 4 archive; 5 archive, where objects that come again replace theirs.",
+            help="Where its sessions go: 0 prearchive; 4 archive; 5 archive, and replace objects that come again.",
         ),
     ] = "4",
     petmr: Annotated[

@@ -141,7 +141,9 @@ def choose(found: Sequence[Notice]) -> tuple[list[Notice], Counter[str]]:
     shown: list[Notice] = []
     hidden: Counter[str] = Counter()
     for notice in found:
-        if notice.whole and len(shown) < SHOWN:  # archives are few, and nothing else names this one
+        if (
+            notice.whole and notice.kind != "Cancelled" and len(shown) < SHOWN
+        ):  # archives are few, and nothing else names this one
             shown.append(notice)
             continue
         met[notice.kind, notice.code] += 1

@@ -163,6 +163,13 @@ def test_on_a_terminal_every_archive_that_was_not_taken_is_there_with_its_reason
     assert in_pipe(*reports).count("It is encrypted.") == 8
 
 
+def test_of_archives_that_were_not_begun_a_few_are_named_and_the_rest_counted(on_terminal):
+    cancelled = {"state": "cancelled", "code": "cancelled", "message": "Not begun."}
+    text = on_terminal(*(report(**cancelled, archive=f"{n}.zip") for n in range(30)), NO_COLOR="1")
+    assert text.count("Not begun.") == ALIKE
+    assert f"and {30 - ALIKE} more ({30 - ALIKE} cancelled)" in text
+
+
 def test_what_is_held_is_told_once(on_terminal):
     held = session("MR_002", "conflict", code="sop_clash", message="They clash.", remedy="Decide.")
     other = session("MR_003", "conflict", code="sop_clash", message="These too.", remedy="Decide.")

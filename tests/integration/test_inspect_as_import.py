@@ -44,6 +44,7 @@ def lines(receipt: Path) -> list[dict[str, Any]]:
 
 
 def compare(tmp_path: Path, archive: Path, *args: str | Path) -> dict[str, Any]:
+    tmp_path.mkdir(exist_ok=True)
     receipts = [tmp_path / "inspected.jsonl", tmp_path / "imported.jsonl"]
     inspected = told("inspect", archive, "--receipt", receipts[0], *args)
     imported = told("import", archive, "--data", tmp_path / "data", "--receipt", receipts[1], *args)
@@ -133,3 +134,10 @@ def test_objects_that_clash_and_settings_of_the_site(tmp_path: Path) -> None:
     assert report["entries"]["conflict"] == 2
     told_apart = told("inspect", archive, "--project", "P", "--create-project", SCANDOCK_IDENTIFIED="hold")
     assert told_apart[1]["sessions"][0]["code"] == "identified"
+
+
+def test_an_inner_archive_of_other_files_and_ecat(tmp_path: Path, corpus_archives: Path) -> None:
+    logs = packed(tmp_path / "logs.zip", {"a.log": b"a", "b.log": b"b"})
+    archive = packed(tmp_path / "a.zip", {"S/1.dcm": MR.read_bytes(), "S/logs.zip": logs.read_bytes()})
+    compare(tmp_path, archive, "--project", "P", "--create-project")
+    compare(tmp_path / "ecat", corpus_archives / "ECAT__and_DICOM_in_one_session.zip")

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from scandock.model.entry import Entry, ordinal
+from scandock.pipeline.found import INNER
 from scandock.pipeline.inner_files import fold_inner
 from scandock.pipeline.ledger import Ledger
-from scandock.pipeline.read import INNER
 from tests.builders import Image, Imported, Site, documented, ecat, sha256, site_at, zipped
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from scandock.model.entry import after
+from scandock.pipeline.found import INNER
 from scandock.pipeline.ledger import Ledger
-from scandock.pipeline.read import INNER
 
 
 def fold_inner(ledger: Ledger, damaged: Iterable[bytes]) -> list[str]:

@@ -102,11 +102,17 @@ def test_a_project_that_is_not_there_gets_the_same_words(tmp_path: Path) -> None
     mapping = tmp_path / "map.csv"
     mapping.write_text("folder,study_uid,project\n,1.2.3,NOWHERE\n")
     for args in (("--project", "NOWHERE"), ("--mapping", mapping), ("--project", "Unassigned"), ("--session", "***")):
-        data = tmp_path / "data"
-        done = [call("inspect", archive, *args), call("import", archive, *args, "--data", data)]
+        named = (*args, "--data", tmp_path / "data")
+        done = [call("inspect", archive, *named), call("import", archive, *named)]
         assert {one.returncode for one in done} == {2}
         assert done[0].stderr == done[1].stderr
     assert "reserved" in call("inspect", archive, "--project", "Unassigned").stderr
+
+
+def test_where_no_data_folder_is_named_the_projects_are_taken_to_be_there(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.zip", {"1.dcm": MR.read_bytes()})
+    done, report, _ = told("inspect", archive, "--project", "LUNG")
+    assert (done, report["sessions"][0]["project"]) == (0, "LUNG")
 
 
 def test_projects_policies_and_rules_are_those_of_the_data_folder_named(tmp_path: Path) -> None:

@@ -60,12 +60,7 @@ class Site:
         if missing:
             raise _unknown_in(self.request.mapping, missing)
         if made is not None:
-            add_project(
-                self.catalog,
-                ProjectRow(
-                    name=made, identified=self.settings.identified, separate_secondary=self.settings.separate_secondary
-                ),
-            )
+            add_project(self.catalog, _new_project(made, self.settings))
 
 
 def _unknown_in(mapping: tuple[MappingRow, ...], missing: set[str]) -> Usage:
@@ -105,9 +100,12 @@ def open_site(data: str, settings: Settings, options: ImportOptions) -> Site:
 
 
 def scratch_site(folder: str, data: str | None, settings: Settings, options: ImportOptions) -> Site:
-    """A site with a catalog of its own in `folder`: that of DATA without its sessions, or an empty one."""
+    """A site with a catalog of its own in `folder`: that of DATA without its sessions.
+
+    Without DATA, the projects that the request names are taken to be there.
+    """
     mapping = _read_request(options)
-    projects: list[ProjectRow] = []
+    projects = _named_projects(options, mapping, settings) if data is None else []
     texts: dict[str, str] = {}
     if data is not None and is_there(data, settings):
         theirs = open_data_catalog(data, settings)
@@ -120,6 +118,15 @@ def scratch_site(folder: str, data: str | None, settings: Settings, options: Imp
     for project in projects:
         add_project(catalog, project)
     return _site(catalog, texts, settings, options, mapping)
+
+
+def _named_projects(options: ImportOptions, mapping: tuple[MappingRow, ...], settings: Settings) -> list[ProjectRow]:
+    named = {label_key(name): name for name in (options.project, *(row.project for row in mapping)) if name}
+    return [_new_project(name, settings) for name in named.values() if is_project_id(name)]
+
+
+def _new_project(name: str, settings: Settings) -> ProjectRow:
+    return ProjectRow(name=name, identified=settings.identified, separate_secondary=settings.separate_secondary)
 
 
 def _read_request(options: ImportOptions) -> tuple[MappingRow, ...]:

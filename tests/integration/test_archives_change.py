@@ -33,7 +33,7 @@ def at_the_first_entry(monkeypatch):
 
     def arrange(act):
         take = Reader.take
-        done = []
+        done: list[bool] = []
 
         def taking(self, *args, **named):
             if not done:

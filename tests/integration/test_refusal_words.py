@@ -28,7 +28,8 @@ def encrypted() -> bytes:
 
 
 def told(tmp_path: Path, archive: Path) -> str:
-    return call("inspect", archive, TMPDIR=str(tmp_path)).stdout
+    said: str = call("inspect", archive, TMPDIR=str(tmp_path)).stdout
+    return said
 
 
 def test_an_entry_is_named_once_and_by_its_whole_path(tmp_path: Path) -> None:

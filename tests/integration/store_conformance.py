@@ -558,6 +558,11 @@ class StoreConformance:
         assert store.sweep().left == 0
         assert content(store, NAME) == {"a": b"new"}
 
+    def test_snapshot_tells_sizes(self, store):
+        published(store, NAME, {"a": b"1", "b/c": b"234"})
+        with store.snapshot(NAME) as snapshot:
+            assert [snapshot.size(rel) for rel in ("a", "b/c", "b", "b/d", "x/y", "a/z")] == [1, 3] + [None] * 4
+
     def test_snapshot_of_nothing(self, store):
         with pytest.raises(FileNotFoundError):
             store.snapshot(NAME)

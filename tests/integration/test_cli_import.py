@@ -135,6 +135,19 @@ def test_a_session_that_is_joined_keeps_its_subject_and_shows_it(tmp_path, mr, m
         assert catalog.execute("SELECT subject FROM session").fetchall() == [("S1",)]
 
 
+def test_a_csv_receipt_holds_no_formula_and_json_lines_are_exact(tmp_path):
+    names = ["=cmd|'/c calc'!A1", "+1.txt", "-1.txt", "@SUM(A1)", "\tx.txt", "plain.txt"]
+    archive = packed(tmp_path / "mr.zip", {"1.dcm": MR.read_bytes(), **dict.fromkeys(names, b"x")})
+    written = {}
+    for form in ("csv", "jsonl"):
+        receipt = tmp_path / f"receipt.{form}"
+        assert call("inspect", archive, "--receipt", receipt, "--receipt-format", form).returncode == 0
+        written[form] = receipt.read_text(encoding="utf-8")
+    rows = list(csv.DictReader(written["csv"].splitlines()))
+    assert [row["path"] for row in rows] == ["1.dcm", *(f"'{name}" for name in names[:-1]), "plain.txt"]
+    assert [json.loads(line)["path"] for line in written["jsonl"].splitlines()] == ["1.dcm", *names]
+
+
 def test_projects_and_rules_are_made_listed_and_used(tmp_path, mr):
     data, rules = tmp_path / "data", tmp_path / "rules.txt"
     rules.write_text("# the first word of the name\n(0010,0010):(\\w+)\\^.* t:Samples r:_S\n")

@@ -132,7 +132,7 @@ def test_output_into_a_full_disk_is_said():
         )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "No space left" in done.stderr
+    assert "no space left" in done.stderr
 
 
 def test_a_reader_that_leaves_is_no_error():

@@ -44,6 +44,7 @@ def lines(receipt: Path) -> list[dict[str, Any]]:
 
 
 def compare(tmp_path: Path, archive: Path, *args: str | Path) -> dict[str, Any]:
+    tmp_path.mkdir(exist_ok=True)
     receipts = [tmp_path / "inspected.jsonl", tmp_path / "imported.jsonl"]
     inspected = told("inspect", archive, "--receipt", receipts[0], *args)
     imported = told("import", archive, "--data", tmp_path / "data", "--receipt", receipts[1], *args)
@@ -101,11 +102,17 @@ def test_a_project_that_is_not_there_gets_the_same_words(tmp_path: Path) -> None
     mapping = tmp_path / "map.csv"
     mapping.write_text("folder,study_uid,project\n,1.2.3,NOWHERE\n")
     for args in (("--project", "NOWHERE"), ("--mapping", mapping), ("--project", "Unassigned"), ("--session", "***")):
-        data = tmp_path / "data"
-        done = [call("inspect", archive, *args), call("import", archive, *args, "--data", data)]
+        named = (*args, "--data", tmp_path / "data")
+        done = [call("inspect", archive, *named), call("import", archive, *named)]
         assert {one.returncode for one in done} == {2}
         assert done[0].stderr == done[1].stderr
     assert "reserved" in call("inspect", archive, "--project", "Unassigned").stderr
+
+
+def test_where_no_data_folder_is_named_the_projects_are_taken_to_be_there(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.zip", {"1.dcm": MR.read_bytes()})
+    done, report, _ = told("inspect", archive, "--project", "LUNG")
+    assert (done, report["sessions"][0]["project"]) == (0, "LUNG")
 
 
 def test_projects_policies_and_rules_are_those_of_the_data_folder_named(tmp_path: Path) -> None:
@@ -133,3 +140,10 @@ def test_objects_that_clash_and_settings_of_the_site(tmp_path: Path) -> None:
     assert report["entries"]["conflict"] == 2
     told_apart = told("inspect", archive, "--project", "P", "--create-project", SCANDOCK_IDENTIFIED="hold")
     assert told_apart[1]["sessions"][0]["code"] == "identified"
+
+
+def test_an_inner_archive_of_other_files_and_ecat(tmp_path: Path, corpus_archives: Path) -> None:
+    logs = packed(tmp_path / "logs.zip", {"a.log": b"a", "b.log": b"b"})
+    archive = packed(tmp_path / "a.zip", {"S/1.dcm": MR.read_bytes(), "S/logs.zip": logs.read_bytes()})
+    compare(tmp_path, archive, "--project", "P", "--create-project")
+    compare(tmp_path / "ecat", corpus_archives / "ECAT__and_DICOM_in_one_session.zip")

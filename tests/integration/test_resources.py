@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import random
+import tarfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scandock.model.entry import Entry, ordinal
+from scandock.pipeline.found import INNER
+from scandock.pipeline.inner_files import fold_inner
+from scandock.pipeline.ledger import Ledger
 from tests.builders import Image, Imported, Site, documented, ecat, sha256, site_at, zipped
 
 
@@ -286,3 +294,110 @@ def test_a_resource_of_a_scan_that_is_archived_joins_it(any_site: Site) -> None:
     assert stands(told, "S/scans/7/resources/NIFTI/files/t1.nii") == "scans/7/resources/NIFTI/files/t1.nii"
     (scan,) = told.session["scans"]
     assert [(one["name"], one["files"]) for one in scan["resources"]] == [("DICOM", 1), ("NIFTI", 1)]
+
+
+# -- inner archives without any image ----------------------------------------------------------------------------------
+
+
+def tarred(entries: dict[str, bytes]) -> bytes:
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz") as packed:
+        for name, data in entries.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            packed.addfile(member, io.BytesIO(data))
+    return raw.getvalue()
+
+
+LOGS = {"logs/a.log": b"a", "logs/b.log": b"b", "__MACOSX/._b.log": b"junk"}
+BIG = {"a.npy": bytes(9_000_000), "b.npy": random.Random(1).randbytes(9_000_000)}
+SHARED = {**BIG, **{f"{n}.npy": bytes(7_000_000) for n in range(9)}}
+
+
+@pytest.mark.parametrize(
+    ("name", "inner"),
+    [
+        ("logs.zip", zipped(LOGS)),
+        ("roi.npz", zipped({"arr_0.npy": b"numbers"})),
+        ("logs.tar.gz", tarred(LOGS)),
+        ("nested.zip", zipped({"more.zip": zipped(LOGS), "c.txt": b"c"})),
+        ("big.npz", zipped(BIG)),
+        ("shared.npz", zipped(SHARED)),
+    ],
+)
+def test_an_inner_archive_without_images_is_a_file(site: Site, name: str, inner: bytes) -> None:
+    told = site.bring({"S/1.dcm": study(), f"S/{name}": inner})
+    assert told.state == "placed"
+    assert told.codes() == {"S/1.dcm": "stored stored", f"S/{name}": "resource resource"}
+    assert told.line(f"S/{name}")["sha256"] == sha256(inner)
+    assert site.bring({"S/1.dcm": study(), f"S/{name}": inner}).counts == {"duplicate": 2}
+
+
+def test_an_inner_archive_without_images_that_is_nobodys_is_said(site: Site) -> None:
+    told = site.bring({"A/1.dcm": study(1), "B/2.dcm": study(2), "logs.zip": zipped(LOGS)})
+    assert told.codes()["logs.zip"] == "ignored ignored_no_one_study"
+    bundle = site.bring({"one.zip": zipped({"1.dcm": study(1)}), "two.zip": zipped(LOGS)})
+    assert bundle.codes()["two.zip!logs/a.log"] == "ignored ignored_no_one_study"
+    assert [one["message"][:9] for one in bundle.report["warnings"] if one["code"] == "inner_no_images"] == [
+        "'two.zip'"
+    ]
+    off = site.bring({"A/1.dcm": study(1), "A/logs.zip": zipped(LOGS)}, resources="ignore")
+    assert off.codes()["A/logs.zip"] == "ignored ignored_resources_off"
+
+
+def test_an_inner_archive_without_images_in_an_image_folder_is_unparseable(site: Site) -> None:
+    told = site.bring({**documented("S", "7", [study()]), "S/scans/7/resources/DICOM/files/x.npz": zipped(LOGS)})
+    assert told.codes()["S/scans/7/resources/DICOM/files/x.npz"] == "unparseable not_dicom"
+
+
+@pytest.mark.parametrize("more", [{"2.dcm": study(1, 2)}, {"2.dcm": b"no image"}, {"p.v": ecat()}])
+def test_an_inner_archive_that_holds_or_promises_an_image_is_opened(site: Site, more: dict[str, bytes]) -> None:
+    inner = {**LOGS, **more}
+    told = site.bring({"S/1.dcm": study(), "S/in.zip": zipped(inner)})
+    assert {path.partition("!")[2] for path in told.codes()} == {"", *inner}
+    assert told.codes()["S/in.zip!__MACOSX/._b.log"] == "junk junk_name"
+
+
+def test_inner_archives_without_images_are_told_at_every_depth(site: Site) -> None:
+    inner = {"2.dcm": study(1, 2), "deep.zip": zipped(LOGS)}
+    told = site.bring({"S/1.dcm": study(), "S/in.zip": zipped(inner)})
+    assert told.codes()["S/in.zip!deep.zip"] == "resource resource"
+
+
+def test_a_damaged_inner_archive_without_images_is_refused(site: Site) -> None:
+    inner = bytearray(zipped({"a.txt": bytes(1000), "b.txt": b"b"}))
+    inner[40] ^= 0xFF
+    told = site.bring({"S/1.dcm": study(), "S/in.zip": bytes(inner)})
+    assert (told.state, told.report["code"]) == ("partly", "inner_refused")
+    assert {line["verdict"] for line in told.lines if "!" in line["path"]} == {"refused"}
+
+
+def test_a_lost_session_is_told_with_the_reason_of_its_own_archive(site: Site) -> None:
+    bundle = {"a.zip": zipped(LOGS), "b.zip": zipped({"1.dcm": study(1)}), "c.zip": cut(zipped({"2.dcm": study(2)}))}
+    told = site.bring(bundle)
+    assert told.state == "partly"
+    assert [one["code"] for one in told.report["warnings"]] == ["inner_refused", "inner_no_images"]
+
+
+def cut(archive: bytes) -> bytes:
+    """A zip whose last entry does not have the bytes that its checksum is of."""
+    changed = bytearray(archive)
+    changed[archive.index(b"PK\1\2") - 20] ^= 0xFF
+    return bytes(changed)
+
+
+def test_an_inner_archive_without_images_goes_on_after_a_reader_died_in_it() -> None:
+    """The ledger has the image that the first reader told of; the next one saw none."""
+    with closing(Ledger(":memory:")) as ledger:
+        for number, content, facts in (
+            (ordinal(b"", 0), "dicom", ""),
+            (ordinal(b"", 1) + ordinal(b"", 1), "dicom", ""),
+            (ordinal(b"", 1) + ordinal(b"", 2), "loose", ""),
+            (ordinal(b"", 1), "loose", INNER),
+            (ordinal(b"", 2) + ordinal(b"", 2), "loose", ""),
+            (ordinal(b"", 2), "loose", INNER),
+        ):
+            ledger.add([Entry(number, "x", 1, b"", content, "", "", "", facts=facts)])
+        fold_inner(ledger, [])
+        left = [number for (number,) in ledger.rows("SELECT ordinal FROM entry ORDER BY ordinal")]
+    assert left == [ordinal(b"", 0), ordinal(ordinal(b"", 1), 1), ordinal(ordinal(b"", 1), 2), ordinal(b"", 2)]

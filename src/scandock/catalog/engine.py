@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,8 +76,25 @@ class Catalog:
             or self._is_full(said)
         ):
             return Fault("disk_full", f"The catalog {what}: {said}.", "Free some space, then run it again.")
+        closed = self._closed_file() if "readonly" in said or "unable to open" in said else ""
+        if closed:
+            who = f"{closed} is not open to this user for reading and writing ({_rights(closed)})"
+            return Fault("catalog", f"The catalog {what}: {who}.", _opened_by(closed))
         remedy = "Look at the disk and the database, then run the same command again."
         return Fault("catalog", f"The catalog {what}: {said}.", remedy)
+
+    def _closed_file(self) -> str:
+        """The file of an SQLite catalog, or its folder, that this user may not write; empty where there is none.
+
+        SQLite leaves `-wal` and `-shm` behind where whoever closes last can't remove them, and says of neither.
+        """
+        database = self.engine.url.database
+        if not self.sqlite or not database:
+            return ""
+        every = [database + end for end in ("", "-wal", "-shm", "-journal")]
+        there = [file for file in every if os.path.exists(file)]
+        wanted = os.R_OK | os.W_OK
+        return next((path for path in [*there, os.path.dirname(database) or "."] if not os.access(path, wanted)), "")
 
     def _is_full(self, said: str) -> bool:
         """Whether SQLite's input and output errors come from a full disk, which it does not say of every file."""
@@ -99,6 +118,27 @@ class Catalog:
 
     def dispose(self) -> None:
         self.engine.dispose()
+
+
+def _rights(path: str) -> str:
+    status = os.stat(path)
+    return f"it belongs to {_name(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):o}"
+
+
+def _opened_by(path: str) -> str:
+    """What makes a file writable that is not."""
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return "Its file system is mounted read-only: mount it for writing."
+    mine = os.stat(path).st_uid == os.geteuid()
+    how = "chmod u+rw" if mine else f"chown {_name(os.geteuid())}"
+    return f"Open it to the user that runs Scandock: {how} {path}, and the catalog's files beside it likewise."
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _tune_sqlite(dbapi: Any, _record: object) -> None:  # noqa: ANN401  sqlite3's, behind SQLAlchemy's adapter

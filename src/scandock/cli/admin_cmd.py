@@ -25,7 +25,7 @@ admin = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-project = typer.Typer(help="Projects.", no_args_is_help=True, rich_markup_mode=None)
+project = typer.Typer(help="Make and list projects.", no_args_is_help=True, rich_markup_mode=None)
 admin.add_typer(project, name="project")
 admin.add_typer(rules, name="rules")
 admin.add_typer(user, name="user")
@@ -33,7 +33,7 @@ admin.add_typer(member, name="member")
 admin.add_typer(token, name="token")
 admin.command("audit")(audit)
 
-Id = Annotated[str, typer.Argument(metavar="P", help="Id: 1 to 64 letters, digits, _ and -.")]
+Id = Annotated[str, typer.Argument(metavar="P", help="Id of the project: 1 to 64 letters, digits, _ and -.")]
 
 
 @project.command("add")
@@ -46,17 +46,18 @@ def project_add(
         Literal["0", "4", "5"],
         typer.Option(
             "--prearchive-code",
-            help="Where its sessions go: 0 prearchive, 4 archive, 5 archive, replacing objects that come again.",
+            help="Where its sessions go: 0 prearchive; 4 archive; 5 archive, and replace objects that come again.",
         ),
     ] = "4",
     petmr: Annotated[
-        Literal["petmr", "pet"] | None, typer.Option("--petmr", help="Type of a session of both.", show_default="petmr")
+        Literal["petmr", "pet"] | None,
+        typer.Option("--petmr", help="Type of a session that holds both PET and MR.", show_default="petmr"),
     ] = None,
     identified: Annotated[
         Literal["accept", "warn", "hold"] | None,
         typer.Option(
             "--identified",
-            help="What sessions get that are not all said to be de-identified.",
+            help="Sessions whose objects do not all say that they are de-identified: accept, warn of, or hold them.",
             show_default="SCANDOCK_IDENTIFIED",
         ),
     ] = None,

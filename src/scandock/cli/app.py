@@ -28,6 +28,7 @@ app = typer.Typer(
     name="scandock",
     help="Compressed imaging sessions (DICOM, ECAT) in, archived sessions out.",
     no_args_is_help=True,
+    epilog="Begin with: scandock inspect exam.zip, then: scandock import exam.zip --data data",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check(data: options.ExistingData, as_json: options.AsJson = False) -> None:
-    """Check that catalog and store agree.
+    """Check that the catalog and the stored files agree.
 
     Everything that is stored is read again, and its checksums are compared.
 

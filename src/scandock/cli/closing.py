@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 
 from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
 from scandock.cli.plain import duration, plain, plural, size, sums
-from scandock.cli.sessions_table import pick, session_line, sessions_table, totals
+from scandock.cli.sessions_table import SHOWN, pick, session_line, sessions_table, totals
 from scandock.model.verdicts import Verdict
 
 Report = Mapping[str, Any]
@@ -22,6 +22,11 @@ ALIKE: Final = 4
 """Those of one code that are shown."""
 _STYLES: Final = {"placed": "green", "held": "yellow", "partly": "yellow", "refused": "red", "failed": "red"}
 _STATES: Final = {"partly": "partly placed"}
+_UNTAKEN: Final = frozenset({"refused", "failed", "cancelled"})
+_WAITING: Final = frozenset({"held", "partly"})
+_ORDER: Final = {"Failed": 0, "Cancelled": 1, "Partly": 2, "Refused": 3, "Held": 4, "Warning": 5}
+_PLACES: Final = 3
+"""Folders that are named where sessions stand in several."""
 _LOST: Final = (Verdict.IGNORED, Verdict.UNPARSEABLE, Verdict.CONFLICT, Verdict.REFUSED)
 
 
@@ -49,6 +54,8 @@ class Notice:
     who: str
     code: str
     message: str
+    whole: bool = False
+    """Of an archive of which nothing was taken."""
 
 
 def headline(report: Report, story: Story) -> str:
@@ -56,7 +63,7 @@ def headline(report: Report, story: Story) -> str:
     state, seconds = str(report["state"]), float(report["seconds"].get("total", 0.0))
     name = plain(report["archive"])
     if state in {"refused", "failed", "cancelled"}:
-        return f"{name} {state}: {plain(report['message'])}"
+        return f"{name} {state}: {_about(report, plain(report['message']))}"
     stored = report["entries"].get("stored", 0)
     return (
         f"{name} {_state_words(state, story)}: {plural(len(report['sessions']), 'session')}, "
@@ -85,28 +92,49 @@ def close(reports: Sequence[Report], story: Story, stream: TextIO) -> None:
             line(f"{name}: {text}", stream)
 
 
-def notices(reports: Sequence[Report]) -> list[Notice]:
+def notices(reports: Sequence[Report], *, headlined: bool = True) -> list[Notice]:
     """Everything that wants attention, the most pressing first: refused and held sessions, then warnings.
 
-    The same sentence about several sessions is told once.
+    The same sentence about several sessions is told once, and what is said of each session is not said of its archive
+    again. `headlined`: each archive's headline is printed too, and says why nothing of it was taken.
     """
     found: list[Notice] = []
     for report in reports:
         archive = os.path.basename(str(report["archive"]).rstrip("/")) if len(reports) > 1 else ""
-        if report["state"] in {"held", "partly"} and report["message"]:
-            found.append(Notice(str(report["state"]).capitalize(), archive, _text(report, "code"), _sentence(report)))
+        said = _of_archive(report)
+        state = str(report["state"])
+        untold = state in _WAITING or (state in _UNTAKEN and not headlined)
+        if said and untold:
+            found.append(Notice(state.capitalize(), archive, _text(report, "code"), said, whole=state in _UNTAKEN))
         for session in report["sessions"]:
             who = "/".join(str(session[key]) for key in ("project", "label") if session.get(key))
-            if session["state"] in {"conflict", "refused"}:
+            if session["state"] in {"conflict", "refused"} and _about(report, _sentence(session)) != said:
                 kind = "Held" if session["state"] == "conflict" else "Refused"
-                found.append(Notice(kind, who, _text(session, "code"), _sentence(session)))
+                found.append(Notice(kind, who or archive, _text(session, "code"), _sentence(session)))
             found += [Notice("Warning", who, _text(one, "code"), _sentence(one)) for one in session["warnings"]]
         found += [Notice("Warning", archive, _text(one, "code"), _sentence(one)) for one in report["warnings"]]
-    order = {"Partly": 0, "Refused": 1, "Held": 2, "Warning": 3}
-    told: dict[tuple[str, str, str], Notice] = {}
+    told: dict[tuple[str, str, str, str], Notice] = {}
     for notice in found:
-        told.setdefault((notice.kind, notice.code, notice.message), notice)
-    return sorted(told.values(), key=lambda notice: order.get(notice.kind, 3))
+        told.setdefault((notice.kind, notice.code, notice.message, notice.who if notice.whole else ""), notice)
+    return sorted(told.values(), key=lambda notice: _ORDER.get(notice.kind, len(_ORDER)))
+
+
+def _about(report: Report, message: str) -> str:
+    """`message` without the archive's own name at its beginning, behind which it will stand."""
+    name = os.path.basename(str(report["archive"]).rstrip("/"))
+    if message.startswith(f"'{name}' "):
+        return f"It {message[len(name) + 3 :]}"
+    return message.removeprefix(f"'{name}': ")
+
+
+def _of_archive(report: Report) -> str:
+    """What is said of an archive beyond what is said of each of its sessions that are held."""
+    said = _about(report, _sentence(report))
+    for session in report["sessions"]:
+        if session["state"] == "conflict":
+            said = said.removesuffix(_sentence(session)).rstrip()
+    held = sum(session["state"] == "conflict" for session in report["sessions"])
+    return said if report["state"] != "held" or not held else ""
 
 
 def choose(found: Sequence[Notice]) -> tuple[list[Notice], Counter[str]]:
@@ -115,6 +143,11 @@ def choose(found: Sequence[Notice]) -> tuple[list[Notice], Counter[str]]:
     shown: list[Notice] = []
     hidden: Counter[str] = Counter()
     for notice in found:
+        if (
+            notice.whole and notice.kind != "Cancelled" and len(shown) < SHOWN
+        ):  # archives are few, and nothing else names this one
+            shown.append(notice)
+            continue
         met[notice.kind, notice.code] += 1
         if met[notice.kind, notice.code] <= ALIKE and len(shown) < NOTICES:
             shown.append(notice)
@@ -129,8 +162,10 @@ def further(reports: Sequence[Report], story: Story) -> Iterator[tuple[str, str]
     if story.data is not None and placed:
         data = os.path.abspath(story.data)
         yield "Data", data
-        name = "Session" if len(placed) == 1 else "Sessions"
-        yield name, os.path.join(data, placed[0] if len(placed) == 1 else os.path.commonpath(placed))
+        folders = _folders(placed)
+        if folders:
+            name = "Session" if len(placed) == 1 else "Sessions"
+            yield name, ", ".join(os.path.join(data, folder) for folder in folders)
     if story.server is not None:
         yield "Server", story.server
         for report in reports:
@@ -142,6 +177,21 @@ def further(reports: Sequence[Report], story: Story) -> Iterator[tuple[str, str]
         yield "Look further", "the same command with --receipt FILE writes what became of each file, and why"
     if story.data is not None and placed:
         yield "Check", f"scandock check --data {shlex.quote(story.data)}"
+
+
+def _folders(placed: Sequence[str]) -> list[str]:
+    """The folders under DATA that hold all that was placed; none where they are too many to name."""
+    if len(placed) == 1:
+        return list(placed)
+    places: dict[str, list[str]] = {}
+    for path in placed:
+        places.setdefault(path.partition("/")[0], []).append(path)
+    if len(places) > 1 or os.path.commonpath(placed) in places:  # of several projects, or in archive and prearchive
+        places = {}
+        for path in placed:
+            places.setdefault("/".join(path.split("/")[:2]), []).append(path)
+    folders = [os.path.commonpath([os.path.dirname(path) for path in paths]) for paths in places.values()]
+    return folders if len(folders) <= _PLACES else []
 
 
 def _close_on_terminal(
@@ -168,9 +218,9 @@ def _close_on_terminal(
     if any(_entries(reports).values()):
         terminal.print()
         terminal.print(Text(f"Files: {sums(_entries(reports))}"))
-    shown_notices, hidden = choose(notices(reports))
+    shown_notices, hidden = choose(notices(reports, headlined=len(reports) == 1))
     for notice in shown_notices:
-        style = "red" if notice.kind in {"Refused", "Partly"} else "yellow"
+        style = "yellow" if notice.kind in {"Held", "Warning"} else "red"
         terminal.print(Text.assemble((notice.kind, style), ": ", _told(notice)))
     if hidden:
         told = ", ".join(f"{count:,} {plain(code)}" for code, count in hidden.most_common())

@@ -36,12 +36,13 @@ def import_(
     receipt: options.Receipt = None,
     receipt_format: options.ReceiptFormat = "jsonl",
 ) -> None:
-    """Import session archives into a data folder.
+    """Import archives of imaging sessions into a data folder.
 
-    ARCHIVE is a zip, tar, tar.gz ..., a folder, or a single object.
+    Each session is placed as a whole or not at all; archives are read where they lie and never changed.
 
-    Exit codes: 0 everything stands where it was to go, 3 something is held or could not be taken, 4 refused,
-    1 a fault of the machine, 2 wrong usage, 130 cancelled.
+    Exit codes: 0 every session stands where it was to go; 3 a session waits in the prearchive for a decision, or
+    something could not be taken; 4 nothing was taken; 1 a fault of the machine; 2 wrong usage; 130 cancelled. Of
+    several archives the worst.
     """
     checks.check_archives(archives)
     checks.check_data(data, archives)

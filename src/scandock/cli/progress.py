@@ -110,9 +110,10 @@ class ProgressView:
         seconds = now.seconds or time.monotonic() - self._began
         words = []
         if now.bytes_done:
-            total = f" of {size(now.bytes_total)}" if now.bytes_total and width >= _NARROW else ""
+            known = now.bytes_total and now.bytes_done <= now.bytes_total  # archives inside unpack to more
+            total = f" of {size(now.bytes_total or 0)}" if known and width >= _NARROW else ""
             words.append(size(now.bytes_done) + total)
-        if now.entries_total and width >= _NARROW:
+        if now.entries_total and now.entries_done <= now.entries_total and width >= _NARROW:
             words.append(f"{now.entries_done:,} of {plural(now.entries_total, 'entry')}")
         elif now.entries_done:
             words.append(plural(now.entries_done, "entry"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scandock.rules.routing import RoutingRule
 
 rules = typer.Typer(
-    help="The site's rules: which header gives project, subject and session.",
+    help="Rules that name project, subject or session.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -75,13 +75,15 @@ def rules_test(
     *,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="DIR", envvar="SCANDOCK_DATA", help="Try the rules that are set here."),
+        typer.Option(
+            "--data", metavar="DIR", envvar="SCANDOCK_DATA", help="Try the rules that are set in this data folder."
+        ),
     ] = None,
     file: Annotated[
         str | None, typer.Option("--file", metavar="FILE", help="Try the rules in FILE, before they are set.")
     ] = None,
 ) -> None:
-    """Say which rule fires on DICOM objects.
+    """Try the rules on DICOM objects.
 
     For each study: the rule that names it, what that reads, and what comes of it.
     """

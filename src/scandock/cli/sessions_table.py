@@ -9,14 +9,11 @@ from scandock.cli.plain import plain, plural, size
 
 if TYPE_CHECKING:
     from rich.table import Table
-    from rich.text import Text
 
 SHOWN: Final = 40
 """Sessions that the table shows; beyond that it says how many more there are."""
-_WIDE: Final = 100
-_NARROW: Final = 76
-_COUNTS: Final = 36
-"""Columns that the other cells of a narrow table take."""
+_GAP: Final = 3
+"""Columns between two columns of the table."""
 
 WHERE: Final = {"archive": "archive", "prearchive": "prearchive", "conflict": "held", "refused": "refused"}
 _STYLES: Final = {"archive": "green", "prearchive": "green", "conflict": "yellow", "refused": "red"}
@@ -36,52 +33,107 @@ def pick(sessions: Sequence[Session], shown: int = SHOWN) -> list[Session]:
 def sessions_table(sessions: Sequence[Session], width: int, *, planned: bool = False) -> Table:
     """The table for a terminal of `width` columns; with `planned` nothing was stored, and it says so.
 
-    Wide ones have a column for the note, narrow ones put project, subject and session in one column. Long names fold.
+    Where it is too narrow, the note goes first, which is told below the table as well; then project, subject and
+    session share one column. Names that are still too long fold where they have a joint.
     """
+    head = ["Project", "Subject", "Session", "Would be" if planned else "Where", "Scans", "Files", "Size"]
+    rows = [_cells(session) for session in sessions]
+    for joint in (", ", ",\n"):
+        notes = [joint.join(_notes(session)) for session in sessions]
+        if (
+            any(notes)
+            and _needed([*head, "Note"], [[*row, said] for row, said in zip(rows, notes, strict=True)]) <= width
+        ):
+            return _table(
+                [*head, "Note"], [[*row, said] for row, said in zip(rows, notes, strict=True)], sessions, width
+            )
+    if _needed(head, rows) <= width:
+        return _table(head, rows, sessions, width)
+    head = ["Project/Subject/Session", *head[3:]]
+    room = width - _needed(head[1:], [row[3:] for row in rows]) - _GAP
+    return _table(head, [[_path(row[:3], room), *row[3:]] for row in rows], sessions, width)
+
+
+def _cells(session: Session) -> list[str]:
+    names = [plain(session.get(key) or "-") for key in ("project", "subject", "label")]
+    state = str(session["state"])
+    return [
+        *names,
+        WHERE.get(state, state),
+        f"{len(session['scans']):,}",
+        f"{session['files']:,}",
+        size(session["bytes"]),
+    ]
+
+
+def _needed(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Columns that a table takes in which nothing folds."""
+    widths = [max(map(_width, column)) for column in zip(head, *rows, strict=True)]
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _width(cell: str) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, cell.split("\n")))
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], sessions: Sequence[Session], width: int) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    narrow, wide = width < _NARROW, width >= _WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("Project/Subject/Session",) if narrow else ("Project", "Subject", "Session"):
-        table.add_column(name, overflow="fold", min_width=min(8, len(name)))
-    table.add_column("Would be" if planned else "Where", no_wrap=True)
-    for name in ("Scans", "Files", "Size"):
-        table.add_column(name, justify="right", no_wrap=True)
-    if wide:
-        table.add_column("Note", overflow="fold", ratio=1)
-    for session in sessions:
-        names = [plain(session.get(key) or "-") for key in ("project", "subject", "label")]
-        state = str(session["state"])
-        cells = [_path(names, width - _COUNTS)] if narrow else [Text(name) for name in names]
-        cells.append(Text(WHERE.get(state, state), style=_STYLES.get(state, "")))
-        cells += [Text(f"{len(session['scans']):,}"), Text(f"{session['files']:,}"), Text(size(session["bytes"]))]
-        if wide:
-            cells.append(Text(note(session), style="dim"))
+    for name in head:
+        number = name in {"Scans", "Files", "Size"}
+        table.add_column(name, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    spare = width - _needed(head, rows)
+    names = len(head) - 5 - ("Note" in head)
+    room = max(map(_width, (row[names] for row in rows))) + max(spare, 0)
+    for session, row in zip(sessions, rows, strict=True):
+        cells = [Text(cell, style="dim" if name == "Note" else "") for name, cell in zip(head, row, strict=True)]
+        if not session.get("label") and session.get("study_uid"):
+            cells[names] = Text(fold(plain(session["study_uid"]), room))
+        cells[names + 1].stylize(_STYLES.get(str(session["state"]), ""))
         table.add_row(*cells)
     return table
 
 
-def _path(names: Sequence[str], width: int) -> Text:
+def _path(names: Sequence[str], width: int) -> str:
     """Project, subject and session in one cell, the session on a line of its own where all three don't fit one."""
-    from rich.text import Text
-
     whole = "/".join(names)
-    return Text(whole if len(whole) <= width else "/".join(names[:-1]) + "/\n" + names[-1])
+    return whole if len(whole) <= width else fold("/".join(names[:-1]) + "/", width) + "\n" + fold(names[-1], width)
+
+
+def fold(text: str, width: int) -> str:
+    """`text` in lines of at most `width`, broken behind `_`, `-`, `.` or `/` where there is one in the second half."""
+    width = max(width, 8)
+    lines = []
+    while len(text) > width:
+        joint = max(text.rfind(mark, width // 2, width) for mark in "_-./")
+        at = joint + 1 if joint >= 0 else width
+        lines.append(text[:at])
+        text = text[at:]
+    return "\n".join([*lines, text])
 
 
 def note(session: Session) -> str:
     """What the table says of a session in a word or two: its code, and how many warnings it has."""
+    return ", ".join(_notes(session))
+
+
+def _notes(session: Session) -> list[str]:
     words = [plain(session["code"])] if session.get("code") and session["state"] in {"conflict", "refused"} else []
     if warnings := session.get("warnings"):
         words.append(plural(len(warnings), "warning"))
-    return ", ".join(words)
+    return words
 
 
 def session_line(session: Session, *, planned: bool = False) -> str:
     """One session in one line: `archive: P/S/L, 4 scans, 812 files, 221 MB, archive/P/L`."""
     names = "/".join(plain(session.get(key) or "-") for key in ("project", "subject", "label"))
+    if not session.get("label") and session.get("study_uid"):
+        names = f"study {plain(session['study_uid'])}"
     where = WHERE.get(str(session["state"]), str(session["state"]))
     facts = [names, plural(len(session["scans"]), "scan"), plural(session["files"], "file"), size(session["bytes"])]
     if session.get("path"):

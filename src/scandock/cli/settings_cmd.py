@@ -17,7 +17,7 @@ _TABLE: Final = 120
 
 
 def settings(as_json: options.AsJson = False) -> None:
-    """Print the settings, with values and sources.
+    """Print every setting, its value and where that comes from.
 
     A setting is an environment variable, SCANDOCK_*. Passwords are masked.
     """

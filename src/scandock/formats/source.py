@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
+from scandock.formats.shown import file_text, shown
 from scandock.model.errors import Fault
+
+AGAIN: Final = "Import it again once it is complete."
 
 
 @runtime_checkable
@@ -60,7 +63,7 @@ class FileSource:
         return self._path
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """See `Source.read_at`. Raises Fault (`read_failed`) when the disk does."""
+        """See `Source.read_at`. Raises Fault (`read_failed`) when the disk does, or the file was cut meanwhile."""
         length = max(0, min(length, self._size - offset))
         try:
             data = os.pread(self._fd, length, offset)
@@ -68,16 +71,20 @@ class FileSource:
                 data += more
         except OSError as error:
             raise self._fault(error) from error
+        if len(data) < length:
+            raise self.cut()
         return data
 
     def readinto_at(self, offset: int, view: memoryview) -> int:
-        """See `Source.readinto_at`. Raises Fault (`read_failed`) when the disk does."""
+        """See `Source.readinto_at`. Raises Fault (`read_failed`) as `read_at` does."""
         done = 0
         try:
             while done < len(view) and (got := os.preadv(self._fd, [view[done:]], offset + done)):
                 done += got
         except OSError as error:
             raise self._fault(error) from error
+        if done < len(view) and offset + done < self._size:
+            raise self.cut()
         return done
 
     def close(self) -> None:
@@ -88,6 +95,11 @@ class FileSource:
 
     def _fault(self, error: OSError) -> Fault:
         return Fault("read_failed", f"The archive could not be read from disk: {error.strerror}.", "Try again.")
+
+    def cut(self) -> Fault:
+        """The Fault for a file that has become shorter than it was when it was opened."""
+        name = shown(file_text(os.path.basename(self._path))) if self._path is not None else "The file"
+        return Fault("read_failed", f"{name} became shorter while it was read.", AGAIN)
 
     def __enter__(self) -> FileSource:
         return self

@@ -13,11 +13,19 @@ class ScandockError(Exception):
     def __init__(self, code: str, message: str, remedy: str = "") -> None:
         super().__init__(code, message, remedy)
         self.code = code
-        self.message = message
+        self.message = _one_line(message)
         self.remedy = remedy
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".strip()
+
+
+def _one_line(message: str) -> str:
+    """What libraries say in several lines (PostgreSQL's client does), as one sentence."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    ended = [line if line[-1] in ".,:;?!" else f"{line}." for line in lines[:-1]]
+    told = " ".join([*ended, *lines[-1:]])
+    return told[:-1] if ended and told.endswith("?.") else told
 
 
 class BadInput(ScandockError):

@@ -6,16 +6,22 @@ with the flag off any unparseable entry refuses the upload, all of them named; n
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from scandock.formats.shown import shown
 from scandock.model.entry import Content
 from scandock.model.verdicts import Verdict
+from scandock.pipeline.inner_files import fold_inner
 from scandock.pipeline.ledger import Ledger
 from scandock.rules.notices import Notice
 
 NAMED = 20
 """Entries that a message names; the receipt names all."""
+
+
+_DOUBLED = re.compile(r"\A('.*'): (?=\1)")
+"""The name of an archive before a sentence that begins with it."""
 
 
 @dataclass(slots=True)
@@ -32,6 +38,7 @@ class Judgement:
 def judge(ledger: Ledger, damaged: list[tuple[bytes, str, str]], *, ignore_unparsable: bool) -> Judgement:
     """Give refused entries their verdict, and say what becomes of the upload."""
     judgement = Judgement()
+    without = fold_inner(ledger, (container for container, _, _ in damaged))
     _containers(ledger, damaged, judgement)
     if judgement.refused is None and not ignore_unparsable:
         judgement.refused = _unparseable(ledger)
@@ -39,6 +46,11 @@ def judge(ledger: Ledger, damaged: list[tuple[bytes, str, str]], *, ignore_unpar
         judgement.refused = _no_images(ledger)
     if judgement.refused is not None:
         refuse_all(ledger, judgement)
+        return judgement
+    for path in without[:NAMED]:
+        said = f"{shown(path)} holds no image, and is not kept: it may belong to any session or none."
+        remedy = "Put it into a folder with the images of its session."
+        judgement.warnings.append(Notice(code="inner_no_images", message=said, remedy=remedy))
     return judgement
 
 
@@ -56,7 +68,7 @@ def refuse_all(ledger: Ledger, judgement: Judgement) -> None:
 def _containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], judgement: Judgement) -> None:
     fates: dict[bytes, list[tuple[str, str, str]]] = {}
     for container, code, message in damaged:
-        fates.setdefault(container, []).append((code, "", message))
+        fates.setdefault(container, []).append((code, "", _DOUBLED.sub("", message)))
     for number, path, code, message in ledger.rows(
         "SELECT ordinal, path, code, message FROM entry WHERE content = 'bad' ORDER BY ordinal"
     ):
@@ -70,6 +82,11 @@ def _containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], judgement
         judgement.containers.append(container)
         judgement.warnings.append(Notice(code="inner_refused", message=f"An inner archive was refused: {sentence}"))
         ledger.refuse_under(container, f"Its archive was refused: {sentence}")
+    ledger.run(
+        "UPDATE entry SET code = 'empty_archive', message = ? WHERE content = 'inner' AND size = 0"
+        " AND code = 'not_an_archive'",
+        ("It is empty: its copy was probably cut.",),
+    )
     for path, code, message in ledger.rows(
         "SELECT path, code, message FROM entry WHERE content = 'inner' ORDER BY ordinal"
     ):
@@ -81,10 +98,34 @@ def _containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], judgement
     ledger.run("UPDATE entry SET verdict = ? WHERE content = 'inner'", (Verdict.REFUSED,))
 
 
+def _in_resource_folders(ledger: Ledger) -> str:
+    """What is said where files lie in resource folders, in which nothing counts as an image."""
+    rows = ledger.rows(
+        "SELECT DISTINCT resource FROM entry WHERE content = ? AND resource <> '' ORDER BY resource", (Content.LOOSE,)
+    )
+    folders = [shown(f"resources/{name}/files") for (name,) in rows]
+    if not folders:
+        return ""
+    more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
+    return (
+        f" Files in resource folders ({', '.join(folders[:3])}{more}) don't count as images, also where they are DICOM:"
+        " only those named DICOM, ECAT or secondary hold images."
+    )
+
+
 def _sentence(reasons: list[tuple[str, str, str]]) -> str:
-    named = [message if not path else f"{shown(path)}: {message}" for _, path, message in reasons[:NAMED]]
+    named = [named_in(path, message) if path else message for _, path, message in reasons[:NAMED]]
     more = f" And {len(reasons) - NAMED} more entries." if len(reasons) > NAMED else ""
     return " ".join(dict.fromkeys(named)) + more
+
+
+def named_in(path: str, message: str) -> str:
+    """`message` with the entry's whole path: in place of its name where it stands there already, else before it."""
+    whole = shown(path)
+    for name in (whole, shown(path.rpartition("!")[2])):
+        if name in message:
+            return message.replace(name, whole, 1)
+    return f"{whole}: {message}"
 
 
 def _remedy(code: str) -> str:
@@ -132,10 +173,10 @@ def _no_images(ledger: Ledger) -> Notice | None:
         "SELECT path, message FROM entry WHERE content IN (?, ?, 'inner', 'bad') ORDER BY ordinal LIMIT 3",
         (Content.UNPARSEABLE, Content.LOOSE),
     )
-    named = "; ".join(f"{shown(path)}: {message.rstrip('.')}" if message else shown(path) for path, message in examples)
+    named = "; ".join(named_in(path, message.rstrip(".")) if message else shown(path) for path, message in examples)
     what = f"It holds {', '.join(found)}" if found else "It is empty"
     return Notice(
         code="no_images",
-        message=f"No image files found. {what}{f' ({named})' if named else ''}.",
+        message=f"No image files found. {what}{f' ({named})' if named else ''}.{_in_resource_folders(ledger)}",
         remedy="Upload an archive that holds DICOM objects or ECAT 7 files.",
     )

@@ -9,79 +9,37 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from typing import Protocol
 
 from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
-from scandock.formats.dicom_tally import Tally
 from scandock.formats.ecat import read_ecat
 from scandock.formats.kinds import foreign, kind_of
 from scandock.formats.meter import Meter
 from scandock.model.entry import Content, Entry
 from scandock.model.tags import DICOMDIR_CLASS
 from scandock.pipeline.body import Body, Buffer
-from scandock.pipeline.keep import Keeper, Kept, dataset_digest, keep_stream, keep_whole, move_free
+from scandock.pipeline.found import Found, Sink, Teller, why_no_image
+from scandock.pipeline.keep import Keeper, Kept, dataset_digest, keep_whole, move_free
 from scandock.rules.filenames import object_name
 from scandock.rules.junk import junk_code, named_like_image
-from scandock.rules.layout import Place, climbs, place_of
+from scandock.rules.layout import climbs
 from scandock.rules.sop_classes import is_primary
 
-LONG_FOLDER = 1024
-"""Folder names beyond this are read anew each time, so that hostile ones take no memory."""
 _DICOM = Content.DICOM.value
 DICOMDIR_BYTES = 16 * 1024 * 1024
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 
 
-class Sink(Protocol):
-    """Where a reader's findings go."""
-
-    def entry(self, entry: Entry) -> None: ...
-    def tally_of(self, container: bytes) -> Tally: ...
-    def patient(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None: ...
-
-
-class Reader:
-    """Takes entries one after the other: tells what each is, hashes it, keeps it.
-
-    `keep_images` False reads without keeping (inspect; the stage is then scratch space); `keep_loose` False hashes
-    resources without keeping them.
-    """
+class Reader(Teller):
+    """Takes entries one after the other: tells what each is, hashes it, keeps it."""
 
     def __init__(
-        self,
-        stage: Keeper,
-        sink: Sink,
-        meter: Meter,
-        wanted: frozenset[int],
-        *,
-        keep_images: bool,
-        keep_loose: bool,
+        self, stage: Keeper, sink: Sink, meter: Meter, wanted: frozenset[int], *, keep_images: bool, keep_loose: bool
     ) -> None:
-        self.stage = stage
-        self.sink = sink
-        self.meter = meter
+        super().__init__(stage, sink, meter, keep_images=keep_images, keep_loose=keep_loose)
         self.wanted = wanted
-        self.keep_images = keep_images
-        self.keep_loose = keep_loose and keep_images
-        self.emitted = 0
-        """Entries told of so far."""
         self._keys: dict[str, str] = {}
-        self._places: dict[str, Place] = {}
 
     # -- what an entry is ----------------------------------------------------------------------------------------
-
-    def place(self, name: str) -> Place:
-        """The layout's reading of an entry's name, remembered by folder."""
-        cut = max(name.rfind("/"), name.rfind("\\")) + 1
-        folder = name[:cut]
-        place = self._places.get(folder)
-        if place is None:
-            place = place_of(folder + "x")
-            if len(folder) <= LONG_FOLDER:
-                if len(self._places) > 4096:
-                    self._places.clear()
-                self._places[folder] = place
-        return place
 
     def is_image(self, head: Buffer) -> bool:
         """Whether these first bytes begin a DICOM object or an ECAT file."""
@@ -95,7 +53,7 @@ class Reader:
         `prefix` stands before `name` in the receipt, `unpacked` says that the entry itself was compressed.
         """
         place = self.place(name)
-        found = _Found(number, prefix + name, name, place, container, unpacked=unpacked)
+        found = Found(number, prefix + name, name, place, container, unpacked=unpacked)
         head = body.head()
         size = len(head) if body.whole is not None else 1 << 62
         if place.is_resource_folder:
@@ -107,10 +65,10 @@ class Reader:
         else:
             self._no_image(found, body, head)
 
-    def _no_image(self, found: _Found, body: Body, head: Buffer) -> None:
+    def _no_image(self, found: Found, body: Body, head: Buffer) -> None:
         junk = junk_code(found.name)
         if junk is None and (found.place.is_image_folder or named_like_image(found.name)):
-            code, message = _why_no_image(head, in_image_folder=found.place.is_image_folder)
+            code, message = why_no_image(head, in_image_folder=found.place.is_image_folder)
             self._unparseable(found, body, code, message)
         elif junk is None and found.name.lower().endswith(ARCHIVE_SUFFIXES):
             self._refused(found, body, "not_an_archive", "It is named like an archive but holds none.")
@@ -119,7 +77,7 @@ class Reader:
 
     # -- DICOM ---------------------------------------------------------------------------------------------------
 
-    def _dicom(self, found: _Found, body: Body, head: Buffer) -> None:
+    def _dicom(self, found: Found, body: Body, head: Buffer) -> None:
         if body.whole is None:
             self._dicom_stream(found, body, bytes(head))
             return
@@ -143,8 +101,8 @@ class Reader:
             facts = hashlib.sha256(memoryview(data)[header.dataset_at :]).hexdigest()
         self._emit_dicom(found, header, kept, facts)
 
-    def _dicom_stream(self, found: _Found, body: Body, head: bytes) -> None:
-        kept = self._keep(found, body, "big")
+    def _dicom_stream(self, found: Found, body: Body, head: bytes) -> None:
+        kept = self.keep(found, body, "big")
 
         def more(length: int) -> bytes:
             return self.stage.read_at(kept.staged, 0, length)
@@ -152,12 +110,12 @@ class Reader:
         try:
             header = read_header(head, kept.size, self.wanted, more)
         except Unparseable as error:
-            self._drop(kept)
-            self._emit(found, Content.UNPARSEABLE, kept, error.code, error.message)
+            self.drop(kept)
+            self.emit(found, Content.UNPARSEABLE, kept, error.code, error.message)
             return
         if header.sop_class == DICOMDIR_CLASS:
             self._dicomdir(found, kept, more(min(kept.size, DICOMDIR_BYTES)))
-            self._drop(kept)
+            self.drop(kept)
             return
         if self.keep_images:
             wanted, spare = self._names(header, kept.sha256, found.number)
@@ -165,13 +123,13 @@ class Reader:
             self._emit_dicom(found, header, kept, "")
             return
         facts = dataset_digest(lambda at, n: self.stage.read_at(kept.staged, at, n), header.dataset_at).hex()
-        self._drop(kept)
+        self.drop(kept)
         self._emit_dicom(found, header, kept, facts)
 
-    def _dicomdir(self, found: _Found, kept: Kept, data: bytes) -> None:
+    def _dicomdir(self, found: Found, kept: Kept, data: bytes) -> None:
         from scandock.formats.dicomdir import dicomdir_files
 
-        self._emit(
+        self.emit(
             found, Content.JUNK, Kept(kept.size, kept.sha256, ""), "dicomdir", facts=json.dumps(dicomdir_files(data))
         )
 
@@ -189,7 +147,7 @@ class Reader:
             key = self._keys[uid] = staged_key(uid)
         return key
 
-    def _emit_dicom(self, found: _Found, header: Header, kept: Kept, facts: str) -> None:
+    def _emit_dicom(self, found: Found, header: Header, kept: Kept, facts: str) -> None:
         """`facts` is the sha256 of the data set where the bytes are not kept: repeats are told by it."""
         self.sink.tally_of(found.container).add(header)
         values = header.values
@@ -222,7 +180,7 @@ class Reader:
 
     # -- everything else -----------------------------------------------------------------------------------------
 
-    def _ecat(self, found: _Found, body: Body) -> None:
+    def _ecat(self, found: Found, body: Body) -> None:
         if body.whole is not None:
             data = body.whole
             self.meter.entry_bytes(found.path, len(data))
@@ -234,7 +192,7 @@ class Reader:
             head = bytes(data[:4096])
         else:
             head = bytes(body.head()[:4096])
-            kept = self._keep(found, body, "ecat")
+            kept = self.keep(found, body, "ecat")
 
             def read_at(offset: int, length: int) -> bytes:
                 return self.stage.read_at(kept.staged, offset, length)
@@ -242,114 +200,36 @@ class Reader:
         try:
             facts = read_ecat(head, kept.size, read_at)
         except Unparseable as error:
-            self._drop(kept)
-            self._emit(found, Content.UNPARSEABLE, kept, error.code, error.message)
+            self.drop(kept)
+            self.emit(found, Content.UNPARSEABLE, kept, error.code, error.message)
             return
         if not self.keep_images:
-            self._drop(kept)
+            self.drop(kept)
         elif body.whole is not None:
             name = f"ecat/{found.number.hex()}"
             kept.staged = keep_whole(self.stage, body.whole, name, name + "~")
         code = "ecat_cut" if facts.note else "stored_unpacked" if found.unpacked else ""
-        self._emit(found, Content.ECAT, kept, code, facts.note, facts=json.dumps(asdict(facts)))
+        self.emit(found, Content.ECAT, kept, code, facts.note, facts=json.dumps(asdict(facts)))
 
-    def _loose_or_junk(self, found: _Found, body: Body, junk: str | None) -> None:
+    def _loose_or_junk(self, found: Found, body: Body, junk: str | None) -> None:
         if junk is not None:
-            self._emit(found, Content.JUNK, self._hash(found, body), junk)
+            self.emit(found, Content.JUNK, self.hash(found, body), junk)
             return
         code = message = ""
         if not found.place.is_resource_folder:
             other = foreign(kind_of(body.head()))
             if other is not None:
                 code, message = "foreign_format", f"It is {other[0]}, which is not opened. {other[1]}"
-        kept = self._keep(found, body, "loose") if self.keep_loose else self._hash(found, body)
-        self._emit(found, Content.LOOSE, kept, code, message)
+        kept = self.keep(found, body, "loose") if self.keep_loose else self.hash(found, body)
+        self.emit(found, Content.LOOSE, kept, code, message)
 
-    def _unparseable(self, found: _Found, body: Body, code: str, message: str) -> None:
-        self._emit(found, Content.UNPARSEABLE, self._hash(found, body), code, message)
+    def _unparseable(self, found: Found, body: Body, code: str, message: str) -> None:
+        self.emit(found, Content.UNPARSEABLE, self.hash(found, body), code, message)
 
-    def _refused(self, found: _Found, body: Body, code: str, message: str) -> None:
-        self._emit(found, Content.INNER, self._hash(found, body), code, message)
-
-    def refuse(self, number: bytes, path: str, size: int, code: str, message: str) -> None:
-        """An entry that costs its archive: damaged, encrypted or of an unknown method."""
-        found = _Found(number, path, path, self.place(path), b"")
-        self._emit(found, Content.BAD, Kept(size, b"", ""), code, message)
-
-    def refuse_inner(self, number: bytes, path: str, body: Body, code: str, message: str) -> None:
-        """An inner archive that can't be opened: it costs itself alone."""
-        found = _Found(number, path, path, self.place(path), b"")
-        self._emit(found, Content.INNER, self._hash(found, body), code, message)
-
-    def special(self, number: bytes, path: str, name: str) -> None:
-        """A link, device or pipe: named, never made."""
-        found = _Found(number, path, name, self.place(name), b"")
-        self._emit(found, Content.SPECIAL, Kept(0, hashlib.sha256().digest(), ""), "ignored_link")
-
-    # -- writing -------------------------------------------------------------------------------------------------
-
-    def _keep(self, found: _Found, body: Body, folder: str) -> Kept:
-        name = f"{folder}/{found.number.hex()}"
-        if body.whole is not None:
-            data = body.whole
-            self.meter.entry_bytes(found.path, len(data))
-            return Kept(len(data), hashlib.sha256(data).digest(), keep_whole(self.stage, data, name, name + "~"))
-        return keep_stream(self.stage, body, name, lambda size: self.meter.entry_bytes(found.path, size))
-
-    def _hash(self, found: _Found, body: Body) -> Kept:
-        digest = hashlib.sha256()
-        size = 0
-        for chunk in body.chunks():
-            digest.update(chunk)
-            size += len(chunk)
-            self.meter.entry_bytes(found.path, size)
-        return Kept(size, digest.digest(), "")
-
-    def _drop(self, kept: Kept) -> None:
-        if kept.staged:
-            self.stage.remove(kept.staged)
-        kept.staged = ""
-
-    def _emit(self, found: _Found, content: str, kept: Kept, code: str, message: str = "", facts: str = "") -> None:
-        place = found.place
-        self.emitted += 1
-        self.sink.entry(
-            Entry(
-                found.number, found.path, kept.size, kept.sha256, str(content), kept.staged, code, message,
-                found.folder, place.session_folder or "", place.scan_folder or "", place.resource or "",
-                "", "", "", "", 1, 0, "", facts,
-            )
-        )  # fmt: skip
-
-
-class _Found:
-    """An entry on its way: its number, names and place."""
-
-    __slots__ = ("container", "folder", "name", "number", "path", "place", "unpacked")
-
-    def __init__(
-        self, number: bytes, path: str, name: str, place: Place, container: bytes, *, unpacked: bool = False
-    ) -> None:
-        self.number = number
-        self.path = path
-        self.name = name
-        self.place = place
-        self.container = container
-        self.folder = path[: max(path.rfind("/"), path.rfind("\\"), path.rfind("!")) + 1]
-        self.unpacked = unpacked
+    def _refused(self, found: Found, body: Body, code: str, message: str) -> None:
+        self.emit(found, Content.INNER, self.hash(found, body), code, message)
 
 
 def staged_key(uid: str) -> str:
     """The folder name that stands for a UID inside the stage."""
     return hashlib.sha256(uid.encode("utf-8", "replace")).hexdigest()[:24]
-
-
-def _why_no_image(head: Buffer, *, in_image_folder: bool) -> tuple[str, str]:
-    if len(head) == 0:
-        return "empty_entry", "It is empty."
-    other = foreign(kind_of(head))
-    if other is not None:
-        return "foreign_format", f"It is {other[0]}. {other[1]}"
-    if in_image_folder:
-        return "not_dicom", "It stands in an image folder, but is neither DICOM nor ECAT 7 by its content."
-    return "named_not_image", "It is named like an image, but is neither DICOM nor ECAT 7 by its content."

@@ -26,6 +26,7 @@ EXCEPTIONS = 1_000
 
 LINES = 1_000
 """Lines of the receipt that are packed at a time."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NEEDS_AN_EYE = (Verdict.UNPARSEABLE, Verdict.CONFLICT, Verdict.REFUSED)
 
 
@@ -181,9 +182,17 @@ def _left_out(count: int) -> str:
 
 
 def csv_lines(source: Iterable[bytes]) -> Iterator[list[str]]:
-    """The receipt's lines as rows for CSV, the header first."""
+    """The receipt's lines as rows for CSV, the header first.
+
+    Spreadsheets run a cell that begins like a formula, and names come from archives: such texts get a `'` in front.
+    """
     columns = ("archive", "path", "bytes", "sha256", "verdict", "code", "message", "stored_as")
     yield list(columns)
     for raw in source:
         line = json.loads(raw)
-        yield ["" if line[column] is None else str(line[column]) for column in columns]
+        yield [_cell(line[column]) for column in columns]
+
+
+def _cell(value: str | int | None) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

@@ -14,13 +14,13 @@ from typing import Protocol
 from scandock.formats.kinds import ARCHIVES, STREAMS, Kind, kind_of
 from scandock.formats.meter import Meter
 from scandock.formats.shown import file_text, shown
-from scandock.formats.source import FileSource, MemorySource, SliceSource, Source
+from scandock.formats.source import AGAIN, FileSource, MemorySource, SliceSource, Source
 from scandock.formats.stream import ByteStream, open_stream
 from scandock.formats.tar import TarKind, TarMember, members
 from scandock.formats.zip_directory import ZipEntry, read_directory
 from scandock.formats.zip_entry import WHOLE, EntryReader
 from scandock.model.entry import Container, ordinal
-from scandock.model.errors import BadInput, LimitExceeded
+from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
 from scandock.pipeline.body import Body, Buffer
 from scandock.pipeline.keep import keep_stream, scratch
@@ -100,8 +100,8 @@ class Unpacker:
 
     # -- tar and single compressed files -------------------------------------------------------------------------
 
-    def stream(self, container: Container, source: Source, original: Callable[[], Body] | None) -> None:
-        """Read a tar, a compressed tar, or one compressed object (rules.md, images 4).
+    def stream(self, container: Container, source: Source, original: Callable[[], Body] | None) -> bool:
+        """Read a tar, a compressed tar, or one compressed object (rules.md, images 4); True for a tar that is whole.
 
         `original` gives the container's own bytes again, for the case that it is no archive but a file; None for the
         upload itself, which then is refused.
@@ -119,9 +119,10 @@ class Unpacker:
                 self._single(container, stream)
             else:
                 self._opaque(container, original)
-                return
+                return False
             for note in stream.notes:
                 self.overseer.note("archive_note", f"{container.name}: {note}")
+            return inner is Kind.TAR
         except LimitExceeded:
             raise
         except BadInput as error:
@@ -129,6 +130,7 @@ class Unpacker:
                 self.overseer.damaged(container.ordinal, error.code, f"{shown(container.name)}: {error.message}")
             elif self.overseer.begin(container.ordinal, container.name):
                 self.reader.refuse_inner(container.ordinal, container.name, original(), error.code, error.message)
+            return False
 
     def _tar(self, container: Container, stream: ByteStream) -> None:
         plain = container.kind == Kind.TAR
@@ -215,31 +217,35 @@ class Unpacker:
 
     def _inner(self, outer: Container, number: bytes, name: str, body: Body, kind: Kind) -> None:
         path = outer.prefix + name
+        reader = self.reader
+        told, others = reader.emitted, reader.others
         if body.whole is not None:
             data = bytes(body.whole)
             inner = Container(number, path + "!", "", 0, len(data), str(kind), outer.depth + 1, path)
-            self._open(inner, MemorySource(data), lambda: Body(data))
+            walked = self._open(inner, MemorySource(data), lambda: Body(data))
+            if walked and 0 < reader.emitted - told == reader.others - others:
+                reader.inner_whole(number, outer.prefix, name, Body(data), outer.ordinal)
             return
-        kept = keep_stream(
-            self.reader.stage, body, f"inner/{number.hex()}", lambda size: self.meter.entry_bytes(path, size)
-        )
-        file = scratch(self.reader.stage, kept.staged)
+        kept = keep_stream(reader.stage, body, f"inner/{number.hex()}", lambda size: self.meter.entry_bytes(path, size))
+        file = scratch(reader.stage, kept.staged)
         inner = Container(number, path + "!", file, 0, kept.size, str(kind), outer.depth + 1, path)
-        spool = FileSource(file)
-        try:
-            shared = self._open(inner, spool, lambda: Body(None, lambda: _file_chunks(spool)))
-        finally:
-            spool.close()
-        if not shared:
-            self.reader.stage.remove(kept.staged)
+        with FileSource(file) as spool:
+            walked = self._open(inner, spool, lambda: Body(None, lambda: _file_chunks(spool)))
+        stays = walked is None
+        if walked is None or (walked and 0 < reader.emitted - told == reader.others - others):
+            stays |= reader.inner_whole(number, outer.prefix, name, kept, outer.ordinal)
+        if not stays:
+            reader.stage.remove(kept.staged)
 
-    def _open(self, inner: Container, source: Source, original: Callable[[], Body]) -> bool:
-        """Walk an inner archive; True where it was given back to be shared. One that can't be opened costs itself."""
+    def _open(self, inner: Container, source: Source, original: Callable[[], Body]) -> bool | None:
+        """Walk an inner archive; True where it was walked to its end, None where it was given back to be shared.
+
+        One that can't be opened costs itself.
+        """
         try:
             self.meter.depth(inner.name, inner.depth)
             if Kind(inner.kind) in STREAMS or Kind(inner.kind) is Kind.TAR:
-                self.stream(inner, source, original)
-                return False
+                return self.stream(inner, source, original)
             directory = read_directory(source, self.limits)
         except LimitExceeded:
             raise
@@ -253,9 +259,9 @@ class Unpacker:
             self.overseer.note("inner_empty", f"{inner.name} is an empty archive.")
         if inner.file and sum(size for _, size in directory.entries.packed_sizes()) > SPLIT_BYTES:
             self.overseer.announce(inner)
-            return True
+            return None
         self.zip_entries(inner, source, directory.entries)
-        return False
+        return True
 
 
 def _inner_kind(head: Buffer, name: str) -> Kind | None:
@@ -291,8 +297,15 @@ def _file_chunks(source: Source) -> Iterator[Buffer]:
 
 @contextmanager
 def open_container(container: Container) -> Iterator[Source]:
-    """The bytes of a container that lies in a file."""
-    with FileSource(container.file) as whole:
+    """The bytes of a container that lies in a file. Fault `read_failed` where that is gone, or shorter than it was."""
+    try:
+        whole = FileSource(container.file)
+    except OSError as error:
+        said = f"{shown(container.name)} can't be opened any more: {error.strerror}."
+        raise Fault("read_failed", said, AGAIN) from error
+    with whole:
+        if container.offset + container.size > whole.size:
+            raise whole.cut()
         if container.offset == 0 and container.size == whole.size:
             yield whole
         else:

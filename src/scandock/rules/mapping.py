@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from io import StringIO
 from typing import Final
@@ -28,9 +29,14 @@ _COLUMNS: Final = {
     "sessionlabel": "session",
     "subjectlabel": "subject",
 }
+_UNKNOWN: Final = "?"
+"""What the name of a column begins with that is not known: no known one does."""
 _PIECES: Final = re.compile(r"[/\\!]+")
 _ARCHIVE_SUFFIX: Final = re.compile(r"\.(zip|tar|tgz|tar\.(gz|bz2|xz|zst))\Z", re.IGNORECASE)
+_SEPARATOR: Final = re.compile(r'"?sep=([,;\t|])"?(?=[\r\n]|\Z)', re.IGNORECASE)
 _NAMED_ROWS: Final = 10
+_LIKE: Final = 0.75
+"""How like a known name one has to be to be taken for a slip of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +50,8 @@ class MappingRow:
     project: str = ""
     subject: str = ""
     session: str = ""
+    unknown: tuple[str, ...] = ()
+    """Columns of the file that say nothing."""
 
     def matches(self, study: StudyFacts) -> bool:
         """Whether this row is for `study`.
@@ -65,7 +73,10 @@ def parse_mapping(text: str, filename: str) -> tuple[MappingRow, ...]:
         rows = _json_rows(body)
     else:
         rows = _csv_rows(body)
-    return tuple(rows)
+    found = tuple(rows)
+    if not found:
+        raise Usage("mapping_unreadable", "The mapping has no rows: it says of no study where it goes.", _REMEDY)
+    return found
 
 
 def decode_mapping(data: bytes) -> str:
@@ -85,18 +96,27 @@ def row_for(rows: Sequence[MappingRow], study: StudyFacts) -> MappingRow | None:
 
 
 def unused_rows(rows: Sequence[MappingRow], used: Iterable[int | None]) -> tuple[Notice, ...]:
-    """The upload's warning of the rows that no study took; `used` are the numbers of those taken."""
+    """The upload's warnings of columns that are not known, and of rows that no study took; `used` were taken."""
+    said = []
+    columns = list(dict.fromkeys(name for row in rows for name in row.unknown))
+    if columns:
+        named = ", ".join(repr(shown(name)) for name in columns[:_NAMED_ROWS])
+        said.append(notice("mapping_columns", columns=named + (" ..." if len(columns) > _NAMED_ROWS else "")))
     taken = set(used)
     left = [row.number for row in rows if row.number not in taken]
-    if not left:
-        return ()
-    named = ", ".join(map(str, left[:_NAMED_ROWS])) + (" ..." if len(left) > _NAMED_ROWS else "")
-    return (notice("mapping_unused", rows=f"Row {named}" if len(left) == 1 else f"Rows {named} ({len(left)} in all)"),)
+    if left:
+        named = ", ".join(map(str, left[:_NAMED_ROWS])) + (" ..." if len(left) > _NAMED_ROWS else "")
+        which = f"Row {named}" if len(left) == 1 else f"Rows {named} ({len(left)} in all)"
+        said.append(notice("mapping_unused", rows=which))
+    return tuple(said)
 
 
 def _csv_rows(text: str) -> Iterable[MappingRow]:
+    separator = _SEPARATOR.match(text)
+    if separator is not None:  # Excel's own line; an empty one in its place keeps the numbers of the others
+        text = text[separator.end() :]
     first = next((line for line in StringIO(text) if line.strip()), "")
-    delimiter = max(",;\t", key=first.count)
+    delimiter = separator[1] if separator is not None else max(",;\t", key=first.count)
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     columns: list[str] | None = None
     try:
@@ -105,6 +125,8 @@ def _csv_rows(text: str) -> Iterable[MappingRow]:
                 continue
             if columns is None:
                 columns = _columns([cell.strip() for cell in cells], reader.line_num)
+                if not set(columns) & set(KEYS):
+                    raise _bad(reader.line_num, f"names no column that chooses studies: one of {', '.join(KEYS)}")
             elif any(cell.strip() for cell in cells[len(columns) :]):
                 raise _bad(reader.line_num, f"has {len(cells)} cells, and the header {len(columns)}")
             else:
@@ -146,15 +168,24 @@ def _columns(names: Sequence[str], number: int) -> list[str]:
     for name in names:
         known = _COLUMNS.get(re.sub(r"[\s_-]", "", name).casefold())
         if known is None and name:
-            raise _bad(number, f"names a column {shown(name)!r}; known are {', '.join((*KEYS, *TARGETS))}")
-        if known in columns:
-            raise _bad(number, f"names the column {known} twice")
+            if _is_slip(name.casefold()):
+                raise _bad(number, f"names a column {shown(name)!r}; known are {', '.join((*KEYS, *TARGETS))}")
+            known = _UNKNOWN + name
+        if known is not None and known in columns:
+            raise _bad(number, f"names the column {known.removeprefix(_UNKNOWN)} twice")
         columns.append(known or "")
     return columns
 
 
+def _is_slip(name: str) -> bool:
+    """Whether the name of a column was to be a known one: its beginning, or nearly all of it."""
+    known = (*KEYS, *TARGETS)
+    return any(one.startswith(name) for one in known) or bool(get_close_matches(name, known, 1, _LIKE))
+
+
 def _row(number: int, cells: dict[str, str]) -> MappingRow:
-    values = {name: text.strip() for name, text in cells.items()}
+    unknown = tuple(name.removeprefix(_UNKNOWN) for name in cells if name.startswith(_UNKNOWN))
+    values = {name: text.strip() for name, text in cells.items() if not name.startswith(_UNKNOWN)}
     if values.pop("", ""):
         raise _bad(number, "has a value under a column without a name")
     if any(values.get(name) for name in TARGETS) and not any(values.get(name) for name in KEYS):
@@ -166,7 +197,7 @@ def _row(number: int, cells: dict[str, str]) -> MappingRow:
     for name in ("subject", "session"):
         if values.get(name) and not clean(values[name]):
             raise _bad(number, f"column {name}: {shown(values[name])!r} leaves no letter or digit")
-    return MappingRow(number=number, **values)
+    return MappingRow(number=number, unknown=unknown, **values)
 
 
 class _Chosen:

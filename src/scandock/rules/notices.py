@@ -168,6 +168,12 @@ CODES: Final[dict[str, Code]] = {
         "{rows} of the mapping matched nothing in this upload.",
         "Check the study UID, patient ID or folder there.",
     ),
+    "mapping_columns": Code(
+        "warning",
+        "Which session 4",
+        "Columns of the mapping that are not known say nothing: {columns}.",
+        "Known are study_uid, patient_id, folder, project, subject, session.",
+    ),
     "healed": Code(
         "warning",
         "Again 6",

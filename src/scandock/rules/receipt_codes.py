@@ -41,7 +41,7 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
         say="Stored as it is: its header is whole, its pixel data end before their stated length.",
         do="Export the image again where it can't be shown.",
     ),
-    "stored_unpacked": _of(Verdict.STORED, say="Stored unpacked: it was a gzipped image."),
+    "stored_unpacked": _of(Verdict.STORED, say="Stored unpacked: it was a compressed image."),
     "stored_no_preamble": _of(
         Verdict.STORED, say="Stored as it is: it lacks the DICOM preamble, but all three UIDs are there."
     ),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import threading
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault, TokenLost
@@ -187,6 +186,8 @@ class LocalStage:
 
     def write_back(self) -> None:
         """See handles.Stage. By a descriptor of its own: the errors that it meets are `seal`'s to tell."""
+        import threading
+
         fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root.fd)
         threading.Thread(target=_write_back, args=(fd,), name="write-back", daemon=True).start()
 

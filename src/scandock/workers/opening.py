@@ -20,6 +20,8 @@ PARTS = 8
 MIN_BYTES = 4 * 1024 * 1024
 MIN_ENTRIES = 64
 LIST_FILES = 256
+EMPTY_TAR = 1024 * 1024
+"""Bytes that an empty tar may have: tar pads it to a record, 10 kB by default."""
 
 
 @dataclass(slots=True)
@@ -58,7 +60,17 @@ def open_archive(path: str, limits: Limits, readers: int, name: str | None = Non
     if kind in (Kind.DICOM, Kind.ECAT) or _maybe_object(path, size):
         container = Container(b"", "", path, 0, size, kind, 1, name)
         return Opened([Task("files", container, [(0, name, size)])], size, 1, size)
+    if _is_empty_tar(path, size):
+        raise BadInput("empty_archive", f"{shown(name)} is an empty tar.", "Check what was packed, then send it again.")
     raise _not_taken(name, kind)
+
+
+def _is_empty_tar(path: str, size: int) -> bool:
+    """Whether a file is what tar makes of nothing: blocks of zeros alone."""
+    if size % 512 or not 1024 <= size <= EMPTY_TAR:
+        return False
+    with open(path, "rb") as file:
+        return not any(file.read())
 
 
 def _maybe_object(path: str, size: int) -> bool:

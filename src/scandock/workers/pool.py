@@ -27,6 +27,17 @@ MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108
 """Blocks of megabytes freed and mapped anew page-fault at each entry (docs/performance.md)."""
 
 
+class ReaderError(Exception):
+    """An error of a reader that nobody foresaw: a mistake of ours, as if the import itself had made it."""
+
+
+class _There(Exception):
+    """Where in the reader it came from; never raised, it shows in the traceback of the error that it caused."""
+
+    def __str__(self) -> str:
+        return f"in a reader:\n{self.args[0]}"
+
+
 @dataclass(slots=True)
 class Task:
     """A range of entries; `resume` and `avoid` are set when a reader has died at it."""
@@ -237,4 +248,6 @@ def _trouble(message: tuple[Any, ...]) -> Exception:
         return BadInput(*message[1:])
     if kind == "fault":
         return Fault(*message[1:])
-    return Fault("reader_failed", f"A reader met an error of its own:\n{message[1]}", "Please report it.")
+    error = ReaderError(message[1])
+    error.__cause__ = _There(message[2])
+    return error

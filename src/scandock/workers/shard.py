@@ -145,11 +145,14 @@ def _say_trouble(wire: Wire, error: BaseException) -> None:
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         wire.send(("fault", "disk_full", f"The disk is full: {error.strerror}.", "Free some space and import again."))
     elif isinstance(error, OSError):
-        wire.send(("fault", "io_error", f"Reading or writing failed: {error}.", "Look at the disk and import again."))
+        said = f"Reading or writing failed: {error.strerror or type(error).__name__}."
+        wire.send(("fault", "read_failed", said, "Look at the disk and import again."))
     else:
         import traceback
 
-        wire.send(("crash", "".join(traceback.format_exception(error))))
+        wire.send(
+            ("crash", traceback.format_exception_only(error)[-1].strip(), "".join(traceback.format_exception(error)))
+        )
 
 
 def _confine(parent: int) -> None:

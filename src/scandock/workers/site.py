@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 
+NAMED = 5
+"""Projects that a message names."""
 MAX_MAPPING = 64 * 1024 * 1024
 
 
@@ -40,21 +42,28 @@ class Site:
     settings: Settings
 
     def check_request(self, options: ImportOptions) -> None:
-        """Make the project where that was asked for; all that is named must exist, and every label leave one.
+        """All that is named must exist, and every label leave one; then make the project where that was asked for.
 
-        Raises Usage before a byte is read.
+        Raises Usage before a byte is read or anything is made.
         """
         check_labels(self.request)
-        if options.project is not None and options.create_project:
-            self._make_project(options.project)
+        made = options.project if options.create_project else None
         with self.catalog.read() as connection:
-            for name in projects_named(self.request):
-                if find_project(connection, name) is None:
-                    raise Usage(
-                        "project_unknown",
-                        f"There is no project {shown(name)}.",
-                        f"Make it with `scandock admin project add {name}`, or import with --create-project.",
-                    )
+            missing = {
+                label_key(name)
+                for name in projects_named(self.request)
+                if (made is None or label_key(name) != label_key(made)) and find_project(connection, name) is None
+            }
+        if options.project is not None and label_key(options.project) in missing:
+            raise Usage(
+                "project_unknown",
+                f"There is no project {shown(options.project)}.",
+                f"Make it with `scandock admin project add {options.project}`, or import with --create-project.",
+            )
+        if missing:
+            raise _unknown_in(self.request.mapping, missing)
+        if made is not None:
+            self._make_project(made)
 
     def _make_project(self, name: str) -> None:
         """Nothing where it exists."""
@@ -66,6 +75,19 @@ class Site:
         except Usage as error:
             if error.code != "project_exists":  # made by another import just now
                 raise
+
+
+def _unknown_in(mapping: tuple[MappingRow, ...], missing: set[str]) -> Usage:
+    """The error for projects that a mapping names and that do not exist (`missing`, by their keys)."""
+    rows = {row.project: row.number for row in reversed(mapping) if label_key(row.project) in missing}
+    named = sorted(rows, key=lambda name: rows[name])
+    said = ", ".join(f"{shown(name)} (row {rows[name]})" for name in named[:NAMED])
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    return Usage(
+        "mapping_project_unknown",
+        f"The mapping names projects that do not exist: {said}{more}.",
+        f"Make each first, as with `scandock admin project add {named[0]} --data DIR`, or correct the mapping.",
+    )
 
 
 def read_mapping(options: ImportOptions) -> tuple[MappingRow, ...]:
@@ -96,9 +118,12 @@ def make_site(catalog: Catalog, settings: Settings, options: ImportOptions, mapp
 
 
 def scratch_site(folder: str, data: str | None, settings: Settings, options: ImportOptions) -> Site:
-    """A site with a catalog of its own in `folder`: that of DATA without its sessions, or an empty one."""
+    """A site with a catalog of its own in `folder`: that of DATA without its sessions.
+
+    Without DATA, the projects that the request names are taken to be there.
+    """
     mapping = _read_request(options)
-    projects: list[ProjectRow] = []
+    projects = _named_projects(options, mapping, settings) if data is None else []
     texts: dict[str, str] = {}
     if data is not None and is_there(data, settings):
         theirs = open_data_catalog(data, settings)
@@ -111,6 +136,15 @@ def scratch_site(folder: str, data: str | None, settings: Settings, options: Imp
     for project in projects:
         add_project(catalog, project)
     return _site(catalog, texts, settings, options, mapping)
+
+
+def _named_projects(options: ImportOptions, mapping: tuple[MappingRow, ...], settings: Settings) -> list[ProjectRow]:
+    named = {label_key(name): name for name in (options.project, *(row.project for row in mapping)) if name}
+    return [_new_project(name, settings) for name in named.values() if is_project_id(name)]
+
+
+def _new_project(name: str, settings: Settings) -> ProjectRow:
+    return ProjectRow(name=name, identified=settings.identified, separate_secondary=settings.separate_secondary)
 
 
 def _read_request(options: ImportOptions) -> tuple[MappingRow, ...]:

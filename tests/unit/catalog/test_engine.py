@@ -167,3 +167,22 @@ def test_a_writer_waits_for_another(tmp_path: Path) -> None:
     assert done.is_set()
     assert count(catalog) == 1
     catalog.dispose()
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("said", ["attempt to write a readonly database", "unable to open database file"])
+def test_a_file_that_belongs_to_another_user_is_named(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, end: str, said: str
+) -> None:
+    catalog = open_catalog(sqlite_url)
+    path = sqlite_url.removeprefix("sqlite:///") + end
+    with catalog.read():
+        Path(path).touch()
+        Path(path).chmod(0o444)
+        monkeypatch.setattr("os.access", lambda asked, _: asked != path)
+        fault = catalog.fault(sqlite3.OperationalError(said), "could not be read or written")
+    catalog.dispose()
+    assert fault.code == "catalog"
+    assert f"{path} is not open to this user" in fault.message
+    assert "mode 444" in fault.message
+    assert f" {path}, and" in fault.remedy

@@ -190,6 +190,17 @@ def test_settings_in_a_pipe_and_as_json(run, monkeypatch):
     assert "geheim" not in out + err + as_json
 
 
+@pytest.mark.parametrize("command", ["import", "inspect"])
+def test_help_names_the_defaults(run, command):
+    words = " ".join(run(command, "--help")[1].split())
+    for default in (
+        "append; delete in projects of prearchive-code 5",
+        "the project's policy; of a new project: archive",
+        "else Unassigned",
+    ):
+        assert default in words
+
+
 def test_version_and_help(run):
     assert run("--version")[1].startswith("scandock ")
     code, out, _ = run("--help")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import pytest
 
@@ -149,3 +150,60 @@ def test_a_receipt_that_was_written_is_named():
     text = in_pipe(partly(), story=Story(data="data", receipt="out.jsonl"))
     assert "out.jsonl" in text
     assert "--receipt FILE" not in text
+
+
+def test_on_a_terminal_every_archive_that_was_not_taken_is_there_with_its_reason(on_terminal):
+    refused = {"state": "refused", "code": "encrypted", "message": "It is encrypted."}
+    reports = [report(session()), *(report(**refused, archive=f"/a/{n}.zip") for n in range(8))]
+    reports.append(report(state="failed", code="disk_full", message="The disk is full.", archive="/a/full.zip"))
+    words = " ".join(on_terminal(*reports, width=100, NO_COLOR="1").split())
+    for n in range(8):
+        assert f"Refused: {n}.zip: It is encrypted. [encrypted]" in words
+    assert "Failed: full.zip: The disk is full. [disk_full]" in words
+    assert in_pipe(*reports).count("It is encrypted.") == 8
+
+
+def test_of_archives_that_were_not_begun_a_few_are_named_and_the_rest_counted(on_terminal):
+    cancelled = {"state": "cancelled", "code": "cancelled", "message": "Not begun."}
+    text = on_terminal(*(report(**cancelled, archive=f"{n}.zip") for n in range(30)), NO_COLOR="1")
+    assert text.count("Not begun.") == ALIKE
+    assert f"and {30 - ALIKE} more ({30 - ALIKE} cancelled)" in text
+
+
+def test_what_is_held_is_told_once(on_terminal):
+    held = session("MR_002", "conflict", code="sop_clash", message="They clash.", remedy="Decide.")
+    other = session("MR_003", "conflict", code="sop_clash", message="These too.", remedy="Decide.")
+    one = report(held, state="held", code="sop_clash", message="They clash. Decide.")
+    two = report(held, other, state="held", code="sop_clash", message="2 sessions wait. They clash. Decide.")
+    partly = report(held, state="partly", code="inner_refused", message="An inner archive is lost. They clash. Decide.")
+    for told in (one, two, partly):
+        for text in (in_pipe(told), " ".join(on_terminal(told, NO_COLOR="1").split())):
+            assert text.count("They clash.") == 1
+    assert "An inner archive is lost." in in_pipe(partly)
+
+
+def test_a_reason_that_sessions_share_with_their_archive_is_told_once(on_terminal):
+    lost = [session(None, "refused", code="damaged", message="It is damaged.") for _ in range(3)]
+    told = report(*lost, state="refused", code="damaged", message="It is damaged.")
+    assert in_pipe(told).count("It is damaged.") == 1
+    assert on_terminal(told, NO_COLOR="1").count("It is damaged.") == 1
+
+
+def test_the_folders_that_hold_the_sessions_are_named():
+    def placed(*paths):
+        text = in_pipe(report(*(session(f"L{n}", path=path) for n, path in enumerate(paths))))
+        return [line for line in text.splitlines() if line.startswith("Session")]
+
+    root = os.path.abspath("data")
+    assert placed("archive/P/A") == [f"Session: {root}/archive/P/A"]
+    assert placed("archive/P/A", "archive/P/B") == [f"Sessions: {root}/archive/P"]
+    mixed = placed("archive/P/A", "prearchive/P/T1/B", "prearchive/P/T2/C")
+    assert mixed == [f"Sessions: {root}/archive/P, {root}/prearchive/P"]
+    assert placed(*(f"archive/P{n}/A" for n in range(9))) == []
+
+
+def test_a_message_that_begins_with_the_archives_name_is_told_without(on_terminal):
+    told = report(state="refused", code="not_an_archive", message="'a.zip' is no archive.", archive="/in/a.zip")
+    assert in_pipe(told).startswith("/in/a.zip refused: It is no archive.\n")
+    words = " ".join(on_terminal(told, report(session()), width=100, NO_COLOR="1").split())
+    assert "Refused: a.zip: It is no archive. [not_an_archive]" in words

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from scandock.cli.sessions_table import pick, session_line, sessions_table, totals
+from scandock.cli.sessions_table import fold, pick, session_line, sessions_table, totals
 from tests.unit.cli.reports import session
 
 LONG = "MR_002_" + "abcdefghij" * 5 + "_000000"
@@ -46,7 +46,31 @@ def test_a_narrow_table_breaks_before_the_session_rather_than_within():
 def test_only_the_wide_table_has_a_note():
     sessions = [session("MR_002", "conflict", code="session_exists", warnings=[{"code": "x", "message": "y"}])]
     assert "session_exists, 1 warning" in rendered(sessions, 140)
-    assert "session_exists" not in rendered(sessions, 80)
+    assert "session_exists" not in rendered(sessions, 60)
+
+
+def test_labels_stay_whole_before_the_note_does():
+    sessions = [
+        session("DEV021_SR", "conflict", subject="Last_Name_First_Name", code="sop_clash"),
+        session("study_ed7d0896", "conflict", subject="study_ed7d0896", code="subject_many_patients"),
+    ]
+    for width in (85, 100, 120):
+        text = rendered(sessions, width)
+        assert "Last_Name_First_Name" in text
+        assert text.count("study_ed7d0896") == 2
+
+
+def test_names_fold_where_they_have_a_joint():
+    assert fold("Last_Name_First_Name", 12) == "Last_Name_\nFirst_Name"
+    assert fold("abcdefghijkl", 8) == "abcdefgh\nijkl"
+    assert fold("short", 20) == "short"
+
+
+def test_a_refused_session_is_known_by_its_study():
+    lost = session("X", "refused", project=None, subject=None) | {"label": None, "study_uid": "1.2.840.99.1"}
+    assert "1.2.840.99.1" in rendered([lost], 100)
+    assert "1.2.840.99.1" in rendered([lost, session("A" * 60)], 80)
+    assert session_line(lost).startswith("refused: study 1.2.840.99.1, ")
 
 
 def test_names_reach_the_terminal_as_they_are_and_without_effect():

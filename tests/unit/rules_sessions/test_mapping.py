@@ -25,6 +25,24 @@ def test_csv(delimiter, newline):
     assert (second.number, second.study_uid, second.session) == (4, "1.3", "L")
 
 
+@pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"'])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_excel_names_the_delimiter_in_a_line_of_its_own(line, newline):
+    text = newline.join([line, "folder;subject", "a,b,c;S,1,2", ""])
+    (row,) = rows("\N{BYTE ORDER MARK}" + text)
+    assert (row.number, row.folder, row.subject) == (3, "a,b,c", "S,1,2")
+
+
+def test_columns_that_are_not_known_say_nothing_and_are_named():
+    found = rows("study_uid,session,comment,Age\n1.2,L,hello,3\n")
+    assert (found[0].session, found[0].unknown) == ("L", ("comment", "Age"))
+    said, _ = unused_rows(found, [])
+    assert said.code == "mapping_columns"
+    assert "'comment', 'Age'" in said.message
+    (row,) = rows('[{"study_uid": "1.2", "notes": "x"}]')
+    assert row.unknown == ("notes",)
+
+
 def test_a_cell_may_hold_the_delimiter():
     assert rows('patient_id,subject\n"Doe, John",S1\n')[0].patient_id == "Doe, John"
 
@@ -49,6 +67,10 @@ def test_json_is_known_by_its_content_too():
         ("study_uid,session\n,L\n", "Row 2 .*chooses no study"),
         ("study_uid,session\n1.2,L,more\n", "Row 2 .*3 cells"),
         ('study_uid,session\n1.2,"L\n', "can't be read"),
+        ("comment,age\n1,2\n", "Row 1 .*no column that chooses"),
+        ("study_uid,session\n", "no rows"),
+        ("sep=;\nstudy_uid;session\n", "no rows"),
+        ("sep=;\nstudy_uid;session\n1.2;...\n", "Row 3"),
         ("", "empty"),
         ("\n\n", "empty"),
     ],

@@ -1,0 +1,38 @@
+"""Requests that are off: told before anything is made or read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scandock.catalog.projects import list_projects
+from scandock.model.errors import Usage
+from tests.builders import Site, images, site_at
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
+    return site_at(tmp_path, monkeypatch, database_url)
+
+
+def projects(site: Site) -> list[str]:
+    with site.catalog() as catalog, catalog.read() as connection:
+        return [project.name for project in list_projects(connection)]
+
+
+def test_an_unknown_project_in_the_mapping_stops_all_before_one_is_made(site: Site, tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.csv"
+    mapping.write_text("patient_id,project\nx,new\nPAT1,OTHER\ny,other\n")
+    archive = {"a/1.dcm": images(1)[0]}
+    with pytest.raises(Usage) as caught:
+        site.bring(archive, project="NEW", mapping_path=str(mapping))
+    assert caught.value.code == "mapping_project_unknown"
+    assert "OTHER (row 3)" in caught.value.message
+    assert "scandock admin project add OTHER" in caught.value.remedy
+    assert projects(site) == []
+
+    site.project("OTHER")
+    told = site.bring(archive, project="NEW", mapping_path=str(mapping))
+    assert (told.state, told.session["project"]) == ("placed", "OTHER")
+    assert projects(site) == ["NEW", "OTHER"]

@@ -107,31 +107,32 @@ def record(
     if placements:
         connection.execute(
             insert(intent),
-            [
-                {
-                    "upload_id": lease.upload_id,
-                    "n": p.n,
-                    "state": "intent",
-                    "name": p.name,
-                    "staged": p.staged,
-                    "inode": p.inode,
-                    "base_inode": p.base_inode,
-                    "base_tree_id": p.base_tree_id,
-                    "tree_id": p.tree_id,
-                    "keep_base": p.keep_base,
-                    "session": json.dumps(
-                        {
-                            **asdict(p.session),
-                            "trash": store.new_trash_id() if p.keep_base else None,
-                            "moves": p.moves,
-                            "restores": p.restores,
-                        }
-                    ),
-                }
-                for p in placements
-            ],
+            [_row(store, lease, p) for p in placements],
         )
     connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=json.dumps(report)))
+
+
+def _row(store: Store, lease: Lease, p: Placement) -> dict[str, Any]:
+    """An intent as the catalog keeps it."""
+    kept = {
+        **asdict(p.session),
+        "trash": store.new_trash_id() if p.keep_base else None,
+        "moves": p.moves,
+        "restores": p.restores,
+    }
+    return {
+        "upload_id": lease.upload_id,
+        "n": p.n,
+        "state": "intent",
+        "name": p.name,
+        "staged": p.staged,
+        "inode": p.inode,
+        "base_inode": p.base_inode,
+        "base_tree_id": p.base_tree_id,
+        "tree_id": p.tree_id,
+        "keep_base": p.keep_base,
+        "session": json.dumps(kept),
+    }
 
 
 def recorded(connection: Connection, upload_id: int) -> list[Placement]:

@@ -12,7 +12,7 @@ SERVER_ROUNDS ?= 100
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test lint format crash fuzz bench bench-serve startup lock setup hooks clean distclean
+.PHONY: help demo serve test lint format crash load fuzz bench bench-serve startup lock setup hooks clean distclean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,9 @@ format: setup  ## Lay out the code as the checks want it
 crash: setup  ## Kill imports, and a server under load, at named and at random points (CRASH_ROUNDS, SERVER_ROUNDS)
 	$(BIN)/python -m tests.crash.run --rounds $(CRASH_ROUNDS) $(ARGS)
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --server-rounds $(SERVER_ROUNDS) $(ARGS))
+
+load: setup  ## Load a server with 50 uploaders for two minutes (ARGS="--seconds 20 --uploaders 10" for less)
+	$(BIN)/python -m tests.load.run $(ARGS)
 
 fuzz: setup  ## Run the property tests with many more and ever new examples
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)

@@ -116,11 +116,11 @@ def zipped(path: Path, entries: Mapping[str, bytes]) -> Path:
     return path
 
 
-def zip_bytes(entries: Mapping[str, bytes]) -> bytes:
+def zip_bytes(entries: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(packed, "w", method) as archive:
         for name, data in entries.items():
-            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(name), data, method)
     return packed.getvalue()
 
 

@@ -7,12 +7,14 @@ The log has a line for each archive when it is first tried, `{"tried", "files"}`
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,11 +40,12 @@ class Archive:
 
     key: str
     study: Study
+    method: int = zipfile.ZIP_DEFLATED
     body: bytes = b""
     files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.body = zip_bytes(self.study.entries("S"))
+        self.body = zip_bytes(self.study.entries("S"), self.method)
         self.files = tuple(sorted(self.study.held().files))
 
 
@@ -82,13 +85,12 @@ class Uploader:
     halfway: Callable[[], None] = lambda: None
     """Called when half of an archive has been sent, before the rest."""
     patience: float = PATIENCE
+    login: dict[str, str] = field(default_factory=lambda: LOGIN)
     failed: list[str] = field(default_factory=list)
 
-    def run(self, archives: list[Archive], more: Callable[[], bool] = lambda: True) -> None:
+    def run(self, archives: Iterable[Archive]) -> None:
         """Send them all; what can't be is told in `failed`."""
         for archive in archives:
-            if not more():
-                return
             try:
                 self.send(archive)
             except Exception as error:  # noqa: BLE001  told by who waits for this thread
@@ -111,6 +113,17 @@ class Uploader:
                 time.sleep(0.02)
         self.log.acknowledged(archive, upload, self.door, time.monotonic() - begun)
         return upload
+
+    def outcome(self, upload: str) -> dict[str, Any]:
+        """The import's object once it has ended: its events are listened to until then."""
+        while True:
+            with contextlib.suppress(Broken):
+                self._ask("GET", f"/api/v1/imports/{upload}/events?after=0", {})
+                status, answer, _ = self._ask("GET", f"/api/v1/imports/{upload}", {})
+                assert status == 200, (status, answer)
+                told: dict[str, Any] = json.loads(answer)
+                if told["finished"] is not None:
+                    return told
 
     def _raw(self, archive: Archive) -> str:
         return self._import(archive, "application/zip", archive.body)
@@ -173,7 +186,7 @@ class Uploader:
         """Raises Broken for what is to be tried again."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.patience)
         try:
-            connection.request(method, path, body, LOGIN | headers)
+            connection.request(method, path, body, self.login | headers)
             answer = connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException) as error:

@@ -1,0 +1,136 @@
+"""Uploaders of mixed sizes against a real server, each waiting for its import before the next; what was measured."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import random
+import subprocess
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.memory import pss
+from tests.crash.archives import Study
+from tests.crash.processes import SCANDOCK, environment, members
+from tests.crash.served import WEB, WORKER, Served, free_port, words_of
+from tests.crash.server_rounds import settled
+from tests.crash.uploaders import DOORS, Archive, Log, Uploader
+
+SIZES = {"small": (64, 4), "medium": (256, 12), "large": (512, 40)}
+"""By class: side of an object's pixels, and objects: 35 KB, 1.6 MB, 21 MB."""
+MIX = ("small",) * 7 + ("medium",) * 2 + ("large",)
+USERS = 5
+SAMPLE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One upload: its class, bytes, and seconds to its acknowledgement and from there to its outcome."""
+
+    size: str
+    bytes: int
+    acknowledged: float
+    imported: float
+
+
+@dataclass
+class Measured:
+    """What a run gave."""
+
+    taken: list[Taken] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    memory: dict[str, list[int]] = field(default_factory=lambda: {"web": [], "worker": []})
+    """PSS in bytes, sample by sample."""
+
+
+class Crowd:
+    """`count` uploaders for so many seconds, in `folder`."""
+
+    def __init__(self, folder: Path, count: int, seconds: float, seed: int) -> None:
+        self.folder = folder
+        self.count = count
+        self.seconds = seconds
+        self.seed = seed
+        self.log = Log(folder / "promised.jsonl")
+        self.measured = Measured()
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def run(self) -> Served:
+        """Serve, upload, and stop once every import has ended; the server, which has ended."""
+        users = self._prepare()
+        server = Served(self.folder, free_port())
+        over = threading.Event()
+        sampler = threading.Thread(target=self._sample, args=(server, over))
+        try:
+            server.ready()
+            sampler.start()
+            end = time.monotonic() + self.seconds
+            with ThreadPoolExecutor(self.count) as pool:
+                for number in range(self.count):
+                    pool.submit(self._upload, server.port, users[number % len(users)], number, end)
+            over.set()
+            sampler.join()
+            settled(server)
+            server.end()
+        finally:
+            over.set()
+            if server.process.poll() is None:
+                server.kill()
+                server.wait()
+        return server
+
+    def _prepare(self) -> list[dict[str, str]]:
+        """A project and its members; what each sends to log in."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._admin("project", "add", "P")
+        users = []
+        for number in range(min(USERS, self.count)):
+            self._admin("user", "add", f"user{number}", "--password-stdin", told=f"password {number}\n")
+            self._admin("member", "set", "P", f"user{number}", "member")
+            word = base64.b64encode(f"user{number}:password {number}".encode()).decode()
+            users.append({"Authorization": f"Basic {word}"})
+        return users
+
+    def _admin(self, *words: str, told: str = "") -> None:
+        subprocess.run(
+            [SCANDOCK, "admin", *words, "--data", self.folder / "data"],
+            env=environment(), input=told, text=True, check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def _upload(self, port: int, login: dict[str, str], number: int, end: float) -> None:
+        client = Uploader(port, DOORS[number % len(DOORS)], self.log, login=login)
+        try:
+            for size, archive in self._archives(number, end):
+                begun = time.monotonic()
+                upload = client.send(archive)
+                acknowledged = time.monotonic() - begun
+                told = client.outcome(upload)
+                if told["state"] != "placed":
+                    self.measured.failed.append(f"{upload}: {told['state']} {told['code']}")
+                imported = (told["finished"] - told["accepted"]) / 1000
+                self.measured.taken.append(Taken(size, len(archive.body), acknowledged, imported))
+        except Exception as error:  # noqa: BLE001  told with the others
+            self.measured.failed.append(f"uploader {number}: {error!r}")
+
+    def _archives(self, number: int, end: float) -> Iterator[tuple[str, Archive]]:
+        chance = random.Random(self.seed * 1000 + number)
+        while time.monotonic() < end:
+            size = chance.choice(MIX)
+            side, count = SIZES[size]
+            with self._lock:
+                study = next(self._numbers)
+            made = Study(self.seed, study, series=1, count=count, side=side)
+            yield size, Archive(f"u{number}-{study}", made, zipfile.ZIP_STORED)
+
+    def _sample(self, server: Served, over: threading.Event) -> None:
+        while not over.wait(SAMPLE_SECONDS):
+            for name, word in (("web", WEB), ("worker", WORKER)):
+                found = [pss(pid) for pid in members(server.group) if word in words_of(pid)]
+                if found:
+                    self.measured.memory[name].append(sum(found))

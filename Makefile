@@ -12,7 +12,7 @@ SERVER_ROUNDS ?= 100
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test lint format crash load fuzz bench bench-serve startup lock setup hooks clean distclean
+.PHONY: help demo serve test lint format crash load fuzz bench bench-serve bench-listings startup lock setup hooks clean distclean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -51,6 +51,9 @@ bench: setup  ## Measure imports against unzip, tar and a plain script; writes d
 
 bench-serve: setup  ## Measure the server: uploads against a bare receiver, memory, how soon a session stands
 	$(BIN)/python -m bench.serve $(ARGS)
+
+bench-listings: setup  ## Measure how long pages of lists take with 10,000 sessions
+	$(BIN)/python -m bench.listings $(ARGS)
 
 startup: setup  ## Measure how long the command line takes to start
 	$(BIN)/python -m bench.startup $(ARGS)

@@ -1,0 +1,96 @@
+"""Measures how long a page of a list takes over HTTP, of a catalog with 10,000 sessions; writes docs/performance.md.
+
+    python -m bench.listings [--sessions 10000] [--rounds 20]
+
+The server runs in this process, on SQLite in a temporary folder; who asks is an administrator, and a collaborator of
+one project. Each list is asked for its first page and the following ones, 50 rows each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+from bench import report
+from scandock.catalog.engine import open_catalog
+from tests.integration.many_rows import seed
+from tests.integration.web import Web, serving
+
+FULL = 10_000
+PROJECT = "Many"
+LISTS = {
+    "sessions": {},
+    "sessions, the newest first": {"sort": "-modified"},
+    "sessions by size": {"sort": "-bytes"},
+    "sessions of a project": {"project": PROJECT},
+    "sessions, a part of the label": {"search": "ess_09"},
+    "subjects": {},
+    "prearchive": {},
+}
+BEGIN, END = "<!-- listings:begin -->", "<!-- listings:end -->"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sessions", type=int, default=FULL)
+    parser.add_argument("--rounds", type=int, default=20, help="pages of each list")
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="scandock-listings-") as folder:
+        text = measured(Path(folder), wanted.sessions, wanted.rounds)
+    print(text)
+    if wanted.sessions == FULL:
+        report.write(text, BEGIN, END)
+
+
+def measured(folder: Path, sessions: int, rounds: int) -> str:
+    """A table of milliseconds, and the machine."""
+    with serving(folder) as web:
+        catalog = open_catalog(f"sqlite:///{folder}/scandock.db")
+        seed(catalog, sessions, name=PROJECT)
+        seed(catalog, sessions // 10, name="Waiting", place="prearchive")
+        catalog.dispose()
+        web.account("reader", Many="collaborator", Waiting="member")
+        lines = ["| list | administrator (ms) | collaborator (ms) |", "|---|---|---|"]
+        for title, params in LISTS.items():
+            cells = [
+                spread(pages(web, who, title.partition(",")[0].split()[0], params, rounds))
+                for who in ("admin", "reader")
+            ]
+            lines.append(f"| {title} | {cells[0]} | {cells[1]} |")
+    return (
+        "\n".join(lines) + f"\n\n{report.machine(folder.parent)}; {sessions:,} sessions, {rounds} pages of each list."
+    )
+
+
+def pages(web: Web, who: str, kind: str, params: dict[str, str], rounds: int) -> list[float]:
+    """Milliseconds of each page, the cursor followed to the list's end and begun anew."""
+    taken, cursor = [], None
+    with web.client(who) as client:
+        ask(client, kind, params)  # the password is checked once, and what is cold gets warm
+        for _ in range(rounds):
+            began = time.perf_counter()
+            page = ask(client, kind, params if cursor is None else {**params, "cursor": cursor})
+            taken.append((time.perf_counter() - began) * 1000)
+            cursor = page["next"]
+    return taken
+
+
+def ask(client: httpx.Client, kind: str, params: dict[str, str]) -> dict[str, str | None]:
+    answer = client.get(f"/api/v1/{kind}", params=params)
+    answer.raise_for_status()
+    page: dict[str, str | None] = answer.json()
+    assert page["items"]
+    return page
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.0f} ({min(values):.0f}-{max(values):.0f})"
+
+
+if __name__ == "__main__":
+    main()

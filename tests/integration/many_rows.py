@@ -1,0 +1,85 @@
+"""Catalogs with many rows, by bulk inserts: sessions without files in the store, for what only reads the catalog."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import insert, select
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.projects import ProjectRow, add_project
+from scandock.catalog.sums import write_sums
+from scandock.catalog.tables import file, project, resource, scan, session, subject, tree, upload
+from scandock.queue.tokens import new_uuid
+
+
+def seed(catalog: Catalog, sessions: int, *, name: str = "P", place: str = "archive") -> int:
+    """A project with bare sessions, by bulk inserts; gives its number."""
+    add_project(catalog, ProjectRow(name=name))
+    with catalog.write() as connection:
+        number = connection.execute(select(project.c.id).where(project.c.name == name)).scalar_one()
+        row = {"archive": "a.zip", "source": "server", "state": "placed", "request": "{}", "created": 1}
+        came = connection.execute(insert(upload).values(uuid=new_uuid(), **row).returning(upload.c.id)).scalar_one()
+        connection.execute(
+            insert(subject),
+            [
+                {"uuid": new_uuid(), "project_id": number, "label": f"Sub{n}", "key": f"sub{n}", "created": n}
+                for n in range(max(1, sessions // 4))
+            ],
+        )
+        subjects = list(connection.execute(select(subject.c.id).where(subject.c.project_id == number)).scalars())
+        first = connection.execute(select(tree.c.id).order_by(tree.c.id.desc()).limit(1)).scalar() or 0
+        trees = [
+            {"id": first + n + 1, "upload_id": came, "state": "current", "files": 1, "bytes": 10, "created": 1}
+            for n in range(sessions)
+        ]
+        connection.execute(insert(tree), trees)
+        attributes = json.dumps({"date": "2020-01-31", "modality": "MR", "scanner/model": "Prisma"})
+        connection.execute(
+            insert(session),
+            [
+                {
+                    "uuid": new_uuid(), "project_id": number, "subject_id": subjects[n % len(subjects)],
+                    "subject": f"Sub{n % len(subjects)}", "label": f"Sess_{n:05}", "key": f"sess_{n:05}",
+                    "place": place, "timestamp": "" if place == "archive" else f"20200101_{n:09}", "state": "ready",
+                    "study_uid": f"1.2.{n}", "xsi_type": "xnat:mrSessionData", "attributes": attributes,
+                    "warnings": "[]", "tree_id": one["id"], "scans": 1, "files": 1, "bytes": n % 7,
+                    "created": n, "modified": n % 100,
+                }
+                for n, one in enumerate(trees)
+            ],
+        )  # fmt: skip
+        write_sums(connection, number)
+        return int(number)
+
+
+def seed_content(catalog: Catalog, uuid: str, scans: int, files: int) -> None:
+    """Scans of a session with one resource each, and files in the first."""
+    with catalog.write() as connection:
+        number = connection.execute(select(session.c.tree_id).where(session.c.uuid == uuid)).scalar_one()
+        connection.execute(
+            insert(scan),
+            [
+                {
+                    "tree_id": number, "n": n, "scan_id": str(n), "series_uid": f"1.{n}", "modality": "MR",
+                    "xsi_type": "xnat:mrScanData", "type": f"T{n % 3}", "attributes": "{}", "facts": b"", "frames": 1,
+                    "files": 1, "bytes": 10,
+                }
+                for n in range(scans)
+            ],
+        )  # fmt: skip
+        connection.execute(
+            insert(resource),
+            [
+                {"tree_id": number, "n": n, "scan_n": n, "label": "DICOM", "content": "RAW", "format": "DICOM",
+                 "files": 1, "bytes": 10}
+                for n in range(scans)
+            ],
+        )  # fmt: skip
+        connection.execute(
+            insert(file),
+            [
+                {"tree_id": number, "n": n, "resource_n": 0, "name": f"{n}.dcm", "bytes": 10, "sha256": b"\1" * 32}
+                for n in range(files)
+            ],
+        )

@@ -9,6 +9,8 @@ BIN := .venv/bin
 CHECKED := src tests bench scripts
 CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100
+DATA ?= data
+PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
@@ -17,11 +19,11 @@ ARGS ?=
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: setup-run  ## Import a real session archive into demo/data and say where to look
-	@$(BIN)/python scripts/demo.py $(ARGS)
+demo: setup-run  ## Import and upload real session archives into demo/data, say where to look, and serve them
+	@exec $(BIN)/python scripts/demo.py $(ARGS)
 
-serve:  ## Start the server (not built yet)
-	@echo "There is no server yet: Scandock imports from the command line so far. Try 'make demo'." >&2; exit 1
+serve: setup-run  ## Serve the folder DATA (data) on PORT (8080) in the foreground
+	@exec $(BIN)/scandock serve --data $(DATA) --port $(PORT) $(ARGS)
 
 test: lint  ## Set up all that is needed, then run every check and every test
 	$(BIN)/python -m pytest $(ARGS)

@@ -1,14 +1,16 @@
-"""Imports a real session archive into demo/data, and shows what came of it: `make demo`.
+"""Imports a real session archive into demo/data, shows what came of it, and serves it: `make demo`.
 
 The archive is made of the real DICOM and ECAT files that pydicom and nibabel bring along for their own tests: session
 archives of several people in the documented layout, bundled in one zip. Each run begins anew. A folder other than demo/
-may be named: python scripts/demo.py FOLDER.
+may be named: python scripts/demo.py FOLDER. Then a server is started on a free port, the archive is uploaded to it, cut
+half-way and gone on with, and the server stays in the foreground until Ctrl-C.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,10 +22,13 @@ from pathlib import Path
 
 import nibabel
 import pydicom
+from demo_server import Ended, Server, hear_signals, served, upload_in_two_parts
+from demo_server import tell as tell_upload
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / "demo"
 ARCHIVE, DATA, RECEIPT = DEMO / "sessions.zip", DEMO / "data", DEMO / "receipt.jsonl"
+LOG = DEMO / "server.log"
 SCANDOCK = Path(sys.executable).with_name("scandock")
 DICOM = Path(pydicom.__file__).parent / "data" / "test_files"
 DISC = DICOM / "dicomdirtests" / "98892003"
@@ -43,6 +48,15 @@ Entry = tuple[str, bytes]
 
 
 def main() -> int:
+    hear_signals()
+    try:
+        return run()
+    except Ended:
+        say("\nEnded.")
+        return 0
+
+
+def run() -> int:
     for old in (DATA, ARCHIVE, RECEIPT):
         if old.is_dir():
             shutil.rmtree(old)
@@ -58,7 +72,31 @@ def main() -> int:
         say(f"\nThe import ended with exit code {code}; what it says above is why.")
         return code
     tell()
-    return 0
+    say("\nNow the same archive through the API, with a server:")
+    with served(DATA, LOG) as server:
+        found = upload_in_two_parts(server, ARCHIVE, say)
+        tell_upload(server, found, say)
+        if found["state"] != "placed":
+            return 1
+        tell_where(server)
+        return server.process.wait() or 1  # it should not end by itself
+
+
+def tell_where(server: Server) -> None:
+    """Where it is served, who may log in, and what to try."""
+    url, user = server.url, shlex.quote(f"admin:{server.password}")
+    user, password = f"--user {user}", shlex.quote(server.password)
+    say("\nTo look further while it serves:")
+    for command, why in {
+        f"curl -s {user} {url}/api/v1/sessions": "the sessions, as JSON",
+        f"curl -s {user} -OJ {url}/api/v1/projects/DEMO/download": "a project as a zip, which is again a valid upload",
+        f"SCANDOCK_PASSWORD={password} .venv/bin/scandock upload {shown(ARCHIVE)} --url {url} --user admin"
+        " --project UPLOADED": "again: all duplicates, no harm",
+        f"curl -s {url}/readyz": "whether it is ready; /metrics for Prometheus, /api/openapi.json for programs",
+        f"less {shown(LOG)}": "the server's log",
+    }.items():
+        say(f"  {command}\n      {why}")
+    say(f"\nServing {shown(DATA)} at {url}/\nLogin: admin, password {server.password}\nCtrl-C ends it.")
 
 
 def pack() -> None:

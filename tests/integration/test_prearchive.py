@@ -86,7 +86,9 @@ def refused(code: str, call: Any, *args: Any, **options: Any) -> None:
 
 def trail(desk: Desk) -> list[tuple[str, str]]:
     with desk.catalog.read() as connection:
-        return [(r.action, r.target) for r in connection.execute(select(audit).order_by(audit.c.id))]
+        by_desk = audit.c.action.not_in(("project_create", "import_end"))  # the imports beforehand have theirs
+        rows = connection.execute(select(audit).where(by_desk).order_by(audit.c.id))
+        return [(row.action, row.target) for row in rows]
 
 
 # -- moving ------------------------------------------------------------------------------------------------------------

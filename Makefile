@@ -79,4 +79,4 @@ clean:  ## Remove what checks, tests, demo and benchmarks left
 	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## Remove .venv as well
-	rm -rf .venv .cache
+	rm -rf .venv .cache tests/node/node_modules

@@ -61,6 +61,15 @@ install_locked() {
   stamp "$what" >".venv/made-for-$what"
 }
 
+install_clients() { # what the tests drive by node, in the folder of its lock; no code of a package is run for it
+  local made=tests/node/node_modules/.made-for wanted
+  wanted=$(cat tests/node/package-lock.json <(node --version) | sha256sum)
+  [ "$(cat "$made" 2>/dev/null)" = "$wanted" ] && return
+  say "installing what the tests drive by node, hashes checked"
+  quietly npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund
+  echo "$wanted" >"$made"
+}
+
 mkdir -p .cache
 exec 9>.cache/setup.lock
 flock 9 # two makes at once take turns
@@ -72,5 +81,8 @@ if [ "$what" = dev ]; then
 fi
 if ! is_current dev && ! is_current "$what"; then
   install_locked
+fi
+if [ "$what" = dev ]; then
+  install_clients
 fi
 .venv/bin/python -m compileall -q src >>"$log" 2>&1 || true # what does not compile is for the checks to say

@@ -3,7 +3,8 @@
 # Further package names may be given (setup.sh asks for python3-venv, where Python comes without it).
 set -euo pipefail
 
-readonly -A program_of=([unzip]=unzip [zip]=zip [zstd]=zstd [xz-utils]=xz [bzip2]=bzip2 [procps]=ps)
+readonly -A program_of=([unzip]=unzip [zip]=zip [zstd]=zstd [xz-utils]=xz [bzip2]=bzip2 [procps]=ps \
+  [nodejs]=node [npm]=npm)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

@@ -76,6 +76,16 @@ class Setup:
     keep_loose: bool
 
 
+def _environment() -> dict[str, str]:
+    """What readers are given: no passwords, as they take apart what anybody may have made."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SCANDOCK_", "PG")) or name.startswith("SCANDOCK_CRASH_")
+    }
+    return {**kept, **MALLOC}
+
+
 class _Reader:
     def __init__(self, index: int, process: subprocess.Popen[bytes], wire: Wire) -> None:
         self.index = index
@@ -110,7 +120,7 @@ class Pool:
                 pass_fds=(theirs.fileno(), *self.board.fds),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, **MALLOC},
+                env=_environment(),
             )
         finally:
             theirs.close()

@@ -1,0 +1,26 @@
+"""Readers take apart what anybody may have made: what they are told holds no secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scandock.workers.pool import Pool
+from tests.crash.processes import until
+
+
+def test_no_secret_is_in_a_readers_environment(monkeypatch):
+    monkeypatch.setenv("SCANDOCK_DATABASE_URL", "postgresql://user:hush@host/name")
+    monkeypatch.setenv("SCANDOCK_ADMIN_PASSWORD", "hush")
+    monkeypatch.setenv("PGPASSWORD", "hush")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    pool = Pool(1)
+    try:
+        pool.start()
+        (reader,) = pool.readers.values()
+        environ = Path(f"/proc/{reader.process.pid}/environ")
+        until(environ.read_bytes, "it never began")  # empty while the kernel loads the program
+        told = environ.read_bytes().split(b"\0")
+    finally:
+        pool.close()
+    assert b"LANG=C.UTF-8" in told
+    assert not [word for word in told if b"hush" in word]

@@ -11,7 +11,7 @@ from tests.crash.uploaders import Archive, Log
 
 pytestmark = pytest.mark.crash
 
-SHARE = (("web", "halfway"), ("web", "accepted"), ("group", "switched"), ("worker", "random"))
+SHARE = (("web", "halfway"), ("web", "accepted"), ("group", "switched"))
 
 
 @pytest.mark.parametrize(("victim", "at"), SHARE)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import pty
 import random
 import re
 import shutil
 import signal
+import struct
 import subprocess
+from fcntl import ioctl
 from pathlib import Path
+from termios import TIOCSWINSZ
 
 import pytest
 
@@ -357,3 +362,27 @@ def test_the_client_imports_nothing_of_the_server(tmp_path):
     )
     done = run([Path(SCANDOCK).with_name("python"), "-c", code])
     assert (done.code, done.out) == (0, "[]\n")
+
+
+def test_on_a_terminal_both_transfers_are_shown_with_their_bars(server, tmp_path):
+    archives = [large(tmp_path, number, 40 * MB)[0] for number in (31, 32)]
+    ours, theirs = pty.openpty()
+    ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    with subprocess.Popen(
+        words(server.port, *archives),
+        env=environment(**DIRECT, TERM="xterm"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # a terminal whose other end is closed
+            while data := os.read(ours, 65536):
+                shown += data
+        assert process.wait(60) == 0
+    os.close(ours)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    for archive in archives:
+        assert re.search(rf"sending +{archive.name} .*\d+ %", text), text
+        assert f"{archive} placed: 1 session, 3 files stored" in text

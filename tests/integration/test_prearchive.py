@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
-from scandock.access.principal import SYSTEM
-from scandock.catalog.server_tables import audit, project_sums, trashed
+from scandock.access import accounts
+from scandock.access.principal import SYSTEM, Denied, Door, Principal
+from scandock.catalog.server_tables import audit, project_sums, reception, trashed
 from scandock.catalog.sums import sum_up
 from scandock.catalog.tables import project, session, tree, upload
 from scandock.model.errors import ScandockError
@@ -133,6 +134,24 @@ def test_move_to_another_project_label_and_subject(site: Site) -> None:
             assert browsing.find_project(connection, SYSTEM, "Q")["waiting"] == 1
     assert sorted(site.files().values()) == sorted(before.values())
     assert all(path.startswith(f"prearchive/Q/{stamp}/New/") for path in site.files())
+    whole(site)
+
+
+def test_who_uploaded_what_went_nowhere_may_name_it_there(site: Site) -> None:
+    uuid = waiting(site, images(2), project=None)
+    with desk_of(site) as desk:
+        with desk.catalog.write() as connection:
+            one = accounts.create(connection, "uma", password=None)
+            came = connection.execute(select(tree.c.upload_id).join(session, session.c.tree_id == tree.c.id)).scalar()
+            door = {"door": "raw", "metadata": "", "mapping": ""}
+            connection.execute(insert(reception).values(upload_id=came, account_id=one.id, **door))
+        uma = dataclasses.replace(desk, principal=Principal(one.id, one.uuid, one.name, door=Door.BASIC))
+        other = dataclasses.replace(desk, principal=Principal(one.id + 1, "other", "other", door=Door.BASIC))
+        told = move(uma, uuid, label="Better", subject="Sub")
+        assert (item(desk, uuid)["label"], item(desk, uuid)["project"]) == ("Better", "Unassigned")
+        assert told.after.endswith("/Better")
+        with pytest.raises(Denied):
+            move(other, uuid, label="Worse")
     whole(site)
 
 

@@ -112,7 +112,8 @@ def move(
     with operation(desk.catalog, desk.store, action) as running:
         with running.reserved({source.project, wanted}, names) as connection:
             source = rights.waiting_session(connection, desk.principal, uuid, Action.PREARCHIVE_EDIT)
-            rights.check(connection, desk.principal, Action.UPLOAD, wanted)
+            if wanted != source.project:  # where it stands, the right to change it is enough
+                rights.check(connection, desk.principal, Action.UPLOAD, wanted)
             row = session_row(
                 source,
                 project_id=project_id,

@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 readonly what=${1:?"say run or dev"}
 readonly log=.cache/setup.log
+readonly AUTHORITIES=/etc/ssl/certs/ca-certificates.crt # Debian's
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -66,7 +67,9 @@ install_clients() { # what the tests drive by node, in the folder of its lock; n
   wanted=$(cat tests/node/package-lock.json <(node --version) | sha256sum)
   [ "$(cat "$made" 2>/dev/null)" = "$wanted" ] && return
   say "installing what the tests drive by node, hashes checked"
-  quietly npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund
+  # Node knows its own authorities alone: the machine's, which pip and apt trust, are to count as well.
+  [ -e "$AUTHORITIES" ] && export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-$AUTHORITIES}
+  quietly npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --fetch-retries=5
   echo "$wanted" >"$made"
 }
 

@@ -149,7 +149,7 @@ def test_who_uploaded_what_went_nowhere_may_name_it_there(site: Site) -> None:
         other = dataclasses.replace(desk, principal=Principal(one.id + 1, "other", "other", door=Door.BASIC))
         told = move(uma, uuid, label="Better", subject="Sub")
         assert (item(desk, uuid)["label"], item(desk, uuid)["project"]) == ("Better", "Unassigned")
-        assert told.after.endswith("/Better")
+        assert str(told.after).endswith("/Better")
         with pytest.raises(Denied):
             move(other, uuid, label="Worse")
     whole(site)

@@ -17,6 +17,8 @@ from scandock.model.verdicts import ImportState
 from scandock.queue.claim import Slots, claim
 from scandock.queue.leases import finish
 from scandock.queue.owner import this_owner
+from scandock.services.checking import check
+from scandock.services.settings import load_settings
 from tests.integration.web import PASSWORD, serving
 
 RECEIPT = [
@@ -210,6 +212,7 @@ def test_deleting_forgets_an_import_and_leaves_what_it_stored(web, client):
     with web.site.catalog.read() as connection:
         assert connection.execute(select(upload.c.uuid, upload.c.archive)).all() == [(stored, "")]
         assert len(connection.execute(select(tree.c.id)).all()) == 1
+    assert check(web.site.data, load_settings()) == []  # its receipt went on purpose
 
 
 def test_receipts_come_as_json_lines_and_csv_with_filters(web, client):

@@ -22,6 +22,7 @@ from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
 from scandock.placing.recover import recover
+from scandock.services.imports import DELETED
 from scandock.services.opening import CATALOG, opened
 from scandock.store.local import LocalStore
 from scandock.store.root import FOLDERS
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024 * 1024
 _AREAS = ("archive", "prearchive")
+_HAS_RECEIPT = upload.c.state.in_(("placed", "held", "partly", "refused")) & (upload.c.report != DELETED)
+"""Imports whose receipt is in the store; of one that was deleted it went, though its row stays for its sessions."""
 Told = Callable[[Progress], None]
 
 
@@ -211,9 +214,7 @@ class _Check:
             loose = connection.execute(
                 select(func.count(file.c.tree_id.distinct())).where(file.c.tree_id.not_in(select(tree.c.id)))
             ).scalar_one()
-            receipts = connection.execute(
-                select(upload.c.uuid).where(upload.c.state.in_(("placed", "held", "partly", "refused")))
-            ).scalars().all()  # fmt: skip
+            receipts = connection.execute(select(upload.c.uuid).where(_HAS_RECEIPT)).scalars().all()
         for work in self.store.works():
             if self._is_left(work):
                 yield Finding("left_over", f"work/{work}", "Staging of an import that is over.")
@@ -223,9 +224,15 @@ class _Check:
             try:
                 self.store.open_receipt(number).close()
             except FileNotFoundError:
-                yield Finding(
-                    "receipt_missing", f"receipts/{number}", "The receipt of this import is not in the store."
-                )
+                if self._has_receipt(number):  # unless somebody has deleted the import meanwhile
+                    yield Finding(
+                        "receipt_missing", f"receipts/{number}", "The receipt of this import is not in the store."
+                    )
+
+    def _has_receipt(self, number: str) -> bool:
+        with self.catalog.read() as connection:
+            asked = select(upload.c.id).where(upload.c.uuid == number, _HAS_RECEIPT)
+            return connection.execute(asked).first() is not None
 
     def _is_left(self, work: str) -> bool:
         """Whether a work folder is nobody's; asked with its lock held, as an import may just begin or end."""

@@ -47,7 +47,7 @@ class Found:
 def find_import(connection: Connection, principal: Principal, uuid: str, action: Action = Action.IMPORT_READ) -> Found:
     """The import of an id, where `principal` may. Denied: `import_unknown`, 401 or 403."""
     row = connection.execute(_rows().where(upload.c.uuid == uuid)).mappings().first()
-    if row is None or row["report"] == _DELETED:
+    if row is None or row["report"] == DELETED:
         _unknown(principal)
     own = principal.account_id is not None and row["account_id"] == principal.account_id
     rights = ProjectRights(connection)
@@ -85,7 +85,7 @@ def list_imports(
     """A page of the imports that `principal` may see, the newest first; without the entries of their sessions."""
     if not principal.signed_in:
         deny(Answer.SIGN_IN)
-    query = _rows().where(_visible(principal), upload.c.report != _DELETED)
+    query = _rows().where(_visible(principal), upload.c.report != DELETED)
     if project_name is not None:
         query = query.where(project.c.key == project_name.casefold())
     if states:
@@ -176,14 +176,14 @@ def _forget(catalog: Catalog, connection: Connection, upload_id: int) -> None:
         .values(
             archive="",
             request="{}",
-            report=_DELETED,
+            report=DELETED,
             message="",
             finished=func.coalesce(upload.c.finished, catalog.now()),
         )
     )
 
 
-_DELETED = '{"deleted": true}'
+DELETED = '{"deleted": true}'
 """Report of an import that was deleted while sessions stand that came by it: nobody sees it any more."""
 
 

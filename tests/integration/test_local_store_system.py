@@ -40,6 +40,12 @@ def output(child: subprocess.Popen[str]) -> str:
 
 # ---- modes and links
 
+PRIVATE = frozenset({"incoming", "work", "trash", "receipts"})
+
+
+def _mode(path):
+    return stat.S_IMODE(os.lstat(path).st_mode)
+
 
 @pytest.mark.parametrize(("umask", "file_mode", "folder_mode"), [(0, 0o644, 0o755), (0o27, 0o640, 0o750)])
 def test_files_are_plain_and_never_executable(tmp_path, umask, file_mode, folder_mode):
@@ -59,10 +65,27 @@ def test_files_are_plain_and_never_executable(tmp_path, umask, file_mode, folder
         os.umask(before)
     files, folders = set(), set()
     for here, below, names in os.walk(tmp_path / "DATA"):
-        folders |= {stat.S_IMODE(os.lstat(os.path.join(here, name)).st_mode) for name in below}
+        if here == str(tmp_path / "DATA"):
+            assert sorted(set(below) & PRIVATE) == sorted(PRIVATE)
+            assert {_mode(tmp_path / "DATA" / name) for name in PRIVATE} == {0o700}
+            folders |= {_mode(tmp_path / "DATA" / name) for name in below if name not in PRIVATE}
+        else:
+            folders |= {stat.S_IMODE(os.lstat(os.path.join(here, name)).st_mode) for name in below}
         files |= {stat.S_IMODE(os.lstat(os.path.join(here, name)).st_mode) for name in names}
     assert files == {file_mode}
     assert folders == {folder_mode}
+
+
+def test_folders_of_an_older_version_are_closed_to_others(tmp_path):
+    store = LocalStore(tmp_path / "DATA")
+    store.prepare()
+    opened = {"incoming": 0o755, "work": 0o750, "trash": 0o775, "receipts": 0o2755, "archive": 0o755}
+    for name, mode in opened.items():
+        (tmp_path / "DATA" / name).chmod(mode)
+    LocalStore(tmp_path / "DATA").prepare()
+    found = {name: _mode(tmp_path / "DATA" / name) for name in opened}
+    # where the group may write, somebody let it in on purpose
+    assert found == {"incoming": 0o700, "work": 0o700, "trash": 0o770, "receipts": 0o2700, "archive": 0o755}
 
 
 def test_links_in_a_stage_or_tree_are_never_followed(store, tmp_path):

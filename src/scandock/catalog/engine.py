@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import sqlite3
@@ -18,6 +19,7 @@ from sqlalchemy.sql import ColumnElement
 from scandock.catalog import append_only  # noqa: F401  its tables and triggers are made with the others
 from scandock.catalog.tables import metadata
 from scandock.model.errors import Fault
+from scandock.model.private import PRIVATE_FILE, keep_private
 
 HEAD = "0002"
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
@@ -176,6 +178,7 @@ def open_catalog(url: str) -> Catalog:
         event.listen(engine, "begin", _begin_sqlite)
     catalog = Catalog(engine)
     try:
+        _keep_private(catalog)
         _bring_up(catalog)
     except BaseException as error:
         engine.dispose()
@@ -183,6 +186,18 @@ def open_catalog(url: str) -> Catalog:
             raise
         raise catalog.fault(error, "could not be opened") from error
     return catalog
+
+
+def _keep_private(catalog: Catalog) -> None:
+    """Make SQLite's file, or what stands of it, closed to others; SQLite gives the files beside it the same mode."""
+    database = catalog.engine.url.database
+    if not catalog.sqlite or not database:
+        return
+    with contextlib.suppress(OSError):  # it stands; or it can't be made, and the opening says why
+        os.mknod(database, PRIVATE_FILE | stat.S_IFREG)  # closing a descriptor of it would drop SQLite's own locks
+    for end in ("", "-wal", "-shm"):
+        with contextlib.suppress(OSError):
+            keep_private(database + end)
 
 
 def _bring_up(catalog: Catalog) -> None:

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from scandock.model.errors import Fault
+from scandock.model.private import PRIVATE_FOLDER, keep_private
 from scandock.store.durable import fault, sync_folder
 from scandock.store.folders import FOLDER_MODE
 
@@ -21,6 +22,8 @@ INCOMING, WORK, TRASH, RECEIPTS = "incoming", "work", "trash", "receipts"
 RUBBISH = "trash/now"
 """What is to be deleted as soon as someone has time; the rest of trash/ is kept for its retention time."""
 FOLDERS = (INCOMING, WORK, TRASH, RUBBISH, RECEIPTS, "prearchive", "archive")
+PRIVATE = frozenset({INCOMING, WORK, TRASH, RECEIPTS})
+"""What nobody mounts; files and folders in them have the common modes, as they leave by rename."""
 
 
 class Root:
@@ -63,6 +66,8 @@ class Root:
             os.makedirs(self.path, FOLDER_MODE, exist_ok=True)
             for folder in FOLDERS:
                 missing |= self.make(folder)
+            for folder in PRIVATE:
+                keep_private(folder, dir_fd=self.fd)  # an older version made them as the umask said
             device = os.stat(self.path).st_dev
             for folder in FOLDERS:
                 if os.stat(folder, dir_fd=self.fd).st_dev != device:
@@ -77,7 +82,7 @@ class Root:
     def make(self, folder: str) -> bool:
         """Make one folder whose parent is there; False where it stands already. OSError."""
         try:
-            os.mkdir(folder, FOLDER_MODE, dir_fd=self.fd)
+            os.mkdir(folder, PRIVATE_FOLDER if folder in PRIVATE else FOLDER_MODE, dir_fd=self.fd)
         except FileExistsError:
             return False
         return True

@@ -56,8 +56,15 @@ def test_an_upload_is_imported_at_once_and_told_of(server):
     assert row["attempt"] == 1
     kinds = [kind for kind, _ in server.events(uuid)]
     assert kinds[:2] == ["received", "running"]
-    assert kinds[-1] == "outcome"
-    assert server.events(uuid)[-1][1]["state"] == "placed"
+    assert kinds[-2:] == ["session", "outcome"]
+    stages = [data for kind, data in server.events(uuid) if kind == "stage"]
+    assert stages == [{"stage": stage, "attempt": 1} for stage in STAGES]  # however short they were
+    (session,) = report["sessions"]
+    (_, stands), (_, outcome) = server.events(uuid)[-2:]
+    assert stands == {key: session[key] for key in ("project", "subject", "label", "state", "uri", "code")}
+    assert (outcome["state"], outcome["sessions"]) == ("placed", [stands])
+    patients = [data["patients"] for kind, data in server.events(uuid) if kind == "found"]
+    assert patients in ([], [["S"]])  # a quick import is over before anybody is told whom it has met
     assert server.progress(uuid)["stage"] in STAGES
 
 

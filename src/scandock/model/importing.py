@@ -55,6 +55,6 @@ class Progress:
     """Unpacked bytes, over all levels of nesting."""
     bytes_total: int | None = None
     sessions: tuple[str, ...] = ()
-    """Labels of the sessions found so far, in the order found."""
+    """The sessions found so far, in the order found: by their patients, and by their labels once these are decided."""
     seconds: float = 0.0
     """Since the import began."""

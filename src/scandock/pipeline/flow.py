@@ -41,6 +41,8 @@ class Listener(Protocol):
     tallies: Tallies
     damages: list[tuple[bytes, str, str]]
     notes: list[Notice]
+    labels: dict[str, str]
+    """What progress calls the sessions, by study: their patients, until it is decided what they are called."""
 
     def stage(self, stage: Stage) -> None: ...
     def seconds(self) -> dict[str, float]: ...
@@ -62,6 +64,7 @@ def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unp
     clashes = within_upload(ledger, tools.stage)
     jobs = gather(ledger, heard.tallies, clashes, tools.zone, tools.site.placeholders)
     warnings = [*heard.notes, *judgement.warnings, *plan(tools, jobs, lambda: make_unassigned(tools.catalog))]
+    heard.labels = {job.study.key: job.settled.label for job in jobs}
     reach("reserved")
     heard.stage("placing")
     arrange_all(tools, jobs)

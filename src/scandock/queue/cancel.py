@@ -12,7 +12,7 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import intent, upload
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
-from scandock.queue.events import add_event
+from scandock.queue.events import add_event, add_outcome
 from scandock.queue.leases import Lease, guard
 
 MESSAGE = "The import was cancelled; nothing was stored."
@@ -53,8 +53,7 @@ def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> Cancelle
                 finished=catalog.now(),
             )
         )
-        told = {"state": ImportState.CANCELLED.value, "code": "cancelled", "message": MESSAGE}
-        add_event(catalog, connection, upload_id, "outcome", told)
+        add_outcome(catalog, connection, upload_id, ImportState.CANCELLED.value, report)
         return Cancelled.DONE
     if state is not ImportState.RUNNING:
         return Cancelled.ENDED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, insert, literal, select
@@ -11,10 +12,18 @@ from sqlalchemy.types import String, Text
 from scandock.catalog.deliveries import enqueue
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, reception
+from scandock.catalog.tables import upload
+from scandock.model.importing import STAGES
 
-KINDS = ("received", "running", "stage", "session", "retry", "cancelling", "outcome")
-"""`received` and `running` with the attempt, `stage` and `session` as they are met, `retry` with code, message and
-`seconds`, `outcome` with state, code and message: the last that is told, unless somebody asks for a retry."""
+KINDS = ("received", "running", "stage", "found", "session", "retry", "cancelling", "outcome")
+"""`received` and `running` with the attempt, `stage` as they are met, `found` with the patients met while reading,
+`retry` with code, message and `seconds`, a `session` for each that stands now, `outcome` with state, code, message and
+sessions: the last that is told, unless somebody asks for a retry."""
+
+SHOWN_SESSIONS = 1_000
+"""Sessions that events and progress name; the report has all."""
+
+_SESSION = ("project", "subject", "label", "state", "uri", "code")
 
 
 def add_event(catalog: Catalog, connection: Connection, upload_id: int, kind: str, data: dict[str, Any]) -> None:
@@ -32,3 +41,43 @@ def add_event(catalog: Catalog, connection: Connection, upload_id: int, kind: st
     connection.execute(insert(event).from_select(["upload_id", "account_id", "kind", "data", "at"], whose))
     if kind == "outcome":
         enqueue(catalog, connection, upload_id, data["state"])
+
+
+def add_outcome(
+    catalog: Catalog, connection: Connection, upload_id: int, state: str, report: Mapping[str, Any]
+) -> None:
+    """Tell how an upload ended: the stages that were too short to be told of, each session that stands, the outcome.
+
+    `report` is that of the fixed surface, or any part of it.
+    """
+    if connection.execute(select(reception.c.upload_id).where(reception.c.upload_id == upload_id)).first() is None:
+        return
+    for data in _untold_stages(connection, upload_id, report.get("seconds") or {}):
+        add_event(catalog, connection, upload_id, "stage", data)
+    sessions = [{key: one[key] for key in _SESSION} for one in (report.get("sessions") or ())[:SHOWN_SESSIONS]]
+    for one in sessions:
+        if one["uri"] is not None:
+            add_event(catalog, connection, upload_id, "session", one)
+    outcome = {
+        "state": state,
+        "code": report.get("code") or "",
+        "message": report.get("message") or "",
+        "sessions": sessions,
+    }
+    add_event(catalog, connection, upload_id, "outcome", outcome)
+
+
+def _untold_stages(connection: Connection, upload_id: int, seconds: Mapping[str, float]) -> Iterator[dict[str, Any]]:
+    """Stages that the report counts, but of which nobody was told, with the attempt that went through them."""
+    told = [
+        json.loads(data)
+        for data in connection.execute(
+            select(event.c.data).where(event.c.upload_id == upload_id, event.c.kind == "stage").order_by(event.c.id)
+        ).scalars()
+    ]
+    if told:  # what is only rolled forward was gone through by the attempt before
+        attempt = told[-1]["attempt"]
+    else:
+        attempt = connection.execute(select(upload.c.attempt).where(upload.c.id == upload_id)).scalar_one()
+    known = {one["stage"] for one in told if one["attempt"] == attempt}
+    return ({"stage": stage, "attempt": attempt} for stage in STAGES if stage in seconds and stage not in known)

@@ -17,7 +17,7 @@ from scandock.catalog.tables import reservation, upload
 from scandock.catalog.trail import note_end
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
-from scandock.queue.events import add_event
+from scandock.queue.events import add_outcome
 from scandock.queue.owner import is_at_work, is_gone, is_mine, this_owner
 from scandock.queue.tokens import new_token
 
@@ -121,9 +121,8 @@ def finish(catalog: Catalog, connection: Connection, lease: Lease, state: Import
         )
     )
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
-    told = {"state": state.value, "code": report.get("code") or "", "message": report.get("message") or ""}
-    add_event(catalog, connection, lease.upload_id, "outcome", told)
-    note_end(catalog, connection, lease.upload_id, state.value, told["code"])
+    add_outcome(catalog, connection, lease.upload_id, state.value, report)
+    note_end(catalog, connection, lease.upload_id, state.value, report.get("code") or "")
 
 
 def abandon(catalog: Catalog, lease: Lease) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
-from scandock.queue.events import add_event
+from scandock.queue.events import add_outcome
 from scandock.queue.owner import is_gone, this_owner
 from scandock.services.receiving import MANY, Receiving
 
@@ -63,8 +63,8 @@ def expire(receiving: Receiving, busy: Collection[str] = ()) -> int:
                 .values(state=ImportState.CANCELLED, code=EXPIRED, message=message, finished=catalog.now())
             ).rowcount
             if changed:
-                told = {"state": ImportState.CANCELLED.value, "code": EXPIRED, "message": message}
-                add_event(catalog, connection, row.id, "outcome", told)
+                told = {"code": EXPIRED, "message": message}
+                add_outcome(catalog, connection, row.id, ImportState.CANCELLED.value, told)
         if changed:
             receiving.store.spool(row.uuid).discard()
     return len(rows)

@@ -16,11 +16,12 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, progress
 from scandock.model.errors import ScandockError
 from scandock.model.importing import Progress
-from scandock.queue.events import add_event
+from scandock.queue.events import SHOWN_SESSIONS, add_event
 from scandock.queue.leases import Lease, guard
 
 WRITE_SECONDS = 0.5
-SHOWN_SESSIONS = 1_000
+_READING = ("opening", "reading", "deciding")
+"""Stages in which sessions are known by their patients alone: what they will be called is decided behind these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class Told:
 class Recorder:
     """Takes what an import says of itself and writes it down from a thread, so that no import waits for the catalog.
 
-    Only the newest is written, with the stages and sessions that are new since as events, under the import's token:
+    Only the newest is written, with the stages and patients that are new since as events, under the import's token:
     one that was taken over says nothing more. `close` writes what is left.
     """
 
@@ -51,7 +52,7 @@ class Recorder:
         self._ended = False
         self._begun = False
         self._stage = ""
-        self._sessions = 0
+        self._found = 0
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
     def __enter__(self) -> Recorder:
@@ -112,12 +113,13 @@ class Recorder:
                 connection.execute(update(progress).where(progress.c.upload_id == number).values(**values))
             for data in self._stages(moments):
                 add_event(self._catalog, connection, number, "stage", data)
-            found = newest.sessions[self._sessions : SHOWN_SESSIONS]
+            met = next((one.sessions for one in reversed(moments) if one.stage in _READING), ())
+            found = met[self._found : SHOWN_SESSIONS]
             if found:
-                add_event(self._catalog, connection, number, "session", {"labels": list(found)})
+                add_event(self._catalog, connection, number, "found", {"patients": list(found)})
         self._begun = True
         self._stage = newest.stage
-        self._sessions += len(found)
+        self._found += len(found)
 
     def _stages(self, moments: Iterable[Progress]) -> Iterable[dict[str, Any]]:
         stage = self._stage

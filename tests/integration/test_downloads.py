@@ -6,17 +6,18 @@ import io
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit
-from scandock.catalog.tables import session
+from scandock.catalog.tables import session, tree
 from scandock.model.errors import Fault
 from scandock.services.downloads import zip_of_session
 from scandock.services.moving import Desk
@@ -126,6 +127,42 @@ def test_ranges(site: Site, client: httpx.Client, asked: str, status: int, part:
         assert told.headers["content-range"] == f"bytes {start}-{start + len(told.content) - 1}/{len(whole)}"
         stale = client.get(where, headers={"range": asked, "if-range": '"other"'})
         assert (stale.status_code, stale.content) == (200, whole)
+
+
+def test_conditions_on_a_file(site: Site, client: httpx.Client) -> None:
+    uuid = bring(site, client)["id"]
+    item = next(iter(files(client, uuid).values()))
+    where = f"/api/v1/sessions/{uuid}/files/{item['id']}/content"
+    told = client.get(where)
+    tag, made = told.headers["etag"], told.headers["last-modified"]
+    for method in ("GET", "HEAD"):
+        for known in (f"W/{tag}", "*", f'"other", {tag}'):
+            assert client.request(method, where, headers={"if-none-match": known}).status_code == 304
+        assert client.request(method, where, headers={"if-modified-since": made}).status_code == 304
+        assert client.request(method, where, headers={"if-match": tag}).status_code == 200
+        assert client.request(method, where, headers={"if-match": "zz"}).status_code == 412
+    assert client.get(where, headers={"if-match": '"zz"'}).json()["code"] == "changed_meanwhile"
+
+
+def test_a_new_label_changes_nothing_of_a_file(site: Site, web: Web, client: httpx.Client) -> None:
+    uuid = bring(site, client)["id"]
+    item = next(iter(files(client, uuid).values()))
+    where = f"/api/v1/sessions/{uuid}/files/{item['id']}/content"
+    with web.site.catalog.read() as connection:
+        made = connection.execute(select(tree.c.created).where(tree.c.state == "current")).scalar_one()
+    assert client.patch(f"/api/v1/sessions/{uuid}", json={"label": "S2"}).status_code == 200
+    with web.site.catalog.write() as connection:  # what a change would do a while later
+        connection.execute(update(session).values(modified=made + 3_600_000))
+    told = client.get(where).headers["last-modified"]
+    assert parsedate_to_datetime(told).timestamp() == made // 1000
+
+
+def test_an_item_may_be_kept_and_is_asked_for_again(site: Site, client: httpx.Client) -> None:
+    uuid = bring(site, client)["id"]
+    told = client.get(f"/api/v1/sessions/{uuid}")
+    assert told.headers["cache-control"] == "private, no-cache"
+    again = client.get(f"/api/v1/sessions/{uuid}", headers={"if-none-match": f"W/{told.headers['etag']}"})
+    assert (again.status_code, again.headers["cache-control"]) == (304, "private, no-cache")
 
 
 def test_what_is_not_there_or_not_ones_own(site: Site, web: Web, client: httpx.Client) -> None:

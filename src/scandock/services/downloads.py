@@ -20,7 +20,7 @@ from urllib.parse import quote
 from sqlalchemy import select
 
 from scandock.catalog.standing import Standing, find_session
-from scandock.catalog.tables import intent, project, session
+from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Action
 from scandock.services import contents, rights
@@ -54,6 +54,7 @@ class FileDownload:
     sha256: str
     media_type: str
     modified: int
+    """When the tree that holds it was made, in Unix milliseconds: a new label changes nothing of a file."""
     _snapshot: Snapshot
     _path: str
 
@@ -91,6 +92,7 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True) -> FileDownl
     try:
         with desk.catalog.read() as connection:
             item = contents.file_of(connection, standing, n)
+            made = connection.execute(select(tree.c.created).where(tree.c.id == standing.tree_id)).scalar_one()
         with snapshot.open(item["path"], 0, _HEAD) as stream:
             head = stream.read(_HEAD)
         if noted:
@@ -107,7 +109,7 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True) -> FileDownl
         size=item["bytes"],
         sha256=item["sha256"],
         media_type=media_type(head),
-        modified=standing.modified,
+        modified=made,
         _snapshot=snapshot,
         _path=item["path"],
     )

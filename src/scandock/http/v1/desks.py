@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from scandock.http.conditions import is_known
 from scandock.http.deps import Site, site_of
 from scandock.http.security import Caller, info_of
 from scandock.services.editing import etag
@@ -70,10 +71,10 @@ class Work:
     def tagged(self, item: dict[str, Any]) -> Response:
         """An item that was just read or changed, with its ETag."""
         tag = etag(item)
-        known = self.request.headers.get("if-none-match", "")
-        if self.request.method in ("GET", "HEAD") and (known.strip() == "*" or tag in _tags(known)):
-            return Response(status_code=304, headers={"ETag": tag})
-        return JSONResponse(item, headers={"ETag": tag})
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if self.request.method in ("GET", "HEAD") and is_known(self.request.headers.get("if-none-match", ""), tag):
+            return Response(status_code=304, headers=headers)
+        return JSONResponse(item, headers=headers)
 
     @property
     def if_match(self) -> str | None:
@@ -86,10 +87,6 @@ class Work:
     async def each(self, uuids: list[str], verb: Callable[[str], Outcome], action: str) -> Response:
         """Do a verb to many sessions; each answer stands in its place."""
         return JSONResponse({"items": await self.do(lambda: each(uuids, verb, action))})
-
-
-def _tags(header: str) -> set[str]:
-    return {one.strip().removeprefix("W/") for one in header.split(",")}
 
 
 def sorting(

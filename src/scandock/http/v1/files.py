@@ -10,8 +10,9 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
+from scandock.http.conditions import is_unchanged
 from scandock.http.described import binary
-from scandock.http.v1.desks import Desked, Maybe, Sorted, Text, Work, flowing
+from scandock.http.v1.desks import Desked, Maybe, Sorted, Text, flowing
 from scandock.services import contents
 from scandock.services.downloads import FileDownload, byte_range, disposition, open_file
 
@@ -66,21 +67,20 @@ async def content(request: Request, work: Desked, session: str, file: Number) ->
     response_class=StreamingResponse,
     responses=binary("*/*"),
 )
-async def content_head(work: Desked, session: str, file: Number) -> Response:
+async def content_head(request: Request, work: Desked, session: str, file: Number) -> Response:
     """The headers of the whole file."""
-    return await _headers_only(work, session, file)
-
-
-async def _headers_only(work: Work, session: str, file: int) -> Response:
     found = await work.do(lambda: open_file(work.desk, session, file, noted=False))
     found.close()
-    return Response(status_code=200, headers={**_headers(found), "Content-Length": str(found.size)})
+    headers = _headers(found)
+    if is_unchanged(request.headers, found.etag, found.modified // 1000):
+        return Response(status_code=304, headers=headers)
+    return Response(status_code=200, headers={**headers, "Content-Length": str(found.size)})
 
 
 def _headers(found: FileDownload) -> dict[str, str]:
     return {
         "ETag": found.etag,
-        "Last-Modified": format_datetime(datetime.fromtimestamp(found.modified / 1000, UTC), usegmt=True),
+        "Last-Modified": format_datetime(datetime.fromtimestamp(found.modified // 1000, UTC), usegmt=True),
         "Accept-Ranges": "bytes",
         "Content-Type": found.media_type,
         "Content-Disposition": disposition(found.name),
@@ -92,7 +92,7 @@ def _headers(found: FileDownload) -> dict[str, str]:
 
 def _answer(request: Request, found: FileDownload) -> Response:
     headers = _headers(found)
-    if found.etag in {one.strip() for one in request.headers.get("if-none-match", "").split(",")}:
+    if is_unchanged(request.headers, found.etag, found.modified // 1000):
         found.close()
         return Response(status_code=304, headers=headers)
     wanted = request.headers.get("range")

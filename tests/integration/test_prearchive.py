@@ -164,6 +164,24 @@ def test_move_refuses_what_can_not_be(site: Site) -> None:
     whole(site)
 
 
+def test_a_hidden_project_and_none_are_told_of_in_the_same_words(site: Site) -> None:
+    """Whoever may move a session learns nothing of projects that they may not see, one session or many at once."""
+    words = set()
+    with serving(site.data, site.settings) as web:
+        site.project("Secret")
+        uuid = waiting(site, images(1))
+        web.account("mia", P="owner")
+        with web.client("mia") as mia:
+            for name in ("Secret", "secret", "Nosuch"):
+                one = mia.post(f"/api/v1/prearchive/{uuid}/move", json={"project": name})
+                assert one.status_code == 404, one.text
+                told = {key: value for key, value in one.json().items() if key != "request_id"}
+                many = mia.post("/api/v1/prearchive/move", json={"sessions": [uuid], "project": name})
+                (item,) = many.json()["items"]
+                words.add(json.dumps([told, item]).replace(name, "X"))
+    assert len(words) == 1
+
+
 # -- archiving ---------------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +223,15 @@ def test_archive_joins_the_session_of_its_study_by_the_steps_of_imports(site: Si
     assert set(before.values()) == set(files.values())
     assert site.files() == {f"archive/P/S1/{path}": sha for path, sha in files.items()}
     whole(site)
+
+
+def test_the_warning_of_a_joined_session_names_the_one_that_stands_and_the_one_that_came(site: Site) -> None:
+    uuid = waiting(site, images(3), "other1")
+    site.bring(documented("98890234", "1", images(2)), session="98890234", destination="archive")
+    with desk_of(site) as desk:
+        (warning,) = archive(desk, uuid).warnings
+    assert warning.code == "label_kept"
+    assert "in project P as session 98890234; what came as other1 belongs" in warning.message
 
 
 def test_archive_with_none_refuses_and_delete_replaces(site: Site) -> None:

@@ -183,7 +183,7 @@ def _join(
         before=source.uri,
         after=target.uri,
         into=target.uuid,
-        warnings=(notice("label_kept", project=target.project, other=target.label, label=source.label),)
+        warnings=(notice("label_kept", project=target.project, label=target.label, other=source.label),)
         if label_key(target.label) != label_key(source.label)
         else (),
         counts={

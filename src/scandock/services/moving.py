@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from scandock.access.principal import Principal, RequestInfo
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, may
 from scandock.catalog.engine import Catalog
 from scandock.catalog.standing import Standing, name_of, uri_of
 from scandock.catalog.tables import project, session
@@ -20,7 +20,7 @@ from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import still_holds
 from scandock.rules.labels import clean, label_key
 from scandock.rules.notices import Notice, notice
-from scandock.rules.permissions import Action
+from scandock.rules.permissions import Action, Answer
 from scandock.rules.prearchive import Prearchive
 from scandock.services import audit, rights
 from scandock.store.port import Store
@@ -100,7 +100,7 @@ def move(
     label, subject = usable(label), usable(subject)
     with desk.catalog.read() as connection:
         source = rights.waiting_session(connection, desk.principal, uuid, Action.PREARCHIVE_EDIT)
-        project_id, wanted = known_project(connection, project_name or source.project)
+        project_id, wanted = _goal(connection, desk.principal, source, project_name or source.project)
     stamp = source.timestamp
 
     def names(connection: Connection) -> set[str]:
@@ -236,11 +236,21 @@ def usable(label: str | None) -> str | None:
     return label
 
 
-def known_project(connection: Connection, name: str) -> tuple[int, str]:
-    """Number and id of a project, named in any case. Raises Usage `project_unknown`."""
+def _goal(connection: Connection, principal: Principal, source: Standing, name: str) -> tuple[int, str]:
+    """Number and id of the project that a session is to go to, named in any case.
+
+    Usage `project_unknown`, in the same words where there is none and where it may not be known of.
+    """
     row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).first()
-    if row is None:
-        raise Usage("project_unknown", f"There is no project {name}.", "Choose one that exists.")
+    hidden = (
+        row is not None
+        and row.name != source.project
+        and may(principal, Action.UPLOAD, row.name, ProjectRights(connection)) is Answer.HIDDEN
+    )
+    if row is None or hidden:
+        raise Usage(
+            "project_unknown", f"There is no project {name}, or you may not know of it.", "Choose one that you see."
+        )
     return row.id, row.name
 
 

@@ -139,7 +139,21 @@ def principal_of(
         roles=members.roles_of(connection, one.id),
         door=door,
         csrf=csrf,
+        epoch=one.epoch,
     )
+
+
+def by_account(catalog: Catalog, before: Principal) -> Principal:
+    """Who asked by name and password, as their account is now. Denied where it is disabled, or its password changed.
+
+    For requests that take long: their password need not be hashed, nor be throttled, a second time.
+    """
+    assert before.account_id is not None
+    with catalog.read() as connection:
+        one = accounts.by_id(connection, before.account_id)
+        if one is None or one.disabled or one.epoch != before.epoch:
+            raise _failed()
+        return principal_of(connection, one, before.door)
 
 
 def _by_token(catalog: Catalog, alias: str, secret: str) -> Principal:

@@ -45,6 +45,8 @@ class Principal:
     door: Door = Door.NONE
     csrf: str = field(default="", repr=False)
     """What a change by cookie has to bring along; empty for the other doors, which need none."""
+    epoch: int = field(default=0, repr=False)
+    """The account's as it was: it changes with the password."""
 
     @property
     def signed_in(self) -> bool:

@@ -13,9 +13,9 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from sqlalchemy import Connection
 
-from scandock.access.authenticate import authenticate, parse_authorization
+from scandock.access.authenticate import Credentials, authenticate, by_account, parse_authorization
 from scandock.access.logins import check_csrf, is_cross_site
-from scandock.access.principal import ANONYMOUS, Denied, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.access.principal import ANONYMOUS, Denied, Door, Principal, ProjectRights, RequestInfo, deny, may
 from scandock.http.deps import site_of
 from scandock.http.problems import request_id_of
 from scandock.rules.permissions import NEEDS, Action, Answer
@@ -37,22 +37,39 @@ async def current(request: Request) -> Principal:
     if known is not None:
         return known
     sent = parse_authorization(request.headers.get("authorization"), request.cookies.get(COOKIE))
-    site = site_of(request)
     found = ANONYMOUS
     if sent.basic is not None or sent.token is not None or sent.cookie is not None:
-        found = await site.run(
-            authenticate,
-            site.catalog,
-            basic=sent.basic,
-            token=sent.token,
-            cookie=sent.cookie,
-            request=info_of(request),
-            gate=site.gate,
-        )
+        found = await _proved(request, sent)
     if request.method not in _SAFE:
         check_csrf(found, request.headers.get(CSRF_HEADER), cross_site=_from_elsewhere(request))
     request.state.principal = found
     request.state.account_id = found.account_id
+    return found
+
+
+async def _proved(request: Request, sent: Credentials) -> Principal:
+    site = site_of(request)
+    return await site.run(
+        authenticate,
+        site.catalog,
+        basic=sent.basic,
+        token=sent.token,
+        cookie=sent.cookie,
+        request=info_of(request),
+        gate=site.gate,
+    )
+
+
+async def still(request: Request, principal: Principal) -> Principal:
+    """Who asks, as their account is at the end of a request that took long. Denied (401) where they may no more."""
+    if principal.door is Door.BASIC:
+        site = site_of(request)
+        return await site.run(by_account, site.catalog, principal)
+    found = await _proved(
+        request, parse_authorization(request.headers.get("authorization"), request.cookies.get(COOKIE))
+    )
+    if not found.signed_in:
+        deny(Answer.SIGN_IN)
     return found
 
 

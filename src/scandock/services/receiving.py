@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
@@ -142,10 +142,12 @@ class Receiving:
         principal: Principal,
         request: RequestInfo,
         offer: Offer | None = None,
+        digest: bytes | None = None,
     ) -> bool:
         """Keep it for good, and let its import begin: all its bytes are on disk, synced.
 
-        `offer`: what was asked, where more of that came behind the bytes. False where it is not receiving any more.
+        `offer`: what was asked, where more of that came behind the bytes. `digest`: the sha256 of the bytes, by which
+        `check_same` knows them again. False where it is not receiving any more.
         """
         with self.catalog.write() as connection:
             if not accept(self.catalog, connection, arriving.upload_id):
@@ -153,6 +155,7 @@ class Receiving:
             values: dict[str, Any] = {"received": received, "size": received, "expires": None}
             if offer is not None:
                 values |= {"mapping": offer.mapping, "project_id": offer.project_id}
+                values["metadata"] = offer.metadata if digest is None else _kept_digest(digest)
                 connection.execute(
                     update(upload)
                     .where(upload.c.id == arriving.upload_id)
@@ -163,6 +166,16 @@ class Receiving:
         reach("accepted")
         ring(self.store.path)
         return True
+
+    def check_same(self, arriving: Arriving, offer: Offer, received: int, digest: bytes) -> None:
+        """Whether what came again for an idempotency key is what it was used for before, bytes and all.
+
+        Raises Usage `idempotency_key_reused`.
+        """
+        with self.catalog.read() as connection:
+            row = connection.execute(_offered().where(upload.c.id == arriving.upload_id)).first()
+        if row is None or not _is_same(row, offer) or (row.received, row.metadata) != (received, _kept_digest(digest)):
+            raise reused()
 
     def discard(self, arriving: Arriving) -> bool:
         """Forget an upload that is not accepted, its bytes first; False, and nothing done, where it is."""
@@ -188,20 +201,14 @@ class Receiving:
         if offer.idempotency_key is None:
             return None
         row = connection.execute(
-            select(upload.c.id, upload.c.uuid, upload.c.owner, upload.c.request, reception.c.door)
-            .join(reception, reception.c.upload_id == upload.c.id)
-            .where(reception.c.account_id == offer.account_id, reception.c.idempotency_key == offer.idempotency_key)
+            _offered().where(
+                reception.c.account_id == offer.account_id, reception.c.idempotency_key == offer.idempotency_key
+            )
         ).first()
         if row is None:
             return None
         found = self._read(connection, row.uuid, known=True)
         assert found is not None
-        if json.loads(row.request) != offer.options or row.door != offer.door:
-            raise Usage(
-                "idempotency_key_reused",
-                "This idempotency key was used for another upload.",
-                "Use a new key for each upload, and the same one only to send the same again.",
-            )
         if found.receiving and found.door != "tus":
             if is_gone(row.owner) is not True:
                 raise Usage(
@@ -210,6 +217,11 @@ class Receiving:
             self.store.spool(row.uuid).discard()
             connection.execute(delete(upload).where(upload.c.id == row.id))
             return None
+        if offer.door == "multipart":  # its body's size says little, and fields may follow the archive: `check_same`
+            return found
+        sized = offer.size in (None, found.size) and (offer.door != "tus" or row.metadata == offer.metadata)
+        if not _is_same(row, offer) or not sized:
+            raise reused()
         return found
 
     def _insert(self, connection: Connection, offer: Offer, uuid: str) -> None:
@@ -254,6 +266,40 @@ class Receiving:
             .where(upload.c.uuid == uuid)
         ).first()
         return None if row is None else _arriving(row, known=known)
+
+
+def reused() -> Usage:
+    """The error of an idempotency key that comes with another upload than before."""
+    return Usage(
+        "idempotency_key_reused",
+        "This idempotency key was used for another upload.",
+        "Use a new key for each upload, and the same one only to send the same again.",
+    )
+
+
+def _offered() -> Select[Any]:
+    """What an upload was begun with."""
+    return select(
+        upload.c.id,
+        upload.c.uuid,
+        upload.c.owner,
+        upload.c.archive,
+        upload.c.request,
+        reception.c.door,
+        reception.c.mapping,
+        reception.c.received,
+        reception.c.metadata,
+    ).join(reception, reception.c.upload_id == upload.c.id)
+
+
+def _is_same(row: Row[Any], offer: Offer) -> bool:
+    before = (row.door, row.archive, json.loads(row.request), row.mapping)
+    return before == (offer.door, offer.filename, offer.options, offer.mapping)
+
+
+def _kept_digest(digest: bytes) -> str:
+    """How a whole body's row keeps its sha256: where an upload by tus has what its client said of it."""
+    return f"sha256 {digest.hex()}"
 
 
 def _arriving(row: Row[Any], *, known: bool) -> Arriving:

@@ -1,4 +1,4 @@
-"""Whether an account may upload to a project, asked by an import before it places anything there."""
+"""Whether an account may still upload, asked by an import before it places anything."""
 
 from __future__ import annotations
 
@@ -17,3 +17,10 @@ def may_upload(catalog: Catalog, account_id: int, project: str) -> bool:
             return False
         principal = principal_of(connection, one, Door.SYSTEM)
         return may(principal, Action.UPLOAD, project, ProjectRights(connection)) is Answer.ALLOWED
+
+
+def is_disabled(catalog: Catalog, account_id: int) -> bool:
+    """Whether an account is disabled, or gone."""
+    with catalog.read() as connection:
+        one = accounts.by_id(connection, account_id)
+    return one is None or one.disabled

@@ -206,6 +206,7 @@ class _Attempt(Course):
         reach("recorded")
         ended: Exception | None = None
         try:
+            self._check_account()
             self.site.check_request(self.options)
             self.reading.start()
             assert self.stage is not None
@@ -217,6 +218,18 @@ class _Attempt(Course):
             self.finish(ended)
         except Usage as error:
             self._refuse_request(error)
+
+    def _check_account(self) -> None:
+        """What names no project asks for no right in one, and would stand in `Unassigned`, whoever sent it."""
+        from scandock.services.uploading import is_disabled
+
+        assert self.site is not None
+        if is_disabled(self.site.catalog, self.upload.account_id):
+            raise Usage(
+                "account_disabled",
+                "The account that sent this has been disabled since.",
+                "Have the account enabled again, or send it by another one.",
+            )
 
     def _refuse_request(self, error: Usage) -> None:
         """A project or a mapping that can't be used any more: refused, with the receipt of what was read."""

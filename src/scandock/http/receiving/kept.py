@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from typing import TYPE_CHECKING
 
 from fastapi import Request
 
 from scandock.http.receiving.spooling import Spooling
-from scandock.http.security import info_of
+from scandock.http.security import info_of, still
 from scandock.model.errors import ScandockError, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scandock.access.principal import Principal
     from scandock.http.deps import Site
     from scandock.services.receiving import Arriving, Offer
@@ -24,9 +27,13 @@ class Keeping:
     As a context manager: `feed`, then `accept`. Whatever ends it before leaves no row and no bytes.
     """
 
-    def __init__(self, site: Site, request: Request, principal: Principal, arriving: Arriving) -> None:
+    def __init__(
+        self, site: Site, request: Request, principal: Principal, arriving: Arriving, *, keyed: bool = False
+    ) -> None:
+        """`keyed`: it has an idempotency key, so that its bytes have to be known again."""
         self._site = site
-        self._who = (principal, info_of(request))
+        self._request = request
+        self._principal = principal
         self._arriving = arriving
         self._accepted = False
         self.spooling = Spooling(
@@ -34,6 +41,7 @@ class Keeping:
             site.store.spool(arriving.uuid),
             most=site.receiving.limits.upload_bytes,
             mark=lambda received: site.receiving.mark(arriving, received),
+            digest=hashlib.sha256() if keyed else None,
         )
 
     async def __aenter__(self) -> Keeping:
@@ -47,10 +55,18 @@ class Keeping:
         self._site.metrics.received.inc(len(data))
         await self.spooling.feed(data)
 
-    async def accept(self, offer: Offer | None = None) -> None:
-        """Make it durable, then accepted."""
+    async def accept(self, ask: Callable[[Principal], Offer]) -> None:
+        """Make it durable, then accepted.
+
+        `ask` says what is wanted, all of it, and raises Denied where they may not: who asks is looked up anew, since
+        the account or its right may have gone while the bytes came.
+        """
         received = await self.spooling.finish()
-        if not await self._site.run(self._site.receiving.accept, self._arriving, received, *self._who, offer):
+        principal = await still(self._request, self._principal)
+        offer = await self._site.run(ask, principal)
+        who = (principal, info_of(self._request))
+        digest = self.spooling.digest()
+        if not await self._site.run(self._site.receiving.accept, self._arriving, received, *who, offer, digest):
             raise Usage("upload_stopped", "The upload was cancelled meanwhile.", "Send it again if that was wrong.")
         self._accepted = True
 

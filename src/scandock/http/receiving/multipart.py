@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,6 +15,7 @@ from scandock.http.deps import Site
 from scandock.http.receiving.kept import Keeping
 from scandock.http.receiving.limits import FIELD_BYTES
 from scandock.http.receiving.raw import length_of
+from scandock.http.receiving.repeated import Repeated
 from scandock.http.receiving.stream import pieces
 from scandock.http.receiving.wanted import NAMES, check_names, offer_of
 from scandock.model.errors import Usage
@@ -146,38 +146,36 @@ async def receive_multipart(site: Site, request: Request, principal: Principal) 
         raise _damaged(f"The multipart body can't be read: {error}.") from None
     name = ""
 
-    def offer() -> Offer:
+    def ask(who: Principal) -> Offer:
         fields = {"filename": name, **reader.fields, **query}
         with site.catalog.read() as connection:
-            return offer_of(connection, principal, fields, door="multipart", size=length_of(request), key=key)
+            return offer_of(connection, who, fields, door="multipart", size=length_of(request), key=key)
 
-    def check() -> None:
-        offer()
-
-    await site.run(check)  # what the query names is known before a byte is read
+    await site.run(ask, principal)  # what the query names is known before a byte is read
     arriving: Arriving | None = None
     async with AsyncExitStack() as stack:
         body = await stack.enter_async_context(aclosing(pieces(request, site.receiving.limits.idle_seconds)))
-        keeping: Keeping | None = None
+        to: Keeping | Repeated | None = None
         async for piece in body:
             for kind, value in reader.push(piece):
                 if kind == "archive":
                     name = str(value)
-                    arriving = await site.run(_begin(site, offer))
+                    arriving = await site.run(lambda: site.receiving.begin(ask(principal)))
                     request.state.upload = arriving.uuid
                     if arriving.known:
-                        return arriving.uuid
-                    keeping = await stack.enter_async_context(Keeping(site, request, principal, arriving))
-                elif kind == "bytes" and keeping is not None:
+                        to = Repeated(site, arriving)
+                    else:
+                        kept = Keeping(site, request, principal, arriving, keyed=bool(key))
+                        to = await stack.enter_async_context(kept)
+                elif kind == "bytes" and to is not None:
                     assert isinstance(value, bytes)
-                    await keeping.feed(value)
+                    await to.feed(value)
         if not reader.ended:
             raise _damaged("The multipart body ends before its last boundary.")
-        if keeping is None or arriving is None:
+        if to is None or arriving is None:
             raise Usage("multipart_no_file", "The multipart body has no file.", "Send the archive as a file part.")
-        await keeping.accept(await site.run(offer))
+        if isinstance(to, Repeated):
+            await to.end(await site.run(ask, principal))
+        else:
+            await to.accept(ask)
     return arriving.uuid
-
-
-def _begin(site: Site, offer: Callable[[], Offer]) -> Callable[[], Arriving]:
-    return lambda: site.receiving.begin(offer())

@@ -10,10 +10,11 @@ from fastapi import Request
 from scandock.access.principal import Principal
 from scandock.http.deps import Site
 from scandock.http.receiving.kept import Keeping
+from scandock.http.receiving.repeated import Repeated
 from scandock.http.receiving.stream import pieces
 from scandock.http.receiving.wanted import check_names, offer_of
 from scandock.model.errors import Usage
-from scandock.services.receiving import Arriving
+from scandock.services.receiving import Offer
 
 
 def length_of(request: Request) -> int | None:
@@ -39,29 +40,28 @@ async def receive_raw(site: Site, request: Request, principal: Principal) -> str
     fields.setdefault("filename", _filename(request))
     size = length_of(request)
 
-    def begin() -> Arriving:
-        with site.catalog.read() as connection:
-            offer = offer_of(
-                connection,
-                principal,
-                fields,
-                door="raw",
-                size=size,
-                key=request.headers.get("idempotency-key"),
-            )
-        return site.receiving.begin(offer)
+    key = request.headers.get("idempotency-key")
 
-    arriving = await site.run(begin)
+    def ask(who: Principal) -> Offer:
+        with site.catalog.read() as connection:
+            return offer_of(connection, who, fields, door="raw", size=size, key=key)
+
+    arriving = await site.run(lambda: site.receiving.begin(ask(principal)))
     request.state.upload = arriving.uuid
     if arriving.known:
+        repeated = Repeated(site, arriving)
+        await _receive(site, request, repeated, size)
+        await repeated.end(await site.run(ask, principal))
         return arriving.uuid
-    async with (
-        Keeping(site, request, principal, arriving) as keeping,
-        aclosing(pieces(request, site.receiving.limits.idle_seconds)) as body,
-    ):
-        async for data in body:
-            await keeping.feed(data)
-        if size is not None and keeping.spooling.received != size:
-            raise Usage("upload_cut", "The upload ended before its stated length.", "Send it again.")
-        await keeping.accept()
+    async with Keeping(site, request, principal, arriving, keyed=bool(key)) as keeping:
+        await _receive(site, request, keeping, size)
+        await keeping.accept(ask)
     return arriving.uuid
+
+
+async def _receive(site: Site, request: Request, to: Keeping | Repeated, size: int | None) -> None:
+    async with aclosing(pieces(request, site.receiving.limits.idle_seconds)) as body:
+        async for data in body:
+            await to.feed(data)
+    if size is not None and to.spooling.received != size:
+        raise Usage("upload_cut", "The upload ended before its stated length.", "Send it again.")

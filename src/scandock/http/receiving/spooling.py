@@ -14,7 +14,6 @@ from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
 from scandock.model.errors import Usage
-from scandock.store.port import Spool
 
 BLOCK = 1024 * 1024
 MARK_BYTES = 64 * 1024 * 1024
@@ -31,6 +30,13 @@ class Digest(Protocol):
     def digest(self) -> bytes: ...
 
 
+class Sink(Protocol):
+    """What takes the bytes: a spool (`scandock.store.port.Spool`)."""
+
+    def append(self, offset: int, data: bytes | memoryview) -> int: ...
+    def sync(self) -> int: ...
+
+
 class Spooling:
     """Takes bytes for one spool from `offset` on. For one task at a time.
 
@@ -41,7 +47,7 @@ class Spooling:
     def __init__(
         self,
         threads: Executor,
-        spool: Spool,
+        spool: Sink,
         *,
         offset: int = 0,
         most: int,
@@ -99,6 +105,10 @@ class Spooling:
     def matches(self, wanted: bytes) -> bool:
         """Whether the digest of all that was fed is this one."""
         return self._digest is not None and self._digest.digest() == wanted
+
+    def digest(self) -> bytes | None:
+        """The digest of all that was fed and written; None where none was wanted."""
+        return None if self._digest is None else self._digest.digest()
 
     async def _flush(self) -> None:
         await self.settle()

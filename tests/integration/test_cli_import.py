@@ -108,6 +108,13 @@ def test_a_pipe_gets_plain_lines_and_stderr_nothing(tmp_path, mr):
     assert "files: 1 stored, 1 resource\n" in done.stdout
 
 
+def test_a_misspelt_variable_is_said_on_stderr_once(tmp_path, mr):
+    data = tmp_path / "data"
+    done = call("import", mr, "--data", data, "--project", "P", "--create-project", SCANDOCK_TIMZONE="Europe/Berlin")
+    assert done.returncode == 0
+    assert done.stderr == ("Warning: SCANDOCK_TIMZONE is set, but no setting has that name; SCANDOCK_TIMEZONE has.\n")
+
+
 def test_an_inspection_tells_the_same_and_stores_nothing(tmp_path, mr, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())

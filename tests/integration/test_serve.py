@@ -51,6 +51,22 @@ def test_an_upload_is_placed_and_the_server_stops_cleanly(serve, tmp_path):
     assert not os.listdir(tmp_path / "data" / "work")
 
 
+def test_a_misspelt_variable_is_said_at_the_start(serve):
+    server = serve(SCANDOCK_TRASH_DAY="3").ready()
+    server.end()
+    logged = [json.loads(line) for line in server.err.read_text().splitlines()]
+    assert logged[0]["event"] == "setting_unknown"
+    assert logged[0]["level"] == "warning"
+    assert logged[0]["message"] == ("SCANDOCK_TRASH_DAY is set, but no setting has that name; SCANDOCK_TRASH_DAYS has.")
+    assert [line["event"] for line in logged].count("setting_unknown") == 1
+
+
+def test_an_address_of_another_machine_is_said_at_once(tmp_path):
+    server = Served(tmp_path, free_port(), "--host", "192.0.2.1")  # of documentation, RFC 5737: nobody has it
+    assert server.wait() == 2
+    assert "192.0.2.1 is no address of this machine." in server.err.read_text()
+
+
 def test_after_a_kill_it_is_ready_at_once_and_the_import_goes_on(serve):
     first = serve(SCANDOCK_CRASH_AT="rows", SCANDOCK_CRASH_BY="SIGSTOP").ready()
     uuid = first.send(BODY)

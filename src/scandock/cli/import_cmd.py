@@ -103,10 +103,18 @@ def check_request(project: str | None, subject: str | None, session: str | None,
 
 
 def load_settings() -> Settings:
-    """The settings; imported here, as pydantic-settings costs a tenth of a second."""
-    from scandock.services.settings import load_settings as load
+    """The settings, with a warning for each variable that means nothing.
 
-    return load()
+    Imported here, as pydantic-settings costs a tenth of a second.
+    """
+    from scandock.cli.consoles import line
+    from scandock.services.settings import load_settings as load
+    from scandock.services.settings import unknown_settings
+
+    settings = load()
+    for sentence in unknown_settings():
+        line(f"Warning: {sentence}")
+    return settings
 
 
 def default_workers() -> int:

@@ -30,7 +30,7 @@ def serve(
         str, typer.Option("--dicom-port", metavar="N|off", help="Port of the DICOM receiver, or off.")
     ] = "off",
 ) -> None:
-    """Serve a data folder: pages, API and uploads, until SIGTERM or Ctrl-C.
+    """Serve a data folder: uploads and the API, until SIGTERM or Ctrl-C.
 
     The first start makes the account `admin`, with the password in SCANDOCK_ADMIN_PASSWORD, else with one that is
     printed once.
@@ -40,12 +40,15 @@ def serve(
         raise Usage(
             "dicom_receiver", "This version has no DICOM receiver yet.", "Leave --dicom-port out, or set it to off."
         )
-    from scandock.cli.import_cmd import load_settings
+    from scandock.services.logs import set_up
     from scandock.services.server_checks import check_server
+    from scandock.services.settings import load_settings, unknown_settings
     from scandock.workers.supervisor import Serving
     from scandock.workers.supervisor import serve as run
 
     settings = load_settings()
     check_server(settings)
+    for sentence in unknown_settings():
+        set_up("supervisor", settings.log_level).warning("setting_unknown", message=sentence)
     asked = Serving(data=os.path.abspath(data), host=host, port=port, slots=workers)
     raise typer.Exit(run(asked, settings, lambda text: line(text, sys.stdout)))

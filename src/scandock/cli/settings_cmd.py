@@ -21,7 +21,7 @@ def settings(as_json: options.AsJson = False) -> None:
 
     A setting is an environment variable, SCANDOCK_*. Passwords are masked.
     """
-    from scandock.services.settings import describe, load_settings, unknown_variables
+    from scandock.services.settings import describe, load_settings, unknown_settings
 
     rows = describe(load_settings())
     with reader_may_leave(sys.stdout):
@@ -33,8 +33,8 @@ def settings(as_json: options.AsJson = False) -> None:
         else:
             for row in rows:
                 line(f"{row.name}={row.shown} ({row.source})", sys.stdout)
-    for name, near in unknown_variables().items():
-        line(f"Warning: {name} is set, but no setting has that name" + (f"; {near} has." if near else "."))
+    for sentence in unknown_settings():
+        line(f"Warning: {sentence}")
 
 
 def _print_table(rows: Sequence[SettingRow]) -> None:

@@ -32,6 +32,9 @@ OUTSIDE: Final = {
 }
 """Variables that the command line itself reads: no part of `Settings`, but documented and known beside it."""
 
+_OF_TESTS: Final = "SCANDOCK_CRASH_"
+"""What the crash suite alone sets: see model/points.py."""
+
 _SCHEMES: Final = {"sqlite": "sqlite"} | dict.fromkeys(
     ("postgres", "postgresql", "postgresql+psycopg"), "postgresql+psycopg"
 )
@@ -190,8 +193,16 @@ def unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str
     return {
         name: next(iter(get_close_matches(name.upper(), known, n=1, cutoff=0.8)), None)
         for name in found
-        if name.upper() not in known
+        if name.upper() not in known and not name.startswith(_OF_TESTS)
     }
+
+
+def unknown_settings(environ: Mapping[str, str] | None = None) -> list[str]:
+    """A sentence for each of `unknown_variables`: it was meant to change something and changes nothing."""
+    return [
+        f"{name} is set, but no setting has that name" + (f"; {near} has." if near else ".")
+        for name, near in unknown_variables(environ).items()
+    ]
 
 
 def _zone(name: str) -> tzinfo:

@@ -7,6 +7,7 @@ nothing itself. Its children stay in its process group and die with it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -144,7 +145,16 @@ def _listening(asked: Serving) -> Iterator[socket.socket]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
         def bind() -> None:
-            listening.bind(address)
+            try:
+                listening.bind(address)
+            except OSError as error:
+                if error.errno != errno.EADDRNOTAVAIL:
+                    raise
+                raise Usage(
+                    "host_unknown",
+                    f"{asked.host} is no address of this machine.",
+                    "Name one that it has, or 0.0.0.0 for all.",
+                ) from error
 
         _patiently(
             bind,

@@ -15,7 +15,7 @@ from scandock.rules.labels import PLACEHOLDERS
 from scandock.services.byte_sizes import format_bytes, parse_bytes
 from scandock.services.masking import mask
 from scandock.services.server_checks import check_server
-from scandock.services.settings import Settings, describe, load_settings, unknown_variables, variable
+from scandock.services.settings import Settings, describe, load_settings, unknown_settings, unknown_variables, variable
 
 
 @pytest.fixture(autouse=True)
@@ -260,6 +260,10 @@ def test_a_password_with_signs_in_it_is_masked_whole():
 def test_slips_of_the_pen_are_found():
     environ = {"SCANDOCK_MAX_DEPHT": "3", "SCANDOCK_XYZZY": "1", "SCANDOCK_DATA": "/d", "SCANDOCK_MAX_DEPTH": "3"}
     assert unknown_variables(environ) == {"SCANDOCK_MAX_DEPHT": "SCANDOCK_MAX_DEPTH", "SCANDOCK_XYZZY": None}
+    assert unknown_settings(environ) == [
+        "SCANDOCK_MAX_DEPHT is set, but no setting has that name; SCANDOCK_MAX_DEPTH has.",
+        "SCANDOCK_XYZZY is set, but no setting has that name.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,23 @@ def test_members_are_set_listed_and_removed_by_owners(web, admin, name):
     assert admin.put(f"/api/v1/projects/Unassigned/members/{name}", json={"role": "member"}).status_code == 404
 
 
+def test_the_last_owner_of_a_project_stays_unless_an_administrator_says_otherwise(web, admin, name):
+    web.account(f"{name}o")
+    with web.client(name) as owner:
+        assert owner.post("/api/v1/projects", json={"id": f"{name}L"}).status_code == 201
+        path = f"/api/v1/projects/{name}L/members"
+        assert code(owner.delete(f"{path}/{name}")) == (409, "last_owner")
+        assert code(owner.put(f"{path}/{name}", json={"role": "member"})) == (409, "last_owner")
+        assert owner.put(f"{path}/{name}", json={"role": "owner"}).status_code == 200
+        assert owner.put(f"{path}/{name}o", json={"role": "owner"}).status_code == 200
+        admin.patch(f"/api/v1/accounts/{name}o", json={"disabled": True})
+        assert code(owner.delete(f"{path}/{name}")) == (409, "last_owner")  # the other one can do nothing
+        admin.patch(f"/api/v1/accounts/{name}o", json={"disabled": False})
+        assert owner.delete(f"{path}/{name}").status_code == 204
+    assert admin.delete(f"{path}/{name}o").status_code == 204
+    assert admin.get(path).json()["items"] == []
+
+
 def test_a_projects_settings_are_made_and_changed(web, admin, name):
     made = admin.post("/api/v1/projects", json={"id": f"{name}S", "prearchive_code": 0, "identified": "hold"})
     assert (made.status_code, made.json()["prearchive_code"]) == (201, 0)

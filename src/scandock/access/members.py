@@ -73,6 +73,11 @@ def _locked(connection: Connection, project_name: str) -> int:
     return project_id
 
 
+def is_owned(connection: Connection, project_name: str) -> bool:
+    """Whether a project has an owner who can log in."""
+    return any(one.role is Role.OWNER and not one.disabled for one in members_of(connection, project_name))
+
+
 def members_of(connection: Connection, project_name: str) -> Sequence[Member]:
     """Who has a role in a project, by name."""
     rows = connection.execute(

@@ -24,6 +24,7 @@ STATUS: Final = {
     "account_unknown": 404,
     "identity_taken": 409,
     "last_admin": 409,
+    "last_owner": 409,
     "login_unknown": 404,
     "password_own": 409,
     "rules_kind": 404,

@@ -8,6 +8,7 @@ from scandock.access import accounts, members
 from scandock.access.members import Member
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
 from scandock.catalog.engine import Catalog
+from scandock.model.errors import Usage
 from scandock.rules.permissions import Accessibility, Action, Role
 from scandock.services.audit import Did, record
 
@@ -20,12 +21,20 @@ def set_member(
     role: Role | None,
     request: RequestInfo | None = None,
 ) -> None:
-    """Give an account a role in a project, or take it (None). Raises Denied, Usage `account_unknown`."""
+    """Give an account a role in a project, or take it (None). Raises Denied, Usage `account_unknown`, `last_owner`.
+
+    A project's last owner stays: nobody of it could give roles any more. Site administrators, who can, may take it.
+    """
     with catalog.write() as connection:
         require(principal, Action.MEMBERS_EDIT, project, ProjectRights(connection))
         _, project_id = members.project_key(connection, project)
         one = accounts.get(connection, name)
         before = members.set_role(connection, project_id, one, role)
+        left = before is Role.OWNER and role is not Role.OWNER
+        if left and not principal.admin and not members.is_owned(connection, project_id):
+            raise Usage(
+                "last_owner", f"{one.name} is the last owner of {project_id}.", "Make another member its owner first."
+            )
         details = {"before": before and before.value, "role": role and role.value}
         record(
             connection, principal, Did.MEMBER_SET, "account", one.uuid,

@@ -43,7 +43,10 @@ async def list_all(work: Desked, project: str) -> Response:
 
 @router.put("/{account}", summary="Give an account a role in a project")
 async def put(work: Desked, project: str, account: str, wanted: Membership) -> Response:
-    """In place of the one that it has, in effect with its next request. The account goes by its name or its id."""
+    """In place of the one that it has, in effect with its next request. The account goes by its name or its id.
+
+    409 `last_owner` where nobody would own the project any more; site administrators may do that too.
+    """
     await work.do(
         lambda: set_member(work.site.catalog, work.desk.principal, project, account, wanted.role, work.desk.request)
     )
@@ -52,6 +55,6 @@ async def put(work: Desked, project: str, account: str, wanted: Membership) -> R
 
 @router.delete("/{account}", status_code=204, summary="Take an account's role", response_class=Response)
 async def remove(work: Desked, project: str, account: str) -> Response:
-    """In effect with the account's next request; having none already is fine."""
+    """In effect with the account's next request; having none already is fine. 409 `last_owner` as above."""
     await work.do(lambda: set_member(work.site.catalog, work.desk.principal, project, account, None, work.desk.request))
     return Response(status_code=204)

@@ -59,9 +59,11 @@ def test_two_archives_are_one_too_many():
     assert refused.value.code == "multipart_files"
 
 
-def test_what_means_nothing_is_left_alone():
-    reader, _, _ = read(form(part('name="csrf"', b"x"), part('name="project"', b"P")))
-    assert reader.fields == {"project": "P"}
+@pytest.mark.parametrize("fields", [[("projct", b"P")], [("project", b"P"), ("project", b"Q")]])
+def test_a_field_that_means_nothing_or_comes_twice_is_refused(fields):
+    with pytest.raises(Usage) as refused:
+        read(form(*(part(f'name="{name}"', value) for name, value in fields)))
+    assert refused.value.code == "request_invalid"
 
 
 @pytest.mark.parametrize("body", [b"no boundary at all", b"--xyz\r\nX: y\r\n\r\nz\r\n--xyz--\r\n"])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.http.receiving.wanted import check_names, filename_of, key_of, options_of
+from scandock.http.receiving.wanted import check_agree, check_foreign, filename_of, key_of, named_once, options_of
 from scandock.model.errors import Usage
 from scandock.model.importing import ImportOptions
 
@@ -47,10 +47,29 @@ def test_what_cannot_be_meant_is_refused(fields, code):
     assert refused.value.code == code
 
 
-def test_a_name_that_means_nothing_is_refused():
-    check_names(["project", "mapping"])
-    with pytest.raises(Usage):
-        check_names(["projct"])
+def test_a_name_that_means_nothing_or_comes_twice_is_refused():
+    assert named_once([("project", "P"), ("mapping", "m")]) == {"project": "P", "mapping": "m"}
+    for pairs in ([("projct", "P")], [("project", "P"), ("project", "Q")], [("project", "P"), ("project", "P")]):
+        with pytest.raises(Usage):
+            named_once(pairs)
+
+
+def test_a_query_and_a_form_agree():
+    check_agree({"project": "P", "subject": "S"}, {"project": " P", "session": "L"})
+    with pytest.raises(Usage, match="project"):
+        check_agree({"project": "P"}, {"project": "Q"})
+
+
+@pytest.mark.parametrize("name", ["projct", "Project", "project_id", "sesion", "destinaton", "over-write"])
+def test_near_misses_in_metadata_are_refused(name):
+    with pytest.raises(Usage, match=name):
+        check_foreign(["filename", name])
+
+
+def test_names_that_clients_of_tus_bring_along_are_theirs():
+    check_foreign(
+        ["filename", "filetype", "name", "type", "fingerprint", "relativePath", "caption", "description", "version"]
+    )
 
 
 @pytest.mark.parametrize(

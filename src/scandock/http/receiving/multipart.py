@@ -17,7 +17,7 @@ from scandock.http.receiving.limits import FIELD_BYTES
 from scandock.http.receiving.raw import length_of
 from scandock.http.receiving.repeated import Repeated
 from scandock.http.receiving.stream import pieces
-from scandock.http.receiving.wanted import NAMES, check_names, offer_of
+from scandock.http.receiving.wanted import check_agree, named_once, offer_of
 from scandock.model.errors import Usage
 from scandock.rules.mapping import decode_mapping
 from scandock.services.receiving import Arriving, Offer
@@ -114,9 +114,10 @@ class FormReader:
         part = self._part
         if part.is_archive:
             self._events.append(("end", ""))
-        elif part.name in NAMES:
-            raw = bytes(part.data)
-            self.fields[part.name] = decode_mapping(raw) if part.name == "mapping" else raw.decode("utf-8", "replace")
+            return
+        raw = bytes(part.data)
+        value = decode_mapping(raw) if part.name == "mapping" else raw.decode("utf-8", "replace")
+        self.fields = named_once([*self.fields.items(), (part.name, value)], "form")
 
     def _all(self) -> None:
         self.ended = True
@@ -137,8 +138,7 @@ def boundary_of(request: Request) -> bytes:
 
 async def receive_multipart(site: Site, request: Request, principal: Principal) -> str:
     """Receive the archive of a multipart body; its id, once its bytes are kept."""
-    query = dict(request.query_params)
-    check_names(list(query))
+    query = named_once(request.query_params.multi_items())
     key = request.headers.get("idempotency-key")
     try:
         reader = FormReader(boundary_of(request))
@@ -147,6 +147,7 @@ async def receive_multipart(site: Site, request: Request, principal: Principal) 
     name = ""
 
     def ask(who: Principal) -> Offer:
+        check_agree(query, reader.fields)
         fields = {"filename": name, **reader.fields, **query}
         with site.catalog.read() as connection:
             return offer_of(connection, who, fields, door="multipart", size=length_of(request), key=key)

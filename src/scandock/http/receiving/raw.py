@@ -12,7 +12,7 @@ from scandock.http.deps import Site
 from scandock.http.receiving.kept import Keeping
 from scandock.http.receiving.repeated import Repeated
 from scandock.http.receiving.stream import pieces
-from scandock.http.receiving.wanted import check_names, offer_of
+from scandock.http.receiving.wanted import named_once, offer_of
 from scandock.model.errors import Usage
 from scandock.services.receiving import Offer
 
@@ -35,8 +35,7 @@ def _filename(request: Request) -> str:
 
 async def receive_raw(site: Site, request: Request, principal: Principal) -> str:
     """Receive an archive; its id, once its bytes are kept."""
-    fields = dict(request.query_params)
-    check_names(list(fields))
+    fields = named_once(request.query_params.multi_items())
     fields.setdefault("filename", _filename(request))
     size = length_of(request)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -32,19 +33,53 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "resources": ("keep", "ignore"),
 }
 _TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+NEAR: Final = 0.8
+"""As `difflib` measures: `projct` and `project_id` are near, `filetype` and `description` are not."""
 MAX_KEY: Final = 255
 MAX_FILENAME: Final = 255
 
 
-def check_names(names: list[str]) -> None:
-    """Usage `request_invalid` for a name that means nothing: a slip of the pen must not send an archive elsewhere."""
-    unknown = sorted(set(names) - set(NAMES))
-    if unknown:
-        raise Usage(
-            "request_invalid",
-            f"The query names {', '.join(unknown)}, which means nothing here.",
-            f"Known are {', '.join(NAMES)}.",
-        )
+def named_once(pairs: Iterable[tuple[str, str]], of: str = "query") -> dict[str, str]:
+    """What a query (or another part, `of`) names, each name with its value.
+
+    Usage `request_invalid` for a name that means nothing, or comes twice: a slip of the pen must not send an archive
+    elsewhere.
+    """
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in NAMES:
+            raise Usage(
+                "request_invalid",
+                f"The {of} names {name!r}, which means nothing here.",
+                f"Known are {', '.join(NAMES)}.",
+            )
+        if name in found:
+            raise Usage("request_invalid", f"The {of} names {name} twice.", "Name it once.")
+        found[name] = value
+    return found
+
+
+def check_agree(query: Mapping[str, str], form: Mapping[str, str]) -> None:
+    """Usage `request_invalid` where a query and a form say different things of the same name."""
+    for name in sorted(query.keys() & form.keys()):
+        if query[name].strip() != form[name].strip():
+            raise Usage(
+                "request_invalid",
+                f"The query says one thing of {name}, and the form another.",
+                "Say it in one place alone.",
+            )
+
+
+def check_foreign(names: Iterable[str]) -> None:
+    """Usage `tus_metadata` for a name that is nearly one of ours: clients of tus bring names of their own along."""
+    for name in names:
+        near = None if name in NAMES else get_close_matches(name.lower(), NAMES, n=1, cutoff=NEAR)
+        if near:
+            raise Usage(
+                "tus_metadata",
+                f"Upload-Metadata names {name!r}, which means nothing here; {near[0]} was probably meant.",
+                f"Known are {', '.join(NAMES)}.",
+            )
 
 
 def options_of(fields: Mapping[str, str]) -> dict[str, Any]:

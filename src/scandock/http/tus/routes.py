@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from scandock.access.principal import Denied, Principal, deny
 from scandock.http.deps import Site, site_of
-from scandock.http.receiving.wanted import offer_of
+from scandock.http.receiving.wanted import check_foreign, offer_of
 from scandock.http.security import Caller, SignedIn, check_upload
 from scandock.http.tus.locks import Writer
 from scandock.http.tus.patching import append
@@ -107,6 +107,7 @@ async def create(request: Request, principal: SignedIn) -> Response:
 def _begin(site: Site, request: Request, principal: Principal, size: int) -> Arriving:
     raw = request.headers.get("upload-metadata", "")
     fields = parse_metadata(raw)
+    check_foreign(fields)
     fields.setdefault("filename", fields.get("name", ""))
     with site.catalog.read() as connection:
         offer = offer_of(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 
 import pytest
 
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import SCANDOCK, Command, members, until
-from tests.crash.served import Served, free_port
+from tests.crash.served import LOGIN, Served, free_port
 
 pytestmark = pytest.mark.crash
 
@@ -98,6 +99,36 @@ def test_a_dead_child_is_started_again(serve, child):
     server.ready()
     server.placed(server.send(BODY))
     server.end()
+
+
+@pytest.mark.parametrize("door", ["raw", "multipart"])
+def test_an_upload_that_is_under_way_is_told_that_the_server_stops(serve, door):
+    server = serve().ready()
+    kind, begin = {
+        "raw": ("application/zip", b"PK"),
+        "multipart": (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.zip"\r\n\r\nPK',
+        ),
+    }[door]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as raw:
+        login = LOGIN["Authorization"]
+        head = f"Host: x\r\nAuthorization: {login}\r\nContent-Type: {kind}\r\nContent-Length: 1000000\r\n\r\n"
+        raw.sendall(b"POST /api/v1/imports HTTP/1.1\r\n" + head.encode() + begin)
+        until(lambda: server.ask("GET", "/api/v1/imports")[1]["items"], "the upload never began")
+        os.kill(server.process.pid, signal.SIGTERM)
+        answer = b""
+        while piece := raw.recv(65536):
+            answer += piece
+    assert server.wait() == 0
+    said, _, body = answer.partition(b"\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 10" in said.lower()
+    assert b"application/problem+json" in said
+    assert json.loads(body)["code"] == "server_stopping"
+    logged = [json.loads(line) for line in server.err.read_text().splitlines()]
+    assert [line for line in logged if line["level"] in ("warning", "error", "critical")] == []
+    assert os.listdir(server.data / "incoming") == []
 
 
 def test_all_die_with_the_supervisor(serve):

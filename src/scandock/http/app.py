@@ -17,6 +17,7 @@ import scandock
 from scandock.http import described, health, problems, request_ids
 from scandock.http.base_path import BasePath
 from scandock.http.deps import Site, open_site
+from scandock.http.receiving.stream import end_bodies
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, oidc, projects_create, receipts, tokens
 from scandock.http.v1.routers import ROUTERS
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 JANITOR_SECONDS = 60.0
 END_SECONDS = 5.0
+BODY_SECONDS = 8.0
+"""For how long a stopping server goes on with bodies that come in one request: then each is told, before uvicorn ends
+it without a word (`process.DRAIN_SECONDS`)."""
 
 _ROOT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Scandock</title>
@@ -55,13 +59,15 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         app.state.site = site
         janitor = asyncio.ensure_future(_tidy(site))
         ending = asyncio.ensure_future(_end_streams(site))
+        bodies = asyncio.ensure_future(_end_bodies(site))
         with _hearing(site, loop):
             try:
                 yield
             finally:
                 site.stopping.set()
                 janitor.cancel()
-                await asyncio.gather(janitor, ending, return_exceptions=True)
+                bodies.cancel()
+                await asyncio.gather(janitor, bodies, ending, return_exceptions=True)
                 if site.receptions:
                     await asyncio.wait(site.receptions, timeout=END_SECONDS)
                 await loop.run_in_executor(None, site.close)
@@ -115,6 +121,12 @@ def _hearing(site: Site, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 async def _end_streams(site: Site) -> None:
     await site.stopping.wait()
     await site.locks.end_all(END_SECONDS)
+
+
+async def _end_bodies(site: Site) -> None:
+    await site.stopping.wait()
+    await asyncio.sleep(BODY_SECONDS)
+    end_bodies(site)
 
 
 async def _tidy(site: Site) -> None:

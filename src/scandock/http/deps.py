@@ -10,6 +10,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from weakref import WeakSet
 
 from fastapi import Request
 from starlette.datastructures import State
@@ -18,7 +19,7 @@ from scandock.access.authenticate import Gate
 from scandock.catalog.engine import Catalog
 from scandock.http.metrics import Metrics
 from scandock.http.receiving.limits import limits_of
-from scandock.http.tus.locks import Locks
+from scandock.http.tus.locks import Locks, Writer
 from scandock.services.opening import open_data_catalog
 from scandock.services.receiving import Receiving
 from scandock.services.sign_in import gate_for
@@ -59,6 +60,8 @@ class Site:
     """Why no worker takes imports; empty where one does."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
+    bodies: WeakSet[Writer] = field(default_factory=WeakSet)
+    """Bodies that are being received, and can't be gone on with later."""
     receptions: set[asyncio.Task[Any]] = field(default_factory=set)
     """Requests that receive a whole body: what is broken off is cleared away before the process ends."""
 

@@ -130,7 +130,9 @@ def told(request: Request, error: ScandockError) -> Response:
         headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_SECONDS))
     if error.code == "tus_version":
         headers["Tus-Version"] = "1.0.0"
-    if isinstance(error, Fault):
+    if error.code == "server_stopping":
+        log().info("stopping", code=error.code)
+    elif isinstance(error, Fault):
         log().error("fault", code=error.code, cause=cause(error), where=where(error))
     return problem(request, status, error.code, error.message, error.remedy, headers=headers)
 

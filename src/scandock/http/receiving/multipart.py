@@ -16,14 +16,13 @@ from scandock.http.receiving.kept import Keeping
 from scandock.http.receiving.limits import FIELD_BYTES
 from scandock.http.receiving.raw import length_of
 from scandock.http.receiving.repeated import Repeated
-from scandock.http.receiving.stream import pieces
+from scandock.http.receiving.stream import whole_body
 from scandock.http.receiving.wanted import check_agree, named_once, offer_of
 from scandock.model.errors import Usage
 from scandock.rules.mapping import decode_mapping
 from scandock.services.receiving import Arriving, Offer
 
 MAX_PARTS: Final = 64
-_FILE = "file"
 
 
 @dataclass(slots=True)
@@ -155,7 +154,7 @@ async def receive_multipart(site: Site, request: Request, principal: Principal) 
     await site.run(ask, principal)  # what the query names is known before a byte is read
     arriving: Arriving | None = None
     async with AsyncExitStack() as stack:
-        body = await stack.enter_async_context(aclosing(pieces(request, site.receiving.limits.idle_seconds)))
+        body = await stack.enter_async_context(aclosing(whole_body(site, request)))
         to: Keeping | Repeated | None = None
         async for piece in body:
             for kind, value in reader.push(piece):

@@ -11,7 +11,7 @@ from scandock.access.principal import Principal
 from scandock.http.deps import Site
 from scandock.http.receiving.kept import Keeping
 from scandock.http.receiving.repeated import Repeated
-from scandock.http.receiving.stream import pieces
+from scandock.http.receiving.stream import whole_body
 from scandock.http.receiving.wanted import named_once, offer_of
 from scandock.model.errors import Usage
 from scandock.services.receiving import Offer
@@ -59,7 +59,7 @@ async def receive_raw(site: Site, request: Request, principal: Principal) -> str
 
 
 async def _receive(site: Site, request: Request, to: Keeping | Repeated, size: int | None) -> None:
-    async with aclosing(pieces(request, site.receiving.limits.idle_seconds)) as body:
+    async with aclosing(whole_body(site, request)) as body:
         async for data in body:
             await to.feed(data)
     if size is not None and to.spooling.received != size:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from scandock.http.tus.locks import Writer
-from scandock.model.errors import Usage
+from scandock.model.errors import Fault, Usage
+
+if TYPE_CHECKING:
+    from scandock.http.deps import Site
 
 
 async def pieces(request: Request, idle: float, writer: Writer | None = None) -> AsyncGenerator[bytes, None]:
@@ -47,6 +51,20 @@ async def pieces(request: Request, idle: float, writer: Writer | None = None) ->
     finally:
         if stop is not None:
             stop.cancel()
+
+
+def whole_body(site: Site, request: Request) -> AsyncGenerator[bytes, None]:
+    """The pieces of a body that is to come in this one request; the server's end ends it (`end_bodies`)."""
+    writer = Writer()
+    site.bodies.add(writer)
+    return pieces(request, site.receiving.limits.idle_seconds, writer)
+
+
+def end_bodies(site: Site) -> None:
+    """Let what can't be gone on with later end, as the server does: each client is told so."""
+    why = Fault("server_stopping", "The server is being stopped.", "Send it again in a moment.")
+    for writer in list(site.bodies):
+        writer.give_way(why)
 
 
 def _end_now(limit: asyncio.Timeout) -> None:

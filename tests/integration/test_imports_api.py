@@ -330,6 +330,64 @@ def test_tokens_serve_what_they_are_for(web, client):
     assert code(client.delete(f"/api/v1/tokens/{made['alias']}")) == (404, "token_unknown")
 
 
+def test_a_token_for_uploads_is_told_that_lists_are_not_its_own(web, client):
+    made = client.post("/api/v1/tokens", json={"scope": "upload", "name": "scanner"}).json()
+    with web.client(None, headers={"Authorization": f"Bearer {made['token']}"}) as script:
+        for name in ("sessions", "subjects", "prearchive", "trash"):
+            assert code(script.get(f"/api/v1/{name}")) == (403, "forbidden"), name
+        assert [one["id"] for one in script.get("/api/v1/projects").json()["items"]] == ["P"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "imports?state=bogus",
+        "imports?state=placed,bogus",
+        "imports?sate=placed",
+        "imports?limit=1&limit=2",
+        "sessions?projct=P",
+        "sessions?project=P&project=Q",
+        "prearchive?state=held",
+        "prearchive?code=bogus",
+        "audit?action=bogus",
+        "audit?outcome=bogus",
+        "audit?kind=bogus",
+        "audit?sinze=1",
+        "accounts?limti=1",
+    ],
+)
+def test_filters_that_mean_nothing_are_refused(client, asked):
+    assert code(client.get(f"/api/v1/{asked}")) == (400, "request_invalid")
+
+
+def test_a_misspelt_name_changes_nothing(client):
+    answer = client.post("/api/v1/prearchive/x/archive?dryrun=true", json={})
+    assert code(answer) == (400, "request_invalid")
+    assert answer.json()["remedy"] == "Do you mean dry_run?"
+
+
+def test_imports_are_listed_by_several_states(web, client):
+    first, second, _ = send(client), send(client), send(client)
+    uuids = set()
+    for state in (ImportState.REFUSED, ImportState.FAILED):
+        lease = run(web)
+        uuids.add(lease.uuid)
+        end(web, lease, state)
+    assert uuids == {first, second}
+    for asked in ("state=refused,failed", "state=refused&state=failed"):
+        assert {one["id"] for one in client.get(f"/api/v1/imports?{asked}").json()["items"]} == uuids
+
+
+def test_the_trail_takes_dates(client):
+    lines = client.get("/api/v1/audit").json()["items"]
+    day, moment = lines[0]["time"][:10], lines[0]["time"]
+    for since in (day, moment, moment.replace("+00:00", "Z"), f"{day}T00:00:00", str(lines[0]["at"])):
+        assert lines[0] in client.get("/api/v1/audit", params={"since": since}).json()["items"], since
+    assert lines[0] in client.get(f"/api/v1/audit?since={moment}").json()["items"]  # its + comes as a space
+    assert client.get("/api/v1/audit", params={"until": "2001-01-01"}).json()["items"] == []
+    assert code(client.get("/api/v1/audit", params={"since": "yesterday"})) == (422, "request_invalid")
+
+
 def test_every_error_is_a_problem_with_a_code_and_the_requests_id(client):
     answers = {
         404: client.get("/nothing/here", headers={"X-Request-Id": "mine-1"}),

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from scandock.http.v1.routers import ACTIONS
-from scandock.rules.permissions import Accessibility, Action, Answer, answer
+from scandock.rules.permissions import NEEDS, Accessibility, Action, Answer, answer
 from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
 from tests.integration.probes import EACH, FURTHER, LIST, OPEN, PROBES, SITE, Probe
 
@@ -140,6 +140,8 @@ def wrong(probe: Probe, who: Persona, place: Place, told: httpx.Response) -> str
 def _wrong_list(probe: Probe, right: Answer, place: Place, who: Persona, told: httpx.Response) -> str:
     if "signed_in" in probe.also and not who.signed_in:
         return "" if told.status_code == 401 else f"{told.status_code}, not 401"
+    if who.signed_in and who.scope not in NEEDS[probe.action].scopes:  # an empty list would say that there is nothing
+        return "" if told.status_code == 403 else f"{told.status_code}, not 403"
     if told.status_code != 200:
         return f"{told.status_code}, not 200"
     seen = getattr(place, probe.of) in {one["id"] for one in told.json()["items"]}

@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import HTMLResponse
 
 import scandock
 from scandock.http import described, health, problems, request_ids
 from scandock.http.base_path import BasePath
 from scandock.http.deps import Site, open_site
+from scandock.http.known_names import only_known_names
 from scandock.http.receiving.stream import end_bodies
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, oidc, projects_create, receipts, tokens
@@ -84,10 +85,10 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
     )
     problems.install(app)
     described.install(app)
-    for module in (health, imports, events, receipts, projects_create, tus, auth, oidc, tokens):
+    for module in (health, tus, oidc):
         app.include_router(module.router)
-    for router in ROUTERS:
-        app.include_router(router)
+    for router in (*(one.router for one in (imports, events, receipts, projects_create, auth, tokens)), *ROUTERS):
+        app.include_router(router, dependencies=[Depends(only_known_names)])
     app.include_router(root)
     app.add_middleware(request_ids.Around)
     if settings.root_path:

@@ -54,7 +54,7 @@ def add_outcome(
         return
     for data in _untold_stages(connection, upload_id, report.get("seconds") or {}):
         add_event(catalog, connection, upload_id, "stage", data)
-    sessions = [{key: one[key] for key in _SESSION} for one in (report.get("sessions") or ())[:SHOWN_SESSIONS]]
+    sessions = [{key: one.get(key) for key in _SESSION} for one in (report.get("sessions") or ())[:SHOWN_SESSIONS]]
     for one in sessions:
         if one["uri"] is not None:
             add_event(catalog, connection, upload_id, "session", one)

@@ -21,6 +21,7 @@ from scandock.access.clock import now_ms
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import audit
+from scandock.services.listing import one_of
 
 PAGE: Final = 1_000
 PAGE_MOST: Final = 10_000
@@ -70,6 +71,12 @@ class Did(StrEnum):
     DOWNLOAD = "download"
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
+
+
+KINDS: Final = (
+    "account", "file", "import", "login", "project", "rules", "scan", "session", "subject", "subscription", "token",
+)  # fmt: skip
+"""What lines are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +152,14 @@ def record(
 def search(
     connection: Connection, wanted: Wanted, *, before: int | None = None, limit: int = 100
 ) -> Sequence[AuditRow]:
-    """Lines, the newest first; `before` is the id of the last one seen, for the next page."""
+    """Lines, the newest first; `before` is the id of the last one seen, for the next page.
+
+    Usage `request_invalid` for an action, outcome or kind that no line can have.
+    """
+    for name, known in (("action", Did), ("outcome", Outcome), ("kind", KINDS)):
+        value = getattr(wanted, name)
+        if value is not None:
+            one_of(name, (value,), known)
     conditions = _conditions(wanted)
     if before is not None:
         conditions.append(audit.c.id < before)

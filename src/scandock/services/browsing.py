@@ -21,9 +21,10 @@ from scandock.catalog.sums import sum_up
 from scandock.catalog.tables import project, session, subject, tree
 from scandock.rules.choices import choices_of
 from scandock.rules.labels import UNASSIGNED
+from scandock.rules.notices import CODES
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.listing import Page, Sorting, like, page_of, rows_of
+from scandock.services.listing import Page, Sorting, like, one_of, page_of, rows_of
 
 PROJECT_SORTS = {"id": project.c.key, "created": project.c.created, "title": project.c.title}
 SUBJECT_SORTS = {"label": subject.c.key, "created": subject.c.created}
@@ -129,6 +130,7 @@ def _subjects() -> Select[Any]:
 
 def list_subjects(connection: Connection, principal: Principal, wanted: Wanted, sorting: Sorting) -> Page:
     """Subjects of the projects that the principal may read, with the sums of their sessions: two statements."""
+    rights.check_scope(principal, Action.SUBJECT_READ)
     query = _subjects().where(projects_where(principal, Action.SUBJECT_READ))
     if wanted.project is not None:
         rights.check(connection, principal, Action.SUBJECT_READ, wanted.project)
@@ -196,6 +198,7 @@ def list_sessions(
     `wanted.equal` takes state, type, modality, study_uid, subject_id and code.
     """
     action = Action.SESSION_READ if place == "archive" else Action.PREARCHIVE_READ
+    rights.check_scope(principal, action)
     query = _sessions().where(session.c.place == place, _visible(principal, action))
     if wanted.project is not None:
         if wanted.project.casefold() != UNASSIGNED.casefold() or not principal.signed_in:
@@ -205,6 +208,8 @@ def list_sessions(
         query = query.where(session.c.subject == wanted.subject)
     query = _label_is(query, session.c.key, wanted)
     for name, value in (wanted.equal or {}).items():
+        if name in _VALUES:
+            one_of(name, (value,), _VALUES[name])
         query = query.where(_SESSION_FILTERS[name] == value)
     return page_of(connection, query, SESSION_SORTS, session.c.id, sorting, session_item)
 
@@ -216,6 +221,10 @@ _SESSION_FILTERS = {
     "subject_id": subject.c.uuid,
     "code": session.c.held_code,
 }
+
+
+_VALUES = {"state": ("ready", "conflict"), "code": [code for code, one in CODES.items() if one.kind == "held"]}
+"""Of filters that take none but these."""
 
 
 def _visible(principal: Principal, action: Action) -> ColumnElement[bool]:

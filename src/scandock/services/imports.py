@@ -25,7 +25,7 @@ from scandock.queue.retry import again
 from scandock.queue.wake import ring
 from scandock.rules.permissions import Action, Answer
 from scandock.services.audit import Did, record
-from scandock.services.listing import Page, Sorting, rows_of
+from scandock.services.listing import Page, Sorting, one_of, rows_of
 from scandock.services.progress import read_progress
 from scandock.store.local import LocalStore
 
@@ -88,6 +88,7 @@ def list_imports(
     query = _rows().where(_visible(principal), upload.c.report != DELETED)
     if project_name is not None:
         query = query.where(project.c.key == project_name.casefold())
+    one_of("state", states, ImportState)
     if states:
         query = query.where(upload.c.state.in_(states))
     with catalog.read() as connection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,14 @@ def _decode(cursor: str, sort: str) -> tuple[Any, Any]:
     if was != sort or not isinstance(last, str | int) or not isinstance(key, str | int):
         raise Usage("cursor_invalid", "That is no cursor of this list, or of another sorting of it.", "Begin anew.")
     return last, key
+
+
+def one_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:
+    """Raise Usage `request_invalid` for a filter that nothing can pass, as it is misspelt."""
+    known = tuple(known)
+    for value in values:
+        if value not in known:
+            raise Usage("request_invalid", f"There is no {name} {value[:40]!r}.", f"There are {', '.join(known)}.")
 
 
 def like(text: str, *, prefix: bool = False) -> str:

@@ -9,7 +9,7 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import tree
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import NEEDS, Action, Answer
 
 
 def check(
@@ -17,6 +17,12 @@ def check(
 ) -> None:
     """Raise Denied unless `principal` may."""
     require(principal, action, project_name, ProjectRights(connection), own=own)
+
+
+def check_scope(principal: Principal, action: Action) -> None:
+    """Raise Denied (403) where a token is for other things: a list would look empty."""
+    if principal.signed_in and principal.scope not in NEEDS[action].scopes:
+        deny(Answer.FORBIDDEN)
 
 
 def is_own(connection: Connection, principal: Principal, tree_id: int, project_name: str) -> bool:

@@ -93,6 +93,7 @@ def row_json(connection: Connection, source: Standing) -> dict[str, Any]:
 
 def list_trash(connection: Connection, desk: Desk, sorting: Sorting, *, project_name: str | None = None) -> Page:
     """What was deleted, of the projects whose trash the principal may see; newest first unless asked otherwise."""
+    rights.check_scope(desk.principal, Action.TRASH_READ)
     query = (
         select(trashed, project.c.name.label("project"))
         .join(project, project.c.id == trashed.c.project_id)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -15,7 +18,21 @@ from scandock.services import audit, rights
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
 
-Moment = Annotated[int | None, Query(ge=0, le=2**53, description="Unix milliseconds")]
+
+_PLUS = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")
+"""An offset whose + was written as it is: to a query that is a space."""
+
+
+def _milliseconds(said: object) -> object:
+    """A date or a time as ISO 8601 writes it, in UTC unless it names an offset, as Unix milliseconds."""
+    if not isinstance(said, str) or said.strip().isdecimal():
+        return said
+    moment = datetime.fromisoformat(_PLUS.sub(r"\1+\2", said.strip()))
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+_SAYS = "Unix milliseconds, or a date or time as ISO 8601 writes it (2026-11-24, 2026-11-24T12:00:00Z), in UTC"
+Moment = Annotated[int | None, BeforeValidator(_milliseconds), Query(ge=0, le=2**53, description=_SAYS)]
 
 
 def _wanted(

@@ -65,16 +65,15 @@ async def list_all(
     request: Request,
     principal: SignedIn,
     project: str | None = None,
-    state: Annotated[list[str] | None, Query()] = None,
+    state: Annotated[list[str] | None, Query(description="Several too, with commas between or the name again")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = LIMIT,
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """`{"items", "next"}`; `next` is the cursor of the following page, null behind the last."""
     site = site_of(request)
     sorting = Sorting(sort="-id", limit=limit, cursor=cursor)
-    page = await site.run(
-        list_imports, site.catalog, principal, sorting, project_name=project, states=tuple(state or ())
-    )
+    states = tuple(one for some in state or () for one in some.split(","))
+    page = await site.run(list_imports, site.catalog, principal, sorting, project_name=project, states=states)
     return {"items": page.items, "next": page.next}
 
 

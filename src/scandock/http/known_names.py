@@ -1,0 +1,44 @@
+"""A name in the query that means nothing is refused: a slip of the pen would list, or change, something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any, get_args, get_origin
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+
+from scandock.model.errors import Usage
+
+
+def only_known_names(request: Request) -> None:
+    """A dependency: every name of the query is one that the route takes, and once where it takes one value.
+
+    Routes that describe their query by hand read it by themselves. Raises Usage `request_invalid`.
+    """
+    asked = request.query_params
+    if not asked:
+        return
+    route: Any = request.scope["route"]
+    if "parameters" in (route.openapi_extra or {}):
+        return
+    takes = dict(_names(route.dependant))
+    for name in asked:
+        if name not in takes:
+            near = get_close_matches(name, takes, 1)
+            remedy = (
+                f"Do you mean {near[0]}?" if near else f"Known are {', '.join(takes)}." if takes else "Leave it out."
+            )
+            raise Usage("request_invalid", f"The query names {name[:40]!r}, which means nothing here.", remedy)
+        if not takes[name] and len(asked.getlist(name)) > 1:
+            raise Usage("request_invalid", f"The query names {name} more than once.", "Name it once.")
+
+
+def _names(dependant: Dependant) -> Iterator[tuple[str, bool]]:
+    """The names that a route takes, and whether several times."""
+    for field in dependant.query_params:
+        kind = field.field_info.annotation
+        yield field.alias, any(one is list or get_origin(one) is list for one in (kind, *get_args(kind)))
+    for below in dependant.dependencies:
+        yield from _names(below)

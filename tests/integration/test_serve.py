@@ -12,7 +12,7 @@ import pytest
 
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import SCANDOCK, Command, members, until
-from tests.crash.served import LOGIN, Served, free_port
+from tests.crash.served import LOGIN, WORKER, Served, free_port
 
 pytestmark = pytest.mark.crash
 
@@ -129,6 +129,20 @@ def test_an_upload_that_is_under_way_is_told_that_the_server_stops(serve, door):
     logged = [json.loads(line) for line in server.err.read_text().splitlines()]
     assert [line for line in logged if line["level"] in ("warning", "error", "critical")] == []
     assert os.listdir(server.data / "incoming") == []
+
+
+def test_a_worker_that_is_stopped_is_not_ready(serve):
+    server = serve().ready()
+    worker = server.child(WORKER)
+    os.kill(worker, signal.SIGSTOP)
+    until(lambda: server.ask("GET", "/readyz")[0] == 503, "it stayed ready")
+    told = server.ask("GET", "/readyz")[1]
+    assert (told["ready"], told["checks"]["catalog"]) == (False, "ok")
+    assert told["checks"]["workers"].startswith("the worker was not heard of for ")
+    os.kill(worker, signal.SIGCONT)
+    server.ready()
+    assert server.child(WORKER) == worker
+    server.end()
 
 
 def test_all_die_with_the_supervisor(serve):

@@ -1,6 +1,6 @@
 """The web process: uvicorn over the supervisor's socket.
 
-Started by the supervisor as `python -m scandock.http.process PARENT DATA SOCKET`.
+Started by the supervisor as `python -m scandock.http.process PARENT DATA SOCKET BEATS`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from scandock.http.app import create_app
-from scandock.queue.wake import is_heard
 from scandock.services.logs import set_up
 from scandock.services.settings import Settings, load_settings
+from scandock.workers.beats import Beats
 from scandock.workers.process import confine, take_signals
 
 DRAIN_SECONDS = 10
@@ -23,12 +23,12 @@ DRAIN_SECONDS = 10
 
 def main(words: list[str]) -> None:
     """Serve until SIGTERM."""
-    parent, data, fd = words
+    parent, data, fd, beats = words
     confine(int(parent))
     take_signals()
     settings = load_settings()
     set_up("web", settings.log_level)
-    app = create_app(data, settings, workers_ready=lambda: "" if is_heard(data) else "no worker listens")
+    app = create_app(data, settings, workers_ready=Beats(int(beats)).trouble)
     with socket.socket(fileno=int(fd)) as listening:
         uvicorn.Server(config_of(app, settings)).run(sockets=[listening])
 

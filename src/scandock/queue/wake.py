@@ -31,16 +31,6 @@ def ring(data: str) -> bool:
     return True
 
 
-def is_heard(data: str) -> bool:
-    """Whether a worker of this machine listens for DATA, which costs it nothing to be asked."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as bell:
-            bell.connect(_name(data))
-    except OSError:
-        return False
-    return True
-
-
 class Bell:
     """Where a worker listens; one a DATA. `bound` is False where another process has the name: then it only polls."""
 

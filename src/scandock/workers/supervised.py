@@ -10,8 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from scandock.workers.beats import HUNG_SECONDS, MISSED_SECONDS
+
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+    from scandock.workers.beats import Beats
 
 LIVED_SECONDS = 10.0
 """A child that lived so long is started again at once."""
@@ -34,13 +38,18 @@ class Supervised:
         log: FilteringBoundLogger,
         *,
         pass_fds: Sequence[int] = (),
+        beats: Beats | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`beats`: its sign of life, where it gives one; without one for `HUNG_SECONDS` it is killed."""
         self.name = name
         self._words = list(words)
         self._log = log
         self._fds = tuple(pass_fds)
+        self._beats = beats
         self._clock = clock
+        self._beat = 0.0
+        self._heard = self._looked = clock()
         self._early = 0
         self._begun = 0.0
         self._stopping = False
@@ -54,14 +63,17 @@ class Supervised:
 
     def start(self) -> None:
         self.due = None
-        self._begun = self._clock()
+        self._begun = self._heard = self._looked = self._clock()
         self.process = subprocess.Popen(self._words, stdin=subprocess.DEVNULL, pass_fds=self._fds)
         self._log.info("started", child=self.name, pid=self.process.pid)
 
     def look(self) -> None:
-        """Bury it if it has died, and start it again where that is due."""
+        """Kill it if it hangs, bury it if it has died, and start it again where that is due."""
+        self._listen()
         if self.process is not None and (code := self.process.poll()) is not None:
             self.process = None
+            if self._beats is not None:
+                self._beats.clear()
             if self._stopping:
                 return
             now = self._clock()
@@ -70,6 +82,18 @@ class Supervised:
             self._log.error("died", child=self.name, exit=code, again_in=round(self.due - now, 1))
         if self.due is not None and not self._stopping and self._clock() >= self.due:
             self.start()
+
+    def _listen(self) -> None:
+        if self._beats is None or self.process is None or self._stopping:
+            return
+        now, beat = self._clock(), self._beats.last()
+        if beat != self._beat or now - self._looked > MISSED_SECONDS:  # who was away may not judge others
+            self._beat, self._heard = beat, now
+        self._looked = now
+        if now - self._heard > HUNG_SECONDS:
+            self._log.error("hung", child=self.name, pid=self.process.pid, silent=round(now - self._heard, 1))
+            self._heard = now
+            self.process.kill()
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Ask it to end, and start it no more."""

@@ -25,6 +25,7 @@ from scandock.services.logs import set_up
 from scandock.services.opening import open_data_catalog
 from scandock.services.settings import Settings
 from scandock.store.local import LocalStore
+from scandock.workers.beats import Beats
 from scandock.workers.process import python
 from scandock.workers.supervised import Supervised
 
@@ -61,10 +62,12 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None]) -> int
     store.prepare()
     with _locked(store.path), _listening(asked) as listening:
         slots = str(asked.slots or default_slots())
-        web = python("scandock.http.process", store.path, str(listening.fileno()))
+        beats = Beats.make()
+        web = python("scandock.http.process", store.path, str(listening.fileno()), str(beats.fd))
+        worker = python("scandock.workers.worker", store.path, slots, str(beats.fd))
         children = [
-            Supervised("worker", python("scandock.workers.worker", store.path, slots), log),
-            Supervised("web", web, log, pass_fds=[listening.fileno()]),
+            Supervised("worker", worker, log, pass_fds=[beats.fd], beats=beats),
+            Supervised("web", web, log, pass_fds=[listening.fileno(), beats.fd]),
         ]
         children[0].start()  # at once: what is unfinished goes on while the rest is made ready
         _first_start(store, settings, say)
@@ -74,6 +77,7 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None]) -> int
         _keep(children)
         log.info("stopping")
         _end(children)
+        beats.close()
     log.info("stopped")
     return 0
 

@@ -1,6 +1,6 @@
 """A worker process: claims imports and has each run by an attempt process; works on none itself.
 
-Started by the supervisor as `python -m scandock.workers.worker PARENT DATA SLOTS`.
+Started by the supervisor as `python -m scandock.workers.worker PARENT DATA SLOTS [BEATS]`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scandock.services.logs import set_up
 from scandock.services.opening import open_data_catalog
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
+from scandock.workers.beats import Beats
 from scandock.workers.janitor import Janitor
 from scandock.workers.process import confine, take_signals
 from scandock.workers.running import Running
@@ -36,7 +37,10 @@ DRAIN_SECONDS = 8.0
 class Worker:
     """`run` blocks until `stop`, which any thread or a signal's handler may call."""
 
-    def __init__(self, data: str, size: int, settings: Settings, server: int, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, data: str, size: int, settings: Settings, server: int, beats: Beats, log: FilteringBoundLogger
+    ) -> None:
+        self.beats = beats
         self.store = LocalStore(data)
         self.store.prepare()
         self.catalog = open_data_catalog(self.store.path, settings)
@@ -58,6 +62,7 @@ class Worker:
         self.slots.start()
         self.running.start()
         self.janitor.start()
+        self.beats.say(ready=True)
         self.log.info("worker ready", slots=self.slots.size)
         try:
             self.engine.run(self.store.path, self.slots, self._stop)
@@ -69,6 +74,7 @@ class Worker:
         self.engine.end()
 
     def _drain(self) -> None:
+        self.beats.say(ready=False)
         self.slots.end()
         if not self.slots.idle(DRAIN_SECONDS):
             self.running.stop()
@@ -77,15 +83,18 @@ class Worker:
         self.janitor.end()
         self.catalog.dispose()
         self.store.close()
+        self.beats.end()
         self.log.info("worker ended")
 
 
 def main(words: list[str]) -> int:
     """Run until SIGTERM."""
-    parent, data, size = words
+    parent, data, size, *shared = words
     confine(int(parent))
+    beats = Beats(int(shared[0])) if shared else Beats.make()
+    beats.start()  # before the catalog is opened, which may take long
     settings = load_settings()
-    worker = Worker(data, int(size), settings, int(parent), set_up("worker", settings.log_level))
+    worker = Worker(data, int(size), settings, int(parent), beats, set_up("worker", settings.log_level))
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         worker.stop()

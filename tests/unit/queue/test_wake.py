@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from scandock.queue.wake import Bell, is_heard, ring
+from scandock.queue.wake import Bell, ring
 
 
 def test_a_ring_wakes_whoever_listens_for_that_folder(tmp_path):
@@ -20,14 +20,7 @@ def test_a_ring_wakes_whoever_listens_for_that_folder(tmp_path):
 
 def test_nobody_is_woken_where_nobody_listens(tmp_path):
     assert not ring(str(tmp_path))
-    assert not is_heard(str(tmp_path))
     assert not ring(str(tmp_path / "missing"))
-
-
-def test_asking_whether_somebody_listens_wakes_nobody(tmp_path):
-    with Bell(str(tmp_path)) as bell:
-        assert is_heard(str(tmp_path))
-        assert not bell.wait(0)
 
 
 def test_more_rings_than_the_kernel_keeps_block_nobody(tmp_path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 import pytest
 import structlog
 
+from scandock.workers.beats import HUNG_SECONDS, MISSED_SECONDS, Beats
 from scandock.workers.supervised import LIVED_SECONDS, LONGEST_WAIT, Supervised, back_off
 
 
@@ -31,6 +34,75 @@ def child(clock, code):
 def died(one):
     one.process.wait()
     one.look()
+
+
+@pytest.fixture
+def beats(clock):
+    made = Beats.make(clock)
+    yield made
+    made.close()
+
+
+def pass_time(clock, one, seconds, each=lambda: None):
+    for _ in range(seconds):
+        clock.now += 1
+        each()
+        one.look()
+
+
+def hanging(clock, beats):
+    code = "import time; time.sleep(600)"
+    made = Supervised("it", [sys.executable, "-c", code], structlog.get_logger(), clock=clock, beats=beats)
+    made.start()
+    beats.beat()
+    return made
+
+
+def test_one_that_hangs_is_killed_and_started_again(clock, beats):
+    one = hanging(clock, beats)
+    try:
+        first = one.process
+        os.kill(first.pid, signal.SIGSTOP)
+        pass_time(clock, one, int(HUNG_SECONDS))
+        assert one.process is first
+        pass_time(clock, one, 2)
+        assert first.wait() == -signal.SIGKILL
+        one.look()
+        assert one.running
+        assert one.process is not first
+        assert beats.last() == 0
+    finally:
+        one.stop(signal.SIGKILL)
+        died(one)
+
+
+def test_one_that_beats_is_left_alone_however_long_it_takes(clock, beats):
+    one = hanging(clock, beats)
+    try:
+        first = one.process
+        pass_time(clock, one, 300, beats.beat)
+        clock.now += 1000  # the machine, or the supervisor, was stopped: it may not judge by that
+        one.look()
+        pass_time(clock, one, int(HUNG_SECONDS) - 1)
+        assert one.process is first
+        assert first.poll() is None
+    finally:
+        one.stop(signal.SIGKILL)
+        died(one)
+
+
+def test_whoever_asks_hears_what_is_the_matter(clock, beats):
+    other = Beats(os.dup(beats.fd), clock)
+    assert other.trouble() == "no worker listens"
+    beats.beat()
+    assert other.trouble() == "no worker listens"  # it lives, and is not ready
+    beats.say(ready=True)
+    assert other.trouble() == ""
+    clock.now += MISSED_SECONDS + 2
+    assert other.trouble() == "the worker was not heard of for 7 seconds"
+    beats.clear()
+    assert other.trouble() == "no worker listens"
+    other.close()
 
 
 def test_waits_double_up_to_the_longest():

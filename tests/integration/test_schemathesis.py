@@ -21,6 +21,7 @@ EXAMPLES = 6
 """Of each operation, for each role."""
 ASKING = [one for one in PERSONAS if one.name not in ("uploader", "reading", "uploading")]
 """Everybody by role; the matrix's test asks with tokens of less scope too."""
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
 OURS = settings(
     max_examples=EXAMPLES,

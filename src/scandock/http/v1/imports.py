@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from scandock.http.deps import site_of
+from scandock.http.description.uploads import KEY, NAMES
 from scandock.http.receiving.multipart import receive_multipart
 from scandock.http.receiving.raw import receive_raw
 from scandock.http.security import Caller, SignedIn, info_of
@@ -18,38 +19,13 @@ from scandock.services.listing import LIMIT, MAX_LIMIT, Sorting
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
 
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            "multipart/form-data": {
-                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
-            },
-        },
-    }
+_QUERY: dict[str, Any] = {
+    "parameters": [{"name": name, "in": "query", "required": False, "schema": said} for name, said in NAMES.items()]
+    + [KEY]
 }
 
 
-def _parameters() -> dict[str, Any]:
-    text = {"type": "string"}
-    schemas = {
-        "project": text,
-        "subject": text,
-        "session": text,
-        "destination": {"type": "string", "enum": ["prearchive", "archive"]},
-        "overwrite": {"type": "string", "enum": ["none", "append", "delete"]},
-        "ignore_unparsable": {"type": "boolean"},
-        "resources": {"type": "string", "enum": ["keep", "ignore"]},
-        "mapping": text,
-        "filename": text,
-    }
-    listed = [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in schemas.items()]
-    key = {"name": "Idempotency-Key", "in": "header", "required": False, "schema": text}
-    return {"parameters": [*listed, key]}
-
-
-@router.post("", status_code=202, summary="Upload an archive", openapi_extra={**_BODY, **_parameters()})
+@router.post("", status_code=202, summary="Upload an archive", openapi_extra=_QUERY)
 async def create(request: Request, principal: SignedIn) -> Response:
     """The archive is the body itself, or one file part of a multipart body. 202 once its bytes are kept for good."""
     site = site_of(request)

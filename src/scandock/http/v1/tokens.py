@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.access.principal import Principal
-from scandock.access.tokens import DAYS
+from scandock.access.tokens import DAYS, DAYS_MOST
 from scandock.http.deps import Site, site_of
 from scandock.http.security import SignedIn, info_of
 from scandock.rules.permissions import Scope
@@ -25,7 +25,7 @@ class NewToken(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     scope: Scope = Scope.ALL
-    days: Annotated[int, Field(ge=1, le=3660)] = DAYS
+    days: Annotated[int, Field(ge=1, le=DAYS_MOST)] = DAYS
     name: Annotated[str, Field(max_length=128)] = ""
 
 

@@ -1,0 +1,57 @@
+"""The small parts that schemas are made of (JSON Schema 2020-12, as OpenAPI 3.1 has it)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Schema = dict[str, Any]
+
+TEXT: Final[Schema] = {"type": "string"}
+MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
+WHOLE: Final[Schema] = {"type": "integer"}
+MAYBE_WHOLE: Final[Schema] = {"type": ["integer", "null"]}
+FRACTION: Final[Schema] = {"type": "number"}
+TRUTH: Final[Schema] = {"type": "boolean"}
+MOMENT: Final[Schema] = {"type": "integer", "description": "Unix milliseconds"}
+MAYBE_MOMENT: Final[Schema] = {"type": ["integer", "null"], "description": "Unix milliseconds"}
+BINARY: Final[Schema] = {"type": "string", "format": "binary"}
+FREE: Final[Schema] = {"type": "object", "additionalProperties": True}
+
+
+def shape(said: str, properties: dict[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
+    """An object whose keys are always there but for the `optional` ones; a later version may have more of them."""
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "description": said, "properties": properties, "required": required}
+
+
+def ref(name: str) -> Schema:
+    """A schema by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def maybe(schema: Schema) -> Schema:
+    """It, or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def many(schema: Schema) -> Schema:
+    """A list of it."""
+    return {"type": "array", "items": schema}
+
+
+def one_of(*values: str) -> Schema:
+    """One of these texts."""
+    return {"type": "string", "enum": list(values)}
+
+
+def keyed(schema: Schema) -> Schema:
+    """An object of any keys, each with one of it."""
+    return {"type": "object", "additionalProperties": schema}
+
+
+def items(schema: Schema, *, following: Schema | None = None) -> Schema:
+    """A list's answer; `following`: what `next` is, where there are pages."""
+    properties = {"items": many(schema)}
+    if following is not None:
+        properties["next"] = {**following, "description": "The following page's cursor; null behind the last"}
+    return shape("A list", properties)

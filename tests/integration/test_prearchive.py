@@ -288,7 +288,14 @@ def test_resolve_a_clash_with_the_archived_session(site: Site, choice: Any, kept
     with desk_of(site) as desk:
         refused("held_undecided", archive, desk, uuid)
         refused("choice_unknown", resolve, desk, uuid, "accept")
-        resolve(desk, uuid, choice, dry_run=True)
+        would = resolve(desk, uuid, choice, dry_run=True)
+        gone = 1 if kept == "new" else 0
+        assert (would.counts["new"], would.counts["clash"], would.counts["replaced"]) == (
+            {"old": 1, "new": 2, "both": 2}[kept],
+            1,
+            gone,
+        )
+        assert f"to the trash: {gone}." in prearchive.outcome_json(would)["message"]
         assert item(desk, uuid)["state"] == "conflict"
         resolve(desk, uuid, choice)
     wanted = {"old": [*old, fresh], "new": [other, old[1], fresh], "both": [*old, other, fresh]}[kept]
@@ -303,8 +310,15 @@ def test_resolve_variants_within_one_upload(site: Site, choice: Any) -> None:
     told = site.bring({"a/1.dcm": one, "a/2.dcm": two, "a/3.dcm": images(2)[1]})
     uuid = uuid_at(site, told.session["path"])
     with desk_of(site) as desk:
+        would = prearchive.outcome_json(resolve(desk, uuid, choice, dry_run=True))
+        gone = 0 if choice == "keep_both" else 1
+        assert (would["counts"]["kept"], would["counts"]["trashed"]) == (3 - gone, gone)
+        says = f"Files kept: {3 - gone}, to the trash: {gone}." if gone else "All files are kept (3)"
+        assert would["message"].startswith(f"It would stay where it is. {says}")
         done = resolve(desk, uuid, choice)
         assert item(desk, uuid)["state"] == "ready"
+        assert prearchive.outcome_json(done)["counts"] == would["counts"]
+        assert item(desk, uuid)["files"] == 3 - gone
         assert done.after == done.before
         archive(desk, uuid)
     kept = {"keep_old": [one], "keep_new": [two], "keep_both": [one, two]}[choice]
@@ -463,6 +477,11 @@ def test_rebuild_writes_attributes_from_the_facts(site: Site) -> None:
         good = item(desk, uuid)
         with desk.catalog.write() as connection:
             connection.execute(session.update().values(attributes="{}", xsi_type="xnat:otherDicomSessionData"))
+        would = prearchive.outcome_json(prearchive.rebuild(desk, uuid, dry_run=True))
+        assert item(desk, uuid)["attributes"] == {}
+        changed = len(good["attributes"]) + 1  # its type too
+        assert would["counts"] == {"attributes": changed, "scans": 0, "kept": 2, "trashed": 0}
+        assert f"{changed} of the session, and those of 0 of its 1 scan. All files are kept (2)" in would["message"]
         prearchive.rebuild(desk, uuid)
         again = item(desk, uuid)
         assert dataclasses.asdict(prearchive.rebuild(desk, uuid, dry_run=True))["dry_run"]

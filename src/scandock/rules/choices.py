@@ -19,7 +19,7 @@ CHOICES: Final[dict[str, tuple[Choice, ...]]] = {
 """By the code for which it is held. Deleting it is always a choice too, and a verb of its own."""
 
 MEANING: Final[dict[Choice, str]] = {
-    "keep_old": "Of two objects with one SOP UID the one that came first stays.",
+    "keep_old": "Of two objects with one SOP UID the one that came first stays; the other goes to the trash.",
     "keep_new": "Of two objects with one SOP UID the one that came last stays; the other goes to the trash.",
     "keep_both": "Both objects stay, under names that tell them apart.",
     "add": "What is new joins the archived session.",

@@ -192,6 +192,8 @@ def _join(
             "clash": merged.clashes,
             "replaced": merged.replaced,
         },
+        says=f"New files: {merged.new}, there already: {merged.duplicates}, with other content there: {merged.clashes},"
+        f" to the trash: {merged.replaced}.",
     )
     if not dry_run:
         _show(desk, running, source, target, merged, action)

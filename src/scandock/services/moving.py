@@ -78,7 +78,9 @@ class Outcome:
     """The UUID of the session that it has joined."""
     warnings: tuple[Notice, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Of a merge: new files, duplicates, clashes, replaced ones."""
+    """Files and what becomes of them. Of a merge: new ones, duplicates, clashes, replaced ones."""
+    says: str = ""
+    """What the counts mean, for people: a sentence that holds before and after."""
 
 
 def move(

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, update
 
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import scan, session
-from scandock.catalog.trees import scans_of
+from scandock.catalog.trees import ScanRow, scans_of
 from scandock.model.errors import ScandockError
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.describe import describe_scan
@@ -68,6 +68,10 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def _sentence(outcome: Outcome) -> str:
+    return f"{_where(outcome)} {outcome.says}".strip()
+
+
+def _where(outcome: Outcome) -> str:
     if outcome.into is not None:
         return f"It {'would join' if outcome.dry_run else 'joined'} the archived session at {outcome.after}."
     if outcome.after is None:
@@ -84,46 +88,99 @@ def rebuild(desk: Desk, uuid: str, *, dry_run: bool = False) -> Outcome:
     """
     with desk.catalog.read() as connection:
         source = _editable(connection, desk, uuid)
-    outcome = Outcome(session=uuid, action="rebuild", dry_run=dry_run, before=source.uri, after=source.uri)
-    if dry_run:
-        return outcome
+        if dry_run:
+            return _rebuilt(source, _describe(desk, connection, source), dry_run=True)
     with (
         operation(desk.catalog, desk.store, "rebuild") as running,
         running.reserved({source.project}, lambda _: names_of(source)) as connection,
     ):
         source = _editable(connection, desk, uuid)
-        _describe(desk, connection, source)
+        anew = _describe(desk, connection, source)
+        _write(desk, connection, source, anew)
         desk.note(connection, "rebuild", uuid, source.project)
-    return outcome
+    return _rebuilt(source, anew, dry_run=False)
+
+
+def _rebuilt(source: Standing, anew: _Anew, *, dry_run: bool) -> Outcome:
+    scans = len(anew.scans)
+    says = (
+        f"Attributes written anew: {anew.changed} of the session, and those of {len(anew.changed_scans)} of its {scans}"
+        f" {'scan' if scans == 1 else 'scans'}. All files are kept ({source.files}), none goes to the trash."
+    )
+    return Outcome(
+        session=source.uuid,
+        action="rebuild",
+        dry_run=dry_run,
+        before=source.uri,
+        after=source.uri,
+        counts={
+            "attributes": anew.changed,
+            "scans": len(anew.changed_scans),
+            "kept": source.files,
+            "trashed": 0,
+        },
+        says=says,
+    )
 
 
 def _editable(connection: Connection, desk: Desk, uuid: str) -> Standing:
     return rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, waiting=Action.PREARCHIVE_EDIT)
 
 
-def _describe(desk: Desk, connection: Connection, source: Standing) -> None:
+@dataclass(frozen=True, slots=True)
+class _Anew:
+    """What a session and its scans would say of themselves."""
+
+    scans: list[ScanRow]
+    attributes: dict[str, Any]
+    warnings: list[dict[str, str]]
+    xsi_type: str
+    changed: int
+    """Attributes of the session that differ from what it says now, its type among them."""
+    changed_scans: frozenset[int]
+
+
+def _describe(desk: Desk, connection: Connection, source: Standing) -> _Anew:
     zone = desk.settings.zone
     scans = scans_of(connection, source.tree_id)
+    before = {one.n: _says(one) for one in scans}
     for one in scans:
         describe_scan(one, zone)
-        connection.execute(
-            update(scan)
-            .where(scan.c.tree_id == source.tree_id, scan.c.n == one.n)
-            .values(attributes=json.dumps(one.attributes), type=one.type, xsi_type=one.xsi_type, modality=one.modality)
-        )
     ecat: list[EcatFacts] = [facts for one in scans if isinstance(one.facts, list) for facts in one.facts]
     tallies = [one.facts for one in scans if isinstance(one.facts, SeriesTally)]
     attributes, said = session_attributes(tallies, ecat, zone)
     _, policy = read_policies(connection)[source.project]
     kind = session_type([one.xsi_type for one in scans], [one.modality for one in scans], policy.petmr)
     warnings = dict.fromkeys([*(Notice(**one) for one in source.warnings), *said])
+    names = {*source.attributes, *attributes}
+    return _Anew(
+        scans=scans,
+        attributes=attributes,
+        warnings=[asdict(one) for one in warnings],
+        xsi_type=kind,
+        changed=sum(source.attributes.get(name) != attributes.get(name) for name in names) + (kind != source.xsi_type),
+        changed_scans=frozenset(one.n for one in scans if _says(one) != before[one.n]),
+    )
+
+
+def _says(one: ScanRow) -> tuple[Any, ...]:
+    return (dict(one.attributes), one.type, one.xsi_type, one.modality)
+
+
+def _write(desk: Desk, connection: Connection, source: Standing, anew: _Anew) -> None:
+    for one in anew.scans:
+        connection.execute(
+            update(scan)
+            .where(scan.c.tree_id == source.tree_id, scan.c.n == one.n)
+            .values(attributes=json.dumps(one.attributes), type=one.type, xsi_type=one.xsi_type, modality=one.modality)
+        )
     connection.execute(
         update(session)
         .where(session.c.id == source.id)
         .values(
-            attributes=json.dumps(attributes),
-            warnings=json.dumps([asdict(one) for one in warnings]),
-            xsi_type=kind,
+            attributes=json.dumps(anew.attributes),
+            warnings=json.dumps(anew.warnings),
+            xsi_type=anew.xsi_type,
             modified=desk.catalog.now(),
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from sqlalchemy import Connection, select, update
 
@@ -12,7 +13,7 @@ from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.pipeline.merge import Keep, prune
 from scandock.placing.moves import operation
-from scandock.rules.choices import Choice, choices_of
+from scandock.rules.choices import MEANING, Choice, choices_of
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive, tools_of
@@ -79,7 +80,15 @@ def _is_archived(connection: Connection, source: Standing) -> bool:
 
 def _free(desk: Desk, source: Standing, choice: str, *, dry_run: bool) -> Outcome:
     """Let the session stand as it is, held no more: one transaction, nothing moves."""
-    outcome = Outcome(session=source.uuid, action="resolve", dry_run=dry_run, before=source.uri, after=source.uri)
+    outcome = Outcome(
+        session=source.uuid,
+        action="resolve",
+        dry_run=dry_run,
+        before=source.uri,
+        after=source.uri,
+        counts={"kept": source.files, "trashed": 0},
+        says=f"All files are kept ({source.files}), none goes to the trash; it waits to be archived.",
+    )
     if dry_run:
         return outcome
     with (
@@ -97,7 +106,7 @@ def _free(desk: Desk, source: Standing, choice: str, *, dry_run: bool) -> Outcom
     return outcome
 
 
-def _prune(desk: Desk, source: Standing, keep: Keep, *, dry_run: bool) -> Outcome:
+def _prune(desk: Desk, source: Standing, keep: Literal["old", "new"], *, dry_run: bool) -> Outcome:
     """Leave one object of each SOP UID in the session, and hold it no more."""
     with operation(desk.catalog, desk.store, "resolve") as running:
         with running.reserved({source.project}, lambda _: names_of(source)) as connection:
@@ -110,13 +119,14 @@ def _prune(desk: Desk, source: Standing, keep: Keep, *, dry_run: bool) -> Outcom
             dry_run=dry_run,
             before=source.uri,
             after=source.uri,
-            counts={"replaced": dropped},
+            counts={"kept": source.files - dropped, "trashed": dropped, "replaced": dropped},
+            says=f"Files kept: {source.files - dropped}, to the trash: {dropped}. {MEANING['keep_old' if keep == 'old' else 'keep_new']}",
         )
         if dry_run:
             return outcome
         tools = tools_of(desk, running)
         try:
-            job = prune(tools, source, "old" if keep == "old" else "new")
+            job = prune(tools, source, keep)
         finally:
             tools.ledger.close()
         for rubbish in ("in", "loose", "ecat", "ledger.db"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -353,6 +354,75 @@ def test_creations_that_are_off_make_nothing(web, client, headers, expected):
     assert client.get("/api/v1/imports").json()["items"] == []
     if expected[0] == 412:
         assert answer.headers["tus-version"] == "1.0.0"
+
+
+def test_every_answer_says_the_version(web, client):
+    url = make(client, size=5)
+    free = web.site.store.reserve(0)
+    answers = {
+        400: client.patch(url, content=b"123456", headers={**BODY, "Upload-Offset": "0"}),
+        401: httpx.patch(web.base + url, headers={**BODY, "Upload-Offset": "0"}, trust_env=False),
+        404: client.head(f"{url[:-1]}x"),
+        405: client.put(url),
+        409: client.patch(url, content=b"1", headers={**BODY, "Upload-Offset": "3"}),
+        412: client.head(url, headers={"Tus-Resumable": "0.2.2"}),
+        413: client.post("/api/v1/uploads", headers={"Upload-Length": str(2**50)}),
+        415: client.patch(url, content=b"1", headers={"Upload-Offset": "0"}),
+        460: client.patch(url, content=b"1", headers={**BODY, "Upload-Offset": "0", "Upload-Checksum": "md5 AAAA"}),
+        507: client.post("/api/v1/uploads", headers={"Upload-Length": str(free + 10_000)}),
+    }
+    for status, answer in answers.items():
+        assert (answer.status_code, answer.headers.get("tus-resumable")) == (status, "1.0.0")
+    assert "tus-resumable" not in client.get("/api/v1/imports").headers
+
+
+@pytest.mark.parametrize(
+    ("more", "content", "expected"),
+    [
+        ({"Upload-Checksum": "md5 AAAA"}, b"12345", (460, "tus_checksum")),
+        ({"Upload-Checksum": "sha1"}, b"12345", (400, "tus_header")),
+        ({}, b"123456", (400, "tus_too_long")),
+        ({}, iter([b"123456"]), (400, "tus_too_long")),
+    ],
+    ids=["checksum", "no checksum", "too long", "too long in chunks"],
+)
+def test_a_creation_whose_first_bytes_are_refused_leaves_no_upload(web, client, more, content, expected):
+    answer = client.post("/api/v1/uploads", headers={**BODY, "Upload-Length": "5", **more}, content=content)
+    assert code(answer) == expected
+    assert client.get("/api/v1/uploads").json()["items"] == []
+    assert web.spools() == []
+
+
+@pytest.mark.parametrize("more", [{"Idempotency-Key": "k"}, {"Upload-Metadata": metadata(fingerprint="f")}])
+def test_a_creation_that_can_be_found_again_stays(web, client, more):
+    headers = {**BODY, "Upload-Length": "5", "Upload-Checksum": "md5 AAAA", **more}
+    assert code(client.post("/api/v1/uploads", headers=headers, content=b"12")) == (460, "tus_checksum")
+    (item,) = client.get("/api/v1/uploads").json()["items"]
+    assert patch(client, f"/api/v1/uploads/{item['id']}", 0, b"12345").status_code == 204
+
+
+def test_too_many_bytes_are_told_alike_whether_their_length_was_stated(client):
+    for content in (b"123456", iter([b"123456"])):
+        answer = client.patch(make(client, size=5), content=content, headers={**BODY, "Upload-Offset": "0"})
+        assert code(answer) == (400, "tus_too_long")
+
+
+def test_a_right_that_is_gone_while_the_last_bytes_come_is_asked_for_again(web, client, monkeypatch):
+    web.account("mia", P="member")
+    finish = spooling.Spooling.finish
+
+    async def slowly(self):
+        monkeypatch.undo()
+        kept = await finish(self)
+        take = await asyncio.to_thread(client.put, "/api/v1/projects/P/members/mia", json={"role": "collaborator"})
+        assert take.status_code < 300
+        return kept
+
+    with web.client("mia", headers=TUS) as mia:
+        url = make(mia, size=5, project="P")
+        monkeypatch.setattr(spooling.Spooling, "finish", slowly)
+        assert patch(mia, url, 0, b"12345").status_code == 403
+    assert import_of(client, url)["state"] == "receiving"
 
 
 def test_patches_that_are_off(client):

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from scandock.http.problems import unexpected
+from scandock.http.tus.protocol import PREFIX as TUS_PREFIX
+from scandock.http.tus.protocol import VERSION as TUS_VERSION
 from scandock.services.logs import log
 
 _GOOD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -50,6 +52,13 @@ def route_of(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", ""))
 
 
+def _is_tus(scope: Scope) -> bool:
+    """Whether tus's own header has to be in the answer, whatever that is."""
+    path: str = scope["path"]
+    path = path.removeprefix(scope.get("root_path", ""))
+    return path == TUS_PREFIX or path.startswith(f"{TUS_PREFIX}/")
+
+
 class Around:
     """The outermost layer of the application."""
 
@@ -73,6 +82,8 @@ class Around:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
+                if _is_tus(scope):
+                    headers.setdefault("Tus-Resumable", TUS_VERSION)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

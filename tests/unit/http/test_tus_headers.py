@@ -36,7 +36,7 @@ def test_checksums(algorithm):
     assert digest.digest() == checksum.wanted == wanted
 
 
-@pytest.mark.parametrize("text", ["crc32 AAAA", "sha1 ***", "sha1 A"])
+@pytest.mark.parametrize("text", ["crc32 AAAA", "sha1 ***", "sha1 A", "sha1", "sha1 "])
 def test_checksums_that_cannot_be_read_are_refused(text):
     with pytest.raises(Usage):
         parse_checksum(text)

@@ -12,10 +12,12 @@ from scandock.access.principal import Principal
 from scandock.http.receiving.raw import length_of
 from scandock.http.receiving.spooling import Spooling
 from scandock.http.receiving.stream import pieces
-from scandock.http.security import info_of
+from scandock.http.security import check_upload, info_of, still
 from scandock.http.tus.locks import Writer
 from scandock.http.tus.protocol import Checksum
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Fault, ScandockError, Usage
+from scandock.rules.permissions import Action
+from scandock.services.imports import find_import
 
 if TYPE_CHECKING:
     from scandock.http.deps import Site
@@ -31,13 +33,13 @@ async def append(
     kept, or nothing.
     """
     assert arriving.size is not None
-    coming = length_of(request) or 0
-    if arriving.received + coming > arriving.size:
-        raise _too_many(arriving.size)
+    check_length(request, arriving.size - arriving.received, arriving.size)
     spooling = _spooling(site, arriving, checksum)
     try:
         async with aclosing(pieces(request, site.receiving.limits.idle_seconds, writer)) as body:
             async for data in body:
+                if spooling.received + len(data) > arriving.size:  # in chunks, of no stated length
+                    raise _too_many(arriving.size)
                 site.metrics.received.inc(len(data))
                 await spooling.feed(data)
         if checksum is not None:
@@ -74,12 +76,25 @@ async def _keep(site: Site, request: Request, principal: Principal, arriving: Ar
         await _leave(site, arriving, spooling, keep=True, why=error)
         raise
     if received == arriving.size:
+        try:
+            principal = await still(request, principal)
+            await site.run(_check_right, site, principal, arriving)
+        except ScandockError:
+            await site.run(site.receiving.mark, arriving, received)
+            raise
         kept = await site.run(site.receiving.accept, arriving, received, principal, info_of(request))
     else:
         kept = await site.run(site.receiving.mark, arriving, received)
     if not kept:
         raise Usage("upload_stopped", "The upload was cancelled meanwhile.", "Send it again if that was wrong.")
     return received
+
+
+def _check_right(site: Site, principal: Principal, arriving: Arriving) -> None:
+    """Raise Denied where the right to upload has gone while the bytes came."""
+    with site.catalog.read() as connection:
+        found = find_import(connection, principal, arriving.uuid, Action.IMPORT_CANCEL)
+        check_upload(principal, connection, found.project)
 
 
 async def _leave(site: Site, arriving: Arriving, spooling: Spooling, *, keep: bool, why: BaseException) -> None:
@@ -94,6 +109,12 @@ async def _leave(site: Site, arriving: Arriving, spooling: Spooling, *, keep: bo
         lost = lost or error.code == "sync_failed"
     if lost:
         await site.run(site.receiving.mark, arriving, 0)
+
+
+def check_length(request: Request, most: int, size: int) -> None:
+    """Usage `tus_too_long` where the body is to have more than `most` bytes, of an upload of `size`."""
+    if (length_of(request) or 0) > most:
+        raise _too_many(size)
 
 
 def _too_many(size: int) -> Usage:

@@ -14,6 +14,7 @@ from typing import Final
 from scandock.http.receiving.spooling import Digest
 from scandock.model.errors import Usage
 
+PREFIX: Final = "/api/v1/uploads"
 VERSION: Final = "1.0.0"
 EXTENSIONS: Final = "creation,creation-with-upload,checksum,termination,expiration"
 ALGORITHMS: Final = ("sha1", "sha256", "md5")
@@ -83,6 +84,8 @@ def parse_checksum(text: str | None) -> Checksum | None:
         wanted = base64.b64decode(value.strip(), validate=True)
     except (binascii.Error, ValueError):
         raise Usage("tus_header", "Upload-Checksum is no base64.", "Use a client of tus 1.0.") from None
+    if not wanted:
+        raise Usage("tus_header", "Upload-Checksum has no value behind its algorithm.", "Use a client of tus 1.0.")
     return Checksum(algorithm.lower(), wanted)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -13,11 +14,13 @@ from scandock.http.deps import Site, site_of
 from scandock.http.receiving.wanted import check_foreign, offer_of
 from scandock.http.security import Caller, SignedIn, check_upload
 from scandock.http.tus.locks import Writer
-from scandock.http.tus.patching import append
+from scandock.http.tus.patching import append, check_length
 from scandock.http.tus.protocol import (
     ALGORITHMS,
     EXTENSIONS,
+    PREFIX,
     VERSION,
+    Checksum,
     check_body,
     check_version,
     http_date,
@@ -31,9 +34,7 @@ from scandock.services.imports import find_import
 from scandock.services.receiving import Arriving
 from scandock.services.unfinished import unfinished_uploads
 
-router = APIRouter(prefix="/api/v1/uploads", tags=["uploads (tus 1.0)"])
-
-PREFIX: Final = "/api/v1/uploads"
+router = APIRouter(prefix=PREFIX, tags=["uploads (tus 1.0)"])
 
 
 def _answer(status: int, **headers: str | int | None) -> Response:
@@ -86,22 +87,38 @@ async def create(request: Request, principal: SignedIn) -> Response:
     if "upload-length" not in request.headers and request.headers.get("upload-defer-length"):
         raise Usage("tus_header", "An upload's length has to be known when it is made.", "Send Upload-Length.")
     size = number(request.headers, "Upload-Length")
-    brings = bool(request.headers.get("content-type")) and request.headers.get("content-length", "0") != "0"
+    chunks = "transfer-encoding" in request.headers
+    brings = "content-type" in request.headers and (chunks or request.headers.get("content-length", "0") != "0")
     if brings:
         check_body(request.headers)
+        check_length(request, size, size)
     checksum = parse_checksum(request.headers.get("upload-checksum"))
     arriving = await site.run(_begin, site, request, principal, size)
     request.state.upload = arriving.uuid
     offset = arriving.received
     if not arriving.known and (brings or size == 0):
-        async with site.locks.write(arriving.uuid) as writer:
-            offset = await append(site, request, principal, arriving, writer, checksum)
+        offset = await _first_bytes(site, request, principal, arriving, checksum)
     return _answer(
         201,
         Location=f"{request.scope.get('root_path', '')}{PREFIX}/{arriving.uuid}",
         Upload_Offset=offset,
         Upload_Expires=_expiry(arriving, offset),
     )
+
+
+async def _first_bytes(
+    site: Site, request: Request, principal: Principal, arriving: Arriving, checksum: Checksum | None
+) -> int:
+    """What a creation brings along. Where that fails, the client never hears of the upload: it goes, unless its
+    idempotency key or its fingerprint finds it again.
+    """
+    try:
+        async with site.locks.write(arriving.uuid) as writer:
+            return await append(site, request, principal, arriving, writer, checksum)
+    except BaseException:
+        if not request.headers.get("idempotency-key") and "fingerprint" not in parse_metadata(arriving.metadata):
+            await asyncio.shield(asyncio.ensure_future(site.run(site.receiving.discard, arriving)))
+        raise
 
 
 def _begin(site: Site, request: Request, principal: Principal, size: int) -> Arriving:
@@ -190,7 +207,7 @@ async def _taken(
     principal: Principal,
     arriving: Arriving,
     writer: Writer,
-    checksum: Any,  # noqa: ANN401
+    checksum: Checksum | None,
 ) -> int:
     if arriving.receiving:
         return await append(site, request, principal, arriving, writer, checksum)

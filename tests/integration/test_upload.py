@@ -220,12 +220,13 @@ def test_a_killed_server_is_waited_for(begin, tmp_path):
 
 
 def test_ctrl_c_keeps_what_was_sent_and_says_so(begin, tmp_path):
-    archive, noise = large(tmp_path, 16, 4 * MB)
+    archive, noise = large(tmp_path, 16, 48 * MB)  # more than the sockets between take in before the client hears
     server = begin(tmp_path)
     with Wire(server.port, 2 * MB) as wire:
         client = Command([*words(wire.port, archive), "--json"], **DIRECT)
         assert wire.full.wait(60)
         client.signal(signal.SIGINT)
+        assert first_line(client).startswith("Cancelling")  # before what the wire holds back can end the upload
         wire.open()
         done = client.wait()
     assert done.code == 130

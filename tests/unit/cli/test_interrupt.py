@@ -35,7 +35,7 @@ def held():
 
     def start(how, *prefix):
         child = subprocess.Popen(
-            [*prefix, sys.executable, "-c", CHILD, how],
+            ["env", "--default-signal=HUP", *prefix, sys.executable, "-c", CHILD, how],  # the tests may run by nohup
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

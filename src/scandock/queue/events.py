@@ -50,14 +50,14 @@ def add_outcome(
 
     `report` is that of the fixed surface, or any part of it.
     """
-    if connection.execute(select(reception.c.upload_id).where(reception.c.upload_id == upload_id)).first() is None:
-        return
-    for data in _untold_stages(connection, upload_id, report.get("seconds") or {}):
-        add_event(catalog, connection, upload_id, "stage", data)
+    heard = connection.execute(select(reception.c.upload_id).where(reception.c.upload_id == upload_id)).first()
     sessions = [{key: one.get(key) for key in _SESSION} for one in (report.get("sessions") or ())[:SHOWN_SESSIONS]]
-    for one in sessions:
-        if one["uri"] is not None:
-            add_event(catalog, connection, upload_id, "session", one)
+    if heard is not None:  # else it came by the command line: its end alone is told, by mail
+        for data in _untold_stages(connection, upload_id, report.get("seconds") or {}):
+            add_event(catalog, connection, upload_id, "stage", data)
+        for one in sessions:
+            if one["uri"] is not None:
+                add_event(catalog, connection, upload_id, "session", one)
     outcome = {
         "state": state,
         "code": report.get("code") or "",

@@ -177,6 +177,7 @@ def test_search_and_filters(catalog: Catalog) -> None:
     assert labels(search="SS_0001") == [f"Sess_{n:05}" for n in range(10, 20)]
     assert labels(prefix="sess_0000") == [f"Sess_{n:05}" for n in range(10)]
     assert labels(prefix="ess") == []
+    assert labels(search="SUB1") == labels(subject="Sub1")  # by the subject too
     assert labels(search="%") == []
     assert labels(search="s_s") == []
     assert labels(equal={"study_uid": "1.2.7"}) == ["Sess_00007"]

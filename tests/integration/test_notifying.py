@@ -68,7 +68,7 @@ def sent_with(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(notifying, "notify_settings", lambda settings: made)
         monkeypatch.setattr(subscribing, "notify_settings", lambda settings: made)
 
-    have()
+    have(smtp_host="mail.example.org")
     return have
 
 
@@ -124,6 +124,15 @@ def test_an_import_s_end_is_noted_for_who_asked(site: Site, sent_with: Any) -> N
                 select(subscription.c.target).join(delivery).order_by(subscription.c.id)
             ).scalars()
             assert list(told) == ["ann@example.org", "owner@example.org"]
+
+
+def test_mail_is_not_promised_where_none_is_sent(site: Site, sent_with: Any) -> None:
+    sent_with(smtp_host="")
+    with desk_of(site) as desk:
+        with pytest.raises(Usage) as caught:
+            subscribe(desk, kind="email", target="ann@example.org", states=["placed"])
+        assert caught.value.code == "mail_off"
+        assert subscribe(desk, kind="webhook", target="http://127.0.0.1:9/x", states=["placed"])["kind"] == "webhook"
 
 
 def test_asking_is_checked(site: Site, sent_with: Any) -> None:

@@ -523,6 +523,8 @@ def test_the_verbs_over_http_and_who_may(tmp_path: Path, monkeypatch: pytest.Mon
                 ("no", False, "not_found"),
             ]
             assert len(meg.get(base).json()["items"]) == 2
+            bare = meg.post(f"{base}/{two}/archive?dry_run=true")  # all that a body could say is optional
+            assert (bare.status_code, bare.json()["done"]) == (200, False)
             assert meg.post(f"{base}/{two}/resolve", json={"choice": "accept"}).json()["code"] == "not_held"
             assert meg.post(f"{base}/{two}/move", json={"label": "a/b"}).json()["code"] == "label_unusable"
             done = meg.post(f"{base}/archive", json={"sessions": [one]}).json()["items"]

@@ -25,6 +25,7 @@ STATUS: Final = {
     "identity_taken": 409,
     "last_admin": 409,
     "last_owner": 409,
+    "mail_off": 409,
     "login_unknown": 404,
     "password_own": 409,
     "rules_kind": 404,
@@ -151,14 +152,24 @@ async def _http(request: Request, error: Exception) -> Response:
         405: f"{request.method} is not possible here.",
     }.get(status, str(error.detail))
     headers = dict(error.headers or {})
-    return problem(request, status, codes.get(status, "request_invalid"), detail, "Check the address.", headers=headers)
+    remedy = f"Possible are {headers['Allow']}." if headers.get("Allow") else "Check the address."
+    return problem(request, status, codes.get(status, "request_invalid"), detail, remedy, headers=headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [{"where": ".".join(str(part) for part in one["loc"]), "what": str(one["msg"])} for one in error.errors()]
-    detail = "; ".join(f"{one['where']}: {one['what']}" for one in errors[:5]) + "."
+    detail = _broken_json(error) or "; ".join(f"{one['where']}: {one['what']}" for one in errors[:5]) + "."
     return problem(request, 422, "request_invalid", detail, "See the description of the API.", errors=errors)
+
+
+def _broken_json(error: RequestValidationError) -> str:
+    """Where a body stops being JSON; empty where it is some."""
+    for one in error.errors():
+        if one["type"] == "json_invalid":
+            why = str(one.get("ctx", {}).get("error", "it can't be read")).rstrip(".")
+            return f"The body is no JSON: {why}, at character {one['loc'][-1]}."
+    return ""
 
 
 def unexpected(request: Request, error: Exception) -> Response:

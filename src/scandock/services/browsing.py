@@ -47,8 +47,9 @@ class Wanted:
     project: str | None = None
     subject: str | None = None
     search: str = ""
-    """In the label (of projects: id and title), anywhere and in any case."""
+    """In the label (of projects: id and title; of sessions: label or subject), anywhere and in any case."""
     prefix: str = ""
+    """Of the label (of projects: the id)."""
     equal: Mapping[str, str] | None = None
 
 
@@ -206,7 +207,7 @@ def list_sessions(
         query = query.where(project.c.key == wanted.project.casefold())
     if wanted.subject is not None:
         query = query.where(session.c.subject == wanted.subject)
-    query = _label_is(query, session.c.key, wanted)
+    query = _label_is(query, session.c.key, wanted, func.lower(session.c.subject))
     for name, value in (wanted.equal or {}).items():
         if name in _VALUES:
             one_of(name, (value,), _VALUES[name])
@@ -276,9 +277,10 @@ def session_item(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def _label_is(query: Select[Any], column: Any, wanted: Wanted) -> Select[Any]:  # noqa: ANN401  a column
+def _label_is(query: Select[Any], column: Any, wanted: Wanted, *also: Any) -> Select[Any]:  # noqa: ANN401  columns
     if wanted.search:
-        query = query.where(column.like(like(wanted.search.casefold()), escape="\\"))
+        text = like(wanted.search.casefold())
+        query = query.where(or_(*(one.like(text, escape="\\") for one in (column, *also))))
     if wanted.prefix:
         query = query.where(column.like(like(wanted.prefix.casefold(), prefix=True), escape="\\"))
     return query

@@ -120,7 +120,8 @@ def _prune(desk: Desk, source: Standing, keep: Literal["old", "new"], *, dry_run
             before=source.uri,
             after=source.uri,
             counts={"kept": source.files - dropped, "trashed": dropped, "replaced": dropped},
-            says=f"Files kept: {source.files - dropped}, to the trash: {dropped}. {MEANING['keep_old' if keep == 'old' else 'keep_new']}",
+            says=f"Files kept: {source.files - dropped}, to the trash: {dropped}."
+            f" {MEANING['keep_old' if keep == 'old' else 'keep_new']}",
         )
         if dry_run:
             return outcome

@@ -31,13 +31,20 @@ def subscribe(
 ) -> dict[str, Any]:
     """Ask to be told: of one's own imports, or (as its owner) of a project's. A webhook's secret is shown here alone.
 
-    Usage `kind_unknown`, `states_unknown`, `address_invalid`, `url_invalid`, `subscriptions_many`.
+    Usage `kind_unknown`, `states_unknown`, `address_invalid`, `url_invalid`, `mail_off`,
+    `subscriptions_many`.
     """
     if kind not in KINDS:
         raise Usage("kind_unknown", "A subscription is an email or a webhook.", "Choose one of them.")
     if not states or not set(states) <= set(STATES):
         raise Usage("states_unknown", "That names no outcome, or one that there is not.", f"Are: {', '.join(STATES)}.")
     if kind == "email":
+        if not notify_settings(desk.settings).smtp_host:
+            raise Usage(
+                "mail_off",
+                "This site sends no e-mail.",
+                "Have SCANDOCK_SMTP_HOST set by who runs the server, or choose a webhook.",
+            )
         check_address(target)
     else:
         check_url(target, notify_settings(desk.settings))

@@ -101,6 +101,7 @@ def sorting(
 Desked = Annotated[Work, Depends(Work)]
 Sorted = Annotated[Sorting, Depends(sorting)]
 Text = Annotated[str, Query(max_length=200)]
+Search = Annotated[str, Query(max_length=200, description="In the label or the subject, anywhere and in any case")]
 Maybe = Annotated[str | None, Query(max_length=200)]
 DryRun = Annotated[bool, Query(description="Only say what would happen")]
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.http.v1.desks import Desked, DryRun, Many, Maybe, Sorted, Text
+from scandock.http.v1.desks import Desked, DryRun, Many, Maybe, Search, Sorted, Text
 from scandock.rules.choices import Choice
 from scandock.services import browsing
 from scandock.services.archiving import archive
@@ -77,7 +77,7 @@ async def list_all(
     page: Sorted,
     project: Maybe = None,
     subject: Maybe = None,
-    search: Text = "",
+    search: Search = "",
     prefix: Text = "",
     state: Maybe = None,
     code: Maybe = None,
@@ -154,15 +154,16 @@ async def move_one(work: Desked, session: str, wanted: Moved, dry_run: DryRun = 
 
 
 @router.post("/{session}/archive", summary="Archive a session")
-async def archive_one(work: Desked, session: str, wanted: Archived, dry_run: DryRun = False) -> Response:
-    """Says where it stands now, or which session it has joined and with how many files."""
+async def archive_one(work: Desked, session: str, wanted: Archived | None = None, dry_run: DryRun = False) -> Response:
+    """Says where it stands now, or which session it has joined and with how many files. The body may be left out."""
+    how = wanted or Archived()
     return await work.one(
         lambda: archive(
             work.desk,
             session,
-            overwrite=wanted.overwrite,
-            label=wanted.label,
-            subject=wanted.subject,
+            overwrite=how.overwrite,
+            label=how.label,
+            subject=how.subject,
             dry_run=dry_run,
         )
     )

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.http.v1.desks import Desked, DryRun, Maybe, Sorted, Text
+from scandock.http.v1.desks import Desked, DryRun, Maybe, Search, Sorted, Text
 from scandock.services import browsing
 from scandock.services.browsing import Wanted
 from scandock.services.editing import edit_session
@@ -34,7 +34,7 @@ async def list_all(
     project: Maybe = None,
     subject: Maybe = None,
     subject_id: Maybe = None,
-    search: Text = "",
+    search: Search = "",
     prefix: Text = "",
     type: Maybe = None,  # noqa: A002  the parameter's name
     study_uid: Maybe = None,

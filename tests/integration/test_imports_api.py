@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import insert, select
@@ -12,11 +13,13 @@ from sqlalchemy import insert, select
 from scandock.catalog.server_tables import audit, progress, reception
 from scandock.catalog.tables import intent, tree, upload
 from scandock.http.v1 import events as streams
+from scandock.model.errors import Fault
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.queue.claim import Slots, claim
 from scandock.queue.leases import finish
 from scandock.queue.owner import this_owner
+from scandock.queue.retry import let_go, put_back
 from scandock.services.checking import check
 from scandock.services.settings import load_settings
 from tests.integration.web import PASSWORD, serving
@@ -192,6 +195,60 @@ def test_failed_imports_alone_are_tried_again(web, client):
     assert run(web).uuid == uuid
 
 
+@pytest.mark.parametrize("back", [True, False])
+def test_an_import_that_waits_for_its_next_attempt_says_when(web, client, back):
+    uuid = send(client, project="P")
+    lease, catalog = run(web), web.site.catalog
+    why = Fault("attempt_killed", "The import's process was killed from outside.", "It is tried again.")
+    if back:
+        with catalog.write() as connection:
+            put_back(catalog, connection, lease, why, attempt=1, seconds=3600)
+    else:
+        assert let_go(catalog, lease, counted=True, seconds=3600, code=why.code, message=str(why))
+    with catalog.read() as connection:
+        at = connection.execute(select(reception.c.retry_at)).scalar_one()
+    when = datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    waiting = client.get(f"/api/v1/imports/{uuid}").json()
+    assert waiting["message"] == (
+        f"The import's process was killed from outside. It is tried again. The next attempt begins at {when}."
+    )
+    told = client.post(f"/api/v1/imports/{uuid}/retry")
+    assert code(told) == (409, "import_not_failed")
+    assert "begins by itself" in told.json()["detail"]
+    assert "Upload" not in told.json()["remedy"]
+
+
+def test_a_refusal_says_what_is_missing(web, client):
+    web.account("vera", P="collaborator")
+    read = client.post("/api/v1/tokens", json={"scope": "read"}).json()["token"]
+    with web.client("vera") as vera, web.client(None, headers={"Authorization": f"Bearer {read}"}) as script:
+        for answer, detail, remedy in (
+            (vera.post("/api/v1/imports?project=P", content=b"x"), "takes the role member", "Ask an owner"),
+            (vera.patch("/api/v1/projects/P", json={"name": "Q"}), "takes the role owner", "Ask an owner"),
+            (vera.get("/api/v1/audit"), "Only site administrators", "Ask one of them"),
+            (vera.get("/api/v1/rules"), "Only site administrators", "Ask one of them"),
+            (script.post("/api/v1/imports?project=P", content=b"x"), "scope is read", "scope upload or all"),
+            (script.post("/api/v1/tokens", json={"scope": "all"}), "scope is read", "scope all"),
+            (script.get("/api/v1/rules"), "scope is read", "scope all"),
+        ):
+            assert code(answer) == (403, "forbidden")
+            assert detail in answer.json()["detail"]
+            assert remedy in answer.json()["remedy"]
+
+
+def test_slips_are_answered_in_plain_words(web, client):
+    reserved = client.post("/api/v1/projects", json={"id": "unassigned"})
+    assert code(reserved) == (400, "project_id_reserved")
+    assert "is reserved" in reserved.json()["detail"]
+    broken = client.post("/api/v1/projects", content=b'{"id": ', headers={"Content-Type": "application/json"})
+    assert broken.status_code == 422
+    assert broken.json()["detail"].startswith("The body is no JSON: ")
+    assert broken.json()["detail"].endswith("at character 7.")
+    wrong = client.request("TRACE", "/api/v1/tokens/x")
+    assert code(wrong) == (405, "method_not_allowed")
+    assert wrong.json()["remedy"] == f"Possible are {wrong.headers['allow']}."
+
+
 def test_deleting_forgets_an_import_and_leaves_what_it_stored(web, client):
     stored, refused = send(client), send(client)
     assert code(client.delete(f"/api/v1/imports/{stored}")) == (409, "import_running")
@@ -308,7 +365,9 @@ def test_a_login_by_cookie_needs_its_mark_to_change_anything(web):
         assert "httponly" in cookie
         assert "samesite=lax" in cookie
         assert browser.get("/api/v1/auth/me").json()["csrf"] == made.json()["csrf"]
-        assert code(browser.post("/api/v1/imports", content=b"x")) == (403, "csrf_failed")
+        unmarked = browser.post("/api/v1/imports", content=b"x")
+        assert code(unmarked) == (403, "csrf_failed")
+        assert "X-CSRF-Token" in unmarked.json()["remedy"]
         marked = {"X-CSRF-Token": made.json()["csrf"]}
         assert browser.post("/api/v1/imports", content=b"x", headers=marked).status_code == 202
         assert browser.post("/api/v1/auth/logout", headers=marked).status_code == 204

@@ -150,7 +150,7 @@ def check_csrf(principal: Principal, given: str | None, *, cross_site: bool = Fa
             Answer.FORBIDDEN,
             "csrf_failed",
             "This change did not come from a page of this server.",
-            "Load the page anew.",
+            "Load the page anew; a script that logged in by cookie sends the login's csrf in the header X-CSRF-Token.",
         )
 
 

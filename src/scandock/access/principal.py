@@ -15,6 +15,7 @@ from scandock.catalog.tables import project
 from scandock.model.errors import ScandockError
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Action, Answer, Role, Scope, answer
+from scandock.rules.refusals import forbidden
 
 
 class Door(StrEnum):
@@ -125,13 +126,18 @@ def require(
     """As `may`, but what is not allowed is raised as Denied."""
     told = may(principal, action, project_name, rights, own=own)
     if told is not Answer.ALLOWED:
-        deny(told)
+        deny(told, principal, action)
 
 
-def deny(told: Answer) -> NoReturn:
-    """Raise what a door says for an answer: the same words whether a thing is hidden or not there."""
+def deny(told: Answer, principal: Principal | None = None, action: Action | None = None) -> NoReturn:
+    """Raise what a door says for an answer: the same words whether a thing is hidden or not there.
+
+    With who asked and what for, a 403 says what is missing.
+    """
     if told is Answer.SIGN_IN:
         raise Denied(told, "login_needed", "You are not signed in.", "Sign in, or send a name and password.")
     if told is Answer.FORBIDDEN:
-        raise Denied(told, "forbidden", "You may not do this here.", "Ask an owner of the project for the right.")
+        if principal is not None and action is not None:
+            raise Denied(told, "forbidden", *forbidden(action, principal.scope))
+        raise Denied(told, "forbidden", "You may not do this here.", "It is somebody else's.")
     raise Denied(told, "not_found", "There is nothing of that name, or you may not know of it.", "Check the address.")

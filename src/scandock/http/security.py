@@ -110,7 +110,7 @@ def require(action: Action, of: str = "project") -> Callable[[Request, Principal
 
         told = await site.run(ask)
         if told is not Answer.ALLOWED:
-            deny(told)
+            deny(told, principal, action)
         return principal
 
     return check
@@ -125,7 +125,7 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
         deny(Answer.SIGN_IN)
     if project is None:
         if principal.scope not in NEEDS[Action.UPLOAD].scopes:
-            deny(Answer.FORBIDDEN)
+            deny(Answer.FORBIDDEN, principal, Action.UPLOAD)
         return None
     rights = ProjectRights(connection)
     told = may(principal, Action.UPLOAD, project, rights)
@@ -137,6 +137,6 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
             "Name one that exists, or have it created first.",
         )
     if told is not Answer.ALLOWED:
-        deny(told)
+        deny(told, principal, Action.UPLOAD)
     found = rights.find(project)
     return found[0] if found is not None else project

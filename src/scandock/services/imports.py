@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, or_, select, update
@@ -55,7 +56,7 @@ def find_import(connection: Connection, principal: Principal, uuid: str, action:
         _unknown(principal)  # also for members of its project: imports are not theirs to know of
     told = may(principal, action, row["project"], rights, own=own)
     if told is not Answer.ALLOWED:
-        deny(told)
+        deny(told, principal, action)
     return Found(
         upload_id=row["id"],
         uuid=row["uuid"],
@@ -126,11 +127,7 @@ def retry_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid
     with catalog.write() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
         if not again(catalog, connection, found.upload_id):
-            raise Usage(
-                "import_not_failed",
-                "Only an import that failed for a fault of the machine can be tried again.",
-                "Upload the archive again.",
-            )
+            raise Usage("import_not_failed", *_NOT_TO_RETRY.get(found.state, _ENDED_WELL))
         _record(connection, principal, Did.IMPORT_RETRY, found, request)
     ring(store.path)
 
@@ -211,6 +208,7 @@ def _rows() -> Select[Any]:
             reception.c.accepted,
             reception.c.expires,
             reception.c.cancel,
+            reception.c.retry_at,
             project.c.name.label("project"),
         )
         .join(reception, reception.c.upload_id == upload.c.id)
@@ -255,8 +253,27 @@ def _object(row: RowMapping, told: dict[str, Any] | None) -> dict[str, Any]:
     elif state is ImportState.RUNNING:
         made["progress"] = told
         made["cancelling"] = bool(row["cancel"])
+    if state in (ImportState.RECEIVED, ImportState.RUNNING) and row["code"] and row["retry_at"] and not row["owner"]:
+        made["message"] += f" The next attempt begins at {_clock(row['retry_at'])}."
     return made
 
+
+def _clock(moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+_ENDED_WELL = (
+    "Only an import that failed for a fault of the machine can be tried again.",
+    "Upload the archive again.",
+)
+_NOT_TO_RETRY = {
+    ImportState.RECEIVING: ("The upload has not come whole.", "Send the rest of it."),
+    ImportState.RECEIVED: ("The import waits, and begins by itself.", "Wait for its outcome."),
+    ImportState.RUNNING: (
+        "The import has not ended: it runs, or waits for its next attempt, which begins by itself.",
+        "Wait for its outcome.",
+    ),
+}
 
 _SAYS = {
     ImportState.RECEIVING: "The upload is being received.",

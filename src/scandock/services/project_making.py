@@ -12,7 +12,7 @@ from scandock.catalog.projects import find_project
 from scandock.catalog.server_tables import member
 from scandock.catalog.tables import project
 from scandock.model.errors import Usage
-from scandock.rules.labels import is_project_id
+from scandock.rules.labels import UNASSIGNED, is_project_id
 from scandock.rules.permissions import Action, Role
 from scandock.services.audit import Did, record
 
@@ -35,8 +35,15 @@ def make_project(
 ) -> dict[str, Any]:
     """Make a project that its maker owns; what is None is as the settings have it.
 
-    Raises Denied, Usage `project_id_invalid`, and `project_exists` where the id is taken, in any case.
+    Raises Denied, Usage `project_id_invalid`, `project_id_reserved`, and `project_exists` where the id is taken, in
+    any case.
     """
+    if project_id.casefold() == UNASSIGNED.casefold():
+        raise Usage(
+            "project_id_reserved",
+            f"{project_id!r} is reserved: sessions that find no project stand under it.",
+            "Choose another id.",
+        )
     if not is_project_id(project_id):
         raise Usage(
             "project_id_invalid", f"{project_id!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."

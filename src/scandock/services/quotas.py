@@ -34,7 +34,8 @@ def check_uploads(connection: Connection, account_id: int, most: int) -> None:
         raise Usage(
             "uploads_too_many",
             f"{count} of your uploads are under way, which is as many as one account may have.",
-            "Wait until one of them is done, or cancel one that was given up.",
+            "Wait until one of them is done, or give one up: GET /api/v1/uploads lists them,"
+            " DELETE /api/v1/uploads/{id} gives up.",
         )
 
 

@@ -22,7 +22,7 @@ def check(
 def check_scope(principal: Principal, action: Action) -> None:
     """Raise Denied (403) where a token is for other things: a list would look empty."""
     if principal.signed_in and principal.scope not in NEEDS[action].scopes:
-        deny(Answer.FORBIDDEN)
+        deny(Answer.FORBIDDEN, principal, action)
 
 
 def is_own(connection: Connection, principal: Principal, tree_id: int, project_name: str) -> bool:
@@ -55,7 +55,7 @@ def session_for(
     own = is_own(connection, principal, found.tree_id, found.project)
     told = may(principal, asked, found.project, ProjectRights(connection), own=own)
     if told is not Answer.ALLOWED:
-        deny(told)
+        deny(told, principal, asked)
     return found
 
 

@@ -20,7 +20,7 @@ from scandock.queue.cancel import Cancelled, cancel, may_show
 from scandock.queue.claim import SMALL_BYTES, Claim, Slots, claim
 from scandock.queue.engine import engine_of
 from scandock.queue.enqueue import accept
-from scandock.queue.leases import finish, renew, renew_all
+from scandock.queue.leases import NotRenewed, finish, renew, renew_all
 from scandock.queue.owner import boot_id, this_owner
 from scandock.queue.procrastinate_engine import ProcrastinateEngine, conninfo
 from scandock.queue.retry import MAX_ATTEMPTS, again, let_go, put_back
@@ -149,7 +149,19 @@ def test_a_lease_that_is_over_is_taken_over_and_counts(server):
     over(server, uuid)
     second = claimed(server)
     assert (second.attempt, second.previous, second.exhausted) == (2, first.lease.token, False)
-    assert renew_all(server.catalog, [first.lease, second.lease]) == [first.lease]
+    assert renew_all(server.catalog, [first.lease, second.lease]) == NotRenewed(lost=[first.lease], ended=[])
+
+
+def test_a_lease_whose_import_has_ended_or_waits_again_is_not_lost(server):
+    server.send(b"x")
+    ended = claimed(server).lease
+    with server.catalog.write() as connection:
+        finish(server.catalog, connection, ended, ImportState.REFUSED, {})
+    server.send(b"y")
+    waits = claimed(server).lease
+    with server.catalog.write() as connection:
+        put_back(server.catalog, connection, waits, Fault("disk_full", "Full."), attempt=1, seconds=60)
+    assert renew_all(server.catalog, [ended, waits]) == NotRenewed(lost=[], ended=[ended, waits])
 
 
 def test_a_dead_owner_is_taken_over_at_once(server):

@@ -12,6 +12,7 @@ import pytest
 
 from scandock.model.importing import STAGES
 from scandock.model.points import POINTS
+from scandock.queue.leases import RENEW_SECONDS
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.checker import examine
 from tests.crash.processes import until
@@ -66,6 +67,21 @@ def test_an_upload_is_imported_at_once_and_told_of(server):
     patients = [data["patients"] for kind, data in server.events(uuid) if kind == "found"]
     assert patients in ([], [["S"]])  # a quick import is over before anybody is told whom it has met
     assert server.progress(uuid)["stage"] in STAGES
+
+
+def test_an_attempt_that_clears_up_for_long_behind_its_end_has_lost_nothing(server):
+    with server.worker(SCANDOCK_CRASH_AT="finished", SCANDOCK_CRASH_BY="SIGSTOP") as worker:
+        uuid = server.send(BODY)
+        assert server.ended(uuid) == "placed"
+        (attempt,) = worker.attempts
+        time.sleep(RENEW_SECONDS * 1.5)  # its worker looks at the leases meanwhile, and must not kill it
+        assert worker.attempts == [attempt]
+        os.kill(attempt, signal.SIGCONT)
+        placed(server, uuid)
+        until(lambda: not worker.attempts, "it did not end")
+        assert worker.stop() == 0
+        told = [line["event"] for line in worker.log if line.get("upload") == uuid]
+    assert told == ["import begun", "attempt ended"]
 
 
 def test_a_bad_archive_is_refused_once(server):

@@ -83,16 +83,27 @@ def renew(catalog: Catalog, lease: Lease) -> None:
         guard(catalog, connection, lease)
 
 
-def renew_all(catalog: Catalog, leases: Iterable[Lease]) -> list[Lease]:
-    """Hold many leases in one transaction; gives those that somebody has taken over, or that have ended."""
-    lost = []
+@dataclass(frozen=True, slots=True)
+class NotRenewed:
+    """Leases that are held no more."""
+
+    lost: list[Lease]
+    """Somebody else has taken them over."""
+    ended: list[Lease]
+    """Their imports have ended, or wait again: whoever ran them has only to clear up."""
+
+
+def renew_all(catalog: Catalog, leases: Iterable[Lease]) -> NotRenewed:
+    """Hold many leases in one transaction; gives those that can't be."""
+    found = NotRenewed([], [])
     with catalog.write() as connection:
         for lease in leases:
             try:
                 guard(catalog, connection, lease)
             except TokenLost:
-                lost.append(lease)
-    return lost
+                token = connection.execute(select(upload.c.token).where(upload.c.id == lease.upload_id)).scalar()
+                (found.ended if token in (None, lease.token) else found.lost).append(lease)
+    return found
 
 
 def guard(catalog: Catalog, connection: Connection, lease: Lease) -> None:

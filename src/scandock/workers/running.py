@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from scandock.queue.claim import Claim
     from scandock.store.local import LocalStore
 
-CANCEL, LOST, STOP = "cancelled", "lost", "stopped"
+CANCEL, LOST, STOP, LINGERED = "cancelled", "lost", "stopped", "lingered"
+CLEARING_SECONDS = 60.0
+"""For an attempt to clear up behind its import's end; then its slot is wanted back."""
 WATCH_SECONDS = 0.25
 
 
@@ -30,6 +33,8 @@ WATCH_SECONDS = 0.25
 class _One:
     claim: Claim
     child: Child
+    ended: float = 0.0
+    """When its import was seen to have ended while its process lived on; 0 where it was not."""
 
 
 class Running:
@@ -87,6 +92,8 @@ class Running:
                 log.info("import ended before it was cancelled")
         elif child.killed == LOST:
             log.warning("lease lost")
+        elif child.killed == LINGERED:
+            log.warning("attempt did not end by itself")
         elif child.killed == STOP:
             let_go(self.catalog, lease, counted=False)
             log.info("import stopped with the server")
@@ -122,10 +129,15 @@ class Running:
                 self.log.warning("catalog away", code=error.code)
 
     def _renew(self, ones: list[_One]) -> None:
-        lost = {lease.upload_id for lease in renew_all(self.catalog, [one.claim.lease for one in ones])}
+        told = renew_all(self.catalog, [one.claim.lease for one in ones])
+        now = time.monotonic()
         for one in ones:
-            if one.claim.lease.upload_id in lost:
-                one.child.kill(LOST)  # or it has just ended by itself: then there is nothing to kill
+            if one.claim.lease in told.lost:
+                one.child.kill(LOST)
+            elif one.claim.lease in told.ended:  # it clears up, which may take a while
+                one.ended = one.ended or now
+                if now - one.ended > CLEARING_SECONDS:
+                    one.child.kill(LINGERED)
 
     def _hear(self, ones: list[_One]) -> None:
         by_id = {one.claim.lease.upload_id: one for one in ones}

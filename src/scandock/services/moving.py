@@ -232,9 +232,10 @@ def usable(label: str | None) -> str | None:
         return None
     if not label or clean(label) != label:
         raise Usage(
-            "label_unusable", "That can't be a label.", "A label is 1 to 64 letters, digits, _ and -, one of them a"
-            " letter or digit.",
-        )  # fmt: skip
+            "label_unusable",
+            f"{label[:100]!r} can't be a label.",
+            "A label is 1 to 64 letters, digits, _ and -, one of them a letter or digit.",
+        )
     return label
 
 

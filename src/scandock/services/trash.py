@@ -92,7 +92,7 @@ def row_json(connection: Connection, source: Standing) -> dict[str, Any]:
 
 
 def list_trash(connection: Connection, desk: Desk, sorting: Sorting, *, project_name: str | None = None) -> Page:
-    """What was deleted, of the projects whose trash the principal may see; newest first unless asked otherwise."""
+    """What was deleted, of the projects whose trash the principal may see; the oldest first unless asked otherwise."""
     rights.check_scope(desk.principal, Action.TRASH_READ)
     query = (
         select(trashed, project.c.name.label("project"))

@@ -18,6 +18,7 @@ from scandock.http import described, health, problems, request_ids
 from scandock.http.base_path import BasePath
 from scandock.http.deps import Site, open_site
 from scandock.http.known_names import only_known_names
+from scandock.http.methods import Heads, Methods
 from scandock.http.receiving.stream import end_bodies
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, oidc, projects_create, receipts, tokens
@@ -90,6 +91,8 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
     for router in (*(one.router for one in (imports, events, receipts, projects_create, auth, tokens)), *ROUTERS):
         app.include_router(router, dependencies=[Depends(only_known_names)])
     app.include_router(root)
+    app.state.methods = Methods(app.routes)
+    app.add_middleware(Heads, methods=app.state.methods)
     app.add_middleware(request_ids.Around)
     if settings.root_path:
         app.add_middleware(BasePath, root_path=settings.root_path)

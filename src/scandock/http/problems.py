@@ -152,6 +152,8 @@ async def _http(request: Request, error: Exception) -> Response:
         405: f"{request.method} is not possible here.",
     }.get(status, str(error.detail))
     headers = dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(request.app.state.methods.of(request.scope))
     remedy = f"Possible are {headers['Allow']}." if headers.get("Allow") else "Check the address."
     return problem(request, status, codes.get(status, "request_invalid"), detail, remedy, headers=headers)
 

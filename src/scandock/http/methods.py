@@ -1,0 +1,81 @@
+"""Which methods an address takes: HEAD wherever GET is, and `Allow` in full where another one is asked for.
+
+FastAPI makes neither by itself: a route of GET takes no HEAD, and a 405 names the methods of one route of the address.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_GET_ALONE: Final = re.compile(r"/(events|download|export|login|callback)$")
+"""What never ends or is made while it is sent, leaves its line in the trail, or takes a step of a login."""
+
+
+class Methods:
+    """The methods of each address of an application."""
+
+    def __init__(self, routes: Iterable[Any]) -> None:
+        self._known: list[tuple[re.Pattern[str], set[str]]] = []
+        self._own_head: list[re.Pattern[str]] = []
+        for one in routes:
+            included = getattr(one, "original_router", None)
+            for route in [one] if included is None else included.routes:
+                methods = set(route.methods or ())
+                if "HEAD" in methods:
+                    self._own_head.append(route.path_regex)
+                elif "GET" in methods and not _GET_ALONE.search(route.path):
+                    methods.add("HEAD")
+                self._known.append((route.path_regex, methods))
+
+    def of(self, scope: Scope) -> list[str]:
+        """All that the address of a request takes."""
+        path = _path(scope)
+        return sorted({method for known, methods in self._known if known.match(path) for method in methods})
+
+    def is_head_of_get(self, scope: Scope) -> bool:
+        """Whether a request is a HEAD that no route answers by itself, but one of GET can."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            return False
+        path = _path(scope)
+        return not any(known.match(path) for known in self._own_head) and "HEAD" in self.of(scope)
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "")) or "/"
+
+
+class Heads:
+    """Answers HEAD as GET, without the body."""
+
+    def __init__(self, app: ASGIApp, methods: Methods) -> None:
+        self._app = app
+        self._methods = methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._methods.is_head_of_get(scope):
+            await self._app(scope, receive, send)
+            return
+        ended = False
+
+        async def hear() -> Message:
+            return {"type": "http.disconnect"} if ended else await receive()
+
+        async def answer(message: Message) -> None:
+            nonlocal ended
+            scope["method"] = "HEAD"  # the server below goes by it, and sends no body
+            if message["type"] == "http.response.start":
+                await send(message)
+            elif not ended:
+                ended = True
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        scope["method"] = "GET"
+        try:
+            await self._app(scope, hear, answer)
+        finally:
+            scope["method"] = "HEAD"

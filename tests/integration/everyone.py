@@ -23,7 +23,7 @@ from scandock.services.subscribing import subscribe
 from scandock.services.trash import delete_session
 from tests.builders import Image, documented, zipped
 from tests.integration.server_side import Server
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serving, with_mail
 
 CANARY = "Zebra"
 """Stands in every label, name and text of the private project, its id among them, and nowhere else."""
@@ -91,7 +91,11 @@ class Everyone:
         desk = Desk(site.catalog, site.store, site.settings, SYSTEM)
         with site.catalog.write() as connection:
             connection.execute(subscription.delete())
-        return str(subscribe(desk, kind="email", target="a@b.org", states=["failed"], project_name=place.project)["id"])
+        return str(
+            subscribe(
+                desk, kind="webhook", target="https://example.org/hook", states=["failed"], project_name=place.project
+            )["id"]
+        )
 
     def receiving(self, place: Place) -> str:
         """A resumable upload of `uploader` that has no byte yet."""
@@ -130,7 +134,7 @@ def everyone(root: Path) -> Iterator[Everyone]:
             connection.execute(project.delete().where(project.c.name == "P"))  # who serves makes it, too
     finally:
         server.close()
-    with serving(root / "data") as web:
+    with serving(root / "data", with_mail()) as web:
         made = Everyone(web=web, places=places)
         try:
             for persona in PERSONAS:

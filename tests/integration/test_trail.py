@@ -17,7 +17,7 @@ from scandock.services.trash import empty_trash
 from tests.builders import Image, documented, zipped
 from tests.crash.processes import SCANDOCK, environment, until
 from tests.integration.server_side import ENDS, Server
-from tests.integration.web import PASSWORD, serving
+from tests.integration.web import PASSWORD, serving, with_mail
 
 WORD = "Zebra"
 """Stands in every label, patient and name of a file, and in no line of the trail."""
@@ -29,7 +29,7 @@ def web(tmp_path):
     with server.catalog.write() as connection:
         connection.execute(project.delete().where(project.c.name == "P"))  # who serves makes it
     try:
-        with server.worker(), serving(tmp_path / "data") as running:
+        with server.worker(), serving(tmp_path / "data", with_mail()) as running:
             yield running
     finally:
         server.close()

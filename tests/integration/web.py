@@ -78,6 +78,11 @@ class Web:
         return (Path(self.site.data) / "incoming" / uuid / "archive").read_bytes()
 
 
+def with_mail() -> Settings:
+    """The settings of a site that says it sends mail; nothing listens where it would go."""
+    return load_settings().model_copy(update={"smtp_host": "127.0.0.1", "smtp_port": 9})
+
+
 @contextmanager
 def serving(data: Path, settings: Settings | None = None) -> Iterator[Web]:
     """Serve DATA with an administrator `admin` and a project `P`."""

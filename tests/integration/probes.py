@@ -176,7 +176,7 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("GET", f"{_V1}/audit/export"): Probe(action=Action.AUDIT_READ, of="owned", params={"project": "{project}"}),
     ("GET", f"{_V1}/subscriptions"): _account(),
     ("POST", f"{_V1}/subscriptions"): _account(
-        json={"kind": "email", "target": "a@b.org", "states": ["failed"]}, good=(201,)
+        json={"kind": "webhook", "target": "https://example.org/hook", "states": ["failed"]}, good=(201,)
     ),
     ("DELETE", f"{_V1}/subscriptions/{{subscription}}"): Probe(
         action=Action.SETTINGS_EDIT, of="owned", good=(204,), fresh=lambda made, place, _: made.subscribed(place)

@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, FastAPI
-from starlette.responses import HTMLResponse
+from fastapi import FastAPI
 
 import scandock
 from scandock.http import described, health, problems, request_ids
 from scandock.http.base_path import BasePath
 from scandock.http.deps import Site, open_site
+from scandock.http.pages.all import PAGES
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, oidc, projects_create, receipts, tokens
 from scandock.http.v1.routers import ROUTERS
@@ -30,19 +30,6 @@ if TYPE_CHECKING:
 
 JANITOR_SECONDS = 60.0
 END_SECONDS = 5.0
-
-_ROOT = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Scandock</title>
-<p>This is a Scandock server. Its API is described at <a href="api/openapi.json">api/openapi.json</a>.</p></html>
-"""
-
-root = APIRouter()
-
-
-@root.get("/", include_in_schema=False)
-async def front() -> HTMLResponse:
-    """Answers itself: XNAT's clients take a redirect's target for the server's address."""
-    return HTMLResponse(_ROOT)
 
 
 def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] = lambda: "") -> FastAPI:
@@ -82,7 +69,8 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         app.include_router(module.router)
     for router in ROUTERS:
         app.include_router(router)
-    app.include_router(root)
+    for pages in PAGES:
+        app.include_router(pages)
     app.add_middleware(request_ids.Around)
     if settings.root_path:
         app.add_middleware(BasePath, root_path=settings.root_path)

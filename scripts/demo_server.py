@@ -163,7 +163,8 @@ def tell(server: Server, found: dict[str, Any], say: Callable[[str], None]) -> N
     say(f"Import {found['id']}: {found['state']}")
     for session in found["sessions"]:
         where = "/".join(session[key] for key in ("project", "subject", "label"))
-        say(f"  {where}  {session['files']} files, {session['path']}")
+        count = "1 file" if session["files"] == 1 else f"{session['files']} files"
+        say(f"  {where}  {count}, {session['path']}")
     receipt = server.api.get(f"/imports/{found['id']}/receipt").raise_for_status()
     lines = [line for line in receipt.iter_lines() if line]
     sums = Counter(re.search(r'"verdict": "(\w+)"', line)[1] for line in lines)

@@ -300,6 +300,7 @@ class StoreConformance:
         stage.seal()
         stage.put_whole("b", b"2")
         stage.seal()
+        assert [stage.read_at(name, 0, 9) for name in ("a", "b")] == [b"1", b"2"]
 
     # whose a stage is
 

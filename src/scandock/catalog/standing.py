@@ -51,6 +51,20 @@ class Standing:
         return uri_of(self.place, self.project, self.timestamp, self.subject, self.label)
 
 
+def archived_uuid(connection: Connection, project_name: str, label: str) -> str | None:
+    """The archived session of a label, both in any case; None where there is none."""
+    found: str | None = connection.execute(
+        select(session.c.uuid)
+        .join(project, project.c.id == session.c.project_id)
+        .where(
+            project.c.key == project_name.casefold(),
+            session.c.key == label.casefold(),
+            session.c.place == "archive",
+        )
+    ).scalar()
+    return found
+
+
 def name_of(place: str, project_name: str, timestamp: str, label: str) -> str:
     """Where a session of these stands in the store."""
     return "/".join(part for part in (place, project_name, timestamp, label) if part)

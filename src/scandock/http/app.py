@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Depends, FastAPI
-from starlette.responses import HTMLResponse
+from fastapi import Depends, FastAPI
 
 import scandock
 from scandock.http import described, health, problems, request_ids
@@ -19,6 +18,7 @@ from scandock.http.base_path import BasePath
 from scandock.http.deps import Site, open_site
 from scandock.http.known_names import only_known_names
 from scandock.http.methods import Heads, Methods
+from scandock.http.pages.all import PAGES
 from scandock.http.receiving.stream import end_bodies
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, oidc, projects_create, receipts, tokens
@@ -36,19 +36,6 @@ END_SECONDS = 5.0
 BODY_SECONDS = 8.0
 """For how long a stopping server goes on with bodies that come in one request: then each is told, before uvicorn ends
 it without a word (`process.DRAIN_SECONDS`)."""
-
-_ROOT = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Scandock</title>
-<p>This is a Scandock server. Its API is described at <a href="api/openapi.json">api/openapi.json</a>.</p></html>
-"""
-
-root = APIRouter()
-
-
-@root.get("/", include_in_schema=False)
-async def front() -> HTMLResponse:
-    """Answers itself: XNAT's clients take a redirect's target for the server's address."""
-    return HTMLResponse(_ROOT)
 
 
 def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] = lambda: "") -> FastAPI:
@@ -90,7 +77,8 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         app.include_router(module.router)
     for router in (*(one.router for one in (imports, events, receipts, projects_create, auth, tokens)), *ROUTERS):
         app.include_router(router, dependencies=[Depends(only_known_names)])
-    app.include_router(root)
+    for pages in PAGES:
+        app.include_router(pages)
     app.state.methods = Methods(app.routes)
     app.add_middleware(Heads, methods=app.state.methods)
     app.add_middleware(request_ids.Around)

@@ -1,0 +1,43 @@
+"""Style sheets, scripts and pictures of the pages: under an address that names the version, so that they are kept."""
+
+from __future__ import annotations
+
+import gzip
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+router = APIRouter(include_in_schema=False)
+_FOLDER: Final = Path(__file__).parent / "static"
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_KEEP: Final = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+
+
+@cache
+def _assets() -> dict[str, tuple[bytes, bytes]]:
+    """Name -> (its bytes, the same packed): they are few and small, and no name of a request is ever a path."""
+    found = {}
+    for path in sorted(_FOLDER.rglob("*")):
+        if path.suffix in _TYPES:
+            plain = path.read_bytes()
+            found[path.relative_to(_FOLDER).as_posix()] = (plain, gzip.compress(plain, 9, mtime=0))
+    return found
+
+
+@router.get("/static/{version}/{name:path}")
+async def asset(request: Request, version: str, name: str) -> Response:  # noqa: ARG001  the version keeps caches apart
+    """One of them."""
+    found = _assets().get(name)
+    if found is None:
+        return Response("There is no such file.", 404, media_type="text/plain")
+    kind = _TYPES[name[name.rindex(".") :]]
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(found[1], headers={**_KEEP, "Content-Encoding": "gzip"}, media_type=kind)
+    return Response(found[0], headers=_KEEP, media_type=kind)

@@ -1,0 +1,93 @@
+"""The front page, logging in and logging out."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.responses import Response
+
+from scandock.access.oidc_flow import safe_path
+from scandock.access.principal import Denied
+from scandock.http.deps import site_of
+from scandock.http.pages.rendering import page, root_of
+from scandock.http.pages.routing import back, posted
+from scandock.http.pages.routing import router as pages
+from scandock.http.security import COOKIE, Caller, info_of
+from scandock.http.v1.auth import set_cookie
+from scandock.http.v1.desks import Desked
+from scandock.services.browsing import Wanted, list_projects
+from scandock.services.imports import list_imports
+from scandock.services.listing import Sorting
+from scandock.services.project_making import make_project
+from scandock.services.sign_in import sign_in, sign_out
+
+router = pages()
+FEW = 8
+
+
+@router.get("/")
+async def front(request: Request, work: Desked) -> Response:
+    """Answers itself: XNAT's clients take a redirect's target for the server's address."""
+    me = work.desk.principal
+    if not me.signed_in:
+        return page(request, "home.html", me)
+    projects = await work.read(lambda c: list_projects(c, me, Wanted(), Sorting(sort="id", limit=FEW)))
+    imports = await work.site.run(list_imports, work.site.catalog, me, Sorting(sort="-id", limit=FEW))
+    return page(request, "home.html", me, projects=projects, imports=imports)
+
+
+@router.post("/projects")
+async def new_project(request: Request, work: Desked) -> Response:
+    """Make a project."""
+    me, form = await posted(request)
+    name = str(form.get("id", "")).strip()
+    title = str(form.get("name", "")).strip()
+    site = work.site
+    await site.run(make_project, site.catalog, site.settings, me, name, title, info_of(request))
+    return back(request, f"/projects/{name}", "The project is made.")
+
+
+@router.get("/login")
+async def login_page(request: Request, me: Caller, then: str = "/") -> Response:
+    """A plain form."""
+    if me.signed_in:
+        return back(request, safe_path(then))
+    return _login(request, then)
+
+
+@router.post("/login")
+async def login(request: Request) -> Response:
+    """Log in, and go on to where one came from."""
+    site = site_of(request)
+    form = await request.form(max_files=0, max_fields=10)
+    name, then = str(form.get("name", "")), str(form.get("then", "/"))
+    try:
+        _, made = await site.run(
+            sign_in, site.catalog, site.gate, name, str(form.get("password", "")), info_of(request)
+        )
+    except Denied as denied:
+        return _login(request, then, typed=name, problem=denied.message, status=401)
+    answer = back(request, safe_path(then))
+    set_cookie(request, answer, made.secret)
+    return answer
+
+
+@router.post("/logout")
+async def logout(request: Request) -> Response:
+    """End the cookie's login."""
+    me, _ = await posted(request)
+    site = site_of(request)
+    secret = request.cookies.get(COOKIE)
+    if secret:
+        await site.run(sign_out, site.catalog, me, secret, info_of(request))
+    answer = back(request, "/login", "You are logged out.")
+    answer.delete_cookie(COOKIE, path=root_of(request) or "/", httponly=True, samesite="lax")
+    return answer
+
+
+def _login(request: Request, then: str, *, typed: str = "", problem: str = "", status: int = 200) -> Response:
+    provider = site_of(request).provider
+    shown = "" if provider is None else "OpenID Connect"
+    return page(
+        request, "login.html", status=status, here="Login", then=safe_path(then), typed=typed, problem=problem,
+        provider=shown,
+    )  # fmt: skip

@@ -15,7 +15,7 @@ from scandock.access.logins import check_csrf
 from scandock.access.principal import Denied, Principal
 from scandock.http.pages.rendering import page, root_of
 from scandock.http.problems import status_of
-from scandock.http.security import identify
+from scandock.http.security import from_elsewhere, identify
 from scandock.model.errors import ScandockError
 from scandock.rules.permissions import Answer
 
@@ -60,7 +60,7 @@ async def posted(request: Request) -> tuple[Principal, FormData]:
     """Who sent a form, and its fields; Denied where its CSRF token is not the login's."""
     principal = await identify(request)
     form = await request.form(max_files=0, max_fields=2_000)
-    check_csrf(principal, str(form.get("csrf", "")))
+    check_csrf(principal, str(form.get("csrf", "")), cross_site=from_elsewhere(request))
     return principal, form
 
 

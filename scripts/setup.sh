@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 readonly what=${1:?"say run or dev"}
 readonly log=.cache/setup.log
+readonly VENDOR=src/scandock/http/pages/static/vendor # filled by hatch_build.py
 readonly AUTHORITIES=/etc/ssl/certs/ca-certificates.crt # Debian's
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -32,11 +33,11 @@ find_python() {
   fail "no Python 3.11 or newer found; install one, or name it: make PYTHON=/path/to/python3"
 }
 
-stamp() { # what an installed environment depends on: the lock, the project's own metadata, and where it stands
-  { cat "requirements/$1.txt" pyproject.toml scripts/setup.sh && pwd -P && .venv/bin/python -VV; } 2>/dev/null | sha256sum
+stamp() { # what an installed environment depends on: the locks, the project's own metadata, and where it stands
+  { cat "requirements/$1.txt" pyproject.toml scripts/setup.sh hatch_build.py web/package-lock.json && pwd -P && .venv/bin/python -VV; } 2>/dev/null | sha256sum
 }
 
-is_current() { [ -x .venv/bin/scandock ] && [ "$(cat ".venv/made-for-$1" 2>/dev/null)" = "$(stamp "$1")" ]; }
+is_current() { [ -x .venv/bin/scandock ] && [ -e "$VENDOR/made-from.txt" ] && [ "$(cat ".venv/made-for-$1" 2>/dev/null)" = "$(stamp "$1")" ]; }
 
 make_environment() {
   local python
@@ -51,10 +52,15 @@ make_environment() {
   fi
 }
 
+locked() {
+  quietly .venv/bin/python -m pip install --disable-pip-version-check --no-input --require-hashes --only-binary :all: \
+    -r "$1"
+}
+
 install_locked() {
   say "installing $(grep -c == "requirements/$what.txt") locked packages, hashes checked"
-  quietly .venv/bin/python -m pip install --disable-pip-version-check --no-input --require-hashes --only-binary :all: \
-    -r "requirements/$what.txt"
+  locked "requirements/$what.txt"
+  [ -n "$(command -v npm)" ] || locked requirements/node.txt
   quietly .venv/bin/python -m pip install --disable-pip-version-check --no-input --no-deps --no-build-isolation \
     --editable .
   # Explicitly, as PYTHONDONTWRITEBYTECODE may be set: without byte code each start compiles every module again.

@@ -12,10 +12,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from scandock.http.app import create_app
+from scandock.model.process import confine, take_signals
 from scandock.services.logs import set_up
 from scandock.services.settings import Settings, load_settings
 from scandock.workers.beats import Beats
-from scandock.workers.process import confine, take_signals
 
 DRAIN_SECONDS = 10
 """How long requests may still take once the server is to stop."""

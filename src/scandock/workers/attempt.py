@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usage
 from scandock.model.importing import ImportOptions
 from scandock.model.points import reach
+from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
 from scandock.workers.course import Course
-from scandock.workers.process import confine
 from scandock.workers.reading import Reading, default_readers
 
 if TYPE_CHECKING:

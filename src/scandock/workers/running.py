@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scandock.model.errors import ScandockError, TokenLost
+from scandock.model.process import python
 from scandock.placing.put_back import end_cancelled
 from scandock.queue.cancel import cancelled
 from scandock.queue.leases import RENEW_SECONDS, renew_all
 from scandock.queue.retry import let_go, wait_seconds
 from scandock.workers.attempt import Order
 from scandock.workers.children import Child
-from scandock.workers.process import python
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

@@ -159,7 +159,7 @@ def _confine(parent: int) -> None:
     """Die with the parent, leave Ctrl-C to it, be the first to go when memory runs out."""
     import resource
 
-    from scandock.workers.process import confine
+    from scandock.model.process import confine
 
     confine(parent, oom=500)
     with contextlib.suppress(OSError, ValueError):

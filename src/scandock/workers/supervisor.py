@@ -20,13 +20,13 @@ from dataclasses import dataclass
 
 from scandock.access.bootstrap import ensure_admin
 from scandock.model.errors import Fault, Usage
+from scandock.model.process import python
 from scandock.queue.engine import engine_of
 from scandock.services.logs import set_up
 from scandock.services.opening import open_data_catalog
 from scandock.services.settings import Settings
 from scandock.store.local import LocalStore
 from scandock.workers.beats import Beats
-from scandock.workers.process import python
 from scandock.workers.supervised import Supervised
 
 WAIT_SECONDS = 10.0

@@ -12,6 +12,7 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from scandock.model.process import confine, take_signals
 from scandock.queue.claim import Claim, Slots, claim
 from scandock.queue.engine import engine_of
 from scandock.queue.owner import this_owner
@@ -21,7 +22,6 @@ from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.workers.beats import Beats
 from scandock.workers.janitor import Janitor
-from scandock.workers.process import confine, take_signals
 from scandock.workers.running import Running
 from scandock.workers.slots import SlotPool
 

@@ -51,7 +51,7 @@ def test_our_own_kill_says_why_and_the_first_reason_stays():
 
 def test_a_child_dies_with_its_parent(tmp_path):
     inner = (
-        "from scandock.workers.process import confine; import os, sys, time\n"
+        "from scandock.model.process import confine; import os, sys, time\n"
         "confine(int(sys.argv[1])); print(os.getpid(), flush=True); time.sleep(600)"
     )
     outer = (

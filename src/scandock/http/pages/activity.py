@@ -12,10 +12,9 @@ from starlette.responses import Response
 from scandock.access.principal import Principal
 from scandock.http.deps import Site
 from scandock.http.pages.rendering import page
-from scandock.http.pages.routing import back, posted
+from scandock.http.pages.routing import Seen, Sent, back
 from scandock.http.pages.routing import router as pages
 from scandock.http.security import info_of
-from scandock.http.v1.desks import Desked
 from scandock.services.imports import cancel_import, list_imports, read_import, retry_import
 from scandock.services.listing import Sorting
 from scandock.services.receipts import check_verdicts, lines, open_receipt
@@ -26,7 +25,7 @@ LINES: Final = 200
 
 
 @router.get("/activity")
-async def activity(request: Request, work: Desked, cursor: str | None = None) -> Response:
+async def activity(request: Request, work: Seen, cursor: str | None = None) -> Response:
     """The imports that one may see, the newest first."""
     me = work.desk.principal
     sorting = Sorting(sort="-id", limit=SHOWN, cursor=cursor)
@@ -35,25 +34,23 @@ async def activity(request: Request, work: Desked, cursor: str | None = None) ->
 
 
 @router.post("/imports/{uuid}/cancel")
-async def cancel(request: Request, work: Desked, uuid: str) -> Response:
+async def cancel(request: Request, form: Sent, uuid: str) -> Response:
     """Cancel an import."""
-    me, _ = await posted(request)
-    site = work.site
+    site, me = form.site, form.desk.principal
     await site.run(cancel_import, site.catalog, site.store, me, uuid, info_of(request))
-    return back(request, "/activity", "The import is being cancelled.")
+    return back(request, "/activity", "import-cancelled")
 
 
 @router.post("/imports/{uuid}/retry")
-async def retry(request: Request, work: Desked, uuid: str) -> Response:
+async def retry(request: Request, form: Sent, uuid: str) -> Response:
     """Try an import again."""
-    me, _ = await posted(request)
-    site = work.site
+    site, me = form.site, form.desk.principal
     await site.run(retry_import, site.catalog, site.store, me, uuid, info_of(request))
-    return back(request, "/activity", "The import is tried again.")
+    return back(request, "/activity", "import-retried")
 
 
 @router.get("/imports/{uuid}/receipt")
-async def receipt(request: Request, work: Desked, uuid: str, verdict: str = "", start: int = 0) -> Response:
+async def receipt(request: Request, work: Seen, uuid: str, verdict: str = "", start: int = 0) -> Response:
     """Every entry with its verdict."""
     me = work.desk.principal
     start = max(0, int(request.query_params.get("from", start)))

@@ -1,8 +1,9 @@
-"""Style sheets, scripts and pictures of the pages: under an address that names the version, so that they are kept."""
+"""Style sheets, scripts and pictures of the pages: under an address that changes with them, so that they are kept."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -31,13 +32,23 @@ def _assets() -> dict[str, tuple[bytes, bytes]]:
     return found
 
 
+@cache
+def stamp() -> str:
+    """What the address of all of them begins with after `/static/`."""
+    whole = hashlib.sha256()
+    for name, (plain, _) in _assets().items():
+        whole.update(name.encode() + b"\0" + hashlib.sha256(plain).digest())
+    return whole.hexdigest()[:12]
+
+
 @router.get("/static/{version}/{name:path}")
-async def asset(request: Request, version: str, name: str) -> Response:  # noqa: ARG001  the version keeps caches apart
-    """One of them."""
+async def asset(request: Request, version: str, name: str) -> Response:
+    """One of them; one of another version, which a page from before an upgrade asks for, is not kept."""
     found = _assets().get(name)
     if found is None:
-        return Response("There is no such file.", 404, media_type="text/plain")
+        return Response("There is no such file.", 404, media_type="text/plain", headers={"Cache-Control": "no-cache"})
+    headers = _KEEP if version == stamp() else {**_KEEP, "Cache-Control": "no-cache"}
     kind = _TYPES[name[name.rindex(".") :]]
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(found[1], headers={**_KEEP, "Content-Encoding": "gzip"}, media_type=kind)
-    return Response(found[0], headers=_KEEP, media_type=kind)
+        return Response(found[1], headers={**headers, "Content-Encoding": "gzip"}, media_type=kind)
+    return Response(found[0], headers=headers, media_type=kind)

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from scandock.access.principal import Denied
 from scandock.catalog.standing import archived_uuid
 from scandock.http.pages.rendering import page
+from scandock.http.pages.routing import Seen
 from scandock.http.pages.routing import router as pages
-from scandock.http.v1.desks import Desked
 from scandock.rules.permissions import Answer
 from scandock.services.browsing import Wanted, find_project, find_session, list_projects, list_sessions
 from scandock.services.contents import list_scans
@@ -29,9 +29,7 @@ def query_of(request: Request) -> str:
 
 
 @router.get("/projects")
-async def projects(
-    request: Request, work: Desked, q: str = "", sort: str = "id", cursor: str | None = None
-) -> Response:
+async def projects(request: Request, work: Seen, q: str = "", sort: str = "id", cursor: str | None = None) -> Response:
     """Those that one may see."""
     me = work.desk.principal
     found = await work.read(lambda c: list_projects(c, me, Wanted(search=q), Sorting(sort=sort, cursor=cursor)))
@@ -40,7 +38,7 @@ async def projects(
 
 @router.get("/projects/{project}")
 async def project(
-    request: Request, work: Desked, project: str, q: str = "", sort: str = "label", cursor: str | None = None
+    request: Request, work: Seen, project: str, q: str = "", sort: str = "label", cursor: str | None = None
 ) -> Response:
     """A project and its archived sessions."""
     me = work.desk.principal
@@ -60,7 +58,7 @@ async def project(
 
 
 @router.get("/projects/{project}/sessions/{label}")
-async def session(request: Request, work: Desked, project: str, label: str) -> Response:
+async def session(request: Request, work: Seen, project: str, label: str) -> Response:
     """An archived session: facts, scans, downloads."""
     me = work.desk.principal
 

@@ -9,11 +9,11 @@ from scandock.access.oidc_flow import safe_path
 from scandock.access.principal import Denied
 from scandock.http.deps import site_of
 from scandock.http.pages.rendering import page, root_of
-from scandock.http.pages.routing import back, posted
+from scandock.http.pages.routing import Seen, Sent, back
 from scandock.http.pages.routing import router as pages
-from scandock.http.security import COOKIE, Caller, info_of
+from scandock.http.security import COOKIE, from_elsewhere, info_of
 from scandock.http.v1.auth import set_cookie
-from scandock.http.v1.desks import Desked
+from scandock.rules.permissions import Answer
 from scandock.services.browsing import Wanted, list_projects
 from scandock.services.imports import list_imports
 from scandock.services.listing import Sorting
@@ -25,7 +25,7 @@ FEW = 8
 
 
 @router.get("/")
-async def front(request: Request, work: Desked) -> Response:
+async def front(request: Request, work: Seen) -> Response:
     """Answers itself: XNAT's clients take a redirect's target for the server's address."""
     me = work.desk.principal
     if not me.signed_in:
@@ -36,20 +36,17 @@ async def front(request: Request, work: Desked) -> Response:
 
 
 @router.post("/projects")
-async def new_project(request: Request, work: Desked) -> Response:
+async def new_project(request: Request, form: Sent) -> Response:
     """Make a project."""
-    me, form = await posted(request)
-    name = str(form.get("id", "")).strip()
-    title = str(form.get("name", "")).strip()
-    site = work.site
-    await site.run(make_project, site.catalog, site.settings, me, name, title, info_of(request))
-    return back(request, f"/projects/{name}", "The project is made.")
+    site, me, name = form.site, form.desk.principal, form.text("id")
+    await site.run(make_project, site.catalog, site.settings, me, name, form.text("name"), info_of(request))
+    return back(request, f"/projects/{name}", "project-made")
 
 
 @router.get("/login")
-async def login_page(request: Request, me: Caller, then: str = "/") -> Response:
+async def login_page(request: Request, work: Seen, then: str = "/") -> Response:
     """A plain form."""
-    if me.signed_in:
+    if work.desk.principal.signed_in:
         return back(request, safe_path(then))
     return _login(request, then)
 
@@ -58,6 +55,13 @@ async def login_page(request: Request, me: Caller, then: str = "/") -> Response:
 async def login(request: Request) -> Response:
     """Log in, and go on to where one came from."""
     site = site_of(request)
+    if from_elsewhere(request):
+        raise Denied(
+            Answer.FORBIDDEN,
+            "csrf_failed",
+            "This login did not come from a page of this server.",
+            "Load the page anew.",
+        )
     form = await request.form(max_files=0, max_fields=10)
     name, then = str(form.get("name", "")), str(form.get("then", "/"))
     try:
@@ -72,14 +76,12 @@ async def login(request: Request) -> Response:
 
 
 @router.post("/logout")
-async def logout(request: Request) -> Response:
+async def logout(request: Request, form: Sent) -> Response:
     """End the cookie's login."""
-    me, _ = await posted(request)
-    site = site_of(request)
     secret = request.cookies.get(COOKIE)
     if secret:
-        await site.run(sign_out, site.catalog, me, secret, info_of(request))
-    answer = back(request, "/login", "You are logged out.")
+        await form.site.run(sign_out, form.site.catalog, form.desk.principal, secret, info_of(request))
+    answer = back(request, "/login", "logged-out")
     answer.delete_cookie(COOKIE, path=root_of(request) or "/", httponly=True, samesite="lax")
     return answer
 

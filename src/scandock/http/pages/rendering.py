@@ -14,12 +14,15 @@ from starlette.responses import HTMLResponse
 import scandock
 from scandock.access.principal import ANONYMOUS, Principal
 from scandock.http.pages import words
+from scandock.http.pages.assets import stamp
 
 POLICY: Final = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
 HEADERS: Final = {"Content-Security-Policy": POLICY, "Cache-Control": "private, no-cache"}
+SHEETS: Final = ("scandock.css", "upload.css", "viewer.css")
+"""All on every page, as moving about keeps the document; they are small, and kept by the browser."""
 _HERE: Final = Path(__file__).parent
 
 
@@ -51,8 +54,9 @@ def page(
     **context: Any,  # noqa: ANN401  a template's own
 ) -> HTMLResponse:
     """One page. `here` among the context is the place in the navigation that is shown as the current one."""
-    given = {"here": "", "said": request.query_params.get("said", ""), **context}
+    given = {"here": "", "said": words.SAID.get(request.query_params.get("said", ""), ""), **context}
+    root = root_of(request)
     text = templates().get_template(name).render(
-        root=root_of(request), me=principal, version=scandock.__version__, **given
+        root=root, static=f"{root}/static/{stamp()}", sheets=SHEETS, me=principal, version=scandock.__version__, **given
     )  # fmt: skip
     return HTMLResponse(text, status, headers={**HEADERS, **(headers or {})})

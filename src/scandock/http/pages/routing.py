@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
@@ -16,8 +16,11 @@ from scandock.access.principal import Denied, Principal
 from scandock.http.pages.rendering import page, root_of
 from scandock.http.problems import status_of
 from scandock.http.security import from_elsewhere, identify
+from scandock.http.v1.desks import Work
 from scandock.model.errors import ScandockError
 from scandock.rules.permissions import Answer
+
+MANY_FIELDS = 2_000
 
 
 class PageRoute(APIRoute):
@@ -51,17 +54,43 @@ def to_login(request: Request) -> Response:
 
 
 def back(request: Request, path: str, said: str = "") -> Response:
-    """After a change: to the page that shows it, with a sentence of what was done."""
-    more = f"{'&' if '?' in path else '?'}said={quote(said, safe='')}" if said else ""
+    """After a change: to the page that shows it, which says what was done (a word of `words.SAID`)."""
+    more = f"{'&' if '?' in path else '?'}said={said}" if said else ""
     return RedirectResponse(f"{root_of(request)}{path}{more}", 303)
 
 
-async def posted(request: Request) -> tuple[Principal, FormData]:
-    """Who sent a form, and its fields; Denied where its CSRF token is not the login's."""
+class Form(Work):
+    """The desk of a form that was sent, and its fields."""
+
+    def __init__(self, request: Request, principal: Principal, fields: FormData) -> None:
+        super().__init__(request, principal)
+        self.fields = fields
+
+    def text(self, name: str) -> str:
+        """A field, without the blanks around it; empty where it is not there."""
+        return str(self.fields.get(name, "")).strip()
+
+    def texts(self, name: str) -> list[str]:
+        """A field that may be there several times."""
+        return [str(one) for one in self.fields.getlist(name)]
+
+
+async def _seen(request: Request) -> Work:
+    return Work(request, await identify(request))
+
+
+async def _sent(request: Request) -> Form:
+    """Denied where the form's CSRF token is not the login's, or another site sent it."""
     principal = await identify(request)
-    form = await request.form(max_files=0, max_fields=2_000)
-    check_csrf(principal, str(form.get("csrf", "")), cross_site=from_elsewhere(request))
-    return principal, form
+    fields = await request.form(max_files=0, max_fields=MANY_FIELDS)
+    check_csrf(principal, str(fields.get("csrf", "")), cross_site=from_elsewhere(request))
+    return Form(request, principal, fields)
+
+
+Seen = Annotated[Work, Depends(_seen)]
+"""The desk of a page that is looked at."""
+Sent = Annotated[Form, Depends(_sent)]
+"""The desk of a form: every POST of a page but the login has it."""
 
 
 async def _told(request: Request, error: ScandockError) -> Response:

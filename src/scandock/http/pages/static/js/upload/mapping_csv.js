@@ -1,0 +1,169 @@
+// The mapping: a table that says where studies go, read and written as src/scandock/rules/mapping.py reads it.
+
+import { clean, fold, isProjectId } from "./labels.js";
+
+export const KEYS = ["study_uid", "patient_id", "folder"];
+export const TARGETS = ["project", "subject", "session"];
+export const LEAVE_OUT = "leave_out";
+const COLUMNS = [...KEYS, ...TARGETS, LEAVE_OUT];
+const NAMES = new Map([
+  ...COLUMNS.map((name) => [name.replaceAll("_", ""), name]),
+  ["studyinstanceuid", "study_uid"],
+  ["sessionlabel", "session"],
+  ["subjectlabel", "subject"],
+]);
+const TRUE = new Set(["yes", "true", "1", "x", "y"]);
+const FALSE = new Set(["", "no", "false", "0", "n"]);
+const ARCHIVE_SUFFIX = /\.(zip|tar|tgz|tar\.(gz|bz2|xz|zst))$/i;
+
+export class MappingError extends Error {}
+
+/** The rows of a pasted or dropped table, each with its line as `number`. MappingError names the row that is wrong. */
+export function parseMapping(text) {
+  const body = text.replace(/^\ufeff+/, "");
+  const rows = /^\s*[[{]/.test(body) ? jsonRows(body) : csvRows(body);
+  if (!rows.length) throw new MappingError("The table has no rows: it says of no study where it goes.");
+  return rows;
+}
+
+/** The first row that matches a study, or null. */
+export function rowFor(rows, study) {
+  return (rows ?? []).find((row) => matches(row, study)) ?? null;
+}
+
+/** A mapping as CSV: `rows` of {study_uid | patient_id | folder, project, subject, session, leaveOut}. */
+export function writeMapping(rows) {
+  const cell = (text) => (/[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const value = (row, name) => (name === LEAVE_OUT ? (row.leaveOut ? "yes" : "") : (row[name] ?? ""));
+  const used = COLUMNS.filter((name) => name === "study_uid" || rows.some((row) => value(row, name)));
+  const lines = rows.map((row) => used.map((name) => cell(value(row, name))).join(","));
+  return [used.join(","), ...lines].join("\n") + "\n";
+}
+
+/** The text of a table's file: UTF-8, UTF-16 with its mark, else Windows-1252, as spreadsheets write it. */
+export function decodeMapping(bytes) {
+  const mark = bytes[0] * 256 + bytes[1];
+  if (mark === 0xfffe) return new TextDecoder("utf-16le").decode(bytes);
+  if (mark === 0xfeff) return new TextDecoder("utf-16be").decode(bytes);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return new TextDecoder("windows-1252").decode(bytes);
+  }
+}
+
+function matches(row, study) {
+  if (row.study_uid && row.study_uid !== study.uid) return false;
+  if (row.patient_id && row.patient_id !== study.common("PatientID")) return false;
+  return !row.folder || standsIn(study, pieces(row.folder));
+}
+
+/** One or more folder names side by side; an archive within counts as a folder, with or without its suffix. */
+function standsIn(study, wanted) {
+  if (!wanted.length) return false;
+  return study.folders.some((folder) => {
+    const whole = pieces(folder);
+    return [whole, whole.map((piece) => piece.replace(ARCHIVE_SUFFIX, ""))].some((path) =>
+      path.some((_, at) => wanted.every((piece, step) => path[at + step] === piece)),
+    );
+  });
+}
+
+const pieces = (path) => path.split(/[/\\!]+/).filter((piece) => piece !== "" && piece !== ".");
+
+function csvRows(text) {
+  const separator = /^"?sep=([,;\t|])"?(?=[\r\n]|$)/i.exec(text);
+  const body = separator === null ? text : text.slice(separator[0].length);
+  const first = body.split(/\r\n|\r|\n/).find((line) => line.trim()) ?? "";
+  const tally = (mark) => first.split(mark).length;
+  const best = [",", ";", "\t"].reduce((one, other) => (tally(other) > tally(one) ? other : one));
+  let columns = null;
+  const rows = [];
+  for (const { number, cells } of records(body, separator === null ? best : separator[1])) {
+    if (!cells.some((cell) => cell.trim())) continue;
+    if (columns === null) {
+      columns = columnsOf(cells.map((cell) => cell.trim()), number);
+      if (!columns.some((name) => KEYS.includes(name))) {
+        throw bad(number, `names no column that chooses studies: one of ${KEYS.join(", ")}`);
+      }
+      continue;
+    }
+    if (cells.slice(columns.length).some((cell) => cell.trim())) {
+      throw bad(number, `has ${cells.length} cells, and the header ${columns.length}`);
+    }
+    rows.push(rowOf(number, columns, cells));
+  }
+  if (columns === null) throw new MappingError("The table is empty.");
+  return rows;
+}
+
+/** The records of a CSV (RFC 4180) with the number of their last line; blanks before a cell are no part of it. */
+function* records(text, mark) {
+  let [cells, cell, number, at] = [[], "", 1, 0];
+  let [quoted, fresh] = [false, true];
+  for (; at < text.length; at += 1) {
+    const char = text[at];
+    const isBreak = char === "\n" || (char === "\r" && text[at + 1] !== "\n");
+    if (quoted) {
+      if (char === '"' && text[at + 1] === '"') [cell, at] = [cell + char, at + 1];
+      else if (char === '"') quoted = false;
+      else cell += char;
+      if (isBreak) number += 1;
+    } else if (char === '"' && fresh) [quoted, fresh] = [true, false];
+    else if (char === mark) {
+      cells.push(cell);
+      [cell, fresh] = ["", true];
+    } else if (isBreak) {
+      cells.push(cell);
+      yield { number, cells };
+      [cells, cell, fresh, number] = [[], "", true, number + 1];
+    } else if (char !== "\r" && !(fresh && char === " ")) [cell, fresh] = [cell + char, false];
+  }
+  if (quoted) throw bad(number, "can't be read: a quotation mark is not closed");
+  if (cell || cells.length) yield { number, cells: [...cells, cell] };
+}
+
+function jsonRows(text) {
+  let data;
+  try {
+    data = JSON.parse(text);
+  } catch (error) {
+    throw new MappingError(`The table is no JSON: ${error.message}.`);
+  }
+  const list = Array.isArray(data) ? data : data?.rows;
+  if (!Array.isArray(list)) throw new MappingError("The table is no list of rows, nor an object with `rows`.");
+  return list.map((item, at) => {
+    if (item === null || typeof item !== "object" || Array.isArray(item)) throw bad(at + 1, "is no object");
+    const texts = Object.values(item).map((value) => (value === null ? "" : String(value)));
+    return rowOf(at + 1, columnsOf(Object.keys(item), at + 1), texts);
+  });
+}
+
+function columnsOf(names, number) {
+  const columns = names.map((name) => NAMES.get(fold(name.replace(/[\s_-]/g, ""))) ?? "");
+  for (const name of COLUMNS) {
+    if (columns.filter((column) => column === name).length > 1) throw bad(number, `names the column ${name} twice`);
+  }
+  return columns;
+}
+
+function rowOf(number, columns, cells) {
+  const row = { number, leaveOut: false };
+  columns.forEach((name, at) => {
+    if (name) row[name] = (cells[at] ?? "").trim();
+  });
+  const out = fold(row[LEAVE_OUT] ?? "");
+  if (!TRUE.has(out) && !FALSE.has(out)) throw bad(number, `column ${LEAVE_OUT}: “${row[LEAVE_OUT]}” is neither yes nor no`);
+  row.leaveOut = TRUE.has(out);
+  const says = row.leaveOut || TARGETS.some((name) => row[name]);
+  if (says && !KEYS.some((name) => row[name])) throw bad(number, `chooses no study: one of ${KEYS.join(", ")} must be filled`);
+  if (row.project && !isProjectId(row.project)) throw bad(number, `column project: “${row.project}” is no project id`);
+  for (const name of ["subject", "session"]) {
+    if (row[name] && !clean(row[name])) throw bad(number, `column ${name}: “${row[name]}” leaves no letter or digit`);
+  }
+  return row;
+}
+
+function bad(number, what) {
+  return new MappingError(`Row ${number} of the table ${what}.`);
+}

@@ -1,0 +1,146 @@
+// All studies of one upload against each other: suffixes where labels meet, and what will be held; as settle.py,
+// collisions.py and subjects.py in src/scandock/rules. What the server has already is asked there (`known.js`).
+
+import { fit, fold, nameKey, textHash } from "./labels.js";
+import { nameStudy } from "./naming.js";
+import { samePatient } from "./study.js";
+
+const LONGER = [6, 12, 24, 48];
+const FROM_HEADER = new Set(["PatientName", "PatientID"]);
+
+/** One decision for each study: {study, naming, project, subject, label, held, warnings}; left out ones have none.
+ *
+ * `held` and `warnings` are lists of codes, as docs/rules.md has them.
+ */
+export function settle(studies, request, site) {
+  const cases = studies.map((study) => {
+    const naming = nameStudy(study, request, site);
+    return {
+      study,
+      naming,
+      project: naming.project.label,
+      label: naming.session.label,
+      subject: "",
+      held: [],
+      warnings: naming.session.source === "hash" ? ["label_from_hash"] : [],
+      leftOut: naming.leftOut,
+    };
+  });
+  const taken = cases.filter((one) => !one.leftOut);
+  for (const group of grouped(taken, (one) => one.project).values()) {
+    holdRequestedLabels(group);
+    tellApart(group);
+    chooseSubjects(group);
+  }
+  for (const one of taken) if (one.naming.patients.ids.length > 1) one.held.push("patient_mismatch");
+  return cases;
+}
+
+function holdRequestedLabels(cases) {
+  const asked = cases.filter((one) => one.naming.session.requested);
+  for (const group of grouped(asked, (one) => fold(one.label)).values()) {
+    if (group.length > 1) for (const one of group) one.held.push("label_many_studies");
+  }
+}
+
+/** Give each study whose label was not requested one of its own: all of a contested label get a suffix. */
+function tellApart(cases) {
+  const fresh = cases.filter((one) => !one.naming.session.requested);
+  const taken = new Set(cases.filter((one) => one.naming.session.requested).map((one) => fold(one.label)));
+  const bases = grouped(fresh, (one) => fold(one.label));
+  let contested = fresh.filter((one) => bases.get(fold(one.label)).length > 1 || taken.has(fold(one.label)));
+  for (const key of bases.keys()) taken.add(key);
+  const proposals = new Map(contested.map((one) => [one, suffixed(one.label, one.study)]));
+  while (contested.length) {
+    const offered = new Map(contested.map((one) => [one, proposals.get(one).shift()]));
+    const meeting = grouped(contested, (one) => fold(offered.get(one)));
+    const settled = new Set();
+    const left = [];
+    for (const one of contested) {
+      const label = offered.get(one);
+      const key = fold(label);
+      if ((meeting.get(key).length > 1 || taken.has(key)) && proposals.get(one).length) {
+        left.push(one);
+        continue;
+      }
+      one.warnings.push("label_suffixed");
+      one.label = label;
+      settled.add(key);
+    }
+    for (const key of settled) taken.add(key);
+    contested = left;
+  }
+}
+
+/** The labels that a study may get instead of `label`, the first to be tried first. */
+function suffixed(label, study) {
+  const dated = study.date ? [fit(label, `_${study.date}`)] : [];
+  return [...dated, ...LONGER.map((digits) => fit(label, "_" + textHash(study.uid ?? study.key, digits)))];
+}
+
+function chooseSubjects(cases) {
+  for (const one of cases) one.subject = one.naming.subject.label || one.label;
+  for (const group of grouped(cases, (one) => fold(one.subject)).values()) tellPatientsApart(group);
+  const asked = cases.filter((one) => one.naming.subject.requested);
+  for (const group of grouped(asked, (one) => fold(one.naming.subject.label)).values()) {
+    const names = tokens(group).filter((_, at) => group[at].naming.patients.ids.length);
+    if (new Set(names).size > 1 || group.some((one) => one.naming.patients.ids.length > 1)) {
+      for (const one of group) one.held.push("subject_many_patients");
+    }
+  }
+  for (const group of grouped(cases, (one) => fold(one.subject)).values()) {
+    const named = group.filter((one) => one.naming.subject.requested).map((one) => one.subject);
+    const [spelled] = (named.length ? named : group.map((one) => one.subject)).sort();
+    for (const one of group) one.subject = spelled;
+  }
+}
+
+function tellPatientsApart(group) {
+  const names = tokens(group);
+  if (new Set(names.filter(Boolean)).size < 2) return;
+  group.forEach((one, at) => {
+    if (!names[at] || one.naming.subject.requested) return;
+    if (!FROM_HEADER.has(one.naming.subject.source)) {
+      one.warnings.push("subject_other_patient");
+      return;
+    }
+    one.warnings.push("subjects_told_apart");
+    one.subject = fit(one.subject, "_" + textHash(names[at], 6));
+  });
+}
+
+/** What stands for each case's patient: PatientID, else the name; equal for what counts as one patient. */
+function tokens(group) {
+  const ids = new Set(group.map((one) => one.naming.patients.commonId));
+  const whole = (one) => {
+    const own = one.naming.patients.commonId;
+    if (one.study.uid !== null) return own;
+    const longer = [...ids].filter((other) => other.length > own.length && samePatient(own, other));
+    return longer.length === 1 ? longer[0] : own;
+  };
+  const ofName = new Map();
+  for (const one of group) {
+    const { commonId, commonName } = one.naming.patients;
+    if (!commonId) continue;
+    const key = nameKey(commonName);
+    ofName.set(key, (ofName.get(key) ?? new Set()).add(whole(one)));
+  }
+  return group.map((one) => {
+    const { commonId, commonName } = one.naming.patients;
+    const key = nameKey(commonName);
+    if (commonId) return whole(one);
+    const same = ofName.get(key);
+    return same?.size === 1 ? [...same][0] : key;
+  });
+}
+
+export function grouped(items, keyOf) {
+  const groups = new Map();
+  for (const item of items) {
+    const key = keyOf(item);
+    if (groups.has(key)) groups.get(key).push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
+}
+

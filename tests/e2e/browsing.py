@@ -89,6 +89,7 @@ def person(
     context = browser.new_context(
         viewport={"width": across, "height": down}, color_scheme="dark" if dark else "light", **more
     )
+    context.set_default_timeout(15_000)
     try:
         one = Person(page=context.new_page(), base=base)
 

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
+from scandock.access.principal import deny
 from scandock.http.pages.browse import query_of
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Form, Seen, Sent
@@ -15,6 +16,7 @@ from scandock.http.pages.routing import router as pages
 from scandock.http.v1.desks import Work
 from scandock.model.errors import Usage
 from scandock.rules.choices import MEANING
+from scandock.rules.permissions import Answer
 from scandock.services.archiving import archive
 from scandock.services.browsing import Wanted, list_sessions
 from scandock.services.listing import Sorting
@@ -29,6 +31,8 @@ router = pages()
 @router.get("/prearchive")
 async def prearchive(request: Request, work: Seen, project: str = "", cursor: str | None = None) -> Response:
     """What one may see of it, the newest first."""
+    if not work.desk.principal.signed_in:
+        deny(Answer.SIGN_IN)
     return await _shown(request, work, project, cursor, [])
 
 

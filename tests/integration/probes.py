@@ -90,7 +90,6 @@ _MOVED: Final = {"project": "{target}"}
 _ASKED: Final = {"session": "{session}"}
 
 OPEN: Final = {
-    ("GET", "/"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from scandock.http.pages.routing import PageRoute
 from scandock.http.v1.routers import ACTIONS
 from scandock.rules.permissions import NEEDS, Accessibility, Action, Answer, answer
 from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
@@ -27,12 +28,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
 
 
 def every_route(app: FastAPI) -> set[tuple[str, str]]:
-    """Method and path of all that the application answers."""
+    """Method and path of all that the application answers but its pages (`test_page_permissions` has them)."""
     routes: list[Any] = []
     for route in app.routes:
         included = getattr(route, "original_router", None)
         routes += [route] if included is None else included.routes
-    return {(method, route.path) for route in routes for method in route.methods or ()}
+    return {
+        (method, route.path)
+        for route in routes
+        if not isinstance(route, PageRoute) and route.path != "/static/{version}/{name:path}"
+        for method in route.methods or ()
+    }
 
 
 def test_every_route_has_a_rule(made: Everyone) -> None:

@@ -1,0 +1,122 @@
+"""Every page by every role, in projects of every accessibility: the answer is the matrix's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from scandock.http.pages.routing import PageRoute
+from scandock.rules.permissions import Action, Answer
+from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
+from tests.integration.page_probes import LISTS, OPEN, PAGES, PageProbe
+from tests.integration.test_permission_matrix import matrix
+
+STATUS = {Answer.FORBIDDEN: 403, Answer.HIDDEN: 404}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
+    with everyone(tmp_path_factory.mktemp("pages")) as ready:
+        yield ready
+
+
+def pages_of(made: Everyone) -> list[PageRoute]:
+    found: list[Any] = []
+    for route in made.web.app.routes:
+        included = getattr(route, "original_router", None)
+        found += [route] if included is None else included.routes
+    return [route for route in found if isinstance(route, PageRoute)]
+
+
+def test_every_page_has_a_probe(made: Everyone) -> None:
+    pages = {(method, route.path) for route in pages_of(made) for method in route.methods or ()}
+    assert pages == LISTS | OPEN | set(PAGES), "give a new page its probe"
+
+
+def test_every_form_is_checked_to_be_a_pages(made: Everyone) -> None:
+    unchecked = {
+        route.path
+        for route in pages_of(made)
+        if "POST" in (route.methods or ())
+        and not any(one.call is not None and one.call.__name__ == "_sent" for one in route.dependant.dependencies)
+    }
+    assert unchecked == {"/login"}
+
+
+def expected(probe: PageProbe, who: Persona, place: Place) -> Answer:
+    own = who.owns and (probe.of_import or (place.unassigned and probe.of == "waiting"))
+    if probe.of == "site":
+        return matrix(probe.action, who, None)
+    told = matrix(probe.action, who, place, own=own)
+    if probe.of_import and told is Answer.FORBIDDEN:
+        if matrix(Action.IMPORT_READ, who, place, own=own) is not Answer.ALLOWED:
+            return Answer.HIDDEN
+    return told
+
+
+def ask(made: Everyone, method: str, path: str, probe: PageProbe, place: Place, who: Persona) -> httpx.Response:
+    about = getattr(place, probe.of, "")
+    word = place.project.removesuffix("_project")
+    values = {
+        "project": place.project, "label": f"{word}_kept", "uuid": about, "session": about, "scan": "1",
+        "subject": f"{word}_0", "account": "stranger", "kind": "subject", "file": "0",
+    }  # fmt: skip
+    fields = {name: value.format_map(values) for name, value in probe.fields.items()}
+    params = {name: value.format_map(values) for name, value in probe.params.items()}
+    data = fields if method == "POST" else None
+    return made.clients[who.name].request(method, path.format_map(values), params=params, data=data)
+
+
+def wrong(method: str, probe: PageProbe, right: Answer, told: httpx.Response) -> str:
+    if right is Answer.ALLOWED:
+        good = probe.good
+    elif right is Answer.SIGN_IN:
+        good = (303,) if method == "GET" else (401,)
+    else:
+        good = (STATUS[right],)
+    if told.status_code not in good:
+        return f"{told.status_code} {told.text[:300]}, not {good} for {right}"
+    if right is Answer.SIGN_IN and method == "GET" and "/login?then=" not in told.headers["location"]:
+        return f"led to {told.headers['location']}"
+    return "" if told.status_code == 303 or "<h1" in told.text else "no page"
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(PAGES), ids=lambda one: one)
+def test_the_answer_is_the_matrixs(made: Everyone, method: str, path: str) -> None:
+    probe = PAGES[method, path]
+    found, answers = {}, set()
+    places = made.places[:1] if probe.of == "site" else [one for one in made.places if getattr(one, probe.of)]
+    if probe.of == "project":
+        places = [one for one in places if not one.unassigned]
+    for place in places:
+        for who in PERSONAS:
+            right = expected(probe, who, place)
+            off = wrong(method, probe, right, ask(made, method, path, probe, place, who))
+            answers.add(right)
+            if off:
+                found[f"{who.name} in {place.project}"] = off
+    assert not found, "\n".join(f"{where}: {off}" for where, off in found.items())
+    assert len(answers) > 1, "nobody was refused, or nobody let through"
+
+
+@pytest.mark.parametrize("path", sorted(path for method, path in LISTS if method == "GET"))
+def test_a_list_names_nothing_hidden(made: Everyone, path: str) -> None:
+    for name in ("stranger", "anonymous"):
+        told = made.clients[name].get(path)
+        assert told.status_code in (200, 303)
+        assert "Zebra" not in told.text
+
+
+def test_what_is_hidden_is_told_in_the_words_for_what_is_not_there(made: Everyone) -> None:
+    private = made.places[0]
+    for path, real, none in (
+        ("/projects/{}", private.project, "Nowhere"),
+        ("/projects/{}/sessions/Zebra_kept", private.project, "Nowhere"),
+        ("/imports/{}/receipt", private.ended, "01900000-0000-7000-8000-000000000000"),
+    ):
+        said = [made.clients["stranger"].get(path.format(one)) for one in (real, none)]
+        assert [one.status_code for one in said] == [404, 404]
+        assert said[0].text.replace(real, "X") == said[1].text.replace(none, "X"), path

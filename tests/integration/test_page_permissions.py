@@ -51,10 +51,8 @@ def expected(probe: PageProbe, who: Persona, place: Place) -> Answer:
     if probe.of == "site":
         return matrix(probe.action, who, None)
     told = matrix(probe.action, who, place, own=own)
-    if probe.of_import and told is Answer.FORBIDDEN:
-        if matrix(Action.IMPORT_READ, who, place, own=own) is not Answer.ALLOWED:
-            return Answer.HIDDEN
-    return told
+    readable = matrix(Action.IMPORT_READ, who, place, own=own) is Answer.ALLOWED
+    return Answer.HIDDEN if probe.of_import and told is Answer.FORBIDDEN and not readable else told
 
 
 def ask(made: Everyone, method: str, path: str, probe: PageProbe, place: Place, who: Persona) -> httpx.Response:

@@ -1,0 +1,1 @@
+"""Pixels: slices, thumbnails and headers, decoded in processes of their own."""

@@ -1,0 +1,124 @@
+"""A DICOM file opened for its pixels: its elements up to the pixel data, and where those begin."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from scandock.formats.dicom_scan import encoding_of
+from scandock.viewing.frames import NoPicture
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+PIXELS: Final = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
+MAX_INFLATED: Final = 384 * 1024**2
+"""What a deflated data set may come to."""
+
+_UNDEFINED: Final = 0xFFFFFFFF
+_DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+_IMPLICIT: Final = "1.2.840.10008.1.2"
+_EXPLICIT: Final = "1.2.840.10008.1.2.1"
+_BIG: Final = "1.2.840.10008.1.2.2"
+
+
+@dataclass(slots=True)
+class PixelElement:
+    """Where the pixel data's value begins; `length` is None where it is encapsulated."""
+
+    keyword: str
+    vr: str
+    start: int
+    length: int | None
+
+
+@dataclass(slots=True)
+class DicomFile:
+    """`stream` holds the data set, inflated where the file is deflated; `pixels` is None where it has none."""
+
+    data: Dataset
+    syntax: str
+    stream: BinaryIO
+    pixels: PixelElement | None
+
+
+def open_dicom(stream: BinaryIO, *, only: list[int] | None = None) -> DicomFile:
+    """Read the elements before the pixel data (all, or `only` some). NoPicture where the file can't be read."""
+    from pydicom.filereader import _read_file_meta_info, read_dataset, read_preamble
+    from pydicom.uid import UID
+
+    stream.seek(0)
+    read_preamble(stream, force=True)
+    meta = _read_file_meta_info(stream)
+    at = stream.tell()
+    head = stream.read(16)
+    syntax = str(meta.get("TransferSyntaxUID", "") or "")
+    if syntax == _DEFLATED:
+        stream, at = io.BytesIO(_inflated(stream, at)), 0
+        head = stream.getvalue()[:16]
+    explicit, big = encoding_of(head, 0, syntax)
+    if not syntax:
+        syntax = _BIG if big else _EXPLICIT if explicit else _IMPLICIT
+    stream.seek(at)
+    met: list[tuple[int, str | None, int]] = []
+
+    def stop(tag: Any, vr: str | None, length: int) -> bool:  # noqa: ANN401  pydicom's BaseTag
+        if int(tag) in PIXELS:
+            met.append((int(tag), vr, length))
+            return True
+        return False
+
+    data = read_dataset(
+        stream, is_implicit_VR=not explicit, is_little_endian=not big, stop_when=stop, specific_tags=only
+    )  # fmt: skip
+    data.file_meta = meta
+    meta.TransferSyntaxUID = UID(syntax)
+    found = None
+    if met:
+        tag, vr, length = met[-1]
+        start = stream.tell() + (8 if not explicit else 12)
+        found = PixelElement(PIXELS[tag], vr or "OW", start, None if length == _UNDEFINED else length)
+    return DicomFile(data, syntax, stream, found)
+
+
+def _inflated(stream: BinaryIO, at: int) -> bytes:
+    """A deflated data set, as far as it is allowed to come to."""
+    stream.seek(at)
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    pieces, left = [], MAX_INFLATED
+    try:
+        while left > 0 and not inflater.eof and (chunk := inflater.unconsumed_tail or stream.read(1 << 20)):
+            piece = inflater.decompress(chunk, left)
+            pieces.append(piece)
+            left -= len(piece)
+    except zlib.error as error:
+        raise NoPicture("Its deflated data set is damaged.") from error
+    if left <= 0:
+        raise NoPicture(f"Its deflated data set comes to more than {MAX_INFLATED // 1024**2} MB.")
+    return b"".join(pieces)
+
+
+def integer(data: Any, keyword: str, default: int) -> int:  # noqa: ANN401  a Dataset
+    """An element's whole number; the default where it is missing or none."""
+    try:
+        return int(data.get(keyword, default) or default)
+    except (TypeError, ValueError, OverflowError):
+        return default
+
+
+def numbers(value: Any) -> list[float]:  # noqa: ANN401  whatever an element holds
+    """An element's value as finite numbers; none where it is anything else."""
+    if value is None or isinstance(value, str | bytes):
+        return []
+    try:
+        found = [float(one) for one in value] if hasattr(value, "__iter__") else [float(value)]
+    except (TypeError, ValueError, OverflowError):
+        return []
+    return found if all(abs(one) < 1e300 for one in found) else []
+
+
+def text(value: Any) -> str:  # noqa: ANN401
+    """An element's value as text; empty where there is none."""
+    return "" if value is None else str(value).strip("\0 ")

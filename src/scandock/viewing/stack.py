@@ -1,0 +1,116 @@
+"""The stack of a scan: in which order its images are shown. By place in space, then by time, echo and number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+_NEAR: Final = 0.01
+"""Millimetres within which two images are at the same place."""
+
+
+class Shown(NamedTuple):
+    """One image of a stack: a frame (from 0) of a file (its number in the session), and where it is in the stack.
+
+    `turn` counts the images at one place: times, echoes. `position` is the first pixel's, in mm (PS3.3 C.7.6.2).
+    """
+
+    file: int
+    frame: int
+    place: int
+    turn: int
+    instance: int | None
+    time: str | None
+    position: list[float] | None
+
+
+@dataclass(slots=True)
+class Stack:
+    """Images in the order in which they are shown; `reasons` tells of files that have none."""
+
+    images: list[Shown] = field(default_factory=list)
+    reasons: list[tuple[int, str]] = field(default_factory=list)
+    note: str = ""
+
+    @property
+    def places(self) -> int:
+        return self.images[-1].place + 1 if self.images else 0
+
+    @property
+    def turns(self) -> int:
+        return max((image.turn for image in self.images), default=-1) + 1
+
+    @property
+    def middle(self) -> int:
+        """The image that stands for all: the first at the place in the middle."""
+        wanted = self.places // 2
+        return next((at for at, image in enumerate(self.images) if image.place == wanted), 0)
+
+    def to_json(self) -> str:
+        return json.dumps([self.images, self.reasons, self.note], separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, said: str) -> Stack:
+        images, reasons, note = json.loads(said)
+        return cls([Shown(*one) for one in images], [(int(n), str(why)) for n, why in reasons], str(note))
+
+
+def stacked(files: Iterable[tuple[int, int, list[list[Any]]]]) -> list[Shown]:
+    """The images of files, each as (resource, number, images as `places.images_of` gives them), in order."""
+    groups: dict[tuple[Any, ...], list[tuple[int, list[Any]]]] = {}
+    for resource, number, images in files:
+        for image in images:
+            direction = image[1]
+            key = (resource, direction is None or image[2] is None, *(direction or ()))
+            groups.setdefault(key, []).append((number, image))
+    ordered = sorted(groups.items(), key=lambda one: (one[0][0], one[0][1], min(_instance(image) for image in one[1])))
+    shown: list[Shown] = []
+    for key, found in ordered:
+        places = [[one] for one in sorted(found, key=_follow)] if key[1] else _places(found)
+        if len(places) == 1:
+            places = [[one] for one in places[0]]
+        for place in places:
+            at = shown[-1].place + 1 if shown else 0
+            shown.extend(
+                Shown(number, image[0], at, turn, image[7], image[6], image[8])
+                for turn, (number, image) in enumerate(place)
+            )
+    return shown
+
+
+def _places(found: list[tuple[int, list[Any]]]) -> list[list[tuple[int, list[Any]]]]:
+    """Images of one direction by where they are; those at one place by what tells them apart."""
+    places: list[list[tuple[int, list[Any]]]] = []
+    before = 0.0
+    for one in sorted(found, key=lambda one: one[1][2]):
+        along = one[1][2]
+        if places and along - before < _NEAR:
+            places[-1].append(one)
+        else:
+            places.append([one])
+        before = along
+    for place in places:
+        place.sort(key=_turn)
+    return places
+
+
+def _instance(one: tuple[int, list[Any]]) -> tuple[Any, ...]:
+    return (_last(one[1][7]), one[0], one[1][0])
+
+
+def _turn(one: tuple[int, list[Any]]) -> tuple[Any, ...]:
+    """What images at one place are sorted by: moment, echo, diffusion weighting, time, number."""
+    _, _, _, temporal, echo, b, time, _, _ = one[1]
+    return (_last(temporal), _last(echo), _last(b), time or "", *_instance(one))
+
+
+def _follow(one: tuple[int, list[Any]]) -> tuple[Any, ...]:
+    """What images without a place are sorted by."""
+    return (_last(one[1][7]), _last(one[1][3]), one[1][6] or "", one[0], one[1][0])
+
+
+def _last(value: float | None) -> tuple[bool, float]:
+    """A key that puts what is not said behind what is."""
+    return (value is None, value or 0)

@@ -1,0 +1,69 @@
+"""From numbers to grey: the window of the header, else one by the frame's own values (PS3.3 C.11.2.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from scandock.viewing.frames import Frame, Window
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_LOWEST, _HIGHEST = 0.5, 99.5
+"""Percentiles that the automatic window spans: a bright dot shall not leave the rest dark."""
+
+_SAMPLE: Final = 250_000
+"""Values that percentiles are told from."""
+
+
+def chosen(frame: Frame) -> Window:
+    """The first window of the header, else the automatic one."""
+    return frame.windows[0] if frame.windows else automatic(frame)
+
+
+def automatic(frame: Frame) -> Window:
+    """A window over all but the outermost values, leaving out what is padding."""
+    import numpy as np
+
+    pixels = frame.pixels
+    step = max(1, int((pixels.size / _SAMPLE) ** 0.5))
+    values = pixels[::step, ::step].ravel()
+    if frame.padding is not None:
+        kept = values[(values < frame.padding[0]) | (values > frame.padding[1])]
+        values = kept if kept.size else values
+    values = values.astype(np.float64)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return Window(0.5, 1.0)
+    low, high = np.percentile(values, (_LOWEST, _HIGHEST))
+    if not high > low:
+        low, high = values.min(), values.max()
+    low, high = (float(one) * frame.slope + frame.intercept for one in (low, high))
+    if low > high:
+        low, high = high, low
+    return Window((low + high) / 2, max(high - low, 1e-6 * max(abs(low), abs(high), 1e-6)), "", "linear_exact")
+
+
+def to_grey(frame: Frame, window: Window) -> NDArray[np.uint8]:
+    """The frame as 8 bits, through a window; inverted where low values are bright."""
+    import numpy as np
+
+    values: NDArray[Any] = frame.pixels.astype(np.float32 if frame.pixels.dtype.itemsize <= 2 else np.float64)
+    values = values * frame.slope + frame.intercept
+    shade = _shade(values, window)
+    grey: NDArray[np.uint8] = np.nan_to_num(np.clip(shade, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return np.invert(grey) if frame.invert else grey
+
+
+def _shade(values: NDArray[Any], window: Window) -> NDArray[Any]:
+    import numpy as np
+
+    center, width = window.center, window.width
+    if window.function == "sigmoid":
+        return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - center) / max(width, 1e-9), -60, 60))))
+    if window.function == "linear_exact":
+        return np.asarray((values - center) / max(width, 1e-30) + 0.5)
+    if width <= 1:
+        return np.asarray(values > center - 0.5, dtype=np.float32)
+    return np.asarray((values - (center - 0.5)) / (width - 1) + 0.5)

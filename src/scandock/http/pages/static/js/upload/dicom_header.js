@@ -79,19 +79,20 @@ async function dataset(head, at, size, syntax, { more, deep }) {
     bytes = longer;
     found = scan(bytes, at, explicit, big, WANTED, last);
   }
-  return judged(found, bytes.length >= size || found.need > size + 16, big);
+  return judged(found, size, bytes.length >= size || found.need > size + 16, big);
 }
 
-function judged(found, whole, big) {
+function judged(found, size, whole, big) {
   const { values } = found;
   const [study, series, sop] = [STUDY, SERIES, SOP].map((tag) => uid(values.get(tag)));
   if (uid(values.get(CLASS)) === DICOMDIR) return { kind: "dicomdir" };
   if (found.end === "odd" && !(study && series && sop)) return { kind: "unsure" };
-  if (found.end === "short") {
-    const atEnd = found.need - found.pos <= 16 && study && series && sop;
-    if (!whole && !(study && series && sop)) return { kind: "unsure" };
-    const identified = found.number >>> 16 > LAST_IDENTIFYING_GROUP || atEnd;
-    if (whole && !identified) return { kind: "unparseable", code: "header_truncated" };
+  const endsThere = found.pos <= size && found.pos + 8 > size; // behind its last element, as it should
+  if (found.end === "short" && !endsThere) {
+    const identified = study && series && sop;
+    if (!whole && !identified) return { kind: "unsure" };
+    const behind = found.number >>> 16 > LAST_IDENTIFYING_GROUP;
+    if (whole && !(identified && behind)) return { kind: "unparseable", code: "header_truncated" };
   }
   if (!study) return { kind: "unparseable", code: "no_study_uid" };
   if (!series) return { kind: "unparseable", code: "no_series_uid" };

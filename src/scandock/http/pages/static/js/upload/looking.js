@@ -1,0 +1,54 @@
+// What one entry is, told by its first bytes: an image, an archive to be opened, or neither; as pipeline/read.py.
+
+import { readHeader } from "./dicom_header.js";
+import { readEcat } from "./ecat_header.js";
+import { foreign, kindOf, looksLikeDicom, STREAMS } from "./kinds.js";
+import { placeOf } from "./layout.js";
+import { sha256 } from "./sha256.js";
+
+export const HEAD = 8 * 1024; // bytes of an entry that are read first
+
+/** Tell `findings` what an entry is; gives the kind of the archive where it is one, which the caller opens.
+ *
+ * `entry`: {name, size}; `head` its first bytes, `more(n)` its first n.
+ */
+export async function look(findings, container, entry, head, more) {
+  const { name, size } = entry;
+  if (placeOf(name).isResourceFolder) {
+    findings.resource(container, name);
+    return null;
+  }
+  const kind = kindOf(head);
+  if (kind === "zip" || kind === "tar" || STREAMS.has(kind)) return kind;
+  await lookAtFile(findings, container, entry, head, more, kind);
+  return null;
+}
+
+/** As `look`, for what is no archive to be opened. */
+export async function lookAtFile(findings, container, { name, size }, head, more, kind = kindOf(head)) {
+  if (kind === "ecat") return ecat(findings, container, { name, size }, head, more);
+  if (kind !== "dicom" && !looksLikeDicom(head, size)) {
+    return findings.other(container, name, { foreign: foreign(kind) });
+  }
+  let header = await readHeader(head, size, { more });
+  if (header.kind === "dicom" && !findings.knows(header.study, header.series)) {
+    const deep = await readHeader(head, size, { more, deep: true });
+    if (deep.kind === "dicom") header = deep;
+  }
+  if (header.kind === "dicom") findings.dicom(container, name, header);
+  else if (header.kind === "dicomdir") findings.dicomdir(container, name);
+  else if (header.kind === "unparseable") findings.unparseable(container, name, header.code);
+  else if (header.kind === "unsure") findings.unsure(container, name, "an unusual header");
+  else findings.other(container, name);
+}
+
+const HASHED = 256 * 1024 * 1024;
+
+async function ecat(findings, container, { name, size }, head, more) {
+  const header = readEcat(head, size);
+  if (header.kind !== "ecat") return findings.unparseable(container, name, header.code);
+  const named = placeOf(name).sessionFolder || header.patientId;
+  const whole = !named && size <= HASHED ? await more(size) : null;
+  const identity = whole === null ? [...container.outer, name].join("!") : sha256(whole);
+  return findings.ecat(container, name, header, identity);
+}

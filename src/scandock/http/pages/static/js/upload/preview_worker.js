@@ -1,0 +1,41 @@
+// The preview and the composing of folders in a thread of their own, so that the page stays quick.
+
+import { fingerprint } from "./fingerprint.js";
+import { preview } from "./preview.js";
+import { tarBlob } from "./tar_blob.js";
+
+const running = new Map();
+
+const ACTS = {
+  /** Look into a file or a folder's files; answers come as {id, found}. */
+  async look({ id, file, files, options }) {
+    const one = preview(files ? { files } : { file }, (found) => postMessage({ id, found }), options);
+    running.set(id, one);
+    await one.ended;
+    running.delete(id);
+  },
+
+  /** The transfer begins, or the file was taken off the list. */
+  stop({ id }) {
+    running.get(id)?.stop();
+  },
+
+  /** A folder as one tar: {id, tar: {blob, modified}}. */
+  compose({ id, files }) {
+    postMessage({ id, tar: tarBlob(files) });
+  },
+
+  /** By what a file is known again: {id, print}. */
+  async print({ id, blob, modified }) {
+    postMessage({ id, print: await fingerprint(blob, modified) });
+  },
+};
+
+addEventListener("message", async ({ data }) => {
+  try {
+    await ACTS[data.act](data);
+  } catch (error) {
+    running.delete(data.id);
+    postMessage({ id: data.id, act: data.act, failed: String(error?.message ?? error) });
+  }
+});

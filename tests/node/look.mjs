@@ -1,0 +1,48 @@
+// Looks into archives as the page does before an upload, and prints one JSON object a line for each.
+import { openAsBlob, readdirSync, statSync } from "node:fs";
+import { basename, join, relative } from "node:path";
+
+const modules = new URL("../../src/scandock/http/pages/static/js/upload/", import.meta.url);
+const { preview } = await import(new URL("preview.js", modules));
+const { settle } = await import(new URL("settle.js", modules));
+const { Study } = await import(new URL("study.js", modules));
+const { parseMapping } = await import(new URL("mapping_csv.js", modules));
+
+const asked = JSON.parse(process.argv[2]);
+
+for (const path of asked.paths) {
+  let found;
+  const began = performance.now();
+  const times = { first: null, reports: 0 };
+  const tell = (now) => {
+    found = now;
+    times.first ??= performance.now() - began;
+    times.reports += 1;
+  };
+  await preview(await source(path), tell, { zone: asked.zone ?? "UTC", budget: asked.budget }).ended;
+  times.end = performance.now() - began;
+  const request = { ...asked.request, mapping: asked.mapping ? parseMapping(asked.mapping) : [] };
+  const site = { isUsable: (project) => (asked.projects ?? []).includes(project) };
+  const { studies, ...rest } = found;
+  const decided = settle(studies.map((facts) => new Study(facts)), request, site);
+  const told = decided.map((one) => ({
+    study_uid: one.study.uid,
+    project: one.project,
+    subject: one.subject,
+    label: one.label,
+    held: one.held,
+    left_out: one.leftOut,
+    warnings: one.warnings.sort(),
+    scans: one.study.series.length + one.study.ecat.length,
+    images: one.study.objects,
+    source: one.naming.session.source,
+  }));
+  process.stdout.write(JSON.stringify({ archive: basename(path), ...rest, times, studies: told }) + "\n");
+}
+
+async function source(path) {
+  if (!statSync(path).isDirectory()) return { file: Object.assign(await openAsBlob(path), { name: basename(path) }) };
+  const names = readdirSync(path, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+  const files = names.map((one) => join(one.parentPath ?? one.path, one.name));
+  return { files: await Promise.all(files.map(async (file) => ({ path: relative(path, file), file: await openAsBlob(file) }))) };
+}

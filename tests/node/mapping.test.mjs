@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { load } from "./modules.mjs";
+
+const { decodeMapping, parseMapping, rowFor, writeMapping } = await load("mapping_csv.js");
+const { Study } = await load("study.js");
+
+const study = (uid, id, folders = []) =>
+  new Study({ key: uid, uid, series: [{ uid: "1", objects: 1, values: { PatientID: new Map([[id, 1]]) } }], ecat: [], sessionFolders: {}, folders, ecatDate: "" });
+
+test("columns in any order and spelling, any delimiter, quoted cells", () => {
+  const wanted = [{ number: 2, leaveOut: false, study_uid: "1.2", session: 'S "1", a', subject: "" }];
+  for (const text of [
+    'Study UID,Session Label,subject\n1.2,"S ""1"", a",\n',
+    '\ufeffsep=;\r\nsession;study_uid;subject\r\n"S ""1"", a"; 1.2;\r\n',
+    'StudyInstanceUID\tsession\tsubject\r1.2\t"S ""1"", a"\t\r',
+  ]) {
+    const [row] = parseMapping(text);
+    assert.deepEqual({ ...row, number: 2 }, { ...wanted[0], number: 2 });
+  }
+});
+
+test("what is wrong is told with its row", () => {
+  const fails = (text, words) => assert.throws(() => parseMapping(text), (error) => error.message.includes(words));
+  fails("", "empty");
+  fails("study_uid,session\n", "no rows");
+  fails("subject,session\na,b\n", "Row 1 of the table names no column that chooses studies");
+  fails("study_uid,session\n1,2,3\n", "Row 2 of the table has 3 cells, and the header 2");
+  fails("study_uid,session\n,S1\n", "Row 2 of the table chooses no study");
+  fails("study_uid,session\n1,...\n", "leaves no letter or digit");
+  fails("study_uid,project\n1,a b\n", "is no project id");
+  fails("study_uid,leave_out\n1,perhaps\n", "neither yes nor no");
+  fails('study_uid,session\n1,"S', "is not closed");
+  fails("study_uid,study uid\n1,2\n", "twice");
+});
+
+test("the first row that matches wins; folders side by side, archives with or without their suffix", () => {
+  const rows = parseMapping("folder,patient_id,session\nsite2/sub-01,,A\n,P7,B\nsub-01,,C\n");
+  assert.equal(rowFor(rows, study("1", "P7", ["all.zip!site2/sub-01/anat"])).session, "A");
+  assert.equal(rowFor(rows, study("1", "P7", ["site1/sub-01"])).session, "B");
+  assert.equal(rowFor(rows, study("1", "P8", ["x/sub-01.zip!"])).session, "C");
+  assert.equal(rowFor(rows, study("1", "P8", ["site22/sub-011"])), null);
+});
+
+test("what is written is read again, left-out studies too", () => {
+  const rows = [
+    { study_uid: "1.2", session: 'odd, "label"', subject: "S" },
+    { folder: "a/b", leaveOut: true },
+  ];
+  const again = parseMapping(writeMapping(rows));
+  assert.deepEqual(again.map(({ study_uid, folder, session, leaveOut }) => [study_uid, folder, session, leaveOut]), [
+    ["1.2", "", 'odd, "label"', false],
+    ["", "a/b", "", true],
+  ]);
+});
+
+test("tables as spreadsheets save them", () => {
+  const text = "patient_id,session\nMüller,S1\n";
+  const utf16 = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, "utf16le")]);
+  for (const data of [Buffer.from(text), utf16, Buffer.from(text, "latin1")]) {
+    assert.equal(parseMapping(decodeMapping(new Uint8Array(data)))[0].patient_id, "Müller");
+  }
+});

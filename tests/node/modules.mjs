@@ -1,0 +1,59 @@
+// Where the pages' own modules are, and bytes for tests.
+const folder = new URL("../../src/scandock/http/pages/static/js/upload/", import.meta.url);
+
+export const load = (name) => import(new URL(name, folder));
+
+export const bytes = (text) => Uint8Array.from(text, (char) => char.charCodeAt(0) & 0xff);
+
+export const text = (array) => String.fromCharCode(...array);
+
+export function concat(...parts) {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** A DICOM data set, explicit or implicit, of [group, element, vr, value] in order; `big`: big endian. */
+export function dataset(elements, { explicit = true, big = false } = {}) {
+  const parts = [];
+  for (const [group, element, vr, value] of elements) {
+    const body = typeof value === "string" ? bytes(value.length % 2 ? value + (vr === "UI" ? "\0" : " ") : value) : value;
+    const long = ["OB", "OW", "SQ", "UN", "UT"].includes(vr);
+    const head = new DataView(new ArrayBuffer(explicit && long ? 12 : 8));
+    head.setUint16(0, group, !big);
+    head.setUint16(2, element, !big);
+    if (!explicit) head.setUint32(4, body.length, !big);
+    else {
+      head.setUint8(4, vr.charCodeAt(0));
+      head.setUint8(5, vr.charCodeAt(1));
+      if (long) head.setUint32(8, body.length, !big);
+      else head.setUint16(6, body.length, !big);
+    }
+    parts.push(new Uint8Array(head.buffer), body);
+  }
+  return concat(...parts);
+}
+
+/** A DICOM file: preamble, file meta information of a transfer syntax, a data set. */
+export function file(elements, { syntax = "1.2.840.10008.1.2.1", ...how } = {}) {
+  return concat(new Uint8Array(128), bytes("DICM"), dataset([[2, 0x10, "UI", syntax]]), dataset(elements, how));
+}
+
+/** The elements that every object has, for a patient. */
+export function named({ study = "1.2.3", series = "1.2.3.4", sop = "1.2.3.4.5", id = "P1", name = "Doe^Jane", more = [] } = {}) {
+  return [
+    [8, 0x16, "UI", "1.2.840.10008.5.1.4.1.1.4"],
+    [8, 0x18, "UI", sop],
+    [8, 0x20, "DA", "20240229"],
+    [8, 0x60, "CS", "MR"],
+    [0x10, 0x10, "PN", name],
+    [0x10, 0x20, "LO", id],
+    [0x20, 0xd, "UI", study],
+    [0x20, 0xe, "UI", series],
+    ...more,
+  ];
+}

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { deflateRawSync, gzipSync } from "node:zlib";
+import { bytes, concat, file, load, named } from "./modules.mjs";
+
+const { preview } = await load("preview.js");
+const { settle } = await load("settle.js");
+const { Study } = await load("study.js");
+const { tarBlob } = await load("tar_blob.js");
+const { zipDirectory } = await load("zip_directory.js");
+
+const le = (width, value) => {
+  const view = new DataView(new ArrayBuffer(width));
+  if (width === 2) view.setUint16(0, value, true);
+  else if (width === 4) view.setUint32(0, value, true);
+  else view.setBigUint64(0, BigInt(value), true);
+  return new Uint8Array(view.buffer);
+};
+
+/** A zip of {name: content}; `before`: bytes put before it, `long`: with zip64 records everywhere. */
+function zip(entries, { before = new Uint8Array(0), long = false, stored = false } = {}) {
+  const [parts, directory] = [[], []];
+  let at = 0;
+  for (const [name, content] of Object.entries(entries)) {
+    const raw = new TextEncoder().encode(name);
+    const packed = stored ? content : deflateRawSync(content);
+    const method = le(2, stored ? 0 : 8);
+    const extra = long ? concat(le(2, 1), le(2, 24), le(8, content.length), le(8, packed.length), le(8, at)) : new Uint8Array(0);
+    const sizes = long ? concat(le(4, 0xffffffff), le(4, 0xffffffff)) : concat(le(4, packed.length), le(4, content.length));
+    const local = concat(bytes("PK\x03\x04"), le(2, 20), le(2, 0), method, le(4, 0), le(4, 0), sizes, le(2, raw.length), le(2, 0), raw, packed);
+    directory.push(
+      concat(bytes("PK\x01\x02"), le(2, 20), le(2, 20), le(2, 0), method, le(4, 0), le(4, 0), sizes, le(2, raw.length), le(2, extra.length),
+        le(2, 0), le(2, 0), le(2, 0), le(4, 0), le(4, long ? 0xffffffff : at), raw, extra),
+    );
+    parts.push(local);
+    at += local.length;
+  }
+  const list = concat(...directory);
+  const end64 = concat(bytes("PK\x06\x06"), le(8, 44), le(2, 45), le(2, 45), le(4, 0), le(4, 0), le(8, parts.length), le(8, parts.length),
+    le(8, list.length), le(8, at));
+  const locator = concat(bytes("PK\x06\x07"), le(4, 0), le(8, at + list.length), le(4, 1));
+  const end = concat(bytes("PK\x05\x06"), le(4, 0), le(2, long ? 0xffff : parts.length), le(2, long ? 0xffff : parts.length),
+    le(4, long ? 0xffffffff : list.length), le(4, long ? 0xffffffff : at), le(2, 0));
+  return new File([before, ...parts, list, ...(long ? [end64, locator] : []), end], "a.zip");
+}
+
+const image = (n, more = {}) => file([...named({ sop: `1.2.3.4.${n}`, ...more }), [0x7fe0, 0x10, "OW", new Uint8Array(4000)]]);
+const CONTENT = { "s/1.dcm": image(1), "s/2.dcm": image(2), "s/.DS_Store": bytes("x"), "s/notes.txt": bytes("y"), "s/bad.dcm": bytes("z") };
+const COUNTS = { images: 2, resources: 1, ignored: 0, junk: 1, unparseable: 1, unsure: 0 };
+
+async function found(source, options) {
+  const told = [];
+  await preview(source, (now) => told.push(now), options).ended;
+  return { last: told.at(-1), told };
+}
+
+const labels = ({ studies }, request = {}) =>
+  settle(studies.map((one) => new Study(one)), { mapping: [], ...request }, { isUsable: () => false }).map((one) => `${one.subject}/${one.label}`);
+
+test("a zip of each make: deflated, stored, zip64, behind other bytes", async () => {
+  for (const how of [{}, { stored: true }, { long: true }, { before: bytes("#!/bin/sh\nexit\n") }]) {
+    const { last } = await found({ file: zip(CONTENT, how) });
+    assert.deepEqual([last.counts, last.done, last.partial, last.total], [COUNTS, true, false, 5], JSON.stringify(how));
+    assert.deepEqual(labels(last), ["Doe_Jane/P1"]);
+  }
+});
+
+test("the directory is told before any entry is read", async () => {
+  const { told } = await found({ file: zip(CONTENT) });
+  assert.deepEqual([told[0].total, told[0].read, told[0].partial], [5, 0, true]);
+});
+
+test("tars, plain and gzipped, and a folder are the same", async () => {
+  const files = Object.entries(CONTENT).map(([path, content]) => ({ path, file: new File([content], "x") }));
+  const tar = new Uint8Array(await tarBlob(files).blob.arrayBuffer());
+  for (const source of [{ files }, { file: new File([tar], "a.tar") }, { file: new File([gzipSync(tar)], "a.tgz") }]) {
+    const { last } = await found(source);
+    assert.deepEqual([last.counts, last.partial], [COUNTS, false]);
+  }
+});
+
+test("archives within archives, and one without an image beside images is one file", async () => {
+  const inner = new Uint8Array(await zip(CONTENT).arrayBuffer());
+  const logs = new Uint8Array(await zip({ "a.log": bytes("a"), "b.log": bytes("b") }).arrayBuffer());
+  const { last } = await found({ file: zip({ "p1.zip": inner, "logs.zip": logs, "x/3.dcm": image(3) }) });
+  assert.deepEqual(last.counts, { ...COUNTS, images: 3, resources: 2 });
+  const apart = await found({ file: zip({ "p1.zip": inner, "logs.zip": logs }) });
+  assert.deepEqual(apart.last.counts, { ...COUNTS, ignored: 2 });
+});
+
+test("a single image, gzipped or not; what is no archive is told", async () => {
+  assert.equal((await found({ file: new File([image(1)], "1.dcm") })).last.counts.images, 1);
+  assert.equal((await found({ file: new File([gzipSync(image(1))], "1.dcm.gz") })).last.counts.images, 1);
+  for (const [content, words] of [["7z\xbc\xaf\x27\x1c......", "7z"], ["<!DOCTYPE html><p>", "web page"], ["plain text", "neither"], ["", "empty"]]) {
+    assert.match((await found({ file: new File([bytes(content)], "x") })).last.refused, new RegExp(words));
+  }
+});
+
+test("over its budget it stops and says that its numbers are partial", async () => {
+  const many = Object.fromEntries(Array.from({ length: 400 }, (_, n) => [`s/${n}.dcm`, image(n)]));
+  const { last } = await found({ file: zip(many) }, { budget: 1 });
+  assert.equal(last.partial, true);
+  assert.ok(last.counts.images < 400, String(last.counts.images));
+  assert.equal(last.total, 400);
+});
+
+test("a cut or damaged archive ends without an error", async () => {
+  const whole = new Uint8Array(await zip(CONTENT).arrayBuffer());
+  for (let length = 0; length < whole.length; length += 97) await found({ file: new File([whole.subarray(0, length)], "a.zip") });
+  const files = Object.entries(CONTENT).map(([path, content]) => ({ path, file: new File([content], "x") }));
+  const packed = gzipSync(new Uint8Array(await tarBlob(files).blob.arrayBuffer()));
+  for (let length = 20; length < packed.length; length += 53) await found({ file: new File([packed.subarray(0, length)], "a.tgz") });
+  for (let at = 0; at < whole.length; at += 41) {
+    const changed = whole.slice();
+    changed[at] ^= 0xff;
+    await found({ file: new File([changed], "a.zip") });
+  }
+});
+
+test("names in UTF-8 without the flag and in code page 437", async () => {
+  const directory = await zipDirectory(zip({ "Größe/1.dcm": image(1) }));
+  assert.equal(directory[0].name, "Größe/1.dcm");
+  const raw = new Uint8Array(await zip({ "Gr??e": image(1) }).arrayBuffer());
+  for (let at = 0; at < raw.length - 1; at += 1) if (raw[at] === 0x3f && raw[at + 1] === 0x3f) raw.set([0x94, 0xe1], at);
+  assert.equal((await zipDirectory(new Blob([raw])))[0].name, "Größe");
+});
+
+test("two studies of one patient are told apart by date, requested labels are held", async () => {
+  const two = { "a.dcm": image(1), "b.dcm": image(2, { study: "1.2.9", series: "1.2.9.1" }) };
+  const { last } = await found({ file: zip(two) });
+  assert.deepEqual(labels(last).map((label) => label.replace(/_[0-9a-f]{6}$/, "_?")), ["Doe_Jane/P1_?", "Doe_Jane/P1_?"]);
+  const held = settle(last.studies.map((one) => new Study(one)), { mapping: [], session: "L" }, { isUsable: () => false });
+  assert.deepEqual(held.map((one) => one.held), [["label_many_studies"], ["label_many_studies"]]);
+});

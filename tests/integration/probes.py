@@ -186,6 +186,7 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("POST", f"{_V1}/imports"): Probe(
         action=Action.UPLOAD, of="owned", good=(202,), params={"project": "{project}"}, content=b"x"
     ),
+    ("GET", f"{_V1}/events"): _account(Action.ACCOUNT_READ, params={"follow": "false"}),
     ("GET", f"{_V1}/imports"): Probe(action=Action.IMPORT_READ, kind=LIST, of="ended", also=("signed_in", "import")),
     ("GET", _IMPORT): _import(),
     ("GET", f"{_IMPORT}/events"): _import(),

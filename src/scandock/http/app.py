@@ -21,7 +21,7 @@ from scandock.http.methods import Heads, Methods
 from scandock.http.pages.all import PAGES
 from scandock.http.receiving.stream import end_bodies
 from scandock.http.tus import routes as tus
-from scandock.http.v1 import auth, events, imports, oidc, projects_create, receipts, tokens
+from scandock.http.v1 import auth, events, imports, live, oidc, projects_create, receipts, tokens
 from scandock.http.v1.routers import ROUTERS
 from scandock.model.errors import ScandockError
 from scandock.services.arrivals import drop_ended, expire, forget_broken
@@ -75,7 +75,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
     described.install(app)
     for module in (health, tus, oidc):
         app.include_router(module.router)
-    for router in (*(one.router for one in (imports, events, receipts, projects_create, auth, tokens)), *ROUTERS):
+    for router in (*(one.router for one in (imports, events, live, receipts, projects_create, auth, tokens)), *ROUTERS):
         app.include_router(router, dependencies=[Depends(only_known_names)])
     for pages in PAGES:
         app.include_router(pages)

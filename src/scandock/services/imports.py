@@ -26,7 +26,7 @@ from scandock.queue.retry import again
 from scandock.queue.wake import ring
 from scandock.rules.permissions import Action, Answer
 from scandock.services.audit import Did, record
-from scandock.services.listing import Page, Sorting, one_of, rows_of
+from scandock.services.listing import Page, Sorting, like, one_of, rows_of
 from scandock.services.progress import read_progress
 from scandock.store.local import LocalStore
 
@@ -82,8 +82,13 @@ def list_imports(
     *,
     project_name: str | None = None,
     states: tuple[str, ...] = (),
+    mine: bool = False,
+    search: str = "",
 ) -> Page:
-    """A page of the imports that `principal` may see, the newest first; without the entries of their sessions."""
+    """A page of the imports that `principal` may see, the newest first; without the entries of their sessions.
+
+    `mine`: those alone that they uploaded; `search`: in the archive's name, anywhere and in any case.
+    """
     if not principal.signed_in:
         deny(Answer.SIGN_IN)
     query = _rows().where(_visible(principal), upload.c.report != DELETED)
@@ -92,6 +97,10 @@ def list_imports(
     one_of("state", states, ImportState)
     if states:
         query = query.where(upload.c.state.in_(states))
+    if mine:
+        query = query.where(reception.c.account_id == principal.account_id)
+    if search:
+        query = query.where(func.lower(upload.c.archive).like(like(search.lower()), escape="\\"))
     with catalog.read() as connection:
         rows, following = rows_of(connection, query, {"id": upload.c.id}, upload.c.id, sorting)
         told = read_progress(connection, [row["id"] for row in rows])

@@ -61,6 +61,16 @@ def test_real_archives(tmp_path: Path, corpus_archives: Path, name: str, named: 
     assert compare(tmp_path, corpus_archives / name, *named)["sessions"]
 
 
+@pytest.mark.parametrize("left", ["", "yes"])
+def test_a_mapping_that_leaves_studies_out(tmp_path: Path, left: str) -> None:
+    archive = packed(tmp_path / "a.zip", {"m/1.dcm": MR.read_bytes(), "m/a.log": b"1", "c/1.dcm": CT.read_bytes()})
+    mapping = tmp_path / "map.csv"
+    mapping.write_text(f"folder,leave_out\nm,yes\nc,{left}\n")
+    told = compare(tmp_path, archive, "--project", "P", "--create-project", "--mapping", mapping)
+    states = sorted(one["state"] for one in told["sessions"])
+    assert (told["state"], states) == (("refused", ["refused"] * 2) if left else ("placed", ["archive", "refused"]))
+
+
 def test_resources_are_named_by_their_folders_and_scans(tmp_path: Path) -> None:
     archive = packed(
         tmp_path / "a.zip",

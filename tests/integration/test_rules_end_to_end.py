@@ -358,6 +358,42 @@ def test_the_first_row_that_matches_wins_and_unused_rows_are_said(any_site: Site
     assert "6" in unused[0]
 
 
+def test_a_left_out_study_is_told_and_stands_nowhere(any_site: Site, tmp_path: Path) -> None:
+    mapping = tmp_path / "map.csv"
+    mapping.write_text("patient_id,session,leave_out\nPAT1,,yes\nOTHER,KEPT,\n")
+    other = {"patient_id": b"OTHER", "patient_name": b"S^TWO"}
+    told = any_site.bring(
+        {
+            "x/1.dcm": study(1),
+            "x/again.dcm": study(1),
+            "x/notes.txt": b"of the one that is left out",
+            "y/2.dcm": study(2, **other),
+            "y/notes.txt": b"of the one that is kept",
+        },
+        mapping_path=str(mapping),
+    )
+
+    assert told.state == "placed"
+    left, kept = sorted(told.sessions, key=lambda one: one["label"] or "")
+    assert (left["study_uid"], left["state"], left["code"]) == (
+        image(study=1).study_uid.decode(), "refused", "left_out",
+    )  # fmt: skip
+    assert (left["uri"], left["path"], left["label"]) == (None, None, None)
+    assert (kept["label"], kept["state"]) == ("KEPT", "archive")
+    assert {key: count for key, count in told.report["entries"].items() if count} == {
+        "stored": 1, "resource": 1, "ignored": 3,
+    }  # fmt: skip
+    assert told.report["warnings"] == []
+
+
+def test_an_upload_of_which_every_study_is_left_out_is_refused(site: Site, tmp_path: Path) -> None:
+    mapping = tmp_path / "map.csv"
+    mapping.write_text("patient_id,leave_out\nPAT1,yes\n")
+    told = site.bring({"1.dcm": study(1), "2.dcm": study(2)}, mapping_path=str(mapping))
+    assert (told.state, told.report["code"]) == ("refused", "all_left_out")
+    assert {key: count for key, count in told.report["entries"].items() if count} == {"ignored": 2}
+
+
 def test_a_json_mapping_and_inner_archives_as_folders(site: Site, tmp_path: Path) -> None:
     mapping = tmp_path / "map.json"
     mapping.write_text(json.dumps({"rows": [{"folder": "sub-07", "session": "SEVEN"}]}))

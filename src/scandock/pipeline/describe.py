@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import tzinfo
 from typing import Any
@@ -93,7 +94,7 @@ def report_of(job: Job, state: str) -> dict[str, Any]:
     }
 
 
-def refused_sessions(study_uids: list[str], why: Notice) -> list[dict[str, Any]]:
+def refused_sessions(study_uids: Sequence[str | None], why: Notice) -> list[dict[str, Any]]:
     """Studies of which nothing was taken, as the report shows them: they stand nowhere."""
     return [
         {

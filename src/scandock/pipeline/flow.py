@@ -14,6 +14,7 @@ from scandock.pipeline.describe import refused_sessions, report_of
 from scandock.pipeline.gather import gather
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.judge import Judgement, judge, refuse_all
+from scandock.pipeline.leaving import leave_out, nothing_left
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.place import arrange_all
 from scandock.pipeline.plan import plan
@@ -62,8 +63,14 @@ def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unp
         heard.tallies.drop_under(container)
     lost = sorted(every - heard.tallies.study_uids())
     clashes = within_upload(ledger, tools.stage)
-    jobs = gather(ledger, heard.tallies, clashes, tools.zone, tools.site.placeholders)
-    warnings = [*heard.notes, *judgement.warnings, *plan(tools, jobs, lambda: make_unassigned(tools.catalog))]
+    every_job = gather(ledger, heard.tallies, clashes, tools.zone, tools.site.placeholders)
+    jobs, left, rows = leave_out(ledger, every_job, tools.request.mapping)
+    if left and not jobs:
+        judgement.refused = nothing_left()
+        refuse_all(ledger, judgement)
+        return _end(tools, report_refused(ledger, judgement, heard, report))
+    unused = plan(tools, jobs, lambda: make_unassigned(tools.catalog), rows)
+    warnings = [*heard.notes, *judgement.warnings, *unused]
     heard.labels = {job.study.key: job.settled.label for job in jobs}
     reach("reserved")
     heard.stage("placing")
@@ -77,7 +84,7 @@ def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unp
         tools.stage.remove(scratch)
     tools.stage.seal()
     reach("sealed")
-    refused = refused_sessions(lost, judgement.warnings[0]) if lost else []
+    refused = left + (refused_sessions(lost, judgement.warnings[0]) if lost else [])
     made = report(*outcome(jobs, judgement), **_account(tools, jobs, warnings, refused))
     return _show(tools, jobs, made, heard)
 

@@ -39,7 +39,11 @@ def assign_others(ledger: Ledger, takers: Mapping[int, Taker], index: FolderInde
         if home.study is None:
             ignored.append(("ignored_no_one_study", f"Not stored: {home.reason}.", number))
             continue
-        takers[int(home.study)].keep(number, path, staged, sha256, home.series)
+        taker = takers.get(int(home.study))
+        if taker is None:  # its study is left out
+            ignored.append(("left_out", "", number))
+            continue
+        taker.keep(number, path, staged, sha256, home.series)
     ledger.many(
         "UPDATE entry SET verdict = 'ignored', code = CASE WHEN code = '' THEN ? ELSE code END,"
         " message = CASE WHEN message = '' THEN ? ELSE message END WHERE ordinal = ?",

@@ -7,7 +7,7 @@ nothing new is held: twice at most for a study.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from sqlalchemy import Connection, select
@@ -49,9 +49,10 @@ def read_policies(connection: Connection) -> dict[str, tuple[int, ProjectPolicy]
     }
 
 
-def plan(tools: Tools, jobs: list[Job], make_unassigned: Callable[[], None]) -> list[Notice]:
+def plan(tools: Tools, jobs: list[Job], make_unassigned: Callable[[], None], used: Iterable[int] = ()) -> list[Notice]:
     """Decide every job, join it to what is there, reserve its names. Gives warnings about the upload as a whole.
 
+    `used` are rows of the mapping that no job stands for any more: they left a study out.
     Raises Usage for a project or label in the request that can't be used.
     """
     with tools.catalog.read() as connection:
@@ -74,7 +75,8 @@ def plan(tools: Tools, jobs: list[Job], make_unassigned: Callable[[], None]) -> 
     while waiting:
         _decide(tools, jobs, policies, forced)
         waiting = [job for job in jobs if _compare(tools, job, forced)]
-    return list(unused_rows(tools.request.mapping, (job.naming.mapping_row for job in jobs if job.naming is not None)))
+    taken = [*used, *(job.naming.mapping_row for job in jobs if job.naming is not None)]
+    return list(unused_rows(tools.request.mapping, taken))
 
 
 def _decide(

@@ -13,7 +13,8 @@ from scandock.pipeline.describe import describe, refused_sessions, report_of
 from scandock.pipeline.flow import Listener, Reporter, report_refused, state_of
 from scandock.pipeline.gather import gather, index_folders
 from scandock.pipeline.job import Job, Tools
-from scandock.pipeline.judge import judge
+from scandock.pipeline.judge import judge, refuse_all
+from scandock.pipeline.leaving import leave_out, nothing_left
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.others import ResourceKeeper, assign_others
 from scandock.pipeline.place import sum_resources
@@ -40,12 +41,18 @@ def survey(tools: Tools, heard: Listener, report: Reporter, ignore_unparsable: b
         heard.tallies.drop_under(container)
     lost = sorted(every - heard.tallies.study_uids())
     clashes = within_upload(ledger, tools.stage)
-    jobs = gather(ledger, heard.tallies, clashes, tools.zone, tools.site.placeholders)
-    warnings = [*heard.notes, *judgement.warnings, *plan(tools, jobs, lambda: make_unassigned(tools.catalog))]
+    every_job = gather(ledger, heard.tallies, clashes, tools.zone, tools.site.placeholders)
+    jobs, left, rows = leave_out(ledger, every_job, tools.request.mapping)
+    if left and not jobs:
+        judgement.refused = nothing_left()
+        refuse_all(ledger, judgement)
+        return report_refused(ledger, judgement, heard, report)
+    unused = plan(tools, jobs, lambda: make_unassigned(tools.catalog), rows)
+    warnings = [*heard.notes, *judgement.warnings, *unused]
     _arrange(tools, jobs)
     close_verdicts(ledger)
     unpacked, _ = entry_bytes(ledger)
-    refused = refused_sessions(lost, judgement.warnings[0]) if lost else []
+    refused = left + (refused_sessions(lost, judgement.warnings[0]) if lost else [])
     return report(
         *outcome(jobs, judgement),
         warnings=upload_warnings(ledger, warnings),

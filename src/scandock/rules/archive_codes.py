@@ -82,6 +82,9 @@ ARCHIVES: Final[dict[str, ArchiveCode]] = {
     "no_images": ArchiveCode(
         "No image files found: neither DICOM nor ECAT 7.", "Upload an archive that holds DICOM objects or ECAT 7 files."
     ),
+    "all_left_out": ArchiveCode(
+        "The mapping leaves out every study of the archive.", "Import it with a mapping that takes some of them."
+    ),
     "unparseable_entries": ArchiveCode(
         "Entries can't be read as images, and the import was asked not to ignore that.",
         "Take them out, or import with unparseable entries ignored.",

@@ -1,7 +1,8 @@
 """The mapping: a table that says where studies go, as CSV or JSON (rules.md, "Which session" 4).
 
 Columns `study_uid`, `patient_id`, `folder` choose studies (at least one is filled; where several are, all must match),
-`project`, `subject`, `session` say where they go (an empty one says nothing). The first row that matches wins.
+`project`, `subject`, `session` say where they go (an empty one says nothing); `leave_out` yes takes none of them. The
+first row that matches wins.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ from scandock.rules.study import StudyFacts
 
 KEYS: Final = ("study_uid", "patient_id", "folder")
 TARGETS: Final = ("project", "subject", "session")
+LEAVE_OUT: Final = "leave_out"
+_KNOWN: Final = (*KEYS, *TARGETS, LEAVE_OUT)
+_YES: Final = frozenset({"yes", "true", "1", "x", "y"})
+_NO: Final = frozenset({"", "no", "false", "0", "n"})
 _COLUMNS: Final = {
-    **{name.replace("_", ""): name for name in (*KEYS, *TARGETS)},
+    **{name.replace("_", ""): name for name in _KNOWN},
     "studyinstanceuid": "study_uid",
     "sessionlabel": "session",
     "subjectlabel": "subject",
@@ -50,6 +55,8 @@ class MappingRow:
     project: str = ""
     subject: str = ""
     session: str = ""
+    leave_out: bool = False
+    """Nothing of the study is stored."""
     unknown: tuple[str, ...] = ()
     """Columns of the file that say nothing."""
 
@@ -158,6 +165,8 @@ def _json_rows(text: str) -> Iterable[MappingRow]:
 def _text(number: int, column: str, value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool) and column == LEAVE_OUT:
+        return "yes" if value else "no"
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return str(value)
     raise _bad(number, f"column {column}: is no text")
@@ -169,7 +178,7 @@ def _columns(names: Sequence[str], number: int) -> list[str]:
         known = _COLUMNS.get(re.sub(r"[\s_-]", "", name).casefold())
         if known is None and name:
             if _is_slip(name.casefold()):
-                raise _bad(number, f"names a column {shown(name)!r}; known are {', '.join((*KEYS, *TARGETS))}")
+                raise _bad(number, f"names a column {shown(name)!r}; known are {', '.join(_KNOWN)}")
             known = _UNKNOWN + name
         if known is not None and known in columns:
             raise _bad(number, f"names the column {known.removeprefix(_UNKNOWN)} twice")
@@ -179,8 +188,7 @@ def _columns(names: Sequence[str], number: int) -> list[str]:
 
 def _is_slip(name: str) -> bool:
     """Whether the name of a column was to be a known one: its beginning, or nearly all of it."""
-    known = (*KEYS, *TARGETS)
-    return any(one.startswith(name) for one in known) or bool(get_close_matches(name, known, 1, _LIKE))
+    return any(one.startswith(name) for one in _KNOWN) or bool(get_close_matches(name, _KNOWN, 1, _LIKE))
 
 
 def _row(number: int, cells: dict[str, str]) -> MappingRow:
@@ -188,7 +196,8 @@ def _row(number: int, cells: dict[str, str]) -> MappingRow:
     values = {name: text.strip() for name, text in cells.items() if not name.startswith(_UNKNOWN)}
     if values.pop("", ""):
         raise _bad(number, "has a value under a column without a name")
-    if any(values.get(name) for name in TARGETS) and not any(values.get(name) for name in KEYS):
+    leave_out = _truth(number, values.pop(LEAVE_OUT, ""))
+    if (leave_out or any(values.get(name) for name in TARGETS)) and not any(values.get(name) for name in KEYS):
         raise _bad(number, f"chooses no study: one of {', '.join(KEYS)} must be filled")
     project = values.get("project", "")
     if project and not is_project_id(project):
@@ -197,7 +206,14 @@ def _row(number: int, cells: dict[str, str]) -> MappingRow:
     for name in ("subject", "session"):
         if values.get(name) and not clean(values[name]):
             raise _bad(number, f"column {name}: {shown(values[name])!r} leaves no letter or digit")
-    return MappingRow(number=number, unknown=unknown, **values)
+    return MappingRow(number=number, leave_out=leave_out, unknown=unknown, **values)
+
+
+def _truth(number: int, text: str) -> bool:
+    said = text.casefold()
+    if said not in _YES | _NO:
+        raise _bad(number, f"column {LEAVE_OUT}: {shown(text)!r} is neither yes nor no")
+    return said in _YES
 
 
 class _Chosen:
@@ -234,7 +250,7 @@ def _pieces(path: str) -> tuple[str, ...]:
     return tuple(piece for piece in _PIECES.split(path) if piece not in {"", "."})
 
 
-_REMEDY: Final = f"It is a CSV with a header, or a JSON list of objects, with {', '.join((*KEYS, *TARGETS))}."
+_REMEDY: Final = f"It is a CSV with a header, or a JSON list of objects, with {', '.join(_KNOWN)}."
 
 
 def _bad(number: int, what: str) -> Usage:

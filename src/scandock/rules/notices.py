@@ -172,7 +172,7 @@ CODES: Final[dict[str, Code]] = {
         "warning",
         "Which session 4",
         "Columns of the mapping that are not known say nothing: {columns}.",
-        "Known are study_uid, patient_id, folder, project, subject, session.",
+        "Known are study_uid, patient_id, folder, project, subject, session, leave_out.",
     ),
     "healed": Code(
         "warning",

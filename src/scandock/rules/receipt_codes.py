@@ -89,6 +89,11 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
     "ignored_session_refused": _of(
         Verdict.IGNORED, say="Not stored: the session that it belongs to could not be taken."
     ),
+    "left_out": _of(
+        Verdict.IGNORED,
+        say="Not stored: the mapping leaves its study out.",
+        do="Import again with a mapping that takes it.",
+    ),
     "ignored_link": _of(
         Verdict.IGNORED,
         say="Not made: a link, device or pipe. Archives are taken for their files alone.",

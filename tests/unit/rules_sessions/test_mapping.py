@@ -43,6 +43,38 @@ def test_columns_that_are_not_known_say_nothing_and_are_named():
     assert row.unknown == ("notes",)
 
 
+@pytest.mark.parametrize(
+    ("word", "left"),
+    [("yes", True), ("TRUE", True), ("1", True), ("x", True), ("no", False), ("0", False), ("", False)],
+)
+def test_a_row_may_leave_a_study_out(word, left):
+    (row,) = parse_mapping(f"study_uid,session,Leave out\n1.2,S,{word}\n", "m.csv")
+    assert (row.study_uid, row.session, row.leave_out) == ("1.2", "S", left)
+
+
+def test_a_json_may_leave_a_study_out_by_a_truth():
+    rows = parse_mapping('[{"folder": "a", "leave_out": true}, {"folder": "b", "leave_out": false}]', "m.json")
+    assert [row.leave_out for row in rows] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "study_uid,leave_out\n1.2,perhaps\n",
+            "Row 2 of the mapping column leave_out: 'perhaps' is neither yes nor no",
+        ),
+        ("study_uid,leave_out\n,yes\n", "Row 2 of the mapping chooses no study"),
+        ("study_uid,leaveout,leave out\n1,,\n", "names the column leave_out twice"),
+        ("study_uid,leav_out\n1,yes\n", "names a column 'leav_out'"),
+    ],
+)
+def test_what_is_wrong_in_leaving_out_is_named(text, said):
+    with pytest.raises(Usage) as caught:
+        parse_mapping(text, "m.csv")
+    assert said in caught.value.message
+
+
 def test_a_cell_may_hold_the_delimiter():
     assert rows('patient_id,subject\n"Doe, John",S1\n')[0].patient_id == "Doe, John"
 

@@ -86,6 +86,7 @@ def names(made: Everyone, probe: Probe, place: Place, who: Persona) -> dict[str,
         "kind": "subject",
         "scan": "1",
         "file": "0",
+        "image": "0",
         "project64": base64.b64encode(place.project.encode()).decode(),
     }
     if probe.fresh is not None:

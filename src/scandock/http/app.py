@@ -11,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
+from starlette.exceptions import HTTPException
 
 import scandock
 from scandock.http import described, health, problems, request_ids
@@ -19,6 +20,7 @@ from scandock.http.deps import Site, open_site
 from scandock.http.known_names import only_known_names
 from scandock.http.methods import Heads, Methods
 from scandock.http.pages.all import PAGES
+from scandock.http.pages.routing import no_page
 from scandock.http.receiving.stream import end_bodies
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, live, oidc, projects_create, receipts, tokens
@@ -26,6 +28,7 @@ from scandock.http.v1.routers import ROUTERS
 from scandock.model.errors import ScandockError
 from scandock.services.arrivals import drop_ended, expire, forget_broken
 from scandock.services.logs import cause, log, where
+from scandock.services.pictures import tidy
 from scandock.services.sign_in import purge_ended
 
 if TYPE_CHECKING:
@@ -72,6 +75,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         lifespan=lifespan,
     )
     problems.install(app)
+    app.add_exception_handler(HTTPException, no_page)
     described.install(app)
     for module in (health, tus, oidc):
         app.include_router(module.router)
@@ -128,6 +132,7 @@ async def _tidy(site: Site) -> None:
         lambda: expire(site.receiving, set(site.locks)),
         lambda: drop_ended(site.receiving),
         lambda: purge_ended(site.catalog),
+        lambda: tidy(site.pictures, site.catalog),
     ]
     while True:
         for step in steps:

@@ -20,6 +20,7 @@ from scandock.catalog.engine import Catalog
 from scandock.http.metrics import Metrics
 from scandock.http.receiving.limits import limits_of
 from scandock.http.tus.locks import Locks, Writer
+from scandock.services.decoding import Pictures
 from scandock.services.opening import open_data_catalog
 from scandock.services.receiving import Receiving
 from scandock.services.sign_in import gate_for
@@ -53,6 +54,7 @@ class Site:
     gate: Gate
     catalog_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
+    pictures: Pictures
     provider: Provider | None = None
     """Of logins by OpenID Connect; None where the site has none."""
     provider_threads: ThreadPoolExecutor
@@ -74,6 +76,7 @@ class Site:
         """Give everything back, once no request is left."""
         self.catalog_threads.shutdown(wait=True)
         self.spool_threads.shutdown(wait=True)
+        self.pictures.close()
         self.provider_threads.shutdown(wait=True)
         if self.provider is not None:
             self.provider.close()
@@ -97,6 +100,7 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
         gate=gate_for(catalog),
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
+        pictures=Pictures(store.path, settings),
         provider=_provider(settings),
         provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),
         workers_ready=workers_ready,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from scandock.http.description import changes, imports, people, stored
+from scandock.http.description import changes, imports, people, pictures, stored
 from scandock.http.description.access import SCHEMES, security_of
 from scandock.http.description.answers import ANSWERS, LOCATED, MATCHING, TAGGED
 from scandock.http.description.uploads import BODIES, SENT, TOLD
@@ -35,7 +35,7 @@ _HEADERS: Final[dict[str, dict[str, Any]]] = {
     "Link": {"description": "The next page's address, rel=next, where there is one", "schema": {"type": "string"}},
 }
 _UNLINKED: Final = frozenset({"/api/v1/imports", "/api/v1/accounts"})
-_SCHEMAS: Final = {**stored.SCHEMAS, **imports.SCHEMAS, **people.SCHEMAS, **changes.SCHEMAS}
+_SCHEMAS: Final = {**stored.SCHEMAS, **pictures.SCHEMAS, **imports.SCHEMAS, **people.SCHEMAS, **changes.SCHEMAS}
 _OTHERS: Final = ("HTTPValidationError", "ValidationError")
 """What FastAPI says of requests that are not well formed, and this server does not answer."""
 

@@ -52,6 +52,7 @@ STATUS: Final = {
     "import_placing": 409,
     "import_running": 409,
     "import_not_failed": 409,
+    "image_unknown": 404,
     "import_unknown": 404,
     "multipart_damaged": 400,
     "not_found": 404,
@@ -143,7 +144,7 @@ async def _own(request: Request, error: Exception) -> Response:
     return told(request, error)
 
 
-async def _http(request: Request, error: Exception) -> Response:
+async def http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = error.status_code
     codes = {404: "not_found", 405: "method_not_allowed"}
@@ -185,5 +186,5 @@ def unexpected(request: Request, error: Exception) -> Response:
 def install(app: FastAPI) -> None:
     """Let every error that is foreseen be answered as a problem; `request_ids.Around` sees to the others."""
     app.add_exception_handler(ScandockError, _own)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, _invalid)

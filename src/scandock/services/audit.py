@@ -69,6 +69,7 @@ class Did(StrEnum):
     RESTORE = "restore"
     PURGE = "purge"
     DOWNLOAD = "download"
+    VIEW = "view"
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
 

@@ -88,7 +88,7 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True) -> FileDownl
     """
     with desk.catalog.read() as connection:
         contents.readable(connection, desk.principal, uuid)
-    standing, snapshot = _steady(desk, uuid)
+    standing, snapshot = steady(desk, uuid)
     try:
         with desk.catalog.read() as connection:
             item = contents.file_of(connection, standing, n)
@@ -122,7 +122,7 @@ def zip_of_session(desk: Desk, uuid: str, *, scan_id: str | None = None, deflate
         if scan_id is not None:
             contents.find_scan(connection, desk.principal, uuid, scan_id)
     under = f"scans/{scan_id}/" if scan_id is not None else ""
-    standing, snapshot = _steady(desk, uuid)
+    standing, snapshot = steady(desk, uuid)
     try:
         length = None
         if not deflate and standing.files <= COUNTED:
@@ -180,7 +180,7 @@ def _every(desk: Desk, uuids: list[str]) -> Iterator[ZipEntry]:
     gone = []
     for uuid in uuids:
         try:
-            standing, snapshot = _steady(desk, uuid)
+            standing, snapshot = steady(desk, uuid)
         except Fault:
             gone.append(uuid)
             continue
@@ -235,7 +235,7 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     return start, end - start + 1
 
 
-def _steady(desk: Desk, uuid: str) -> tuple[Standing, Snapshot]:
+def steady(desk: Desk, uuid: str) -> tuple[Standing, Snapshot]:
     """A session with a snapshot of the very tree that the catalog speaks of. Fault `file_missing`.
 
     Between the switch of a tree and its publication the folder is newer than the catalog: then this waits.

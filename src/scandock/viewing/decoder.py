@@ -102,7 +102,7 @@ def _images(images_of: Callable[[BinaryIO], list[list[Any]]], fd: int) -> dict[s
 
 
 def _raw(asked: Message) -> Answer:
-    """A frame's numbers, gzipped, and what they mean; of a colour frame only that it is one."""
+    """A frame's numbers, gzipped where that is asked for, and what they mean; of a colour frame only that it is one."""
     from scandock.viewing.windows import automatic
 
     frame = _frame_of(asked)
@@ -125,7 +125,8 @@ def _raw(asked: Message) -> Answer:
         "high": float(pixels.max()) * slope + intercept,
     }
     little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
-    return said, gzip.compress(little.tobytes(), 1, mtime=0)
+    body = little.tobytes()
+    return said, gzip.compress(body, 1, mtime=0) if asked.said.get("packed") else body
 
 
 def _window(window: Window) -> dict[str, Any]:

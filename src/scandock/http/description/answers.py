@@ -45,6 +45,8 @@ ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("GET", f"{_V1}/sessions/{{session}}/scans"): _page("Scan"),
     ("GET", _SCAN): ref("Scan"),
     ("PATCH", _SCAN): ref("Scan"),
+    ("GET", f"{_SCAN}/stack"): ref("Stack"),
+    ("GET", f"{_FILE}/header"): ref("Header"),
     ("GET", f"{_V1}/resources"): _page("Resource"),
     ("GET", f"{_V1}/files"): _page("File"),
     ("GET", _FILE): ref("File"),
@@ -87,6 +89,8 @@ TAGGED: Final = frozenset(
         ("GET", _FILE),
         ("GET", f"{_FILE}/content"),
         ("HEAD", f"{_FILE}/content"),
+        ("GET", f"{_FILE}/header"),
+        *(("GET", f"{_SCAN}/{one}") for one in ("thumbnail", "stack", "frames/{image}", "frames/{image}/picture")),
         *(
             (method, path)
             for path in (f"{_V1}/projects/{{project}}", f"{_V1}/subjects/{{subject}}", _SCAN)

@@ -1,0 +1,254 @@
+"""Looking at what is stored: stacks, frames, thumbnails and headers, for who may read the session.
+
+Files are opened in a snapshot of the session's tree and handed to a decoder process by their descriptors. Who looks is
+noted in the audit trail once an hour for each session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from sqlalchemy import select
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.standing import Standing
+from scandock.catalog.tables import file, resource, scan, session
+from scandock.model.errors import Usage
+from scandock.services import contents
+from scandock.services.decoding import BUSY, Made, Pictures
+from scandock.services.downloads import steady
+from scandock.services.moving import Desk
+from scandock.viewing.exchange import FILES
+from scandock.viewing.stack import Stack, stacked
+
+if TYPE_CHECKING:
+    from scandock.store.port import Snapshot
+
+VERSION: Final = 1
+"""Of how pictures are made: raised when they change, so that nobody is shown those of before."""
+
+MOST_FILES: Final = 20_000
+"""Files of one scan that its stack is made of."""
+
+_BATCH_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A scan that somebody may look at: where it stands, and what its pictures are kept by."""
+
+    desk: Desk
+    pictures: Pictures
+    standing: Standing
+    scan_n: int
+
+    @property
+    def tree(self) -> str:
+        return tree_key(self.standing.tree_id, self.standing.uuid)
+
+    def tag(self, *about: object) -> str:
+        """The ETag of a picture of it."""
+        return '"' + "-".join(str(one) for one in ("v", VERSION, self.standing.tree_id, self.scan_n, *about)) + '"'
+
+
+def tree_key(tree_id: int, uuid: str) -> str:
+    """What the pictures of a tree are kept under; the session's id besides, as numbers of trees may come again."""
+    return f"{tree_id}-{uuid}"
+
+
+def look(desk: Desk, pictures: Pictures, uuid: str, scan_id: str) -> Looked:
+    """A scan of a session that may be read. Denied, Usage `scan_unknown`."""
+    with desk.catalog.read() as connection:
+        standing = contents.readable(connection, desk.principal, uuid)
+        found = connection.execute(
+            select(scan.c.n).where(scan.c.tree_id == standing.tree_id, scan.c.scan_id == scan_id)
+        ).scalar()
+    if found is None:
+        raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
+    note_view(desk, pictures, standing)
+    return Looked(desk, pictures, standing, found)
+
+
+def note_view(desk: Desk, pictures: Pictures, standing: Standing) -> None:
+    """Note in the trail that somebody looks at a session's images, once an hour."""
+    who = desk.principal.account_id
+    where = desk.request.address if desk.request is not None and who is None else ""
+    if pictures.is_new_view((who, where, standing.uuid)):
+        with desk.catalog.write() as connection:
+            desk.note(connection, "view", standing.uuid, standing.project)
+
+
+def stack_of(looked: Looked) -> Stack:
+    """The order in which the scan's images are shown: from memory, from disk, or made anew. Fault `file_missing`."""
+    key = (looked.tree, looked.scan_n)
+    known = looked.pictures.known(key)
+    if known is not None:
+        return known
+    name = f"{VERSION}-stack-{looked.scan_n}.json.gz"
+    kept = looked.pictures.cache.read(looked.tree, name)
+    stack = None
+    if kept is not None:
+        with contextlib.suppress(ValueError, TypeError, OSError, EOFError):
+            stack = Stack.from_json(gzip.decompress(kept).decode())
+    if stack is None:
+        stack, lasting = _make_stack(looked)
+        if not lasting:
+            return stack
+        looked.pictures.cache.keep(looked.tree, name, gzip.compress(stack.to_json().encode(), 1, mtime=0))
+    looked.pictures.remember(key, stack)
+    return stack
+
+
+def _make_stack(looked: Looked) -> tuple[Stack, bool]:
+    """The stack, and whether the next one would be the same."""
+    query = (
+        contents.files_query(looked.standing)
+        .add_columns(resource.c.n.label("resource_n"))
+        .where(scan.c.n == looked.scan_n)
+        .order_by(file.c.n)
+        .limit(MOST_FILES + 1)
+    )
+    with looked.desk.catalog.read() as connection:
+        rows = connection.execute(query).mappings().all()
+    stack, lasting = Stack(), True
+    if len(rows) > MOST_FILES:
+        stack.note = f"The scan has more than {MOST_FILES} files; these are its first."
+    found: list[tuple[int, int, list[list[Any]]]] = []
+    with _opened(looked) as snapshot:
+        for start in range(0, min(len(rows), MOST_FILES), FILES):
+            batch = rows[start : min(start + FILES, MOST_FILES)]
+            with contextlib.ExitStack() as open_files:
+                streams = [open_files.enter_context(snapshot.open(contents.path_of(row))) for row in batch]
+                made = looked.pictures.ask(
+                    {"verb": "places"}, [_fd(one, open_files) for one in streams],
+                    ("places", looked.tree, looked.scan_n, start), _BATCH_SECONDS,
+                )  # fmt: skip
+            if made.reason:
+                stack.reasons.append((batch[0]["n"], made.reason))
+                lasting = lasting and made.lasting
+                continue
+            for row, told in zip(batch, made.said["files"], strict=True):
+                if "images" in told:
+                    found.append((row["resource_n"], row["n"], told["images"]))
+                elif len(stack.reasons) < 100:
+                    stack.reasons.append((row["n"], str(told["reason"])))
+    stack.images = stacked(found)
+    return stack, lasting
+
+
+def thumbnail(looked: Looked) -> Made:
+    """A small picture of the scan's image in the middle."""
+    name = f"{VERSION}-thumbnail-{looked.scan_n}.webp"
+    kept = looked.pictures.cache.read(looked.tree, name)
+    if kept is not None:
+        return Made({"type": "image/webp"}, kept)
+    stack = stack_of(looked)
+    if not stack.images:
+        return _nothing(stack)
+    made = _ask(looked, stack, stack.middle, {"verb": "thumbnail"})
+    if not made.reason:
+        looked.pictures.cache.keep(looked.tree, name, made.body)
+    return made
+
+
+def frame(looked: Looked, at: int, *, packed: bool) -> Made:
+    """The numbers of one image of the stack. Usage `image_unknown`."""
+    return _ask(looked, *_image(looked, at), {"verb": "raw", "packed": packed})
+
+
+def picture(looked: Looked, at: int, window: tuple[float, float] | None, size: int | None) -> Made:
+    """One image of the stack as PNG, through a window (centre, width), else through the header's. Usage."""
+    said: dict[str, Any] = {"verb": "picture", "size": size}
+    if window is not None:
+        said |= {"center": window[0], "width": window[1]}
+    return _ask(looked, *_image(looked, at), said)
+
+
+def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str]:
+    """The elements of a file as rows of text, and their ETag. Denied, Usage `file_unknown`, Fault `file_missing`."""
+    with desk.catalog.read() as connection:
+        standing = contents.readable(connection, desk.principal, uuid)
+        item = contents.file_of(connection, standing, n)
+    note_view(desk, pictures, standing)
+    looked = Looked(desk, pictures, standing, -1)
+    with _opened(looked) as snapshot, _file(snapshot, item["path"]) as fd:
+        return pictures.ask({"verb": "header"}, [fd], ("header", item["sha256"])), looked.tag("header", n)
+
+
+def _image(looked: Looked, at: int) -> tuple[Stack, int]:
+    stack = stack_of(looked)
+    if stack.images and not 0 <= at < len(stack.images):
+        raise Usage("image_unknown", f"The scan has {len(stack.images)} images; there is no image {at}.")
+    return stack, at
+
+
+def _ask(looked: Looked, stack: Stack, at: int, said: dict[str, Any]) -> Made:
+    if not stack.images:
+        return _nothing(stack)
+    image = stack.images[at]
+    with looked.desk.catalog.read() as connection:
+        row = connection.execute(
+            contents.files_query(looked.standing).where(file.c.n == image.file)
+        ).mappings().one()  # fmt: skip
+    with _opened(looked) as snapshot, _file(snapshot, contents.path_of(row)) as fd:
+        return looked.pictures.ask({**said, "frame": image.frame}, [fd], (said["verb"], row["sha256"], image.frame))
+
+
+def _nothing(stack: Stack) -> Made:
+    reason = stack.reasons[0][1] if stack.reasons else "The scan has no files."
+    return Made(reason=reason, lasting=reason != BUSY)
+
+
+@contextlib.contextmanager
+def _opened(looked: Looked) -> Iterator[Snapshot]:
+    """A snapshot of the very tree. Usage `changed_meanwhile` where it was replaced just now."""
+    standing, snapshot = steady(looked.desk, looked.standing.uuid)
+    with snapshot:
+        if standing.tree_id != looked.standing.tree_id:
+            raise Usage("changed_meanwhile", "The session has just changed.", "Load it anew.")
+        yield snapshot
+
+
+@contextlib.contextmanager
+def _file(snapshot: Snapshot, path: str) -> Iterator[int]:
+    with contextlib.ExitStack() as opened:
+        yield _fd(opened.enter_context(snapshot.open(path)), opened)
+
+
+def _fd(stream: IO[bytes], opened: contextlib.ExitStack) -> int:
+    """A descriptor of an open file; of one that has none (a store elsewhere), of a copy in memory."""
+    try:
+        return stream.fileno()
+    except OSError:
+        fd = os.memfd_create("scandock-picture")
+        opened.callback(os.close, fd)
+        while chunk := stream.read(1024 * 1024):
+            os.write(fd, chunk)
+        return fd
+
+
+def tidy(pictures: Pictures, catalog: Catalog) -> int:
+    """Forget what is kept of trees that stand no more, and what is too much. Returns how many trees it was."""
+
+    def standing(keys: list[str]) -> list[str]:
+        found: list[str] = []
+        uuids = {key.partition("-")[2] for key in keys}
+        for some in _some(sorted(uuids)):
+            with catalog.read() as connection:
+                rows = connection.execute(
+                    select(session.c.tree_id, session.c.uuid).where(session.c.uuid.in_(some))
+                ).all()  # fmt: skip
+            found += [tree_key(row.tree_id, row.uuid) for row in rows]
+        return found
+
+    return pictures.cache.tidy(standing) if pictures.is_time_to_tidy() else 0
+
+
+def _some(values: list[str], many: int = 500) -> Iterator[list[str]]:
+    for start in range(0, len(values), many):
+        yield values[start : start + many]

@@ -1,0 +1,102 @@
+"""Thumbnails and stacks on disk, by tree: made anew where they are lost, so nothing of it is ever synced or missed.
+
+`DATA/cache/{tree}-{session}/{name}`. A tree never changes, so what is kept of it is never stale.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from scandock.model.private import PRIVATE_FILE, PRIVATE_FOLDER
+
+FOLDER: Final = "cache"
+_TOUCH_SECONDS: Final = 3600.0
+"""How old a folder's time of use may be before a reader renews it."""
+
+_LOW: Final = 0.8
+"""The part of the bound that trimming leaves."""
+
+
+class Cache:
+    """At most about `most` bytes; what was used longest ago goes first, session by session."""
+
+    def __init__(self, data: str, most: int, free: int) -> None:
+        self._root = os.path.join(data, FOLDER)
+        self._most = most
+        self._free = free
+
+    def read(self, tree: str, name: str) -> bytes | None:
+        """What was kept under a name; None where nothing is."""
+        folder = os.path.join(self._root, tree)
+        try:
+            with open(os.path.join(folder, name), "rb") as file:
+                kept = file.read()
+            if time.time() - os.stat(folder).st_mtime > _TOUCH_SECONDS:
+                os.utime(folder)
+        except OSError:
+            return None
+        return kept
+
+    def keep(self, tree: str, name: str, content: bytes) -> None:
+        """Keep it, whole or not at all; where the disk is full or fails, not at all."""
+        folder = os.path.join(self._root, tree)
+        with contextlib.suppress(OSError):
+            os.makedirs(self._root, PRIVATE_FOLDER, exist_ok=True)
+            room = os.statvfs(self._root)
+            if not self._most or room.f_bavail * room.f_frsize < self._free + len(content):
+                return
+            os.makedirs(folder, PRIVATE_FOLDER, exist_ok=True)
+            beside = os.path.join(folder, f".{os.urandom(6).hex()}")
+            fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
+            try:
+                with open(fd, "wb") as file:
+                    file.write(content)
+                os.rename(beside, os.path.join(folder, name))
+            except OSError:
+                os.unlink(beside)
+                raise
+
+    def tidy(self, standing: Callable[[list[str]], Iterable[str]]) -> int:
+        """Remove what is kept of trees that stand no more (`standing` says which do), then what is too much.
+
+        Returns how many folders are gone.
+        """
+        try:
+            trees = os.listdir(self._root)
+        except OSError:
+            return 0
+        kept = set(standing(trees))
+        gone = [tree for tree in trees if tree not in kept]
+        for tree in gone:
+            self._remove(tree)
+        return len(gone) + self._trim(kept)
+
+    def _trim(self, trees: set[str]) -> int:
+        found = []
+        for tree in trees:
+            with contextlib.suppress(OSError):
+                folder = os.path.join(self._root, tree)
+                with os.scandir(folder) as entries:
+                    size = sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+                found.append((os.stat(folder).st_mtime, size, tree))
+        total = sum(size for _, size, _ in found)
+        gone = 0
+        if total > self._most:
+            for _, size, tree in sorted(found):
+                if total <= self._most * _LOW:
+                    break
+                self._remove(tree)
+                total -= size
+                gone += 1
+        return gone
+
+    def _remove(self, tree: str) -> None:
+        path = os.path.join(self._root, tree)
+        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.unlink(path)  # what somebody put there that is no folder

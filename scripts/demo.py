@@ -96,7 +96,8 @@ def tell_where(server: Server) -> None:
         f"less {shown(LOG)}": "the server's log",
     }.items():
         say(f"  {command}\n      {why}")
-    say(f"\nServing {shown(DATA)} at {url}/\nLogin: admin, password {server.password}\nCtrl-C ends it.")
+    say(f"\nServing {shown(DATA)} at {url}/\nLogin: admin, password {server.password}")
+    say(f"A session with pictures: {server.session_page('DEMO')}\nCtrl-C ends it.")
 
 
 def pack() -> None:

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -48,6 +49,11 @@ class Server:
         self.url = url
         self.password = password
         self.api = httpx.Client(base_url=f"{url}/api/v1", auth=("admin", password), trust_env=False, timeout=60)
+
+    def session_page(self, project: str) -> str:
+        """The page of the session that has the most files of a project."""
+        found = self.api.get("/sessions", params={"project": project, "sort": "-files", "limit": 1}).json()["items"][0]
+        return f"{self.url}/projects/{project}/sessions/{quote(found['label'], safe='')}"
 
 
 @contextlib.contextmanager

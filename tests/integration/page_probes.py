@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from scandock.rules.permissions import Action
 
@@ -45,10 +45,60 @@ OPEN: Final = {
 }
 """Pages that ask nobody for anything."""
 
+
+def _own(action: Action = Action.ACCOUNT_EDIT, **more: Any) -> PageProbe:
+    return PageProbe(action=action, of="site", **more)
+
+
+def _admin(**more: Any) -> PageProbe:
+    return PageProbe(action=Action.SITE_ADMIN, of="site", **more)
+
+
+_SETTINGS: Final = {
+    "accessibility": "wide open",
+    "prearchive_code": "4",
+    "identified": "accept",
+    "petmr": "petmr",
+}
+"""One of them is no value, so that nothing is changed for the probes that follow."""
+
 PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("POST", "/projects"): PageProbe(action=Action.PROJECT_CREATE, of="site", fields={"id": "P"}, good=(409,)),
     ("GET", "/projects/{project}"): PageProbe(action=Action.PROJECT_SEE),
     ("GET", "/projects/{project}/sessions/{label}"): PageProbe(action=Action.SESSION_READ, of="archived"),
+    ("GET", "/projects/{project}/settings"): PageProbe(action=Action.SETTINGS_EDIT),
+    ("POST", "/projects/{project}/settings"): PageProbe(action=Action.SETTINGS_EDIT, fields=_SETTINGS, good=(400,)),
+    ("POST", "/projects/{project}/members"): PageProbe(
+        action=Action.MEMBERS_EDIT, fields={"account": "nobody", "role": "member"}, good=(404,)
+    ),
+    ("GET", "/projects/{project}/audit"): PageProbe(action=Action.AUDIT_READ),
+    ("GET", "/projects/{project}/trash"): PageProbe(action=Action.TRASH_READ),
+    ("POST", "/trash/{session}/restore"): PageProbe(
+        action=Action.TRASH_RESTORE,
+        of="trashed",
+        fields={"label": "no label / at all", "project": "{project}"},
+        good=(400,),
+    ),
+    ("GET", "/account"): _own(Action.ACCOUNT_READ),
+    ("POST", "/account/profile"): _own(fields={"display": "", "email": ""}, good=(303,)),
+    ("POST", "/account/password"): _own(fields={"current": "wrong", "new": "new", "again": "new"}, good=(400,)),
+    ("POST", "/account/tokens"): _own(fields={"scope": "read", "days": "0"}, good=(400,)),
+    ("POST", "/account/tokens/{alias}/revoke"): _own(good=(404,)),
+    ("POST", "/account/logins/end"): _own(good=(303,)),
+    ("GET", "/admin"): _admin(),
+    ("GET", "/admin/accounts"): _admin(),
+    ("POST", "/admin/accounts"): _admin(fields={"name": "admin"}, good=(409,)),
+    ("POST", "/admin/accounts/{account}"): _admin(fields={"do": "nothing"}, good=(400,)),
+    ("GET", "/admin/settings"): _admin(),
+    ("GET", "/admin/rules"): _admin(),
+    ("POST", "/admin/rules/{kind}"): _admin(fields={"text": "no rule"}, good=(400,)),
+    ("GET", "/admin/trash"): _admin(),
+    ("GET", "/admin/audit"): _admin(),
+    ("GET", "/activity/{uuid}"): PageProbe(action=Action.IMPORT_READ, of="ended", of_import=True),
+    ("GET", "/imports/{uuid}/forget"): PageProbe(action=Action.IMPORT_DELETE, of="ended", of_import=True),
+    ("POST", "/imports/{uuid}/forget"): PageProbe(
+        action=Action.IMPORT_DELETE, of="received", of_import=True, good=(409,)
+    ),
     ("GET", "/imports/{uuid}/receipt"): PageProbe(action=Action.IMPORT_READ, of="ended", of_import=True),
     ("POST", "/imports/{uuid}/cancel"): PageProbe(action=Action.IMPORT_CANCEL, of="ended", of_import=True, good=(409,)),
     ("POST", "/imports/{uuid}/retry"): PageProbe(action=Action.IMPORT_CANCEL, of="ended", of_import=True, good=(409,)),

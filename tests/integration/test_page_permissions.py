@@ -60,7 +60,7 @@ def ask(made: Everyone, method: str, path: str, probe: PageProbe, place: Place, 
     word = place.project.removesuffix("_project")
     values = {
         "project": place.project, "label": f"{word}_kept", "uuid": about, "session": about, "scan": "1",
-        "subject": f"{word}_0", "account": "stranger", "kind": "subject", "file": "0",
+        "subject": f"{word}_0", "account": "stranger", "alias": "none", "kind": "subject", "file": "0",
     }  # fmt: skip
     fields = {name: value.format_map(values) for name, value in probe.fields.items()}
     params = {name: value.format_map(values) for name, value in probe.params.items()}

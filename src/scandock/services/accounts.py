@@ -116,6 +116,11 @@ class Accounts:
         with self._catalog.read() as connection:
             return accounts.get(connection, name)
 
+    def own(self) -> Account:
+        """The asker's account."""
+        with self._catalog.read() as connection:
+            return self._own(connection, Action.ACCOUNT_READ)
+
     def page(self, *, after: str = "", limit: int = 100) -> Sequence[Account]:
         """Accounts by name, for administrators."""
         self._require_admin()

@@ -19,6 +19,11 @@ def check(
     require(principal, action, project_name, ProjectRights(connection), own=own)
 
 
+def allowed(connection: Connection, principal: Principal, action: Action, project_name: str | None) -> bool:
+    """Whether `principal` may: for what is offered, or not, where something else is shown."""
+    return may(principal, action, project_name, ProjectRights(connection)) is Answer.ALLOWED
+
+
 def check_scope(principal: Principal, action: Action) -> None:
     """Raise Denied (403) where a token is for other things: a list would look empty."""
     if principal.signed_in and principal.scope not in NEEDS[action].scopes:

@@ -124,9 +124,9 @@ def restore(desk: Desk, uuid: str, *, label: str | None = None, dry_run: bool = 
 
     Usage `label_taken`, `trash_gone` where its time is over.
     """
-    label = usable(label)
     with desk.catalog.read() as connection:
         row = _kept(connection, desk, uuid)
+    label = usable(label)
     kept = json.loads(row["session"])
     wanted = label or kept["label"]
 

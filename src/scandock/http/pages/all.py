@@ -4,6 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from scandock.http.pages import activity, assets, browse, entrance, waiting
+from scandock.http.pages import (
+    account,
+    activity,
+    administration,
+    assets,
+    browse,
+    entrance,
+    project_settings,
+    trail,
+    waiting,
+)
 
-PAGES: Final = (assets.router, entrance.router, browse.router, activity.router, waiting.router)
+PAGES: Final = (
+    assets.router,
+    entrance.router,
+    browse.router,
+    activity.router,
+    waiting.router,
+    project_settings.router,
+    trail.router,
+    account.router,
+    administration.router,
+)

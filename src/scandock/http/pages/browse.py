@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlencode
 
 from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.access.principal import Denied
-from scandock.catalog.standing import archived_uuid
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Seen
 from scandock.http.pages.routing import router as pages
-from scandock.rules.permissions import Answer
-from scandock.services.browsing import Wanted, find_project, find_session, list_projects, list_sessions
-from scandock.services.contents import list_scans
+from scandock.rules.permissions import Action
+from scandock.services.browsing import Wanted, find_project, list_projects, list_sessions
 from scandock.services.listing import Page, Sorting
+from scandock.services.rights import allowed
 
 router = pages()
-MANY_SCANS = 500
+OFFERED: Final = {
+    "waiting": Action.PREARCHIVE_READ,
+    "settings": Action.SETTINGS_EDIT,
+    "trash": Action.TRASH_READ,
+    "audit": Action.AUDIT_READ,
+    "upload": Action.UPLOAD,
+}
+"""What a project's page leads to, where one may."""
 
 
 def query_of(request: Request) -> str:
@@ -43,32 +49,16 @@ async def project(
     """A project and its archived sessions."""
     me = work.desk.principal
 
-    def ask(connection: Connection) -> tuple[dict[str, object], Page | None]:
+    def ask(connection: Connection) -> tuple[dict[str, object], Page | None, dict[str, bool]]:
         found = find_project(connection, me, project)
+        can = {name: allowed(connection, me, action, project) for name, action in OFFERED.items()}
         if "sessions" not in found:
-            return found, None
+            return found, None, can
         wanted = Wanted(project=project, search=q)
-        return found, list_sessions(connection, me, wanted, Sorting(sort=sort, cursor=cursor))
+        return found, list_sessions(connection, me, wanted, Sorting(sort=sort, cursor=cursor)), can
 
-    found, sessions = await work.read(ask)
+    found, sessions, can = await work.read(ask)
     return page(
         request, "project.html", me, here="Projects", project=found, page=sessions, q=q, sort=sort,
-        query=query_of(request),
+        query=query_of(request), can=can,
     )  # fmt: skip
-
-
-@router.get("/projects/{project}/sessions/{label}")
-async def session(request: Request, work: Seen, project: str, label: str) -> Response:
-    """An archived session: facts, scans, downloads."""
-    me = work.desk.principal
-
-    def ask(connection: Connection) -> tuple[dict[str, object], Page]:
-        uuid = archived_uuid(connection, project, label)
-        if uuid is None:
-            find_project(connection, me, project)
-            raise Denied(Answer.HIDDEN, "session_unknown", f"{project} has no archived session {label}.")
-        scans = list_scans(connection, me, uuid, Sorting(limit=MANY_SCANS))
-        return find_session(connection, me, uuid), scans
-
-    found, scans = await work.read(ask)
-    return page(request, "session.html", me, here="Projects", session=found, scans=scans)

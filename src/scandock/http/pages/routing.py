@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from scandock.access.logins import check_csrf
 from scandock.access.principal import Denied, Principal
 from scandock.http.pages.rendering import page, root_of
-from scandock.http.problems import status_of
+from scandock.http.problems import http_problem, request_id_of, status_of, unexpected
 from scandock.http.security import from_elsewhere, identify
 from scandock.http.v1.desks import Work
-from scandock.model.errors import ScandockError
+from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.rules.permissions import Answer
 
 MANY_FIELDS = 2_000
@@ -38,6 +41,13 @@ class PageRoute(APIRoute):
                 return await _told(request, denied)
             except ScandockError as error:
                 return await _told(request, error)
+            except RequestValidationError as error:
+                names = ", ".join(str(one["loc"][-1]) for one in error.errors())
+                return await _told(request, Usage("request_invalid", f"The address is off: {names}.", "Begin anew."))
+            except Exception as error:  # noqa: BLE001  a page that fails is told as a page, and logged
+                unexpected(request, error)
+                said = f"A fault in the program ended the request {request_id_of(request.scope)}."
+                return await _told(request, Fault("internal", said, "Report it with that number."), 500)
 
         return answer
 
@@ -57,6 +67,20 @@ def back(request: Request, path: str, said: str = "") -> Response:
     """After a change: to the page that shows it, which says what was done (a word of `words.SAID`)."""
     more = f"{'&' if '?' in path else '?'}said={said}" if said else ""
     return RedirectResponse(f"{root_of(request)}{path}{more}", 303)
+
+
+async def changed(
+    form: Form, change: Callable[[], object], shown: Callable[[ScandockError], Coroutine[Any, Any, Response]],
+    path: str, said: str,
+) -> Response:  # fmt: skip
+    """Do what a form asks and go to `path`, which says so; or show the form again with what was wrong."""
+    try:
+        await form.do(change)
+    except ScandockError as error:
+        answer = await shown(error)
+        answer.status_code = status_of(error)
+        return answer
+    return back(form.request, path, said)
 
 
 class Form(Work):
@@ -93,10 +117,25 @@ Sent = Annotated[Form, Depends(_sent)]
 """The desk of a form: every POST of a page but the login has it."""
 
 
-async def _told(request: Request, error: ScandockError) -> Response:
+def wants_page(request: Request) -> bool:
+    """Whether a person at a browser asks for what no route answers, rather than a program."""
+    path = request.url.path.removeprefix(root_of(request))
+    program = path.startswith(("/api/", "/data", "/xapi", "/REST"))
+    return request.method in ("GET", "HEAD") and not program and "text/html" in request.headers.get("accept", "")
+
+
+async def no_page(request: Request, error: Exception) -> Response:
+    """An address that is none: a page for people, a problem for programs."""
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND and wants_page(request):
+        nothing = Usage("not_found", "There is nothing of that name, or you may not know of it.", "Check the address.")
+        return await _told(request, nothing)
+    return await http_problem(request, error)
+
+
+async def _told(request: Request, error: ScandockError, status: int = 0) -> Response:
     try:
         principal: Any = await identify(request)
     except ScandockError:
         principal = None
     more = {} if principal is None else {"principal": principal}
-    return page(request, "error.html", status=status_of(error), error=error, **more)
+    return page(request, "error.html", status=status or status_of(error), error=error, **more)

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+from scandock.formats.shown import visible
+
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -36,6 +38,10 @@ def day(ms: int | None) -> str:
     return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
+def second(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def segment(text: object) -> str:
     """One segment of an address."""
     return quote(str(text), safe="")
@@ -45,9 +51,49 @@ SAID: Final = {
     "project-made": "The project is made.",
     "import-cancelled": "The import is being cancelled.",
     "import-retried": "The import is tried again.",
+    "import-forgotten": "The import is forgotten. Sessions that it stored stay where they are.",
     "logged-out": "You are logged out.",
+    "project-changed": "The project's settings are changed, for imports that begin from now on.",
+    "member-set": "The members are changed.",
+    "profile-changed": "Your name and e-mail are changed.",
+    "password-changed": "Your password is changed. All other logins, and all tokens, have ended.",
+    "token-revoked": "The token is revoked.",
+    "logins-ended": "Your other logins have ended.",
+    "account-made": "The account is made.",
+    "account-changed": "The account is changed.",
+    "rules-set": "The rules are set, for imports that begin from now on.",
+    "restored": "The session is back where it stood.",
 }
 """What a page says of the change that led to it, by the word in its address: an address never brings a sentence."""
+
+STAGES: Final = {
+    "receiving": "Receiving",
+    "opening": "Opening the archive",
+    "reading": "Reading what is in it",
+    "deciding": "Deciding where each session belongs",
+    "placing": "Placing the sessions",
+    "syncing": "Waiting for the disk",
+}
+"""What an import is at, as people say it."""
+
+STATES: Final = {
+    "receiving": "arriving",
+    "received": "waiting",
+    "running": "importing",
+    "placed": "imported",
+    "held": "needs a decision",
+    "partly": "imported in part",
+    "refused": "refused",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+"""States of imports, as a badge has them."""
+
+
+def ended(state: str) -> bool:
+    """Whether an import has ended."""
+    return state not in ("receiving", "received", "running")
+
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "size": size,
@@ -55,5 +101,9 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "plural": plural,
     "moment": moment,
     "day": day,
+    "second": second,
     "segment": segment,
+    "visible": visible,
+    "stage": STAGES.get,
+    "ended": ended,
 }

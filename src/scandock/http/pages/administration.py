@@ -1,0 +1,146 @@
+"""The site, for its administrators: what came in, accounts, settings and limits, rules."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.http.pages.charts import columns
+from scandock.http.pages.rendering import page
+from scandock.http.pages.routing import Form, Seen, Sent, changed
+from scandock.http.pages.routing import router as pages
+from scandock.http.v1.accounts import accounts_of
+from scandock.http.v1.desks import Work
+from scandock.model.errors import ScandockError, Usage
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.browsing import Wanted, list_projects
+from scandock.services.listing import Page, Sorting
+from scandock.services.rules import list_rules, replace_rules
+from scandock.services.settings import describe
+from scandock.services.statistics import OUTCOMES, Statistics, statistics
+
+router = pages()
+SHOWN: Final = 50
+MANY: Final = 200
+_ACCOUNTS: Final = "/admin/accounts"
+_RULES: Final = "/admin/rules"
+
+
+@router.get("/admin")
+async def overview(request: Request, work: Seen, project: str = "") -> Response:
+    """What came in, by month and project, and how imports ended."""
+    me = work.desk.principal
+
+    def ask(connection: Connection) -> tuple[Statistics, Page]:
+        found = statistics(connection, me, project_name=project or None)
+        return found, list_projects(connection, me, Wanted(), Sorting(limit=MANY))
+
+    found, projects = await work.read(ask)
+    months = sorted({*found.months, *found.imports})
+    return page(
+        request, "admin.html", me, here="Administration", at="overview", project=project,
+        projects=[one["id"] for one in projects.items], found=found, months=months, outcomes=OUTCOMES,
+        sessions=columns(months, [("sessions", [found.months[month].sessions for month in months])]),
+        bytes=columns(months, [("bytes", [found.months[month].bytes for month in months])]),
+        imports=columns(months, [(one, [found.imports[month].get(one, 0) for month in months]) for one in OUTCOMES]),
+    )  # fmt: skip
+
+
+@router.get("/admin/accounts")
+async def accounts(request: Request, work: Seen, after: str = "") -> Response:
+    """Who uses the site."""
+    return await _accounts(request, work, after=after)
+
+
+async def _accounts(request: Request, work: Work, problem: ScandockError | None = None, *, after: str = "") -> Response:
+    found = await work.do(lambda: accounts_of(work).page(after=after, limit=SHOWN + 1))
+    following = found[SHOWN - 1].name if len(found) > SHOWN else ""
+    return page(
+        request, "admin_accounts.html", work.desk.principal, here="Administration", at="accounts",
+        accounts=found[:SHOWN], following=following, problem=problem,
+    )  # fmt: skip
+
+
+@router.post("/admin/accounts")
+async def new_account(request: Request, form: Sent) -> Response:
+    """Make an account."""
+    password = str(form.fields.get("password", "")) or None
+    values = {"display": form.text("display"), "email": form.text("email"), "admin": bool(form.text("admin"))}
+    name = form.text("name")
+    return await changed(
+        form,
+        lambda: accounts_of(form).create(name, password, **values),  # type: ignore[arg-type]
+        partial(_accounts, request, form),
+        _ACCOUNTS,
+        "account-made",
+    )
+
+
+@router.post("/admin/accounts/{account}")
+async def change_account(request: Request, form: Sent, account: str) -> Response:
+    """Shut one out, let it in, make it an administrator or not, or set its password."""
+    return await changed(
+        form, lambda: _change(form, account), partial(_accounts, request, form), _ACCOUNTS, "account-changed"
+    )
+
+
+def _change(form: Form, account: str) -> None:
+    asked, of = form.text("do"), accounts_of(form)
+    flags: dict[str, dict[str, Any]] = {
+        "disable": {"disabled": True},
+        "enable": {"disabled": False},
+        "promote": {"admin": True},
+        "demote": {"admin": False},
+    }
+    if asked == "password":
+        of.set_password(account, str(form.fields.get("password", "")))
+    elif asked in flags:
+        of.change(account, **flags[asked])
+    else:
+        raise Usage("verb_unknown", "What is to be done was not said.", "Use one of the page's buttons.")
+
+
+@router.get("/admin/settings")
+async def site_settings(request: Request, work: Seen) -> Response:
+    """Settings and limits, as `scandock settings` prints them; they are set where the server is started."""
+    me = work.desk.principal
+    await work.read(lambda c: rights.check(c, me, Action.SITE_ADMIN, None))
+    return page(
+        request, "admin_settings.html", me, here="Administration", at="settings", rows=describe(work.site.settings)
+    )
+
+
+@router.get("/admin/rules")
+async def rules(request: Request, work: Seen) -> Response:
+    """The site's rules that name projects, subjects and sessions."""
+    return await _rules(request, work)
+
+
+async def _rules(
+    request: Request, work: Work, problem: ScandockError | None = None, *, typed: dict[str, str] | None = None
+) -> Response:
+    me = work.desk.principal
+    found = await work.read(lambda c: list_rules(c, me))
+    return page(
+        request, "admin_rules.html", me, here="Administration", at="rules", rules=found, typed=typed or {},
+        problem=problem,
+    )  # fmt: skip
+
+
+@router.post("/admin/rules/{kind}")
+async def set_rules(request: Request, form: Sent, kind: str) -> Response:
+    """Set those of one kind."""
+    text = str(form.fields.get("text", "")).replace("\r\n", "\n")
+    me, where = form.desk.principal, form.desk.request
+    return await changed(
+        form,
+        lambda: replace_rules(form.site.catalog, me, kind, text, request=where),
+        partial(_rules, request, form, typed={kind: text}),
+        _RULES,
+        "rules-set",
+    )

@@ -1,0 +1,56 @@
+"""Columns of a chart: where each stands in a drawing of WIDTH by HEIGHT. The numbers stand in a table beneath it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+WIDTH: Final = 640
+HEIGHT: Final = 160
+BASE: Final = 140
+"""Where the columns stand; the months' names are below."""
+SHOWN: Final = 24
+"""Months at most: the latest."""
+GAP: Final = 0.3
+"""Of a month's room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One piece of a month's column, from the top left; `name` says of what."""
+
+    name: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Columns, names of months with the middle of their room, and the number that the highest column stands for."""
+
+    columns: tuple[Column, ...]
+    months: tuple[tuple[str, float], ...]
+    highest: int
+
+
+def columns(months: Sequence[str], rows: Sequence[tuple[str, Sequence[int]]]) -> Chart:
+    """The latest months; several rows stand on each other."""
+    shown = list(months[-SHOWN:])
+    first = len(months) - len(shown)
+    sums = [sum(values[first + n] for _, values in rows) for n in range(len(shown))]
+    highest = max(sums, default=0)
+    room = WIDTH / max(len(shown), 6)
+    found = []
+    for n in range(len(shown)):
+        top = float(BASE)
+        for name, values in rows:
+            height = round(values[first + n] / highest * (BASE - 10), 1) if highest else 0.0
+            if height:
+                top -= height
+                found.append(
+                    Column(name, round(n * room + room * GAP / 2, 1), round(top, 1), round(room * (1 - GAP), 1), height)
+                )
+    return Chart(tuple(found), tuple((one, round(n * room + room / 2, 1)) for n, one in enumerate(shown)), highest)

@@ -140,6 +140,7 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("GET", f"{_V1}/subjects/{{subject}}"): Probe(action=Action.SUBJECT_READ, of="subject"),
     ("PATCH", f"{_V1}/subjects/{{subject}}"): Probe(action=Action.SUBJECT_EDIT, of="subject", json={"label": "Kin"}),
     ("GET", f"{_V1}/sessions"): _session(kind=LIST),
+    ("POST", f"{_V1}/sessions/known"): _account(Action.ACCOUNT_READ, json={"sessions": []}),
     ("GET", _SESSION): _session(),
     ("PATCH", _SESSION): _session(Action.SESSION_EDIT, json={"label": "Other"}, params={"dry_run": "true"}),
     ("DELETE", _SESSION): _session(Action.SESSION_DELETE, params={"dry_run": "true"}),
@@ -209,6 +210,7 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("HEAD", _UPLOAD): _tus(),
     ("PATCH", _UPLOAD): _tus("own", headers=_PATCH, content=b"abc", good=(409,)),
     ("DELETE", _UPLOAD): _tus(good=(204,)),
+    ("PUT", f"{_UPLOAD}/mapping"): _tus("own", content=b"folder,session\na,b\n", good=(204,)),
     ("POST", _UPLOAD): _tus(headers={"X-HTTP-Method-Override": "HEAD"}),
 }
 """Every route that asks for a right."""

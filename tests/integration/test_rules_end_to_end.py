@@ -361,7 +361,7 @@ def test_the_first_row_that_matches_wins_and_unused_rows_are_said(any_site: Site
 def test_a_left_out_study_is_told_and_stands_nowhere(any_site: Site, tmp_path: Path) -> None:
     mapping = tmp_path / "map.csv"
     mapping.write_text("patient_id,session,leave_out\nPAT1,,yes\nOTHER,KEPT,\n")
-    other = {"patient_id": b"OTHER", "patient_name": b"S^TWO"}
+    other: dict[str, Any] = {"patient_id": b"OTHER", "patient_name": b"S^TWO"}
     told = any_site.bring(
         {
             "x/1.dcm": study(1),

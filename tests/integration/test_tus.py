@@ -463,8 +463,26 @@ def test_ones_own_unfinished_uploads_are_listed_for_going_on(web, client):
         ("b.zip", "received", 4, 4, None),
         ("a.zip", "receiving", 10, 4, "f1"),
     ]
+    assert [(one["project"], one["created"] > 1_700_000_000_000) for one in items] == [(None, True), ("P", True)]
     assert [one["id"] for one in items] == [url.rpartition("/")[2] for url in (second, first)]
     with web.client("mia") as other:
         assert other.get("/api/v1/uploads").json()["items"] == []
     with web.client(None) as stranger:
         assert stranger.get("/api/v1/uploads").status_code == 401
+
+
+def test_a_mapping_comes_beside_the_bytes_while_they_come(web, client):
+    url = make(client, size=10, filename="a.zip", project="P", mapping="patient_id,session\nA,FIRST\n")
+    rows = "".join(f"1.2.{n},S{n}\n" for n in range(20_000))
+    for text in ("patient_id,session\nA,SECOND\n", "study_uid,session\n" + rows):
+        assert client.put(f"{url}/mapping", content=text.encode()).status_code == 204
+        with web.site.catalog.read() as connection:
+            assert connection.execute(select(reception.c.mapping)).scalar_one() == text
+    wrong = client.put(f"{url}/mapping", content=b"subject,session\na,b\n")
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "mapping_unreadable")
+    elsewhere = client.put(f"{url}/mapping", content=b"folder,project\na,Nowhere\n")
+    assert (elsewhere.status_code, elsewhere.json()["code"]) == (404, "project_unknown")
+    assert client.put(f"{url}/mapping", content=b"x" * (16 * 1024 * 1024 + 1)).json()["code"] == "field_too_large"
+    assert patch(client, url, 0, b"0123456789").status_code == 204
+    late = client.put(f"{url}/mapping", content=b"folder,session\na,b\n")
+    assert (late.status_code, late.json()["code"]) == (409, "import_running")

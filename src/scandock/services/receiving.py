@@ -177,6 +177,16 @@ class Receiving:
         if row is None or not _is_same(row, offer) or (row.received, row.metadata) != (received, _kept_digest(digest)):
             raise reused()
 
+    def give_mapping(self, arriving: Arriving, mapping: str) -> bool:
+        """Say where its studies go, in place of what was said; False where it is not receiving any more."""
+        with self.catalog.write() as connection:
+            changed = connection.execute(
+                update(reception)
+                .where(reception.c.upload_id == arriving.upload_id, reception.c.upload_id.in_(_still_receiving()))
+                .values(mapping=mapping)
+            ).rowcount
+        return changed == 1
+
     def discard(self, arriving: Arriving) -> bool:
         """Forget an upload that is not accepted, its bytes first; False, and nothing done, where it is."""
         with self.catalog.read() as connection:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from scandock.access.principal import Principal, deny
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
-from scandock.catalog.tables import upload
+from scandock.catalog.tables import project, upload
 from scandock.model.verdicts import ImportState
 from scandock.rules.permissions import Answer
 from scandock.services.imports import UNFINISHED
@@ -26,6 +26,10 @@ class Unfinished:
     size: int
     received: int
     """Bytes that are on disk for certain."""
+    project: str | None
+    """The project that it was asked to go to."""
+    created: int
+    """Unix milliseconds."""
     metadata: str
     """`Upload-Metadata` as its client sent it."""
     expires: int | None
@@ -41,12 +45,15 @@ def unfinished_uploads(catalog: Catalog, principal: Principal) -> list[Unfinishe
             upload.c.uuid,
             upload.c.archive,
             upload.c.state,
+            upload.c.created,
+            project.c.name.label("project"),
             reception.c.size,
             reception.c.received,
             reception.c.metadata,
             reception.c.expires,
         )
         .join(reception, reception.c.upload_id == upload.c.id)
+        .outerjoin(project, project.c.id == reception.c.project_id)
         .where(
             reception.c.account_id == principal.account_id,
             reception.c.door == "tus",
@@ -64,6 +71,8 @@ def unfinished_uploads(catalog: Catalog, principal: Principal) -> list[Unfinishe
             state=ImportState(row.state),
             size=row.size,
             received=row.received,
+            project=row.project,
+            created=row.created,
             metadata=row.metadata,
             expires=row.expires,
         )

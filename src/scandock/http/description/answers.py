@@ -37,6 +37,7 @@ ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("GET", f"{_V1}/subjects/{{subject}}"): ref("Subject"),
     ("PATCH", f"{_V1}/subjects/{{subject}}"): ref("Subject"),
     ("GET", f"{_V1}/sessions"): _page("Session"),
+    ("POST", f"{_V1}/sessions/known"): items(ref("Known")),
     ("GET", f"{_V1}/sessions/{{session}}"): ref("Session"),
     ("PATCH", f"{_V1}/sessions/{{session}}"): ref("Outcome"),
     ("DELETE", f"{_V1}/sessions/{{session}}"): ref("Outcome"),

@@ -35,7 +35,28 @@ _SETTINGS: Final[dict[str, Schema]] = {
     "bytes": WHOLE,
 }
 
+_THERE: Final[Schema] = {
+    "anyOf": [
+        {
+            "type": "object",
+            "properties": {
+                "project": TEXT,
+                "label": TEXT,
+                "subject": MAYBE_TEXT,
+                "place": one_of("archive", "prearchive"),
+                "state": TEXT,
+                "study_uid": MAYBE_TEXT,
+            },
+            "required": ["project", "label", "subject", "place", "state", "study_uid"],
+        },
+        {"type": "null"},
+    ]
+}
+
 SCHEMAS: Final[dict[str, Schema]] = {
+    "Known": shape(
+        "The sessions that have a label, and a study, that an upload would bring", {"label": _THERE, "study": _THERE}
+    ),
     "Notice": shape("A warning", {"code": TEXT, "message": TEXT}, optional=("message",)),
     "Project": shape(
         "A project; its settings and sums only for who may read it",

@@ -72,6 +72,8 @@ async def unfinished(request: Request, principal: SignedIn) -> dict[str, Any]:
             "size": one.size,
             "offset": one.received,
             "fingerprint": parse_metadata(one.metadata).get("fingerprint"),
+            "project": one.project,
+            "created": one.created,
             "expires": one.expires,
         }
         for one in found
@@ -143,7 +145,7 @@ def _expiry(arriving: Arriving, offset: int) -> str | None:
     return None if arriving.expires is None or offset == arriving.size else http_date(arriving.expires)
 
 
-def _find(site: Site, principal: Principal, uuid: str, *, own: bool = False) -> Arriving:
+def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = False) -> Arriving:
     """An upload; Usage `upload_expired` (410) where it was not finished in time. `own`: nobody else's, whoever asks."""
     with site.catalog.read() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
@@ -167,7 +169,7 @@ async def offset_of(request: Request, upload: str, principal: Caller) -> Respons
     """`Upload-Offset`: bytes that are on disk for certain."""
     site = site_of(request)
     check_version(request.headers)
-    arriving = await site.run(_find, site, principal, upload)
+    arriving = await site.run(find_upload, site, principal, upload)
     return _answer(
         200,
         Upload_Offset=arriving.received,
@@ -187,9 +189,9 @@ async def go_on(request: Request, upload: str, principal: Caller) -> Response:
     check_body(request.headers)
     offset = number(request.headers, "Upload-Offset")
     checksum = parse_checksum(request.headers.get("upload-checksum"))
-    await site.run(partial(_find, site, principal, upload, own=True))
+    await site.run(partial(find_upload, site, principal, upload, own=True))
     async with site.locks.write(upload) as writer:
-        arriving = await site.run(partial(_find, site, principal, upload, own=True))
+        arriving = await site.run(partial(find_upload, site, principal, upload, own=True))
         if offset != arriving.received:
             raise Usage(
                 "tus_offset",
@@ -222,9 +224,9 @@ async def terminate(request: Request, upload: str, principal: Caller) -> Respons
     site = site_of(request)
     request.state.upload = upload
     check_version(request.headers)
-    await site.run(_find, site, principal, upload)
+    await site.run(find_upload, site, principal, upload)
     async with site.locks.write(upload, stop=True):
-        arriving = await site.run(_find, site, principal, upload)
+        arriving = await site.run(find_upload, site, principal, upload)
         if not await site.run(site.receiving.discard, arriving):
             raise Usage("import_running", "The upload has all its bytes: its import waits or runs.", "Cancel that.")
     return _answer(204)

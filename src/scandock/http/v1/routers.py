@@ -11,6 +11,7 @@ from scandock.http.v1 import (
     audit_log,
     downloads,
     files,
+    known,
     members,
     own_account,
     pictures,
@@ -23,12 +24,14 @@ from scandock.http.v1 import (
     subjects,
     subscriptions,
     trash,
+    upload_mapping,
 )
 from scandock.rules.permissions import Action
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     projects.router,
     subjects.router,
+    known.router,
     sessions.router,
     scans.router,
     resources.router,
@@ -43,6 +46,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     own_account.router,
     members.router,
     rules.router,
+    upload_mapping.router,
 )
 
 _ACCOUNT: Final = "/api/v1/accounts/{account}"
@@ -59,6 +63,8 @@ ACTIONS: Final[dict[tuple[str, str], Action]] = {
     ("GET", "/api/v1/subjects"): Action.SUBJECT_READ,
     ("GET", "/api/v1/subjects/{subject}"): Action.SUBJECT_READ,
     ("PATCH", "/api/v1/subjects/{subject}"): Action.SUBJECT_EDIT,
+    ("POST", "/api/v1/sessions/known"): Action.ACCOUNT_READ,
+    ("PUT", "/api/v1/uploads/{upload}/mapping"): Action.IMPORT_CANCEL,
     ("GET", "/api/v1/sessions"): Action.SESSION_READ,
     ("GET", "/api/v1/sessions/{session}"): Action.SESSION_READ,
     ("PATCH", "/api/v1/sessions/{session}"): Action.SESSION_EDIT,

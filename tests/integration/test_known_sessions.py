@@ -1,0 +1,61 @@
+"""Before an upload: which sessions are there already, as far as one may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.everyone import Everyone, everyone
+
+KNOWN = "/api/v1/sessions/known"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
+    with everyone(tmp_path_factory.mktemp("known")) as ready:
+        yield ready
+
+
+def asked(made: Everyone, who: str, *sessions: dict[str, str]) -> list[dict[str, Any]]:
+    answer = made.clients[who].post(KNOWN, json={"sessions": list(sessions)})
+    assert answer.status_code == 200, answer.text
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items
+
+
+def test_a_session_is_known_by_its_label_in_any_case_and_by_its_study(made: Everyone) -> None:
+    place = made.places[0]
+    there = made.clients["admin"].get(f"/api/v1/sessions/{place.archived}").json()
+    project, label, uid = there["project"], there["label"], there["study_uid"]
+    found = asked(
+        made,
+        "member",
+        {"project": project.lower(), "label": label.upper(), "study_uid": "1.2.3"},
+        {"project": project, "label": "of_none", "study_uid": uid},
+        {"project": project, "label": "of_none"},
+        {"project": "Nowhere", "label": label, "study_uid": uid},
+    )
+    shown = {key: there[key] for key in ("project", "label", "subject", "study_uid")}
+    assert {**shown, "place": "archive", "state": "ready"} == found[0]["label"] == found[1]["study"]
+    assert [one["study"] for one in found[:1]] == [None]
+    assert found[2:] == [{"label": None, "study": None}] * 2
+
+
+def test_what_waits_is_told_to_those_who_may_see_it(made: Everyone) -> None:
+    place = made.places[0]
+    there = made.clients["admin"].get(f"/api/v1/prearchive/{place.waiting}").json()
+    one = {"project": there["project"], "label": there["label"]}
+    [told] = asked(made, "member", one)
+    assert told["label"]["place"] in {"archive", "prearchive"}
+    for who in ("stranger", "uploading"):
+        assert asked(made, who, one) == [{"label": None, "study": None}], who
+
+
+def test_it_asks_who_one_is_and_takes_many(made: Everyone) -> None:
+    assert made.clients["anonymous"].post(KNOWN, json={"sessions": []}).status_code == 401
+    many = [{"project": made.places[0].project, "label": f"L{n}", "study_uid": f"1.{n}"} for n in range(2_000)]
+    assert asked(made, "member", *many) == [{"label": None, "study": None}] * 2_000
+    one_more = [*many, many[0]]
+    assert made.clients["member"].post(KNOWN, json={"sessions": one_more}).status_code == 422

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, select
 
-from scandock.catalog.tables import project, session
+from scandock.catalog.tables import project, session, subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,16 @@ def archived_uuid(connection: Connection, project_name: str, label: str) -> str 
             session.c.key == label.casefold(),
             session.c.place == "archive",
         )
+    ).scalar()
+    return found
+
+
+def subject_uuid(connection: Connection, project_name: str, label: str) -> str | None:
+    """The subject of a label, both in any case; None where there is none."""
+    found: str | None = connection.execute(
+        select(subject.c.uuid)
+        .join(project, project.c.id == subject.c.project_id)
+        .where(project.c.key == project_name.casefold(), subject.c.key == label.casefold())
     ).scalar()
     return found
 

@@ -3,7 +3,9 @@
 
 import { say } from "./site.js";
 
-const SCRIPTS = {};
+const SCRIPTS = {
+  viewer: () => import("./viewer/viewer.js"),
+};
 
 let ending = null;
 let shown = null;

@@ -1,0 +1,193 @@
+"""Looking at what is stored: a subject, a session with its scans, a scan with its images, files and headers.
+
+A session that waits in the prearchive is looked at by the same pages, under its id: there may be several of a label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.access.principal import Denied
+from scandock.catalog.standing import archived_uuid, subject_uuid
+from scandock.http.pages.browse import query_of
+from scandock.http.pages.rendering import page
+from scandock.http.pages.routing import Seen
+from scandock.http.pages.routing import router as pages
+from scandock.http.pages.words import segment
+from scandock.http.v1.desks import Work
+from scandock.http.v1.pictures import do, header_json
+from scandock.model.errors import Fault
+from scandock.rules.choices import MEANING
+from scandock.rules.permissions import Action, Answer
+from scandock.services import pictures
+from scandock.services.browsing import Wanted, find_project, find_session, find_subject, list_sessions
+from scandock.services.contents import find_file, find_scan, list_files, list_resources, list_scans
+from scandock.services.listing import MAX_LIMIT, Page, Sorting
+from scandock.services.rights import allowed
+from scandock.viewing.stack import Stack
+
+router = pages()
+
+FILES: Final = 50
+ROWS: Final = 1_500
+"""Elements of a header on one page; a search finds the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Which page of a table of files, as the address says it."""
+
+    q: str
+    sort: str
+    cursor: str | None
+
+    @classmethod
+    def of(cls, request: Request) -> Files:
+        asked = request.query_params
+        return cls(asked.get("q", "")[:200], asked.get("sort", "n")[:32], asked.get("cursor"))
+
+    @property
+    def sorting(self) -> Sorting:
+        return Sorting(sort=self.sort, cursor=self.cursor, limit=FILES)
+
+
+@router.get("/projects/{project}/subjects/{subject}")
+async def subject(request: Request, work: Seen, project: str, subject: str) -> Response:
+    """A subject and its sessions: those that are archived, and those that wait, where one may see them."""
+    me = work.desk.principal
+
+    def ask(connection: Connection) -> tuple[dict[str, Any], Page, Page]:
+        uuid = subject_uuid(connection, project, subject)
+        if uuid is None:
+            find_project(connection, me, project)
+            raise Denied(Answer.HIDDEN, "subject_unknown", f"{project} has no subject {subject}.")
+        found = find_subject(connection, me, uuid)
+        wanted, sorting = Wanted(project=project, subject=found["label"]), Sorting(sort="label", limit=MAX_LIMIT)
+        archived = list_sessions(connection, me, wanted, sorting)
+        waiting = Page([], None)
+        if allowed(connection, me, Action.PREARCHIVE_READ, project):
+            waiting = list_sessions(connection, me, wanted, Sorting(limit=MAX_LIMIT), place="prearchive")
+        return found, archived, waiting
+
+    found, archived, waiting = await work.read(ask)
+    return page(request, "subject.html", me, here="Projects", subject=found, archived=archived, waiting=waiting)
+
+
+@router.get("/projects/{project}/sessions/{label}")
+async def session(request: Request, work: Seen, project: str, label: str) -> Response:
+    """An archived session: facts, scans with their thumbnails, files, downloads."""
+    return await _session(request, work, await _archived(work, project, label))
+
+
+@router.get("/prearchive/{uuid}")
+async def waiting_session(request: Request, work: Seen, uuid: str) -> Response:
+    """A session that waits, to be looked at before it is archived."""
+    return await _session(request, work, uuid)
+
+
+@router.get("/projects/{project}/sessions/{label}/scans/{scan}")
+async def scan(
+    request: Request, work: Seen, project: str, label: str, scan: str, image: int | None = None, file: int | None = None
+) -> Response:
+    """A scan of an archived session: its images in the viewer, its files, the header of one of them."""
+    return await _scan(request, work, await _archived(work, project, label), scan, image, file)
+
+
+@router.get("/prearchive/{uuid}/scans/{scan}")
+async def waiting_scan(
+    request: Request, work: Seen, uuid: str, scan: str, image: int | None = None, file: int | None = None
+) -> Response:
+    """As `scan`, of a session that waits."""
+    return await _scan(request, work, uuid, scan, image, file)
+
+
+async def _archived(work: Work, project: str, label: str) -> str:
+    """The id of an archived session. Denied where there is none, or none that one may know of."""
+
+    def ask(connection: Connection) -> str:
+        uuid = archived_uuid(connection, project, label)
+        if uuid is None:
+            find_project(connection, work.desk.principal, project)
+            raise Denied(Answer.HIDDEN, "session_unknown", f"{project} has no archived session {label}.")
+        return uuid
+
+    return await work.read(ask)
+
+
+def path_of(found: dict[str, Any]) -> str:
+    """Where a session's page is."""
+    if found["place"] == "prearchive":
+        return f"/prearchive/{segment(found['id'])}"
+    return f"/projects/{segment(found['project'])}/sessions/{segment(found['label'])}"
+
+
+async def _session(request: Request, work: Work, uuid: str) -> Response:
+    me, files = work.desk.principal, Files.of(request)
+
+    def ask(connection: Connection) -> dict[str, Any]:
+        return {
+            "session": find_session(connection, me, uuid),
+            "scans": list_scans(connection, me, uuid, Sorting(limit=MAX_LIMIT)),
+            "resources": list_resources(connection, me, uuid, Sorting(limit=MAX_LIMIT)),
+            "files": list_files(connection, me, uuid, files.sorting, search=files.q),
+        }
+
+    told = await work.read(ask)
+    path = path_of(told["session"])
+    return page(
+        request, "session.html", me, here=_here(path), path=path, of=path, asked=files, query=query_of(request),
+        meaning=MEANING, **told,
+    )  # fmt: skip
+
+
+async def _scan(
+    request: Request, work: Work, uuid: str, scan_id: str, image: int | None, file: int | None
+) -> Response:  # fmt: skip
+    me, files = work.desk.principal, Files.of(request)
+
+    def ask(connection: Connection) -> dict[str, Any]:
+        return {
+            "session": find_session(connection, me, uuid),
+            "scan": find_scan(connection, me, uuid, scan_id),
+            "scans": list_scans(connection, me, uuid, Sorting(limit=MAX_LIMIT)),
+            "files": list_files(connection, me, uuid, files.sorting, scan_id=scan_id, search=files.q),
+            "file": None if file is None else find_file(connection, me, uuid, file),
+        }
+
+    told = await work.read(ask)
+    stack = await _stack(work, uuid, scan_id)
+    last = max(len(stack.images) - 1, 0)
+    path = path_of(told["session"])
+    return page(
+        request, "scan.html", me, here=_here(path), path=path, of=f"{path}/scans/{segment(scan_id)}", asked=files,
+        query=query_of(request), stack=stack, at=stack.middle if image is None else min(max(image, 0), last),
+        header=await _header(request, work, uuid, file), rows=ROWS, script="viewer", **told,
+    )  # fmt: skip
+
+
+async def _stack(work: Work, uuid: str, scan_id: str) -> Stack:
+    """The order of the scan's images; empty, with the reason, where it can't be told."""
+    desk, kept = work.desk, work.site.pictures
+    looked = await work.site.run(pictures.look, desk, kept, uuid, scan_id)
+    try:
+        return await do(work, lambda: pictures.stack_of(looked))
+    except Fault as fault:
+        return Stack(reasons=[(0, str(fault))])
+
+
+async def _header(request: Request, work: Work, uuid: str, file: int | None) -> dict[str, Any] | None:
+    """The header of a file, or what a search finds in it; None where none is asked for."""
+    if file is None:
+        return None
+    search = request.query_params.get("search", "")[:200]
+    made, _ = await do(work, lambda: pictures.header(work.desk, work.site.pictures, uuid, file))
+    return {**header_json(made, search), "search": search}
+
+
+def _here(path: str) -> str:
+    return "Prearchive" if path.startswith("/prearchive") else "Projects"

@@ -1,0 +1,102 @@
+// The frames of a scan: fetched once, kept while there is room, neighbours before they are asked for.
+
+import { ask, root } from "../site.js";
+
+const MOST_BYTES = 160 * 1024 * 1024;
+const AT_ONCE = 4;
+const AHEAD = 6;
+const BEHIND = 2;
+
+export class Frames {
+  #kept = new Map(); // place in the stack -> frame; the first one was used longest ago
+  #bytes = 0;
+  #asked = new Map(); // place in the stack -> { promise, control }
+  #ended = false;
+
+  /** `api`: the scan's address in the API; `tree`: the session's tree, so that the browser keeps what it has. */
+  constructor(api, tree, count) {
+    this.api = api;
+    this.tree = tree;
+    this.count = count;
+  }
+
+  /** A frame that is here; null where it is not. */
+  here(at) {
+    const frame = this.#kept.get(at);
+    if (!frame) return null;
+    this.#kept.delete(at);
+    this.#kept.set(at, frame);
+    return frame;
+  }
+
+  /** A frame, fetched where it is not here. Rejects where it can't be had, or is not wanted any more. */
+  get(at) {
+    const frame = this.here(at);
+    if (frame) return Promise.resolve(frame);
+    const asked = this.#asked.get(at);
+    if (asked) return asked.promise;
+    const control = new AbortController();
+    const promise = this.#fetch(at, control.signal).finally(() => this.#asked.delete(at));
+    promise.catch(() => {});
+    this.#asked.set(at, { promise, control });
+    return promise;
+  }
+
+  /** Fetch what is likely to be wanted after `at`, in the direction that one moves; let go what is far from it. */
+  around(at, direction, order) {
+    const wanted = [];
+    for (let step = 1; step <= AHEAD; step++) wanted.push(order(at, step * direction));
+    for (let step = 1; step <= BEHIND; step++) wanted.push(order(at, -step * direction));
+    const near = new Set([at, ...wanted]);
+    for (const [one, asked] of this.#asked) if (!near.has(one)) asked.control.abort();
+    for (const one of wanted) {
+      if (this.#asked.size >= AT_ONCE) return;
+      if (one !== null && one >= 0 && one < this.count && !this.#kept.has(one)) {
+        this.get(one).then(() => !this.#ended && this.around(at, direction, order)).catch(() => {});
+      }
+    }
+  }
+
+  end() {
+    this.#ended = true;
+    for (const asked of this.#asked.values()) asked.control.abort();
+    this.#kept.clear();
+  }
+
+  async #fetch(at, signal) {
+    const response = await ask(`${this.api}/frames/${at}?tree=${this.tree}`, { signal });
+    if (!response.ok) throw new Error(`The server answered ${response.status}.`);
+    const frame = await this.#read(at, response, signal);
+    if (!this.#ended) this.#keep(at, frame);
+    return frame;
+  }
+
+  async #read(at, response, signal) {
+    const facts = response.headers.get("X-Scandock-Frame");
+    if (facts) {
+      const said = JSON.parse(facts);
+      const raw = await response.arrayBuffer();
+      return { ...said, numbers: new Uint16Array(raw), bytes: raw.byteLength };
+    }
+    const said = await response.json();
+    if (said.kind !== "colour") return { kind: "none", reason: said.reason ?? "It can't be shown.", bytes: 0 };
+    const answer = await ask(`${this.api}/frames/${at}/picture?tree=${this.tree}`, { signal });
+    if (!answer.ok || answer.headers.get("X-Scandock-Reason")) return { kind: "none", reason: "It can't be shown.", bytes: 0 };
+    const bitmap = await createImageBitmap(await answer.blob());
+    return { ...said, bitmap, rows: bitmap.height, columns: bitmap.width, bytes: bitmap.width * bitmap.height * 4 };
+  }
+
+  #keep(at, frame) {
+    this.#kept.set(at, frame);
+    this.#bytes += frame.bytes;
+    for (const [one, old] of this.#kept) {
+      if (this.#bytes <= MOST_BYTES || one === at) break;
+      this.#kept.delete(one);
+      this.#bytes -= old.bytes;
+      old.bitmap?.close();
+    }
+  }
+}
+
+/** The address of an image as a picture, for where there is no script. */
+export const pictureOf = (api, tree, at) => `${root}${api}/frames/${at}/picture?tree=${tree}`;

@@ -21,7 +21,7 @@ def test_an_administrator_makes_an_account_and_an_owner_of_it(browser, served):
     served.project()
     with person(browser, base_of(served)) as one:
         page = one.log_in()
-        page.get_by_role("link", name="Administration").click()
+        page.get_by_role("link", name="Admin", exact=True).click()
         page.get_by_role("link", name="Accounts").click()
         page.get_by_label("Name").fill("ada")
         page.get_by_label("Password", exact=True).fill("analytical engine")
@@ -47,7 +47,7 @@ def test_an_administrator_makes_an_account_and_an_owner_of_it(browser, served):
         page.get_by_role("link", name="First").or_(page.get_by_role("link", name="P", exact=True)).first.click()
         page.get_by_role("link", name="Settings and members").click()
         page.get_by_role("heading", name="Members").wait_for()
-        assert page.get_by_role("link", name="Administration").count() == 0
+        assert page.get_by_role("link", name="Admin", exact=True).count() == 0
 
 
 def test_a_token_is_shown_once_and_serves_until_it_is_revoked(browser, served):

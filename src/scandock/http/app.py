@@ -20,7 +20,7 @@ from scandock.http.deps import Site, open_site
 from scandock.http.known_names import only_known_names
 from scandock.http.methods import Heads, Methods
 from scandock.http.pages.all import PAGES
-from scandock.http.pages.routing import no_page
+from scandock.http.pages.routing import browsed_problem, no_page
 from scandock.http.receiving.stream import end_bodies
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, live, oidc, projects_create, receipts, tokens
@@ -76,6 +76,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
     )
     problems.install(app)
     app.add_exception_handler(HTTPException, no_page)
+    app.add_exception_handler(ScandockError, browsed_problem)
     described.install(app)
     for module in (health, tus, oidc):
         app.include_router(module.router)

@@ -139,7 +139,7 @@ def told(request: Request, error: ScandockError) -> Response:
     return problem(request, status, error.code, error.message, error.remedy, headers=headers)
 
 
-async def _own(request: Request, error: Exception) -> Response:
+async def own_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ScandockError)
     return told(request, error)
 
@@ -185,6 +185,6 @@ def unexpected(request: Request, error: Exception) -> Response:
 
 def install(app: FastAPI) -> None:
     """Let every error that is foreseen be answered as a problem; `request_ids.Around` sees to the others."""
-    app.add_exception_handler(ScandockError, _own)
+    app.add_exception_handler(ScandockError, own_problem)
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, _invalid)

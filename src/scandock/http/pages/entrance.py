@@ -32,7 +32,8 @@ async def front(request: Request, work: Seen) -> Response:
         return page(request, "home.html", me)
     projects = await work.read(lambda c: list_projects(c, me, Wanted(), Sorting(sort="id", limit=FEW)))
     imports = await work.site.run(list_imports, work.site.catalog, me, Sorting(sort="-id", limit=FEW))
-    return page(request, "home.html", me, projects=projects, imports=imports)
+    waiting = sum(one.get("waiting", 0) for one in projects.items)
+    return page(request, "home.html", me, projects=projects, imports=imports, waiting=waiting)
 
 
 @router.post("/projects")

@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from scandock.access.logins import check_csrf
 from scandock.access.principal import Denied, Principal
 from scandock.http.pages.rendering import page, root_of
-from scandock.http.problems import http_problem, request_id_of, status_of, unexpected
+from scandock.http.problems import http_problem, own_problem, request_id_of, status_of, unexpected
 from scandock.http.security import from_elsewhere, identify
 from scandock.http.v1.desks import Work
 from scandock.model.errors import Fault, ScandockError, Usage
@@ -130,6 +130,14 @@ async def no_page(request: Request, error: Exception) -> Response:
         nothing = Usage("not_found", "There is nothing of that name, or you may not know of it.", "Check the address.")
         return await _told(request, nothing)
     return await http_problem(request, error)
+
+
+async def browsed_problem(request: Request, error: Exception) -> Response:
+    """One of the project's own errors: at the provider's way back, where a person's browser stands, a page."""
+    browsed = "/auth/oidc/" in request.url.path and "text/html" in request.headers.get("accept", "")
+    if browsed and isinstance(error, ScandockError):
+        return await _told(request, error)
+    return await own_problem(request, error)
 
 
 async def _told(request: Request, error: ScandockError, status: int = 0) -> Response:

@@ -51,7 +51,7 @@ async def _trail(request: Request, work: Work, project: str | None) -> Response:
         return list(audit.search(connection, wanted, before=most, limit=SHOWN + 1))
 
     found = await work.read(ask)
-    rows = [(row, json.loads(row.details) if row.details else {}) for row in found[:SHOWN]]
+    rows = [(row, _details(row)) for row in found[:SHOWN]]
     kept = {name: value for name, value in asked.items() if value}
     following = urlencode({**kept, "before": found[SHOWN - 1].id}) if len(found) > SHOWN else ""
     return page(
@@ -59,6 +59,16 @@ async def _trail(request: Request, work: Work, project: str | None) -> Response:
         project=project, rows=rows, asked=asked, following=following, actions=[one.value for one in audit.Did],
         kinds=audit.KINDS, outcomes=[one.value for one in audit.Outcome],
     )  # fmt: skip
+
+
+def _details(row: audit.AuditRow) -> dict[str, str]:
+    """What a line says besides, without what is empty."""
+    said = json.loads(row.details) if row.details else {}
+    shown = {
+        name: ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
+        for name, value in said.items()
+    }
+    return {name.replace("_", " "): value for name, value in shown.items() if value}
 
 
 def _filters(asked: dict[str, str]) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""What went wrong is told as a page to people at a browser, and as a problem to programs."""
+
+from __future__ import annotations
+
+import pytest
+
+from scandock.http.pages import browse
+from tests.integration.web import PASSWORD, serving
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("errors") / "data") as running:
+        yield running
+
+
+def told(web, path, **headers):
+    with web.client() as client:
+        return client.get(path, headers=headers)
+
+
+def test_an_address_that_is_none_is_a_page_for_people(web):
+    page = told(web, "/nowhere/at/all", **BROWSER)
+    assert page.status_code == 404
+    assert "There is nothing of that name" in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'self'")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nowhere", "/data/nowhere", "/xapi/nowhere", "/REST/nowhere"])
+def test_an_address_of_programs_is_a_problem_whoever_asks(web, path):
+    answer = told(web, path, **BROWSER)
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "not_found"
+
+
+def test_programs_get_a_problem_everywhere(web):
+    assert told(web, "/nowhere", Accept="*/*").json()["code"] == "not_found"
+
+
+def test_a_query_that_is_off_is_told_as_a_page(web):
+    page = told(web, "/projects/P?sort=nothing", **BROWSER)
+    assert page.status_code == 400
+    assert "<h1" in page.text
+
+
+def test_a_fault_is_told_as_a_page_with_the_requests_number_and_logged(web, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(browse, "list_projects", broken)
+    page = told(web, "/projects", **BROWSER)
+    assert page.status_code == 500
+    number = page.headers["x-request-id"]
+    assert number in page.text
+    assert any(line.get("event") == "unexpected" and "ZeroDivisionError" in str(line) for line in web.logged)
+
+
+def test_the_providers_way_back_tells_people_by_a_page(web):
+    page = told(web, "/api/v1/auth/oidc/callback?code=x&state=y", **BROWSER)
+    assert page.status_code == 404
+    assert "no provider" in page.text
+    assert told(web, "/api/v1/auth/oidc/callback?code=x&state=y").json()["code"] == "oidc_off"
+
+
+def test_a_login_or_a_form_from_another_site_is_refused(web):
+    elsewhere = {"Sec-Fetch-Site": "cross-site", "Origin": "https://elsewhere.example"}
+    with web.client(None) as client:
+        sent = client.post("/login", data={"name": "admin", "password": PASSWORD}, headers=elsewhere)
+        assert sent.status_code == 403
+        assert "set-cookie" not in sent.headers
+        good = client.post("/login", data={"name": "admin", "password": PASSWORD, "then": "//evil.example"})
+        assert good.status_code == 303
+        assert good.headers["location"] == "/"
+        assert client.post("/projects", data={"id": "New"}).status_code == 403  # no token of the login
+        assert client.post("/projects", data={"id": "New", "csrf": "wrong"}).status_code == 403
+    with web.client() as client:  # a browser that was asked for a name and password sends them along
+        assert client.post("/projects", data={"id": "New"}, headers=elsewhere).status_code == 403
+        assert client.get("/api/v1/projects/New").status_code == 404
+
+
+def test_a_page_says_nothing_that_its_address_brings(web):
+    page = told(web, "/projects?said=Send+your+password+to+evil", **BROWSER)
+    assert "evil" not in page.text

@@ -25,6 +25,8 @@ class PageProbe:
     params: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
     """Of the form that is sent."""
+    heading: str = "<h1"
+    """What a page has once it is allowed; of a piece of a page its own."""
     of_import: bool = False
     """Whether it is about an import: who may not read it does not learn that there is one."""
 
@@ -94,7 +96,7 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("POST", "/admin/rules/{kind}"): _admin(fields={"text": "no rule"}, good=(400,)),
     ("GET", "/admin/trash"): _admin(),
     ("GET", "/admin/audit"): _admin(),
-    ("GET", "/activity/{uuid}"): PageProbe(action=Action.IMPORT_READ, of="ended", of_import=True),
+    ("GET", "/activity/{uuid}"): PageProbe(action=Action.IMPORT_READ, of="ended", of_import=True, heading="<h2"),
     ("GET", "/imports/{uuid}/forget"): PageProbe(action=Action.IMPORT_DELETE, of="ended", of_import=True),
     ("POST", "/imports/{uuid}/forget"): PageProbe(
         action=Action.IMPORT_DELETE, of="received", of_import=True, good=(409,)

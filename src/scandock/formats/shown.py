@@ -17,9 +17,14 @@ def shown(name: str) -> str:
     if len(name) > LONGEST:
         half = LONGEST // 2
         name = f"{name[:half]}...{name[-half:]}"
-    if not name.isprintable():
-        name = "".join(char if char.isprintable() else _escaped(char) for char in name)
-    return f"'{name}'"
+    return f"'{visible(name)}'"
+
+
+def visible(name: str) -> str:
+    """`name` whole, with what does not print as escapes: for tables, where quotes would only be in the way."""
+    if name.isprintable():
+        return name
+    return "".join(char if char.isprintable() else _escaped(char) for char in name)
 
 
 def _escaped(char: str) -> str:

@@ -7,15 +7,20 @@ import gzip
 import io
 import json
 from collections.abc import Collection, Iterator
-from typing import IO, Literal
+from dataclasses import dataclass
+from itertools import islice
+from typing import IO, Any, Final, Literal
 
 from scandock.model.errors import Usage
 from scandock.model.verdicts import Verdict
+from scandock.rules.receipt_codes import CODES
 from scandock.store.local import LocalStore
 
 Format = Literal["jsonl", "csv"]
 COLUMNS = ("archive", "path", "bytes", "sha256", "verdict", "code", "message", "stored_as")
 PIECE = 64 * 1024
+MOST_LOOKED_AT: Final = 500_000
+"""Lines of a receipt that one page looks at; they are some 150 MB unpacked."""
 
 
 def open_receipt(store: LocalStore, uuid: str) -> IO[bytes]:
@@ -79,3 +84,45 @@ def _cell(value: object) -> str:
     """A value as a cell; what a spreadsheet would run as a formula is marked as text."""
     text = "" if value is None else str(value)
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """A piece of a receipt, as a page shows it."""
+
+    lines: list[dict[str, Any]]
+    """With `n`, the line's number from 1 on, and `remedy`, what to do about its code."""
+    next: int | None
+    """Where the next page begins: lines before that have been looked at. None: it is at its end."""
+
+
+def look(
+    packed: IO[bytes],
+    *,
+    verdicts: Collection[str] = (),
+    search: str = "",
+    start: int = 0,
+    limit: int = 200,
+    most: int = MOST_LOOKED_AT,
+) -> Sight:
+    """Up to `limit` lines from the line `start` on, of some verdicts and with `search` in their path, in any case.
+
+    Looks at no more than `most` lines, so that a rare word costs no more than that. Closes `packed`.
+    """
+    wanted = tuple(f'"verdict": "{verdict}"'.encode() for verdict in verdicts)
+    text = search.lower()
+    plain = text.encode() if text.isascii() and text.isprintable() and not set(text) & {'"', "\\"} else b""
+    found: list[dict[str, Any]] = []
+    with packed, gzip.GzipFile(fileobj=packed) as every:
+        for n, raw in enumerate(islice(every, start, start + most), start):
+            if (wanted and not any(one in raw for one in wanted)) or (plain and plain not in raw.lower()):
+                continue
+            line = json.loads(raw)
+            if (verdicts and line["verdict"] not in verdicts) or text not in line["path"].lower():
+                continue
+            if len(found) == limit:
+                return Sight(lines=found, next=n)
+            code = CODES.get(line["code"])
+            found.append({**line, "n": n + 1, "remedy": code.remedy if code is not None else ""})
+        more = every.readline()
+    return Sight(lines=found, next=start + most if more else None)

@@ -1,36 +1,58 @@
-"""Imports, running and ended, and their receipts."""
+"""Imports, running and ended: one's own or all that one may see, and what can be done to each."""
 
 from __future__ import annotations
 
-import json
-from itertools import islice
-from typing import IO, Any, Final
+from typing import Annotated, Final
 
-from fastapi import Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
-from scandock.access.principal import Principal
-from scandock.http.deps import Site
-from scandock.http.pages.rendering import page
+from scandock.access.principal import deny
+from scandock.http.pages.browse import query_of
+from scandock.http.pages.rendering import fragment, page
 from scandock.http.pages.routing import Seen, Sent, back
 from scandock.http.pages.routing import router as pages
 from scandock.http.security import info_of
-from scandock.services.imports import cancel_import, list_imports, read_import, retry_import
+from scandock.rules.permissions import Answer
+from scandock.services.activity import GROUPS, Sought, list_activity, read_activity
+from scandock.services.imports import cancel_import, delete_import, may_delete, retry_import
 from scandock.services.listing import Sorting
-from scandock.services.receipts import check_verdicts, lines, open_receipt
 
 router = pages()
 SHOWN: Final = 20
-LINES: Final = 200
+Text = Annotated[str, Query(max_length=200)]
 
 
 @router.get("/activity")
-async def activity(request: Request, work: Seen, cursor: str | None = None) -> Response:
-    """The imports that one may see, the newest first."""
+async def activity(
+    request: Request,
+    work: Seen,
+    whose: Text = "mine",
+    group: Text = "",
+    project: Text = "",
+    q: Text = "",
+    cursor: Annotated[str | None, Query(max_length=2000)] = None,
+) -> Response:
+    """Imports, the newest first."""
     me = work.desk.principal
+    if not me.signed_in:
+        deny(Answer.SIGN_IN)
+    group = group if group in GROUPS else ""
+    sought = Sought(mine=whose != "all", group=group, project=project, search=q)
     sorting = Sorting(sort="-id", limit=SHOWN, cursor=cursor)
-    found = await work.site.run(list_imports, work.site.catalog, me, sorting)
-    return page(request, "activity.html", me, here="Activity", page=found)
+    found = await work.site.run(list_activity, work.site.catalog, me, sought, sorting)
+    return page(
+        request, "activity.html", me, here="Activity", page=found, sought=sought, script="activity",
+        groups=tuple(GROUPS), first=cursor is None, query=query_of(request),
+    )  # fmt: skip
+
+
+@router.get("/activity/{uuid}")
+async def item(request: Request, work: Seen, uuid: str) -> Response:
+    """One import as it stands in the list, for the page that shows it to take over."""
+    me = work.desk.principal
+    one = await work.site.run(read_activity, work.site.catalog, me, uuid)
+    return fragment(request, "activity_item.html", me, one=one)
 
 
 @router.post("/imports/{uuid}/cancel")
@@ -49,26 +71,20 @@ async def retry(request: Request, form: Sent, uuid: str) -> Response:
     return back(request, "/activity", "import-retried")
 
 
-@router.get("/imports/{uuid}/receipt")
-async def receipt(request: Request, work: Seen, uuid: str, verdict: str = "", start: int = 0) -> Response:
-    """Every entry with its verdict."""
+@router.get("/imports/{uuid}/forget")
+async def ask_forget(request: Request, work: Seen, uuid: str) -> Response:
+    """What forgetting an import takes away, before it is done."""
     me = work.desk.principal
-    start = max(0, int(request.query_params.get("from", start)))
-    wanted = check_verdicts([verdict] if verdict else [])
-    one, packed = await work.site.run(_open, work.site, me, uuid)
-    found = await work.do(lambda: _page(packed, wanted, start))
-    following = start + LINES if len(found) > LINES else None
-    return page(
-        request, "receipt.html", me, here="Activity", one=one, lines=found[:LINES], verdict=verdict,
-        following=following,
-    )  # fmt: skip
+    await work.site.run(may_delete, work.site.catalog, me, uuid)
+    one = await work.site.run(read_activity, work.site.catalog, me, uuid)
+    return page(request, "forget.html", me, here="Activity", one=one)
 
 
-def _open(site: Site, me: Principal, uuid: str) -> tuple[dict[str, Any], IO[bytes]]:
-    return read_import(site.catalog, me, uuid), open_receipt(site.store, uuid)
-
-
-def _page(packed: IO[bytes], wanted: frozenset[str], start: int) -> list[dict[str, Any]]:
-    """LINES lines from `start` on, and one more where there are more."""
-    every = (line for block in lines(packed, "jsonl", wanted) for line in block.splitlines())
-    return [json.loads(line) for line in islice(every, start, start + LINES + 1)]
+@router.post("/imports/{uuid}/forget")
+async def forget(request: Request, form: Sent, uuid: str) -> Response:
+    """Forget an import: its receipt and kept bytes too; sessions that it stored stay."""
+    site, me = form.site, form.desk.principal
+    await site.run(may_delete, site.catalog, me, uuid)
+    async with site.locks.write(uuid, stop=True):
+        await site.run(delete_import, site.catalog, site.store, me, uuid, info_of(request))
+    return back(request, "/activity", "import-forgotten")

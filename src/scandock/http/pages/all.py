@@ -13,6 +13,7 @@ from scandock.http.pages import (
     entrance,
     looking,
     project_settings,
+    receipt,
     trail,
     waiting,
 )
@@ -23,6 +24,7 @@ PAGES: Final = (
     browse.router,
     looking.router,
     activity.router,
+    receipt.router,
     waiting.router,
     project_settings.router,
     trail.router,

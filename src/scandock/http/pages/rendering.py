@@ -21,7 +21,7 @@ POLICY: Final = (
     "frame-ancestors 'none'"
 )
 HEADERS: Final = {"Content-Security-Policy": POLICY, "Cache-Control": "private, no-cache"}
-SHEETS: Final = ("scandock.css", "upload.css", "viewer.css")
+SHEETS: Final = ("scandock.css", "upload.css", "viewer.css", "live.css")
 """All on every page, as moving about keeps the document; they are small, and kept by the browser."""
 _HERE: Final = Path(__file__).parent
 
@@ -37,6 +37,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(words.FILTERS)
+    made.globals["states"] = words.STATES
     return made
 
 
@@ -60,3 +61,9 @@ def page(
         root=root, static=f"{root}/static/{stamp()}", sheets=SHEETS, me=principal, version=scandock.__version__, **given
     )  # fmt: skip
     return HTMLResponse(text, status, headers={**HEADERS, **(headers or {})})
+
+
+def fragment(request: Request, name: str, principal: Principal, **context: Any) -> HTMLResponse:  # noqa: ANN401
+    """A piece of a page, which the page that shows it takes over."""
+    text = templates().get_template(name).render(root=root_of(request), me=principal, **context)
+    return HTMLResponse(text, headers={**HEADERS, "Cache-Control": "private, no-store"})

@@ -1,10 +1,12 @@
 // Begins and ends the scripts of the page that is shown. Moving about swaps `#page` within the document (hx-boost), so
 // that uploads go on: a page's script is told to end before its page goes.
 
-import { say } from "./site.js";
+import { start as startTray } from "./live/tray.js";
+import { say, user } from "./site.js";
 
 const SCRIPTS = {
   viewer: () => import("./viewer/viewer.js"),
+  activity: () => import("./live/activity.js"),
 };
 
 let ending = null;
@@ -42,3 +44,4 @@ document.addEventListener("htmx:error", () => {
 });
 
 begin();
+if (user) startTray();

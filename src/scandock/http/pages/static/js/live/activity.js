@@ -1,0 +1,147 @@
+// The Activity page, live: numbers as they are told, and each change of state by the server's own fragment.
+
+import { ask, problemOf, root, say, user } from "../site.js";
+import { farOf, Pace, paceOf } from "./figures.js";
+import { listen } from "./stream.js";
+
+const MANY = 5; // changes beyond which the list is read instead of each item
+const WAIT_MS = 250;
+
+/** Begin on a page; the answer ends it. */
+export function start(main) {
+  const page = new Live(main);
+  const stop = listen((kind, data) => page.hear(kind, data));
+  const seen = () => page.work();
+  main.addEventListener("submit", (event) => page.act(event), true);
+  document.addEventListener("visibilitychange", seen);
+  return () => {
+    stop();
+    document.removeEventListener("visibilitychange", seen);
+    page.ended = true;
+  };
+}
+
+class Live {
+  ended = false;
+  #stale = new Set();
+  #all = false;
+  #working = false;
+  #paces = new Map();
+
+  constructor(main) {
+    this.main = main;
+    this.list = main.querySelector("#imports");
+    this.line = main.querySelector("#live");
+  }
+
+  hear(kind, data) {
+    if (kind === "state") return this.#connected(data);
+    if (kind === "begin") return this.#begin(data);
+    const item = this.#item(data.id);
+    if (item && kind === "progress" && item.dataset.state === data.state) return this.#figures(item, data);
+    if (item) this.#stale.add(data.id);
+    else if (this.#belongs(data)) this.#all = true;
+    this.work();
+  }
+
+  /** Whether an import that is not on the page would stand at its top. */
+  #belongs(data) {
+    return this.list.dataset.open === "yes" && (data.mine || this.list.dataset.whose === "all");
+  }
+
+  #begin({ resumed, imports }) {
+    const under = new Set(imports.map((one) => one.id));
+    if (!resumed) this.#all = true;
+    else
+      for (const item of this.list.querySelectorAll("[data-going]"))
+        if (!under.has(item.dataset.id) || item.dataset.whose !== user) this.#stale.add(item.dataset.id);
+    this.work();
+  }
+
+  #connected(state) {
+    const words = {
+      open: "Live: this page keeps itself up to date.",
+      away: "The server does not answer. What is shown stays as it was; it is asked again and again.",
+      ended: "You are logged out: what is shown stays as it was.",
+    };
+    this.line.hidden = false;
+    this.line.dataset.now = state;
+    if (this.line.textContent !== words[state]) this.line.textContent = words[state];
+  }
+
+  #item(id) {
+    return document.getElementById(`i-${id}`);
+  }
+
+  #figures(item, data) {
+    const bar = item.querySelector("progress");
+    const stage = item.querySelector("[data-stage]");
+    if (!bar || stage.dataset.stage !== data.stage) {
+      this.#stale.add(data.id);
+      return this.work();
+    }
+    if (data.bytes.total) {
+      bar.max = data.bytes.total;
+      bar.value = data.bytes.done;
+    }
+    item.querySelector("[data-far]").textContent = farOf(data);
+    if (!this.#paces.has(data.id)) this.#paces.set(data.id, new Pace());
+    item.querySelector("[data-pace]").textContent = paceOf(this.#paces.get(data.id).note(data.stage, data.bytes));
+  }
+
+  /** Do what a button asks without leaving the page; the form itself does it where there are no scripts. */
+  async act(event) {
+    const form = event.target.closest("form[data-act]");
+    if (!form) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const { id } = form.closest("[data-id]").dataset;
+    const button = form.querySelector("button");
+    button.disabled = true;
+    const answer = await ask(`/api/v1/imports/${id}/${form.dataset.act}`, { method: "POST" }).catch(() => null);
+    button.disabled = false;
+    if (!answer?.ok) say(answer ? await problemOf(answer) : "The server does not answer. Try again.");
+    this.#stale.add(id);
+    this.work();
+  }
+
+  /** Read anew what is stale, one request at a time, while the page is looked at. */
+  async work() {
+    if (this.#working) return;
+    this.#working = true;
+    while (!this.ended && !document.hidden && (this.#all || this.#stale.size)) {
+      try {
+        if (this.#all || this.#stale.size > MANY) await this.#readAll();
+        else await this.#read([...this.#stale][0]);
+      } catch {
+        break; // the server is away: `begin` comes once it is back, and all is read again
+      }
+      await new Promise((done) => setTimeout(done, WAIT_MS));
+    }
+    this.#working = false;
+  }
+
+  async #readAll() {
+    this.#all = false;
+    this.#stale.clear();
+    const answer = await fetch(location.href, { credentials: "same-origin" });
+    if (!answer.ok || answer.redirected) return;
+    const text = await answer.text();
+    if (this.ended) return;
+    const found = new DOMParser().parseFromString(text, "text/html").getElementById("imports");
+    if (found) await morph(this.list, found.outerHTML);
+  }
+
+  async #read(id) {
+    this.#stale.delete(id);
+    const answer = await fetch(`${root}/activity/${id}`, { credentials: "same-origin" });
+    const item = this.#item(id);
+    if (!item || this.ended || answer.redirected) return;
+    if (answer.status === 404) return item.remove();
+    if (answer.ok) await morph(item, await answer.text());
+  }
+}
+
+function morph(target, text) {
+  return window.htmx.swap({ text, target, swap: "outerMorph", sourceElement: target });
+}

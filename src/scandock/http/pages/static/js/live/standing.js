@@ -1,0 +1,49 @@
+// Which of my imports are under way, and how far: kept up by the events of the stream.
+
+const ENDED_KEPT = 3;
+
+export class Standing {
+  #under = new Map();
+  #ended = [];
+
+  /** What is under way, the newest first. */
+  get under() {
+    return [...this.#under.values()];
+  }
+
+  /** The last that ended while this listened, the newest first. */
+  get ended() {
+    return this.#ended;
+  }
+
+  forget() {
+    this.#ended = [];
+  }
+
+  /** Take an event; gives the import where its state changed, else null. */
+  hear(kind, data) {
+    if (kind === "begin") {
+      this.#under = new Map(data.imports.map((one) => [one.id, { ...one }]));
+      return null;
+    }
+    if (!data.mine) return null;
+    const known = this.#under.get(data.id);
+    if (kind === "outcome") {
+      this.#under.delete(data.id);
+      const { id, archive, state, message } = data;
+      this.#ended = [{ id, archive, state, message }, ...this.#ended.filter((one) => one.id !== id)].slice(0, ENDED_KEPT);
+      return { ...data, before: known?.state ?? null };
+    }
+    const one = known ?? { id: data.id, archive: data.archive, project: data.project, state: "receiving", progress: null };
+    if (!known) this.#under = new Map([[data.id, one], ...this.#under]);
+    const before = one.state;
+    if (kind === "progress") {
+      one.state = data.state;
+      one.progress = { stage: data.stage, entries: data.entries ?? null, bytes: data.bytes };
+    } else if (kind === "received") [one.state, one.progress] = ["received", null];
+    else if (["running", "stage", "found"].includes(kind)) one.state = "running";
+    else if (kind === "cancelling") one.cancelling = true;
+    if (kind === "stage") one.progress = { ...(one.progress ?? { entries: null, bytes: null }), stage: data.stage };
+    return one.state === before && known ? null : { ...one, before: known ? before : null };
+  }
+}

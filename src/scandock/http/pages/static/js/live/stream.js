@@ -1,0 +1,66 @@
+// The stream of events as a page hears it: by the worker that all tabs share, or by itself while it is seen.
+
+import { root, statics, user } from "../site.js";
+import { Reading } from "./reading.js";
+import { Standing } from "./standing.js";
+
+const ADDRESS = new URL(`${root}/api/v1/events`, location.href).href;
+const listeners = new Set();
+const standing = new Standing();
+let connection = null;
+let begun = false;
+let state = "away";
+
+/** Hear events: `listener(kind, data)`, and `listener("state", "open" | "away" | "ended")`; the answer ends it.
+ *
+ * Whoever comes later hears `begin` first, as it would be told now.
+ */
+export function listen(listener) {
+  listeners.add(listener);
+  connection ??= connect();
+  listener("state", state);
+  if (begun) listener("begin", { user, resumed: false, imports: standing.under });
+  return () => listeners.delete(listener);
+}
+
+function toAll(kind, data) {
+  if (kind === "state") {
+    if (data === state) return;
+    state = data;
+  } else {
+    begun ||= kind === "begin";
+    standing.hear(kind, data);
+  }
+  for (const one of [...listeners]) one(kind, data);
+}
+
+function connect() {
+  const made = typeof SharedWorker === "function" ? byWorker() : byItself();
+  document.addEventListener("submit", (event) => {
+    if (event.target.getAttribute("action") === `${root}/logout`) made.end();
+  });
+  return made;
+}
+
+function byWorker() {
+  let now = null;
+  const join = () => {
+    const name = JSON.stringify({ address: ADDRESS, user });
+    const worker = new SharedWorker(`${statics}/js/live/stream_worker.js`, { type: "module", name });
+    worker.port.onmessage = ({ data }) => (data.state ? toAll("state", data.state) : toAll(data.kind, data.data));
+    worker.onerror = () => (now = byItself());
+    now = { end: () => worker.port.postMessage("end"), leave: () => worker.port.postMessage("leave") };
+  };
+  join();
+  addEventListener("pagehide", () => now.leave?.());
+  addEventListener("pageshow", (event) => event.persisted && now.leave && join());
+  return { end: () => now.end() };
+}
+
+function byItself() {
+  const reading = new Reading(ADDRESS, toAll, (now) => toAll("state", now));
+  const seen = () => (document.hidden ? reading.pause() : reading.go());
+  document.addEventListener("visibilitychange", seen);
+  seen();
+  return { end: () => reading.stop() };
+}

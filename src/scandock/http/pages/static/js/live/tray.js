@@ -1,0 +1,153 @@
+// The tray on every page: my imports that run, and the uploads of this tab (topic "transfers" of bus.js).
+
+import { subscribe } from "../bus.js";
+import { root, say } from "../site.js";
+import { farOf, plural, size } from "./figures.js";
+import { Standing } from "./standing.js";
+import { listen } from "./stream.js";
+import { STATES } from "./words.js";
+
+const SHOWN = 8;
+const DONE = ["done", "cancelled", "failed"];
+const standing = new Standing();
+let transfers = [];
+let parts = null;
+
+/** Begin; once in a document. */
+export function start() {
+  subscribe("transfers", (list) => {
+    transfers = list;
+    show();
+  });
+  listen((kind, data) => {
+    if (kind === "state") return;
+    const changed = standing.hear(kind, data);
+    if (changed && !document.hidden) say(`${changed.archive} ${STATES[changed.state]}.`);
+    show();
+  });
+}
+
+/** The lines of the tray: transfers that go on, imports that run, and what has ended since the tray was looked at. */
+function lines() {
+  const sent = transfers.filter((one) => !DONE.includes(one.state));
+  const sending = sent.map((one) => ({
+    key: `t-${one.id}`,
+    name: one.name,
+    href: `${root}/upload`,
+    words: one.state === "running" || one.state === "sending" ? `uploading, ${size(one.sent)} of ${size(one.total)}` : `upload: ${one.state}`,
+    bytes: { done: one.sent, total: one.total },
+  }));
+  const uploaded = new Set(sent.map((one) => one.id));
+  const running = standing.under
+    .filter((one) => one.state !== "receiving" || !uploaded.has(one.id))
+    .map((one) => ({
+      key: `i-${one.id}`,
+      name: one.archive,
+      href: `${root}/activity#i-${one.id}`,
+      words: [one.progress?.stage ?? STATES[one.state], one.progress ? farOf(one.progress) : ""].filter(Boolean).join(", "),
+      bytes: one.progress?.bytes ?? { done: 0, total: null },
+    }));
+  const ended = standing.ended.map((one) => ({
+    key: `e-${one.id}`,
+    name: one.archive,
+    href: `${root}/activity#i-${one.id}`,
+    words: STATES[one.state],
+    state: one.state,
+    bytes: null,
+  }));
+  return { sending, running, ended };
+}
+
+function show() {
+  const { sending, running, ended } = lines();
+  const all = [...sending, ...running, ...ended];
+  const tray = document.getElementById("tray");
+  tray.hidden = all.length === 0;
+  if (!all.length) return;
+  parts ??= build(tray);
+  const told = [];
+  if (sending.length) told.push(`${plural(sending.length, "upload")}`);
+  if (running.length) told.push(`${plural(running.length, "import")} under way`);
+  if (!told.length) told.push(`${ended[0].name} ${ended[0].words}`);
+  set(parts.summary, told.join(", "));
+  parts.clear.hidden = !ended.length;
+  const rows = new Map([...parts.list.children].map((row) => [row.dataset.key, row]));
+  for (const one of all.slice(0, SHOWN)) {
+    const row = rows.get(one.key) ?? line(one.key);
+    rows.delete(one.key);
+    fill(row, one);
+    if (row.parentNode !== parts.list) parts.list.append(row);
+  }
+  for (const gone of rows.values()) gone.remove();
+  set(parts.more, all.length > SHOWN ? `and ${plural(all.length - SHOWN, "other")}` : "");
+}
+
+function build(tray) {
+  const details = make("details");
+  const top = make("summary");
+  const summary = make("span");
+  top.append(summary);
+  const list = make("ul");
+  const more = make("p", "aside");
+  const foot = make("p", "actions");
+  const link = make("a");
+  link.href = `${root}/activity`;
+  link.textContent = "Activity";
+  const clear = make("button", "quiet");
+  clear.type = "button";
+  clear.textContent = "Forget what has ended";
+  clear.addEventListener("click", () => {
+    standing.forget();
+    top.focus();
+    show();
+  });
+  foot.append(link, clear);
+  details.append(top, list, more, foot);
+  tray.replaceChildren(details);
+  window.htmx.process(tray);
+  return { summary, list, more, clear };
+}
+
+function line(key) {
+  const row = make("li");
+  row.dataset.key = key;
+  const link = make("a");
+  const words = make("span", "far");
+  row.append(link, words);
+  return row;
+}
+
+function fill(row, one) {
+  const [link, words] = row.children;
+  set(link, one.name);
+  if (link.getAttribute("href") !== one.href) {
+    link.setAttribute("href", one.href);
+    window.htmx.process(row);
+  }
+  set(words, one.words);
+  words.className = one.state ? `far ${one.state}` : "far";
+  bar(row, one);
+}
+
+function bar(row, { name, bytes }) {
+  let shown = row.querySelector("progress");
+  if (!bytes) return shown?.remove();
+  if (!shown) {
+    shown = make("progress");
+    row.append(shown);
+  }
+  shown.setAttribute("aria-label", name);
+  if (!bytes.total) return shown.removeAttribute("value");
+  shown.max = bytes.total;
+  shown.value = bytes.done;
+}
+
+function make(kind, name = "") {
+  const made = document.createElement(kind);
+  if (name) made.className = name;
+  return made;
+}
+
+function set(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

@@ -1,0 +1,204 @@
+"""Imports as they are watched: live, in many tabs, across a killed server, and what can be done to them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.builders import Image, documented, zipped
+from tests.crash.processes import until
+from tests.crash.served import ATTEMPT, Served, free_port
+from tests.e2e.browsing import base_of, person
+
+BROKEN = ("ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET")
+"""What the browser says of a server that was killed."""
+
+
+def archive(case: str, session: str = "One") -> bytes:
+    return zipped(documented(session, "1", [Image(case=case, number=n).file() for n in range(3)]))
+
+
+@contextmanager
+def stopping_at(folder: Path, point: str, port: int | None = None, by: str = "SIGSTOP") -> Iterator[Served]:
+    """A server whose first import stops at a point until `go_on`."""
+    changes = {"SCANDOCK_CRASH_AT": point, "SCANDOCK_CRASH_BY": by, "SCANDOCK_CRASH_ONCE": str(folder / "once")}
+    running = Served(folder, port or free_port(), **changes).ready()
+    running.project()
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.wait()
+
+
+def go_on(served: Served) -> None:
+    """Let the attempt that has stopped go on."""
+    attempt = served.child(ATTEMPT)
+    assert attempt is not None
+    os.kill(attempt, signal.SIGCONT)
+
+
+def stopped(served: Served, folder: Path) -> None:
+    until((folder / "once").exists, "the import never came to its point")
+    assert served.child(ATTEMPT) is not None
+
+
+def badge(page: Page, words: str, name: str = "one.zip") -> None:
+    """Wait until an import bears these words."""
+    item = page.locator("li.import", has=page.get_by_role("heading", name=name, exact=True))
+    expect(item.locator(".state").first).to_have_text(words)
+
+
+def test_an_import_is_watched_from_the_empty_page_to_its_session(browser, tmp_path):
+    with (
+        stopping_at(tmp_path, "read") as served,
+        person(browser, base_of(served)) as one,
+        person(browser, base_of(served), width="narrow", dark=True) as other,
+    ):
+        page, elsewhere = one.log_in(), other.log_in()
+        one.go("/activity")
+        page.get_by_role("heading", name="Nothing has been imported yet").wait_for()
+        assert page.get_by_role("link", name="Upload an archive").is_visible()
+        other.go("/")
+        served.send(archive("watched"))
+        stopped(served, tmp_path)
+        badge(page, "importing")
+        assert page.locator("#imports").get_by_role("progressbar").is_visible()
+        expect(elsewhere.locator("#tray summary")).to_have_text("1 import under way")
+        elsewhere.locator("#tray summary").focus()
+        elsewhere.keyboard.press("Enter")
+        assert elsewhere.get_by_role("progressbar", name="one.zip").is_visible()
+        for person_ in (one, other):
+            assert person_.findings() == []
+            assert person_.overflow() == 0
+        page.reload()
+        badge(page, "importing")
+        kept = page.get_by_role("link", name="P", exact=True)
+        kept.focus()
+        go_on(served)
+        badge(page, "imported")
+        assert kept.evaluate("(link) => link === document.activeElement"), "the focus was lost"
+        expect(page.locator("#polite")).to_have_text("one.zip is imported.")
+        expect(elsewhere.locator("#polite")).to_have_text("one.zip is imported.")
+        assert page.get_by_text("3 entries: 3 stored").is_visible()
+        page.get_by_role("link", name="One", exact=True).click()
+        page.get_by_role("heading", name="One").wait_for()
+
+
+def test_cancelling_takes_no_reload_and_keeps_the_place(browser, tmp_path):
+    with stopping_at(tmp_path, "read") as served, person(browser, base_of(served)) as one:
+        page = one.log_in()
+        one.go("/activity")
+        served.send(archive("cancelled"))
+        stopped(served, tmp_path)
+        badge(page, "importing")
+        page.evaluate("() => { window.kept = 'as it was' }")
+        page.get_by_role("button", name="Cancel").press("Enter")
+        badge(page, "cancelled")
+        assert page.evaluate("() => window.kept") == "as it was"
+        page.get_by_role("link", name="Forget").press("Enter")
+        page.get_by_role("heading", name="Forget the import of one.zip?").wait_for()
+        assert one.findings() == []
+        page.get_by_role("button", name="Forget it").press("Enter")
+        page.get_by_text("The import is forgotten.").wait_for()
+        page.get_by_role("heading", name="Nothing has been imported yet").wait_for()
+
+
+def test_cancelling_works_without_scripts(browser, tmp_path):
+    with stopping_at(tmp_path, "read") as served, person(browser, base_of(served), java_script_enabled=False) as one:
+        page = one.log_in()
+        served.send(archive("plain"))
+        stopped(served, tmp_path)
+        one.go("/activity")
+        badge(page, "importing")
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_text("The import is being cancelled.").wait_for()
+
+        def ended() -> bool:
+            page.reload()
+            return page.get_by_text("cancelled", exact=True).count() > 0
+
+        until(ended, "it was never cancelled")
+
+
+def test_the_page_goes_on_by_itself_after_the_server_was_killed(browser, tmp_path):
+    port = free_port()
+    with stopping_at(tmp_path, "read", port) as served, person(browser, base_of(served), expected=BROKEN) as one:
+        page = one.log_in()
+        one.go("/activity")
+        served.send(archive("killed"))
+        stopped(served, tmp_path)
+        badge(page, "importing")
+        served.kill()
+        served.wait()
+        page.get_by_text("The server does not answer.").wait_for()
+        again = Served(tmp_path, port).ready()
+        try:
+            badge(page, "imported")
+            page.get_by_text("Live: this page keeps itself up to date.").wait_for()
+        finally:
+            again.kill()
+            again.wait()
+
+
+HIDING = """
+delete window.SharedWorker;
+let hidden = false;
+Object.defineProperty(Document.prototype, "hidden", { get: () => hidden });
+addEventListener("hide", (event) => {
+  hidden = event.detail;
+  document.dispatchEvent(new Event("visibilitychange"));
+});
+"""
+"""Tabs that can be hidden: of Playwright's all are seen. Without SharedWorker a hidden one has to let its stream go."""
+
+
+def see(tab: Page, *, shared: bool, seen: bool = True) -> None:
+    tab.bring_to_front()
+    if not shared:
+        tab.evaluate("(hidden) => { dispatchEvent(new CustomEvent('hide', { detail: hidden })) }", not seen)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["by the worker", "without SharedWorker"])
+def test_twelve_tabs_stay_usable(browser, tmp_path, shared):
+    with stopping_at(tmp_path, "read") as served, person(browser, base_of(served)) as one:
+        if not shared:
+            one.page.context.add_init_script(HIDING)
+        one.log_in()
+        one.go("/activity")
+        tabs = [one.page]
+        for _ in range(11):
+            see(tabs[-1], shared=shared, seen=False)
+            tabs.append(one.page.context.new_page())
+            tabs[-1].goto(f"{base_of(served)}/activity")
+        served.send(archive("twelve"))
+        stopped(served, tmp_path)
+        for tab in tabs:
+            see(tabs[tabs.index(tab) - 1], shared=shared, seen=False)
+            see(tab, shared=shared)
+            badge(tab, "importing")
+        go_on(served)
+        for tab in reversed(tabs):
+            see(tab, shared=shared)
+            badge(tab, "imported")
+            see(tab, shared=shared, seen=False)
+        see(tabs[6], shared=shared)
+        tabs[6].get_by_role("navigation", name="Main").get_by_role("link", name="Projects").click()
+        tabs[6].get_by_role("heading", name="Projects", level=1).wait_for()
+
+
+def test_logging_out_ends_the_stream(browser, served):
+    with person(browser, base_of(served)) as one:
+        page = one.log_in()
+        other = page.context.new_page()
+        other.goto(f"{base_of(served)}/activity")
+        other.get_by_text("Live: this page keeps itself up to date.").wait_for()
+        page.get_by_role("button", name="Log out").click()
+        page.get_by_text("You are logged out.").wait_for()
+        other.get_by_text("You are logged out: what is shown stays as it was.").wait_for()

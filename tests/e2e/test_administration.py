@@ -47,7 +47,7 @@ def test_an_administrator_makes_an_account_and_an_owner_of_it(browser, served):
         page.get_by_role("link", name="Projects").click()
         page.get_by_role("link", name="P", exact=True).click()
         page.get_by_role("link", name="Settings and members").click()
-        page.get_by_role("heading", name="Members").wait_for()
+        page.get_by_role("heading", name="Members", exact=True).wait_for()
         assert page.get_by_role("link", name="Admin", exact=True).count() == 0
 
 

@@ -32,6 +32,8 @@ class PageProbe:
 
 
 LISTS: Final = {
+    ("GET", "/upload"),
+    ("POST", "/upload"),
     ("GET", "/projects"),
     ("GET", "/activity"),
     ("GET", "/prearchive"),
@@ -96,6 +98,7 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("POST", "/admin/rules/{kind}"): _admin(fields={"text": "no rule"}, good=(400,)),
     ("GET", "/admin/trash"): _admin(),
     ("GET", "/admin/audit"): _admin(),
+    ("GET", "/prearchive/{uuid}/change"): PageProbe(action=Action.PREARCHIVE_EDIT, of="waiting"),
     ("GET", "/activity/{uuid}"): PageProbe(action=Action.IMPORT_READ, of="ended", of_import=True, heading="<h2"),
     ("GET", "/imports/{uuid}/forget"): PageProbe(action=Action.IMPORT_DELETE, of="ended", of_import=True),
     ("POST", "/imports/{uuid}/forget"): PageProbe(

@@ -10,11 +10,13 @@ from scandock.http.pages import (
     administration,
     assets,
     browse,
+    deciding,
     entrance,
     looking,
     project_settings,
     receipt,
     trail,
+    upload,
     waiting,
 )
 
@@ -26,8 +28,10 @@ PAGES: Final = (
     activity.router,
     receipt.router,
     waiting.router,
+    deciding.router,
     project_settings.router,
     trail.router,
     account.router,
     administration.router,
+    upload.router,
 )

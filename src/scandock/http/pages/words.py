@@ -62,6 +62,7 @@ SAID: Final = {
     "account-made": "The account is made.",
     "account-changed": "The account is changed.",
     "rules-set": "The rules are set, for imports that begin from now on.",
+    "uploaded": "The upload is kept, and its import begins.",
     "restored": "The session is back where it stood.",
 }
 """What a page says of the change that led to it, by the word in its address: an address never brings a sentence."""

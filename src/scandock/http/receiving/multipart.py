@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -38,11 +39,25 @@ class Part:
         return self.filename is not None and self.name != "mapping"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnFields:
+    """Fields of a page's form beside those of the API."""
+
+    names: frozenset[str]
+    check: Callable[[Mapping[str, str]], None]
+    """Asked with those that stand before the archive, before a byte of it is kept; raises Denied."""
+    meant: Callable[[Mapping[str, str]], Mapping[str, str]]
+    """What they say in the API's words; it goes before fields of the same name."""
+
+
 class FormReader:
     """Push parser: `push` what came, then take `events`: ("archive", name), ("bytes", view), ("end", None)."""
 
-    def __init__(self, boundary: bytes) -> None:
+    def __init__(self, boundary: bytes, own: frozenset[str] = frozenset()) -> None:
+        """`own` are names of fields that go to `others`."""
         self.fields: dict[str, str] = {}
+        self.others: dict[str, str] = {}
+        self._own = own
         self.ended = False
         self._archives = 0
         self._parts = 0
@@ -116,7 +131,10 @@ class FormReader:
             return
         raw = bytes(part.data)
         value = decode_mapping(raw) if part.name == "mapping" else raw.decode("utf-8", "replace")
-        self.fields = named_once([*self.fields.items(), (part.name, value)], "form")
+        if part.name in self._own:
+            self.others[part.name] = value
+        else:
+            self.fields = named_once([*self.fields.items(), (part.name, value)], "form")
 
     def _all(self) -> None:
         self.ended = True
@@ -135,19 +153,20 @@ def boundary_of(request: Request) -> bytes:
     return boundary
 
 
-async def receive_multipart(site: Site, request: Request, principal: Principal) -> str:
-    """Receive the archive of a multipart body; its id, once its bytes are kept."""
+async def receive_multipart(site: Site, request: Request, principal: Principal, own: OwnFields | None = None) -> str:
+    """Receive the archive of a multipart body; its id, once its bytes are kept. `own`: the form is a page's."""
     query = named_once(request.query_params.multi_items())
     key = request.headers.get("idempotency-key")
     try:
-        reader = FormReader(boundary_of(request))
+        reader = FormReader(boundary_of(request), own.names if own is not None else frozenset())
     except FormParserError as error:
         raise _damaged(f"The multipart body can't be read: {error}.") from None
     name = ""
 
     def ask(who: Principal) -> Offer:
         check_agree(query, reader.fields)
-        fields = {"filename": name, **reader.fields, **query}
+        said = own.meant(reader.others) if own is not None else {}
+        fields = {"filename": name, **reader.fields, **said, **query}
         with site.catalog.read() as connection:
             return offer_of(connection, who, fields, door="multipart", size=length_of(request), key=key)
 
@@ -160,6 +179,8 @@ async def receive_multipart(site: Site, request: Request, principal: Principal) 
             for kind, value in reader.push(piece):
                 if kind == "archive":
                     name = str(value)
+                    if own is not None:
+                        own.check(reader.others)
                     arriving = await site.run(lambda: site.receiving.begin(ask(principal)))
                     request.state.upload = arriving.uuid
                     if arriving.known:

@@ -7,6 +7,8 @@ import { say, user } from "./site.js";
 const SCRIPTS = {
   viewer: () => import("./viewer/viewer.js"),
   activity: () => import("./live/activity.js"),
+  prearchive: () => import("./live/prearchive.js"),
+  upload: () => import("./upload/page.js"),
 };
 
 let ending = null;

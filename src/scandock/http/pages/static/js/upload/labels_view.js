@@ -1,0 +1,138 @@
+// Names for many studies at once: by a pattern, by finding and replacing, or by a table.
+
+import { button, make, set } from "./dom.js";
+import { clean } from "./labels.js";
+import { decodeMapping, MappingError, parseMapping, rowFor } from "./mapping_csv.js";
+import { picks } from "./picks.js";
+
+const VALUES = {
+  PatientID: (one) => one.naming.patients.commonId,
+  PatientName: (one) => one.naming.patients.commonName,
+  StudyDate: (one) => one.study.date,
+  StudyDescription: (one) => one.study.common("StudyDescription"),
+  AccessionNumber: (one) => one.study.common("AccessionNumber"),
+  Modality: (one) => one.study.common("Modality"),
+  Folder: (one) => one.study.sessionFolder || (one.study.folders[0] ?? "").split(/[/\\!]+/).filter(Boolean).at(-1) || "",
+  Archive: (one, pick) => pick.name.replace(/\.(zip|tgz|tar(\.\w+)?)$/i, ""),
+  Label: (one) => one.label,
+  Subject: (one) => one.subject,
+};
+
+/** The text that a pattern gives for a study: `{PatientID}_{StudyDate}`; `{n}` counts, `{n:3}` with three digits. */
+export function filled(pattern, one, pick, n) {
+  return pattern.replace(/\{(\w+)(?::(\d))?\}/g, (whole, name, digits) => {
+    if (name === "n") return String(n).padStart(Number(digits ?? 1), "0");
+    return VALUES[name] ? VALUES[name](one, pick) : whole;
+  });
+}
+
+/** Give `column` of every study in `chosen` ({pick, one}) what `textOf` makes; gives how many changed, and how many
+ * texts leave no label. */
+function rename(chosen, column, textOf) {
+  const told = { changed: 0, empty: 0 };
+  chosen.forEach(({ pick, one }, at) => {
+    const text = textOf(one, pick, at + 1);
+    const label = clean(text);
+    if (!label) told.empty += 1;
+    else if (label !== (column === "session" ? one.label : one.subject)) {
+      pick.edit(one.study, { [column]: label });
+      told.changed += 1;
+    }
+  });
+  for (const pick of new Set(chosen.map(({ pick }) => pick))) pick.settle();
+  return told;
+}
+
+const every = () => picks.flatMap((pick) => pick.taken.map((one) => ({ pick, one })));
+
+/** The fold-out above the tables; `say` is told in words what was done. */
+export function labelsTools(say) {
+  const column = make("select", { id: "up-column" }, make("option", { value: "session" }, "Session"), make("option", { value: "subject" }, "Subject"));
+  const pattern = make("input", { id: "up-pattern", value: "{PatientID}_{StudyDate}", autocomplete: "off", spellcheck: "false", "aria-describedby": "up-values" });
+  const find = make("input", { id: "up-find", autocomplete: "off", spellcheck: "false" });
+  const instead = make("input", { id: "up-instead", autocomplete: "off", spellcheck: "false" });
+  const table = make("textarea", { id: "up-table", rows: "4", spellcheck: "false", placeholder: "patient_id,subject,session\nP0001,S01,S01_V1" });
+  const said = make("p", { class: "help", role: "status" });
+  const tell = (words) => {
+    set(said, words);
+    say(words);
+  };
+  const done = ({ changed, empty }) =>
+    tell(`${changed} of ${every().length} labels changed.${empty ? ` For ${empty} it gives no letter or digit: they stay.` : ""}`);
+
+  const byPattern = () => done(rename(every(), column.value, (one, pick, n) => filled(pattern.value, one, pick, n)));
+  const byFinding = () => {
+    if (!find.value) return tell("Say what is to be found.");
+    const old = (one) => (column.value === "session" ? one.label : one.subject);
+    return done(rename(every(), column.value, (one) => old(one).replaceAll(find.value, instead.value)));
+  };
+  const byTable = () => {
+    try {
+      tell(applyTable(table.value));
+    } catch (error) {
+      if (!(error instanceof MappingError)) throw error;
+      tell(error.message);
+    }
+  };
+  const undo = () => {
+    for (const pick of picks) {
+      pick.edits.clear();
+      pick.settle();
+    }
+    tell("All labels are again as the images and rules give them.");
+  };
+  const file = make("input", { type: "file", accept: ".csv,.tsv,.txt,.json", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+  file.addEventListener("change", async () => {
+    table.value = decodeMapping(new Uint8Array(await file.files[0].arrayBuffer()));
+    file.value = "";
+    byTable();
+  });
+  table.addEventListener("drop", async (event) => {
+    const [dropped] = event.dataTransfer.files;
+    if (!dropped) return;
+    event.preventDefault();
+    event.stopPropagation();
+    table.value = decodeMapping(new Uint8Array(await dropped.arrayBuffer()));
+    byTable();
+  });
+  const label = (of, words) => make("label", { for: of.id }, words);
+  return make(
+    "details",
+    { class: "panel up-tools" },
+    make("summary", {}, "Change many labels at once"),
+    make("p", { class: "up-row" }, label(column, "Change"), column),
+    make("p", { class: "up-row" }, label(pattern, "Pattern"), pattern, button("Apply the pattern", byPattern)),
+    make("p", { class: "help", id: "up-values" }, `Takes ${Object.keys(VALUES).map((name) => `{${name}}`).join(", ")}, and {n} or {n:3}, which counts.`),
+    make("p", { class: "up-row" }, label(find, "Find"), find, label(instead, "replace by"), instead, button("Replace", byFinding)),
+    make("p", { class: "up-row" }, label(table, "Table"), button("Apply the table", byTable), button("Read a file", () => file.click()), file),
+    table,
+    make(
+      "p",
+      { class: "help" },
+      "Paste or drop a CSV with a header: study_uid, patient_id or folder choose the studies; project, subject and session say where they go; leave_out with “yes” leaves them out. The first row that fits wins.",
+    ),
+    make("p", { class: "up-row" }, button("Take all changes back", undo, { kind: "quiet" })),
+    said,
+  );
+}
+
+/** Change all studies as a table says; gives it in words. Throws MappingError. */
+export function applyTable(text) {
+  const rows = parseMapping(text);
+  const used = new Set();
+  let studies = 0;
+  for (const pick of picks) {
+    for (const study of pick.studies) {
+      const row = rowFor(rows, study);
+      if (row === null) continue;
+      used.add(row.number);
+      studies += 1;
+      const { project = "", subject = "", session = "", leaveOut } = row;
+      pick.edit(study, { project, subject: subject && clean(subject), session: session && clean(session), leaveOut });
+    }
+    pick.settle();
+  }
+  const unused = rows.filter((row) => !used.has(row.number)).map((row) => row.number);
+  const left = unused.length ? ` Rows that fit none: ${unused.slice(0, 10).join(", ")}${unused.length > 10 ? " ..." : ""}.` : "";
+  return `${used.size} of ${rows.length} rows fit ${studies} ${studies === 1 ? "study" : "studies"}.${left}`;
+}

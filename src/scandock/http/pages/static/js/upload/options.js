@@ -1,0 +1,90 @@
+// What the form says of where uploads go, kept while the document lives, so that moving about forgets nothing.
+
+const DEFAULTS = { where: "project", project: "", destination: "", overwrite: "", ignore: true, keep: true, handler: "" };
+
+/** As it is now. */
+export const options = { ...DEFAULTS, known: false };
+
+/** What the server told the page: project codes, placeholders, time zone, whether it has rules, the largest upload. */
+export const site = { codes: {}, placeholders: [], zone: "UTC", rules: false, most: Infinity };
+
+const DOES = {
+  0: "sessions wait in the prearchive",
+  4: "sessions are archived at once",
+  5: "sessions are archived at once, and take the place of what they have in common with one that is there",
+};
+
+/** Read the form, or, where it was read before in this document, let it show what was said then. */
+export function begin(form) {
+  Object.assign(site, JSON.parse(form.dataset.told));
+  if (!Object.keys(site.codes).length) options.where = "headers";
+  if (options.known) write(form);
+  options.known = true;
+  read(form);
+}
+
+export function read(form) {
+  const fields = new FormData(form);
+  options.where = fields.get("where");
+  options.project = (fields.get("project") ?? "").trim();
+  for (const name of ["destination", "overwrite", "handler"]) options[name] = fields.get(name);
+  for (const name of ["ignore", "keep"]) options[name] = fields.has(name);
+  if (options.where === "project" && options.project) options.project = named(options.project) ?? options.project;
+}
+
+function write(form) {
+  const asked = form.elements.project?.value; // an address that names a project goes before what was said
+  const said = { ...options, project: asked || options.project };
+  for (const name of ["where", "destination", "overwrite"]) {
+    for (const one of form.querySelectorAll(`input[type=radio][name=${name}]`)) one.checked = one.value === said[name];
+  }
+  if (form.elements.project) form.elements.project.value = said.project;
+  form.elements.handler.value = said.handler;
+  form.elements.ignore.checked = said.ignore;
+  form.elements.keep.checked = said.keep;
+}
+
+/** The project as it is written, whatever the case; undefined where one may not upload to it. */
+export function named(text) {
+  return Object.keys(site.codes).find((name) => name.toLowerCase() === text.toLowerCase());
+}
+
+/** The project that the form names; "" for what the headers say. */
+export function project() {
+  return options.where === "project" ? options.project : "";
+}
+
+/** What is wrong with what the form says; "" where an upload may begin. */
+export function problem() {
+  if (options.where !== "project") return "";
+  if (!options.project) return "Name the project, or choose “From the images' headers”.";
+  return named(options.project) === undefined ? `You may not upload to a project “${options.project}”, or there is none.` : "";
+}
+
+/** What the chosen project does with sessions; "" where that is not known. */
+export function does() {
+  const code = site.codes[named(project()) ?? ""];
+  return code === undefined ? "" : DOES[code];
+}
+
+/** The choices in a few words. */
+export function summary() {
+  const words = [
+    { "": "destination as the project does", prearchive: "into the prearchive", archive: "into the archive" }[options.destination],
+    { "": "", append: "adding what is new", none: "leaving what is there alone", delete: "replacing images" }[options.overwrite],
+    options.ignore ? "" : "unparsable files refuse an archive",
+    options.keep ? "" : "without other resources",
+  ];
+  return words.filter(Boolean).join(", ");
+}
+
+/** What goes into Upload-Metadata, by the API's names. */
+export function fields() {
+  return {
+    project: project(),
+    destination: options.destination,
+    overwrite: options.overwrite,
+    ignore_unparsable: options.ignore ? "true" : "false",
+    resources: options.keep ? "keep" : "ignore",
+  };
+}

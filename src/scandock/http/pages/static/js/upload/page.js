@@ -1,0 +1,258 @@
+// The upload page: what is chosen is looked into, named, and sent; what was cut is gone on with.
+
+import { plural, size } from "../live/figures.js";
+import { say } from "../site.js";
+import { fromDrop, fromHandle, fromInput } from "./choosing.js";
+import { button, keyed, make, set, show } from "./dom.js";
+import { sizeIn } from "./fingerprint.js";
+import * as handles from "./handles.js";
+import { labelsTools } from "./labels_view.js";
+import { writeMapping } from "./mapping_csv.js";
+import * as options from "./options.js";
+import { pickView } from "./picks_view.js";
+import { add, forgetKnown, onPicks, picks, remove, settleAll } from "./picks.js";
+import { begin, onTransfers, transfers } from "./transfers.js";
+import { transfersView, unfinishedView } from "./transfers_view.js";
+import { discard, unfinished } from "./tus.js";
+import { compose, print } from "./worker_client.js";
+
+/** Begin; gives what ends it when one moves on. Transfers and what was chosen live on. */
+export function start(main) {
+  const page = new Page(main);
+  return page.begin();
+}
+
+class Page {
+  #left = []; // unfinished uploads of the server
+  #held = new Map(); // handles by their ids
+  #wanted = null; // the transfer whose file is chosen again
+
+  constructor(main) {
+    this.form = main.querySelector("#upload");
+    this.drop = main.querySelector("#drop");
+    this.refused = make("ul", { class: "up-refused" });
+    this.list = make("div");
+    this.tools = labelsTools(say);
+    this.problem = make("p", { class: "problem", role: "alert", hidden: true });
+    this.total = make("span", { class: "grow" });
+    this.bar = make("div", { class: "bar" }, this.total, make("button", { class: "primary", id: "start" }, "Upload"));
+    this.transfers = transfersView((one) => this.#again(one));
+    this.unfinished = unfinishedView({ choose: () => this.#again(null), goOn: (one) => this.#goOn(one), discard: (one) => this.#discard(one) });
+    main.querySelector("#transfers").append(this.transfers);
+    main.querySelector("#unfinished").append(this.unfinished);
+    main.querySelector("#picks").append(make("div", { role: "alert" }, this.refused), this.tools, this.list, this.problem, this.bar);
+  }
+
+  begin() {
+    options.begin(this.form);
+    this.#inputs();
+    this.form.addEventListener("submit", (event) => this.#submit(event));
+    this.form.addEventListener("change", (event) => this.#changed(event));
+    this.form.addEventListener("input", (event) => event.target.name === "project" && this.#changed(event));
+    const ends = [
+      onPicks((pick) => this.#show(pick)),
+      onTransfers((one) => this.#moved(one)),
+      this.#dropping(),
+    ];
+    this.#said();
+    settleAll();
+    this.#show();
+    this.transfers.refresh();
+    this.#look();
+    return () => ends.forEach((end) => end());
+  }
+
+  /** The plain file field gives way to two buttons, and the section takes drops. */
+  #inputs() {
+    const plain = this.form.querySelector(".up-plain");
+    const file = this.form.querySelector("#file");
+    this.files = make("input", { type: "file", multiple: true, id: "files", accept: file.accept, class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+    this.folder = make("input", { type: "file", webkitdirectory: true, id: "folder", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+    this.chooser = button("Choose archives or images", () => this.files.click(), { kind: "primary" });
+    const row = plain.parentElement;
+    row.replaceChildren(this.chooser, button("Choose a folder", () => this.folder.click()), this.files, this.folder);
+    for (const input of [this.files, this.folder]) {
+      input.addEventListener("change", async (event) => {
+        event.stopPropagation(); // the form's own choices have not changed
+        const chosen = await fromInput(input);
+        input.value = "";
+        this.#chosen(chosen);
+      });
+    }
+    this.drop.classList.add("up-ready");
+    const words = this.form.querySelector("#drop-words");
+    set(words, `Drop them here, one or many at once, or choose them. ${words.textContent}`);
+  }
+
+  #dropping() {
+    const over = (event) => {
+      if (![...event.dataTransfer.types].includes("Files")) return;
+      event.preventDefault();
+      this.drop.classList.add("up-over");
+    };
+    const out = (event) => event.relatedTarget === null && this.drop.classList.remove("up-over");
+    const dropped = async (event) => {
+      if (![...event.dataTransfer.types].includes("Files")) return;
+      event.preventDefault();
+      this.drop.classList.remove("up-over");
+      this.#chosen(await fromDrop(event.dataTransfer));
+    };
+    const heard = [["dragover", over], ["dragleave", out], ["drop", dropped]];
+    for (const [name, listener] of heard) document.addEventListener(name, listener);
+    return () => heard.forEach(([name, listener]) => document.removeEventListener(name, listener));
+  }
+
+  /** What was chosen: known uploads go on, all else is looked into. */
+  async #chosen({ picks: chosen, refused }) {
+    keyed(this.refused, refused, ({ name, why }) => name + why, ({ name, why }) => make("li", { class: "problem" }, make("strong", {}, name), ` ${why}`));
+    const fresh = [];
+    for (const one of chosen) if (!(await this.#known(one))) fresh.push(one);
+    this.#wanted = null;
+    const told = [fresh.length ? `${plural(fresh.length, "archive")} on the list.` : "", refused.length ? `${plural(refused.length, "file")} not taken.` : ""];
+    say(told.filter(Boolean).join(" "));
+    add(fresh);
+  }
+
+  /** Whether it is one that was cut, here or before; then it goes on. */
+  async #known(one) {
+    const stopped = this.#wanted ?? transfers.find((two) => two.state === "stopped" && two.name === one.name);
+    const open = this.#left.filter((two) => !transfers.some((three) => three.upload === two.id));
+    if (!stopped && !open.length) return false;
+    const tar = one.files ? await compose(one.files.map(({ path, file }) => ({ path, file }))) : null;
+    const blob = tar?.blob ?? one.file;
+    if (!stopped && !open.some((two) => sizeIn(two.fingerprint) === blob.size)) return false;
+    const known = await print(blob, tar?.modified ?? one.file.lastModified);
+    if (stopped && stopped.print === known) {
+      stopped.replace(one);
+      stopped.resume();
+      return true;
+    }
+    const upload = open.find((two) => two.fingerprint === known);
+    if (upload === undefined) return false;
+    begin({ ...one, upload });
+    this.#left = this.#left.filter((two) => two !== upload);
+    this.unfinished.refresh(this.#left, this.#held);
+    say(`${one.name} is known again and goes on.`);
+    return true;
+  }
+
+  async #look() {
+    try {
+      const all = await unfinished();
+      this.#held = await handles.all(all.map((one) => one.id));
+      this.#left = all.filter((one) => !transfers.some((two) => two.upload === one.id && !two.isOver));
+    } catch {
+      return; // without the server nothing is listed; what is done here says so by itself
+    }
+    this.unfinished.refresh(this.#left, this.#held);
+  }
+
+  #again(transfer) {
+    this.#wanted = transfer;
+    const isFolder = transfer ? Boolean(transfer.files) : false;
+    (isFolder ? this.folder : this.files).click();
+  }
+
+  async #goOn(upload) {
+    const handle = this.#held.get(upload.id);
+    try {
+      if (!(await handles.allowed(handle))) return say("The browser was not allowed to read it: choose the file again.");
+      const one = await fromHandle(handle);
+      if (!(await this.#known(one))) {
+        this.#held.delete(upload.id);
+        this.unfinished.refresh(this.#left, this.#held);
+        say(`${one.name} has changed since: it can't go on. It is on the list as a new one.`);
+        add([one]);
+      }
+    } catch {
+      this.#held.delete(upload.id);
+      this.unfinished.refresh(this.#left, this.#held);
+      say("The file is not there any more: choose it again.");
+    }
+    return undefined;
+  }
+
+  async #discard(upload) {
+    try {
+      await discard(upload.id);
+    } catch (error) {
+      return say(error.message);
+    }
+    handles.drop(upload.id);
+    this.#left = this.#left.filter((one) => one !== upload);
+    this.unfinished.refresh(this.#left, this.#held);
+    this.chooser.focus();
+    return say(`${upload.filename} is discarded.`);
+  }
+
+  // -- the form ------------------------------------------------------------------------------------------------------
+
+  #changed({ target }) {
+    if (!target.name) return;
+    options.read(this.form);
+    this.#said();
+    settleAll();
+    this.#bar();
+  }
+
+  /** What the chosen project does, and the choices in a few words. */
+  #said() {
+    const does = options.does();
+    const is = this.form.querySelector("#project-is");
+    if (is) set(is, does ? `Here ${does}, unless you say otherwise.` : options.project() ? options.problem() : "");
+    const own = this.form.querySelector("#project-does");
+    set(own, does ? `As ${options.project()} does: ${does}` : "As the project does");
+    set(this.form.querySelector("#options-are"), options.summary());
+    show(this.problem, false);
+  }
+
+  #submit(event) {
+    event.preventDefault();
+    const wrong = options.problem();
+    if (wrong) {
+      set(this.problem, wrong);
+      show(this.problem, true);
+      this.form.elements.project?.focus();
+      return;
+    }
+    const ready = picks.filter((pick) => !pick.problem);
+    for (const pick of ready) {
+      const rows = pick.rows();
+      const { name, file, files, handle } = pick;
+      begin({ name, file, files, handle, fields: options.fields(), mapping: rows.length ? writeMapping(rows) : "" });
+      remove(pick);
+    }
+    if (!ready.length) return;
+    this.refused.replaceChildren();
+    say(`${plural(ready.length, "upload")} begun.`);
+    this.transfers.querySelector("h2").focus();
+    this.transfers.scrollIntoView({ block: "nearest" });
+  }
+
+  // -- what is shown -------------------------------------------------------------------------------------------------
+
+  #show(pick = null) {
+    if (pick === null) keyed(this.list, picks, (one) => one.id, (one) => pickView(one, picks.length));
+    picks.forEach((one, at) => {
+      if (pick === null || pick === one) this.list.children[at]?.refresh();
+    });
+    show(this.tools, picks.some((one) => one.decisions.length > 0));
+    this.#bar();
+  }
+
+  #bar() {
+    const ready = picks.filter((pick) => !pick.problem);
+    const sessions = ready.reduce((sum, pick) => sum + pick.taken.length, 0);
+    show(this.bar, picks.length > 0);
+    const bytes = ready.reduce((sum, pick) => sum + pick.size, 0);
+    const to = options.project() || (options.options.where === "headers" ? "where their headers say" : "…");
+    const told = `${plural(ready.length, "archive")}${sessions ? ` of ${plural(sessions, "session")}` : ""}, ${size(bytes)}, to ${to}`;
+    set(this.total, ready.length ? told : "Nothing on the list can be sent.");
+    this.bar.querySelector("button").disabled = ready.length === 0;
+  }
+
+  #moved(one) {
+    this.transfers.refresh();
+    if (one?.state === "done" || one?.state === "cancelled") forgetKnown();
+  }
+}

@@ -1,0 +1,199 @@
+// What was chosen and is not sent yet: each archive or folder with what was found in it, and how its studies are named.
+
+import { ask } from "../site.js";
+import { compare, fold, UNASSIGNED } from "./labels.js";
+import { rowFor } from "./mapping_csv.js";
+import { named, project, site } from "./options.js";
+import { grouped, settle } from "./settle.js";
+import { Study } from "./study.js";
+import { look } from "./worker_client.js";
+
+const LOOKING = 2; // previews at once
+const ASK_AFTER = 300; // milliseconds without a change, then the server is asked what is there
+const MANY = 2000;
+
+export const picks = [];
+const listeners = new Set();
+let count = 0;
+
+/** Hear of every change: of one pick, or (null) of the list. The answer ends it. */
+export function onPicks(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function changed(pick = null) {
+  for (const one of listeners) one(pick);
+}
+
+export class Pick {
+  found = null;
+  studies = [];
+  decisions = [];
+  edits = new Map(); // by the study's key: {subject, session, project, leaveOut}
+  state = "waiting"; // for its preview: waiting, looking, done
+  #stop = () => {};
+
+  constructor({ name, file = null, files = null, handle = null }) {
+    Object.assign(this, { name, file, files, handle });
+    this.id = `p${(count += 1)}`;
+    this.size = file ? file.size : files.reduce((sum, one) => sum + one.file.size, 0);
+  }
+
+  get source() {
+    return this.files ? { files: this.files.map(({ path, file }) => ({ path, file })) } : { file: this.file };
+  }
+
+  look() {
+    this.state = "looking";
+    this.#stop = look(this.source, { zone: site.zone }, (found) => {
+      if (found.failed && this.found) found = { ...this.found, done: true, partial: true, failed: found.failed };
+      this.found = found;
+      this.studies = (found.studies ?? []).map((facts) => new Study(facts)).sort(byDate);
+      if (found.done) this.state = "done";
+      this.settle();
+      next();
+    });
+  }
+
+  /** The upload begins, or it is taken off the list: nothing more is read for the preview. */
+  stop() {
+    this.#stop();
+    this.state = "done";
+  }
+
+  /** Names anew, as the form and the edits say now. */
+  settle(tell = true) {
+    const request = { project: project(), mapping: this.rows() };
+    const rules = { placeholders: site.placeholders, isUsable: (name) => named(name) !== undefined };
+    this.decisions = settle(this.studies, request, rules);
+    if (!tell) return;
+    crossing();
+    changed(this);
+    askLater();
+  }
+
+  /** The rows of the mapping that the edits make. */
+  rows() {
+    const rows = [];
+    for (const study of this.studies) {
+      const edit = this.edits.get(study.key);
+      const key = edit && keyOf(study, this.studies);
+      if (key) rows.push({ number: rows.length + 2, leaveOut: false, ...key, ...edit });
+    }
+    return rows;
+  }
+
+  /** Change how a study is named; an empty text takes the change back. */
+  edit(study, change) {
+    const edit = { ...this.edits.get(study.key), ...change };
+    for (const [name, value] of Object.entries(edit)) if (!value) delete edit[name];
+    if (Object.keys(edit).length) this.edits.set(study.key, edit);
+    else this.edits.delete(study.key);
+  }
+
+  get taken() {
+    return this.decisions.filter((one) => !one.leftOut);
+  }
+
+  /** Why it can't be sent; "" where it can. */
+  get problem() {
+    if (this.found?.refused) return `It is ${this.found.refused}: Scandock takes archives, folders, DICOM and ECAT 7 files.`;
+    if (this.size > site.most) return "It is larger than this server takes.";
+    if (this.found?.problems?.includes("encrypted")) return "It is encrypted: pack it again without a password.";
+    if (this.state !== "done" || this.found?.failed) return "";
+    const { counts, partial } = this.found;
+    if (!partial && counts.images === 0 && counts.unsure === 0) return "There is no image in it.";
+    return this.studies.length && !this.taken.length && !partial ? "Every study of it is left out." : "";
+  }
+}
+
+const byDate = (one, other) => compare(one.date, other.date) || compare(one.key, other.key);
+
+/** What chooses a study in a mapping: its UID, or for ECAT alone what no other study of the archive has; else null. */
+export function keyOf(study, studies) {
+  if (study.uid !== null) return { study_uid: study.uid };
+  const others = studies.filter((other) => other !== study);
+  const alone = (row) => rowFor([row], study) !== null && !others.some((other) => rowFor([row], other) !== null);
+  const id = study.common("PatientID");
+  const tries = [...(id ? [{ patient_id: id }] : []), ...study.folders.filter(Boolean).map((folder) => ({ folder }))];
+  return tries.find((row) => alone({ number: 2, leaveOut: false, ...row })) ?? null;
+}
+
+export function add(chosen) {
+  for (const one of chosen) picks.push(new Pick(one));
+  next();
+  changed();
+}
+
+export function remove(pick) {
+  pick.stop();
+  picks.splice(picks.indexOf(pick), 1);
+  next();
+  crossing();
+  changed();
+}
+
+/** The form says something else: everything is named anew. */
+export function settleAll() {
+  for (const pick of picks) pick.settle(false);
+  crossing();
+  for (const pick of picks) changed(pick);
+  askLater();
+}
+
+function next() {
+  const looking = picks.filter((pick) => pick.state === "looking").length;
+  for (const pick of picks.filter((one) => one.state === "waiting").slice(0, Math.max(0, LOOKING - looking))) pick.look();
+}
+
+/** Notes where studies of several archives meet under one label, or one study lies in several. */
+function crossing() {
+  const every = picks.flatMap((pick) => pick.taken.map((one) => Object.assign(one, { pick })));
+  for (const one of every) one.meets = null;
+  for (const group of grouped(every, (one) => `${fold(one.project)}/${fold(one.label)}`).values()) {
+    for (const one of group) {
+      const other = group.find((two) => two.pick !== one.pick && two.study.key !== one.study.key);
+      if (other) one.meets = other.pick.name;
+    }
+  }
+}
+
+// -- what the server has --------------------------------------------------------------------------------------------
+
+const known = new Map();
+let timer = null;
+
+const keyFor = (one) => JSON.stringify([one.project, one.label, one.study.uid ?? ""]);
+
+/** {label, study}: sessions that are there, or undefined where the server was not asked yet. */
+export function knownOf(one) {
+  return known.get(keyFor(one));
+}
+
+/** What is there may have changed: an upload of this page has ended. */
+export function forgetKnown() {
+  known.clear();
+  askLater();
+}
+
+function askLater() {
+  clearTimeout(timer);
+  timer = setTimeout(askKnown, ASK_AFTER);
+}
+
+async function askKnown() {
+  const every = picks.flatMap((pick) => pick.taken).filter((one) => one.project !== UNASSIGNED && !known.has(keyFor(one)));
+  const fresh = [...new Map(every.filter((one) => named(one.project)).map((one) => [keyFor(one), one])).values()].slice(0, MANY);
+  if (!fresh.length) return;
+  const sessions = fresh.map((one) => ({ project: one.project, label: one.label, study_uid: one.study.uid ?? "" }));
+  const headers = { "Content-Type": "application/json" };
+  try {
+    const answer = await ask("/api/v1/sessions/known", { method: "POST", headers, body: JSON.stringify({ sessions }) });
+    if (!answer.ok) return;
+    (await answer.json()).items.forEach((item, at) => known.set(keyFor(fresh[at]), item));
+  } catch {
+    return; // without the server only this is not said
+  }
+  for (const pick of picks) changed(pick);
+}

@@ -1,0 +1,222 @@
+// One upload on its way: made, sent, cut, gone on with, without end, until it is there or a person has to decide.
+
+import { Pace } from "../live/figures.js";
+import * as handles from "./handles.js";
+import { create, discard, freshKey, giveMapping, Refusal, renew, send } from "./tus.js";
+import { compose, print } from "./worker_client.js";
+
+const FIRST_WAIT = 1000;
+const LONGEST_WAIT = 60_000;
+const GONE = new Set([404, 410]);
+const FOR_A_PERSON = new Set([400, 403, 404, 409, 410, 412, 413, 415, 422]);
+let count = 0;
+
+/** States: waiting, running, held up (tries again by itself), paused, stopped (needs a person), done, cancelled. */
+export class Transfer {
+  state = "waiting";
+  sent = 0;
+  why = "";
+  speed = null;
+  tries = 0;
+  #pace = new Pace();
+  #sending = null;
+  #wake = null;
+  #key = freshKey();
+  #mapped = false;
+  #turn = 0; // a run that was paused must not go on beside the one that came after it
+
+  /** `source`: {name, file} or {name, files}, `fields` for Upload-Metadata, `mapping` as CSV or "".
+   *
+   * With `upload` (an unfinished one) it goes on with that.
+   */
+  constructor({ name, file = null, files = null, handle = null, fields = {}, mapping = "", upload = null }, changed) {
+    Object.assign(this, { name, file, files, handle, fields, mapping, changed });
+    this.id = `t${(count += 1)}`;
+    this.upload = upload?.id ?? null;
+    this.total = file ? file.size : files.reduce((sum, one) => sum + one.file.size, 0);
+    this.sent = upload?.offset ?? 0;
+    this.#mapped = upload !== null;
+  }
+
+  get isOver() {
+    return this.state === "done" || this.state === "cancelled";
+  }
+
+  /** Whether leaving the site now would cut it. */
+  get wouldBeCut() {
+    return ["waiting", "running", "held up"].includes(this.state);
+  }
+
+  /** Go until it is there, is paused, or needs a person. */
+  async run() {
+    const turn = (this.#turn += 1);
+    const goes = () => this.state === "running" && this.#turn === turn;
+    this.#to("running");
+    while (goes()) {
+      try {
+        await this.#once(goes);
+        if (!goes()) return;
+        this.sent = this.total;
+        this.#to("done");
+        handles.drop(this.upload);
+      } catch (error) {
+        if (!goes() || !(await this.#trouble(error))) return;
+      }
+    }
+  }
+
+  async #once(goes) {
+    await this.#prepare();
+    if (!goes()) return;
+    if (this.upload === null) {
+      const filename = this.files ? `${this.name}.tar` : this.name;
+      this.upload = await create(this.total, { filename, fingerprint: this.print, ...this.fields }, this.#key);
+      if (this.handle) handles.keep(this.upload, this.handle);
+    }
+    if (!goes()) return;
+    if (this.mapping && !this.#mapped) await giveMapping(this.upload, this.mapping);
+    this.#mapped = true;
+    if (!goes()) return;
+    const sending = await send(this.upload, this.blob, (sent) => goes() && this.#moved(sent));
+    this.#sending = sending;
+    if (!goes()) sending.abort();
+    await sending.ended;
+  }
+
+  /** The bytes as one Blob, and by what they are known again. */
+  async #prepare() {
+    if (this.blob) return;
+    if (this.files) {
+      const { blob, modified } = await compose(this.files.map(({ path, file }) => ({ path, file })));
+      Object.assign(this, { modified, total: blob.size });
+      this.print = await print(blob, modified);
+      this.blob = blob;
+    } else {
+      this.print = await print(this.file, this.file.lastModified);
+      this.blob = this.file;
+    }
+  }
+
+  #moved(sent) {
+    const again = this.why !== "";
+    if (sent > this.sent) this.tries = 0;
+    this.sent = sent;
+    this.why = "";
+    if (again) return this.changed(this, true);
+    this.speed = this.#pace.note(this.upload, { done: sent, total: this.total }) ?? this.speed;
+    this.changed(this, false);
+  }
+
+  /** Whether to go on after an error; waits as long as that takes. */
+  async #trouble(error) {
+    const status = error instanceof Refusal ? error.status : -1;
+    if (status === -1 || (status === 0 && !(await this.#readable()))) {
+      return this.#stop(`${this.name} can't be read any more: it was changed, moved or taken away. Choose it again to go on.`);
+    }
+    if (status === 401) return this.#stop("Your login has ended. Log in in another tab, then go on here: what is there stays.", "login");
+    if (status === 403 && error.code === "csrf_failed" && this.tries < 2) {
+      this.tries += 1;
+      await renew().catch(() => {});
+      return true;
+    }
+    if (GONE.has(status) && this.upload) {
+      return this.#stop(`${error.message} It can be sent anew from the beginning.`, "anew");
+    }
+    if (FOR_A_PERSON.has(status) && error.code !== "tus_offset") return this.#stop(error.message);
+    await this.#waitFor(error);
+    if (this.state !== "held up") return false;
+    this.state = "running"; // said once bytes go again
+    return true;
+  }
+
+  async #waitFor(error) {
+    this.tries += 1;
+    const backoff = Math.min(FIRST_WAIT * 2 ** Math.min(this.tries - 1, 6), LONGEST_WAIT) * (0.75 + Math.random() / 2);
+    const wait = error.status === 423 ? FIRST_WAIT : Math.max(backoff, error.retryAfter * 1000);
+    this.why = wordsOf(error, wait);
+    this.speed = null;
+    this.#to("held up");
+    await new Promise((resolve) => {
+      const timer = setTimeout(resolve, wait);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = null;
+  }
+
+  async #readable() {
+    try {
+      const blob = this.blob ?? this.file;
+      if (blob) await blob.slice(Math.max(0, blob.size - 1)).arrayBuffer();
+      if (this.files) for (const { file } of this.files) await file.slice(0, 1).arrayBuffer();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** The machine is online again, or a person can't wait. */
+  wake() {
+    this.#wake?.();
+  }
+
+  pause() {
+    if (this.isOver) return;
+    this.speed = null;
+    this.why = "";
+    this.#to("paused");
+    this.#sending?.abort();
+    this.#wake?.();
+  }
+
+  /** Let it be taken up again; the scheduler runs it. `anew`: from the beginning, as the server has it no more. */
+  async resume({ anew = false, login = false } = {}) {
+    if (login) await renew().catch(() => {});
+    if (anew) Object.assign(this, { upload: null, sent: 0 });
+    if (anew) [this.#key, this.#mapped] = [freshKey(), false];
+    this.tries = 0;
+    this.#to("waiting");
+  }
+
+  /** Give it up: what is there of it goes. */
+  async cancel() {
+    const gone = this.upload;
+    this.#to("cancelled");
+    this.#sending?.abort();
+    this.#wake?.();
+    if (gone === null) return;
+    handles.drop(gone);
+    await discard(gone).catch(() => {}); // what stays is listed as unfinished, and goes by itself
+  }
+
+  /** A file that was chosen again, in place of one that can't be read any more. */
+  replace({ file = null, files = null, handle = null }) {
+    Object.assign(this, { file, files, handle, blob: null });
+  }
+
+  #stop(why, remedy = "") {
+    this.why = why;
+    this.remedy = remedy;
+    this.speed = null;
+    this.#to("stopped");
+    return false;
+  }
+
+  #to(state) {
+    this.state = state;
+    if (state !== "stopped") this.remedy = "";
+    if (state !== "stopped" && state !== "held up") this.why = "";
+    this.changed(this, true);
+  }
+}
+
+function wordsOf(error, wait) {
+  const again = `It is tried again in ${Math.max(1, Math.round(wait / 1000))} s.`;
+  if (error.status === 0) return navigator.onLine ? `The server is not reached. ${again}` : "The machine is offline. It goes on once it is online again.";
+  if (error.status === 429) return `${error.message} ${again}`;
+  if (error.status === 507) return `The server has no space left for it. ${error.message} ${again}`;
+  if (error.status === 423) return `Another connection still writes to this upload. ${again}`;
+  return `${error.message} ${again}`;
+}

@@ -1,0 +1,149 @@
+// Uploads on their way, with bars, speed and what can be done; and those that the server has in part.
+
+import { duration, plural, size } from "../live/figures.js";
+import { root } from "../site.js";
+import { button, keyed, make, set, show } from "./dom.js";
+import { clear, transfers } from "./transfers.js";
+
+const WORDS = {
+  waiting: "waits for its turn",
+  running: "uploading",
+  "held up": "held up",
+  paused: "paused",
+  stopped: "stopped",
+  done: "on the server",
+  cancelled: "cancelled",
+};
+const STATE = { waiting: "", running: "running", "held up": "held", paused: "held", stopped: "failed", done: "placed", cancelled: "" };
+
+/** The panel of all uploads of this document; `choose` asks for a file again. */
+export function transfersView(choose) {
+  const title = make("h2", { id: "h-transfers" });
+  const list = make("ul", { class: "up-list" });
+  const tidy = button("Take the ended off the list", () => {
+    clear();
+    title.focus();
+  }, { kind: "quiet" });
+  const element = make("section", { class: "panel", "aria-labelledby": "h-transfers" }, title, list, make("p", { class: "actions" }, tidy));
+  title.tabIndex = -1;
+  element.refresh = () => {
+    show(element, transfers.length > 0);
+    const going = transfers.filter((one) => !one.isOver);
+    set(title, going.length ? `Uploading ${plural(going.length, "archive")}` : "Uploaded");
+    keyed(list, transfers, (one) => one.id, (one) => rowOf(one, choose));
+    for (const row of list.children) row.refresh();
+    show(tidy, transfers.some((one) => one.isOver));
+  };
+  return element;
+}
+
+function rowOf(one, choose) {
+  const name = make("strong");
+  const state = make("span");
+  const bar = make("progress", { "aria-label": `How much of ${one.name} is on the server` });
+  const far = make("span", { class: "meta" });
+  const why = make("p", { class: "up-why" });
+  const pause = button("Pause", () => one.pause(), { of: one.name });
+  const resume = button("Go on", () => (one.state === "held up" ? one.wake() : one.resume({ login: one.remedy === "login" })), { of: one.name });
+  const anew = button("Send it anew", () => one.resume({ anew: true }), { of: one.name });
+  const again = button("Choose it again", () => choose(one), { of: one.name });
+  const login = make("a", { class: "button", href: `${root}/login`, target: "_blank", "hx-boost": "false" }, "Log in");
+  const cancel = button("Cancel", () => one.cancel(), { kind: "quiet", of: one.name });
+  const watch = make("a", { class: "button" }, "Watch its import");
+  const actions = make("p", { class: "actions" }, pause, resume, anew, again, login, watch, cancel);
+  const row = make("li", { class: "up-transfer" }, make("div", { class: "head" }, name, state), bar, far, why, actions);
+  set(name, one.name);
+  row.refresh = () => {
+    set(state, WORDS[one.state]);
+    state.className = `state ${STATE[one.state]}`;
+    bar.max = Math.max(one.total, 1);
+    bar.value = one.state === "done" ? bar.max : one.sent;
+    show(bar, one.state !== "cancelled");
+    set(far, farOf(one));
+    const told = one.state === "stopped" || one.state === "held up" ? one.why : "";
+    show(why, Boolean(told));
+    set(why, told);
+    const focused = actions.contains(document.activeElement) ? document.activeElement : null;
+    show(pause, ["waiting", "running", "held up"].includes(one.state));
+    show(resume, one.state === "paused" || one.state === "held up" || (one.state === "stopped" && one.remedy !== "anew"));
+    show(anew, one.remedy === "anew");
+    show(again, one.state === "stopped" && !one.remedy);
+    show(login, one.remedy === "login");
+    show(cancel, !one.isOver);
+    show(watch, one.state === "done");
+    if (one.state === "done" && !watch.href) {
+      watch.href = `${root}/activity#i-${one.upload}`;
+      window.htmx?.process(row);
+    }
+    if (focused?.hidden) [...actions.children].find((child) => !child.hidden)?.focus();
+  };
+  return row;
+}
+
+function farOf(one) {
+  if (one.state === "done") return `${size(one.total)}. The page may be left: the import goes on by itself.`;
+  if (one.state === "cancelled") return "";
+  const told = [`${size(one.sent)} of ${size(one.total)}`];
+  if (one.state === "running" && one.speed) {
+    told.push(`${size(one.speed.rate)}/s`);
+    if (one.speed.left !== null) told.push(`about ${duration(one.speed.left)} left`);
+  }
+  return told.join(" · ");
+}
+
+/** The panel of uploads that the server has in part, from before; `acts`: {choose, goOn, discard}. */
+export function unfinishedView(acts) {
+  const list = make("ul", { class: "up-list" });
+  const element = make(
+    "section",
+    { class: "panel", "aria-labelledby": "h-unfinished" },
+    make("h2", { id: "h-unfinished" }, "Not finished"),
+    make("p", { class: "help" }, "These uploads were cut. Choose the same file or folder again, by the button or by dropping it below: it is known again and goes on where it was."),
+    list,
+  );
+  element.refresh = (items, held) => {
+    show(element, items.length > 0);
+    keyed(list, items, (one) => one.id, (one) => unfinishedRow(one, acts));
+    for (const row of list.children) row.refresh(items.find((one) => one.id === row.dataset.key), held.has(row.dataset.key));
+  };
+  return element;
+}
+
+function unfinishedRow(one, acts) {
+  const far = make("span", { class: "meta" });
+  const bar = make("progress", { "aria-label": `How much of ${one.filename} is on the server` });
+  const goOn = button("Go on", () => acts.goOn(one), { kind: "primary", of: one.filename });
+  const choose = button("Choose it again", () => acts.choose(one), { of: one.filename });
+  const sure = make("span", { class: "actions", hidden: true });
+  const discard = button("Discard", () => {
+    show(sure, true);
+    show(discard, false);
+    sure.querySelector("button").focus();
+  }, { kind: "quiet", of: one.filename });
+  const keep = button("Keep it", () => {
+    show(sure, false);
+    show(discard, true);
+    discard.focus();
+  });
+  sure.append("What is there of it goes. ", button("Discard it", () => acts.discard(one), { kind: "danger", of: one.filename }), keep);
+  const row = make(
+    "li",
+    { class: "up-transfer" },
+    make("div", { class: "head" }, make("strong", {}, one.filename), make("span", { class: "meta" }, `begun ${when(one.created)}${one.project ? ` · to ${one.project}` : ""}`)),
+    bar,
+    far,
+    make("p", { class: "actions" }, goOn, choose, discard, sure),
+  );
+  row.refresh = (now, held) => {
+    bar.max = Math.max(now.size, 1);
+    bar.value = now.offset;
+    set(far, `${size(now.offset)} of ${size(now.size)}${now.expires ? ` · kept until ${when(now.expires)}` : ""}`);
+    show(goOn, held);
+  };
+  return row;
+}
+
+function when(milliseconds) {
+  return new Date(milliseconds).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+

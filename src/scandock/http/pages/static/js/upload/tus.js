@@ -1,0 +1,122 @@
+// Resumable uploads (tus 1.0): what the server is asked for by ourselves, and the bytes by tus-js-client.
+
+import { csrf, root, statics } from "../site.js";
+
+const VERSION = { "Tus-Resumable": "1.0.0" };
+const UPLOADS = "/api/v1/uploads";
+let token = csrf;
+let loading = null;
+
+/** What the server refused, with its words; `status` 0: it was not reached. */
+export class Refusal extends Error {
+  constructor(status, { code = "", detail = "", remedy = "", title = "" } = {}, retryAfter = 0) {
+    super([detail || title || (status ? `The server answered ${status}.` : "The server is not reached."), remedy].filter(Boolean).join(" "));
+    Object.assign(this, { status, code, retryAfter });
+  }
+}
+
+async function told(path, options) {
+  const headers = { ...VERSION, ...options.headers, "X-CSRF-Token": token };
+  let answer;
+  try {
+    answer = await fetch(root + path, { ...options, headers, credentials: "same-origin" });
+  } catch {
+    throw new Refusal(0);
+  }
+  if (answer.ok) return answer;
+  throw new Refusal(answer.status, await answer.json().catch(() => ({})), Number(answer.headers.get("Retry-After")) || 0);
+}
+
+/** Make an upload; gives its id. `key` lets a creation whose answer was lost be found again. */
+export async function create(size, fields, key) {
+  const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+  const named = Object.entries(fields).filter(([, value]) => value !== "");
+  const answer = await told(UPLOADS, {
+    method: "POST",
+    headers: {
+      "Upload-Length": String(size),
+      "Upload-Metadata": named.map(([name, value]) => `${name} ${base64(value)}`).join(","),
+      "Idempotency-Key": key,
+    },
+  });
+  return answer.headers.get("Location").split("/").at(-1);
+}
+
+/** Say where the studies of an upload go; before its last byte. */
+export async function giveMapping(id, text) {
+  await told(`${UPLOADS}/${id}/mapping`, { method: "PUT", headers: { "Content-Type": "text/csv" }, body: text });
+}
+
+/** Give an upload up: nothing stays of it. */
+export async function discard(id) {
+  await told(`${UPLOADS}/${id}`, { method: "DELETE" });
+}
+
+/** One's own uploads whose bytes still come, the newest first. */
+export async function unfinished() {
+  const answer = await told(UPLOADS, { method: "GET" });
+  return (await answer.json()).items.filter((one) => one.state === "receiving");
+}
+
+/** A login that ended gave way to another one, in another tab: its token is on any page. */
+export async function renew() {
+  const answer = await fetch(`${root}/upload`, { credentials: "same-origin", headers: { Accept: "text/html" } });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  token = page.querySelector("meta[name=scandock]")?.dataset.csrf || token;
+}
+
+function client() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = `${statics}/vendor/tus.min.js`;
+    script.addEventListener("load", () => resolve(window.tus));
+    script.addEventListener("error", () => {
+      loading = null;
+      reject(new Refusal(0));
+    });
+    document.head.append(script);
+  });
+  return loading;
+}
+
+/** Send what the server has not yet of `blob`; `progress(sent)` is told. Gives {ended, abort}; `ended` throws Refusal. */
+export async function send(id, blob, progress) {
+  const { Upload } = await client();
+  let [upload, cut] = [null, null];
+  const ended = new Promise((resolve, reject) => {
+    cut = reject;
+    upload = new Upload(blob, {
+      uploadUrl: `${root}${UPLOADS}/${id}`,
+      headers: { "X-CSRF-Token": token },
+      retryDelays: null, // how often, and after how long, is decided in transfer.js
+      storeFingerprintForResuming: false,
+      onShouldRetry: () => false,
+      onProgress: progress,
+      onSuccess: resolve,
+      onError: (error) => reject(refusalOf(error)),
+    });
+    upload.start();
+  });
+  const abort = () => {
+    upload.abort();
+    cut(new Refusal(0));
+  };
+  return { ended, abort };
+}
+
+function refusalOf(error) {
+  const response = error.originalResponse;
+  if (!response || response.getStatus() === 0) return new Refusal(0);
+  let body = {};
+  try {
+    body = JSON.parse(response.getBody());
+  } catch {
+    // A proxy's own answer, or none: the status has to do.
+  }
+  return new Refusal(response.getStatus(), body, Number(response.getHeader("Retry-After")) || 0);
+}
+
+/** A key that no other upload has; `randomUUID` is missing on plain http. */
+export function freshKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

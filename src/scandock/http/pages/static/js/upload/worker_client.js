@@ -1,0 +1,45 @@
+// The one worker of the document, asked from the page.
+
+let worker = null;
+let count = 0;
+const waiting = new Map();
+
+function ask(act, given, told) {
+  if (worker === null) {
+    worker = new Worker(new URL("./preview_worker.js", import.meta.url), { type: "module" });
+    worker.addEventListener("message", ({ data }) => waiting.get(data.id)?.(data));
+    worker.addEventListener("error", () => {
+      for (const [id, tell] of waiting) tell({ id, failed: "This browser can't look into archives." });
+    });
+  }
+  const id = (count += 1);
+  waiting.set(id, told);
+  worker.postMessage({ act, id, ...given });
+  return id;
+}
+
+function once(act, given, name) {
+  return new Promise((resolve, reject) => {
+    const id = ask(act, given, (data) => {
+      waiting.delete(id);
+      if (data.failed) reject(new Error(data.failed));
+      else resolve(data[name]);
+    });
+  });
+}
+
+/** Look into {file} or {files}; `tell` is given what was found, again and again, the last time as `done`. */
+export function look(source, options, tell) {
+  const id = ask("look", { ...source, options }, (data) => {
+    const found = data.found ?? { failed: data.failed, done: true, partial: true };
+    if (found.done) waiting.delete(id);
+    tell(found);
+  });
+  return () => worker.postMessage({ act: "stop", id });
+}
+
+/** A folder's files as one tar: {blob, modified}. */
+export const compose = (files) => once("compose", { files }, "tar");
+
+/** By what a file is known again. */
+export const print = (blob, modified) => once("print", { blob, modified }, "print");

@@ -6,7 +6,7 @@ Every verb has a dry run, which says what would happen and changes nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,23 +31,23 @@ MANY = 500
 """Sessions of one request."""
 
 
-def each(uuids: Iterable[str], verb: Callable[[str], Outcome], action: str) -> list[dict[str, Any]]:
-    """Do a verb to each session; what is refused or fails is told in its place, with its code."""
-    told = []
+def tried(uuids: Iterable[str], verb: Callable[[str], Outcome]) -> Iterator[tuple[str, Outcome | ScandockError]]:
+    """Do a verb to each session, once; what is refused or fails stands in its place."""
     for uuid in dict.fromkeys(uuids):
         try:
-            told.append(outcome_json(verb(uuid)))
+            yield uuid, verb(uuid)
         except ScandockError as error:
-            told.append(
-                {
-                    "session": uuid,
-                    "action": action,
-                    "done": False,
-                    "code": error.code,
-                    "message": str(error),
-                }
-            )
-    return told
+            yield uuid, error
+
+
+def each(uuids: Iterable[str], verb: Callable[[str], Outcome], action: str) -> list[dict[str, Any]]:
+    """Do a verb to each session; what is refused or fails is told in its place, with its code."""
+    return [
+        outcome_json(told)
+        if isinstance(told, Outcome)
+        else {"session": uuid, "action": action, "done": False, "code": told.code, "message": str(told)}
+        for uuid, told in tried(uuids, verb)
+    ]
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:

@@ -1,0 +1,173 @@
+"""What stands in the archive beside what came: of sessions that wait for a decision, three statements for them all.
+
+Objects are told by their SOP UID and the bytes of their files, other files by their bytes alone. Two files of one
+object that differ only in what no image is made of (preamble, file meta header) count as different here: deciding
+reads them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import CTE, Connection, RowMapping, and_, case, func, literal, or_, select, union_all
+
+from scandock.catalog.tables import file, project, session
+
+CONTESTED: Final = frozenset({"sop_clash", "session_exists", "study_elsewhere", "subject_differs"})
+"""Codes of sessions that are held because of one that is archived."""
+MOST_FILES: Final = 50_000
+"""Files of both sides beyond which they are not compared one by one for a page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of two sessions."""
+
+    uuid: str
+    project: str
+    label: str
+    subject: str
+    date: str
+    scans: int
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two sessions side by side; counts are None where the sessions are too big to compare for a page."""
+
+    came: Side
+    stands: Side | None
+    """The archived one; None where what came clashes within itself."""
+    same: int | None
+    """Objects and files that are there already, byte for byte."""
+    differ: int | None
+    """Objects that are there with other bytes."""
+    only_came: int | None
+    only_stands: int | None
+    inner: int | None
+    """Objects of which what came has several versions itself."""
+
+
+def compare(connection: Connection, uuids: Sequence[str]) -> dict[str, Comparison]:
+    """By the id of the session that came; those that nothing contests are left out."""
+    came = connection.execute(_sides().where(session.c.uuid.in_(uuids), session.c.held_code.in_(CONTESTED))).mappings()
+    sources = {row["id"]: row for row in came}
+    if not sources:
+        return {}
+    stands = _archived(connection, list(sources.values()))
+    small = {
+        number: (row["tree_id"], stands[number]["tree_id"] if number in stands else None)
+        for number, row in sources.items()
+        if row["files"] + (stands[number]["files"] if number in stands else 0) <= MOST_FILES
+    }
+    counts = _counts(connection, small)
+    return {row["uuid"]: _compared(row, stands.get(number), counts.get(number)) for number, row in sources.items()}
+
+
+def _compared(row: RowMapping, stands: RowMapping | None, counts: tuple[int, ...] | None) -> Comparison:
+    same, differ, only_came, only_stands, inner = counts or (None,) * 5
+    return Comparison(
+        came=_side(row),
+        stands=_side(stands) if stands is not None else None,
+        same=same,
+        differ=differ,
+        only_came=only_came,
+        only_stands=only_stands,
+        inner=inner,
+    )
+
+
+def _sides() -> Any:  # noqa: ANN401  a select of many columns
+    return select(
+        session.c.id, session.c.uuid, session.c.project_id, session.c.key, session.c.label, session.c.subject,
+        session.c.study_uid, session.c.attributes, session.c.scans, session.c.files, session.c.bytes,
+        session.c.tree_id, project.c.name.label("project"),
+    ).join(project, project.c.id == session.c.project_id)  # fmt: skip
+
+
+def _side(row: RowMapping) -> Side:
+    return Side(
+        uuid=row["uuid"],
+        project=row["project"],
+        label=row["label"],
+        subject=row["subject"],
+        date=json.loads(row["attributes"]).get("date", ""),
+        scans=row["scans"],
+        files=row["files"],
+        bytes=row["bytes"],
+    )
+
+
+def _archived(connection: Connection, sources: list[RowMapping]) -> dict[int, RowMapping]:
+    """By the number of the session that came, the archived one of its study, else of its label."""
+    wanted = or_(
+        *(
+            and_(
+                session.c.project_id == row["project_id"],
+                or_(session.c.key == row["key"], session.c.study_uid == row["study_uid"]),
+            )
+            for row in sources
+        )
+    )
+    rows = connection.execute(_sides().where(session.c.place == "archive", wanted)).mappings().all()
+    by_study = {(row["project_id"], row["study_uid"]): row for row in rows if row["study_uid"] is not None}
+    by_label = {(row["project_id"], row["key"]): row for row in rows}
+    found = {}
+    for row in sources:
+        stands = by_study.get((row["project_id"], row["study_uid"])) or by_label.get((row["project_id"], row["key"]))
+        if stands is not None:
+            found[row["id"]] = stands
+    return found
+
+
+def _counts(connection: Connection, trees: dict[int, tuple[int, int | None]]) -> dict[int, tuple[int, ...]]:
+    """By the number of the session that came: same, different, only in what came, only in what stands, several within
+    what came.
+    """
+    sides = [
+        _files(number, side, tree)
+        for number, both in trees.items()
+        for side, tree in enumerate(both)
+        if tree is not None
+    ]
+    if not sides:
+        return {}
+    each: CTE = union_all(*sides).cte("each")
+    by_object = (
+        select(
+            each.c.pair,
+            func.min(each.c.side).label("first"),
+            func.max(each.c.side).label("last"),
+            func.count(each.c.sha256.distinct()).label("versions"),
+            func.count(case((each.c.side == 0, each.c.sha256)).distinct()).label("within"),
+        )
+        .group_by(each.c.pair, each.c.sop_uid, case((each.c.sop_uid.is_(None), each.c.sha256)))
+        .cte("by_object")
+    )
+    both = and_(by_object.c.first == 0, by_object.c.last == 1)
+    rows = connection.execute(
+        select(
+            by_object.c.pair,
+            _how_many(and_(both, by_object.c.versions == 1)),
+            _how_many(and_(both, by_object.c.versions > 1)),
+            _how_many(by_object.c.last == 0),
+            _how_many(by_object.c.first == 1),
+            _how_many(by_object.c.within > 1),
+        ).group_by(by_object.c.pair)
+    )
+    return {row[0]: tuple(int(one) for one in row[1:]) for row in rows}
+
+
+def _files(number: int, side: int, tree: int) -> Any:  # noqa: ANN401  a select
+    return select(
+        literal(number).label("pair"), literal(side).label("side"), file.c.sop_uid, file.c.sha256
+    ).where(file.c.tree_id == tree)  # fmt: skip
+
+
+def _how_many(condition: Any) -> Any:  # noqa: ANN401  expressions
+    return func.sum(case((condition, 1), else_=0))

@@ -113,5 +113,6 @@ function high(bytes) {
 /** By a label of the Encoding standard, whose Latin sets have signs where the DICOM ones have controls: left out. */
 function coded(label, bytes) {
   const kept = SINGLE.test(label) ? bytes.filter((byte) => byte < 0x80 || byte > 0x9f) : bytes;
-  return new TextDecoder(label, { ignoreBOM: true }).decode(kept);
+  const text = new TextDecoder(label, { ignoreBOM: true }).decode(kept);
+  return label === "iso-8859-11" ? text.replace(/[\uf8c1-\uf8c8]/g, "\ufffd") : text; // ICU has signs of its own there
 }

@@ -150,7 +150,7 @@ class Decoders:
             self._waiting += 1
             deadline = time.monotonic() + PATIENCE
             try:
-                while not self._free:
+                while not self._has_living():
                     if self._closed or time.monotonic() > deadline:
                         raise Busy
                     if len(self._all) + self._starting < MOST:
@@ -164,6 +164,14 @@ class Decoders:
                 return self._free.pop()
             finally:
                 self._waiting -= 1
+
+    def _has_living(self) -> bool:
+        """Whether a decoder is free, once those are buried that died without a question (killed for memory)."""
+        for one in [one for one in self._free if one.process.poll() is not None]:
+            self._free.remove(one)
+            self._all.discard(one)
+            one.end_it()
+        return bool(self._free)
 
     def _give_back(self, decoder: _Decoder) -> None:
         decoder.since = time.monotonic()

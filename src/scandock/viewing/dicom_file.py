@@ -58,6 +58,8 @@ def open_dicom(stream: BinaryIO, *, only: list[int] | None = None) -> DicomFile:
     if syntax == _DEFLATED:
         stream, at = io.BytesIO(_inflated(stream, at)), 0
         head = stream.getvalue()[:16]
+    if len(head) < 8:
+        raise NoPicture("The file ends before its data set.")
     explicit, big = encoding_of(head, 0, syntax)
     if not syntax:
         syntax = _BIG if big else _EXPLICIT if explicit else _IMPLICIT

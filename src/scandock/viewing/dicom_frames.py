@@ -46,7 +46,7 @@ class DicomFrames:
             pixels = self.tiles.cut(pixels, number)
         photometric = text(self.data.get("PhotometricInterpretation"))
         if photometric == "PALETTE COLOR" and "RedPaletteColorLookupTableDescriptor" in self.data:
-            pixels = self._through_palette(pixels)
+            return Frame(pixels=self._through_palette(pixels), spacing=self.groups.spacing(stored))
         if pixels.ndim == 3:
             return Frame(pixels=_eight_bits(pixels, self._bits()), spacing=self.groups.spacing(stored))
         return self._grey(pixels, stored, invert=photometric == "MONOCHROME1" or self._inverse())

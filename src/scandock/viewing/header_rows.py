@@ -88,13 +88,11 @@ def _value(vr: str, value: Any) -> str:  # noqa: ANN401  whatever an element hol
     if vr in _BINARY:
         return _bytes(len(value)) if hasattr(value, "__len__") else cut(str(value))
     if isinstance(value, str):
-        return cut(value)
+        name = str(getattr(value, "name", value)) if vr == "UI" else value
+        return cut(f"{value} {name}" if name != value else value)
     if hasattr(value, "__iter__") and not hasattr(value, "family_name"):
         many = list(value)
         return cut("\\".join(str(one) for one in many[:64]) + (f"\\… ({len(many)} values)" if len(many) > 64 else ""))
-    if vr == "UI":
-        name = getattr(value, "name", str(value))
-        return cut(f"{value} {name}" if name != str(value) else str(value))
     return cut(str(value))
 
 

@@ -1,0 +1,51 @@
+"""A decoder as `scandock.viewing.decoder`, that also does what a hostile file might make one do."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import sys
+import time
+from typing import Any
+
+from scandock.viewing import decoder
+from scandock.viewing.exchange import Message
+
+
+def _crash(_: Message) -> Any:
+    ctypes.string_at(0)
+
+
+def _hang(_: Message) -> Any:
+    while True:
+        time.sleep(60)
+
+
+def _drip(asked: Message) -> Any:
+    """Answers byte by byte, for ever."""
+    end = socket.socket(fileno=int(sys.argv[1]))
+    while True:
+        end.sendall(b"\x01")
+        time.sleep(0.01)
+
+
+def _garbage(_: Message) -> Any:
+    os.write(int(sys.argv[1]), b"\xff" * 64)
+    os._exit(0)
+
+
+def _eat(_: Message) -> Any:
+    return {"kept": len(bytearray(8 * 1024**3))}, b""
+
+
+def _write(_: Message) -> Any:
+    with open("/tmp/scandock-rogue-was-here", "wb") as file:
+        file.write(b"x" * 4096)
+    return {}, b""
+
+
+decoder._VERBS.update(crash=_crash, hang=_hang, drip=_drip, garbage=_garbage, eat=_eat, write=_write)
+
+if __name__ == "__main__":
+    decoder.main(int(sys.argv[1]), int(sys.argv[2]))

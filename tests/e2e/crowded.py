@@ -1,0 +1,82 @@
+"""A site with much on it: long labels, a session of 60 scans, 300 sessions, conflicts, failures, hostile names."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from tests.builders import Image, documented, zipped
+from tests.crash.served import Served, free_port
+
+LONG = "Participant_0001_of_the_longitudinal_study_of_ageing_session_12"
+HOSTILE = b'<script>alert(1)</script>"><img src=x onerror=alert(2)>'
+ROWS = 64
+MANY_SCANS = 60
+MANY_SESSIONS = 300
+
+
+def picture(number: int) -> dict[int, tuple[bytes, bytes]]:
+    """Pixels that can be seen: a slope that turns with the number."""
+    size = struct.pack("<H", ROWS)
+    pixels = b"".join(
+        struct.pack("<H", ((x * (number % 5 + 1) + y * (number % 3)) * 16) % 4096)
+        for y in range(ROWS)
+        for x in range(ROWS)
+    )
+    return {0x00280010: (b"US", size), 0x00280011: (b"US", size), 0x7FE00010: (b"OW", pixels)}
+
+
+def scans(label: str, count: int) -> bytes:
+    """A session of so many scans, one image each, one of them named to do harm."""
+    entries: dict[str, bytes] = {}
+    for n in range(1, count + 1):
+        said = HOSTILE if n == 2 else b"t1_mprage_sag_p2_iso_1mm_a_long_description_%d" % n
+        image = Image(
+            case=label, series=n, series_number=b"%d" % n, patient_name=HOSTILE[:64], patient_id=b"LONG",
+            also={**picture(n), 0x0008103E: (b"LO", said[:64])},
+        )  # fmt: skip
+        entries |= documented(label, str(n), [image.file()])
+    entries[f"{label}/resources/NOTES/files/<script>alert(3)</script> \u202egnp.txt"] = b"note"
+    return zipped(entries)
+
+
+def many(count: int) -> bytes:
+    """So many sessions of one image."""
+    entries: dict[str, bytes] = {}
+    for n in range(count):
+        image = Image(case="many", study=n, patient_id=b"P%04d" % n)
+        entries |= documented(f"Many_{n:04}", "1", [image.file()])
+    return zipped(entries)
+
+
+def send(served: Served, name: str, body: bytes, more: str = "") -> str:
+    """Upload under a name, and wait for the outcome; the import's id."""
+    from tests.crash.processes import until
+    from tests.crash.served import ENDS
+
+    status, made = served.ask("POST", f"/api/v1/imports?project=P&filename={quote(name)}{more}", body)
+    assert status == 202, made
+    until(lambda: served.ask("GET", f"/api/v1/imports/{made['id']}")[1]["state"] in ENDS, "the import never ended")
+    return str(made["id"])
+
+
+@contextmanager
+def crowded(folder: Path) -> Iterator[tuple[Served, dict[str, str]]]:
+    """The site, and ids of imports by what they are."""
+    served = Served(folder, free_port()).ready()
+    try:
+        served.project()
+        ids = {
+            "scans": send(served, "sixty scans.zip", scans(LONG, MANY_SCANS)),
+            "many": send(served, "many.zip", many(MANY_SESSIONS)),
+            "waits": send(served, "to review.zip", scans("Reviewed_" + LONG[:40], 3), "&destination=prearchive"),
+            "conflict": send(served, "again.zip", many(2), "&session=" + LONG),
+            "refused": send(served, "<script>alert(4)</script>" + "x" * 120 + ".zip", b"no archive at all"),
+        }
+        yield served, ids
+        served.end()
+    finally:
+        served.kill()

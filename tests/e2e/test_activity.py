@@ -11,10 +11,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from scandock.model.report import make_report
+from scandock.model.verdicts import ImportState
+from scandock.queue.claim import Slots, claim
+from scandock.queue.leases import finish
+from scandock.queue.owner import this_owner
 from tests.builders import Image, documented, zipped
 from tests.crash.processes import until
 from tests.crash.served import ATTEMPT, Served, free_port
 from tests.e2e.browsing import base_of, person
+from tests.integration.web import PASSWORD, serving
 
 BROKEN = ("ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET")
 """What the browser says of a server that was killed."""
@@ -125,6 +131,62 @@ def test_cancelling_works_without_scripts(browser, tmp_path):
             return page.get_by_text("cancelled", exact=True).count() > 0
 
         until(ended, "it was never cancelled")
+
+
+def test_a_failure_says_what_to_do_and_is_tried_again_in_its_place(browser, tmp_path):
+    """Outcomes are written as workers write them: three lost attempts would take a minute."""
+    with serving(tmp_path / "data") as web, person(browser, web.base) as one:
+        with web.client() as client:
+            answer = client.post("/api/v1/imports?filename=one.zip", content=b"never read")
+        assert answer.status_code == 202
+        page = one.log_in("admin", PASSWORD)
+        one.go("/activity")
+        badge(page, "waiting")
+        claimed = claim(web.site.catalog, this_owner(), Slots(4))
+        assert claimed is not None
+        badge(page, "importing")
+        said = "The import was begun three times, and each time it was lost."
+        report = make_report(claimed.lease.uuid, "one.zip", ImportState.FAILED, "attempts_exhausted", said)
+        with web.site.catalog.write() as connection:
+            finish(web.site.catalog, connection, claimed.lease, ImportState.FAILED, report)
+        badge(page, "failed")
+        kept = "Its bytes are kept, so it can be tried again without another upload."
+        assert page.get_by_text(f"{said} {kept}").is_visible()
+        assert one.findings() == []
+        expect(page.locator("#polite")).to_have_text("one.zip failed.")
+        page.get_by_role("button", name="Try again").press("Enter")
+        badge(page, "waiting")
+        assert claim(web.site.catalog, this_owner(), Slots(4)) is not None
+        badge(page, "importing")
+
+
+def test_the_tray_shows_the_uploads_of_its_tab(browser, served):
+    """Topic "transfers" of bus.js, as the upload page publishes it."""
+    with person(browser, base_of(served), width="narrow") as one:
+        page = one.log_in()
+        publish = """async (list) => {
+          const statics = document.querySelector("meta[name=scandock]").dataset.static;
+          (await import(`${statics}/js/bus.js`)).publish("transfers", list);
+        }"""
+        name = "<img src=x onerror=alert(1)>.zip"
+        page.evaluate(publish, [{"id": "1", "name": name, "sent": 3_000_000, "total": 12_000_000, "state": "sending"}])
+        summary = page.locator("#tray summary")
+        expect(summary).to_have_text("1 upload")
+        summary.press("Enter")
+        bar = page.locator("#tray").get_by_role("progressbar", name=name)
+        assert bar.evaluate("(bar) => bar.value / bar.max") == 0.25
+        assert page.locator("#tray").get_by_text("uploading, 3.0 MB of 12.0 MB").is_visible()
+        assert one.findings() == []
+        assert one.overflow() == 0
+        tray, main = page.locator("#tray").bounding_box(), page.locator("#main").bounding_box()
+        assert tray is not None
+        assert main is not None
+        assert tray["y"] + tray["height"] <= main["y"], "the tray covers the page"
+        page.get_by_role("navigation", name="Main").get_by_role("link", name="Projects").click()
+        page.get_by_role("heading", name="Projects", level=1).wait_for()
+        assert bar.is_visible(), "moving about closed it"
+        page.evaluate(publish, [])
+        expect(page.locator("#tray")).to_be_hidden()
 
 
 def test_the_page_goes_on_by_itself_after_the_server_was_killed(browser, tmp_path):

@@ -128,6 +128,7 @@ def test_labels_are_changed_one_by_one_and_by_a_pattern(browser, served):
         many = page.get_by_role("group", name="With the chosen sessions")
         many.get_by_role("textbox", name="Label").fill("{subject}_{date}_{n}")
         many.get_by_role("textbox", name="Label").press("Enter")
+        page.get_by_role("heading", name="Change: 2 sessions").wait_for()
         page.get_by_role("button", name="Change").click()
         page.get_by_role("heading", name="Change: 2 sessions done").wait_for()
         assert waiting(served) == {"Ann_20200131_1", "DOE_JANE_20200131_2"}
@@ -162,6 +163,7 @@ def test_what_belongs_to_no_project_is_explained_and_moved(browser, served):
         page.get_by_role("heading", name="Change Stray").wait_for()
         page.get_by_role("textbox", name="Project").fill("P")
         page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Change: 1 session").wait_for()
         page.get_by_role("button", name="Change").click()
         page.get_by_role("heading", name="Change: 1 session done").wait_for()
         assert served.ask("GET", "/api/v1/prearchive?project=P")[1]["items"][0]["label"] == "Stray"

@@ -14,7 +14,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test lint format crash load fuzz bench bench-serve bench-listings startup lock setup hooks clean distclean
+.PHONY: help demo serve test lint format crash load fuzz bench bench-serve bench-listings bench-pages startup lock setup hooks clean distclean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -56,6 +56,9 @@ bench-serve: setup  ## Measure the server: uploads against a bare receiver, memo
 
 bench-listings: setup  ## Measure how long pages of lists take with 10,000 sessions
 	$(BIN)/python -m bench.listings $(ARGS)
+
+bench-pages: setup  ## Measure the pages in Chromium: first paint, bytes, thumbnails
+	$(BIN)/python -m bench.pages $(ARGS)
 
 startup: setup  ## Measure how long the command line takes to start
 	$(BIN)/python -m bench.startup $(ARGS)

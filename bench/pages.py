@@ -1,0 +1,125 @@
+"""Measures the pages in Chromium, on a served site with much on it; writes docs/performance.md.
+
+    python -m bench.pages [--rounds 7] [--sessions 10000]
+
+First contentful paint and bytes transferred before pictures are those of a browser that was never here; the thumbnails
+are waited for to the last, of a session with 60 scans, when the server makes them and when it has them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page
+
+from bench import report
+from scandock.services.opening import open_data_catalog
+from scandock.services.settings import load_settings
+from tests.e2e.browsing import Person, base_of, chromium, person
+from tests.e2e.crowded import LONG, crowded
+from tests.integration.many_rows import seed
+
+FULL = 10_000
+MANY = "Many"
+BEGIN, END = "<!-- pages:begin -->", "<!-- pages:end -->"
+SESSION = f"/projects/P/sessions/{LONG}"
+TOLD = """() => {
+  const [paint] = performance.getEntriesByName('first-contentful-paint');
+  const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+  const plain = all.filter((one) => !['img', 'fetch', 'xmlhttprequest'].includes(one.initiatorType));
+  return { paint: paint.startTime, bytes: plain.reduce((sum, one) => sum + one.transferSize, 0) };
+}"""
+SHOWN = "() => [...document.querySelectorAll('main img')].every((one) => one.complete && one.naturalWidth > 0)"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--sessions", type=int, default=FULL)
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="scandock-pages-") as folder, chromium() as browser:
+        text = measured(browser, Path(folder), wanted.rounds, wanted.sessions)
+    print(text)
+    if wanted.sessions == FULL:
+        report.write(text, BEGIN, END)
+
+
+def measured(browser: Browser, folder: Path, rounds: int, sessions: int) -> str:
+    """A table of pages, and a line of the thumbnails."""
+    with crowded(folder) as (served, ids):
+        catalog = open_data_catalog(str(served.data), load_settings())
+        seed(catalog, sessions, name=MANY)
+        catalog.dispose()
+        base = base_of(served)
+        first = thumbnails(browser, base)
+        again = [thumbnails(browser, base) for _ in range(rounds)]
+        pages = {
+            "log in": "/login",
+            "overview": "/",
+            "upload": "/upload",
+            "activity": "/activity",
+            "receipt of 300 sessions": f"/imports/{ids['many']}/receipt",
+            "prearchive": "/prearchive",
+            f"project with {sessions:,} sessions": f"/projects/{MANY}",
+            "session with 60 scans": SESSION,
+            "scan, with the viewer": f"{SESSION}/scans/1",
+            "audit trail": "/admin/audit",
+        }
+        lines = ["| page | first contentful paint (ms) | transferred before pictures (kB) |", "|---|---|---|"]
+        for name, path in pages.items():
+            runs = [visit(browser, base, path) for _ in range(rounds)]
+            paints = [run["paint"] for run in runs]
+            size = statistics.median(run["bytes"] for run in runs) / 1000
+            lines.append(f"| {name} | {spread(paints)} | {size:.0f} |")
+        lines += [
+            "",
+            f"All 60 thumbnails: {first:.0f} ms the first time, {spread(again)} ms when the server had them.",
+            "",
+            f"{report.machine(folder)}; {rounds} rounds, each with a browser that kept nothing.",
+        ]
+        return "\n".join(lines)
+
+
+def visit(browser: Browser, base: str, path: str) -> dict[str, Any]:
+    """One load with nothing kept, of somebody who is logged in (but to the login)."""
+    with person(browser, base) as one:
+        if path != "/login":
+            cookie_of(one)
+        one.go(path)
+        one.page.wait_for_load_state("load")
+        one.page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length > 0")
+        told: dict[str, Any] = one.page.evaluate(TOLD)
+        return told
+
+
+def cookie_of(one: Person) -> None:
+    """A login by the API: no page is loaded for it, so that nothing is kept."""
+    told = one.page.context.request.post(f"{one.base}/api/v1/auth/login", data={"name": "admin", "password": "secret"})
+    assert told.ok
+
+
+def thumbnails(browser: Browser, base: str) -> float:
+    """Milliseconds from the address to the last of a session's thumbnails, in a window that shows them all."""
+    with person(browser, base) as one:
+        cookie_of(one)
+        one.page.set_viewport_size({"width": 1280, "height": 6000})
+        one.go(SESSION)
+        shown(one.page)
+        taken: float = one.page.evaluate("() => performance.now()")
+        return taken
+
+
+def shown(page: Page) -> None:
+    page.wait_for_function(SHOWN, polling=20)
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.0f} ({min(values):.0f}-{max(values):.0f})"
+
+
+if __name__ == "__main__":
+    main()

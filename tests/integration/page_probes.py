@@ -70,6 +70,10 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("POST", "/projects"): PageProbe(action=Action.PROJECT_CREATE, of="site", fields={"id": "P"}, good=(409,)),
     ("GET", "/projects/{project}"): PageProbe(action=Action.PROJECT_SEE),
     ("GET", "/projects/{project}/sessions/{label}"): PageProbe(action=Action.SESSION_READ, of="archived"),
+    ("GET", "/projects/{project}/sessions/{label}/scans/{scan}"): PageProbe(action=Action.SESSION_READ, of="archived"),
+    ("GET", "/projects/{project}/subjects/{subject}"): PageProbe(action=Action.SUBJECT_READ, of="subject"),
+    ("GET", "/prearchive/{uuid}"): PageProbe(action=Action.PREARCHIVE_READ, of="waiting"),
+    ("GET", "/prearchive/{uuid}/scans/{scan}"): PageProbe(action=Action.PREARCHIVE_READ, of="waiting"),
     ("GET", "/projects/{project}/settings"): PageProbe(action=Action.SETTINGS_EDIT),
     ("POST", "/projects/{project}/settings"): PageProbe(action=Action.SETTINGS_EDIT, fields=_SETTINGS, good=(400,)),
     ("POST", "/projects/{project}/members"): PageProbe(

@@ -62,6 +62,8 @@ def ask(made: Everyone, method: str, path: str, probe: PageProbe, place: Place, 
         "project": place.project, "label": f"{word}_kept", "uuid": about, "session": about, "scan": "1",
         "subject": f"{word}_0", "account": "stranger", "alias": "none", "kind": "subject", "file": "0",
     }  # fmt: skip
+    if probe.of == "subject":
+        values["subject"] = made.clients["admin"].get(f"/api/v1/subjects/{about}").json()["label"]
     fields = {name: value.format_map(values) for name, value in probe.fields.items()}
     params = {name: value.format_map(values) for name, value in probe.params.items()}
     data = fields if method == "POST" else None

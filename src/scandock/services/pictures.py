@@ -35,6 +35,7 @@ VERSION: Final = 1
 MOST_FILES: Final = 20_000
 """Files of one scan that its stack is made of."""
 
+MISSING: Final = "The file is not in the store. Run `scandock check`."
 _BATCH_SECONDS: Final = 30.0
 
 
@@ -123,21 +124,28 @@ def _make_stack(looked: Looked) -> tuple[Stack, bool]:
         for start in range(0, min(len(rows), MOST_FILES), FILES):
             batch = rows[start : min(start + FILES, MOST_FILES)]
             with contextlib.ExitStack() as open_files:
-                streams = [open_files.enter_context(snapshot.open(contents.path_of(row))) for row in batch]
+                streams = []
+                for row in batch:
+                    with contextlib.suppress(FileNotFoundError):
+                        stream = open_files.enter_context(snapshot.open(contents.path_of(row)))
+                        streams.append((row, _fd(stream, open_files)))
+                lasting = lasting and len(streams) == len(batch)
                 made = looked.pictures.ask(
-                    {"verb": "places"}, [_fd(one, open_files) for one in streams],
+                    {"verb": "places"}, [fd for _, fd in streams],
                     ("places", looked.tree, looked.scan_n, start), _BATCH_SECONDS,
                 )  # fmt: skip
             if made.reason:
                 stack.reasons.append((batch[0]["n"], made.reason))
                 lasting = lasting and made.lasting
                 continue
-            for row, told in zip(batch, made.said["files"], strict=True):
+            for (row, _), told in zip(streams, made.said["files"], strict=True):
                 if "images" in told:
                     found.append((row["resource_n"], row["n"], told["images"]))
                 elif len(stack.reasons) < 100:
                     stack.reasons.append((row["n"], str(told["reason"])))
     stack.images = stacked(found)
+    if not stack.images and not stack.reasons and rows:
+        stack.reasons.append((rows[0]["n"], MISSING))
     return stack, lasting
 
 
@@ -176,8 +184,7 @@ def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str
         item = contents.file_of(connection, standing, n)
     note_view(desk, pictures, standing)
     looked = Looked(desk, pictures, standing, -1)
-    with _opened(looked) as snapshot, _file(snapshot, item["path"]) as fd:
-        return pictures.ask({"verb": "header"}, [fd], ("header", item["sha256"])), looked.tag("header", n)
+    return _ask_of(looked, item["path"], {"verb": "header"}, item["sha256"]), looked.tag("header", n)
 
 
 def _image(looked: Looked, at: int) -> tuple[Stack, int]:
@@ -195,13 +202,21 @@ def _ask(looked: Looked, stack: Stack, at: int, said: dict[str, Any]) -> Made:
         row = connection.execute(
             contents.files_query(looked.standing).where(file.c.n == image.file)
         ).mappings().one()  # fmt: skip
-    with _opened(looked) as snapshot, _file(snapshot, contents.path_of(row)) as fd:
-        return looked.pictures.ask({**said, "frame": image.frame}, [fd], (said["verb"], row["sha256"], image.frame))
+    return _ask_of(looked, contents.path_of(row), {**said, "frame": image.frame}, row["sha256"])
+
+
+def _ask_of(looked: Looked, path: str, said: dict[str, Any], content: object) -> Made:
+    """Ask a decoder about one file; by its content it is known again where that killed one."""
+    try:
+        with _opened(looked) as snapshot, _file(snapshot, path) as fd:
+            return looked.pictures.ask(said, [fd], (said["verb"], content, said.get("frame")))
+    except FileNotFoundError:
+        return Made(reason=MISSING, lasting=False)
 
 
 def _nothing(stack: Stack) -> Made:
     reason = stack.reasons[0][1] if stack.reasons else "The scan has no files."
-    return Made(reason=reason, lasting=reason != BUSY)
+    return Made(reason=reason, lasting=reason not in (BUSY, MISSING))
 
 
 @contextlib.contextmanager

@@ -59,12 +59,15 @@ def dicom(pixels: np.ndarray | None = None, **more: Any) -> bytes:
     return file_of(dataset(pixels, **more))
 
 
-def deflated(plain: bytes) -> bytes:
-    """A file whose data set is `plain`, deflated (PS3.5 A.5)."""
+def deflated(plain: bytes, zeros: int = 0) -> bytes:
+    """A file whose data set is `plain` and so many zeros, deflated (PS3.5 A.5)."""
     whole = dicom(syntax=DEFLATED)
     at = 144 + int.from_bytes(whole[140:144], "little")
-    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return whole[:at] + packer.compress(plain) + packer.flush()
+    packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+    pieces = [whole[:at], packer.compress(plain)]
+    block = bytes(8 * 1024**2)
+    pieces += [packer.compress(block) for _ in range(zeros // len(block))]
+    return b"".join([*pieces, packer.flush()])
 
 
 def encapsulated(frames: list[bytes], like: np.ndarray, **more: Any) -> bytes:

@@ -1,0 +1,341 @@
+"""Looking at stored images over HTTP: numbers, pictures, headers, what is kept of them, and who is told of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image as Picture
+from pydicom.uid import UID
+
+from scandock.services.pictures import tidy
+from scandock.viewing.decoders import Lost
+from tests.builders import Site, documented, ecat, site_at
+from tests.integration.web import Web, serving
+from tests.unit.viewing.made import dataset, file_of
+
+NAME = '"><script>alert(1)</script>'
+AXIAL = [1, 0, 0, 0, 1, 0]
+
+
+def image(number: int, **elements: Any) -> bytes:
+    """A slice at 3 mm x number whose pixels are its number and up."""
+    pixels = (np.arange(12 * 10).reshape(12, 10) + 1000 * number).astype("<i2")
+    more = {
+        "SOPInstanceUID": f"1.2.3.4.{number}",
+        "PatientID": "7",
+        "StudyInstanceUID": "1.2.3",
+        "SeriesInstanceUID": "1.2.3.4",
+        "SeriesNumber": 4,
+        "InstanceNumber": 10 - number,
+        "ImageOrientationPatient": AXIAL,
+        "ImagePositionPatient": [0, 0, 3 * number],
+        "PixelSpacing": [2, 1],
+        "RescaleSlope": 2,
+        "RescaleIntercept": -500,
+        "WindowCenter": 1000,
+        "WindowWidth": 4000,
+        **elements,
+    }
+    made = dataset(pixels, **more)
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    return file_of(made)
+
+
+def report() -> bytes:
+    more = {"SeriesInstanceUID": "1.2.3.9", "SOPInstanceUID": "1.2.3.9.1", "PatientID": "7", "Modality": "SR"}
+    made = dataset(None, StudyInstanceUID="1.2.3", SeriesNumber=9, **more)
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.88.11")
+    return file_of(made)
+
+
+SLICES = [image(2, SeriesDescription=NAME), image(0, SeriesDescription=NAME), image(1, SeriesDescription=NAME)]
+SESSION = {**documented("S1", "4", SLICES), **documented("S1", "9", [report()], resource="secondary")}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return site_at(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def web(site: Site) -> Iterator[Web]:
+    with serving(site.data) as running:
+        yield running
+
+
+@pytest.fixture
+def client(web: Web) -> Iterator[httpx.Client]:
+    with web.client() as one:
+        yield one
+
+
+@pytest.fixture
+def uuid(site: Site, client: httpx.Client) -> str:
+    site.bring(SESSION, session="S1", destination="archive")
+    (found,) = client.get("/api/v1/sessions").json()["items"]
+    return str(found["id"])
+
+
+def scan(uuid: str, scan_id: str = "4") -> str:
+    return f"/api/v1/sessions/{uuid}/scans/{scan_id}"
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_stack_is_sorted_by_place(client, uuid):
+    told = client.get(f"{scan(uuid)}/stack").json()
+    rows = [dict(zip(told["columns"], row, strict=True)) for row in told["images"]]
+    assert [row["position"][2] for row in rows] == [0, 3, 6]
+    assert [row["instance"] for row in rows] == [10, 9, 8]
+    assert (told["places"], told["turns"], told["middle"], told["reasons"]) == (3, 1, 1, [])
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "identity"])
+def test_numbers_are_those_of_the_file(client, uuid, accepted):
+    for number in range(3):
+        answer = client.get(f"{scan(uuid)}/frames/{number}", headers={"Accept-Encoding": accepted})
+        facts = json.loads(answer.headers["x-scandock-frame"])
+        assert answer.headers.get("content-encoding", "identity") == accepted
+        numbers = np.frombuffer(answer.content, "<i2").reshape(facts["rows"], facts["columns"])
+        assert np.array_equal(numbers, np.arange(120).reshape(12, 10) + 1000 * number)
+        assert (facts["kind"], facts["signed"], facts["slope"], facts["intercept"]) == ("grey", True, 2, -500)
+        assert facts["spacing"] == [2, 1]
+        assert facts["windows"] == [{"center": 1000, "width": 4000, "name": "", "function": "linear"}]
+        assert (facts["low"], facts["high"]) == (2000 * number - 500, 2 * (1000 * number + 119) - 500)
+
+
+def test_a_picture_is_the_image_through_a_window(client, uuid):
+    answer = client.get(f"{scan(uuid)}/frames/1/picture", params={"center": 1600, "width": 201})
+    assert answer.headers["content-type"] == "image/png"
+    got = np.asarray(Picture.open(BytesIO(answer.content)))
+    values = 2 * (np.arange(120).reshape(12, 10) + 1000) - 500
+    expected = np.clip((values - 1599.5) / 200 + 0.5, 0, 1) * 255
+    assert np.abs(got - expected).max() <= 0.51
+    small = client.get(f"{scan(uuid)}/frames/1/picture", params={"size": 48})
+    assert Picture.open(BytesIO(small.content)).size == (20, 48)  # the pixels are twice as high as wide
+
+
+@pytest.mark.parametrize("params", [{"center": 5}, {"width": 5}, {"center": 5, "width": 0}, {"center": 5, "width": -1}])
+def test_half_a_window_is_refused(client, uuid, params):
+    assert client.get(f"{scan(uuid)}/frames/1/picture", params=params).status_code == 400
+
+
+def test_what_is_not_there_is_not_found(client, uuid):
+    assert client.get(f"{scan(uuid)}/frames/3").json()["code"] == "image_unknown"
+    assert client.get(f"{scan(uuid, 'none')}/thumbnail").json()["code"] == "scan_unknown"
+    assert client.get(f"/api/v1/sessions/{uuid}/files/99/header").json()["code"] == "file_unknown"
+
+
+# -- pictures that can't be made ---------------------------------------------------------------------------------------
+
+
+def test_what_is_no_image_is_a_picture_of_the_reason(client, uuid):
+    answer = client.get(f"{scan(uuid, '9')}/thumbnail")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+    assert unquote(answer.headers["x-scandock-reason"]) == "This is a report (SR), without pixels."
+    assert "report (SR)" in answer.text
+    assert client.get(f"{scan(uuid, '9')}/frames/0").json() == {
+        "kind": "none",
+        "reason": "This is a report (SR), without pixels.",
+    }
+
+
+def test_a_decoder_that_dies_costs_a_picture_and_is_not_tried_at_once_again(web, client, uuid, monkeypatch):
+    client.get(f"{scan(uuid)}/stack")
+    asked = []
+
+    def dies(*args: object) -> None:
+        asked.append(args)
+        raise Lost("The decoder died of it.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(web.site.pictures.decoders, "ask", dies)
+        for _ in range(3):
+            answer = client.get(f"{scan(uuid)}/thumbnail")
+            assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+            assert "died" in answer.text
+    assert len(asked) == 1
+    assert client.get(f"{scan(uuid)}/frames/0").headers["x-scandock-frame"]
+
+
+def test_a_file_that_is_gone_is_told_and_the_others_are_shown(client, uuid, site):
+    files = sorted((site.data / "archive/P/S1/scans/4").rglob("*.dcm"))
+    files[0].unlink()
+    assert len(client.get(f"{scan(uuid)}/stack").json()["images"]) == 2
+    for path in files[1:]:
+        path.unlink()
+    answer = client.get(f"{scan(uuid)}/frames/0")
+    assert "not in the store" in answer.json()["reason"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert "not in the store" in client.get(f"{scan(uuid)}/thumbnail").text.replace("</text>", " ")
+    page = client.get("/projects/P/sessions/S1/scans/4", params={"file": 0})
+    assert page.status_code == 200
+    assert "not in the store" in page.text
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------------
+
+
+def test_the_second_time_no_decoder_is_asked(site, web, client, uuid):
+    first = client.get(f"{scan(uuid)}/thumbnail")
+    assert Picture.open(BytesIO(first.content)).size == (107, 256)
+    web.site.pictures._stacks.clear()
+    web.site.pictures.decoders.close()  # it would answer that it is busy
+    second = client.get(f"{scan(uuid)}/thumbnail")
+    assert second.content == first.content
+    assert len(client.get(f"{scan(uuid)}/stack").json()["images"]) == 3
+    site.check()
+
+
+def test_a_browser_that_has_it_is_told_so_and_keeps_it_where_the_tree_is_named(client, uuid):
+    tree = client.get(scan(uuid)).json()["tree"]
+    for path in ("thumbnail", "stack", "frames/1", "frames/1/picture"):
+        answer = client.get(f"{scan(uuid)}/{path}")
+        assert answer.headers["cache-control"] == "private, no-cache"
+        again = client.get(f"{scan(uuid)}/{path}", headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert "immutable" in client.get(f"{scan(uuid)}/{path}", params={"tree": tree}).headers["cache-control"]
+        assert "immutable" not in client.get(f"{scan(uuid)}/{path}", params={"tree": tree + 1}).headers["cache-control"]
+
+
+def test_what_is_kept_goes_with_its_session(web, client, uuid, site):
+    client.get(f"{scan(uuid)}/thumbnail")
+    (kept,) = os.listdir(site.data / "cache")
+    assert kept.endswith(uuid)
+    assert tidy(web.site.pictures, web.site.catalog) == 0
+    assert client.delete(f"/api/v1/sessions/{uuid}").status_code == 200
+    web.site.pictures._tidy_at = 0
+    assert tidy(web.site.pictures, web.site.catalog) == 1
+    assert os.listdir(site.data / "cache") == []
+
+
+def test_a_session_that_grows_shows_its_new_images(web, client, uuid, site):
+    before = client.get(f"{scan(uuid)}/frames/2/picture").headers["etag"]
+    site.checked = False
+    site.bring(documented("S1", "4", [image(3)]), session="S1", overwrite="append", destination="archive")
+    told = client.get(f"{scan(uuid)}/stack").json()
+    assert [row[6][2] for row in told["images"]] == [0, 3, 6, 9]
+    assert client.get(f"{scan(uuid)}/frames/2/picture", headers={"If-None-Match": before}).status_code == 200
+
+
+# -- headers -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_header_is_rows_of_text_and_can_be_searched(client, uuid):
+    listed = client.get("/api/v1/files", params={"session": uuid, "scan": "4"}).json()["items"]
+    address = f"/api/v1/sessions/{uuid}/files/{listed[0]['id']}/header"
+    told = client.get(address).json()
+    named = {row[2]: row[4] for row in told["rows"]}
+    assert named["Series Description"] == NAME
+    assert named["Pixel Data"] == "240 bytes"
+    found = client.get(address, params={"search": "rescale"}).json()["rows"]
+    assert [row[2] for row in found] == ["Rescale Intercept", "Rescale Slope"]
+    tag = client.get(address).headers["etag"]
+    assert client.get(address, headers={"If-None-Match": tag}).status_code == 304
+
+
+# -- who looks ---------------------------------------------------------------------------------------------------------
+
+
+def test_who_looks_is_noted_once_an_hour_for_each_session(web, client, uuid):
+    web.account("ann", P="member")
+    with web.client("ann") as ann:
+        for _ in range(3):
+            ann.get(f"{scan(uuid)}/thumbnail")
+            ann.get(f"{scan(uuid)}/frames/0")
+    client.get(f"{scan(uuid)}/stack")
+    client.get("/projects/P/sessions/S1/scans/4")
+    trail = client.get("/api/v1/audit", params={"action": "view"}).json()["items"]
+    assert sorted((one["actor"], one["kind"], one["target"], one["project"]) for one in trail) == [
+        ("admin", "session", uuid, "P"),
+        ("ann", "session", uuid, "P"),
+    ]
+    web.site.pictures._views.clear()
+    client.get(f"{scan(uuid)}/thumbnail")
+    assert len(client.get("/api/v1/audit", params={"action": "view"}).json()["items"]) == 3
+
+
+def test_who_may_not_read_it_is_told_nothing(web, uuid):
+    web.account("stranger")
+    listed = [f"{scan(uuid)}/{one}" for one in ("thumbnail", "stack", "frames/0", "frames/0/picture")]
+    with web.client("stranger") as stranger:
+        for path in (*listed, f"/api/v1/sessions/{uuid}/files/0/header"):
+            assert stranger.get(path).status_code == 404, path
+    with web.client("admin") as admin:
+        assert admin.get("/api/v1/audit", params={"action": "view"}).json()["items"] == []
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_waiting_in_the_prearchive_is_looked_at_like_an_archived_one(client, site):
+    site.checked = False
+    site.bring(documented("S2", "4", SLICES[:1]), session="S2", destination="prearchive")
+    (waiting,) = client.get("/api/v1/prearchive").json()["items"]
+    assert client.get(f"{scan(waiting['id'])}/thumbnail").headers["content-type"] == "image/webp"
+    page = client.get(f"/prearchive/{waiting['id']}")
+    assert f"/api/v1/sessions/{waiting['id']}/scans/4/thumbnail" in page.text
+    assert f'href="/prearchive/{waiting["id"]}/scans/4"' in page.text
+    assert client.get(f"/prearchive/{waiting['id']}/scans/4").status_code == 200
+
+
+def test_pages_show_every_scan_and_no_name_of_a_header_as_anything_but_text(client, uuid):
+    session = client.get("/projects/P/sessions/S1").text
+    assert session.count("/thumbnail?tree=") == 2
+    page = client.get("/projects/P/sessions/S1/scans/4", params={"image": 2, "file": 0, "search": "<script>"}).text
+    assert "/frames/2/picture?tree=" in page
+    for text in (session, page):
+        assert NAME not in text
+        assert "&lt;script&gt;alert(1)" in text
+        assert "style=" not in text
+    assert "without pixels" in client.get("/projects/P/sessions/S1/scans/9").text
+    subject = client.get("/api/v1/subjects", params={"project": "P"}).json()["items"][0]["label"]
+    assert "/projects/P/sessions/S1" in client.get(f"/projects/P/subjects/{subject}").text
+    assert client.get("/projects/P/subjects/Nobody").status_code == 404
+
+
+def test_a_table_of_many_files_is_a_page_at_a_time(client, site):
+    site.checked = False
+    long = "x" * 180
+    many = {f"S3/resources/NOTES/files/{n:05}{long}.txt": b"x" for n in range(120)}
+    site.bring({**many, **documented("S3", "4", [image(5, StudyInstanceUID="1.2.77")])}, session="S3")
+    page = client.get("/projects/P/sessions/S3", params={"sort": "name", "q": "00"})
+    assert page.text.count(f"{long}.txt</th>") == 50
+    assert "cursor=" in page.text
+    assert client.get("/projects/P/sessions/S3", params={"q": "nothing like it"}).text.count(long) == 0
+
+
+def test_an_ecat_session_is_shown(client, site):
+    site.checked = False
+    site.bring({"a/one.v": ecat()}, session="E1")
+    found = next(one for one in client.get("/api/v1/sessions").json()["items"] if one["label"] == "E1")
+    (only,) = client.get(f"/api/v1/sessions/{found['id']}/scans").json()["items"]
+    told = client.get(f"{scan(found['id'], only['id'])}/stack").json()
+    answer = client.get(f"{scan(found['id'], only['id'])}/thumbnail")
+    assert answer.status_code == 200
+    assert told["images"] or told["reasons"]
+
+
+def test_a_store_without_descriptors_is_read_too(web, client, uuid, monkeypatch):
+    """As one elsewhere would be: the bytes go through memory."""
+
+    snapshots = type(web.site.store.snapshot("archive/P/S1"))
+    real = snapshots.open
+
+    def opened(self: Any, rel: str, *more: int) -> BytesIO:
+        with real(self, rel, *more) as stream:
+            return BytesIO(stream.read())
+
+    monkeypatch.setattr(snapshots, "open", opened)
+    assert client.get(f"{scan(uuid)}/thumbnail").headers["content-type"] == "image/webp"

@@ -52,7 +52,7 @@ export function labelsTools(say) {
   const find = make("input", { id: "up-find", autocomplete: "off", spellcheck: "false" });
   const instead = make("input", { id: "up-instead", autocomplete: "off", spellcheck: "false" });
   const table = make("textarea", { id: "up-table", rows: "4", spellcheck: "false", placeholder: "patient_id,subject,session\nP0001,S01,S01_V1" });
-  const said = make("p", { class: "help", role: "status" });
+  const said = make("p", { class: "help" });
   const tell = (words) => {
     set(said, words);
     say(words);

@@ -22,6 +22,14 @@ export function start(main) {
   return page.begin();
 }
 
+/** Enter in a field takes what is written there, and begins no upload. */
+function entered(event) {
+  const { target } = event;
+  if (event.key !== "Enter" || event.isComposing || target.tagName !== "INPUT" || target.type === "file") return;
+  event.preventDefault();
+  if (!["checkbox", "radio"].includes(target.type)) target.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
 class Page {
   #left = []; // unfinished uploads of the server
   #held = new Map(); // handles by their ids
@@ -47,6 +55,7 @@ class Page {
     options.begin(this.form);
     this.#inputs();
     this.form.addEventListener("submit", (event) => this.#submit(event));
+    this.form.addEventListener("keydown", entered);
     this.form.addEventListener("change", (event) => this.#changed(event));
     this.form.addEventListener("input", (event) => event.target.name === "project" && this.#changed(event));
     const ends = [

@@ -24,7 +24,7 @@ export function transfersView(choose) {
     clear();
     title.focus();
   }, { kind: "quiet" });
-  const element = make("section", { class: "panel", "aria-labelledby": "h-transfers" }, title, list, make("p", { class: "actions" }, tidy));
+  const element = make("section", { class: "panel", "aria-labelledby": "h-transfers", hidden: true }, title, list, make("p", { class: "actions" }, tidy));
   title.tabIndex = -1;
   element.refresh = () => {
     show(element, transfers.length > 0);
@@ -96,7 +96,7 @@ export function unfinishedView(acts) {
   const list = make("ul", { class: "up-list" });
   const element = make(
     "section",
-    { class: "panel", "aria-labelledby": "h-unfinished" },
+    { class: "panel", "aria-labelledby": "h-unfinished", hidden: true },
     make("h2", { id: "h-unfinished" }, "Not finished"),
     make("p", { class: "help" }, "These uploads were cut. Choose the same file or folder again, by the button or by dropping it below: it is known again and goes on where it was."),
     list,

@@ -1,0 +1,251 @@
+"""An upload that is cut: paused, a killed server, a reload, moving about; it goes on, and arrives as it was."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.crash.processes import until
+from tests.crash.served import Served, free_port
+from tests.e2e.browsing import base_of, person
+from tests.e2e.uploading import archive, drop, image, imported, opened, sent, slowed, stored, sums
+
+RAW = random.Random("big").randbytes(24_000_000)
+SLOW = 6_000_000  # bytes a second: a big archive takes some seconds then
+
+
+@pytest.fixture
+def project(served):
+    served.project()
+    return served
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A big archive, and what is in it."""
+    path = archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/2.dcm": image(2), "s/raw.bin": RAW})
+    return path, sums(image(1), image(2), RAW)
+
+
+def begin(page, path):
+    drop(page, path)
+    page.get_by_text("1 patient, 1 study, 1 scan, 2 images").wait_for()
+    page.get_by_role("button", name="Upload", exact=True).click()
+
+
+def state(page, words):
+    page.wait_for_function(
+        "(words) => document.querySelector('.up-transfer .state')?.textContent === words", arg=words, timeout=60_000
+    )
+
+
+def some_sent(page, least=1):
+    page.wait_for_function(
+        "(least) => (document.querySelector('.up-transfer progress')?.value ?? 0) > least", arg=least, timeout=60_000
+    )
+
+
+def left(served):
+    """How many uploads the server has in part."""
+    return len(served.ask("GET", "/api/v1/uploads")[1]["items"])
+
+
+def test_pause_and_go_on(browser, project, large):
+    path, whole = large
+    with person(browser, base_of(project)) as one:
+        one.log_in()
+        page = opened(one)
+        slowed(page, SLOW)
+        begin(page, path)
+        some_sent(page)
+        page.get_by_role("button", name="Pause: big.zip").click()
+        state(page, "paused")
+        page.wait_for_function("() => document.activeElement.textContent === 'Go on'")
+        assert one.findings() == []
+        slowed(page, -1)
+        page.get_by_role("button", name="Go on: big.zip").click()
+        sent(page)
+    [told] = imported(project)
+    assert told["state"] == "placed"
+    assert stored(project, told["sessions"][0]) == whole
+
+
+def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
+    path, whole = large
+    served = Served(tmp_path, free_port()).ready()
+    served.project()
+    again = None
+    try:
+        with person(browser, base_of(served), expected=("ERR_", "Failed to load")) as one:
+            one.log_in()
+            page = opened(one)
+            slowed(page, SLOW)
+            begin(page, path)
+            some_sent(page, 1_000_000)
+            served.kill()
+            state(page, "held up")
+            assert "The server is not reached" in page.locator(".up-why").inner_text()
+            again = Served(tmp_path, served.port).ready()
+            some_sent(page, 8_000_000)
+            asked = []
+            page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+            page.reload()
+            assert asked == ["beforeunload"]
+            page.get_by_role("heading", name="Not finished").wait_for()
+            [cut] = again.ask("GET", "/api/v1/uploads")[1]["items"]
+            assert 0 < cut["offset"] < cut["size"] == path.stat().st_size
+            with page.expect_file_chooser() as choosing:
+                page.get_by_role("button", name="Choose it again: big.zip").click()
+            choosing.value.set_files(path)
+            sent(page)
+            asked.clear()
+            page.reload()
+            assert asked == []
+            assert page.get_by_role("heading", name="Not finished").count() == 0
+        [told] = imported(again)
+        assert (told["id"], told["state"]) == (cut["id"], "placed")
+        assert stored(again, told["sessions"][0]) == whole
+    finally:
+        for server in (served, again):
+            if server is not None:
+                server.kill()
+                server.wait()
+
+
+def test_a_folder_goes_on_and_another_file_does_not(browser, project, tmp_path, large):
+    path, whole = large
+    folder = tmp_path / "visit"
+    folder.mkdir()
+    for n in (1, 2):
+        (folder / f"{n}.dcm").write_bytes(image(n))
+    (folder / "raw.bin").write_bytes(RAW)
+    with person(browser, base_of(project), expected=("ERR_",)) as one:
+        one.log_in()
+        page = opened(one)
+        slowed(page, SLOW)
+        begin(page, folder)
+        some_sent(page, 1_000_000)
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.reload()
+        page.get_by_role("heading", name="Not finished").wait_for()
+        drop(page, path)
+        page.get_by_text("1 patient, 1 study, 1 scan, 2 images").wait_for()
+        page.get_by_role("button", name="Take off the list: big.zip").click()
+        drop(page, folder)
+        sent(page)
+    [told] = imported(project)
+    assert (told["archive"], told["state"]) == ("visit.tar", "placed")
+    assert stored(project, told["sessions"][0]) == whole
+
+
+def test_moving_about_cuts_nothing(browser, project, large):
+    path, whole = large
+    with person(browser, base_of(project)) as one:
+        one.log_in()
+        page = opened(one)
+        slowed(page, SLOW)
+        begin(page, path)
+        some_sent(page)
+        page.evaluate("() => { window.kept = 1 }")
+        for name in ("Projects", "Prearchive", "Activity"):
+            page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True).click()
+            page.get_by_role("heading", name=name, level=1).wait_for()
+        assert page.locator("#tray").get_by_text("1 upload").count() == 1
+        page.get_by_role("navigation", name="Main").get_by_role("link", name="Upload", exact=True).click()
+        page.get_by_role("heading", name="Upload", level=1, exact=True).wait_for()
+        assert page.get_by_label("Project", exact=True).input_value() == "P"
+        sent(page)
+        assert page.evaluate("() => window.kept") == 1
+    [told] = imported(project)
+    assert stored(project, told["sessions"][0]) == whole
+
+
+def test_an_upload_can_be_given_up_running_or_not_finished(browser, project, large):
+    path, _ = large
+    with person(browser, base_of(project), expected=("ERR_",)) as one:
+        one.log_in()
+        page = opened(one)
+        slowed(page, SLOW)
+        begin(page, path)
+        some_sent(page)
+        page.get_by_role("button", name="Cancel: big.zip").click()
+        state(page, "cancelled")
+        until(lambda: left(project) == 0, "the server has other uploads")
+        begin(page, path)
+        page.wait_for_function("() => document.querySelectorAll('.up-transfer progress').length === 2")
+        until(lambda: left(project) == 1, "the server has other uploads")
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.reload()
+        page.get_by_role("button", name="Discard: big.zip").click()
+        page.get_by_role("button", name="Discard it: big.zip").click()
+        until(lambda: left(project) == 0, "the server has other uploads")
+        assert page.get_by_role("heading", name="Not finished").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (
+            429,
+            {"code": "busy", "detail": "Too many requests.", "remedy": ""},
+            "Too many requests. It is tried again in",
+        ),
+        (
+            507,
+            {"code": "disk_full", "detail": "3 GB are needed.", "remedy": ""},
+            "The server has no space left for it.",
+        ),
+        (401, {"code": "login_needed", "detail": "Log in.", "remedy": ""}, "Your login has ended."),
+        (413, {"code": "upload_too_large", "detail": "It is too large.", "remedy": ""}, "It is too large."),
+    ],
+)
+def test_what_the_server_refuses_is_said_and_gone_on_with(browser, project, tmp_path, status, body, words):
+    path = archive(tmp_path / "small.zip", {"1.dcm": image(1), "2.dcm": image(2)})
+    refusing = {"left": 1}
+
+    def answer(route):
+        if route.request.method != "PATCH" or not refusing["left"]:
+            return route.fallback()
+        refusing["left"] -= 1
+        headers = {"Retry-After": "2"} if status == 429 else {}
+        return route.fulfill(status=status, json=body, headers=headers)
+
+    with person(browser, base_of(project), expected=(str(status),)) as one:
+        one.log_in()
+        page = opened(one)
+        page.route("**/api/v1/uploads/*", answer)
+        begin(page, path)
+        state(page, "held up" if status in (429, 507) else "stopped")
+        assert words in page.locator(".up-why").inner_text()
+        assert one.findings() == []
+        if status == 401:
+            assert page.get_by_role("link", name="Log in").get_attribute("href") == "/login"
+        if status != 429:  # that one goes on by itself, after the time that the server said
+            page.get_by_role("button", name="Go on: small.zip").click()
+        sent(page)
+    assert imported(project)[0]["state"] == "placed"
+
+
+def test_a_file_that_changes_on_the_way_is_told_and_chosen_again(browser, project, large, tmp_path):
+    path, whole = large
+    with person(browser, base_of(project), expected=("ERR_",)) as one:
+        one.log_in()
+        page = opened(one)
+        slowed(page, SLOW)
+        begin(page, path)
+        some_sent(page)
+        page.get_by_role("button", name="Pause: big.zip").click()
+        state(page, "paused")
+        aside = path.rename(tmp_path / "aside.zip")
+        page.get_by_role("button", name="Go on: big.zip").click()
+        state(page, "stopped")
+        assert "can't be read any more" in page.locator(".up-why").inner_text()
+        slowed(page, -1)
+        aside.rename(path)
+        with page.expect_file_chooser() as choosing:
+            page.get_by_role("button", name="Choose it again: big.zip").click()
+        choosing.value.set_files(path)
+        sent(page)
+    [told] = imported(project)
+    assert stored(project, told["sessions"][0]) == whole

@@ -6,16 +6,19 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from scandock.model.importing import Progress
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.queue.claim import Slots, claim
 from scandock.queue.leases import finish
 from scandock.queue.owner import this_owner
+from scandock.services.progress import Recorder
 from tests.builders import Image, documented, zipped
 from tests.crash.processes import until
 from tests.crash.served import ATTEMPT, Served, free_port
@@ -160,6 +163,30 @@ def test_a_failure_says_what_to_do_and_is_tried_again_in_its_place(browser, tmp_
         badge(page, "importing")
 
 
+def test_numbers_move_in_place_and_are_not_said_aloud(browser, tmp_path):
+    with serving(tmp_path / "data") as web, person(browser, web.base) as one:
+        with web.client() as client:
+            client.post("/api/v1/imports?filename=one.zip", content=b"never read")
+        claimed = claim(web.site.catalog, this_owner(), Slots(4))
+        assert claimed is not None
+        page = one.log_in("admin", PASSWORD)
+        one.go("/activity")
+        badge(page, "importing")
+        begun = Progress(stage="reading", entries_done=1, entries_total=4_000, bytes_done=2_000, bytes_total=8_000_000)
+        with Recorder(web.site.catalog, claimed.lease) as record:
+            record(begun)
+            expect(page.locator("[data-far]")).to_have_text("2.0 kB of 8.0 MB · 1 of 4 000 entries")
+            asked: list[str] = []
+            page.on("request", lambda request: asked.append(request.url))
+            spoken = page.locator("#polite").inner_text()
+            record(replace(begun, entries_done=3_000, bytes_done=6_000_000))
+            expect(page.locator("[data-far]")).to_have_text("6.0 MB of 8.0 MB · 3 000 of 4 000 entries")
+            bar = page.locator("#imports").get_by_role("progressbar", name="Reading what is in it")
+            assert bar.evaluate("(bar) => bar.value / bar.max") == 0.75
+            assert asked == [], "numbers need no request"
+            assert page.locator("#polite").inner_text() == spoken
+
+
 def test_the_tray_shows_the_uploads_of_its_tab(browser, served):
     """Topic "transfers" of bus.js, as the upload page publishes it."""
     with person(browser, base_of(served), width="narrow") as one:
@@ -169,7 +196,7 @@ def test_the_tray_shows_the_uploads_of_its_tab(browser, served):
           (await import(`${statics}/js/bus.js`)).publish("transfers", list);
         }"""
         name = "<img src=x onerror=alert(1)>.zip"
-        page.evaluate(publish, [{"id": "1", "name": name, "sent": 3_000_000, "total": 12_000_000, "state": "sending"}])
+        page.evaluate(publish, [{"id": "1", "name": name, "sent": 3_000_000, "total": 12_000_000, "state": "running"}])
         summary = page.locator("#tray summary")
         expect(summary).to_have_text("1 upload")
         summary.press("Enter")

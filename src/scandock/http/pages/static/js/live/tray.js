@@ -8,7 +8,8 @@ import { listen } from "./stream.js";
 import { STATES } from "./words.js";
 
 const SHOWN = 8;
-const DONE = ["done", "cancelled", "failed"];
+const OVER = ["done", "cancelled"];
+const SENDING = { running: "uploading", waiting: "waits to be uploaded" };
 const standing = new Standing();
 let transfers = [];
 let parts = null;
@@ -29,12 +30,12 @@ export function start() {
 
 /** The lines of the tray: transfers that go on, imports that run, and what has ended since the tray was looked at. */
 function lines() {
-  const sent = transfers.filter((one) => !DONE.includes(one.state));
+  const sent = transfers.filter((one) => !OVER.includes(one.state));
   const sending = sent.map((one) => ({
     key: `t-${one.id}`,
     name: one.name,
     href: `${root}/upload`,
-    words: one.state === "running" || one.state === "sending" ? `uploading, ${size(one.sent)} of ${size(one.total)}` : `upload: ${one.state}`,
+    words: `${SENDING[one.state] ?? one.state}, ${size(one.sent)} of ${size(one.total)}`,
     bytes: { done: one.sent, total: one.total },
   }));
   const uploaded = new Set(sent.map((one) => one.id));

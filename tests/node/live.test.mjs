@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { load } from "./modules.mjs";
+
+const { Pace, duration, farOf, number, paceOf, plural, size } = await load("../live/figures.js");
+const { Parser } = await load("../live/reading.js");
+const { Standing } = await load("../live/standing.js");
+
+test("figures are those of the server's pages", () => {
+  assert.deepEqual(
+    [0, 1, 999, 999_499, 999_500, 12_345_678, 123_456_789, 5e12].map(size),
+    ["0 bytes", "1 bytes", "999 bytes", "999 kB", "1.0 MB", "12.3 MB", "123 MB", "5.0 TB"],
+  );
+  assert.deepEqual([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1\u202f000", "1\u202f234\u202f567"]);
+  assert.equal(plural(1, "entry", "entries"), "1 entry");
+  const far = { bytes: { done: 5_000, total: 10_000 }, entries: { done: 3, total: null } };
+  assert.equal(farOf(far), "5.0 kB of 10.0 kB · 3 entries");
+  assert.equal(farOf({ bytes: { done: 7, total: null }, entries: null }), "7 bytes");
+});
+
+test("a time left is told once it can be told, and not across stages", () => {
+  const pace = new Pace();
+  const at = (ms, done, stage = "reading", total = 10_000_000) => paceOf(pace.note(stage, { done, total }, ms));
+  assert.equal(at(0, 0), "");
+  assert.equal(at(1_000, 1_000_000), "");
+  assert.equal(at(4_000, 4_000_000), "1.0 MB/s · about a few seconds left");
+  assert.equal(at(5_000, 0, "placing"), "");
+  assert.equal(at(9_000, 400_000, "placing"), "100 kB/s · about 2 min left");
+  assert.equal(at(30_000, 400_000, "placing"), "", "what stands still has no pace");
+  assert.equal(at(31_000, 0, "placing"), "", "what begins anew has none either");
+  assert.deepEqual([5, 42, 300, 9_000].map(duration), ["a few seconds", "50 s", "5 min", "2.5 h"]);
+});
+
+test("a stream is the same however it is cut", () => {
+  const text = ': hello\r\nretry: 5\n\nid: 1-2\nevent: stage\ndata: {"a":\ndata: 1}\n\nid:\ndata:x\n\nevent: end\ndata: {}\n\n';
+  const whole = new Parser().take(text);
+  assert.deepEqual(whole, [
+    { id: "1-2", kind: "stage", data: '{"a":\n1}' },
+    { id: "", kind: "message", data: "x" },
+    { id: null, kind: "end", data: "{}" },
+  ]);
+  for (let at = 0; at <= text.length; at += 1) {
+    const parser = new Parser();
+    assert.deepEqual([...parser.take(text.slice(0, at)), ...parser.take(text.slice(at))], whole);
+  }
+});
+
+test("imports are under way until their outcome, and their changes are told once", () => {
+  const standing = new Standing();
+  const told = { id: "a", archive: "a.zip", project: "P", mine: true };
+  standing.hear("begin", { imports: [{ id: "b", archive: "b.zip", project: null, state: "running", progress: null }] });
+  assert.deepEqual(standing.under.map((one) => one.id), ["b"]);
+  assert.equal(standing.hear("received", { ...told, mine: false }), null, "it is somebody else's");
+  assert.equal(standing.hear("received", told).state, "received");
+  assert.equal(standing.hear("received", told), null);
+  assert.deepEqual(standing.under.map((one) => one.id), ["a", "b"]);
+  assert.equal(standing.hear("running", { ...told, attempt: 1 }).state, "running");
+  assert.equal(standing.hear("stage", { ...told, stage: "reading" }), null);
+  const bytes = { done: 1, total: 2 };
+  assert.equal(standing.hear("progress", { ...told, state: "running", stage: "reading", bytes }), null);
+  assert.deepEqual(standing.under[0].progress, { stage: "reading", entries: null, bytes });
+  assert.equal(standing.hear("outcome", { ...told, state: "held", message: "Decide." }).state, "held");
+  assert.deepEqual(standing.under.map((one) => one.id), ["b"]);
+  assert.deepEqual(standing.ended, [{ id: "a", archive: "a.zip", state: "held", message: "Decide." }]);
+  standing.forget();
+  assert.deepEqual(standing.ended, []);
+});

@@ -39,8 +39,13 @@ SESSIONS = {
     "doe_peter_mra": [DISC / "MR1" / "5641", DISC / "MR2" / "6273", DISC / "MR2" / "6605", DISC / "MR700"],
     "doe_archibald_ct": [DICOM / "dicomdirtests" / "77654033" / "CT2"],
     "phantom_mr": [NIBABEL / "0.dcm", NIBABEL / "1.dcm"],
+    "lesion_mr": [DICOM / "examples_overlay.dcm"],
+    "liver_ct": [DICOM / "J2K_pixelrep_mismatch.dcm"],
+    "heart_us": [DICOM / "examples_ybr_color.dcm"],
 }
 """Session folders, and the real files that go into each."""
+PICTURED = "lesion_mr"
+"""The session that one is led to."""
 TAR_SESSION = ("citizen_jan_ct", DICOM / "dicomdirtests" / "TINY_ALPHA" / "PT000000")
 ECAT = NIBABEL / "tinypet.v"
 
@@ -97,7 +102,7 @@ def tell_where(server: Server) -> None:
     }.items():
         say(f"  {command}\n      {why}")
     say(f"\nServing {shown(DATA)} at {url}/\nLogin: admin, password {server.password}")
-    say(f"A session with pictures: {server.session_page('DEMO')}\nCtrl-C ends it.")
+    say(f"A session with pictures: {server.session_page('DEMO', PICTURED)}\nCtrl-C ends it.")
 
 
 def pack() -> None:

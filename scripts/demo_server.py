@@ -50,10 +50,9 @@ class Server:
         self.password = password
         self.api = httpx.Client(base_url=f"{url}/api/v1", auth=("admin", password), trust_env=False, timeout=60)
 
-    def session_page(self, project: str) -> str:
-        """The page of the session that has the most files of a project."""
-        found = self.api.get("/sessions", params={"project": project, "sort": "-files", "limit": 1}).json()["items"][0]
-        return f"{self.url}/projects/{project}/sessions/{quote(found['label'], safe='')}"
+    def session_page(self, project: str, label: str) -> str:
+        """The address of a session's page."""
+        return f"{self.url}/projects/{project}/sessions/{quote(label, safe='')}"
 
 
 @contextlib.contextmanager

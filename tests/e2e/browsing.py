@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
 
 from tests.crash.served import PASSWORD, Served
 
@@ -71,6 +71,20 @@ class Person:
             for one in told["violations"]
             for node in one["nodes"]
         ]
+
+    def answering(self, accept: bool) -> list[str]:
+        """Answer every dialog from here on; the list grows by what kind each was."""
+        asked: list[str] = []
+
+        def answer(dialog: Dialog) -> None:
+            asked.append(dialog.type)
+            if accept:
+                dialog.accept()
+            else:
+                dialog.dismiss()
+
+        self.page.on("dialog", answer)
+        return asked
 
     def overflow(self) -> int:
         """By how many pixels the page is wider than the window: nobody should scroll sideways."""

@@ -51,8 +51,7 @@ def test_names_from_headers_and_entries_do_no_harm(browser, site):
     served, ids = site
     with person(browser, base_of(served)) as one:
         page = one.log_in()
-        asked = []
-        page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+        asked = one.answering(accept=False)
         for path in (
             f"/projects/P/sessions/{LONG}", f"/projects/P/sessions/{LONG}/scans/2", "/activity", "/prearchive",
             f"/imports/{ids['scans']}/receipt", f"/imports/{ids['refused']}/receipt", "/",

@@ -16,7 +16,10 @@ import httpx
 from tests.crash.processes import environment, members, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SESSIONS = {"doe_peter_ct", "doe_peter_mra", "doe_archibald_ct", "citizen_jan_ct", "pet_phantom"}
+SESSIONS = {
+    "doe_peter_ct", "doe_peter_mra", "doe_archibald_ct", "citizen_jan_ct", "pet_phantom", "phantom_mr", "lesion_mr",
+    "liver_ct", "heart_us",
+}  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -71,11 +74,11 @@ def test_the_demo_shows_and_serves_what_is_there_and_runs_again(tmp_path):
                 assert all(session in shown for session in placed)
             lines = [json.loads(line) for line in (tmp_path / "receipt.jsonl").read_text().splitlines()]
             from_import = {tmp_path / "data" / line["stored_as"] for line in lines if line["verdict"] == "stored"}
-            assert len(from_import) == 74
+            assert len(from_import) == 77
             assert from_import == stored(tmp_path, "DEMO")
-            assert len(stored(tmp_path, "UPLOADED")) == 74
+            assert len(stored(tmp_path, "UPLOADED")) == 77
             assert shown.count(f"accounts for all {len(lines)} files: ") == 2
-            assert shown.count("74 stored") >= 2
+            assert shown.count("77 stored") >= 2
             half = (tmp_path / "sessions.zip").stat().st_size // 2
             assert f"the connection breaks half-way; the server has {half:,} bytes of it" in shown
             ask_it(shown)
@@ -92,7 +95,7 @@ def ask_it(shown):
         sessions = client.get("/api/v1/sessions").json()["items"]
         assert {one["label"] for one in sessions} >= SESSIONS
         [made] = [one for one in client.get("/api/v1/imports").json()["items"] if one["door"] == "tus"]
-        assert (made["state"], made["project"], made["entries"]["stored"]) == ("placed", "UPLOADED", 74)
+        assert (made["state"], made["project"], made["entries"]["stored"]) == ("placed", "UPLOADED", 77)
         for path in re.findall(rf"{re.escape(url[1])}(/\S+)", shown):
             assert client.get(path).status_code == 200, path
     assert httpx.get(f"{url[1]}/api/v1/sessions", trust_env=False, auth=("admin", "wrong")).status_code == 401

@@ -88,8 +88,7 @@ def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
             assert "The server is not reached" in page.locator(".up-why").inner_text()
             again = Served(tmp_path, served.port).ready()
             some_sent(page, 8_000_000)
-            asked = []
-            page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+            asked = one.answering(accept=True)
             page.reload()
             assert asked == ["beforeunload"]
             page.get_by_role("heading", name="Not finished").wait_for()

@@ -28,13 +28,15 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "Cache-Control": "no-store",
 }
 """Where an answer has none of its own; pages and downloads say better."""
+
+SECURE_HEADERS: Final = {"Cross-Origin-Opener-Policy": "same-origin"}
+"""Over https alone: under plain http browsers heed it not, and say so on the console of every page."""
 
 
 def _taken(scope: Scope) -> str:
@@ -85,6 +87,8 @@ class Around:
                 if _is_tus(scope):
                     headers.setdefault("Tus-Resumable", TUS_VERSION)
                 for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                for name, value in SECURE_HEADERS.items() if scope["scheme"] == "https" else ():
                     headers.setdefault(name, value)
             await send(message)
 

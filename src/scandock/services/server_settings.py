@@ -50,9 +50,7 @@ class ServerSettings(BaseSettings):
     upload_hours: Annotated[int, Field(ge=1, le=87_600)] = Field(
         default=72, description="Hours after which a resumable upload is removed that nobody goes on with."
     )
-    cache_bytes: Bytes = Field(
-        default=2 * GIB, description="Thumbnails that are kept in the data folder; 0: none are."
-    )
+    cache_bytes: Bytes = Field(default=2 * GIB, description="Thumbnails that are kept in the data folder; 0: none are.")
     notify_labels: bool = Field(
         default=False,
         description="Messages may name projects, labels and archives, which may identify a person.",

@@ -1,0 +1,245 @@
+"""The viewer as people use it: the right slice, pixel by pixel, by slider, key and pointer, and without script."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.pixels.processing import apply_modality_lut
+
+from tests.builders import documented, zipped
+from tests.crash.served import Served
+from tests.e2e.browsing import Person, base_of, person
+from tests.integration.test_pictures import NAME, image, report
+from tests.unit.viewing.made import dataset, file_of
+
+CANVAS = """() => {
+  const canvas = document.querySelector(".stage canvas");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return { width: canvas.width, height: canvas.height, data: Array.from(data) };
+}"""
+FETCHED = """(many) => performance.getEntriesByType("resource").filter(
+  (one) => /frames.[0-9]+.tree/.test(one.name) && one.responseEnd).length >= many"""
+SHOWN = "(at) => document.querySelector('.viewer').dataset.shown === String(at)"
+
+
+def bring(served: Served, entries: dict[str, bytes], scan: str) -> str:
+    """Import a session and give the address of a scan's page."""
+    uuid = served.send(zipped(entries))
+    served.placed(uuid)
+    (session,) = served.ask("GET", f"/api/v1/imports/{uuid}")[1]["sessions"]
+    return f"/projects/{session['project']}/sessions/{quote(session['label'], safe='')}/scans/{scan}"
+
+
+def canvas(one: Person) -> np.ndarray:
+    """What the canvas has, rows x columns x 4."""
+    told: dict[str, Any] = one.page.evaluate(CANVAS)
+    return np.array(told["data"], dtype=np.uint8).reshape(told["height"], told["width"], 4)
+
+
+def shows(one: Person, at: int) -> None:
+    one.page.wait_for_function(SHOWN, arg=at)
+
+
+def grey(values: np.ndarray, center: float, width: float) -> np.ndarray:
+    """PS3.3 C.11.2.1.2.1, linear."""
+    return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1) * 255
+
+
+@pytest.fixture
+def scan(served: Served) -> str:
+    """Five slices with a name that would do harm, and a report beside them."""
+    slices = [image(number, SeriesDescription=NAME) for number in (3, 0, 4, 1, 2)]
+    return bring(served, {**documented("S", "4", slices), **documented("S", "9", [report()])}, "4")
+
+
+@pytest.mark.corpus
+def test_each_slice_is_pydicoms_pixel_by_pixel(browser, served, corpus):
+    folder = next(iter(sorted(corpus.glob("neurolabusc__dcm_qa_nih/In/20180918GE/mr_0004"))))
+    paths = sorted(one for one in folder.iterdir() if one.is_file() and one.suffix != ".txt")
+    address = bring(served, {f"e/{one.name}": one.read_bytes() for one in paths}, "4")
+    objects = [pydicom.dcmread(one) for one in paths]
+
+    def along(data: pydicom.Dataset) -> float:
+        first, second = np.array(data.ImageOrientationPatient, float).reshape(2, 3)
+        return float(np.cross(first, second) @ np.array(data.ImagePositionPatient, float))
+
+    def moment(data: pydicom.Dataset) -> tuple[int, int]:
+        return int(data.get("TemporalPositionIdentifier", 0)), int(data.InstanceNumber)
+
+    ordered = sorted(objects, key=lambda data: (round(along(data), 1), moment(data)))
+    with person(browser, base_of(served)) as one:
+        one.log_in()
+        page = one.go(f"{address}?image=0")
+        shows(one, 0)
+        for at, data in enumerate(ordered):
+            if at:
+                page.goto(f"{one.base}{address}?image={at}") if at % 7 == 0 else step(one, at, ordered, along)
+            shows(one, at)
+            got = canvas(one)
+            values = apply_modality_lut(data.pixel_array, data).astype(float)
+            expected = grey(values, float(data.WindowCenter), float(data.WindowWidth))
+            assert np.abs(got[..., 0] - expected).max() <= 0.51, at
+            assert np.array_equal(got[..., 0], got[..., 1])
+            assert np.array_equal(got[..., 0], got[..., 2])
+
+
+def step(one: Person, at: int, ordered: list[Any], along: Any) -> None:
+    """To the next image by the keys that people have: along a place's times, or to the next place's first."""
+    stage = one.page.get_by_role("group", name="Image ")
+    stage.focus()
+    if round(along(ordered[at]), 1) == round(along(ordered[at - 1]), 1):
+        one.page.keyboard.press("ArrowRight")
+    else:
+        turns = 0
+        while turns < at and round(along(ordered[at - 1 - turns]), 1) == round(along(ordered[at - 1]), 1):
+            turns += 1
+        for _ in range(turns - 1):
+            one.page.keyboard.press("ArrowLeft")
+        one.page.keyboard.press("ArrowDown")
+
+
+def values(number: int) -> np.ndarray:
+    return 2.0 * (np.arange(120).reshape(12, 10) + 1000 * number) - 500
+
+
+def test_it_is_used_by_keys_alone(browser, served, scan):
+    with person(browser, base_of(served)) as one:
+        one.log_in()
+        page = one.go(scan)
+        shows(one, 2)
+        page.locator("#main").focus()
+        stage = page.get_by_role("group", name="Image 3 of 5")
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if stage.evaluate("(one) => one === document.activeElement"):
+                break
+        for key, at in (("ArrowDown", 3), ("ArrowDown", 4), ("ArrowDown", 4), ("Home", 0), ("End", 4), ("ArrowUp", 3)):
+            page.keyboard.press(key)
+            shows(one, at)
+        assert np.abs(canvas(one)[..., 0] - grey(values(3), 1000, 4000)).max() <= 0.51
+        page.get_by_role("status").filter(has_text="Image 4 of 5").wait_for(state="attached")
+        page.keyboard.press("i")
+        assert np.abs(255 - canvas(one)[..., 0] - grey(values(3), 1000, 4000)).max() <= 1.01
+        page.keyboard.press("r")
+        assert np.abs(canvas(one)[..., 0] - grey(values(3), 1000, 4000)).max() <= 0.51
+        slider = page.get_by_label("Slice", exact=True)
+        slider.focus()
+        page.keyboard.press("Home")
+        shows(one, 0)
+        assert slider.get_attribute("aria-valuetext") == "1 of 5 at 0, 0, 0 mm"
+
+
+def test_windowing_costs_no_request(browser, served, scan):
+    with person(browser, base_of(served)) as one:
+        one.log_in()
+        page = one.go(scan)
+        shows(one, 2)
+        page.wait_for_function(FETCHED, arg=5)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/scans/" in request.url else None)
+        page.get_by_label("Window", exact=True).select_option(label="Full range")
+        full = canvas(one)[..., 0]
+        assert (full.min(), full.max()) == (0, 255)
+        page.get_by_label("Centre").fill("3600")
+        page.get_by_label("Width").fill("100")
+        page.keyboard.press("Tab")
+        assert page.get_by_label("Window", exact=True).input_value() == ""
+        assert np.abs(canvas(one)[..., 0] - np.clip((values(2) - 3600) / 100 + 0.5, 0, 1) * 255).max() <= 0.51
+        box = page.locator(".stage canvas").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        before = canvas(one)
+        page.mouse.move(x, y)
+        assert page.locator("[data-part=value]").inner_text().startswith("5, 6: ")
+        page.mouse.down()
+        page.mouse.move(x + 60, y + 30, steps=4)
+        page.mouse.up()
+        assert not np.array_equal(canvas(one), before)
+        page.get_by_role("button", name="Reset").click()
+        assert np.abs(canvas(one)[..., 0] - grey(values(2), 1000, 4000)).max() <= 0.51
+        assert asked == []
+
+
+def test_dragging_and_playing_go_through_the_slices(browser, served, scan):
+    with person(browser, base_of(served), width="narrow", has_touch=True) as one:
+        one.log_in()
+        page = one.go(scan)
+        shows(one, 2)
+        page.get_by_label("moves through the slices").check()
+        box = page.locator(".stage canvas").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x, y + 17, steps=3)
+        page.mouse.up()
+        shows(one, 4)
+        page.get_by_role("button", name="Play").click()
+        for at in (0, 1, 2):
+            shows(one, at)
+        page.get_by_role("button", name="Pause").click()
+        assert page.get_by_role("button", name="Play").get_attribute("aria-pressed") == "false"
+        assert one.overflow() == 0
+
+
+def test_colours_are_those_of_the_file(browser, served):
+    pixels = np.random.default_rng(1).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    more: Any = {"SOPInstanceUID": "1.2.3.4.9", "PatientID": "7", "SeriesNumber": 4, "StudyInstanceUID": "1.2.3"}
+    made = dataset(pixels, SeriesInstanceUID="1.2.3.4", **more)
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    with person(browser, base_of(served)) as one:
+        address = bring(served, documented("S", "4", [file_of(made)]), "4")
+        one.log_in()
+        page = one.go(address)
+        shows(one, 0)
+        assert np.array_equal(canvas(one)[..., :3], pixels)
+        assert page.get_by_label("Window", exact=True).is_hidden()
+
+
+def test_without_script_there_is_a_picture_and_a_way_on(browser, served, scan):
+    with person(browser, base_of(served), java_script_enabled=False) as one:
+        one.log_in()
+        page = one.go(scan)
+        still = page.get_by_role("img", name="Image 3 of 5")
+        still.wait_for()
+        box = still.bounding_box()
+        assert box is not None
+        assert box["height"] > 100
+        page.get_by_role("link", name="Next image").click()
+        page.get_by_role("img", name="Image 4 of 5").wait_for()
+        page.get_by_role("link", name="Next image").click()
+        page.get_by_role("img", name="Image 5 of 5").wait_for()
+        assert page.get_by_role("link", name="Next image").count() == 0
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", ["wide", "narrow"])
+def test_pages_with_pictures_are_for_everybody(browser, served, scan, width, dark):
+    session = scan.removesuffix("/scans/4")
+    with person(browser, base_of(served), width=width, dark=dark) as one:
+        one.log_in()
+        for path in (session, scan, f"{session}/scans/9", f"{scan}?file=0&search=patient"):
+            page = one.go(path)
+            if path == scan:
+                shows(one, 2)
+            page.wait_for_function("() => [...document.images].every((one) => one.complete && one.naturalWidth)")
+            assert one.findings() == [], path
+            assert one.overflow() == 0, path
+            assert page.evaluate("() => document.querySelectorAll('main script').length") == 0
+
+
+def test_moving_about_starts_and_ends_the_viewer(browser, served, scan):
+    session = scan.removesuffix("/scans/4")
+    with person(browser, base_of(served)) as one:
+        one.log_in()
+        page = one.go(session)
+        for _ in range(2):
+            page.get_by_role("main").get_by_role("link", name="4 ").click()
+            shows(one, 2)
+            page.get_by_role("navigation", name="Where this is").get_by_role("link").last.click()
+            page.get_by_role("heading", name="Scans", exact=True).wait_for()
+        assert page.locator(".viewer").count() == 0

@@ -254,3 +254,11 @@ project_sums = Table(
     Column("bytes", BigInteger, nullable=False),
 )
 """What a project holds, written whenever one of its sessions changes; `waiting` are those in its prearchive."""
+
+accession = Table(
+    "accession",
+    metadata,
+    Column("number", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+)
+"""The number by which XNAT's clients call a session (`XNAT_E00001`). Its row outlives the session."""

@@ -25,6 +25,8 @@ from scandock.http.receiving.stream import end_bodies
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, live, oidc, projects_create, receipts, tokens
 from scandock.http.v1.routers import ROUTERS
+from scandock.http.xnat.all import ROUTERS as XNAT
+from scandock.http.xnat.one_tree import OneTree
 from scandock.model.errors import ScandockError
 from scandock.services.arrivals import drop_ended, expire, forget_broken
 from scandock.services.logs import cause, log, where
@@ -84,8 +86,11 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         app.include_router(router, dependencies=[Depends(only_known_names)])
     for pages in PAGES:
         app.include_router(pages)
+    for routes in XNAT:
+        app.include_router(routes)
     app.state.methods = Methods(app.routes)
     app.add_middleware(Heads, methods=app.state.methods)
+    app.add_middleware(OneTree)
     app.add_middleware(request_ids.Around)
     if settings.root_path:
         app.add_middleware(BasePath, root_path=settings.root_path)

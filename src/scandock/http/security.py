@@ -21,6 +21,8 @@ from scandock.http.problems import request_id_of
 from scandock.rules.permissions import NEEDS, Action, Answer
 
 COOKIE: Final = "scandock_session"
+XNAT_COOKIE: Final = "JSESSIONID"
+"""The login's of XNAT's clients: the same secrets under the name that they know."""
 CSRF_HEADER: Final = "x-csrf-token"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -44,13 +46,17 @@ async def identify(request: Request) -> Principal:
     known: Principal | None = getattr(request.state, "principal", None)
     if known is not None:
         return known
-    sent = parse_authorization(request.headers.get("authorization"), request.cookies.get(COOKIE))
+    sent = parse_authorization(request.headers.get("authorization"), _cookie(request))
     found = ANONYMOUS
     if sent.basic is not None or sent.token is not None or sent.cookie is not None:
         found = await _proved(request, sent)
     request.state.principal = found
     request.state.account_id = found.account_id
     return found
+
+
+def _cookie(request: Request) -> str | None:
+    return request.cookies.get(COOKIE) or request.cookies.get(XNAT_COOKIE)
 
 
 async def _proved(request: Request, sent: Credentials) -> Principal:
@@ -71,9 +77,7 @@ async def still(request: Request, principal: Principal) -> Principal:
     if principal.door is Door.BASIC:
         site = site_of(request)
         return await site.run(by_account, site.catalog, principal)
-    found = await _proved(
-        request, parse_authorization(request.headers.get("authorization"), request.cookies.get(COOKIE))
-    )
+    found = await _proved(request, parse_authorization(request.headers.get("authorization"), _cookie(request)))
     if not found.signed_in:
         deny(Answer.SIGN_IN)
     return found

@@ -39,6 +39,10 @@ class ImportOptions:
     resources: Resources = "keep"
     workers: int | None = None
     """Shard processes; `None`: the setting, else the cores, at most 4."""
+    dialect: bool = False
+    """Came by XNAT's dialect (rules.md, "Which session" 1 and 5)."""
+    keep_names: bool = False
+    """Objects keep the archive's own base names where these are safe and free: the dialect's `rename=false`."""
     receipt: bool = False
     """The caller will ask for the receipt's lines; an inspection, which stores nothing, keeps them only then."""
 

@@ -30,8 +30,10 @@ _STANDS = (
 class Arranger:
     """Arranges one job; `place_images` first, then `place_others`, then `rows`."""
 
-    def __init__(self, ledger: Ledger, stage: Stage, job: Job) -> None:
+    def __init__(self, ledger: Ledger, stage: Stage, job: Job, *, keep_names: bool = False) -> None:
+        """`keep_names`: objects keep the archive's own base names where these are free (rules.md, "Which file")."""
         self.job = job
+        self.keep_names = keep_names
         self.ledger = ledger
         self.stage = stage
         self.resources: dict[tuple[int | None, str], ResourceRow] = {}
@@ -151,6 +153,9 @@ class Arranger:
         resource = self.resource(
             job.scan_of[uid], "DICOM" if primary else "secondary", "RAW" if primary else "secondary", "DICOM"
         )
+        if self.keep_names:
+            self._place_by_name(resource, where, chosen)
+            return
         folder = self.folder(resource)
         whole = not stage.exists(f"{job.tree}/{folder}") and not self.healer.gone
         odd = ledger.rows(
@@ -175,6 +180,15 @@ class Arranger:
             if stage.exists(f"{job.tree}/{path}") or self.healer.keeps(path, self.dropped):
                 name = variant_name(sop, sha256)
             stage.move(staged, f"{job.tree}/{folder}/{name}")
+            self._stands(number, resource, name)
+
+    def _place_by_name(self, resource: ResourceRow, where: str, chosen: tuple[object, ...]) -> None:
+        """Move the objects of a series one by one, under the names that they have in the archive."""
+        for number, staged, path in self.ledger.rows(
+            f"SELECT ordinal, staged, path FROM entry WHERE {where} ORDER BY ordinal", chosen
+        ):
+            name = unique(self.taken(resource), resource_path((), place_of(path.rpartition("!")[2]).base))
+            self.stage.move(staged, f"{self.job.tree}/{self.folder(resource)}/{name}")
             self._stands(number, resource, name)
 
     def _place_ecat(self, number: bytes, path: str, scan: ScanRow) -> None:

@@ -22,7 +22,7 @@ def arrange_all(tools: Tools, jobs: list[Job]) -> None:
     arrangers = {}
     for job in jobs:
         tools.check()
-        arranger = arrangers[job.n] = Arranger(tools.ledger, tools.stage, job)
+        arranger = arrangers[job.n] = Arranger(tools.ledger, tools.stage, job, keep_names=tools.request.keep_names)
         arranger.begin()
         arranger.place_images()
     takers = {n: ResourceKeeper(arranger) for n, arranger in arrangers.items()}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import scan_edit, trashed
+from scandock.catalog.server_tables import accession, scan_edit, trashed
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import intent, session, subject, subject_patient, tree
 from scandock.model.points import reach
@@ -108,10 +108,17 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
         connection.execute(update(session).where(where).values(**values))
     else:
         connection.execute(insert(session).values(uuid=facts.uuid, created=catalog.now(), **values))
+        _number(connection, facts.uuid)
     if placement.restores is not None:
         _bring_back(connection, facts.uuid)
     for project_id in sorted(touched):
         changed_project(connection, project_id)
+
+
+def _number(connection: Connection, uuid: str) -> None:
+    """A new session gets its number; one that comes back from the trash has it still."""
+    if connection.execute(select(accession.c.number).where(accession.c.uuid == uuid)).first() is None:
+        connection.execute(insert(accession).values(uuid=uuid))
 
 
 def _bring_back(connection: Connection, uuid: str) -> None:

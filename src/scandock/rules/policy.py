@@ -25,6 +25,8 @@ class Request:
     mapping: tuple[MappingRow, ...] = ()
     dialect: bool = False
     """Came by the XNAT dialect (rules.md, "Which session" 1 and 5)."""
+    keep_names: bool = False
+    """Objects keep the archive's own base names (rules.md, "Which file")."""
 
     @property
     def overwrite_named(self) -> bool:

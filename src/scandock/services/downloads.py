@@ -139,7 +139,7 @@ def zip_of_session(desk: Desk, uuid: str, *, scan_id: str | None = None, deflate
 
 def _zip_one(snapshot: Snapshot, standing: Standing, under: str, *, deflate: bool) -> Iterator[bytes]:
     with snapshot:
-        made = ZipStream(deflate=deflate, moment=_moment(standing))
+        made = ZipStream(deflate=deflate, moment=moment_of(standing))
         yield from made.chunks(_entries(snapshot, standing, under))
 
 
@@ -267,7 +267,8 @@ def _stands(desk: Desk, uuid: str) -> tuple[Standing | None, bool]:
     return found, waiting is not None
 
 
-def _moment(standing: Standing) -> datetime:
+def moment_of(standing: Standing) -> datetime:
+    """The time that entries of a session's zip bear."""
     return datetime.fromtimestamp(standing.created / 1000, UTC)
 
 

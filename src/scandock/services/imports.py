@@ -75,6 +75,15 @@ def read_import(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, 
         return _object(row, read_progress(connection, [found.upload_id]).get(found.upload_id))
 
 
+def asked_of(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, Any]:
+    """The options that an import was asked for with. Denied as `read_import`."""
+    with catalog.read() as connection:
+        found = find_import(connection, principal, uuid)
+        text = connection.execute(select(upload.c.request).where(upload.c.id == found.upload_id)).scalar_one()
+    asked: dict[str, Any] = json.loads(text or "{}")
+    return asked
+
+
 def list_imports(
     catalog: Catalog,
     principal: Principal,

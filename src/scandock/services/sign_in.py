@@ -11,10 +11,10 @@ from scandock.access.authenticate import Gate, check_password, principal_of
 from scandock.access.logins import Login
 from scandock.access.oidc_accounts import account_for
 from scandock.access.oidc_settings import Identity, OidcSettings
-from scandock.access.principal import Denied, Door, Principal, ProjectRights, RequestInfo, require
+from scandock.access.principal import Denied, Door, Principal, ProjectRights, RequestInfo, deny, require
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Usage
-from scandock.rules.permissions import Action
+from scandock.rules.permissions import Action, Answer
 from scandock.services.audit import Did, Outcome, record
 
 if TYPE_CHECKING:
@@ -51,6 +51,15 @@ def begin_login(catalog: Catalog, one: Account, request: RequestInfo, *, by: str
         asked = principal_of(connection, one, Door.COOKIE)
         record(connection, asked, Did.LOGIN, "account", one.uuid, request=request, details={"by": by})
     return made
+
+
+def begin_for(catalog: Catalog, principal: Principal, request: RequestInfo) -> Login:
+    """A login for somebody who has proved who they are in this very request. Denied where the account has ended."""
+    with catalog.read() as connection:
+        one = accounts.by_id(connection, principal.account_id) if principal.account_id is not None else None
+    if one is None or one.disabled or one.epoch != principal.epoch:
+        deny(Answer.SIGN_IN)
+    return begin_login(catalog, one, request, by=principal.door.value)
 
 
 def sign_in_identity(

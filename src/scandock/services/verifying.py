@@ -62,6 +62,11 @@ def verify_some(catalog: Catalog, store: Store, seconds: float, stop: Callable[[
     return done
 
 
+def verify_now(catalog: Catalog, store: Store, standing: Standing) -> None:
+    """Verify one session's tree to its end, for who needs the MD5s of its files at once."""
+    _verify_tree(catalog, store, standing, Verified(), lambda: False)
+
+
 def _next(connection: Connection, passed: set[int]) -> Standing | None:
     """The session whose tree waits longest to be verified, or to be verified further."""
     uuid = connection.execute(

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 NONE = "-"
 OOM_SCORE = 300
 LACKED_MEMORY = ("out_of_memory", "reader_failed", "attempt_killed")
-_ASKED = ("project", "subject", "session", "destination", "overwrite", "ignore_unparsable", "resources")
+_ASKED = (
+    "project", "subject", "session", "destination", "overwrite", "ignore_unparsable", "resources", "dialect",
+    "keep_names",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,6 +185,8 @@ def _site(
             destination=options.destination,
             overwrite=options.overwrite,
             mapping=mapping,
+            dialect=options.dialect,
+            keep_names=options.keep_names,
         ),
         settings=settings,
     )

@@ -15,10 +15,10 @@ from scandock.access.principal import Principal
 from scandock.http.deps import Site
 from scandock.http.receiving.kept import Keeping
 from scandock.http.receiving.limits import FIELD_BYTES
-from scandock.http.receiving.raw import length_of
+from scandock.http.receiving.raw import PLAIN, length_of
 from scandock.http.receiving.repeated import Repeated
 from scandock.http.receiving.stream import whole_body
-from scandock.http.receiving.wanted import check_agree, named_once, offer_of
+from scandock.http.receiving.wanted import Speech, offer_of
 from scandock.model.errors import Usage
 from scandock.rules.mapping import decode_mapping
 from scandock.services.receiving import Arriving, Offer
@@ -53,8 +53,9 @@ class OwnFields:
 class FormReader:
     """Push parser: `push` what came, then take `events`: ("archive", name), ("bytes", view), ("end", None)."""
 
-    def __init__(self, boundary: bytes, own: frozenset[str] = frozenset()) -> None:
+    def __init__(self, boundary: bytes, own: frozenset[str] = frozenset(), speech: Speech = PLAIN) -> None:
         """`own` are names of fields that go to `others`."""
+        self._speech = speech
         self.fields: dict[str, str] = {}
         self.others: dict[str, str] = {}
         self._own = own
@@ -134,7 +135,7 @@ class FormReader:
         if part.name in self._own:
             self.others[part.name] = value
         else:
-            self.fields = named_once([*self.fields.items(), (part.name, value)], "form")
+            self.fields = self._speech.named([*self.fields.items(), (part.name, value)], "form")
 
     def _all(self) -> None:
         self.ended = True
@@ -153,22 +154,24 @@ def boundary_of(request: Request) -> bytes:
     return boundary
 
 
-async def receive_multipart(site: Site, request: Request, principal: Principal, own: OwnFields | None = None) -> str:
+async def receive_multipart(
+    site: Site, request: Request, principal: Principal, own: OwnFields | None = None, speech: Speech = PLAIN
+) -> str:
     """Receive the archive of a multipart body; its id, once its bytes are kept. `own`: the form is a page's."""
-    query = named_once(request.query_params.multi_items())
+    query = speech.named(request.query_params.multi_items(), "query")
     key = request.headers.get("idempotency-key")
     try:
-        reader = FormReader(boundary_of(request), own.names if own is not None else frozenset())
+        reader = FormReader(boundary_of(request), own.names if own is not None else frozenset(), speech)
     except FormParserError as error:
         raise _damaged(f"The multipart body can't be read: {error}.") from None
     name = ""
 
     def ask(who: Principal) -> Offer:
-        check_agree(query, reader.fields)
+        speech.agree(query, reader.fields)
         said = own.meant(reader.others) if own is not None else {}
-        fields = {"filename": name, **reader.fields, **said, **query}
+        fields, more = speech.meant({"filename": name, **reader.fields, **said, **query})
         with site.catalog.read() as connection:
-            return offer_of(connection, who, fields, door="multipart", size=length_of(request), key=key)
+            return offer_of(connection, who, fields, more, door="multipart", size=length_of(request), key=key)
 
     await site.run(ask, principal)  # what the query names is known before a byte is read
     arriving: Arriving | None = None

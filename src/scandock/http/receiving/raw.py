@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from email.message import Message
+from typing import Final
 
 from fastapi import Request
 
@@ -12,9 +13,11 @@ from scandock.http.deps import Site
 from scandock.http.receiving.kept import Keeping
 from scandock.http.receiving.repeated import Repeated
 from scandock.http.receiving.stream import whole_body
-from scandock.http.receiving.wanted import named_once, offer_of
+from scandock.http.receiving.wanted import Speech, offer_of
 from scandock.model.errors import Usage
 from scandock.services.receiving import Offer
+
+PLAIN: Final = Speech()
 
 
 def length_of(request: Request) -> int | None:
@@ -33,17 +36,18 @@ def _filename(request: Request) -> str:
     return message.get_filename("") or ""
 
 
-async def receive_raw(site: Site, request: Request, principal: Principal) -> str:
+async def receive_raw(site: Site, request: Request, principal: Principal, speech: Speech = PLAIN) -> str:
     """Receive an archive; its id, once its bytes are kept."""
-    fields = named_once(request.query_params.multi_items())
-    fields.setdefault("filename", _filename(request))
+    said = speech.named(request.query_params.multi_items(), "query")
+    said.setdefault("filename", _filename(request))
     size = length_of(request)
 
     key = request.headers.get("idempotency-key")
 
     def ask(who: Principal) -> Offer:
+        fields, more = speech.meant(said)
         with site.catalog.read() as connection:
-            return offer_of(connection, who, fields, door="raw", size=size, key=key)
+            return offer_of(connection, who, fields, more, door="raw", size=size, key=key)
 
     arriving = await site.run(lambda: site.receiving.begin(ask(principal)))
     request.state.upload = arriving.uuid

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -127,18 +128,38 @@ def key_of(text: str | None) -> str | None:
     return text or None
 
 
+def _plainly(fields: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, Any]]:
+    return fields, {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """How a door's requests say what they want: by default, in the words of the API."""
+
+    named: Callable[[Iterable[tuple[str, str]], str], dict[str, str]] = named_once
+    """Names and values of a part of the request, `query` or `form`. Raises Usage."""
+    agree: Callable[[Mapping[str, str], Mapping[str, str]], None] = check_agree
+    """Asked with the query and the form. Raises Usage where they contradict each other."""
+    meant: Callable[[Mapping[str, str]], tuple[Mapping[str, str], Mapping[str, Any]]] = _plainly
+    """What all of it says in the API's words, and options of the import besides. Raises Usage."""
+
+
 def offer_of(
     connection: Connection,
     principal: Principal,
     fields: Mapping[str, str],
+    more: Mapping[str, Any] | None = None,
     *,
     door: Door,
     size: int | None = None,
     key: str | None = None,
     metadata: str = "",
 ) -> Offer:
-    """An upload as it was asked for, once it is certain that it may go where it names. Raises Denied and Usage."""
-    options = options_of(fields)
+    """An upload as it was asked for, once it is certain that it may go where it names. Raises Denied and Usage.
+
+    `more` are options that no name of the API says.
+    """
+    options = {**options_of(fields), **(more or {})}
     written = check_upload(principal, connection, options.get("project"))
     project_id = None
     if written is not None:

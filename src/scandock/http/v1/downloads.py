@@ -16,7 +16,8 @@ router = APIRouter(prefix="/api/v1", tags=["downloads"])
 Compressed = Annotated[bool, Query(description="Deflate the files; else they are stored, which is faster")]
 
 
-def _answer(made: ZipDownload) -> Response:
+def zip_answer(made: ZipDownload) -> Response:
+    """A zip as it is made."""
     headers = {
         "Content-Disposition": disposition(made.name),
         "X-Content-Type-Options": "nosniff",
@@ -35,7 +36,7 @@ def _answer(made: ZipDownload) -> Response:
 )
 async def session_zip(work: Desked, session: str, compress: Compressed = False) -> Response:
     """In the layout {session}/scans/{scan}/resources/{resource}/files/{file}."""
-    return _answer(await work.do(lambda: zip_of_session(work.desk, session, deflate=compress)))
+    return zip_answer(await work.do(lambda: zip_of_session(work.desk, session, deflate=compress)))
 
 
 @router.get(
@@ -46,7 +47,7 @@ async def session_zip(work: Desked, session: str, compress: Compressed = False) 
 )
 async def scan_zip(work: Desked, session: str, scan: str, compress: Compressed = False) -> Response:
     """In the same layout, that scan alone."""
-    return _answer(await work.do(lambda: zip_of_session(work.desk, session, scan_id=scan, deflate=compress)))
+    return zip_answer(await work.do(lambda: zip_of_session(work.desk, session, scan_id=scan, deflate=compress)))
 
 
 @router.get(
@@ -57,4 +58,4 @@ async def scan_zip(work: Desked, session: str, scan: str, compress: Compressed =
 )
 async def project_zip(work: Desked, project: str, compress: Compressed = False) -> Response:
     """One folder a session."""
-    return _answer(await work.do(lambda: zip_of_project(work.desk, project, deflate=compress)))
+    return zip_answer(await work.do(lambda: zip_of_project(work.desk, project, deflate=compress)))

@@ -53,12 +53,7 @@ async def read(work: Desked, session: str, file: Number) -> Response:
 )
 async def content(request: Request, work: Desked, session: str, file: Number) -> Response:
     """Whole, or the range that Range asks for."""
-    found = await work.do(lambda: open_file(work.desk, session, file))
-    try:
-        return _answer(request, found)
-    except BaseException:
-        found.close()
-        raise
+    return file_answer(request, await work.do(lambda: open_file(work.desk, session, file)))
 
 
 @router.head(
@@ -69,7 +64,11 @@ async def content(request: Request, work: Desked, session: str, file: Number) ->
 )
 async def content_head(request: Request, work: Desked, session: str, file: Number) -> Response:
     """The headers of the whole file."""
-    found = await work.do(lambda: open_file(work.desk, session, file, noted=False))
+    return file_head(request, await work.do(lambda: open_file(work.desk, session, file, noted=False)))
+
+
+def file_head(request: Request, found: FileDownload) -> Response:
+    """The headers of a file that was opened; it is closed."""
     found.close()
     headers = _headers(found)
     if is_unchanged(request.headers, found.etag, found.modified // 1000):
@@ -88,6 +87,15 @@ def _headers(found: FileDownload) -> dict[str, str]:
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "Cache-Control": "private, no-cache",
     }
+
+
+def file_answer(request: Request, found: FileDownload) -> Response:
+    """The bytes of a file that was opened, whole or the range that is asked for; it is closed at the end."""
+    try:
+        return _answer(request, found)
+    except BaseException:
+        found.close()
+        raise
 
 
 def _answer(request: Request, found: FileDownload) -> Response:

@@ -1,0 +1,95 @@
+"""What clients ask a server before all else: its version, its schema, what may be searched, whom it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import Connection
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from scandock.access.principal import deny
+from scandock.http.xnat.answers import listing
+from scandock.http.xnat.routing import Known, router
+from scandock.http.xnat.schema import SCANS, SESSIONS, xdat_xsd, xnat_xsd
+from scandock.rules.permissions import Action, Answer
+from scandock.services import rights
+from scandock.services.xnat import projects
+from scandock.services.xnat.columns import Rows
+
+routes = router()
+VERSION: Final = "1.8.10"
+"""Of the XNAT whose dialect this is: clients switch what they send by it (xnat-clients.md 2.1)."""
+_SCHEMAS: Final[dict[str, Callable[[], str]]] = {"xnat": xnat_xsd, "xdat": xdat_xsd}
+
+
+@routes.get("/data/version")
+async def version() -> Response:
+    return PlainTextResponse(VERSION)
+
+
+@routes.get("/xapi/siteConfig/buildInfo")
+async def build_info() -> Response:
+    import scandock
+
+    return JSONResponse(
+        {
+            "version": VERSION,
+            "buildNumber": "1",
+            "buildDate": "",
+            "isDirty": "false",
+            "commit": "",
+            "server": f"Scandock {scandock.__version__}",
+            "shortInfo": f"{VERSION} (Scandock {scandock.__version__})",
+        }
+    )
+
+
+@routes.get("/xapi/schemas")
+async def schemas() -> Response:
+    return JSONResponse(sorted(_SCHEMAS))
+
+
+@routes.get("/xapi/schemas/{name}")
+@routes.get("/xapi/schemas/{_namespace}/{name}")
+@routes.get("/schemas/{_namespace}/{name}")
+async def schema(name: str) -> Response:
+    made = _SCHEMAS.get(name.removesuffix(".xsd"))
+    if made is None:
+        deny(Answer.HIDDEN)
+    return Response(made(), media_type="text/xml; charset=utf-8")
+
+
+@routes.get("/xapi/plugins")
+async def plugins() -> Response:
+    """There are none."""
+    return JSONResponse({})
+
+
+@routes.get("/data/search/elements")
+async def elements(work: Known) -> Response:
+    """The types that there can be; stored searches are none of this server's."""
+    return listing(work.request, Rows(["ELEMENT_NAME", "SINGULAR", "PLURAL", "SECURED", "COUNT"], []))
+
+
+@routes.get("/data/search/elements/{kind}")
+async def fields(work: Known, kind: str) -> Response:
+    known = {f"xnat:{one}SessionData" for one in SESSIONS} | {f"xnat:{one}ScanData" for one in SCANS}
+    if kind not in known | {"xnat:subjectData", "xnat:projectData"}:
+        deny(Answer.HIDDEN)
+    names = ["FIELD_ID", "HEADER", "SUMMARY", "TYPE", "REQUIRES_VALUE", "DESC", "ELEMENT_NAME", "SRC"]
+    return listing(work.request, Rows(names, []))
+
+
+@routes.get("/xapi/access/projects")
+async def access(work: Known) -> Response:
+    return JSONResponse(await work.read(lambda c: projects.access_of(c, work.desk.principal)))
+
+
+@routes.get("/data/projects/{project}/users")
+async def users(work: Known, project: str) -> Response:
+    def ask(connection: Connection) -> Rows:
+        rights.check(connection, work.desk.principal, Action.MEMBERS_READ, project)
+        return projects.users_of(connection, project)
+
+    return listing(work.request, await work.read(ask))

@@ -1,0 +1,88 @@
+"""Files of an experiment: listed with their digests, one by one, and many as a zip (xnat-clients.md 1, 9 to 11)."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from sqlalchemy import Connection, RowMapping
+from starlette.responses import Response
+
+from scandock.catalog.standing import Standing
+from scandock.http.v1.desks import Work
+from scandock.http.v1.downloads import zip_answer
+from scandock.http.v1.files import file_answer, file_head
+from scandock.http.xnat.answers import format_of, listing
+from scandock.http.xnat.inside import Chosen, chosen
+from scandock.http.xnat.places import EXPERIMENTS
+from scandock.http.xnat.routing import Asking, router
+from scandock.model.errors import Usage
+from scandock.services.downloads import open_file
+from scandock.services.verifying import verify_now
+from scandock.services.xnat import contents
+from scandock.services.xnat.columns import Rows
+from scandock.services.xnat.zips import zip_of_resources
+
+routes = router()
+
+
+async def files(request: Request, work: Asking) -> Response:
+    """A listing, or with `format=zip` the files themselves."""
+    if format_of(request, "json") == "zip":
+        return await _zip(work)
+
+    def ask(connection: Connection) -> tuple[Chosen, list[RowMapping]]:
+        part = chosen(connection, work, whole=True)
+        return part, contents.files_of(connection, part.experiment.standing, part.resources)
+
+    part, found = await work.read(ask)
+    if any(one["md5"] is None for one in found):  # placed just now: clients compare digests with what they have sent
+        await work.do(lambda: verify_now(work.site.catalog, work.site.store, part.experiment.standing))
+        part, found = await work.read(ask)
+    rows: Rows = contents.list_files(found, part.resources, part.experiment.standing, part.experiment.uri)
+    return listing(request, rows, title="Files")
+
+
+async def _zip(work: Work) -> Response:
+    part = await work.read(lambda c: chosen(c, work, whole=True))
+    wanted = [(one["scan_id"], one["label"]) for one in part.resources]
+
+    def choose(connection: Connection, standing: Standing) -> list[RowMapping]:
+        """The same resources, in the tree that is read."""
+        scans = contents.scans_of(connection, standing)
+        every = contents.resources_of(connection, standing, scans=scans) + contents.resources_of(connection, standing)
+        return [one for one in every if (one["scan_id"], one["label"]) in wanted]
+
+    uuid = part.experiment.standing.uuid
+    return zip_answer(await work.do(lambda: zip_of_resources(work.desk, uuid, choose)))
+
+
+async def file(request: Request, work: Asking, path: str) -> Response:
+    """A file's bytes, whole or by ranges."""
+    uuid, number = await work.read(lambda c: _find(c, work, path))
+    found = await work.do(lambda: open_file(work.desk, uuid, number))
+    return file_answer(request, found)
+
+
+async def head(request: Request, work: Asking, path: str) -> Response:
+    """What a file's bytes would come with."""
+    uuid, number = await work.read(lambda c: _find(c, work, path))
+    found = await work.do(lambda: open_file(work.desk, uuid, number, noted=False))
+    return file_head(request, found)
+
+
+def _find(connection: Connection, work: Work, path: str) -> tuple[str, int]:
+    part = chosen(connection, work, whole=True)
+    standing = part.experiment.standing
+    rows = [one for one in contents.files_of(connection, standing, part.resources) if one["name"] == path]
+    if len(rows) != 1:
+        raise Usage(
+            "file_unknown", f"There is no file {path[:200]!r} there." if not rows else "Several bear that name."
+        )
+    return standing.uuid, rows[0]["n"]
+
+
+for _where in EXPERIMENTS:
+    for _within in ("", "/scans/{scans}"):
+        for _of in ("", "/resources/{resources}"):
+            routes.get(f"{_where}{_within}{_of}/files")(files)
+            routes.get(f"{_where}{_within}{_of}/files/{{path:path}}")(file)
+            routes.head(f"{_where}{_within}{_of}/files/{{path:path}}")(head)

@@ -1,0 +1,146 @@
+"""Logging in as XNAT's clients do: JSESSION, services/auth, alias tokens (xnat-clients.md 1, rules 7 and 8; 2.1)."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+from urllib.parse import parse_qs
+
+from fastapi import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from scandock.access.logins import IDLE_MS
+from scandock.access.principal import Door, Principal, deny
+from scandock.access.tokens import ALIAS
+from scandock.http.security import info_of
+from scandock.http.v1.desks import Work
+from scandock.http.xnat.routing import JSESSION, Asking, Known, router, said
+from scandock.rules.permissions import Answer, Scope
+from scandock.services.accounts import Accounts
+from scandock.services.sign_in import begin_for, sign_in, sign_out
+
+routes = router()
+TOKEN_DAYS: Final = 2
+"""As XNAT's: an alias token lives 48 hours."""
+_FORM_BYTES: Final = 16_384
+
+
+def with_login(request: Request, answer: Response, secret: str) -> Response:
+    """Both cookies of a login, the second with its literal quotes: clients refuse to work without either."""
+    root = request.scope.get("root_path", "") or "/"
+    secure = "; Secure" if request.url.scheme == "https" else ""
+    expiry = f'SESSION_EXPIRATION_TIME="{int(time.time() * 1000)},{IDLE_MS}"; Path={root}; SameSite=Lax{secure}'
+    answer.raw_headers.append(
+        (b"set-cookie", f"{JSESSION}={secret}; Path={root}; HttpOnly; SameSite=Lax{secure}".encode())
+    )
+    answer.raw_headers.append((b"set-cookie", expiry.encode()))
+    return answer
+
+
+async def _begin(work: Work, text: str | None = None) -> Response:
+    """Begin a login for whoever proved who they are by name and password, or keep theirs; its id is the answer."""
+    site, principal, request = work.site, work.desk.principal, work.request
+    if principal.door is Door.COOKIE:
+        secret = request.cookies.get(JSESSION, "")
+    else:
+        secret = (await site.run(begin_for, site.catalog, principal, info_of(request))).secret
+    return with_login(request, PlainTextResponse(secret if text is None else text), secret)
+
+
+@routes.put("/data/services/auth")
+async def services_auth(request: Request, work: Asking) -> Response:
+    """A form with username and password; the answer is the session's id."""
+    body = await request.body()
+    if len(body) > _FORM_BYTES:
+        return said(400, "The form is too long.")
+    form = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+    site = work.site
+    name, password = (form.get(one, request.query_params.getlist(one) or [""])[0] for one in ("username", "password"))
+    if not name and work.desk.principal.signed_in:
+        return await _begin(work)
+    _, made = await site.run(sign_in, site.catalog, site.gate, name, password, info_of(request))
+    return with_login(request, PlainTextResponse(made.secret), made.secret)
+
+
+@routes.get("/data/auth")
+async def auth(work: Known) -> Response:
+    """Who one is, in the words that clients look for."""
+    return await _begin(work, f"User '{work.desk.principal.name}' is logged in")
+
+
+@routes.get("/data/JSESSION")
+@routes.post("/data/JSESSION")
+@routes.get("/data/JSESSIONID")
+async def session(work: Known) -> Response:
+    """A login's id, and its heartbeat."""
+    return await _begin(work)
+
+
+@routes.delete("/data/JSESSION")
+@routes.delete("/data/JSESSIONID")
+@routes.get("/app/action/LogoutUser")
+async def end(request: Request, work: Asking) -> Response:
+    """End the login."""
+    secret = request.cookies.get(JSESSION)
+    if secret:
+        await work.site.run(sign_out, work.site.catalog, work.desk.principal, secret, info_of(request))
+    answer = PlainTextResponse("")
+    answer.delete_cookie(JSESSION, path=request.scope.get("root_path", "") or "/")
+    return answer
+
+
+# -- alias tokens ------------------------------------------------------------------------------------------------------
+
+
+def _accounts(work: Work) -> Accounts:
+    return Accounts(work.site.catalog, work.desk.principal, info_of(work.request))
+
+
+@routes.get("/data/services/tokens/issue")
+@routes.post("/data/services/tokens/issue")
+async def issue(work: Known) -> Response:
+    """An alias and a secret, which serve as name and password for two days."""
+    made = await work.site.run(_accounts(work).issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client")
+    return JSONResponse(
+        {
+            "alias": made.alias,
+            "secret": made.secret,
+            "xdatUserId": work.desk.principal.name,
+            "singleUse": False,
+            "estimatedExpirationTime": made.expires,
+            "validIPAddresses": [],
+        }
+    )
+
+
+@routes.get("/data/services/tokens/validate/{alias}/{secret}")
+async def validate(work: Asking, alias: str, secret: str) -> Response:
+    """Whose token it is; nothing where it holds no more."""
+    found = await _holder(work, alias, secret)
+    return JSONResponse({"valid": found.name} if found is not None else {})
+
+
+@routes.get("/data/services/tokens/invalidate/{alias}/{secret}")
+async def invalidate(work: Asking, alias: str, secret: str) -> Response:
+    """End a token: who holds its secret may."""
+    found = await _holder(work, alias, secret)
+    if found is None:
+        deny(Answer.HIDDEN)
+    await work.site.run(Accounts(work.site.catalog, found, info_of(work.request)).revoke_token, alias.lower())
+    return JSONResponse({"result": "OK"})
+
+
+async def _holder(work: Work, alias: str, secret: str) -> Principal | None:
+    from scandock.access.authenticate import authenticate
+    from scandock.access.principal import Denied
+
+    if not ALIAS.fullmatch(alias):
+        return None
+    site = work.site
+    try:
+        found: Principal = await site.run(
+            authenticate, site.catalog, basic=(alias, secret), request=info_of(work.request), gate=site.gate
+        )
+    except Denied:
+        return None
+    return found

@@ -1,0 +1,103 @@
+"""Routes of the dialect: who asks, by any of its ways in, and errors as plain text with its status codes.
+
+Never HTML, never a redirect to a login (xnat-clients.md 1, rules 5 and 8; xnat-behaviour.md 1.8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+
+from scandock.access.logins import check_csrf
+from scandock.access.principal import Door, Principal, deny
+from scandock.http.problems import RETRY_SECONDS, request_id_of, status_of, unexpected
+from scandock.http.security import COOKIE, XNAT_COOKIE, from_elsewhere, identify
+from scandock.http.v1.desks import Work
+from scandock.model.errors import Fault, ScandockError
+from scandock.rules.permissions import Answer
+from scandock.services.logs import cause, log, where
+
+JSESSION: Final = XNAT_COOKIE
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class XnatRoute(APIRoute):
+    """A route whose errors are plain text."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except ScandockError as error:
+                return told(error)
+            except RequestValidationError as error:
+                names = ", ".join(str(one["loc"][-1]) for one in error.errors())
+                return said(400, f"The request is off: {names}.")
+            except HTTPException as error:
+                return said(error.status_code, str(error.detail), error.headers)
+            except Exception as error:  # noqa: BLE001  answered as this dialect does, and logged
+                unexpected(request, error)
+                return said(500, f"A fault in the program ended the request {request_id_of(request.scope)}.")
+
+        return answer
+
+
+def router(prefix: str = "") -> APIRouter:
+    """A router of the dialect; none is part of the JSON API's description."""
+    return APIRouter(prefix=prefix, route_class=XnatRoute, include_in_schema=False)
+
+
+def said(status: int, text: str, headers: Any = None) -> Response:  # noqa: ANN401  a mapping or nothing
+    """An answer that is a sentence."""
+    return PlainTextResponse(text, status, dict(headers or {}))
+
+
+def told(error: ScandockError) -> Response:
+    """One of the project's own errors as the dialect tells it: the message and what helps, in a line."""
+    status = status_of(error)
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Basic realm="XNAT Protected Area"'
+    if status in (429, 503):
+        headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_SECONDS))
+    if isinstance(error, Fault):
+        log().error("fault", code=error.code, cause=cause(error), where=where(error))
+    return said(status, f"{error.message} {error.remedy}".strip(), headers)
+
+
+async def _asking(request: Request) -> Work:
+    """The desk of a request. Denied where what it brings proves nothing, or another site's page sent a change.
+
+    These clients have no CSRF token of ours: a login of theirs (JSESSIONID) is no cookie of the pages, and counts for
+    a change unless a browser says that it comes from elsewhere. The pages' own cookie needs its token here too.
+    """
+    principal = await identify(request)
+    if request.method not in _SAFE and principal.signed_in:
+        elsewhere = from_elsewhere(request)
+        if elsewhere or (principal.door is Door.COOKIE and request.cookies.get(COOKIE)):
+            check_csrf(principal, request.headers.get("x-csrf-token"), cross_site=elsewhere)
+    return Work(request, principal)
+
+
+async def _signed_in(work: Annotated[Work, Depends(_asking)]) -> Work:
+    if not work.desk.principal.signed_in:
+        deny(Answer.SIGN_IN)
+    return work
+
+
+Asking = Annotated[Work, Depends(_asking)]
+"""The desk of whoever asks, nobody in particular too: what is public may be read."""
+Known = Annotated[Work, Depends(_signed_in)]
+"""The desk of somebody who is signed in."""
+
+
+def principal_of(work: Work) -> Principal:
+    return work.desk.principal

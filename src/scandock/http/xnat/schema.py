@@ -1,0 +1,142 @@
+"""Our own schema of the types that are ever named in an answer (xnat-clients.md 2.6; xnat-behaviour.md 4.2, 4.3).
+
+Clients make their classes from it. It is no copy of XNAT's: types, their derivation, and what is read of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
+from scandock.rules.sop_classes import LEAD, TYPE_OF_CLASS
+
+SESSIONS: Final = tuple(
+    sorted({*SESSION_OF_SCAN.values(), *SESSION_OF_MODALITY.values(), "petmr", "otherDicom", "xa3D"})
+)
+"""`mr` of `xnat:mrSessionData`, and so on."""
+SCANS: Final = tuple(sorted({*TYPE_OF_CLASS.values(), *LEAD, "xc", "rt", "dxr", "voiceAudio"} - {"rg"}))
+ATTRIBUTES: Final = frozenset(
+    {"ID", "label", "project", "UID", "type", "modality", "group", "visit_id", "secondary_ID"}
+)
+"""Fields that stand as attributes in documents; the others are elements."""
+
+_ELEMENTS: Final = {
+    "xnat:projectData": "Project",
+    "xnat:subjectData": "Subject",
+    "xnat:resourceCatalog": "resourceCatalog",
+}
+
+_OPEN: Final = (
+    '<xs:schema xmlns:{0}="{1}" xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="{1}"'
+    ' elementFormDefault="qualified" attributeFormDefault="unqualified">'
+)
+"""On one line: clients look for the prefixes in it."""
+_SESSION_FIELDS: Final = (
+    "operator", "session_type", "study_id", "dcmAccessionNumber", "dcmPatientId", "dcmPatientName",
+    "dcmPatientBirthDate", "dcmPatientWeight", "fieldStrength",
+)  # fmt: skip
+_SCAN_FIELDS: Final = (
+    "image_session_ID", "note", "quality", "condition", "series_description", "documentation", "modality", "startTime",
+    "start_date", "requestedProcedureDescription", "protocolName", "bodyPartExamined",
+)  # fmt: skip
+
+
+def element_of(kind: str) -> str:
+    """The element that a document of a type has as its root: `MRSession` of `xnat:mrSessionData`."""
+    known = _ELEMENTS.get(kind)
+    if known is not None:
+        return known
+    name = kind.partition(":")[2].removesuffix("Data")
+    for end in ("Session", "Scan"):
+        if name.endswith(end):
+            first = name.removesuffix(end)
+            return f"{first.upper() if first.islower() else first[:1].upper() + first[1:]}{end}"
+    return name[:1].upper() + name[1:]
+
+
+@cache
+def xnat_xsd() -> str:
+    """The schema of `xnat:` types."""
+    names = ["projectData", "subjectData", *(f"{kind}SessionData" for kind in SESSIONS)]
+    names += [f"{kind}ScanData" for kind in SCANS]
+    roots = [f'<xs:element name="{element_of(f"xnat:{name}")}" type="xnat:{name}"/>' for name in names]
+    types = [*_bases(), *(_type(f"{kind}SessionData", "imageSessionData") for kind in SESSIONS)]
+    types += [_type(f"{kind}ScanData", "imageScanData") for kind in SCANS]
+    return _document("xnat", "http://nrg.wustl.edu/xnat", [*roots, *types])
+
+
+@cache
+def xdat_xsd() -> str:
+    """The schema of `xdat:` types: none of them is ever named."""
+    return _document("xdat", "http://nrg.wustl.edu/security", [])
+
+
+def _document(prefix: str, namespace: str, parts: Sequence[str]) -> str:
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', _OPEN.format(prefix, namespace), *parts, "</xs:schema>", ""]
+    return "\n".join(lines)
+
+
+def _bases() -> list[str]:
+    return [
+        _type("projectData", None, _texts("name", "description"), ("ID", "secondary_ID")),
+        _type("abstractResource", None, _texts("note"), ("label", "file_count", "file_size")),
+        _type("resource", "abstractResource", (), ("URI", "format", "content")),
+        _type("resourceCatalog", "resource"),
+        _type(
+            "experimentData", None,
+            [_element("date", "xs:date"), _element("time", "xs:time"),
+             *_texts("note", "acquisition_site", "investigator")],
+            ("ID", "project", "label", "visit_id"),
+        ),
+        _type("subjectAssessorData", "experimentData", [*_texts("subject_ID"), _element("age", "xs:float")]),
+        _type(
+            "subjectData", None, [_many("experiments", "experiment", "subjectAssessorData")],
+            ("ID", "project", "label", "group"),
+        ),
+        _type("derivedData", "experimentData"),
+        _type("imageAssessorData", "derivedData", _texts("imageSession_ID")),
+        _type(
+            "imageSessionData", "subjectAssessorData",
+            [_many("scans", "scan", "imageScanData"), _many("resources", "resource", "abstractResource"),
+             _many("assessors", "assessor", "imageAssessorData"), _scanner(), *_texts(*_SESSION_FIELDS)],
+            ("UID", "modality"),
+        ),
+        _type(
+            "imageScanData", None,
+            [*_texts(*_SCAN_FIELDS), _scanner(), _element("frames", "xs:integer"),
+             _element("file", "xnat:abstractResource", many=True)],
+            ("ID", "type", "UID"),
+        ),
+    ]  # fmt: skip
+
+
+def _type(name: str, base: str | None, elements: Sequence[str] = (), attributes: Sequence[str] = ()) -> str:
+    said = f"<xs:sequence>{''.join(elements)}</xs:sequence>" if elements else ""
+    said += "".join(f'<xs:attribute name="{one}" type="xs:string"/>' for one in attributes)
+    if base is not None:
+        said = f'<xs:complexContent><xs:extension base="xnat:{base}">{said}</xs:extension></xs:complexContent>'
+    return f'<xs:complexType name="{name}">{said}</xs:complexType>'
+
+
+def _element(name: str, kind: str, *, many: bool = False) -> str:
+    often = ' maxOccurs="unbounded"' if many else ""
+    return f'<xs:element name="{name}" type="{kind}" minOccurs="0"{often}/>'
+
+
+def _texts(*names: str) -> list[str]:
+    return [_element(name, "xs:string") for name in names]
+
+
+def _many(name: str, one: str, kind: str) -> str:
+    """An element that holds any number of another."""
+    below = _element(one, f"xnat:{kind}", many=True)
+    inner = f"<xs:complexType><xs:sequence>{below}</xs:sequence></xs:complexType>"
+    return f'<xs:element name="{name}" minOccurs="0">{inner}</xs:element>'
+
+
+def _scanner() -> str:
+    attributes = "".join(f'<xs:attribute name="{one}" type="xs:string"/>' for one in ("manufacturer", "model"))
+    text = f'<xs:simpleContent><xs:extension base="xs:string">{attributes}</xs:extension></xs:simpleContent>'
+    return f'<xs:element name="scanner" minOccurs="0"><xs:complexType>{text}</xs:complexType></xs:element>'

@@ -1,0 +1,72 @@
+"""Projects, subjects and sessions as XNAT's documents: what `?format=json|xml` of one of them shows (2.3)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from scandock.http.xnat.answers import Item
+from scandock.services.xnat import contents
+from scandock.services.xnat.finding import Experiment, Subject
+from scandock.services.xnat.ids import resource_id, subject_id
+from scandock.services.xnat.subjects import SUBJECT_TYPE
+
+
+def started(ms: int) -> str:
+    """When a thing was made, as XNAT's JSON says it: `Tue Nov 24 05:00:00 UTC 2026`."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%a %b %d %H:%M:%S UTC %Y}"
+
+
+def project_item(found: dict[str, Any]) -> Item:
+    """A project; `found` as the JSON API shows it."""
+    fields = {"ID": found["id"], "secondary_ID": found["id"], "name": found["name"]}
+    return Item("xnat:projectData", fields, started=started(found.get("created", 0)))
+
+
+def subject_item(found: Subject) -> Item:
+    fields = {"ID": found.id, "project": found.project, "label": found.label}
+    return Item(SUBJECT_TYPE, fields, started=started(found.created))
+
+
+def experiment_item(connection: Connection, found: Experiment) -> Item:
+    """A session with its scans and their resources."""
+    one = found.standing
+    fields = {
+        **one.attributes,
+        "ID": found.id,
+        "label": one.label,
+        "project": one.project,
+        "subject_ID": subject_id(one.subject_id) if one.subject_id is not None else "",
+        "UID": one.study_uid or "",
+    }
+    rows = contents.scans_of(connection, one)
+    resources = contents.resources_of(connection, one, scans=rows)
+    by_scan: dict[str, list[RowMapping]] = {}
+    for row in resources:
+        by_scan.setdefault(row["scan_id"], []).append(row)
+    scans = [scan_item(row, found, by_scan.get(row["scan_id"], [])) for row in rows]
+    own = [resource_item(row, found) for row in contents.resources_of(connection, one)]
+    children = [(name, items) for name, items in (("scans/scan", scans), ("resources/resource", own)) if items]
+    return Item(one.xsi_type, fields, children, started(one.created))
+
+
+def scan_item(row: RowMapping, found: Experiment, resources: list[RowMapping]) -> Item:
+    fields = {name: value for name, value in contents.scan_fields(row).items() if name != "xsiType"}
+    fields["image_session_ID"] = found.id
+    files = [resource_item(one, found) for one in resources]
+    children = [("file", files)] if files else []
+    return Item(row["xsi_type"], fields, children, started(found.standing.created))
+
+
+def resource_item(row: RowMapping, found: Experiment) -> Item:
+    fields = {
+        "xnat_abstractresource_id": resource_id(found.standing.uuid, row["scan_id"], row["label"]),
+        "label": row["label"],
+        "format": row["format"],
+        "content": row["content"],
+        "file_count": str(row["files"]),
+        "file_size": str(row["bytes"]),
+    }
+    return Item(contents.RESOURCE_TYPE, fields, started=started(found.standing.created))

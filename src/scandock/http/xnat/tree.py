@@ -1,0 +1,121 @@
+"""The tree of what is archived: projects, subjects, experiments, as listings and one by one (xnat-clients.md 2)."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.http.xnat import things
+from scandock.http.xnat.answers import Item, item, listing
+from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, subject_of
+from scandock.http.xnat.routing import Asking, router
+from scandock.services import browsing
+from scandock.services.xnat.columns import Rows
+from scandock.services.xnat.experiments import list_experiments
+from scandock.services.xnat.projects import list_projects
+from scandock.services.xnat.subjects import list_subjects
+
+routes = router()
+_OWN_WORDS = frozenset(
+    {"format", "columns", "xsitype", "sortby", "sortorder", "limit", "offset", "accessible", "permissions", "datatype",
+     "owner", "member", "collaborator", "prearc_code", "xnat_csrf", "req_format", "event_reason", "recent", "users",
+     "activesince"}
+)  # fmt: skip
+"""Names in a query that are no filters."""
+
+
+def filters_of(request: Request) -> list[tuple[str, str]]:
+    """What a query says of columns: `ID=XNAT_E00001`, `label=S*`."""
+    return [(name, value) for name, value in request.query_params.multi_items() if name.lower() not in _OWN_WORDS]
+
+
+def _true(request: Request, name: str) -> bool:
+    return request.query_params.get(name, "").lower() in ("true", "1")
+
+
+# -- projects ----------------------------------------------------------------------------------------------------------
+
+
+@routes.get("/data/projects")
+async def projects(request: Request, work: Asking) -> Response:
+    """`owner`, `member`, `collaborator`: where one is that. `permissions=edit`: to which one may upload."""
+    asked = request.query_params
+
+    def ask(connection: Connection) -> Rows:
+        return list_projects(
+            connection,
+            work.desk.principal,
+            asked.get("columns"),
+            filters_of(request),
+            roles=[one for one in ("owner", "member", "collaborator") if _true(request, one)],
+            editable=asked.get("permissions", "").lower() in ("edit", "create"),
+            with_code=_true(request, "prearc_code"),
+        )
+
+    return listing(request, await work.read(ask), title="Projects")
+
+
+@routes.get("/data/projects/{project}")
+async def project(request: Request, work: Asking, project: str) -> Response:
+    found = await work.read(lambda c: browsing.find_project(c, work.desk.principal, project))
+    return item(request, things.project_item(found))
+
+
+# -- subjects ----------------------------------------------------------------------------------------------------------
+
+
+@routes.get("/data/subjects")
+@routes.get("/data/projects/{project}/subjects")
+async def subjects(request: Request, work: Asking, project: str | None = None) -> Response:
+    columns = request.query_params.get("columns")
+    rows = await work.read(
+        lambda c: list_subjects(c, work.desk.principal, columns, filters_of(request), in_project=project)
+    )
+    return listing(request, rows, title="Subjects")
+
+
+async def subject(request: Request, work: Asking) -> Response:
+    found = await work.read(lambda c: subject_of(c, work))
+    return item(request, things.subject_item(found))
+
+
+for _where in SUBJECTS:
+    routes.get(_where)(subject)
+
+
+# -- experiments -------------------------------------------------------------------------------------------------------
+
+
+async def experiments(request: Request, work: Asking) -> Response:
+    """Of all projects, of one, or of a subject; `xsiType` narrows to types."""
+    asked, places = request.query_params, request.path_params
+
+    def ask(connection: Connection) -> Rows:
+        of = subject_of(connection, work).number if "subject" in places else None
+        return list_experiments(
+            connection,
+            work.desk.principal,
+            asked.get("columns"),
+            filters_of(request),
+            in_project=places.get("project"),
+            of_subject=of,
+            types=asked.get("xsiType", ""),
+        )
+
+    return listing(request, await work.read(ask), title="Matching Experiments")
+
+
+for _where in ("/data", "/data/projects/{project}", *SUBJECTS):
+    routes.get(f"{_where}/experiments")(experiments)
+
+
+async def experiment(request: Request, work: Asking) -> Response:
+    def ask(connection: Connection) -> Item:
+        return things.experiment_item(connection, experiment_of(connection, work))
+
+    return item(request, await work.read(ask))
+
+
+for _where in EXPERIMENTS:
+    routes.get(_where)(experiment)

@@ -1,0 +1,142 @@
+"""Listings as XNAT's clients ask for them: by names of columns, those that are never left out, and filters.
+
+A listing is one statement that selects what was asked for alone. A column that nobody knows is no error: it is empty
+(xnat-clients.md 1, rule 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, func, literal, or_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+DEFAULT: Final = "DEFAULT"
+
+
+class attribute(FunctionElement[str]):  # noqa: N801  reads as a function in queries
+    """A member of a text that holds a JSON object, as text: `attribute(session.c.attributes, "date")`."""
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], name: str) -> None:
+        super().__init__(column, literal(name))
+
+
+@compiles(attribute)
+def _compile(element: Any, compiler: Any, **more: Any) -> str:  # noqa: ANN401  SQLAlchemy's own types
+    column, name = (compiler.process(one, **more) for one in element.clauses)
+    document = f"CAST({column} AS JSON)" if compiler.dialect.name == "postgresql" else column
+    return f"({document} ->> {name})"
+
+
+def shown(value: object) -> str:
+    """Any value as text; nothing as an empty one."""
+    return "" if value is None else str(value)
+
+
+def moment(value: int | None) -> str:
+    """Unix milliseconds as XNAT writes a time: `2026-11-24 05:44:32.5`, UTC."""
+    if value is None:
+        return ""
+    said = datetime.fromtimestamp(value / 1000, UTC)
+    return f"{said:%Y-%m-%d %H:%M:%S}.{said.microsecond // 100_000}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name in answers, where its values come from, and how they are written."""
+
+    name: str
+    value: ColumnElement[Any]
+    text: Callable[[Any], str] = shown
+    sought: ColumnElement[Any] | None = None
+    """What a filter compares, where that is not the value itself."""
+    parse: Callable[[str], object] | None = None
+    """What a filter's text is for `sought`; None from it: nothing can be equal to that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A kind of listing: its columns, those of a request that names none, and those in every answer."""
+
+    columns: Mapping[str, Column]
+    """By lower-case name."""
+    default: Sequence[str]
+    always: Sequence[str]
+    deeper: Mapping[str, str] = field(default_factory=dict)
+    """Where a path leads beyond the row's own type -> what stands before the name: `scans/scan/` of sessions."""
+
+    def find(self, name: str) -> Column | None:
+        """The column that a name or a path into XNAT's documents means, whatever its case."""
+        low = name.strip().lower()
+        if low in self.columns:
+            return self.columns[low]
+        kind, _, rest = low.partition("/")
+        if not kind.startswith(("xnat:", "xdat:")):
+            return None
+        for path, before in self.deeper.items():
+            if rest.startswith(path):
+                return self.columns.get(before + rest[len(path) :])
+        return self.columns.get(rest)
+
+    def chosen(self, asked: str | None) -> list[Column]:
+        """The columns of an answer, each once: what was asked for in its order, then what is never left out."""
+        names: list[str] = []
+        for name in (asked or DEFAULT).split(","):
+            names += self.default if name.strip().upper() == DEFAULT else [name.strip()]
+        found: dict[str, Column] = {}
+        for name in (*names, *self.always):
+            if not name:
+                continue
+            column = self.find(name)
+            if column is None:
+                found.setdefault(name.lower(), Column(name, literal("")))
+            else:
+                found.setdefault(column.name.lower(), column)
+        return list(found.values())
+
+    def narrowed(self, query: Select[Any], filters: Iterable[tuple[str, str]]) -> Select[Any]:
+        """Rows whose columns are what a request says: several values with commas between, `*` or `%` for anything."""
+        for name, said in filters:
+            column = self.find(name)
+            if column is not None and said:
+                query = query.where(or_(*(_is(column, one.strip()) for one in said.split(","))))
+        return query
+
+
+def _is(column: Column, said: str) -> ColumnElement[bool]:
+    sought = column.value if column.sought is None else column.sought
+    if column.parse is not None:
+        value = column.parse(said)
+        return literal(False) if value is None else sought == value
+    if "*" in said or "%" in said:
+        pattern = said.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
+        return func.lower(cast(sought, Text)).like(pattern, escape="\\")
+    return and_(sought.is_not(None), func.lower(cast(sought, Text)) == said.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A listing's answer: names of columns, and rows of as many texts."""
+
+    names: list[str]
+    rows: list[list[str]]
+
+
+def read(connection: Connection, query: Select[Any], columns: Sequence[Column]) -> Rows:
+    """Run a query for some columns, in one statement."""
+    found = connection.execute(query.with_only_columns(*(one.value for one in columns), maintain_column_froms=True))
+    writers = [one.text for one in columns]
+    rows = [[write(value) for write, value in zip(writers, row, strict=True)] for row in found]
+    return Rows([one.name for one in columns], rows)
+
+
+def by_name(columns: Iterable[Column]) -> dict[str, Column]:
+    """Columns by their lower-case names."""
+    return {one.name.lower(): one for one in columns}

@@ -1,0 +1,129 @@
+"""Experiments, which are archived sessions, as XNAT's clients list them; with their scans where those are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select
+
+from scandock.access.principal import Principal
+from scandock.access.visible import projects_where
+from scandock.catalog.server_tables import accession, scan_edit
+from scandock.catalog.tables import project, scan, session, subject
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, read
+from scandock.services.xnat.ids import experiment_id, experiment_number, subject_id, subject_number
+
+ABSTRACT: Final = frozenset({"xnat:experimentdata", "xnat:subjectassessordata", "xnat:imagesessiondata"})
+"""Types that every session is."""
+SCANS: Final = "xnat:imagescandata/"
+
+
+def _uri(number: int) -> str:
+    return f"/data/experiments/{experiment_id(number)}"
+
+
+def _maybe_subject(number: int | None) -> str:
+    return "" if number is None else subject_id(number)
+
+
+def _said(name: str) -> ColumnElement[Any]:
+    return attribute(session.c.attributes, name)
+
+
+_SESSION: Final = (
+    Column("ID", accession.c.number, experiment_id, parse=experiment_number),
+    Column("label", session.c.label),
+    Column("project", project.c.name),
+    Column("xsiType", session.c.xsi_type),
+    Column("subject_ID", session.c.subject_id, _maybe_subject, parse=subject_number),
+    Column("subject_label", session.c.subject),
+    Column("session_ID", accession.c.number, experiment_id, parse=experiment_number),
+    Column("session_label", session.c.label),
+    Column("insert_date", session.c.created, moment),
+    Column("last_modified", session.c.modified, moment),
+    Column("insert_user", literal("")),
+    Column("UID", session.c.study_uid),
+    Column("URI", accession.c.number, _uri),
+    *(
+        Column(name, _said(name))
+        for name in (
+            "date", "time", "modality", "scanner", "scanner/manufacturer", "scanner/model", "operator",
+            "acquisition_site", "session_type", "study_id", "dcmAccessionNumber", "dcmPatientId", "dcmPatientName",
+            "dcmPatientBirthDate", "dcmPatientWeight", "fieldStrength", "tracer/name", "tracer/dose",
+        )
+    ),
+    *(Column(name, literal("")) for name in ("note", "age", "visit_id", "visit", "investigator", "quality")),
+)  # fmt: skip
+
+
+def _of_scan(name: str, value: ColumnElement[Any]) -> Column:
+    return Column(f"{SCANS}{name}", value)
+
+
+_SCAN: Final = (
+    _of_scan("id", scan.c.scan_id),
+    _of_scan("type", func.coalesce(scan_edit.c.type, scan.c.type)),
+    _of_scan("quality", func.coalesce(scan_edit.c.quality, "usable")),
+    _of_scan("note", func.coalesce(scan_edit.c.note, "")),
+    _of_scan("frames", scan.c.frames),
+    _of_scan("series_description", attribute(scan.c.attributes, "series_description")),
+    _of_scan("uid", scan.c.series_uid),
+    _of_scan("modality", scan.c.modality),
+    _of_scan("xsitype", scan.c.xsi_type),
+    *(_of_scan(name.lower(), attribute(scan.c.attributes, name)) for name in ("scanner", "startTime", "protocolName")),
+)
+LISTING: Final = Listing(
+    by_name((*_SESSION, *_SCAN)),
+    default=("ID", "project", "date", "xsiType", "label", "insert_date"),
+    always=("ID", "URI"),
+    deeper={"scans/scan/": SCANS},
+)
+
+
+def list_experiments(
+    connection: Connection,
+    principal: Principal,
+    columns: str | None = None,
+    filters: Iterable[tuple[str, str]] = (),
+    *,
+    in_project: str | None = None,
+    of_subject: int | None = None,
+    types: str = "",
+) -> Rows:
+    """Archived sessions of a project, a subject (its row's number), or all that one may read. Denied.
+
+    `types`: XNAT's types with commas between; the abstract ones are every session. A column of scans makes a row for
+    each scan of a session, as XNAT joins them.
+    """
+    rights.check_scope(principal, Action.SESSION_READ)
+    chosen = LISTING.chosen(columns)
+    with_scans = any(one.name.startswith(SCANS) for one in chosen)
+    query = _experiments(with_scans=with_scans).where(
+        session.c.place == "archive", projects_where(principal, Action.SESSION_READ)
+    )
+    if in_project is not None:
+        rights.check(connection, principal, Action.SESSION_READ, in_project)
+        query = query.where(project.c.key == in_project.casefold())
+    if of_subject is not None:
+        query = query.where(session.c.subject_id == of_subject)
+    wanted = {one.strip().lower() for one in types.split(",") if one.strip()}
+    if wanted and not wanted & ABSTRACT:
+        query = query.where(func.lower(session.c.xsi_type).in_(sorted(wanted)))
+    query = LISTING.narrowed(query, filters).order_by(session.c.id)
+    return read(connection, query.order_by(scan.c.n) if with_scans else query, chosen)
+
+
+def _experiments(*, with_scans: bool) -> Select[tuple[int]]:
+    joined = (
+        session.join(project, project.c.id == session.c.project_id)
+        .join(accession, accession.c.uuid == session.c.uuid)
+        .outerjoin(subject, subject.c.id == session.c.subject_id)
+    )
+    if with_scans:
+        joined = joined.outerjoin(scan, scan.c.tree_id == session.c.tree_id).outerjoin(
+            scan_edit, and_(scan_edit.c.session_id == session.c.id, scan_edit.c.scan_id == scan.c.scan_id)
+        )
+    return select(session.c.id).select_from(joined)

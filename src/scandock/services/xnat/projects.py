@@ -1,0 +1,119 @@
+"""Projects, as XNAT's clients list them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, literal, or_, select
+
+from scandock.access.principal import Principal
+from scandock.access.visible import projects_where
+from scandock.catalog.server_tables import account, member, project_access
+from scandock.catalog.tables import project
+from scandock.rules.permissions import Action, Role
+from scandock.services.xnat.columns import Column, Listing, Rows, by_name, moment, read
+
+_OPENED: Final = project_access.alias("opened")
+
+COLUMNS: Final = by_name(
+    (
+        Column("ID", project.c.name),
+        Column("secondary_ID", project.c.name),
+        Column("name", project.c.title),
+        Column("description", literal("")),
+        Column("pi_firstname", literal("")),
+        Column("pi_lastname", literal("")),
+        Column("project_access", case((_OPENED.c.accessibility.is_(None), "private"), else_=_OPENED.c.accessibility)),
+        Column("proj_quarantine", literal("0")),
+        Column("insert_date", project.c.created, moment),
+        Column("URI", literal("/data/projects/") + project.c.name),
+    )
+)
+LISTING: Final = Listing(
+    COLUMNS, default=("ID", "secondary_ID", "name", "description", "pi_firstname", "pi_lastname"), always=("ID", "URI")
+)
+_CODE: Final = Column("project_prearchive_code", project.c.prearchive_code)
+_ROLES: Final = {"owner": Role.OWNER, "member": Role.MEMBER, "collaborator": Role.COLLABORATOR}
+
+
+def list_projects(
+    connection: Connection,
+    principal: Principal,
+    columns: str | None = None,
+    filters: Iterable[tuple[str, str]] = (),
+    *,
+    roles: Iterable[str] = (),
+    editable: bool = False,
+    with_code: bool = False,
+) -> Rows:
+    """The projects that one may see: of all, or those where one is an `owner`, a `member`, a `collaborator`.
+
+    `editable`: those to which one may upload. `with_code`: each one's prearchive code besides.
+    """
+    chosen = LISTING.chosen(columns)
+    if with_code:
+        chosen.append(_CODE)
+    action = Action.UPLOAD if editable else Action.PROJECT_SEE
+    query = _projects().where(projects_where(principal, action))
+    wanted = [_ROLES[one] for one in roles if one in _ROLES]
+    if wanted:
+        query = query.where(_has_role(principal, wanted))
+    return read(connection, LISTING.narrowed(query, filters).order_by(project.c.key), chosen)
+
+
+def access_of(connection: Connection, principal: Principal) -> list[dict[str, str]]:
+    """`/xapi/access/projects`: what one is in each project that one may see."""
+    query = _projects().where(projects_where(principal, Action.PROJECT_SEE)).order_by(project.c.key)
+    rows = connection.execute(
+        query.with_only_columns(project.c.name, project.c.title, _OPENED.c.accessibility, maintain_column_froms=True)
+    )
+    return [
+        {
+            "ID": row.name,
+            "name": row.title,
+            "role": _role(principal, row.name),
+            "accessibility": row.accessibility or "private",
+        }
+        for row in rows
+    ]
+
+
+def users_of(connection: Connection, name: str) -> Rows:
+    """The members of a project, as `/data/projects/P/users` lists them; who may ask is the caller's to check."""
+    rows = connection.execute(
+        select(account.c.name, account.c.display, account.c.email, member.c.role)
+        .join(member, member.c.account_id == account.c.id)
+        .join(project, project.c.id == member.c.project_id)
+        .where(project.c.key == name.casefold())
+        .order_by(account.c.key)
+    )
+    names = ["login", "displayname", "firstname", "lastname", "email", "GROUP_ID"]
+    return Rows(names, [_user(name, row.name, row.display, row.email, row.role) for row in rows])
+
+
+def _user(project_name: str, login: str, display: str, email: str, role: str) -> list[str]:
+    first, _, last = (display or login).partition(" ")
+    return [login, f"{role.capitalize()}s", first, last, email, f"{project_name}_{role}"]
+
+
+def _role(principal: Principal, name: str) -> str:
+    role = principal.roles.get(name)
+    return f"{role.value.capitalize()}s" if role is not None else "Admin" if principal.admin else ""
+
+
+def _has_role(principal: Principal, roles: list[Role]) -> ColumnElement[bool]:
+    mine = exists(
+        select(member.c.project_id).where(
+            and_(
+                member.c.project_id == project.c.id,
+                member.c.account_id == principal.account_id,
+                member.c.role.in_(roles),
+            )
+        )
+    )
+    return or_(mine, literal(principal.admin))
+
+
+def _projects() -> Select[tuple[str]]:
+    return select(project.c.name).select_from(project.outerjoin(_OPENED, _OPENED.c.project_id == project.c.id))

@@ -1,0 +1,72 @@
+"""Parts of sessions as zips whose members XNAT's clients can take apart (xnat-clients.md 1, rule 10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Final
+
+from sqlalchemy import Connection, RowMapping
+
+from scandock.catalog.standing import Standing
+from scandock.services.downloads import COUNTED, ZipDownload, moment_of, steady
+from scandock.services.moving import Desk
+from scandock.services.xnat import contents
+from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
+from scandock.store.port import Snapshot
+
+_NOT_LABEL: Final = re.compile(r"[^\w-]+")
+Choice = Callable[[Connection, Standing], Sequence[RowMapping]]
+"""The resources that are wanted of a session as it stands (rows of `contents.resources_of`)."""
+
+
+def zip_of_resources(desk: Desk, uuid: str, choose: Choice) -> ZipDownload:
+    """Resources of a session, whose right to be read was checked, as a zip that is made while it is sent."""
+    standing, snapshot = steady(desk, uuid)
+    try:
+        with desk.catalog.read() as connection:
+            resources = list(choose(connection, standing))
+            files = contents.files_of(connection, standing, resources)
+        of = {row["n"]: row for row in resources}
+        length = None
+        if len(files) <= COUNTED:
+            length = stored_length((member_name(standing, of[one["resource_n"]], one), one["bytes"]) for one in files)
+        with desk.catalog.write() as connection:
+            said = {"files": len(files), "bytes": sum(one["bytes"] for one in files)}
+            desk.note(connection, "download", uuid, standing.project, said)
+    except BaseException:
+        snapshot.close()
+        raise
+    return ZipDownload(f"{standing.label}.zip", length, _chunks(snapshot, standing, files, of))
+
+
+def member_name(standing: Standing, resource: RowMapping, file: RowMapping) -> str:
+    """`{label}/scans/{id}-{type}/resources/{resource}/files/{name}`; without scans for the session's own."""
+    scan = ""
+    if resource["scan_id"] is not None:
+        kind = _NOT_LABEL.sub("_", resource["scan_type"] or "").strip("_")
+        scan = f"scans/{resource['scan_id']}{f'-{kind}' if kind else ''}/"
+    return f"{standing.label}/{scan}resources/{resource['label']}/files/{file['name']}"
+
+
+def _chunks(
+    snapshot: Snapshot, standing: Standing, files: Sequence[RowMapping], of: dict[int, RowMapping]
+) -> Iterator[bytes]:
+    with snapshot:
+        made = ZipStream(moment=moment_of(standing))
+        yield from made.chunks(_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
+
+
+def _entry(snapshot: Snapshot, standing: Standing, resource: RowMapping, file: RowMapping) -> ZipEntry:
+    path = path_of(resource, file)
+
+    def opened() -> IO[bytes]:
+        return snapshot.open(path)
+
+    return ZipEntry(member_name(standing, resource, file), file["bytes"], opened)
+
+
+def path_of(resource: RowMapping, file: RowMapping) -> str:
+    """Where a file stands in its session's tree."""
+    scan = f"scans/{resource['scan_id']}/" if resource["scan_id"] is not None else ""
+    return f"{scan}resources/{resource['label']}/files/{file['name']}"

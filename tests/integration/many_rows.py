@@ -8,6 +8,7 @@ from sqlalchemy import insert, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import ProjectRow, add_project
+from scandock.catalog.server_tables import accession
 from scandock.catalog.sums import write_sums
 from scandock.catalog.tables import file, project, resource, scan, session, subject, tree, upload
 from scandock.queue.tokens import new_uuid
@@ -49,8 +50,29 @@ def seed(catalog: Catalog, sessions: int, *, name: str = "P", place: str = "arch
                 for n, one in enumerate(trees)
             ],
         )  # fmt: skip
+        uuids = connection.execute(select(session.c.uuid).where(session.c.project_id == number).order_by(session.c.id))
+        connection.execute(insert(accession), [{"uuid": uuid} for uuid in uuids.scalars()])
         write_sums(connection, number)
         return int(number)
+
+
+def seed_scans(catalog: Catalog, scans: int) -> None:
+    """As many scans in each session that has none."""
+    with catalog.write() as connection:
+        trees = connection.execute(select(session.c.tree_id).where(session.c.tree_id.not_in(select(scan.c.tree_id))))
+        said = json.dumps({"series_description": "T1 MPRAGE", "startTime": "10:11:12"})
+        connection.execute(
+            insert(scan),
+            [
+                {
+                    "tree_id": number, "n": n, "scan_id": str(n + 1), "series_uid": f"1.{number}.{n}", "modality": "MR",
+                    "xsi_type": "xnat:mrScanData", "type": f"T{n % 3}", "attributes": said, "facts": b"",
+                    "frames": 176, "files": 176, "bytes": 10,
+                }
+                for number in trees.scalars().all()
+                for n in range(scans)
+            ],
+        )  # fmt: skip
 
 
 def seed_content(catalog: Catalog, uuid: str, scans: int, files: int) -> None:

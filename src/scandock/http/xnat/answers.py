@@ -62,7 +62,7 @@ def _part(request: Request, rows: Rows) -> Rows:
     names = [name.lower() for name in rows.names]
     if by in names:
         at = names.index(by)
-        found = sorted(found, key=lambda row: row[at], reverse=asked.get("sortOrder", "").upper() == "DESC")
+        found = sorted(found, key=lambda row: row[at] or "", reverse=asked.get("sortOrder", "").upper() == "DESC")
     offset, limit = _number(asked.get("offset"), "offset"), _number(asked.get("limit"), "limit")
     if offset or limit is not None:
         found = found[offset or 0 :][: len(found) if limit is None else limit]
@@ -78,13 +78,11 @@ def _number(text: str | None, name: str) -> int | None:
 
 
 def _json(rows: Rows) -> Response:
-    # written by hand where it counts: ten thousand rows are a megabyte, and each value is text anyway
-    keys = [f"{json.dumps(name)}:" for name in rows.names]
-    dumps = json.encoder.encode_basestring
-    lines = [
-        "{" + ",".join([key + dumps(value) for key, value in zip(keys, row, strict=True)]) + "}" for row in rows.rows
-    ]
-    body = f'{{"ResultSet":{{"Result":[{",".join(lines)}],"totalRecords":"{len(lines)}"}}}}'
+    # one template for all rows: ten thousand of them are a megabyte, and each value is text anyway
+    one = "{" + ",".join(json.dumps(name).replace("%", "%%") + ":%s" for name in rows.names) + "}"
+    quoted = json.encoder.encode_basestring
+    lines = ",".join([one % tuple([quoted(value or "") for value in row]) for row in rows.rows])
+    body = f'{{"ResultSet":{{"Result":[{lines}],"totalRecords":"{len(rows.rows)}"}}}}'
     return Response(body.encode("utf-8", "backslashreplace"), media_type="application/json")
 
 
@@ -98,7 +96,9 @@ def _csv(rows: Rows) -> bytes:
 
 def _xml(rows: Rows, title: str) -> bytes:
     columns = "".join(f"<column>{text(name)}</column>" for name in rows.names)
-    cells = "".join("<row>" + "".join(f"<cell>{text(value)}</cell>" for value in row) + "</row>" for row in rows.rows)
+    cells = "".join(
+        "<row>" + "".join(f"<cell>{text(value or '')}</cell>" for value in row) + "</row>" for row in rows.rows
+    )
     said = (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<ResultSet title={quoteattr(title)} totalRecords="{len(rows.rows)}">'
         f"<results><columns>{columns}</columns><rows>{cells}</rows></results></ResultSet>"

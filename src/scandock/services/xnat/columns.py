@@ -35,9 +35,22 @@ def _compile(element: Any, compiler: Any, **more: Any) -> str:  # noqa: ANN401  
     return f"({document} ->> {name})"
 
 
-def shown(value: object) -> str:
-    """Any value as text; nothing as an empty one."""
-    return "" if value is None else str(value)
+class padded(FunctionElement[str]):  # noqa: N801  reads as a function in queries
+    """A number in five digits or more behind a prefix, made by the database: `XNAT_E00001` ten thousand times."""
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, prefix: str, number: ColumnElement[Any]) -> None:
+        super().__init__(literal(prefix), number)
+
+
+@compiles(padded)
+def _compile_padded(element: Any, compiler: Any, **more: Any) -> str:  # noqa: ANN401  SQLAlchemy's own types
+    prefix, number = (compiler.process(one, **more) for one in element.clauses)
+    if compiler.dialect.name == "postgresql":
+        return f"({prefix} || LPAD({number}::text, GREATEST(5, LENGTH({number}::text)), '0'))"
+    return f"printf('%s%05d', {prefix}, {number})"
 
 
 def moment(value: int | None) -> str:
@@ -54,7 +67,8 @@ class Column:
 
     name: str
     value: ColumnElement[Any]
-    text: Callable[[Any], str] = shown
+    text: Callable[[Any], str] | None = None
+    """How a value is written that is no text in the database."""
     sought: ColumnElement[Any] | None = None
     """What a filter compares, where that is not the value itself."""
     parse: Callable[[str], object] | None = None
@@ -126,15 +140,24 @@ class Rows:
     """A listing's answer: names of columns, and rows of as many texts."""
 
     names: list[str]
-    rows: list[list[str]]
+    rows: Sequence[Sequence[str | None]]
+    """None is an empty text."""
 
 
 def read(connection: Connection, query: Select[Any], columns: Sequence[Column]) -> Rows:
     """Run a query for some columns, in one statement."""
-    found = connection.execute(query.with_only_columns(*(one.value for one in columns), maintain_column_froms=True))
-    writers = [one.text for one in columns]
-    rows = [[write(value) for write, value in zip(writers, row, strict=True)] for row in found]
-    return Rows([one.name for one in columns], rows)
+    found: Any = connection.execute(
+        query.with_only_columns(*(one.value for one in columns), maintain_column_froms=True)
+    ).all()
+    names = [one.name for one in columns]
+    writers = [(at, one.text) for at, one in enumerate(columns) if one.text is not None]
+    if not writers:
+        return Rows(names, found)
+    rows = [list(row) for row in found]
+    for at, write in writers:
+        for row in rows:
+            row[at] = write(row[at])
+    return Rows(names, rows)
 
 
 def by_name(columns: Iterable[Column]) -> dict[str, Column]:

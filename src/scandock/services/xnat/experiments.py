@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, select
 
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
 from scandock.catalog.server_tables import accession, scan_edit
-from scandock.catalog.tables import project, scan, session, subject
+from scandock.catalog.tables import project, scan, session
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, read
-from scandock.services.xnat.ids import experiment_id, experiment_number, subject_id, subject_number
+from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, padded, read
+from scandock.services.xnat.ids import EXPERIMENT, SUBJECT, experiment_number, subject_number
 
 ABSTRACT: Final = frozenset({"xnat:experimentdata", "xnat:subjectassessordata", "xnat:imagesessiondata"})
 """Types that every session is."""
 SCANS: Final = "xnat:imagescandata/"
 
 
-def _uri(number: int) -> str:
-    return f"/data/experiments/{experiment_id(number)}"
-
-
-def _maybe_subject(number: int | None) -> str:
-    return "" if number is None else subject_id(number)
+_ID: Final = padded(EXPERIMENT, accession.c.number)
+_SUBJECT: Final = case((session.c.subject_id.is_not(None), padded(SUBJECT, session.c.subject_id)), else_="")
 
 
 def _said(name: str) -> ColumnElement[Any]:
@@ -34,19 +30,19 @@ def _said(name: str) -> ColumnElement[Any]:
 
 
 _SESSION: Final = (
-    Column("ID", accession.c.number, experiment_id, parse=experiment_number),
+    Column("ID", _ID, sought=accession.c.number, parse=experiment_number),
     Column("label", session.c.label),
     Column("project", project.c.name),
     Column("xsiType", session.c.xsi_type),
-    Column("subject_ID", session.c.subject_id, _maybe_subject, parse=subject_number),
+    Column("subject_ID", _SUBJECT, sought=session.c.subject_id, parse=subject_number),
     Column("subject_label", session.c.subject),
-    Column("session_ID", accession.c.number, experiment_id, parse=experiment_number),
+    Column("session_ID", _ID, sought=accession.c.number, parse=experiment_number),
     Column("session_label", session.c.label),
     Column("insert_date", session.c.created, moment),
     Column("last_modified", session.c.modified, moment),
     Column("insert_user", literal("")),
     Column("UID", session.c.study_uid),
-    Column("URI", accession.c.number, _uri),
+    Column("URI", padded(f"/data/experiments/{EXPERIMENT}", accession.c.number)),
     *(
         Column(name, _said(name))
         for name in (
@@ -59,8 +55,8 @@ _SESSION: Final = (
 )  # fmt: skip
 
 
-def _of_scan(name: str, value: ColumnElement[Any]) -> Column:
-    return Column(f"{SCANS}{name}", value)
+def _of_scan(name: str, value: ColumnElement[Any], text: Callable[[Any], str] | None = None) -> Column:
+    return Column(f"{SCANS}{name}", value, text)
 
 
 _SCAN: Final = (
@@ -68,7 +64,7 @@ _SCAN: Final = (
     _of_scan("type", func.coalesce(scan_edit.c.type, scan.c.type)),
     _of_scan("quality", func.coalesce(scan_edit.c.quality, "usable")),
     _of_scan("note", func.coalesce(scan_edit.c.note, "")),
-    _of_scan("frames", scan.c.frames),
+    _of_scan("frames", scan.c.frames, str),
     _of_scan("series_description", attribute(scan.c.attributes, "series_description")),
     _of_scan("uid", scan.c.series_uid),
     _of_scan("modality", scan.c.modality),
@@ -117,10 +113,8 @@ def list_experiments(
 
 
 def _experiments(*, with_scans: bool) -> Select[tuple[int]]:
-    joined = (
-        session.join(project, project.c.id == session.c.project_id)
-        .join(accession, accession.c.uuid == session.c.uuid)
-        .outerjoin(subject, subject.c.id == session.c.subject_id)
+    joined = session.join(project, project.c.id == session.c.project_id).join(
+        accession, accession.c.uuid == session.c.uuid
     )
     if with_scans:
         joined = joined.outerjoin(scan, scan.c.tree_id == session.c.tree_id).outerjoin(

@@ -6,18 +6,20 @@ import hashlib
 import re
 from typing import Final
 
-_EXPERIMENT: Final = re.compile(r"XNAT_E(\d{5,18})")
-_SUBJECT: Final = re.compile(r"XNAT_S(\d{5,18})")
+EXPERIMENT: Final = "XNAT_E"
+SUBJECT: Final = "XNAT_S"
+_EXPERIMENT: Final = re.compile(EXPERIMENT + r"(\d{5,18})")
+_SUBJECT: Final = re.compile(SUBJECT + r"(\d{5,18})")
 
 
 def experiment_id(number: int) -> str:
     """The id of a session, from its accession number."""
-    return f"XNAT_E{number:05d}"
+    return f"{EXPERIMENT}{number:05d}"
 
 
 def subject_id(number: int) -> str:
     """The id of a subject, from its row's number: subjects are never deleted, so none is given twice."""
-    return f"XNAT_S{number:05d}"
+    return f"{SUBJECT}{number:05d}"
 
 
 def experiment_number(text: str) -> int | None:

@@ -33,7 +33,7 @@ COLUMNS: Final = by_name(
 LISTING: Final = Listing(
     COLUMNS, default=("ID", "secondary_ID", "name", "description", "pi_firstname", "pi_lastname"), always=("ID", "URI")
 )
-_CODE: Final = Column("project_prearchive_code", project.c.prearchive_code)
+_CODE: Final = Column("project_prearchive_code", project.c.prearchive_code, str)
 _ROLES: Final = {"owner": Role.OWNER, "member": Role.MEMBER, "collaborator": Role.COLLABORATOR}
 
 

@@ -12,26 +12,22 @@ from scandock.access.visible import projects_where
 from scandock.catalog.tables import project, subject
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.xnat.columns import Column, Listing, Rows, by_name, moment, read
-from scandock.services.xnat.ids import subject_id, subject_number
+from scandock.services.xnat.columns import Column, Listing, Rows, by_name, moment, padded, read
+from scandock.services.xnat.ids import SUBJECT, subject_number
 
 SUBJECT_TYPE: Final = "xnat:subjectData"
 
 
-def _uri(number: int) -> str:
-    return f"/data/subjects/{subject_id(number)}"
-
-
 COLUMNS: Final = by_name(
     (
-        Column("ID", subject.c.id, subject_id, parse=subject_number),
+        Column("ID", padded(SUBJECT, subject.c.id), sought=subject.c.id, parse=subject_number),
         Column("label", subject.c.label),
         Column("project", project.c.name),
         Column("insert_date", subject.c.created, moment),
         Column("insert_user", literal("")),
         Column("group", literal("")),
         Column("xsiType", literal(SUBJECT_TYPE)),
-        Column("URI", subject.c.id, _uri),
+        Column("URI", padded(f"/data/subjects/{SUBJECT}", subject.c.id)),
     )
 )
 LISTING: Final = Listing(

@@ -262,3 +262,45 @@ accession = Table(
     Column("uuid", String(36), nullable=False, unique=True),
 )
 """The number by which XNAT's clients call a session (`XNAT_E00001`). Its row outlives the session."""
+
+cached_file = Table(
+    "cached_file",
+    metadata,
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("whole", Boolean, nullable=False, server_default=text("false")),
+    Index(None, "account_id", "resource"),
+)
+"""Files of XNAT's user cache: uploads that wait, once whole, until an import of them is asked for."""
+
+tracked = Table(
+    "tracked",
+    metadata,
+    Column("number", Id, primary_key=True),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="SET NULL")),
+    Column("created", BigInteger, nullable=False),
+    Index(None, "account_id", "key"),
+    Index(None, "upload_id"),
+)
+"""Keys by which XNAT's clients follow an import; of one that was used again the highest number counts."""
+
+inbox_import = Table(
+    "inbox_import",
+    metadata,
+    Column("number", Id, primary_key=True),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="SET NULL")),
+    Column("path", Text, nullable=False),
+    Column("cleanup", Boolean, nullable=False),
+    Column("asked", Text, nullable=False),
+    Column("message", Text, nullable=False, server_default=EMPTY),
+    Column("created", BigInteger, nullable=False),
+    Column("cleaned", BigInteger),
+    Index(None, "account_id"),
+    Index(None, "upload_id"),
+)
+"""Imports of folders of the server: `message` says why one never became an upload, `cleaned` when its files went."""

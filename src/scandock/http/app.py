@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 import scandock
 from scandock.http import described, health, problems, request_ids
@@ -26,7 +27,8 @@ from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, live, oidc, projects_create, receipts, tokens
 from scandock.http.v1.routers import ROUTERS
 from scandock.http.xnat.all import ROUTERS as XNAT
-from scandock.http.xnat.one_tree import OneTree
+from scandock.http.xnat.one_tree import OneTree, is_xnat
+from scandock.http.xnat.routing import no_route as no_xnat_route
 from scandock.model.errors import ScandockError
 from scandock.services.arrivals import drop_ended, expire, forget_broken
 from scandock.services.logs import cause, log, where
@@ -77,7 +79,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         lifespan=lifespan,
     )
     problems.install(app)
-    app.add_exception_handler(HTTPException, no_page)
+    app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(ScandockError, browsed_problem)
     described.install(app)
     for module in (health, tus, oidc):
@@ -95,6 +97,12 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
     if settings.root_path:
         app.add_middleware(BasePath, root_path=settings.root_path)
     return app
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """What no route answers is told in the words of the door that was asked."""
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    return await (no_xnat_route if is_xnat(path) else no_page)(request, error)
 
 
 @contextlib.contextmanager

@@ -145,7 +145,7 @@ def item_xml(one: Item) -> bytes:
     ET.register_namespace("xnat", XNAT)
     ET.register_namespace("xsi", XSI)
     document: bytes = ET.tostring(root, encoding="utf-8")
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + document.partition(b"?>\n")[2]
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + document
 
 
 def _fill(element: ET.Element, one: Item) -> None:

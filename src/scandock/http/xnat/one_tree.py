@@ -8,8 +8,8 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 PREFIXES: Final = ("/data", "/xapi", "/REST")
-_REST: Final = re.compile(r"/REST(?=/|$)")
-_ARCHIVE: Final = re.compile(r"/data/archive(?=/(projects|subjects|experiments)(/|$))")
+_REST: Final = re.compile(r"^/REST(?=/|$)")
+_ARCHIVE: Final = re.compile(r"^/data/archive(?=/(projects|subjects|experiments)(/|$))")
 
 
 def is_xnat(path: str) -> bool:
@@ -21,7 +21,7 @@ def canonical(path: str) -> str:
     """An address of the dialect as the routes have it; any other as it is."""
     if not is_xnat(path):
         return path
-    path = _ARCHIVE.sub("/data", _REST.sub("/data", path, count=1), count=1)
+    path = _ARCHIVE.sub("/data", _REST.sub("/data", path))
     return path.rstrip("/")
 
 

@@ -6,6 +6,7 @@ Never HTML, never a redirect to a login (xnat-clients.md 1, rules 5 and 8; xnat-
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -64,13 +65,22 @@ def told(error: ScandockError) -> Response:
     """One of the project's own errors as the dialect tells it: the message and what helps, in a line."""
     status = status_of(error)
     headers = {}
-    if status == 401:
+    if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="XNAT Protected Area"'
     if status in (429, 503):
         headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_SECONDS))
     if isinstance(error, Fault):
         log().error("fault", code=error.code, cause=cause(error), where=where(error))
     return said(status, f"{error.message} {error.remedy}".strip(), headers)
+
+
+async def no_route(request: Request, error: Exception) -> Response:
+    """What no route answers: 404, or 405 with the methods that there are."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        methods = ", ".join(request.app.state.methods.of(request.scope))
+        return said(error.status_code, f"{request.method} is not possible here, but {methods}.", {"Allow": methods})
+    return said(error.status_code, "There is nothing at this address.")
 
 
 async def _asking(request: Request) -> Work:

@@ -1,0 +1,270 @@
+"""Reading by XNAT's dialect: listings, items, files and zips, by ids and labels, in three formats, for who may."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+
+from scandock.access.principal import SYSTEM
+from scandock.catalog.engine import Catalog, open_catalog
+from scandock.services.xnat.experiments import list_experiments
+from scandock.services.xnat.projects import list_projects
+from scandock.services.xnat.subjects import list_subjects
+from tests.builders import Site, documented, images, site_at
+from tests.integration.many_rows import seed, seed_scans
+from tests.integration.test_browsing import ask, counted
+from tests.integration.web import Web, serving
+
+OBJECTS = images(3, series_number=b"4", study_date=b"20240131", also={0x0008103E: (b"LO", b"T1 <fast>, 3D")})
+MORE = images(2, series=2, series_number=b"12", study_date=b"20240131")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return site_at(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def web(site: Site) -> Iterator[Web]:
+    with serving(site.data) as running:
+        site.bring(documented("S1", "4", OBJECTS), session="S1", subject="Ann")
+        yield running
+
+
+@pytest.fixture
+def client(web: Web) -> Iterator[httpx.Client]:
+    with web.client() as one:
+        yield one
+
+
+@pytest.fixture
+def catalog(database_url: str) -> Iterator[Catalog]:
+    made = open_catalog(database_url)
+    yield made
+    made.dispose()
+
+
+def rows(client: httpx.Client, path: str) -> list[dict[str, str]]:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["ResultSet"]
+    assert found["totalRecords"] == str(len(found["Result"]))
+    return list(found["Result"])
+
+
+# -- listings ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_tree_is_listed_from_the_project_down(client: httpx.Client) -> None:
+    (project,) = [one for one in rows(client, "/data/projects") if one["ID"] == "P"]
+    assert (project["name"], project["URI"]) == ("First", "/data/projects/P")
+    (subject,) = rows(client, "/data/projects/P/subjects?columns=ID,URI,label&format=json")
+    assert subject == {"ID": "XNAT_S00001", "URI": "/data/subjects/XNAT_S00001", "label": "Ann"}
+    (experiment,) = rows(client, "/data/archive/projects/P/experiments?columns=ID,URI,label,xsiType")
+    assert experiment == {
+        "ID": "XNAT_E00001", "URI": "/data/experiments/XNAT_E00001", "label": "S1", "xsiType": "xnat:mrSessionData",
+    }  # fmt: skip
+    (scan,) = rows(client, "/data/experiments/XNAT_E00001/scans?columns=ID,URI,type,xsiType")
+    assert scan == {
+        "ID": "4", "URI": "/data/experiments/XNAT_E00001/scans/4", "type": "T1 <fast>, 3D",
+        "xsiType": "xnat:mrScanData",
+    }  # fmt: skip
+    (resource,) = rows(client, "/data/experiments/XNAT_E00001/scans/4/resources")
+    assert (resource["label"], resource["file_count"], resource["element_name"]) == (
+        "DICOM",
+        "3",
+        "xnat:resourceCatalog",
+    )
+    assert not {"ID", "URI"} & resource.keys()
+
+
+@pytest.mark.parametrize("prefix", ["/data", "/data/archive", "/REST", "/REST/archive"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "/experiments/XNAT_E00001",
+        "/projects/P/experiments/S1",
+        "/projects/p/experiments/s1",
+        "/subjects/XNAT_S00001/experiments/XNAT_E00001",
+        "/projects/P/subjects/Ann/experiments/S1",
+        "/projects/P/subjects/XNAT_S00001/experiments/XNAT_E00001",
+    ],
+)
+def test_each_address_of_a_session_is_the_same_one(client: httpx.Client, prefix: str, where: str) -> None:
+    fields = client.get(f"{prefix}{where}?format=json").json()["items"][0]["data_fields"]
+    assert (fields["ID"], fields["label"], fields["project"]) == ("XNAT_E00001", "S1", "P")
+    assert fields["subject_ID"] == "XNAT_S00001"
+    found = rows(client, f"{prefix}{where}/scans/4/resources/DICOM/files")
+    assert {one["URI"].rpartition("/files/")[0] for one in found} == {
+        f"/data/experiments/XNAT_E00001/scans/4/resources/{found[0]['cat_ID']}"
+    }
+
+
+def test_a_session_of_another_subject_is_not_found_there(client: httpx.Client) -> None:
+    for where in ("/data/projects/P/subjects/Bob/experiments/S1", "/data/projects/Q/experiments/S1"):
+        answer = client.get(where)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].startswith("text/plain")
+
+
+def test_listings_come_as_csv_and_xml_too(client: httpx.Client) -> None:
+    text = client.get("/data/experiments/XNAT_E00001/scans?format=csv").text
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert row["series_description"] == "T1 <fast>, 3D"
+    document = ET.fromstring(client.get("/data/experiments/XNAT_E00001/scans?format=xml").content)
+    names = [one.text for one in document.findall("results/columns/column")]
+    cells = [one.text for one in document.findall("results/rows/row/cell")]
+    assert dict(zip(names, cells, strict=True))["type"] == "T1 <fast>, 3D"
+
+
+def test_an_empty_listing_in_csv_has_its_header(client: httpx.Client) -> None:
+    client.post("/api/v1/projects", json={"id": "Empty"})
+    text = client.get("/data/projects/Empty/subjects?format=csv&columns=label,ID").text
+    assert text == "label,ID,URI\n"
+
+
+def test_columns_filters_sorting_and_pages(site: Site, client: httpx.Client) -> None:
+    site.bring(documented("S2", "1", images(1, study=2)), session="S2", subject="Bob")
+    assert [one["label"] for one in rows(client, "/data/experiments?label=S*&sortBy=label&sortOrder=DESC")] == [
+        "S2",
+        "S1",
+    ]
+    assert [one["label"] for one in rows(client, "/data/experiments?ID=XNAT_E00002")] == ["S2"]
+    assert rows(client, "/data/experiments?ID=XNAT_E09999") == []
+    assert [one["label"] for one in rows(client, "/data/experiments?xsiType=xnat:mrSessionData")] == ["S1", "S2"]
+    assert rows(client, "/data/experiments?xsiType=xnat:ctSessionData") == []
+    assert len(rows(client, "/data/experiments?xsiType=xnat:subjectAssessorData")) == 2
+    assert [one["label"] for one in rows(client, "/data/experiments?limit=1&offset=1")] == ["S2"]
+    (found,) = rows(client, "/data/experiments?subject_label=Bob&columns=date,nobody,xnat:mrSessionData/project")
+    assert found["nobody"] == ""
+    assert found["project"] == "P"
+    assert client.get("/data/experiments?limit=many").status_code == 400
+
+
+def test_scans_are_joined_where_columns_of_them_are_asked_for(site: Site, client: httpx.Client) -> None:
+    site.bring({**documented("S1", "4", OBJECTS), **documented("S1", "12", MORE)}, session="S1", subject="Ann")
+    asked = "columns=ID,label,xnat:imagesessiondata/scans/scan/id,xnat:imagesessiondata/scans/scan/type"
+    found = rows(client, f"/REST/archive/experiments?project=P&xsiType=xnat:imageSessionData&{asked}")
+    assert [(one["label"], one["xnat:imagescandata/id"]) for one in found] == [("S1", "4"), ("S1", "12")]
+
+
+# -- items -------------------------------------------------------------------------------------------------------------
+
+
+def test_items_are_documents_of_the_schema(client: httpx.Client) -> None:
+    root = ET.fromstring(client.get("/data/experiments/XNAT_E00001").content)
+    assert root.tag == "{http://nrg.wustl.edu/xnat}MRSession"
+    assert (root.get("ID"), root.get("label"), root.get("project")) == ("XNAT_E00001", "S1", "P")
+    (scan,) = root.iter("{http://nrg.wustl.edu/xnat}scan")
+    assert (scan.get("ID"), scan.get("type")) == ("4", "T1 <fast>, 3D")
+    assert root.findtext("{http://nrg.wustl.edu/xnat}date") == "2024-01-31"
+
+
+def test_items_as_json_have_what_xnatpy_reads(client: httpx.Client) -> None:
+    for where, kind in (
+        ("/data/projects/P", "xnat:projectData"),
+        ("/data/projects/P/subjects/Ann", "xnat:subjectData"),
+        ("/data/experiments/XNAT_E00001", "xnat:mrSessionData"),
+        ("/data/experiments/XNAT_E00001/scans/4", "xnat:mrScanData"),
+    ):
+        (found,) = client.get(f"{where}?format=json").json()["items"]
+        assert found["meta"]["xsi:type"] == kind
+        assert found["meta"]["start_date"]
+        assert isinstance(found["children"], list)
+        assert found["data_fields"]["ID"]
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_files_come_whole_by_their_listed_address(client: httpx.Client) -> None:
+    found = rows(client, "/data/projects/P/subjects/Ann/experiments/S1/scans/4/resources/DICOM/files?format=json")
+    read = {hashlib.md5(client.get(one["URI"]).content).hexdigest() for one in found}
+    assert read == {one["digest"] for one in found} == {hashlib.md5(one).hexdigest() for one in OBJECTS}
+    for one in found:
+        assert "ID" not in one
+        head = client.head(one["URI"])
+        assert head.headers["content-length"] == one["Size"]
+        part = client.get(one["URI"], headers={"Range": "bytes=128-131"})
+        assert (part.status_code, part.content) == (206, b"DICM")
+    again = rows(client, found[0]["URI"].partition("/files/")[0] + "/files")
+    assert {one["URI"] for one in again} == {one["URI"] for one in found}
+
+
+@pytest.mark.parametrize(
+    "where", ["scans/ALL/files", "scans/*/files", "scans/4/files", "scans/4/resources/DICOM/files"]
+)
+def test_zips_have_members_that_clients_can_split(client: httpx.Client, where: str) -> None:
+    answer = client.get(f"/data/experiments/XNAT_E00001/{where}?format=zip")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as made:
+        names = made.namelist()
+        assert {made.read(name) for name in names} == set(OBJECTS)
+    assert {name.rpartition("/files/")[0] for name in names} == {"S1/scans/4-T1_fast_3D/resources/DICOM"}
+    assert answer.headers["content-length"] == str(len(answer.content))
+
+
+def test_scans_are_chosen_by_id_and_by_type(site: Site, client: httpx.Client) -> None:
+    site.bring({**documented("S1", "4", OBJECTS), **documented("S1", "12", MORE)}, session="S1", subject="Ann")
+    assert len(rows(client, "/data/experiments/XNAT_E00001/scans/4,12/files")) == 5
+    assert len(rows(client, "/data/experiments/XNAT_E00001/scans/12/files")) == 2
+    assert client.get("/data/experiments/XNAT_E00001/scans/4,99/files").status_code == 404
+    assert client.get("/data/experiments/XNAT_E00001/scans/4/resources/NIFTI/files").status_code == 404
+
+
+# -- who may -----------------------------------------------------------------------------------------------------------
+
+
+def test_who_may_not_sees_nothing_in_any_listing(web: Web) -> None:
+    web.account("stranger")
+    with web.client("stranger") as one:
+        for path in ("/data/projects", "/data/subjects", "/data/experiments"):
+            assert rows(one, path) == []
+        for path in ("/data/projects/P/subjects", "/data/experiments/XNAT_E00001", "/data/projects/P/experiments/S1"):
+            assert one.get(path).status_code == 404
+    with web.client(None) as nobody:
+        answer = nobody.get("/data/projects/P")
+        assert answer.status_code == 401
+        assert "text/plain" in answer.headers["content-type"]
+        assert answer.headers["www-authenticate"].startswith("Basic")
+        assert rows(nobody, "/data/projects") == []
+
+
+def test_no_address_of_the_dialect_answers_with_a_page(client: httpx.Client) -> None:
+    for path in ("/data/nothing", "/xapi/nothing", "/REST/nothing", "/data/experiments/none"):
+        answer = client.get(path, headers={"Accept": "text/html"}, follow_redirects=False)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].startswith("text/plain")
+    assert client.post("/data/projects").status_code == 405
+
+
+# -- the cost ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: list_projects(c, SYSTEM),
+        lambda c: list_subjects(c, SYSTEM, in_project="Many"),
+        lambda c: list_experiments(c, SYSTEM, "ID,label,date,scanner/model", in_project="Many"),
+        lambda c: list_experiments(c, SYSTEM, "ID,xnat:imagesessiondata/scans/scan/id", in_project="Many"),
+    ],
+)
+def test_no_listing_asks_more_the_more_rows_it_has(catalog: Catalog, call: Callable[..., Any]) -> None:
+    seed(catalog, 40, name="Many")
+    seed_scans(catalog, 3)
+    with counted(catalog) as few:
+        before = ask(catalog, call)
+    seed(catalog, 80, name="Others")
+    with counted(catalog) as many:
+        after = ask(catalog, call)
+    assert len(few) == len(many) <= 3
+    assert len(before.rows) <= len(after.rows)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from scandock.http.xnat import about, files, importing, inside, login, tree
+from scandock.http.xnat import about, archiving, desktop, files, importing, inside, login, prearchive, tree
 
-ROUTERS: Final = tuple(one.routes for one in (login, about, tree, inside, files, importing))
+ROUTERS: Final = tuple(
+    one.routes for one in (login, about, desktop, prearchive, archiving, tree, inside, files, importing)
+)

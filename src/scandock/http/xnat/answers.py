@@ -144,8 +144,8 @@ def item_xml(one: Item) -> bytes:
     _fill(root, one)
     ET.register_namespace("xnat", XNAT)
     ET.register_namespace("xsi", XSI)
-    document: bytes = ET.tostring(root, encoding="utf-8")
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + document.partition(b"?>\n")[2]
+    document: bytes = ET.tostring(root, encoding="utf-8")  # which writes no declaration of its own
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + document
 
 
 def _fill(element: ET.Element, one: Item) -> None:

@@ -1,0 +1,513 @@
+"""The prearchive in XNAT's dialect: listed, looked into, built, moved, archived and deleted (xnat-behaviour.md 5).
+
+Imports run in this process; then a server of the same DATA is asked as its clients ask.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+from sqlalchemy import event, select, update
+
+from scandock.access import accounts
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import reservation, session, tree, upload
+from scandock.rules.permissions import Scope
+from tests.builders import Image, Site, documented, images, site_at
+from tests.integration.web import Web, serving
+
+COMMENT = 0x00204000
+OTHER = {COMMENT: (b"LT", b"other")}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
+    return site_at(tmp_path, monkeypatch, database_url)
+
+
+@contextmanager
+def served(site: Site) -> Iterator[tuple[Web, httpx.Client]]:
+    """The site's DATA behind HTTP, and its administrator's client."""
+    with serving(site.data, site.settings) as web, web.client() as client:
+        yield web, client
+
+
+def waits(site: Site, *, project: str = "Q", label: str = "S1", study: int = 1, **options: object) -> str:
+    """Import two objects into the prearchive as this dialect does; gives the session's URI."""
+    objects = images(2, study=study, patient_id=b"PAT%d" % study)
+    wanted = {"session": label, "dialect": True, "destination": "prearchive", **options}
+    told = site.bring(documented(label, "1", objects), project=project, **wanted)
+    return str(told.session["uri"])
+
+
+def rows(answer: httpx.Response) -> list[dict[str, str]]:
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, str]] = answer.json()["ResultSet"]["Result"]
+    return found
+
+
+def status(client: httpx.Client, uri: str) -> str:
+    (row,) = rows(client.get(uri, params={"format": "json"}))
+    return row["status"]
+
+
+# -- listings ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_listing_has_the_columns_that_clients_read(site: Site) -> None:
+    uri = waits(site)
+    with served(site) as (_, client):
+        (row,) = rows(client.get("/data/prearchive/projects/Q"))
+        assert {"/data" + row["url"], f"/data/prearchive/projects/Q/{row['timestamp']}/S1"} == {uri}
+        assert (row["project"], row["folderName"], row["name"], row["status"]) == ("Q", "S1", "S1", "READY")
+        assert (row["scan_date"], row["scan_time"], row["autoarchive"]) == ("2020-01-31", "10:15:00", "AutoArchive")
+        assert (row["prevent_anon"], row["prevent_auto_commit"]) == ("false", "false")
+        assert row["tag"].startswith("2.25.")
+        for name in ("lastmod", "uploaded"):
+            assert "T" not in row[name]
+            assert len(row[name]) == len("2026-11-24 05:44:32.5")
+        for every in ("/data/prearchive", "/REST/prearchive/projects", "/data/prearchive/experiments"):
+            assert rows(client.get(every)) == [row]
+        assert rows(client.get("/data/prearchive/projects", params={"tag": row["tag"]})) == [row]
+        assert rows(client.get("/data/prearchive/projects", params={"tag": "1.2.3"})) == []
+
+
+def test_listings_come_as_csv_and_xml_too(site: Site) -> None:
+    waits(site)
+    with served(site) as (_, client):
+        text = client.get("/data/prearchive/projects/Q", params={"format": "csv"}).text
+        (row,) = csv.DictReader(io.StringIO(text))
+        assert (row["project"], row["status"]) == ("Q", "READY")
+        empty = client.get("/data/prearchive/projects/P", params={"format": "csv"}).text
+        assert empty.startswith("project,timestamp,lastmod,")
+        document = ET.fromstring(client.get("/data/prearchive/projects/Q", params={"format": "xml"}).text)
+        assert document.get("totalRecords") == "1"
+
+
+def test_several_projects_are_listed_in_one_statement(site: Site) -> None:
+    for number in range(1, 4):
+        waits(site, label=f"S{number}", study=number)
+    waits(site, project="R", label="S4", study=4)
+    with served(site) as (web, client):
+        client.get("/data/prearchive/projects/Q,R")
+        asked: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            asked.append(statement)
+
+        event.listen(web.site.catalog.engine, "before_cursor_execute", note)
+        found = rows(client.get("/data/prearchive/projects/Q,R"))
+        event.remove(web.site.catalog.engine, "before_cursor_execute", note)
+        assert [one["folderName"] for one in found] == ["S1", "S2", "S3", "S4"]
+        assert sum("reservation" in one for one in asked) == 1
+        assert len(asked) < 12
+
+
+def test_who_may_not_see_a_prearchive_hears_nothing_of_it(site: Site) -> None:
+    uri = waits(site)
+    with served(site) as (web, client):
+        web.account("mia", Q="member")
+        web.account("carl", Q="collaborator")
+        web.account("sue")
+        listed, one = "/data/prearchive/projects/Q", {"params": {"format": "json"}}
+        seen = {}
+        for name in ("mia", "carl", "sue", None):
+            with web.client(name) as asking:
+                seen[name] = (asking.get(listed).status_code, asking.get(uri, **one).status_code)
+                if name is not None:
+                    assert len(rows(asking.get("/data/prearchive/projects"))) == (name == "mia")
+        assert seen == {"mia": (200, 200), "carl": (403, 403), "sue": (404, 404), None: (401, 401)}
+        with web.client("mia") as mia:
+            refused = mia.delete(uri)
+            assert refused.status_code == 403
+            assert refused.text.startswith("Unable to modify session data for destination project.")
+            assert refused.headers["content-type"].startswith("text/plain")
+            assert mia.post("/data/services/prearchive/delete", data={"src": uri}).status_code == 403
+        with web.client("carl") as carl:
+            assert carl.post(uri, params={"action": "commit"}).status_code == 403
+            assert carl.post("/data/services/archive", params={"src": uri}).status_code == 403
+        assert status(client, uri) == "READY"
+
+
+def test_ones_own_in_unassigned_is_listed_and_moved_from_there(site: Site) -> None:
+    site.project("Q")
+    told = site.bring(documented("S1", "1", images(2)), project=None)
+    uri = told.session["uri"]
+    assert uri.startswith("/data/prearchive/projects/Unassigned/")
+    with served(site) as (web, client):
+        mia = web.account("mia", Q="member")
+        web.account("max", Q="member")
+        with web.site.catalog.write() as connection:
+            number = connection.execute(select(tree.c.upload_id)).scalar_one()
+            connection.execute(reception.insert().values(upload_id=number, account_id=mia, door="raw"))
+        with web.client("max") as other:
+            assert rows(other.get("/data/prearchive/projects/Unassigned")) == []
+            assert other.get(uri, params={"format": "json"}).status_code == 404
+        assert client.post("/data/services/archive", params={"src": uri}).status_code == 400
+        with web.client("mia") as mine:
+            assert [one["url"] for one in rows(mine.get("/data/prearchive/projects/Unassigned"))] == [uri[5:]]
+            kept = mine.post(uri, params={"action": "commit"})
+            assert (kept.status_code, kept.text) == (200, uri)
+            moved = mine.post(uri, params={"action": "move", "newProject": "Q"})
+        assert moved.status_code == 301
+        assert moved.text.startswith("/data/prearchive/projects/Q/")
+        assert "location" not in moved.headers
+
+
+def test_a_session_that_somebody_holds_says_what_is_being_done(site: Site) -> None:
+    uri = waits(site)
+    with served(site) as (web, client):
+        with web.site.catalog.write() as connection:
+            stamp = connection.execute(select(session.c.timestamp)).scalar_one()
+            number = connection.execute(select(upload.c.id)).scalar_one()
+            connection.execute(reservation.insert().values(name=f"Q/timestamp/{stamp}", upload_id=number))
+        assert status(client, uri) == "RECEIVING"
+        said = {}
+        for what in ("archive", "move", "delete", "rebuild"):
+            with web.site.catalog.write() as connection:
+                connection.execute(update(upload).values(request=f'{{"operation": "{what}"}}'))
+            said[what] = status(client, uri)
+        assert said == {"archive": "ARCHIVING", "move": "MOVING", "delete": "DELETING", "rebuild": "BUILDING"}
+
+
+# -- one session -------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_is_looked_into_down_to_its_bytes(site: Site) -> None:
+    objects = images(2)
+    told = site.bring(
+        {**documented("S1", "1", objects), "S1/resources/NOTES/files/n.txt": b"note"},
+        project="Q", session="S1", destination="prearchive",
+    )  # fmt: skip
+    uri = told.session["uri"]
+    with served(site) as (_, client):
+        document = ET.fromstring(client.get(uri).text)
+        assert (document.get("label"), document.get("ID")) == ("S1", None)
+        (scan,) = rows(client.get(f"{uri}/scans"))
+        assert (scan["ID"], scan["xsiType"]) == ("1", "xnat:mrScanData")
+        assert "series_description" in scan
+        (as_xnatpy,) = rows(client.get(f"{uri}/scans", params={"columns": "ID,URI,series_description"}))
+        assert "xsiType" not in as_xnatpy
+        assert b"xnat:MRScan" in client.get(f"{uri}/scans/1").content
+        (resource,) = rows(client.get(f"{uri}/scans/1/resources"))
+        assert (resource["label"], resource["file_count"]) == ("DICOM", "2")
+        assert not {"ID", "URI", "xnat_abstractresource_id", "element_name"} & resource.keys()
+        files = rows(client.get(f"{uri}/scans/1/resources/DICOM/files"))
+        assert [one["URI"].rpartition("/")[0] for one in files] == [f"{uri}/scans/1/resources/DICOM/files"] * 2
+        got = client.get(files[0]["URI"])
+        assert (got.content, files[0]["Size"]) == (objects[0], str(len(objects[0])))
+        assert client.head(files[0]["URI"]).headers["content-length"] == files[0]["Size"]
+        assert [one["label"] for one in rows(client.get(f"{uri}/resources"))] == ["NOTES"]
+        assert client.get(f"{uri}/resources/NOTES/files/n.txt").content == b"note"
+        assert client.get(f"{uri}/scans/9/resources").status_code == 404
+        assert client.get(f"{uri}x").status_code == 404
+
+
+def test_a_session_a_scan_and_a_resource_come_as_zips(site: Site) -> None:
+    uri = waits(site)
+    with served(site) as (_, client):
+        names = {}
+        for part in ("", "/scans/1", "/scans/1/resources/DICOM", "/scans/1/resources/DICOM/files"):
+            raw = client.get(f"{uri}{part}", params={"format": "zip"}).content
+            names[part] = zipfile.ZipFile(io.BytesIO(raw)).namelist()
+        assert len(names[""]) == 2
+        assert all(one.startswith("S1/scans/1") and "/resources/DICOM/files/" in one for one in names[""])
+        assert list(names.values()) == [names[""]] * 4
+
+
+def test_its_log_tells_how_it_came_and_what_was_done(site: Site) -> None:
+    uri = waits(site)
+    with served(site) as (_, client):
+        before = rows(client.get(f"{uri}/logs"))
+        client.post(uri, params={"action": "build"})
+        after = rows(client.get(f"{uri}/logs"))
+        assert after[:-1] == before
+        assert [one["id"] for one in after] == [str(n) for n in range(1, len(after) + 1)]
+        assert after[1]["entry"].startswith("Imported: placed.")
+        assert client.get(f"{uri}/logs/last").text == after[-1]["entry"] == "rebuild by admin: done."
+        assert client.get(f"{uri}/logs/1").text == after[0]["entry"]
+        assert client.get(f"{uri}/logs/99").status_code == 404
+
+
+# -- actions -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_an_action_is_refused_in_the_original_words(site: Site) -> None:
+    uri = waits(site)
+    with served(site) as (_, client):
+        absent = client.post(uri)
+        assert absent.status_code == 400
+        assert absent.text == "No action parameter was specified for the request by user admin"
+        unknown = client.post(uri, params={"action": "explode"})
+        assert (unknown.status_code, "explode" in unknown.text) == (400, True)
+        assert client.post(uri, params={"action": "move"}).status_code == 400
+        assert client.post(uri, params={"action": "move", "newProject": "Nowhere"}).status_code == 404
+        assert client.post(uri, params={"action": "set-status", "status": "ERROR"}).status_code == 400
+
+
+@pytest.mark.parametrize("way", ["query", "form", "multipart", "json"])
+def test_parameters_are_taken_from_wherever_clients_put_them(site: Site, way: str) -> None:
+    uri = waits(site)
+    named = {"action": "build"}
+    how = {
+        "query": {"params": named},
+        "form": {"data": named},
+        "multipart": {"files": {"action": (None, "build")}},
+        "json": {"json": named},
+    }[way]
+    with served(site) as (_, client):
+        told = client.post(uri, **how)  # type: ignore[arg-type]
+        assert (told.status_code, told.text) == (200, uri)
+
+
+@pytest.mark.parametrize("code", [0, 4, 5])
+def test_commit_goes_by_the_projects_code(site: Site, code: int) -> None:
+    site.project("Q", prearchive_code=code)
+    uri = waits(site)
+    with served(site) as (_, client):
+        told = client.post(uri, params={"action": "commit", "SOURCE": "uploader"}, json={})
+        assert "location" not in told.headers
+        if code == 0:
+            assert (told.status_code, told.text, status(client, uri)) == (200, uri, "READY")
+            return
+        assert told.status_code == 301
+        assert told.text == "/data/archive/projects/Q/subjects/DOE_JANE/experiments/S1"
+        assert client.get(told.text, params={"format": "json"}).status_code == 200
+        assert client.get(uri, params={"format": "json"}).status_code == 404
+
+
+@pytest.mark.parametrize(("code", "named", "answer"), [(0, "true", 301), (4, "false", 200)])
+def test_what_a_commit_names_goes_before_the_projects_code(site: Site, code: int, named: str, answer: int) -> None:
+    site.project("Q", prearchive_code=code)
+    uri = waits(site)
+    with served(site) as (_, client):
+        assert client.post(uri, params={"action": "commit", "auto-archive": named}).status_code == answer
+
+
+def test_a_commit_never_changes_a_session_that_was_to_be_left_alone(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    uri = waits(site, overwrite="none")
+    archived = site.files("archive")
+    with served(site) as (_, client):
+        told = client.post(uri, params={"action": "commit"})
+        assert (told.status_code, told.text, status(client, uri)) == (200, uri, "CONFLICT")
+        again = client.post(uri, params={"action": "commit"})
+        assert (again.status_code, again.text) == (200, uri)
+    assert site.files("archive") == archived
+
+
+def test_a_commit_joins_an_archived_session_where_nothing_speaks_against_it(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    uri = waits(site)
+    with served(site) as (_, client):
+        assert client.post(uri, params={"action": "commit"}).status_code == 301
+    assert len(site.files("archive")) == 2
+
+
+def test_a_held_session_stays_whole_until_somebody_decides(site: Site) -> None:
+    objects = [Image(case="again", number=1, patient_id=name).file() for name in (b"A",)]
+    objects += [Image(case="again", number=2, patient_id=b"B").file()]
+    told = site.bring(documented("S1", "1", objects), project="Q", session="S1")
+    uri = told.session["uri"]
+    before = site.files("prearchive")
+    with served(site) as (_, client):
+        assert status(client, uri) == "CONFLICT"
+        commit = client.post(uri, params={"action": "commit"})
+        assert (commit.status_code, commit.text) == (200, uri)
+        for action in ({"action": "reset-status"}, {"action": "set-status", "status": "READY"}):
+            assert client.post(uri, params=action).status_code == 409
+        refused = client.post("/data/services/archive", params={"src": uri, "overwrite": "append"})
+        assert (refused.status_code, status(client, uri)) == (409, "CONFLICT")
+        assert "Conflict: " in " ".join(one["entry"] for one in rows(client.get(f"{uri}/logs")))
+    assert site.files("prearchive") == before
+
+
+@pytest.mark.parametrize("how", ["delete", "action", "service"])
+def test_deleting_moves_a_session_into_the_trash(site: Site, how: str) -> None:
+    uri = waits(site)
+    with served(site) as (_, client):
+        if how == "delete":
+            answer = client.delete(uri)
+        elif how == "action":
+            answer = client.post(uri, data={"action": "delete"})
+        else:
+            answer = client.post("/data/services/prearchive/delete?format=csv", data={"src": uri[5:], "async": "false"})
+            assert "QUEUED_DELETING" in answer.text
+        assert answer.status_code == 200
+        assert client.get(uri, params={"format": "json"}).status_code == 404
+    assert len(site.trashed()) == 2
+
+
+# -- services ----------------------------------------------------------------------------------------------------------
+
+
+def test_archiving_answers_where_it_stands_now(site: Site) -> None:
+    uri = waits(site)
+    with served(site) as (_, client):
+        told = client.post("/data/services/archive", params={"src": uri, "auto-archive": "false"})
+        assert (told.status_code, told.text) == (
+            200,
+            "/data/archive/projects/Q/subjects/DOE_JANE/experiments/S1\r\n",
+        )
+        assert client.post("/data/services/archive", params={"src": uri}).status_code == 404
+
+
+def test_archiving_takes_pieces_of_the_address_labels_and_dest(site: Site) -> None:
+    uri, other = waits(site), waits(site, label="S2", study=2)
+    stamp = uri.split("/")[5]
+    with served(site) as (_, client):
+        named = {"project": "Q", "PREARC_TIMESTAMP": stamp, "PREARC_SESSION_FOLDER": "S1"}
+        told = client.post("/data/services/archive", data={**named, "subject": "New sub", "session": "New.label"})
+        assert told.text == "/data/archive/projects/Q/subjects/New_sub/experiments/New_label\r\n"
+        subject_id = rows(client.get("/data/projects/Q/subjects"))[0]["ID"]
+        dest = {"dest": f"/archive/projects/Q/subjects/{subject_id}/experiments/E2", "src": other[5:]}
+        told = client.post("/data/services/archive", data=dest)
+        assert told.text == "/data/archive/projects/Q/subjects/New_sub/experiments/E2\r\n"
+
+
+def test_archiving_refuses_by_the_originals_statuses(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    site.project("R")
+    uri = waits(site)
+    with served(site) as (_, client):
+
+        def ask(**named: str) -> httpx.Response:
+            return client.post("/data/services/archive", params={"src": uri, **named})
+
+        exists = ask()
+        assert exists.status_code == 409
+        assert exists.text.startswith("Session already exists, retry with overwrite enabled")
+        assert status(client, uri) == "CONFLICT"
+        assert ask(project="R").status_code == 400
+        assert ask(src="/prearchive/projects/Q/x").status_code == 400
+        assert ask(src=f"{uri}x").status_code == 404
+        assert ask(subject="Somebody", overwrite="append").status_code == 409
+        assert client.post("/data/services/archive").status_code == 400
+        assert ask(overwrite="append").text.endswith("/subjects/DOE_JANE/experiments/S1\r\n")
+    assert len(site.files("archive")) == 2
+
+
+def test_a_named_label_makes_a_session_of_its_own_of_a_study_that_is_archived(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    uri = waits(site)
+    with served(site) as (_, client):
+        told = client.post("/data/services/archive", params={"src": uri, "session": "Apart"})
+        assert told.text == "/data/archive/projects/Q/subjects/DOE_JANE/experiments/Apart\r\n"
+    assert sorted(path.split("/")[1] for path in site.files("archive")) == ["Apart", "Apart", "S1"]
+
+
+@pytest.mark.parametrize("overwrite_files", [False, True])
+def test_objects_that_differ_are_a_conflict_unless_files_may_be_replaced(site: Site, overwrite_files: bool) -> None:
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    other = [Image(case="again", number=1, also=OTHER).file()]
+    told = site.bring(documented("S1", "1", other), project="Q", session="S1", destination="prearchive")
+    uri = told.session["uri"]
+    with served(site) as (_, client):
+        more = {"overwrite_files": "true"} if overwrite_files else {}
+        answer = client.post("/data/services/archive", params={"src": uri, "overwrite": "append", **more})
+        if overwrite_files:
+            assert answer.status_code == 200
+        else:
+            assert (answer.status_code, status(client, uri)) == (409, "CONFLICT")
+            assert answer.text.startswith("Session already exists with matching files.")
+
+
+def test_a_session_that_is_being_changed_is_locked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scandock.placing.moves.WAIT_SECONDS", 0.0)
+    uri = waits(site)
+    with served(site) as (web, client):
+        with web.site.catalog.write() as connection:
+            stamp = connection.execute(select(session.c.timestamp)).scalar_one()
+            number = connection.execute(select(upload.c.id)).scalar_one()
+            connection.execute(reservation.insert().values(name=f"Q/timestamp/{stamp}", upload_id=number))
+        locked = client.post("/data/services/archive", params={"src": uri})
+        assert (locked.status_code, locked.text.split(".")[0]) == (423, "Duplicate archive attempt")
+        assert client.post(uri, params={"action": "build"}).status_code == 409
+
+
+def test_several_sessions_are_each_judged_alone(site: Site) -> None:
+    site.bring(documented("S2", "1", images(1, study=2, patient_id=b"PAT2")), project="Q", session="S2")
+    uris = [waits(site, label=f"S{number}", study=number) for number in (1, 2)]
+    with served(site) as (_, client):
+        told = rows(client.post("/data/services/archive", params={"src": uris}))
+        assert [one["status"] for one in told] == ["QUEUED_ARCHIVING", "READY"]
+        assert told[0]["url"].startswith("/archive/projects/Q/subjects/DOE_JANE")
+        assert "already exists" in told[1]["message"]
+        assert client.post("/data/services/archive", params={"src": [*uris, f"{uris[1]}x"]}).status_code == 404
+        assert status(client, uris[1]) == "CONFLICT"
+
+
+def test_many_are_moved_and_built_at_once(site: Site) -> None:
+    site.project("R")
+    uris = [waits(site, label=f"S{number}", study=number) for number in (1, 2)]
+    with served(site) as (_, client):
+        built = rows(client.post("/data/services/prearchive/rebuild", data={"src": uris, "async": "false"}))
+        assert [one["status"] for one in built] == ["READY", "READY"]
+        moved = rows(client.post("/data/services/prearchive/move", data={"src": uris, "newProject": "R"}))
+        assert [one["project"] for one in moved] == ["R", "R"]
+        assert rows(client.get("/data/prearchive/projects/Q")) == []
+        assert client.post("/data/services/prearchive/move", data={"src": uris[0]}).status_code == 400
+
+
+# -- validating --------------------------------------------------------------------------------------------------------
+
+
+def found(client: httpx.Client, uri: str, **named: str) -> list[tuple[str, str]]:
+    answer = client.post("/data/services/validate-archive", params={"src": uri, **named})
+    return [(one["code"], one["type"]) for one in rows(answer)]
+
+
+def test_validating_tells_what_speaks_against_it_and_changes_nothing(site: Site) -> None:
+    uri = waits(site)
+    fresh = waits(site, label="S2", study=2)
+    site.bring(documented("S1", "1", images(1, patient_id=b"PAT1")), project="Q", session="S1", subject="DOE_JANE")
+    before = site.files()
+    with served(site) as (_, client):
+        assert found(client, uri) == [("1", "CONFLICT"), ("16", "CONFLICT")]
+        assert found(client, uri, overwrite="append") == [("16", "CONFLICT")]
+        assert found(client, uri, subject="Other") == [("4", "FAIL")]
+        assert found(client, uri, project="R") == [("1", "CONFLICT"), ("3", "FAIL"), ("16", "CONFLICT")]
+        assert ("12", "WARN") in found(client, fresh, subject="Nobody")
+        several = client.post("/data/services/validate-archive", params={"src": [uri, uri]})
+        assert several.status_code == 400
+        assert several.text == "Cannot validate multiple sessions in one request."
+        assert status(client, uri) == "READY"
+    assert site.files() == before
+
+
+def test_validating_finds_objects_that_clash_and_other_files(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    other = documented("S1", "1", [Image(case="again", number=1, also=OTHER).file()])
+    other["S1/scans/1/resources/NIFTI/files/a.nii"] = b"nifti"
+    uri = site.bring(other, project="Q", session="S1", destination="prearchive").session["uri"]
+    with served(site) as (_, client):
+        assert found(client, uri) == [("14", "CONFLICT"), ("20", "WARN")]
+        assert status(client, uri) == "READY"
+
+
+# -- logins ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_for_less_than_everything_begins_no_login(site: Site) -> None:
+    site.project("Q")
+    with served(site) as (web, _):
+        for scope in Scope:
+            with web.site.catalog.write() as connection:
+                from scandock.access import tokens
+
+                made = tokens.issue(connection, accounts.get(connection, "admin"), scope=scope)
+            alias, _, secret = made.bearer.partition(".")
+            with httpx.Client(base_url=web.base, auth=(alias, secret), trust_env=False) as asking:
+                page, heart, who = (asking.get(path) for path in ("/", "/data/JSESSION", "/data/auth"))
+                assert (page.status_code, who.status_code, who.text) == (200, 200, "User 'admin' is logged in")
+                begun = {"JSESSIONID", "SESSION_EXPIRATION_TIME"} if scope is Scope.ALL else set()
+                assert set(page.cookies) == set(who.cookies) == begun
+                assert heart.status_code == (200 if scope is Scope.ALL else 403)

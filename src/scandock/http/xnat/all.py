@@ -4,8 +4,37 @@ from __future__ import annotations
 
 from typing import Final
 
-from scandock.http.xnat import about, archiving, desktop, files, importing, inside, login, prearchive, tree
+from scandock.http.xnat import (
+    about,
+    archiving,
+    deleting,
+    desktop,
+    files,
+    importing,
+    inside,
+    login,
+    making,
+    making_parts,
+    prearchive,
+    tree,
+    uploading_files,
+)
 
 ROUTERS: Final = tuple(
-    one.routes for one in (login, about, desktop, prearchive, archiving, tree, inside, files, importing)
+    one.routes
+    for one in (
+        login,
+        about,
+        desktop,
+        prearchive,
+        archiving,
+        tree,
+        inside,
+        files,
+        importing,
+        making,
+        making_parts,
+        uploading_files,
+        deleting,
+    )
 )

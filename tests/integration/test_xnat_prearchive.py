@@ -117,11 +117,11 @@ def test_who_may_not_see_a_prearchive_hears_nothing_of_it(site: Site) -> None:
         web.account("mia", Q="member")
         web.account("carl", Q="collaborator")
         web.account("sue")
-        listed, one = "/data/prearchive/projects/Q", {"params": {"format": "json"}}
+        listed = "/data/prearchive/projects/Q"
         seen = {}
         for name in ("mia", "carl", "sue", None):
             with web.client(name) as asking:
-                seen[name] = (asking.get(listed).status_code, asking.get(uri, **one).status_code)
+                seen[name] = (asking.get(listed).status_code, asking.get(uri, params={"format": "json"}).status_code)
                 if name is not None:
                     assert len(rows(asking.get("/data/prearchive/projects"))) == (name == "mia")
         assert seen == {"mia": (200, 200), "carl": (403, 403), "sue": (404, 404), None: (401, 401)}
@@ -344,6 +344,19 @@ def test_deleting_moves_a_session_into_the_trash(site: Site, how: str) -> None:
         assert answer.status_code == 200
         assert client.get(uri, params={"format": "json"}).status_code == 404
     assert len(site.trashed()) == 2
+
+
+@pytest.mark.parametrize("joins", [False, True])
+def test_what_a_commit_says_of_the_session_is_written(site: Site, joins: bool) -> None:
+    if joins:
+        site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    uri = waits(site)
+    with served(site) as (_, client):
+        said = {"xnat:mrSessionData/note": "by hand", "xnat:petSessionData/tracer/name": "FDG", "SOURCE": "uploader"}
+        told = client.post(uri, params={"action": "commit", "VISIT": "v2"}, json=said)
+        assert told.status_code == 301
+        fields = client.get(told.text, params={"format": "json"}).json()["items"][0]["data_fields"]
+        assert (fields["note"], fields["tracer/name"], fields["visit"]) == ("by hand", "FDG", "v2")
 
 
 # -- services ----------------------------------------------------------------------------------------------------------

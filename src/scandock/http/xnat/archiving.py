@@ -24,6 +24,7 @@ from scandock.model.errors import ScandockError, Usage
 from scandock.model.importing import Overwrite
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
+from scandock.rules.said_fields import SESSION_FIELDS, said_of
 from scandock.services.moving import Desk, Outcome, move
 from scandock.services.prearchive import MANY, rebuild
 from scandock.services.trash import delete_session
@@ -54,7 +55,13 @@ def wishes_of(asked: Parameters) -> Wishes:
         subject=_first(asked, "subject", "SUBJECT_ID") or place.get("subject"),
         session=_first(asked, "session", "EXPT_LABEL", "label") or place.get("session"),
         auto=true(auto) if auto else None,
+        fields=said_of(_paths(asked)).known(SESSION_FIELDS),
     )
+
+
+def _paths(asked: Parameters) -> list[tuple[str, str]]:
+    """What is said of the session itself: by paths into its document, or its visit by a name of its own (5.6)."""
+    return [(name, value) for name, value in asked.multi_items() if name.startswith("xnat:") or name == "VISIT"]
 
 
 def _first(asked: Parameters, *names: str) -> str | None:

@@ -8,20 +8,23 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from scandock.catalog.standing import Standing
-from scandock.catalog.tables import project, subject, tree, upload
+from scandock.catalog.tables import project, session, subject, tree, upload
 from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
+from scandock.placing.moves import operation
 from scandock.rules.choices import still_holds
 from scandock.rules.labels import UNASSIGNED, clean, label_key
 from scandock.rules.notices import notice
+from scandock.rules.permissions import Action
+from scandock.services import rights
 from scandock.services.archiving import archive, hold
-from scandock.services.moving import Desk, Outcome
+from scandock.services.moving import Desk, Outcome, names_of
 from scandock.services.prearchive import rebuild
 from scandock.services.xnat.ids import subject_number
 
@@ -40,6 +43,8 @@ class Wishes:
     session: str | None = None
     auto: bool | None = None
     """Of a commit: whether to archive; None: as the project's code says (5.5)."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """What is said of the session besides, by the names of its attributes (`rules.said_fields`)."""
 
 
 def commit(desk: Desk, found: Standing, wishes: Wishes) -> Outcome | None:
@@ -50,6 +55,7 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Outcome | None:
     `session_busy`.
     """
     rebuild(desk, found.uuid)
+    _say(desk, found.uuid, wishes.fields)
     with desk.catalog.read() as connection:
         code, asked = _project_and_import(connection, found)
     wanted = wishes.auto if wishes.auto is not None else code >= 4
@@ -59,6 +65,7 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Outcome | None:
         overwrite=wishes.overwrite or asked.get("overwrite") or ("delete" if code == 5 else "append"),
         subject=wishes.subject,
         session=wishes.session,
+        fields=wishes.fields,
     )
     try:
         return archive_as(desk, found, how)
@@ -86,7 +93,7 @@ def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = F
         subject=person is not None and label_key(person) != label_key(found.subject),
     )
     try:
-        return archive(
+        outcome = archive(
             desk,
             found.uuid,
             overwrite=wishes.overwrite or "none",
@@ -101,6 +108,33 @@ def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = F
             with contextlib.suppress(Usage):
                 hold(desk, found, notice("session_exists", label=label or found.label, project=found.project))
         raise
+    if not dry_run:
+        _say(desk, outcome.into or outcome.session, wishes.fields)
+    return outcome
+
+
+def _say(desk: Desk, uuid: str, fields: Mapping[str, str]) -> None:
+    """Write attributes that somebody said into a session, wherever it stands; an empty text takes one back."""
+    if not fields:
+        return
+    with desk.catalog.read() as connection:
+        source = _editable(connection, desk, uuid)
+    with (
+        operation(desk.catalog, desk.store, "edit") as running,
+        running.reserved({source.project}, lambda _: names_of(source)) as connection,
+    ):
+        source = _editable(connection, desk, uuid)
+        said = {name: text for name, text in {**source.attributes, **fields}.items() if text}
+        connection.execute(
+            update(session)
+            .where(session.c.id == source.id)
+            .values(attributes=json.dumps(said), modified=desk.catalog.now())
+        )
+        desk.note(connection, "edit", uuid, source.project, {"fields": sorted(fields)})
+
+
+def _editable(connection: Connection, desk: Desk, uuid: str) -> Standing:
+    return rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, waiting=Action.PREARCHIVE_EDIT)
 
 
 def _label(text: str | None) -> str | None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -22,41 +20,12 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import reservation, session, tree, upload
 from scandock.rules.permissions import Scope
 from tests.builders import Image, Site, documented, images, site_at
-from tests.integration.web import Web, serving
-
-COMMENT = 0x00204000
-OTHER = {COMMENT: (b"LT", b"other")}
+from tests.integration.xnat_waiting import rows, served, status, waits
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
     return site_at(tmp_path, monkeypatch, database_url)
-
-
-@contextmanager
-def served(site: Site) -> Iterator[tuple[Web, httpx.Client]]:
-    """The site's DATA behind HTTP, and its administrator's client."""
-    with serving(site.data, site.settings) as web, web.client() as client:
-        yield web, client
-
-
-def waits(site: Site, *, project: str = "Q", label: str = "S1", study: int = 1, **options: object) -> str:
-    """Import two objects into the prearchive as this dialect does; gives the session's URI."""
-    objects = images(2, study=study, patient_id=b"PAT%d" % study)
-    wanted = {"session": label, "dialect": True, "destination": "prearchive", **options}
-    told = site.bring(documented(label, "1", objects), project=project, **wanted)
-    return str(told.session["uri"])
-
-
-def rows(answer: httpx.Response) -> list[dict[str, str]]:
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, str]] = answer.json()["ResultSet"]["Result"]
-    return found
-
-
-def status(client: httpx.Client, uri: str) -> str:
-    (row,) = rows(client.get(uri, params={"format": "json"}))
-    return row["status"]
 
 
 # -- listings ----------------------------------------------------------------------------------------------------------
@@ -357,153 +326,6 @@ def test_what_a_commit_says_of_the_session_is_written(site: Site, joins: bool) -
         assert told.status_code == 301
         fields = client.get(told.text, params={"format": "json"}).json()["items"][0]["data_fields"]
         assert (fields["note"], fields["tracer/name"], fields["visit"]) == ("by hand", "FDG", "v2")
-
-
-# -- services ----------------------------------------------------------------------------------------------------------
-
-
-def test_archiving_answers_where_it_stands_now(site: Site) -> None:
-    uri = waits(site)
-    with served(site) as (_, client):
-        told = client.post("/data/services/archive", params={"src": uri, "auto-archive": "false"})
-        assert (told.status_code, told.text) == (
-            200,
-            "/data/archive/projects/Q/subjects/DOE_JANE/experiments/S1\r\n",
-        )
-        assert client.post("/data/services/archive", params={"src": uri}).status_code == 404
-
-
-def test_archiving_takes_pieces_of_the_address_labels_and_dest(site: Site) -> None:
-    uri, other = waits(site), waits(site, label="S2", study=2)
-    stamp = uri.split("/")[5]
-    with served(site) as (_, client):
-        named = {"project": "Q", "PREARC_TIMESTAMP": stamp, "PREARC_SESSION_FOLDER": "S1"}
-        told = client.post("/data/services/archive", data={**named, "subject": "New sub", "session": "New.label"})
-        assert told.text == "/data/archive/projects/Q/subjects/New_sub/experiments/New_label\r\n"
-        subject_id = rows(client.get("/data/projects/Q/subjects"))[0]["ID"]
-        dest = {"dest": f"/archive/projects/Q/subjects/{subject_id}/experiments/E2", "src": other[5:]}
-        told = client.post("/data/services/archive", data=dest)
-        assert told.text == "/data/archive/projects/Q/subjects/New_sub/experiments/E2\r\n"
-
-
-def test_archiving_refuses_by_the_originals_statuses(site: Site) -> None:
-    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
-    site.project("R")
-    uri = waits(site)
-    with served(site) as (_, client):
-
-        def ask(**named: str) -> httpx.Response:
-            return client.post("/data/services/archive", params={"src": uri, **named})
-
-        exists = ask()
-        assert exists.status_code == 409
-        assert exists.text.startswith("Session already exists, retry with overwrite enabled")
-        assert status(client, uri) == "CONFLICT"
-        assert ask(project="R").status_code == 400
-        assert ask(src="/prearchive/projects/Q/x").status_code == 400
-        assert ask(src=f"{uri}x").status_code == 404
-        assert ask(subject="Somebody", overwrite="append").status_code == 409
-        assert client.post("/data/services/archive").status_code == 400
-        assert ask(overwrite="append").text.endswith("/subjects/DOE_JANE/experiments/S1\r\n")
-    assert len(site.files("archive")) == 2
-
-
-def test_a_named_label_makes_a_session_of_its_own_of_a_study_that_is_archived(site: Site) -> None:
-    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
-    uri = waits(site)
-    with served(site) as (_, client):
-        told = client.post("/data/services/archive", params={"src": uri, "session": "Apart"})
-        assert told.text == "/data/archive/projects/Q/subjects/DOE_JANE/experiments/Apart\r\n"
-    assert sorted(path.split("/")[1] for path in site.files("archive")) == ["Apart", "Apart", "S1"]
-
-
-@pytest.mark.parametrize("overwrite_files", [False, True])
-def test_objects_that_differ_are_a_conflict_unless_files_may_be_replaced(site: Site, overwrite_files: bool) -> None:
-    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
-    other = [Image(case="again", number=1, also=OTHER).file()]
-    told = site.bring(documented("S1", "1", other), project="Q", session="S1", destination="prearchive")
-    uri = told.session["uri"]
-    with served(site) as (_, client):
-        more = {"overwrite_files": "true"} if overwrite_files else {}
-        answer = client.post("/data/services/archive", params={"src": uri, "overwrite": "append", **more})
-        if overwrite_files:
-            assert answer.status_code == 200
-        else:
-            assert (answer.status_code, status(client, uri)) == (409, "CONFLICT")
-            assert answer.text.startswith("Session already exists with matching files.")
-
-
-def test_a_session_that_is_being_changed_is_locked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scandock.placing.moves.WAIT_SECONDS", 0.0)
-    uri = waits(site)
-    with served(site) as (web, client):
-        with web.site.catalog.write() as connection:
-            stamp = connection.execute(select(session.c.timestamp)).scalar_one()
-            number = connection.execute(select(upload.c.id)).scalar_one()
-            connection.execute(reservation.insert().values(name=f"Q/timestamp/{stamp}", upload_id=number))
-        locked = client.post("/data/services/archive", params={"src": uri})
-        assert (locked.status_code, locked.text.split(".")[0]) == (423, "Duplicate archive attempt")
-        assert client.post(uri, params={"action": "build"}).status_code == 409
-
-
-def test_several_sessions_are_each_judged_alone(site: Site) -> None:
-    site.bring(documented("S2", "1", images(1, study=2, patient_id=b"PAT2")), project="Q", session="S2")
-    uris = [waits(site, label=f"S{number}", study=number) for number in (1, 2)]
-    with served(site) as (_, client):
-        told = rows(client.post("/data/services/archive", params={"src": uris}))
-        assert [one["status"] for one in told] == ["QUEUED_ARCHIVING", "READY"]
-        assert told[0]["url"].startswith("/archive/projects/Q/subjects/DOE_JANE")
-        assert "already exists" in told[1]["message"]
-        assert client.post("/data/services/archive", params={"src": [*uris, f"{uris[1]}x"]}).status_code == 404
-        assert status(client, uris[1]) == "CONFLICT"
-
-
-def test_many_are_moved_and_built_at_once(site: Site) -> None:
-    site.project("R")
-    uris = [waits(site, label=f"S{number}", study=number) for number in (1, 2)]
-    with served(site) as (_, client):
-        built = rows(client.post("/data/services/prearchive/rebuild", data={"src": uris, "async": "false"}))
-        assert [one["status"] for one in built] == ["READY", "READY"]
-        moved = rows(client.post("/data/services/prearchive/move", data={"src": uris, "newProject": "R"}))
-        assert [one["project"] for one in moved] == ["R", "R"]
-        assert rows(client.get("/data/prearchive/projects/Q")) == []
-        assert client.post("/data/services/prearchive/move", data={"src": uris[0]}).status_code == 400
-
-
-# -- validating --------------------------------------------------------------------------------------------------------
-
-
-def found(client: httpx.Client, uri: str, **named: str) -> list[tuple[str, str]]:
-    answer = client.post("/data/services/validate-archive", params={"src": uri, **named})
-    return [(one["code"], one["type"]) for one in rows(answer)]
-
-
-def test_validating_tells_what_speaks_against_it_and_changes_nothing(site: Site) -> None:
-    uri = waits(site)
-    fresh = waits(site, label="S2", study=2)
-    site.bring(documented("S1", "1", images(1, patient_id=b"PAT1")), project="Q", session="S1", subject="DOE_JANE")
-    before = site.files()
-    with served(site) as (_, client):
-        assert found(client, uri) == [("1", "CONFLICT"), ("16", "CONFLICT")]
-        assert found(client, uri, overwrite="append") == [("16", "CONFLICT")]
-        assert found(client, uri, subject="Other") == [("4", "FAIL")]
-        assert found(client, uri, project="R") == [("1", "CONFLICT"), ("3", "FAIL"), ("16", "CONFLICT")]
-        assert ("12", "WARN") in found(client, fresh, subject="Nobody")
-        several = client.post("/data/services/validate-archive", params={"src": [uri, uri]})
-        assert several.status_code == 400
-        assert several.text == "Cannot validate multiple sessions in one request."
-        assert status(client, uri) == "READY"
-    assert site.files() == before
-
-
-def test_validating_finds_objects_that_clash_and_other_files(site: Site) -> None:
-    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
-    other = documented("S1", "1", [Image(case="again", number=1, also=OTHER).file()])
-    other["S1/scans/1/resources/NIFTI/files/a.nii"] = b"nifti"
-    uri = site.bring(other, project="Q", session="S1", destination="prearchive").session["uri"]
-    with served(site) as (_, client):
-        assert found(client, uri) == [("14", "CONFLICT"), ("20", "WARN")]
-        assert status(client, uri) == "READY"
 
 
 # -- logins ------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,24 +130,29 @@ class Server:
     def spooled(self) -> list[str]:
         return self.store.spools()
 
-    @contextmanager
-    def worker(self, slots: int = 2, **changes: str) -> Iterator[Worker]:
+    def worker(self, slots: int = 2, **changes: str) -> AbstractContextManager[Worker]:
         """A worker process in a group of its own, with this process as its server; killed at the end."""
-        if self.url is not None:
-            changes["SCANDOCK_DATABASE_URL"] = self.url
-        process = subprocess.Popen(
-            [sys.executable, "-m", "scandock.workers.worker", str(os.getpid()), str(self.data), str(slots)],
-            env=environment(**{"SCANDOCK_WORKERS": "1", **changes}),
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        running = Worker(process)
-        try:
-            yield running
-        finally:
-            running.kill()
+        return worker_on(self.data, self.url, slots, **changes)
+
+
+@contextmanager
+def worker_on(data: Path, url: str | None = None, slots: int = 2, **changes: str) -> Iterator[Worker]:
+    """A worker process on a DATA, whose catalog is at `url` (None: SQLite in it); killed at the end."""
+    if url is not None:
+        changes["SCANDOCK_DATABASE_URL"] = url
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scandock.workers.worker", str(os.getpid()), str(data), str(slots)],
+        env=environment(**{"SCANDOCK_WORKERS": "1", **changes}),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    running = Worker(process)
+    try:
+        yield running
+    finally:
+        running.kill()
 
 
 @dataclass

@@ -76,6 +76,7 @@ class BaseSession:
     ecat: bool
     held: tuple[str, str, str]
     warnings: list[dict[str, str]]
+    attributes: dict[str, str]
 
 
 def base_session(connection: Connection, uuid: str) -> BaseSession:
@@ -93,6 +94,7 @@ def base_session(connection: Connection, uuid: str) -> BaseSession:
         row["ecat"],
         (row["held_code"], row["held_message"], row["held_remedy"]),
         json.loads(row["warnings"]),
+        json.loads(row["attributes"]),
     )
 
 
@@ -170,18 +172,7 @@ def sum_up(connection: Connection, tree_id: int) -> dict[int, tuple[int, int, in
 def write_structure(connection: Connection, tree_id: int, scans: list[ScanRow], resources: list[ResourceRow]) -> None:
     """Write a tree's scans and resources, and its own sums."""
     if scans:
-        connection.execute(
-            insert(scan),
-            [
-                {
-                    "tree_id": tree_id, "n": s.n, "scan_id": s.scan_id, "series_uid": s.series_uid,
-                    "modality": s.modality, "xsi_type": s.xsi_type, "type": s.type,
-                    "attributes": json.dumps(s.attributes), "facts": _pack_facts(s.facts), "frames": s.frames,
-                    "files": s.files, "bytes": s.bytes,
-                }
-                for s in scans
-            ],
-        )  # fmt: skip
+        connection.execute(insert(scan), [scan_values(tree_id, s) for s in scans])
     if resources:
         connection.execute(
             insert(resource),
@@ -198,6 +189,15 @@ def write_structure(connection: Connection, tree_id: int, scans: list[ScanRow], 
         .where(tree.c.id == tree_id)
         .values(files=sum(r.files for r in resources), bytes=sum(r.bytes for r in resources))
     )
+
+
+def scan_values(tree_id: int, s: ScanRow) -> dict[str, Any]:
+    """A scan as its row has it."""
+    return {
+        "tree_id": tree_id, "n": s.n, "scan_id": s.scan_id, "series_uid": s.series_uid, "modality": s.modality,
+        "xsi_type": s.xsi_type, "type": s.type, "attributes": json.dumps(s.attributes),
+        "facts": _pack_facts(s.facts), "frames": s.frames, "files": s.files, "bytes": s.bytes,
+    }  # fmt: skip
 
 
 def _pack_facts(facts: SeriesTally | list[EcatFacts] | None) -> bytes:

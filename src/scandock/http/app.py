@@ -34,6 +34,8 @@ from scandock.services.arrivals import drop_ended, expire, forget_broken
 from scandock.services.logs import cause, log, where
 from scandock.services.pictures import tidy
 from scandock.services.sign_in import purge_ended
+from scandock.services.xnat.inbox import clean
+from scandock.services.xnat.tracking import forget_old
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -146,6 +148,8 @@ async def _tidy(site: Site) -> None:
         lambda: expire(site.receiving, set(site.locks)),
         lambda: drop_ended(site.receiving),
         lambda: purge_ended(site.catalog),
+        lambda: forget_old(site.catalog),
+        lambda: clean(site.catalog, site.store, site.settings.inbox_folders),
         lambda: tidy(site.pictures, site.catalog),
     ]
     while True:

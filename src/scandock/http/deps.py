@@ -24,6 +24,8 @@ from scandock.services.decoding import Pictures
 from scandock.services.opening import open_data_catalog
 from scandock.services.receiving import Receiving
 from scandock.services.sign_in import gate_for
+from scandock.services.xnat.gathering import Gathering
+from scandock.services.xnat.hand_changes import Change, make_changes
 from scandock.store.local import LocalStore
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ SPOOL_THREADS = 32
 """More than disks like at once, as one of them may hang on a sync for seconds; a thread that waits costs little."""
 
 PROVIDER_THREADS = 2
+HAND_THREADS = 8
+"""Sessions that are changed by hand at once: each has one thread, however many requests wait for it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,9 +59,12 @@ class Site:
     catalog_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
     pictures: Pictures
+    hands: Gathering[Change]
+    """Changes by hand to archived sessions, those of one session together."""
     provider: Provider | None = None
     """Of logins by OpenID Connect; None where the site has none."""
     provider_threads: ThreadPoolExecutor
+    hand_threads: ThreadPoolExecutor
     workers_ready: Callable[[], str]
     """Why no worker takes imports; empty where one does."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,6 +81,7 @@ class Site:
 
     def close(self) -> None:
         """Give everything back, once no request is left."""
+        self.hand_threads.shutdown(wait=True)
         self.catalog_threads.shutdown(wait=True)
         self.spool_threads.shutdown(wait=True)
         self.pictures.close()
@@ -89,6 +97,7 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
     store = LocalStore(os.path.abspath(data))
     store.prepare()
     catalog = open_data_catalog(store.path, settings)
+    hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
     return Site(
         data=store.path,
         settings=settings,
@@ -101,6 +110,8 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
         pictures=Pictures(store.path, settings),
+        hands=Gathering(hand_threads, make_changes, lambda change: change.holds.close()),
+        hand_threads=hand_threads,
         provider=_provider(settings),
         provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),
         workers_ready=workers_ready,

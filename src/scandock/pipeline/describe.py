@@ -13,6 +13,7 @@ from scandock.model.verdicts import SessionState
 from scandock.pipeline.job import Job
 from scandock.rules.ecat_facts import ecat_scan_attributes
 from scandock.rules.notices import Notice
+from scandock.rules.said_fields import with_said
 from scandock.rules.scan_facts import scan_attributes
 from scandock.rules.session_facts import session_attributes
 from scandock.rules.session_types import session_type
@@ -25,7 +26,8 @@ def describe(job: Job, zone: tzinfo) -> None:
     for scan in job.scans:
         describe_scan(scan, zone)
     tallies = [scan.facts for scan in job.scans if isinstance(scan.facts, SeriesTally)]
-    job.attributes, warnings = session_attributes(tallies, ecat_of(job), zone)
+    found, warnings = session_attributes(tallies, ecat_of(job), zone)
+    job.attributes = with_said(job.base.attributes if job.base is not None else {}, found)
     said = {warning.code for warning in job.settled.warnings}
     job.warnings.extend(warning for warning in warnings if warning.code not in said)
     petmr = job.policy.petmr if job.policy is not None else "petmr"

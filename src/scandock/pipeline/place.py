@@ -64,20 +64,25 @@ def write_job(tools: Tools, job: Job, arranger: Arranger) -> None:
 
 
 def sum_resources(job: Job, sums: dict[int, tuple[int, int, int]]) -> None:
-    """Files, bytes and frames of resources and scans, from the tree's own rows; what became empty goes."""
+    """Files, bytes and frames of resources and scans, from the tree's own rows; what became empty goes.
+
+    What people made by hand may be empty, and stays.
+    """
+    empty = {scan.n for scan in job.base_scans if not scan.files}
+    made = {resource.n for resource in job.base_resources if not resource.files}
     by_n = {scan.n: scan for scan in job.scans}
     for scan in job.scans:
         scan.files = scan.bytes = scan.frames = 0
-    job.resources = [resource for resource in job.resources if resource.n in sums]
+    job.resources = [resource for resource in job.resources if resource.n in sums or resource.n in made]
     for resource in job.resources:
-        resource.files, resource.bytes, frames = sums[resource.n]
+        resource.files, resource.bytes, frames = sums.get(resource.n, (0, 0, 0))
         if resource.scan_n is not None:
             scan = by_n[resource.scan_n]
             scan.files += resource.files
             scan.bytes += resource.bytes
             if resource.label in ("DICOM", "secondary", "ECAT"):
                 scan.frames += frames
-    job.scans = [scan for scan in job.scans if scan.files]
+    job.scans = [scan for scan in job.scans if scan.files or scan.n in empty]
 
 
 def _placement(tools: Tools, job: Job, tree_id: int, *, keep_base: bool) -> Placement:

@@ -36,6 +36,8 @@ class SessionRow:
     patient_id: str
     ecat: bool
     xsi_type: str
+    by_hand: bool = False
+    """Whether people made it, and no import has joined it yet."""
     attributes: dict[str, str] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
     held: tuple[str, str, str] = ("", "", "")

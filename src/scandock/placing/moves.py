@@ -64,9 +64,7 @@ class Operation:
                     return
                 release(connection, self.lease.upload_id)
             if time.monotonic() > deadline:
-                raise Usage(
-                    "session_busy", "An import, or another change, is placing this session.", "Try again in a moment."
-                )
+                raise busy()
             threading.Event().wait(0.05)
 
     def show(
@@ -112,6 +110,31 @@ def operation(catalog: Catalog, store: Store, what: str) -> Iterator[Operation]:
             if not running.ended:
                 _leave(running)
             stage.close()
+
+
+@contextmanager
+def undisturbed(
+    catalog: Catalog, projects: Iterable[str], names: Callable[[Connection], set[str]]
+) -> Iterator[Connection]:
+    """One transaction that changes the catalog alone, while nobody plans with `names`; Usage `session_busy`.
+
+    Whoever comes next reads what it wrote: names are reserved with the same projects locked.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        with catalog.write() as connection:
+            lock_projects(connection, projects)
+            if not held_by_others(connection, 0, names(connection)):
+                yield connection
+                return
+        if time.monotonic() > deadline:
+            raise busy()
+        threading.Event().wait(0.05)
+
+
+def busy() -> Usage:
+    """Why a change has to wait for another."""
+    return Usage("session_busy", "An import, or another change, is placing this session.", "Try again in a moment.")
 
 
 def _beat(running: Operation, over: threading.Event) -> None:

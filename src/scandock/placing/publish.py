@@ -84,7 +84,7 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
         "timestamp": facts.timestamp,
         "subject_id": _subject(catalog, connection, facts) if facts.make_subject else None,
         "subject": facts.subject,
-        "by_hand": False,
+        "by_hand": facts.by_hand,
         "state": facts.state,
         "study_uid": facts.study_uid,
         "patient_id": facts.patient_id,

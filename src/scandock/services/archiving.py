@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
@@ -43,6 +44,7 @@ def archive(
     subject: str | None = None,
     keep: Keep = "ask",
     decided: bool = False,
+    apart: bool = False,
     dry_run: bool = False,
     action: str = "archive",
 ) -> Outcome:
@@ -50,8 +52,9 @@ def archive(
 
     A session of its study that is archived already is joined by it: `append` adds what is new, `delete` replaces what
     clashes, `none` refuses; not named, the project's code says. `keep` and `decided` are for `resolving.py`: a person
-    has decided what it was held for. Usage `session_exists`, `sop_clash` (which then holds it),
-    `held_undecided`, `label_taken`, `project_unassigned`, `session_busy`.
+    has decided what it was held for. `apart`: XNAT's dialect, where a label that is named makes a session of its own,
+    also of a study that is archived under another label. Usage `session_exists`, `sop_clash` (which then holds it),
+    `held_undecided`, `label_taken`, `project_unassigned`, `session_busy`, (`apart`) `subject_differs`.
     """
     label, subject = usable(label), usable(subject)
     with desk.catalog.read() as connection:
@@ -66,8 +69,8 @@ def archive(
             source = rights.waiting_session(connection, desk.principal, uuid, Action.SESSION_ARCHIVE)
             policy = overwrite or _policy(connection, source)
             _check_held(source, decided=decided or keep != "ask", overwrite=overwrite)
-            target = _target(connection, source, label)
-            warnings = subject_warnings(connection, source.project, subject or source.subject, source)
+            target, twice = _target(connection, source, label, apart=apart)
+            warnings = (*twice, *subject_warnings(connection, source.project, subject or source.subject, source))
         if target is None:
             row = session_row(
                 source,
@@ -78,8 +81,12 @@ def archive(
                 subject=subject or source.subject,
                 state="ready",
                 held=("", "", ""),
+                warnings=[*source.warnings, *(asdict(one) for one in twice)],
             )
             return switch(desk, running, source, row, source.project, warnings=warnings, dry_run=dry_run, action=action)
+        if apart and subject is not None and label_key(subject) != label_key(target.subject):
+            said = notice("subject_differs", label=target.label, other=target.subject, subject=subject)
+            raise Usage(said.code, said.message, "Archive it without a subject, or under another label.")
         if policy == "none":
             said = notice("session_exists", label=target.label, project=target.project)
             raise Usage(said.code, said.message, "Archive it with append or delete, or under another label.")
@@ -102,11 +109,16 @@ def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None)
     raise Usage("held_undecided", f"The session waits for a decision ({code}).", "Decide first: resolve it.")
 
 
-def _target(connection: Connection, source: Standing, label: str | None) -> Standing | None:
-    """The archived session that this one belongs to. Raises Usage `study_elsewhere`, `label_taken`."""
+def _target(
+    connection: Connection, source: Standing, label: str | None, *, apart: bool
+) -> tuple[Standing | None, tuple[Notice, ...]]:
+    """The archived session that this one belongs to, and (`apart`) the warning that its study is elsewhere too.
+
+    Raises Usage `study_elsewhere`, `label_taken`.
+    """
     asked = label_key(label or source.label)
     found = connection.execute(
-        select(session.c.uuid, session.c.key, session.c.study_uid, session.c.by_hand, session.c.ecat)
+        select(session.c.uuid, session.c.label, session.c.key, session.c.study_uid, session.c.by_hand, session.c.ecat)
         .where(
             session.c.project_id == source.project_id,
             session.c.place == "archive",
@@ -114,13 +126,20 @@ def _target(connection: Connection, source: Standing, label: str | None) -> Stan
         )
         .order_by(session.c.id)
     ).all()
-    own = [row for row in found if source.study_uid is not None and row.study_uid == source.study_uid]
-    if own and label is not None and all(row.key != asked for row in own):
-        raise Usage(
-            "study_elsewhere",
-            "The study is archived in this project already, under another label.",
-            "Archive it without a label, so that it joins that session.",
-        )
+    same = [row for row in found if source.study_uid is not None and row.study_uid == source.study_uid]
+    own = [row for row in same if not row.by_hand or row.key == asked]
+    twice: tuple[Notice, ...] = ()
+    if own and label is not None:
+        named = [row for row in own if row.key == asked]
+        if not named and not apart:
+            raise Usage(
+                "study_elsewhere",
+                "The study is archived in this project already, under another label.",
+                "Archive it without a label, so that it joins that session.",
+            )
+        if not named:
+            twice = (notice("study_twice", project=source.project, other=own[0].label, label=label),)
+        own = named
     chosen = own[0].uuid if own else None
     for row in found:
         if row.key == asked and row.uuid != chosen:
@@ -128,7 +147,7 @@ def _target(connection: Connection, source: Standing, label: str | None) -> Stan
                 chosen = row.uuid
             elif chosen is None:
                 raise Usage("label_taken", "That label belongs to another archived session.", "Choose another label.")
-    return find_session(connection, chosen) if chosen is not None else None
+    return (find_session(connection, chosen) if chosen is not None else None), twice
 
 
 def _may_join(source: Standing, study_uid: str | None, *, by_hand: bool, ecat: bool) -> bool:
@@ -174,7 +193,7 @@ def _join(
     if merged.undecided:
         said = notice("sop_clash", label=target.label, count=merged.clashes)
         if not dry_run:
-            _hold(desk, source, said)
+            hold(desk, source, said)
         raise Usage(said.code, said.message, "Resolve it: keep the old, the new or both.")
     outcome = Outcome(
         session=source.uuid,
@@ -221,8 +240,8 @@ def _show(desk: Desk, running: Operation, source: Standing, target: Standing, me
     running.show([placement] if placement is not None else [], [removal], note, origin=origin)
 
 
-def _hold(desk: Desk, source: Standing, why: Notice) -> None:
-    """Note that a session's objects clash with the archived one's: a person decides."""
+def hold(desk: Desk, source: Standing, why: Notice) -> None:
+    """Note why a session can't join the archived one as it is: a person decides."""
     with desk.catalog.write() as connection:
         connection.execute(
             update(session)

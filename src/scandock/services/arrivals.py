@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import select, update
 
-from scandock.catalog.server_tables import reception
+from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
@@ -22,12 +22,20 @@ _ENDED = tuple(
 
 
 def forget_broken(receiving: Receiving) -> int:
-    """Forget uploads by raw or multipart body whose receiver is no more: their clients know that they failed."""
+    """Forget uploads by raw or multipart body whose receiver is no more: their clients know that they failed.
+
+    Not those of a user's cache that have come whole: their clients know that they are kept.
+    """
+    cached = select(cached_file.c.upload_id).where(cached_file.c.whole)
     with receiving.catalog.read() as connection:
         rows = connection.execute(
             select(upload.c.uuid, upload.c.owner)
             .join(reception, reception.c.upload_id == upload.c.id)
-            .where(upload.c.state == ImportState.RECEIVING, reception.c.door.in_(("raw", "multipart")))
+            .where(
+                upload.c.state == ImportState.RECEIVING,
+                reception.c.door.in_(("raw", "multipart")),
+                upload.c.id.not_in(cached),
+            )
         ).all()
     mine = this_owner()
     gone = [row.uuid for row in rows if row.owner != mine and is_gone(row.owner) is True]

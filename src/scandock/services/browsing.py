@@ -200,7 +200,7 @@ def list_sessions(
     """
     action = Action.SESSION_READ if place == "archive" else Action.PREARCHIVE_READ
     rights.check_scope(principal, action)
-    query = _sessions().where(session.c.place == place, _visible(principal, action))
+    query = _sessions().where(session.c.place == place, visible(principal, action))
     if wanted.project is not None:
         if wanted.project.casefold() != UNASSIGNED.casefold() or not principal.signed_in:
             rights.check(connection, principal, action, wanted.project)
@@ -228,7 +228,7 @@ _VALUES = {"state": ("ready", "conflict"), "code": [code for code, one in CODES.
 """Of filters that take none but these."""
 
 
-def _visible(principal: Principal, action: Action) -> ColumnElement[bool]:
+def visible(principal: Principal, action: Action) -> ColumnElement[bool]:
     own: ColumnElement[bool] = false()
     if principal.account_id is not None and principal.signed_in:
         mine = (

@@ -206,6 +206,7 @@ def session_row(source: Standing, **changes: Any) -> SessionRow:  # noqa: ANN401
         "study_uid": source.study_uid,
         "patient_id": source.patient_id,
         "ecat": source.ecat,
+        "by_hand": source.by_hand,
         "xsi_type": source.xsi_type,
         "attributes": source.attributes,
         "warnings": source.warnings,

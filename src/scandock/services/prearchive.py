@@ -22,6 +22,7 @@ from scandock.pipeline.plan import read_policies
 from scandock.placing.moves import operation
 from scandock.rules.notices import Notice
 from scandock.rules.permissions import Action
+from scandock.rules.said_fields import with_said
 from scandock.rules.session_facts import session_attributes
 from scandock.rules.session_types import session_type
 from scandock.services import rights
@@ -149,8 +150,11 @@ def _describe(desk: Desk, connection: Connection, source: Standing) -> _Anew:
     ecat: list[EcatFacts] = [facts for one in scans if isinstance(one.facts, list) for facts in one.facts]
     tallies = [one.facts for one in scans if isinstance(one.facts, SeriesTally)]
     attributes, said = session_attributes(tallies, ecat, zone)
+    attributes = with_said(source.attributes, attributes, by_hand=source.by_hand)
     _, policy = read_policies(connection)[source.project]
     kind = session_type([one.xsi_type for one in scans], [one.modality for one in scans], policy.petmr)
+    if source.by_hand and not tallies and not ecat:
+        kind = source.xsi_type  # nothing says otherwise than who made it
     warnings = dict.fromkeys([*(Notice(**one) for one in source.warnings), *said])
     names = {*source.attributes, *attributes}
     return _Anew(

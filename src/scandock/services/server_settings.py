@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from scandock.access.oidc_settings import OidcSettings
-from scandock.services.setting_kinds import BasePath, Bytes, Count, Names, Networks, SiteUrl
+from scandock.services.setting_kinds import BasePath, Bytes, Count, Folders, Names, Networks, SiteUrl
 
 GIB: Final = 1024**3
 
@@ -49,6 +49,11 @@ class ServerSettings(BaseSettings):
     )
     upload_hours: Annotated[int, Field(ge=1, le=87_600)] = Field(
         default=72, description="Hours after which a resumable upload is removed that nobody goes on with."
+    )
+    inbox_folders: Folders = Field(
+        default=(),
+        description="Folders of this machine whose content may be imported by XNAT's inbox, with commas between;"
+        " not set: none.",
     )
     cache_bytes: Bytes = Field(default=2 * GIB, description="Thumbnails that are kept in the data folder; 0: none are.")
     notify_labels: bool = Field(

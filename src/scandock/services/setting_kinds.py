@@ -60,6 +60,12 @@ def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _folders(paths: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(path.startswith("/") and ".." not in path.split("/") and path.strip("/") for path in paths):
+        raise ValueError("names no folder; right is /data/inbox, from the root on")
+    return paths
+
+
 Count = Annotated[int, Field(ge=1, le=2**53)]
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0, le=2**60)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_between_commas)]
@@ -68,3 +74,5 @@ SiteUrl = Annotated[str, AfterValidator(_site)]
 BasePath = Annotated[str, AfterValidator(_path)]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_between_commas), AfterValidator(_networks)]
 """IP addresses and networks, or `none`."""
+Folders = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_between_commas), AfterValidator(_folders)]
+"""Absolute paths of folders, with commas between."""

@@ -14,7 +14,7 @@ from scandock.access.oidc_settings import Identity, OidcSettings
 from scandock.access.principal import Denied, Door, Principal, ProjectRights, RequestInfo, deny, require
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Usage
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, Answer, Scope
 from scandock.services.audit import Did, Outcome, record
 
 if TYPE_CHECKING:
@@ -54,7 +54,12 @@ def begin_login(catalog: Catalog, one: Account, request: RequestInfo, *, by: str
 
 
 def begin_for(catalog: Catalog, principal: Principal, request: RequestInfo) -> Login:
-    """A login for somebody who has proved who they are in this very request. Denied where the account has ended."""
+    """A login for somebody who has proved who they are in this very request.
+
+    Denied where the account has ended, and (403) to a token that is for less than everything: a login may do all.
+    """
+    if principal.scope is not Scope.ALL:
+        deny(Answer.FORBIDDEN)
     with catalog.read() as connection:
         one = accounts.by_id(connection, principal.account_id) if principal.account_id is not None else None
     if one is None or one.disabled or one.epoch != principal.epoch:

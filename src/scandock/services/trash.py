@@ -206,6 +206,7 @@ def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mappin
             study_uid=kept["study_uid"],
             patient_id=kept["patient_id"],
             ecat=kept["ecat"],
+            by_hand=kept["by_hand"],
             xsi_type=kept["xsi_type"],
             attributes=kept["attributes"],
             warnings=kept["warnings"],

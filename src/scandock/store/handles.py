@@ -85,6 +85,12 @@ class Stage(Protocol):
     def move(self, old: str, new: str) -> None:
         """Rename a file or folder inside the stage; FileExistsError where `new` is there, FileNotFoundError."""
 
+    def bring(self, other: Stage, old: str, new: str) -> None:
+        """Rename a file of another stage of this store, whose owner waits meanwhile, into this one; as `move`."""
+
+    def make(self, rel: str) -> None:
+        """Make a folder with those above it, for a tree that may have no file; one that is there is fine."""
+
     def remove(self, rel: str) -> None:
         """Remove a file or folder; one that isn't there is fine."""
 

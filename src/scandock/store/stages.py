@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
+    from scandock.store.handles import Stage
     from scandock.store.root import Root
     from scandock.store.values import Adopted, Found
 
@@ -146,12 +147,27 @@ class LocalStage:
         return adopt(self._root.fd, name, self._folders, pairs)
 
     def move(self, old: str, new: str) -> None:
+        self._rename(self.path, old, new)
+        self._folders.forget(old)
+
+    def bring(self, other: Stage, old: str, new: str) -> None:
+        self._rename(f"{WORK}/{names.label(other.upload)}/{names.label(other.token)}", old, new)
+
+    def make(self, rel: str) -> None:
+        try:
+            self._folders.fd(names.relpath(rel), create=True)
+        except FileNotFoundError:
+            raise self.lost() from None
+        except OSError as error:
+            raise fault(error, f"making {rel}") from error
+
+    def _rename(self, stage: str, old: str, new: str) -> None:
         names.relpath(old)
         names.relpath(new)
         parent = new.rpartition("/")[0]
         try:
             self._folders.fd(parent, create=True)
-            syscalls.rename_new(f"{self.path}/{old}", f"{self.path}/{new}", self._root.fd)
+            syscalls.rename_new(f"{stage}/{old}", f"{self.path}/{new}", self._root.fd)
         except FileNotFoundError as error:
             if self._root.inode(self.path) is None:
                 raise self.lost() from None
@@ -162,7 +178,6 @@ class LocalStage:
             raise
         except OSError as error:
             raise fault(error, f"moving {old}") from error
-        self._folders.forget(old)
 
     def remove(self, rel: str) -> None:
         """Files are unlinked, folders moved to where they are deleted in the background."""

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import Request
 from starlette.responses import Response
 
 from scandock.access.oidc_flow import safe_path
-from scandock.access.principal import Denied
+from scandock.access.principal import Denied, Door, Principal
 from scandock.http.deps import site_of
 from scandock.http.pages.rendering import page, root_of
 from scandock.http.pages.routing import Seen, Sent, back
 from scandock.http.pages.routing import router as pages
 from scandock.http.security import COOKIE, from_elsewhere, info_of
 from scandock.http.v1.auth import set_cookie
-from scandock.rules.permissions import Answer
+from scandock.http.xnat.login import with_login
+from scandock.rules.permissions import Answer, Scope
 from scandock.services.browsing import Wanted, list_projects
 from scandock.services.imports import list_imports
 from scandock.services.listing import Sorting
 from scandock.services.project_making import make_project
-from scandock.services.sign_in import sign_in, sign_out
+from scandock.services.sign_in import begin_for, sign_in, sign_out
 
 router = pages()
 FEW = 8
@@ -26,10 +29,21 @@ FEW = 8
 
 @router.get("/")
 async def front(request: Request, work: Seen) -> Response:
-    """Answers itself: XNAT's clients take a redirect's target for the server's address."""
+    """Answers itself: XNAT's clients take a redirect's target for the server's address.
+
+    Those that send a name and password here, or an alias and secret, want the cookies of a login, and look for its
+    token in the text (xnat-clients.md 1, rules 6 and 7; 5).
+    """
     me = work.desk.principal
     if not me.signed_in:
         return page(request, "home.html", me)
+    if me.scope is not Scope.ALL or me.door not in (Door.BASIC, Door.TOKEN):
+        return await _home(request, work, me)
+    made = await work.site.run(begin_for, work.site.catalog, me, info_of(request))
+    return with_login(request, await _home(request, work, replace(me, csrf=made.csrf)), made.secret)
+
+
+async def _home(request: Request, work: Seen, me: Principal) -> Response:
     projects = await work.read(lambda c: list_projects(c, me, Wanted(), Sorting(sort="id", limit=FEW)))
     imports = await work.site.run(list_imports, work.site.catalog, me, Sorting(sort="-id", limit=FEW))
     waiting = sum(one.get("waiting", 0) for one in projects.items)

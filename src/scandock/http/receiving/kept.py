@@ -67,7 +67,15 @@ class Keeping:
         who = (principal, info_of(self._request))
         digest = self.spooling.digest()
         if not await self._site.run(self._site.receiving.accept, self._arriving, received, *who, offer, digest):
-            raise Usage("upload_stopped", "The upload was cancelled meanwhile.", "Send it again if that was wrong.")
+            raise _stopped()
+        self._accepted = True
+
+    async def keep(self, note: Callable[[int], bool]) -> None:
+        """Make it durable, then have `note` keep its row, with its bytes, in place of an import that begins."""
+        received = await self.spooling.finish()
+        await still(self._request, self._principal)
+        if not await self._site.run(note, received):
+            raise _stopped()
         self._accepted = True
 
     async def __aexit__(self, *_: object) -> None:
@@ -76,3 +84,7 @@ class Keeping:
         with contextlib.suppress(ScandockError):
             await self.spooling.settle()
         await self._site.run(self._site.receiving.discard, self._arriving)
+
+
+def _stopped() -> Usage:
+    return Usage("upload_stopped", "The upload was cancelled meanwhile.", "Send it again if that was wrong.")

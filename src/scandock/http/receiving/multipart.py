@@ -53,8 +53,11 @@ class OwnFields:
 class FormReader:
     """Push parser: `push` what came, then take `events`: ("archive", name), ("bytes", view), ("end", None)."""
 
-    def __init__(self, boundary: bytes, own: frozenset[str] = frozenset(), speech: Speech = PLAIN) -> None:
-        """`own` are names of fields that go to `others`."""
+    def __init__(
+        self, boundary: bytes, own: frozenset[str] = frozenset(), speech: Speech = PLAIN, *, many: bool = False
+    ) -> None:
+        """`own` are names of fields that go to `others`; `many`: the body may have several files."""
+        self._many = many
         self._speech = speech
         self.fields: dict[str, str] = {}
         self.others: dict[str, str] = {}
@@ -113,7 +116,7 @@ class FormReader:
             self._part.filename = options[b"filename"].decode("utf-8", "replace")
         if self._part.is_archive:
             self._archives += 1
-            if self._archives > 1:
+            if self._archives > 1 and not self._many:
                 raise Usage("multipart_files", "The multipart body has more than one file.", "Send one archive each.")
             self._events.append(("archive", self._part.filename or ""))
 

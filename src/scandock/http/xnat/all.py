@@ -4,6 +4,45 @@ from __future__ import annotations
 
 from typing import Final
 
-from scandock.http.xnat import about, files, importing, inside, login, tree
+from scandock.http.xnat import (
+    about,
+    archiving,
+    cache,
+    deleting,
+    desktop,
+    files,
+    importing,
+    inbox,
+    inside,
+    login,
+    making,
+    making_parts,
+    prearchive,
+    prearchive_actions,
+    tracking,
+    tree,
+    uploading_files,
+)
 
-ROUTERS: Final = tuple(one.routes for one in (login, about, tree, inside, files, importing))
+ROUTERS: Final = tuple(
+    one.routes
+    for one in (
+        login,
+        about,
+        desktop,
+        prearchive,
+        prearchive_actions,
+        archiving,
+        tree,
+        inside,
+        files,
+        importing,
+        cache,
+        tracking,
+        inbox,
+        making,
+        making_parts,
+        uploading_files,
+        deleting,
+    )
+)

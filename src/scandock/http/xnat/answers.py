@@ -144,7 +144,7 @@ def item_xml(one: Item) -> bytes:
     _fill(root, one)
     ET.register_namespace("xnat", XNAT)
     ET.register_namespace("xsi", XSI)
-    document: bytes = ET.tostring(root, encoding="utf-8")
+    document: bytes = ET.tostring(root, encoding="utf-8")  # which writes no declaration of its own
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + document
 
 

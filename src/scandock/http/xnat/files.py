@@ -27,7 +27,7 @@ routes = router()
 async def files(request: Request, work: Asking) -> Response:
     """A listing, or with `format=zip` the files themselves."""
     if format_of(request, "json") == "zip":
-        return await _zip(work)
+        return await as_zip(work)
 
     def ask(connection: Connection) -> tuple[Chosen, list[RowMapping]]:
         part = chosen(connection, work, whole=True)
@@ -41,7 +41,8 @@ async def files(request: Request, work: Asking) -> Response:
     return listing(request, rows, title="Files")
 
 
-async def _zip(work: Work) -> Response:
+async def as_zip(work: Work) -> Response:
+    """All files of the part that an address names."""
     part = await work.read(lambda c: chosen(c, work, whole=True))
     wanted = [(one["scan_id"], one["label"]) for one in part.resources]
 

@@ -12,21 +12,21 @@ from starlette.responses import Response
 from scandock.http.v1.desks import Work
 from scandock.http.xnat import things
 from scandock.http.xnat.answers import Item, item, listing
-from scandock.http.xnat.places import EXPERIMENTS, experiment_of
+from scandock.http.xnat.places import EXPERIMENTS, experiment_of, session_of
 from scandock.http.xnat.routing import Asking, router
 from scandock.model.errors import Usage
 from scandock.services.xnat import contents
 from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.finding import Experiment
+from scandock.services.xnat.waiting import AnySession
 
 routes = router()
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The part of an experiment that an address names."""
+    """The part of an experiment, or of a session that waits, that an address names."""
 
-    experiment: Experiment
+    experiment: AnySession
     scans: Sequence[RowMapping] | None
     """None: the session's own resources are meant."""
     resources: list[RowMapping]
@@ -38,7 +38,7 @@ def chosen(connection: Connection, work: Work, *, whole: bool = False) -> Chosen
     `whole`: where neither scans nor resources are named, those of all scans are meant besides the session's own.
     """
     places = work.request.path_params
-    found = experiment_of(connection, work)
+    found = session_of(connection, work)
     scans = contents.scans_of(connection, found.standing, places["scans"]) if "scans" in places else None
     resources = contents.resources_of(connection, found.standing, places.get("resources", "ALL"), scans=scans)
     if whole and scans is None and "resources" not in places:

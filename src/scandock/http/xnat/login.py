@@ -38,8 +38,13 @@ def with_login(request: Request, answer: Response, secret: str) -> Response:
 
 
 async def _begin(work: Work, text: str | None = None) -> Response:
-    """Begin a login for whoever proved who they are by name and password, or keep theirs; its id is the answer."""
+    """Begin a login for whoever proved who they are by name and password, or keep theirs; its id is the answer.
+
+    A token that is for less than everything begins none; it is told who it is of all the same.
+    """
     site, principal, request = work.site, work.desk.principal, work.request
+    if principal.scope is not Scope.ALL and text is not None:
+        return PlainTextResponse(text)
     if principal.door is Door.COOKIE:
         secret = request.cookies.get(JSESSION, "")
     else:

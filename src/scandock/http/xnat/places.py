@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from scandock.http.v1.desks import Work
 from scandock.rules.permissions import Action
 from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_subject
+from scandock.services.xnat.waiting import Address, AnySession, Waiting, find_waiting
 
 SUBJECTS: Final = ("/data/subjects/{subject}", "/data/projects/{project}/subjects/{subject}")
 EXPERIMENTS: Final = (
@@ -17,6 +18,8 @@ EXPERIMENTS: Final = (
     "/data/subjects/{subject}/experiments/{experiment}",
     "/data/projects/{project}/subjects/{subject}/experiments/{experiment}",
 )
+
+PREARCHIVED: Final = "/data/prearchive/projects/{project}/{timestamp}/{label}"
 
 
 def subject_of(connection: Connection, work: Work, action: Action = Action.SUBJECT_READ) -> Subject:
@@ -38,3 +41,17 @@ def experiment_of(connection: Connection, work: Work, action: Action = Action.SE
         of_subject=places.get("subject"),
         action=action,
     )
+
+
+def waiting_of(connection: Connection, work: Work, action: Action = Action.PREARCHIVE_READ) -> Waiting:
+    """The prearchive session that an address names. Denied."""
+    places = work.request.path_params
+    where = Address(places["project"], places["timestamp"], places["label"])
+    return find_waiting(connection, work.desk.principal, where, action)
+
+
+def session_of(connection: Connection, work: Work) -> AnySession:
+    """The session that an address names, of the archive or the prearchive, to be read. Denied."""
+    if "timestamp" in work.request.path_params:
+        return waiting_of(connection, work)
+    return experiment_of(connection, work)

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.logins import check_csrf
@@ -44,6 +45,8 @@ class XnatRoute(APIRoute):
                 return said(400, f"The request is off: {names}.")
             except HTTPException as error:
                 return said(error.status_code, str(error.detail), error.headers)
+            except ClientDisconnect:  # there is nobody to answer
+                raise
             except Exception as error:  # noqa: BLE001  answered as this dialect does, and logged
                 unexpected(request, error)
                 return said(500, f"A fault in the program ended the request {request_id_of(request.scope)}.")

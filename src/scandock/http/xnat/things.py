@@ -9,9 +9,10 @@ from sqlalchemy import Connection, RowMapping
 
 from scandock.http.xnat.answers import Item
 from scandock.services.xnat import contents
-from scandock.services.xnat.finding import Experiment, Subject
+from scandock.services.xnat.finding import Subject
 from scandock.services.xnat.ids import resource_id, subject_id
 from scandock.services.xnat.subjects import SUBJECT_TYPE
+from scandock.services.xnat.waiting import AnySession
 
 
 def started(ms: int) -> str:
@@ -30,7 +31,7 @@ def subject_item(found: Subject) -> Item:
     return Item(SUBJECT_TYPE, fields, started=started(found.created))
 
 
-def experiment_item(connection: Connection, found: Experiment) -> Item:
+def experiment_item(connection: Connection, found: AnySession) -> Item:
     """A session with its scans and their resources."""
     one = found.standing
     fields = {
@@ -52,7 +53,7 @@ def experiment_item(connection: Connection, found: Experiment) -> Item:
     return Item(one.xsi_type, fields, children, started(one.created))
 
 
-def scan_item(row: RowMapping, found: Experiment, resources: list[RowMapping]) -> Item:
+def scan_item(row: RowMapping, found: AnySession, resources: list[RowMapping]) -> Item:
     fields = {name: value for name, value in contents.scan_fields(row).items() if name != "xsiType"}
     fields["image_session_ID"] = found.id
     files = [resource_item(one, found) for one in resources]
@@ -60,7 +61,7 @@ def scan_item(row: RowMapping, found: Experiment, resources: list[RowMapping]) -
     return Item(row["xsi_type"], fields, children, started(found.standing.created))
 
 
-def resource_item(row: RowMapping, found: Experiment) -> Item:
+def resource_item(row: RowMapping, found: AnySession) -> Item:
     fields = {
         "xnat_abstractresource_id": resource_id(found.standing.uuid, row["scan_id"], row["label"]),
         "label": row["label"],

@@ -1,4 +1,4 @@
-"""What a call of the import service wants, in our own words (xnat-behaviour.md 1.4 to 1.6).
+"""What a call of the import service wants, in our own words (xnat-behaviour.md 1.3 to 1.6).
 
 Where the original has a fault, the wire format stays and the effect is the intended one: `overwrite=none` refuses to
 merge, an unknown value is refused before a byte is read, a project that one may not upload to is 403 or 404.
@@ -7,25 +7,32 @@ merge, an unknown value is refused before a byte is read, a project that one may
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from scandock.http.receiving.wanted import Speech
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED
+from scandock.services.xnat.destinations import Named
 
 HANDLERS: Final = frozenset({"DICOM-zip", "SI", "gradual-DICOM", "inbox"})
+_UNTAKEN: Final = {
+    "xar": "XNAT's own archive format is not taken here: send the images, or a zip of them, by DICOM-zip.",
+    "automation": "There are no automation scripts here.",
+}
+_ONE_OBJECT: Final = frozenset({"application/dicom", "application/x-mirc", "application/x-mirc-dicom"})
+_SUFFIXES: Final = {
+    "application/zip": ".zip", "application/x-zip-compressed": ".zip", "application/x-tar": ".tar",
+    "application/x-gtar": ".tar.gz", "application/gzip": ".gz", "application/x-gzip": ".gz",
+    "application/dicom": ".dcm",
+}  # fmt: skip
 _DEST: Final = re.compile(
     r"(?:/data)?/(?:"
-    r"archive(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?(?:/experiments/(?P<session>[^/]+))?"
+    r"(?P<archive>archive)(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
+    r"(?:/experiments/(?P<session>[^/]+))?"
     r"|prearchive(?:/projects/(?P<waiting>[^/]+)(?:/(?P<timestamp>\d{8}_\d{6,9})(?:/(?P<folder>[^/]+))?)?)?"
     r")/?"
 )
-_ALIASES: Final = {
-    "project": ("project", "PROJECT_ID", "xnat:experimentData/project"),
-    "subject": ("subject", "SUBJECT_ID", "SUBJECT_LABEL", "xnat:subjectAssessorData/subject_ID"),
-    "session": ("session", "EXPT_LABEL", "PREARC_SESSION_FOLDER", "xnat:experimentData/label"),
-}
 _OVERWRITE: Final = {"none": "none", "append": "append", "delete": "delete", "override": "delete"}
 
 
@@ -43,83 +50,184 @@ def by_name(pairs: Iterable[tuple[str, str]], of: str) -> dict[str, str]:
 
 
 def handler_of(said: Mapping[str, str], media_type: str = "") -> str:
-    """The importer that is named; all but `gradual-DICOM` and `inbox` are the same. Usage `handler_unknown` (404)."""
+    """The importer that is named; all but `inbox` are one pipeline. Usage `handler_unknown` (404)."""
     named = said.get("import-handler", "").strip()
     if not named:
-        return "gradual-DICOM" if media_type in ("application/dicom", "application/x-mirc-dicom") else "DICOM-zip"
+        return "gradual-DICOM" if media_type in _ONE_OBJECT else "DICOM-zip"
     if named not in HANDLERS:
-        raise Usage("handler_unknown", f"Unknown importer implementation specified: {named[:64]}")
+        why = _UNTAKEN.get(named.lower(), f"Known are {', '.join(sorted(HANDLERS))}.")
+        raise Usage("handler_unknown", f"Unknown importer implementation specified: {named[:64]}.", why)
     return named
 
 
-def wanted(said: Mapping[str, str], media_type: str = "") -> tuple[dict[str, str], dict[str, Any]]:
-    """The fields of an upload, and the dialect's own options. Raises Usage for what can't be meant."""
+def _themselves(named: Named) -> Named:
+    return named
+
+
+def wanted(
+    said: Mapping[str, str], media_type: str = "", labels: Callable[[Named], Named] = _themselves
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """The fields of an upload, and the dialect's own options. Raises Usage for what can't be meant.
+
+    `labels` finds what ids name.
+    """
     handler = handler_of(said, media_type)
-    fields = _destination(said, handler)
-    for name, aliases in _ALIASES.items():
-        value = next((said[one].strip() for one in aliases if said.get(one, "").strip()), "")
+    fields, named = _destination(said, handler)
+    found = labels(named)
+    for name, value in (("project", found.project), ("subject", found.subject), ("session", found.session)):
         if value:
             fields[name] = value
     if fields.get("project", "").casefold() == UNASSIGNED.casefold():
+        if fields.get("destination") == "archive":
+            raise Usage("dest_invalid", f"{UNASSIGNED} is no project of the archive.", "Name another project.")
         del fields["project"]
-    overwrite = said.get("overwrite", "").strip().lower()
+    overwrite = _overwrite(said)
     if overwrite:
-        if overwrite not in _OVERWRITE:
-            raise Usage("overwrite_invalid", "Overwrite flag was not set to a valid option. ('append' or 'delete')")
-        fields["overwrite"] = _OVERWRITE[overwrite]
-    fields["ignore_unparsable"] = "true" if _ignores(said, handler) else "false"
+        fields["overwrite"] = overwrite
+    ignores, by_name = _ignores(said, handler)
+    fields["ignore_unparsable"] = "true" if ignores else "false"
     fields["resources"] = "ignore"
-    fields["filename"] = said.get("filename", "")
-    return fields, {"dialect": True, "keep_names": not true(said.get("rename"))}
+    fields["filename"] = said.get("filename", "") or f"upload{_SUFFIXES.get(media_type, '')}"
+    keep_names = not true(said.get("rename")) and handler != "gradual-DICOM"
+    more: dict[str, Any] = {"dialect": True, "keep_names": keep_names, "ignores_by_name": by_name}
+    if true(said.get("Direct-Archive")):
+        more["direct"] = True
+    return fields, more
 
 
-def _ignores(said: Mapping[str, str], handler: str) -> bool:
-    """`Ignore-Unparsable`; not named, it goes by `action=commit`. The classic importer always ignores (0.5)."""
+def listener_of(said: Mapping[str, str]) -> str:
+    """The key by which the import can be followed; "" where none is named. Usage where it is named and empty (1.4)."""
+    key = said.get("http-session-listener")
+    if key is not None and not key.strip():
+        raise Usage("request_invalid", "'transaction' is required when requesting 'http-session-listener'.")
+    return (key or "").strip()
+
+
+def _overwrite(said: Mapping[str, str]) -> str:
+    """1.6, as it is meant; `overwrite_files` lets what comes replace what is there, unless nothing may be merged."""
+    named = said.get("overwrite", "").strip().lower()
+    if named and named not in _OVERWRITE:
+        raise Usage(
+            "overwrite_invalid",
+            "Overwrite flag was not set to a valid option. ('append' or 'delete')",
+            "none is known too.",
+        )
+    if true(said.get("overwrite_files")) and named != "none":
+        return "delete"
+    return _OVERWRITE.get(named, "")
+
+
+def _ignores(said: Mapping[str, str], handler: str) -> tuple[bool, bool]:
+    """`Ignore-Unparsable`, and whether it was said by name; not named, it goes by `action=commit` (1.4).
+
+    A destination is a commit (1.4); the classic importer always ignores (3.1).
+    """
     named = said.get("Ignore-Unparsable", said.get("Ignore-Unparseable", "")).strip()
-    if handler == "SI":
-        return True
     if named:
-        return true(named)
-    return said.get("action", "").lower() == "commit" or bool(said.get("dest", "").strip())
+        return true(named) or handler == "SI", true(named)
+    return handler == "SI" or said.get("action", "").lower() == "commit" or bool(said.get("dest", "").strip()), False
 
 
-def _destination(said: Mapping[str, str], handler: str) -> dict[str, str]:
+def _destination(said: Mapping[str, str], handler: str) -> tuple[dict[str, str], Named]:
     """Where to: `dest`, else what asks for the archive; else the prearchive, as many zips of one session may come.
 
     The classic importer goes by the project's own policy where nothing is named (5.5).
     """
     dest = said.get("dest", "").strip()
+    pieces = _pieces(dest) if dest else {}
     fields: dict[str, str] = {}
     if dest:
-        found = _DEST.fullmatch(dest)
-        if found is None:
-            raise Usage("dest_invalid", "Parameter dest format error")
-        pieces = found.groupdict()
-        archive = "/archive" in dest[:14]
-        fields["destination"] = "archive" if archive else "prearchive"
-        for name, piece in (("project", "project"), ("subject", "subject"), ("session", "session")):
-            if pieces[piece]:
-                fields[name] = pieces[piece]
-        fields.update(
-            {name: pieces[piece] for name, piece in (("project", "waiting"), ("session", "folder")) if pieces[piece]}
-        )
+        fields["destination"] = "archive" if pieces.get("archive") else "prearchive"
     if true(said.get("Direct-Archive")):
         fields["destination"] = "archive"
-    if "destination" in fields:
-        return fields
-    auto = said.get("AA", said.get("auto-archive", "")).strip()
-    code = said.get("prearchive_code", "").strip()
-    if true(auto) or (code == "1" and not auto):
-        fields["destination"] = "archive"
-    elif auto or code == "0" or handler != "SI":
-        fields["destination"] = "prearchive"
-    return fields
+    if "destination" not in fields:
+        auto = said.get("AA", "").strip() or said.get("auto-archive", "").strip()
+        code = said.get("prearchive_code", "").strip()
+        if true(said.get("AA")) or true(said.get("auto-archive")) or (code == "1" and not auto):
+            fields["destination"] = "archive"
+        elif auto or code == "0" or handler != "SI":
+            fields["destination"] = "prearchive"
+    named = _names(said, pieces)
+    if handler == "SI" and fields.get("destination") == "prearchive":
+        _check_classic(said, named)
+    return fields, named
 
 
-def speech(media_type: str = "") -> Speech:
-    """How the import service's requests say what they want."""
-    return Speech(
-        named=by_name,
-        agree=lambda _query, _form: None,
-        meant=lambda said: wanted(said, media_type),
-    )
+def _pieces(dest: str) -> dict[str, str]:
+    found = _DEST.fullmatch(dest)
+    if found is None:
+        raise Usage(
+            "dest_invalid",
+            "Parameter dest format error",
+            "Right is /archive or /prearchive, with /projects/{P} and what lies below it.",
+        )
+    return {name: value for name, value in found.groupdict().items() if value}
+
+
+def _names(said: Mapping[str, str], pieces: Mapping[str, str]) -> Named:
+    """Project, subject and session, each by the first that names it: its own parameter, `dest`, an alias (1.4)."""
+
+    def first(*values: str | None) -> str:
+        return next((value.strip() for value in values if value and value.strip()), "")
+
+    get = said.get
+    label = first(get("session"))
+    address = first(pieces.get("session"))
+    alias = first(get("EXPT_LABEL"), get("xnat:experimentData/label"))
+    by_id = address or first(get("EXPT_ID"))
+    session = label or address or alias or by_id or first(pieces.get("folder"), get("PREARC_SESSION_FOLDER"))
+    return Named(
+        project=first(
+            get("project"), pieces.get("project"), pieces.get("waiting"), get("PROJECT_ID"),
+            get("xnat:experimentData/project"),
+        ),
+        subject=first(
+            get("subject"), pieces.get("subject"), get("SUBJECT_ID"), get("SUBJECT_LABEL"),
+            get("xnat:subjectAssessorData/subject_ID"),
+        ),
+        session=session,
+        is_experiment=bool(session) and not label and session == by_id and not (alias and not address),
+    )  # fmt: skip
+
+
+def _check_classic(said: Mapping[str, str], named: Named) -> None:
+    """The classic importer's own words for half a prearchive address (1.5)."""
+    timestamp, folder = said.get("PREARC_TIMESTAMP", "").strip(), said.get("PREARC_SESSION_FOLDER", "").strip()
+    if (timestamp or folder) and not named.project:
+        raise Usage(
+            "dest_invalid",
+            "User must specify project portion of prearchive path, if timestamp/session portion is specified.",
+        )
+    if folder and not timestamp:
+        raise Usage(
+            "dest_invalid", "User must specify timestamp portion of prearchive path, if session portion is specified."
+        )
+
+
+class Call:
+    """One call: what its query and its form say, as `Speech` asks for it."""
+
+    def __init__(self, query: Mapping[str, str], media_type: str, labels: Callable[[Named], Named]) -> None:
+        self.query = dict(query)
+        self.form: dict[str, str] = {}
+        self._media_type = media_type
+        self._labels = labels
+
+    @property
+    def said(self) -> dict[str, str]:
+        """All names, the query's before the form's."""
+        return {**self.form, **self.query}
+
+    def meant(self, said: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
+        if said.get("src") and said.get("filename") and self._media_type == "multipart/form-data":
+            raise Usage("multipart_files", "The form has a file, and names another by src.", "Send one of both.")
+        return wanted(said, self._media_type, self._labels)
+
+    def speech(self) -> Speech:
+        return Speech(named=self._named, agree=lambda _query, _form: None, meant=self.meant)
+
+    def _named(self, pairs: Iterable[tuple[str, str]], of: str) -> dict[str, str]:
+        if of == "query":
+            return dict(self.query)
+        self.form = by_name(pairs, of)
+        return dict(self.form)

@@ -51,7 +51,7 @@ _SESSION: Final = (
             "dcmPatientBirthDate", "dcmPatientWeight", "fieldStrength", "tracer/name", "tracer/dose",
         )
     ),
-    *(Column(name, literal("")) for name in ("note", "age", "visit_id", "visit", "investigator", "quality")),
+    *(Column(name, _said(name)) for name in ("note", "age", "visit_id", "visit", "investigator", "quality")),
 )  # fmt: skip
 
 

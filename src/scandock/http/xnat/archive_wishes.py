@@ -1,0 +1,65 @@
+"""How a session is to be archived, or moved, in the words of a request (xnat-behaviour.md 5.5, 5.6)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from scandock.http.xnat.parameters import Parameters
+from scandock.http.xnat.wishes import true
+from scandock.model.errors import Usage
+from scandock.model.importing import Overwrite
+from scandock.rules.said_fields import SESSION_FIELDS, said_of
+from scandock.services.xnat.committing import Wishes
+
+_DEST: Final = re.compile(
+    r"(?:/data)?/archive(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
+    r"(?:/experiments/(?P<session>[^/]+))?/?"
+)
+_OVERWRITE: Final[dict[str, Overwrite]] = {"append": "append", "delete": "delete", "override": "delete"}
+
+
+def wishes_of(asked: Parameters) -> Wishes:
+    """How a session is to be archived: `overwrite` is append or delete, anything else is none (5.6)."""
+    overwrite = _OVERWRITE.get(asked.get("overwrite", "").strip().lower())
+    if overwrite is None and asked.get("overwrite", "").strip():
+        overwrite = "none"
+    if overwrite == "append" and true(asked.get("overwrite_files")):
+        overwrite = "delete"
+    place = dest_of(asked)
+    auto = asked.get("AA", asked.get("auto-archive", "")).strip()
+    return Wishes(
+        overwrite=overwrite,
+        subject=_first(asked, "subject", "SUBJECT_ID") or place.get("subject"),
+        session=_first(asked, "session", "EXPT_LABEL", "label") or place.get("session"),
+        auto=true(auto) if auto else None,
+        fields=said_of(_paths(asked)).known(SESSION_FIELDS),
+    )
+
+
+def _paths(asked: Parameters) -> list[tuple[str, str]]:
+    """What is said of the session itself: by paths into its document, or its visit by a name of its own (5.6)."""
+    return [(name, value) for name, value in asked.multi_items() if name.startswith("xnat:") or name == "VISIT"]
+
+
+def _first(asked: Parameters, *names: str) -> str | None:
+    return next((asked[name].strip() for name in names if asked.get(name, "").strip()), None)
+
+
+def dest_of(asked: Parameters) -> dict[str, str]:
+    """What `dest` names of the archive; nothing where it is not there."""
+    dest = asked.get("dest", "").strip()
+    if not dest:
+        return {}
+    found = _DEST.fullmatch(dest)
+    if found is None:
+        raise Usage("request_invalid", "Parameter dest format error")
+    return {name: value for name, value in found.groupdict().items() if value}
+
+
+def new_project(asked: Parameters) -> str:
+    """The project that a session is to be moved to. Usage `request_invalid` where none is named."""
+    name = asked.get("newProject", "").strip()
+    if not name:
+        raise Usage("request_invalid", "Required parameter newProject is missing.", "Name the project to move to.")
+    return name

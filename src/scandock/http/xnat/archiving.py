@@ -1,0 +1,173 @@
+"""Services for prearchive sessions, one or many: moved, built, deleted, archived, validated (xnat-behaviour.md 5.6 to
+5.8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.access.principal import Principal
+from scandock.catalog.standing import Standing
+from scandock.http.v1.desks import Work
+from scandock.http.xnat.answers import listing
+from scandock.http.xnat.archive_wishes import dest_of, new_project, wishes_of
+from scandock.http.xnat.codes import ARCHIVING, VERBS, refusal, refused
+from scandock.http.xnat.importing import uri_list
+from scandock.http.xnat.parameters import Parameters, parameters
+from scandock.http.xnat.routing import Known, router, said
+from scandock.model.errors import ScandockError, Usage
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Action
+from scandock.services.moving import Outcome, move
+from scandock.services.prearchive import MANY, rebuild
+from scandock.services.trash import delete_session
+from scandock.services.xnat.columns import Rows
+from scandock.services.xnat.committing import Wishes, archive_as
+from scandock.services.xnat.validating import validate
+from scandock.services.xnat.waiting import Address, address_of, find_waiting, row_of
+
+routes = router()
+
+
+def _sources(asked: Parameters) -> list[Address]:
+    """The sessions that a service is asked for. Usage `request_invalid`."""
+    found = [address_of(one) for one in asked.getlist("src") if one.strip()]
+    named = [asked.get(one, "").strip() for one in ("project", "PREARC_TIMESTAMP", "PREARC_SESSION_FOLDER")]
+    if not found and all(named):
+        found = [Address(*named)]
+    if not found:
+        raise Usage("request_invalid", "Unknown prearchive session: no src parameter was specified.")
+    if len(found) > MANY:
+        raise Usage("request_invalid", f"These are {len(found)} sessions.", f"Name at most {MANY} at once.")
+    return list(dict.fromkeys(found))
+
+
+def _found(connection: Connection, principal: Principal, where: list[Address], action: Action) -> list[Standing]:
+    """Each of them, before anything is done to any. Denied."""
+    return [find_waiting(connection, principal, one, action).standing for one in where]
+
+
+async def _each(
+    work: Work, asked: Parameters, action: Action, verb: Callable[[Standing], Outcome], gone: str
+) -> Response:
+    """Do a verb to each; one alone is refused as such, of several each row says how it went."""
+    words = ARCHIVING if action is Action.SESSION_ARCHIVE else VERBS
+    where = _sources(asked)
+
+    def all_of_them() -> Rows:
+        rows, names = [], list[str]()
+        for one in found:
+            before = _row(work, one)
+            names = [*before.names, "message"]
+            try:
+                rows.append([*_row_after(work, one, before, verb(one), gone), ""])
+            except ScandockError as error:
+                if len(found) == 1:
+                    raise
+                rows.append([*_texts(before), refusal(error, words)[1]])
+        return Rows(names, rows)
+
+    try:
+        found = await work.read(lambda c: _found(c, work.desk.principal, where, action))
+        rows = await work.do(all_of_them)
+    except ScandockError as error:
+        return refused(error, words)
+    return listing(work.request, rows, title="Prearchive")
+
+
+def _row(work: Work, one: Standing) -> Rows:
+    with work.site.catalog.read() as connection:
+        return row_of(connection, one)
+
+
+def _texts(rows: Rows) -> list[str]:
+    """The only row; empty texts where the session has gone meanwhile."""
+    return [one or "" for one in rows.rows[0]] if rows.rows else [""] * len(rows.names)
+
+
+def _row_after(work: Work, one: Standing, before: Rows, outcome: Outcome, gone: str) -> list[str]:
+    """A session's row after a verb; of one that has left the prearchive the last, with the status it left by."""
+    now = _row(work, one)
+    if now.rows:
+        return _texts(now)
+    row = _texts(before)
+    row[before.names.index("status")] = gone
+    if outcome.after:
+        row[before.names.index("url")] = outcome.after.removeprefix("/data")
+    return row
+
+
+@routes.post("/data/services/prearchive/delete")
+async def delete_service(request: Request, work: Known) -> Response:
+    """Done when this answers, whatever `async` says."""
+    asked = await parameters(request)
+    return await _each(
+        work, asked, Action.PREARCHIVE_DELETE,
+        lambda one: delete_session(work.desk, one.uuid, place="prearchive"), "QUEUED_DELETING",
+    )  # fmt: skip
+
+
+@routes.post("/data/services/prearchive/rebuild")
+async def rebuild_service(request: Request, work: Known) -> Response:
+    asked = await parameters(request)
+    return await _each(work, asked, Action.PREARCHIVE_EDIT, lambda one: rebuild(work.desk, one.uuid), "QUEUED_BUILDING")
+
+
+@routes.post("/data/services/prearchive/move")
+async def move_service(request: Request, work: Known) -> Response:
+    asked = await parameters(request)
+    to = new_project(asked)
+    return await _each(
+        work, asked, Action.PREARCHIVE_EDIT, lambda one: move(work.desk, one.uuid, project_name=to), "QUEUED_MOVING"
+    )
+
+
+# -- into the archive --------------------------------------------------------------------------------------------------
+
+
+def _archivable(asked: Parameters) -> tuple[list[Address], Wishes]:
+    """What is to be archived, and how. Usage where it belongs to no project, or to another than is named."""
+    where, wishes = _sources(asked), wishes_of(asked)
+    for project in (asked.get("project", "").strip(), dest_of(asked).get("project")):
+        for one in where:
+            if one.project.casefold() == UNASSIGNED.casefold():
+                raise Usage("project_unassigned", "What belongs to no project can't be archived.", "Move it first.")
+            if project and project.casefold() != one.project.casefold():
+                raise Usage(
+                    "request_invalid", "Invalid modification of session project via archive process.", "Move it first."
+                )
+    return where, wishes
+
+
+@routes.post("/data/services/archive")
+async def archive_service(request: Request, work: Known) -> Response:
+    """One session: its URI. Several: a table of what became of each."""
+    asked = await parameters(request)
+    try:
+        where, wishes = _archivable(asked)
+        if len(where) > 1:
+            return await _each(
+                work, asked, Action.SESSION_ARCHIVE, lambda one: archive_as(work.desk, one, wishes), "QUEUED_ARCHIVING"
+            )
+        (found,) = await work.read(lambda c: _found(c, work.desk.principal, where, Action.SESSION_ARCHIVE))
+        outcome = await work.do(lambda: archive_as(work.desk, found, wishes))
+    except ScandockError as error:
+        return refused(error, ARCHIVING)
+    return uri_list(request, [str(outcome.after)])
+
+
+@routes.post("/data/services/validate-archive")
+async def validate_service(request: Request, work: Known) -> Response:
+    """What stands against archiving a session: nothing is changed."""
+    asked = await parameters(request)
+    if len(asked.getlist("src")) > 1:
+        return said(400, "Cannot validate multiple sessions in one request.")
+    where, wishes = _sources(asked), wishes_of(asked)
+    named = asked.get("project", "").strip() or dest_of(asked).get("project")
+    (found,) = await work.read(lambda c: _found(c, work.desk.principal, where, Action.SESSION_ARCHIVE))
+    rows = await work.do(lambda: validate(work.desk, found, wishes, project_name=named))
+    return listing(request, rows, title="Validation")

@@ -1,0 +1,78 @@
+"""What the XNAT Desktop Client asks before it uploads: settings of the site and of projects (xnat-clients.md 5), and
+the codes that say what becomes of what comes (xnat-behaviour.md 5.5).
+
+The settings that it knows are XNAT's own (tracers, filters, schemes of labels, scripts that anonymize): none is set
+here, and the client then does as it does by default.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import PlainTextResponse, Response
+
+from scandock.http.xnat.routing import Asking, Known, router, said
+from scandock.http.xnat.wishes import true
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
+from scandock.services import browsing, rights
+from scandock.services.editing import edit_project
+
+routes = router()
+CODES: Final = {"0": 0, "4": 4, "5": 5}
+_NONE: Final = "There is no such setting."
+
+
+@routes.get("/data/config/{_setting:path}")
+async def site_setting(work: Known) -> Response:
+    return _unset(work.request)
+
+
+@routes.get("/data/projects/{project}/config/{_setting:path}")
+async def project_setting(work: Asking, project: str) -> Response:
+    await work.read(lambda c: rights.check(c, work.desk.principal, Action.PROJECT_SEE, project))
+    return _unset(work.request)
+
+
+def _unset(request: Request) -> Response:
+    """A setting that nobody made: nothing for who accepts that, else 404."""
+    return said(200, "") if true(request.query_params.get("accept-not-found")) else said(404, _NONE)
+
+
+@routes.get("/data/projects/{project}/prearchive_code")
+async def prearchive_code(work: Asking, project: str) -> Response:
+    """0: what comes waits in the prearchive, 4: it is archived, 5: and replaces what clashes."""
+
+    def ask(connection: Connection) -> int:
+        rights.check(connection, work.desk.principal, Action.PROJECT_READ, project)
+        found = browsing.find_project(connection, work.desk.principal, project)
+        return int(found["prearchive_code"])
+
+    return PlainTextResponse(str(await work.read(ask)))
+
+
+@routes.put("/data/projects/{project}/prearchive_code/{code}")
+async def set_prearchive_code(work: Known, project: str, code: str) -> Response:
+    wanted = CODES.get(code)
+    if wanted is None:
+        raise Usage("value_invalid", f"prearchive_code can't be {code[:20]!r}.", "Right is 0, 4 or 5.")
+    await work.do(lambda: edit_project(work.desk, project, {"prearchive_code": wanted}))
+    return PlainTextResponse(code)
+
+
+@routes.get("/data/projects/{project}/quarantine_code")
+async def quarantine_code(work: Asking, project: str) -> Response:
+    """Always 0: what is doubtful is held in the prearchive, and nothing of it is in the archive."""
+    await work.read(lambda c: rights.check(c, work.desk.principal, Action.PROJECT_READ, project))
+    return PlainTextResponse("0")
+
+
+@routes.put("/data/projects/{project}/quarantine_code/{code}")
+async def set_quarantine_code(work: Known, project: str, code: str) -> Response:
+    """0 is as it is. Usage `value_invalid` for 1: who asks that new sessions be hidden must hear that they are not."""
+    await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
+    if code != "0":
+        raise Usage("value_invalid", f"quarantine_code can't be {code[:20]!r}.", "Set prearchive_code to 0 instead.")
+    return PlainTextResponse("0")

@@ -1,0 +1,220 @@
+"""PUT of projects, subjects and experiments: made where missing, else changed (xnat-clients.md 2.4, 3 to 5).
+
+201 with the id of what was made, 200 with that of what was there. What the query says of a thing is kept where it has
+a place. The body of a subject's PUT is never read: one client sends its user's password in it (5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import PlainTextResponse, Response
+
+from scandock.access.principal import Denied
+from scandock.http.v1.desks import Work
+from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, subject_of
+from scandock.http.xnat.routing import Known, router
+from scandock.http.xnat.schema import SESSIONS
+from scandock.http.xnat.wishes import true
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action, Answer
+from scandock.rules.said_fields import SESSION_FIELDS, Said, said_of
+from scandock.services import rights
+from scandock.services.editing import edit_project, edit_session, rename_subject
+from scandock.services.prearchive import rebuild
+from scandock.services.project_making import make_project
+from scandock.services.xnat import making
+from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_subject
+from scandock.services.xnat.ids import experiment_number, subject_id, subject_number
+from scandock.services.xnat.pulling import pull_headers
+
+routes = router()
+T = TypeVar("T")
+_FORM: Final = "application/x-www-form-urlencoded"
+_FORM_BYTES: Final = 65_536
+_SESSION_TYPES: Final = {f"xnat:{one}SessionData".lower(): f"xnat:{one}SessionData" for one in SESSIONS}
+
+
+def answer(text: str, *, new: bool) -> Response:
+    """The id of a thing that was made, or was there."""
+    return PlainTextResponse(text, 201 if new else 200)
+
+
+async def said_in(request: Request) -> Said:
+    """What the query says, and a form in the body where there is one."""
+    pairs = request.query_params.multi_items()
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > _FORM_BYTES:
+                raise Usage("request_invalid", "The form is too long.")
+        pairs = [*parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True), *pairs]
+    return said_of(pairs)
+
+
+def _found(ask: Callable[[], T]) -> T | None:
+    """What is there and may be changed; None where there is nothing of that name."""
+    try:
+        return ask()
+    except Denied as error:
+        if error.answer is Answer.HIDDEN:
+            return None
+        raise
+
+
+# -- projects and subjects ---------------------------------------------------------------------------------------------
+
+
+@routes.put("/data/projects/{project}")
+async def project(request: Request, work: Known, project: str) -> Response:
+    """Made with its maker as owner, or its title changed."""
+    title = said_of(request.query_params.multi_items()).get("name")
+    there = await work.read(lambda c: rights.allowed(c, work.desk.principal, Action.PROJECT_SEE, project))
+    if there:
+        changes = {"name": title} if title else {}
+        await work.read(lambda c: rights.check(c, work.desk.principal, Action.PROJECT_EDIT, project))
+        found = await work.do(lambda: edit_project(work.desk, project, changes))
+        return answer(found["id"], new=False)
+    desk = work.desk
+    made = await work.do(
+        lambda: make_project(desk.catalog, desk.settings, desk.principal, project, title, desk.request)
+    )
+    return answer(made["id"], new=True)
+
+
+async def subject(request: Request, work: Known) -> Response:
+    """Made where missing; another label renames it. Nothing else that is said of a subject has a place."""
+    label = said_of(request.query_params.multi_items()).get("label")
+    found = await work.read(lambda c: _found(lambda: subject_of(c, work, Action.SUBJECT_EDIT)))
+    places = request.path_params
+    if found is None:
+        if "project" not in places or subject_number(places["subject"]) is not None:
+            await work.read(lambda c: subject_of(c, work, Action.SUBJECT_EDIT))  # which tells why not
+        number = await work.do(lambda: making.make_subject(work.desk, places["project"], places["subject"]))
+        return answer(subject_id(number), new=True)
+    if label and label != found.label:
+        await work.do(lambda: rename_subject(work.desk, found.uuid, label))
+    return answer(found.id, new=False)
+
+
+for _where in SUBJECTS:
+    routes.put(_where)(subject)
+
+
+# -- experiments -------------------------------------------------------------------------------------------------------
+
+
+async def experiment(request: Request, work: Known) -> Response:
+    """Made where missing, with its subject; else changed, and whatever the query has done with it."""
+    said = await said_in(request)
+    found = await work.read(lambda c: _there(c, work))
+    if found is None:
+        made = await work.do(lambda: _make_experiment(work, said))
+        return answer(made, new=True)
+    await work.do(lambda: _change_experiment(work, found, said))
+    uuid, asked = found.standing.uuid, request.query_params
+    if true(asked.get("pullDataFromHeaders")):
+        await work.do(lambda: pull_headers(work.desk, uuid))
+    elif true(asked.get("fixScanTypes")):
+        await work.do(lambda: rebuild(work.desk, uuid))
+    return answer(found.id, new=False)
+
+
+def _there(connection: Connection, work: Work) -> Experiment | None:
+    """The experiment that an address names, under whatever subject it stands there now. Denied."""
+    places = work.request.path_params
+    return _found(
+        lambda: find_experiment(
+            connection,
+            work.desk.principal,
+            places["experiment"],
+            in_project=places.get("project"),
+            action=Action.SESSION_EDIT,
+        )
+    )
+
+
+def _make_experiment(work: Work, said: Said) -> str:
+    """An empty session made by hand; its id."""
+    places, desk = work.request.path_params, work.desk
+    label = said.get("label") or places["experiment"]
+    if experiment_number(places["experiment"]) is not None:
+        raise Usage("not_found", "There is no experiment of that id, or you may not know of it.", "Check the id.")
+    kind = _SESSION_TYPES.get(said.xsi_type.lower())
+    if kind is None:
+        shown = said.xsi_type[:64] or "nothing"
+        raise Usage("type_unknown", f"{shown} is no type of an imaging session.", "Say xsiType=xnat:mrSessionData.")
+    with desk.catalog.read() as connection:
+        person = _person(connection, work, said)
+    attributes = {name: text for name, text in said.known(SESSION_FIELDS).items() if text}
+    wanted = making.NewSession(
+        project=person.project, subject=person.label, label=label, xsi_type=kind, attributes=attributes
+    )
+    uuid = making.make_session(desk, wanted)
+    with desk.catalog.read() as connection:
+        return find_experiment(connection, desk.principal, label, in_project=person.project).id if uuid else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    project: str
+    label: str
+
+
+def _person(connection: Connection, work: Work, said: Said) -> _Person:
+    """The subject that a new session is of: in the address, else in the query."""
+    places, principal = work.request.path_params, work.desk.principal
+    in_project = places.get("project") or said.get("project") or None
+    named = places.get("subject") or said.get("subject_id", "subject_label", "subject")
+    if not named:
+        raise Usage("subject_missing", "A session is of a subject, and none is named.", "Name it in the address.")
+    found = _found(lambda: find_subject(connection, principal, named, in_project=in_project))
+    if found is not None:
+        return _Person(found.project, found.label)
+    if in_project is None or subject_number(named) is not None:
+        raise Usage("not_found", "There is no subject of that name, or you may not know of it.", "Check the address.")
+    rights.check(connection, principal, Action.SESSION_EDIT, in_project)
+    return _Person(in_project, named)
+
+
+def _change_experiment(work: Work, found: Experiment, said: Said) -> None:
+    """Label, subject, type and attributes, as far as they are said and differ."""
+    desk, one, places = work.desk, found.standing, work.request.path_params
+    project_name = said.get("project")
+    if project_name and project_name.casefold() != one.project.casefold():
+        raise Usage("project_other", "An archived session keeps its project.", "Share or move it by other means.")
+    label = said.get("label")
+    label = label if label != one.label else ""
+    person = ""
+    with desk.catalog.read() as connection:
+        for named in (said.get("subject_id", "subject_label"), places.get("subject", "")):
+            if named and not person:
+                person = _other_subject(connection, work, found, named)
+    if person and not said.get("subject_id", "subject_label") and experiment_number(places["experiment"]) is None:
+        raise Usage("label_taken", "A session of that label stands under another subject.", "Choose another label.")
+    kind = _SESSION_TYPES.get(said.xsi_type.lower(), "")
+    fields = {name: text for name, text in said.known(SESSION_FIELDS).items() if one.attributes.get(name, "") != text}
+    making.say_of_session(desk, one.uuid, fields, kind if kind != one.xsi_type else "")
+    if label or person:
+        edit_session(desk, one.uuid, label=label or None, subject_label=person or None)
+
+
+def _other_subject(connection: Connection, work: Work, found: Experiment, named: str) -> str:
+    """The label of the subject that is named, where it is another than the session's; empty where it is not."""
+    one = found.standing
+    if named.casefold() == one.subject.casefold() or subject_number(named) == one.subject_id:
+        return ""
+    if subject_number(named) is None:
+        return named
+    other: Subject = find_subject(connection, work.desk.principal, named, in_project=one.project)
+    return other.label
+
+
+for _where in EXPERIMENTS:
+    routes.put(_where)(experiment)

@@ -1,0 +1,104 @@
+"""PUT of scans and resources: made where missing, else changed; and the word that catalogs are fresh (2.4, 2.5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import PlainTextResponse, Response
+
+from scandock.http.v1.desks import Work
+from scandock.http.xnat.making import answer, said_in
+from scandock.http.xnat.places import EXPERIMENTS, experiment_of
+from scandock.http.xnat.routing import Known, router
+from scandock.http.xnat.schema import SCANS
+from scandock.http.xnat.uploading_files import place_of
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
+from scandock.rules.said_fields import SCAN_FIELDS
+from scandock.services.editing import edit_scan
+from scandock.services.xnat import contents, making
+from scandock.services.xnat.finding import find_experiment
+from scandock.services.xnat.ids import resource_id
+
+routes = router()
+_SCAN_TYPES: Final = {f"xnat:{one}ScanData".lower(): f"xnat:{one}ScanData" for one in SCANS}
+_ADDRESS: Final = re.compile(
+    r"(?:/data)?(?:/archive)?(?:/projects/(?P<project>[^/]+))?(?:/subjects/[^/]+)?"
+    r"/experiments/(?P<experiment>[^/]+)(?:/.*)?"
+)
+
+
+# -- scans and resources -----------------------------------------------------------------------------------------------
+
+
+async def scan(request: Request, work: Known) -> Response:
+    """Made where missing: the query has its id, and then the address its type; else the address has the id."""
+    said = await said_in(request)
+    named = request.path_params["scans"]
+    scan_id = said.get("id") or named
+    found = await work.read(lambda c: experiment_of(c, work, Action.SESSION_EDIT))
+    uuid = found.standing.uuid
+    rows = await work.read(lambda c: contents.scans_of(c, found.standing))
+    there = any(row["scan_id"] == scan_id for row in rows)
+    kind = _SCAN_TYPES.get(said.xsi_type.lower(), "")
+    if not there and not kind:
+        kind = found.standing.xsi_type.replace("SessionData", "ScanData")
+        kind = _SCAN_TYPES.get(kind.lower(), "xnat:otherDicomScanData")
+    told = said.get("type") or (named if scan_id != named else "")
+    changes = {name: said.fields[name] for name in ("quality", "note") if said.fields.get(name)}
+    if there and said.get("type"):
+        changes["type"] = told
+    wanted = making.WantedScan(id=scan_id, type=told, xsi_type=kind, attributes=said.known(SCAN_FIELDS))
+    new = await work.do(lambda: making.make_scan(work.desk, uuid, wanted))
+    if changes:
+        await work.do(lambda: edit_scan(work.desk, uuid, scan_id, changes))
+    return answer(scan_id, new=new)
+
+
+async def resource(request: Request, work: Known) -> Response:
+    """Made where missing, with its `format` and `content`."""
+
+    def ask(connection: Connection) -> tuple[str, str | None, str]:
+        found = experiment_of(connection, work, Action.SESSION_EDIT)
+        place, _ = place_of(connection, work)
+        return found.standing.uuid, place.scan_id, place.label
+
+    uuid, scan_id, label = await work.read(ask)
+    asked = request.query_params
+    kind = {"format": asked.get("format", "")[:32], "content": asked.get("content", "")[:4000]}
+    new = await work.do(lambda: making.make_resource(work.desk, uuid, scan_id, label, kind))
+    return answer(resource_id(uuid, scan_id, label), new=new)
+
+
+for _where in EXPERIMENTS:
+    routes.put(f"{_where}/scans/{{scans}}")(scan)
+    for _within in ("", "/scans/{scans}"):
+        routes.put(f"{_where}{_within}/resources/{{resources}}")(resource)
+
+
+@routes.post("/data/services/refresh/catalog")
+async def refresh(request: Request, work: Known) -> Response:
+    """Nothing is ever out of step here: whoever may change the session hears that all is well."""
+    said = await said_in(request)
+    named = request.query_params.getlist("resource") or [said.fields.get("resource", "")]
+    if not any(named):
+        raise Usage("request_invalid", "The request names no resource.", "Say resource=/archive/experiments/{id}.")
+    for one in named:
+        found = _ADDRESS.fullmatch(one.strip())
+        if found is None:
+            raise Usage("request_invalid", f"{one[:200]!r} is no address of an experiment.", "Name one.")
+        await work.read(_checked(work, found["experiment"], found["project"]))
+    return PlainTextResponse("")
+
+
+def _checked(work: Work, experiment: str, project: str | None) -> Callable[[Connection], object]:
+    def ask(connection: Connection) -> object:
+        return find_experiment(
+            connection, work.desk.principal, experiment, in_project=project, action=Action.SESSION_EDIT
+        )
+
+    return ask

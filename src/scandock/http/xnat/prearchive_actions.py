@@ -1,0 +1,99 @@
+"""What is done to one prearchive session at its own address (xnat-behaviour.md 5.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from fastapi import Request
+from starlette.responses import PlainTextResponse, Response
+
+from scandock.catalog.standing import Standing
+from scandock.http.xnat.archive_wishes import new_project, wishes_of
+from scandock.http.xnat.codes import refused
+from scandock.http.xnat.parameters import Parameters, parameters
+from scandock.http.xnat.places import PREARCHIVED, waiting_of
+from scandock.http.xnat.routing import Known, router, said
+from scandock.model.errors import ScandockError, Usage
+from scandock.rules.permissions import Action
+from scandock.services.moving import Desk, move
+from scandock.services.prearchive import rebuild
+from scandock.services.trash import delete_session
+from scandock.services.xnat.committing import commit
+
+routes = router()
+
+
+@routes.post(PREARCHIVED)
+async def act(request: Request, work: Known) -> Response:
+    """`action`: build, commit, move, reset-status, set-status, delete."""
+    asked = await parameters(request)
+    action = asked.get("action", "").strip().lower()
+    if not action:
+        name = work.desk.principal.name
+        return said(400, f"No action parameter was specified for the request by user {name}")
+    act = _ACTIONS.get(action)
+    if act is None:
+        return said(400, f"unsupported action on prearchive session: {action[:64]}")
+    needed = Action.PREARCHIVE_DELETE if action == "delete" else Action.PREARCHIVE_EDIT
+    try:
+        found = (await work.read(lambda c: waiting_of(c, work, needed))).standing
+        return await work.do(lambda: act(work.desk, found, asked))
+    except ScandockError as error:
+        return refused(error)
+
+
+@routes.delete(PREARCHIVED)
+async def delete(work: Known) -> Response:
+    """Into the trash."""
+    try:
+        found = (await work.read(lambda c: waiting_of(c, work, Action.PREARCHIVE_DELETE))).standing
+        await work.do(lambda: delete_session(work.desk, found.uuid, place="prearchive"))
+    except ScandockError as error:
+        return refused(error)
+    return said(200, "")
+
+
+def _build(desk: Desk, found: Standing, _: Parameters) -> Response:
+    rebuild(desk, found.uuid)
+    return PlainTextResponse(found.uri)
+
+
+def _commit(desk: Desk, found: Standing, asked: Parameters) -> Response:
+    """200 and where it waits, or 301 without Location and where it is archived now: clients tell them apart by this."""
+    outcome = commit(desk, found, wishes_of(asked))
+    return PlainTextResponse(found.uri) if outcome is None else PlainTextResponse(str(outcome.after), 301)
+
+
+def _move(desk: Desk, found: Standing, asked: Parameters) -> Response:
+    outcome = move(desk, found.uuid, project_name=new_project(asked))
+    return PlainTextResponse(str(outcome.after), 301)
+
+
+def _reset(_desk: Desk, found: Standing, _: Parameters) -> Response:
+    """A session's status is what it is, and nothing is ever stuck; what waits for a decision is not decided by this."""
+    if found.held[0]:
+        raise Usage("held_undecided", *found.held[1:])
+    return PlainTextResponse(found.uri)
+
+
+def _set_status(desk: Desk, found: Standing, asked: Parameters) -> Response:
+    status = asked.get("status", "").strip().upper()
+    if status != "READY":
+        raise Usage("request_invalid", f"The status can't be set to {status[:40]!r}.", "READY can be asked for.")
+    return _reset(desk, found, asked)
+
+
+def _delete(desk: Desk, found: Standing, _: Parameters) -> Response:
+    delete_session(desk, found.uuid, place="prearchive")
+    return PlainTextResponse(found.uri)
+
+
+_ACTIONS: Final[dict[str, Callable[[Desk, Standing, Parameters], Response]]] = {
+    "build": _build,
+    "commit": _commit,
+    "move": _move,
+    "reset-status": _reset,
+    "set-status": _set_status,
+    "delete": _delete,
+}

@@ -1,0 +1,220 @@
+"""Files put by hand: PUT and POST of one as the body or in a form, or of an archive to be extracted (2.4, 3, 4).
+
+Rights are asked before the first byte, and again when the files are shown. An answer comes once they are durable and
+listed; what comes for one session at the same time is shown together (`services.xnat.gathering`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from email.message import Message
+from typing import Final
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import PlainTextResponse, Response
+
+from scandock.http.receiving.multipart import FormReader, boundary_of
+from scandock.http.receiving.raw import length_of
+from scandock.http.receiving.spooling import Spooling
+from scandock.http.receiving.stream import whole_body
+from scandock.http.v1.desks import Work
+from scandock.http.xnat.places import EXPERIMENTS, experiment_of
+from scandock.http.xnat.routing import Known, router
+from scandock.http.xnat.wishes import true
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
+from scandock.services.quotas import check_size, check_space
+from scandock.services.xnat import contents
+from scandock.services.xnat.hand_changes import Change
+from scandock.services.xnat.hand_files import (
+    Digests,
+    Incoming,
+    StagedFile,
+    Wanted,
+    change_of,
+    file_path,
+    incoming,
+    resource_label,
+)
+from scandock.services.xnat.next_tree import Place, file_exists
+from scandock.services.xnat.unpacking import unpack
+
+routes = router()
+_UNDEFINED: Final = frozenset({"U", "NULL"})
+"""What pyxnat sends for what nobody named."""
+_ID_DIGITS: Final = 10
+"""A resource that is named by so many digits is meant by its id, and is never made."""
+
+
+async def put(request: Request, work: Known, path: str = "") -> Response:
+    """One file, or with `extract=true` those of an archive."""
+    asked = request.query_params
+    extract = true(asked.get("extract"))
+    form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"
+    named = file_path(path) if path.strip("/") else ""
+    if not named and not form:
+        named = file_path(_name_of(request))
+    wanted = await work.read(lambda c: _wanted(c, work, named if not extract else ""))
+    came = await work.do(lambda: incoming(work.site.store))
+    try:
+        if form:
+            await _receive_form(work, came, named)
+        else:
+            await _receive(work, came, named)
+        await work.do(lambda: _unpacked(work, came, named) if extract else None)
+        change = await work.do(lambda: change_of(work.desk, wanted, came))
+    except BaseException:
+        await asyncio.shield(asyncio.ensure_future(work.do(came.holds.close)))
+        raise
+    await made(work, wanted.uuid, change)
+    return PlainTextResponse("")
+
+
+async def made(work: Work, uuid: str, change: Change) -> None:
+    """Have a change made, beside others that wait for the same session; raises what refused it."""
+    await asyncio.shield(asyncio.wrap_future(work.site.hands.submit(uuid, change)))
+
+
+def _name_of(request: Request) -> str:
+    """The name of a file that stands in no address: in a header, or a parameter. Usage `file_path_invalid`."""
+    message = Message()
+    message["Content-Disposition"] = request.headers.get("content-disposition", "")
+    said = request.query_params.get("name") or request.query_params.get("filename") or message.get_filename()
+    if not said:
+        raise Usage("file_path_invalid", "The request names no file.", "Name it in the address: .../files/{name}.")
+    return said
+
+
+def _wanted(connection: Connection, work: Work, named: str) -> Wanted:
+    """Where the files are to stand. Denied, Usage `scan_unknown`, `resource_unknown`, `file_exists`, Fault `disk_full`.
+
+    All of it is asked again when they are shown.
+    """
+    places, asked = work.request.path_params, work.request.query_params
+    length = length_of(work.request)
+    found = experiment_of(connection, work, Action.SESSION_EDIT)
+    limits = work.site.receiving.limits
+    check_size(length, limits.upload_bytes)
+    check_space(connection, work.site.store, length or 0, limits.min_free)
+    place, there = place_of(connection, work)
+    said = asked.get("overwrite", "").strip().lower()
+    overwrite = None if not said else true(said)
+    if there and named and overwrite is False:
+        scans = None if place.scan_id is None else contents.scans_of(connection, found.standing, places["scans"])
+        rows = contents.resources_of(connection, found.standing, places["resources"], scans=scans)
+        if any(one["name"] == named for one in contents.files_of(connection, found.standing, rows)):
+            raise file_exists(named)
+    kind = {name: "" if asked.get(name, "") in _UNDEFINED else asked.get(name, "") for name in ("content", "format")}
+    return Wanted(found.standing.uuid, place, overwrite, kind["content"][:4000], kind["format"][:32])
+
+
+def place_of(connection: Connection, work: Work, action: Action = Action.SESSION_EDIT) -> tuple[Place, bool]:
+    """The one resource that an address names, and whether it is there. Denied, Usage `label_unusable`."""
+    places = work.request.path_params
+    found = experiment_of(connection, work, action)
+    scans, scan_id = None, None
+    if "scans" in places:
+        scans = contents.scans_of(connection, found.standing, places["scans"])
+        if len(scans) != 1:
+            raise Usage("scan_unknown", "Several scans are no single one.", "Name one.")
+        scan_id = scans[0]["scan_id"]
+    named = places["resources"]
+    try:
+        rows = contents.resources_of(connection, found.standing, named, scans=scans)
+    except Usage:
+        if named.isdigit() and len(named) >= _ID_DIGITS:
+            raise
+        return Place(scan_id, resource_label(named)), False
+    if len(rows) != 1:
+        raise Usage("resource_unknown", "Several resources are no single one.", "Name one.")
+    return Place(scan_id, rows[0]["label"]), True
+
+
+# -- the bytes ---------------------------------------------------------------------------------------------------------
+
+
+class _Taking:
+    """One file on its way into the stage."""
+
+    def __init__(self, work: Work, came: Incoming, name: str, most: int) -> None:
+        self.name = name
+        self.digests = Digests()
+        self.file = StagedFile(came.stage, came.next_rel())
+        self.spooling = Spooling(work.site.spool_threads, self.file, most=most, digest=self.digests)
+
+    async def close(self) -> None:
+        """Leave no thread and no open file behind, whatever came."""
+        try:
+            await self.spooling.settle()
+        finally:
+            self.file.close()
+
+
+async def _begin(work: Work, came: Incoming, name: str, most: int) -> _Taking:
+    return await work.do(lambda: _Taking(work, came, name, most))
+
+
+async def _end(came: Incoming, taking: _Taking) -> None:
+    await taking.spooling.finish()
+    came.add(taking.file.rel, taking.name, taking.digests)
+
+
+async def _receive(work: Work, came: Incoming, name: str) -> None:
+    taking = await _begin(work, came, name, work.site.receiving.limits.upload_bytes)
+    try:
+        async with aclosing(whole_body(work.site, work.request)) as body:
+            async for data in body:
+                await taking.spooling.feed(data)
+        size = length_of(work.request)
+        if size is not None and taking.spooling.received != size:
+            raise Usage("upload_cut", "The upload ended before its stated length.", "Send it again.")
+        await _end(came, taking)
+    finally:
+        await taking.close()
+
+
+async def _receive_form(work: Work, came: Incoming, named: str) -> None:
+    """The files of a form: under the address's name where it names one, else under their own."""
+    reader = FormReader(boundary_of(work.request), many=True)
+    left = work.site.receiving.limits.upload_bytes
+    taking: _Taking | None = None
+    try:
+        async with aclosing(whole_body(work.site, work.request)) as body:
+            async for piece in body:
+                for kind, value in reader.push(piece):
+                    if kind == "archive":
+                        if named and came.files:
+                            raise Usage("multipart_files", "The form has several files, the address names one.")
+                        taking = await _begin(work, came, named or file_path(str(value)), left)
+                    elif kind == "bytes" and taking is not None:
+                        assert isinstance(value, bytes)
+                        await taking.spooling.feed(value)
+                    elif kind == "end" and taking is not None:
+                        await _end(came, taking)
+                        left -= taking.spooling.received
+                        taking = None
+        if not reader.ended:
+            raise Usage("multipart_damaged", "The multipart body ends before its last boundary.", "Send it again.")
+        if not came.files:
+            raise Usage("multipart_no_file", "The multipart body has no file.", "Send the file as a part of it.")
+    finally:
+        if taking is not None:
+            await taking.close()
+
+
+def _unpacked(work: Work, came: Incoming, named: str) -> None:
+    """Let the files of an archive stand in its place: below the folder that the address names."""
+    archives, came.files = came.files, []
+    for one in archives:
+        folder = (named or one.name).rpartition("/")[0]
+        unpack(came, one.rel, f"{folder}/" if folder else "", work.site.settings.limits)
+
+
+for _where in EXPERIMENTS:
+    for _within in ("", "/scans/{scans}"):
+        for _method in ("PUT", "POST"):
+            _files = f"{_where}{_within}/resources/{{resources}}/files"
+            routes.add_api_route(_files, put, methods=[_method])
+            routes.add_api_route(f"{_files}/{{path:path}}", put, methods=[_method])

@@ -1,0 +1,180 @@
+"""Committing and archiving prearchive sessions as XNAT's clients ask for it (xnat-behaviour.md 5.5 to 5.7).
+
+What can't be archived stays in the prearchive, whole: a commit never fails for that, and archiving says why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, select, update
+
+from scandock.catalog.standing import Standing
+from scandock.catalog.tables import project, session, subject, tree, upload
+from scandock.model.errors import Usage
+from scandock.model.importing import Overwrite
+from scandock.placing.moves import operation
+from scandock.rules.choices import still_holds
+from scandock.rules.labels import UNASSIGNED, clean, label_key
+from scandock.rules.notices import notice
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.archiving import archive, hold
+from scandock.services.moving import Desk, Outcome, names_of
+from scandock.services.prearchive import rebuild
+from scandock.services.xnat.ids import subject_number
+
+STAYS: Final = frozenset(
+    {"session_exists", "sop_clash", "held_undecided", "label_taken", "study_elsewhere", "subject_differs"}
+)
+"""Codes of what the archive has against a session: a commit leaves it where it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """How a session is to be archived. Labels are as they were sent."""
+
+    overwrite: Overwrite | None = None
+    subject: str | None = None
+    session: str | None = None
+    auto: bool | None = None
+    """Of a commit: whether to archive; None: as the project's code says (5.5)."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """What is said of the session besides, by the names of its attributes (`rules.said_fields`)."""
+
+
+def commit(desk: Desk, found: Standing, wishes: Wishes) -> Outcome | None:
+    """Write a session's attributes anew, and archive it where the project's code or the request says so.
+
+    None where it stays in the prearchive: held, bound to stay, or refused by what is archived already. An `overwrite`
+    that was named when it came holds here too: what was to change no session changes none. Denied, Usage
+    `session_busy`.
+    """
+    rebuild(desk, found.uuid)
+    _say(desk, found.uuid, wishes.fields)
+    with desk.catalog.read() as connection:
+        code, asked = _project_and_import(connection, found)
+    wanted = wishes.auto if wishes.auto is not None else code >= 4
+    if not wanted or found.held[0] or found.project == UNASSIGNED:
+        return None
+    how = Wishes(
+        overwrite=wishes.overwrite or asked.get("overwrite") or ("delete" if code == 5 else "append"),
+        subject=wishes.subject,
+        session=wishes.session,
+        fields=wishes.fields,
+    )
+    try:
+        return archive_as(desk, found, how)
+    except Usage as error:
+        if error.code not in STAYS:
+            raise
+        return None
+
+
+def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = False) -> Outcome:
+    """Archive a session. Without `overwrite`, one that is archived already is left alone, as the original has it.
+
+    A label, in the request or in that of the import, makes a session of its own (rules.md, "Which session" 5); a
+    label or subject that settles what the session was held for decides that. Usage as `services.archiving.archive`
+    raises.
+    """
+    with desk.catalog.read() as connection:
+        _, asked = _project_and_import(connection, found)
+        person = _subject(connection, found, wishes.subject)
+    label = _label(wishes.session) or _requested(found, asked)
+    decided = bool(found.held[0]) and not still_holds(
+        found.held[0],
+        project=False,
+        label=label is not None and label_key(label) != label_key(found.label),
+        subject=person is not None and label_key(person) != label_key(found.subject),
+    )
+    try:
+        outcome = archive(
+            desk,
+            found.uuid,
+            overwrite=wishes.overwrite or "none",
+            label=label,
+            subject=person,
+            decided=decided,
+            apart=True,
+            dry_run=dry_run,
+        )
+    except Usage as error:
+        if error.code == "session_exists" and not dry_run and not found.held[0]:
+            with contextlib.suppress(Usage):
+                hold(desk, found, notice("session_exists", label=label or found.label, project=found.project))
+        raise
+    if not dry_run:
+        _say(desk, outcome.into or outcome.session, wishes.fields)
+    return outcome
+
+
+def _say(desk: Desk, uuid: str, fields: Mapping[str, str]) -> None:
+    """Write attributes that somebody said into a session, wherever it stands; an empty text takes one back."""
+    if not fields:
+        return
+    with desk.catalog.read() as connection:
+        source = _editable(connection, desk, uuid)
+    with (
+        operation(desk.catalog, desk.store, "edit") as running,
+        running.reserved({source.project}, lambda _: names_of(source)) as connection,
+    ):
+        source = _editable(connection, desk, uuid)
+        said = {name: text for name, text in {**source.attributes, **fields}.items() if text}
+        connection.execute(
+            update(session)
+            .where(session.c.id == source.id)
+            .values(attributes=json.dumps(said), modified=desk.catalog.now())
+        )
+        desk.note(connection, "edit", uuid, source.project, {"fields": sorted(fields)})
+
+
+def _editable(connection: Connection, desk: Desk, uuid: str) -> Standing:
+    return rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, waiting=Action.PREARCHIVE_EDIT)
+
+
+def _label(text: str | None) -> str | None:
+    """A label as the original makes it from what was sent. Usage `label_unusable`."""
+    if text is None or not text.strip():
+        return None
+    made = clean(text)
+    if not made:
+        raise Usage("label_unusable", "unable to deduce session label", "Name one with a letter or digit.")
+    return made
+
+
+def _requested(found: Standing, asked: Mapping[str, Any]) -> str | None:
+    """The session's label where its import named it in this dialect."""
+    named = asked.get("session") if asked.get("dialect") else None
+    return found.label if named and label_key(clean(named)) == label_key(found.label) else None
+
+
+def _subject(connection: Connection, found: Standing, text: str | None) -> str | None:
+    """The label of a subject that is named by its label or its id (5.7, step 4)."""
+    number = subject_number(text) if text else None
+    if number is not None:
+        known = connection.execute(
+            select(subject.c.label).where(subject.c.id == number, subject.c.project_id == found.project_id)
+        ).scalar()
+        if known is not None:
+            return str(known)
+    return _label(text)
+
+
+def _project_and_import(connection: Connection, found: Standing) -> tuple[int, dict[str, Any]]:
+    """The prearchive code of a session's project, and the options of the import that it came by."""
+    row = connection.execute(
+        select(project.c.prearchive_code, upload.c.request)
+        .select_from(project)
+        .join(tree, tree.c.id == found.tree_id)
+        .join(upload, upload.c.id == tree.c.upload_id)
+        .where(project.c.id == found.project_id)
+    ).first()
+    if row is None:
+        raise Usage("session_busy", "The session is being changed.", "Try again in a moment.")
+    asked: dict[str, Any] = json.loads(row.request or "{}")
+    return row.prearchive_code, asked

@@ -1,0 +1,184 @@
+"""Changes by hand to the files of an archived session: a new tree of what stays and what comes, shown as ever.
+
+By the steps of every change to what is shown (docs/design/0003-placing.md): a kill at any point leaves the session as
+it was, or as it was to be. What stays is hard-linked; a tree from which something was taken goes to the trash whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, insert, select
+
+from scandock.access.principal import deny
+from scandock.catalog.standing import Standing, find_session
+from scandock.catalog.tables import file, tree
+from scandock.catalog.trees import BATCH, copy_files, sum_up, write_structure
+from scandock.model.errors import ScandockError, Usage
+from scandock.model.points import reach
+from scandock.placing.intents import Placement, new_tree
+from scandock.placing.moves import Operation, operation
+from scandock.rules.permissions import Action, Answer
+from scandock.services import audit, rights
+from scandock.services.moving import Desk, names_of, session_row, standing_inode
+from scandock.services.xnat.next_tree import NextTree
+
+if TYPE_CHECKING:
+    from scandock.store.port import Stage
+
+TREE: Final = "tree"
+_IMAGES: Final = frozenset({"DICOM", "secondary", "ECAT"})
+_PATIENCE: Final = 12
+"""Times that a session is waited for which an import, or another change, is placing."""
+
+
+@dataclass(slots=True)
+class Change:
+    """What one request wants of a session."""
+
+    desk: Desk
+    action: Action
+    apply: Callable[[NextTree], Mapping[str, audit.Value]]
+    """Changes the tree to be, whole or not at all; gives what the trail notes. Raises what refuses it."""
+    stage: Stage | None = None
+    """Where its files wait."""
+    holds: ExitStack = field(default_factory=ExitStack)
+    """Closed when the change is over."""
+
+
+def make_changes(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:
+    """Make changes to a session in one new tree; gives for each what refused it, or None.
+
+    Raises what keeps all of them from being made: Fault, Usage `session_busy`, Denied where the session is gone.
+    """
+    for left in reversed(range(_PATIENCE)):
+        try:
+            return _make(uuid, changes)
+        except Usage as error:
+            if error.code != "session_busy" or not left:
+                raise
+    raise AssertionError
+
+
+def _make(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:
+    desk = changes[0].desk
+    with desk.catalog.read() as connection:
+        project = _standing(connection, uuid).project
+    with operation(desk.catalog, desk.store, "edit") as running:
+        with running.reserved({project}, lambda c: names_of(_standing(c, uuid))) as connection:
+            source = _standing(connection, uuid)
+            origin = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
+            to_be = NextTree.read(connection, source)
+            told = [_apply(connection, change, to_be) for change in changes]
+        if to_be.changed:
+            made = [change for change, why in zip(changes, told, strict=True) if not isinstance(why, ScandockError)]
+            placement = _placement(desk, running, to_be, [one.stage for one in made if one.stage is not None])
+            noted = [(one, why) for one, why in zip(changes, told, strict=True) if not isinstance(why, ScandockError)]
+
+            def note(connection: Connection) -> None:
+                for change, details in noted:
+                    change.desk.note(connection, "edit", uuid, source.project, details)
+
+            running.show([placement], [], note, origin=origin)
+    return [one if isinstance(one, ScandockError) else None for one in told]
+
+
+def _standing(connection: Connection, uuid: str) -> Standing:
+    found = find_session(connection, uuid)
+    if found is None or found.place != "archive":
+        deny(Answer.HIDDEN)
+    return found
+
+
+def _apply(connection: Connection, change: Change, to_be: NextTree) -> Mapping[str, audit.Value] | ScandockError:
+    try:
+        rights.session_for(connection, change.desk.principal, to_be.source.uuid, change.action, place="archive")
+        return change.apply(to_be)
+    except ScandockError as error:
+        return error
+
+
+def _placement(desk: Desk, running: Operation, to_be: NextTree, stages: Sequence[Stage]) -> Placement:
+    source = to_be.source
+    _arrange(running, to_be, stages)
+    tree_id = _write_rows(desk, running, to_be)
+    running.check()
+    inode = running.stage.inode(TREE)
+    assert inode is not None
+    row = session_row(
+        source,
+        scans=len(to_be.scans),
+        files=sum(one.files for one in to_be.resources),
+        bytes=sum(one.bytes for one in to_be.resources),
+    )
+    return Placement(
+        n=0,
+        name=source.name,
+        staged=TREE,
+        inode=inode,
+        tree_id=tree_id,
+        base_tree_id=source.tree_id,
+        base_inode=standing_inode(desk, source),
+        keep_base=bool(to_be.dropped),
+        session=row,
+    )
+
+
+def _arrange(running: Operation, to_be: NextTree, stages: Sequence[Stage]) -> None:
+    """Put the tree together in the stage, and all of it on disk."""
+    stage = running.stage
+    stage.make(TREE)
+    if to_be.files:
+        stage.adopt(to_be.source.name, to_be.kept(TREE))
+    folders = {one.n: to_be.folder(one) for one in to_be.resources}
+    for (number, name), (from_stage, one) in to_be.added.items():
+        stage.bring(from_stage, one.rel, f"{TREE}/{folders[number]}{name}")
+    reach("arranged")
+    for came in dict.fromkeys(stages):
+        came.seal()  # each tells of the errors since it was begun: what it wrote lies in the tree now
+    stage.seal()
+    reach("sealed")
+
+
+def _write_rows(desk: Desk, running: Operation, to_be: NextTree) -> int:
+    """The rows of the tree, under a number that nothing points at yet."""
+    with desk.catalog.write() as connection:
+        tree_id = new_tree(desk.catalog, connection, running.lease)
+    if to_be.files:
+        copy_files(desk.catalog, to_be.source.tree_id, tree_id, to_be.last, to_be.dropped)
+    rows = iter(_new_rows(to_be, tree_id))
+    while batch := list(islice(rows, BATCH)):
+        with desk.catalog.write() as connection:
+            connection.execute(insert(file), batch)
+    with desk.catalog.write() as connection:
+        _sum(to_be, sum_up(connection, tree_id))
+        write_structure(connection, tree_id, to_be.scans, to_be.resources)
+    reach("rows")
+    return tree_id
+
+
+def _new_rows(to_be: NextTree, tree_id: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "tree_id": tree_id, "n": n, "resource_n": number, "name": name, "bytes": one.size, "sha256": one.sha256,
+            "md5": one.md5, "sop_uid": one.sop_uid, "frames": one.frames, "dataset_at": one.dataset_at,
+        }
+        for n, ((number, name), (_, one)) in enumerate(to_be.added.items(), to_be.last + 1)
+    ]  # fmt: skip
+
+
+def _sum(to_be: NextTree, sums: Mapping[int, tuple[int, int, int]]) -> None:
+    by_n = {one.n: one for one in to_be.scans}
+    for scan in to_be.scans:
+        scan.files = scan.bytes = scan.frames = 0
+    for resource in to_be.resources:
+        resource.files, resource.bytes, frames = sums.get(resource.n, (0, 0, 0))
+        if resource.scan_n is not None:
+            scan = by_n[resource.scan_n]
+            scan.files += resource.files
+            scan.bytes += resource.bytes
+            scan.frames += frames if resource.label in _IMAGES else 0

@@ -1,0 +1,276 @@
+"""Making subjects, sessions, scans and resources by hand, and changing what is said of them (xnat-clients.md 2.4).
+
+A session made by hand has a tree like any other, which may be empty. Scans and resources without files are rows alone:
+one transaction, made while nobody plans with the session.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.standing import Standing
+from scandock.catalog.sums import changed_project
+from scandock.catalog.tables import project, resource, scan, session, subject, upload
+from scandock.catalog.trees import ScanRow, resources_of, scan_values, scans_of, write_structure
+from scandock.model.errors import Usage
+from scandock.model.verdicts import ImportState
+from scandock.placing.intents import Placement, SessionRow, new_tree
+from scandock.placing.moves import operation, undisturbed
+from scandock.queue.tokens import new_uuid
+from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.imports import DELETED
+from scandock.services.moving import Desk, labelled, names_for, names_of, usable
+from scandock.services.xnat.ids import experiment_number, subject_number
+from scandock.store import names
+
+BY_HAND: Final = "made by hand"
+"""The row of uploads that trees made by hand are of: it is no import, and nobody sees it."""
+
+
+def new_label(text: str) -> str:
+    """A label for a thing that is to be made. Usage `label_unusable`."""
+    if experiment_number(text) is not None or subject_number(text) is not None:
+        raise Usage("label_unusable", f"{text[:100]!r} is an id of the server's own, of nothing that is there.")
+    made = usable(text)
+    assert made is not None
+    return made
+
+
+def make_subject(desk: Desk, project_name: str, label: str) -> int:
+    """The number of a subject, made where there is none of the label. Denied."""
+    label = new_label(label)
+    with desk.catalog.read() as connection:
+        rights.check(connection, desk.principal, Action.SUBJECT_EDIT, project_name)
+        project_id, name = project_of(connection, project_name)
+        if (found := _subject(connection, project_id, label)) is not None:
+            return found
+    reserved = {f"{name}/subject/{label_key(label)}"}
+    with undisturbed(desk.catalog, {name}, lambda _: reserved) as connection:
+        if (found := _subject(connection, project_id, label)) is not None:
+            return found
+        uuid = new_uuid()
+        values = {"uuid": uuid, "project_id": project_id, "label": label, "key": label_key(label)}
+        key = connection.execute(insert(subject).values(created=desk.catalog.now(), **values)).inserted_primary_key
+        assert key is not None
+        changed_project(connection, project_id)
+        desk.note(connection, "edit", uuid, name, {"made": True}, kind="subject")
+        return int(key[0])
+
+
+def project_of(connection: Connection, name: str) -> tuple[int, str]:
+    """Number and id of a project, whose rights were asked. Usage for `Unassigned`."""
+    row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).one()
+    if row.name == UNASSIGNED:
+        raise Usage("project_unassigned", "In Unassigned nothing is made by hand.", "Choose another project.")
+    return row.id, row.name
+
+
+def _subject(connection: Connection, project_id: int, label: str) -> int | None:
+    where = (subject.c.project_id == project_id, subject.c.key == label_key(label))
+    found: int | None = connection.execute(select(subject.c.id).where(*where)).scalar()
+    return found
+
+
+# -- sessions ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSession:
+    """A session that is to be made."""
+
+    project: str
+    subject: str
+    label: str
+    xsi_type: str
+    attributes: Mapping[str, str]
+
+
+def make_session(desk: Desk, wanted: NewSession) -> str:
+    """Make an empty archived session, its subject where missing; its UUID. Denied, Usage `label_taken`."""
+    label, person = new_label(wanted.label), new_label(wanted.subject)
+    with desk.catalog.read() as connection:
+        rights.check(connection, desk.principal, Action.SESSION_EDIT, wanted.project)
+        project_id, name = project_of(connection, wanted.project)
+    uuid = new_uuid()
+    with operation(desk.catalog, desk.store, "make") as running:
+        reserved = names_for(name, label, person, None)
+        with running.reserved({name}, lambda _: reserved) as connection:
+            if labelled(connection, project_id, label):
+                raise Usage("label_taken", "There is a session of that label already.", "Choose another label.")
+            origin = _origin(desk, connection)
+            tree_id = new_tree(desk.catalog, connection, running.lease)
+            write_structure(connection, tree_id, [], [])
+        running.stage.make("tree")
+        running.stage.seal()
+        inode = running.stage.inode("tree")
+        assert inode is not None
+        row = SessionRow(
+            uuid=uuid,
+            new=True,
+            project_id=project_id,
+            subject=person,
+            make_subject=True,
+            label=label,
+            key=label_key(label),
+            place="archive",
+            timestamp="",
+            state="ready",
+            study_uid=None,
+            patient_id="",
+            ecat=False,
+            by_hand=True,
+            xsi_type=wanted.xsi_type,
+            attributes=dict(wanted.attributes),
+        )
+        placement = Placement(
+            n=0,
+            name=names.archive(name, label),
+            staged="tree",
+            inode=inode,
+            tree_id=tree_id,
+            base_tree_id=None,
+            base_inode=None,
+            keep_base=False,
+            session=row,
+        )
+        running.show([placement], [], lambda c: desk.note(c, "edit", uuid, name, {"made": True}), origin=origin)
+    return uuid
+
+
+def _origin(desk: Desk, connection: Connection) -> int:
+    """The upload that trees made by hand are of, made when the first one is."""
+    found: int | None = connection.execute(
+        select(func.min(upload.c.id)).where(upload.c.archive == BY_HAND, upload.c.report == DELETED)
+    ).scalar()
+    if found is not None:
+        return found
+    key = connection.execute(
+        insert(upload).values(
+            uuid=new_uuid(), archive=BY_HAND, source="cli", state=ImportState.CANCELLED, request="{}",
+            report=DELETED, created=desk.catalog.now(), finished=desk.catalog.now(),
+        )
+    ).inserted_primary_key  # fmt: skip
+    assert key is not None
+    return int(key[0])
+
+
+def say_of_session(desk: Desk, uuid: str, fields: Mapping[str, str], xsi_type: str = "") -> None:
+    """Write attributes of a session; an empty text takes one back. `xsi_type`: of one made by hand alone."""
+    if not fields and not xsi_type:
+        return
+    with changing(desk, uuid) as (connection, source):
+        said = {**source.attributes, **fields}
+        values: dict[str, Any] = {"attributes": json.dumps({name: text for name, text in said.items() if text})}
+        if xsi_type and source.by_hand:
+            values["xsi_type"] = xsi_type
+        connection.execute(update(session).where(session.c.id == source.id).values(**values))
+        desk.note(connection, "edit", uuid, source.project, {"fields": sorted(fields)})
+
+
+@contextmanager
+def changing(desk: Desk, uuid: str, action: Action = Action.SESSION_EDIT) -> Iterator[tuple[Connection, Standing]]:
+    """A transaction that changes rows of an archived session, while nobody plans with it. Denied, `session_busy`."""
+
+    def find(connection: Connection) -> Standing:
+        return rights.session_for(connection, desk.principal, uuid, action, place="archive")
+
+    with desk.catalog.read() as connection:
+        name = find(connection).project
+    with undisturbed(desk.catalog, {name}, lambda c: names_of(find(c))) as connection:
+        source = find(connection)
+        yield connection, source
+        connection.execute(update(session).where(session.c.id == source.id).values(modified=desk.catalog.now()))
+        changed_project(connection, source.project_id)
+
+
+# -- scans and resources -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedScan:
+    """A scan as a request says it."""
+
+    id: str
+    type: str
+    xsi_type: str
+    attributes: Mapping[str, str]
+
+
+def make_scan(desk: Desk, uuid: str, wanted: WantedScan) -> bool:
+    """Make an empty scan, or say more of the one that is there; whether it is new. Denied, Usage `scan_id_invalid`."""
+    try:
+        names.scan_id(wanted.id)
+    except ValueError:
+        raise Usage(
+            "scan_id_invalid",
+            f"{wanted.id[:100]!r} can't be the id of a scan.",
+            "An id is 1 to 128 letters, digits, _, - and dots, the first no dot.",
+        ) from None
+    with changing(desk, uuid) as (connection, source):
+        scans = scans_of(connection, source.tree_id)
+        there = next((one for one in scans if one.scan_id == wanted.id), None)
+        if there is not None:
+            _say_of_scan(connection, source, there, wanted.attributes)
+        else:
+            _check_free(scans, wanted.id)
+            n = max((one.n for one in scans), default=-1) + 1
+            said = {name: text for name, text in wanted.attributes.items() if text}
+            row = ScanRow(n, wanted.id, None, "", wanted.xsi_type, wanted.type, {**said, "type": wanted.type})
+            _add_scan(desk, connection, source, row)
+        desk.note(connection, "edit", uuid, source.project, {"scan": wanted.id, "made": there is None})
+    return there is None
+
+
+def _check_free(scans: list[ScanRow], scan_id: str) -> None:
+    """Folders of scans are told apart in any case."""
+    if any(one.scan_id.casefold() == scan_id.casefold() for one in scans):
+        raise Usage("label_taken", "There is a scan of that id in another case already.", "Choose another id.")
+
+
+def _add_scan(desk: Desk, connection: Connection, source: Standing, row: ScanRow) -> None:
+    connection.execute(insert(scan).values(**scan_values(source.tree_id, row)))
+    connection.execute(update(session).where(session.c.id == source.id).values(scans=session.c.scans + 1))
+    connection.execute(delete(scan_edit).where(scan_edit.c.session_id == source.id, scan_edit.c.scan_id == row.scan_id))
+    if row.type:  # what a person says stays when headers are read
+        values = {"session_id": source.id, "scan_id": row.scan_id, "type": row.type, "modified": desk.catalog.now()}
+        connection.execute(insert(scan_edit).values(**values))
+
+
+def _say_of_scan(connection: Connection, source: Standing, there: ScanRow, fields: Mapping[str, str]) -> None:
+    if not fields:
+        return
+    said = {name: text for name, text in {**there.attributes, **fields}.items() if text}
+    connection.execute(
+        update(scan).where(scan.c.tree_id == source.tree_id, scan.c.n == there.n).values(attributes=json.dumps(said))
+    )
+
+
+def make_resource(desk: Desk, uuid: str, scan_id: str | None, label: str, kind: Mapping[str, str]) -> bool:
+    """Make an empty resource, or say its `content` and `format` anew; whether it is new. Usage `scan_unknown`."""
+    with changing(desk, uuid) as (connection, source):
+        scan_n = None
+        if scan_id is not None:
+            scan_n = next((one.n for one in scans_of(connection, source.tree_id) if one.scan_id == scan_id), None)
+            if scan_n is None:
+                raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
+        every = resources_of(connection, source.tree_id)
+        there = next((r for r in every if r.scan_n == scan_n and r.label.casefold() == label.casefold()), None)
+        said = {name: text for name, text in kind.items() if text}
+        if there is None:
+            n = max((one.n for one in every), default=-1) + 1
+            values = {"scan_n": scan_n, "label": label, "content": "", "format": "", "files": 0, "bytes": 0, **said}
+            connection.execute(insert(resource).values(tree_id=source.tree_id, n=n, **values))
+        elif said:
+            where = (resource.c.tree_id == source.tree_id, resource.c.n == there.n)
+            connection.execute(update(resource).where(*where).values(**said))
+        desk.note(connection, "edit", uuid, source.project, {"fields": ["resources"], "made": there is None})
+    return there is None

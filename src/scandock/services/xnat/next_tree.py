@@ -1,0 +1,209 @@
+"""The tree that a session has once a change by hand is shown: what stays, what comes, what goes (docs/design/0003).
+
+A published tree is never written to. The rows of what stands are read here, changed here, and written for a new tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from scandock.catalog.standing import Standing
+from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, resources_of, scans_of
+from scandock.model.errors import Usage
+from scandock.store.port import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """A file that waits in a stage: where there, under which name it is to stand, and what is known of it."""
+
+    rel: str
+    name: str
+    size: int
+    sha256: bytes
+    md5: bytes
+    sop_uid: str | None = None
+    frames: int = 1
+    dataset_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The resource that a change is about; `scan_id` None for one of the session's own."""
+
+    scan_id: str | None
+    label: str
+
+
+@dataclass(slots=True)
+class NextTree:
+    """What a session's tree will hold; every change is judged whole before any of it is made."""
+
+    source: Standing
+    scans: list[ScanRow]
+    resources: list[ResourceRow]
+    files: dict[tuple[int, str], FileRow]
+    added: dict[tuple[int, str], tuple[Stage, Staged]] = field(default_factory=dict)
+    dropped: set[int] = field(default_factory=set)
+    last: int = -1
+    changed: bool = False
+    _folders: dict[int, set[str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, connection: Connection, source: Standing) -> NextTree:
+        """The tree as it stands."""
+        rows = list(files_of(connection, source.tree_id))
+        return cls(
+            source,
+            scans_of(connection, source.tree_id),
+            resources_of(connection, source.tree_id),
+            {(row.resource_n, row.name): row for row in rows},
+            last=rows[-1].n if rows else -1,
+        )
+
+    # -- finding -------------------------------------------------------------------------------------------------
+
+    def scan(self, scan_id: str) -> ScanRow:
+        """The scan of an id. Usage `scan_unknown`."""
+        for one in self.scans:
+            if one.scan_id == scan_id:
+                return one
+        raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
+
+    def resource(self, place: Place) -> ResourceRow | None:
+        """The resource of a place; None where there is none. Usage `scan_unknown`."""
+        scan_n = None if place.scan_id is None else self.scan(place.scan_id).n
+        for one in self.resources:
+            if one.scan_n == scan_n and one.label.casefold() == place.label.casefold():
+                return one
+        return None
+
+    def folder(self, resource: ResourceRow) -> str:
+        """Where the files of a resource stand in the tree, with the slash behind it."""
+        scan = next((f"scans/{one.scan_id}/" for one in self.scans if one.n == resource.scan_n), "")
+        return f"{scan}resources/{resource.label}/files/"
+
+    # -- changing ------------------------------------------------------------------------------------------------
+
+    def put(
+        self, stage: Stage, place: Place, files: Sequence[Staged], *, overwrite: bool | None, kind: tuple[str, str]
+    ) -> int:
+        """Let staged files stand in a resource, made where missing with `kind` (content, format); how many are new.
+
+        `overwrite`: None takes what has the same bytes already as done. Usage `file_exists`, `file_path_invalid`.
+        """
+        resource = self.resource(place)
+        coming = [one for one in files if not self._is_same(resource, one, overwrite)]
+        if resource is not None:
+            self._judge(resource, coming, overwrite=overwrite)
+        if resource is None:
+            resource = self.add_resource(place, kind)
+        for one in coming:
+            self._drop(resource.n, one.name)
+            self.added[resource.n, one.name] = (stage, one)
+            self._note_folders(resource.n, one.name)
+            self.changed = True
+        return len(coming)
+
+    def add_resource(self, place: Place, kind: tuple[str, str]) -> ResourceRow:
+        """A new empty resource."""
+        scan_n = None if place.scan_id is None else self.scan(place.scan_id).n
+        made = ResourceRow(max((one.n for one in self.resources), default=-1) + 1, scan_n, place.label, *kind)
+        self.resources.append(made)
+        self.changed = True
+        return made
+
+    def remove_file(self, place: Place, name: str) -> None:
+        """Take a file out; its resource stays. Usage `file_unknown`."""
+        resource = self.resource(place)
+        if resource is None or not self._drop(resource.n, name):
+            raise Usage("file_unknown", f"There is no file {name[:200]!r} there.")
+        self.changed = True
+
+    def remove_resource(self, place: Place) -> None:
+        """Take a resource out with its files. Usage `resource_unknown`."""
+        resource = self.resource(place)
+        if resource is None:
+            raise Usage("resource_unknown", f"There is no resource {place.label[:128]!r}.")
+        self._remove([resource])
+
+    def remove_scan(self, scan_id: str) -> None:
+        """Take a scan out with all that is in it. Usage `scan_unknown`."""
+        scan = self.scan(scan_id)
+        self._remove([one for one in self.resources if one.scan_n == scan.n])
+        self.scans.remove(scan)
+
+    def _remove(self, resources: Collection[ResourceRow]) -> None:
+        gone = {one.n for one in resources}
+        for number, name in [key for key in (*self.files, *self.added) if key[0] in gone]:
+            self._drop(number, name)
+        self.resources = [one for one in self.resources if one.n not in gone]
+        self.changed = True
+
+    def _drop(self, number: int, name: str) -> bool:
+        row = self.files.pop((number, name), None)
+        if row is not None:
+            self.dropped.add(row.n)
+        fresh = self.added.pop((number, name), None)
+        self._folders.pop(number, None)
+        return row is not None or fresh is not None
+
+    # -- judging -------------------------------------------------------------------------------------------------
+
+    def _is_same(self, resource: ResourceRow | None, one: Staged, overwrite: bool | None) -> bool:
+        if resource is None or overwrite is not None:
+            return False
+        standing = self.files.get((resource.n, one.name))
+        if standing is not None:
+            return standing.sha256 == one.sha256
+        fresh = self.added.get((resource.n, one.name))
+        return fresh is not None and fresh[1].sha256 == one.sha256
+
+    def _judge(self, resource: ResourceRow, files: Sequence[Staged], *, overwrite: bool | None) -> None:
+        for one in files:
+            key = (resource.n, one.name)
+            if not overwrite and (key in self.files or key in self.added):
+                raise file_exists(one.name)
+            above = _above(one.name)
+            taken = [name for name in above if (resource.n, name) in self.files or (resource.n, name) in self.added]
+            if taken or one.name in self._folders_of(resource.n):
+                raise Usage(
+                    "file_path_invalid", f"{one.name[:200]!r} is a file's name and a folder's.", "Name it otherwise."
+                )
+
+    def _folders_of(self, number: int) -> set[str]:
+        found = self._folders.get(number)
+        if found is None:
+            found = self._folders[number] = set()
+            for of, name in (*self.files, *self.added):
+                if of == number:
+                    found.update(_above(name))
+        return found
+
+    def _note_folders(self, number: int, name: str) -> None:
+        if number in self._folders:
+            self._folders[number].update(_above(name))
+
+    # -- the outcome ---------------------------------------------------------------------------------------------
+
+    def kept(self, root: str) -> Iterator[tuple[str, str]]:
+        """(where a file stands, where it will below `root`) of all that stays."""
+        folders = {one.n: self.folder(one) for one in self.resources}
+        for number, name in self.files:
+            yield folders[number] + name, f"{root}/{folders[number]}{name}"
+
+
+def file_exists(name: str) -> Usage:
+    """Why a file is not replaced unasked."""
+    return Usage(
+        "file_exists", f"There is a file {name[:200]!r} already.", "Send it with overwrite=true to replace it."
+    )
+
+
+def _above(name: str) -> list[str]:
+    """The folders of a path: `a/b/c` lies in `a` and `a/b`."""
+    pieces = name.split("/")[:-1]
+    return ["/".join(pieces[: n + 1]) for n in range(len(pieces))]

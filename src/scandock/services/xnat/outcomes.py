@@ -1,0 +1,85 @@
+"""What XNAT's clients hear of an import that has ended: success only where nothing that was asked for is missing.
+
+The same rule for who waits for the answer and for who follows by a key (xnat-behaviour.md 1.7, 1.8, 6.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from scandock.model.verdicts import ImportState
+
+_TEXTS: Final = {
+    "no_images": "Upload did not include parsable files for session generation.",
+    "session_exists": "Session already exists, retry with overwrite enabled.",
+    "unparseable_entries": "unable to read DICOM object.",
+    "not_an_archive": "Unsupported format UNKNOWN.",
+    "unsupported_archive": "Unsupported format UNKNOWN.",
+    "damaged": "unable to read data from file.",
+    "truncated": "unable to read data from file.",
+    "empty_archive": "Unable to identify upload format.",
+}
+"""Codes for which the original has words that clients may look for; ours follow behind."""
+_HELD: Final = "unable to archive for the Prearchive session."
+_STATUS: Final = {"disk_full": 507, "project_unknown": 404, "account_disabled": 403}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """An import's end: where its sessions stand and, where it is no success, what to say with which status."""
+
+    uris: tuple[str, ...]
+    status: int = 200
+    text: str = ""
+
+    @property
+    def good(self) -> bool:
+        return self.status == 200
+
+    @property
+    def final_message(self) -> str:
+        """6.1: `Prearchive:` or `Archive:` and the addresses without /data, or the error."""
+        if not self.good:
+            return self.text
+        archived = bool(self.uris) and all(uri.startswith("/data/archive/") for uri in self.uris)
+        addresses = ";".join(uri.removeprefix("/data") for uri in self.uris)
+        return f"{'Archive' if archived else 'Prearchive'}:{addresses}"
+
+
+def ended(found: Mapping[str, Any], asked: Mapping[str, Any]) -> Ended:
+    """The end of an import as its object tells it; `asked` are its options.
+
+    What was bound for the archive and waits in the prearchive is an error (5.6), but not for a direct archive, which
+    falls back on the prearchive (2.9). What could not be taken of an archive is one, unless the client has it ignored
+    by name.
+    """
+    sessions = [one for one in found["sessions"] if one["uri"]]
+    uris = tuple(dict.fromkeys(one["uri"] for one in sessions))
+    state = found["state"]
+    held = [one for one in sessions if one["state"] == "conflict"]
+    missed = held and asked.get("destination") == "archive" and not asked.get("direct")
+    if not missed and (state in ("placed", "held") or (state == "partly" and _is_ignored(found, asked))):
+        return Ended(uris=uris)
+    code, message = (held[0]["code"], held[0]["message"]) if missed else (found["code"], found["message"])
+    status = {ImportState.FAILED: 500, ImportState.CANCELLED: 410}.get(state, 409 if missed else 400)
+    words = _TEXTS.get(code, _HELD if missed else "")
+    said = [words, message, _stands(uris), _goes_on(found)]
+    return Ended(uris=uris, status=_STATUS.get(code, status), text=" ".join(one for one in said if one))
+
+
+def _is_ignored(found: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether all that is missing is what could not be read, and the client said by name that this is to be ignored."""
+    every = found["sessions"]
+    return bool(every) and all(one["uri"] for one in every) and bool(asked.get("ignores_by_name"))
+
+
+def _stands(uris: Sequence[str]) -> str:
+    return f"What could be taken stands at {', '.join(uris)}." if uris else ""
+
+
+def _goes_on(found: Mapping[str, Any]) -> str:
+    if found["state"] == ImportState.FAILED:
+        return f"What was sent is kept: the import {found['id']} can be tried again on the page, or by the API."
+    return ""

@@ -1,0 +1,151 @@
+"""`pullDataFromHeaders`: attributes of a session and its scans, read anew from the files that stand (2.4; 4.4, 4.5).
+
+Imports tally what they bring as they bring it; files that came by hand are read when a client asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, update
+
+from scandock.catalog.standing import Standing
+from scandock.catalog.tables import file, scan, session
+from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, resources_of, scan_values, scans_of
+from scandock.formats.dicom_header import Unparseable, looks_like_dicom, read_header
+from scandock.formats.dicom_tally import Tally
+from scandock.model.errors import Usage
+from scandock.model.series import SeriesTally
+from scandock.model.tags import NUMBERS, WANTED
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.moving import Desk
+from scandock.services.prearchive import rebuild
+from scandock.services.xnat.hand_files import frames_of
+from scandock.services.xnat.making import changing
+from scandock.store.port import Snapshot
+
+_HEAD: Final = 1024 * 1024
+_WANTED: Final = frozenset(WANTED)
+_IMAGES: Final = frozenset({"dicom", "secondary"})
+_PATIENT: Final = "PatientID"
+
+
+@dataclass(slots=True)
+class _Read:
+    """What the headers of a session's scans say."""
+
+    tallies: dict[int, list[SeriesTally]] = field(default_factory=dict)
+    """By the scan's number; several where a scan holds objects of several series."""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """What rows of files don't say yet."""
+
+    @property
+    def studies(self) -> set[str]:
+        return {one.study_uid for every in self.tallies.values() for one in every}
+
+
+def pull_headers(desk: Desk, uuid: str) -> None:
+    """Read the headers of all objects in a session's scans, and write its attributes anew. Denied, `session_busy`."""
+    for left in reversed(range(3)):
+        with desk.catalog.read() as connection:
+            source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
+            scans = {one.n: one for one in scans_of(connection, source.tree_id)}
+            resources = {one.n: one for one in resources_of(connection, source.tree_id)}
+            files = list(files_of(connection, source.tree_id))
+        with closing(desk.store.snapshot(source.name)) as snapshot:
+            found = _read(snapshot, scans, resources, files)
+        if _note(desk, source, scans, found):
+            break
+        if not left:
+            raise Usage("session_busy", "The session is being changed again and again.", "Try again in a moment.")
+    rebuild(desk, uuid)
+
+
+def _read(
+    snapshot: Snapshot, scans: dict[int, ScanRow], resources: dict[int, ResourceRow], files: Iterable[FileRow]
+) -> _Read:
+    found = _Read()
+    counted: dict[int, Tally] = {}
+    for row in files:
+        resource = resources[row.resource_n]
+        if resource.scan_n is None or resource.label.casefold() not in _IMAGES:
+            continue
+        path = f"scans/{scans[resource.scan_n].scan_id}/resources/{resource.label}/files/{row.name}"
+        with snapshot.open(path) as stream:
+            head = stream.read(_HEAD)
+
+            def more(length: int, path: str = path) -> bytes:
+                with snapshot.open(path, 0, length) as whole:
+                    return whole.read()
+
+            if not looks_like_dicom(head, row.bytes):
+                continue
+            try:
+                header = read_header(head, row.bytes, _WANTED, more)
+            except Unparseable:
+                continue
+        counted.setdefault(resource.scan_n, Tally()).add(header)
+        if row.sop_uid is None:
+            said = {"sop": header.sop_uid, "count": frames_of(header.values), "at": header.dataset_at}
+            found.rows.append({"number": row.n, **said})
+    found.tallies = {n: tally.drain() for n, tally in counted.items()}
+    return found
+
+
+def _note(desk: Desk, source: Standing, scans: dict[int, ScanRow], found: _Read) -> bool:
+    """Write what was read; False where the session shows another tree by now."""
+    with changing(desk, source.uuid) as (connection, now):
+        if now.tree_id != source.tree_id:
+            return False
+        if found.rows:
+            connection.execute(
+                update(file)
+                .where(file.c.tree_id == source.tree_id, file.c.n == bindparam("number"))
+                .values(sop_uid=bindparam("sop"), frames=bindparam("count"), dataset_at=bindparam("at")),
+                found.rows,
+            )
+        for n, tallies in found.tallies.items():
+            _tell_scan(connection, source.tree_id, scans, scans[n], tallies)
+        if now.by_hand and len(found.studies) == 1:
+            _tell_session(connection, now, found)
+    return True
+
+
+def _tell_scan(
+    connection: Connection, tree_id: int, scans: dict[int, ScanRow], one: ScanRow, tallies: list[SeriesTally]
+) -> None:
+    """Let a scan be what its objects say, where they are of one series that no other scan has."""
+    if len(tallies) != 1:
+        return
+    tally = tallies[0]
+    if any(other.series_uid == tally.series_uid and other.n != one.n for other in scans.values()):
+        return
+    if one.series_uid not in (None, tally.series_uid):
+        return
+    one.series_uid, one.facts, one.frames = tally.series_uid, tally, tally.frames
+    values = scan_values(tree_id, one)
+    connection.execute(
+        update(scan)
+        .where(scan.c.tree_id == tree_id, scan.c.n == one.n)
+        .values(series_uid=values["series_uid"], facts=values["facts"], frames=values["frames"])
+    )
+
+
+def _tell_session(connection: Connection, now: Standing, found: _Read) -> None:
+    """A session made by hand learns its study and its patient."""
+    (study,) = found.studies
+    tallies = [one for every in found.tallies.values() for one in every]
+    ids: dict[str, int] = {}
+    for tally in tallies:
+        for text, count in tally.values.get(NUMBERS[_PATIENT], {}).items():
+            ids[text] = ids.get(text, 0) + count
+    patient = max(sorted(ids), key=lambda text: ids[text], default="")
+    connection.execute(
+        update(session)
+        .where(session.c.id == now.id)
+        .values(study_uid=now.study_uid or study or None, patient_id=now.patient_id or patient)
+    )

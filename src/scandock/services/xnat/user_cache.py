@@ -1,0 +1,155 @@
+"""A user's cached files (xnat-behaviour.md 1.9): uploads whose bytes are kept, and whose import nobody has asked for.
+
+A file of the cache is an upload of the catalog, `receiving` with all its bytes there. An import of it (`src`) accepts
+that very upload, so no byte is copied; it is in the cache no more then. Those that nobody asks for expire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Row, Select, insert, select, update
+
+from scandock.access.principal import Principal, RequestInfo
+from scandock.catalog.server_tables import cached_file, reception
+from scandock.catalog.tables import upload
+from scandock.model.errors import Usage
+from scandock.model.verdicts import ImportState
+from scandock.services.receiving import Arriving, Offer, Receiving
+
+MAX_NAME: Final = 1_000
+_SAYS: Final = "The file is kept in its sender's cache; an import of it was not asked for yet."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cached:
+    """A file of the cache, whole."""
+
+    uuid: str
+    resource: str
+    name: str
+    size: int
+    created: int
+
+
+def begin(receiving: Receiving, offer: Offer, resource: str, name: str) -> Arriving:
+    """Record that a file comes; the limits are those of uploads. Usage and Fault as of any upload."""
+    for text in (resource, name):
+        if not text.strip("/. ") or len(text) > MAX_NAME or not text.isprintable():
+            raise Usage("request_invalid", f"{text[:40]!r} is no name of a file.", "Name it by letters and digits.")
+    arriving = receiving.begin(offer)
+    with receiving.catalog.write() as connection:
+        values = {"account_id": offer.account_id, "resource": resource, "name": name}
+        connection.execute(insert(cached_file).values(upload_id=arriving.upload_id, **values))
+    return arriving
+
+
+def keep(receiving: Receiving, arriving: Arriving, received: int) -> bool:
+    """Show a file whose bytes are all on disk, synced, in place of one of the same name.
+
+    False where it is not receiving any more: somebody cancelled it.
+    """
+    catalog = receiving.catalog
+    with catalog.write() as connection:
+        changed = connection.execute(
+            update(upload)
+            .where(upload.c.id == arriving.upload_id, upload.c.state == ImportState.RECEIVING)
+            .values(message=_SAYS)
+        ).rowcount
+        if changed != 1:
+            return False
+        expires = catalog.now() + receiving.limits.lasts_ms
+        connection.execute(
+            update(reception)
+            .where(reception.c.upload_id == arriving.upload_id)
+            .values(received=received, size=received, expires=expires)
+        )
+        this = cached_file.c.upload_id == arriving.upload_id
+        connection.execute(update(cached_file).where(this).values(whole=True))
+        resource, name = connection.execute(select(cached_file.c.resource, cached_file.c.name).where(this)).one()
+        before = connection.execute(
+            _files(arriving.account_id).where(
+                cached_file.c.resource == resource, cached_file.c.name == name, upload.c.id < arriving.upload_id
+            )
+        ).all()
+    for row in before:
+        _discard(receiving, row.uuid)
+    return True
+
+
+def list_files(connection: Connection, account_id: int, resource: str | None = None) -> list[Cached]:
+    """An account's files, of one resource or of all; of those of one name the newest."""
+    query = _files(account_id)
+    if resource is not None:
+        query = query.where(cached_file.c.resource == resource)
+    newest = {(row.resource, row.name): row for row in connection.execute(query)}
+    return [_cached(row) for _, row in sorted(newest.items())]
+
+
+def find_file(connection: Connection, account_id: int, resource: str, name: str) -> Cached | None:
+    """An account's file; None where there is none."""
+    rows = connection.execute(
+        _files(account_id).where(cached_file.c.resource == resource, cached_file.c.name == name)
+    ).all()
+    return _cached(rows[-1]) if rows else None
+
+
+def taken_by(connection: Connection, account_id: int, resource: str, name: str) -> str | None:
+    """The import that has taken a file of this name out of the cache, the newest; None where none has."""
+    uuid: str | None = connection.execute(
+        select(upload.c.uuid)
+        .join(cached_file, cached_file.c.upload_id == upload.c.id)
+        .where(
+            cached_file.c.account_id == account_id, cached_file.c.resource == resource, cached_file.c.name == name,
+            cached_file.c.whole, upload.c.state != ImportState.RECEIVING,
+        )
+        .order_by(upload.c.id.desc())
+        .limit(1)
+    ).scalar()  # fmt: skip
+    return uuid
+
+
+def remove(receiving: Receiving, account_id: int, resource: str, name: str | None = None) -> int:
+    """Remove a file, or all of a resource, and their bytes; how many there were."""
+    query = _files(account_id).where(cached_file.c.resource == resource)
+    if name is not None:
+        query = query.where(cached_file.c.name == name)
+    with receiving.catalog.read() as connection:
+        uuids = [row.uuid for row in connection.execute(query)]
+    return sum(_discard(receiving, uuid) for uuid in uuids)
+
+
+def take(receiving: Receiving, file: Cached, offer: Offer, principal: Principal, request: RequestInfo) -> bool:
+    """Have a file imported as `offer` says; False where it is not there any more."""
+    arriving = receiving.find(file.uuid)
+    if arriving is None:
+        return False
+    with receiving.catalog.write() as connection:
+        connection.execute(update(upload).where(upload.c.id == arriving.upload_id).values(message=""))
+    return receiving.accept(arriving, file.size, principal, request, offer)
+
+
+def _discard(receiving: Receiving, uuid: str) -> bool:
+    arriving = receiving.find(uuid)
+    return arriving is not None and receiving.discard(arriving)
+
+
+def _files(account_id: int) -> Select[tuple[str, int, int, str, str, int]]:
+    """Whole files of an account's cache, the oldest first."""
+    return (
+        select(
+            upload.c.uuid, upload.c.id, upload.c.created, cached_file.c.resource, cached_file.c.name,
+            reception.c.received,
+        )
+        .join(cached_file, cached_file.c.upload_id == upload.c.id)
+        .join(reception, reception.c.upload_id == upload.c.id)
+        .where(
+            cached_file.c.account_id == account_id, cached_file.c.whole, upload.c.state == ImportState.RECEIVING
+        )
+        .order_by(upload.c.id)
+    )  # fmt: skip
+
+
+def _cached(row: Row[tuple[str, int, int, str, str, int]]) -> Cached:
+    return Cached(uuid=row.uuid, resource=row.resource, name=row.name, size=row.received, created=row.created)

@@ -1,0 +1,186 @@
+"""What waits in the prearchive, as XNAT's clients list, address and find it (xnat-behaviour.md 5.2, 5.3, 5.6)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select, case, literal, select
+
+from scandock.access.principal import Principal, deny
+from scandock.catalog.standing import Standing
+from scandock.catalog.tables import project, reservation, session, upload
+from scandock.catalog.trail import OPERATION
+from scandock.model.errors import Usage
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Action, Answer
+from scandock.services import rights
+from scandock.services.browsing import visible
+from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, read
+from scandock.services.xnat.finding import Experiment
+
+_SOURCE: Final = re.compile(
+    r"/?(?:(?:data|REST)/)?prearchive/projects/(?P<project>[^/]+)/(?P<timestamp>\d{8}_\d{6,9})/(?P<label>[^/]+)/?"
+)
+CHANGING: Final = {
+    "archive": "ARCHIVING",
+    "resolve": "ARCHIVING",
+    "move": "MOVING",
+    "delete": "DELETING",
+    "rebuild": "BUILDING",
+}
+"""What a person's operation that holds a session now is called among XNAT's statuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A prearchive session; as an experiment, but it has no id yet."""
+
+    standing: Standing
+
+    @property
+    def id(self) -> str:
+        return ""
+
+    @property
+    def uri(self) -> str:
+        return self.standing.uri
+
+
+AnySession = Experiment | Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a session of the prearchive stands, as an address or a `src` names it."""
+
+    project: str
+    timestamp: str
+    label: str
+
+
+def address_of(src: str) -> Address:
+    """The session that a `src` names, with or without `/data` before it. Usage `request_invalid`."""
+    found = _SOURCE.fullmatch(src.strip())
+    if found is None:
+        raise Usage(
+            "request_invalid", "src uri is invalid.", "Right is /prearchive/projects/{project}/{timestamp}/{label}."
+        )
+    return Address(**found.groupdict())
+
+
+# -- listings ----------------------------------------------------------------------------------------------------------
+
+
+def _status() -> ColumnElement[Any]:
+    """A session that nobody holds is READY, or CONFLICT where it waits for a decision; an import that holds it
+    receives.
+    """
+    operations = [(upload.c.request == json.dumps({OPERATION: what}), said) for what, said in CHANGING.items()]
+    return case(
+        *operations,
+        (upload.c.id.is_not(None), "RECEIVING"),
+        (session.c.state == "conflict", "CONFLICT"),
+        else_="READY",
+    )
+
+
+_CODE: Final = project.c.prearchive_code
+COLUMNS: Final = (
+    Column("project", project.c.name),
+    Column("timestamp", session.c.timestamp),
+    Column("lastmod", session.c.modified, moment),
+    Column("uploaded", session.c.created, moment),
+    Column("scan_date", attribute(session.c.attributes, "date")),
+    Column("scan_time", attribute(session.c.attributes, "time")),
+    Column("subject", session.c.subject),
+    Column("folderName", session.c.label),
+    Column("name", session.c.label),
+    Column("tag", session.c.study_uid),
+    Column("status", _status()),
+    Column(
+        "url",
+        literal("/prearchive/projects/")
+        + project.c.name
+        + literal("/")
+        + session.c.timestamp
+        + literal("/")
+        + session.c.label,
+    ),
+    Column("autoarchive", case((_CODE == 5, "AutoArchiveOverwrite"), (_CODE == 4, "AutoArchive"), else_="Manual")),
+    Column("prevent_anon", literal("false")),
+    Column("prevent_auto_commit", literal("false")),
+    *(Column(name, literal("")) for name in ("SOURCE", "VISIT", "PROTOCOL", "TIMEZONE")),
+)
+_NAMES: Final = tuple(one.name for one in COLUMNS)
+LISTING: Final = Listing(
+    by_name(COLUMNS), default=_NAMES, always=("project", "timestamp", "folderName", "name", "status", "url")
+)
+
+
+def list_waiting(
+    connection: Connection,
+    principal: Principal,
+    columns: str | None = None,
+    filters: Iterable[tuple[str, str]] = (),
+    *,
+    in_projects: Sequence[str] = (),
+    recent: bool = False,
+) -> Rows:
+    """Sessions that wait in some projects, or (none named) in all whose prearchive one may see; one's own in
+    `Unassigned` among them. Denied where a named one may not be seen. `recent`: the one changed last comes first.
+    """
+    rights.check_scope(principal, Action.PREARCHIVE_READ)
+    for name in in_projects:
+        if name.casefold() != UNASSIGNED.casefold() or not principal.signed_in:
+            rights.check(connection, principal, Action.PREARCHIVE_READ, name)
+    query = _sessions().where(visible(principal, Action.PREARCHIVE_READ))
+    if in_projects:
+        query = query.where(project.c.key.in_([name.casefold() for name in in_projects]))
+    query = LISTING.narrowed(query, filters)
+    order = (session.c.modified.desc(), session.c.id.desc()) if recent else (session.c.id,)
+    return read(connection, query.order_by(*order), LISTING.chosen(columns))
+
+
+def row_of(connection: Connection, standing: Standing) -> Rows:
+    """One session as the listing has it; who may see it is the caller's to check."""
+    return read(connection, _sessions().where(session.c.id == standing.id), LISTING.chosen(None))
+
+
+def _sessions() -> Select[tuple[int]]:
+    """Sessions that wait, with the upload or operation that holds their timestamp just now (`placing.reserve`)."""
+    name = project.c.name + literal("/timestamp/") + session.c.timestamp
+    joined = (
+        session.join(project, project.c.id == session.c.project_id)
+        .outerjoin(reservation, reservation.c.name == name)
+        .outerjoin(upload, upload.c.id == reservation.c.upload_id)
+    )
+    return select(session.c.id).select_from(joined).where(session.c.place == "prearchive")
+
+
+# -- one of them -------------------------------------------------------------------------------------------------------
+
+
+def find_waiting(
+    connection: Connection, principal: Principal, where: Address, action: Action = Action.PREARCHIVE_READ
+) -> Waiting:
+    """The prearchive session of an address, where one may do `action` to it.
+
+    Denied, in the same words where there is none and where it is hidden.
+    """
+    uuid = connection.execute(
+        select(session.c.uuid)
+        .join(project, project.c.id == session.c.project_id)
+        .where(
+            session.c.place == "prearchive",
+            project.c.key == where.project.casefold(),
+            session.c.timestamp == where.timestamp,
+            session.c.key == where.label.casefold(),
+        )
+    ).scalar()
+    if uuid is None:
+        deny(Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN)
+    return Waiting(rights.waiting_session(connection, principal, uuid, action))

@@ -1,0 +1,204 @@
+"""Archiving, and what else the services of XNAT's dialect do to prearchive sessions (xnat-behaviour.md 5.7, 5.8).
+
+Imports run in this process; then a server of the same DATA is asked as its clients ask.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from scandock.catalog.tables import reservation, session, upload
+from tests.builders import Image, Site, documented, images, site_at
+from tests.integration.xnat_waiting import OTHER, rows, served, status, waits
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
+    return site_at(tmp_path, monkeypatch, database_url)
+
+
+# -- services ----------------------------------------------------------------------------------------------------------
+
+
+def test_archiving_answers_where_it_stands_now(site: Site) -> None:
+    uri = waits(site)
+    with served(site) as (_, client):
+        told = client.post("/data/services/archive", params={"src": uri, "auto-archive": "false"})
+        assert (told.status_code, told.text) == (
+            200,
+            "/data/archive/projects/Q/subjects/DOE_JANE/experiments/S1\r\n",
+        )
+        assert client.post("/data/services/archive", params={"src": uri}).status_code == 404
+
+
+def test_archiving_takes_pieces_of_the_address_labels_and_dest(site: Site) -> None:
+    uri, other = waits(site), waits(site, label="S2", study=2)
+    stamp = uri.split("/")[5]
+    with served(site) as (_, client):
+        named = {"project": "Q", "PREARC_TIMESTAMP": stamp, "PREARC_SESSION_FOLDER": "S1"}
+        told = client.post("/data/services/archive", data={**named, "subject": "New sub", "session": "New.label"})
+        assert told.text == "/data/archive/projects/Q/subjects/New_sub/experiments/New_label\r\n"
+        subject_id = rows(client.get("/data/projects/Q/subjects"))[0]["ID"]
+        dest = {"dest": f"/archive/projects/Q/subjects/{subject_id}/experiments/E2", "src": other[5:]}
+        told = client.post("/data/services/archive", data=dest)
+        assert told.text == "/data/archive/projects/Q/subjects/New_sub/experiments/E2\r\n"
+
+
+def test_archiving_refuses_by_the_originals_statuses(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    site.project("R")
+    uri = waits(site)
+    with served(site) as (_, client):
+
+        def ask(**named: str) -> httpx.Response:
+            return client.post("/data/services/archive", params={"src": uri, **named})
+
+        exists = ask()
+        assert exists.status_code == 409
+        assert exists.text.startswith("Session already exists, retry with overwrite enabled")
+        assert status(client, uri) == "CONFLICT"
+        assert ask(project="R").status_code == 400
+        assert ask(src="/prearchive/projects/Q/x").status_code == 400
+        assert ask(src=f"{uri}x").status_code == 404
+        assert ask(subject="Somebody", overwrite="append").status_code == 409
+        assert client.post("/data/services/archive").status_code == 400
+        assert ask(overwrite="append").text.endswith("/subjects/DOE_JANE/experiments/S1\r\n")
+    assert len(site.files("archive")) == 2
+
+
+def test_a_named_label_makes_a_session_of_its_own_of_a_study_that_is_archived(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    uri = waits(site)
+    with served(site) as (_, client):
+        told = client.post("/data/services/archive", params={"src": uri, "session": "Apart"})
+        assert told.text == "/data/archive/projects/Q/subjects/DOE_JANE/experiments/Apart\r\n"
+    assert sorted(path.split("/")[1] for path in site.files("archive")) == ["Apart", "Apart", "S1"]
+
+
+@pytest.mark.parametrize("overwrite_files", [False, True])
+def test_objects_that_differ_are_a_conflict_unless_files_may_be_replaced(site: Site, overwrite_files: bool) -> None:
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    other = [Image(case="again", number=1, also=OTHER).file()]
+    told = site.bring(documented("S1", "1", other), project="Q", session="S1", destination="prearchive")
+    uri = told.session["uri"]
+    with served(site) as (_, client):
+        more = {"overwrite_files": "true"} if overwrite_files else {}
+        answer = client.post("/data/services/archive", params={"src": uri, "overwrite": "append", **more})
+        if overwrite_files:
+            assert answer.status_code == 200
+        else:
+            assert (answer.status_code, status(client, uri)) == (409, "CONFLICT")
+            assert answer.text.startswith("Session already exists with matching files.")
+
+
+def test_a_session_that_is_being_changed_is_locked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scandock.placing.moves.WAIT_SECONDS", 0.0)
+    uri = waits(site)
+    with served(site) as (web, client):
+        with web.site.catalog.write() as connection:
+            stamp = connection.execute(select(session.c.timestamp)).scalar_one()
+            number = connection.execute(select(upload.c.id)).scalar_one()
+            connection.execute(reservation.insert().values(name=f"Q/timestamp/{stamp}", upload_id=number))
+        locked = client.post("/data/services/archive", params={"src": uri})
+        assert (locked.status_code, locked.text.split(".")[0]) == (423, "Duplicate archive attempt")
+        assert client.post(uri, params={"action": "build"}).status_code == 409
+
+
+def test_several_sessions_are_each_judged_alone(site: Site) -> None:
+    site.bring(documented("S2", "1", images(1, study=2, patient_id=b"PAT2")), project="Q", session="S2")
+    uris = [waits(site, label=f"S{number}", study=number) for number in (1, 2)]
+    with served(site) as (_, client):
+        told = rows(client.post("/data/services/archive", params={"src": uris}))
+        assert [one["status"] for one in told] == ["QUEUED_ARCHIVING", "READY"]
+        assert told[0]["url"].startswith("/archive/projects/Q/subjects/DOE_JANE")
+        assert "already exists" in told[1]["message"]
+        assert client.post("/data/services/archive", params={"src": [*uris, f"{uris[1]}x"]}).status_code == 404
+        assert status(client, uris[1]) == "CONFLICT"
+
+
+def test_many_are_moved_and_built_at_once(site: Site) -> None:
+    site.project("R")
+    uris = [waits(site, label=f"S{number}", study=number) for number in (1, 2)]
+    with served(site) as (_, client):
+        built = rows(client.post("/data/services/prearchive/rebuild", data={"src": uris, "async": "false"}))
+        assert [one["status"] for one in built] == ["READY", "READY"]
+        moved = rows(client.post("/data/services/prearchive/move", data={"src": uris, "newProject": "R"}))
+        assert [one["project"] for one in moved] == ["R", "R"]
+        assert rows(client.get("/data/prearchive/projects/Q")) == []
+        assert client.post("/data/services/prearchive/move", data={"src": uris[0]}).status_code == 400
+
+
+def test_of_several_at_once_one_archives_and_nothing_is_lost(site: Site) -> None:
+    uri = waits(site)
+    objects = sorted(site.files("prearchive").values())
+    with served(site) as (_, client):
+
+        def ask(service: bool) -> int:
+            if service:
+                return client.post("/data/services/archive", params={"src": uri}).status_code
+            return client.post(uri, params={"action": "commit"}).status_code
+
+        with ThreadPoolExecutor(4) as pool:
+            told = sorted(pool.map(ask, (True, False, True, False)))
+    assert len([one for one in told if one in (200, 301)]) == 1
+    assert set(told) <= {200, 301, 404}
+    assert sorted(site.files().values()) == objects
+    site.check()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b"{"),
+        ("application/json", b"[1]"),
+        ("application/x-www-form-urlencoded", b"src=" + b"x" * 1_100_000),
+        ("application/x-www-form-urlencoded", b"&".join(b"a=1" for _ in range(3000))),
+        ("multipart/form-data; boundary=x", b"no form"),
+    ],
+)
+def test_a_body_that_is_no_parameters_is_refused(site: Site, kind: str, body: bytes) -> None:
+    uri = waits(site)
+    with served(site) as (_, client):
+        told = client.post(uri, params={"action": "build"}, content=body, headers={"Content-Type": kind})
+        assert (told.status_code, told.headers["content-type"].split(";")[0]) == (400, "text/plain")
+
+
+# -- validating --------------------------------------------------------------------------------------------------------
+
+
+def found(client: httpx.Client, uri: str, **named: str) -> list[tuple[str, str]]:
+    answer = client.post("/data/services/validate-archive", params={"src": uri, **named})
+    return [(one["code"], one["type"]) for one in rows(answer)]
+
+
+def test_validating_tells_what_speaks_against_it_and_changes_nothing(site: Site) -> None:
+    uri = waits(site)
+    fresh = waits(site, label="S2", study=2)
+    site.bring(documented("S1", "1", images(1, patient_id=b"PAT1")), project="Q", session="S1", subject="DOE_JANE")
+    before = site.files()
+    with served(site) as (_, client):
+        assert found(client, uri) == [("1", "CONFLICT"), ("16", "CONFLICT")]
+        assert found(client, uri, overwrite="append") == [("16", "CONFLICT")]
+        assert found(client, uri, subject="Other") == [("4", "FAIL")]
+        assert found(client, uri, project="R") == [("1", "CONFLICT"), ("3", "FAIL"), ("16", "CONFLICT")]
+        assert ("12", "WARN") in found(client, fresh, subject="Nobody")
+        several = client.post("/data/services/validate-archive", params={"src": [uri, uri]})
+        assert several.status_code == 400
+        assert several.text == "Cannot validate multiple sessions in one request."
+        assert status(client, uri) == "READY"
+    assert site.files() == before
+
+
+def test_validating_finds_objects_that_clash_and_other_files(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    other = documented("S1", "1", [Image(case="again", number=1, also=OTHER).file()])
+    other["S1/scans/1/resources/NIFTI/files/a.nii"] = b"nifti"
+    uri = site.bring(other, project="Q", session="S1", destination="prearchive").session["uri"]
+    with served(site) as (_, client):
+        assert found(client, uri) == [("14", "CONFLICT"), ("20", "WARN")]
+        assert status(client, uri) == "READY"

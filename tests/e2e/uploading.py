@@ -52,6 +52,7 @@ def opened(one: Any, project: str = "P") -> Page:
 
 def drop(page: Page, *paths: Path) -> None:
     """Drop files and folders onto the page, as from a file manager."""
+    page.locator("#drop").scroll_into_view_if_needed()
     box = page.locator("#drop").bounding_box()
     assert box is not None
     at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + 20}
@@ -62,13 +63,13 @@ def drop(page: Page, *paths: Path) -> None:
     devtools.detach()
 
 
-def slowed(page: Page, bytes_a_second: int) -> None:
-    """Let the page's uploads go no faster; -1: as they can."""
+def slowed(page: Page, bytes_a_second: int, *, offline: bool = False) -> None:
+    """Let the page's uploads go no faster; -1: as they can. `offline`: not at all."""
     devtools = page.context.new_cdp_session(page)
     devtools.send("Network.enable")
     devtools.send(
         "Network.emulateNetworkConditions",
-        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_a_second},
+        {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_a_second},
     )
 
 

@@ -1,9 +1,10 @@
 // Names for many studies at once: by a pattern, by finding and replacing, or by a table.
 
-import { button, make, set } from "./dom.js";
+import { plural, size } from "../live/figures.js";
+import { button, make, set, show } from "./dom.js";
 import { clean } from "./labels.js";
-import { decodeMapping, MappingError, parseMapping, rowFor } from "./mapping_csv.js";
-import { picks } from "./picks.js";
+import { decodeMapping, MappingError, parseMapping } from "./mapping_csv.js";
+import { picks, tabulateAll, takeBack } from "./picks.js";
 
 const VALUES = {
   PatientID: (one) => one.naming.patients.commonId,
@@ -17,6 +18,9 @@ const VALUES = {
   Label: (one) => one.label,
   Subject: (one) => one.subject,
 };
+
+const LARGEST = 1_000_000; // bytes of a table
+const LATER = " Archives are still looked into: do it once more when they are, for what is found later.";
 
 /** The text that a pattern gives for a study: `{PatientID}_{StudyDate}`; `{n}` counts, `{n:3}` with three digits. */
 export function filled(pattern, one, pick, n) {
@@ -43,6 +47,8 @@ function rename(chosen, column, textOf) {
   return told;
 }
 
+const isLooking = () => picks.some((pick) => pick.state !== "done");
+
 const every = () => picks.flatMap((pick) => pick.taken.map((one) => ({ pick, one })));
 
 /** The fold-out above the tables; `say` is told in words what was done. */
@@ -58,7 +64,7 @@ export function labelsTools(say) {
     say(words);
   };
   const done = ({ changed, empty }) =>
-    tell(`${changed} of ${every().length} labels changed.${empty ? ` For ${empty} it gives no letter or digit: they stay.` : ""}`);
+    tell(`${changed} of ${every().length} labels changed.${isLooking() ? LATER : ""}${empty ? ` For ${empty} it gives no letter or digit: they stay.` : ""}`);
 
   const byPattern = () => done(rename(every(), column.value, (one, pick, n) => filled(pattern.value, one, pick, n)));
   const byFinding = () => {
@@ -74,29 +80,34 @@ export function labelsTools(say) {
       tell(error.message);
     }
   };
+  const read = async (chosen) => {
+    element.isUsed = true;
+    show(element, true);
+    element.open = true;
+    if (chosen.size > LARGEST) return tell(`${chosen.name} is too large for a table: at most ${size(LARGEST)} are taken.`);
+    table.value = decodeMapping(new Uint8Array(await chosen.arrayBuffer()));
+    return byTable();
+  };
   const undo = () => {
-    for (const pick of picks) {
-      pick.edits.clear();
-      pick.settle();
-    }
+    takeBack();
     tell("All labels are again as the images and rules give them.");
   };
   const file = make("input", { type: "file", accept: ".csv,.tsv,.txt,.json", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
-  file.addEventListener("change", async () => {
-    table.value = decodeMapping(new Uint8Array(await file.files[0].arrayBuffer()));
+  file.addEventListener("change", async (event) => {
+    event.stopPropagation(); // the form's own choices have not changed
+    const [chosen] = file.files;
+    if (chosen) await read(chosen);
     file.value = "";
-    byTable();
   });
   table.addEventListener("drop", async (event) => {
     const [dropped] = event.dataTransfer.files;
     if (!dropped) return;
     event.preventDefault();
     event.stopPropagation();
-    table.value = decodeMapping(new Uint8Array(await dropped.arrayBuffer()));
-    byTable();
+    await read(dropped);
   });
   const label = (of, words) => make("label", { for: of.id }, words);
-  return make(
+  const element = make(
     "details",
     { class: "panel up-tools" },
     make("summary", {}, "Change many labels at once"),
@@ -114,25 +125,15 @@ export function labelsTools(say) {
     make("p", { class: "up-row" }, button("Take all changes back", undo, { kind: "quiet" })),
     said,
   );
+  return Object.assign(element, { isUsed: false, read });
 }
 
 /** Change all studies as a table says; gives it in words. Throws MappingError. */
 export function applyTable(text) {
   const rows = parseMapping(text);
-  const used = new Set();
-  let studies = 0;
-  for (const pick of picks) {
-    for (const study of pick.studies) {
-      const row = rowFor(rows, study);
-      if (row === null) continue;
-      used.add(row.number);
-      studies += 1;
-      const { project = "", subject = "", session = "", leaveOut } = row;
-      pick.edit(study, { project, subject: subject && clean(subject), session: session && clean(session), leaveOut });
-    }
-    pick.settle();
-  }
+  const { used, studies } = tabulateAll(rows);
   const unused = rows.filter((row) => !used.has(row.number)).map((row) => row.number);
+  if (isLooking() || !picks.length) return `${used.size} of ${rows.length} rows fit ${plural(studies, "study", "studies")} so far; the table holds for those found later, too.`;
   const left = unused.length ? ` Rows that fit none: ${unused.slice(0, 10).join(", ")}${unused.length > 10 ? " ..." : ""}.` : "";
-  return `${used.size} of ${rows.length} rows fit ${studies} ${studies === 1 ? "study" : "studies"}.${left}`;
+  return `${used.size} of ${rows.length} rows fit ${plural(studies, "study", "studies")}.${left}`;
 }

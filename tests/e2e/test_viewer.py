@@ -16,7 +16,7 @@ from tests.builders import documented, zipped
 from tests.crash.served import Served, free_port
 from tests.e2e.browsing import Person, base_of, person
 from tests.integration.test_pictures import NAME, image, report
-from tests.unit.viewing.made import dataset, file_of
+from tests.unit.viewing.made import JPEG_2000, dataset, encapsulated, file_of
 
 CANVAS = """() => {
   const canvas = document.querySelector(".stage canvas");
@@ -213,6 +213,47 @@ def test_colours_are_those_of_the_file(browser, served):
         shows(one, 0)
         assert np.array_equal(canvas(one)[..., :3], pixels)
         assert page.get_by_label("Window", exact=True).is_hidden()
+
+
+def test_an_image_that_cannot_be_shown_says_why_and_hides_no_other(browser, served):
+    ids = {"StudyInstanceUID": "1.2.6", "SeriesInstanceUID": "1.2.6.4"}
+    places: Any = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "ImagePositionPatient": [0, 0, 3]}
+    hostile = encapsulated(
+        [b"no JPEG 2000 at all"], np.zeros((12, 10), "<u2"), syntax=JPEG_2000, SOPInstanceUID="1.2.6.4.1",
+        PatientID="7", SeriesNumber=4, **ids, **places,
+    )  # fmt: skip
+    entries = [image(0, SOPInstanceUID="1.2.6.4.0", **ids), hostile, image(2, SOPInstanceUID="1.2.6.4.2", **ids)]
+    with person(browser, base_of(served)) as one:
+        address = bring(served, documented("Hostile", "4", entries), "4")
+        one.log_in()
+        page = one.go(address)
+        shows(one, 1)
+        reason = page.locator("[data-part=reason]")
+        assert reason.inner_text().startswith("It could not be decoded")
+        assert one.findings() == []
+        page.get_by_role("group", name=re.compile("^It could not be decoded")).focus()
+        page.keyboard.press("End")
+        shows(one, 2)
+        assert reason.is_hidden()
+        assert np.abs(canvas(one)[..., 0] - grey(values(2), 1000, 4000)).max() <= 0.51
+
+
+def test_an_image_leads_to_its_header(browser, served, scan):
+    with person(browser, base_of(served)) as one:
+        one.log_in()
+        page = one.go(scan)
+        shows(one, 2)
+        page.get_by_role("group", name=STAGE).focus()
+        page.keyboard.press("End")
+        shows(one, 4)
+        page.get_by_role("link", name="Its header").click()
+        page.get_by_role("heading", name="Header of 1.2.3.4.4.dcm").wait_for()
+        shows(one, 4)
+        page.get_by_label("Find in it").fill("window")
+        page.keyboard.press("Enter")
+        page.get_by_role("region", name="Elements of the header").get_by_text("Window Width").wait_for()
+        assert page.get_by_text("Patient ID").count() == 0
+        shows(one, 4)
 
 
 def test_without_script_there_is_a_picture_and_a_way_on(browser, served, scan):

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.builders import Site, documented, site_at
+from tests.builders import Site, documented, ecat, site_at
 from tests.integration.test_pictures import NAME, SESSION, image, report
 from tests.integration.web import serving
 
@@ -122,3 +122,12 @@ def test_a_report_has_its_reason_in_the_place_of_images(client, site):
     text = client.get("/projects/P/sessions/R/scans/9").text
     assert "This is a report (SR), without pixels." in text
     assert 'class="viewer"' not in text
+
+
+def test_the_header_of_an_ecat_file_can_be_looked_at(client, site):
+    site.bring({"a/one.v": ecat()}, session="E1", destination="archive")
+    files = client.get("/projects/P/sessions/E1").text
+    (link,) = re.findall(r'href="([^"#]+)#header"', files)
+    page = client.get(link).text
+    assert "Header of one.v" in page
+    assert 'class="elements"' in page

@@ -82,7 +82,7 @@ def test_speed_and_time_left_are_told_and_nothing_is_kept_in_the_browser(browser
     with person(browser, base_of(project)) as one:
         one.log_in()
         page = opened(one)
-        slowed(page, SLOW)
+        slowed(page, SLOW // 4)  # a rate is told after some seconds
         begin(page, path)
         page.wait_for_function(
             "() => /MB of 12.0 MB · .*[kM]B\\/s · about .* left/"

@@ -15,7 +15,7 @@ import { add, forgetKnown, isComplete, onPicks, picks, remove, settleAll } from 
 import { begin, onTransfers, transfers } from "./transfers.js";
 import { transfersView, unfinishedView } from "./transfers_view.js";
 import { discard, unfinished } from "./tus.js";
-import { compose, print } from "./worker_client.js";
+import { compose, print, warm } from "./worker_client.js";
 
 /** Begin; gives what ends it when one moves on. Transfers and what was chosen live on. */
 export function start(main) {
@@ -70,6 +70,7 @@ class Page {
     this.#show();
     this.transfers.refresh();
     this.#look();
+    warm();
     return () => ends.forEach((end) => end());
   }
 

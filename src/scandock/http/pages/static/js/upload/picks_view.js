@@ -36,7 +36,8 @@ export function pickView(pick, many) {
     show(problem, Boolean(bad));
     set(problem, bad);
     set(is, [pick.files ? plural(pick.files.length, "file") : "", size(pick.size), stateOf(pick)].filter(Boolean).join(" · "));
-    show(details, pick.decisions.length > 0 || (found !== null && othersOf(found).length > 0));
+    const shut = Boolean(found?.problems?.includes("encrypted")); // its names alone say nothing of use
+    show(details, pick.decisions.length > 0 || (found !== null && !shut && othersOf(found).length > 0));
     show(people, pick.taken.length > 0);
     set(people, leaving(pick.taken));
     set(summary, found ? inside(pick) : "");

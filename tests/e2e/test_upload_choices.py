@@ -176,6 +176,14 @@ def test_partial_numbers_say_so_and_a_table_names_what_was_not_looked_at(browser
     assert sorted(session["label"] for session in told["sessions"]) == ["first", "second"]
 
 
+def top(page, name):
+    return page.evaluate("(name) => document.querySelector(name).getBoundingClientRect().top", name)
+
+
+def bottom(page, name):
+    return page.evaluate("(name) => document.querySelector(name).getBoundingClientRect().bottom", name)
+
+
 def test_nothing_covers_the_archive_or_its_button(browser, project, tmp_path):
     """One archive stands whole above the bar; with many the bar is docked, and the tray stands clear of it."""
     paths = [archive(tmp_path / f"{n}.zip", {"1.dcm": image(1, study=n, patient=b"N%d" % n)}) for n in range(6)]
@@ -184,14 +192,12 @@ def test_nothing_covers_the_archive_or_its_button(browser, project, tmp_path):
         page = opened(one)
         drop(page, paths[0])
         looked_into(page)
-        [pick, bar] = [page.locator(name).bounding_box() for name in (".up-pick", "#picks > .bar")]
-        assert pick["y"] + pick["height"] <= bar["y"]
+        assert bottom(page, ".up-pick") <= top(page, "#picks > .bar")
         page.route("**/api/v1/uploads/*", lambda route: None if route.request.method == "PATCH" else route.fallback())
         start(page)
         page.locator("#tray").wait_for()
         drop(page, *paths[1:])
         looked_into(page)
         page.locator("#tray").get_by_text("1 upload").wait_for()
-        [tray, bar] = [page.locator(name).bounding_box() for name in ("#tray", "#picks > .bar")]
-        assert bar["y"] + bar["height"] <= 800
-        assert tray["y"] + tray["height"] <= bar["y"]
+        assert bottom(page, "#picks > .bar") <= 800
+        assert bottom(page, "#tray") <= top(page, "#picks > .bar")

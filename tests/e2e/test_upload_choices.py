@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from tests.builders import Image
 from tests.e2e.browsing import base_of, person
 from tests.e2e.uploading import archive, drop, image, imported, opened, sent
 
@@ -118,6 +119,23 @@ def test_who_may_upload_nowhere_uploads_to_unassigned(browser, project, tmp_path
         sent(page)
     [told] = imported(project)
     assert [session["project"] for session in told["sessions"]] == ["Unassigned"]
+
+
+def test_names_birth_dates_and_labels_that_meet_across_archives_are_told(browser, project, tmp_path):
+    born = Image(case="born", study=1, patient_name=b"Roe^Ann", also={0x00100030: (b"DA", b"19600102")}).file()
+    first = archive(tmp_path / "first.zip", {"1.dcm": born})
+    second = archive(tmp_path / "second.zip", {"1.dcm": image(2, study=2, patient=b"PAT1", name=b"Roe^Ann")})
+    with person(browser, base_of(project)) as one:
+        one.log_in()
+        page = opened(one)
+        drop(page, first, second)
+        looked_into(page)
+        assert page.get_by_text("1 patient name (Roe Ann) and 1 birth date will leave this machine").is_visible()
+        assert page.get_by_text("born 1960-01-02").is_visible()
+        page.get_by_text("second.zip brings another study with this label.").wait_for()
+        page.locator(".up-pick").nth(1).get_by_label("Session label").fill("other")
+        page.locator(".up-pick").nth(1).get_by_label("Session label").press("Enter")
+        page.wait_for_function("() => !document.body.innerText.includes('brings another study')")
 
 
 def test_a_table_is_dropped_and_holds_for_what_comes_after_it(browser, project, tmp_path):

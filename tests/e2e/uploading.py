@@ -44,10 +44,16 @@ def archive(path: Path, entries: dict[str, bytes]) -> Path:
 
 def opened(one: Any, project: str = "P") -> Page:
     """The upload page of who is logged in, with a project named."""
+    hearing_choosers(one.page)
     page: Page = one.go("/upload")
     page.get_by_label("Project", exact=True).fill(project)
     page.locator("#files").wait_for(state="attached")
     return page
+
+
+def hearing_choosers(page: Page) -> None:
+    """Let choosers of files be told from now on: switched on by the one that is waited for, it may come too late."""
+    page.on("filechooser", lambda chooser: None)
 
 
 def drop(page: Page, *paths: Path) -> None:

@@ -57,7 +57,6 @@ export function labelsTools(say) {
   const pattern = make("input", { id: "up-pattern", value: "{PatientID}_{StudyDate}", autocomplete: "off", spellcheck: "false", "aria-describedby": "up-values" });
   const find = make("input", { id: "up-find", autocomplete: "off", spellcheck: "false" });
   const instead = make("input", { id: "up-instead", autocomplete: "off", spellcheck: "false" });
-  const table = make("textarea", { id: "up-table", rows: "4", spellcheck: "false", placeholder: "patient_id,subject,session\nP0001,S01,S01_V1" });
   const said = make("p", { class: "help" });
   const tell = (words) => {
     set(said, words);
@@ -72,7 +71,41 @@ export function labelsTools(say) {
     const old = (one) => (column.value === "session" ? one.label : one.subject);
     return done(rename(every(), column.value, (one) => old(one).replaceAll(find.value, instead.value)));
   };
-  const byTable = () => {
+  const { table, file, apply, read } = tableFields(tell, () => {
+    element.isUsed = true;
+    show(element, true);
+    element.open = true;
+  });
+  const undo = () => {
+    takeBack();
+    tell("All labels are again as the images and rules give them.");
+  };
+  const label = (of, words) => make("label", { for: of.id }, words);
+  const element = make(
+    "details",
+    { class: "panel up-tools" },
+    make("summary", {}, "Change many labels at once"),
+    make("p", { class: "up-row" }, label(column, "Change"), column),
+    make("p", { class: "up-row" }, label(pattern, "Pattern"), pattern, button("Apply the pattern", byPattern)),
+    make("p", { class: "help", id: "up-values" }, `Takes ${Object.keys(VALUES).map((name) => `{${name}}`).join(", ")}, and {n} or {n:3}, which counts.`),
+    make("p", { class: "up-row" }, label(find, "Find"), find, label(instead, "replace by"), instead, button("Replace", byFinding)),
+    make("p", { class: "up-row" }, label(table, "Table"), button("Apply the table", apply), button("Read a file", () => file.click()), file),
+    table,
+    make(
+      "p",
+      { class: "help" },
+      "Paste or drop a CSV with a header: study_uid, patient_id or folder choose the studies; project, subject and session say where they go; leave_out with “yes” leaves them out. The first row that fits wins.",
+    ),
+    make("p", { class: "up-row" }, button("Take all changes back", undo, { kind: "quiet" })),
+    said,
+  );
+  return Object.assign(element, { isUsed: false, read });
+}
+
+/** The field for a table, and what takes its files; `opened` is called before one is read, so that it is seen. */
+function tableFields(tell, opened) {
+  const table = make("textarea", { id: "up-table", rows: "4", spellcheck: "false", placeholder: "patient_id,subject,session\nP0001,S01,S01_V1" });
+  const apply = () => {
     try {
       tell(applyTable(table.value));
     } catch (error) {
@@ -81,16 +114,10 @@ export function labelsTools(say) {
     }
   };
   const read = async (chosen) => {
-    element.isUsed = true;
-    show(element, true);
-    element.open = true;
+    opened();
     if (chosen.size > LARGEST) return tell(`${chosen.name} is too large for a table: at most ${size(LARGEST)} are taken.`);
     table.value = decodeMapping(new Uint8Array(await chosen.arrayBuffer()));
-    return byTable();
-  };
-  const undo = () => {
-    takeBack();
-    tell("All labels are again as the images and rules give them.");
+    return apply();
   };
   const file = make("input", { type: "file", accept: ".csv,.tsv,.txt,.json", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
   file.addEventListener("change", async (event) => {
@@ -106,26 +133,7 @@ export function labelsTools(say) {
     event.stopPropagation();
     await read(dropped);
   });
-  const label = (of, words) => make("label", { for: of.id }, words);
-  const element = make(
-    "details",
-    { class: "panel up-tools" },
-    make("summary", {}, "Change many labels at once"),
-    make("p", { class: "up-row" }, label(column, "Change"), column),
-    make("p", { class: "up-row" }, label(pattern, "Pattern"), pattern, button("Apply the pattern", byPattern)),
-    make("p", { class: "help", id: "up-values" }, `Takes ${Object.keys(VALUES).map((name) => `{${name}}`).join(", ")}, and {n} or {n:3}, which counts.`),
-    make("p", { class: "up-row" }, label(find, "Find"), find, label(instead, "replace by"), instead, button("Replace", byFinding)),
-    make("p", { class: "up-row" }, label(table, "Table"), button("Apply the table", byTable), button("Read a file", () => file.click()), file),
-    table,
-    make(
-      "p",
-      { class: "help" },
-      "Paste or drop a CSV with a header: study_uid, patient_id or folder choose the studies; project, subject and session say where they go; leave_out with “yes” leaves them out. The first row that fits wins.",
-    ),
-    make("p", { class: "up-row" }, button("Take all changes back", undo, { kind: "quiet" })),
-    said,
-  );
-  return Object.assign(element, { isUsed: false, read });
+  return { table, file, apply, read };
 }
 
 /** Change all studies as a table says; gives it in words. Throws MappingError. */

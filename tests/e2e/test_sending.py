@@ -85,7 +85,7 @@ def test_speed_and_time_left_are_told_and_nothing_is_kept_in_the_browser(browser
         slowed(page, SLOW // 4)  # a rate is told after some seconds
         begin(page, path)
         page.wait_for_function(
-            "() => /MB of 12.0 MB · .*[kM]B\\/s · about .* left/"
+            "() => /MB of 12.0 MB · .*[kM]B\\/s · .* left/"
             ".test(document.querySelector('.up-transfer .meta').textContent)"
         )
         slowed(page, -1)

@@ -25,6 +25,9 @@ QUALITY = 82
 PROJECT = "Ageing_2026"
 PAINTED = "() => [...document.querySelectorAll('main img')].every((one) => one.complete || one.loading === 'lazy')"
 SHOWN = "lesion_mr"
+CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
+SEVERAL = ("fmri_qa", [CORPUS / "neurolabusc__dcm_qa_nih" / "In" / "20180918GE"])
+"""A session with several scans, of the real files that the tests read too."""
 
 
 def main() -> None:
@@ -40,10 +43,13 @@ def take(served: Served, folder: Path) -> None:
             one.log_in()
             upload(one.go("/upload"), folder)
             for name, path in pages().items():
-                keep(one.go(path), name)
+                page = one.go(path)
+                if name == "viewer":
+                    page.locator(".viewer[data-shown]").wait_for()
+                keep(page, name)
         with person(browser, base_of(served), width="narrow", dark=True) as one:
             one.log_in()
-            keep(one.go(f"/projects/{PROJECT}/sessions/{SHOWN}"), "session-phone")
+            keep(one.go(f"/projects/{PROJECT}/sessions/{SEVERAL[0]}"), "session-phone")
             keep(one.go("/activity"), "activity-phone")
 
 
@@ -53,7 +59,7 @@ def pages() -> dict[str, str]:
         "overview": "/",
         "activity": "/activity",
         "prearchive": "/prearchive",
-        "session": session,
+        "session": f"/projects/{PROJECT}/sessions/{SEVERAL[0]}",
         "viewer": f"{session}/scans/18",
         "administration": "/admin",
     }
@@ -66,7 +72,8 @@ def upload(page: Page, folder: Path) -> None:
     archive.write_bytes(zipped(documented(name, [*sources, DICOM / "dicomdirtests" / "77654033" / "CR1"])))
     page.get_by_label("Project", exact=True).fill(PROJECT)
     page.locator("#files").set_input_files(archive)
-    page.wait_for_timeout(3000)
+    page.locator("#picks[data-preview=complete]").wait_for()
+    page.locator("#picks").scroll_into_view_if_needed()
     keep(page, "upload")
 
 
@@ -88,8 +95,8 @@ def site(folder: Path) -> Iterator[Served]:
             "POST", "/api/v1/projects", b'{"id": "%s", "name": "Ageing and cognition"}' % PROJECT.encode()
         )
         assert made[0] == 201, made
-        for name, sources in SESSIONS.items():
-            more = "&destination=prearchive" if name == "liver_ct" else ""
+        for name, sources in (*SESSIONS.items(), SEVERAL):
+            more = "&destination=prearchive" if name == "liver_ct" else f"&session={name}"
             send(served, f"{name}.zip", zipped(documented(name, sources)), more)
         send(
             served,

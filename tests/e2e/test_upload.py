@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.browsing import base_of, person
-from tests.e2e.uploading import another, archive, drop, image, imported, opened, sent, stored, sums
+from tests.e2e.uploading import another, archive, drop, hearing_choosers, image, imported, opened, sent, stored, sums
 
 
 @pytest.fixture
@@ -170,6 +170,7 @@ def test_everything_by_keyboard_alone(browser, project, tmp_path):
     path = archive(tmp_path / "keys.zip", {"1.dcm": image(1)})
     with person(browser, base_of(project)) as one:
         one.log_in()
+        hearing_choosers(one.page)
         page = one.go("/upload")
         page.locator("#files").wait_for(state="attached")
 

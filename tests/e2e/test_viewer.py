@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -11,10 +13,10 @@ import pytest
 from pydicom.pixels.processing import apply_modality_lut
 
 from tests.builders import documented, zipped
-from tests.crash.served import Served
+from tests.crash.served import Served, free_port
 from tests.e2e.browsing import Person, base_of, person
 from tests.integration.test_pictures import NAME, image, report
-from tests.unit.viewing.made import dataset, file_of
+from tests.unit.viewing.made import JPEG_2000, dataset, encapsulated, file_of
 
 CANVAS = """() => {
   const canvas = document.querySelector(".stage canvas");
@@ -23,7 +25,19 @@ CANVAS = """() => {
 }"""
 FETCHED = """(many) => performance.getEntriesByType("resource").filter(
   (one) => /frames.[0-9]+.tree/.test(one.name) && one.responseEnd).length >= many"""
-SHOWN = "(at) => document.querySelector('.viewer').dataset.shown === String(at)"
+STAGE = re.compile(r"^Image \d+ of \d+")
+SHOWN = "(at) => document.querySelector('.viewer')?.dataset.shown === String(at)"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory) -> Iterator[Served]:
+    """One server for all of them: nobody changes what is stored."""
+    running = Served(tmp_path_factory.mktemp("viewer"), free_port()).ready()
+    try:
+        yield running
+        running.end()
+    finally:
+        running.kill()
 
 
 def bring(served: Served, entries: dict[str, bytes], scan: str) -> str:
@@ -49,7 +63,7 @@ def grey(values: np.ndarray, center: float, width: float) -> np.ndarray:
     return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1) * 255
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scan(served: Served) -> str:
     """Five slices with a name that would do harm, and a report beside them."""
     slices = [image(number, SeriesDescription=NAME) for number in (3, 0, 4, 1, 2)]
@@ -89,7 +103,7 @@ def test_each_slice_is_pydicoms_pixel_by_pixel(browser, served, corpus):
 
 def step(one: Person, at: int, ordered: list[Any], along: Any) -> None:
     """To the next image by the keys that people have: along a place's times, or to the next place's first."""
-    stage = one.page.get_by_role("group", name="Image ")
+    stage = one.page.get_by_role("group", name=STAGE)
     stage.focus()
     if round(along(ordered[at]), 1) == round(along(ordered[at - 1]), 1):
         one.page.keyboard.press("ArrowRight")
@@ -170,6 +184,7 @@ def test_dragging_and_playing_go_through_the_slices(browser, served, scan):
         page = one.go(scan)
         shows(one, 2)
         page.get_by_label("moves through the slices").check()
+        page.locator(".stage canvas").scroll_into_view_if_needed()
         box = page.locator(".stage canvas").bounding_box()
         assert box is not None
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -188,16 +203,57 @@ def test_dragging_and_playing_go_through_the_slices(browser, served, scan):
 
 def test_colours_are_those_of_the_file(browser, served):
     pixels = np.random.default_rng(1).integers(0, 256, (9, 7, 3), dtype=np.uint8)
-    more: Any = {"SOPInstanceUID": "1.2.3.4.9", "PatientID": "7", "SeriesNumber": 4, "StudyInstanceUID": "1.2.3"}
-    made = dataset(pixels, SeriesInstanceUID="1.2.3.4", **more)
+    more: Any = {"SOPInstanceUID": "1.2.5.4.9", "PatientID": "7", "SeriesNumber": 4, "StudyInstanceUID": "1.2.5"}
+    made = dataset(pixels, SeriesInstanceUID="1.2.5.4", **more)
     made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
     with person(browser, base_of(served)) as one:
-        address = bring(served, documented("S", "4", [file_of(made)]), "4")
+        address = bring(served, documented("Colour", "4", [file_of(made)]), "4")
         one.log_in()
         page = one.go(address)
         shows(one, 0)
         assert np.array_equal(canvas(one)[..., :3], pixels)
         assert page.get_by_label("Window", exact=True).is_hidden()
+
+
+def test_an_image_that_cannot_be_shown_says_why_and_hides_no_other(browser, served):
+    ids = {"StudyInstanceUID": "1.2.6", "SeriesInstanceUID": "1.2.6.4"}
+    places: Any = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "ImagePositionPatient": [0, 0, 3]}
+    hostile = encapsulated(
+        [b"no JPEG 2000 at all"], np.zeros((12, 10), "<u2"), syntax=JPEG_2000, SOPInstanceUID="1.2.6.4.1",
+        PatientID="7", SeriesNumber=4, **ids, **places,
+    )  # fmt: skip
+    entries = [image(0, SOPInstanceUID="1.2.6.4.0", **ids), hostile, image(2, SOPInstanceUID="1.2.6.4.2", **ids)]
+    with person(browser, base_of(served)) as one:
+        address = bring(served, documented("Hostile", "4", entries), "4")
+        one.log_in()
+        page = one.go(address)
+        shows(one, 1)
+        reason = page.locator("[data-part=reason]")
+        assert reason.inner_text().startswith("It could not be decoded")
+        assert one.findings() == []
+        page.get_by_role("group", name=re.compile("^It could not be decoded")).focus()
+        page.keyboard.press("End")
+        shows(one, 2)
+        assert reason.is_hidden()
+        assert np.abs(canvas(one)[..., 0] - grey(values(2), 1000, 4000)).max() <= 0.51
+
+
+def test_an_image_leads_to_its_header(browser, served, scan):
+    with person(browser, base_of(served)) as one:
+        one.log_in()
+        page = one.go(scan)
+        shows(one, 2)
+        page.get_by_role("group", name=STAGE).focus()
+        page.keyboard.press("End")
+        shows(one, 4)
+        page.get_by_role("link", name="Its header").click()
+        page.get_by_role("heading", name="Header of 1.2.3.4.4.dcm").wait_for()
+        shows(one, 4)
+        page.get_by_label("Find in it").fill("window")
+        page.keyboard.press("Enter")
+        page.get_by_role("region", name="Elements of the header").get_by_text("Window Width").wait_for()
+        assert page.get_by_text("Patient ID").count() == 0
+        shows(one, 4)
 
 
 def test_without_script_there_is_a_picture_and_a_way_on(browser, served, scan):
@@ -238,7 +294,7 @@ def test_moving_about_starts_and_ends_the_viewer(browser, served, scan):
         one.log_in()
         page = one.go(session)
         for _ in range(2):
-            page.get_by_role("main").get_by_role("link", name="4 ").click()
+            page.get_by_role("main").get_by_role("link", name=NAME).click()
             shows(one, 2)
             page.get_by_role("navigation", name="Where this is").get_by_role("link").last.click()
             page.get_by_role("heading", name="Scans", exact=True).wait_for()

@@ -44,14 +44,21 @@ def archive(path: Path, entries: dict[str, bytes]) -> Path:
 
 def opened(one: Any, project: str = "P") -> Page:
     """The upload page of who is logged in, with a project named."""
+    hearing_choosers(one.page)
     page: Page = one.go("/upload")
     page.get_by_label("Project", exact=True).fill(project)
     page.locator("#files").wait_for(state="attached")
     return page
 
 
+def hearing_choosers(page: Page) -> None:
+    """Let choosers of files be told from now on: switched on by the one that is waited for, it may come too late."""
+    page.on("filechooser", lambda chooser: None)
+
+
 def drop(page: Page, *paths: Path) -> None:
     """Drop files and folders onto the page, as from a file manager."""
+    page.locator("#drop").scroll_into_view_if_needed()
     box = page.locator("#drop").bounding_box()
     assert box is not None
     at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + 20}
@@ -62,13 +69,13 @@ def drop(page: Page, *paths: Path) -> None:
     devtools.detach()
 
 
-def slowed(page: Page, bytes_a_second: int) -> None:
-    """Let the page's uploads go no faster; -1: as they can."""
+def slowed(page: Page, bytes_a_second: int, *, offline: bool = False) -> None:
+    """Let the page's uploads go no faster; -1: as they can. `offline`: not at all."""
     devtools = page.context.new_cdp_session(page)
     devtools.send("Network.enable")
     devtools.send(
         "Network.emulateNetworkConditions",
-        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_a_second},
+        {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_a_second},
     )
 
 

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { load } from "./modules.mjs";
 
-const { Pace, duration, farOf, number, paceOf, plural, size } = await load("../live/figures.js");
-const { Parser } = await load("../live/reading.js");
+const { Pace, farOf, left, number, paceOf, plural, size } = await load("../live/figures.js");
+const { Parser, Reading } = await load("../live/reading.js");
 const { Standing } = await load("../live/standing.js");
 
 test("figures are those of the server's pages", () => {
   assert.deepEqual(
     [0, 1, 999, 999_499, 999_500, 12_345_678, 123_456_789, 5e12].map(size),
-    ["0 bytes", "1 bytes", "999 bytes", "999 kB", "1.0 MB", "12.3 MB", "123 MB", "5.0 TB"],
+    ["0 bytes", "1 byte", "999 bytes", "999 kB", "1.0 MB", "12.3 MB", "123 MB", "5.0 TB"],
   );
   assert.deepEqual([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1\u202f000", "1\u202f234\u202f567"]);
   assert.equal(plural(1, "entry", "entries"), "1 entry");
@@ -23,12 +23,34 @@ test("a time left is told once it can be told, and not across stages", () => {
   const at = (ms, done, stage = "reading", total = 10_000_000) => paceOf(pace.note(stage, { done, total }, ms));
   assert.equal(at(0, 0), "");
   assert.equal(at(1_000, 1_000_000), "");
-  assert.equal(at(4_000, 4_000_000), "1.0 MB/s · about a few seconds left");
+  assert.equal(at(4_000, 4_000_000), "1.0 MB/s · a few seconds left");
   assert.equal(at(5_000, 0, "placing"), "");
   assert.equal(at(9_000, 400_000, "placing"), "100 kB/s · about 2 min left");
   assert.equal(at(30_000, 400_000, "placing"), "", "what stands still has no pace");
   assert.equal(at(31_000, 0, "placing"), "", "what begins anew has none either");
-  assert.deepEqual([5, 42, 300, 9_000].map(duration), ["a few seconds", "50 s", "5 min", "2.5 h"]);
+  assert.deepEqual([5, 42, 300, 9_000].map(left),
+    ["a few seconds left", "about 50 s left", "about 5 min left", "about 2.5 h left"],
+  );
+});
+
+test("a server is said to be away only once it has failed to answer", async () => {
+  globalThis.addEventListener ??= () => {};
+  const answers = [];
+  const fetched = globalThis.fetch;
+  globalThis.fetch = () => new Promise((resolve, reject) => answers.push(reject));
+  const told = [];
+  try {
+    const reading = new Reading("http://localhost/events", () => {}, (state) => told.push(state));
+    assert.equal(reading.state, "asking");
+    reading.go();
+    assert.deepEqual([reading.state, told], ["asking", []]);
+    answers[0](new TypeError("refused"));
+    await new Promise((done) => setImmediate(done));
+    assert.deepEqual([reading.state, told], ["away", ["away"]]);
+    reading.stop();
+  } finally {
+    globalThis.fetch = fetched;
+  }
 });
 
 test("a stream is the same however it is cut", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { deflateRawSync, gzipSync } from "node:zlib";
-import { bytes, concat, file, load, named } from "./modules.mjs";
+import { bytes, concat, file, load, named, text } from "./modules.mjs";
 
 const { preview } = await load("preview.js");
 const { settle } = await load("settle.js");
@@ -131,4 +131,44 @@ test("two studies of one patient are told apart by date, requested labels are he
   assert.deepEqual(labels(last).map((label) => label.replace(/_[0-9a-f]{6}$/, "_?")), ["Doe_Jane/P1_?", "Doe_Jane/P1_?"]);
   const held = settle(last.studies.map((one) => new Study(one)), { mapping: [], session: "L" }, { isUsable: () => false });
   assert.deepEqual(held.map((one) => one.held), [["label_many_studies"], ["label_many_studies"]]);
+});
+
+test("an inner archive of more than 512 MB is left to the server, by its size alone", async () => {
+  const inner = new Uint8Array(await zip(CONTENT).arrayBuffer());
+  const whole = new Uint8Array(await zip({ "x/3.dcm": image(3), "x/inner.zip": inner }).arrayBuffer());
+  const directory = text(whole).lastIndexOf("PK\x01\x02");
+  new DataView(whole.buffer).setUint32(directory + 24, 513 * 1024 * 1024, true);
+  const { last } = await found({ file: new File([whole], "a.zip") });
+  assert.deepEqual([last.counts.images, last.counts.unsure], [1, 1]);
+  assert.equal(last.named.unsure[0].why, "too large to look into here");
+});
+
+test("a stream is read until the upload begins, and its numbers are partial then", async () => {
+  const files = Array.from({ length: 400 }, (_, n) => ({ path: `s/${n}.dcm`, file: new File([image(n)], "x") }));
+  const packed = gzipSync(new Uint8Array(await tarBlob(files).blob.arrayBuffer()));
+  const told = [];
+  const one = preview({ file: new File([packed], "a.tgz") }, (now) => told.push(now));
+  one.stop();
+  await one.ended;
+  const last = told.at(-1);
+  assert.deepEqual([last.done, last.partial], [true, true]);
+  assert.ok(last.read < 400, String(last.read));
+});
+
+test("a slow drive is sampled from end to end, within the budget", async () => {
+  const slow = (n) => {
+    const made = new File([image(n)], `${n}.dcm`);
+    const slice = made.slice.bind(made);
+    made.slice = (...at) => {
+      const piece = slice(...at);
+      return { arrayBuffer: async () => (await new Promise((resolve) => setTimeout(resolve, 2)), piece.arrayBuffer()) };
+    };
+    return { path: `s${Math.floor(n / 100)}/${n}.dcm`, file: made };
+  };
+  const files = Array.from({ length: 2000 }, (_, n) => slow(n));
+  const { last } = await found({ files }, { budget: 800 });
+  assert.deepEqual([last.done, last.partial, last.total], [true, true, 2000]);
+  assert.ok(last.read > 84 && last.read < 1500, String(last.read));
+  const folders = new Set(last.studies.flatMap((one) => one.folders));
+  assert.equal(folders.size, 20, "the first of every folder is looked at before all others");
 });

@@ -18,6 +18,7 @@ from scandock.http.pages.browse import query_of
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Seen
 from scandock.http.pages.routing import router as pages
+from scandock.http.pages.sifting import ORDERS, Sift, all_scans
 from scandock.http.pages.words import segment
 from scandock.http.v1.desks import Work
 from scandock.http.v1.pictures import do, header_json
@@ -26,7 +27,7 @@ from scandock.rules.choices import MEANING
 from scandock.rules.permissions import Action, Answer
 from scandock.services import pictures
 from scandock.services.browsing import Wanted, find_project, find_session, find_subject, list_sessions
-from scandock.services.contents import find_file, find_scan, list_files, list_resources, list_scans
+from scandock.services.contents import find_file, find_scan, list_files, list_resources
 from scandock.services.listing import MAX_LIMIT, Page, Sorting
 from scandock.services.rights import allowed
 from scandock.viewing.stack import Stack
@@ -57,7 +58,9 @@ class Files:
 
 
 @router.get("/projects/{project}/subjects/{subject}")
-async def subject(request: Request, work: Seen, project: str, subject: str) -> Response:
+async def subject(
+    request: Request, work: Seen, project: str, subject: str, q: str = "", sort: str = "label"
+) -> Response:
     """A subject and its sessions: those that are archived, and those that wait, where one may see them."""
     me = work.desk.principal
 
@@ -67,15 +70,18 @@ async def subject(request: Request, work: Seen, project: str, subject: str) -> R
             find_project(connection, me, project)
             raise Denied(Answer.HIDDEN, "subject_unknown", f"{project} has no subject {subject}.")
         found = find_subject(connection, me, uuid)
-        wanted, sorting = Wanted(project=project, subject=found["label"]), Sorting(sort="label", limit=MAX_LIMIT)
+        wanted = Wanted(project=project, subject=found["label"], search=q)
+        sorting = Sorting(sort=sort, limit=MAX_LIMIT)
         archived = list_sessions(connection, me, wanted, sorting)
         waiting = Page([], None)
         if allowed(connection, me, Action.PREARCHIVE_READ, project):
-            waiting = list_sessions(connection, me, wanted, Sorting(limit=MAX_LIMIT), place="prearchive")
+            waiting = list_sessions(connection, me, wanted, sorting, place="prearchive")
         return found, archived, waiting
 
     found, archived, waiting = await work.read(ask)
-    return page(request, "subject.html", me, here="Projects", subject=found, archived=archived, waiting=waiting)
+    return page(
+        request, "subject.html", me, here="Projects", subject=found, archived=archived, waiting=waiting, q=q, sort=sort
+    )
 
 
 @router.get("/projects/{project}/sessions/{label}")
@@ -127,12 +133,12 @@ def path_of(found: dict[str, Any]) -> str:
 
 
 async def _session(request: Request, work: Work, uuid: str) -> Response:
-    me, files = work.desk.principal, Files.of(request)
+    me, files, sift = work.desk.principal, Files.of(request), Sift.of(request)
 
     def ask(connection: Connection) -> dict[str, Any]:
         return {
             "session": find_session(connection, me, uuid),
-            "scans": list_scans(connection, me, uuid, Sorting(limit=MAX_LIMIT)),
+            "scans": all_scans(connection, me, uuid),
             "resources": list_resources(connection, me, uuid, Sorting(limit=MAX_LIMIT)),
             "files": list_files(connection, me, uuid, files.sorting, search=files.q),
         }
@@ -141,7 +147,7 @@ async def _session(request: Request, work: Work, uuid: str) -> Response:
     path = path_of(told["session"])
     return page(
         request, "session.html", me, here=_here(path), path=path, of=path, asked=files, query=query_of(request),
-        meaning=MEANING, **told,
+        meaning=MEANING, sift=sift, shown=sift(told["scans"]), orders=ORDERS, **told,
     )  # fmt: skip
 
 
@@ -154,7 +160,7 @@ async def _scan(
         return {
             "session": find_session(connection, me, uuid),
             "scan": find_scan(connection, me, uuid, scan_id),
-            "scans": list_scans(connection, me, uuid, Sorting(limit=MAX_LIMIT)),
+            "scans": all_scans(connection, me, uuid),
             "files": list_files(connection, me, uuid, files.sorting, scan_id=scan_id, search=files.q),
             "file": None if file is None else find_file(connection, me, uuid, file),
         }

@@ -17,7 +17,7 @@ from scandock.http.pages.routing import Seen, back
 from scandock.http.pages.routing import router as pages
 from scandock.http.receiving.multipart import OwnFields, receive_multipart
 from scandock.http.security import from_elsewhere, identify
-from scandock.services.uploadable import has_own_rules, uploadable_projects
+from scandock.services.uploadable import MANY, has_own_rules, uploadable_projects
 
 router = pages()
 
@@ -49,10 +49,12 @@ async def upload(request: Request, work: Seen, project: str = "") -> Response:
         "zone": settings.timezone,
         "rules": rules,
         "most": settings.max_upload_bytes,
+        "more": len(projects) >= MANY,
     }
     return page(
         request, "upload.html", me, here="Upload", projects=projects, project=project, handlers=HANDLERS,
         accepted=ACCEPTED, told=json.dumps(told), script="upload", most=settings.max_upload_bytes,
+        more=told["more"],
     )  # fmt: skip
 
 

@@ -14,6 +14,8 @@ _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 def size(count: int | None) -> str:
     """12,3 MB is `12.3 MB`; decimal units, as file managers show them."""
+    if count == 1:
+        return "1 byte"
     value, unit = float(count or 0), 0
     while value >= 999.5 and unit < len(_UNITS) - 1:
         value, unit = value / 1000, unit + 1

@@ -59,6 +59,7 @@ class Live {
   }
 
   #connected(state) {
+    if (state === "asking") return; // nobody knows yet: a page that has just come says nothing wrong
     const words = {
       open: "Live: this page keeps itself up to date.",
       away: "The server does not answer. What is shown stays as it was; it is asked again and again.",

@@ -3,6 +3,7 @@
 const UNITS = ["bytes", "kB", "MB", "GB", "TB", "PB"];
 
 export function size(count) {
+  if (count === 1) return "1 byte";
   let [value, unit] = [count ?? 0, 0];
   while (value >= 999.5 && unit < UNITS.length - 1) [value, unit] = [value / 1000, unit + 1];
   return `${unit === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)} ${UNITS[unit]}`;
@@ -17,12 +18,12 @@ export function plural(count, one, many = `${one}s`) {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
 
-/** A time to go, no finer than it can be known. */
-export function duration(seconds) {
-  if (seconds < 10) return "a few seconds";
-  if (seconds < 90) return `${Math.ceil(seconds / 10) * 10} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return `${(seconds / 3600).toFixed(1)} h`;
+/** A time to go, no finer than it can be known: "about 20 s left". */
+export function left(seconds) {
+  if (seconds < 10) return "a few seconds left";
+  if (seconds < 90) return `about ${Math.ceil(seconds / 10) * 10} s left`;
+  if (seconds < 5400) return `about ${Math.round(seconds / 60)} min left`;
+  return `about ${(seconds / 3600).toFixed(1)} h left`;
 }
 
 /** "12.3 MB of 45 MB · 120 of 4 000 entries" of an import's progress. */
@@ -58,5 +59,5 @@ export class Pace {
 /** "5.2 MB/s · about 20 s left", or nothing. */
 export function paceOf(pace) {
   if (!pace) return "";
-  return `${size(pace.rate)}/s` + (pace.left === null ? "" : ` · about ${duration(pace.left)} left`);
+  return `${size(pace.rate)}/s` + (pace.left === null ? "" : ` · ${left(pace.left)}`);
 }

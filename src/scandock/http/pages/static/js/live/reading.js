@@ -35,6 +35,7 @@ export class Parser {
 
 /** The stream at `address`: `hear(kind, data)` for each event, `state("open" | "away" | "ended")` when that changes.
  *
+ * Until the first answer, or its failing, the state is "asking": of that nothing is said.
  * It goes on by itself until `stop()`, or until the server says that the login has ended. `pause()` and `go()` are for
  * documents that are hidden.
  */
@@ -42,7 +43,7 @@ export class Reading {
   #address;
   #hear;
   #state;
-  #now = "away";
+  #now = "asking";
   #mark = "";
   #run = null;
 

@@ -9,9 +9,9 @@ const listeners = new Set();
 const standing = new Standing();
 let connection = null;
 let begun = false;
-let state = "away";
+let state = "asking";
 
-/** Hear events: `listener(kind, data)`, and `listener("state", "open" | "away" | "ended")`; the answer ends it.
+/** Hear events: `listener(kind, data)`, and `listener("state", "asking" | "open" | "away" | "ended")`; the answer ends it.
  *
  * Whoever comes later hears `begin` first, as it would be told now.
  */

@@ -5,7 +5,10 @@ import { zipDirectory } from "./zip_directory.js";
 
 const ACCEPTED = "Scandock takes zip, tar, tar.gz and the like, folders, and single DICOM or ECAT 7 files.";
 
-/** {picks: [{name, file} or {name, files}, each with `handle`], refused: [{name, why}]} of a drop. */
+/** {picks: [{name, file} or {name, files}, each with `handle`], refused: [{name, why}], tables: [File]} of a drop.
+ *
+ * A table is a CSV that names studies: it is never an archive.
+ */
 export async function fromDrop(transfer) {
   const dropped = [...transfer.items].filter((item) => item.kind === "file").map(taken);
   const archives = [];
@@ -21,10 +24,10 @@ export async function fromDrop(transfer) {
 export async function fromInput(input) {
   const files = [...input.files];
   if (!input.webkitdirectory) return sorted(files.map((file) => ({ file, handle: null })), []);
-  if (!files.length) return { picks: [], refused: [] };
+  if (!files.length) return { picks: [], refused: [], tables: [] };
   const [name] = files[0].webkitRelativePath.split("/");
   const inside = files.map((file) => ({ path: file.webkitRelativePath, file }));
-  return { picks: [{ name: name || "folder", files: inside, handle: null }], refused: [] };
+  return { picks: [{ name: name || "folder", files: inside, handle: null }], refused: [], tables: [] };
 }
 
 /** The files of a folder by its stored handle. */
@@ -66,7 +69,8 @@ async function filesOf(folder) {
 /** Archives each by itself; single images together, as a folder of them. */
 async function sorted(archives, picks) {
   const [images, refused] = [[], []];
-  for (const { file, handle } of archives) {
+  const tables = archives.map(({ file }) => file).filter(isTable);
+  for (const { file, handle } of archives.filter((one) => !isTable(one.file))) {
     const kind = await kindOfFile(file).catch(() => "unreadable");
     if (kind === "image") images.push({ path: file.name, file, handle });
     else if (kind === "") picks.push({ name: file.name, file, handle });
@@ -77,8 +81,10 @@ async function sorted(archives, picks) {
   if (images.length > 1) picks.push({ name: `${images.length} images`, files: images, handle: null });
   const empty = picks.filter((one) => one.files && !one.files.length);
   for (const one of empty) refused.push({ name: one.name, why: "The folder is empty." });
-  return { picks: picks.filter((one) => !empty.includes(one)), refused };
+  return { picks: picks.filter((one) => !empty.includes(one)), refused, tables };
 }
+
+const isTable = (file) => /\.(csv|tsv)$/i.test(file.name);
 
 /** "" for an archive, "image", or what it is instead. */
 async function kindOfFile(file) {

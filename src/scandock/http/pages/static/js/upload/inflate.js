@@ -1,5 +1,6 @@
 // Inflating: the first bytes of a deflated entry, all of it into a Blob, or a stream.
 
+const FIRST = 2 * 1024; // what is fed at first: a piece is inflated whole, wanted or not
 const CHUNK = 64 * 1024;
 
 /** The first `wanted` bytes (or all, where there are fewer) that `packed` inflates to; what is damaged ends it early. */
@@ -27,7 +28,9 @@ export async function inflateHead(packed, wanted, format = "deflate-raw") {
 
 async function feed(writer, packed) {
   try {
-    for (let at = 0; at < packed.length; at += CHUNK) await writer.write(packed.subarray(at, at + CHUNK));
+    for (let [at, length] = [0, FIRST]; at < packed.length; [at, length] = [at + length, Math.min(2 * length, CHUNK)]) {
+      await writer.write(packed.subarray(at, at + length));
+    }
     await writer.close();
   } catch {
     // It was cancelled, or is damaged; the reader has said so.

@@ -1,9 +1,10 @@
 // Names for many studies at once: by a pattern, by finding and replacing, or by a table.
 
-import { button, make, set } from "./dom.js";
+import { plural, size } from "../live/figures.js";
+import { button, make, set, show } from "./dom.js";
 import { clean } from "./labels.js";
-import { decodeMapping, MappingError, parseMapping, rowFor } from "./mapping_csv.js";
-import { picks } from "./picks.js";
+import { decodeMapping, MappingError, parseMapping } from "./mapping_csv.js";
+import { picks, tabulateAll, takeBack } from "./picks.js";
 
 const VALUES = {
   PatientID: (one) => one.naming.patients.commonId,
@@ -17,6 +18,9 @@ const VALUES = {
   Label: (one) => one.label,
   Subject: (one) => one.subject,
 };
+
+const LARGEST = 1_000_000; // bytes of a table
+const LATER = " Archives are still looked into: do it once more when they are, for what is found later.";
 
 /** The text that a pattern gives for a study: `{PatientID}_{StudyDate}`; `{n}` counts, `{n:3}` with three digits. */
 export function filled(pattern, one, pick, n) {
@@ -43,6 +47,8 @@ function rename(chosen, column, textOf) {
   return told;
 }
 
+const isLooking = () => picks.some((pick) => pick.state !== "done");
+
 const every = () => picks.flatMap((pick) => pick.taken.map((one) => ({ pick, one })));
 
 /** The fold-out above the tables; `say` is told in words what was done. */
@@ -51,14 +57,13 @@ export function labelsTools(say) {
   const pattern = make("input", { id: "up-pattern", value: "{PatientID}_{StudyDate}", autocomplete: "off", spellcheck: "false", "aria-describedby": "up-values" });
   const find = make("input", { id: "up-find", autocomplete: "off", spellcheck: "false" });
   const instead = make("input", { id: "up-instead", autocomplete: "off", spellcheck: "false" });
-  const table = make("textarea", { id: "up-table", rows: "4", spellcheck: "false", placeholder: "patient_id,subject,session\nP0001,S01,S01_V1" });
   const said = make("p", { class: "help" });
   const tell = (words) => {
     set(said, words);
     say(words);
   };
   const done = ({ changed, empty }) =>
-    tell(`${changed} of ${every().length} labels changed.${empty ? ` For ${empty} it gives no letter or digit: they stay.` : ""}`);
+    tell(`${changed} of ${every().length} labels changed.${isLooking() ? LATER : ""}${empty ? ` For ${empty} it gives no letter or digit: they stay.` : ""}`);
 
   const byPattern = () => done(rename(every(), column.value, (one, pick, n) => filled(pattern.value, one, pick, n)));
   const byFinding = () => {
@@ -66,37 +71,17 @@ export function labelsTools(say) {
     const old = (one) => (column.value === "session" ? one.label : one.subject);
     return done(rename(every(), column.value, (one) => old(one).replaceAll(find.value, instead.value)));
   };
-  const byTable = () => {
-    try {
-      tell(applyTable(table.value));
-    } catch (error) {
-      if (!(error instanceof MappingError)) throw error;
-      tell(error.message);
-    }
-  };
+  const { table, file, apply, read } = tableFields(tell, () => {
+    element.isUsed = true;
+    show(element, true);
+    element.open = true;
+  });
   const undo = () => {
-    for (const pick of picks) {
-      pick.edits.clear();
-      pick.settle();
-    }
+    takeBack();
     tell("All labels are again as the images and rules give them.");
   };
-  const file = make("input", { type: "file", accept: ".csv,.tsv,.txt,.json", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
-  file.addEventListener("change", async () => {
-    table.value = decodeMapping(new Uint8Array(await file.files[0].arrayBuffer()));
-    file.value = "";
-    byTable();
-  });
-  table.addEventListener("drop", async (event) => {
-    const [dropped] = event.dataTransfer.files;
-    if (!dropped) return;
-    event.preventDefault();
-    event.stopPropagation();
-    table.value = decodeMapping(new Uint8Array(await dropped.arrayBuffer()));
-    byTable();
-  });
   const label = (of, words) => make("label", { for: of.id }, words);
-  return make(
+  const element = make(
     "details",
     { class: "panel up-tools" },
     make("summary", {}, "Change many labels at once"),
@@ -104,7 +89,7 @@ export function labelsTools(say) {
     make("p", { class: "up-row" }, label(pattern, "Pattern"), pattern, button("Apply the pattern", byPattern)),
     make("p", { class: "help", id: "up-values" }, `Takes ${Object.keys(VALUES).map((name) => `{${name}}`).join(", ")}, and {n} or {n:3}, which counts.`),
     make("p", { class: "up-row" }, label(find, "Find"), find, label(instead, "replace by"), instead, button("Replace", byFinding)),
-    make("p", { class: "up-row" }, label(table, "Table"), button("Apply the table", byTable), button("Read a file", () => file.click()), file),
+    make("p", { class: "up-row" }, label(table, "Table"), button("Apply the table", apply), button("Read a file", () => file.click()), file),
     table,
     make(
       "p",
@@ -114,25 +99,49 @@ export function labelsTools(say) {
     make("p", { class: "up-row" }, button("Take all changes back", undo, { kind: "quiet" })),
     said,
   );
+  return Object.assign(element, { isUsed: false, read });
+}
+
+/** The field for a table, and what takes its files; `opened` is called before one is read, so that it is seen. */
+function tableFields(tell, opened) {
+  const table = make("textarea", { id: "up-table", rows: "4", spellcheck: "false", placeholder: "patient_id,subject,session\nP0001,S01,S01_V1" });
+  const apply = () => {
+    try {
+      tell(applyTable(table.value));
+    } catch (error) {
+      if (!(error instanceof MappingError)) throw error;
+      tell(error.message);
+    }
+  };
+  const read = async (chosen) => {
+    opened();
+    if (chosen.size > LARGEST) return tell(`${chosen.name} is too large for a table: at most ${size(LARGEST)} are taken.`);
+    table.value = decodeMapping(new Uint8Array(await chosen.arrayBuffer()));
+    return apply();
+  };
+  const file = make("input", { type: "file", accept: ".csv,.tsv,.txt,.json", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+  file.addEventListener("change", async (event) => {
+    event.stopPropagation(); // the form's own choices have not changed
+    const [chosen] = file.files;
+    if (chosen) await read(chosen);
+    file.value = "";
+  });
+  table.addEventListener("drop", async (event) => {
+    const [dropped] = event.dataTransfer.files;
+    if (!dropped) return;
+    event.preventDefault();
+    event.stopPropagation();
+    await read(dropped);
+  });
+  return { table, file, apply, read };
 }
 
 /** Change all studies as a table says; gives it in words. Throws MappingError. */
 export function applyTable(text) {
   const rows = parseMapping(text);
-  const used = new Set();
-  let studies = 0;
-  for (const pick of picks) {
-    for (const study of pick.studies) {
-      const row = rowFor(rows, study);
-      if (row === null) continue;
-      used.add(row.number);
-      studies += 1;
-      const { project = "", subject = "", session = "", leaveOut } = row;
-      pick.edit(study, { project, subject: subject && clean(subject), session: session && clean(session), leaveOut });
-    }
-    pick.settle();
-  }
+  const { used, studies } = tabulateAll(rows);
   const unused = rows.filter((row) => !used.has(row.number)).map((row) => row.number);
+  if (isLooking() || !picks.length) return `${used.size} of ${rows.length} rows fit ${plural(studies, "study", "studies")} so far; the table holds for those found later, too.`;
   const left = unused.length ? ` Rows that fit none: ${unused.slice(0, 10).join(", ")}${unused.length > 10 ? " ..." : ""}.` : "";
-  return `${used.size} of ${rows.length} rows fit ${studies} ${studies === 1 ? "study" : "studies"}.${left}`;
+  return `${used.size} of ${rows.length} rows fit ${plural(studies, "study", "studies")}.${left}`;
 }

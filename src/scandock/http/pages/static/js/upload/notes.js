@@ -1,9 +1,9 @@
 // What is said beside a study: how it got its name, and what a person should know before it is sent.
 
 import { number } from "../live/figures.js";
+import { knownOf } from "./known.js";
 import { fold, UNASSIGNED } from "./labels.js";
 import { options } from "./options.js";
-import { knownOf } from "./picks.js";
 
 const HELD = {
   label_many_studies: "This label is given to several studies: each will wait in the prearchive for a decision.",

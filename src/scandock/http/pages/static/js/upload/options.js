@@ -1,12 +1,15 @@
 // What the form says of where uploads go, kept while the document lives, so that moving about forgets nothing.
 
+import { isProjectId } from "./labels.js";
+
 const DEFAULTS = { where: "project", project: "", destination: "", overwrite: "", ignore: true, keep: true, handler: "" };
 
 /** As it is now. */
 export const options = { ...DEFAULTS, known: false };
 
-/** What the server told the page: project codes, placeholders, time zone, whether it has rules, the largest upload. */
-export const site = { codes: {}, placeholders: [], zone: "UTC", rules: false, most: Infinity };
+/** What the server told the page: project codes, placeholders, time zone, whether it has rules, the largest
+ * upload, and whether there are more projects than these. */
+export const site = { codes: {}, placeholders: [], zone: "UTC", rules: false, most: Infinity, more: false };
 
 const DOES = {
   0: "sessions wait in the prearchive",
@@ -58,6 +61,7 @@ export function project() {
 export function problem() {
   if (options.where !== "project") return "";
   if (!options.project) return "Name the project, or choose “From the images' headers”.";
+  if (site.more && isProjectId(options.project)) return ""; // the page does not know them all: the server decides
   return named(options.project) === undefined ? `You may not upload to a project “${options.project}”, or there is none.` : "";
 }
 

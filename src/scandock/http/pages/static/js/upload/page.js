@@ -2,19 +2,20 @@
 
 import { plural, size } from "../live/figures.js";
 import { say } from "../site.js";
-import { fromDrop, fromHandle, fromInput } from "./choosing.js";
-import { button, keyed, make, set, show } from "./dom.js";
+import { fromHandle } from "./choosing.js";
+import { keyed, make, set, show } from "./dom.js";
 import { sizeIn } from "./fingerprint.js";
 import * as handles from "./handles.js";
+import { fileInputs, takeDrops } from "./inputs.js";
 import { labelsTools } from "./labels_view.js";
 import { writeMapping } from "./mapping_csv.js";
 import * as options from "./options.js";
 import { pickView } from "./picks_view.js";
-import { add, forgetKnown, onPicks, picks, remove, settleAll } from "./picks.js";
+import { add, forgetKnown, isComplete, onPicks, picks, remove, settleAll } from "./picks.js";
 import { begin, onTransfers, transfers } from "./transfers.js";
 import { transfersView, unfinishedView } from "./transfers_view.js";
 import { discard, unfinished } from "./tus.js";
-import { compose, print } from "./worker_client.js";
+import { compose, print, warm } from "./worker_client.js";
 
 /** Begin; gives what ends it when one moves on. Transfers and what was chosen live on. */
 export function start(main) {
@@ -40,6 +41,7 @@ class Page {
     this.drop = main.querySelector("#drop");
     this.refused = make("ul", { class: "up-refused" });
     this.list = make("div");
+    this.place = main.querySelector("#picks");
     this.tools = labelsTools(say);
     this.problem = make("p", { class: "problem", role: "alert", hidden: true });
     this.total = make("span", { class: "grow" });
@@ -48,12 +50,12 @@ class Page {
     this.unfinished = unfinishedView({ choose: () => this.#again(null), goOn: (one) => this.#goOn(one), discard: (one) => this.#discard(one) });
     main.querySelector("#transfers").append(this.transfers);
     main.querySelector("#unfinished").append(this.unfinished);
-    main.querySelector("#picks").append(make("div", { role: "alert" }, this.refused), this.tools, this.list, this.problem, this.bar);
+    this.place.append(make("div", { role: "alert" }, this.refused), this.tools, this.list, this.problem, this.bar);
   }
 
   begin() {
     options.begin(this.form);
-    this.#inputs();
+    Object.assign(this, fileInputs(this.form, (found) => this.#chosen(found)));
     this.form.addEventListener("submit", (event) => this.#submit(event));
     this.form.addEventListener("keydown", entered);
     this.form.addEventListener("change", (event) => this.#changed(event));
@@ -61,65 +63,34 @@ class Page {
     const ends = [
       onPicks((pick) => this.#show(pick)),
       onTransfers((one) => this.#moved(one)),
-      this.#dropping(),
+      takeDrops(this.drop, (found) => this.#chosen(found)),
     ];
     this.#said();
     settleAll();
     this.#show();
     this.transfers.refresh();
     this.#look();
+    warm();
     return () => ends.forEach((end) => end());
   }
 
-  /** The plain file field gives way to two buttons, and the section takes drops. */
-  #inputs() {
-    const plain = this.form.querySelector(".up-plain");
-    const file = this.form.querySelector("#file");
-    this.files = make("input", { type: "file", multiple: true, id: "files", accept: file.accept, class: "unseen", tabindex: "-1", "aria-hidden": "true" });
-    this.folder = make("input", { type: "file", webkitdirectory: true, id: "folder", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
-    this.chooser = button("Choose archives or images", () => this.files.click(), { kind: "primary" });
-    const row = plain.parentElement;
-    row.replaceChildren(this.chooser, button("Choose a folder", () => this.folder.click()), this.files, this.folder);
-    for (const input of [this.files, this.folder]) {
-      input.addEventListener("change", async (event) => {
-        event.stopPropagation(); // the form's own choices have not changed
-        const chosen = await fromInput(input);
-        input.value = "";
-        this.#chosen(chosen);
-      });
-    }
-    this.drop.classList.add("up-ready");
-    const words = this.form.querySelector("#drop-words");
-    set(words, `Drop them here, one or many at once, or choose them. ${words.textContent}`);
-  }
-
-  #dropping() {
-    const over = (event) => {
-      if (![...event.dataTransfer.types].includes("Files")) return;
-      event.preventDefault();
-      this.drop.classList.add("up-over");
-    };
-    const out = (event) => event.relatedTarget === null && this.drop.classList.remove("up-over");
-    const dropped = async (event) => {
-      if (![...event.dataTransfer.types].includes("Files")) return;
-      event.preventDefault();
-      this.drop.classList.remove("up-over");
-      this.#chosen(await fromDrop(event.dataTransfer));
-    };
-    const heard = [["dragover", over], ["dragleave", out], ["drop", dropped]];
-    for (const [name, listener] of heard) document.addEventListener(name, listener);
-    return () => heard.forEach(([name, listener]) => document.removeEventListener(name, listener));
-  }
-
   /** What was chosen: known uploads go on, all else is looked into. */
-  async #chosen({ picks: chosen, refused }) {
+  async #chosen({ picks: chosen, refused, tables }) {
     keyed(this.refused, refused, ({ name, why }) => name + why, ({ name, why }) => make("li", { class: "problem" }, make("strong", {}, name), ` ${why}`));
     const fresh = [];
     for (const one of chosen) if (!(await this.#known(one))) fresh.push(one);
     this.#wanted = null;
+    add(fresh);
+    this.#reveal(fresh.length);
     const told = [fresh.length ? `${plural(fresh.length, "archive")} on the list.` : "", refused.length ? `${plural(refused.length, "file")} not taken.` : ""];
     say(told.filter(Boolean).join(" "));
-    add(fresh);
+    for (const one of tables) await this.tools.read(one);
+  }
+
+  /** Bring what was added into view: at least the beginning of the first of them. */
+  #reveal(count) {
+    const first = this.list.children[picks.length - count];
+    if (count && first.getBoundingClientRect().top > innerHeight - 200) this.place.scrollIntoView({ block: "start" });
   }
 
   /** Whether it is one that was cut, here or before; then it goes on. */
@@ -226,7 +197,7 @@ class Page {
     }
     const ready = picks.filter((pick) => !pick.problem);
     for (const pick of ready) {
-      const rows = pick.rows();
+      const rows = pick.rowsToSend();
       const { name, file, files, handle } = pick;
       begin({ name, file, files, handle, fields: options.fields(), mapping: rows.length ? writeMapping(rows) : "" });
       remove(pick);
@@ -245,7 +216,11 @@ class Page {
     picks.forEach((one, at) => {
       if (pick === null || pick === one) this.list.children[at]?.refresh();
     });
-    show(this.tools, picks.some((one) => one.decisions.length > 0));
+    const studies = picks.reduce((sum, one) => sum + one.decisions.length, 0);
+    show(this.tools, studies > 1 || this.tools.isUsed);
+    this.drop.classList.toggle("up-small", picks.length > 0);
+    this.bar.classList.toggle("up-docked", picks.length > 3 || studies > 8);
+    this.place.dataset.preview = picks.length ? (isComplete() ? "complete" : "running") : "none";
     this.#bar();
   }
 

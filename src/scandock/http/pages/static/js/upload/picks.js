@@ -1,7 +1,7 @@
 // What was chosen and is not sent yet: each archive or folder with what was found in it, and how its studies are named.
 
-import { ask } from "../site.js";
-import { compare, fold, UNASSIGNED } from "./labels.js";
+import { askKnown, forgetAnswers } from "./known.js";
+import { clean, compare, fold } from "./labels.js";
 import { rowFor } from "./mapping_csv.js";
 import { named, project, site } from "./options.js";
 import { grouped, settle } from "./settle.js";
@@ -10,11 +10,11 @@ import { look } from "./worker_client.js";
 
 const LOOKING = 2; // previews at once
 const ASK_AFTER = 300; // milliseconds without a change, then the server is asked what is there
-const MANY = 2000;
 
 export const picks = [];
 const listeners = new Set();
 let count = 0;
+let table = []; // rows of the last table that was applied, for studies that are found after it
 
 /** Hear of every change: of one pick, or (null) of the list. The answer ends it. */
 export function onPicks(listener) {
@@ -31,6 +31,7 @@ export class Pick {
   studies = [];
   decisions = [];
   edits = new Map(); // by the study's key: {subject, session, project, leaveOut}
+  #tabled = new Set(); // keys of studies that the table was asked about
   state = "waiting"; // for its preview: waiting, looking, done
   #stop = () => {};
 
@@ -51,6 +52,7 @@ export class Pick {
       this.found = found;
       this.studies = (found.studies ?? []).map((facts) => new Study(facts)).sort(byDate);
       if (found.done) this.state = "done";
+      this.tabulate();
       this.settle();
       next();
     });
@@ -82,6 +84,32 @@ export class Pick {
       if (key) rows.push({ number: rows.length + 2, leaveOut: false, ...key, ...edit });
     }
     return rows;
+  }
+
+  /** The rows that go along: what is not looked into yet is named by the table as well. */
+  rowsToSend() {
+    const isWhole = this.state === "done" && this.found && !this.found.partial;
+    return isWhole ? this.rows() : [...this.rows(), ...table];
+  }
+
+  /** Edit studies as the table says that it was not asked about; gives how many, and adds rows that fit to `used`. */
+  tabulate(used = new Set()) {
+    let fitting = 0;
+    for (const study of this.studies.filter((one) => !this.#tabled.has(one.key))) {
+      this.#tabled.add(study.key);
+      const row = rowFor(table, study);
+      if (row === null) continue;
+      used.add(row.number);
+      fitting += 1;
+      const { project: goes = "", subject = "", session = "", leaveOut } = row;
+      this.edit(study, { project: goes, subject: subject && clean(subject), session: session && clean(session), leaveOut });
+    }
+    return fitting;
+  }
+
+  /** Let the table be asked about every study again. */
+  untable() {
+    this.#tabled.clear();
   }
 
   /** Change how a study is named; an empty text takes the change back. */
@@ -134,6 +162,32 @@ export function remove(pick) {
   changed();
 }
 
+/** Edit every study as `rows` of a table say, those too that are found later; gives the numbers of rows that fit some,
+ * and how many studies. */
+export function tabulateAll(rows) {
+  table = rows;
+  const used = new Set();
+  let studies = 0;
+  for (const pick of picks) {
+    pick.untable();
+    studies += pick.tabulate(used);
+  }
+  settleAll();
+  return { used, studies };
+}
+
+/** Take every change back, and the table. */
+export function takeBack() {
+  table = [];
+  for (const pick of picks) pick.edits.clear();
+  settleAll();
+}
+
+/** Whether everything is looked into, and the server has said what is there. */
+export function isComplete() {
+  return picks.every((pick) => pick.state === "done") && timer === null;
+}
+
 /** The form says something else: everything is named anew. */
 export function settleAll() {
   for (const pick of picks) pick.settle(false);
@@ -161,39 +215,20 @@ function crossing() {
 
 // -- what the server has --------------------------------------------------------------------------------------------
 
-const known = new Map();
 let timer = null;
-
-const keyFor = (one) => JSON.stringify([one.project, one.label, one.study.uid ?? ""]);
-
-/** {label, study}: sessions that are there, or undefined where the server was not asked yet. */
-export function knownOf(one) {
-  return known.get(keyFor(one));
-}
 
 /** What is there may have changed: an upload of this page has ended. */
 export function forgetKnown() {
-  known.clear();
+  forgetAnswers();
   askLater();
 }
 
 function askLater() {
   clearTimeout(timer);
-  timer = setTimeout(askKnown, ASK_AFTER);
-}
-
-async function askKnown() {
-  const every = picks.flatMap((pick) => pick.taken).filter((one) => one.project !== UNASSIGNED && !known.has(keyFor(one)));
-  const fresh = [...new Map(every.filter((one) => named(one.project)).map((one) => [keyFor(one), one])).values()].slice(0, MANY);
-  if (!fresh.length) return;
-  const sessions = fresh.map((one) => ({ project: one.project, label: one.label, study_uid: one.study.uid ?? "" }));
-  const headers = { "Content-Type": "application/json" };
-  try {
-    const answer = await ask("/api/v1/sessions/known", { method: "POST", headers, body: JSON.stringify({ sessions }) });
-    if (!answer.ok) return;
-    (await answer.json()).items.forEach((item, at) => known.set(keyFor(fresh[at]), item));
-  } catch {
-    return; // without the server only this is not said
-  }
-  for (const pick of picks) changed(pick);
+  const mine = setTimeout(async () => {
+    await askKnown(picks.flatMap((pick) => pick.taken));
+    if (timer === mine) timer = null; // else something changed meanwhile, and it is asked again
+    for (const pick of picks) changed(pick);
+  }, ASK_AFTER);
+  timer = mine;
 }

@@ -18,7 +18,7 @@ const KINDS = {
 
 export function pickView(pick, many) {
   const title = make("h3");
-  const is = make("p", { class: "meta" });
+  const is = make("span", { class: "meta" });
   const problem = make("p", { class: "problem" });
   const others = make("ul", { class: "up-others" });
   const people = make("p", { class: "up-people" });
@@ -26,8 +26,8 @@ export function pickView(pick, many) {
   const studies = studiesView(pick);
   const summary = make("summary");
   const details = make("details", { open: many <= OPEN_AT_MOST }, summary, studies.element, others);
-  const head = make("div", { class: "head" }, title, button("Take off the list", () => remove(pick), { kind: "quiet last", of: pick.name }));
-  const element = make("section", { class: "panel up-pick", "aria-label": pick.name }, head, is, problem, people, details, partial);
+  const head = make("div", { class: "head" }, title, is, button("Take off the list", () => remove(pick), { kind: "quiet last", of: pick.name }));
+  const element = make("section", { class: "panel up-pick", "aria-label": pick.name }, head, problem, people, details, partial);
   set(title, pick.name);
 
   element.refresh = () => {
@@ -36,10 +36,12 @@ export function pickView(pick, many) {
     show(problem, Boolean(bad));
     set(problem, bad);
     set(is, [pick.files ? plural(pick.files.length, "file") : "", size(pick.size), stateOf(pick)].filter(Boolean).join(" · "));
-    show(details, pick.decisions.length > 0 || (found !== null && othersOf(found).length > 0));
+    const shut = Boolean(found?.problems?.includes("encrypted")); // its names alone say nothing of use
+    show(details, pick.decisions.length > 0 || (found !== null && !shut && othersOf(found).length > 0));
     show(people, pick.taken.length > 0);
     set(people, leaving(pick.taken));
     set(summary, found ? inside(pick) : "");
+    element.dataset.preview = pick.state;
     const lines = found ? othersOf(found) : [];
     keyed(others, lines, ({ kind }) => kind, ({ kind }) => othersLine(kind));
     lines.forEach((line, at) => others.children[at].refresh(line));
@@ -60,6 +62,7 @@ function stateOf({ state, found }) {
 
 /** "2 patients, 3 studies, 12 scans, 480 images". */
 function inside({ decisions, found }) {
+  if (!decisions.length) return plural(found.read, "entry", "entries") + ", no image";
   const patients = new Set(decisions.map((one) => one.naming.patients.commonId || one.study.common("PatientName") || one.study.key));
   const scans = decisions.reduce((sum, { study }) => sum + study.series.length + study.ecat.length, 0);
   return [

@@ -157,6 +157,11 @@ export class Transfer {
     }
   }
 
+  /** The machine is offline: what is on the wire would hang there, maybe for minutes. */
+  cut() {
+    if (this.state === "running") this.#sending?.abort();
+  }
+
   /** The machine is online again, or a person can't wait. */
   wake() {
     this.#wake?.();

@@ -60,6 +60,10 @@ function next() {
   for (const one of free) one.run();
 }
 
+addEventListener("offline", () => {
+  for (const one of transfers) one.cut();
+});
+
 addEventListener("online", () => {
   for (const one of transfers) one.wake();
 });

@@ -1,6 +1,6 @@
 // Uploads on their way, with bars, speed and what can be done; and those that the server has in part.
 
-import { duration, plural, size } from "../live/figures.js";
+import { left, plural, size } from "../live/figures.js";
 import { root } from "../site.js";
 import { button, keyed, make, set, show } from "./dom.js";
 import { clear, transfers } from "./transfers.js";
@@ -86,7 +86,7 @@ function farOf(one) {
   const told = [`${size(one.sent)} of ${size(one.total)}`];
   if (one.state === "running" && one.speed) {
     told.push(`${size(one.speed.rate)}/s`);
-    if (one.speed.left !== null) told.push(`about ${duration(one.speed.left)} left`);
+    if (one.speed.left !== null) told.push(left(one.speed.left));
   }
   return told.join(" · ");
 }

@@ -4,14 +4,19 @@ let worker = null;
 let count = 0;
 const waiting = new Map();
 
+/** Let it be there before it is asked, as it takes its time to come. */
+export function warm() {
+  if (worker !== null) return;
+  worker = new Worker(new URL("./preview_worker.js", import.meta.url), { type: "module" });
+  worker.addEventListener("message", ({ data }) => waiting.get(data.id)?.(data));
+  worker.addEventListener("error", () => {
+    worker = null; // who asks next tries anew, and is told as well
+    for (const [id, tell] of [...waiting]) tell({ id, failed: "This browser can't look into archives." });
+  });
+}
+
 function ask(act, given, told) {
-  if (worker === null) {
-    worker = new Worker(new URL("./preview_worker.js", import.meta.url), { type: "module" });
-    worker.addEventListener("message", ({ data }) => waiting.get(data.id)?.(data));
-    worker.addEventListener("error", () => {
-      for (const [id, tell] of waiting) tell({ id, failed: "This browser can't look into archives." });
-    });
-  }
+  warm();
   const id = (count += 1);
   waiting.set(id, told);
   worker.postMessage({ act, id, ...given });
@@ -35,7 +40,7 @@ export function look(source, options, tell) {
     if (found.done) waiting.delete(id);
     tell(found);
   });
-  return () => worker.postMessage({ act: "stop", id });
+  return () => worker?.postMessage({ act: "stop", id });
 }
 
 /** A folder's files as one tar: {blob, modified}. */

@@ -11,6 +11,7 @@ export class Frames {
   #kept = new Map(); // place in the stack -> frame; the first one was used longest ago
   #bytes = 0;
   #asked = new Map(); // place in the stack -> { promise, control }
+  #focus = 0; // what people look at, or wait for
   #ended = false;
 
   /** `api`: the scan's address in the API; `tree`: the session's tree, so that the browser keeps what it has. */
@@ -29,31 +30,54 @@ export class Frames {
     return frame;
   }
 
-  /** A frame, fetched where it is not here. Rejects where it can't be had, or is not wanted any more. */
-  get(at) {
+  /** Say what is looked at, before it is asked for: all else has time until it is here. */
+  look(at) {
+    this.#focus = at;
+  }
+
+  /** The frame that is looked at, fetched where it is not here. Rejects where it can't be had, or nobody waits any more. */
+  want(at) {
+    if (this.#asked.size >= AT_ONCE && !this.#asked.has(at)) this.#letGo((one) => Math.abs(one - at) > AHEAD);
+    return this.#get(at);
+  }
+
+  #get(at) {
     const frame = this.here(at);
     if (frame) return Promise.resolve(frame);
     const asked = this.#asked.get(at);
     if (asked) return asked.promise;
     const control = new AbortController();
-    const promise = this.#fetch(at, control.signal).finally(() => this.#asked.delete(at));
-    promise.catch(() => {});
-    this.#asked.set(at, { promise, control });
-    return promise;
+    const made = { control };
+    made.promise = this.#fetch(at, control.signal).finally(() => {
+      if (this.#asked.get(at) === made) this.#asked.delete(at);
+    });
+    made.promise.catch(() => {});
+    this.#asked.set(at, made);
+    return made.promise;
   }
 
   /** Fetch what is likely to be wanted after `at`, in the direction that one moves; let go what is far from it. */
   around(at, direction, order) {
+    if (this.#ended || this.#focus !== at) return; // somebody looks elsewhere by now: what they wait for must not be let go
     const wanted = [];
     for (let step = 1; step <= AHEAD; step++) wanted.push(order(at, step * direction));
     for (let step = 1; step <= BEHIND; step++) wanted.push(order(at, -step * direction));
     const near = new Set([at, ...wanted]);
-    for (const [one, asked] of this.#asked) if (!near.has(one)) asked.control.abort();
+    this.#letGo((one) => !near.has(one));
     for (const one of wanted) {
       if (this.#asked.size >= AT_ONCE) return;
-      if (one !== null && one >= 0 && one < this.count && !this.#kept.has(one)) {
-        this.get(one).then(() => !this.#ended && this.around(at, direction, order)).catch(() => {});
+      if (one !== null && one >= 0 && one < this.count && !this.#kept.has(one) && !this.#asked.has(one)) {
+        this.#get(one).then(() => this.around(at, direction, order)).catch(() => {});
       }
+    }
+  }
+
+  /** End what is asked for and `far`; it may be asked for anew at once. */
+  #letGo(far) {
+    for (const [one, asked] of this.#asked) {
+      if (!far(one)) continue;
+      asked.control.abort();
+      this.#asked.delete(one);
     }
   }
 

@@ -11,7 +11,7 @@ export class Painter {
   constructor(canvas, stage) {
     this.canvas = canvas;
     this.stage = stage;
-    this.#context = canvas.getContext("2d", { alpha: false });
+    this.#context = canvas.getContext("2d", { alpha: false, willReadFrequently: true }); // pixels come from here and are read again
     this.frame = null;
     this.sizes = new ResizeObserver(() => this.fit());
     this.sizes.observe(stage);

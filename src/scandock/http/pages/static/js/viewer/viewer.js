@@ -57,6 +57,7 @@ class Viewer {
     if (at === null || at < 0 || at >= this.stack.count) return;
     if (at !== this.#wanted) this.#direction = at > this.#wanted ? 1 : -1;
     this.#wanted = at;
+    this.frames.look(at);
     this.#sliders();
     if (spoken) this.#speakSoon();
     const frame = this.frames.here(at) ?? (await this.#come(at));
@@ -118,7 +119,7 @@ class Viewer {
     clearTimeout(this.#waiting);
     this.#waiting = setTimeout(() => this.parts.stage.classList.add("waits"), WAIT_MS);
     try {
-      return await this.frames.get(at);
+      return await this.frames.want(at);
     } catch (error) {
       if (this.#wanted !== at || error.name === "AbortError") return null;
       return { kind: "none", reason: `It can't be loaded. ${error.message}` };
@@ -161,7 +162,7 @@ class Viewer {
     if (names.map((one) => one.name).join("\n") !== [...list.options].map((one) => one.text).join("\n")) {
       list.replaceChildren(...names.map(({ id, name }) => new Option(name, id)));
     }
-    list.value = this.preset ?? "";
+    list.value = presets.some((one) => one.id === this.preset) ? this.preset : "";
   }
 
   #sliders() {
@@ -181,10 +182,11 @@ class Viewer {
   }
 
   #say(frame) {
-    const { where, moment, windowed, grey, numbers, center, width, invert, stage } = this.parts;
+    const { where, moment, windowed, grey, numbers, center, width, invert, stage, "to-header": header } = this.parts;
     const at = this.#wanted;
     where.textContent = [`Image ${at + 1} of ${this.stack.count}`, this.stack.words(at)].filter(Boolean).join(" · ");
     moment.textContent = this.stack.moment(at);
+    header.href = `${header.dataset.of}?image=${at}&file=${this.stack.file(at)}#header`;
     stage.setAttribute("aria-label", frame.kind === "none" ? frame.reason : where.textContent);
     const plain = frame.kind !== "grey";
     grey.hidden = numbers.hidden = invert.hidden = plain;

@@ -1,0 +1,51 @@
+// How files come to the page: two buttons in place of the plain file field, and drops.
+
+import { fromDrop, fromInput } from "./choosing.js";
+import { button, make, set } from "./dom.js";
+
+/** The two buttons with their hidden fields; `chosen` is given what was chosen. Gives {files, folder, chooser}. */
+export function fileInputs(form, chosen) {
+  const plain = form.querySelector(".up-plain");
+  const { accept } = form.querySelector("#file");
+  const hidden = { type: "file", class: "unseen", tabindex: "-1", "aria-hidden": "true" };
+  const files = make("input", { ...hidden, multiple: true, id: "files", accept: `${accept},.csv,.tsv` });
+  const folder = make("input", { ...hidden, webkitdirectory: true, id: "folder" });
+  const chooser = button("Choose archives or images", () => files.click(), { kind: "primary" });
+  plain.parentElement.replaceChildren(chooser, button("Choose a folder", () => folder.click()), files, folder);
+  for (const input of [files, folder]) {
+    input.addEventListener("change", async (event) => {
+      event.stopPropagation(); // the form's own choices have not changed
+      const found = await fromInput(input);
+      input.value = "";
+      chosen(found);
+    });
+  }
+  const words = form.querySelector("#drop-words");
+  set(words, `Drop them here, one or many at once, or choose them. ${words.textContent}`);
+  return { files, folder, chooser };
+}
+
+/** Let files be dropped anywhere on the page; `place` shows that it takes them. The answer ends it. */
+export function takeDrops(place, chosen) {
+  place.classList.add("up-ready");
+  const ofFiles = (event) => [...event.dataTransfer.types].includes("Files");
+  const over = (event) => {
+    if (!ofFiles(event)) return;
+    event.preventDefault();
+    place.classList.add("up-over");
+  };
+  const off = () => place.classList.remove("up-over");
+  const out = (event) => event.relatedTarget === null && off();
+  const dropped = async (event) => {
+    if (!ofFiles(event)) return;
+    event.preventDefault();
+    chosen(await fromDrop(event.dataTransfer));
+  };
+  const heard = [["dragover", over], ["dragleave", out], ["drop", dropped]];
+  for (const [name, listener] of heard) document.addEventListener(name, listener);
+  document.addEventListener("drop", off, true); // a field of its own may take the drop
+  return () => {
+    for (const [name, listener] of heard) document.removeEventListener(name, listener);
+    document.removeEventListener("drop", off, true);
+  };
+}

@@ -1,0 +1,174 @@
+"""Uploads on their way: three at once, tried again and again, offline and online, and nothing kept in the browser."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+from playwright.sync_api import Route
+
+from tests.e2e.browsing import base_of, person
+from tests.e2e.uploading import another, archive, drop, image, imported, opened, sent, slowed, stored, sums
+
+RAW = random.Random("sending").randbytes(12_000_000)
+SLOW = 4_000_000  # bytes a second: a big archive takes some seconds then
+COUNTED = """() => {
+  window.asked = 0;
+  const own = DataTransferItem.prototype.getAsFileSystemHandle;
+  DataTransferItem.prototype.getAsFileSystemHandle = function () {
+    window.asked += 1;
+    return own.call(this);
+  };
+  if (window.FileSystemHandle) FileSystemHandle.prototype.queryPermission = async () => "granted";
+}"""
+"""Counts who asks for handles, and grants what a person would be asked for: headless, nobody can answer."""
+
+
+@pytest.fixture
+def project(served):
+    served.project()
+    return served
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A big archive, and what is in it."""
+    return archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/raw.bin": RAW}), sums(image(1), RAW)
+
+
+def begin(page, *paths):
+    drop(page, *paths)
+    page.locator("#picks[data-preview=complete]").wait_for()
+    page.get_by_role("button", name="Upload", exact=True).click()
+
+
+def state(page, words):
+    page.wait_for_function(
+        "(words) => document.querySelector('.up-transfer .state')?.textContent === words", arg=words, timeout=60_000
+    )
+
+
+def test_three_go_at_once_and_the_others_wait_for_their_turn(browser, project, tmp_path):
+    paths = [archive(tmp_path / f"{n}.zip", {"1.dcm": image(1, study=n, patient=b"N%d" % n)}) for n in range(5)]
+    held: list[Route] = []
+
+    def hold(route):
+        if route.request.method == "PATCH" and len(held) < 3:
+            held.append(route)
+        else:
+            route.fallback()
+
+    with person(browser, base_of(project)) as one:
+        one.log_in()
+        page = opened(one)
+        page.route("**/api/v1/uploads/*", hold)
+        begin(page, *paths)
+        page.wait_for_function(
+            "() => { const told = [...document.querySelectorAll('.up-transfer .state')].map((one) => one.textContent);"
+            " return told.filter((one) => one === 'uploading').length === 3"
+            " && told.filter((one) => one === 'waits for its turn').length === 2 }"
+        )
+        while len(held) < 3:
+            page.evaluate("() => 1")  # lets what is under way come
+        for route in held:
+            route.fallback()
+        sent(page, 5)
+    assert {told["state"] for told in imported(project, 5)} == {"placed"}
+
+
+def test_speed_and_time_left_are_told_and_nothing_is_kept_in_the_browser(browser, project, large):
+    path, _ = large
+    with person(browser, base_of(project)) as one:
+        one.log_in()
+        page = opened(one)
+        slowed(page, SLOW // 4)  # a rate is told after some seconds
+        begin(page, path)
+        page.wait_for_function(
+            "() => /MB of 12.0 MB · .*[kM]B\\/s · .* left/"
+            ".test(document.querySelector('.up-transfer .meta').textContent)"
+        )
+        slowed(page, -1)
+        sent(page)
+        assert "The page may be left" in page.locator(".up-transfer .meta").inner_text()
+        assert page.evaluate("() => [localStorage.length, sessionStorage.length]") == [0, 0]
+
+
+def test_offline_it_waits_and_once_online_it_goes_on_by_itself(browser, project, large):
+    path, whole = large
+    with person(browser, base_of(project), expected=("ERR_",)) as one:
+        one.log_in()
+        page = opened(one)
+        slowed(page, SLOW)
+        begin(page, path)
+        page.wait_for_function("() => document.querySelector('.up-transfer progress').value > 500_000")
+        slowed(page, SLOW, offline=True)
+        state(page, "held up")
+        words = page.locator(".up-why").inner_text()
+        assert words == "The machine is offline. It goes on once it is online again."
+        slowed(page, -1)
+        sent(page)
+    [told] = imported(project)
+    assert stored(project, told["sessions"][0]) == whole
+
+
+def test_it_is_tried_again_without_end(browser, project, tmp_path):
+    path = archive(tmp_path / "small.zip", {"1.dcm": image(1)})
+    failing = {"left": 12}
+
+    def answer(route):
+        if route.request.method != "PATCH" or not failing["left"]:
+            return route.fallback()
+        failing["left"] -= 1
+        return route.fulfill(status=503, body="not now")
+
+    with person(browser, base_of(project), expected=("503",)) as one:
+        one.log_in()
+        page = one.page
+        page.clock.install()
+        page = opened(one)
+        page.route("**/api/v1/uploads/*", answer)
+        drop(page, path)
+        page.get_by_text("1 patient, 1 study").wait_for()
+        page.get_by_role("button", name="Upload", exact=True).click()
+        state(page, "held up")
+        assert "It is tried again in" in page.locator(".up-why").inner_text()
+        latest = time.monotonic() + 60
+        while page.locator(".up-transfer .state").inner_text() != "on the server":
+            assert time.monotonic() < latest, failing
+            page.clock.fast_forward(90_000)  # longer than any wait between two tries
+    assert failing["left"] == 0
+    assert imported(project)[0]["state"] == "placed"
+
+
+def test_a_stored_handle_goes_on_in_one_click(browser, project, large):
+    path, whole = large
+    with person(browser, base_of(project), expected=("ERR_",)) as one:
+        one.log_in()
+        one.page.add_init_script(f"({COUNTED})()")
+        page = opened(one)
+        slowed(page, SLOW)
+        begin(page, path)
+        page.wait_for_function("() => document.querySelector('.up-transfer progress').value > 500_000")
+        assert page.evaluate("() => window.asked") == 1
+        one.answering(accept=True)
+        page.reload()
+        page.get_by_role("button", name="Go on: big.zip").click()
+        sent(page)
+        assert page.evaluate("() => localStorage.length") == 0
+    [told] = imported(project)
+    assert stored(project, told["sessions"][0]) == whole
+
+
+def test_without_a_secure_context_no_handle_is_ever_asked_for(browser, project, tmp_path):
+    path = archive(tmp_path / "named.zip", {"1.dcm": image(1)})
+    with (
+        another(browser, "--host-resolver-rules=MAP scandock.test 127.0.0.1") as elsewhere,
+        person(elsewhere, f"http://scandock.test:{project.port}") as one,
+    ):
+        one.log_in()
+        one.page.add_init_script(f"({COUNTED})()")
+        page = opened(one)
+        begin(page, path)
+        sent(page)
+        assert page.evaluate("() => [isSecureContext, window.asked]") == [False, 0]

@@ -1,0 +1,221 @@
+"""What a person chooses before an upload: where it goes, what is done with it, and tables that name many studies."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from tests.builders import Image
+from tests.e2e.browsing import base_of, person
+from tests.e2e.uploading import archive, drop, image, imported, opened, sent
+
+
+@pytest.fixture
+def project(served):
+    served.project()
+    return served
+
+
+def start(page):
+    page.get_by_role("button", name="Upload", exact=True).click()
+
+
+def looked_into(page):
+    page.locator("#picks[data-preview=complete]").wait_for()
+
+
+def metadata(page):
+    """What the uploads of the page tell the server beside their bytes, filled as they begin."""
+    told = []
+
+    def hear(request):
+        pairs = request.headers.get("upload-metadata", "")
+        if request.method == "POST" and pairs:
+            told.append(
+                {name: base64.b64decode(text).decode() for name, text in (p.split(" ") for p in pairs.split(","))}
+            )
+
+    page.on("request", hear)
+    return told
+
+
+def test_every_choice_is_explained_and_goes_along(browser, project, tmp_path):
+    entries = {"1.dcm": image(1), "bad.dcm": b"no image at all", "notes.txt": b"words"}
+    path = archive(tmp_path / "odd.zip", entries)
+    with person(browser, base_of(project)) as one:
+        one.log_in()
+        page = opened(one)
+        assert "The only one that you may upload to is P." in page.locator("main").inner_text()
+        assert page.get_by_text("The server also keeps, where members of the project see them").is_visible()
+        page.get_by_text("Destination, overwriting").click()
+        unexplained = page.evaluate(
+            "() => [...document.querySelectorAll('#upload .choice, .up-handler')].filter((one) =>"
+            " !one.querySelector('.help') && one.querySelector('input')?.value !== 'project').length"
+        )
+        assert unexplained == 0
+        assert page.get_by_text("As P does: sessions are archived at once").is_visible()
+        assert page.locator("#handler option").all_inner_texts() == [
+            "Automatic",
+            "DICOM-zip (DICOM)",
+            "SI (Classic Session Importer, ECAT)",
+            "gradual-DICOM",
+        ]
+        page.locator("#handler").select_option("SI")
+        page.get_by_label("Leave it alone").check()
+        page.get_by_label("Keep other resources").uncheck()
+        drop(page, path)
+        looked_into(page)
+        assert page.get_by_text("1 other file kept with its session (not kept, as chosen above)").is_visible()
+        page.get_by_label("Ignore unparsable files").uncheck()
+        assert page.get_by_text("the archive will be refused, as chosen above").is_visible()
+        told = metadata(page)
+        start(page)
+        sent(page)
+    [said] = told
+    wanted = {"project": "P", "overwrite": "none", "ignore_unparsable": "false", "resources": "ignore"}
+    assert wanted.items() <= said.items()
+    assert said["filename"] == "odd.zip"
+    [refused] = imported(project)
+    assert (refused["state"], refused["entries"]["stored"]) == ("refused", 0)
+
+
+def test_a_project_is_found_by_its_name_in_any_case_and_another_is_told(browser, project, tmp_path):
+    project.ask("POST", "/api/v1/projects", b'{"id": "Ageing_2026", "name": "Ageing and cognition"}')
+    path = archive(tmp_path / "one.zip", {"1.dcm": image(1)})
+    with person(browser, base_of(project)) as one:
+        one.log_in()
+        page = opened(one, "nowhere")
+        assert page.get_by_text("You may upload to 2 projects: find one by its id or title.").is_visible()
+        offered = page.locator("#projects option[value=Ageing_2026]")
+        assert offered.text_content() == "Ageing and cognition"
+        drop(page, path)
+        looked_into(page)
+        start(page)
+        page.get_by_role("alert").get_by_text("You may not upload to a project “nowhere”").wait_for()
+        assert page.evaluate("() => document.activeElement.id") == "project"
+        page.get_by_label("Project", exact=True).fill("ageing_2026")
+        looked_into(page)
+        start(page)
+        sent(page)
+    assert [(told["project"], told["state"]) for told in imported(project)] == [("Ageing_2026", "placed")]
+
+
+def test_who_may_upload_nowhere_uploads_to_unassigned(browser, project, tmp_path):
+    made = project.ask("POST", "/api/v1/accounts", json.dumps({"name": "ann", "password": "battery staple"}).encode())
+    assert made[0] == 201
+    path = archive(tmp_path / "one.zip", {"1.dcm": image(1)})
+    with person(browser, base_of(project)) as one:
+        one.log_in("ann", "battery staple")
+        page = one.go("/upload")
+        assert page.get_by_text("There is no project that you may upload to").is_visible()
+        page.locator("#files").wait_for(state="attached")
+        drop(page, path)
+        looked_into(page)
+        assert page.get_by_text("No project is found for it: it goes to Unassigned.").is_visible()
+        assert one.findings() == []
+        start(page)
+        sent(page)
+    [told] = imported(project)
+    assert [session["project"] for session in told["sessions"]] == ["Unassigned"]
+
+
+def test_names_birth_dates_and_labels_that_meet_across_archives_are_told(browser, project, tmp_path):
+    born = Image(case="born", study=1, patient_name=b"Roe^Ann", also={0x00100030: (b"DA", b"19600102")}).file()
+    first = archive(tmp_path / "first.zip", {"1.dcm": born})
+    second = archive(tmp_path / "second.zip", {"1.dcm": image(2, study=2, patient=b"PAT1", name=b"Roe^Ann")})
+    with person(browser, base_of(project)) as one:
+        one.log_in()
+        page = opened(one)
+        drop(page, first, second)
+        looked_into(page)
+        assert page.get_by_text("1 patient name (Roe Ann) and 1 birth date will leave this machine").is_visible()
+        assert page.get_by_text("born 1960-01-02").is_visible()
+        page.get_by_text("second.zip brings another study with this label.").wait_for()
+        page.locator(".up-pick").nth(1).get_by_label("Session label").fill("other")
+        page.locator(".up-pick").nth(1).get_by_label("Session label").press("Enter")
+        page.wait_for_function("() => !document.body.innerText.includes('brings another study')")
+
+
+def test_a_table_is_dropped_and_holds_for_what_comes_after_it(browser, project, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("patient_id,subject,session\nN1,S1,first\nN2,S2,second\nN3,S3,third\n")
+    visits = [
+        archive(tmp_path / f"{n}.zip", {"1.dcm": image(1, study=n, patient=b"N%d" % n, name=b"Roe^%d" % n)})
+        for n in (1, 2, 3)
+    ]
+    with person(browser, base_of(project)) as one:
+        one.log_in()
+        page = opened(one)
+        drop(page, table)
+        page.locator(".up-tools").get_by_text("0 of 3 rows fit 0 studies so far").wait_for()
+        drop(page, *visits)
+        looked_into(page)
+        assert sorted(box.input_value() for box in page.get_by_label("Session label").all()) == [
+            "first",
+            "second",
+            "third",
+        ]
+        assert page.get_by_role("alert").inner_text() == ""
+        assert one.findings() == []
+        page.get_by_role("row").filter(has_text="Roe 2").get_by_label("Session label").fill("own")
+        page.get_by_role("row").filter(has_text="Roe 2").get_by_label("Session label").press("Enter")
+        start(page)
+        sent(page, 3)
+    sessions = [(s["subject"], s["label"]) for told in imported(project, 3) for s in told["sessions"]]
+    assert sorted(sessions) == [("S1", "first"), ("S2", "own"), ("S3", "third")]
+
+
+def hasty(route):
+    """The preview with no time at all: it stops after one entry."""
+    answer = route.fetch()
+    body = answer.text()
+    assert "BUDGET = 30_000" in body
+    route.fulfill(response=answer, body=body.replace("BUDGET = 30_000", "BUDGET = -1"))
+
+
+def test_partial_numbers_say_so_and_a_table_names_what_was_not_looked_at(browser, project, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("patient_id,session\nN1,first\nN2,second\n")
+    entries = {f"{n}/1.dcm": image(1, study=n, patient=b"N%d" % n, name=b"Roe^%d" % n) for n in (1, 2)}
+    path = archive(tmp_path / "two.zip", entries)
+    with person(browser, base_of(project)) as one:
+        one.log_in()
+        one.page.context.route("**/js/upload/preview.js", hasty)
+        page = opened(one)
+        drop(page, path, table)
+        page.get_by_text("Only 1 of 2 entries were looked at").wait_for()
+        assert page.get_by_text("the numbers are partial, and the server will count all").is_visible()
+        looked_into(page)
+        start(page)
+        sent(page)
+    [told] = imported(project)
+    assert sorted(session["label"] for session in told["sessions"]) == ["first", "second"]
+
+
+def top(page, name):
+    return page.evaluate("(name) => document.querySelector(name).getBoundingClientRect().top", name)
+
+
+def bottom(page, name):
+    return page.evaluate("(name) => document.querySelector(name).getBoundingClientRect().bottom", name)
+
+
+def test_nothing_covers_the_archive_or_its_button(browser, project, tmp_path):
+    """One archive stands whole above the bar; with many the bar is docked, and the tray stands clear of it."""
+    paths = [archive(tmp_path / f"{n}.zip", {"1.dcm": image(1, study=n, patient=b"N%d" % n)}) for n in range(6)]
+    with person(browser, base_of(project)) as one:
+        one.log_in()
+        page = opened(one)
+        drop(page, paths[0])
+        looked_into(page)
+        assert bottom(page, ".up-pick") <= top(page, "#picks > .bar")
+        page.route("**/api/v1/uploads/*", lambda route: None if route.request.method == "PATCH" else route.fallback())
+        start(page)
+        page.locator("#tray").wait_for()
+        drop(page, *paths[1:])
+        looked_into(page)
+        page.locator("#tray").get_by_text("1 upload").wait_for()
+        assert bottom(page, "#picks > .bar") <= 800
+        assert bottom(page, "#tray") <= top(page, "#picks > .bar")

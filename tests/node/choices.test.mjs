@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { load } from "./modules.mjs";
+
+const { does, fields, options, problem, project, site, summary } = await load("options.js");
+
+const PLAIN = { where: "project", project: "P", destination: "", overwrite: "", ignore: true, keep: true, handler: "" };
+
+test("what the form says goes along by the API's names", () => {
+  Object.assign(options, PLAIN);
+  assert.deepEqual(fields(), { project: "P", destination: "", overwrite: "", ignore_unparsable: "true", resources: "keep" });
+  Object.assign(options, { destination: "prearchive", overwrite: "none", ignore: false, keep: false });
+  assert.deepEqual(fields(), { project: "P", destination: "prearchive", overwrite: "none", ignore_unparsable: "false", resources: "ignore" });
+  assert.equal(summary(), "into the prearchive, leaving what is there alone, unparsable files refuse an archive, without other resources");
+  options.where = "headers";
+  assert.equal(project(), "");
+});
+
+test("a project's own default is named, and a project that one may not upload to is told", () => {
+  Object.assign(options, PLAIN);
+  Object.assign(site, { codes: { P: 0, Q: 4 }, more: false });
+  assert.match(does(), /wait in the prearchive/);
+  options.project = "Q";
+  assert.match(does(), /archived at once/);
+  assert.equal(problem(), "");
+  options.project = "Z";
+  assert.match(problem(), /You may not upload to a project “Z”/);
+  options.project = "";
+  assert.match(problem(), /Name the project/);
+  options.where = "headers";
+  assert.equal(problem(), "");
+});
+
+test("where there are more projects than the page offers, the server decides of a name", () => {
+  Object.assign(options, { ...PLAIN, project: "Z" });
+  Object.assign(site, { codes: { P: 0 }, more: true });
+  assert.equal(problem(), "");
+  options.project = "no project id";
+  assert.notEqual(problem(), "");
+});

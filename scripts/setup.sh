@@ -93,5 +93,6 @@ if ! is_current dev && ! is_current "$what"; then
 fi
 if [ "$what" = dev ]; then
   install_clients
+  quietly scripts/clients.sh
 fi
 .venv/bin/python -m compileall -q src >>"$log" 2>&1 || true # what does not compile is for the checks to say

@@ -22,25 +22,62 @@ def main(url, archive, project, folder):
     seen["subjects"] = server.select.project(project).subjects().get("label")
     seen["scans"] = sorted(experiment.scans().get())
     seen["files"] = read(experiment, pathlib.Path(folder))
-    seen["xml"] = experiment.get()[:20].decode() if isinstance(experiment.get(), bytes) else str(experiment.get())[:60]
+    seen["date"] = experiment.attrs.get("xnat:mrSessionData/date")
     seen["code"] = server.select.project(project).prearchive_code()
-    seen["waiting"] = server.manage.prearchive(project).get() if hasattr(server.manage, "prearchive") else None
+    seen["waiting"] = waiting(server, archive, project)
+    seen["made"] = by_hand(server, project, pathlib.Path(folder))
     experiment.delete()
     seen["left"] = server.select.project(project).experiments().get("label")
     server.disconnect()
-    print(json.dumps(seen))
+    print(json.dumps(seen, default=bytes.decode))
 
 
-def send(server, archive, project):
+def send(server, archive, project, dest="archive"):
     """The import service, as pyxnat's users call it."""
     answer = server.post(
         "/data/services/import",
-        params={"dest": f"/archive/projects/{project}", "overwrite": "append"},
+        params={"dest": f"/{dest}/projects/{project}", "overwrite": "append"},
         data=pathlib.Path(archive).read_bytes(),
         headers={"Content-Type": "application/zip"},
     )
     assert answer.status_code == 200, answer.text
     return answer.text
+
+
+def waiting(server, archive, project):
+    """What waits, looked at, read anew, and deleted."""
+    send(server, archive, project, "prearchive")
+    shelf = server.manage.prearchive
+    (triple,) = [one for one in shelf.get() if one[0] == project]
+    scans = shelf.get_scans(triple)
+    files = [
+        name
+        for scan in scans
+        for resource in many(shelf.get_resources(triple, scan))
+        for name in shelf.get_files(triple, scan, resource)
+    ]
+    shelf.reset(triple)
+    shelf.delete(shelf.get_uri(triple))
+    return {"scans": sorted(scans), "files": len(files), "left": len(shelf.get())}
+
+
+def many(found):
+    """pyxnat gives a single value by itself."""
+    return [found] if isinstance(found, str) else found
+
+
+def by_hand(server, project, folder):
+    """A subject, an experiment, a scan and a resource with a file, made and read back."""
+    experiment = server.select.project(project).subject("Hand").experiment("Hand_MR1")
+    experiment.create(experiments="xnat:mrSessionData")
+    scan = experiment.scan("7")
+    scan.create(scans="xnat:mrScanData")
+    source = folder / "notes.txt"
+    source.write_text("made by hand")
+    one = scan.resource("NOTES").file("notes.txt")
+    one.put(str(source), format="TXT", content="notes", overwrite=False)
+    back = pathlib.Path(one.get(str(folder / "back.txt")))
+    return {"scans": experiment.scans().get(), "text": back.read_text(), "size": int(one.size())}
 
 
 def read(experiment, folder):

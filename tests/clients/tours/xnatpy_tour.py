@@ -42,7 +42,7 @@ def wait_and_archive(session, archive, project):
         "status": str(waiting.status),
         "scans": sorted(one.id for one in waiting.scans),
         "listed": [one.label for one in session.prearchive.sessions(project)],
-        "files": sum(len(list(res.files)) for one in waiting.scans for res in one.resources),
+        "files": sum(len(list(res.files)) for one in waiting.scans for res in getattr(one, "resources", ())),
     }
     archived = waiting.archive(overwrite="append")
     seen["archived"] = archived.uri
@@ -80,7 +80,7 @@ def verified(found):
             for one in res.files.values():
                 with one.open() as stream:
                     read = hashlib.md5(stream.read()).hexdigest()
-                seen.append([one.name, read, one.digest])
+                seen.append([one.path, read, one.digest])
     return seen
 
 

@@ -41,14 +41,14 @@ def client(web: Web) -> Iterator[httpx.Client]:
 
 
 def worker(web: Web, **changes: str) -> AbstractContextManager[Worker]:
-    return worker_on(Path(web.site.data), web.site.settings.database_url, **changes)
+    return worker_on(Path(web.site.data), web.site.settings.database_url, 2, **changes)
 
 
 def archive(case: str = "tracked", count: int = 2, **values: Any) -> bytes:
     return zipped(documented("folder", "1", images(count, case=case, **values)))
 
 
-def submit(client: httpx.Client, body: bytes | None = None, **asked: str) -> str:
+def submit(client: httpx.Client, body: bytes | None = None, /, **asked: str) -> str:
     """As the page does it: the file into the cache, then a form that names it."""
     assert client.put(FILE, content=archive() if body is None else body).status_code == 200
     form = {"src": (None, SRC), "http-session-listener": (None, KEY), "project": (None, "P")}

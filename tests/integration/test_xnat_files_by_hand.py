@@ -21,6 +21,7 @@ from sqlalchemy import select
 
 from scandock.catalog.tables import file
 from scandock.services.checking import check
+from scandock.services.xnat import hand_changes
 from tests.builders import Site, images, site_at, zipped
 from tests.integration.web import Web, serving
 
@@ -165,6 +166,16 @@ def test_an_object_is_known_by_its_uid(site: Site) -> None:
     assert found[0].dataset_at > 132
 
 
+def test_a_resource_that_was_made_first_learns_what_it_holds_from_its_files(site: Site) -> None:
+    with served(site) as (_, client, resource):
+        done(client.put(resource), 201)
+        done(client.put(f"{resource}/files/1", content=b"1", params={"format": "U", "content": "U"}))
+        done(client.put(f"{resource}/files/2", content=b"2", params={"format": "DICOM", "content": "RAW"}))
+        done(client.put(f"{resource}/files/3", content=b"3", params={"format": "NIFTI"}))
+        (row,) = client.get(resource.removesuffix("/DICOM")).json()["ResultSet"]["Result"]
+        assert (row["format"], row["content"], row["file_count"]) == ("DICOM", "RAW", "3")
+
+
 # -- archives ----------------------------------------------------------------------------------------------------------
 
 FILES = {"1.txt": b"one", "sub/2.txt": b"two", "sub/deep/3.bin": os.urandom(70_000)}
@@ -230,6 +241,19 @@ def test_ten_threads_into_one_resource_all_land(site: Site) -> None:
             list(threads.map(send, files.items()))
         assert digests(client, resource) == md5s(files)
         assert len(set(trees)) < len(files), "each file had a tree of its own"
+
+
+def test_rows_of_big_sessions_are_written_in_several_transactions(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hand_changes, "BATCH", 3)
+    files = {f"{n}": b"%d" % n for n in range(8)}
+    with served(site) as (_, client, resource):
+        for _ in range(2):
+            more = {"extract": "true", "overwrite": "true"}
+            done(client.put(f"{resource}/files/u", content=zipped(files), params=more))
+            assert digests(client, resource) == md5s(files)
+        done(client.delete(f"{resource}/files/3"))
+        del files["3"]
+        assert digests(client, resource) == md5s(files)
 
 
 def test_one_that_is_refused_costs_the_others_nothing(site: Site) -> None:

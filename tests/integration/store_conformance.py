@@ -259,6 +259,27 @@ class StoreConformance:
             stage.move("none", "z")
         assert stage.read_at("y/b", 0, 10) == b"b"
 
+    def test_bring_takes_a_file_of_another_stage(self, store):
+        stage, other = staged(store, "u", {"x/a": b"a"}), staged(store, "v", {"f/1": b"one", "f/2": b"two"})
+        before = other.inode("f/1")
+        stage.bring(other, "f/1", "y/z/1")
+        assert (stage.inode("y/z/1"), other.exists("f/1")) == (before, False)
+        for old, new, wrong in (("f/2", "x/a", FileExistsError), ("f/1", "b", FileNotFoundError)):
+            with pytest.raises(wrong):
+                stage.bring(other, old, new)
+        with pytest.raises(ValueError, match="not a"):
+            stage.bring(other, "../../u/t1/x/a", "b")
+        assert other.read_at("f/2", 0, 10) == b"two"
+
+    def test_make_makes_a_tree_without_files(self, store):
+        stage = store.begin("u", "t")
+        stage.make("tree")
+        stage.make("tree")
+        stage.seal()
+        store.publish_new(stage, "tree", NAME, inode=number(stage, "tree"))
+        assert content(store, NAME) == {}
+        assert [one.kind for one in store.walk("archive")] == ["folder"]
+
     def test_remove_and_clear(self, store):
         stage = staged(store, "u", {"x/1/a": b"a", "x/b": b"b", "c": b"c"})
         stage.remove("x/1")

@@ -49,6 +49,19 @@ def test_archiving_takes_pieces_of_the_address_labels_and_dest(site: Site) -> No
         assert told.text == "/data/archive/projects/Q/subjects/New_sub/experiments/E2\r\n"
 
 
+def test_archiving_into_a_session_that_is_named_by_its_id(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    uri = waits(site)
+    with served(site) as (_, client):
+        (one,) = rows(client.get("/data/projects/Q/experiments"))
+        told = client.post(
+            "/data/services/archive",
+            data={"src": uri, "dest": f"/archive/experiments/{one['ID']}", "overwrite": "append"},
+        )
+        assert told.text == "/data/archive/projects/Q/subjects/DOE_JANE/experiments/S1\r\n"
+    assert len(site.files("archive")) == 2
+
+
 def test_archiving_refuses_by_the_originals_statuses(site: Site) -> None:
     site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
     site.project("R")

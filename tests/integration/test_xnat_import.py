@@ -92,7 +92,7 @@ def test_a_prearchive_session_is_answered_by_its_address_and_an_end_of_line(clie
 
 @pytest.mark.parametrize(
     "kind",
-    ["application/octet-stream", "application/x-tar", "application/x-zip-compressed", "text/html", "", "*/*", "x"],
+    ["application/octet-stream", "application/x-tar", "text/html", ""],
 )
 def test_a_body_of_any_type_or_none_is_taken(client: httpx.Client, project: str, kind: str) -> None:
     (uri,) = uris(send(client, archive(), {"Content-Type": kind} if kind else {"X-Nothing": ""}, project=project))
@@ -361,7 +361,7 @@ def test_what_was_bound_for_the_archive_and_waits_is_an_error_that_says_where(
         "Session already exists, retry with overwrite enabled",
     )
     assert f"/data/prearchive/projects/{project}/" in text
-    clash = images(1, also={0x00104000: (b"LT", b"other")})
+    clash = images(1, case="import", also={0x00104000: (b"LT", b"other")})
     clashing = zipped(documented("f", "1", clash))
     refused(send(client, clashing, dest=dest), 409, "unable to archive for the Prearchive session")
     (waits,) = uris(send(client, clashing, project=project, **{"Direct-Archive": "true"}))

@@ -282,8 +282,7 @@ def test_a_commit_joins_an_archived_session_where_nothing_speaks_against_it(site
 
 
 def test_a_held_session_stays_whole_until_somebody_decides(site: Site) -> None:
-    objects = [Image(case="again", number=1, patient_id=name).file() for name in (b"A",)]
-    objects += [Image(case="again", number=2, patient_id=b"B").file()]
+    objects = [Image(case="again", number=n, patient_id=name).file() for n, name in ((1, b"A"), (2, b"B"))]
     told = site.bring(documented("S1", "1", objects), project="Q", session="S1")
     uri = told.session["uri"]
     before = site.files("prearchive")
@@ -295,6 +294,8 @@ def test_a_held_session_stays_whole_until_somebody_decides(site: Site) -> None:
             assert client.post(uri, params=action).status_code == 409
         refused = client.post("/data/services/archive", params={"src": uri, "overwrite": "append"})
         assert (refused.status_code, status(client, uri)) == (409, "CONFLICT")
+        (why,) = rows(client.post("/data/services/validate-archive", params={"src": uri}))
+        assert (why["code"], why["type"]) == ("5", "CONFLICT")
         assert "Conflict: " in " ".join(one["entry"] for one in rows(client.get(f"{uri}/logs")))
     assert site.files("prearchive") == before
 

@@ -145,11 +145,9 @@ def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None
 
 def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Iterable[int]) -> None:
     """Let a new tree hold all files of an old one, numbers kept, but for the dropped ones."""
-    columns = [column for column in file.c if column.name != "tree_id"]
     for start in range(0, last + 1, BATCH):
-        source = select(literal(new), *columns).where(file.c.tree_id == old, file.c.n.between(start, start + BATCH - 1))
         with catalog.write() as connection:
-            connection.execute(insert(file).from_select(["tree_id", *(c.name for c in columns)], source))
+            copy_batch(connection, old, new, start)
     gone = sorted(dropped)
     for start in range(0, len(gone), BATCH):
         with catalog.write() as connection:
@@ -157,6 +155,13 @@ def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Iterabl
                 delete(file).where(file.c.tree_id == new, file.c.n == bindparam("gone")),
                 [{"gone": n} for n in gone[start : start + BATCH]],
             )
+
+
+def copy_batch(connection: Connection, old: int, new: int, start: int) -> None:
+    """Let a new tree hold the files of an old one from number `start` on, as many as fit into one transaction."""
+    columns = [column for column in file.c if column.name != "tree_id"]
+    source = select(literal(new), *columns).where(file.c.tree_id == old, file.c.n.between(start, start + BATCH - 1))
+    connection.execute(insert(file).from_select(["tree_id", *(c.name for c in columns)], source))
 
 
 def sum_up(connection: Connection, tree_id: int) -> dict[int, tuple[int, int, int]]:

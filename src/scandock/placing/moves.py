@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from scandock.catalog.engine import Catalog
 from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Fault, ScandockError, TokenLost, Usage
+from scandock.model.points import reach
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import complete, end_without
 from scandock.placing.deletes import Removal
@@ -87,6 +88,7 @@ class Operation:
         with self.catalog.write() as connection:
             record(self.catalog, self.store, connection, self.lease, placements, report, removals)
             note(connection)
+        reach("intent")
         complete(self.catalog, self.store, self.stage, self.lease)
         self.ended = True
 

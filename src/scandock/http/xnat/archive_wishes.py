@@ -27,7 +27,7 @@ def wishes_of(asked: Parameters) -> Wishes:
     if overwrite == "append" and true(asked.get("overwrite_files")):
         overwrite = "delete"
     place = dest_of(asked)
-    auto = asked.get("AA", asked.get("auto-archive", "")).strip()
+    auto = _first(asked, "AA", "auto-archive")
     return Wishes(
         overwrite=overwrite,
         subject=_first(asked, "subject", "SUBJECT_ID") or place.get("subject"),

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
 
+from scandock.catalog.server_tables import accession
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, session, subject, tree, upload
 from scandock.model.errors import Usage
@@ -26,7 +27,7 @@ from scandock.services import rights
 from scandock.services.archiving import archive, hold
 from scandock.services.moving import Desk, Outcome, names_of
 from scandock.services.prearchive import rebuild
-from scandock.services.xnat.ids import subject_number
+from scandock.services.xnat.ids import experiment_number, subject_number
 
 STAYS: Final = frozenset(
     {"session_exists", "sop_clash", "held_undecided", "label_taken", "study_elsewhere", "subject_differs"}
@@ -85,7 +86,7 @@ def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = F
     with desk.catalog.read() as connection:
         _, asked = _project_and_import(connection, found)
         person = _subject(connection, found, wishes.subject)
-    label = _label(wishes.session) or _requested(found, asked)
+        label = _session(connection, found, wishes.session) or _requested(found, asked)
     decided = bool(found.held[0]) and not still_holds(
         found.held[0],
         project=False,
@@ -159,6 +160,20 @@ def _subject(connection: Connection, found: Standing, text: str | None) -> str |
     if number is not None:
         known = connection.execute(
             select(subject.c.label).where(subject.c.id == number, subject.c.project_id == found.project_id)
+        ).scalar()
+        if known is not None:
+            return str(known)
+    return _label(text)
+
+
+def _session(connection: Connection, found: Standing, text: str | None) -> str | None:
+    """The label of an archived session that is named by its id, else the label that the text is (1.4, `EXPT_ID`)."""
+    number = experiment_number(text) if text else None
+    if number is not None:
+        known = connection.execute(
+            select(session.c.label)
+            .join(accession, accession.c.uuid == session.c.uuid)
+            .where(accession.c.number == number, session.c.project_id == found.project_id)
         ).scalar()
         if known is not None:
             return str(known)

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from scandock.access.principal import deny
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import file, tree
-from scandock.catalog.trees import BATCH, copy_files, sum_up, write_structure
+from scandock.catalog.trees import BATCH, copy_batch, copy_files, sum_up, write_structure
 from scandock.model.errors import ScandockError, Usage
 from scandock.model.points import reach
 from scandock.placing.intents import Placement, new_tree
@@ -106,6 +105,7 @@ def _placement(desk: Desk, running: Operation, to_be: NextTree, stages: Sequence
     source = to_be.source
     _arrange(running, to_be, stages)
     tree_id = _write_rows(desk, running, to_be)
+    reach("rows")
     running.check()
     inode = running.stage.inode(TREE)
     assert inode is not None
@@ -146,19 +146,31 @@ def _arrange(running: Operation, to_be: NextTree, stages: Sequence[Stage]) -> No
 
 def _write_rows(desk: Desk, running: Operation, to_be: NextTree) -> int:
     """The rows of the tree, under a number that nothing points at yet."""
+    old = to_be.source.tree_id
     with desk.catalog.write() as connection:
         tree_id = new_tree(desk.catalog, connection, running.lease)
-    if to_be.files:
-        copy_files(desk.catalog, to_be.source.tree_id, tree_id, to_be.last, to_be.dropped)
-    rows = iter(_new_rows(to_be, tree_id))
-    while batch := list(islice(rows, BATCH)):
+        rows = _new_rows(to_be, tree_id)
+        if to_be.last < BATCH and len(rows) <= BATCH:  # nearly every session: one transaction, few files or one
+            copy_batch(connection, old, tree_id, 0)
+            for gone in to_be.dropped:
+                connection.execute(delete(file).where(file.c.tree_id == tree_id, file.c.n == gone))
+            _finish_rows(connection, to_be, tree_id, rows)
+            return tree_id
+    copy_files(desk.catalog, old, tree_id, to_be.last, to_be.dropped)
+    while len(rows) > BATCH:
         with desk.catalog.write() as connection:
-            connection.execute(insert(file), batch)
+            connection.execute(insert(file), rows[:BATCH])
+        rows = rows[BATCH:]
     with desk.catalog.write() as connection:
-        _sum(to_be, sum_up(connection, tree_id))
-        write_structure(connection, tree_id, to_be.scans, to_be.resources)
-    reach("rows")
+        _finish_rows(connection, to_be, tree_id, rows)
     return tree_id
+
+
+def _finish_rows(connection: Connection, to_be: NextTree, tree_id: int, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(insert(file), rows)
+    _sum(to_be, sum_up(connection, tree_id))
+    write_structure(connection, tree_id, to_be.scans, to_be.resources)
 
 
 def _new_rows(to_be: NextTree, tree_id: int) -> list[dict[str, Any]]:

@@ -162,6 +162,8 @@ def remove(place: Place, names: Iterable[str], before: int) -> int:
 
 
 def _remove_one(above: int, parts: Sequence[str], before: int) -> bool:
+    if not {"", ".", ".."}.isdisjoint(parts):
+        return False
     at = os.dup(above)
     try:
         for part in parts[:-1]:

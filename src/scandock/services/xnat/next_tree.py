@@ -101,6 +101,8 @@ class NextTree:
             self._judge(resource, coming, overwrite=overwrite)
         if resource is None:
             resource = self.add_resource(place, kind)
+        elif coming:  # clients make a resource first, and say of its files what it holds
+            resource.content, resource.format = resource.content or kind[0], resource.format or kind[1]
         for one in coming:
             self._drop(resource.n, one.name)
             self.added[resource.n, one.name] = (stage, one)

@@ -18,6 +18,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import tracked
 from scandock.catalog.tables import upload
 from scandock.model.errors import Usage
+from scandock.model.verdicts import ImportState
 from scandock.services.imports import UNFINISHED, asked_of, read_import
 from scandock.services.progress import Told, events_after
 from scandock.services.xnat.outcomes import ended
@@ -67,7 +68,7 @@ def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
     """What is told of a key; None for one that is unknown, or another's, whoever asks."""
     with catalog.read() as connection:
         row = connection.execute(
-            select(tracked.c.number, upload.c.id, upload.c.uuid, upload.c.archive)
+            select(tracked.c.number, upload.c.id, upload.c.uuid, upload.c.archive, upload.c.state)
             .outerjoin(upload, upload.c.id == tracked.c.upload_id)
             .where(tracked.c.account_id == principal.account_id, tracked.c.key == key)
             .order_by(tracked.c.number.desc())
@@ -78,7 +79,7 @@ def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
         payload = _payload(connection, row.id, row.archive) if row.id is not None else None
     found = None if row.uuid is None else _found(catalog, principal, row.uuid)
     if found is None:
-        return Tracked(key=key, payload=payload, succeeded=False, final=DELETED)
+        return Tracked(key=key, payload=payload, succeeded=row.state == ImportState.PLACED, final=DELETED)
     if found["state"] in UNFINISHED:
         return Tracked(key=key, payload=payload, succeeded=None, final=None)
     end = ended(found, asked_of(catalog, principal, row.uuid))

@@ -1,0 +1,74 @@
+"""A change by hand that is killed at each named point leaves the session as it was, or as it was to be."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scandock.access.principal import SYSTEM
+from scandock.catalog.projects import ProjectRow, add_project
+from scandock.services.checking import check
+from scandock.services.moving import Desk
+from scandock.services.opening import opened
+from scandock.services.settings import load_settings
+from scandock.services.xnat.hand_changes import make_changes
+from scandock.services.xnat.hand_files import Wanted, change_of, incoming
+from scandock.services.xnat.making import NewSession, make_session
+from scandock.services.xnat.next_tree import Place
+from tests.crash.processes import environment
+
+BEFORE = {"a": b"old", "b": b"stays"}
+AFTER = {"a": b"new", "b": b"stays", "c": b"more"}
+POINTS = {
+    **dict.fromkeys(("arranged", "sealed", "rows"), BEFORE),
+    **dict.fromkeys(("intent", "switched_one", "switched", "published", "retired", "finished"), AFTER),
+}
+"""What a session holds once the next command has looked at DATA, by where the change was killed."""
+
+
+def put(data: Path, uuid: str, files: dict[str, bytes]) -> list[BaseException | None]:
+    """Put files into a session in one change, replacing those of their names."""
+    settings = load_settings()
+    with opened(str(data), settings) as (catalog, store):
+        came = incoming(store)
+        for name, content in files.items():
+            came.keep(name, [content], lambda _: None)
+        wanted = Wanted(uuid, Place(None, "R"), overwrite=True)
+        change = change_of(Desk(catalog, store, settings, SYSTEM), wanted, came)
+        try:
+            return make_changes(uuid, [change])
+        finally:
+            change.holds.close()
+
+
+def made(data: Path) -> str:
+    """A session that holds what is there before; its UUID."""
+    settings = load_settings()
+    with opened(str(data), settings) as (catalog, store):
+        add_project(catalog, ProjectRow(name="P"))
+        wanted = NewSession(project="P", subject="S", label="E", xsi_type="xnat:mrSessionData", attributes={})
+        uuid = make_session(Desk(catalog, store, settings, SYSTEM), wanted)
+    assert put(data, uuid, BEFORE) == [None]
+    return uuid
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_change_that_is_killed_is_whole_or_nothing(tmp_path: Path, point: str) -> None:
+    data = tmp_path / "data"
+    uuid = made(data)
+    words = f"from {__name__} import *; put(Path({str(data)!r}), {uuid!r}, {{'a': b'new', 'c': b'more'}})"
+    killed = subprocess.run(
+        [sys.executable, "-c", words], env=environment(SCANDOCK_CRASH_AT=point), check=False, timeout=60
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert check(str(data), load_settings()) == []
+    folder = data / "archive/P/E/resources/R/files"
+    assert {one.name: one.read_bytes() for one in folder.iterdir()} == POINTS[point]
+    assert put(data, uuid, AFTER) == [None]
+    assert {one.name: one.read_bytes() for one in folder.iterdir()} == AFTER
+    assert check(str(data), load_settings()) == []
+    assert list((data / "work").iterdir()) == []

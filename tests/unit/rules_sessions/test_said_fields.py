@@ -1,0 +1,54 @@
+"""What a query of XNAT's dialect says of a session or a scan."""
+
+from __future__ import annotations
+
+import pytest
+
+from scandock.model.errors import Usage
+from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, said_of, with_said
+
+
+def test_paths_and_bare_names_mean_the_same():
+    said = said_of([("xnat:mrSessionData/date", "2026-11-24"), ("NOTE", "n"), ("xnat:experimentData/label", "L")])
+    assert said.known(SESSION_FIELDS) == {"date": "2026-11-24", "note": "n"}
+    assert said.get("label") == "L"
+
+
+def test_the_type_is_named_or_follows_from_the_first_path_of_a_type():
+    assert (
+        said_of([("xsiType", "xnat:ctSessionData"), ("xnat:mrSessionData/date", "")]).xsi_type == "xnat:ctSessionData"
+    )
+    assert (
+        said_of([("xnat:imageSessionData/date", ""), ("xnat:mrSessionData/date", "")]).xsi_type == "xnat:mrSessionData"
+    )
+    assert said_of([("date", "2026-11-24"), ("xnat:experimentData/label", "L")]).xsi_type == ""
+
+
+def test_names_are_kept_as_they_are_written_and_the_rest_is_left():
+    said = said_of(
+        [("xnat:mrScanData/SERIES_description", "d"), ("a b", "x"), ("XNAT_CSRF", "t"), ("protocolname", "p")]
+    )
+    assert said.known(SCAN_FIELDS) == {"series_description": "d", "protocolName": "p"}
+
+
+@pytest.mark.parametrize(
+    ("text", "date"), [("2026-01-31", "2026-01-31"), ("12/31/2026", "2026-12-31"), ("", ""), ("NULL", ""), ("null", "")]
+)
+def test_dates_come_in_two_ways_and_can_be_taken_back(text, date):
+    assert said_of([("date", text)]).known(SESSION_FIELDS) == {"date": date}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("date", "soon"), ("date", "2026-13-01"), ("date", "31/12/2026"), ("time", "25:00:00"), ("note", "x" * 4001),
+     ("note", "a\0b")],
+)  # fmt: skip
+def test_what_can_be_no_value_is_refused(name, text):
+    with pytest.raises(Usage, match=name):
+        said_of([(name, text)]).known(SESSION_FIELDS)
+
+
+def test_only_what_no_header_says_outlasts_the_headers():
+    before = {"note": "mine", "date": "2026-01-01", "scanner": "old"}
+    assert with_said(before, {"date": "2026-02-02"}) == {"note": "mine", "date": "2026-02-02"}
+    assert with_said(before, {"date": "2026-02-02"}, by_hand=True) == {**before, "date": "2026-02-02"}

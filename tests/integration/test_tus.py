@@ -425,6 +425,36 @@ def test_a_right_that_is_gone_while_the_last_bytes_come_is_asked_for_again(web, 
     assert import_of(client, url)["state"] == "receiving"
 
 
+@pytest.mark.parametrize("door", ["head", "patch"])
+def test_an_upload_whose_last_bytes_were_refused_is_accepted_by_its_owners_next_request(web, client, monkeypatch, door):
+    """A login ended elsewhere while the bytes came: all of them are there, and no client has any left to send."""
+    web.account("mia", P="member")
+    finish = spooling.Spooling.finish
+
+    async def slowly(self):
+        monkeypatch.undo()
+        kept = await finish(self)
+        await asyncio.to_thread(client.delete, "/api/v1/projects/P/members/mia")
+        return kept
+
+    def ask(one):
+        return one.head(url) if door == "head" else patch(one, url, 5, b"")
+
+    with web.client("mia", headers=TUS) as mia:
+        url = make(mia, size=5, project="P")
+        monkeypatch.setattr(spooling.Spooling, "finish", slowly)
+        assert patch(mia, url, 0, b"12345").status_code in (403, 404)
+        assert ask(mia).status_code in (403, 404)
+        assert offset(client, url) == 5  # an administrator looks: that is not its owner's asking
+        assert import_of(client, url)["state"] == "receiving"
+        client.put("/api/v1/projects/P/members/mia", json={"role": "member"})
+        assert ask(mia).headers["upload-offset"] == "5"
+        assert "upload-expires" not in ask(mia).headers
+        made = import_of(mia, url)
+    assert made["state"] == "received"
+    assert web.spool(made["id"]) == b"12345"
+
+
 def test_patches_that_are_off(client):
     url = make(client, size=5)
     assert code(client.patch(url, content=b"1", headers={"Upload-Offset": "0"})) == (415, "tus_type")

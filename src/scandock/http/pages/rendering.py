@@ -20,7 +20,8 @@ POLICY: Final = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-HEADERS: Final = {"Content-Security-Policy": POLICY, "Cache-Control": "private, no-cache"}
+HEADERS: Final = {"Content-Security-Policy": POLICY, "Cache-Control": "private, no-store"}
+"""A page shows what its reader may see: after logging out the browser has none to go back to."""
 SHEETS: Final = ("scandock.css", "upload.css", "viewer.css", "live.css")
 """All on every page, as moving about keeps the document; they are small, and kept by the browser."""
 _HERE: Final = Path(__file__).parent
@@ -66,4 +67,4 @@ def page(
 def fragment(request: Request, name: str, principal: Principal, **context: Any) -> HTMLResponse:  # noqa: ANN401
     """A piece of a page, which the page that shows it takes over."""
     text = templates().get_template(name).render(root=root_of(request), me=principal, **context)
-    return HTMLResponse(text, headers={**HEADERS, "Cache-Control": "private, no-store"})
+    return HTMLResponse(text, headers=HEADERS)

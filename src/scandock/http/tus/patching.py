@@ -90,6 +90,21 @@ async def _keep(site: Site, request: Request, principal: Principal, arriving: Ar
     return received
 
 
+async def finish(site: Site, request: Request, principal: Principal, arriving: Arriving) -> Arriving:
+    """Accept an upload whose bytes are all there: the request of its last ones was refused, as by a login that ended
+    meanwhile, and no further bytes will come that could have it accepted.
+
+    Its owner's next request that may does it, with the rights of an upload's end; anything else leaves it as it is.
+    """
+    if not arriving.receiving or arriving.received != arriving.size or arriving.account_id != principal.account_id:
+        return arriving
+    if arriving.uuid in site.locks:  # the request of the last bytes is at its own end
+        return arriving
+    async with site.locks.write(arriving.uuid):
+        await _keep(site, request, principal, arriving, _spooling(site, arriving, None))
+    return await site.run(site.receiving.find, arriving.uuid) or arriving
+
+
 def _check_right(site: Site, principal: Principal, arriving: Arriving) -> None:
     """Raise Denied where the right to upload has gone while the bytes came."""
     with site.catalog.read() as connection:

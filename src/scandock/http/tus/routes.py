@@ -14,7 +14,7 @@ from scandock.http.deps import Site, site_of
 from scandock.http.receiving.wanted import check_foreign, offer_of
 from scandock.http.security import Caller, SignedIn, check_upload
 from scandock.http.tus.locks import Writer
-from scandock.http.tus.patching import append, check_length
+from scandock.http.tus.patching import append, check_length, finish
 from scandock.http.tus.protocol import (
     ALGORITHMS,
     EXTENSIONS,
@@ -166,10 +166,11 @@ def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = Fals
 
 @router.head("/{upload}", summary="How far an upload is", response_class=Response)
 async def offset_of(request: Request, upload: str, principal: Caller) -> Response:
-    """`Upload-Offset`: bytes that are on disk for certain."""
+    """`Upload-Offset`: bytes that are on disk for certain. Where those are all, its import begins now at the latest."""
     site = site_of(request)
     check_version(request.headers)
     arriving = await site.run(find_upload, site, principal, upload)
+    arriving = await finish(site, request, principal, arriving)
     return _answer(
         200,
         Upload_Offset=arriving.received,

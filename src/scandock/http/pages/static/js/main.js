@@ -45,5 +45,10 @@ document.addEventListener("htmx:error", () => {
   if (!navigator.onLine) say("The machine is offline: the page stays as it is.");
 });
 
+// A document that the browser kept whole may show a login that has ended.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted && user) location.reload();
+});
+
 begin();
 if (user) startTray();

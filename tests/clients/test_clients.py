@@ -142,9 +142,10 @@ def test_xnatutils_puts_lists_and_gets(run, url, project, served, tmp_path):
 def test_what_was_downloaded_is_an_upload_again(served, project):
     """Curl's recipes of the wiki, and what comes back is a session that can be sent again."""
     body = zipped(documented("S1", "1", images(2)))
-    status, told = served.ask("POST", f"/data/services/import?dest=/archive/projects/{project}&session=S1", body)
+    to = f"/data/services/import?dest=/archive/projects/{project}&session=S1"
+    status, told = served.ask("POST", to, body)
     assert (status, told.endswith(b"\r\n")) == (200, True)
     status, whole = served.ask("GET", f"/data/projects/{project}/experiments/S1/scans/ALL/files?format=zip")
     assert status == 200
-    again = served.ask("POST", f"/data/services/import?dest=/archive/projects/{project}&session=S1&overwrite=append", whole)
+    again = served.ask("POST", f"{to}&overwrite=append", whole)
     assert again == (200, told)

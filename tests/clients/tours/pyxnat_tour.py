@@ -19,7 +19,7 @@ def main(url, archive, project, folder):
     experiment = server.select.project(project).experiment(label)
     seen["exists"] = [experiment.exists(), server.select.project(project).experiment("not there").exists()]
     seen["id"], seen["label"] = experiment.id(), experiment.label()
-    seen["subjects"] = server.select.project(project).subjects().get("label")
+    seen["subjects"] = [one.label() for one in server.select.project(project).subjects()]
     seen["scans"] = sorted(experiment.scans().get())
     seen["files"] = read(experiment, pathlib.Path(folder))
     seen["date"] = experiment.attrs.get("xnat:mrSessionData/date")
@@ -27,7 +27,7 @@ def main(url, archive, project, folder):
     seen["waiting"] = waiting(server, archive, project)
     seen["made"] = by_hand(server, project, pathlib.Path(folder))
     experiment.delete()
-    seen["left"] = server.select.project(project).experiments().get("label")
+    seen["left"] = [one.label() for one in server.select.project(project).experiments()]
     server.disconnect()
     print(json.dumps(seen, default=bytes.decode))
 

@@ -220,6 +220,18 @@ def test_scans_are_chosen_by_id_and_by_type(site: Site, client: httpx.Client) ->
     assert client.get("/data/experiments/XNAT_E00001/scans/4/resources/NIFTI/files").status_code == 404
 
 
+def test_a_header_is_dumped_whole_or_by_field(client: httpx.Client) -> None:
+    for src in ("/archive/projects/P/experiments/S1", "/data/experiments/XNAT_E00001/scans/4"):
+        found = {one["desc"]: one for one in rows(client, f"/data/services/dicomdump?src={src}")}
+        assert found["Series Description"] == {
+            "tag1": "(0008,103E)", "tag2": "", "vr": "LO", "value": "T1 <fast>, 3D", "desc": "Series Description",
+        }  # fmt: skip
+    (one,) = rows(client, "/data/services/dicomdump?src=/experiments/S1&field=0008103E")
+    assert one["value"] == "T1 <fast>, 3D"
+    assert client.get("/data/services/dicomdump?src=/nowhere").status_code == 400
+    assert client.get("/data/services/dicomdump?src=/experiments/none").status_code == 404
+
+
 # -- who may -----------------------------------------------------------------------------------------------------------
 
 

@@ -97,6 +97,17 @@ def test_the_body_of_a_subject_is_never_read_nor_logged(site: Site) -> None:
         assert "hush" not in json.dumps(web.logged, default=str)
 
 
+def test_the_id_of_a_deleted_subject_is_never_given_again(site: Site) -> None:
+    with served(site) as (_, client):
+        for number in range(1, 4):
+            made = done(client.put(f"/data/projects/P/subjects/S{number % 2}"), 201)
+            assert made == f"XNAT_S0000{number}"
+            done(client.delete(f"/data/subjects/{made}"))
+            assert done(client.delete(f"/data/subjects/{made}"), 404)
+        experiment(client)
+        assert [one["ID"] for one in rows(client.get("/data/projects/P/subjects"))] == ["XNAT_S00004"]
+
+
 # -- experiments -------------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.standing import Standing
+from scandock.catalog.subjects import add_subject
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, resource, scan, session, subject, upload
 from scandock.catalog.trees import ScanRow, resources_of, scan_values, scans_of, write_structure
@@ -58,12 +59,10 @@ def make_subject(desk: Desk, project_name: str, label: str) -> int:
         if (found := _subject(connection, project_id, label)) is not None:
             return found
         uuid = new_uuid()
-        values = {"uuid": uuid, "project_id": project_id, "label": label, "key": label_key(label)}
-        key = connection.execute(insert(subject).values(created=desk.catalog.now(), **values)).inserted_primary_key
-        assert key is not None
+        number = add_subject(desk.catalog, connection, uuid=uuid, project_id=project_id, label=label)
         changed_project(connection, project_id)
         desk.note(connection, "edit", uuid, name, {"made": True}, kind="subject")
-        return int(key[0])
+        return number
 
 
 def project_of(connection: Connection, name: str) -> tuple[int, str]:

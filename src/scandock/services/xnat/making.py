@@ -46,23 +46,23 @@ def new_label(text: str) -> str:
     return made
 
 
-def make_subject(desk: Desk, project_name: str, label: str) -> int:
-    """The number of a subject, made where there is none of the label. Denied."""
+def make_subject(desk: Desk, project_name: str, label: str) -> tuple[int, bool]:
+    """The number of a subject, made where there is none of the label; whether it is new. Denied."""
     label = new_label(label)
     with desk.catalog.read() as connection:
         rights.check(connection, desk.principal, Action.SUBJECT_EDIT, project_name)
         project_id, name = project_of(connection, project_name)
         if (found := _subject(connection, project_id, label)) is not None:
-            return found
+            return found, False
     reserved = {f"{name}/subject/{label_key(label)}"}
     with undisturbed(desk.catalog, {name}, lambda _: reserved) as connection:
         if (found := _subject(connection, project_id, label)) is not None:
-            return found
+            return found, False
         uuid = new_uuid()
         number = add_subject(desk.catalog, connection, uuid=uuid, project_id=project_id, label=label)
         changed_project(connection, project_id)
         desk.note(connection, "edit", uuid, name, {"made": True}, kind="subject")
-        return number
+        return number, True
 
 
 def project_of(connection: Connection, name: str) -> tuple[int, str]:

@@ -191,6 +191,7 @@ def test_an_archive_is_extracted_by_its_content(site: Site, kind: str) -> None:
         done(client.post(f"{resource}/files/in/upload.odd", content=raw, params={"extract": "true"}))
         assert digests(client, resource) == md5s({**FILES, **{f"in/{name}": data for name, data in FILES.items()}})
         done(client.post(f"{resource}/files", files={"f": ("u.x", raw)}, params={"extract": "true"}))
+        done(client.put(f"{resource}/files", content=raw, params={"extract": "true"}))
         more = {"extract": "true", "overwrite": "false"}
         assert "already" in done(client.put(f"{resource}/files/u", content=raw, params=more), 409)
 

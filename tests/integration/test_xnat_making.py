@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -97,6 +98,17 @@ def test_the_body_of_a_subject_is_never_read_nor_logged(site: Site) -> None:
         assert "hush" not in json.dumps(web.logged, default=str)
 
 
+def test_the_id_of_a_deleted_subject_is_never_given_again(site: Site) -> None:
+    with served(site) as (_, client):
+        for number in range(1, 4):
+            made = done(client.put(f"/data/projects/P/subjects/S{number % 2}"), 201)
+            assert made == f"XNAT_S0000{number}"
+            done(client.delete(f"/data/subjects/{made}"))
+            assert done(client.delete(f"/data/subjects/{made}"), 404)
+        experiment(client)
+        assert [one["ID"] for one in rows(client.get("/data/projects/P/subjects"))] == ["XNAT_S00004"]
+
+
 # -- experiments -------------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +166,20 @@ def test_a_session_made_by_hand_stays_one_when_it_is_renamed_or_comes_back(site:
         assert client.post(f"/api/v1/trash/{gone['id']}/restore").status_code == 200
         with web.site.catalog.read() as connection:
             assert connection.execute(select(session.c.by_hand, session.c.label)).one() == (True, "E2")
+
+
+def test_what_many_make_at_once_is_made_once(site: Site) -> None:
+    with served(site) as (_, client):
+        for where, said in (
+            ("/data/projects/P/subjects/S1", {}),
+            ("/data/projects/P/subjects/S1/experiments/E1", MR),
+            ("/data/projects/P/subjects/S1/experiments/E1/scans/7", {"xsiType": "xnat:mrScanData"}),
+            ("/data/projects/P/subjects/S1/experiments/E1/scans/7/resources/DICOM", {}),
+        ):
+            with ThreadPoolExecutor(6) as threads:
+                told = list(threads.map(lambda _, at=where, how=said: client.put(at, params=how), range(6)))
+            assert sorted(one.status_code for one in told) == [200] * 5 + [201], where
+            assert len({one.text for one in told}) == 1, where
 
 
 # -- scans and resources -----------------------------------------------------------------------------------------------

@@ -263,6 +263,9 @@ accession = Table(
 )
 """The number by which XNAT's clients call a session (`XNAT_E00001`). Its row outlives the session."""
 
+gone_subject = Table("gone_subject", metadata, Column("number", Id, primary_key=True))
+"""Numbers of deleted subjects: clients call a subject by its number (`XNAT_S00001`), and none is given twice."""
+
 cached_file = Table(
     "cached_file",
     metadata,

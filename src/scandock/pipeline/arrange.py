@@ -187,17 +187,14 @@ class Arranger:
         for number, staged, path in self.ledger.rows(
             f"SELECT ordinal, staged, path FROM entry WHERE {where} ORDER BY ordinal", chosen
         ):
-            name = unique(self.taken(resource), resource_path((), place_of(path.rpartition("!")[2]).base))
+            name = unique(self.taken(resource), resource_path((), _own_name(path)))
             self.stage.move(staged, f"{self.job.tree}/{self.folder(resource)}/{name}")
             self._stands(number, resource, name)
 
     def _place_ecat(self, number: bytes, path: str, scan: ScanRow) -> None:
         resource = self.resource(scan, "ECAT", "RAW", "ECAT")
         (staged,) = self.ledger.rows("SELECT staged FROM entry WHERE ordinal = ?", (number,))[0]
-        base = place_of(path.rpartition("!")[2]).base
-        for suffix in (".gz", ".bz2", ".xz", ".zst"):
-            base = base.removesuffix(suffix)
-        name = unique(self.taken(resource), resource_path((), base))
+        name = unique(self.taken(resource), resource_path((), _own_name(path)))
         self.stage.move(staged, f"{self.job.tree}/{self.folder(resource)}/{name}")
         self._stands(number, resource, name)
 
@@ -232,3 +229,11 @@ class Arranger:
         ):
             n += 1
             yield FileRow(n, resource_n, name, size, sha256, sop or None, frames, dataset_at)
+
+
+def _own_name(path: str) -> str:
+    """The base name of an entry; of one that was packed by itself, as it is unpacked."""
+    base = place_of(path.rpartition("!")[2]).base
+    for suffix in (".gz", ".bz2", ".xz", ".zst"):
+        base = base.removesuffix(suffix)
+    return base

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import accession, scan_edit, trashed
+from scandock.catalog.subjects import add_subject
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import intent, session, subject, subject_patient, tree
 from scandock.model.points import reach
@@ -136,13 +137,7 @@ def _subject(catalog: Catalog, connection: Connection, facts: SessionRow) -> int
     where = (subject.c.project_id == facts.project_id, subject.c.key == key)
     number: int | None = connection.execute(select(subject.c.id).where(*where)).scalar_one_or_none()
     if number is None:
-        inserted = connection.execute(
-            insert(subject).values(
-                uuid=new_uuid(), project_id=facts.project_id, label=facts.subject, key=key, created=catalog.now()
-            )
-        ).inserted_primary_key
-        assert inserted is not None
-        number = int(inserted[0])
+        number = add_subject(catalog, connection, uuid=new_uuid(), project_id=facts.project_id, label=facts.subject)
     known = set(
         connection.execute(select(subject_patient.c.patient_id).where(subject_patient.c.subject_id == number)).scalars()
     )

@@ -96,8 +96,8 @@ async def subject(request: Request, work: Known) -> Response:
     if found is None:
         if "project" not in places or subject_number(places["subject"]) is not None:
             await work.read(lambda c: subject_of(c, work, Action.SUBJECT_EDIT))  # which tells why not
-        number = await work.do(lambda: making.make_subject(work.desk, places["project"], places["subject"]))
-        return answer(subject_id(number), new=True)
+        number, new = await work.do(lambda: making.make_subject(work.desk, places["project"], places["subject"]))
+        return answer(subject_id(number), new=new)
     if label and label != found.label:
         await work.do(lambda: rename_subject(work.desk, found.uuid, label))
     return answer(found.id, new=False)
@@ -115,8 +115,12 @@ async def experiment(request: Request, work: Known) -> Response:
     said = await said_in(request)
     found = await work.read(lambda c: _there(c, work))
     if found is None:
-        made = await work.do(lambda: _make_experiment(work, said))
-        return answer(made, new=True)
+        try:
+            return answer(await work.do(lambda: _make_experiment(work, said)), new=True)
+        except Usage as error:
+            found = await work.read(lambda c: _there(c, work)) if error.code == "label_taken" else None
+            if found is None:  # else somebody has made it in this very moment
+                raise
     await work.do(lambda: _change_experiment(work, found, said))
     uuid, asked = found.standing.uuid, request.query_params
     if true(asked.get("pullDataFromHeaders")):

@@ -72,7 +72,9 @@ def told(error: ScandockError) -> Response:
         headers["WWW-Authenticate"] = 'Basic realm="XNAT Protected Area"'
     if status in (429, 503):
         headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_SECONDS))
-    if isinstance(error, Fault):
+    if error.code == "server_stopping":
+        log().info("stopping", code=error.code)
+    elif isinstance(error, Fault):
         log().error("fault", code=error.code, cause=cause(error), where=where(error))
     return said(status, f"{error.message} {error.remedy}".strip(), headers)
 

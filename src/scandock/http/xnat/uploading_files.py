@@ -54,7 +54,7 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
     extract = true(asked.get("extract"))
     form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"
     named = file_path(path) if path.strip("/") else ""
-    if not named and not form:
+    if not named and not form and not extract:
         named = file_path(_name_of(request))
     wanted = await work.read(lambda c: _wanted(c, work, named if not extract else ""))
     came = await work.do(lambda: incoming(work.site.store))

@@ -18,7 +18,7 @@ def experiment_id(number: int) -> str:
 
 
 def subject_id(number: int) -> str:
-    """The id of a subject, from its row's number: subjects are never deleted, so none is given twice."""
+    """The id of a subject, from its row's number, which is never given twice (`catalog.subjects`)."""
     return f"{SUBJECT}{number:05d}"
 
 

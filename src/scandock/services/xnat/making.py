@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.standing import Standing
+from scandock.catalog.subjects import add_subject
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, resource, scan, session, subject, upload
 from scandock.catalog.trees import ScanRow, resources_of, scan_values, scans_of, write_structure
@@ -45,25 +46,23 @@ def new_label(text: str) -> str:
     return made
 
 
-def make_subject(desk: Desk, project_name: str, label: str) -> int:
-    """The number of a subject, made where there is none of the label. Denied."""
+def make_subject(desk: Desk, project_name: str, label: str) -> tuple[int, bool]:
+    """The number of a subject, made where there is none of the label; whether it is new. Denied."""
     label = new_label(label)
     with desk.catalog.read() as connection:
         rights.check(connection, desk.principal, Action.SUBJECT_EDIT, project_name)
         project_id, name = project_of(connection, project_name)
         if (found := _subject(connection, project_id, label)) is not None:
-            return found
+            return found, False
     reserved = {f"{name}/subject/{label_key(label)}"}
     with undisturbed(desk.catalog, {name}, lambda _: reserved) as connection:
         if (found := _subject(connection, project_id, label)) is not None:
-            return found
+            return found, False
         uuid = new_uuid()
-        values = {"uuid": uuid, "project_id": project_id, "label": label, "key": label_key(label)}
-        key = connection.execute(insert(subject).values(created=desk.catalog.now(), **values)).inserted_primary_key
-        assert key is not None
+        number = add_subject(desk.catalog, connection, uuid=uuid, project_id=project_id, label=label)
         changed_project(connection, project_id)
         desk.note(connection, "edit", uuid, name, {"made": True}, kind="subject")
-        return int(key[0])
+        return number, True
 
 
 def project_of(connection: Connection, name: str) -> tuple[int, str]:

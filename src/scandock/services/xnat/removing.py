@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from scandock.catalog.server_tables import member, project_access, reception, scan_edit, subscription, trashed
+from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, reservation, session, subject, upload
 from scandock.model.errors import Usage
@@ -88,7 +89,7 @@ def delete_subject(desk: Desk, found: Subject) -> None:
             raise Usage("session_busy", "A session of this subject has come meanwhile.", "Look at it, then try again.")
         number = select(project.c.id).where(project.c.name == found.project)
         project_id = connection.execute(number).scalar_one()
-        connection.execute(delete(subject).where(subject.c.id == found.number))
+        drop_subjects(connection, subject.c.id == found.number)
         changed_project(connection, project_id)
         desk.note(connection, "delete", found.uuid, found.project, kind="subject")
 
@@ -119,7 +120,7 @@ def delete_project(desk: Desk, name: str) -> None:
             raise _busy()
         desk.note(connection, "delete", row.name, row.name, kind="project")
         if connection.execute(select(trashed.c.uuid).where(trashed.c.project_id == row.id).limit(1)).first() is None:
-            connection.execute(delete(subject).where(subject.c.project_id == row.id))
+            drop_subjects(connection, subject.c.project_id == row.id)
             connection.execute(delete(project).where(project.c.id == row.id))
             return
         for table in (member, project_access, subscription):

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from scandock.access.principal import Principal, deny
 from scandock.http.pages.browse import query_of
-from scandock.http.pages.deciding import TITLES
+from scandock.http.pages.previewing import TITLES
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Seen
 from scandock.http.pages.routing import router as pages

@@ -9,10 +9,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, or_, select, union
 
 from scandock.access.principal import Principal
-from scandock.access.visible import projects_where
+from scandock.access.visible import sessions_where
 from scandock.catalog.tables import project, session, tree, upload
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Action
 
 _COLUMNS: Final = (
     session.c.uuid, session.c.place, session.c.label, session.c.timestamp, session.c.study_uid, session.c.held_code,
@@ -86,9 +85,7 @@ def _of_studies(principal: Principal, projects: Iterable[str], studies: Iterable
 
 def _visible(principal: Principal) -> Any:  # noqa: ANN401  a condition
     """Who sees an import sees where its sessions went, as far as they may look there."""
-    readable = projects_where(principal, Action.SESSION_READ)
-    waiting = or_(project.c.name == UNASSIGNED, projects_where(principal, Action.PREARCHIVE_READ))
-    return or_((session.c.place == "archive") & readable, (session.c.place == "prearchive") & waiting)
+    return or_(sessions_where(principal), (session.c.place == "prearchive") & (project.c.name == UNASSIGNED))
 
 
 def _row_of(uuid: str, told: dict[str, Any], rows: Iterable[Any]) -> Any:  # noqa: ANN401  a row, or None

@@ -76,6 +76,13 @@ def test_conflicts_are_told_side_by_side_and_decided(browser, served, width, dar
         assert waiting(served) == set()
         page.get_by_role("link", name="One", exact=True).click()
         page.get_by_role("heading", name="One", exact=True).wait_for()
+        one.go("/activity")
+        page.get_by_text("archived since").wait_for()
+        assert page.get_by_text("It was held for a decision, which has been made.").is_visible()
+        assert page.locator(".import", has_text="needs a decision").count() == 0
+        assert page.get_by_text("keep the old, the new or both").count() == 0
+        one.go("/")
+        assert sorted(page.locator(".lines .state").all_inner_texts()) == ["decided", "imported"]
 
 
 def test_many_are_archived_at_once_and_each_is_told_of(browser, served):
@@ -199,17 +206,20 @@ def test_300_sessions_are_sought_sorted_and_paged(browser, served):
         page.get_by_text("No waiting session is like that.").wait_for()
 
 
-def test_who_may_not_decide_is_told_for_each(browser, served):
+def test_only_what_one_may_is_offered_and_the_rest_is_told_for_each(browser, served):
+    assert served.ask("POST", "/api/v1/projects", b'{"id": "Q", "name": "Q"}')[0] in (201, 409)
     bring(served, documented("Kept", "1", objects("kept")), destination="prearchive")
-    assert (
-        served.ask("POST", "/api/v1/accounts", json.dumps({"name": "ann", "password": "battery staple"}).encode())[0]
-        == 201
-    )
+    account = json.dumps({"name": "ann", "password": "battery staple"}).encode()
+    assert served.ask("POST", "/api/v1/accounts", account)[0] == 201
     assert served.ask("PUT", "/api/v1/projects/P/members/ann", b'{"role": "member"}')[0] in (200, 204)
     with person(browser, base_of(served)) as one:
         page = one.log_in("ann", "battery staple")
         one.go("/prearchive")
-        page.get_by_role("checkbox", name="Choose Kept").check()
-        page.get_by_role("button", name="Delete").click()
-        page.get_by_role("heading", name="Delete: 0 sessions, and 1 that can't be").wait_for()
+        page.get_by_role("button", name="Archive Kept").wait_for()
         assert page.get_by_role("button", name="Delete").count() == 0
+        assert served.ask("PUT", "/api/v1/projects/Q/members/ann", b'{"role": "owner"}')[0] in (200, 204)
+        bring(served, documented("Own", "1", objects("own")), project="Q", destination="prearchive")
+        one.go("/prearchive")
+        page.get_by_role("checkbox", name="Choose all on this page").check()
+        page.get_by_role("button", name="Delete…").click()
+        page.get_by_role("heading", name="Delete: 1 session, and 1 that can't be").wait_for()

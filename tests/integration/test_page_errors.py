@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scandock.http.pages import browse
+from scandock.http.pages.routing import PageRoute
 from tests.integration.web import PASSWORD, serving
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -43,6 +44,40 @@ def test_a_query_that_is_off_is_told_as_a_page(web):
     page = told(web, "/projects/P?sort=nothing", **BROWSER)
     assert page.status_code == 400
     assert "<h1" in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "stands"),
+    [
+        ("/account/tokens", "/account"),
+        ("/account/password", "/account"),
+        ("/account/tokens/any/revoke", "/account"),
+        ("/projects/P%20Q/members", "/projects/P%20Q/settings"),
+        ("/admin/accounts/ann", "/admin/accounts"),
+        ("/admin/rules/subject", "/admin/rules"),
+        ("/imports/one/retry", "/activity"),
+    ],
+)
+def test_who_reloads_what_a_form_sent_is_led_to_the_form(web, path, stands):
+    answer = told(web, path, **BROWSER)
+    assert (answer.status_code, answer.headers["location"]) == (303, stands)
+    assert told(web, path).json()["code"] == "method_not_allowed"
+
+
+def test_no_form_answers_a_reload_with_a_problem_for_programs(web):
+    made = [getattr(one, "original_router", None) or one for one in web.app.routes]
+    routes = [route for one in made for route in getattr(one, "routes", [one])]
+    forms = {route.path for route in routes if isinstance(route, PageRoute) and "POST" in (route.methods or ())}
+    assert len(forms) > 15
+    for path in sorted(forms):
+        answer = told(web, path.replace("{", "").replace("}", ""), **BROWSER)
+        assert "text/html" in answer.headers.get("content-type", "") or answer.status_code == 303, path
+
+
+def test_where_no_one_page_has_the_form_that_is_told(web):
+    page = told(web, "/trash/one/restore", **BROWSER)
+    assert (page.status_code, page.headers["allow"]) == (405, "POST")
+    assert "what a button of a page asks" in page.text
 
 
 def test_a_fault_is_told_as_a_page_with_the_requests_number_and_logged(web, monkeypatch):

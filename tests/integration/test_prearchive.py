@@ -263,6 +263,17 @@ def test_an_archived_label_of_another_study_is_taken(site: Site) -> None:
     whole(site)
 
 
+def test_who_gives_a_session_the_label_of_another_study_is_warned_before(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), session="S1")
+    uuid = waiting(site, images(1, case="other"), "S2")
+    own = waiting(site, images(2), "S3")
+    with desk_of(site) as desk:
+        would = move(desk, uuid, label="s1", dry_run=True)
+        assert ["will be refused" in one.remedy for one in would.warnings] == [True]
+        assert move(desk, uuid, label="S4", dry_run=True).warnings == ()
+        assert move(desk, own, label="S1", dry_run=True).warnings == ()  # of that very study: it joins it
+
+
 def test_ecat_joins_without_losing_its_scans(site: Site) -> None:
     one, two = ecat(), ecat(dose_start_time=77)
     site.bring({"S1/scans/1/resources/ECAT/files/a.v": one}, session="S1")

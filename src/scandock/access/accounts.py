@@ -18,6 +18,7 @@ from scandock.queue.tokens import new_uuid
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 RESERVED: Final = frozenset({"anonymous", "guest", "system", "unknown"})
+_LISTED: Final = "Check how it is written: administrators see all under Accounts, or by `scandock admin user list`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def get(connection: Connection, name: str) -> Account:
     """The account of a name or a UUID, which no name can be; Usage `account_unknown` where there is none."""
     found = by_uuid(connection, name.lower()) if _UUID.fullmatch(name) else find(connection, name)
     if found is None:
-        raise Usage("account_unknown", f"There is no account {name!r}.", "scandock admin user list shows them.")
+        raise Usage("account_unknown", f"There is no account {name!r}.", _LISTED)
     return found
 
 

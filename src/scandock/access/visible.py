@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, exists, false, or_, select, true
 
 from scandock.access.principal import Principal
 from scandock.catalog.server_tables import member, project_access
-from scandock.catalog.tables import project
+from scandock.catalog.tables import project, session
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Action, allowed, roles_for
 
@@ -42,3 +42,10 @@ def projects_where(principal: Principal, action: Action) -> ColumnElement[bool]:
             )
         )
     return (project.c.name != UNASSIGNED) & or_(false(), *ways)
+
+
+def sessions_where(principal: Principal) -> ColumnElement[bool]:
+    """A condition on `session` and its `project` that holds where `principal` may look; one's own come besides."""
+    archived = (session.c.place == "archive") & projects_where(principal, Action.SESSION_READ)
+    waiting = (session.c.place == "prearchive") & projects_where(principal, Action.PREARCHIVE_READ)
+    return or_(archived, waiting)

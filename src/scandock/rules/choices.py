@@ -18,6 +18,19 @@ CHOICES: Final[dict[str, tuple[Choice, ...]]] = {
 }
 """By the code for which it is held. Deleting it is always a choice too, and a verb of its own."""
 
+REASONS: Final[dict[str, str]] = {
+    "sop_clash": "objects differ",
+    "session_exists": "archived already",
+    "study_elsewhere": "archived under another label",
+    "label_many_studies": "one label, several studies",
+    "subject_many_patients": "one subject, several patients",
+    "subject_differs": "another subject",
+    "patient_mismatch": "several patients in it",
+    "identified": "not de-identified",
+}
+"""What a session is held for, in a few words: a list is sought by it."""
+assert set(REASONS) == set(CHOICES)
+
 MEANING: Final[dict[Choice, str]] = {
     "keep_old": "Of two objects with one SOP UID the one that came first stays; the other goes to the trash.",
     "keep_new": "Of two objects with one SOP UID the one that came last stays; the other goes to the trash.",

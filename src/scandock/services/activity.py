@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,11 +10,11 @@ from sqlalchemy import Connection, select
 from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, reception
-from scandock.catalog.standing import uri_of
-from scandock.catalog.tables import project, session, upload
+from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
 from scandock.services.imports import UNFINISHED, list_imports, read_import
 from scandock.services.listing import Page, Sorting
+from scandock.services.whereabouts import whereabouts
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "under-way": tuple(state.value for state in UNFINISHED),
@@ -63,15 +62,20 @@ def read_activity(catalog: Catalog, principal: Principal, uuid: str) -> dict[str
 
 
 def _complete(connection: Connection, principal: Principal, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Items with `owner`, `mine`, and each session's `waiting`: its id where it stands in the prearchive now."""
+    """Items with `owner`, `mine`, `stands` (by address, where each session that was left waiting stands now), and
+    `decided`: whether none of what was held waits for a decision any more.
+    """
     owners = _owners(connection, [one["id"] for one in items])
-    waiting = _waiting(connection, _shown_uris(items))
+    stands = whereabouts(connection, principal, items, SESSIONS)
     return [
         {
             **one,
             "owner": owners.get(one["id"], ("", None))[0],
             "mine": owners.get(one["id"], ("", None))[1] == principal.account_id,
-            "waiting": {uri: waiting[uri] for uri in _shown_uris([one]) if uri in waiting},
+            "stands": stands.get(one["id"], {}),
+            "decided": one["state"] == ImportState.HELD
+            and len(one["sessions"]) <= SESSIONS
+            and not any(told.held for told in stands.get(one["id"], {}).values()),
         }
         for one in items
     ]
@@ -85,23 +89,3 @@ def _owners(connection: Connection, uuids: list[str]) -> dict[str, tuple[str, in
         .where(upload.c.uuid.in_(uuids))
     )
     return {row.uuid: (row.name, row.id) for row in rows}
-
-
-def _shown_uris(items: Iterable[dict[str, Any]]) -> Iterator[str]:
-    for one in items:
-        for told in one["sessions"][:SESSIONS]:
-            if told["uri"] is not None and told["state"] != "archive":
-                yield told["uri"]
-
-
-def _waiting(connection: Connection, uris: Iterable[str]) -> dict[str, str]:
-    """Ids of the sessions that stand at these addresses of the prearchive now, in one statement."""
-    stamps = {uri.split("/")[-2] for uri in uris}
-    if not stamps:
-        return {}
-    rows = connection.execute(
-        select(session.c.uuid, session.c.timestamp, session.c.label, project.c.name)
-        .join(project, project.c.id == session.c.project_id)
-        .where(session.c.place == "prearchive", session.c.timestamp.in_(stamps))
-    )
-    return {uri_of("prearchive", row.name, row.timestamp, "", row.label): row.uuid for row in rows}

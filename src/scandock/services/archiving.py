@@ -16,7 +16,7 @@ from scandock.pipeline.keep import scratch
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.merge import Keep, Merged, merge
 from scandock.placing.moves import Operation, operation
-from scandock.rules.choices import ARCHIVABLE
+from scandock.rules.choices import ARCHIVABLE, REASONS
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
@@ -32,6 +32,7 @@ from scandock.services.moving import (
     switch,
     usable,
 )
+from scandock.services.taken import may_join
 from scandock.services.trash import removal_of
 
 
@@ -106,7 +107,9 @@ def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None)
     code = source.held[0]
     if not code or decided or code in ARCHIVABLE or (code == "sop_clash" and overwrite == "delete"):
         return
-    raise Usage("held_undecided", f"The session waits for a decision ({code}).", "Decide first: resolve it.")
+    raise Usage(
+        "held_undecided", f"The session waits for a decision: {REASONS.get(code, code)}.", "Decide first: resolve it."
+    )
 
 
 def _target(
@@ -143,18 +146,11 @@ def _target(
     chosen = own[0].uuid if own else None
     for row in found:
         if row.key == asked and row.uuid != chosen:
-            if chosen is None and _may_join(source, row.study_uid, by_hand=row.by_hand, ecat=row.ecat):
+            if chosen is None and may_join(source, row.study_uid, by_hand=row.by_hand, ecat=row.ecat):
                 chosen = row.uuid
             elif chosen is None:
                 raise Usage("label_taken", "That label belongs to another archived session.", "Choose another label.")
     return (find_session(connection, chosen) if chosen is not None else None), twice
-
-
-def _may_join(source: Standing, study_uid: str | None, *, by_hand: bool, ecat: bool) -> bool:
-    """Whether a session of the same label, but not of the same study, is the one meant (rules.md, "ECAT")."""
-    if study_uid is not None and source.study_uid is not None:
-        return False
-    return by_hand or ecat or source.ecat
 
 
 def tools_of(desk: Desk, running: Operation) -> Tools:
@@ -211,8 +207,8 @@ def _join(
             "clash": merged.clashes,
             "replaced": merged.replaced,
         },
-        says=f"New files: {merged.new}, there already: {merged.duplicates}, with other content there: {merged.clashes},"
-        f" to the trash: {merged.replaced}.",
+        says=f"Files added: {merged.new}, there already: {merged.duplicates},"
+        f" with other content there: {merged.clashes}, to the trash: {merged.replaced}.",
     )
     if not dry_run:
         _show(desk, running, source, target, merged, action)

@@ -23,6 +23,7 @@ from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action, Answer
 from scandock.rules.prearchive import Prearchive
 from scandock.services import audit, rights
+from scandock.services.taken import taken_warnings
 from scandock.store.port import Store
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def move(
             if free or not _stays_held(source, row):
                 row = replace(row, state="ready", held=("", "", ""))
             warnings = subject_warnings(connection, wanted, row.subject, source)
+            warnings += taken_warnings(connection, project_id, wanted, row.label, source)
         return switch(desk, running, source, row, wanted, warnings=warnings, dry_run=dry_run, action=action)
 
 

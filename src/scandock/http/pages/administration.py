@@ -27,6 +27,7 @@ from scandock.services.statistics import OUTCOMES, Statistics, statistics
 router = pages()
 SHOWN: Final = 50
 MANY: Final = 200
+NOTHING_TYPED: Final[dict[str, Any]] = {"name": "", "display": "", "email": "", "admin": False}
 _ACCOUNTS: Final = "/admin/accounts"
 _RULES: Final = "/admin/rules"
 
@@ -57,12 +58,15 @@ async def accounts(request: Request, work: Seen, after: str = "") -> Response:
     return await _accounts(request, work, after=after)
 
 
-async def _accounts(request: Request, work: Work, problem: ScandockError | None = None, *, after: str = "") -> Response:
+async def _accounts(
+    request: Request, work: Work, problem: ScandockError | None = None, *, after: str = "",
+    typed: dict[str, Any] | None = None,
+) -> Response:  # fmt: skip
     found = await work.do(lambda: accounts_of(work).page(after=after, limit=SHOWN + 1))
     following = found[SHOWN - 1].name if len(found) > SHOWN else ""
     return page(
         request, "admin_accounts.html", work.desk.principal, here="Administration", at="accounts",
-        accounts=found[:SHOWN], following=following, problem=problem,
+        accounts=found[:SHOWN], following=following, problem=problem, typed=typed or NOTHING_TYPED,
     )  # fmt: skip
 
 
@@ -75,7 +79,7 @@ async def new_account(request: Request, form: Sent) -> Response:
     return await changed(
         form,
         lambda: accounts_of(form).create(name, password, **values),  # type: ignore[arg-type]
-        partial(_accounts, request, form),
+        partial(_accounts, request, form, typed={"name": name, **values}),
         _ACCOUNTS,
         "account-made",
     )

@@ -10,6 +10,8 @@ WIDTH: Final = 640
 HEIGHT: Final = 160
 BASE: Final = 140
 """Where the columns stand; the months' names are below."""
+ROOM: Final = 10
+"""Above the highest column."""
 SHOWN: Final = 24
 """Months at most: the latest."""
 GAP: Final = 0.3
@@ -18,9 +20,11 @@ GAP: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One piece of a month's column, from the top left; `name` says of what."""
+    """One piece of a month's column, from the top left; `name` says of what, `value` how much it stands for."""
 
+    month: str
     name: str
+    value: int
     x: float
     y: float
     width: float
@@ -34,6 +38,8 @@ class Chart:
     columns: tuple[Column, ...]
     months: tuple[tuple[str, float], ...]
     highest: int
+    top: int = ROOM
+    """Where the highest column ends."""
 
 
 def columns(months: Sequence[str], rows: Sequence[tuple[str, Sequence[int]]]) -> Chart:
@@ -47,10 +53,9 @@ def columns(months: Sequence[str], rows: Sequence[tuple[str, Sequence[int]]]) ->
     for n in range(len(shown)):
         top = float(BASE)
         for name, values in rows:
-            height = round(values[first + n] / highest * (BASE - 10), 1) if highest else 0.0
+            height = round(values[first + n] / highest * (BASE - ROOM), 1) if highest else 0.0
             if height:
                 top -= height
-                found.append(
-                    Column(name, round(n * room + room * GAP / 2, 1), round(top, 1), round(room * (1 - GAP), 1), height)
-                )
+                x, width = round(n * room + room * GAP / 2, 1), round(room * (1 - GAP), 1)
+                found.append(Column(shown[n], name, values[first + n], x, round(top, 1), width, height))
     return Chart(tuple(found), tuple((one, round(n * room + room / 2, 1)) for n, one in enumerate(shown)), highest)

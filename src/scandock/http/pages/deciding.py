@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from scandock.http.pages.previewing import TITLES, Place, Verb, each, kept_of, path_of, shown
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Form, Seen, Sent
 from scandock.http.pages.routing import router as pages
-from scandock.http.pages.telling import outcome_words, place_path
 from scandock.model.errors import ScandockError, Usage
 from scandock.model.importing import Overwrite
 from scandock.rules.choices import MEANING, Choice, choices_of
@@ -24,7 +23,7 @@ from scandock.services import rights
 from scandock.services.archiving import archive
 from scandock.services.browsing import find_session
 from scandock.services.moving import Desk, Outcome, move
-from scandock.services.prearchive import MANY, rebuild, tried
+from scandock.services.prearchive import MANY, rebuild
 from scandock.services.resolving import resolve
 from scandock.services.trash import delete_session
 
@@ -33,53 +32,10 @@ router = pages()
 HOW: Final[dict[str, Overwrite | None]] = {"": None, "append": "append", "delete": "delete", "none": "none"}
 KEPT: Final = ("to", "subject", "label", "overwrite", "back")
 """Fields of the form that go along from what will happen to doing it."""
-TITLES: Final = {
-    "archive": "Archive",
-    "move": "Change",
-    "rebuild": "Read anew",
-    "delete": "Delete",
-    "keep_old": "Keep the old",
-    "keep_new": "Keep the new",
-    "keep_both": "Keep both",
-    "add": "Add what is new",
-    "replace": "Put the new in place",
-    "rename": "Rename",
-    "accept": "Accept as it is",
-}
-"""Verbs and choices, as buttons have them."""
-
 _MEANINGS: Final[dict[str, str]] = {str(choice): said for choice, said in MEANING.items()}
 
-Verb = Callable[[str, bool], Outcome]
-"""Done to a session; with True only said."""
 Named = Callable[[str], tuple[str | None, str | None]]
 """Subject and label that a session is to get; None where it keeps its own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What became of one session, or would."""
-
-    uuid: str
-    label: str
-    project: str
-    subject: str
-    """What its subject is called after a change of it; else nothing."""
-    outcome: Outcome | None
-    error: ScandockError | None
-
-    @property
-    def words(self) -> str:
-        if self.outcome is None:
-            return str(self.error)
-        return " ".join([outcome_words(self.outcome), f"Its subject: {self.subject}." if self.subject else ""]).strip()
-
-    @property
-    def path(self) -> str:
-        """The page of where it stands now, once something was done."""
-        if self.outcome is None or self.outcome.after is None:
-            return ""
-        return place_path(self.outcome.after) or f"/prearchive/{self.uuid}"
 
 
 @router.get("/prearchive/{uuid}/change")
@@ -94,27 +50,32 @@ async def change(request: Request, work: Seen, uuid: str, do: str = "move") -> R
     one = await work.read(ask)
     renames = do == "rename" and "rename" in choices_of(one["code"])
     return page(
-        request, "change.html", me, here="Prearchive", session=one, meaning=MEANING,
-        do=f"resolve:rename:{uuid}" if renames else f"move:{uuid}", unassigned=UNASSIGNED,
+        request, "change.html", me, here="Prearchive", session=one, meaning=MEANING, action="/prearchive",
+        do=f"resolve:rename:{uuid}" if renames else f"move:{uuid}", unassigned=UNASSIGNED, moves=not renames,
+        trail=(("Prearchive", "/prearchive"), (one["label"], path_of(one))), back="/prearchive",
     )  # fmt: skip
 
 
 @router.post("/prearchive")
-async def decide(request: Request, form: Sent) -> Response:
+async def decide(form: Sent) -> Response:
     """Say what would happen to the chosen sessions; with `sure`, do it."""
     asked, uuids = _asked(form)
     sure = bool(form.text("sure"))
     names = await form.read(lambda c: _names(c, form.desk, uuids))
     named = _named(form, uuids, names)
     verb = _verb(form, asked, named)
-    told = await form.do(lambda: _each(uuids, names, named, verb, dry=not sure))
+    told = await form.do(lambda: each(uuids, names, lambda uuid: named(uuid)[0], verb, dry=not sure))
     name = asked.rpartition(":")[2] if asked.startswith("resolve:") else asked
-    return page(
-        request, "decided.html" if sure else "preview.html", form.desk.principal, here="Prearchive", told=told,
-        good=[one for one in told if one.error is None], bad=[one for one in told if one.error is not None],
-        asked=asked, title=TITLES[name], meaning=_MEANINGS.get(name, ""),
-        kept={field: form.text(field) for field in KEPT}, days=form.site.settings.trash_days,
+    return shown(
+        form, told, _place(form), asked, sure=sure, kept=kept_of(form, KEPT), title=TITLES[name],
+        meaning=_MEANINGS.get(name, ""),
     )  # fmt: skip
+
+
+def _place(form: Form) -> Place:
+    """The list as it was sought."""
+    back = f"/prearchive?{form.text('back')}".removesuffix("?")
+    return Place(here="Prearchive", action="/prearchive", above=("Prearchive", back), back=("Prearchive", back))
 
 
 def _asked(form: Form) -> tuple[str, list[str]]:
@@ -146,20 +107,6 @@ def _names(connection: Connection, desk: Desk, uuids: list[str]) -> dict[str, di
         except ScandockError:
             continue
     return found
-
-
-def _each(uuids: list[str], names: Mapping[str, dict[str, Any]], named: Named, verb: Verb, *, dry: bool) -> list[Told]:
-    return [
-        Told(
-            uuid=uuid,
-            label=names[uuid]["label"] if uuid in names else "A session",
-            project=names[uuid]["project"] if uuid in names else "",
-            subject=named(uuid)[0] or "" if isinstance(one, Outcome) else "",
-            outcome=one if isinstance(one, Outcome) else None,
-            error=None if isinstance(one, Outcome) else one,
-        )
-        for uuid, one in tried(uuids, lambda uuid: verb(uuid, dry))
-    ]
 
 
 def _verb(form: Form, asked: str, named: Named) -> Verb:

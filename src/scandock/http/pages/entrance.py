@@ -17,8 +17,8 @@ from scandock.http.security import COOKIE, from_elsewhere, info_of
 from scandock.http.v1.auth import set_cookie
 from scandock.http.xnat.login import with_login
 from scandock.rules.permissions import Answer, Scope
+from scandock.services.activity import Sought, list_activity
 from scandock.services.browsing import Wanted, list_projects
-from scandock.services.imports import list_imports
 from scandock.services.listing import Sorting
 from scandock.services.project_making import make_project
 from scandock.services.sign_in import begin_for, sign_in, sign_out
@@ -45,7 +45,8 @@ async def front(request: Request, work: Seen) -> Response:
 
 async def _home(request: Request, work: Seen, me: Principal) -> Response:
     projects = await work.read(lambda c: list_projects(c, me, Wanted(), Sorting(sort="id", limit=FEW)))
-    imports = await work.site.run(list_imports, work.site.catalog, me, Sorting(sort="-id", limit=FEW))
+    latest = Sorting(sort="-id", limit=FEW)
+    imports = await work.site.run(list_activity, work.site.catalog, me, Sought(mine=False), latest)
     waiting = sum(one.get("waiting", 0) for one in projects.items)
     return page(request, "home.html", me, projects=projects, imports=imports, waiting=waiting)
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from scandock.access.principal import Denied
 from scandock.catalog.standing import archived_uuid, subject_uuid
 from scandock.http.pages.browse import query_of
+from scandock.http.pages.previewing import path_of
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Seen
 from scandock.http.pages.routing import router as pages
@@ -37,6 +38,8 @@ router = pages()
 FILES: Final = 50
 ROWS: Final = 1_500
 """Elements of a header on one page; a search finds the others."""
+OFFERED: Final = {"change": Action.SESSION_EDIT, "delete": Action.SESSION_DELETE}
+"""What the page of an archived session offers to whoever may; the prearchive has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +128,17 @@ async def _archived(work: Work, project: str, label: str) -> str:
     return await work.read(ask)
 
 
-def path_of(found: dict[str, Any]) -> str:
-    """Where a session's page is."""
-    if found["place"] == "prearchive":
-        return f"/prearchive/{segment(found['id'])}"
-    return f"/projects/{segment(found['project'])}/sessions/{segment(found['label'])}"
-
-
 async def _session(request: Request, work: Work, uuid: str) -> Response:
     me, files, sift = work.desk.principal, Files.of(request), Sift.of(request)
 
     def ask(connection: Connection) -> dict[str, Any]:
+        found = find_session(connection, me, uuid)
         return {
-            "session": find_session(connection, me, uuid),
+            "session": found,
+            "can": {
+                name: found["place"] == "archive" and allowed(connection, me, action, found["project"])
+                for name, action in OFFERED.items()
+            },
             "scans": all_scans(connection, me, uuid),
             "resources": list_resources(connection, me, uuid, Sorting(limit=MAX_LIMIT)),
             "files": list_files(connection, me, uuid, files.sorting, search=files.q),

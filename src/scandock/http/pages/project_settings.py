@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.http.pages.rendering import page
-from scandock.http.pages.routing import Form, Seen, Sent, changed
+from scandock.http.pages.routing import Form, Seen, Sent, back, changed
 from scandock.http.pages.routing import router as pages
+from scandock.http.problems import status_of
 from scandock.http.v1.desks import Work
 from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Action, Role
@@ -82,15 +83,18 @@ def _values(form: Form) -> dict[str, Any]:
 @router.post("/projects/{project}/members")
 async def member(request: Request, form: Sent, project: str) -> Response:
     """Give an account a role, or take it."""
-    again = partial(_shown, request, form, project)
     name, role = form.text("account"), form.text("role")
     if role not in ("", *Role):
         raise Usage("value_invalid", f"There is no role {role[:40]!r}.", "Right are owner, member and collaborator.")
     wanted = Role(role) if role else None
-    return await changed(
-        form,
-        lambda: set_member(form.site.catalog, form.desk.principal, project, name, wanted, form.desk.request),
-        again,
-        f"/projects/{project}/settings",
-        "member-set",
-    )
+    try:
+        await form.do(
+            lambda: set_member(form.site.catalog, form.desk.principal, project, name, wanted, form.desk.request)
+        )
+    except ScandockError as error:
+        answer = await _shown(request, form, project, error)
+        answer.status_code = status_of(error)
+        return answer
+    me = form.desk.principal
+    left = not me.admin and wanted is not Role.OWNER and name.lower() == me.name.lower()
+    return back(request, f"/projects/{project}" if left else f"/projects/{project}/settings", "member-set")

@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from scandock.access.logins import check_csrf
 from scandock.access.principal import Denied, Principal
+from scandock.http.pages.forms import page_of_form
 from scandock.http.pages.rendering import page, root_of
 from scandock.http.problems import http_problem, own_problem, request_id_of, status_of, unexpected
 from scandock.http.security import from_elsewhere, identify
@@ -125,11 +126,25 @@ def wants_page(request: Request) -> bool:
 
 
 async def no_page(request: Request, error: Exception) -> Response:
-    """An address that is none: a page for people, a problem for programs."""
-    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND and wants_page(request):
+    """An address that is none, or that takes forms alone: a page for people, a problem for programs."""
+    status = error.status_code if isinstance(error, HTTPException) and wants_page(request) else 0
+    if status == HTTPStatus.NOT_FOUND:
         nothing = Usage("not_found", "There is nothing of that name, or you may not know of it.", "Check the address.")
         return await _told(request, nothing)
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return await _no_form(request)
     return await http_problem(request, error)
+
+
+async def _no_form(request: Request) -> Response:
+    """Somebody loaded what a form had sent: to the form again, or to words."""
+    stands = page_of_form(str(request.scope["path"]).removeprefix(root_of(request)))
+    if stands:
+        return RedirectResponse(root_of(request) + quote(stands), 303)
+    said = "This address does what a button of a page asks, and shows nothing by itself."
+    answer = await _told(request, Usage("method_not_allowed", said, "Go to the page with the button."), 405)
+    answer.headers["Allow"] = ", ".join(request.app.state.methods.of(request.scope))
+    return answer
 
 
 async def browsed_problem(request: Request, error: Exception) -> Response:

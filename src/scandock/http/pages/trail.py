@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -20,6 +21,7 @@ from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
 from scandock.services.listing import Sorting
+from scandock.services.trail_names import names_of_targets
 from scandock.services.trash import list_trash, restore
 
 router = pages()
@@ -44,20 +46,21 @@ async def _trail(request: Request, work: Work, project: str | None) -> Response:
     before = request.query_params.get("before", "")
     wanted = audit.Wanted(project=project, **_filters(asked))
 
-    def ask(connection: Connection) -> list[audit.AuditRow]:
+    def ask(connection: Connection) -> tuple[list[audit.AuditRow], Mapping[tuple[str, str], str]]:
         action = Action.SITE_ADMIN if project is None else Action.AUDIT_READ
         rights.check(connection, work.desk.principal, action, project)
         most = int(before) if before.isdecimal() else None
-        return list(audit.search(connection, wanted, before=most, limit=SHOWN + 1))
+        lines = list(audit.search(connection, wanted, before=most, limit=SHOWN + 1))
+        return lines, names_of_targets(connection, work.desk.principal, lines)
 
-    found = await work.read(ask)
+    found, names = await work.read(ask)
     rows = [(row, _details(row)) for row in found[:SHOWN]]
     kept = {name: value for name, value in asked.items() if value}
     following = urlencode({**kept, "before": found[SHOWN - 1].id}) if len(found) > SHOWN else ""
     return page(
         request, "audit.html", work.desk.principal, here="Projects" if project else "Administration", at="audit",
-        project=project, rows=rows, asked=asked, following=following, actions=[one.value for one in audit.Did],
-        kinds=audit.KINDS, outcomes=[one.value for one in audit.Outcome],
+        project=project, rows=rows, names=names, asked=asked, following=following,
+        actions=[one.value for one in audit.Did], kinds=audit.KINDS, outcomes=[one.value for one in audit.Outcome],
     )  # fmt: skip
 
 

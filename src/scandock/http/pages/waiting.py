@@ -8,15 +8,15 @@ from fastapi import Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.access.principal import Principal, deny
+from scandock.access.principal import Principal, ProjectRights, deny, may
 from scandock.http.pages.browse import query_of
-from scandock.http.pages.deciding import TITLES
+from scandock.http.pages.previewing import TITLES
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Seen
 from scandock.http.pages.routing import router as pages
-from scandock.rules.choices import CHOICES, MEANING
+from scandock.rules.choices import MEANING, REASONS
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Answer
+from scandock.rules.permissions import Action, Answer
 from scandock.services.browsing import Wanted, list_projects, list_sessions
 from scandock.services.comparing import Comparison, compare
 from scandock.services.listing import MAX_LIMIT, Page, Sorting
@@ -24,18 +24,12 @@ from scandock.services.listing import MAX_LIMIT, Page, Sorting
 router = pages()
 
 SHOWN: Final = 25
-REASONS: Final = {
-    "sop_clash": "objects differ",
-    "session_exists": "archived already",
-    "study_elsewhere": "archived under another label",
-    "label_many_studies": "one label, several studies",
-    "subject_many_patients": "one subject, several patients",
-    "subject_differs": "another subject",
-    "patient_mismatch": "several patients in it",
-    "identified": "not de-identified",
+OFFERED: Final = {
+    "archive": Action.SESSION_ARCHIVE,
+    "change": Action.PREARCHIVE_EDIT,
+    "delete": Action.PREARCHIVE_DELETE,
 }
-"""What sessions are held for, as a list is sought by it."""
-assert set(REASONS) == set(CHOICES)
+"""Verbs that the page offers to whoever may."""
 Text = Annotated[str, Query(max_length=200)]
 
 
@@ -55,12 +49,12 @@ async def prearchive(
         deny(Answer.SIGN_IN)
     wanted = Wanted(project=project or None, search=q, equal=_equal(state))
     sorting = Sorting(sort=sort, limit=SHOWN, cursor=cursor)
-    found, sides, projects = await work.read(lambda c: _ask(c, me, wanted, sorting))
+    found, sides, projects, can = await work.read(lambda c: _ask(c, me, wanted, sorting))
     return page(
         request, "prearchive.html", me, here="Prearchive", page=found, sides=sides, projects=projects,
         asked={"project": project, "q": q, "state": state, "sort": sort}, first=cursor is None, reasons=REASONS,
         meaning=MEANING, titles=TITLES, unassigned=UNASSIGNED, query=query_of(request), script="prearchive",
-        days=work.site.settings.trash_days,
+        days=work.site.settings.trash_days, can=can, any_can={name for one in can.values() for name in one},
     )  # fmt: skip
 
 
@@ -73,8 +67,23 @@ def _equal(state: str) -> dict[str, str]:
 
 def _ask(
     connection: Connection, me: Principal, wanted: Wanted, sorting: Sorting
-) -> tuple[Page, dict[str, Comparison], list[dict[str, Any]]]:
+) -> tuple[Page, dict[str, Comparison], list[dict[str, Any]], dict[str, set[str]]]:
     found = list_sessions(connection, me, wanted, sorting, place="prearchive")
     sides = compare(connection, [one["id"] for one in found.items if one["code"]])
     projects = list_projects(connection, me, Wanted(), Sorting(sort="id", limit=MAX_LIMIT)).items
-    return found, sides, [one for one in projects if one.get("waiting")]
+    can = _may(connection, me, {one["project"] for one in found.items})
+    return found, sides, [one for one in projects if one.get("waiting")], can
+
+
+def _may(connection: Connection, me: Principal, names: set[str]) -> dict[str, set[str]]:
+    """By project: which verbs are one's own to use there. What one sees of `Unassigned` is one's own, or one is
+    an administrator.
+    """
+    known = ProjectRights(connection)
+    return {
+        name: {
+            verb for verb, action in OFFERED.items()
+            if may(me, action, name, known, own=name == UNASSIGNED) is Answer.ALLOWED
+        }
+        for name in names
+    }  # fmt: skip

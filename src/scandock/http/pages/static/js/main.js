@@ -41,9 +41,26 @@ document.addEventListener("htmx:after:swap", () => {
   say(document.title);
 });
 
-document.addEventListener("htmx:error", () => {
-  if (!navigator.onLine) say("The machine is offline: the page stays as it is.");
+document.addEventListener("htmx:error", (event) => {
+  if (event.detail?.ctx?.response) return; // answered: the fault is the page's own
+  unanswered(
+    navigator.onLine
+      ? "The server does not answer. Try again in a moment."
+      : "The machine is offline: the page stays as it is.",
+  );
 });
+
+/** Say it where it is seen, in `main`: it is gone with the next page. */
+function unanswered(sentence) {
+  const main = document.getElementById("main");
+  if (!main) return;
+  const line = document.getElementById("unanswered") ?? document.createElement("p");
+  line.id = "unanswered";
+  line.className = "problem";
+  line.textContent = sentence;
+  main.prepend(line);
+  say(sentence);
+}
 
 // A document that the browser kept whole may show a login that has ended.
 window.addEventListener("pageshow", (event) => {

@@ -14,6 +14,7 @@ export const user = told.user;
 /** Ask the API: `fetch` with the login's token where something is changed; the cookie goes along by itself. */
 export function ask(path, options = {}) {
   const headers = new Headers(options.headers);
+  headers.set("X-Requested-With", "XMLHttpRequest"); // else a 401 lets the browser itself ask for a password, and hang
   if (!["GET", "HEAD"].includes((options.method ?? "GET").toUpperCase())) headers.set("X-CSRF-Token", told.csrf);
   return fetch(root + path, { ...options, headers, credentials: "same-origin" });
 }

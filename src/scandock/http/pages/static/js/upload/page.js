@@ -14,7 +14,7 @@ import { pickView } from "./picks_view.js";
 import { add, forgetKnown, isComplete, onPicks, picks, remove, settleAll } from "./picks.js";
 import { begin, onTransfers, transfers } from "./transfers.js";
 import { transfersView, unfinishedView } from "./transfers_view.js";
-import { discard, unfinished } from "./tus.js";
+import { discard, finish, unfinished } from "./tus.js";
 import { compose, print, warm } from "./worker_client.js";
 
 /** Begin; gives what ends it when one moves on. Transfers and what was chosen live on. */
@@ -96,7 +96,7 @@ class Page {
   /** Whether it is one that was cut, here or before; then it goes on. */
   async #known(one) {
     const stopped = this.#wanted ?? transfers.find((two) => two.state === "stopped" && two.name === one.name);
-    const open = this.#left.filter((two) => !transfers.some((three) => three.upload === two.id));
+    const open = this.#left.filter((two) => !two.finished && !transfers.some((three) => three.upload === two.id));
     if (!stopped && !open.length) return false;
     const tar = one.files ? await compose(one.files.map(({ path, file }) => ({ path, file }))) : null;
     const blob = tar?.blob ?? one.file;
@@ -125,6 +125,20 @@ class Page {
       return; // without the server nothing is listed; what is done here says so by itself
     }
     this.unfinished.refresh(this.#left, this.#held);
+    for (const one of this.#left.filter(({ offset, size: all }) => offset === all)) await this.#finish(one);
+  }
+
+  /** All bytes of it are there, and its import did not begin, as when a login ended with the last of them. */
+  async #finish(upload) {
+    try {
+      await finish(upload.id);
+    } catch (error) {
+      return say(`${upload.filename}: ${error.message}`);
+    }
+    upload.finished = true;
+    handles.drop(upload.id);
+    this.unfinished.refresh(this.#left, this.#held);
+    return say(`${upload.filename} was on the server already: its import goes on by itself.`);
   }
 
   #again(transfer) {

@@ -2,11 +2,13 @@
 
 import { Pace } from "../live/figures.js";
 import * as handles from "./handles.js";
+import { loginWords, wordsOf } from "./trouble_words.js";
 import { create, discard, freshKey, giveMapping, Refusal, renew, send } from "./tus.js";
 import { compose, print } from "./worker_client.js";
 
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 60_000;
+const LOGIN_WAIT = 4000;
 const GONE = new Set([404, 410]);
 const FOR_A_PERSON = new Set([400, 403, 404, 409, 410, 412, 413, 415, 422]);
 let count = 0;
@@ -16,6 +18,7 @@ export class Transfer {
   state = "waiting";
   sent = 0;
   why = "";
+  remedy = ""; // what a person can do: "login", "anew" or nothing of these
   speed = null;
   tries = 0;
   #pace = new Pace();
@@ -113,12 +116,7 @@ export class Transfer {
     if (status === -1 || (status === 0 && !(await this.#readable()))) {
       return this.#stop(`${this.name} can't be read any more: it was changed, moved or taken away. Choose it again to go on.`);
     }
-    if (status === 401) return this.#stop("Your login has ended. Log in in another tab, then go on here: what is there stays.", "login");
-    if (status === 403 && error.code === "csrf_failed" && this.tries < 2) {
-      this.tries += 1;
-      await renew().catch(() => {});
-      return true;
-    }
+    if (status === 401 || error.code === "csrf_failed" || (await this.#isOfAnother(status))) return this.#loggedIn();
     if (GONE.has(status) && this.upload) {
       return this.#stop(`${error.message} It can be sent anew from the beginning.`, "anew");
     }
@@ -129,11 +127,39 @@ export class Transfer {
     return true;
   }
 
+  /** Wait until the account of this page is logged in, in whatever tab; whether to go on. Its token is another one. */
+  async #loggedIn() {
+    const turn = this.#turn;
+    let refused = this.tries > 0; // with a login that holds: not again at once
+    for (;;) {
+      const who = await renew().catch((error) => error);
+      if (this.#turn !== turn || !["running", "held up"].includes(this.state)) return false;
+      if (who.same && !refused) {
+        this.tries += 1;
+        this.state = "running"; // said once bytes go again
+        return true;
+      }
+      await this.#holdUp(loginWords(who, LOGIN_WAIT), LOGIN_WAIT, "login");
+      if (this.#turn !== turn || this.state !== "held up") return false;
+      refused = false;
+    }
+  }
+
+  /** Whether what is denied is so because somebody else is logged in by now. */
+  async #isOfAnother(status) {
+    if (status !== 403 && status !== 404) return false;
+    return (await renew().catch(() => ({}))).same === false;
+  }
+
   async #waitFor(error) {
     this.tries += 1;
     const backoff = Math.min(FIRST_WAIT * 2 ** Math.min(this.tries - 1, 6), LONGEST_WAIT) * (0.75 + Math.random() / 2);
     const wait = error.status === 423 ? FIRST_WAIT : Math.max(backoff, error.retryAfter * 1000);
-    this.why = wordsOf(error, wait);
+    await this.#holdUp(wordsOf(error, wait), wait);
+  }
+
+  async #holdUp(why, wait, remedy = "") {
+    Object.assign(this, { why, remedy });
     this.speed = null;
     this.#to("held up");
     await new Promise((resolve) => {
@@ -177,8 +203,7 @@ export class Transfer {
   }
 
   /** Let it be taken up again; the scheduler runs it. `anew`: from the beginning, as the server has it no more. */
-  async resume({ anew = false, login = false } = {}) {
-    if (login) await renew().catch(() => {});
+  resume({ anew = false } = {}) {
     if (anew) Object.assign(this, { upload: null, sent: 0 });
     if (anew) [this.#key, this.#mapped] = [freshKey(), false];
     this.tries = 0;
@@ -211,17 +236,7 @@ export class Transfer {
 
   #to(state) {
     this.state = state;
-    if (state !== "stopped") this.remedy = "";
-    if (state !== "stopped" && state !== "held up") this.why = "";
+    if (state !== "stopped" && state !== "held up") this.why = this.remedy = "";
     this.changed(this, true);
   }
-}
-
-function wordsOf(error, wait) {
-  const again = `It is tried again in ${Math.max(1, Math.round(wait / 1000))} s.`;
-  if (error.status === 0) return navigator.onLine ? `The server is not reached. ${again}` : "The machine is offline. It goes on once it is online again.";
-  if (error.status === 429) return `${error.message} ${again}`;
-  if (error.status === 507) return `The server has no space left for it. ${error.message} ${again}`;
-  if (error.status === 423) return `Another connection still writes to this upload. ${again}`;
-  return `${error.message} ${again}`;
 }

@@ -68,6 +68,11 @@ addEventListener("online", () => {
   for (const one of transfers) one.wake();
 });
 
+addEventListener("visibilitychange", () => {
+  if (document.visibilityState !== "visible") return; // one comes back from another tab, where one has logged in, maybe
+  for (const one of transfers) if (one.remedy === "login") one.wake();
+});
+
 addEventListener("beforeunload", (event) => {
   if (transfers.some((one) => one.wouldBeCut)) event.preventDefault();
 });

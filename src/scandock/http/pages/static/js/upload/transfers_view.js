@@ -20,7 +20,7 @@ const STATE = { waiting: "", running: "running", "held up": "held", paused: "hel
 export function transfersView(choose) {
   const title = make("h2", { id: "h-transfers" });
   const list = make("ul", { class: "up-list" });
-  const tidy = button("Take the ended off the list", () => {
+  const tidy = button("Clear the finished", () => {
     clear();
     title.focus();
   }, { kind: "quiet" });
@@ -44,7 +44,7 @@ function rowOf(one, choose) {
   const far = make("span", { class: "meta" });
   const why = make("p", { class: "up-why" });
   const pause = button("Pause", () => one.pause(), { of: one.name });
-  const resume = button("Go on", () => (one.state === "held up" ? one.wake() : one.resume({ login: one.remedy === "login" })), { of: one.name });
+  const resume = button("Go on", () => (one.state === "held up" ? one.wake() : one.resume()), { of: one.name });
   const anew = button("Send it anew", () => one.resume({ anew: true }), { of: one.name });
   const again = button("Choose it again", () => choose(one), { of: one.name });
   const login = make("a", { class: "button", href: `${root}/login`, target: "_blank", "hx-boost": "false" }, "Log in");
@@ -91,18 +91,20 @@ function farOf(one) {
   return told.join(" · ");
 }
 
-/** The panel of uploads that the server has in part, from before; `acts`: {choose, goOn, discard}. */
+/** The panel of uploads that the server has in part, from before; `acts`: {choose, goOn, discard}.
+ *
+ * Those whose bytes are all there need no file: the page has them imported, which `finished` ones say.
+ */
 export function unfinishedView(acts) {
   const list = make("ul", { class: "up-list" });
-  const element = make(
-    "section",
-    { class: "panel", "aria-labelledby": "h-unfinished", hidden: true },
-    make("h2", { id: "h-unfinished" }, "Not finished"),
-    make("p", { class: "help" }, "These uploads were cut. Choose the same file or folder again, by the button or by dropping it below: it is known again and goes on where it was."),
-    list,
-  );
+  const title = make("h2", { id: "h-unfinished" });
+  const help = make("p", { class: "help" }, "These uploads were cut. Choose the same file or folder again, by the button or by dropping it below: it is known again and goes on where it was.");
+  const element = make("section", { class: "panel", "aria-labelledby": "h-unfinished", hidden: true }, title, help, list);
   element.refresh = (items, held) => {
     show(element, items.length > 0);
+    const cut = items.some((one) => !one.finished);
+    set(title, cut ? "Not finished" : "Finished now");
+    show(help, cut);
     keyed(list, items, (one) => one.id, (one) => unfinishedRow(one, acts));
     for (const row of list.children) row.refresh(items.find((one) => one.id === row.dataset.key), held.has(row.dataset.key));
   };
@@ -126,19 +128,25 @@ function unfinishedRow(one, acts) {
     discard.focus();
   });
   sure.append("What is there of it goes. ", button("Discard it", () => acts.discard(one), { kind: "danger", of: one.filename }), keep);
+  const watch = make("a", { class: "button", href: `${root}/activity#i-${one.id}`, hidden: true }, "Watch its import");
   const row = make(
     "li",
     { class: "up-transfer" },
     make("div", { class: "head" }, make("strong", {}, one.filename), make("span", { class: "meta" }, `begun ${when(one.created)}${one.project ? ` · to ${one.project}` : ""}`)),
     bar,
     far,
-    make("p", { class: "actions" }, goOn, choose, discard, sure),
+    make("p", { class: "actions" }, goOn, choose, discard, sure, watch),
   );
   row.refresh = (now, held) => {
     bar.max = Math.max(now.size, 1);
     bar.value = now.offset;
-    set(far, `${size(now.offset)} of ${size(now.size)}${now.expires ? ` · kept until ${when(now.expires)}` : ""}`);
-    show(goOn, held);
+    show(goOn, held && !now.finished);
+    if (now.finished) {
+      for (const one of [choose, discard, sure]) show(one, false);
+      show(watch, true);
+      return set(far, `${size(now.size)}. All of it was on the server already: its import goes on by itself.`);
+    }
+    return set(far, `${size(now.offset)} of ${size(now.size)}${now.expires ? ` · kept until ${when(now.expires)}` : ""}`);
   };
   return row;
 }

@@ -1,8 +1,10 @@
 // Resumable uploads (tus 1.0): what the server is asked for by ourselves, and the bytes by tus-js-client.
 
-import { csrf, root, statics } from "../site.js";
+import { csrf, root, statics, user } from "../site.js";
 
 const VERSION = { "Tus-Resumable": "1.0.0" };
+// Else a 401 bears WWW-Authenticate, for which a browser asks a password of its own, and no answer comes meanwhile.
+const OURS = { "X-Requested-With": "XMLHttpRequest" };
 const UPLOADS = "/api/v1/uploads";
 let token = csrf;
 let loading = null;
@@ -16,7 +18,7 @@ export class Refusal extends Error {
 }
 
 async function told(path, options) {
-  const headers = { ...VERSION, ...options.headers, "X-CSRF-Token": token };
+  const headers = { ...VERSION, ...OURS, ...options.headers, "X-CSRF-Token": token };
   let answer;
   try {
     answer = await fetch(root + path, { ...options, headers, credentials: "same-origin" });
@@ -58,11 +60,19 @@ export async function unfinished() {
   return (await answer.json()).items.filter((one) => one.state === "receiving");
 }
 
-/** A login that ended gave way to another one, in another tab: its token is on any page. */
+/** Ask how far an upload is; one whose bytes are all there is imported then, if it was not yet. */
+export async function finish(id) {
+  await told(`${UPLOADS}/${id}`, { method: "HEAD" });
+}
+
+/** Who is logged in now, and whether that is who this page is of: a login that ended may have given way to another one,
+ * in another tab. Its token is taken, so that what the page asks from now on is asked by it. */
 export async function renew() {
-  const answer = await fetch(`${root}/upload`, { credentials: "same-origin", headers: { Accept: "text/html" } });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  token = page.querySelector("meta[name=scandock]")?.dataset.csrf || token;
+  const answer = await told("/api/v1/auth/me", { method: "GET" });
+  const { name, csrf: fresh } = await answer.json();
+  const same = name === user;
+  if (same) token = fresh || token;
+  return { name, same };
 }
 
 function client() {
@@ -87,7 +97,7 @@ export async function send(id, blob, progress) {
     cut = reject;
     upload = new Upload(blob, {
       uploadUrl: `${root}${UPLOADS}/${id}`,
-      headers: { "X-CSRF-Token": token },
+      headers: { "X-CSRF-Token": token, ...OURS },
       retryDelays: null, // how often, and after how long, is decided in transfer.js
       storeFingerprintForResuming: false,
       onShouldRetry: () => false,

@@ -1,0 +1,114 @@
+"""Where the sessions of an import stand now, after people have decided, renamed, moved or deleted them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, or_, select, union
+
+from scandock.access.principal import Principal
+from scandock.access.visible import sessions_where
+from scandock.catalog.tables import project, session, tree, upload
+from scandock.rules.labels import UNASSIGNED
+
+_COLUMNS: Final = (
+    session.c.uuid, session.c.place, session.c.label, session.c.timestamp, session.c.study_uid, session.c.held_code,
+    project.c.name.label("project"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stands:
+    """One session as it stands now."""
+
+    id: str
+    project: str
+    label: str
+    archived: bool
+    held: bool
+    """Whether it waits for a decision."""
+
+
+def whereabouts(
+    connection: Connection, principal: Principal, items: Sequence[dict[str, Any]], shown: int
+) -> dict[str, dict[str, Stands]]:
+    """By the import's id and the address at which it left a session: where that one stands, if `principal` may know.
+
+    In one statement for all. A session is known by the upload that its files came by, however it is called since;
+    where another upload's have taken their place, by its study in its project.
+    """
+    looked = {one["id"]: [told for told in one["sessions"][:shown] if _left(told)] for one in items}
+    looked = {uuid: told for uuid, told in looked.items() if told}
+    if not looked:
+        return {}
+    studies = {told["study_uid"] for some in looked.values() for told in some if told["study_uid"]}
+    projects = {told["project"].casefold() for some in looked.values() for told in some if told["project"]}
+    both = union(_of_uploads(principal, looked, studies), _of_studies(principal, projects, studies))
+    by_study: dict[str | None, list[Any]] = {}
+    for row in connection.execute(both):
+        by_study.setdefault(row.study_uid, []).append(row)
+
+    def rows_of(told: dict[str, Any]) -> list[Any]:
+        return [row for key in {told["study_uid"], None} for row in by_study.get(key, ())]
+
+    return {
+        uuid: {told["uri"]: _stands(row) for told in some if (row := _row_of(uuid, told, rows_of(told))) is not None}
+        for uuid, some in looked.items()
+    }
+
+
+def _left(told: dict[str, Any]) -> bool:
+    return told["uri"] is not None and told["state"] != "archive"
+
+
+def _sessions(principal: Principal) -> Select[Any]:
+    return (
+        select(*_COLUMNS, upload.c.uuid.label("came"))
+        .join(project, project.c.id == session.c.project_id)
+        .join(tree, tree.c.id == session.c.tree_id)
+        .join(upload, upload.c.id == tree.c.upload_id)
+        .where(_visible(principal))
+    )
+
+
+def _of_uploads(principal: Principal, uuids: Iterable[str], studies: Iterable[str]) -> Select[Any]:
+    asked = session.c.study_uid.in_(sorted(studies)) | session.c.study_uid.is_(None)
+    return _sessions(principal).where(upload.c.uuid.in_(sorted(uuids)), asked)
+
+
+def _of_studies(principal: Principal, projects: Iterable[str], studies: Iterable[str]) -> Select[Any]:
+    within = select(project.c.id).where(project.c.key.in_(sorted(projects)))
+    return _sessions(principal).where(session.c.project_id.in_(within), session.c.study_uid.in_(sorted(studies)))
+
+
+def _visible(principal: Principal) -> Any:  # noqa: ANN401  a condition
+    """Who sees an import sees where its sessions went, as far as they may look there."""
+    return or_(sessions_where(principal), (session.c.place == "prearchive") & (project.c.name == UNASSIGNED))
+
+
+def _row_of(uuid: str, told: dict[str, Any], rows: Iterable[Any]) -> Any:  # noqa: ANN401  a row, or None
+    """The likeliest: at its very address; else of its upload, what waits before what is archived; else its study."""
+    *_, stamp, label = told["uri"].split("/")
+
+    def rank(row: Any) -> tuple[bool, bool, bool]:  # noqa: ANN401
+        at = row.place == "prearchive" and (row.timestamp, row.label) == (stamp, label)
+        return (not at, row.came != uuid, row.place == "archive")
+
+    def same(row: Any) -> bool:  # noqa: ANN401
+        if told["study_uid"] is not None and row.study_uid is not None:
+            return bool(row.study_uid == told["study_uid"]) and (row.came == uuid or row.project == told["project"])
+        return bool(row.came == uuid and (row.timestamp == stamp or row.label == told["label"]))
+
+    return min(filter(same, rows), key=rank, default=None)
+
+
+def _stands(row: Any) -> Stands:  # noqa: ANN401
+    return Stands(
+        id=row.uuid,
+        project=row.project,
+        label=row.label,
+        archived=row.place == "archive",
+        held=bool(row.held_code),
+    )

@@ -1,0 +1,59 @@
+"""What an import left waiting is told of where it stands now: decided, renamed, moved, deleted; nothing hidden."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from scandock.access.principal import ANONYMOUS, SYSTEM, Principal
+from scandock.catalog.tables import upload
+from scandock.services.archiving import archive
+from scandock.services.moving import Desk, move
+from scandock.services.resolving import resolve
+from scandock.services.trash import delete_session
+from scandock.services.whereabouts import Stands, whereabouts
+from tests.builders import Image, Site, documented, images, site_at
+from tests.integration.test_prearchive import COMMENT, desk_of, uuid_at, waiting
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
+    return site_at(tmp_path, monkeypatch, database_url)
+
+
+def now(desk: Desk, principal: Principal = SYSTEM) -> list[Stands]:
+    """Where what the latest import left waiting stands."""
+    with desk.catalog.read() as connection:
+        row = connection.execute(select(upload.c.uuid, upload.c.report).order_by(upload.c.id.desc())).first()
+        assert row is not None
+        told: dict[str, Any] = whereabouts(connection, principal, [{"id": row.uuid, **json.loads(row.report)}], 50)
+    return [one for some in told.values() for one in some.values()]
+
+
+def test_what_waits_is_followed_through_names_projects_archive_and_trash(site: Site) -> None:
+    uuid = waiting(site, images(1))
+    site.project("Q")
+    with desk_of(site) as desk:
+        assert [(one.label, one.archived, one.held) for one in now(desk)] == [("S1", False, False)]
+        move(desk, uuid, project_name="Q", label="New")
+        assert [(one.id, one.project, one.label) for one in now(desk)] == [(uuid, "Q", "New")]
+        archive(desk, uuid)
+        assert now(desk) == [Stands(id=uuid, project="Q", label="New", archived=True, held=False)]
+        assert now(desk, ANONYMOUS) == []
+        delete_session(desk, uuid)
+        assert now(desk) == []
+
+
+@pytest.mark.parametrize("choice", ["keep_old", "keep_new", "keep_both"])
+def test_what_was_held_waits_no_more_once_it_is_decided(site: Site, choice: Any) -> None:
+    site.bring(documented("S1", "1", images(2)), session="S1")
+    other = Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
+    told = site.bring(documented("S1", "1", [other]), session="S1")
+    with desk_of(site) as desk:
+        assert [one.held for one in now(desk)] == [True]
+        resolve(desk, uuid_at(site, told.session["path"]), choice)
+        assert [(one.label, one.archived, one.held) for one in now(desk)] == [("S1", True, False)]

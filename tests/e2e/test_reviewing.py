@@ -85,6 +85,33 @@ def test_conflicts_are_told_side_by_side_and_decided(browser, served, width, dar
         assert sorted(page.locator(".lines .state").all_inner_texts()) == ["decided", "imported"]
 
 
+@pytest.mark.parametrize("width", ["wide", "narrow"])
+def test_the_buttons_of_a_long_label_are_on_the_screen(browser, served, width):
+    label = "Participant_0001_of_the_longitudinal_study_of_ageing_session_12"
+    entries = documented(label, "1", objects("long", [0]))
+    bring(served, entries, destination="prearchive", subject=label[::-1])
+    with person(browser, base_of(served), width=width) as one:
+        page = one.log_in()
+        one.go("/prearchive")
+        for shown in (page.get_by_role("button", name=f"Archive {label}"), page.locator(".waits .do .button")):
+            box = shown.bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= {"wide": 1280, "narrow": 390}[width] - 10
+        region = page.get_by_role("region", name="Waiting sessions")
+        assert region.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
+        assert one.findings() == []
+
+
+def test_what_was_there_already_is_told_as_nothing_new(browser, served):
+    for _ in range(2):
+        assert bring(served, documented("One", "1", objects("same"))) == "placed"
+    with person(browser, base_of(served)) as one:
+        page = one.log_in()
+        one.go("/activity")
+        page.get_by_text("Nothing new: 3 files were there already.").wait_for()
+        assert page.get_by_text("Nothing new").count() == 1
+
+
 def test_many_are_archived_at_once_and_each_is_told_of(browser, served):
     entries: dict[str, bytes] = {}
     for n in range(4):

@@ -118,11 +118,11 @@ def test_labels_by_pattern_by_finding_and_by_a_table(browser, project, tmp_path)
             "patient_id,subject,session,leave_out\nP1,S1,one,\nP2,S1,two,\nP3,,,yes\nP9,S9,,\n"
         )
         page.get_by_role("button", name="Apply the table").click()
-        page.locator(".up-tools").get_by_text("3 of 4 rows fit 3 studies. Rows that fit none: 5.").wait_for()
+        page.locator(".up-tools").get_by_text("3 of 4 rows fit 3 studies. Row 5 of the table fits none.").wait_for()
         assert page.get_by_text("This subject is given to several patients").count() == 2
         page.get_by_role("textbox", name="Table").fill("patient_id,session\nP1,...\n")
         page.get_by_role("button", name="Apply the table").click()
-        page.locator(".up-tools").get_by_text("Row 2 of the table column session").wait_for()
+        page.locator(".up-tools").get_by_text("Row 2 of the table, column session").wait_for()
         row(page, "Doe 1").get_by_label("Session label").fill("two")
         row(page, "Doe 1").get_by_label("Session label").press("Enter")
         page.get_by_text("This label is given to several studies").first.wait_for()

@@ -132,7 +132,7 @@ def test_names_birth_dates_and_labels_that_meet_across_archives_are_told(browser
         looked_into(page)
         assert page.get_by_text("1 patient name (Roe Ann) and 1 birth date will leave this machine").is_visible()
         assert page.get_by_text("born 1960-01-02").is_visible()
-        page.get_by_text("second.zip brings another study with this label.").wait_for()
+        page.get_by_text("second.zip brings another study with this label: the later one gets a suffix.").wait_for()
         page.locator(".up-pick").nth(1).get_by_label("Session label").fill("other")
         page.locator(".up-pick").nth(1).get_by_label("Session label").press("Enter")
         page.wait_for_function("() => !document.body.innerText.includes('brings another study')")
@@ -149,7 +149,7 @@ def test_a_table_is_dropped_and_holds_for_what_comes_after_it(browser, project, 
         one.log_in()
         page = opened(one)
         drop(page, table)
-        page.locator(".up-tools").get_by_text("0 of 3 rows fit 0 studies so far").wait_for()
+        page.locator(".up-tools").get_by_text("None of 3 rows fits a study so far").wait_for()
         drop(page, *visits)
         looked_into(page)
         assert sorted(box.input_value() for box in page.get_by_label("Session label").all()) == [

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import numpy as np
 import pydicom
 import pytest
+from playwright.sync_api import expect
 from pydicom.pixels.processing import apply_modality_lut
 
 from tests.builders import documented, zipped
@@ -213,6 +214,36 @@ def test_colours_are_those_of_the_file(browser, served):
         shows(one, 0)
         assert np.array_equal(canvas(one)[..., :3], pixels)
         assert page.get_by_label("Window", exact=True).is_hidden()
+        assert page.get_by_role("group", name="Dragging on the image").is_hidden()
+
+
+def test_a_film_keeps_its_window_unless_that_of_each_image_is_chosen(browser, served):
+    ids = {"StudyInstanceUID": "1.2.8", "SeriesInstanceUID": "1.2.8.4"}
+    slices = [image(n, SOPInstanceUID=f"1.2.8.4.{n}", WindowWidth=1000 * (n + 1), **ids) for n in range(3)]
+    with person(browser, base_of(served)) as one:
+        address = bring(served, documented("Film", "4", slices), "4")
+        one.log_in()
+        page = one.go(address)
+        shows(one, 1)
+        said = page.locator("[data-part=windowed]")
+        expect(said).to_contain_text("W 2000")
+        page.get_by_label("A second").select_option("1")
+        play = page.get_by_role("button", name="Play")
+        play.click()
+        for at in (2, 0):
+            shows(one, at)
+            assert "W 2000" in said.inner_text()
+        page.get_by_role("button", name="Pause").click()
+        page.get_by_role("group", name=re.compile("^Image ")).focus()
+        page.keyboard.press("End")
+        shows(one, 2)
+        expect(said).to_contain_text("W 3000")
+        page.get_by_label("Window", exact=True).select_option(label="Automatic")
+        page.get_by_label("Window", exact=True).select_option(label="Of the header")
+        play.click()
+        shows(one, 0)
+        expect(said).to_contain_text("W 1000")
+        page.get_by_role("button", name="Pause").click()
 
 
 def test_an_image_that_cannot_be_shown_says_why_and_hides_no_other(browser, served):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from scandock.http.pages.administration import EXAMPLES
+from scandock.rules.routing import parse_rules
+from scandock.services.rules import KINDS
 from tests.integration.web import serving
 
 
@@ -64,3 +67,11 @@ def test_projects_are_made_where_they_are_listed_by_who_may(web):
     for name, offered in (("admin", True), ("otto", False)):
         with web.client(name) as client:
             assert ("Make a project" in client.get("/projects").text) is offered
+
+
+def test_the_rules_page_has_an_example_of_each_kind_that_is_a_rule(web):
+    assert set(EXAMPLES) == set(KINDS)
+    for rule, _ in EXAMPLES.values():
+        assert len(parse_rules(rule)) == 1
+    with web.client() as client:
+        assert client.get("/admin/rules").text.count("For example <code>") == len(KINDS)

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from scandock.http.pages.routing import PageRoute
 from scandock.http.v1.routers import ACTIONS
+from scandock.http.xnat.routing import XnatRoute
 from scandock.rules.permissions import NEEDS, Accessibility, Action, Answer, answer
 from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
 from tests.integration.probes import EACH, FURTHER, LIST, OPEN, PROBES, SITE, Probe
@@ -28,7 +29,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
 
 
 def every_route(app: FastAPI) -> set[tuple[str, str]]:
-    """Method and path of all that the application answers but its pages (`test_page_permissions` has them)."""
+    """Method and path of all that the application answers, but for its pages and XNAT's dialect.
+
+    Those have `test_page_permissions` and `test_xnat_permissions`.
+    """
     routes: list[Any] = []
     for route in app.routes:
         included = getattr(route, "original_router", None)
@@ -36,7 +40,7 @@ def every_route(app: FastAPI) -> set[tuple[str, str]]:
     return {
         (method, route.path)
         for route in routes
-        if not isinstance(route, PageRoute) and route.path != "/static/{version}/{name:path}"
+        if not isinstance(route, PageRoute | XnatRoute) and route.path != "/static/{version}/{name:path}"
         for method in route.methods or ()
     }
 

@@ -82,6 +82,18 @@ test("texts in their character sets, without controls and padding", () => {
   assert.equal(decode(korean, bytes("\\ISO 2022 IR 149")), "Hong^Gildong=洪^吉洞");
 });
 
+test("frames are counted where they stand at hand, or where an object is large", async () => {
+  const frames = [0x28, 0x08, "IS", "24"];
+  const count = async (elements, size, how) => (await readHeader(file(elements).subarray(0, 8192), size, how)).frames;
+  assert.equal(await count([...named(), frames], 9000), 24);
+  assert.equal(await count(named(), 9000), 1);
+  assert.equal(await count([...named(), [0x28, 0x08, "IS", "-3"]], 9000), 1);
+  const far = [...named(), [0x21, 0x1010, "OB", new Uint8Array(20_000)], frames];
+  const more = async (length) => file(far).subarray(0, length);
+  assert.equal(await count(far, 3_000_000, { more }), 24);
+  assert.equal(await count(far, 100_000, { more }), 1);
+});
+
 test("an ECAT file's patient and time, in either byte order", () => {
   for (const little of [false, true]) {
     const raw = new Uint8Array(512);
@@ -90,9 +102,10 @@ test("an ECAT file's patient and time, in either byte order", () => {
     view.setInt16(46, 72, little);
     view.setInt16(50, 7, little);
     view.setUint32(62, 1_000_000_000, little);
+    view.setUint16(354, 5, little);
     raw.set(bytes("PAT7"), 166);
     raw.set(bytes("Doe, Jane"), 182);
-    assert.deepEqual(readEcat(raw, 512), { kind: "ecat", patientId: "PAT7", patientName: "Doe, Jane", started: 1_000_000_000 });
+    assert.deepEqual(readEcat(raw, 512), { kind: "ecat", patientId: "PAT7", patientName: "Doe, Jane", started: 1_000_000_000, frames: 5 });
   }
   assert.equal(readEcat(bytes("MATRIX7"), 7).code, "ecat_truncated");
 });

@@ -29,7 +29,7 @@ test("what is wrong is told with its row", () => {
   fails("study_uid,session\n,S1\n", "Row 2 of the table chooses no study");
   fails("study_uid,session\n1,...\n", "leaves no letter or digit");
   fails("study_uid,project\n1,a b\n", "is no project id");
-  fails("study_uid,leave_out\n1,perhaps\n", "neither yes nor no");
+  fails("study_uid,leave_out\n1,perhaps\n", "Row 2 of the table, column leave_out: “perhaps” is neither yes nor no.");
   fails('study_uid,session\n1,"S', "is not closed");
   fails("study_uid,study uid\n1,2\n", "twice");
 });

@@ -27,6 +27,12 @@ from scandock.services.statistics import OUTCOMES, Statistics, statistics
 router = pages()
 SHOWN: Final = 50
 MANY: Final = 200
+EXAMPLES: Final = {
+    "project": (r"(0008,1030):([A-Za-z0-9]+)_.*:1", "takes what stands before the first _ of the study's description."),
+    "subject": (r"(0010,0010):(\w+)\^.*:1 t:.*foo.* r:bar", "takes the family name, and bar where it has foo in it."),
+    "session": (r"(0020,0010):(.+):1 t:\s+ r:_", "takes the study's id, with _ in the place of blanks."),
+}
+"""A rule of each kind, and what it does."""
 NOTHING_TYPED: Final[dict[str, Any]] = {"name": "", "display": "", "email": "", "admin": False}
 _ACCOUNTS: Final = "/admin/accounts"
 _RULES: Final = "/admin/rules"
@@ -132,7 +138,7 @@ async def _rules(
     found = await work.read(lambda c: list_rules(c, me))
     return page(
         request, "admin_rules.html", me, here="Administration", at="rules", rules=found, typed=typed or {},
-        problem=problem,
+        examples=EXAMPLES, problem=problem,
     )  # fmt: skip
 
 

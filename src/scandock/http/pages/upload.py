@@ -17,6 +17,7 @@ from scandock.http.pages.routing import Seen, back
 from scandock.http.pages.routing import router as pages
 from scandock.http.receiving.multipart import OwnFields, receive_multipart
 from scandock.http.security import from_elsewhere, identify
+from scandock.services.byte_sizes import format_bytes
 from scandock.services.uploadable import MANY, has_own_rules, uploadable_projects
 
 router = pages()
@@ -53,7 +54,7 @@ async def upload(request: Request, work: Seen, project: str = "") -> Response:
     }
     return page(
         request, "upload.html", me, here="Upload", projects=projects, project=project, handlers=HANDLERS,
-        accepted=ACCEPTED, told=json.dumps(told), script="upload", most=settings.max_upload_bytes,
+        accepted=ACCEPTED, told=json.dumps(told), script="upload", most=format_bytes(settings.max_upload_bytes),
         more=told["more"],
     )  # fmt: skip
 

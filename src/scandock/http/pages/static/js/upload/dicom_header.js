@@ -25,7 +25,8 @@ const TEXTS = new Map([
 ]);
 const CHARSET = 0x00080005;
 const [CLASS, SOP, STUDY, SERIES] = [0x00080016, 0x00080018, 0x0020000d, 0x0020000e];
-const WANTED = new Set([...TEXTS.keys(), CHARSET, CLASS, SOP, STUDY, SERIES]);
+const FRAMES = 0x00280008;
+const WANTED = new Set([...TEXTS.keys(), CHARSET, CLASS, SOP, STUDY, SERIES, FRAMES]);
 const [MEDIA_CLASS, SYNTAX] = [0x00020002, 0x00020010];
 const META = new Set([MEDIA_CLASS, SYNTAX]);
 const DEFLATED = "1.2.840.10008.1.2.1.99";
@@ -35,11 +36,12 @@ const LAST_NAMING = 0x00200011; // what names an object stands up to here, but f
 const LAST = 0x00324000;
 const LAST_IDENTIFYING_GROUP = 0x28;
 const MOST = 4 * 1024 * 1024;
+const MANY_FRAMES = [2 * 1024 * 1024, 64 * 1024]; // an object as large as this may have many: so much is read to see
 
 /** The header of an object of `size` bytes that begins with `head`; `more(n)` gives its first n bytes, where need be.
  *
  * `deep` reads on to the comments of the study, which may stand behind large private elements. One of:
- * {kind: "dicom", study, series, sop, values}, {kind: "dicomdir"}, {kind: "unparseable", code}, {kind: "other"} (no
+ * {kind: "dicom", study, series, sop, values, frames}, {kind: "dicomdir"}, {kind: "unparseable", code}, {kind: "other"} (no
  * DICOM), {kind: "unsure"} (only the server can tell).
  */
 export async function readHeader(head, size, { more = null, deep = false } = {}) {
@@ -79,7 +81,22 @@ async function dataset(head, at, size, syntax, { more, deep }) {
     bytes = longer;
     found = scan(bytes, at, explicit, big, WANTED, last);
   }
-  return judged(found, size, bytes.length >= size || found.need > size + 16, big);
+  const told = judged(found, size, bytes.length >= size || found.need > size + 16, big);
+  if (told.kind === "dicom") told.frames = await framesOf(found, bytes, size, { explicit, big, more });
+  return told;
+}
+
+/** The number of frames, which stands behind what names an object: 1 where it is not at hand. */
+async function framesOf(found, bytes, size, { explicit, big, more }) {
+  const behind = (data) => scan(data, found.pos, explicit, big, new Set([FRAMES]), FRAMES);
+  const [large, enough] = MANY_FRAMES;
+  let { values } = found;
+  if (!values.has(FRAMES) && found.end === "last") {
+    let next = behind(bytes);
+    if (next.end === "short" && size >= large && bytes.length < enough && more !== null) next = behind(await more(enough));
+    values = next.values;
+  }
+  return Math.max(1, parseInt(latin1(values.get(FRAMES) ?? new Uint8Array(0)), 10) || 1);
 }
 
 function judged(found, size, whole, big) {

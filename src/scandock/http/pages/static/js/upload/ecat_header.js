@@ -6,7 +6,7 @@ import { upToNul } from "./tar_header.js";
 
 const RECORD = 512;
 
-/** {kind: "ecat", patientId, patientName, started (Unix seconds)}, or {kind: "unparseable", code}. */
+/** {kind: "ecat", patientId, patientName, started (Unix seconds), frames}, or {kind: "unparseable", code}. */
 export function readEcat(head, size) {
   if (latin1(head.subarray(0, 7)) !== "MATRIX7") return { kind: "other" };
   if (size < RECORD || head.length < RECORD) return { kind: "unparseable", code: "ecat_truncated" };
@@ -21,5 +21,6 @@ export function readEcat(head, size) {
     patientId: text(166, 16),
     patientName: text(182, 32),
     started: view.getUint32(62, little),
+    frames: Math.max(1, view.getUint16(354, little)),
   };
 }

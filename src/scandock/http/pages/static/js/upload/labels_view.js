@@ -1,34 +1,16 @@
 // Names for many studies at once: by a pattern, by finding and replacing, or by a table.
 
-import { plural, size } from "../live/figures.js";
+import { number, plural, size } from "../live/figures.js";
+import { clashes, clashWords } from "./clashes.js";
 import { button, make, set, show } from "./dom.js";
 import { clean } from "./labels.js";
 import { decodeMapping, MappingError, parseMapping } from "./mapping_csv.js";
+import { shown } from "./names.js";
+import { FIELDS, filled, patternProblem } from "./patterns.js";
 import { picks, tabulateAll, takeBack } from "./picks.js";
 
-const VALUES = {
-  PatientID: (one) => one.naming.patients.commonId,
-  PatientName: (one) => one.naming.patients.commonName,
-  StudyDate: (one) => one.study.date,
-  StudyDescription: (one) => one.study.common("StudyDescription"),
-  AccessionNumber: (one) => one.study.common("AccessionNumber"),
-  Modality: (one) => one.study.common("Modality"),
-  Folder: (one) => one.study.sessionFolder || (one.study.folders[0] ?? "").split(/[/\\!]+/).filter(Boolean).at(-1) || "",
-  Archive: (one, pick) => pick.name.replace(/\.(zip|tgz|tar(\.\w+)?)$/i, ""),
-  Label: (one) => one.label,
-  Subject: (one) => one.subject,
-};
-
 const LARGEST = 1_000_000; // bytes of a table
-const LATER = " Archives are still looked into: do it once more when they are, for what is found later.";
-
-/** The text that a pattern gives for a study: `{PatientID}_{StudyDate}`; `{n}` counts, `{n:3}` with three digits. */
-export function filled(pattern, one, pick, n) {
-  return pattern.replace(/\{(\w+)(?::(\d))?\}/g, (whole, name, digits) => {
-    if (name === "n") return String(n).padStart(Number(digits ?? 1), "0");
-    return VALUES[name] ? VALUES[name](one, pick) : whole;
-  });
-}
+const LATER = "Archives are still looked into: do it once more when they are, for what is found later.";
 
 /** Give `column` of every study in `chosen` ({pick, one}) what `textOf` makes; gives how many changed, and how many
  * texts leave no label. */
@@ -62,10 +44,14 @@ export function labelsTools(say) {
     set(said, words);
     say(words);
   };
-  const done = ({ changed, empty }) =>
-    tell(`${changed} of ${every().length} labels changed.${isLooking() ? LATER : ""}${empty ? ` For ${empty} it gives no letter or digit: they stay.` : ""}`);
-
-  const byPattern = () => done(rename(every(), column.value, (one, pick, n) => filled(pattern.value, one, pick, n)));
+  const done = ({ changed, empty }) => {
+    const stay = empty ? `For ${empty} it gives no letter or digit: they stay.` : "";
+    tell([`${changed} of ${plural(every().length, "label")} changed.`, clashWords(clashes()), isLooking() ? LATER : "", stay].filter(Boolean).join(" "));
+  };
+  const byPattern = () => {
+    const wrong = patternProblem(pattern.value);
+    return wrong ? tell(wrong) : done(rename(every(), column.value, (one, pick, n) => filled(pattern.value, one, pick, n)));
+  };
   const byFinding = () => {
     if (!find.value) return tell("Say what is to be found.");
     const old = (one) => (column.value === "session" ? one.label : one.subject);
@@ -87,7 +73,7 @@ export function labelsTools(say) {
     make("summary", {}, "Change many labels at once"),
     make("p", { class: "up-row" }, label(column, "Change"), column),
     make("p", { class: "up-row" }, label(pattern, "Pattern"), pattern, button("Apply the pattern", byPattern)),
-    make("p", { class: "help", id: "up-values" }, `Takes ${Object.keys(VALUES).map((name) => `{${name}}`).join(", ")}, and {n} or {n:3}, which counts.`),
+    make("p", { class: "help", id: "up-values" }, `Takes ${FIELDS}, and {n} or {n:3}, which counts.`),
     make("p", { class: "up-row" }, label(find, "Find"), find, label(instead, "replace by"), instead, button("Replace", byFinding)),
     make("p", { class: "up-row" }, label(table, "Table"), button("Apply the table", apply), button("Read a file", () => file.click()), file),
     table,
@@ -115,7 +101,7 @@ function tableFields(tell, opened) {
   };
   const read = async (chosen) => {
     opened();
-    if (chosen.size > LARGEST) return tell(`${chosen.name} is too large for a table: at most ${size(LARGEST)} are taken.`);
+    if (chosen.size > LARGEST) return tell(`${shown(chosen.name)} is too large for a table: at most ${size(LARGEST)} are taken.`);
     table.value = decodeMapping(new Uint8Array(await chosen.arrayBuffer()));
     return apply();
   };
@@ -141,7 +127,13 @@ export function applyTable(text) {
   const rows = parseMapping(text);
   const { used, studies } = tabulateAll(rows);
   const unused = rows.filter((row) => !used.has(row.number)).map((row) => row.number);
-  if (isLooking() || !picks.length) return `${used.size} of ${rows.length} rows fit ${plural(studies, "study", "studies")} so far; the table holds for those found later, too.`;
-  const left = unused.length ? ` Rows that fit none: ${unused.slice(0, 10).join(", ")}${unused.length > 10 ? " ..." : ""}.` : "";
-  return `${used.size} of ${rows.length} rows fit ${plural(studies, "study", "studies")}.${left}`;
+  if (isLooking() || !picks.length) return `${fitting(used.size, rows.length, studies)} so far; the table holds for those found later, too.`;
+  const some = unused.slice(0, 10).join(", ") + (unused.length > 10 ? " ..." : "");
+  const left = used.size && unused.length ? ` ${unused.length === 1 ? `Row ${some} of the table fits none.` : `Rows ${some} of the table fit none.`}` : "";
+  return `${fitting(used.size, rows.length, studies)}.${left}`;
+}
+
+function fitting(used, rows, studies) {
+  if (!used) return rows === 1 ? "The one row fits no study" : `None of ${number(rows)} rows fits a study`;
+  return `${number(used)} of ${plural(rows, "row")} ${used === 1 ? "fits" : "fit"} ${plural(studies, "study", "studies")}`;
 }

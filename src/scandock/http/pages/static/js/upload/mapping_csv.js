@@ -153,17 +153,17 @@ function rowOf(number, columns, cells) {
     if (name) row[name] = (cells[at] ?? "").trim();
   });
   const out = fold(row[LEAVE_OUT] ?? "");
-  if (!TRUE.has(out) && !FALSE.has(out)) throw bad(number, `column ${LEAVE_OUT}: “${row[LEAVE_OUT]}” is neither yes nor no`);
+  if (!TRUE.has(out) && !FALSE.has(out)) throw bad(number, `, column ${LEAVE_OUT}: “${row[LEAVE_OUT]}” is neither yes nor no`);
   row.leaveOut = TRUE.has(out);
   const says = row.leaveOut || TARGETS.some((name) => row[name]);
   if (says && !KEYS.some((name) => row[name])) throw bad(number, `chooses no study: one of ${KEYS.join(", ")} must be filled`);
-  if (row.project && !isProjectId(row.project)) throw bad(number, `column project: “${row.project}” is no project id`);
+  if (row.project && !isProjectId(row.project)) throw bad(number, `, column project: “${row.project}” is no project id`);
   for (const name of ["subject", "session"]) {
-    if (row[name] && !clean(row[name])) throw bad(number, `column ${name}: “${row[name]}” leaves no letter or digit`);
+    if (row[name] && !clean(row[name])) throw bad(number, `, column ${name}: “${row[name]}” leaves no letter or digit`);
   }
   return row;
 }
 
 function bad(number, what) {
-  return new MappingError(`Row ${number} of the table ${what}.`);
+  return new MappingError(`Row ${number} of the table${what.startsWith(",") ? "" : " "}${what}.`);
 }

@@ -2,19 +2,18 @@
 
 import { plural, size } from "../live/figures.js";
 import { say } from "../site.js";
-import { fromHandle } from "./choosing.js";
-import { keyed, make, set, show } from "./dom.js";
-import { sizeIn } from "./fingerprint.js";
-import * as handles from "./handles.js";
+import { clashes, clashWords } from "./clashes.js";
+import { button, keyed, make, set, show } from "./dom.js";
 import { fileInputs, takeDrops } from "./inputs.js";
 import { labelsTools } from "./labels_view.js";
 import { writeMapping } from "./mapping_csv.js";
+import { shown } from "./names.js";
 import * as options from "./options.js";
 import { pickView } from "./picks_view.js";
 import { add, forgetKnown, isComplete, onPicks, picks, remove, settleAll } from "./picks.js";
 import { begin, onTransfers, transfers } from "./transfers.js";
-import { transfersView, unfinishedView } from "./transfers_view.js";
-import { discard, finish, unfinished } from "./tus.js";
+import { transfersView } from "./transfers_view.js";
+import { Unfinished } from "./unfinished.js";
 import { compose, print, warm } from "./worker_client.js";
 
 /** Begin; gives what ends it when one moves on. Transfers and what was chosen live on. */
@@ -32,8 +31,6 @@ function entered(event) {
 }
 
 class Page {
-  #left = []; // unfinished uploads of the server
-  #held = new Map(); // handles by their ids
   #wanted = null; // the transfer whose file is chosen again
 
   constructor(main) {
@@ -43,14 +40,20 @@ class Page {
     this.list = make("div");
     this.place = main.querySelector("#picks");
     this.tools = labelsTools(say);
+    const folding = (words, open) => button(words, () => [...this.list.children].forEach((one) => one.unfold(open)), { kind: "quiet" });
+    this.folds = make("p", { class: "actions up-folds", hidden: true }, folding("Open all", true), folding("Fold all", false));
     this.problem = make("p", { class: "problem", role: "alert", hidden: true });
-    this.total = make("span", { class: "grow" });
-    this.bar = make("div", { class: "bar" }, this.total, make("button", { class: "primary", id: "start" }, "Upload"));
+    this.total = make("span");
+    this.clash = make("strong", { class: "up-clash" });
+    const told = make("span", { class: "grow" }, this.total, " ", this.clash);
+    this.bar = make("div", { class: "bar" }, told, make("button", { class: "primary", id: "start" }, "Upload"));
     this.transfers = transfersView((one) => this.#again(one));
-    this.unfinished = unfinishedView({ choose: () => this.#again(null), goOn: (one) => this.#goOn(one), discard: (one) => this.#discard(one) });
+    const choose = () => this.#again(null);
+    const known = (one) => this.#known(one);
+    this.unfinished = new Unfinished({ choose, known, add: (one) => add([one]), after: () => this.chooser.focus() });
     main.querySelector("#transfers").append(this.transfers);
-    main.querySelector("#unfinished").append(this.unfinished);
-    this.place.append(make("div", { role: "alert" }, this.refused), this.tools, this.list, this.problem, this.bar);
+    main.querySelector("#unfinished").append(this.unfinished.element);
+    this.place.append(make("div", { role: "alert" }, this.refused), this.tools, this.folds, this.list, this.problem, this.bar);
   }
 
   begin() {
@@ -69,14 +72,14 @@ class Page {
     settleAll();
     this.#show();
     this.transfers.refresh();
-    this.#look();
+    this.unfinished.look();
     warm();
     return () => ends.forEach((end) => end());
   }
 
   /** What was chosen: known uploads go on, all else is looked into. */
   async #chosen({ picks: chosen, refused, tables }) {
-    keyed(this.refused, refused, ({ name, why }) => name + why, ({ name, why }) => make("li", { class: "problem" }, make("strong", {}, name), ` ${why}`));
+    keyed(this.refused, refused, ({ name, why }) => name + why, ({ name, why }) => make("li", { class: "problem" }, make("strong", {}, shown(name)), ` ${why}`));
     const fresh = [];
     for (const one of chosen) if (!(await this.#known(one))) fresh.push(one);
     this.#wanted = null;
@@ -96,87 +99,23 @@ class Page {
   /** Whether it is one that was cut, here or before; then it goes on. */
   async #known(one) {
     const stopped = this.#wanted ?? transfers.find((two) => two.state === "stopped" && two.name === one.name);
-    const open = this.#left.filter((two) => !two.finished && !transfers.some((three) => three.upload === two.id));
-    if (!stopped && !open.length) return false;
+    if (!stopped && !this.unfinished.open.length) return false;
     const tar = one.files ? await compose(one.files.map(({ path, file }) => ({ path, file }))) : null;
     const blob = tar?.blob ?? one.file;
-    if (!stopped && !open.some((two) => sizeIn(two.fingerprint) === blob.size)) return false;
+    if (!stopped && !this.unfinished.mayBe(blob.size)) return false;
     const known = await print(blob, tar?.modified ?? one.file.lastModified);
     if (stopped && stopped.print === known) {
       stopped.replace(one);
       stopped.resume();
       return true;
     }
-    const upload = open.find((two) => two.fingerprint === known);
-    if (upload === undefined) return false;
-    begin({ ...one, upload });
-    this.#left = this.#left.filter((two) => two !== upload);
-    this.unfinished.refresh(this.#left, this.#held);
-    say(`${one.name} is known again and goes on.`);
-    return true;
-  }
-
-  async #look() {
-    try {
-      const all = await unfinished();
-      this.#held = await handles.all(all.map((one) => one.id));
-      this.#left = all.filter((one) => !transfers.some((two) => two.upload === one.id && !two.isOver));
-    } catch {
-      return; // without the server nothing is listed; what is done here says so by itself
-    }
-    this.unfinished.refresh(this.#left, this.#held);
-    for (const one of this.#left.filter(({ offset, size: all }) => offset === all)) await this.#finish(one);
-  }
-
-  /** All bytes of it are there, and its import did not begin, as when a login ended with the last of them. */
-  async #finish(upload) {
-    try {
-      await finish(upload.id);
-    } catch (error) {
-      return say(`${upload.filename}: ${error.message}`);
-    }
-    upload.finished = true;
-    handles.drop(upload.id);
-    this.unfinished.refresh(this.#left, this.#held);
-    return say(`${upload.filename} was on the server already: its import goes on by itself.`);
+    return this.unfinished.take(one, known);
   }
 
   #again(transfer) {
     this.#wanted = transfer;
     const isFolder = transfer ? Boolean(transfer.files) : false;
     (isFolder ? this.folder : this.files).click();
-  }
-
-  async #goOn(upload) {
-    const handle = this.#held.get(upload.id);
-    try {
-      if (!(await handles.allowed(handle))) return say("The browser was not allowed to read it: choose the file again.");
-      const one = await fromHandle(handle);
-      if (!(await this.#known(one))) {
-        this.#held.delete(upload.id);
-        this.unfinished.refresh(this.#left, this.#held);
-        say(`${one.name} has changed since: it can't go on. It is on the list as a new one.`);
-        add([one]);
-      }
-    } catch {
-      this.#held.delete(upload.id);
-      this.unfinished.refresh(this.#left, this.#held);
-      say("The file is not there any more: choose it again.");
-    }
-    return undefined;
-  }
-
-  async #discard(upload) {
-    try {
-      await discard(upload.id);
-    } catch (error) {
-      return say(error.message);
-    }
-    handles.drop(upload.id);
-    this.#left = this.#left.filter((one) => one !== upload);
-    this.unfinished.refresh(this.#left, this.#held);
-    this.chooser.focus();
-    return say(`${upload.filename} is discarded.`);
   }
 
   // -- the form ------------------------------------------------------------------------------------------------------
@@ -231,6 +170,7 @@ class Page {
       if (pick === null || pick === one) this.list.children[at]?.refresh();
     });
     const studies = picks.reduce((sum, one) => sum + one.decisions.length, 0);
+    show(this.folds, picks.length > 1);
     show(this.tools, studies > 1 || this.tools.isUsed);
     this.drop.classList.toggle("up-small", picks.length > 0);
     this.bar.classList.toggle("up-docked", picks.length > 3 || studies > 8);
@@ -243,9 +183,11 @@ class Page {
     const sessions = ready.reduce((sum, pick) => sum + pick.taken.length, 0);
     show(this.bar, picks.length > 0);
     const bytes = ready.reduce((sum, pick) => sum + pick.size, 0);
-    const to = options.project() || (options.options.where === "headers" ? "where their headers say" : "…");
-    const told = `${plural(ready.length, "archive")}${sessions ? ` of ${plural(sessions, "session")}` : ""}, ${size(bytes)}, to ${to}`;
+    const to = options.project() || (options.options.where === "headers" ? "where their headers say" : "");
+    const where = to ? `to ${to}` : "no project named yet";
+    const told = `${plural(ready.length, "archive")}${sessions ? ` of ${plural(sessions, "session")}` : ""}, ${size(bytes)}, ${where}`;
     set(this.total, ready.length ? told : "Nothing on the list can be sent.");
+    set(this.clash, clashWords(clashes()));
     this.bar.querySelector("button").disabled = ready.length === 0;
   }
 

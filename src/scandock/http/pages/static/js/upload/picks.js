@@ -149,7 +149,9 @@ export function keyOf(study, studies) {
 }
 
 export function add(chosen) {
-  for (const one of chosen) picks.push(new Pick(one));
+  const named = new Intl.Collator(undefined, { numeric: true }); // as file managers show them: visit2 before visit10
+  const ordered = [...chosen].sort((one, other) => named.compare(one.name, other.name));
+  for (const one of ordered) picks.push(new Pick(one));
   next();
   changed();
 }

@@ -1,13 +1,16 @@
 // What was chosen, each archive or folder with what was found in it.
 
 import { number, plural, size } from "../live/figures.js";
+import { isWarned } from "./clashes.js";
 import { button, keyed, make, set, show } from "./dom.js";
-import { leaving } from "./notes.js";
+import { leaving } from "./leaving.js";
+import { shown } from "./names.js";
 import { options, site } from "./options.js";
 import { remove } from "./picks.js";
 import { studiesView } from "./studies_view.js";
 
 const OPEN_AT_MOST = 3; // with more archives than these their tables are folded, so that the list stays a list
+const NAMED = 3; // labels that stand beside a folded table
 const KINDS = {
   resources: ["other file kept with its session", "other files kept with their sessions"],
   ignored: ["file of no one session, ignored", "files of no one session, ignored"],
@@ -24,11 +27,15 @@ export function pickView(pick, many) {
   const people = make("p", { class: "up-people" });
   const partial = make("p", { class: "help" });
   const studies = studiesView(pick);
-  const summary = make("summary");
+  const words = make("span");
+  const labels = make("span", { class: "up-labels" });
+  const summary = make("summary", {}, words, labels);
+  let folded = null; // by a person, or (null) not said
+  summary.addEventListener("click", () => (folded = details.open));
   const details = make("details", { open: many <= OPEN_AT_MOST }, summary, studies.element, others);
-  const head = make("div", { class: "head" }, title, is, button("Take off the list", () => remove(pick), { kind: "quiet last", of: pick.name }));
-  const element = make("section", { class: "panel up-pick", "aria-label": pick.name }, head, problem, people, details, partial);
-  set(title, pick.name);
+  const head = make("div", { class: "head" }, title, is, button("Take off the list", () => remove(pick), { kind: "quiet last", of: shown(pick.name) }));
+  const element = make("section", { class: "panel up-pick", "aria-label": shown(pick.name) }, head, problem, people, details, partial);
+  set(title, shown(pick.name));
 
   element.refresh = () => {
     const { found } = pick;
@@ -40,15 +47,21 @@ export function pickView(pick, many) {
     show(details, pick.decisions.length > 0 || (found !== null && !shut && othersOf(found).length > 0));
     show(people, pick.taken.length > 0);
     set(people, leaving(pick.taken));
-    set(summary, found ? inside(pick) : "");
+    set(words, found ? inside(pick) : "");
+    set(labels, labelsOf(pick));
+    if (folded === null && !details.open && isWarned(pick)) details.open = true;
     element.dataset.preview = pick.state;
     const lines = found ? othersOf(found) : [];
     keyed(others, lines, ({ kind }) => kind, ({ kind }) => othersLine(kind));
     lines.forEach((line, at) => others.children[at].refresh(line));
-    const words = found ? partialOf(pick) : "";
-    show(partial, Boolean(words));
-    set(partial, words);
+    const missing = found ? partialOf(pick) : "";
+    show(partial, Boolean(missing));
+    set(partial, missing);
     studies.update();
+  };
+  element.unfold = (open) => {
+    folded = !open;
+    details.open = open;
   };
   return element;
 }
@@ -60,7 +73,7 @@ function stateOf({ state, found }) {
   return state === "looking" ? "looking into it" : "";
 }
 
-/** "2 patients, 3 studies, 12 scans, 480 images". */
+/** "2 patients, 3 studies, 12 scans, 480 images", or "... 480 images in 20 files" where files have many. */
 function inside({ decisions, found }) {
   if (!decisions.length) return plural(found.read, "entry", "entries") + ", no image";
   const patients = new Set(decisions.map((one) => one.naming.patients.commonId || one.study.common("PatientName") || one.study.key));
@@ -69,8 +82,20 @@ function inside({ decisions, found }) {
     plural(patients.size, "patient"),
     plural(decisions.length, "study", "studies"),
     plural(scans, "scan"),
-    plural(found.counts.images, "image"),
+    images(decisions, found.counts.images),
   ].join(", ");
+}
+
+/** What is called how, in one line, for a table that is folded. */
+function labelsOf({ taken }) {
+  if (!taken.length) return "";
+  const first = taken.slice(0, NAMED).map((one) => one.label);
+  return ` as ${first.join(", ")}${taken.length > NAMED ? ` and ${number(taken.length - NAMED)} more` : ""}`;
+}
+
+function images(decisions, files) {
+  const frames = decisions.reduce((sum, { study }) => sum + study.frames - study.objects, files);
+  return plural(frames, "image") + (frames > files ? ` in ${plural(files, "file")}` : "");
 }
 
 function othersOf({ counts, named }) {
@@ -88,7 +113,7 @@ function othersLine(kind) {
     const kept = kind === "resources" && !options.keep ? " (not kept, as chosen above)" : "";
     const refuses = kind === "unparseable" && !options.ignore ? ": the archive will be refused, as chosen above" : "";
     set(summary, `${plural(count, one, several)}${kept}${refuses}`);
-    keyed(names, paths, ({ path }) => path, ({ path, why }) => make("li", {}, path, why && why !== "junk_name" ? make("span", { class: "meta" }, ` ${why}`) : ""));
+    keyed(names, paths, ({ path }) => path, ({ path, why }) => make("li", {}, shown(path), why && why !== "junk_name" ? make("span", { class: "meta" }, ` ${why}`) : ""));
   };
   return line;
 }

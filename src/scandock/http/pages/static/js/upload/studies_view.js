@@ -3,6 +3,7 @@
 import { number, plural } from "../live/figures.js";
 import { button, keyed, make, set, show } from "./dom.js";
 import { clean } from "./labels.js";
+import { person, shown } from "./names.js";
 import { notesOf } from "./notes.js";
 import { keyOf } from "./picks.js";
 
@@ -19,13 +20,13 @@ export function studiesView(pick) {
   const heads = ["Take", "Study", "Patient", "Subject", "Session", "Scans", "Images"];
   const head = make("tr", {}, ...heads.map((words, at) => make("th", { scope: "col", class: at > 4 ? "n" : null }, words)));
   const table = make("table", { class: "up-studies" }, make("thead", {}, head), body);
-  const scroll = make("div", { class: "scroll", role: "region", "aria-label": `Studies of ${pick.name}`, tabindex: "0" }, table);
+  const scroll = make("div", { class: "scroll", role: "region", "aria-label": `Studies of ${shown(pick.name)}`, tabindex: "0" }, table);
   const element = make("div", {}, scroll, make("p", { class: "more" }, more));
 
   function update() {
-    const shown = pick.decisions.slice(0, most);
-    show(scroll, shown.length > 0);
-    keyed(body, shown, (one) => one.study.key, (one) => rowOf(pick, one.study.key));
+    const some = pick.decisions.slice(0, most);
+    show(scroll, some.length > 0);
+    keyed(body, some, (one) => one.study.key, (one) => rowOf(pick, one.study.key));
     for (const row of body.children) row.refresh();
     show(more, pick.decisions.length > most);
     set(more, `Show more of ${plural(pick.decisions.length, "study", "studies")}`);
@@ -71,7 +72,7 @@ function rowOf(pick, key) {
     set(patient, words.patient);
     set(ids, words.ids);
     set(scans, number(one.study.series.length + one.study.ecat.length));
-    set(images, number(one.study.objects));
+    set(images, number(one.study.frames));
     take.checked = !one.leftOut;
     take.disabled = !editable;
     take.setAttribute("aria-label", `Take ${words.study} of ${words.patient}`);
@@ -119,14 +120,14 @@ function labelField(column, changed) {
 
 function wordsOf({ study, naming, project }) {
   const day = study.date.replace(/^(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3");
-  const modalities = [...new Set([...study.counts("Modality").keys(), ...(study.ecat.length ? ["ECAT"] : [])])].sort();
-  const name = study.common("PatientName").replace(/[\^=]+/g, " ").trim();
+  const modalities = [...new Set([...[...study.counts("Modality").keys()].map(shown), ...(study.ecat.length ? ["ECAT"] : [])])].sort();
+  const name = person(study.common("PatientName"));
   const births = [...study.counts("PatientBirthDate").keys()];
-  const id = naming.patients.commonId || study.common("PatientID");
+  const id = shown(naming.patients.commonId || study.common("PatientID"));
   return {
-    study: study.common("StudyDescription") || (day ? `Study of ${day}` : "Study"),
+    study: shown(study.common("StudyDescription")) || (day ? `Study of ${day}` : "Study"),
     facts: [day, modalities.join(", "), project].filter(Boolean).join(" · "),
     patient: name || id || "no name",
-    ids: [name && id ? id : "", births.length ? `born ${births[0].replace(/^(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3")}` : ""].filter(Boolean).join(" · "),
+    ids: [name && id ? id : "", births.length ? `born ${shown(births[0]).replace(/^(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3")}` : ""].filter(Boolean).join(" · "),
   };
 }

@@ -27,6 +27,12 @@ export class Study {
     return this.series.reduce((sum, one) => sum + one.objects, 0) + this.ecat.length;
   }
 
+  /** Images, as the server counts them: an object of many frames has many. */
+  get frames() {
+    const of = (one) => one.frames ?? one.objects ?? 1;
+    return [...this.series, ...this.ecat].reduce((sum, one) => sum + of(one), 0);
+  }
+
   /** How many objects carry each value of an element; ECAT files vote where there is no DICOM. */
   counts(keyword) {
     let votes = this.remembered.get(keyword);

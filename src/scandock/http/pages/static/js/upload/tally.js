@@ -22,10 +22,11 @@ class Tally {
     this.#objects += 1;
     let series = this.#series.get(header.series);
     if (series === undefined) {
-      series = { uid: header.series, objects: 0, values: {} };
+      series = { uid: header.series, objects: 0, frames: 0, values: {} };
       this.#series.set(header.series, series);
     }
     series.objects += 1;
+    series.frames += header.frames ?? 1;
     for (const [keyword, text] of Object.entries(header.values)) {
       const seen = (series.values[keyword] ??= new Map());
       if (seen.has(text) || seen.size < MANY) seen.set(text, (seen.get(text) ?? 0) + 1);

@@ -2,6 +2,7 @@
 
 import { Pace } from "../live/figures.js";
 import * as handles from "./handles.js";
+import { shown } from "./names.js";
 import { loginWords, wordsOf } from "./trouble_words.js";
 import { create, discard, freshKey, giveMapping, Refusal, renew, send } from "./tus.js";
 import { compose, print } from "./worker_client.js";
@@ -114,7 +115,7 @@ export class Transfer {
   async #trouble(error) {
     const status = error instanceof Refusal ? error.status : -1;
     if (status === -1 || (status === 0 && !(await this.#readable()))) {
-      return this.#stop(`${this.name} can't be read any more: it was changed, moved or taken away. Choose it again to go on.`);
+      return this.#stop(`${shown(this.name)} can't be read any more: it was changed, moved or taken away. Choose it again to go on.`);
     }
     if (status === 401 || error.code === "csrf_failed" || (await this.#isOfAnother(status))) return this.#loggedIn();
     if (GONE.has(status) && this.upload) {

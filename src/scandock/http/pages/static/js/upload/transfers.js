@@ -2,6 +2,7 @@
 
 import { publish } from "../bus.js";
 import { say } from "../site.js";
+import { shown } from "./names.js";
 import { Transfer } from "./transfer.js";
 
 const AT_ONCE = 3;
@@ -26,7 +27,7 @@ const SAID = {
 
 /** `turn`: its state changed, which is said; else only numbers did. */
 function changed(transfer, turn) {
-  if (turn && SAID[transfer.state]) say(SAID[transfer.state](transfer.name, transfer.why));
+  if (turn && SAID[transfer.state]) say(SAID[transfer.state](shown(transfer.name), transfer.why));
   const now = performance.now();
   if (!turn && now - told < BETWEEN) return;
   told = now;

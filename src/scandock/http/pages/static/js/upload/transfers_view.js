@@ -3,6 +3,7 @@
 import { left, plural, size } from "../live/figures.js";
 import { root } from "../site.js";
 import { button, keyed, make, set, show } from "./dom.js";
+import { shown } from "./names.js";
 import { clear, transfers } from "./transfers.js";
 
 const WORDS = {
@@ -38,21 +39,22 @@ export function transfersView(choose) {
 }
 
 function rowOf(one, choose) {
+  const called = shown(one.name);
   const name = make("strong");
   const state = make("span");
-  const bar = make("progress", { "aria-label": `How much of ${one.name} is on the server` });
+  const bar = make("progress", { "aria-label": `How much of ${called} is on the server` });
   const far = make("span", { class: "meta" });
   const why = make("p", { class: "up-why" });
-  const pause = button("Pause", () => one.pause(), { of: one.name });
-  const resume = button("Go on", () => (one.state === "held up" ? one.wake() : one.resume()), { of: one.name });
-  const anew = button("Send it anew", () => one.resume({ anew: true }), { of: one.name });
-  const again = button("Choose it again", () => choose(one), { of: one.name });
+  const pause = button("Pause", () => one.pause(), { of: called });
+  const resume = button("Go on", () => (one.state === "held up" ? one.wake() : one.resume()), { of: called });
+  const anew = button("Send it anew", () => one.resume({ anew: true }), { of: called });
+  const again = button("Choose it again", () => choose(one), { of: called });
   const login = make("a", { class: "button", href: `${root}/login`, target: "_blank", "hx-boost": "false" }, "Log in");
-  const cancel = button("Cancel", () => one.cancel(), { kind: "quiet", of: one.name });
+  const cancel = button("Cancel", () => one.cancel(), { kind: "quiet", of: called });
   const watch = make("a", { class: "button" }, "Watch its import");
   const actions = make("p", { class: "actions" }, pause, resume, anew, again, login, watch, cancel);
   const row = make("li", { class: "up-transfer" }, make("div", { class: "head" }, name, state), bar, far, why, actions);
-  set(name, one.name);
+  set(name, called);
   row.refresh = () => {
     set(state, WORDS[one.state]);
     state.className = `state ${STATE[one.state]}`;
@@ -112,27 +114,28 @@ export function unfinishedView(acts) {
 }
 
 function unfinishedRow(one, acts) {
+  const called = shown(one.filename);
   const far = make("span", { class: "meta" });
-  const bar = make("progress", { "aria-label": `How much of ${one.filename} is on the server` });
-  const goOn = button("Go on", () => acts.goOn(one), { kind: "primary", of: one.filename });
-  const choose = button("Choose it again", () => acts.choose(one), { of: one.filename });
+  const bar = make("progress", { "aria-label": `How much of ${called} is on the server` });
+  const goOn = button("Go on", () => acts.goOn(one), { kind: "primary", of: called });
+  const choose = button("Choose it again", () => acts.choose(one), { of: called });
   const sure = make("span", { class: "actions", hidden: true });
   const discard = button("Discard", () => {
     show(sure, true);
     show(discard, false);
     sure.querySelector("button").focus();
-  }, { kind: "quiet", of: one.filename });
+  }, { kind: "quiet", of: called });
   const keep = button("Keep it", () => {
     show(sure, false);
     show(discard, true);
     discard.focus();
   });
-  sure.append("What is there of it goes. ", button("Discard it", () => acts.discard(one), { kind: "danger", of: one.filename }), keep);
+  sure.append("What is there of it goes. ", button("Discard it", () => acts.discard(one), { kind: "danger", of: called }), keep);
   const watch = make("a", { class: "button", href: `${root}/activity#i-${one.id}`, hidden: true }, "Watch its import");
   const row = make(
     "li",
     { class: "up-transfer" },
-    make("div", { class: "head" }, make("strong", {}, one.filename), make("span", { class: "meta" }, `begun ${when(one.created)}${one.project ? ` · to ${one.project}` : ""}`)),
+    make("div", { class: "head" }, make("strong", {}, called), make("span", { class: "meta" }, `begun ${when(one.created)}${one.project ? ` · to ${one.project}` : ""}`)),
     bar,
     far,
     make("p", { class: "actions" }, goOn, choose, discard, sure, watch),

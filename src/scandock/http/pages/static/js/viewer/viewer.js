@@ -31,7 +31,7 @@ class Viewer {
     this.painter = new Painter(this.canvas, this.parts.stage);
     this.preset = null; // id of the chosen one; null: set by hand, or not yet
     this.window = null;
-    this.inverted = false;
+    this.inverted = this.picked = false; // picked: somebody chose the preset
     this.cine = new Cine(() => this.play(), (on) => this.#played(on));
     this.#wanted = Math.min(Math.max(Number(at), 0), stack.count - 1);
   }
@@ -85,8 +85,7 @@ class Viewer {
   }
 
   choose(id) {
-    this.preset = id;
-    this.window = null;
+    [this.preset, this.window, this.picked] = [id, null, true];
     this.repaint();
   }
 
@@ -105,7 +104,7 @@ class Viewer {
 
   reset() {
     this.preset = this.window = null;
-    this.inverted = false;
+    this.inverted = this.picked = false;
     this.parts.invert.setAttribute("aria-pressed", "false");
     this.repaint();
   }
@@ -145,12 +144,13 @@ class Viewer {
     this.#say(frame);
   }
 
-  /** The window of a frame: that of the chosen preset, which a header may say anew for each. */
+  /** The window of a frame: that of the preset, which a header may say anew for each; a film flickers only if asked. */
   #settle(frame) {
     const presets = presetsOf(frame, this.modality);
     if (this.preset === null && this.window === null) this.preset = presets[0].id;
     const chosen = presets.find((one) => one.id === this.preset);
-    const follows = chosen && (chosen.id.startsWith("header") || this.window === null);
+    const anew = chosen?.id.startsWith("header") && (this.picked || !this.cine.playing);
+    const follows = chosen && (anew || this.window === null);
     if (follows) this.window = chosen.window;
     else if (this.window === null) this.window = frame.automatic;
     this.#offer(presets);
@@ -182,14 +182,14 @@ class Viewer {
   }
 
   #say(frame) {
-    const { where, moment, windowed, grey, numbers, center, width, invert, stage, "to-header": header } = this.parts;
+    const { where, moment, windowed, grey, numbers, center, width, invert, dragging, stage, "to-header": header } = this.parts;
     const at = this.#wanted;
     where.textContent = [`Image ${at + 1} of ${this.stack.count}`, this.stack.words(at)].filter(Boolean).join(" · ");
     moment.textContent = this.stack.moment(at);
     header.href = `${header.dataset.of}?image=${at}&file=${this.stack.file(at)}#header`;
     stage.setAttribute("aria-label", frame.kind === "none" ? frame.reason : where.textContent);
     const plain = frame.kind !== "grey";
-    grey.hidden = numbers.hidden = invert.hidden = plain;
+    grey.hidden = numbers.hidden = invert.hidden = dragging.hidden = plain;
     if (plain) windowed.textContent = frame.kind === "colour" ? "Colour" : "";
     else {
       windowed.textContent = `C ${figure(this.window.center)} W ${figure(this.window.width)} ${frame.unit}`.trim();

@@ -1,0 +1,84 @@
+// What the server has of a study already, and what comes of that where it is bound; as rules.md, "Again" 3 and 4, and
+// src/scandock/rules/homes.py.
+
+import { candidates } from "./comments.js";
+import { fold, UNASSIGNED } from "./labels.js";
+import { named, options, site } from "./options.js";
+
+/** Where a decision's session is to stand: "archive" or "prearchive", or null where this page can't know. */
+export function boundFor(one) {
+  if (one.project === UNASSIGNED) return "prearchive";
+  if (options.destination) return options.destination;
+  for (const [value] of candidates("AA", one.study)) {
+    if (/^t/i.test(value)) return "archive";
+    if (/^f/i.test(value)) return "prearchive";
+  }
+  const code = site.codes[named(one.project) ?? ""];
+  if (code === undefined) return null;
+  return code === 0 ? "prearchive" : "archive";
+}
+
+/** [[kind, sentence]] of what is there; `known` is {label, study}: the session of that label, and the one of the study. */
+export function already(one, { label, study }) {
+  const bound = one.held.length ? "prearchive" : boundFor(one);
+  if (study && fold(study.label) !== fold(one.label)) {
+    const told = elsewhere(one, study, bound);
+    if (told.length) return told;
+  }
+  if (label === null) return [];
+  if (one.study.uid !== null && label.study_uid && label.study_uid !== one.study.uid) return another(one, label);
+  return label.place === "archive" ? archived(one, label, bound) : waiting(label, bound);
+}
+
+/** The study is there under another label. */
+function elsewhere(one, study, bound) {
+  const requested = one.naming.session.requested;
+  const apart = requested ? " under another label it will wait for a decision." : "";
+  if (study.place === "archive") {
+    if (requested) return [["held", `This study is archived as ${study.label}:${apart}`]];
+    const subject = differs(one, study);
+    if (subject.length) return subject;
+    if (bound === "prearchive") return [["there", `This study is archived as ${study.label}: what comes will wait in the prearchive under that label.`]];
+    return [["there", `This study is archived as ${study.label}: it goes there.`]];
+  }
+  const is = `This study is in the prearchive as ${study.label}`;
+  if (bound === "archive") return [["warn", `${is}: that stays there, and what comes is archived as ${one.label}.`]];
+  if (bound === null) return [["there", `${is}.`]];
+  if (study.state === "conflict") return [];
+  if (requested) return [["held", `${is}:${apart}`]];
+  return [...differs(one, study), ["there", `${is}: it goes there.`]];
+}
+
+/** Another study has the label. */
+function another(one, label) {
+  const is = `${label.label} is ${label.place === "archive" ? "archived" : "in the prearchive"} with another study`;
+  if (!one.naming.session.requested) return [["there", `${is}: this one gets a suffix.`]];
+  if (label.place !== "archive" && label.state === "conflict") return []; // what is held has no claim to its label
+  return [["held", `${is}: this one will wait for a decision.`]];
+}
+
+function archived(one, label, bound) {
+  const subject = differs(one, label);
+  if (subject.length) return subject;
+  if (bound === "prearchive") return [["there", `${label.label} is archived already: what comes will wait in the prearchive.`]];
+  return [["there", `${label.label} is archived already: ${joins(one)}`]];
+}
+
+function waiting(label, bound) {
+  if (bound === "archive") return [["warn", `${label.label} is in the prearchive already: that stays there, and what comes is archived beside it.`]];
+  if (bound === null) return [["there", `${label.label} is in the prearchive already.`]];
+  return [["there", `${label.label} is in the prearchive already: what is new is added.`]];
+}
+
+/** A subject that was written here and is not the one of the session that is there. */
+function differs(one, session) {
+  if (!one.naming.subject.requested || !session.subject || fold(session.subject) === fold(one.subject)) return [];
+  return [["held", `${session.label} is of subject ${session.subject}: under another subject it will wait for a decision.`]];
+}
+
+function joins(one) {
+  const code = site.codes[named(one.project) ?? ""];
+  if (options.overwrite === "none") return "what comes will wait for a decision.";
+  if (options.overwrite === "delete" || (!options.overwrite && code === 5)) return "images take the place of those with the same UID.";
+  return "what is new is added.";
+}

@@ -1,0 +1,47 @@
+// Which sessions will wait for a decision, of all that is on the list: labels that meet, and what else holds them.
+
+import { plural } from "../live/figures.js";
+import { knownOf } from "./known.js";
+import { fold } from "./labels.js";
+import { notesOf } from "./notes.js";
+import { picks } from "./picks.js";
+import { grouped } from "./settle.js";
+
+/** {labels, others}: how many sessions wait because their label is another's too, and how many for other reasons. */
+export function clashes() {
+  const told = { labels: 0, others: 0 };
+  const every = picks.filter((pick) => !pick.problem).flatMap((pick) => pick.taken);
+  const free = [];
+  for (const one of every) {
+    if (hasLabelOfAnother(one)) told.labels += 1;
+    else if (notesOf(one).some(([kind, , soft]) => kind === "held" && !soft)) told.others += 1;
+    else if (one.naming.session.requested) free.push(one);
+  }
+  for (const group of grouped(free, (one) => `${fold(one.project)}/${fold(one.label)}`).values()) {
+    const studies = new Set(group.map((one) => one.study.key));
+    told.labels += studies.size - 1; // the first to arrive gets the label
+  }
+  return told;
+}
+
+function hasLabelOfAnother(one) {
+  if (one.held.includes("label_many_studies")) return true;
+  const label = knownOf(one)?.label;
+  if (!label || !one.naming.session.requested || one.study.uid === null) return false;
+  const stands = label.place === "archive" || label.state !== "conflict";
+  return Boolean(label.study_uid) && label.study_uid !== one.study.uid && stands;
+}
+
+/** In words; "" where none will wait. */
+export function clashWords({ labels, others }) {
+  const told = [];
+  if (labels === 1) told.push("1 label meets another: that session will wait for a decision.");
+  if (labels > 1) told.push(`${plural(labels, "label")} meet: those sessions will wait for a decision.`);
+  if (others) told.push(`${plural(others, labels ? "other session" : "session")} will wait for a decision.`);
+  return told.join(" ");
+}
+
+/** Whether somebody should look at an archive's studies before it is sent. */
+export function isWarned(pick) {
+  return pick.taken.some((one) => notesOf(one).some(([kind, , soft]) => kind === "held" || (kind === "warn" && !soft)));
+}

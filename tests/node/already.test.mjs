@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { load } from "./modules.mjs";
+
+const { already } = await load("already.js");
+const { options, site } = await load("options.js");
+
+const one = ({ requested = false, subject = "", comments = [], held = [] } = {}) => ({
+  project: "P",
+  label: "NEW",
+  subject: subject || "S1",
+  held,
+  study: { uid: "1.2", counts: () => new Map(comments.map((text) => [text, 1])) },
+  naming: { session: { requested }, subject: { requested: subject !== "" } },
+});
+const session = (more) => ({ label: "SAME", place: "prearchive", state: "ready", subject: "S1", study_uid: "1.2", ...more });
+const said = (decision, known, destination = "", code = 4) => {
+  Object.assign(options, { destination, overwrite: "" });
+  site.codes = { P: code };
+  return already(decision, { label: null, study: null, ...known }).map(([kind, words]) => `${kind}: ${words}`).join(" ");
+};
+
+test("a study that waits in the prearchive is joined by what is bound there, and left alone by what is archived", () => {
+  const study = session();
+  for (const [destination, code] of [["archive", 0], ["", 4], ["", 5]]) {
+    for (const requested of [false, true]) {
+      assert.match(said(one({ requested }), { study }, destination, code), /^warn: .* as SAME: that stays there, and what comes is archived as NEW\.$/);
+    }
+  }
+  for (const [destination, code] of [["prearchive", 4], ["", 0]]) {
+    assert.match(said(one(), { study }, destination, code), /^there: .* as SAME: it goes there\.$/);
+    assert.match(said(one({ requested: true }), { study }, destination, code), /^held: .* under another label it will wait/);
+  }
+});
+
+test("a comment's AA goes before the project's own setting, and after what the form says", () => {
+  const study = session();
+  assert.match(said(one({ comments: ["AA:false"] }), { study }, "", 4), /it goes there/);
+  assert.match(said(one({ comments: ["AA:true"] }), { study }, "", 0), /that stays there/);
+  assert.match(said(one({ comments: ["AA:true"] }), { study }, "prearchive", 0), /it goes there/);
+});
+
+test("what is held stands in the prearchive whatever the destination", () => {
+  assert.match(said(one({ held: ["patient_mismatch"] }), { study: session() }, "archive"), /it goes there/);
+});
+
+test("an archived study is gone to by what is archived; another label or subject is held", () => {
+  const study = session({ place: "archive" });
+  assert.match(said(one(), { study }), /^there: .* archived as SAME: it goes there\.$/);
+  assert.match(said(one(), { study }, "prearchive"), /will wait in the prearchive under that label/);
+  assert.match(said(one({ requested: true }), { study }), /^held: .* under another label/);
+  assert.match(said(one({ subject: "S2" }), { study }), /^held: SAME is of subject S1: under another subject/);
+  assert.match(said(one({ subject: "s1" }), { study }), /it goes there/);
+});
+
+test("the same label: joined, left alone, or another study's", () => {
+  const label = session({ label: "NEW" });
+  assert.match(said(one(), { label, study: label }, "prearchive"), /^there: NEW is in the prearchive already: what is new is added\.$/);
+  assert.match(said(one(), { label, study: label }), /^warn: NEW is in the prearchive already: that stays there/);
+  assert.match(said(one(), { label: session({ label: "NEW", place: "archive" }) }), /^there: NEW is archived already: what is new is added\.$/);
+  assert.match(said(one(), { label: session({ label: "NEW", place: "archive" }) }, "", 5), /take the place/);
+  const other = session({ label: "NEW", place: "archive", study_uid: "9" });
+  assert.match(said(one(), { label: other }), /this one gets a suffix/);
+  assert.match(said(one({ requested: true }), { label: other }), /^held: .* this one will wait/);
+});

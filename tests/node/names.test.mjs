@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { load } from "./modules.mjs";
+
+const { person, shown } = await load("names.js");
+const { leaving } = await load("leaving.js");
+const { site } = await load("options.js");
+const { patternProblem } = await load("patterns.js");
+
+test("what does not print is escaped as the server's pages do, and Hebrew or Arabic stands isolated", () => {
+  assert.equal(shown("Doe\u202eenaJ"), "Doe\\u202eenaJ");
+  assert.equal(shown("a\u0000b\u00a0c\ud800"), "a\\x00b\\xa0c\\ud800");
+  assert.equal(shown("\u{e0041}"), "\\U000e0041");
+  assert.equal(shown("Ä b.zip"), "Ä b.zip");
+  assert.equal(shown("כהן"), "\u2068כהן\u2069");
+  assert.equal(person("Doe^Jane^^Dr="), "Doe Jane Dr");
+});
+
+const series = (names, births = [], removed = null) => ({
+  objects: names.length,
+  values: {
+    PatientName: new Map(names.map((name) => [name, 1])),
+    PatientBirthDate: new Map(births.map((date) => [date, 1])),
+    ...(removed === null ? {} : { PatientIdentityRemoved: new Map([[removed, names.length]]) }),
+  },
+});
+const said = (...all) => leaving([{ study: { series: all } }]);
+
+test("placeholders are no names that leave the machine, nor what stands where the identity was removed", () => {
+  site.placeholders = ["anonymized"];
+  const none = "The headers that were read name no patient and no birth date.";
+  for (const name of ["", "^^", "Anonymized^^", "***"]) assert.equal(said(series([name])), none, name);
+  assert.equal(said(series(["(REMOVED)"], [], "YES")), none);
+  assert.match(said(series(["Doe^Jane"], [], "NO")), /^1 patient name \(Doe Jane\) will leave/);
+  assert.match(said(series(["(REMOVED)"], ["19600102"], "YES"), series(["Roe\u202e"])), /^1 patient name \(Roe\\u202e\) and 1 birth date will/);
+});
+
+test("a pattern's fields are known ones", () => {
+  assert.equal(patternProblem("{PatientID}_{StudyDate}_{n:3}-{n}"), "");
+  assert.match(patternProblem("{PatientID}_{Nope}_{toString}"), /^There is no field \{Nope\}, \{toString\}\. A pattern takes \{PatientID\}, .*Nothing is changed\.$/);
+  assert.match(patternProblem("{PatientID"), /stands alone/);
+});

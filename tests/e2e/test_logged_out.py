@@ -97,6 +97,8 @@ def test_it_is_held_up_and_goes_on_by_itself_after_the_next_login(browser, proje
         assert one.findings() == []
         logged_in(tab)
         sent(page)
+        assert page.get_by_role("link", name="Log in").count() == 0
+        logged_out(page)  # its forms bear the new login's token, too
     [told] = imported(project)
     assert told["state"] == "placed"
     assert stored(project, told["sessions"][0]) == sums(image(1), RAW)

@@ -47,6 +47,15 @@ def logged_in(tab, name="admin", password=PASSWORD):
     tab.get_by_role("button", name="Log out").wait_for()
 
 
+def refusals(page):
+    """The headers of the answers that say 401, filled as they come. One with WWW-Authenticate lets a browser with a
+    window ask for a password by itself, and nothing of the page goes on meanwhile.
+    """
+    told = []
+    page.on("response", lambda answer: told.append(answer.headers) if answer.status == 401 else None)
+    return told
+
+
 def second_tab(one):
     tab = one.page.context.new_page()
     tab.goto(f"{one.base}/projects")
@@ -76,15 +85,20 @@ def test_it_is_held_up_and_goes_on_by_itself_after_the_next_login(browser, proje
         some_sent(page, 1_000_000)
         if meanwhile == "paused":
             page.get_by_role("button", name="Pause: big.zip").click()
+        refused = refusals(page)
         tab = second_tab(one)
         logged_out(tab)
         slowed(page, -1)
         if meanwhile == "paused":
             page.get_by_role("button", name="Go on: big.zip").click()
         held_up(page)
+        assert refused
+        assert not [headers for headers in refused if "www-authenticate" in headers]
         assert one.findings() == []
         logged_in(tab)
         sent(page)
+        assert page.get_by_role("link", name="Log in").count() == 0
+        logged_out(page)  # its forms bear the new login's token, too
     [told] = imported(project)
     assert told["state"] == "placed"
     assert stored(project, told["sessions"][0]) == sums(image(1), RAW)

@@ -20,7 +20,13 @@ export function ask(path, options = {}) {
 }
 
 /** The login's token, for what does not go by `ask`. */
-export const csrf = told.csrf;
+export const csrf = () => told.csrf;
+
+/** The token of a login that came after the one by which the page was made: for all that it asks, its forms among it. */
+export function renewCsrf(fresh) {
+  told.csrf = fresh;
+  for (const one of document.querySelectorAll("input[name=csrf]")) one.value = fresh;
+}
 
 /** What went wrong, in the server's own words (problem details, RFC 9457), as one sentence. */
 export async function problemOf(response) {

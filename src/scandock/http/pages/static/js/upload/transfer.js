@@ -105,7 +105,7 @@ export class Transfer {
     const again = this.why !== "";
     if (sent > this.sent) this.tries = 0;
     this.sent = sent;
-    this.why = "";
+    this.why = this.remedy = "";
     if (again) return this.changed(this, true);
     this.speed = this.#pace.note(this.upload, { done: sent, total: this.total }) ?? this.speed;
     this.changed(this, false);
@@ -160,9 +160,9 @@ export class Transfer {
   }
 
   async #holdUp(why, wait, remedy = "") {
-    Object.assign(this, { why, remedy });
-    this.speed = null;
-    this.#to("held up");
+    const said = this.state === "held up" && this.why === why; // the same again is not said again
+    Object.assign(this, { why, remedy, speed: null });
+    if (!said) this.#to("held up");
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, wait);
       this.#wake = () => {

@@ -1,12 +1,11 @@
 // Resumable uploads (tus 1.0): what the server is asked for by ourselves, and the bytes by tus-js-client.
 
-import { csrf, root, statics, user } from "../site.js";
+import { csrf, renewCsrf, root, statics, user } from "../site.js";
 
 const VERSION = { "Tus-Resumable": "1.0.0" };
 // Else a 401 bears WWW-Authenticate, for which a browser asks a password of its own, and no answer comes meanwhile.
 const OURS = { "X-Requested-With": "XMLHttpRequest" };
 const UPLOADS = "/api/v1/uploads";
-let token = csrf;
 let loading = null;
 
 /** What the server refused, with its words; `status` 0: it was not reached. */
@@ -18,7 +17,7 @@ export class Refusal extends Error {
 }
 
 async function told(path, options) {
-  const headers = { ...VERSION, ...OURS, ...options.headers, "X-CSRF-Token": token };
+  const headers = { ...VERSION, ...OURS, ...options.headers, "X-CSRF-Token": csrf() };
   let answer;
   try {
     answer = await fetch(root + path, { ...options, headers, credentials: "same-origin" });
@@ -71,7 +70,7 @@ export async function renew() {
   const answer = await told("/api/v1/auth/me", { method: "GET" });
   const { name, csrf: fresh } = await answer.json();
   const same = name === user;
-  if (same) token = fresh || token;
+  if (same && fresh) renewCsrf(fresh);
   return { name, same };
 }
 
@@ -97,7 +96,7 @@ export async function send(id, blob, progress) {
     cut = reject;
     upload = new Upload(blob, {
       uploadUrl: `${root}${UPLOADS}/${id}`,
-      headers: { "X-CSRF-Token": token, ...OURS },
+      headers: { "X-CSRF-Token": csrf(), ...OURS },
       retryDelays: null, // how often, and after how long, is decided in transfer.js
       storeFingerprintForResuming: false,
       onShouldRetry: () => false,

@@ -212,6 +212,17 @@ def test_zips_have_members_that_clients_can_split(client: httpx.Client, where: s
     assert answer.headers["content-length"] == str(len(answer.content))
 
 
+def test_several_sessions_come_as_one_zip(site: Site, client: httpx.Client) -> None:
+    more = images(1, study=2)
+    site.bring(documented("S2", "1", more), session="S2", subject="Bob")
+    for where in ("/data/experiments/XNAT_E00001,XNAT_E00002", "/data/projects/P/experiments/S1,S2"):
+        answer = client.get(f"{where}/scans/ALL/files?format=zip")
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as made:
+            assert {made.read(name) for name in made.namelist()} == {*OBJECTS, *more}
+            assert {name.partition("/")[0] for name in made.namelist()} == {"S1", "S2"}
+    assert client.get("/data/experiments/XNAT_E00001,none/scans/ALL/files?format=zip").status_code == 404
+
+
 def test_scans_are_chosen_by_id_and_by_type(site: Site, client: httpx.Client) -> None:
     site.bring({**documented("S1", "4", OBJECTS), **documented("S1", "12", MORE)}, session="S1", subject="Ann")
     assert len(rows(client, "/data/experiments/XNAT_E00001/scans/4,12/files")) == 5

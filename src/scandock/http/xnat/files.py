@@ -19,7 +19,7 @@ from scandock.services.downloads import open_file
 from scandock.services.verifying import verify_now
 from scandock.services.xnat import contents
 from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.zips import zip_of_resources
+from scandock.services.xnat.zips import Choice, zip_of_sessions
 
 routes = router()
 
@@ -42,18 +42,28 @@ async def files(request: Request, work: Asking) -> Response:
 
 
 async def as_zip(work: Work) -> Response:
-    """All files of the part that an address names."""
-    part = await work.read(lambda c: chosen(c, work, whole=True))
-    wanted = [(one["scan_id"], one["label"]) for one in part.resources]
+    """All files of the part that an address names; of several experiments (`E1,E2`), of each."""
+    names = work.request.path_params.get("experiment", "").split(",")
+    asked: list[str | None] = [None] if len(names) == 1 else [name for name in names if name]
+
+    def ask(connection: Connection) -> list[tuple[str, Choice]]:
+        parts = [chosen(connection, work, whole=True, name=name) for name in asked]
+        return [(part.experiment.standing.uuid, _same(part)) for part in parts]
+
+    wanted = await work.read(ask)
+    return zip_answer(await work.do(lambda: zip_of_sessions(work.desk, wanted)))
+
+
+def _same(part: Chosen) -> Choice:
+    """The resources of a part, in the tree that is there when it is read."""
+    wanted = {(one["scan_id"], one["label"]) for one in part.resources}
 
     def choose(connection: Connection, standing: Standing) -> list[RowMapping]:
-        """The same resources, in the tree that is read."""
         scans = contents.scans_of(connection, standing)
         every = contents.resources_of(connection, standing, scans=scans) + contents.resources_of(connection, standing)
         return [one for one in every if (one["scan_id"], one["label"]) in wanted]
 
-    uuid = part.experiment.standing.uuid
-    return zip_answer(await work.do(lambda: zip_of_resources(work.desk, uuid, choose)))
+    return choose
 
 
 async def file(request: Request, work: Asking, path: str) -> Response:
@@ -73,7 +83,7 @@ async def head(request: Request, work: Asking, path: str) -> Response:
 def _find(connection: Connection, work: Work, path: str) -> tuple[str, int]:
     part = chosen(connection, work, whole=True)
     standing = part.experiment.standing
-    rows = [one for one in contents.files_of(connection, standing, part.resources) if one["name"] == path]
+    rows = contents.files_of(connection, standing, part.resources, path)
     if len(rows) != 1:
         raise Usage(
             "file_unknown", f"There is no file {path[:200]!r} there." if not rows else "Several bear that name."

@@ -32,13 +32,14 @@ class Chosen:
     resources: list[RowMapping]
 
 
-def chosen(connection: Connection, work: Work, *, whole: bool = False) -> Chosen:
+def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str | None = None) -> Chosen:
     """What `.../scans/1,2/resources/DICOM` names. Denied, Usage `scan_unknown`, `resource_unknown`.
 
     `whole`: where neither scans nor resources are named, those of all scans are meant besides the session's own.
+    `name`: one of several experiments that the address names with commas.
     """
     places = work.request.path_params
-    found = session_of(connection, work)
+    found = session_of(connection, work) if name is None else experiment_of(connection, work, name=name)
     scans = contents.scans_of(connection, found.standing, places["scans"]) if "scans" in places else None
     resources = contents.resources_of(connection, found.standing, places.get("resources", "ALL"), scans=scans)
     if whole and scans is None and "resources" not in places:

@@ -30,13 +30,15 @@ def subject_of(connection: Connection, work: Work, action: Action = Action.SUBJE
     )
 
 
-def experiment_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> Experiment:
-    """The experiment that an address names. Denied."""
+def experiment_of(
+    connection: Connection, work: Work, action: Action = Action.SESSION_READ, name: str | None = None
+) -> Experiment:
+    """The experiment that an address names, or (`name`) one of several that it names with commas. Denied."""
     places = work.request.path_params
     return find_experiment(
         connection,
         work.desk.principal,
-        places["experiment"],
+        places["experiment"] if name is None else name,
         in_project=places.get("project"),
         of_subject=places.get("subject"),
         action=action,

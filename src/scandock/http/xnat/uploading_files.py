@@ -104,7 +104,7 @@ def _wanted(connection: Connection, work: Work, named: str) -> Wanted:
     if there and named and overwrite is False:
         scans = None if place.scan_id is None else contents.scans_of(connection, found.standing, places["scans"])
         rows = contents.resources_of(connection, found.standing, places["resources"], scans=scans)
-        if any(one["name"] == named for one in contents.files_of(connection, found.standing, rows)):
+        if contents.files_of(connection, found.standing, rows, named):
             raise file_exists(named)
     kind = {name: "" if asked.get(name, "") in _UNDEFINED else asked.get(name, "") for name in ("content", "format")}
     return Wanted(found.standing.uuid, place, overwrite, kind["content"][:4000], kind["format"][:32])

@@ -161,14 +161,18 @@ FILE_DEFAULT: Final = (
 )  # fmt: skip
 
 
-def files_of(connection: Connection, standing: Standing, resources: Sequence[RowMapping]) -> list[RowMapping]:
-    """The files of some resources, in their order."""
+def files_of(
+    connection: Connection, standing: Standing, resources: Sequence[RowMapping], name: str | None = None
+) -> list[RowMapping]:
+    """The files of some resources, in their order; those of a name alone."""
     numbers = {row["n"]: row for row in resources}
     query = (
         select(file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.md5, file.c.sha256)
         .where(file.c.tree_id == standing.tree_id)
         .order_by(file.c.resource_n, file.c.n)
     )
+    if name is not None:
+        query = query.where(file.c.name == name)
     if len(numbers) == 1:
         query = query.where(file.c.resource_n == next(iter(numbers)))
     return [row for row in connection.execute(query).mappings() if row["resource_n"] in numbers]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import IO, Final
 
 from sqlalchemy import Connection, RowMapping
@@ -20,20 +21,48 @@ Choice = Callable[[Connection, Standing], Sequence[RowMapping]]
 """The resources that are wanted of a session as it stands (rows of `contents.resources_of`)."""
 
 
+def zip_of_sessions(desk: Desk, wanted: Sequence[tuple[str, Choice]]) -> ZipDownload:
+    """Resources of several sessions as one zip, each session as it stands when its turn comes.
+
+    Two sessions of one label have folders of their own. Fault `file_missing` ends the zip where a session is gone.
+    """
+    if len(wanted) == 1:
+        return zip_of_resources(desk, *wanted[0])
+    return ZipDownload("sessions.zip", None, ZipStream().chunks(_each(desk, wanted)))
+
+
+def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]]) -> Iterator[ZipEntry]:
+    taken: set[str] = set()
+    for uuid, choose in wanted:
+        standing, snapshot = steady(desk, uuid)
+        with snapshot:
+            files, of = _listed(desk, standing, choose)
+            folder = standing.label if standing.label not in taken else f"{standing.label}_{standing.project}"
+            taken.add(folder)
+            for one in files:
+                entry = _entry(snapshot, standing, of[one["resource_n"]], one)
+                yield replace(entry, name=folder + entry.name.removeprefix(standing.label))
+
+
+def _listed(desk: Desk, standing: Standing, choose: Choice) -> tuple[Sequence[RowMapping], dict[int, RowMapping]]:
+    """The files of what is wanted, with their resources by number; the download is noted in the trail."""
+    with desk.catalog.read() as connection:
+        resources = list(choose(connection, standing))
+        files = contents.files_of(connection, standing, resources)
+    with desk.catalog.write() as connection:
+        said = {"files": len(files), "bytes": sum(one["bytes"] for one in files)}
+        desk.note(connection, "download", standing.uuid, standing.project, said)
+    return files, {row["n"]: row for row in resources}
+
+
 def zip_of_resources(desk: Desk, uuid: str, choose: Choice) -> ZipDownload:
     """Resources of a session, whose right to be read was checked, as a zip that is made while it is sent."""
     standing, snapshot = steady(desk, uuid)
     try:
-        with desk.catalog.read() as connection:
-            resources = list(choose(connection, standing))
-            files = contents.files_of(connection, standing, resources)
-        of = {row["n"]: row for row in resources}
+        files, of = _listed(desk, standing, choose)
         length = None
         if len(files) <= COUNTED:
             length = stored_length((member_name(standing, of[one["resource_n"]], one), one["bytes"]) for one in files)
-        with desk.catalog.write() as connection:
-            said = {"files": len(files), "bytes": sum(one["bytes"] for one in files)}
-            desk.note(connection, "download", uuid, standing.project, said)
     except BaseException:
         snapshot.close()
         raise

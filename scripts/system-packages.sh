@@ -4,7 +4,7 @@
 set -euo pipefail
 
 readonly -A program_of=([unzip]=unzip [zip]=zip [zstd]=zstd [xz-utils]=xz [bzip2]=bzip2 [procps]=ps \
-  [nodejs]=node [npm]=npm [chromium]=chromium)
+  [nodejs]=node [npm]=npm [chromium]=chromium [curl]=curl)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

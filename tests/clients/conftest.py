@@ -44,18 +44,27 @@ def project(served: Served, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run a program of a client's environment, with a home of its own; gives what it printed."""
+def run_program(tmp_path: Path) -> Run:
+    """Run a program with a home of its own; gives what it printed."""
 
-    def call(client: str, program: str, *words: str | Path, typed: str = "") -> str:
-        command = [ENVIRONMENTS / client / "bin" / program, *words]
+    def call(program: str | Path, *words: str | Path, typed: str = "") -> str:
         environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", "LANG": "C.UTF-8"}
         done = subprocess.run(
-            command, input=typed, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300,
+            [program, *words], input=typed.encode(), capture_output=True, env=environment, cwd=tmp_path, timeout=300,
             start_new_session=True,  # passwords are then read from standard input
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert done.returncode == 0, (done.stdout + done.stderr).decode()
+        return done.stdout.decode()
+
+    return call
+
+
+@pytest.fixture
+def run(run_program: Run) -> Run:
+    """Run a program of a client's environment."""
+
+    def call(client: str, program: str, *words: str | Path, typed: str = "") -> str:
+        return run_program(ENVIRONMENTS / client / "bin" / program, *words, typed=typed)
 
     return call
 

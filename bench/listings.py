@@ -3,7 +3,8 @@
     python -m bench.listings [--sessions 10000] [--rounds 20]
 
 The server runs in this process, on SQLite in a temporary folder; who asks is an administrator, and a collaborator of
-one project. Each list is asked for its first page and the following ones, 50 rows each.
+one project. Each list is asked for its first page and the following ones, 50 rows each; those of XNAT's dialect whole,
+as its clients ask for them, with 20 scans a session.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import httpx
 
 from bench import report
 from scandock.catalog.engine import open_catalog
-from tests.integration.many_rows import seed
+from tests.integration.many_rows import seed, seed_scans
 from tests.integration.web import Web, serving
 
 FULL = 10_000
@@ -32,6 +33,22 @@ LISTS = {
     "subjects": {},
     "prearchive": {},
 }
+DIALECT = {
+    "projects": "/data/projects?format=json&columns=ID,URI,name",
+    "experiments of a project": f"/data/projects/{PROJECT}/experiments?format=json&columns=ID,URI,label,xsiType",
+    "all experiments, as CSV": "/data/experiments?format=csv&columns=ID,xsiType,label,project",
+    "subjects of a project": f"/data/projects/{PROJECT}/subjects?format=json&columns=ID,URI,label",
+    "one experiment by its id": "/data/experiments?ID=XNAT_E05000"
+    "&columns=ID,project,xnat:subjectAssessorData/subject_id",
+    "100 experiments from the middle": "/data/experiments?limit=100&offset=5000",
+    "scans of an experiment": "/data/experiments/XNAT_E05000/scans?format=json&columns=ID,URI,type,xsiType",
+    "an experiment": "/data/experiments/XNAT_E05000?format=json",
+    "scans of a subject's experiments": f"/data/experiments?project={PROJECT}&subject_label=Sub3"
+    "&columns=ID,label,xnat:imagesessiondata/scans/scan/id",
+    "the prearchive": "/data/prearchive/projects/Waiting?format=json",
+}
+"""Lists of XNAT's dialect, as its clients ask for them."""
+SCANS = 20
 BEGIN, END = "<!-- listings:begin -->", "<!-- listings:end -->"
 
 
@@ -52,6 +69,7 @@ def measured(folder: Path, sessions: int, rounds: int) -> str:
     with serving(folder) as web:
         catalog = open_catalog(f"sqlite:///{folder}/scandock.db")
         seed(catalog, sessions, name=PROJECT)
+        seed_scans(catalog, SCANS)
         seed(catalog, sessions // 10, name="Waiting", place="prearchive")
         catalog.dispose()
         web.account("reader", Many="collaborator", Waiting="member")
@@ -62,9 +80,24 @@ def measured(folder: Path, sessions: int, rounds: int) -> str:
                 for who in ("admin", "reader")
             ]
             lines.append(f"| {title} | {cells[0]} | {cells[1]} |")
+        lines += ["", "| XNAT's dialect, whole lists | ms | kB |", "|---|---|---|"]
+        lines += [f"| {title} | {whole(web, path, rounds)} |" for title, path in DIALECT.items()]
     return (
         "\n".join(lines) + f"\n\n{report.machine(folder.parent)}; {sessions:,} sessions, {rounds} pages of each list."
     )
+
+
+def whole(web: Web, path: str, rounds: int) -> str:
+    """Milliseconds and size of a list of the dialect."""
+    taken, size = [], 0
+    with web.client() as client:
+        for _ in range(rounds + 1):  # the first checks the password and warms up
+            began = time.perf_counter()
+            answer = client.get(path)
+            taken.append((time.perf_counter() - began) * 1000)
+            answer.raise_for_status()
+            size = len(answer.content)
+    return f"{spread(taken[1:])} | {size / 1000:,.0f}"
 
 
 def pages(web: Web, who: str, kind: str, params: dict[str, str], rounds: int) -> list[float]:

@@ -174,7 +174,8 @@ def test_numbers_move_in_place_and_are_not_said_aloud(browser, tmp_path):
         badge(page, "importing")
         begun = Progress(stage="reading", entries_done=1, entries_total=4_000, bytes_done=2_000, bytes_total=8_000_000)
         with Recorder(web.site.catalog, claimed.lease) as record:
-            record(begun)
+            with page.expect_response(lambda answer: "/activity/" in answer.url):  # a new stage is read whole, once
+                record(begun)
             expect(page.locator("[data-far]")).to_have_text("2.0 kB of 8.0 MB · 1 of 4 000 entries")
             asked: list[str] = []
             page.on("request", lambda request: asked.append(request.url))

@@ -49,7 +49,10 @@ READ = {
     **_read(Action.SESSION_READ, "project", "/data/projects/{project}/experiments"),
     **_read(Action.MEMBERS_READ, "project", "/data/projects/{project}/users"),
     **_read(Action.PROJECT_READ, "project", *_CODES),
-    **_read(Action.SUBJECT_READ, "archived", "{S}"),
+    **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/accessibility"),
+    **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/resources"),
+    **_read(Action.SUBJECT_READ, "archived", "{S}", "{S}/resources"),
+    **_read(Action.SESSION_READ, "archived", "{E}/assessors", "{E}/reconstructions", "{E}/status"),
     **_read(Action.SESSION_READ, "archived", "{S}/experiments", "{E}", "{E}/files", "{E}/scans", "{E}/resources"),
     **_read(Action.SESSION_READ, "archived", _SCAN, f"{_SCAN}/files", f"{_SCAN}/resources", *_RESOURCES[1:]),
     **_read(Action.SESSION_READ, "archived", f"{_RESOURCES[1]}/files"),
@@ -60,6 +63,7 @@ CHANGE = {
     ("DELETE", "/data/projects/{project}"): Ask(action=Action.PROJECT_DELETE),
     ("PUT", "/data/projects/{project}/prearchive_code/{code}"): Ask(action=Action.SETTINGS_EDIT),
     ("PUT", "/data/projects/{project}/quarantine_code/{code}"): Ask(action=Action.SETTINGS_EDIT),
+    ("PUT", "/data/projects/{project}/accessibility/{value}"): Ask(action=Action.SETTINGS_EDIT),
     ("PUT", "{S}"): Ask(action=Action.SUBJECT_EDIT, of="archived"),
     ("DELETE", "{S}"): Ask(action=Action.SUBJECT_DELETE, of="archived"),
     ("PUT", "{E}"): Ask(action=Action.SESSION_EDIT, of="archived", params={"xsiType": "xnat:mrSessionData"}),
@@ -135,7 +139,7 @@ def address(made: Everyone, path: str, place: Place) -> str:
     admin = made.clients["admin"]
     values = {
         "project": place.project, "setting": "none", "code": "4", "scans": "1", "resources": "DICOM",
-        "path": "none.dcm", "number": "1",
+        "path": "none.dcm", "number": "1", "value": "private",
     }  # fmt: skip
     if "{E}" in path or "{S}" in path:
         one = admin.get(f"/api/v1/sessions/{place.archived}").json()

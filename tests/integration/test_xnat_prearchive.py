@@ -273,6 +273,24 @@ def test_a_commit_never_changes_a_session_that_was_to_be_left_alone(site: Site) 
     assert site.files("archive") == archived
 
 
+def test_a_commit_tries_again_once_the_archive_has_nothing_against_it(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    uri = waits(site, overwrite="none")
+    with served(site) as (_, client):
+        assert client.post(uri, params={"action": "commit"}).status_code == 200
+        assert status(client, uri) == "CONFLICT"
+        assert client.delete("/data/projects/Q/experiments/S1").status_code == 200
+        assert client.post(uri, params={"action": "commit"}).status_code == 301
+
+
+def test_a_project_of_code_5_overwrites_whatever_was_named(site: Site) -> None:
+    site.project("Q", prearchive_code=5)
+    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
+    uri = waits(site, overwrite="none")
+    with served(site) as (_, client):
+        assert client.post(uri, params={"action": "commit"}).status_code == 301
+
+
 def test_a_commit_joins_an_archived_session_where_nothing_speaks_against_it(site: Site) -> None:
     site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
     uri = waits(site)

@@ -157,6 +157,35 @@ def test_scans_are_joined_where_columns_of_them_are_asked_for(site: Site, client
     assert [(one["label"], one["xnat:imagescandata/id"]) for one in found] == [("S1", "4"), ("S1", "12")]
 
 
+def test_what_is_in_a_session_is_filtered_too(site: Site, client: httpx.Client) -> None:
+    site.bring({**documented("S1", "4", OBJECTS), **documented("S1", "12", MORE)}, session="S1", subject="Ann")
+    scans = "/data/experiments/XNAT_E00001/scans"
+    assert [one["ID"] for one in rows(client, f"{scans}?ID=12&columns=type")] == ["12"]
+    assert rows(client, f"{scans}?xsiType=xnat:ctScanData") == []
+    assert rows(client, f"{scans}/ALL/files?file_format=NOPE") == []
+    assert len(rows(client, f"{scans}/ALL/files?file_format=DICOM")) == 5
+    assert client.get(f"{scans}/ALL/files?format=tar.gz").status_code == 400
+
+
+def test_columns_of_the_subject_are_the_subjects(client: httpx.Client) -> None:
+    (found,) = rows(client, "/data/experiments?columns=xnat:subjectData/label,xnat:projectData/name")
+    assert (found["subject_label"], found["project_name"]) == ("Ann", "First")
+
+
+@pytest.mark.parametrize(
+    "path", ["projects/P/resources", "subjects/XNAT_S00001/resources", "experiments/XNAT_E00001/assessors"]
+)
+def test_what_there_is_never_is_an_empty_list(client: httpx.Client, path: str) -> None:
+    assert rows(client, f"/data/{path}") == []
+    assert client.get(f"/data/{path}".replace("0001", "9999").replace("/P/", "/Q/")).status_code == 404
+
+
+def test_a_login_that_has_ended_is_401_and_no_empty_list(web: Web) -> None:
+    with web.client(None) as one:
+        assert one.get("/data/projects", headers={"Cookie": "JSESSIONID=gone"}).status_code == 401
+        assert one.get("/data/projects").status_code == 200
+
+
 # -- items -------------------------------------------------------------------------------------------------------------
 
 
@@ -200,11 +229,10 @@ def test_files_come_whole_by_their_listed_address(client: httpx.Client) -> None:
     assert {one["URI"] for one in again} == {one["URI"] for one in found}
 
 
-@pytest.mark.parametrize(
-    "where", ["scans/ALL/files", "scans/*/files", "scans/4/files", "scans/4/resources/DICOM/files"]
-)
-def test_zips_have_members_that_clients_can_split(client: httpx.Client, where: str) -> None:
-    answer = client.get(f"/data/experiments/XNAT_E00001/{where}?format=zip")
+@pytest.mark.parametrize("end", ["/files", ""], ids=["files", "itself"])
+@pytest.mark.parametrize("where", ["scans/ALL", "scans/*", "scans/4", "scans/4/resources/DICOM"])
+def test_zips_have_members_that_clients_can_split(client: httpx.Client, where: str, end: str) -> None:
+    answer = client.get(f"/data/experiments/XNAT_E00001/{where}{end}?format=zip")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as made:
         names = made.namelist()
         assert {made.read(name) for name in names} == set(OBJECTS)
@@ -237,8 +265,9 @@ def test_a_header_is_dumped_whole_or_by_field(client: httpx.Client) -> None:
         assert found["Series Description"] == {
             "tag1": "(0008,103E)", "tag2": "", "vr": "LO", "value": "T1 <fast>, 3D", "desc": "Series Description",
         }  # fmt: skip
-    (one,) = rows(client, "/data/services/dicomdump?src=/experiments/S1&field=0008103E")
-    assert one["value"] == "T1 <fast>, 3D"
+    for field in ("0008103E", "SeriesDescription", "seriesdescription"):
+        (one,) = rows(client, f"/data/services/dicomdump?src=/experiments/S1&field={field}")
+        assert one["value"] == "T1 <fast>, 3D"
     assert client.get("/data/services/dicomdump?src=/nowhere").status_code == 400
     assert client.get("/data/services/dicomdump?src=/experiments/none").status_code == 404
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, Text, cast, insert, literal, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import project
 from scandock.rules.labels import UNASSIGNED
+
+SET_ASIDE: Final = "_deleted_"
+"""In the id of a deleted project's row, before its number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +73,14 @@ def _row(row: object) -> ProjectRow:
         petmr=row.petmr,  # type: ignore[attr-defined]
         separate_secondary=row.separate_secondary,  # type: ignore[attr-defined]
     )
+
+
+def set_aside() -> ColumnElement[bool]:
+    """Whether a project's row is kept for its sessions in the trash alone: it was deleted, and its id is free again."""
+    return project.c.name.endswith(literal(SET_ASIDE) + cast(project.c.id, Text))
+
+
+def is_set_aside(connection: Connection, name: str) -> bool:
+    """Whether the project of an id is such a row."""
+    found = connection.execute(select(project.c.id).where(project.c.key == name.casefold(), set_aside())).first()
+    return found is not None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
 
-from scandock.catalog.tables import project, session, subject, subject_patient
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import project, session, subject, subject_patient, tree
+from scandock.rules.labels import UNASSIGNED
 from scandock.rules.view import KnownSession, KnownSubject
 
 _KNOWN = (
@@ -29,11 +31,24 @@ def _known(row: RowMapping) -> KnownSession:
     )
 
 
-class SqlView:
-    """The catalog within one transaction."""
+def _brought_by(account_id: int) -> Select[tuple[int]]:
+    """The trees that uploads of an account have made."""
+    return (
+        select(tree.c.id)
+        .join(reception, reception.c.upload_id == tree.c.upload_id)
+        .where(reception.c.account_id == account_id)
+    )
 
-    def __init__(self, connection: Connection) -> None:
+
+class SqlView:
+    """The catalog within one transaction, for the import of `upload_id` where it is for one.
+
+    In `Unassigned` an import sees what its own account has brought there: nobody may join a stranger's session.
+    """
+
+    def __init__(self, connection: Connection, upload_id: int | None = None) -> None:
         self.connection = connection
+        self._upload_id = upload_id
 
     def sessions_of_study(self, project_name: str, study_uid: str) -> list[KnownSession]:
         return self._sessions(project_name, session.c.study_uid == study_uid)
@@ -42,13 +57,24 @@ class SqlView:
         return self._sessions(project_name, session.c.key == label.casefold())
 
     def _sessions(self, project_name: str, condition: ColumnElement[bool]) -> list[KnownSession]:
-        rows = self.connection.execute(
+        query = (
             select(*_KNOWN)
             .join(project, project.c.id == session.c.project_id)
             .where(project.c.name == project_name, condition)
             .order_by(session.c.id)
-        ).mappings()
-        return [_known(row) for row in rows]
+        )
+        account_id = self._account() if project_name == UNASSIGNED else None
+        if account_id is not None:
+            query = query.where(session.c.tree_id.in_(_brought_by(account_id)))
+        return [_known(row) for row in self.connection.execute(query).mappings()]
+
+    def _account(self) -> int | None:
+        """Whose import this is for; None for one of the command line, which sees all."""
+        if self._upload_id is None:
+            return None
+        of = select(reception.c.account_id).where(reception.c.upload_id == self._upload_id)
+        found: int | None = self.connection.execute(of).scalar_one_or_none()
+        return found
 
     def subject(self, project_name: str, label: str) -> KnownSubject | None:
         """The subject of a label; its patients are those of its sessions, of unheld ones in the prearchive too."""

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from scandock.access.authenticate import Credentials, authenticate, by_account, parse_authorization
 from scandock.access.logins import check_csrf, is_cross_site
 from scandock.access.principal import ANONYMOUS, Denied, Door, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.catalog.projects import is_set_aside
 from scandock.http.deps import site_of
 from scandock.http.problems import request_id_of
 from scandock.rules.permissions import NEEDS, Action, Answer
@@ -139,6 +140,8 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
         return None
     rights = ProjectRights(connection)
     told = may(principal, Action.UPLOAD, project, rights)
+    if told is Answer.ALLOWED and is_set_aside(connection, project):
+        told = Answer.HIDDEN
     if told is Answer.HIDDEN:
         raise Denied(
             told,

@@ -107,7 +107,7 @@ def _try(
 ) -> set[int]:
     namings = [job.naming for job in jobs if job.naming is not None]
     lock_projects(connection, (naming.project.label for naming in namings))
-    view = SqlView(connection)
+    view = SqlView(connection, tools.lease.upload_id)
     decisions = settle(
         namings,
         [job.study for job in jobs],

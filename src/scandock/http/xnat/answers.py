@@ -43,6 +43,19 @@ def format_of(request: Request, default: str) -> str:
     return default
 
 
+_OWN_WORDS: Final = frozenset(
+    {"format", "columns", "xsitype", "sortby", "sortorder", "limit", "offset", "accessible", "permissions", "datatype",
+     "owner", "member", "collaborator", "prearc_code", "xnat_csrf", "req_format", "event_reason", "recent", "users",
+     "activesince"}
+)  # fmt: skip
+"""Names in a query that are no filters."""
+
+
+def filters_of(request: Request) -> list[tuple[str, str]]:
+    """What a query says of columns: `ID=XNAT_E00001`, `label=S*`."""
+    return [(name, value) for name, value in request.query_params.multi_items() if name.lower() not in _OWN_WORDS]
+
+
 def listing(request: Request, rows: Rows, *, title: str = "", default: str = "json") -> Response:
     """A listing in the format that was asked for, sorted and cut as asked; an unknown format is JSON."""
     rows = _part(request, rows)

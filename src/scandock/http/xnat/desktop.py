@@ -62,6 +62,19 @@ async def set_prearchive_code(work: Known, project: str, code: str) -> Response:
     return PlainTextResponse(code)
 
 
+@routes.get("/data/projects/{project}/accessibility")
+async def accessibility(work: Asking, project: str) -> Response:
+    """`private`, `protected` or `public`."""
+    found = await work.read(lambda c: browsing.find_project(c, work.desk.principal, project))
+    return PlainTextResponse(str(found["accessibility"]))
+
+
+@routes.put("/data/projects/{project}/accessibility/{value}")
+async def set_accessibility(work: Known, project: str, value: str) -> Response:
+    await work.do(lambda: edit_project(work.desk, project, {"accessibility": value.lower()}))
+    return PlainTextResponse(value.lower())
+
+
 @routes.get("/data/projects/{project}/quarantine_code")
 async def quarantine_code(work: Asking, project: str) -> Response:
     """Always 0: what is doubtful is held in the prearchive, and nothing of it is in the archive."""

@@ -6,28 +6,28 @@ from fastapi import Request
 from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
-from scandock.catalog.standing import Standing
 from scandock.http.v1.desks import Work
-from scandock.http.v1.downloads import zip_answer
 from scandock.http.v1.files import file_answer, file_head
-from scandock.http.xnat.answers import format_of, listing
-from scandock.http.xnat.inside import Chosen, chosen
+from scandock.http.xnat.answers import FORMATS, filters_of, format_of, listing
+from scandock.http.xnat.parts import Chosen, chosen
 from scandock.http.xnat.places import EXPERIMENTS
-from scandock.http.xnat.routing import Asking, router
+from scandock.http.xnat.routing import Asking, router, said
+from scandock.http.xnat.zipping import as_zip
 from scandock.model.errors import Usage
 from scandock.services.downloads import open_file
 from scandock.services.verifying import verify_now
 from scandock.services.xnat import contents
-from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.zips import Choice, zip_of_sessions
 
 routes = router()
 
 
 async def files(request: Request, work: Asking) -> Response:
     """A listing, or with `format=zip` the files themselves."""
-    if format_of(request, "json") == "zip":
+    wanted = format_of(request, "json")
+    if wanted == "zip":
         return await as_zip(work)
+    if wanted not in FORMATS:
+        return said(400, f"There is no format {wanted[:20]!r} of files. There are zip, json, csv and xml.")
 
     def ask(connection: Connection) -> tuple[Chosen, list[RowMapping]]:
         part = chosen(connection, work, whole=True)
@@ -37,33 +37,10 @@ async def files(request: Request, work: Asking) -> Response:
     if any(one["md5"] is None for one in found):  # placed just now: clients compare digests with what they have sent
         await work.do(lambda: verify_now(work.site.catalog, work.site.store, part.experiment.standing))
         part, found = await work.read(ask)
-    rows: Rows = contents.list_files(found, part.resources, part.experiment.standing, part.experiment.uri)
+    rows = contents.list_files(
+        found, part.resources, part.experiment.standing, part.experiment.uri, filters_of(request)
+    )
     return listing(request, rows, title="Files")
-
-
-async def as_zip(work: Work) -> Response:
-    """All files of the part that an address names; of several experiments (`E1,E2`), of each."""
-    names = work.request.path_params.get("experiment", "").split(",")
-    asked: list[str | None] = [None] if len(names) == 1 else [name for name in names if name]
-
-    def ask(connection: Connection) -> list[tuple[str, Choice]]:
-        parts = [chosen(connection, work, whole=True, name=name) for name in asked]
-        return [(part.experiment.standing.uuid, _same(part)) for part in parts]
-
-    wanted = await work.read(ask)
-    return zip_answer(await work.do(lambda: zip_of_sessions(work.desk, wanted)))
-
-
-def _same(part: Chosen) -> Choice:
-    """The resources of a part, in the tree that is there when it is read."""
-    wanted = {(one["scan_id"], one["label"]) for one in part.resources}
-
-    def choose(connection: Connection, standing: Standing) -> list[RowMapping]:
-        scans = contents.scans_of(connection, standing)
-        every = contents.resources_of(connection, standing, scans=scans) + contents.resources_of(connection, standing)
-        return [one for one in every if (one["scan_id"], one["label"]) in wanted]
-
-    return choose
 
 
 async def file(request: Request, work: Asking, path: str) -> Response:

@@ -61,6 +61,12 @@ def _rows(elements: list[list[object]], wanted: set[str]) -> list[list[str]]:
         if not depth:
             above = str(tag)
         first, second = (str(tag), "") if not depth else (above, str(tag))
-        if not wanted or {str(name).lower(), str(tag).lower().strip("()").replace(",", "")} & wanted:
+        if not wanted or _said_as(str(tag), str(name)) & wanted:
             rows.append([first, second, str(vr), str(value), str(name)])
     return rows
+
+
+def _said_as(tag: str, name: str) -> set[str]:
+    """What a request may call an element: `00100020`, `Patient ID`, and DICOM's keyword `PatientID`."""
+    keyword = "".join(char for char in name if char.isalnum())
+    return {tag.strip("()").replace(",", "").lower(), name.lower(), keyword.lower()}

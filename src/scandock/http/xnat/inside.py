@@ -2,62 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from fastapi import Request
-from sqlalchemy import Connection, RowMapping
-from starlette.responses import Response
+from sqlalchemy import Connection
+from starlette.responses import PlainTextResponse, Response
 
-from scandock.http.v1.desks import Work
 from scandock.http.xnat import things
-from scandock.http.xnat.answers import Item, item, listing
+from scandock.http.xnat.answers import Item, filters_of, format_of, item, listing
+from scandock.http.xnat.parts import chosen
 from scandock.http.xnat.places import EXPERIMENTS, experiment_of, session_of
 from scandock.http.xnat.routing import Asking, router
+from scandock.http.xnat.zipping import as_zip
 from scandock.model.errors import Usage
 from scandock.services.xnat import contents
 from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.waiting import AnySession
 
 routes = router()
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The part of an experiment, or of a session that waits, that an address names."""
-
-    experiment: AnySession
-    scans: Sequence[RowMapping] | None
-    """None: the session's own resources are meant."""
-    resources: list[RowMapping]
-
-
-def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str | None = None) -> Chosen:
-    """What `.../scans/1,2/resources/DICOM` names. Denied, Usage `scan_unknown`, `resource_unknown`.
-
-    `whole`: where neither scans nor resources are named, those of all scans are meant besides the session's own.
-    `name`: one of several experiments that the address names with commas.
-    """
-    places = work.request.path_params
-    found = session_of(connection, work) if name is None else experiment_of(connection, work, name=name)
-    scans = contents.scans_of(connection, found.standing, places["scans"]) if "scans" in places else None
-    resources = contents.resources_of(connection, found.standing, places.get("resources", "ALL"), scans=scans)
-    if whole and scans is None and "resources" not in places:
-        every = contents.scans_of(connection, found.standing)
-        resources = contents.resources_of(connection, found.standing, scans=every) + resources
-    return Chosen(found, scans, resources)
-
-
 async def scans(request: Request, work: Asking) -> Response:
+    filters = filters_of(request)
+    kinds = request.query_params.get("xsiType", "")
+    if kinds and "imagescandata" not in kinds.lower():  # which every scan is
+        filters.append(("xsiType", kinds))
+
     def ask(connection: Connection) -> Rows:
         found = experiment_of(connection, work)
         rows = contents.scans_of(connection, found.standing)
-        return contents.list_scans(rows, found.uri, request.query_params.get("columns"))
+        return contents.list_scans(rows, found.uri, request.query_params.get("columns"), filters)
 
     return listing(request, await work.read(ask), title="Scans")
 
 
 async def scan(request: Request, work: Asking) -> Response:
+    """One scan; with `format=zip` its files, or those of several."""
+    if format_of(request, "xml") == "zip":
+        return await as_zip(work)
+
     def ask(connection: Connection) -> Item:
         part = chosen(connection, work)
         if part.scans is None or len(part.scans) != 1:
@@ -70,12 +50,16 @@ async def scan(request: Request, work: Asking) -> Response:
 async def resources(request: Request, work: Asking) -> Response:
     def ask(connection: Connection) -> Rows:
         part = chosen(connection, work)
-        return contents.list_resources(part.resources, part.experiment.standing)
+        return contents.list_resources(part.resources, part.experiment.standing.uuid)
 
     return listing(request, await work.read(ask), title="Resources")
 
 
 async def resource(request: Request, work: Asking) -> Response:
+    """One resource; with `format=zip` its files."""
+    if format_of(request, "json") == "zip":
+        return await as_zip(work)
+
     def ask(connection: Connection) -> Item:
         part = chosen(connection, work)
         if len(part.resources) != 1:
@@ -85,7 +69,22 @@ async def resource(request: Request, work: Asking) -> Response:
     return item(request, await work.read(ask), default="json")
 
 
+async def none(request: Request, work: Asking) -> Response:
+    """What a session never has: assessors and reconstructions."""
+    await work.read(lambda c: session_of(c, work))
+    return listing(request, Rows(["ID", "label", "xsiType", "URI"], []))
+
+
+async def status(work: Asking) -> Response:
+    """A session that is archived is active: there is neither quarantine nor locking."""
+    await work.read(lambda c: session_of(c, work))
+    return PlainTextResponse("active")
+
+
 for _where in EXPERIMENTS:
+    routes.get(f"{_where}/assessors")(none)
+    routes.get(f"{_where}/reconstructions")(none)
+    routes.get(f"{_where}/status")(status)
     routes.get(f"{_where}/scans")(scans)
     routes.get(f"{_where}/scans/{{scans}}")(scan)
     for _within in ("", "/scans/{scans}"):

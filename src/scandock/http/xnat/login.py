@@ -14,7 +14,7 @@ from scandock.access.principal import Door, Principal, deny
 from scandock.access.tokens import ALIAS
 from scandock.http.security import info_of
 from scandock.http.v1.desks import Work
-from scandock.http.xnat.routing import JSESSION, Asking, Known, router, said
+from scandock.http.xnat.routing import JSESSION, Anybody, Known, router, said
 from scandock.rules.permissions import Answer, Scope
 from scandock.services.accounts import Accounts
 from scandock.services.sign_in import begin_for, sign_in, sign_out
@@ -53,7 +53,7 @@ async def _begin(work: Work, text: str | None = None) -> Response:
 
 
 @routes.put("/data/services/auth")
-async def services_auth(request: Request, work: Asking) -> Response:
+async def services_auth(request: Request, work: Anybody) -> Response:
     """A form with username and password; the answer is the session's id."""
     body = await request.body()
     if len(body) > _FORM_BYTES:
@@ -84,7 +84,7 @@ async def session(work: Known) -> Response:
 @routes.delete("/data/JSESSION")
 @routes.delete("/data/JSESSIONID")
 @routes.get("/app/action/LogoutUser")
-async def end(request: Request, work: Asking) -> Response:
+async def end(request: Request, work: Anybody) -> Response:
     """End the login."""
     secret = request.cookies.get(JSESSION)
     if secret:
@@ -119,14 +119,14 @@ async def issue(work: Known) -> Response:
 
 
 @routes.get("/data/services/tokens/validate/{alias}/{secret}")
-async def validate(work: Asking, alias: str, secret: str) -> Response:
+async def validate(work: Anybody, alias: str, secret: str) -> Response:
     """Whose token it is; nothing where it holds no more."""
     found = await _holder(work, alias, secret)
     return JSONResponse({"valid": found.name} if found is not None else {})
 
 
 @routes.get("/data/services/tokens/invalidate/{alias}/{secret}")
-async def invalidate(work: Asking, alias: str, secret: str) -> Response:
+async def invalidate(work: Anybody, alias: str, secret: str) -> Response:
     """End a token: who holds its secret may."""
     found = await _holder(work, alias, secret)
     if found is None:

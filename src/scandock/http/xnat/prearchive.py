@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.http.xnat import files, inside, things
-from scandock.http.xnat.answers import Item, format_of, item, listing
-from scandock.http.xnat.inside import Chosen, chosen
+from scandock.http.xnat.answers import Item, filters_of, format_of, item, listing
+from scandock.http.xnat.parts import Chosen, chosen
 from scandock.http.xnat.places import PREARCHIVED, waiting_of
 from scandock.http.xnat.routing import Known, router, said
-from scandock.http.xnat.tree import filters_of
+from scandock.http.xnat.zipping import as_zip
 from scandock.model.errors import Usage
 from scandock.services.xnat import contents, session_logs
 from scandock.services.xnat.columns import Rows
@@ -60,7 +60,7 @@ async def session(request: Request, work: Known) -> Response:
     """Its row as JSON or CSV, its document as XML, its files as a zip."""
     wanted = format_of(request, "xml")
     if wanted == "zip":
-        return await files.as_zip(work)
+        return await as_zip(work)
     if wanted in ("json", "csv"):
         return listing(request, await work.read(lambda c: row_of(c, waiting_of(c, work).standing)))
 
@@ -84,7 +84,7 @@ async def scans(request: Request, work: Known) -> Response:
 
 @routes.get(f"{PREARCHIVED}/scans/{{scans}}")
 async def scan(request: Request, work: Known) -> Response:
-    return await files.as_zip(work) if format_of(request, "xml") == "zip" else await inside.scan(request, work)
+    return await as_zip(work) if format_of(request, "xml") == "zip" else await inside.scan(request, work)
 
 
 async def resources(request: Request, work: Known) -> Response:
@@ -109,14 +109,14 @@ async def resources(request: Request, work: Known) -> Response:
 
 async def resource(request: Request, work: Known) -> Response:
     if format_of(request, "json") == "zip":
-        return await files.as_zip(work)
+        return await as_zip(work)
     return await inside.resource(request, work)
 
 
 async def all_files(request: Request, work: Known) -> Response:
     """A listing, or with `format=zip` the files themselves. Digests are there where they are known already."""
     if format_of(request, "json") == "zip":
-        return await files.as_zip(work)
+        return await as_zip(work)
 
     def ask(connection: Connection) -> Rows:
         part = chosen(connection, work, whole=True)

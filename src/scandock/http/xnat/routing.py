@@ -102,14 +102,23 @@ async def _asking(request: Request) -> Work:
     return Work(request, principal)
 
 
+async def _looking(work: Annotated[Work, Depends(_asking)]) -> Work:
+    """Denied (401) where a login is brought that has ended: an empty list would be taken for an answer."""
+    if not work.desk.principal.signed_in and work.request.cookies.get(JSESSION):
+        deny(Answer.SIGN_IN)
+    return work
+
+
 async def _signed_in(work: Annotated[Work, Depends(_asking)]) -> Work:
     if not work.desk.principal.signed_in:
         deny(Answer.SIGN_IN)
     return work
 
 
-Asking = Annotated[Work, Depends(_asking)]
+Asking = Annotated[Work, Depends(_looking)]
 """The desk of whoever asks, nobody in particular too: what is public may be read."""
+Anybody = Annotated[Work, Depends(_asking)]
+"""The same of who begins or ends a login, and may bring one that has ended."""
 Known = Annotated[Work, Depends(_signed_in)]
 """The desk of somebody who is signed in."""
 

@@ -7,27 +7,18 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.http.xnat import things
-from scandock.http.xnat.answers import Item, item, listing
+from scandock.http.xnat.answers import Item, filters_of, format_of, item, listing
 from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, subject_of
 from scandock.http.xnat.routing import Asking, router
+from scandock.http.xnat.zipping import as_zip
 from scandock.services import browsing
+from scandock.services.xnat import contents
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.experiments import list_experiments
 from scandock.services.xnat.projects import list_projects
 from scandock.services.xnat.subjects import list_subjects
 
 routes = router()
-_OWN_WORDS = frozenset(
-    {"format", "columns", "xsitype", "sortby", "sortorder", "limit", "offset", "accessible", "permissions", "datatype",
-     "owner", "member", "collaborator", "prearc_code", "xnat_csrf", "req_format", "event_reason", "recent", "users",
-     "activesince"}
-)  # fmt: skip
-"""Names in a query that are no filters."""
-
-
-def filters_of(request: Request) -> list[tuple[str, str]]:
-    """What a query says of columns: `ID=XNAT_E00001`, `label=S*`."""
-    return [(name, value) for name, value in request.query_params.multi_items() if name.lower() not in _OWN_WORDS]
 
 
 def _true(request: Request, name: str) -> bool:
@@ -84,6 +75,24 @@ for _where in SUBJECTS:
     routes.get(_where)(subject)
 
 
+async def no_resources(request: Request, work: Asking) -> Response:
+    """Subjects and projects have no files of their own here."""
+    places = work.request.path_params
+
+    def ask(connection: Connection) -> None:
+        if "subject" in places:
+            subject_of(connection, work)
+        else:
+            browsing.find_project(connection, work.desk.principal, places["project"])
+
+    await work.read(ask)
+    return listing(request, contents.list_resources([], ""))
+
+
+for _where in ("/data/projects/{project}", *SUBJECTS):
+    routes.get(f"{_where}/resources")(no_resources)
+
+
 # -- experiments -------------------------------------------------------------------------------------------------------
 
 
@@ -111,6 +120,10 @@ for _where in ("/data", "/data/projects/{project}", *SUBJECTS):
 
 
 async def experiment(request: Request, work: Asking) -> Response:
+    """One experiment; with `format=zip` all its files."""
+    if format_of(request, "xml") == "zip":
+        return await as_zip(work)
+
     def ask(connection: Connection) -> Item:
         return things.experiment_item(connection, experiment_of(connection, work))
 

@@ -84,7 +84,8 @@ class Listing:
     default: Sequence[str]
     always: Sequence[str]
     deeper: Mapping[str, str] = field(default_factory=dict)
-    """Where a path leads beyond the row's own type -> what stands before the name: `scans/scan/` of sessions."""
+    """Where a path leads beyond the row's own type -> what stands before the name: `scans/scan/` of sessions, or
+    `xnat:subjectdata/`, which is another type altogether."""
 
     def find(self, name: str) -> Column | None:
         """The column that a name or a path into XNAT's documents means, whatever its case."""
@@ -95,8 +96,8 @@ class Listing:
         if not kind.startswith(("xnat:", "xdat:")):
             return None
         for path, before in self.deeper.items():
-            if rest.startswith(path):
-                return self.columns.get(before + rest[len(path) :])
+            if rest.startswith(path) or low.startswith(path):
+                return self.columns.get(before + (rest if rest.startswith(path) else low)[len(path) :])
         return self.columns.get(rest)
 
     def chosen(self, asked: str | None) -> list[Column]:

@@ -51,8 +51,9 @@ class Wishes:
 def commit(desk: Desk, found: Standing, wishes: Wishes) -> Outcome | None:
     """Write a session's attributes anew, and archive it where the project's code or the request says so.
 
-    None where it stays in the prearchive: held, bound to stay, or refused by what is archived already. An `overwrite`
-    that was named when it came holds here too: what was to change no session changes none. Denied, Usage
+    None where it stays in the prearchive: held, bound to stay, or refused by what is archived already. What was held
+    for that alone is tried anew, as the archive or the wish may have changed. Code 5 overwrites (5.5); else an
+    `overwrite` that was named when it came holds here too: what was to change no session changes none. Denied, Usage
     `session_busy`.
     """
     rebuild(desk, found.uuid)
@@ -60,10 +61,10 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Outcome | None:
     with desk.catalog.read() as connection:
         code, asked = _project_and_import(connection, found)
     wanted = wishes.auto if wishes.auto is not None else code >= 4
-    if not wanted or found.held[0] or found.project == UNASSIGNED:
+    if not wanted or found.held[0] not in ("", "session_exists") or found.project == UNASSIGNED:
         return None
     how = Wishes(
-        overwrite=wishes.overwrite or asked.get("overwrite") or ("delete" if code == 5 else "append"),
+        overwrite="delete" if code == 5 else wishes.overwrite or asked.get("overwrite") or "append",
         subject=wishes.subject,
         session=wishes.session,
         fields=wishes.fields,

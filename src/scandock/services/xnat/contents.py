@@ -75,7 +75,9 @@ def scan_fields(row: RowMapping) -> dict[str, str]:
     }
 
 
-def list_scans(rows: Sequence[RowMapping], uri: str, columns: str | None = None) -> Rows:
+def list_scans(
+    rows: Sequence[RowMapping], uri: str, columns: str | None = None, filters: Iterable[tuple[str, str]] = ()
+) -> Rows:
     """Rows of `scans_of` as a listing; `uri` is the session's."""
     cells = [
         {
@@ -85,7 +87,7 @@ def list_scans(rows: Sequence[RowMapping], uri: str, columns: str | None = None)
         }
         for row in rows
     ]
-    return table_of(cells, columns, SCAN_DEFAULT, SCAN_ALWAYS)
+    return table_of(_narrowed(cells, filters), columns, SCAN_DEFAULT, SCAN_ALWAYS)
 
 
 # -- resources ---------------------------------------------------------------------------------------------------------
@@ -134,11 +136,11 @@ def _is_named(row: RowMapping, standing: Standing, names: Iterable[str]) -> bool
     return any(name == number or name.casefold() == row["label"].casefold() for name in names)
 
 
-def list_resources(rows: Sequence[RowMapping], standing: Standing) -> Rows:
+def list_resources(rows: Sequence[RowMapping], uuid: str) -> Rows:
     """Rows of `resources_of` as a listing. It has neither `ID` nor `URI`: xnatpy would take a row for another thing."""
     cells = [
         {
-            "xnat_abstractresource_id": resource_id(standing.uuid, row["scan_id"], row["label"]),
+            "xnat_abstractresource_id": resource_id(uuid, row["scan_id"], row["label"]),
             "label": row["label"],
             "element_name": RESOURCE_TYPE,
             "category": "scans" if row["scan_id"] is not None else "resources",
@@ -178,7 +180,13 @@ def files_of(
     return [row for row in connection.execute(query).mappings() if row["resource_n"] in numbers]
 
 
-def list_files(files: Sequence[RowMapping], resources: Sequence[RowMapping], standing: Standing, uri: str) -> Rows:
+def list_files(
+    files: Sequence[RowMapping],
+    resources: Sequence[RowMapping],
+    standing: Standing,
+    uri: str,
+    filters: Iterable[tuple[str, str]] = (),
+) -> Rows:
     """Rows of `files_of` as a listing; each URI is the same whatever address was asked (rule 9). It has no `ID`."""
     of = {row["n"]: row for row in resources}
     cells = []
@@ -190,7 +198,7 @@ def list_files(files: Sequence[RowMapping], resources: Sequence[RowMapping], sta
             {
                 "name": row["name"].rpartition("/")[2],
                 "size": str(row["bytes"]),
-                "uri": f"{uri}{path}/resources/{number}/files/{row['name']}",
+                "uri": f"{uri}{path}/resources/{number}/files/{_escaped(row['name'])}",
                 "collection": where["label"],
                 "file_format": where["format"],
                 "file_content": where["content"],
@@ -198,7 +206,19 @@ def list_files(files: Sequence[RowMapping], resources: Sequence[RowMapping], sta
                 "digest": row["md5"].hex() if row["md5"] else "",
             }
         )
-    return table_of(cells, None, FILE_DEFAULT, ())
+    return table_of(_narrowed(cells, filters), None, FILE_DEFAULT, ())
+
+
+def _escaped(name: str) -> str:
+    """A file's path as a piece of an address: what would end it there is escaped, all else is as it is."""
+    return name.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
+
+
+def _narrowed(cells: Sequence[dict[str, str]], filters: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """Rows whose columns are what a request says: several values with commas between."""
+    known = set().union(*cells) if cells else set()
+    wanted = [(name.lower(), said.lower().split(",")) for name, said in filters if name.lower() in known]
+    return [row for row in cells if all(row.get(name, "").lower() in said for name, said in wanted)]
 
 
 def table_of(

@@ -36,6 +36,8 @@ _SESSION: Final = (
     Column("xsiType", session.c.xsi_type),
     Column("subject_ID", _SUBJECT, sought=session.c.subject_id, parse=subject_number),
     Column("subject_label", session.c.subject),
+    Column("project_ID", project.c.name),
+    Column("project_name", project.c.title),
     Column("session_ID", _ID, sought=accession.c.number, parse=experiment_number),
     Column("session_label", session.c.label),
     Column("insert_date", session.c.created, moment),
@@ -75,7 +77,7 @@ LISTING: Final = Listing(
     by_name((*_SESSION, *_SCAN)),
     default=("ID", "project", "date", "xsiType", "label", "insert_date"),
     always=("ID", "URI"),
-    deeper={"scans/scan/": SCANS},
+    deeper={"scans/scan/": SCANS, "xnat:subjectdata/": "subject_", "xnat:projectdata/": "project_"},
 )
 
 

@@ -9,8 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, li
 
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
+from scandock.catalog.projects import set_aside
 from scandock.catalog.server_tables import account, member, project_access
 from scandock.catalog.tables import project
+from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Role
 from scandock.services.xnat.columns import Column, Listing, Rows, by_name, moment, read
 
@@ -33,6 +35,8 @@ COLUMNS: Final = by_name(
 LISTING: Final = Listing(
     COLUMNS, default=("ID", "secondary_ID", "name", "description", "pi_firstname", "pi_lastname"), always=("ID", "URI")
 )
+_LISTED: Final = (project.c.name != UNASSIGNED, ~set_aside())
+"""Neither where sessions without a project stand, nor what is deleted, is a project to clients."""
 _CODE: Final = Column("project_prearchive_code", project.c.prearchive_code, str)
 _ROLES: Final = {"owner": Role.OWNER, "member": Role.MEMBER, "collaborator": Role.COLLABORATOR}
 
@@ -55,7 +59,7 @@ def list_projects(
     if with_code:
         chosen.append(_CODE)
     action = Action.UPLOAD if editable else Action.PROJECT_SEE
-    query = _projects().where(projects_where(principal, action))
+    query = _projects().where(projects_where(principal, action), *_LISTED)
     wanted = [_ROLES[one] for one in roles if one in _ROLES]
     if wanted:
         query = query.where(_has_role(principal, wanted))
@@ -64,7 +68,7 @@ def list_projects(
 
 def access_of(connection: Connection, principal: Principal) -> list[dict[str, str]]:
     """`/xapi/access/projects`: what one is in each project that one may see."""
-    query = _projects().where(projects_where(principal, Action.PROJECT_SEE)).order_by(project.c.key)
+    query = _projects().where(projects_where(principal, Action.PROJECT_SEE), *_LISTED).order_by(project.c.key)
     rows = connection.execute(
         query.with_only_columns(project.c.name, project.c.title, _OPENED.c.accessibility, maintain_column_froms=True)
     )

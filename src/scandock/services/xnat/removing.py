@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
+from scandock.catalog.projects import SET_ASIDE, is_set_aside
 from scandock.catalog.server_tables import member, project_access, reception, scan_edit, subscription, trashed
 from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.sums import changed_project
@@ -109,6 +110,8 @@ def delete_project(desk: Desk, name: str) -> None:
         row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).one()
         if row.name == UNASSIGNED:
             raise Usage("project_id_reserved", f"{UNASSIGNED} can't be deleted.", "Choose another project.")
+        if is_set_aside(connection, row.name):
+            raise Usage("project_id_reserved", f"{row.name} is deleted already.", "Bring back or purge its sessions.")
         _check_idle(connection, row.id, row.name)
         uuids = _sessions(connection, session.c.project_id == row.id)
     for uuid in uuids:
@@ -125,7 +128,7 @@ def delete_project(desk: Desk, name: str) -> None:
             return
         for table in (member, project_access, subscription):
             connection.execute(delete(table).where(table.c.project_id == row.id))
-        aside = fit(row.name, f"_deleted_{row.id}")
+        aside = fit(row.name, f"{SET_ASIDE}{row.id}")
         connection.execute(update(project).where(project.c.id == row.id).values(name=aside, key=aside.casefold()))
 
 

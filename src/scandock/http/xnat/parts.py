@@ -1,0 +1,39 @@
+"""The part of a session that an address names: scans and resources, by ids, labels and lists of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping
+
+from scandock.http.v1.desks import Work
+from scandock.http.xnat.places import experiment_of, session_of
+from scandock.services.xnat import contents
+from scandock.services.xnat.waiting import AnySession
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The part of an experiment, or of a session that waits, that an address names."""
+
+    experiment: AnySession
+    scans: Sequence[RowMapping] | None
+    """None: the session's own resources are meant."""
+    resources: list[RowMapping]
+
+
+def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str | None = None) -> Chosen:
+    """What `.../scans/1,2/resources/DICOM` names. Denied, Usage `scan_unknown`, `resource_unknown`.
+
+    `whole`: where neither scans nor resources are named, those of all scans are meant besides the session's own.
+    `name`: one of several experiments that the address names with commas.
+    """
+    places = work.request.path_params
+    found = session_of(connection, work) if name is None else experiment_of(connection, work, name=name)
+    scans = contents.scans_of(connection, found.standing, places["scans"]) if "scans" in places else None
+    resources = contents.resources_of(connection, found.standing, places.get("resources", "ALL"), scans=scans)
+    if whole and scans is None and "resources" not in places:
+        every = contents.scans_of(connection, found.standing)
+        resources = contents.resources_of(connection, found.standing, scans=every) + resources
+    return Chosen(found, scans, resources)

@@ -1,0 +1,38 @@
+"""`format=zip` of whatever an address names (xnat-clients.md 1, rule 10; 5: manifests of the Desktop Client)."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, RowMapping
+from starlette.responses import Response
+
+from scandock.catalog.standing import Standing
+from scandock.http.v1.desks import Work
+from scandock.http.v1.downloads import zip_answer
+from scandock.http.xnat.parts import Chosen, chosen
+from scandock.services.xnat import contents
+from scandock.services.xnat.zips import Choice, zip_of_sessions
+
+
+async def as_zip(work: Work) -> Response:
+    """All files of the part that an address names; of several experiments (`E1,E2`), of each."""
+    names = work.request.path_params.get("experiment", "").split(",")
+    asked: list[str | None] = [None] if len(names) == 1 else [name for name in names if name]
+
+    def ask(connection: Connection) -> list[tuple[str, Choice]]:
+        parts = [chosen(connection, work, whole=True, name=name) for name in asked]
+        return [(part.experiment.standing.uuid, _same(part)) for part in parts]
+
+    wanted = await work.read(ask)
+    return zip_answer(await work.do(lambda: zip_of_sessions(work.desk, wanted)))
+
+
+def _same(part: Chosen) -> Choice:
+    """The resources of a part, in the tree that is there when it is read."""
+    wanted = {(one["scan_id"], one["label"]) for one in part.resources}
+
+    def choose(connection: Connection, standing: Standing) -> list[RowMapping]:
+        scans = contents.scans_of(connection, standing)
+        every = contents.resources_of(connection, standing, scans=scans) + contents.resources_of(connection, standing)
+        return [one for one in every if (one["scan_id"], one["label"]) in wanted]
+
+    return choose

@@ -18,6 +18,7 @@ def set_back(database):
         for table in reversed(metadata.sorted_tables):
             if hasattr(server_tables, table.name):
                 connection.execute(f"DROP TABLE {table.name}")
+        connection.execute("ALTER TABLE resource DROP COLUMN tags")  # of 0005
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()
 

@@ -102,6 +102,22 @@ def test_a_file_comes_as_the_body_with_any_content_type_or_none(site: Site) -> N
         assert (row["file_count"], row["file_size"]) == ("5", str(sum(map(len, files.values()))))
 
 
+def test_content_format_and_tags_are_said_of_the_resource_and_stay(site: Site) -> None:
+    with served(site) as (_, client, resource):
+        where = f"{resource.removesuffix('/DICOM')}/NOTES"
+        said = {"content": "notes", "format": "TXT", "tags": "first,second"}
+        done(client.put(f"{where}/files/a.txt", content=b"1", params=said))
+        done(client.put(f"{where}/files/b.txt", content=b"2", params={"tags": "other"}))
+        listed = client.get(f"{where}/files").json()["ResultSet"]["Result"]
+        told = {(one["file_content"], one["file_format"], one["file_tags"]) for one in listed}
+        assert told == {("notes", "TXT", "first,second")}
+        rows = client.get(where.removesuffix("/NOTES")).json()["ResultSet"]["Result"]
+        assert "first,second" in [one["tags"] for one in rows if one["label"] == "NOTES"]
+        done(client.put(where, params={"tags": "third"}))
+        listed = client.get(f"{where}/files").json()["ResultSet"]["Result"]
+        assert {one["file_tags"] for one in listed} == {"third"}
+
+
 def test_files_come_in_a_form_too(site: Site) -> None:
     with served(site) as (_, client, resource):
         done(client.put(f"{resource}/files/named.txt", files={"file": ("other.txt", b"1")}))

@@ -200,6 +200,7 @@ resource = Table(
     Column("format", String(32), nullable=False),
     Column("files", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
+    Column("tags", Text, nullable=False, server_default=EMPTY),
     PrimaryKeyConstraint("tree_id", "n"),
     sqlite_with_rowid=False,
 )

@@ -47,6 +47,7 @@ class ResourceRow:
     format: str
     files: int = 0
     bytes: int = 0
+    tags: str = ""
 
 
 class FileRow(NamedTuple):
@@ -112,7 +113,8 @@ def scans_of(connection: Connection, tree_id: int) -> list[ScanRow]:
 def resources_of(connection: Connection, tree_id: int) -> list[ResourceRow]:
     rows = connection.execute(select(resource).where(resource.c.tree_id == tree_id).order_by(resource.c.n)).mappings()
     return [
-        ResourceRow(r["n"], r["scan_n"], r["label"], r["content"], r["format"], r["files"], r["bytes"]) for r in rows
+        ResourceRow(r["n"], r["scan_n"], r["label"], r["content"], r["format"], r["files"], r["bytes"], r["tags"])
+        for r in rows
     ]
 
 
@@ -184,7 +186,7 @@ def write_structure(connection: Connection, tree_id: int, scans: list[ScanRow], 
             [
                 {
                     "tree_id": tree_id, "n": r.n, "scan_n": r.scan_n, "label": r.label, "content": r.content,
-                    "format": r.format, "files": r.files, "bytes": r.bytes,
+                    "format": r.format, "files": r.files, "bytes": r.bytes, "tags": r.tags,
                 }
                 for r in resources
             ],

@@ -70,6 +70,7 @@ async def resource(request: Request, work: Known) -> Response:
     uuid, scan_id, label = await work.read(ask)
     asked = request.query_params
     kind = {"format": asked.get("format", "")[:32], "content": asked.get("content", "")[:4000]}
+    kind["tags"] = asked.get("tags", "")[:4000]
     new = await work.do(lambda: making.make_resource(work.desk, uuid, scan_id, label, kind))
     return answer(resource_id(uuid, scan_id, label), new=new)
 

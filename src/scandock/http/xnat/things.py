@@ -67,6 +67,7 @@ def resource_item(row: RowMapping, found: AnySession) -> Item:
         "label": row["label"],
         "format": row["format"],
         "content": row["content"],
+        "tags": row["tags"],
         "file_count": str(row["files"]),
         "file_size": str(row["bytes"]),
     }

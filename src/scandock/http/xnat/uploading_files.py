@@ -106,8 +106,11 @@ def _wanted(connection: Connection, work: Work, named: str) -> Wanted:
         rows = contents.resources_of(connection, found.standing, places["resources"], scans=scans)
         if contents.files_of(connection, found.standing, rows, named):
             raise file_exists(named)
-    kind = {name: "" if asked.get(name, "") in _UNDEFINED else asked.get(name, "") for name in ("content", "format")}
-    return Wanted(found.standing.uuid, place, overwrite, kind["content"][:4000], kind["format"][:32])
+    kind = {
+        name: "" if asked.get(name, "") in _UNDEFINED else asked.get(name, "") for name in ("content", "format", "tags")
+    }
+    told = (kind["content"][:4000], kind["format"][:32], kind["tags"][:4000])
+    return Wanted(found.standing.uuid, place, overwrite, *told)
 
 
 def place_of(connection: Connection, work: Work, action: Action = Action.SESSION_EDIT) -> tuple[Place, bool]:

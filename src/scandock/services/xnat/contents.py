@@ -108,6 +108,7 @@ def resources_of(
     query = (
         select(
             resource.c.n, resource.c.label, resource.c.content, resource.c.format, resource.c.files, resource.c.bytes,
+            resource.c.tags,
             scan.c.scan_id, func.coalesce(scan_edit.c.type, scan.c.type).label("scan_type"),
         )
         .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
@@ -150,6 +151,7 @@ def list_resources(rows: Sequence[RowMapping], uuid: str) -> Rows:
             "file_size": str(row["bytes"]),
             "content": row["content"],
             "format": row["format"],
+            "tags": row["tags"],
         }
         for row in rows
     ]
@@ -202,6 +204,7 @@ def list_files(
                 "collection": where["label"],
                 "file_format": where["format"],
                 "file_content": where["content"],
+                "file_tags": where["tags"],
                 "cat_id": number,
                 "digest": row["md5"].hex() if row["md5"] else "",
             }

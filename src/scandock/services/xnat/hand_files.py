@@ -86,6 +86,7 @@ class Wanted:
     """None where the request does not say: the same bytes again are no conflict then."""
     content: str = ""
     format: str = ""
+    tags: str = ""
 
 
 @dataclass(slots=True)
@@ -159,7 +160,9 @@ def change_of(desk: Desk, wanted: Wanted, came: Incoming) -> Change:
     content, kind = wanted.content, wanted.format
 
     def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
-        new = to_be.put(came.stage, wanted.place, came.files, overwrite=wanted.overwrite, kind=(content, kind))
+        new = to_be.put(
+            came.stage, wanted.place, came.files, overwrite=wanted.overwrite, kind=(content, kind, wanted.tags)
+        )
         return {"fields": ["files"], "files": new, "bytes": sum(one.size for one in came.files)}
 
     return Change(desk, Action.SESSION_EDIT, apply, came.stage, came.holds)

@@ -254,7 +254,7 @@ def _say_of_scan(connection: Connection, source: Standing, there: ScanRow, field
 
 
 def make_resource(desk: Desk, uuid: str, scan_id: str | None, label: str, kind: Mapping[str, str]) -> bool:
-    """Make an empty resource, or say its `content` and `format` anew; whether it is new. Usage `scan_unknown`."""
+    """Make an empty resource, or say its content, format and tags anew; whether it is new. Usage `scan_unknown`."""
     with changing(desk, uuid) as (connection, source):
         scan_n = None
         if scan_id is not None:

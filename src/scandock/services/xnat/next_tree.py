@@ -89,9 +89,9 @@ class NextTree:
     # -- changing ------------------------------------------------------------------------------------------------
 
     def put(
-        self, stage: Stage, place: Place, files: Sequence[Staged], *, overwrite: bool | None, kind: tuple[str, str]
+        self, stage: Stage, place: Place, files: Sequence[Staged], *, overwrite: bool | None, kind: tuple[str, str, str]
     ) -> int:
-        """Let staged files stand in a resource, made where missing with `kind` (content, format); how many are new.
+        """Let staged files stand in a resource, made where missing as `kind` (content, format, tags); how many are new.
 
         `overwrite`: None takes what has the same bytes already as done. Usage `file_exists`, `file_path_invalid`.
         """
@@ -103,6 +103,7 @@ class NextTree:
             resource = self.add_resource(place, kind)
         elif coming:  # clients make a resource first, and say of its files what it holds
             resource.content, resource.format = resource.content or kind[0], resource.format or kind[1]
+            resource.tags = resource.tags or kind[2]
         for one in coming:
             self._drop(resource.n, one.name)
             self.added[resource.n, one.name] = (stage, one)
@@ -110,10 +111,12 @@ class NextTree:
             self.changed = True
         return len(coming)
 
-    def add_resource(self, place: Place, kind: tuple[str, str]) -> ResourceRow:
+    def add_resource(self, place: Place, kind: tuple[str, str, str]) -> ResourceRow:
         """A new empty resource."""
         scan_n = None if place.scan_id is None else self.scan(place.scan_id).n
-        made = ResourceRow(max((one.n for one in self.resources), default=-1) + 1, scan_n, place.label, *kind)
+        made = ResourceRow(
+            max((one.n for one in self.resources), default=-1) + 1, scan_n, place.label, *kind[:2], tags=kind[2]
+        )
         self.resources.append(made)
         self.changed = True
         return made

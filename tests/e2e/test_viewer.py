@@ -282,8 +282,9 @@ def test_an_image_leads_to_its_header(browser, served, scan):
         shows(one, 4)
         page.get_by_label("Find in it").fill("window")
         page.keyboard.press("Enter")
-        page.get_by_role("region", name="Elements of the header").get_by_text("Window Width").wait_for()
-        assert page.get_by_text("Patient ID").count() == 0
+        found = page.get_by_role("region", name="Elements of the header")
+        expect(found.get_by_text("Patient ID", exact=True)).to_have_count(0)
+        expect(found.get_by_text("Window Width")).to_have_count(1)
         shows(one, 4)
 
 

@@ -29,11 +29,17 @@ def test_an_address_that_is_none_is_a_page_for_people(web):
     assert page.headers["content-security-policy"].startswith("default-src 'self'")
 
 
-@pytest.mark.parametrize("path", ["/api/v1/nowhere", "/data/nowhere", "/xapi/nowhere", "/REST/nowhere"])
-def test_an_address_of_programs_is_a_problem_whoever_asks(web, path):
-    answer = told(web, path, **BROWSER)
+def test_an_address_of_programs_is_a_problem_whoever_asks(web):
+    answer = told(web, "/api/v1/nowhere", **BROWSER)
     assert answer.status_code == 404
     assert answer.json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/data/nowhere", "/xapi/nowhere", "/REST/nowhere"])
+def test_an_address_of_xnats_clients_is_told_in_plain_text_whoever_asks(web, path):
+    answer = told(web, path, **BROWSER)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/plain")
 
 
 def test_programs_get_a_problem_everywhere(web):

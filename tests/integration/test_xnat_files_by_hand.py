@@ -168,6 +168,7 @@ def test_limits_hold_for_files_by_hand(site: Site) -> None:
 def test_a_file_for_which_there_is_no_space_is_refused(site: Site) -> None:
     with served(site, min_free_bytes=1 << 60) as (_, client, resource):
         done(client.put(f"{resource}/files/b", content=b"x"), 507)
+        assert digests(client, resource) == {}
 
 
 def test_an_object_is_known_by_its_uid(site: Site) -> None:

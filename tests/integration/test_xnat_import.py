@@ -425,7 +425,7 @@ def _noticed(web: Web, since: int = 0) -> None:
     until(lambda: any(one["event"] == "disconnected" for one in web.logged[since:]), "nobody noticed")
 
 
-def test_who_waits_hears_of_an_import_that_is_cancelled_or_deleted(tmp_path: Path) -> None:
+def test_who_waits_hears_of_an_import_that_is_cancelled(tmp_path: Path) -> None:
     with idle(tmp_path) as (_, client):
         thread, found = _in_a_thread(lambda: send(client, archive(), project="P"))
         uuid = _received(client)

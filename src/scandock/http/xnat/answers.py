@@ -76,10 +76,16 @@ def _part(request: Request, rows: Rows) -> Rows:
     if by in names:
         at = names.index(by)
         found = sorted(found, key=lambda row: row[at] or "", reverse=asked.get("sortOrder", "").upper() == "DESC")
-    offset, limit = _number(asked.get("offset"), "offset"), _number(asked.get("limit"), "limit")
-    if offset or limit is not None:
-        found = found[offset or 0 :][: len(found) if limit is None else limit]
+    offset, limit = window_of(request)
+    if not rows.cut and (offset or limit is not None):
+        found = found[offset:][: len(found) if limit is None else limit]
     return Rows(rows.names, found)
+
+
+def window_of(request: Request) -> tuple[int, int | None]:
+    """`offset` and `limit` of a request. Usage for numbers that are none."""
+    asked = request.query_params
+    return _number(asked.get("offset"), "offset") or 0, _number(asked.get("limit"), "limit")
 
 
 def _number(text: str | None, name: str) -> int | None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.http.xnat import things
-from scandock.http.xnat.answers import Item, filters_of, format_of, item, listing
+from scandock.http.xnat.answers import Item, filters_of, format_of, item, listing, window_of
 from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, subject_of
 from scandock.http.xnat.routing import Asking, router
 from scandock.http.xnat.zipping import as_zip
@@ -110,6 +110,7 @@ async def experiments(request: Request, work: Asking) -> Response:
             in_project=places.get("project"),
             of_subject=of,
             types=asked.get("xsiType", ""),
+            page=window_of(request) if not asked.get("sortBy") else None,  # what is sorted is read whole first
         )
 
     return listing(request, await work.read(ask), title="Matching Experiments")

@@ -143,6 +143,8 @@ class Rows:
     names: list[str]
     rows: Sequence[Sequence[str | None]]
     """None is an empty text."""
+    cut: bool = False
+    """Whether these are the page that was asked for already."""
 
 
 def read(connection: Connection, query: Select[Any], columns: Sequence[Column]) -> Rows:

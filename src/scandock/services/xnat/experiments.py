@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, select
@@ -90,11 +91,12 @@ def list_experiments(
     in_project: str | None = None,
     of_subject: int | None = None,
     types: str = "",
+    page: tuple[int, int | None] | None = None,
 ) -> Rows:
     """Archived sessions of a project, a subject (its row's number), or all that one may read. Denied.
 
     `types`: XNAT's types with commas between; the abstract ones are every session. A column of scans makes a row for
-    each scan of a session, as XNAT joins them.
+    each scan of a session, as XNAT joins them. `page`: offset and limit, so that only those rows are made.
     """
     rights.check_scope(principal, Action.SESSION_READ)
     chosen = LISTING.chosen(columns)
@@ -111,7 +113,10 @@ def list_experiments(
     if wanted and not wanted & ABSTRACT:
         query = query.where(func.lower(session.c.xsi_type).in_(sorted(wanted)))
     query = LISTING.narrowed(query, filters).order_by(session.c.id)
-    return read(connection, query.order_by(scan.c.n) if with_scans else query, chosen)
+    query = query.order_by(scan.c.n) if with_scans else query
+    if page is None:
+        return read(connection, query, chosen)
+    return replace(read(connection, query.offset(page[0]).limit(page[1]), chosen), cut=True)
 
 
 def _experiments(*, with_scans: bool) -> Select[tuple[int]]:

@@ -43,6 +43,12 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine():
     assert found == []
 
 
+def test_no_link_is_tracked():
+    # One was: it led to a folder of the machine it was made on, and `make setup` failed everywhere else.
+    listed = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []
+
+
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_modules_and_functions_are_of_readable_size(module):
     text = module.read_text()

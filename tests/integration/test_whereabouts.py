@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
+from scandock.access import accounts
 from scandock.access.principal import ANONYMOUS, SYSTEM, Principal
+from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
+from scandock.services import activity
+from scandock.services.activity import Sought, list_activity
 from scandock.services.archiving import archive
+from scandock.services.listing import Sorting
 from scandock.services.moving import Desk, move
 from scandock.services.resolving import resolve
 from scandock.services.trash import delete_session
@@ -57,3 +62,33 @@ def test_what_was_held_waits_no_more_once_it_is_decided(site: Site, choice: Any)
         assert [one.held for one in now(desk)] == [True]
         resolve(desk, uuid_at(site, told.session["path"]), choice)
         assert [(one.label, one.archived, one.held) for one in now(desk)] == [("S1", True, False)]
+
+
+def received(desk: Desk) -> None:
+    """Have the imports so far be somebody's by the server, which lists no others."""
+    with desk.catalog.write() as connection:
+        owner = accounts.create(connection, "ann")
+        for upload_id in connection.execute(select(upload.c.id)).scalars().all():
+            connection.execute(insert(reception).values(upload_id=upload_id, account_id=owner.id, door="raw"))
+
+
+def decided(desk: Desk, group: str) -> list[bool]:
+    """Of the imports of a group, the newest first: whether what they were held for has been decided."""
+    sought = Sought(mine=False, group=group)
+    found = list_activity(desk.catalog, SYSTEM, sought, Sorting(sort="-id", limit=20, cursor=None))
+    return [one["decided"] for one in found.items]
+
+
+@pytest.mark.parametrize("shown", [50, 0], ids=["shown", "more than are shown"])
+def test_an_import_is_sought_by_what_is_still_to_be_decided(
+    site: Site, monkeypatch: pytest.MonkeyPatch, shown: int
+) -> None:
+    monkeypatch.setattr(activity, "SESSIONS", shown)
+    site.bring(documented("S1", "1", images(2)), session="S1")
+    other = Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
+    told = site.bring(documented("S1", "1", [other]), session="S1")
+    with desk_of(site) as desk:
+        received(desk)
+        assert (decided(desk, "to-decide"), decided(desk, "")) == ([False], [False, False])
+        resolve(desk, uuid_at(site, told.session["path"]), "keep_old")
+        assert (decided(desk, "to-decide"), decided(desk, "")) == ([], [True, False])

@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, exists, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, reception
-from scandock.catalog.tables import upload
+from scandock.catalog.tables import session, tree, upload
 from scandock.model.verdicts import ImportState
 from scandock.services.imports import UNFINISHED, list_imports, read_import
 from scandock.services.listing import Page, Sorting
 from scandock.services.whereabouts import whereabouts
 
+TO_DECIDE: Final = "to-decide"
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "under-way": tuple(state.value for state in UNFINISHED),
     "done": (ImportState.PLACED.value,),
-    "to-decide": (ImportState.HELD.value,),
+    TO_DECIDE: (ImportState.HELD.value,),
     "troubled": (ImportState.PARTLY.value, ImportState.REFUSED.value, ImportState.FAILED.value),
     "cancelled": (ImportState.CANCELLED.value,),
 }
@@ -49,6 +50,7 @@ def list_activity(catalog: Catalog, principal: Principal, sought: Sought, sortin
         states=GROUPS.get(sought.group, ()),
         mine=sought.mine,
         search=sought.search,
+        having=_waits() if sought.group == TO_DECIDE else None,
     )
     with catalog.read() as connection:
         return Page(_complete(connection, principal, found.items), found.next)
@@ -67,6 +69,7 @@ def _complete(connection: Connection, principal: Principal, items: list[dict[str
     """
     owners = _owners(connection, [one["id"] for one in items])
     stands = whereabouts(connection, principal, items, SESSIONS)
+    waiting = _waiting(connection, [one["id"] for one in items if one["state"] == ImportState.HELD])
     return [
         {
             **one,
@@ -74,11 +77,24 @@ def _complete(connection: Connection, principal: Principal, items: list[dict[str
             "mine": owners.get(one["id"], ("", None))[1] == principal.account_id,
             "stands": stands.get(one["id"], {}),
             "decided": one["state"] == ImportState.HELD
-            and len(one["sessions"]) <= SESSIONS
+            and one["id"] not in waiting
             and not any(told.held for told in stands.get(one["id"], {}).values()),
         }
         for one in items
     ]
+
+
+def _waits() -> ColumnElement[bool]:
+    """Of an upload: whether a session that its files came by waits for a decision, shown or not."""
+    its = select(session.c.id).join(tree, tree.c.id == session.c.tree_id).where(tree.c.upload_id == upload.c.id)
+    return exists(its.where(session.c.place == "prearchive", session.c.held_code != ""))
+
+
+def _waiting(connection: Connection, uuids: list[str]) -> set[str]:
+    """Those of them of which a session waits for a decision."""
+    if not uuids:
+        return set()
+    return set(connection.execute(select(upload.c.uuid).where(upload.c.uuid.in_(uuids), _waits())).scalars())
 
 
 def _owners(connection: Connection, uuids: list[str]) -> dict[str, tuple[str, int | None]]:

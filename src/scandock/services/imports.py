@@ -93,10 +93,12 @@ def list_imports(
     states: tuple[str, ...] = (),
     mine: bool = False,
     search: str = "",
+    having: ColumnElement[bool] | None = None,
 ) -> Page:
     """A page of the imports that `principal` may see, the newest first; without the entries of their sessions.
 
-    `mine`: those alone that they uploaded; `search`: in the archive's name, anywhere and in any case.
+    `mine`: those alone that they uploaded; `search`: in the archive's name, anywhere and in any case; `having`: what
+    else must be true of the upload.
     """
     if not principal.signed_in:
         deny(Answer.SIGN_IN)
@@ -110,6 +112,8 @@ def list_imports(
         query = query.where(reception.c.account_id == principal.account_id)
     if search:
         query = query.where(func.lower(upload.c.archive).like(like(search.lower()), escape="\\"))
+    if having is not None:
+        query = query.where(having)
     with catalog.read() as connection:
         rows, following = rows_of(connection, query, {"id": upload.c.id}, upload.c.id, sorting)
         told = read_progress(connection, [row["id"] for row in rows])

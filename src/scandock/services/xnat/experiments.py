@@ -98,25 +98,34 @@ def list_experiments(
     `types`: XNAT's types with commas between; the abstract ones are every session. A column of scans makes a row for
     each scan of a session, as XNAT joins them. `page`: offset and limit, so that only those rows are made.
     """
-    rights.check_scope(principal, Action.SESSION_READ)
     chosen = LISTING.chosen(columns)
     with_scans = any(one.name.startswith(SCANS) for one in chosen)
-    query = _experiments(with_scans=with_scans).where(
-        session.c.place == "archive", projects_where(principal, Action.SESSION_READ)
-    )
+    query = readable(principal, types, with_scans=with_scans)
     if in_project is not None:
         rights.check(connection, principal, Action.SESSION_READ, in_project)
         query = query.where(project.c.key == in_project.casefold())
     if of_subject is not None:
         query = query.where(session.c.subject_id == of_subject)
-    wanted = {one.strip().lower() for one in types.split(",") if one.strip()}
-    if wanted and not wanted & ABSTRACT:
-        query = query.where(func.lower(session.c.xsi_type).in_(sorted(wanted)))
     query = LISTING.narrowed(query, filters).order_by(session.c.id)
     query = query.order_by(scan.c.n) if with_scans else query
     if page is None:
         return read(connection, query, chosen)
     return replace(read(connection, query.offset(page[0]).limit(page[1]), chosen), cut=True)
+
+
+def readable(principal: Principal, types: str = "", *, with_scans: bool = False) -> Select[tuple[int]]:
+    """The archived sessions of some types that one may read, as a query for `LISTING`'s columns.
+
+    Those of scans need `with_scans`, which makes a row for each scan. Denied where a token is for other things.
+    """
+    rights.check_scope(principal, Action.SESSION_READ)
+    query = _experiments(with_scans=with_scans).where(
+        session.c.place == "archive", projects_where(principal, Action.SESSION_READ)
+    )
+    wanted = {one.strip().lower() for one in types.split(",") if one.strip()}
+    if wanted and not wanted & ABSTRACT:
+        query = query.where(func.lower(session.c.xsi_type).in_(sorted(wanted)))
+    return query
 
 
 def _experiments(*, with_scans: bool) -> Select[tuple[int]]:

@@ -59,16 +59,21 @@ def list_projects(
     if with_code:
         chosen.append(_CODE)
     action = Action.UPLOAD if editable else Action.PROJECT_SEE
-    query = _projects().where(projects_where(principal, action), *_LISTED)
+    query = visible(principal, action)
     wanted = [_ROLES[one] for one in roles if one in _ROLES]
     if wanted:
         query = query.where(_has_role(principal, wanted))
     return read(connection, LISTING.narrowed(query, filters).order_by(project.c.key), chosen)
 
 
+def visible(principal: Principal, action: Action = Action.PROJECT_SEE) -> Select[tuple[str]]:
+    """The projects in which one may do something, as a query for `COLUMNS`."""
+    return _projects().where(projects_where(principal, action), *_LISTED)
+
+
 def access_of(connection: Connection, principal: Principal) -> list[dict[str, str]]:
     """`/xapi/access/projects`: what one is in each project that one may see."""
-    query = _projects().where(projects_where(principal, Action.PROJECT_SEE), *_LISTED).order_by(project.c.key)
+    query = visible(principal).order_by(project.c.key)
     rows = connection.execute(
         query.with_only_columns(project.c.name, project.c.title, _OPENED.c.accessibility, maintain_column_froms=True)
     )

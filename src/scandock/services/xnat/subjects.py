@@ -44,13 +44,18 @@ def list_subjects(
     in_project: str | None = None,
 ) -> Rows:
     """The subjects of a project, or of all that one may read. Denied where the project may not be read."""
-    rights.check_scope(principal, Action.SUBJECT_READ)
-    query = _subjects().where(projects_where(principal, Action.SUBJECT_READ))
+    query = readable(principal)
     if in_project is not None:
         rights.check(connection, principal, Action.SUBJECT_READ, in_project)
         query = query.where(project.c.key == in_project.casefold())
     query = LISTING.narrowed(query, filters).order_by(subject.c.id)
     return read(connection, query, LISTING.chosen(columns))
+
+
+def readable(principal: Principal) -> Select[tuple[int]]:
+    """The subjects that one may read, as a query for `COLUMNS`. Denied where a token is for other things."""
+    rights.check_scope(principal, Action.SUBJECT_READ)
+    return _subjects().where(projects_where(principal, Action.SUBJECT_READ))
 
 
 def _subjects() -> Select[tuple[int]]:

@@ -19,6 +19,7 @@ def set_back(database):
             if hasattr(server_tables, table.name):
                 connection.execute(f"DROP TABLE {table.name}")
         connection.execute("ALTER TABLE resource DROP COLUMN tags")  # of 0005
+        connection.execute("ALTER TABLE subject DROP COLUMN attributes")  # of 0006
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()
 
@@ -38,3 +39,4 @@ def test_what_the_first_version_imported_is_known_to_this_one(tmp_path):
     with closing(sqlite3.connect(data / "scandock.db")) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
         assert connection.execute("SELECT COUNT(*) FROM account").fetchone() == (0,)
+        assert connection.execute("SELECT attributes FROM subject").fetchall() == [("{}",)]

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import gone_subject
 from scandock.catalog.tables import subject
 
+NOTHING_SAID: Final[Mapping[str, str]] = MappingProxyType({})
 
-def add_subject(catalog: Catalog, connection: Connection, *, uuid: str, project_id: int, label: str) -> int:
+
+def add_subject(
+    catalog: Catalog,
+    connection: Connection,
+    *,
+    uuid: str,
+    project_id: int,
+    label: str,
+    attributes: Mapping[str, str] = NOTHING_SAID,
+) -> int:
     """Make a subject whose label is free; its number."""
-    values = {"uuid": uuid, "project_id": project_id, "label": label, "key": label.casefold()}
+    values: dict[str, Any] = {"uuid": uuid, "project_id": project_id, "label": label, "key": label.casefold()}
+    values["attributes"] = json.dumps(dict(attributes))
     if catalog.sqlite:  # which would give the highest number again once its row has gone; PostgreSQL counts on
         every = [
             connection.execute(select(func.max(one))).scalar() or 0 for one in (subject.c.id, gone_subject.c.number)

@@ -72,6 +72,7 @@ subject = Table(
     Column("label", String(128), nullable=False),
     Column("key", String(128), nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("attributes", Text, nullable=False, server_default=text("'{}'")),
     UniqueConstraint("project_id", "key"),
 )
 

@@ -33,6 +33,17 @@ def test_an_account_that_can_not_be_made_keeps_what_was_typed_but_the_password(w
         assert "Olive &lt;O&gt;" not in client.get("/admin/accounts").text
 
 
+@pytest.mark.parametrize(("name", "status"), [("mine", 409), ("a b", 400)])
+def test_a_project_that_can_not_be_made_keeps_what_was_typed(web, name, status):
+    with web.client() as client:
+        told = client.post("/projects", data={"id": name, "name": "Title <T>"})
+        assert told.status_code == status
+        assert f'value="{name}"' in told.text
+        assert 'value="Title &lt;T&gt;"' in told.text
+        assert 'role="alert"' in told.text
+        assert client.get("/projects/mine").status_code == 200
+
+
 def test_the_last_owner_is_told_that_they_stay(web):
     with web.client("olive") as client:
         told = client.post("/projects/Mine/members", data={"account": "olive", "role": "member"})

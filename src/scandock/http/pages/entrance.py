@@ -13,9 +13,11 @@ from scandock.http.deps import site_of
 from scandock.http.pages.rendering import page, root_of
 from scandock.http.pages.routing import Seen, Sent, back
 from scandock.http.pages.routing import router as pages
+from scandock.http.problems import status_of
 from scandock.http.security import COOKIE, from_elsewhere, info_of
 from scandock.http.v1.auth import set_cookie
 from scandock.http.xnat.login import with_login
+from scandock.model.errors import Usage
 from scandock.rules.permissions import Answer, Scope
 from scandock.services.activity import Sought, list_activity
 from scandock.services.browsing import Wanted, list_projects
@@ -53,9 +55,13 @@ async def _home(request: Request, work: Seen, me: Principal) -> Response:
 
 @router.post("/projects")
 async def new_project(request: Request, form: Sent) -> Response:
-    """Make a project."""
-    site, me, name = form.site, form.desk.principal, form.text("id")
-    await site.run(make_project, site.catalog, site.settings, me, name, form.text("name"), info_of(request))
+    """Make a project, or show again what was typed, with what is wrong of it."""
+    site, me, name, title = form.site, form.desk.principal, form.text("id"), form.text("name")
+    try:
+        await site.run(make_project, site.catalog, site.settings, me, name, title, info_of(request))
+    except Usage as error:
+        typed = {"id": name, "name": title}
+        return page(request, "new_project.html", me, status_of(error), here="Projects", problem=error, typed=typed)
     return back(request, f"/projects/{name}", "project-made")
 
 

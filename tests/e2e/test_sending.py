@@ -141,6 +141,37 @@ def test_it_is_tried_again_without_end(browser, project, tmp_path):
     assert imported(project)[0]["state"] == "placed"
 
 
+def test_a_connection_that_falls_silent_is_given_up_and_it_goes_on(browser, project, tmp_path):
+    path = archive(tmp_path / "small.zip", {"1.dcm": image(1)})
+    silent: list[Route] = []
+
+    def answer(route):
+        if route.request.method != "PATCH" or silent:
+            return route.fallback()
+        silent.append(route)  # and nothing is ever heard of it
+        return None
+
+    with person(browser, base_of(project), expected=("ERR_",)) as one:
+        one.log_in()
+        page = one.page
+        page.clock.install()
+        page = opened(one)
+        page.route("**/api/v1/uploads/*", answer)
+        drop(page, path)
+        page.get_by_text("1 patient, 1 study").wait_for()
+        with page.expect_request(lambda request: request.method == "PATCH"):
+            page.get_by_role("button", name="Upload", exact=True).click()
+        page.clock.fast_forward(59_000)
+        assert page.locator(".up-transfer .state").inner_text() == "uploading"
+        page.clock.fast_forward(600_000)
+        state(page, "held up")
+        assert "The server is not reached." in page.locator(".up-why").inner_text()
+        page.clock.fast_forward(10_000)
+        sent(page)
+    assert len(silent) == 1
+    assert imported(project)
+
+
 def test_a_stored_handle_goes_on_in_one_click(browser, project, large):
     path, whole = large
     with person(browser, base_of(project), expected=("ERR_",)) as one:

@@ -6,6 +6,9 @@ const VERSION = { "Tus-Resumable": "1.0.0" };
 // Else a 401 bears WWW-Authenticate, for which a browser asks a password of its own, and no answer comes meanwhile.
 const OURS = { "X-Requested-With": "XMLHttpRequest" };
 const UPLOADS = "/api/v1/uploads";
+// A connection that was lost without a word would hang for as long as the machine's own patience, a quarter of an hour.
+const SILENT = 60_000;
+const UNANSWERED = 600_000; // once all bytes went: the server answers when they are on its disk
 let loading = null;
 
 /** What the server refused, with its words; `status` 0: it was not reached. */
@@ -91,7 +94,11 @@ function client() {
 /** Send what the server has not yet of `blob`; `progress(sent)` is told. Gives {ended, abort}; `ended` throws Refusal. */
 export async function send(id, blob, progress) {
   const { Upload } = await client();
-  let [upload, cut] = [null, null];
+  let [upload, cut, silence] = [null, null, null];
+  const heard = (patience) => {
+    clearTimeout(silence);
+    silence = setTimeout(abort, patience);
+  };
   const ended = new Promise((resolve, reject) => {
     cut = reject;
     upload = new Upload(blob, {
@@ -100,7 +107,10 @@ export async function send(id, blob, progress) {
       retryDelays: null, // how often, and after how long, is decided in transfer.js
       storeFingerprintForResuming: false,
       onShouldRetry: () => false,
-      onProgress: progress,
+      onProgress: (sent) => {
+        heard(sent < blob.size ? SILENT : UNANSWERED);
+        progress(sent);
+      },
       onSuccess: resolve,
       onError: (error) => reject(refusalOf(error)),
     });
@@ -110,7 +120,8 @@ export async function send(id, blob, progress) {
     upload.abort();
     cut(new Refusal(0));
   };
-  return { ended, abort };
+  heard(SILENT);
+  return { ended: ended.finally(() => clearTimeout(silence)), abort };
 }
 
 function refusalOf(error) {

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from types import MappingProxyType
 from typing import Final
 
@@ -77,29 +79,51 @@ def said_of(pairs: Iterable[tuple[str, str]]) -> Said:
     return Said(named or first, fields)
 
 
+def rejoined(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Names and values of a query, where a name may have an `=` of its own in brackets, as people type it.
+
+    A query is cut at the first `=`: `path[@xsi:type` and `kind]/gender=F` are `path[@xsi:type=kind]/gender` and `F`.
+    """
+    found = []
+    for name, text in pairs:
+        inside, closed, rest = text.partition("]")
+        if "[" in name and "]" not in name and closed:
+            after, _, value = rest.partition("=")
+            found.append((f"{name}={inside}]{after}", value))
+        else:
+            found.append((name, text))
+    return found
+
+
 def _checked(name: str, value: str) -> str:
-    value = value.strip()
-    if value.upper() == "NULL":
-        return ""
-    if len(value) > _MOST or "\0" in value:
-        raise Usage("value_invalid", f"{name} can't have that value.", f"It has at most {_MOST} characters.")
+    value = text_of(name, value)
     if not value:
         return ""
     if name in ("date", "start_date", "dcmpatientbirthdate"):
-        return _date(name, value)
+        return date_of(name, value)
     if name in ("time", "starttime") and not _TIME.fullmatch(value):
         raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is HH:MM:SS.")
     return value
 
 
-def _date(name: str, value: str) -> str:
+def text_of(name: str, value: str) -> str:
+    """A value without the space around; empty where it takes one back. Usage `value_invalid` where it is too long."""
+    value = value.strip()
+    if value.upper() == "NULL":
+        return ""
+    if len(value) > _MOST or "\0" in value:
+        raise Usage("value_invalid", f"{name} can't have that value.", f"It has at most {_MOST} characters.")
+    return value
+
+
+def date_of(name: str, value: str) -> str:
+    """A day as YYYY-MM-DD, which may come as MM/DD/YYYY too. Usage `value_invalid` for a day that never was."""
     found = _DATE.fullmatch(value)
-    if found is None:
-        raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is YYYY-MM-DD.")
-    year, month, day = (found[1], found[2], found[3]) if found[1] else (found[6], found[4], found[5])
-    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
-        raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is YYYY-MM-DD.")
-    return f"{year}-{month}-{day}"
+    if found is not None:
+        year, month, day = (found[1], found[2], found[3]) if found[1] else (found[6], found[4], found[5])
+        with suppress(ValueError):
+            return date(int(year), int(month), int(day)).isoformat()
+    raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a day as YYYY-MM-DD.")
 
 
 def with_said(before: Mapping[str, str], found: Mapping[str, str], *, by_hand: bool = False) -> dict[str, str]:

@@ -1,0 +1,80 @@
+"""What clients of the XNAT dialect say of a subject: its group and its source, and its demographics.
+
+They say it by bare names (`gender`), or by paths into XNAT's documents, where demographics stand under an element whose
+type is named in brackets: `xnat:subjectData/demographics[@xsi:type=xnat:demographicData]/gender`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from scandock.model.errors import Usage
+from scandock.rules.said_fields import date_of, rejoined, text_of
+
+OWN: Final = ("group", "src")
+"""Fields of the subject itself."""
+DEMOGRAPHICS: Final = MappingProxyType(
+    {
+        "dob": "date", "yob": "integer", "age": "integer", "gender": "string", "handedness": "string",
+        "ses": "integer", "education": "integer", "educationDesc": "string", "employment": "string",
+        "race": "string", "race2": "string", "race3": "string", "race4": "string", "race5": "string",
+        "race6": "string", "ethnicity": "string", "weight": "float", "weight/units": "string", "height": "float",
+        "height/units": "string", "gestational_age": "float", "post_menstrual_age": "float", "birth_weight": "float",
+    }
+)  # fmt: skip
+"""Fields of its demographics, in the order of a document, with their types as XML Schema calls them."""
+SUBJECT_FIELDS: Final = MappingProxyType({name.lower(): name for name in (*OWN, *DEMOGRAPHICS)})
+"""All of them by their lower-case names."""
+WORDS: Final = MappingProxyType(
+    {
+        "src": "Source", "dob": "Date of birth", "yob": "Year of birth", "ses": "Socioeconomic status",
+        "educationDesc": "Education, described", "weight/units": "Weight in", "height/units": "Height in",
+    }
+)  # fmt: skip
+"""How people read the names that say too little by themselves."""
+_PATH: Final = re.compile(
+    r"(?:xnat:subjectData/)?(?:demographics(?:\[[^\]]*\])?/)?([\w/]+)|xnat:demographicData/([\w/]+)", re.IGNORECASE
+)
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,9}")
+_FLOAT: Final = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
+
+
+def said_of_subject(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """What a query says of a subject, by the names as they are written; an empty text takes a value back.
+
+    Usage `value_invalid`.
+    """
+    found: dict[str, str] = {}
+    for key, value in rejoined(pairs):
+        path = _PATH.fullmatch(key)
+        name = SUBJECT_FIELDS.get((path[1] or path[2]).lower()) if path else None
+        if name is not None:
+            found[name] = _checked(name, value)
+    return found
+
+
+def _checked(name: str, value: str) -> str:
+    """A value that is of its field's type, or an empty text: clients make numbers and dates of what they read."""
+    value = text_of(name, value)
+    kind = DEMOGRAPHICS.get(name, "string")
+    if not value or kind == "string":
+        return value
+    if kind == "date":
+        return date_of(name, value)
+    if kind == "integer" and not _INTEGER.fullmatch(value):
+        raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a whole number.")
+    if kind == "float" and not _FLOAT.fullmatch(value):
+        raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a number, with a point for decimals.")
+    return value
+
+
+def in_words(attributes: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What is said of a subject as people read it, in the order of the fields."""
+    return [
+        (WORDS.get(name, name[:1].upper() + name[1:].replace("_", " ")), attributes[name])
+        for name in SUBJECT_FIELDS.values()
+        if attributes.get(name)
+    ]

@@ -125,7 +125,12 @@ def _project(row: RowMapping) -> dict[str, Any]:
 
 def _subjects() -> Select[Any]:
     return select(
-        subject.c.id, subject.c.uuid, subject.c.label, subject.c.created, project.c.name.label("project")
+        subject.c.id,
+        subject.c.uuid,
+        subject.c.label,
+        subject.c.created,
+        subject.c.attributes,
+        project.c.name.label("project"),
     ).join(project, project.c.id == subject.c.project_id)
 
 
@@ -169,6 +174,7 @@ def _subject(row: RowMapping, sums: dict[int, tuple[int, int, int]]) -> dict[str
         "sessions": sessions,
         "files": files,
         "bytes": size,
+        "attributes": json.loads(row["attributes"]),
         "created": row["created"],
     }
 

@@ -74,7 +74,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         {"id": TEXT, "name": TEXT, "prearchive_code": _SETTINGS["prearchive_code"], "accessibility": TEXT},
     ),
     "Subject": shape(
-        "A subject with the sums of its sessions",
+        "A subject with the sums of its sessions, and what people said of it",
         {
             "id": TEXT,
             "label": TEXT,
@@ -83,6 +83,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "sessions": WHOLE,
             "files": WHOLE,
             "bytes": WHOLE,
+            "attributes": keyed(TEXT),
             "created": MOMENT,
         },
     ),

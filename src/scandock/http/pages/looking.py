@@ -26,6 +26,7 @@ from scandock.http.v1.pictures import do, header_json
 from scandock.model.errors import Fault
 from scandock.rules.choices import MEANING
 from scandock.rules.permissions import Action, Answer
+from scandock.rules.subject_fields import in_words
 from scandock.services import pictures
 from scandock.services.browsing import Wanted, find_project, find_session, find_subject, list_sessions
 from scandock.services.contents import find_file, find_scan, list_files, list_resources
@@ -83,8 +84,9 @@ async def subject(
 
     found, archived, waiting = await work.read(ask)
     return page(
-        request, "subject.html", me, here="Projects", subject=found, archived=archived, waiting=waiting, q=q, sort=sort
-    )
+        request, "subject.html", me, here="Projects", subject=found, facts=in_words(found["attributes"]),
+        archived=archived, waiting=waiting, q=q, sort=sort,
+    )  # fmt: skip
 
 
 @router.get("/projects/{project}/sessions/{label}")

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from scandock.http.xnat.schema import ATTRIBUTES, element_of
 from scandock.model.errors import Usage
+from scandock.rules.said_fields import rejoined
 from scandock.services.xnat.columns import Rows
 
 XNAT: Final = "http://nrg.wustl.edu/xnat"
@@ -53,7 +54,8 @@ _OWN_WORDS: Final = frozenset(
 
 def filters_of(request: Request) -> list[tuple[str, str]]:
     """What a query says of columns: `ID=XNAT_E00001`, `label=S*`."""
-    return [(name, value) for name, value in request.query_params.multi_items() if name.lower() not in _OWN_WORDS]
+    pairs = rejoined(request.query_params.multi_items())
+    return [(name, value) for name, value in pairs if name.lower() not in _OWN_WORDS]
 
 
 def listing(request: Request, rows: Rows, *, title: str = "", default: str = "json") -> Response:
@@ -190,6 +192,9 @@ def _put(element: ET.Element, path: Iterable[str], value: str) -> None:
     *above, last = path
     for name in above:
         element = _under(element, name)
+    if last == "units":  # of a number, which is the element's text
+        element.set(last, value)
+        return
     ET.SubElement(element, f"{{{XNAT}}}{last}").text = value
 
 

@@ -24,6 +24,7 @@ from scandock.http.xnat.wishes import true
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.rules.said_fields import SESSION_FIELDS, Said, said_of
+from scandock.rules.subject_fields import said_of_subject
 from scandock.services import rights
 from scandock.services.editing import edit_project, edit_session, rename_subject
 from scandock.services.prearchive import rebuild
@@ -31,6 +32,7 @@ from scandock.services.project_making import make_project
 from scandock.services.xnat import making
 from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_subject
 from scandock.services.xnat.ids import experiment_number, subject_id, subject_number
+from scandock.services.xnat.making_subjects import make_subject, say_of_subject
 from scandock.services.xnat.pulling import pull_headers
 
 routes = router()
@@ -89,17 +91,23 @@ async def project(request: Request, work: Known, project: str) -> Response:
 
 
 async def subject(request: Request, work: Known) -> Response:
-    """Made where missing; another label renames it. Nothing else that is said of a subject has a place."""
-    label = said_of(request.query_params.multi_items()).get("label")
+    """Made where missing; another label renames it, and what is said of the person is written."""
+    pairs = request.query_params.multi_items()
+    label, said = said_of(pairs).get("label"), said_of_subject(pairs)
     found = await work.read(lambda c: _found(lambda: subject_of(c, work, Action.SUBJECT_EDIT)))
     places = request.path_params
     if found is None:
         if "project" not in places or subject_number(places["subject"]) is not None:
             await work.read(lambda c: subject_of(c, work, Action.SUBJECT_EDIT))  # which tells why not
-        number, new = await work.do(lambda: making.make_subject(work.desk, places["project"], places["subject"]))
-        return answer(subject_id(number), new=new)
+        number, new = await work.do(lambda: make_subject(work.desk, places["project"], places["subject"], said))
+        if new:
+            return answer(subject_id(number), new=True)
+        found = await work.read(lambda c: subject_of(c, work, Action.SUBJECT_EDIT))  # made in this very moment
+    uuid = found.uuid
     if label and label != found.label:
-        await work.do(lambda: rename_subject(work.desk, found.uuid, label))
+        await work.do(lambda: rename_subject(work.desk, uuid, label))
+    if said:
+        await work.do(lambda: say_of_subject(work.desk, uuid, said))
     return answer(found.id, new=False)
 
 

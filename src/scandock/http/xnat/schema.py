@@ -11,6 +11,7 @@ from typing import Final
 
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
 from scandock.rules.sop_classes import LEAD, TYPE_OF_CLASS
+from scandock.rules.subject_fields import DEMOGRAPHICS, OWN
 
 SESSIONS: Final = tuple(
     sorted({*SESSION_OF_SCAN.values(), *SESSION_OF_MODALITY.values(), "petmr", "otherDicom", "xa3D"})
@@ -18,7 +19,7 @@ SESSIONS: Final = tuple(
 """`mr` of `xnat:mrSessionData`, and so on."""
 SCANS: Final = tuple(sorted({*TYPE_OF_CLASS.values(), *LEAD, "xc", "rt", "dxr", "voiceAudio"} - {"rg"}))
 ATTRIBUTES: Final = frozenset(
-    {"ID", "label", "project", "UID", "type", "modality", "group", "visit_id", "secondary_ID"}
+    {"ID", "label", "project", "UID", "type", "modality", "group", "src", "visit_id", "secondary_ID"}
 )
 """Fields that stand as attributes in documents; the others are elements."""
 
@@ -91,9 +92,16 @@ def _bases() -> list[str]:
             ("ID", "project", "label", "visit_id"),
         ),
         _type("subjectAssessorData", "experimentData", [*_texts("subject_ID"), _element("age", "xs:float")]),
+        _type("abstractDemographicData", None),
         _type(
-            "subjectData", None, [_many("experiments", "experiment", "subjectAssessorData")],
-            ("ID", "project", "label", "group"),
+            "demographicData", "abstractDemographicData",
+            [_element(name, f"xs:{kind}") for name, kind in DEMOGRAPHICS.items() if "/" not in name],
+        ),
+        _type(
+            "subjectData", None,
+            [_element("demographics", "xnat:abstractDemographicData"),
+             _many("experiments", "experiment", "subjectAssessorData")],
+            ("ID", "project", "label", *OWN),
         ),
         _type("derivedData", "experimentData"),
         _type("imageAssessorData", "derivedData", _texts("imageSession_ID")),

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from scandock.http.xnat.answers import Item
+from scandock.rules.subject_fields import DEMOGRAPHICS, OWN
 from scandock.services.xnat import contents
 from scandock.services.xnat.finding import Subject
 from scandock.services.xnat.ids import resource_id, subject_id
@@ -27,8 +28,16 @@ def project_item(found: dict[str, Any]) -> Item:
 
 
 def subject_item(found: Subject) -> Item:
-    fields = {"ID": found.id, "project": found.project, "label": found.label}
-    return Item(SUBJECT_TYPE, fields, started=started(found.created))
+    """A subject with its demographics, where any are known."""
+    own = {name: found.attributes.get(name, "") for name in OWN}
+    said = {name: text for name in DEMOGRAPHICS if (text := found.attributes.get(name))}
+    demographics = Item("xnat:demographicData", said, started=started(found.created))
+    return Item(
+        SUBJECT_TYPE,
+        {"ID": found.id, "project": found.project, "label": found.label, **own},
+        [("demographics", [demographics])] if said else [],
+        started(found.created),
+    )
 
 
 def experiment_item(connection: Connection, found: AnySession) -> Item:

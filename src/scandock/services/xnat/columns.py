@@ -6,6 +6,7 @@ A listing is one statement that selects what was asked for alone. A column that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 DEFAULT: Final = "DEFAULT"
+_TYPES: Final = re.compile(r"\[[^\]]*\]")
 
 
 class attribute(FunctionElement[str]):  # noqa: N801  reads as a function in queries
@@ -88,8 +90,11 @@ class Listing:
     `xnat:subjectdata/`, which is another type altogether."""
 
     def find(self, name: str) -> Column | None:
-        """The column that a name or a path into XNAT's documents means, whatever its case."""
-        low = name.strip().lower()
+        """The column that a name or a path into XNAT's documents means, whatever its case.
+
+        `demographics[@xsi:type=xnat:demographicData]/gender`: no element here can be of two types, so none is read.
+        """
+        low = _TYPES.sub("", name.strip().lower())
         if low in self.columns:
             return self.columns[low]
         kind, _, rest = low.partition("/")

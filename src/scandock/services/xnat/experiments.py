@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, lite
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
 from scandock.catalog.server_tables import accession, scan_edit
-from scandock.catalog.tables import project, scan, session
+from scandock.catalog.tables import project, scan, session, subject
 from scandock.rules.permissions import Action
+from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
 from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, padded, read
 from scandock.services.xnat.ids import EXPERIMENT, SUBJECT, experiment_number, subject_number
@@ -54,6 +55,7 @@ _SESSION: Final = (
             "dcmPatientBirthDate", "dcmPatientWeight", "fieldStrength", "tracer/name", "tracer/dose",
         )
     ),
+    *(Column(f"subject_{name}", attribute(subject.c.attributes, name)) for name in SUBJECT_FIELDS.values()),
     *(Column(name, _said(name)) for name in ("note", "age", "visit_id", "visit", "investigator", "quality")),
 )  # fmt: skip
 
@@ -78,7 +80,13 @@ LISTING: Final = Listing(
     by_name((*_SESSION, *_SCAN)),
     default=("ID", "project", "date", "xsiType", "label", "insert_date"),
     always=("ID", "URI"),
-    deeper={"scans/scan/": SCANS, "xnat:subjectdata/": "subject_", "xnat:projectdata/": "project_"},
+    deeper={
+        "scans/scan/": SCANS,
+        "xnat:subjectdata/demographics/": "subject_",
+        "xnat:demographicdata/": "subject_",
+        "xnat:subjectdata/": "subject_",
+        "xnat:projectdata/": "project_",
+    },
 )
 
 
@@ -98,8 +106,9 @@ def list_experiments(
     `types`: XNAT's types with commas between; the abstract ones are every session. A column of scans makes a row for
     each scan of a session, as XNAT joins them. `page`: offset and limit, so that only those rows are made.
     """
-    chosen = LISTING.chosen(columns)
-    with_scans = any(one.name.startswith(SCANS) for one in chosen)
+    chosen, filters = LISTING.chosen(columns), list(filters)
+    filtered = [column for name, said in filters if said and (column := LISTING.find(name)) is not None]
+    with_scans = any(one.name.startswith(SCANS) for one in (*chosen, *filtered))
     query = readable(principal, types, with_scans=with_scans)
     if in_project is not None:
         rights.check(connection, principal, Action.SESSION_READ, in_project)
@@ -129,8 +138,10 @@ def readable(principal: Principal, types: str = "", *, with_scans: bool = False)
 
 
 def _experiments(*, with_scans: bool) -> Select[tuple[int]]:
-    joined = session.join(project, project.c.id == session.c.project_id).join(
-        accession, accession.c.uuid == session.c.uuid
+    joined = (
+        session.join(project, project.c.id == session.c.project_id)
+        .join(accession, accession.c.uuid == session.c.uuid)
+        .outerjoin(subject, subject.c.id == session.c.subject_id)  # which databases leave out where no column is of it
     )
     if with_scans:
         joined = joined.outerjoin(scan, scan.c.tree_id == session.c.tree_id).outerjoin(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, select
@@ -41,6 +43,8 @@ class Subject:
     label: str
     project: str
     created: int
+    attributes: Mapping[str, str]
+    """What is said of it (rules/subject_fields.py)."""
 
     @property
     def id(self) -> str:
@@ -97,9 +101,7 @@ def find_subject(
     action: Action = Action.SUBJECT_READ,
 ) -> Subject:
     """The subject of an id or label, as `find_experiment`."""
-    query = select(
-        subject.c.id, subject.c.uuid, subject.c.label, subject.c.created, project.c.name.label("project")
-    ).join(project, project.c.id == subject.c.project_id)
+    query = select(subject, project.c.name.label("project")).join(project, project.c.id == subject.c.project_id)
     query = query.where(_is_subject(name))
     if in_project is not None:
         rights.check(connection, principal, action, in_project)
@@ -113,7 +115,7 @@ def find_subject(
     if len(rows) != 1:
         deny(Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN)
     row = rows[0]
-    return Subject(row.id, row.uuid, row.label, row.project, row.created)
+    return Subject(row.id, row.uuid, row.label, row.project, row.created, json.loads(row.attributes))
 
 
 def _is_subject(name: str) -> ColumnElement[bool]:

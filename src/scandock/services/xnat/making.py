@@ -1,4 +1,4 @@
-"""Making subjects, sessions, scans and resources by hand, and changing what is said of them (xnat-clients.md 2.4).
+"""Making sessions, scans and resources by hand, and changing what is said of them (xnat-clients.md 2.4).
 
 A session made by hand has a tree like any other, which may be empty. Scans and resources without files are rows alone:
 one transaction, made while nobody plans with the session.
@@ -16,9 +16,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.standing import Standing
-from scandock.catalog.subjects import add_subject
 from scandock.catalog.sums import changed_project
-from scandock.catalog.tables import project, resource, scan, session, subject, upload
+from scandock.catalog.tables import project, resource, scan, session, upload
 from scandock.catalog.trees import ScanRow, resources_of, scan_values, scans_of, write_structure
 from scandock.model.errors import Usage
 from scandock.model.verdicts import ImportState
@@ -46,37 +45,12 @@ def new_label(text: str) -> str:
     return made
 
 
-def make_subject(desk: Desk, project_name: str, label: str) -> tuple[int, bool]:
-    """The number of a subject, made where there is none of the label; whether it is new. Denied."""
-    label = new_label(label)
-    with desk.catalog.read() as connection:
-        rights.check(connection, desk.principal, Action.SUBJECT_EDIT, project_name)
-        project_id, name = project_of(connection, project_name)
-        if (found := _subject(connection, project_id, label)) is not None:
-            return found, False
-    reserved = {f"{name}/subject/{label_key(label)}"}
-    with undisturbed(desk.catalog, {name}, lambda _: reserved) as connection:
-        if (found := _subject(connection, project_id, label)) is not None:
-            return found, False
-        uuid = new_uuid()
-        number = add_subject(desk.catalog, connection, uuid=uuid, project_id=project_id, label=label)
-        changed_project(connection, project_id)
-        desk.note(connection, "edit", uuid, name, {"made": True}, kind="subject")
-        return number, True
-
-
 def project_of(connection: Connection, name: str) -> tuple[int, str]:
     """Number and id of a project, whose rights were asked. Usage for `Unassigned`."""
     row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).one()
     if row.name == UNASSIGNED:
         raise Usage("project_unassigned", "In Unassigned nothing is made by hand.", "Choose another project.")
     return row.id, row.name
-
-
-def _subject(connection: Connection, project_id: int, label: str) -> int | None:
-    where = (subject.c.project_id == project_id, subject.c.key == label_key(label))
-    found: int | None = connection.execute(select(subject.c.id).where(*where)).scalar()
-    return found
 
 
 # -- sessions ----------------------------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
 from scandock.catalog.tables import project, subject
 from scandock.rules.permissions import Action
+from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
-from scandock.services.xnat.columns import Column, Listing, Rows, by_name, moment, padded, read
+from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, padded, read
 from scandock.services.xnat.ids import SUBJECT, subject_number
 
 SUBJECT_TYPE: Final = "xnat:subjectData"
@@ -25,13 +26,16 @@ COLUMNS: Final = by_name(
         Column("project", project.c.name),
         Column("insert_date", subject.c.created, moment),
         Column("insert_user", literal("")),
-        Column("group", literal("")),
         Column("xsiType", literal(SUBJECT_TYPE)),
         Column("URI", padded(f"/data/subjects/{SUBJECT}", subject.c.id)),
+        *(Column(name, attribute(subject.c.attributes, name)) for name in SUBJECT_FIELDS.values()),
     )
 )
 LISTING: Final = Listing(
-    COLUMNS, default=("ID", "project", "label", "insert_date", "insert_user"), always=("ID", "label", "URI")
+    COLUMNS,
+    default=("ID", "project", "label", "insert_date", "insert_user"),
+    always=("ID", "label", "URI"),
+    deeper={"demographics/": ""},
 )
 
 

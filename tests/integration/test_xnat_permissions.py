@@ -93,6 +93,8 @@ ELSEWHERE = {
     # what one sees of lists, in test_xnat_reading and test_xnat_prearchive
     "/data/projects", "/data/subjects", "/data/experiments", "/data/prearchive", "/data/prearchive/projects",
     "/data/prearchive/projects/{projects}", "/data/prearchive/experiments",
+    # the same of searches, in test_xnat_searching
+    "/data/search", "/data/search/elements", "/data/search/elements/{kind}", "/data/search/saved",
     # one's own: test_xnat_login, test_xnat_cache, test_xnat_tracking, test_xnat_inbox
     "/data/services/auth", "/data/auth", "/data/JSESSION", "/data/JSESSIONID", "/app/action/LogoutUser",
     "/data/services/tokens/issue", "/data/services/tokens/validate/{alias}/{secret}",
@@ -102,8 +104,8 @@ ELSEWHERE = {
     "/xapi/event_tracking/{key}/payload", "/xapi/dicom/{number}",
     # of the site, and said to everybody
     "/data/version", "/xapi/siteConfig/buildInfo", "/xapi/plugins", "/xapi/schemas", "/xapi/schemas/{name}",
-    "/xapi/schemas/{namespace}/{name}", "/schemas/{namespace}/{name}", "/data/search/elements",
-    "/data/search/elements/{kind}", "/xapi/access/projects", "/data/config/{setting}",
+    "/xapi/schemas/{namespace}/{name}", "/schemas/{namespace}/{name}", "/xapi/access/projects",
+    "/data/config/{setting}",
     # by what they name: test_xnat_import, test_xnat_making, test_xnat_reading
     "/data/services/import", "/data/services/import/{name}", "/data/services/refresh/catalog",
     "/data/services/dicomdump",

@@ -1,4 +1,4 @@
-"""What clients ask a server before all else: its version, its schema, what may be searched, whom it knows."""
+"""What clients ask a server before all else: its version, its schema, whom it knows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from scandock.access.principal import deny
 from scandock.http.xnat.answers import listing
 from scandock.http.xnat.routing import Known, router
-from scandock.http.xnat.schema import SCANS, SESSIONS, xdat_xsd, xnat_xsd
+from scandock.http.xnat.schema import xdat_xsd, xnat_xsd
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.xnat import projects
@@ -64,21 +64,6 @@ async def schema(name: str) -> Response:
 async def plugins() -> Response:
     """There are none."""
     return JSONResponse({})
-
-
-@routes.get("/data/search/elements")
-async def elements(work: Known) -> Response:
-    """The types that there can be; stored searches are none of this server's."""
-    return listing(work.request, Rows(["ELEMENT_NAME", "SINGULAR", "PLURAL", "SECURED", "COUNT"], []))
-
-
-@routes.get("/data/search/elements/{kind}")
-async def fields(work: Known, kind: str) -> Response:
-    known = {f"xnat:{one}SessionData" for one in SESSIONS} | {f"xnat:{one}ScanData" for one in SCANS}
-    if kind not in known | {"xnat:subjectData", "xnat:projectData"}:
-        deny(Answer.HIDDEN)
-    names = ["FIELD_ID", "HEADER", "SUMMARY", "TYPE", "REQUIRES_VALUE", "DESC", "ELEMENT_NAME", "SRC"]
-    return listing(work.request, Rows(names, []))
 
 
 @routes.get("/xapi/access/projects")

@@ -20,6 +20,7 @@ from scandock.http.xnat import (
     making_parts,
     prearchive,
     prearchive_actions,
+    searching,
     tracking,
     tree,
     uploading_files,
@@ -30,6 +31,7 @@ ROUTERS: Final = tuple(
     for one in (
         login,
         about,
+        searching,
         desktop,
         prearchive,
         prearchive_actions,

@@ -1,0 +1,178 @@
+"""Comparisons of a search as conditions of a query: by the type of what is compared, and in one form for all databases.
+
+A field that has no value, and one that is an empty text, are the same: `IS NULL`, and not equal to anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Float, Integer, Text, and_, case, cast, false, func, literal, not_, or_
+
+from scandock.services.xnat.search_bundle import off
+from scandock.services.xnat.search_fields import Field, Type
+
+_SAME: Final = {"<>": "!=", "%": "LIKE", "*": "LIKE", "CONTAINS": "LIKE", "EQUALS": "="}
+"""Other words for comparisons."""
+KNOWN: Final = (
+    "=", "!=", "<", ">", "<=", ">=", "LIKE", "NOT LIKE", "IN", "NOT IN", "BETWEEN", "IS NULL", "IS NOT NULL",
+)  # fmt: skip
+MAX_VALUES: Final = 30_000
+"""Values of one comparison: databases take so many, and few more."""
+MAX_RANGES: Final = 200
+"""The same where each value is a condition of its own, as a day is."""
+_NUMBER: Final = r"^[+-]?[0-9]+(\.[0-9]*)?$"
+_DAY: Final = (re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})"), re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})"))
+_TIME: Final = re.compile(r"(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d*)?)?)?Z?")
+_VALUE: Final = re.compile(r"""'([^']*)'|"([^"]*)"|([^,'"]+)""")
+_STARTS: Final = re.compile(r"(\d{4})(?:-(\d{2}))?-?[%*]")
+
+
+def compare(field: Field, comparison: str, value: str) -> ColumnElement[bool]:
+    """The condition that a field and a value make. Usage `request_invalid` where they make none."""
+    said = _SAME.get(comparison, comparison)
+    if said in ("IS", "IS NOT"):  # with the rest as the value
+        said, value = f"{said} {' '.join(value.upper().split())}", ""
+    if said not in KNOWN:
+        raise off(f"{field.id} is compared by {comparison[:40]!r}.", f"Right are {', '.join(KNOWN)}.")
+    if said.startswith("IS "):
+        empty = _is_empty(field)
+        return empty if said == "IS NULL" else not_(empty)
+    if said.startswith("NOT "):
+        return _not(compare(field, said.removeprefix("NOT "), value))
+    if said == "!=":
+        return _not(compare(field, "=", value))
+    if said == "IN":
+        return any_of(field, _listed(value))
+    if said == "BETWEEN":
+        first, _, last = value.replace(" and ", " AND ").partition(" AND ")
+        return and_(_one(field, ">=", first.strip()), _one(field, "<=", last.strip()))
+    return _one(field, said, value.strip())
+
+
+def any_of(field: Field, values: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a field is one of some values. Usage `request_invalid` for more than can be asked."""
+    if len(values) > MAX_VALUES:
+        raise off(f"{field.id} is compared with {len(values)} values.", f"At most {MAX_VALUES}: search in parts.")
+    if field.column.parse is not None and field.column.sought is not None:
+        numbers = {field.column.parse(one) for one in values} - {None}
+        return field.column.sought.in_(sorted(numbers, key=str)) if numbers else false()
+    if field.type is Type.STRING:
+        return _text(field).in_(sorted(set(values)))
+    different = sorted(set(values))
+    if len(different) > MAX_RANGES:
+        raise off(f"{field.id} is compared with {len(different)} values.", f"At most {MAX_RANGES}: search in parts.")
+    return or_(false(), *(_one(field, "=", one) for one in different))
+
+
+def _one(field: Field, comparison: str, value: str) -> ColumnElement[bool]:
+    if comparison == "LIKE":
+        return _like(field, value)
+    if field.column.parse is not None and comparison == "=":
+        return any_of(field, [value])
+    if field.type is Type.MOMENT:
+        begin, end = _span(field, value)
+        return _within(_number(field), comparison, begin, end)
+    if field.type in (Type.INTEGER, Type.FLOAT):
+        return _ordered(_number(field), comparison, literal(_float(field, value), Float))
+    if field.type is Type.DATE:
+        year, month, day = _day(field, value)[:3]
+        value = f"{year:04}-{month:02}-{day:02}"
+    text = _text(field)
+    return text == value if comparison == "=" else and_(text != "", _ordered(text, comparison, literal(value)))
+
+
+def _not(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """That something does not hold, also where there is nothing to compare."""
+    return not_(func.coalesce(condition, false()))
+
+
+def _ordered(one: ColumnElement[Any], comparison: str, value: ColumnElement[Any]) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = one.op(comparison, is_comparison=True)(value)
+    return found
+
+
+def _within(one: ColumnElement[Any], comparison: str, begin: int, end: int) -> ColumnElement[bool]:
+    """A moment compared with a stretch of time, as a day is: from `begin` to before `end`."""
+    return {
+        "=": and_(one >= begin, one < end),
+        "<": one < begin,
+        "<=": one < end,
+        ">": one >= end,
+        ">=": one >= begin,
+    }[comparison]
+
+
+def _like(field: Field, value: str) -> ColumnElement[bool]:
+    if not value.strip("%*") and value:
+        return not_(_is_empty(field))
+    if field.type is Type.MOMENT:
+        starts = _STARTS.fullmatch(value)
+        if starts is None:
+            return _one(field, "=", value.strip("%*"))
+        year, month = int(starts[1]), int(starts[2] or 0)
+        begin = _ms(field, value, year, month or 1, 1)
+        end = _ms(field, value, year + (month in (0, 12)), month % 12 + 1 if month else 1, 1)
+        return _within(_number(field), "=", begin, end)
+    pattern = value.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
+    return func.lower(_text(field)).like(pattern, escape="\\")
+
+
+def _is_empty(field: Field) -> ColumnElement[bool]:
+    return _text(field) == ""
+
+
+def _text(field: Field) -> ColumnElement[str]:
+    return func.coalesce(cast(field.column.value, Text), "")
+
+
+def _number(field: Field) -> ColumnElement[Any]:
+    """A field's number, NULL where it is none: not all that is said of an age is one."""
+    value = field.column.value
+    if isinstance(value.type, Integer):
+        return value
+    text = _text(field)
+    return case((text.regexp_match(_NUMBER), cast(text, Float)), else_=None)
+
+
+def _float(field: Field, value: str) -> float:
+    if not re.match(_NUMBER, value):
+        raise off(f"{field.id} is compared with {value[:40]!r}.", "Right is a number.")
+    return float(value)
+
+
+def _span(field: Field, value: str) -> tuple[int, int]:
+    """From when until when a time is, in Unix milliseconds: a day, a minute or a second."""
+    year, month, day, hour, minute, second = _day(field, value)
+    begin = _ms(field, value, year, month, day, hour or 0, minute or 0, second or 0)
+    long = timedelta(days=1) if hour is None else timedelta(minutes=1) if second is None else timedelta(seconds=1)
+    return begin, begin + int(long.total_seconds() * 1000)
+
+
+def _day(field: Field, value: str) -> tuple[int, int, int, int | None, int | None, int | None]:
+    """Year, month and day, and a time where one is said: `2026-11-24 05:44:32.5`, or `11/24/2026` as xnatpy writes."""
+    for pattern, order in zip(_DAY, ((1, 2, 3), (3, 1, 2)), strict=True):
+        found = pattern.match(value)
+        time = _TIME.fullmatch(value, found.end()) if found else None
+        if found and time:
+            year, month, day = (int(found[n]) for n in order)
+            _ms(field, value, year, month, day)
+            hour, minute, second = (None if one is None else int(one) for one in time.groups())
+            return year, month, day, hour, minute, second
+    raise off(f"{field.id} is compared with {value[:40]!r}.", "Right is a date, as 2026-11-24.")
+
+
+def _ms(field: Field, value: str, *parts: int) -> int:
+    try:
+        return int(datetime(*parts, tzinfo=UTC).timestamp() * 1000)  # type: ignore[misc,arg-type]
+    except ValueError:
+        raise off(f"{field.id} is compared with {value[:40]!r}.", "Right is a date, as 2026-11-24.") from None
+
+
+def _listed(value: str) -> list[str]:
+    """The values of `IN`: with commas between, in quotes or not, in parentheses or not."""
+    inner = value.strip().removeprefix("(").removesuffix(")")
+    return [value for one in _VALUE.findall(inner) if (value := one[0] or one[1] or one[2].strip())]

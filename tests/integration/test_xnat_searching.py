@@ -1,0 +1,381 @@
+"""Searches by XNAT's dialect: what may be searched, rows by criteria of every kind, for who may, in one statement."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import httpx
+import pytest
+from sqlalchemy import insert, select, update
+
+from scandock.access.principal import SYSTEM, Door, Principal
+from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.server_tables import account, member
+from scandock.catalog.tables import project, session
+from scandock.queue.tokens import new_uuid
+from scandock.rules.permissions import Role
+from scandock.services.xnat.columns import Rows
+from scandock.services.xnat.search_bundle import read_bundle
+from scandock.services.xnat.searching import elements, search
+from tests.builders import Site, documented, images, site_at
+from tests.integration.many_rows import seed, seed_scans
+from tests.integration.test_browsing import ask, counted
+from tests.integration.web import Web, serving
+
+MR = "xnat:mrSessionData"
+SUBJECT = "xnat:subjectData"
+PROJECT = "xnat:projectData"
+Criteria = Sequence[Any]
+
+
+def criteria(said: Criteria) -> str:
+    """As pyxnat takes criteria: tuples, lists of them, and how they are joined."""
+    made = ""
+    for one in said:
+        if isinstance(one, tuple):
+            field, comparison, value = (escape(part) for part in one)
+            made += (
+                f"<xdat:criteria><xdat:schema_field>{field}</xdat:schema_field>"
+                f"<xdat:comparison_type>{comparison}</xdat:comparison_type><xdat:value>{value}</xdat:value>"
+                "</xdat:criteria>"
+            )
+        elif isinstance(one, list):
+            made += f'<xdat:child_set method="{method(one)}">{criteria(one)}</xdat:child_set>'
+    return made
+
+
+def method(said: Criteria) -> str:
+    return next((one for one in said if isinstance(one, str)), "AND")
+
+
+def bundle(root: str, columns: Sequence[str] = (), where: Criteria = ()) -> bytes:
+    """A search as pyxnat writes it."""
+    fields = "".join(
+        "<xdat:search_field><xdat:element_name>{}</xdat:element_name><xdat:field_ID>{}</xdat:field_ID>"
+        "</xdat:search_field>".format(*one.split("/", 1))
+        for one in columns
+    )
+    return (
+        '<xdat:bundle xmlns:xdat="http://nrg.wustl.edu/security">'
+        f"<xdat:root_element_name>{root}</xdat:root_element_name>{fields}"
+        f'<xdat:search_where method="{method(where)}">{criteria(where)}</xdat:search_where></xdat:bundle>'
+    ).encode()
+
+
+# -- rows of a catalog -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def catalog(database_url: str) -> Iterator[Catalog]:
+    """Two projects, of eight and four MR sessions; one of the first is CT, and one has an age of 9."""
+    made = open_catalog(database_url)
+    seed(made, 8, name="P")
+    seed(made, 4, name="Q")
+    seed_scans(made, 2)
+    with made.write() as connection:
+        for number, attributes, kind in (
+            (1, '{"date": "2021-05-06", "age": "9", "modality": "CT"}', "xnat:ctSessionData"),
+            (2, '{"date": "2019-01-02", "age": "042", "note": "50% _of_ \\"it\\""}', MR),
+            (3, '{"age": "unknown"}', MR),
+        ):
+            connection.execute(
+                update(session).where(session.c.id == number).values(attributes=attributes, xsi_type=kind)
+            )
+        connection.execute(update(session).where(session.c.id == 4).values(created=1_767_225_600_000))  # 2026-01-01
+    yield made
+    made.dispose()
+
+
+def found(catalog: Catalog, root: str, where: Criteria = (), columns: Sequence[str] = (), who: Any = SYSTEM) -> Rows:
+    rows: Rows = ask(catalog, lambda c: search(c, who, read_bundle(bundle(root, columns, where))))
+    return rows
+
+
+def labels(catalog: Catalog, *where: Any, root: str = "xnat:imageSessionData", project: str = "P") -> list[int]:
+    """The numbers in the labels of the sessions of a project that a search finds."""
+    both = [(f"{root}/PROJECT", "=", project), list(where), "AND"]
+    return [int((row[0] or "")[-2:]) for row in found(catalog, root, both, [f"{root}/LABEL"]).rows]
+
+
+@pytest.mark.parametrize(
+    ("comparison", "value", "right"),
+    [
+        ("=", "Sess_00002", [2]),
+        ("!=", "Sess_00002", [0, 1, 3, 4, 5, 6, 7]),
+        ("=", "sess_00002", []),
+        ("LIKE", "%00002", [2]),
+        (" LIKE ", "sess_0000_", []),
+        ("like", "sESS*", [0, 1, 2, 3, 4, 5, 6, 7]),
+        ("NOT LIKE", "%2", [0, 1, 3, 4, 5, 6, 7]),
+        ("IN", "Sess_00002,Sess_00003, none", [2, 3]),
+        ("IN", "('Sess_00002','Sess_00003')", [2, 3]),
+        ("NOT IN", "Sess_00002", [0, 1, 3, 4, 5, 6, 7]),
+        (">=", "Sess_00006", [6, 7]),
+        ("<", "Sess_00001", [0]),
+        ("BETWEEN", "Sess_00001 AND Sess_00002", [1, 2]),
+        ("IS NULL", "", []),
+        ("IS", "NOT NULL", [0, 1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_texts_are_compared(catalog: Catalog, comparison: str, value: str, right: list[int]) -> None:
+    assert labels(catalog, ("xnat:imageSessionData/LABEL", comparison, value)) == right
+
+
+@pytest.mark.parametrize(
+    ("field", "comparison", "value", "right"),
+    [
+        ("AGE", "=", "42", [1]),
+        ("AGE", ">", "8.5", [0, 1]),
+        ("AGE", "<=", "9", [0]),
+        ("AGE", "!=", "9", [1, 2, 3, 4, 5, 6, 7]),
+        ("AGE", "BETWEEN", "9 AND 41.5", [0]),
+        ("AGE", "LIKE", "unk%", [2]),
+        ("AGE", "IS NULL", "", [3, 4, 5, 6, 7]),
+        ("AGE", "IN", "9,42", [0, 1]),
+        ("AGE", "LIKE", "%", [0, 1, 2]),
+        ("DATE", "=", "2021-05-06", [0]),
+        ("DATE", ">", "01/30/2020", [0, 3, 4, 5, 6, 7]),
+        ("DATE", "<", "2020-01-31", [1]),
+        ("DATE", "IS NULL", "", [2]),
+        ("DATE", "BETWEEN", "2019-01-01 AND 2019-12-31", [1]),
+        ("DATE", "LIKE", "2019-%", [1]),
+        ("INSERT_DATE", "=", "2026-01-01", [3]),
+        ("INSERT_DATE", ">", "2025-12-31 23:59:59", [3]),
+        ("INSERT_DATE", "<=", "1970-01-01", [0, 1, 2, 4, 5, 6, 7]),
+        ("INSERT_DATE", "LIKE", "2026%", [3]),
+        ("INSERT_DATE", "LIKE", "2026-01-%", [3]),
+        ("NOTE", "LIKE", "50%%_of_%", [1]),
+        ("NOTE", "=", '50% _of_ "it"', [1]),
+        ("ID", "LIKE", "%E00002", [1]),
+        ("SESSION_ID", "=", "XNAT_E00002", [1]),
+        ("SESSION_ID", "!=", "XNAT_E00002", [0, 2, 3, 4, 5, 6, 7]),
+        ("SESSION_ID", "IN", "XNAT_E00001,XNAT_E00002,none", [0, 1]),
+        ("SESSION_ID", "=", "none", []),
+        ("SUBJECT_LABEL", "=", "Sub1", [1, 3, 5, 7]),
+        ("scans/scan/type", "=", "T1", [0, 1, 2, 3, 4, 5, 6, 7]),
+        ("scans/scan/type", "=", "T9", []),
+    ],
+)
+def test_fields_are_compared_by_what_they_are(
+    catalog: Catalog, field: str, comparison: str, value: str, right: list[int]
+) -> None:
+    assert labels(catalog, (f"xnat:imageSessionData/{field}", comparison, value)) == right
+
+
+def test_criteria_are_joined_at_every_depth(catalog: Catalog) -> None:
+    first, second, third = ((f"{MR}/LABEL", "=", f"Sess_0000{n}") for n in (4, 5, 6))
+    assert labels(catalog, first, second, "OR", root=MR) == [4, 5]
+    assert labels(catalog, first, second, "AND", root=MR) == []
+    assert labels(catalog, first, [second, (f"{MR}/AGE", "IS NULL", ""), "AND"], "OR", root=MR) == [4, 5]
+    assert labels(catalog, [first, [third, "OR"], "OR"], (f"{MR}/LABEL", "LIKE", "%6"), "AND", root=MR) == [6]
+    assert labels(catalog, [], "AND", root=MR) == [1, 2, 3, 4, 5, 6, 7]
+    assert labels(catalog, ["OR"], "AND", root=MR) == []  # none of nothing: what pyxnat asks after an empty search
+
+
+def test_types_narrow_and_abstract_ones_are_all(catalog: Catalog) -> None:
+    every = list(range(8))
+    assert labels(catalog, root=MR) == every[1:]
+    assert labels(catalog, root="xnat:ctSessionData") == [0]
+    assert labels(catalog, root="xnat:petSessionData") == []
+    for root in ("xnat:imageSessionData", "xnat:experimentData", "xnat:subjectAssessorData"):
+        assert labels(catalog, root=root) == every
+    assert labels(catalog, ("xnat:ctSessionData/LABEL", "LIKE", "%")) == [0]
+    assert labels(catalog, ("xnat:ctSessionData/LABEL", "LIKE", "%"), root=MR) == [2, 4, 6]  # of the same subject
+    assert labels(catalog, ("xnat:mrScanData/type", "=", "T1"), root=MR) == every[1:]
+    assert labels(catalog, ("xnat:ctScanData/type", "=", "T1"), root=MR) == []
+
+
+def test_criteria_of_other_kinds_hold_for_what_goes_with_a_row(catalog: Catalog) -> None:
+    of = [f"{SUBJECT}/SUBJECT_LABEL", f"{SUBJECT}/PROJECT"]
+    (row,) = found(catalog, SUBJECT, [("xnat:ctSessionData/AGE", "=", "9")], of).rows
+    assert list(row)[:2] == ["Sub0", "P"]
+    assert len(found(catalog, SUBJECT, [(f"{PROJECT}/ID", "=", "Q")], of).rows) == 1
+    assert [row[0] for row in found(catalog, PROJECT, [(f"{SUBJECT}/SUBJECT_LABEL", "=", "Sub1")]).rows] == ["P"]
+    assert [row[0] for row in found(catalog, PROJECT, [(f"{MR}/LABEL", "=", "Sess_00002")]).rows] == ["P", "Q"]
+    assert labels(catalog, (f"{SUBJECT}/SUBJECT_LABEL", "=", "Sub1"), root=MR) == [1, 3, 5, 7]
+    assert labels(catalog, (f"{SUBJECT}/ID", "IN", "XNAT_S00001"), root=MR) == [2, 4, 6]
+    assert labels(catalog, (f"{PROJECT}/PROJ_MR_COUNT", ">", "6"), root=MR) == [1, 2, 3, 4, 5, 6, 7]
+    assert labels(catalog, (f"{PROJECT}/PROJ_MR_COUNT", ">", "7"), root=MR) == []
+
+
+def test_headers_are_ids_in_lower_case_and_keys_are_never_left_out(catalog: Catalog) -> None:
+    asked = [f"{MR}/LABEL", f"{SUBJECT}/SUBJECT_LABEL", f"{PROJECT}/NAME", f"{MR}/{MR}/subject_id", "x:y/Z", f"{MR}/no"]
+    rows = found(catalog, MR, [(f"{MR}/LABEL", "=", "Sess_00002"), (f"{MR}/PROJECT", "=", "P")], asked)
+    assert rows.names == [
+        "label", "xnat_subjectdata_subject_label", "xnat_projectdata_name", "subject_id", "x_y_z", "no",
+        "session_id", "project",
+    ]  # fmt: skip
+    assert [list(row) for row in rows.rows] == [
+        ["Sess_00002", "Sub0", "", "XNAT_S00001", "", "", "XNAT_E00003", "P"],
+    ]
+    rows = found(catalog, SUBJECT, [(f"{SUBJECT}/ID", "=", "XNAT_S00001")])
+    assert {"project", "subject_id", "subjectid", "gender_text", "insert_date"} <= set(rows.names)
+    (row,) = rows.rows
+    said = dict(zip(rows.names, row, strict=True))
+    assert (said["subject_label"], said["gender_text"], said["dob"] or "") == ("Sub0", "", "")
+
+
+@pytest.mark.parametrize(
+    ("root", "columns", "where", "named"),
+    [
+        ("xnat:qcAssessmentData", [], [], "xnat:qcAssessmentData can't be searched"),
+        ("xnat:mrScanData", [], [], "xnat:mrScanData can't be searched"),
+        (MR, [], [(f"{MR}/NOTHING", "=", "1")], "/NOTHING is no field"),
+        (MR, [], [("xnat:qcAssessmentData/ID", "=", "1")], "xnat:qcassessmentdata/ID is no field"),
+        (MR, [], [(f"{MR}/LABEL", "RESEMBLES", "1")], "LABEL is compared by 'RESEMBLES'"),
+        (MR, [], [(f"{MR}/AGE", ">", "old")], "AGE is compared with 'old'"),
+        (MR, [], [(f"{MR}/DATE", ">", "2020-13-01")], "DATE is compared with '2020-13-01'"),
+        (MR, [], [(f"{MR}/INSERT_DATE", "=", "9999-12-31 25:00")], "INSERT_DATE is compared with"),
+        (MR, [], [(f"{MR}/INSERT_DATE", "LIKE", "9999%")], "INSERT_DATE is compared with"),
+        (SUBJECT, [f"{MR}/LABEL"], [], "LABEL can't be a column of xnat:subjectData"),
+        (MR, ["xnat:ctSessionData/LABEL"], [], "LABEL can't be a column of"),
+        (MR, [f"{PROJECT}/PROJ_MR_COUNT"], [], "PROJ_MR_COUNT can't be a column of"),
+        (MR, [f"{MR}/scans/scan/type"], [], "is a column of scans"),
+        (MR, [], [(f"{MR}/LABEL", "LIKE", f"{n}%") for n in range(401)], "more than 400 criteria"),
+    ],
+)
+def test_what_can_not_be_searched_is_named(
+    catalog: Catalog, root: str, columns: list[str], where: Criteria, named: str
+) -> None:
+    with pytest.raises(Exception, match=named.replace("(", r"\(")) as told:
+        found(catalog, root, where, columns)
+    assert getattr(told.value, "code", "") == "request_invalid"
+    assert getattr(told.value, "remedy", "")
+
+
+def test_many_values_of_one_field_are_one_comparison(catalog: Catalog) -> None:
+    """As pyxnat's `subjects().where()` asks: one criterion for each session that an earlier search found."""
+    many = [(f"{SUBJECT}/SUBJECT_ID", "=", f"XNAT_S{n:05}") for n in range(2, 8000)]
+    assert len(found(catalog, SUBJECT, [[*many, "OR"], "AND"]).rows) == 2
+    same = [(f"{MR}/LABEL", "=", f"Sess_{n:05}") for n in range(5, 8000)]
+    assert labels(catalog, *same, "OR", root=MR) == [5, 6, 7]
+
+
+# -- who may, and the cost ---------------------------------------------------------------------------------------------
+
+
+def somebody(catalog: Catalog, **roles: str) -> Principal:
+    """An account with roles by project."""
+    with catalog.write() as connection:
+        number = connection.execute(
+            insert(account)
+            .values(uuid=new_uuid(), name="ann", key=new_uuid(), created=1, modified=1)
+            .returning(account.c.id)
+        ).scalar_one()
+        for name, role in roles.items():
+            of = connection.execute(select(project.c.id).where(project.c.name == name)).scalar_one()
+            connection.execute(insert(member).values(project_id=of, account_id=number, role=role))
+    known = {name: Role(role) for name, role in roles.items()}
+    return Principal(account_id=number, uuid="u", name="ann", door=Door.BASIC, roles=known)
+
+
+def test_searches_find_what_one_may_see_alone(catalog: Catalog) -> None:
+    ann = somebody(catalog, Q="collaborator")
+    assert {row[0] for row in found(catalog, MR, [], [f"{MR}/PROJECT"], ann).rows} == {"Q"}
+    assert {row[0] for row in found(catalog, SUBJECT, [], [f"{SUBJECT}/PROJECT"], ann).rows} == {"Q"}
+    assert [row[0] for row in found(catalog, PROJECT, [], [f"{PROJECT}/ID"], ann).rows] == ["Q"]
+    hidden = [("xnat:ctSessionData/AGE", "=", "9"), (f"{PROJECT}/ID", "=", "Q"), "OR"]
+    assert {row[0] for row in found(catalog, SUBJECT, hidden, [f"{SUBJECT}/PROJECT"], ann).rows} == {"Q"}
+    assert [row[:1] + row[-1:] for row in ask(catalog, lambda c: elements(c, ann)).rows] == [
+        [PROJECT, "1"], [SUBJECT, "1"], [MR, "4"],
+    ]  # fmt: skip
+    nobody = somebody(catalog)
+    for root in (MR, SUBJECT, PROJECT):
+        assert found(catalog, root, [], (), nobody).rows == []
+    assert [row[-1] for row in ask(catalog, lambda c: elements(c, nobody)).rows] == ["0", "0"]
+
+
+def test_projects_have_their_counts_and_owners(catalog: Catalog) -> None:
+    ann = somebody(catalog, P="owner", Q="collaborator")
+    columns = [f"{PROJECT}/{one}" for one in ("ID", "PROJ_MR_COUNT", "PROJ_CT_COUNT", "PROJECT_OWNERS")]
+    assert [list(row) for row in found(catalog, PROJECT, [], columns, ann).rows] == [
+        ["P", "7", "1", "ann"],
+        ["Q", "4", "", None],
+    ]
+
+
+@pytest.mark.parametrize("root", [MR, SUBJECT, PROJECT])
+def test_a_search_is_one_statement(catalog: Catalog, root: str) -> None:
+    where = [(f"{SUBJECT}/SUBJECT_LABEL", "LIKE", "Sub%"), (f"{MR}/scans/scan/id", "=", "1"), "AND"]
+    with counted(catalog) as said:
+        rows = found(catalog, root, where)
+    assert len([one for one in said if one != "BEGIN"]) == 1
+    assert rows.rows
+
+
+# -- over HTTP ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    site: Site = site_at(tmp_path, monkeypatch)
+    with serving(site.data) as running:
+        site.bring(documented("S1", "4", images(1)), session="S1", subject="Ann")
+        yield running
+
+
+def table(answer: httpx.Response) -> list[dict[str, str]]:
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(io.StringIO(answer.text)))
+
+
+def test_what_may_be_searched_is_told_and_found_by_every_address(web: Web) -> None:
+    with web.client() as client:
+        named = table(client.get("/data/search/elements?format=csv"))
+        assert [(one["ELEMENT_NAME"], one["SINGULAR"], one["PLURAL"], one["COUNT"]) for one in named] == [
+            (PROJECT, "Project", "Projects", "1"), (SUBJECT, "Subject", "Subjects", "1"),
+            (MR, "MR Session", "MR Sessions", "1"),
+        ]  # fmt: skip
+        for prefix in ("/data", "/REST", "/data/archive", "/REST/archive"):
+            for one in named:
+                kind = one["ELEMENT_NAME"]
+                ids = [row["FIELD_ID"] for row in table(client.get(f"{prefix}/search/elements/{kind}?format=csv"))]
+                found = table(client.post(f"{prefix}/search?format=csv", content=bundle(kind)))
+                assert set(ids) <= {header.upper() for header in found[0]}
+                asked = bundle(kind, [f"{kind}/{name}" for name in ids], [(f"{kind}/ID", "LIKE", "%")])
+                assert table(client.post(f"{prefix}/search?format=csv", content=asked)) == found
+                for name in ids:
+                    where = [(f"{kind}/{name}", "IS NOT NULL", ""), (f"{kind}/{name}", "IS NULL", ""), "OR"]
+                    assert len(table(client.post(f"{prefix}/search?format=csv", content=bundle(kind, (), where)))) == 1
+        (row,) = client.post("/data/search", content=bundle(MR)).json()["ResultSet"]["Result"]
+        assert (row["label"], row["subject_label"], row["session_id"]) == ("S1", "Ann", "XNAT_E00001")
+        assert client.get("/data/search/elements/xnat:qcAssessmentData").status_code == 404
+
+
+def test_nothing_found_is_a_header_alone(web: Web) -> None:
+    with web.client() as client:
+        asked = bundle(MR, [f"{MR}/LABEL"], [(f"{MR}/LABEL", "=", "none")])
+        assert client.post("/data/search?format=csv", content=asked).text == "label,session_id,subject_id,project\n"
+
+
+def test_who_may_not_finds_nothing_and_bad_searches_are_plain_text(web: Web) -> None:
+    web.account("stranger")
+    for name in ("stranger", None):
+        with web.client(name) as client:
+            assert table(client.post("/data/search?format=csv", content=bundle(MR))) == []
+            assert len(table(client.get("/data/search/elements?format=csv"))) == 2
+    with web.client() as client:
+        bomb = b'<!DOCTYPE a [<!ENTITY b "c">]>' + bundle(MR)
+        for body in (b"", b"<", bomb, b"<a/>", bundle("xnat:nothingData"), b" " * (5 << 20)):
+            answer = client.post("/data/search?format=csv", content=body)
+            assert answer.status_code == 400
+            assert answer.headers["content-type"].startswith("text/plain")
+            assert answer.text.strip().endswith(".")
+
+
+def test_there_are_no_stored_searches(web: Web) -> None:
+    with web.client() as client:
+        assert client.get("/data/search/saved?format=json").json()["ResultSet"]["Result"] == []
+        for answer, status in (
+            (client.put("/data/search/saved/mine?inbody=true", content=bundle(MR)), 404),
+            (client.get("/data/search/saved/mine"), 404),
+            (client.post("/data/search/saved"), 405),
+            (client.get("/data/search"), 405),
+        ):
+            assert answer.status_code == status
+            assert answer.headers["content-type"].startswith("text/plain")

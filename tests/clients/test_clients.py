@@ -73,6 +73,7 @@ def test_pyxnat_imports_lists_reads_makes_and_deletes(tour, url, project, archiv
     assert seen["code"] == 4
     assert seen["waiting"] == {"scans": ["4", "5", "6", "7"], "files": len(digests), "left": 0}
     assert seen["made"] == {"scans": ["7"], "text": "made by hand", "size": 12}
+    assert seen["said"] == ["M", "34", "34", "a control", "", ["M", "34"]]
     assert seen["left"] == ["Hand_MR1"]
 
 
@@ -87,6 +88,9 @@ def test_xnatpy_makes_things_by_hand(client, tour, url, project, tmp_path):
     assert (seen["type"], seen["subject"], seen["scans"]) == ("MrSessionData", "Made", {"7": "T1"})
     assert set(seen["files"].values()) == {hashlib.md5(one).hexdigest() for one in images(3)}
     assert seen["after"] == 2
+    *attributes, listed, gone = seen["said"]
+    assert attributes == ["control", "female", 1980, "1980-02-29", "left", 3.25, None]
+    assert (listed, gone) == ([["Made", "female", "1980", "control"]], None)
 
 
 def test_xnatuploader_scans_uploads_and_verifies(run, url, project, served, tmp_path):

@@ -26,6 +26,7 @@ def main(url, archive, project, folder):
     seen["code"] = server.select.project(project).prearchive_code()
     seen["waiting"] = waiting(server, archive, project)
     seen["made"] = by_hand(server, project, pathlib.Path(folder))
+    seen["said"] = said(server.select.project(project).subject("Hand"))
     experiment.delete()
     seen["left"] = [one.label() for one in server.select.project(project).experiments()]
     server.disconnect()
@@ -78,6 +79,15 @@ def by_hand(server, project, folder):
     one.put(str(source), format="TXT", content="notes", overwrite=False)
     back = pathlib.Path(one.get(str(folder / "back.txt")))
     return {"scans": experiment.scans().get(), "text": back.read_text(), "size": int(one.size())}
+
+
+def said(subject):
+    """What is said of a subject, by names and by a path, read back."""
+    typed = "xnat:subjectData/demographics[@xsi:type=xnat:demographicData]"
+    subject.attrs.set("gender", "M")
+    subject.attrs.mset({f"{typed}/age": "34", "xnat:subjectData/group": "a control"})
+    seen = [subject.attrs.get(one) for one in ("gender", "age", f"{typed}/age", "xnat:subjectData/group", "yob")]
+    return [*seen, subject.attrs.mget(["gender", "age"])]
 
 
 def read(experiment, folder):

@@ -6,6 +6,7 @@ Arguments: the server's address, the project, a folder with files to send.
 import json
 import pathlib
 import sys
+from datetime import date
 
 import xnat
 
@@ -32,7 +33,27 @@ def main(url, project, folder):
         session.clearcache()
         found = session.projects[project].experiments["Made_MR1"]
         seen["after"] = len(found.scans["7"].resources["DICOM"].files)
+        seen["said"] = said(session, project)
     print(json.dumps(seen))
+
+
+def said(session, project):
+    """What is said of a subject, as the client's own classes read it back; and of it again, once some is taken back."""
+    subject = session.projects[project].subjects["Made"]
+    subject.group = "control"
+    subject.demographics.gender = "female"
+    subject.demographics.yob = 1980
+    subject.demographics.dob = date(1980, 2, 29)
+    subject.demographics.mset({"handedness": "left", "birth_weight": "3.25"})
+    session.clearcache()
+    subject = session.projects[project].subjects["Made"]
+    one = subject.demographics
+    seen = [subject.group, one.gender, one.yob, str(one.dob), one.handedness, one.birth_weight, one.age]
+    listed = session.projects[project].subjects.tabulate(columns=["label", "gender", "yob", "group"])
+    seen.append([[row.label, row.gender, row.yob, row.group] for row in listed])
+    subject.demographics.set("gender", "NULL")
+    session.clearcache()
+    return [*seen, session.projects[project].subjects["Made"].demographics.gender]
 
 
 if __name__ == "__main__":

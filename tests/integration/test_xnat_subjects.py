@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -81,6 +82,16 @@ def test_what_is_said_of_one_that_is_there_is_written_and_taken_back(site: Site)
         assert said(client) == {}
         done(client.put(S1, params={"group": "", "gender": "NULL"}))
         assert trail(web) == [{"made": True, "fields": ["gender"]}, {"fields": ["yob"]}, {"fields": ["gender", "yob"]}]
+
+
+def test_what_many_say_at_once_is_kept_whole(site: Site) -> None:
+    with served(site) as (_, client):
+        done(client.put(S1), 201)
+        names = ["group", "src", "gender", "handedness", "race", "ethnicity", "race2", "race3"]
+        with ThreadPoolExecutor(8) as threads:
+            told = list(threads.map(lambda name: client.put(S1, params={name: f"of {name}"}), names))
+        assert {one.status_code for one in told} == {200}
+        assert said(client) == {name: f"of {name}" for name in names}
 
 
 def test_a_path_is_understood_as_it_is_typed(site: Site) -> None:

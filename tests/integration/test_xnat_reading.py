@@ -157,6 +157,25 @@ def test_scans_are_joined_where_columns_of_them_are_asked_for(site: Site, client
     assert [(one["label"], one["xnat:imagescandata/id"]) for one in found] == [("S1", "4"), ("S1", "12")]
 
 
+def test_columns_of_scans_of_one_type_are_empty_for_others(client: httpx.Client) -> None:
+    """pyxnat's `array.mrscans` passes over what has no id by that name."""
+    asked = "columns=ID,xnat:mrScanData/ID,xnat:mrScanData/type,xnat:ctScanData/ID,xnat:mrScanData/none"
+    (found,) = rows(client, f"/data/experiments?xsiType=xnat:mrSessionData&{asked}")
+    assert (found["xnat:mrscandata/id"], found["xnat:mrscandata/type"]) == ("4", "T1 <fast>, 3D")
+    assert (found["xnat:ctscandata/id"], found["xnat:mrScanData/none"]) == ("", "")
+    assert rows(client, "/data/experiments?xnat:mrScanData/ID=5") == []
+
+
+def test_who_asks_for_types_and_paths_is_told_both_ways(client: httpx.Client) -> None:
+    """pyxnat and others read types where they asked for some, and columns by names or by paths in lower case."""
+    asked = "columns=ID,xnat:mrSessionData/date,xnat:subjectAssessorData/subject_id"
+    (found,) = rows(client, f"/data/experiments?xsiType=xnat:subjectAssessorData&{asked}")
+    assert list(found) == [
+        "ID", "date", "subject_ID", "URI", "xnat:mrsessiondata/date", "xnat:subjectassessordata/subject_id", "xsiType",
+    ]  # fmt: skip
+    assert found["xnat:mrsessiondata/date"] == found["date"] == "2024-01-31"
+
+
 def test_what_is_in_a_session_is_filtered_too(site: Site, client: httpx.Client) -> None:
     site.bring({**documented("S1", "4", OBJECTS), **documented("S1", "12", MORE)}, session="S1", subject="Ann")
     scans = "/data/experiments/XNAT_E00001/scans"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
@@ -76,7 +77,41 @@ _SCAN: Final = (
     _of_scan("xsitype", scan.c.xsi_type),
     *(_of_scan(name.lower(), attribute(scan.c.attributes, name)) for name in ("scanner", "startTime", "protocolName")),
 )
-LISTING: Final = Listing(
+_SCAN_TYPE: Final = re.compile(r"(xnat:\w+scandata)/(.+)")
+_PATH: Final = re.compile(r"xnat:\w+data/.+")
+
+
+class _Experiments(Listing):
+    """Sessions, whose columns of scans are called by the scans' type: `xnat:mrscandata/id` is empty for scans of CT."""
+
+    def find(self, name: str) -> Column | None:
+        of_type = _SCAN_TYPE.fullmatch(name.strip().lower())
+        if of_type is None:
+            return Listing.find(self, name)
+        kind, rest = of_type.groups()
+        column = self.columns.get(f"{SCANS}{rest}")
+        if column is None or f"{kind}/" == SCANS:
+            return column
+        value = case((func.lower(scan.c.xsi_type) == kind, column.value), else_=None)
+        return replace(column, name=f"{kind}/{rest}", value=value)
+
+    def chosen(self, asked: str | None) -> list[Column]:
+        """With what was asked for by a path there a second time, by the path in lower case: some clients look there."""
+        found = Listing.chosen(self, asked)
+        paths = [one.strip().lower() for one in (asked or "").split(",") if _PATH.fullmatch(one.strip().lower())]
+        known = {one.name.lower() for one in found}
+        for path in dict.fromkeys(paths):
+            column = self.find(path)
+            if column is not None and path not in known and not _is_of_scan(column):
+                found.append(replace(column, name=path))
+        return found
+
+
+def _is_of_scan(column: Column) -> bool:
+    return _SCAN_TYPE.fullmatch(column.name) is not None
+
+
+LISTING: Final = _Experiments(
     by_name((*_SESSION, *_SCAN)),
     default=("ID", "project", "date", "xsiType", "label", "insert_date"),
     always=("ID", "URI"),
@@ -107,8 +142,10 @@ def list_experiments(
     each scan of a session, as XNAT joins them. `page`: offset and limit, so that only those rows are made.
     """
     chosen, filters = LISTING.chosen(columns), list(filters)
+    if types and not any(one.name == "xsiType" for one in chosen):
+        chosen.append(LISTING.columns["xsitype"])  # which pyxnat reads wherever it asks for types
     filtered = [column for name, said in filters if said and (column := LISTING.find(name)) is not None]
-    with_scans = any(one.name.startswith(SCANS) for one in (*chosen, *filtered))
+    with_scans = any(_is_of_scan(one) for one in (*chosen, *filtered))
     query = readable(principal, types, with_scans=with_scans)
     if in_project is not None:
         rights.check(connection, principal, Action.SESSION_READ, in_project)

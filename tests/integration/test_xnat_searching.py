@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -17,10 +18,12 @@ from scandock.access.principal import SYSTEM, Door, Principal
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.server_tables import account, member
 from scandock.catalog.tables import project, session
+from scandock.model.errors import Usage
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.search_bundle import read_bundle
+from scandock.services.xnat.search_comparing import KNOWN
 from scandock.services.xnat.searching import elements, search
 from tests.builders import Site, documented, images, site_at
 from tests.integration.many_rows import seed, seed_scans
@@ -246,6 +249,35 @@ def test_what_can_not_be_searched_is_named(
         found(catalog, root, where, columns)
     assert getattr(told.value, "code", "") == "request_invalid"
     assert getattr(told.value, "remedy", "")
+
+
+ODD = (
+    "", "%", "\\", "'); DROP TABLE session; --", "1" * 400, "-1e9", "9" * 15, "2026-11-24 05:44:32.5", "0000-00-00",
+    "12/31/9999", "9999-12%", "%" * 40 + "x", "XNAT_E999999999999999999", "a AND b", " AND ", "(", "'",
+    "\U0001f600", "x" * 9999,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        f"{MR}/SESSION_ID", f"{MR}/LABEL", f"{MR}/SUBJECT_ID", f"{MR}/DATE", f"{MR}/AGE", f"{MR}/INSERT_DATE",
+        f"{MR}/INSERT_USER", f"{MR}/scans/scan/frames", f"{SUBJECT}/GENDER_TEXT", f"{SUBJECT}/DOB",
+        f"{SUBJECT}/demographics[@xsi:type=xnat:demographicData]/height", f"{PROJECT}/PROJECT_OWNERS",
+        f"{PROJECT}/PROJ_MR_COUNT", f"{PROJECT}/PROJECT_ACCESS",
+    ],
+)  # fmt: skip
+def test_no_value_is_more_than_a_value(catalog: Catalog, field: str) -> None:
+    """Whatever is compared is found, not found, or refused by name: never a fault of the database."""
+    with catalog.write() as connection:
+        connection.execute(update(session).where(session.c.id == 3).values(attributes=f'{{"age": "{"9" * 400}"}}'))
+    who = somebody(catalog, P="owner")
+    with catalog.read() as connection:
+        for comparison in KNOWN:
+            for value in ODD:
+                asked = read_bundle(bundle(MR, [f"{MR}/LABEL"], [(field, comparison, value)]))
+                with contextlib.suppress(Usage):
+                    search(connection, who, asked)
 
 
 def test_many_values_of_one_field_are_one_comparison(catalog: Catalog) -> None:

@@ -24,6 +24,8 @@ XS = "{http://www.w3.org/2001/XMLSchema}"
         ("/data/archive/experiments/XNAT_E00001/scans", "/data/experiments/XNAT_E00001/scans"),
         ("/data/archive/subjects", "/data/subjects"),
         ("/data/archive", "/data/archive"),
+        ("/data/archive/search/elements", "/data/search/elements"),
+        ("/REST/search", "/data/search"),
         ("/data/archive/other", "/data/archive/other"),
         ("/data/services/archive", "/data/services/archive"),
         ("/data/projects/REST/subjects", "/data/projects/REST/subjects"),
@@ -104,10 +106,17 @@ def test_a_resources_id_is_digits_and_its_own():
         (None, ["ID", "project", "date", "xsiType", "label", "insert_date", "URI"]),
         ("label", ["label", "ID", "URI"]),
         ("LABEL,id,uri", ["label", "ID", "URI"]),
-        ("ID,project,xnat:subjectAssessorData/subject_id", ["ID", "project", "subject_ID", "URI"]),
-        ("xnat:mrSessionData/date,nobody/knows,label", ["date", "nobody/knows", "label", "ID", "URI"]),
+        (
+            "ID,project,xnat:subjectAssessorData/subject_id",
+            ["ID", "project", "subject_ID", "URI", "xnat:subjectassessordata/subject_id"],
+        ),
+        (
+            "xnat:mrSessionData/date,nobody/knows,label",
+            ["date", "nobody/knows", "label", "ID", "URI", "xnat:mrsessiondata/date"],
+        ),
         ("DEFAULT", ["ID", "project", "date", "xsiType", "label", "insert_date", "URI"]),
         ("xnat:imagesessiondata/scans/scan/id", ["xnat:imagescandata/id", "ID", "URI"]),
+        ("xnat:mrScanData/ID,xnat:imageScanData/type", ["xnat:mrscandata/id", "xnat:imagescandata/type", "ID", "URI"]),
     ],
 )
 def test_columns_are_found_by_any_of_their_names(asked, names):

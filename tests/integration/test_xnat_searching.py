@@ -239,7 +239,8 @@ def test_headers_are_ids_in_lower_case_and_keys_are_never_left_out(catalog: Cata
         (MR, ["xnat:ctSessionData/LABEL"], [], "LABEL can't be a column of"),
         (MR, [f"{PROJECT}/PROJ_MR_COUNT"], [], "PROJ_MR_COUNT can't be a column of"),
         (MR, [f"{MR}/scans/scan/type"], [], "is a column of scans"),
-        (MR, [], [(f"{MR}/LABEL", "LIKE", f"{n}%") for n in range(401)], "more than 400 criteria"),
+        (MR, [], [(f"{MR}/LABEL", "LIKE", f"{n}%") for n in range(101)], "more than 100 criteria"),
+        (MR, [], [(f"{SUBJECT}/RACE", "LIKE", f"{n}%") for n in range(11)], "those of another type count 10"),
     ],
 )
 def test_what_can_not_be_searched_is_named(
@@ -391,6 +392,8 @@ def test_who_may_not_finds_nothing_and_bad_searches_are_plain_text(web: Web) -> 
         with web.client(name) as client:
             assert table(client.post("/data/search?format=csv", content=bundle(MR))) == []
             assert len(table(client.get("/data/search/elements?format=csv"))) == 2
+            long = bundle(MR, (), [(f"{MR}/LABEL", "=", "x" * 100_000)])
+            assert client.post("/data/search?format=csv", content=long).status_code == (400 if name is None else 200)
     with web.client() as client:
         bomb = b'<!DOCTYPE a [<!ENTITY b "c">]>' + bundle(MR)
         for body in (b"", b"<", bomb, b"<a/>", bundle("xnat:nothingData"), b" " * (5 << 20)):

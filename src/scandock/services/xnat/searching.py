@@ -19,8 +19,10 @@ from scandock.services.xnat.search_bundle import Bundle, Criteria, Criterion, Wa
 from scandock.services.xnat.search_comparing import any_of, compare
 from scandock.services.xnat.search_fields import FIELDS, Field, Kind, field_of, kind_of, type_of
 
-MAX_CRITERIA: Final = 400
-"""Comparisons of one search, where those of a field with one value or another count once: databases take few more."""
+MAX_CRITERIA: Final = 100
+"""Comparisons of one search: each may look at every row. Those of a field with one value or another count once."""
+APART: Final = 10
+"""What one of another kind counts, as it looks at every row of those, too."""
 _ALWAYS: Final = {
     Kind.PROJECT: ("ID",),
     Kind.SUBJECT: ("SUBJECTID", "PROJECT"),
@@ -197,9 +199,7 @@ class _Search:
 
     def _condition(self, element: str, name: str, said: Criterion | Sequence[str]) -> ColumnElement[bool]:
         """One comparison as a condition of the rows; what is of another kind holds for any that goes with a row."""
-        self._criteria += 1
-        if self._criteria > MAX_CRITERIA:
-            raise off(f"The search has more than {MAX_CRITERIA} criteria.", "Search in parts.")
+        self._count(1)
         element, kind, name = element.lower(), kind_of(element), _after(element, name)
         own = Kind.SESSION if kind is Kind.SCAN else kind
         field = None if own is None else field_of(self._principal, own, element, name)
@@ -214,11 +214,20 @@ class _Search:
         of_scans = _of_scans(field)
         if own is self._kind and not of_scans and self._covers(element):
             return and_(holds, func.lower(session.c.xsi_type) == element) if self._narrower(element) else holds
+        self._count(APART - 1)
         mine, theirs = _LINKS.get((self._kind, own), (project.c.id, project.c.id))
         if own is self._kind and of_scans and (kind is Kind.SCAN or self._covers(element)):
             mine = theirs = session.c.id
         query = self._rows(kind, element, with_scans=of_scans).with_only_columns(theirs, maintain_column_froms=True)
         return mine.in_(query.where(holds).correlate(None))
+
+    def _count(self, more: int) -> None:
+        self._criteria += more
+        if self._criteria > MAX_CRITERIA:
+            raise off(
+                f"The search has more than {MAX_CRITERIA} criteria; those of another type count {APART}.",
+                "Search in parts.",
+            )
 
 
 def _after(element: str, name: str) -> str:

@@ -21,6 +21,7 @@ from scandock.http.deps import Site, open_site
 from scandock.http.known_names import only_known_names
 from scandock.http.methods import Heads, Methods
 from scandock.http.pages.all import PAGES
+from scandock.http.pages.rendering import warm
 from scandock.http.pages.routing import browsed_problem, no_page
 from scandock.http.receiving.stream import end_bodies
 from scandock.http.tus import routes as tus
@@ -55,6 +56,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         loop = asyncio.get_running_loop()
         site = await loop.run_in_executor(None, open_site, data, settings, workers_ready)
         app.state.site = site
+        warming = loop.run_in_executor(None, warm)
         janitor = asyncio.ensure_future(_tidy(site))
         ending = asyncio.ensure_future(_end_streams(site))
         bodies = asyncio.ensure_future(_end_bodies(site))
@@ -65,7 +67,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
                 site.stopping.set()
                 janitor.cancel()
                 bodies.cancel()
-                await asyncio.gather(janitor, bodies, ending, return_exceptions=True)
+                await asyncio.gather(warming, janitor, bodies, ending, return_exceptions=True)
                 if site.receptions:
                     await asyncio.wait(site.receptions, timeout=END_SECONDS)
                 await loop.run_in_executor(None, site.close)

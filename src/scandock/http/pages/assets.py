@@ -12,6 +12,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 router = APIRouter(include_in_schema=False)
+SHEET: Final = "all.css"
+"""All style sheets as one, on every page, as moving about keeps the document: a page is painted once it has them."""
+_SHEETS: Final = ("scandock.css", "upload.css", "viewer.css", "live.css")
 _FOLDER: Final = Path(__file__).parent / "static"
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
@@ -29,12 +32,10 @@ _KEEP: Final = {
 @cache
 def _assets() -> dict[str, tuple[bytes, bytes]]:
     """Name -> (its bytes, the same packed): they are few and small, and no name of a request is ever a path."""
-    found = {}
-    for path in sorted(_FOLDER.rglob("*")):
-        if path.suffix in _TYPES:
-            plain = path.read_bytes()
-            found[path.relative_to(_FOLDER).as_posix()] = (plain, gzip.compress(plain, 9, mtime=0))
-    return found
+    found = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in sorted(_FOLDER.rglob("*.*"))}
+    found[SHEET] = b"\n".join(found.pop(name) for name in _SHEETS)
+    kept = {name: plain for name, plain in found.items() if Path(name).suffix in _TYPES}
+    return {name: (plain, gzip.compress(plain, 9, mtime=0)) for name, plain in kept.items()}
 
 
 @cache

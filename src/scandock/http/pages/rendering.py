@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 import scandock
 from scandock.access.principal import ANONYMOUS, Principal
 from scandock.http.pages import words
-from scandock.http.pages.assets import stamp
+from scandock.http.pages.assets import SHEET, stamp
 
 POLICY: Final = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -22,8 +22,6 @@ POLICY: Final = (
 )
 HEADERS: Final = {"Content-Security-Policy": POLICY, "Cache-Control": "private, no-store"}
 """A page shows what its reader may see: after logging out the browser has none to go back to."""
-SHEETS: Final = ("scandock.css", "upload.css", "viewer.css", "live.css")
-"""All on every page, as moving about keeps the document; they are small, and kept by the browser."""
 _HERE: Final = Path(__file__).parent
 
 
@@ -40,6 +38,13 @@ def templates() -> Environment:
     made.filters.update(words.FILTERS)
     made.globals["states"] = words.STATES
     return made
+
+
+def warm() -> None:
+    """Make ready what the first readers would wait for: half a second of packing and of reading templates."""
+    stamp()
+    for name in templates().list_templates():
+        templates().get_template(name)
 
 
 def root_of(request: Request) -> str:
@@ -59,7 +64,7 @@ def page(
     given = {"here": "", "said": words.SAID.get(request.query_params.get("said", ""), ""), **context}
     root = root_of(request)
     text = templates().get_template(name).render(
-        root=root, static=f"{root}/static/{stamp()}", sheets=SHEETS, me=principal, version=scandock.__version__, **given
+        root=root, static=f"{root}/static/{stamp()}", sheet=SHEET, me=principal, version=scandock.__version__, **given
     )  # fmt: skip
     return HTMLResponse(text, status, headers={**HEADERS, **(headers or {})})
 

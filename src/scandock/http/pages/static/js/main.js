@@ -1,7 +1,6 @@
 // Begins and ends the scripts of the page that is shown. Moving about swaps `#page` within the document (hx-boost), so
 // that uploads go on: a page's script is told to end before its page goes.
 
-import { start as startTray } from "./live/tray.js";
 import { say, user } from "./site.js";
 
 const SCRIPTS = {
@@ -67,5 +66,10 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted && user) location.reload();
 });
 
+/** The tray can wait: the page is to be seen first. */
+function afterwards(act) {
+  requestAnimationFrame(() => setTimeout(act));
+}
+
 begin();
-if (user) startTray();
+if (user) afterwards(async () => (await import("./live/tray.js")).start());

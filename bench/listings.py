@@ -48,6 +48,28 @@ DIALECT = {
     "the prearchive": "/data/prearchive/projects/Waiting?format=json",
 }
 """Lists of XNAT's dialect, as its clients ask for them."""
+_CRITERION = (
+    "<xdat:criteria><xdat:schema_field>{}</xdat:schema_field><xdat:comparison_type>{}</xdat:comparison_type>"
+    "<xdat:value>{}</xdat:value></xdat:criteria>"
+)
+_BUNDLE = (
+    '<xdat:bundle xmlns:xdat="http://nrg.wustl.edu/security"><xdat:root_element_name>{}</xdat:root_element_name>'
+    '<xdat:search_where method="AND">{}</xdat:search_where></xdat:bundle>'
+)
+SEARCHES = {
+    "all MR sessions with all fields": _BUNDLE.format("xnat:mrSessionData", ""),
+    "MR sessions by a part of the label": _BUNDLE.format(
+        "xnat:mrSessionData", _CRITERION.format("xnat:mrSessionData/LABEL", "LIKE", "%99")
+    ),
+    "MR sessions by the type of a scan": _BUNDLE.format(
+        "xnat:mrSessionData", _CRITERION.format("xnat:mrSessionData/scans/scan/type", "=", "none")
+    ),
+    "subjects by the date of a session": _BUNDLE.format(
+        "xnat:subjectData", _CRITERION.format("xnat:mrSessionData/DATE", "&gt;", "2020-01-01")
+    ),
+    "projects with their counts": _BUNDLE.format("xnat:projectData", ""),
+}
+"""The same of searches."""
 SCANS = 20
 BEGIN, END = "<!-- listings:begin -->", "<!-- listings:end -->"
 
@@ -82,18 +104,20 @@ def measured(folder: Path, sessions: int, rounds: int) -> str:
             lines.append(f"| {title} | {cells[0]} | {cells[1]} |")
         lines += ["", "| XNAT's dialect, whole lists | ms | kB |", "|---|---|---|"]
         lines += [f"| {title} | {whole(web, path, rounds)} |" for title, path in DIALECT.items()]
+        found = "/data/search?format=csv"
+        lines += [f"| search: {title} | {whole(web, found, rounds, body)} |" for title, body in SEARCHES.items()]
     return (
         "\n".join(lines) + f"\n\n{report.machine(folder.parent)}; {sessions:,} sessions, {rounds} pages of each list."
     )
 
 
-def whole(web: Web, path: str, rounds: int) -> str:
-    """Milliseconds and size of a list of the dialect."""
+def whole(web: Web, path: str, rounds: int, body: str | None = None) -> str:
+    """Milliseconds and size of a list of the dialect, or of what a search by a body finds."""
     taken, size = [], 0
     with web.client() as client:
         for _ in range(rounds + 1):  # the first checks the password and warms up
             began = time.perf_counter()
-            answer = client.get(path)
+            answer = client.get(path) if body is None else client.post(path, content=body)
             taken.append((time.perf_counter() - began) * 1000)
             answer.raise_for_status()
             size = len(answer.content)

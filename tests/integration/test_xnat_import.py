@@ -212,6 +212,28 @@ def test_what_asks_for_the_archive(client: httpx.Client, project: str, asked: di
     assert uri.startswith(f"/data/{place}/projects/{project}/")
 
 
+SAID = {"VISIT": "v2", "SUBTYPE": "rest", "xnat:mrSessionData/note": "motion", "xnat:mrSessionData/date": "2020-02-29"}
+
+
+def test_what_is_said_of_a_session_stands_while_it_waits_and_in_the_archive(client: httpx.Client, project: str) -> None:
+    [waiting] = uris(send(client, archive(project), project=project, session="S", **SAID))
+    [row] = client.get(waiting, params={"format": "json"}).json()["ResultSet"]["Result"]
+    assert (row["VISIT"], row["PROTOCOL"], row["scan_date"]) == ("v2", "rest", "2020-02-29")
+    archived = client.post("/data/services/archive", params={"src": waiting}).text.strip()
+    uris(send(client, archive(project, 3), dest=f"/archive/projects/{project}", session="S", VISIT="v3"))
+    listed = client.get(
+        f"/data/projects/{project}/experiments", params={"columns": "label,visit,protocol,note,date"}
+    ).json()["ResultSet"]["Result"]
+    [found] = [{name: one[name] for name in ("visit", "protocol", "note", "date")} for one in listed]
+    assert found == {"visit": "v3", "protocol": "rest", "note": "motion", "date": "2020-01-31"}  # of its images
+    assert archived.endswith("/experiments/S")
+
+
+def test_a_day_that_is_none_refuses_the_import(client: httpx.Client, project: str) -> None:
+    told = send(client, archive(project), project=project, **{"xnat:mrSessionData/date": "yesterday"})
+    refused(told, 400, "date is 'yesterday'.")
+
+
 def test_several_sessions_are_as_many_lines(client: httpx.Client, project: str) -> None:
     two = [*images(1, study=1), *images(1, study=2, patient_id=b"PAT2")]
     answer = send(client, zipped({f"{n}.dcm": one for n, one in enumerate(two)}), dest=f"/archive/projects/{project}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Destination = Literal["prearchive", "archive"]
@@ -43,6 +44,8 @@ class ImportOptions:
     """Came by XNAT's dialect (rules.md, "Which session" 1 and 5)."""
     keep_names: bool = False
     """Objects keep the archive's own base names where these are safe and free: the dialect's `rename=false`."""
+    said: Mapping[str, str] = field(default_factory=dict)
+    """Attributes that are said of every session of the upload (xnat-behaviour.md 1.4: VISIT, SUBTYPE, paths)."""
     receipt: bool = False
     """The caller will ask for the receipt's lines; an inspection, which stores nothing, keeps them only then."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import tzinfo
 from typing import Any
@@ -21,15 +21,18 @@ from scandock.rules.sop_classes import scan_type
 from scandock.rules.tallied import counts, most_common
 
 
-def describe(job: Job, zone: tzinfo) -> None:
-    """Types and attributes of scans and session, from all that is in them now (xnat-behaviour.md 4)."""
+def describe(job: Job, zone: tzinfo, said: Mapping[str, str]) -> None:
+    """Types and attributes of scans and session, from all that is in them now (xnat-behaviour.md 4).
+
+    `said`: what the door was told of the session, which goes before what its objects say (1.4).
+    """
     for scan in job.scans:
         describe_scan(scan, zone)
     tallies = [scan.facts for scan in job.scans if isinstance(scan.facts, SeriesTally)]
     found, warnings = session_attributes(tallies, ecat_of(job), zone)
-    job.attributes = with_said(job.base.attributes if job.base is not None else {}, found)
-    said = {warning.code for warning in job.settled.warnings}
-    job.warnings.extend(warning for warning in warnings if warning.code not in said)
+    job.attributes = {**with_said(job.base.attributes if job.base is not None else {}, found), **said}
+    told = {warning.code for warning in job.settled.warnings}
+    job.warnings.extend(warning for warning in warnings if warning.code not in told)
     petmr = job.policy.petmr if job.policy is not None else "petmr"
     job.xsi_type = session_type([scan.xsi_type for scan in job.scans], [scan.modality for scan in job.scans], petmr)
 

@@ -53,10 +53,10 @@ def write_job(tools: Tools, job: Job, arranger: Arranger) -> None:
         write_files(tools.catalog, tree_id, arranger.rows())
         with tools.catalog.write() as connection:
             sum_resources(job, sum_up(connection, tree_id))
-            describe(job, tools.zone)
+            describe(job, tools.zone, tools.request.said)
             write_structure(connection, tree_id, job.scans, job.resources)
     else:
-        describe(job, tools.zone)
+        describe(job, tools.zone, tools.request.said)
     job.files = sum(resource.files for resource in job.resources)
     job.bytes = sum(resource.bytes for resource in job.resources)
     if arranger.started:

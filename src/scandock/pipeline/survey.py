@@ -75,7 +75,7 @@ def _arrange(tools: Tools, jobs: list[Job]) -> None:
     assign_others(ledger, takers, index_folders(ledger), tools.resources)
     for job in jobs:
         sum_resources(job, _sums(ledger, job))
-        describe(job, tools.zone)
+        describe(job, tools.zone, tools.request.said)
         job.files = sum(resource.files for resource in job.resources)
         job.bytes = sum(resource.bytes for resource in job.resources)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,6 +28,8 @@ class Request:
     """Came by the XNAT dialect (rules.md, "Which session" 1 and 5)."""
     keep_names: bool = False
     """Objects keep the archive's own base names (rules.md, "Which file")."""
+    said: Mapping[str, str] = field(default_factory=dict)
+    """What is said of every session, beside what its objects say."""
 
     @property
     def overwrite_named(self) -> bool:

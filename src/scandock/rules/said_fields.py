@@ -16,7 +16,7 @@ from typing import Final
 
 from scandock.model.errors import Usage
 
-_ONLY_SAID: Final = ("note", "age", "visit_id", "visit", "investigator", "quality")
+_ONLY_SAID: Final = ("note", "age", "visit_id", "visit", "protocol", "investigator", "quality")
 """Of a session: no header says these, so no import and no rebuild writes over them."""
 SESSION_FIELDS: Final = MappingProxyType(
     {
@@ -77,6 +77,18 @@ def said_of(pairs: Iterable[tuple[str, str]]) -> Said:
             first = first or found["type"]
         fields[found["name"].lower()] = value
     return Said(named or first, fields)
+
+
+def said_of_sessions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """What an import, or archiving, is told of sessions: by paths into their document, and two by names of their own.
+
+    Usage `value_invalid` (xnat-behaviour.md 1.4, 5.6).
+    """
+    own = {"visit": "visit", "subtype": "protocol"}
+    meant = [
+        (own.get(name.lower(), name), value) for name, value in pairs if name.startswith("xnat:") or name.lower() in own
+    ]
+    return said_of(meant).known(SESSION_FIELDS)
 
 
 def rejoined(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from scandock.http.xnat.parameters import Parameters
 from scandock.http.xnat.wishes import true
 from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
-from scandock.rules.said_fields import SESSION_FIELDS, said_of
+from scandock.rules.said_fields import said_of_sessions
 from scandock.services.xnat.committing import Wishes
 
 _DEST: Final = re.compile(
@@ -33,13 +33,8 @@ def wishes_of(asked: Parameters) -> Wishes:
         subject=_first(asked, "subject", "SUBJECT_ID") or place.get("subject"),
         session=_first(asked, "session", "EXPT_LABEL", "label") or place.get("session"),
         auto=true(auto) if auto else None,
-        fields=said_of(_paths(asked)).known(SESSION_FIELDS),
+        fields=said_of_sessions(asked.multi_items()),
     )
-
-
-def _paths(asked: Parameters) -> list[tuple[str, str]]:
-    """What is said of the session itself: by paths into its document, or its visit by a name of its own (5.6)."""
-    return [(name, value) for name, value in asked.multi_items() if name.startswith("xnat:") or name == "VISIT"]
 
 
 def _first(asked: Parameters, *names: str) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from scandock.http.receiving.wanted import Speech
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED
+from scandock.rules.said_fields import said_of_sessions
 from scandock.services.xnat.destinations import Named
 
 HANDLERS: Final = frozenset({"DICOM-zip", "SI", "gradual-DICOM", "inbox"})
@@ -90,6 +91,9 @@ def wanted(
     fields["filename"] = said.get("filename", "") or f"upload{_SUFFIXES.get(media_type, '')}"
     keep_names = not true(said.get("rename")) and handler != "gradual-DICOM"
     more: dict[str, Any] = {"dialect": True, "keep_names": keep_names, "ignores_by_name": by_name}
+    attributes = {name: text for name, text in said_of_sessions(said.items()).items() if text}
+    if attributes:
+        more["said"] = attributes
     if true(said.get("Direct-Archive")):
         more["direct"] = True
     return fields, more

@@ -57,7 +57,7 @@ _SESSION: Final = (
         )
     ),
     *(Column(f"subject_{name}", attribute(subject.c.attributes, name)) for name in SUBJECT_FIELDS.values()),
-    *(Column(name, _said(name)) for name in ("note", "age", "visit_id", "visit", "investigator", "quality")),
+    *(Column(name, _said(name)) for name in ("note", "age", "visit_id", "visit", "protocol", "investigator", "quality")),
 )  # fmt: skip
 
 

@@ -113,7 +113,9 @@ COLUMNS: Final = (
     Column("autoarchive", case((_CODE == 5, "AutoArchiveOverwrite"), (_CODE == 4, "AutoArchive"), else_="Manual")),
     Column("prevent_anon", literal("false")),
     Column("prevent_auto_commit", literal("false")),
-    *(Column(name, literal("")) for name in ("SOURCE", "VISIT", "PROTOCOL", "TIMEZONE")),
+    Column("VISIT", attribute(session.c.attributes, "visit")),
+    Column("PROTOCOL", attribute(session.c.attributes, "protocol")),
+    *(Column(name, literal("")) for name in ("SOURCE", "TIMEZONE")),
 )
 _NAMES: Final = tuple(one.name for one in COLUMNS)
 LISTING: Final = Listing(

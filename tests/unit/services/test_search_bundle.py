@@ -9,13 +9,12 @@ import pytest
 from scandock.model.errors import Usage
 from scandock.services.xnat.search_bundle import (
     MAX_BYTES,
-    MAX_DEPTH,
-    MAX_ELEMENTS,
     Criteria,
     Criterion,
     Wanted,
     read_bundle,
 )
+from scandock.services.xnat.xml_reading import MAX_DEPTH, MAX_ELEMENTS
 
 NAMESPACE = 'xmlns:xdat="http://nrg.wustl.edu/security" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 from fastapi import Request
 from starlette.responses import Response
 
-from scandock.http.xnat.schema import ATTRIBUTES, element_of
+from scandock.http.xnat.schema import NESTED, attributes_of, element_of
 from scandock.model.errors import Usage
 from scandock.rules.said_fields import rejoined
 from scandock.services.xnat.columns import Rows
@@ -25,6 +25,8 @@ FORMATS: Final = ("json", "csv", "xml")
 _MEDIA: Final = (("text/csv", "csv"), ("application/json", "json"), ("text/xml", "xml"), ("application/xml", "xml"))
 _NOTHING: Final = {ord(chr(code)): None for code in (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)}
 """Characters that XML can't hold."""
+HIDDEN: Final = "xnat_abstractresource_id"
+"""A field of resources that their documents have as a comment."""
 
 
 def format_of(request: Request, default: str) -> str:
@@ -160,7 +162,7 @@ def _item_json(one: Item) -> dict[str, Any]:
 
 
 def item_xml(one: Item) -> bytes:
-    """A thing as a document of our schema: short fields as attributes of the root, the others as elements."""
+    """A thing as a document of our schema: some fields as attributes of the root, the others as elements."""
     root = ET.Element(f"{{{XNAT}}}{element_of(one.type)}")
     _fill(root, one)
     ET.register_namespace("xnat", XNAT)
@@ -170,12 +172,15 @@ def item_xml(one: Item) -> bytes:
 
 
 def _fill(element: ET.Element, one: Item) -> None:
+    attributes = attributes_of(one.type)
     for name, value in one.fields.items():
         clean = value.translate(_NOTHING)
         if not clean:
             continue
-        if name in ATTRIBUTES:
+        if name in attributes:
             element.set(name, clean)
+        elif name == HIDDEN:  # which no schema has, and which clients read in this very way
+            element.append(ET.Comment(f'hidden_fields[{name}="{clean}"]'))
         else:
             _put(element, name.split("/"), clean)
     for path, children in one.children:
@@ -192,10 +197,10 @@ def _put(element: ET.Element, path: Iterable[str], value: str) -> None:
     *above, last = path
     for name in above:
         element = _under(element, name)
-    if last == "units":  # of a number, which is the element's text
+    if last in NESTED:  # of a number or a name, which is the element's text
         element.set(last, value)
         return
-    ET.SubElement(element, f"{{{XNAT}}}{last}").text = value
+    _under(element, last).text = value  # which its own attributes may have made already
 
 
 def _under(element: ET.Element, name: str) -> ET.Element:

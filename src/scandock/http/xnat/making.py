@@ -1,7 +1,8 @@
 """PUT of projects, subjects and experiments: made where missing, else changed (xnat-clients.md 2.4, 3 to 5).
 
 201 with the id of what was made, 200 with that of what was there. What the query says of a thing is kept where it has
-a place. The body of a subject's PUT is never read: one client sends its user's password in it (5).
+a place, and what a document in the body does. Of a subject's PUT the body is read only where the request calls it a
+document: one client sends its user's password in it (5).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.principal import Denied
 from scandock.http.v1.desks import Work
+from scandock.http.xnat.documents import said_in_document
 from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, subject_of
 from scandock.http.xnat.routing import Known, router
 from scandock.http.xnat.schema import SESSIONS
@@ -47,17 +49,18 @@ def answer(text: str, *, new: bool) -> Response:
     return PlainTextResponse(text, 201 if new else 200)
 
 
-async def said_in(request: Request) -> Said:
-    """What the query says, and a form in the body where there is one."""
-    pairs = request.query_params.multi_items()
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
+async def said_in(work: Work) -> Said:
+    """What the query says, and a form or a document in the body where there is one."""
+    request = work.request
+    pairs = await said_in_document(work)
+    if not pairs and request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
         body = b""
         async for piece in request.stream():
             body += piece
             if len(body) > _FORM_BYTES:
                 raise Usage("request_invalid", "The form is too long.")
-        pairs = [*parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True), *pairs]
-    return said_of(pairs)
+        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+    return said_of([*pairs, *request.query_params.multi_items()])
 
 
 def _found(ask: Callable[[], T]) -> T | None:
@@ -76,7 +79,7 @@ def _found(ask: Callable[[], T]) -> T | None:
 @routes.put("/data/projects/{project}")
 async def project(request: Request, work: Known, project: str) -> Response:
     """Made with its maker as owner, or its title changed."""
-    title = said_of(request.query_params.multi_items()).get("name")
+    title = said_of([*await said_in_document(work), *request.query_params.multi_items()]).get("name")
     there = await work.read(lambda c: rights.allowed(c, work.desk.principal, Action.PROJECT_SEE, project))
     if there:
         changes = {"name": title} if title else {}
@@ -92,7 +95,7 @@ async def project(request: Request, work: Known, project: str) -> Response:
 
 async def subject(request: Request, work: Known) -> Response:
     """Made where missing; another label renames it, and what is said of the person is written."""
-    pairs = request.query_params.multi_items()
+    pairs = [*await said_in_document(work, open_handed=False), *request.query_params.multi_items()]
     label, said = said_of(pairs).get("label"), said_of_subject(pairs)
     found = await work.read(lambda c: _found(lambda: subject_of(c, work, Action.SUBJECT_EDIT)))
     places = request.path_params
@@ -120,7 +123,7 @@ for _where in SUBJECTS:
 
 async def experiment(request: Request, work: Known) -> Response:
     """Made where missing, with its subject; else changed, and whatever the query has done with it."""
-    said = await said_in(request)
+    said = await said_in(work)
     found = await work.read(lambda c: _there(c, work))
     if found is None:
         try:

@@ -37,7 +37,7 @@ _ADDRESS: Final = re.compile(
 
 async def scan(request: Request, work: Known) -> Response:
     """Made where missing: the query has its id, and then the address its type; else the address has the id."""
-    said = await said_in(request)
+    said = await said_in(work)
     named = request.path_params["scans"]
     scan_id = said.get("id") or named
     found = await work.read(lambda c: experiment_of(c, work, Action.SESSION_EDIT))
@@ -84,7 +84,7 @@ for _where in EXPERIMENTS:
 @routes.post("/data/services/refresh/catalog")
 async def refresh(request: Request, work: Known) -> Response:
     """Nothing is ever out of step here: whoever may change the session hears that all is well."""
-    said = await said_in(request)
+    said = await said_in(work)
     named = request.query_params.getlist("resource") or [said.fields.get("resource", "")]
     if not any(named):
         raise Usage("request_invalid", "The request names no resource.", "Say resource=/archive/experiments/{id}.")

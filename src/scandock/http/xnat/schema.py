@@ -18,10 +18,13 @@ SESSIONS: Final = tuple(
 )
 """`mr` of `xnat:mrSessionData`, and so on."""
 SCANS: Final = tuple(sorted({*TYPE_OF_CLASS.values(), *LEAD, "xc", "rt", "dxr", "voiceAudio"} - {"rg"}))
-ATTRIBUTES: Final = frozenset(
-    {"ID", "label", "project", "UID", "type", "modality", "group", "src", "visit_id", "secondary_ID"}
-)
-"""Fields that stand as attributes in documents; the others are elements."""
+NESTED: Final = frozenset({"units", "manufacturer", "model"})
+"""Fields of fields that stand as attributes in documents: `<weight units="kg">`, `<scanner model="..">`."""
+_PROJECT: Final = ("ID", "secondary_ID")
+_SUBJECT: Final = ("ID", "project", "label", *OWN)
+_SESSION: Final = ("ID", "project", "label", "visit_id", "UID", "modality")
+_SCAN: Final = ("ID", "type", "UID")
+_RESOURCE: Final = ("label", "file_count", "file_size", "URI", "format", "content")
 
 _ELEMENTS: Final = {
     "xnat:projectData": "Project",
@@ -57,6 +60,15 @@ def element_of(kind: str) -> str:
     return name[:1].upper() + name[1:]
 
 
+def attributes_of(kind: str) -> tuple[str, ...]:
+    """The fields of a type that stand as attributes in its documents; the others are elements."""
+    if kind.endswith("SessionData"):
+        return _SESSION
+    if kind.endswith("ScanData"):
+        return _SCAN
+    return {"xnat:projectData": _PROJECT, "xnat:subjectData": _SUBJECT, "xnat:resourceCatalog": _RESOURCE}.get(kind, ())
+
+
 @cache
 def xnat_xsd() -> str:
     """The schema of `xnat:` types."""
@@ -81,15 +93,15 @@ def _document(prefix: str, namespace: str, parts: Sequence[str]) -> str:
 
 def _bases() -> list[str]:
     return [
-        _type("projectData", None, _texts("name", "description"), ("ID", "secondary_ID")),
-        _type("abstractResource", None, _texts("note"), ("label", "file_count", "file_size")),
-        _type("resource", "abstractResource", (), ("URI", "format", "content")),
+        _type("projectData", None, [*_texts("name", "description"), _resources()], _PROJECT),
+        _type("abstractResource", None, _texts("note", "tags"), _RESOURCE[:3]),
+        _type("resource", "abstractResource", (), _RESOURCE[3:]),
         _type("resourceCatalog", "resource"),
         _type(
             "experimentData", None,
             [_element("date", "xs:date"), _element("time", "xs:time"),
              *_texts("note", "acquisition_site", "investigator")],
-            ("ID", "project", "label", "visit_id"),
+            _SESSION[:4],
         ),
         _type("subjectAssessorData", "experimentData", [*_texts("subject_ID"), _element("age", "xs:float")]),
         _type("abstractDemographicData", None),
@@ -100,22 +112,22 @@ def _bases() -> list[str]:
         _type(
             "subjectData", None,
             [_element("demographics", "xnat:abstractDemographicData"),
-             _many("experiments", "experiment", "subjectAssessorData")],
-            ("ID", "project", "label", *OWN),
+             _many("experiments", "experiment", "subjectAssessorData"), _resources()],
+            _SUBJECT,
         ),
         _type("derivedData", "experimentData"),
         _type("imageAssessorData", "derivedData", _texts("imageSession_ID")),
         _type(
             "imageSessionData", "subjectAssessorData",
-            [_many("scans", "scan", "imageScanData"), _many("resources", "resource", "abstractResource"),
+            [_many("scans", "scan", "imageScanData"), _resources(),
              _many("assessors", "assessor", "imageAssessorData"), _scanner(), *_texts(*_SESSION_FIELDS)],
-            ("UID", "modality"),
+            _SESSION[4:],
         ),
         _type(
             "imageScanData", None,
             [*_texts(*_SCAN_FIELDS), _scanner(), _element("frames", "xs:integer"),
              _element("file", "xnat:abstractResource", many=True)],
-            ("ID", "type", "UID"),
+            _SCAN,
         ),
     ]  # fmt: skip
 
@@ -142,6 +154,10 @@ def _many(name: str, one: str, kind: str) -> str:
     below = _element(one, f"xnat:{kind}", many=True)
     inner = f"<xs:complexType><xs:sequence>{below}</xs:sequence></xs:complexType>"
     return f'<xs:element name="{name}" minOccurs="0">{inner}</xs:element>'
+
+
+def _resources() -> str:
+    return _many("resources", "resource", "abstractResource")
 
 
 def _scanner() -> str:

@@ -14,8 +14,9 @@ from scandock.http.xnat.answers import listing
 from scandock.http.xnat.routing import Asking, router
 from scandock.rules.permissions import Answer
 from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.search_bundle import MAX_BYTES, off, read_bundle
+from scandock.services.xnat.search_bundle import MAX_BYTES, read_bundle
 from scandock.services.xnat.searching import elements, fields, search
+from scandock.services.xnat.xml_reading import off
 
 routes = router()
 MAX_OF_STRANGERS: Final = 64 * 1024

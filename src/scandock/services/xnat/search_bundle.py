@@ -1,7 +1,6 @@
 """The document that a search of XNAT's dialect is: what its rows are, its columns, its criteria (xnat-clients.md 3).
 
-It comes from outside and may be anything: it is read without any document type, so that nothing in it is expanded, and
-within limits of its size, depth and number of elements.
+It comes from outside and may be anything: it is read within limits (`xml_reading`).
 """
 
 from __future__ import annotations
@@ -9,14 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET
-from xml.parsers import expat
 
-from scandock.model.errors import Usage
+from scandock.services.xnat.xml_reading import off, read_xml
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 """pyxnat writes one criterion for each subject that an earlier search found: 10,000 of them are 3 MB."""
-MAX_DEPTH: Final = 40
-MAX_ELEMENTS: Final = 100_000
+_SEND: Final = "Send an xdat:bundle as the body."
 _ROOTS: Final = frozenset({"bundle", "search", "stored_search"})
 _METHODS: Final = frozenset({"AND", "OR"})
 
@@ -63,10 +60,10 @@ def read_bundle(body: bytes) -> Bundle:
     if len(body) > MAX_BYTES:
         raise off(f"The search has {len(body)} bytes.", f"At most {MAX_BYTES} are read: search in parts.")
     if not body.strip():
-        raise off("The search is empty.", "Send an xdat:bundle as the body.")
-    root = _parse(body)
+        raise off("The search is empty.", _SEND)
+    root = read_xml(body, "The search", _SEND)
     if root.tag not in _ROOTS:
-        raise off(f"The search is a document <{root.tag[:40]}>.", "Send an xdat:bundle as the body.")
+        raise off(f"The search is a document <{root.tag[:40]}>.", _SEND)
     of = _text(root, "root_element_name")
     if not of:
         raise off("The search does not say what it is of.", "Name a type as root_element_name.")
@@ -75,11 +72,6 @@ def read_bundle(body: bytes) -> Bundle:
         if not one.element or not one.field:
             raise off(f"Column {n} of the search is not named.", "A search_field has element_name and field_ID.")
     return Bundle(of, tuple(columns), Criteria("AND", tuple(_criteria(one) for one in root.iterfind("search_where"))))
-
-
-def off(message: str, remedy: str) -> Usage:
-    """What is wrong with a search."""
-    return Usage("request_invalid", message, remedy)
 
 
 def _criteria(element: ET.Element) -> Criteria:
@@ -111,38 +103,3 @@ def _criterion(element: ET.Element) -> Criterion:
 
 def _text(element: ET.Element, name: str) -> str:
     return (element.findtext(name) or "").strip()
-
-
-def _parse(body: bytes) -> ET.Element:
-    """A document's elements by their local names; comments and the like are passed over."""
-    builder = ET.TreeBuilder()
-    depth = count = 0
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth, count
-        depth, count = depth + 1, count + 1
-        if depth > MAX_DEPTH:
-            raise off(f"The search is nested more than {MAX_DEPTH} deep.", "Join criteria in fewer sets.")
-        if count > MAX_ELEMENTS:
-            raise off(f"The search has more than {MAX_ELEMENTS} elements.", "Search in parts.")
-        builder.start(name.rpartition(" ")[2], attributes)
-
-    def end(name: str) -> None:
-        nonlocal depth
-        depth -= 1
-        builder.end(name.rpartition(" ")[2])
-
-    def doctype(*_: object) -> None:
-        raise off("The search has a document type.", "Leave <!DOCTYPE> out: nothing is expanded.")
-
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = doctype
-    try:
-        parser.Parse(body, True)
-    except (expat.ExpatError, ValueError, LookupError) as error:  # of an encoding that Python does not know, too
-        raise off(f"The search is no XML that can be read: {error}.", "Send an xdat:bundle as the body.") from None
-    return builder.close()

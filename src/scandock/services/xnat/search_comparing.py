@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Float, Integer, Text, and_, case, cast, false, func, literal, not_, or_
 
-from scandock.services.xnat.search_bundle import off
 from scandock.services.xnat.search_fields import Field, Type
+from scandock.services.xnat.xml_reading import off
 
 _SAME: Final = {"<>": "!=", "%": "LIKE", "*": "LIKE", "CONTAINS": "LIKE", "EQUALS": "="}
 """Other words for comparisons."""

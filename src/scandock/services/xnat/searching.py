@@ -15,9 +15,10 @@ from scandock.access.principal import Denied, Principal
 from scandock.catalog.tables import project, scan, session, subject
 from scandock.services.xnat import experiments, projects, subjects
 from scandock.services.xnat.columns import Column, Rows, read
-from scandock.services.xnat.search_bundle import Bundle, Criteria, Criterion, Wanted, off
+from scandock.services.xnat.search_bundle import Bundle, Criteria, Criterion, Wanted
 from scandock.services.xnat.search_comparing import any_of, compare
 from scandock.services.xnat.search_fields import FIELDS, Field, Kind, field_of, kind_of, type_of
+from scandock.services.xnat.xml_reading import off
 
 MAX_CRITERIA: Final = 100
 """Comparisons of one search: each may look at every row. Those of a field with one value or another count once."""

@@ -1,0 +1,116 @@
+"""Things as documents of XNAT's: what a PUT says of a thing in its body, where that is XML (copyxnat, pyxnat, curl).
+
+A document says no more than a query can: `<xnat:MRSession><xnat:date>..` is `xsiType=xnat:mrSessionData` and
+`xnat:mrSessionData/date=..`. What an element lacks, or leaves empty, stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import aclosing
+from email import message_from_bytes
+from email.message import Message
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from fastapi import Request
+
+from scandock.http.receiving.stream import whole_body
+from scandock.http.v1.desks import Work
+from scandock.http.xnat.bodies import MULTIPART, has_body, media_type_of
+from scandock.http.xnat.schema import SCANS, SESSIONS, element_of
+from scandock.http.xnat.wishes import true
+from scandock.services.xnat.subjects import SUBJECT_TYPE
+from scandock.services.xnat.xml_reading import off, read_xml
+
+MAX_BYTES: Final = 1024 * 1024
+_XML: Final = frozenset({"text/xml", "application/xml"})
+_WHAT: Final = "The document"
+_SEND: Final = "Send what GET ?format=xml of such a thing answers."
+_TYPES: Final = {
+    element_of(kind).lower(): kind
+    for kind in (
+        "xnat:projectData",
+        SUBJECT_TYPE,
+        *(f"xnat:{one}SessionData" for one in SESSIONS),
+        *(f"xnat:{one}ScanData" for one in SCANS),
+    )
+}
+"""Name of a document's root, in lower case -> its type."""
+_OTHERS: Final = frozenset(
+    {"sharing", "resources", "experiments", "scans", "reconstructions", "assessors", "file", "in", "out", "fields"}
+)
+"""Elements that hold things of their own, or what has no place here."""
+_OF_ADDRESS: Final = {"project": "project", "subject_ID": "subject", "image_session_ID": "experiment"}
+"""What says where a thing stands: the address does, and its ids are those of this server."""
+
+
+async def said_in_document(work: Work, *, open_handed: bool = True) -> list[tuple[str, str]]:
+    """What the body says, as the pairs of a query; none where it is no document. Usage `request_invalid`.
+
+    It is one where the request says so: by its media type, by `inbody=true`, or as the file of a form. `open_handed`:
+    also where it says nothing of its body, and that begins as XML does.
+    """
+    request = work.request
+    media = media_type_of(request)
+    told = media in _XML or media == MULTIPART or (true(request.query_params.get("inbody")) and "json" not in media)
+    if not has_body(request) or not (told or (open_handed and not media)):
+        return []
+    body = await _body(work)
+    if media == MULTIPART:
+        body = _file_of(request, body)
+    if not told and not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return []
+    return _pairs(read_xml(body, _WHAT, _SEND), request)
+
+
+async def _body(work: Work) -> bytes:
+    body = bytearray()
+    async with aclosing(whole_body(work.site, work.request)) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > MAX_BYTES:
+                raise off(f"{_WHAT} has more than {MAX_BYTES} bytes.", _SEND)
+    return bytes(body)
+
+
+def _file_of(request: Request, body: bytes) -> bytes:
+    """The one file of a form."""
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode("latin-1")
+    parts = [one for one in message_from_bytes(head + body).walk() if not one.is_multipart()]
+    files = [one for one in parts if one.get_filename()]
+    if len(files) != 1:
+        raise off(f"The form has {len(files)} files.", "Send one document.")
+    return _content(files[0])
+
+
+def _content(part: Message) -> bytes:
+    found = part.get_payload(decode=True)
+    return found if isinstance(found, bytes) else b""
+
+
+def _pairs(root: ET.Element, request: Request) -> list[tuple[str, str]]:
+    kind = _TYPES.get(root.tag.lower())
+    if kind is None:
+        raise off(
+            f"{_WHAT} is a <{root.tag[:40]}>.", "Right are Project, Subject, and sessions and scans as MRSession."
+        )
+    found = [("xsiType", kind)]
+    for path, text in _fields(root):
+        if _OF_ADDRESS.get(path, "") not in request.path_params:
+            found.append((f"{kind}/{path}", text))
+    return found
+
+
+def _fields(element: ET.Element, above: str = "") -> Iterator[tuple[str, str]]:
+    """Attributes and elements with their texts, by paths of names."""
+    for name, text in element.attrib.items():
+        if " " not in name and text.strip():  # else of another namespace: xsi:type, xsi:schemaLocation
+            yield f"{above}{name}", text.strip()
+    for child in element:
+        if not above and child.tag in _OTHERS:
+            continue
+        text = (child.text or "").strip()
+        if text:
+            yield f"{above}{child.tag}", text
+        yield from _fields(child, f"{above}{child.tag}/")

@@ -50,8 +50,9 @@ READ = {
     **_read(Action.MEMBERS_READ, "project", "/data/projects/{project}/users"),
     **_read(Action.PROJECT_READ, "project", *_CODES),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/accessibility"),
-    **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/resources"),
-    **_read(Action.SUBJECT_READ, "archived", "{S}", "{S}/resources"),
+    **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/resources", "/data/projects/{project}/files"),
+    **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/current_arc"),
+    **_read(Action.SUBJECT_READ, "archived", "{S}", "{S}/resources", "{S}/files"),
     **_read(Action.SESSION_READ, "archived", "{E}/assessors", "{E}/reconstructions", "{E}/status"),
     **_read(Action.SESSION_READ, "archived", "{S}/experiments", "{E}", "{E}/files", "{E}/scans", "{E}/resources"),
     **_read(Action.SESSION_READ, "archived", _SCAN, f"{_SCAN}/files", f"{_SCAN}/resources", *_RESOURCES[1:]),
@@ -93,6 +94,9 @@ ELSEWHERE = {
     # what one sees of lists, in test_xnat_reading and test_xnat_prearchive
     "/data/projects", "/data/subjects", "/data/experiments", "/data/prearchive", "/data/prearchive/projects",
     "/data/prearchive/projects/{projects}", "/data/prearchive/experiments",
+    # members, accounts, and words of what one may read, in test_xnat_people
+    "/data/projects/{project}/users/{group}/{login}", "/data/users", "/xapi/siteConfig/uptime", "/data/scanners",
+    "/data/scan_types",
     # the same of searches, in test_xnat_searching
     "/data/search", "/data/search/elements", "/data/search/elements/{kind}", "/data/search/saved",
     # one's own: test_xnat_login, test_xnat_cache, test_xnat_tracking, test_xnat_inbox

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -155,6 +156,40 @@ def test_scans_are_joined_where_columns_of_them_are_asked_for(site: Site, client
     asked = "columns=ID,label,xnat:imagesessiondata/scans/scan/id,xnat:imagesessiondata/scans/scan/type"
     found = rows(client, f"/REST/archive/experiments?project=P&xsiType=xnat:imageSessionData&{asked}")
     assert [(one["label"], one["xnat:imagescandata/id"]) for one in found] == [("S1", "4"), ("S1", "12")]
+    asked = "columns=ID,xnat:imagesessiondata/scans/scan/id"  # dax reads the column by the path that it named
+    found = rows(client, f"/REST/projects/P/subjects/Ann/experiments?{asked}")
+    assert [one["xnat:imagesessiondata/scans/scan/id"] for one in found] == ["4", "12"]
+
+
+def test_resources_of_scans_are_joined_where_they_are_asked_for(client: httpx.Client) -> None:
+    """As dax lists the scans of a project: a row for each resource."""
+    assert client.put("/data/experiments/XNAT_E00001/scans/4/resources/NIFTI").status_code == 201
+    assert client.put("/data/experiments/XNAT_E00001/resources/NOTES").status_code == 201
+    asked = "xsiType=xnat:imageSessionData&columns=ID,xnat:imagescandata/id,xnat:imagescandata/file/label"
+    found = rows(client, f"/REST/archive/experiments?project=P&{asked}")
+    assert [(one["xnat:imagescandata/id"], one["xnat:imagescandata/file/label"]) for one in found] == [
+        ("4", "DICOM"),
+        ("4", "NIFTI"),
+    ]
+    shared = rows(client, f"/REST/archive/experiments?xnat:imagesessiondata/sharing/share/project=P&{asked}")
+    assert shared == []
+
+
+def test_subjects_and_sessions_say_when_they_were_changed_last(client: httpx.Client) -> None:
+    """pyxnat's caches and dax's go by it: a subject's is that of its sessions."""
+
+    def told() -> list[str]:
+        (subject,) = rows(client, "/data/projects/P/subjects?columns=last_modified,xnat:subjectData/meta/insert_date")
+        assert subject["insert_date"] < subject["last_modified"]
+        (one,) = rows(client, "/data/experiments?columns=xnat:mrSessionData/meta/last_modified")
+        return [subject["last_modified"], one["xnat:mrsessiondata/meta/last_modified"]]
+
+    client.put("/data/experiments/XNAT_E00001?note=before")
+    before = told()
+    assert before[0] == before[1]
+    time.sleep(0.2)
+    client.put("/data/experiments/XNAT_E00001?note=after")
+    assert all(now > then for now, then in zip(told(), before, strict=True))
 
 
 def test_columns_of_scans_of_one_type_are_empty_for_others(client: httpx.Client) -> None:
@@ -192,8 +227,12 @@ def test_columns_of_the_subject_are_the_subjects(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["projects/P/resources", "subjects/XNAT_S00001/resources", "experiments/XNAT_E00001/assessors"]
-)
+    "path",
+    [
+        "projects/P/resources", "subjects/XNAT_S00001/resources", "experiments/XNAT_E00001/assessors",
+        "projects/P/files", "subjects/XNAT_S00001/files",
+    ],
+)  # fmt: skip
 def test_what_there_is_never_is_an_empty_list(client: httpx.Client, path: str) -> None:
     assert rows(client, f"/data/{path}") == []
     assert client.get(f"/data/{path}".replace("0001", "9999").replace("/P/", "/Q/")).status_code == 404
@@ -288,6 +327,7 @@ def test_a_header_is_dumped_whole_or_by_field(client: httpx.Client) -> None:
         (one,) = rows(client, f"/data/services/dicomdump?src=/experiments/S1&field={field}")
         assert one["value"] == "T1 <fast>, 3D"
     assert client.get("/data/services/dicomdump?src=/nowhere").status_code == 400
+    assert client.get("/data/services/dicomdump?src=/prearchive/projects/P/20240101_000000000/S1").status_code == 404
     assert client.get("/data/services/dicomdump?src=/experiments/none").status_code == 404
 
 

@@ -115,7 +115,10 @@ def test_a_resources_id_is_digits_and_its_own():
             ["date", "nobody/knows", "label", "ID", "URI", "xnat:mrsessiondata/date"],
         ),
         ("DEFAULT", ["ID", "project", "date", "xsiType", "label", "insert_date", "URI"]),
-        ("xnat:imagesessiondata/scans/scan/id", ["xnat:imagescandata/id", "ID", "URI"]),
+        (
+            "xnat:imagesessiondata/scans/scan/id",
+            ["xnat:imagescandata/id", "ID", "URI", "xnat:imagesessiondata/scans/scan/id"],
+        ),
         ("xnat:mrScanData/ID,xnat:imageScanData/type", ["xnat:mrscandata/id", "xnat:imagescandata/type", "ID", "URI"]),
     ],
 )

@@ -18,6 +18,7 @@ from scandock.http.xnat import (
     login,
     making,
     making_parts,
+    people,
     prearchive,
     prearchive_actions,
     searching,
@@ -31,6 +32,7 @@ ROUTERS: Final = tuple(
     for one in (
         login,
         about,
+        people,
         searching,
         desktop,
         prearchive,

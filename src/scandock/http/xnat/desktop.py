@@ -75,6 +75,13 @@ async def set_accessibility(work: Known, project: str, value: str) -> Response:
     return PlainTextResponse(value.lower())
 
 
+@routes.get("/data/projects/{project}/current_arc")
+async def current_arc(work: Asking, project: str) -> Response:
+    """No folder stands between a project's and its sessions'."""
+    await work.read(lambda c: rights.check(c, work.desk.principal, Action.PROJECT_SEE, project))
+    return PlainTextResponse("")
+
+
 @routes.get("/data/projects/{project}/quarantine_code")
 async def quarantine_code(work: Asking, project: str) -> Response:
     """Always 0: what is doubtful is held in the prearchive, and nothing of it is in the archive."""

@@ -9,20 +9,27 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from scandock.catalog.standing import Standing
 from scandock.http.v1.desks import Work
 from scandock.http.v1.pictures import do
 from scandock.http.xnat.answers import listing
 from scandock.http.xnat.routing import Known, router
 from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
 from scandock.services import pictures
 from scandock.services.xnat import contents
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.finding import find_experiment
+from scandock.services.xnat.waiting import Address, find_waiting
 
 routes = router()
 _SRC: Final = re.compile(
     r"(?:/data)?(?:/archive)?(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
     r"/experiments/(?P<experiment>[^/]+)(?:/scans/(?P<scan>[^/]+))?(?:/.*)?"
+)
+_WAITING: Final = re.compile(
+    r"(?:/data)?/prearchive/projects/(?P<project>[^/]+)/(?P<timestamp>[^/]+)/(?P<label>[^/]+)"
+    r"(?:/scans/(?P<scan>[^/]+))?(?:/.*)?"
 )
 _NAMES: Final = ["tag1", "tag2", "vr", "value", "desc"]
 
@@ -39,19 +46,29 @@ async def dump(request: Request, work: Known, src: str) -> Response:
 
 
 def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
-    found = _SRC.fullmatch(src.strip())
+    one, scan = _session(connection, work, src.strip())
+    scans = contents.scans_of(connection, one, scan or "ALL")
+    every = contents.resources_of(connection, one, scans=scans)
+    files = contents.files_of(connection, one, [kept for kept in every if kept["format"] == "DICOM"])
+    if not files:
+        raise Usage("file_unknown", "There is no DICOM object there.")
+    return one.uuid, files[0]["n"]
+
+
+def _session(connection: Connection, work: Work, src: str) -> tuple[Standing, str | None]:
+    """The session that `src` names, archived or waiting, and the scan of it where it names one."""
+    principal = work.desk.principal
+    waiting = _WAITING.fullmatch(src)
+    if waiting is not None:
+        where = Address(waiting["project"], waiting["timestamp"], waiting["label"])
+        return find_waiting(connection, principal, where, Action.PREARCHIVE_READ).standing, waiting["scan"]
+    found = _SRC.fullmatch(src)
     if found is None:
         raise Usage("request_invalid", "src uri is invalid.", "Name an experiment, or a scan of one.")
     experiment = find_experiment(
-        connection, work.desk.principal, found["experiment"], in_project=found["project"], of_subject=found["subject"]
+        connection, principal, found["experiment"], in_project=found["project"], of_subject=found["subject"]
     )
-    scans = contents.scans_of(connection, experiment.standing, found["scan"] or "ALL")
-    resources = [one for one in contents.resources_of(connection, experiment.standing, scans=scans)
-                 if one["format"] == "DICOM"]  # fmt: skip
-    files = contents.files_of(connection, experiment.standing, resources)
-    if not files:
-        raise Usage("file_unknown", "There is no DICOM object there.")
-    return experiment.standing.uuid, files[0]["n"]
+    return experiment.standing, found["scan"]
 
 
 def _rows(elements: list[list[object]], wanted: set[str]) -> list[list[str]]:

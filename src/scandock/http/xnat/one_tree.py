@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 PREFIXES: Final = ("/data", "/xapi", "/REST")
 _REST: Final = re.compile(r"^/REST(?=/|$)")
-_ARCHIVE: Final = re.compile(r"^/data/archive(?=/(projects|subjects|experiments|search)(/|$))")
+_ARCHIVE: Final = re.compile(r"^/data/archive(?=/(projects|subjects|experiments|search|scanners|scan_types)(/|$))")
 
 
 def is_xnat(path: str) -> bool:

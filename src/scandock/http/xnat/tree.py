@@ -12,7 +12,7 @@ from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, subj
 from scandock.http.xnat.routing import Asking, router
 from scandock.http.xnat.zipping import as_zip
 from scandock.services import browsing
-from scandock.services.xnat import contents
+from scandock.services.xnat import contents, words
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.experiments import list_experiments
 from scandock.services.xnat.projects import list_projects
@@ -86,11 +86,14 @@ async def no_resources(request: Request, work: Asking) -> Response:
             browsing.find_project(connection, work.desk.principal, places["project"])
 
     await work.read(ask)
+    if request.url.path.rstrip("/").endswith("/files"):
+        return listing(request, Rows(list(contents.FILE_DEFAULT), []))
     return listing(request, contents.list_resources([], ""))
 
 
 for _where in ("/data/projects/{project}", *SUBJECTS):
     routes.get(f"{_where}/resources")(no_resources)
+    routes.get(f"{_where}/files")(no_resources)
 
 
 # -- experiments -------------------------------------------------------------------------------------------------------
@@ -118,6 +121,15 @@ async def experiments(request: Request, work: Asking) -> Response:
 
 for _where in ("/data", "/data/projects/{project}", *SUBJECTS):
     routes.get(f"{_where}/experiments")(experiments)
+
+
+@routes.get("/data/scanners")
+@routes.get("/data/scan_types")
+async def used_words(request: Request, work: Asking) -> Response:
+    """The words of all sessions, or of a `project`'s."""
+    ask = words.scanners if request.url.path.rstrip("/").endswith("scanners") else words.scan_types
+    in_project = request.query_params.get("project")
+    return listing(request, await work.read(lambda c: ask(c, work.desk.principal, in_project)))
 
 
 async def experiment(request: Request, work: Asking) -> Response:

@@ -18,6 +18,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 DEFAULT: Final = "DEFAULT"
 _TYPES: Final = re.compile(r"\[[^\]]*\]")
+_PATH: Final = re.compile(r"x(?:nat|dat):\w+/.+", re.IGNORECASE)
 
 
 class attribute(FunctionElement[str]):  # noqa: N801  reads as a function in queries
@@ -122,11 +123,17 @@ class Listing:
         return list(found.values())
 
     def narrowed(self, query: Select[Any], filters: Iterable[tuple[str, str]]) -> Select[Any]:
-        """Rows whose columns are what a request says: several values with commas between, `*` or `%` for anything."""
+        """Rows whose columns are what a request says: several values with commas between, `*` or `%` for anything.
+
+        A path that has no place here (`xnat:imageSessionData/sharing/share/project`) holds for no row; other unknown
+        names may be words of another kind, and are passed over.
+        """
         for name, said in filters:
             column = self.find(name)
             if column is not None and said:
                 query = query.where(or_(*(_is(column, one.strip()) for one in said.split(","))))
+            elif column is None and said and _PATH.fullmatch(name):
+                query = query.where(literal(False))
         return query
 
 

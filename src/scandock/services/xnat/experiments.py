@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, lite
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
 from scandock.catalog.server_tables import accession, scan_edit
-from scandock.catalog.tables import project, scan, session, subject
+from scandock.catalog.tables import project, resource, scan, session, subject
 from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
@@ -57,7 +57,10 @@ _SESSION: Final = (
         )
     ),
     *(Column(f"subject_{name}", attribute(subject.c.attributes, name)) for name in SUBJECT_FIELDS.values()),
-    *(Column(name, _said(name)) for name in ("note", "age", "visit_id", "visit", "protocol", "investigator", "quality")),
+    *(
+        Column(name, _said(name))
+        for name in ("note", "age", "visit_id", "visit", "protocol", "investigator", "quality")
+    ),
 )  # fmt: skip
 
 
@@ -76,7 +79,10 @@ _SCAN: Final = (
     _of_scan("modality", scan.c.modality),
     _of_scan("xsitype", scan.c.xsi_type),
     *(_of_scan(name.lower(), attribute(scan.c.attributes, name)) for name in ("scanner", "startTime", "protocolName")),
+    _of_scan("file/label", resource.c.label),
 )
+_FILE: Final = f"{SCANS}file/"
+"""Columns of scans' resources, of which each makes a row."""
 _SCAN_TYPE: Final = re.compile(r"(xnat:\w+scandata)/(.+)")
 _PATH: Final = re.compile(r"xnat:\w+data/.+")
 
@@ -102,7 +108,7 @@ class _Experiments(Listing):
         known = {one.name.lower() for one in found}
         for path in dict.fromkeys(paths):
             column = self.find(path)
-            if column is not None and path not in known and not _is_of_scan(column):
+            if column is not None and path not in known:
                 found.append(replace(column, name=path))
         return found
 
@@ -121,6 +127,7 @@ LISTING: Final = _Experiments(
         "xnat:demographicdata/": "subject_",
         "xnat:subjectdata/": "subject_",
         "xnat:projectdata/": "project_",
+        "meta/": "",
     },
 )
 
@@ -146,7 +153,8 @@ def list_experiments(
         chosen.append(LISTING.columns["xsitype"])  # which pyxnat reads wherever it asks for types
     filtered = [column for name, said in filters if said and (column := LISTING.find(name)) is not None]
     with_scans = any(_is_of_scan(one) for one in (*chosen, *filtered))
-    query = readable(principal, types, with_scans=with_scans)
+    with_files = any(one.name.startswith(_FILE) for one in (*chosen, *filtered))
+    query = readable(principal, types, with_scans=with_scans, with_files=with_files)
     if in_project is not None:
         rights.check(connection, principal, Action.SESSION_READ, in_project)
         query = query.where(project.c.key == in_project.casefold())
@@ -154,18 +162,22 @@ def list_experiments(
         query = query.where(session.c.subject_id == of_subject)
     query = LISTING.narrowed(query, filters).order_by(session.c.id)
     query = query.order_by(scan.c.n) if with_scans else query
+    query = query.order_by(resource.c.n) if with_files else query
     if page is None:
         return read(connection, query, chosen)
     return replace(read(connection, query.offset(page[0]).limit(page[1]), chosen), cut=True)
 
 
-def readable(principal: Principal, types: str = "", *, with_scans: bool = False) -> Select[tuple[int]]:
+def readable(
+    principal: Principal, types: str = "", *, with_scans: bool = False, with_files: bool = False
+) -> Select[tuple[int]]:
     """The archived sessions of some types that one may read, as a query for `LISTING`'s columns.
 
-    Those of scans need `with_scans`, which makes a row for each scan. Denied where a token is for other things.
+    Those of scans need `with_scans`, which makes a row for each scan, and those of their resources `with_files`
+    besides, which makes one for each of these. Denied where a token is for other things.
     """
     rights.check_scope(principal, Action.SESSION_READ)
-    query = _experiments(with_scans=with_scans).where(
+    query = _experiments(with_scans=with_scans, with_files=with_files).where(
         session.c.place == "archive", projects_where(principal, Action.SESSION_READ)
     )
     wanted = {one.strip().lower() for one in types.split(",") if one.strip()}
@@ -174,7 +186,7 @@ def readable(principal: Principal, types: str = "", *, with_scans: bool = False)
     return query
 
 
-def _experiments(*, with_scans: bool) -> Select[tuple[int]]:
+def _experiments(*, with_scans: bool, with_files: bool) -> Select[tuple[int]]:
     joined = (
         session.join(project, project.c.id == session.c.project_id)
         .join(accession, accession.c.uuid == session.c.uuid)
@@ -184,4 +196,6 @@ def _experiments(*, with_scans: bool) -> Select[tuple[int]]:
         joined = joined.outerjoin(scan, scan.c.tree_id == session.c.tree_id).outerjoin(
             scan_edit, and_(scan_edit.c.session_id == session.c.id, scan_edit.c.scan_id == scan.c.scan_id)
         )
+    if with_files:
+        joined = joined.outerjoin(resource, and_(resource.c.tree_id == scan.c.tree_id, resource.c.scan_n == scan.c.n))
     return select(session.c.id).select_from(joined)

@@ -101,6 +101,18 @@ def users_of(connection: Connection, name: str) -> Rows:
     return Rows(names, [_user(name, row.name, row.display, row.email, row.role) for row in rows])
 
 
+def accounts_of(connection: Connection) -> Rows:
+    """All accounts, as `/data/users` lists them; who may ask is the caller's to check."""
+    rows = connection.execute(select(account.c.id, account.c.name, account.c.display, account.c.email)
+                              .order_by(account.c.key))  # fmt: skip
+    names = ["xdat_user_id", "login", "firstname", "lastname", "email"]
+    found = []
+    for row in rows:
+        first, _, last = (row.display or row.name).partition(" ")
+        found.append([str(row.id), row.name, first, last, row.email])
+    return Rows(names, found)
+
+
 def _user(project_name: str, login: str, display: str, email: str, role: str) -> list[str]:
     first, _, last = (display or login).partition(" ")
     return [login, f"{role.capitalize()}s", first, last, email, f"{project_name}_{role}"]

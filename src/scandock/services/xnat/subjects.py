@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Connection, Select, literal, select
+from sqlalchemy import Connection, Select, func, literal, select
 
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
-from scandock.catalog.tables import project, subject
+from scandock.catalog.tables import project, session, subject
 from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
@@ -17,7 +17,14 @@ from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_
 from scandock.services.xnat.ids import SUBJECT, subject_number
 
 SUBJECT_TYPE: Final = "xnat:subjectData"
-
+_MODIFIED: Final = func.coalesce(
+    select(func.max(session.c.modified))
+    .where(session.c.subject_id == subject.c.id, session.c.place == "archive")
+    .correlate(subject)
+    .scalar_subquery(),
+    subject.c.created,
+)
+"""When any of its sessions was changed last."""
 
 COLUMNS: Final = by_name(
     (
@@ -26,6 +33,7 @@ COLUMNS: Final = by_name(
         Column("project", project.c.name),
         Column("insert_date", subject.c.created, moment),
         Column("insert_user", literal("")),
+        Column("last_modified", _MODIFIED, moment),
         Column("xsiType", literal(SUBJECT_TYPE)),
         Column("URI", padded(f"/data/subjects/{SUBJECT}", subject.c.id)),
         *(Column(name, attribute(subject.c.attributes, name)) for name in SUBJECT_FIELDS.values()),
@@ -35,7 +43,7 @@ LISTING: Final = Listing(
     COLUMNS,
     default=("ID", "project", "label", "insert_date", "insert_user"),
     always=("ID", "label", "URI"),
-    deeper={"demographics/": ""},
+    deeper={"demographics/": "", "meta/": ""},
 )
 
 

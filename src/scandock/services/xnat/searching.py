@@ -30,6 +30,9 @@ _ALWAYS: Final = {
     Kind.SESSION: ("SESSION_ID", "SUBJECT_ID", "PROJECT"),
 }
 """Fields of every answer: xnatpy makes its addresses of them."""
+_TITLE: Final = "name"
+_TITLED: Final = "name_csv"
+"""A project's title, by its path and by the field that the path stands for: copyxnat reads it by this."""
 _LINKS: Final[dict[tuple[Kind, Kind], tuple[ColumnElement[Any], ColumnElement[Any]]]] = {
     (Kind.PROJECT, Kind.SUBJECT): (project.c.id, subject.c.project_id),
     (Kind.PROJECT, Kind.SESSION): (project.c.id, session.c.project_id),
@@ -135,6 +138,8 @@ class _Search:
             header = self._header(one)
             if header not in found:
                 found[header] = replace(self._column(one), name=header)
+            if self._kind is Kind.PROJECT and one.field.rpartition("/")[2] == _TITLE:
+                found.setdefault(_TITLED, replace(found[header], name=_TITLED))
         return list(found.values())
 
     def _header(self, wanted: Wanted) -> str:

@@ -93,6 +93,16 @@ def test_xnatpy_makes_things_by_hand(client, tour, url, project, tmp_path):
     assert (listed, gone) == ([["Made", "female", "1980", "control"]], None)
 
 
+@pytest.mark.parametrize("client", VERSIONS)
+def test_xnatpy_without_a_name_sees_what_is_public(client, tour, url, project, served):
+    to = f"/data/services/import?dest=/archive/projects/{project}&session=S1"
+    assert served.ask("POST", to, zipped(documented("S1", "1", images(2))))[0] == 200
+    assert served.ask("PUT", f"/data/projects/{project}/accessibility/public")[0] == 200
+    seen = tour(client, "xnatpy_guest.py", url, project)
+    assert served.ask("PUT", f"/data/projects/{project}/accessibility/private")[0] == 200
+    assert seen == {"user": "guest", "sessions": {"S1": 1}, "projects": [project]}
+
+
 def test_xnatuploader_scans_uploads_and_verifies(run, url, project, served, tmp_path):
     """By its command line: a spreadsheet, a scan of a folder, an upload file by file with MD5s compared."""
     folder = tmp_path / "data" / "Ann-001" / "visit" / "epi"

@@ -48,6 +48,22 @@ def test_logging_out_ends_it(nobody: httpx.Client) -> None:
     assert answer.headers["content-type"].startswith("text/plain")
 
 
+def test_who_brings_nothing_is_a_guest_where_anything_is_public(web: Web, nobody: httpx.Client) -> None:
+    """xnatpy without a name looks for a word in the page, and then for its heartbeat."""
+    guest = '<span id="user_info">Logged in as: <span style="color:red;">Guest</span>'
+    assert guest in nobody.get("/").text
+    assert nobody.get("/data/JSESSION").status_code == 401
+    with web.client() as client:
+        assert guest not in client.get("/").text
+        assert client.put("/data/projects/P/accessibility/public").status_code == 200
+        answer = nobody.get("/data/JSESSION")
+        assert (answer.status_code, answer.text, answer.headers.get("set-cookie")) == (200, "", None)
+        assert nobody.post("/data/JSESSION").status_code == 401
+        assert nobody.get("/data/JSESSION", headers={"Cookie": "JSESSIONID=ended"}).status_code == 401
+        assert nobody.put("/data/projects/P/subjects/S1").status_code == 401
+        assert client.put("/data/projects/P/accessibility/protected").status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/data/JSESSION", "/data/auth", "/data/projects"])
 def test_a_wrong_password_is_401_and_no_redirect(web: Web, path: str) -> None:
     answer = httpx.get(f"{web.base}{path}", auth=("admin", "wrong"), trust_env=False, follow_redirects=False)

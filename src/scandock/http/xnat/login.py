@@ -14,10 +14,11 @@ from scandock.access.principal import Door, Principal, deny
 from scandock.access.tokens import ALIAS
 from scandock.http.security import info_of
 from scandock.http.v1.desks import Work
-from scandock.http.xnat.routing import JSESSION, Anybody, Known, router, said
+from scandock.http.xnat.routing import JSESSION, Anybody, Asking, Known, router, said
 from scandock.rules.permissions import Answer, Scope
 from scandock.services.accounts import Accounts
 from scandock.services.sign_in import begin_for, sign_in, sign_out
+from scandock.services.xnat.projects import list_projects
 
 routes = router()
 TOKEN_DAYS: Final = 2
@@ -73,12 +74,22 @@ async def auth(work: Known) -> Response:
     return await _begin(work, f"User '{work.desk.principal.name}' is logged in")
 
 
-@routes.get("/data/JSESSION")
 @routes.post("/data/JSESSION")
-@routes.get("/data/JSESSIONID")
-async def session(work: Known) -> Response:
-    """A login's id, and its heartbeat."""
+async def login(work: Known) -> Response:
+    """A login's id."""
     return await _begin(work)
+
+
+@routes.get("/data/JSESSION")
+@routes.get("/data/JSESSIONID")
+async def session(work: Asking) -> Response:
+    """A login's id, and its heartbeat. Who brings none is a guest, where anything is public: xnatpy asks this first."""
+    principal = work.desk.principal
+    if principal.signed_in:
+        return await _begin(work)
+    if not (await work.read(lambda c: list_projects(c, principal))).rows:
+        deny(Answer.SIGN_IN)
+    return PlainTextResponse("")
 
 
 @routes.delete("/data/JSESSION")

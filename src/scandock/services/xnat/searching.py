@@ -32,7 +32,7 @@ _ALWAYS: Final = {
 """Fields of every answer: xnatpy makes its addresses of them."""
 _TITLE: Final = "name"
 _TITLED: Final = "name_csv"
-"""A project's title, by its path and by the field that the path stands for: copyxnat reads it by this."""
+"""A project's title, by its path (its id is NAME), and by what XNAT calls it then: copyxnat reads it by this."""
 _LINKS: Final[dict[tuple[Kind, Kind], tuple[ColumnElement[Any], ColumnElement[Any]]]] = {
     (Kind.PROJECT, Kind.SUBJECT): (project.c.id, subject.c.project_id),
     (Kind.PROJECT, Kind.SESSION): (project.c.id, session.c.project_id),
@@ -138,14 +138,14 @@ class _Search:
             header = self._header(one)
             if header not in found:
                 found[header] = replace(self._column(one), name=header)
-            if self._kind is Kind.PROJECT and one.field.rpartition("/")[2] == _TITLE:
-                found.setdefault(_TITLED, replace(found[header], name=_TITLED))
         return list(found.values())
 
     def _header(self, wanted: Wanted) -> str:
         """The field's id in lower case, and before it the type, where it is not the rows' own."""
         element, name = wanted.element.lower(), wanted.field.lower()
         name = name.removeprefix(f"{element}/")
+        if self._kind is Kind.PROJECT and wanted.field.rpartition("/")[2] == _TITLE:
+            return _TITLED
         return name if element == self._root else f"{element}_{name}".replace(":", "_").replace("/", "_")
 
     def _column(self, wanted: Wanted) -> Column:

@@ -44,6 +44,7 @@ def test_xnatpy_imports_reviews_archives_browses_and_downloads(client, tour, url
     assert waiting["uri"].startswith(f"/data/prearchive/projects/{project}/")
     assert (waiting["status"].upper(), waiting["listed"]) == ("READY", ["DEV"])
     assert waiting["scans"] == ["4", "5", "6", "7"]
+    assert waiting["dumped"] in (["DEV"], None)
     assert waiting["files"] in (len(digests), 0)  # older versions look into no scan that waits
     session = seen["session"]
     assert (session["label"], session["type"], session["date"]) == ("DEV", "MrSessionData", "2018-09-18")
@@ -55,6 +56,7 @@ def test_xnatpy_imports_reviews_archives_browses_and_downloads(client, tour, url
     assert [read for _, read, _ in seen["files"]] == [told for _, _, told in seen["files"]]
     assert seen["downloaded"] == digests
     assert seen["zip"] > 0
+    assert seen["scanners"] == ["fmrif3tb"]
     assert seen["subjects"] == ["Test_Regression"]
     assert seen["left"] == []
 
@@ -71,6 +73,8 @@ def test_pyxnat_imports_lists_reads_makes_and_deletes(tour, url, project, archiv
     assert seen["scans"] == ["4", "5", "6", "7"]
     assert sorted(md5 for _, _, md5 in seen["files"]) == digests
     assert seen["code"] == 4
+    assert [bool(one) for one in seen["modified"].values()] == [True]
+    assert seen["members"] == [["admin"], ["admin"]]
     assert seen["waiting"] == {"scans": ["4", "5", "6", "7"], "files": len(digests), "left": 0}
     assert seen["made"] == {"scans": ["7"], "text": "made by hand", "size": 12}
     assert seen["said"] == ["M", "34", "34", "a control", "", ["M", "34"]]

@@ -23,6 +23,8 @@ def main(url, archive, project, folder):
     seen["scans"] = sorted(experiment.scans().get())
     seen["files"] = read(experiment, pathlib.Path(folder))
     seen["date"] = experiment.attrs.get("xnat:mrSessionData/date")
+    seen["modified"] = server.select.project(project).last_modified()
+    seen["members"] = [server.select.project(project).users(), server.manage.users()]
     seen["code"] = server.select.project(project).prearchive_code()
     seen["waiting"] = waiting(server, archive, project)
     seen["made"] = by_hand(server, project, pathlib.Path(folder))

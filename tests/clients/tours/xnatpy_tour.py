@@ -26,6 +26,7 @@ def main(url, archive, project, folder):
         first = next(iter(found.scans.values()))
         first.download(str(pathlib.Path(folder) / "one.zip"))
         seen["zip"] = (pathlib.Path(folder) / "one.zip").stat().st_size
+        seen["scanners"] = session.scanners
         seen["table"] = [list(row) for row in found_table(session)]
         found.delete()
         session.clearcache()
@@ -42,12 +43,19 @@ def wait_and_archive(session, archive, project):
         "status": str(waiting.status),
         "scans": sorted(one.id for one in waiting.scans),
         "listed": [one.label for one in session.prearchive.sessions(project)],
+        "dumped": dumped(waiting),
         "files": sum(len(list(res.files)) for one in waiting.scans for res in getattr(one, "resources", ())),
     }
     archived = waiting.archive(overwrite="append")
     seen["archived"] = archived.uri
     session.clearcache()
     return seen
+
+
+def dumped(waiting):
+    """An element of a scan that waits, where this version asks for it."""
+    (scan, *_) = waiting.scans
+    return [one["value"] for one in scan.dicom_dump(fields=["PatientID"])] if hasattr(scan, "dicom_dump") else None
 
 
 def look(found):

@@ -28,6 +28,13 @@ from tests.integration.web import PASSWORD, serving
 BROKEN = ("ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET")
 """What the browser says of a server that was killed."""
 
+SETTLED = """() => {
+  const asked = performance.getEntriesByType("resource").length;
+  if (window.asked !== asked) [window.asked, window.since] = [asked, performance.now()];
+  return performance.now() - window.since > 1000;
+}"""
+"""Whether the page has asked for nothing for a while: what it reads anew comes within a quarter of a second."""
+
 
 def archive(case: str, session: str = "One") -> bytes:
     return zipped(documented(session, "1", [Image(case=case, number=n).file() for n in range(3)]))
@@ -170,13 +177,15 @@ def test_numbers_move_in_place_and_are_not_said_aloud(browser, tmp_path):
         claimed = claim(web.site.catalog, this_owner(), Slots(4))
         assert claimed is not None
         page = one.log_in("admin", PASSWORD)
-        one.go("/activity")
+        with page.expect_response(lambda answer: answer.request.resource_type == "fetch" and "/activity" in answer.url):
+            one.go("/activity")  # which reads its list once more as soon as it hears what happens
         badge(page, "importing")
         begun = Progress(stage="reading", entries_done=1, entries_total=4_000, bytes_done=2_000, bytes_total=8_000_000)
         with Recorder(web.site.catalog, claimed.lease) as record:
-            with page.expect_response(lambda answer: "/activity/" in answer.url):  # a new stage is read whole, once
+            with page.expect_response(lambda answer: "/activity/" in answer.url):  # a new stage is read whole
                 record(begun)
             expect(page.locator("[data-far]")).to_have_text("2.0 kB of 8.0 MB · 1 of 4 000 entries")
+            page.wait_for_function(SETTLED)
             asked: list[str] = []
             page.on("request", lambda request: asked.append(request.url))
             spoken = page.locator("#polite").inner_text()

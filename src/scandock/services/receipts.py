@@ -102,7 +102,7 @@ def look(
     verdicts: Collection[str] = (),
     search: str = "",
     start: int = 0,
-    limit: int = 200,
+    limit: int = 100,
     most: int = MOST_LOOKED_AT,
 ) -> Sight:
     """Up to `limit` lines from the line `start` on, of some verdicts and with `search` in their path, in any case.

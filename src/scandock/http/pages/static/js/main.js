@@ -2,6 +2,7 @@
 // that uploads go on: a page's script is told to end before its page goes.
 
 import { say, user } from "./site.js";
+import { swapping } from "./swapping.js";
 
 const SCRIPTS = {
   viewer: () => import("./viewer/viewer.js"),
@@ -66,10 +67,11 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted && user) location.reload();
 });
 
-/** The tray can wait: the page is to be seen first. */
-function afterwards(act) {
-  requestAnimationFrame(() => setTimeout(act));
+/** What can wait until the page is seen: until then links and forms go as they do without scripts. */
+async function afterwards() {
+  await swapping();
+  if (user) (await import("./live/tray.js")).start();
 }
 
 begin();
-if (user) afterwards(async () => (await import("./live/tray.js")).start());
+requestAnimationFrame(() => setTimeout(afterwards));

@@ -1,6 +1,7 @@
 // The Activity page, live: numbers as they are told, and each change of state by the server's own fragment.
 
 import { ask, problemOf, root, say, user } from "../site.js";
+import { swapping } from "../swapping.js";
 import { farOf, Pace, paceOf } from "./figures.js";
 import { listen } from "./stream.js";
 
@@ -143,6 +144,6 @@ class Live {
   }
 }
 
-function morph(target, text) {
-  return window.htmx.swap({ text, target, swap: "outerMorph", sourceElement: target });
+async function morph(target, text) {
+  return (await swapping())?.swap({ text, target, swap: "outerMorph", sourceElement: target });
 }

@@ -105,7 +105,7 @@ function build(tray) {
   foot.append(link, clear);
   details.append(top, list, more, foot);
   tray.replaceChildren(details);
-  window.htmx.process(tray);
+  window.htmx?.process(tray);
   return { summary, list, more, clear };
 }
 
@@ -123,7 +123,7 @@ function fill(row, one) {
   set(link, one.name);
   if (link.getAttribute("href") !== one.href) {
     link.setAttribute("href", one.href);
-    window.htmx.process(row);
+    window.htmx?.process(row);
   }
   set(words, one.words);
   words.className = one.state ? `far ${one.state}` : "far";

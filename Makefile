@@ -7,6 +7,8 @@ export PYTHON
 
 BIN := .venv/bin
 CHECKED := src tests bench scripts
+# Three on two cores: tests wait for other processes a good part of their time.
+TEST_PROCESSES ?= 3
 CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100
 DATA ?= data
@@ -26,7 +28,7 @@ serve: setup-run  ## Serve the folder DATA (data) on PORT (8080) in the foregrou
 	@exec $(BIN)/scandock serve --data $(DATA) --port $(PORT) $(ARGS)
 
 test: lint  ## Set up all that is needed, then run every check and every test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(if $(ARGS),,--numprocesses $(TEST_PROCESSES) --dist loadfile) $(ARGS)
 
 lint: setup  ## Run the checks that need no test: ruff, mypy, the rooms' order
 	$(BIN)/ruff check $(CHECKED)

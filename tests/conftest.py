@@ -21,6 +21,11 @@ settings.register_profile("fuzz", max_examples=2000, deadline=None, suppress_hea
 settings.load_profile("default")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are no names: packed ones have the time in them, and each test process would call a test otherwise."""
+    return argname if isinstance(val, bytes) and len(val) > 16 else None
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """The project's own folder."""

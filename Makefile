@@ -7,7 +7,7 @@ export PYTHON
 
 BIN := .venv/bin
 CHECKED := src tests bench scripts
-# As many as the least of machines has cores: a browser or a server under test needs its share.
+# For all tests but those in a browser, which are alone: they watch what happens at which time.
 TEST_PROCESSES ?= 2
 CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100
@@ -28,7 +28,12 @@ serve: setup-run  ## Serve the folder DATA (data) on PORT (8080) in the foregrou
 	@exec $(BIN)/scandock serve --data $(DATA) --port $(PORT) $(ARGS)
 
 test: lint  ## Set up all that is needed, then run every check and every test
-	$(BIN)/python -m pytest $(if $(ARGS),,--numprocesses $(TEST_PROCESSES) --dist loadfile) $(ARGS)
+ifeq ($(ARGS),)
+	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --ignore tests/e2e
+else
+	$(BIN)/python -m pytest $(ARGS)
+endif
 
 lint: setup  ## Run the checks that need no test: ruff, mypy, the rooms' order
 	$(BIN)/ruff check $(CHECKED)

@@ -25,6 +25,7 @@ class Bench:
     def __init__(self, size=2):
         self.waiting: deque[Claim] = deque()
         self.asked = []
+        self.questions = threading.Semaphore(0)
         self.begun = threading.Semaphore(0)
         self.go = threading.Semaphore(0)
         self.ran = []
@@ -33,6 +34,7 @@ class Bench:
 
     def claim(self, slots):
         self.asked.append(slots)
+        self.questions.release()
         if self.fail:
             raise Fault("catalog", "Away.")
         if not self.waiting or (slots.only_small and self.waiting[0].big):
@@ -77,10 +79,12 @@ def test_big_ones_are_counted(bench):
     bench.waiting.extend([a_claim(1, big=True), a_claim(2, big=True)])
     bench.pool.look()
     assert bench.begun.acquire(timeout=30)
-    bench.pool.look()
+    for _ in range(2):
+        assert bench.questions.acquire(timeout=30), "the other slot asks as well, while the first one runs"
+    assert [slots.big for slots in bench.asked] == [0, 1]
+    assert not bench.begun.acquire(blocking=False)
     bench.go.release()
     assert bench.begun.acquire(timeout=30), "the second one may begin once the first has ended"
-    assert max(slots.big for slots in bench.asked) == 1
 
 
 def test_an_offer_is_done_when_its_import_has_ended(bench):

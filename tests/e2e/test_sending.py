@@ -112,6 +112,17 @@ def test_offline_it_waits_and_once_online_it_goes_on_by_itself(browser, project,
     assert stored(project, told["sessions"][0]) == whole
 
 
+def prepared(one, path, answer):
+    """The upload page with a small archive on it, its clock in the test's hands and its bytes in `answer`'s."""
+    one.log_in()
+    one.page.clock.install()
+    page = opened(one)
+    page.route("**/api/v1/uploads/*", answer)
+    drop(page, path)
+    page.get_by_text("1 patient, 1 study").wait_for()
+    return page
+
+
 def test_it_is_tried_again_without_end(browser, project, tmp_path):
     path = archive(tmp_path / "small.zip", {"1.dcm": image(1)})
     failing = {"left": 12}
@@ -123,13 +134,7 @@ def test_it_is_tried_again_without_end(browser, project, tmp_path):
         return route.fulfill(status=503, body="not now")
 
     with person(browser, base_of(project), expected=("503",)) as one:
-        one.log_in()
-        page = one.page
-        page.clock.install()
-        page = opened(one)
-        page.route("**/api/v1/uploads/*", answer)
-        drop(page, path)
-        page.get_by_text("1 patient, 1 study").wait_for()
+        page = prepared(one, path, answer)
         page.get_by_role("button", name="Upload", exact=True).click()
         state(page, "held up")
         assert "It is tried again in" in page.locator(".up-why").inner_text()
@@ -152,13 +157,7 @@ def test_a_connection_that_falls_silent_is_given_up_and_it_goes_on(browser, proj
         return None
 
     with person(browser, base_of(project), expected=("ERR_",)) as one:
-        one.log_in()
-        page = one.page
-        page.clock.install()
-        page = opened(one)
-        page.route("**/api/v1/uploads/*", answer)
-        drop(page, path)
-        page.get_by_text("1 patient, 1 study").wait_for()
+        page = prepared(one, path, answer)
         with page.expect_request(lambda request: request.method == "PATCH"):
             page.get_by_role("button", name="Upload", exact=True).click()
         page.clock.fast_forward(59_000)

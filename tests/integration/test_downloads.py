@@ -24,21 +24,10 @@ from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.trash import delete_session
 from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
-from tests.builders import Image, Site, documented, ecat, images, sha256, site_at
-from tests.integration.web import Web, serving
+from tests.builders import Image, Site, documented, ecat, images, sha256
+from tests.integration.web import Web
 
 NAME = 'ümläut "quoted" $(x).txt'
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return site_at(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def web(site: Site) -> Iterator[Web]:
-    with serving(site.data) as running:
-        yield running
 
 
 @pytest.fixture

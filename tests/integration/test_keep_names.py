@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from tests.builders import Image, Site, images, site_at
+from tests.builders import Image, Site, images
 
 NAMES = (
     "a/IM1", "b/IM1", "im1", "../../x:y*?.dcm", "c/.hidden", "d/con", "e/ümlaut 1.dcm", "f/u\u0308mlaut 1.DCM",
     "g/" + "n" * 300 + ".dcm", "h/a\x1b[31m.dcm",
 )  # fmt: skip
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return site_at(tmp_path, monkeypatch)
 
 
 def names(site: Site, path: str) -> list[str]:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.builders import Site, documented, ecat, site_at
+from tests.builders import Site, documented, ecat
 from tests.integration.test_pictures import NAME, SESSION, image, report
 from tests.integration.web import serving
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return site_at(tmp_path, monkeypatch)
 
 
 @pytest.fixture

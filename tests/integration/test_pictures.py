@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,8 +17,8 @@ from pydicom.uid import UID
 
 from scandock.services.pictures import tidy
 from scandock.viewing.decoders import Lost
-from tests.builders import Site, documented, ecat, site_at
-from tests.integration.web import Web, serving
+from tests.builders import Site, documented, ecat
+from tests.integration.web import Web
 from tests.unit.viewing.made import dataset, file_of
 
 NAME = '"><script>alert(1)</script>'
@@ -60,17 +59,6 @@ def report() -> bytes:
 
 SLICES = [image(2, SeriesDescription=NAME), image(0, SeriesDescription=NAME), image(1, SeriesDescription=NAME)]
 SESSION = {**documented("S1", "4", SLICES), **documented("S1", "9", [report()], resource="secondary")}
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return site_at(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def web(site: Site) -> Iterator[Web]:
-    with serving(site.data) as running:
-        yield running
 
 
 @pytest.fixture

@@ -19,11 +19,6 @@ from tests.builders import Image, Imported, Site, documented, ecat, sha256, site
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return site_at(tmp_path, monkeypatch)
-
-
-@pytest.fixture
 def any_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
     """As `site`, once on each database: for what the catalog keeps."""
     return site_at(tmp_path, monkeypatch, database_url)

@@ -23,11 +23,6 @@ OTHER_ID = {0x00204000: (b"LT", b"another content")}
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return site_at(tmp_path, monkeypatch)
-
-
-@pytest.fixture
 def any_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
     """As `site`, once on each database: for what the catalog decides."""
     return site_at(tmp_path, monkeypatch, database_url)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.builders import Site, documented, images, site_at
+from tests.builders import Site, documented, images
 from tests.integration.web import Web, serving
 
 USERS = "/data/projects/P/users"
 STATION = {0x00081010: (b"SH", b"MR1"), 0x0008103E: (b"LO", b"T1")}
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return site_at(tmp_path, monkeypatch)
 
 
 @pytest.fixture

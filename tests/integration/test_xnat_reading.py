@@ -8,7 +8,6 @@ import io
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -20,18 +19,13 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.services.xnat.experiments import list_experiments
 from scandock.services.xnat.projects import list_projects
 from scandock.services.xnat.subjects import list_subjects
-from tests.builders import Site, documented, images, site_at
+from tests.builders import Site, documented, images
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serving
 
 OBJECTS = images(3, series_number=b"4", study_date=b"20240131", also={0x0008103E: (b"LO", b"T1 <fast>, 3D")})
 MORE = images(2, series=2, series_number=b"12", study_date=b"20240131")
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return site_at(tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -1,0 +1,24 @@
+"""Fixtures that most tests of a folder and of a server over it begin with; a test that needs more has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.builders import Site, site_at
+from tests.integration.web import Web, serving
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A data folder of the test's own, on SQLite."""
+    return site_at(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def web(site: Site) -> Iterator[Web]:
+    """A server over `site`, by HTTP."""
+    with serving(site.data) as running:
+        yield running

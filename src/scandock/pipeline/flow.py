@@ -1,25 +1,20 @@
-"""From entries that were read to the outcome: judge, gather, plan, arrange, seal, intend, complete."""
+"""From entries that were read to the outcome: decide, arrange, seal, intend, complete."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from scandock.catalog.projects import make_unassigned
 from scandock.model.errors import BadInput
-from scandock.model.importing import Stage
 from scandock.model.points import reach
 from scandock.model.verdicts import ImportState, SessionState
+from scandock.pipeline.decide import Decided, Listener, decide
 from scandock.pipeline.describe import refused_sessions, report_of
-from scandock.pipeline.gather import gather
 from scandock.pipeline.job import Job, Tools
-from scandock.pipeline.judge import Judgement, judge, refuse_all
-from scandock.pipeline.leaving import leave_out, nothing_left
+from scandock.pipeline.judge import Judgement, refuse_all
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.place import arrange_all
-from scandock.pipeline.plan import plan
-from scandock.pipeline.repeats import ASIDE, within_upload
-from scandock.pipeline.tallies import Tallies
+from scandock.pipeline.repeats import ASIDE
 from scandock.pipeline.tell import (
     close_verdicts,
     entry_bytes,
@@ -36,46 +31,19 @@ from scandock.rules.notices import Notice
 Reporter = Callable[..., dict[str, Any]]
 
 
-class Listener(Protocol):
-    """What the reading left, and who is told of stages."""
-
-    tallies: Tallies
-    damages: list[tuple[bytes, str, str]]
-    notes: list[Notice]
-    labels: dict[str, str]
-    """What progress calls the sessions, by study: their patients, until it is decided what they are called."""
-
-    def stage(self, stage: Stage) -> None: ...
-    def seconds(self) -> dict[str, float]: ...
-
-
 def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unparsable: bool) -> dict[str, Any]:
     """Everything behind the reading. Gives the report of the fixed surface."""
     heard.stage("deciding")
     tools.stage.write_back()
-    ledger = tools.ledger
-    ledger.index()
-    judgement = judge(ledger, heard.damages, ignore_unparsable=ignore_unparsable)
+    decided = decide(tools, heard, ignore_unparsable)
+    jobs, judgement = decided.jobs, decided.judgement
     if judgement.refused is not None:
-        return _end(tools, report_refused(ledger, judgement, heard, report))
-    every = heard.tallies.study_uids()
-    for container in judgement.containers:
-        heard.tallies.drop_under(container)
-    lost = sorted(every - heard.tallies.study_uids())
-    clashes = within_upload(ledger, tools.stage)
-    every_job = gather(ledger, heard.tallies, clashes, tools.zone, tools.site.placeholders)
-    jobs, left, rows = leave_out(ledger, every_job, tools.request.mapping)
-    if left and not jobs:
-        judgement.refused = nothing_left()
-        refuse_all(ledger, judgement)
-        return _end(tools, report_refused(ledger, judgement, heard, report))
-    unused = plan(tools, jobs, lambda: make_unassigned(tools.catalog), rows)
-    warnings = [*heard.notes, *judgement.warnings, *unused]
+        return _end(tools, report_refused(tools.ledger, judgement, heard, report))
     heard.labels = {job.study.key: job.settled.label for job in jobs}
     reach("reserved")
     heard.stage("placing")
     arrange_all(tools, jobs)
-    close_verdicts(ledger)
+    close_verdicts(tools.ledger)
     write_receipt(tools, str(report(ImportState.PLACED, "", "")["archive"]), {job.n: job.name for job in jobs})
     keep_exceptions(tools)
     tools.check()
@@ -84,17 +52,16 @@ def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unp
         tools.stage.remove(scratch)
     tools.stage.seal()
     reach("sealed")
-    refused = left + (refused_sessions(lost, judgement.warnings[0]) if lost else [])
-    made = report(*outcome(jobs, judgement), **_account(tools, jobs, warnings, refused))
+    made = report(*outcome(jobs, judgement), **_account(tools, decided))
     return _show(tools, jobs, made, heard)
 
 
-def _account(tools: Tools, jobs: list[Job], warnings: list[Notice], refused: list[dict[str, Any]]) -> dict[str, Any]:
+def _account(tools: Tools, decided: Decided) -> dict[str, Any]:
     """The report's figures, warnings and sessions, those that could not be taken last."""
     unpacked, stored = entry_bytes(tools.ledger)
     return {
-        "warnings": upload_warnings(tools.ledger, warnings),
-        "sessions": [*(report_of(job, state_of(job)) for job in jobs), *refused],
+        "warnings": upload_warnings(tools.ledger, decided.warnings),
+        "sessions": [*(report_of(job, state_of(job)) for job in decided.jobs), *decided.untaken],
         "entries": tools.ledger.counts(),
         "unpacked": unpacked,
         "stored": stored,

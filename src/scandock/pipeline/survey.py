@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from scandock.catalog.projects import make_unassigned
 from scandock.pipeline.arrange import Arranger
-from scandock.pipeline.describe import describe, refused_sessions, report_of
-from scandock.pipeline.flow import Listener, Reporter, report_refused, state_of
-from scandock.pipeline.gather import gather, index_folders
+from scandock.pipeline.decide import Listener, decide
+from scandock.pipeline.describe import describe, report_of
+from scandock.pipeline.flow import Reporter, report_refused, state_of
+from scandock.pipeline.gather import index_folders
 from scandock.pipeline.job import Job, Tools
-from scandock.pipeline.judge import judge, refuse_all
-from scandock.pipeline.leaving import leave_out, nothing_left
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.others import ResourceKeeper, assign_others
 from scandock.pipeline.place import sum_resources
-from scandock.pipeline.plan import plan
-from scandock.pipeline.repeats import within_upload
 from scandock.pipeline.tell import close_verdicts, entry_bytes, outcome, upload_warnings
 from scandock.rules.sop_classes import is_primary
 from scandock.store.port import Stage
@@ -32,31 +28,17 @@ def survey(tools: Tools, heard: Listener, report: Reporter, ignore_unparsable: b
     """
     heard.stage("deciding")
     ledger = tools.ledger
-    ledger.index()
-    judgement = judge(ledger, heard.damages, ignore_unparsable=ignore_unparsable)
-    if judgement.refused is not None:
-        return report_refused(ledger, judgement, heard, report)
-    every = heard.tallies.study_uids()
-    for container in judgement.containers:
-        heard.tallies.drop_under(container)
-    lost = sorted(every - heard.tallies.study_uids())
-    clashes = within_upload(ledger, tools.stage)
-    every_job = gather(ledger, heard.tallies, clashes, tools.zone, tools.site.placeholders)
-    jobs, left, rows = leave_out(ledger, every_job, tools.request.mapping)
-    if left and not jobs:
-        judgement.refused = nothing_left()
-        refuse_all(ledger, judgement)
-        return report_refused(ledger, judgement, heard, report)
-    unused = plan(tools, jobs, lambda: make_unassigned(tools.catalog), rows)
-    warnings = [*heard.notes, *judgement.warnings, *unused]
-    _arrange(tools, jobs)
+    decided = decide(tools, heard, ignore_unparsable)
+    if decided.judgement.refused is not None:
+        return report_refused(ledger, decided.judgement, heard, report)
+    _arrange(tools, decided.jobs)
     close_verdicts(ledger)
     unpacked, _ = entry_bytes(ledger)
-    refused = left + (refused_sessions(lost, judgement.warnings[0]) if lost else [])
+    sessions = [{**report_of(job, state_of(job)), "uri": None, "path": None} for job in decided.jobs]
     return report(
-        *outcome(jobs, judgement),
-        warnings=upload_warnings(ledger, warnings),
-        sessions=[*({**report_of(job, state_of(job)), "uri": None, "path": None} for job in jobs), *refused],
+        *outcome(decided.jobs, decided.judgement),
+        warnings=upload_warnings(ledger, decided.warnings),
+        sessions=[*sessions, *decided.untaken],
         entries=ledger.counts(),
         unpacked=unpacked,
     )

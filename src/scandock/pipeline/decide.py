@@ -1,0 +1,65 @@
+"""From entries that were read to planned sessions: judge, gather, leave out, plan; for an import and for inspect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from scandock.catalog.projects import make_unassigned
+from scandock.model.importing import Stage
+from scandock.pipeline.describe import refused_sessions
+from scandock.pipeline.gather import gather
+from scandock.pipeline.job import Job, Tools
+from scandock.pipeline.judge import Judgement, judge, refuse_all
+from scandock.pipeline.leaving import leave_out, nothing_left
+from scandock.pipeline.plan import plan
+from scandock.pipeline.repeats import within_upload
+from scandock.pipeline.tallies import Tallies
+from scandock.rules.notices import Notice
+
+
+class Listener(Protocol):
+    """What the reading left, and who is told of stages."""
+
+    tallies: Tallies
+    damages: list[tuple[bytes, str, str]]
+    notes: list[Notice]
+    labels: dict[str, str]
+    """What progress calls the sessions, by study: their patients, until it is decided what they are called."""
+
+    def stage(self, stage: Stage) -> None: ...
+    def seconds(self) -> dict[str, float]: ...
+
+
+@dataclass
+class Decided:
+    """What becomes of an upload: with `judgement.refused` nothing of it, else its jobs."""
+
+    judgement: Judgement
+    jobs: list[Job] = field(default_factory=list)
+    untaken: list[dict[str, Any]] = field(default_factory=list)
+    """The reports of the sessions that are left out or cannot be taken."""
+    warnings: list[Notice] = field(default_factory=list)
+
+
+def decide(tools: Tools, heard: Listener, ignore_unparsable: bool) -> Decided:
+    """Decide all that can be decided before a byte is placed. Raises Usage as `plan` does."""
+    ledger = tools.ledger
+    ledger.index()
+    judgement = judge(ledger, heard.damages, ignore_unparsable=ignore_unparsable)
+    if judgement.refused is not None:
+        return Decided(judgement)
+    every = heard.tallies.study_uids()
+    for container in judgement.containers:
+        heard.tallies.drop_under(container)
+    lost = sorted(every - heard.tallies.study_uids())
+    clashes = within_upload(ledger, tools.stage)
+    every_job = gather(ledger, heard.tallies, clashes, tools.zone, tools.site.placeholders)
+    jobs, left, rows = leave_out(ledger, every_job, tools.request.mapping)
+    if left and not jobs:
+        judgement.refused = nothing_left()
+        refuse_all(ledger, judgement)
+        return Decided(judgement)
+    unused = plan(tools, jobs, lambda: make_unassigned(tools.catalog), rows)
+    untaken = left + (refused_sessions(lost, judgement.warnings[0]) if lost else [])
+    return Decided(judgement, jobs, untaken, [*heard.notes, *judgement.warnings, *unused])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.builders import Site, site_at
@@ -22,3 +23,10 @@ def web(site: Site) -> Iterator[Web]:
     """A server over `site`, by HTTP."""
     with serving(site.data) as running:
         yield running
+
+
+@pytest.fixture
+def client(web: Web) -> Iterator[httpx.Client]:
+    """The administrator, by HTTP."""
+    with web.client() as made:
+        yield made

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import tracemalloc
 import zipfile
-from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -28,12 +27,6 @@ from tests.builders import Image, Site, documented, ecat, images, sha256
 from tests.integration.web import Web
 
 NAME = 'ümläut "quoted" $(x).txt'
-
-
-@pytest.fixture
-def client(web: Web) -> Iterator[httpx.Client]:
-    with web.client() as one:
-        yield one
 
 
 OBJECTS = images(3)

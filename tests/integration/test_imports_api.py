@@ -47,12 +47,6 @@ def web(tmp_path, database_url, monkeypatch):
         yield running
 
 
-@pytest.fixture
-def client(web):
-    with web.client() as made:
-        yield made
-
-
 def send(client, **asked):
     answer = client.post("/api/v1/imports", params=asked, content=b"abc")
     assert answer.status_code == 202, answer.text

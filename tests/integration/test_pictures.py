@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
@@ -18,7 +17,6 @@ from pydicom.uid import UID
 from scandock.services.pictures import tidy
 from scandock.viewing.decoders import Lost
 from tests.builders import Site, documented, ecat
-from tests.integration.web import Web
 from tests.unit.viewing.made import dataset, file_of
 
 NAME = '"><script>alert(1)</script>'
@@ -59,12 +57,6 @@ def report() -> bytes:
 
 SLICES = [image(2, SeriesDescription=NAME), image(0, SeriesDescription=NAME), image(1, SeriesDescription=NAME)]
 SESSION = {**documented("S1", "4", SLICES), **documented("S1", "9", [report()], resource="secondary")}
-
-
-@pytest.fixture
-def client(web: Web) -> Iterator[httpx.Client]:
-    with web.client() as one:
-        yield one
 
 
 @pytest.fixture

@@ -21,12 +21,6 @@ def web(tmp_path):
         yield running
 
 
-@pytest.fixture
-def client(web):
-    with web.client() as made:
-        yield made
-
-
 def reused(answer):
     return (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_reused")
 

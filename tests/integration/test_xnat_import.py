@@ -38,12 +38,6 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
 
 
 @pytest.fixture
-def client(web: Web) -> Iterator[httpx.Client]:
-    with web.client() as made:
-        yield made
-
-
-@pytest.fixture
 def project(client: httpx.Client, request: pytest.FixtureRequest) -> str:
     """The id of an empty project."""
     name = f"T{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]}"

@@ -44,12 +44,6 @@ def web(tmp_path: Path, inbox: Path, database_url: str, monkeypatch: pytest.Monk
         yield running
 
 
-@pytest.fixture
-def client(web: Web) -> Iterator[httpx.Client]:
-    with web.client() as made:
-        yield made
-
-
 def worker(web: Web) -> AbstractContextManager[Worker]:
     return worker_on(Path(web.site.data), web.site.settings.database_url)
 

@@ -36,12 +36,6 @@ def web(site: Site) -> Iterator[Web]:
 
 
 @pytest.fixture
-def client(web: Web) -> Iterator[httpx.Client]:
-    with web.client() as one:
-        yield one
-
-
-@pytest.fixture
 def catalog(database_url: str) -> Iterator[Catalog]:
     made = open_catalog(database_url)
     yield made

@@ -34,12 +34,6 @@ def web(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> I
         yield running
 
 
-@pytest.fixture
-def client(web: Web) -> Iterator[httpx.Client]:
-    with web.client() as made:
-        yield made
-
-
 def worker(web: Web, **changes: str) -> AbstractContextManager[Worker]:
     return worker_on(Path(web.site.data), web.site.settings.database_url, 2, **changes)
 

@@ -40,6 +40,15 @@ def data(request, tmp_path, monkeypatch):
     return tmp_path / "DATA"
 
 
+@pytest.fixture(autouse=True)
+def little_to_collect():
+    """What other tests have left is no garbage of these: to look through all of it before each fork takes seconds."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def die_before(number: int) -> None:
     """In this process, SIGKILL itself instead of the `number`th system call from now."""
     left = number

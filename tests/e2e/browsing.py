@@ -16,7 +16,16 @@ from tests.crash.served import PASSWORD, Served
 ROOT = Path(__file__).resolve().parent.parent.parent
 AXE = ROOT / "tests" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 WIDTHS = {"wide": (1280, 800), "narrow": (390, 844)}
+UNWANTED = (
+    "WebUIOmniboxPopup,WebUIOmniboxAimPopup,"
+    "AimEnabled,AvoidCorsURLLoaderRestartOnRedirect,AvoidUnnecessaryBeforeUnloadCheckSync,"
+    "DestroyProfileOnBrowserClose,HttpsFirstBalancedModeAutoEnable,HttpsUpgrades,LensOverlay,MediaRouter,"
+    "NetworkTimeServiceQuerying,OptimizationHints,PaintHolding,PreconnectToSearch,ThirdPartyStoragePartitioning"
+)
+"""The address bar's menus are pages of 400 modules, which Chromium loads anew for each window: more than a second of
+work beside what is looked at. The others are those that Playwright turns off: the option counts once, the last one."""
 QUIET = (
+    f"--disable-features={UNWANTED}",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",

@@ -218,6 +218,24 @@ def test_a_second_patch_beside_the_first_is_locked_out(web, client):
     assert web.spool(uuid) == DATA
 
 
+def listed(client):
+    [one] = client.get("/api/v1/uploads").json()["items"]
+    return one["receiving"], one["offset"], one["arrived"]
+
+
+def test_the_list_says_which_upload_is_being_sent_right_now(web, client, monkeypatch):
+    url = make(client)
+    assert listed(client) == (False, 0, 0)
+    with open_patch(web, url, 0, len(DATA), DATA[:1000]):
+        until(lambda: listed(client) == (True, 0, 1000))
+        with web.client() as other:  # the same account in another browser
+            assert listed(other) == (True, 0, 1000)
+        with monkeypatch.context() as silent:  # its connection is probably dead, and it would give way
+            silent.setattr(locks, "STALE_SECONDS", 0.0)
+            assert listed(client) == (False, 0, 0)
+    until(lambda: listed(client) == (False, 1000, 1000))
+
+
 def test_many_patches_at_once_keep_the_bytes_once(web, client):
     url = make(client)
     answers = []

@@ -98,13 +98,15 @@ SCHEMAS: Final[dict[str, Schema]] = {
         optional=("cancelling",),
     ),
     "Unfinished": shape(
-        "An upload to go on with: `offset` bytes are on disk for certain",
+        "An upload to go on with: `offset` bytes are on disk for certain, `arrived` are there; `receiving`: more come",
         {
             "id": TEXT,
             "filename": TEXT,
             "state": _STATE,
             "size": MAYBE_WHOLE,
             "offset": WHOLE,
+            "receiving": TRUTH,
+            "arrived": WHOLE,
             "fingerprint": MAYBE_TEXT,
             "project": MAYBE_TEXT,
             "created": MOMENT,

@@ -19,6 +19,8 @@ class Writer:
 
     def __init__(self) -> None:
         self.seen = time.monotonic()
+        self.came = 0
+        """Bytes of the upload that are there, also those that are not synced yet."""
         self.stop = asyncio.Event()
         self.done = asyncio.Event()
         self.why: ScandockError = _locked()
@@ -43,6 +45,11 @@ class Locks:
 
     def __len__(self) -> int:
         return len(self._writers)
+
+    def bringing(self, upload: str) -> Writer | None:
+        """The request that brings bytes of it now; None where none does, or one so silent that it would give way."""
+        writer = self._writers.get(upload)
+        return writer if writer is not None and time.monotonic() - writer.seen < STALE_SECONDS else None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._writers)

@@ -42,6 +42,7 @@ async def append(
                     raise _too_many(arriving.size)
                 site.metrics.received.inc(len(data))
                 await spooling.feed(data)
+                writer.came = spooling.received
         if checksum is not None:
             await spooling.finish()
             if not spooling.matches(checksum.wanted):

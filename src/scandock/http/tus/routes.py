@@ -60,10 +60,13 @@ async def capabilities(request: Request) -> Response:
 async def unfinished(request: Request, principal: SignedIn) -> dict[str, Any]:
     """What to go on with: `offset` bytes are kept; `fingerprint` is what the client put into `Upload-Metadata`.
 
-    `receiving` ones want more bytes; of those that are `received` or `running` the outcome is still to come.
+    Those of the state `receiving` want more bytes; of those that are `received` or `running` the outcome is still to
+    come. The key `receiving` is true while a request brings bytes: it was not cut, some client sends it right now, and
+    `arrived` bytes are there, of which `offset` are kept for certain.
     """
     site = site_of(request)
     found = await site.run(unfinished_uploads, site.catalog, principal)
+    writers = {one.uuid: site.locks.bringing(one.uuid) for one in found}
     items = [
         {
             "id": one.uuid,
@@ -71,6 +74,8 @@ async def unfinished(request: Request, principal: SignedIn) -> dict[str, Any]:
             "state": one.state.value,
             "size": one.size,
             "offset": one.received,
+            "receiving": (writer := writers[one.uuid]) is not None,
+            "arrived": one.received if writer is None else max(one.received, writer.came),
             "fingerprint": parse_metadata(one.metadata).get("fingerprint"),
             "project": one.project,
             "created": one.created,

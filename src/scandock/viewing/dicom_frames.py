@@ -8,6 +8,7 @@ from scandock.viewing.dicom_decode import decode
 from scandock.viewing.dicom_file import DicomFile, integer, numbers, text
 from scandock.viewing.dicom_groups import Groups
 from scandock.viewing.dicom_mosaic import tiles_of
+from scandock.viewing.dicom_palette import palette_of
 from scandock.viewing.frames import Frame, NoPicture, Window, checked
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class DicomFrames:
         from pydicom.pixels.processing import apply_color_lut
 
         entries = numbers(self.data.get("RedPaletteColorLookupTableDescriptor"))
-        shown = apply_color_lut(pixels, self.data)
+        shown = apply_color_lut(pixels, palette_of(self.data))
         return _eight_bits(shown, 16 if shown.dtype.itemsize == 2 or (entries and entries[-1] == 16) else 8)
 
     def _bits(self) -> int:

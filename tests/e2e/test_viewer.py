@@ -27,6 +27,14 @@ CANVAS = """() => {
 FETCHED = """(many) => performance.getEntriesByType("resource").filter(
   (one) => /frames.[0-9]+.tree/.test(one.name) && one.responseEnd).length >= many"""
 STAGE = re.compile(r"^Image \d+ of \d+")
+ROOM = """(field) => {
+  const style = getComputedStyle(field);
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = style.font;
+  const padded = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+  return field.clientWidth - padded - pen.measureText(field.value).width;
+}"""
+"""What a field has left beside its text, in pixels."""
 SHOWN = "(at) => document.querySelector('.viewer')?.dataset.shown === String(at)"
 
 
@@ -177,6 +185,49 @@ def test_windowing_costs_no_request(browser, served, scan):
         page.get_by_role("button", name="Reset").click()
         assert np.abs(canvas(one)[..., 0] - grey(values(2), 1000, 4000)).max() <= 0.51
         assert asked == []
+
+
+@pytest.mark.parametrize("width", ["wide", "narrow"])
+def test_the_numbers_of_any_window_are_readable(browser, served, width):
+    """Counts of a scanner, doses of 32 bits, activities of nearly nothing."""
+    windows = [("12660.4375", "25320.875"), ("2404985472", "4809970944"), ("-1.23456e-104", "2.46912e-104")]
+    ids = {"StudyInstanceUID": "1.2.9", "SeriesInstanceUID": "1.2.9.4"}
+    slices = [
+        image(at, SOPInstanceUID=f"1.2.9.4.{at}", WindowCenter=one, WindowWidth=other, **ids)
+        for at, (one, other) in enumerate(windows)
+    ]
+    with person(browser, base_of(served), width=width) as one:
+        address = bring(served, documented(f"Figures {width}", "4", slices), "4")
+        one.log_in()
+        page = one.go(f"{address}?image=0")
+        center, wide = page.get_by_label("Centre"), page.get_by_label("Width")
+        for at, said in enumerate([("12660", "25321"), ("2.405e9", "4.81e9"), ("-1.235e-104", "2.469e-104")]):
+            if at:
+                page.get_by_role("group", name=STAGE).focus()
+                page.keyboard.press("ArrowDown")
+            shows(one, at)
+            assert (center.input_value(), wide.input_value()) == said
+            assert min(field.evaluate(ROOM) for field in (center, wide)) >= 0
+        assert one.overflow() == 0
+
+
+def test_changing_one_number_leaves_the_other_as_exact_as_it_was(browser, served):
+    """A centre far from 0 beside its width: the field shows 1234600."""
+    made = image(
+        0, StudyInstanceUID="1.2.10", SeriesInstanceUID="1.2.10.4", SOPInstanceUID="1.2.10.4.0",
+        RescaleIntercept=1234500, WindowCenter=1234567, WindowWidth=40,
+    )  # fmt: skip
+    with person(browser, base_of(served)) as one:
+        address = bring(served, documented("Far", "4", [made]), "4")
+        one.log_in()
+        page = one.go(address)
+        shows(one, 0)
+        assert page.get_by_label("Centre").input_value() == "1234600"
+        page.get_by_label("Width").fill("100")
+        page.keyboard.press("Tab")
+        values = 2.0 * np.arange(120).reshape(12, 10) + 1234500
+        expected = np.clip((values - 1234567) / 100 + 0.5, 0, 1) * 255
+        assert np.abs(canvas(one)[..., 0] - expected).max() <= 0.51
 
 
 def test_dragging_and_playing_go_through_the_slices(browser, served, scan):

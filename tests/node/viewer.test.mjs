@@ -113,5 +113,18 @@ test("a stack leads through places, and at each through its times", () => {
 });
 
 test("figures have the digits that tell something", () => {
-  assert.deepEqual([0, 0.001, 0.12345, 12.345, 4032.79, 2e6, NaN].map(figure), ["0", "1.000e-3", "0.1235", "12.35", "4032.8", "2.000e+6", ""]);
+  assert.deepEqual([0, 0.12345, 12.345, 4032.79, -1024, NaN].map(figure), ["0", "0.1235", "12.35", "4032.8", "-1024", ""]);
+});
+
+test("large and small figures are plain where that is short, and never long", () => {
+  const large = [12660.4, 65535, 123456.7, 2e6, 12660437.5, -99999999, 2404985472, 1.26e300];
+  assert.deepEqual(large.map(figure), ["12660", "65535", "123457", "2000000", "12660000", "-1e8", "2.405e9", "1.26e300"]);
+  assert.deepEqual([0.001, -0.0012349, 0.00001266, 1.23456e-10].map(figure), ["0.001", "-0.001235", "1.266e-5", "1.235e-10"]);
+  for (let power = -40; power < 40; power++) {
+    for (const value of [-1.23456789 * 10 ** power, -9.99999999 * 10 ** power]) {
+      const said = figure(value);
+      assert.ok(said.length <= 11, said);
+      assert.ok(Math.abs(Number(said) - value) <= Math.abs(value) * 0.006, said);
+    }
+  }
 });

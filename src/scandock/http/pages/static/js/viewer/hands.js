@@ -26,9 +26,9 @@ export function listen(viewer) {
   on(parts.place, "input", () => viewer.show(viewer.stack.at(parts.place.value - 1, viewer.stack.turn(viewer.at))));
   on(parts.turn, "input", () => viewer.show(viewer.stack.at(viewer.stack.place(viewer.at), parts.turn.value - 1)));
   on(parts.preset, "change", () => parts.preset.value && viewer.choose(parts.preset.value));
-  const typed = () => viewer.setWindow(parts.center.valueAsNumber, parts.width.valueAsNumber);
-  on(parts.center, "change", typed);
-  on(parts.width, "change", typed);
+  // The field beside the changed one shows a rounded number: the window has the exact one.
+  on(parts.center, "change", () => viewer.setWindow(parts.center.valueAsNumber, viewer.window?.width));
+  on(parts.width, "change", () => viewer.setWindow(viewer.window?.center, parts.width.valueAsNumber));
   on(parts.invert, "click", () => viewer.invert());
   on(parts.reset, "click", () => viewer.reset());
   on(parts.play, "click", () => viewer.cine.toggle());

@@ -57,10 +57,17 @@ export function presetsOf(frame, modality) {
   ];
 }
 
-/** A number for people: as many digits as tell something. */
+const SHORT = 8; // characters that a number may have in plain notation, beside its sign, once it is large or small
+
+/** A number for people: as many digits as tell something, and never more than a field of the viewer has room for. */
 export function figure(value) {
   if (!Number.isFinite(value)) return "";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 0.01 || size >= 1e6)) return value.toExponential(3);
-  return String(Number(value.toFixed(size < 1 ? 4 : size < 100 ? 2 : 1)));
+  if (size === 0 || (size >= 0.01 && size < 1e6)) {
+    return String(Number(value.toFixed(size < 1 ? 4 : size < 100 ? 2 : size < 1e4 ? 1 : 0)));
+  }
+  const rounded = Number(value.toPrecision(size < 1 ? 4 : 5));
+  const plain = String(rounded);
+  const long = plain.includes("e") || plain.length > SHORT + (value < 0);
+  return long ? rounded.toExponential().replace("e+", "e") : plain;
 }

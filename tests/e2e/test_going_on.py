@@ -9,7 +9,7 @@ import pytest
 from tests.crash.processes import until
 from tests.crash.served import Served, free_port
 from tests.e2e.browsing import base_of, person
-from tests.e2e.uploading import archive, drop, image, imported, opened, sent, slowed, stored, sums
+from tests.e2e.uploading import archive, drop, hearing_choosers, image, imported, opened, sent, slowed, stored, sums
 
 RAW = random.Random("big").randbytes(24_000_000)
 SLOW = 6_000_000  # bytes a second: a big archive takes some seconds then
@@ -49,6 +49,11 @@ def some_sent(page, least=1):
 def left(served):
     """How many uploads the server has in part."""
     return len(served.ask("GET", "/api/v1/uploads")[1]["items"])
+
+
+def receiving(served):
+    """Whether the server gets bytes of the upload now."""
+    return [one for one in served.ask("GET", "/api/v1/uploads")[1]["items"] if one["receiving"]]
 
 
 def test_pause_and_go_on(browser, project, large):
@@ -138,6 +143,93 @@ def test_a_folder_goes_on_and_another_file_does_not(browser, project, tmp_path, 
     assert stored(project, told["sessions"][0]) == whole
 
 
+def test_another_tab_leaves_alone_what_is_being_sent_until_it_is_cut(browser, project, large):
+    path, whole = large
+    with person(browser, base_of(project), expected=("ERR_",)) as one:
+        one.log_in()
+        page = opened(one)
+        slowed(page, SLOW // 4)
+        begin(page, path)
+        some_sent(page, 1_000_000)
+        tab = page.context.new_page()
+        hearing_choosers(tab)
+        tab.goto(f"{one.base}/upload")
+        tab.get_by_role("heading", name="Being sent elsewhere").wait_for()
+        unfinished = tab.locator("#unfinished")
+        tab.wait_for_function("() => document.querySelector('#unfinished progress').value > 0")
+        assert "is being sent from another tab or browser" in unfinished.inner_text()
+        assert unfinished.get_by_role("button").count() == 0
+        drop(tab, path)
+        tab.get_by_text("It is being sent already, from another tab or browser.").wait_for()
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.close(run_before_unload=True)
+        tab.get_by_role("heading", name="Not finished").wait_for()
+        assert unfinished.get_by_role("button", name="Discard: big.zip").is_visible()
+        one.page = tab
+        assert one.findings() == []
+        with tab.expect_file_chooser() as choosing:
+            tab.get_by_role("button", name="Choose it again: big.zip").click()
+        choosing.value.set_files(path)
+        sent(tab)
+    [told] = imported(project)
+    assert stored(project, told["sessions"][0]) == whole
+
+
+def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
+    path, whole = large
+    with person(browser, base_of(project), expected=("ERR_",)) as one:
+        one.log_in()
+        page = opened(one)
+        slowed(page, SLOW // 2)
+        begin(page, path)
+        some_sent(page, 1_000_000)
+        page.get_by_role("button", name="Pause: big.zip").click()
+        state(page, "paused")
+        assert page.get_by_role("heading", name="Paused 1 archive").is_visible()
+        tab = page.context.new_page()
+        tab.goto(f"{one.base}/upload")
+        tab.get_by_role("button", name="Discard: big.zip").click()
+        page.get_by_role("button", name="Go on: big.zip").click()
+        until(lambda: receiving(project), "it never went on")
+        tab.get_by_role("button", name="Discard it: big.zip").click()
+        tab.get_by_text("is being sent from another tab or browser").first.wait_for()
+        sent(page)
+        assert page.get_by_role("heading", name="Uploaded 1 archive").is_visible()
+    [told] = imported(project)
+    assert stored(project, told["sessions"][0]) == whole
+
+
+def test_another_file_that_is_chosen_for_a_cut_one_is_told_and_not_taken(browser, project, large, tmp_path):
+    path, whole = large
+    other = archive(tmp_path / "other.zip", {"1.dcm": image(3, study=3)})
+    with person(browser, base_of(project), expected=("ERR_",)) as one:
+        one.log_in()
+        page = opened(one)
+        slowed(page, SLOW)
+        begin(page, path)
+        some_sent(page, 1_000_000)
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.reload()
+        choose_again(page, other)
+        words = "other.zip is not big.zip: it was not taken. To send it as a new upload, choose or drop it below."
+        page.locator("#unfinished").get_by_text(words).wait_for()
+        page.wait_for_function("(words) => document.getElementById('polite').textContent === words", arg=words)
+        assert page.locator(".up-pick").count() == 0
+        assert one.findings() == []
+        drop(page, other)
+        page.get_by_role("button", name="Take off the list: other.zip").click()
+        choose_again(page, path)
+        sent(page)
+    [told] = imported(project)
+    assert stored(project, told["sessions"][0]) == whole
+
+
+def choose_again(page, path):
+    with page.expect_file_chooser() as choosing:
+        page.get_by_role("button", name="Choose it again: big.zip").click()
+    choosing.value.set_files(path)
+
+
 def test_moving_about_cuts_nothing(browser, project, large):
     path, whole = large
     with person(browser, base_of(project)) as one:
@@ -170,6 +262,7 @@ def test_an_upload_can_be_given_up_running_or_not_finished(browser, project, lar
         some_sent(page)
         page.get_by_role("button", name="Cancel: big.zip").click()
         state(page, "cancelled")
+        assert page.get_by_role("heading", name="Cancelled 1 archive").is_visible()
         until(lambda: left(project) == 0, "the server has other uploads")
         begin(page, path)
         page.wait_for_function("() => document.querySelectorAll('.up-transfer progress').length === 2")
@@ -239,6 +332,7 @@ def test_a_file_that_changes_on_the_way_is_told_and_chosen_again(browser, projec
         aside = path.rename(tmp_path / "aside.zip")
         page.get_by_role("button", name="Go on: big.zip").click()
         state(page, "stopped")
+        assert page.get_by_role("heading", name="Stopped 1 archive").is_visible()
         assert "can't be read any more" in page.locator(".up-why").inner_text()
         slowed(page, -1)
         aside.rename(path)

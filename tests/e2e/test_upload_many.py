@@ -80,7 +80,7 @@ def test_an_archive_with_a_warning_opens_by_itself_unless_it_was_folded(browser,
         page.get_by_text("4.zip brings another study with this label: the later one gets a suffix.").wait_for()
         assert opened_tables(page) == 2
         page.locator(".up-pick summary").nth(3).click()
-        page.get_by_label("Ignore unparsable").evaluate("(box) => box.click()")
+        page.get_by_label("Ignore unparseable").evaluate("(box) => box.click()")
         assert opened_tables(page) == 1
 
 

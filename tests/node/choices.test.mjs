@@ -11,7 +11,7 @@ test("what the form says goes along by the API's names", () => {
   assert.deepEqual(fields(), { project: "P", destination: "", overwrite: "", ignore_unparsable: "true", resources: "keep" });
   Object.assign(options, { destination: "prearchive", overwrite: "none", ignore: false, keep: false });
   assert.deepEqual(fields(), { project: "P", destination: "prearchive", overwrite: "none", ignore_unparsable: "false", resources: "ignore" });
-  assert.equal(summary(), "into the prearchive, leaving what is there alone, unparsable files refuse an archive, without other resources");
+  assert.equal(summary(), "into the prearchive, leaving what is there alone, unparseable files refuse an archive, without other resources");
   options.where = "headers";
   assert.equal(project(), "");
 });

@@ -3,16 +3,22 @@
 import { fromDrop, fromInput } from "./choosing.js";
 import { button, make, set } from "./dom.js";
 
-/** The two buttons with their hidden fields; `chosen` is given what was chosen. Gives {files, folder, chooser}. */
-export function fileInputs(form, chosen) {
+/** The two buttons with their hidden fields; `chosen` is given what was chosen, and `forget` called where a chooser opens
+ * for new files, or is closed without any. Gives {files, folder, chooser}. */
+export function fileInputs(form, chosen, forget) {
   const plain = form.querySelector(".up-plain");
   const { accept } = form.querySelector("#file");
   const hidden = { type: "file", class: "unseen", tabindex: "-1", "aria-hidden": "true" };
   const files = make("input", { ...hidden, multiple: true, id: "files", accept: `${accept},.csv,.tsv` });
   const folder = make("input", { ...hidden, webkitdirectory: true, id: "folder" });
-  const chooser = button("Choose archives or images", () => files.click(), { kind: "primary" });
-  plain.parentElement.replaceChildren(chooser, button("Choose a folder", () => folder.click()), files, folder);
+  const opens = (input) => () => {
+    forget();
+    input.click();
+  };
+  const chooser = button("Choose archives or images", opens(files), { kind: "primary" });
+  plain.parentElement.replaceChildren(chooser, button("Choose a folder", opens(folder)), files, folder);
   for (const input of [files, folder]) {
+    input.addEventListener("cancel", forget);
     input.addEventListener("change", async (event) => {
       event.stopPropagation(); // the form's own choices have not changed
       const found = await fromInput(input);

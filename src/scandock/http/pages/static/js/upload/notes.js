@@ -3,7 +3,7 @@
 import { already } from "./already.js";
 import { knownOf } from "./known.js";
 import { UNASSIGNED } from "./labels.js";
-import { shown } from "./names.js";
+import { meeting } from "./meeting.js";
 
 const HELD = {
   label_many_studies: "This label is given to several studies: each will wait in the prearchive for a decision.",
@@ -29,10 +29,4 @@ export function notesOf(one) {
   for (const code of one.warnings) if (WARNED[code]) notes.push(["warn", WARNED[code]]);
   if (one.project === UNASSIGNED) notes.push(["warn", "No project is found for it: it goes to Unassigned.", true]);
   return notes;
-}
-
-function meeting(one) {
-  const words = `${shown(one.meets)} brings another study with this label:`;
-  if (one.naming.session.requested) return ["held", `${words} all but the first to arrive will wait for a decision.`, true];
-  return ["warn", `${words} the later one gets a suffix.`];
 }

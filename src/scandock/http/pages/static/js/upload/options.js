@@ -76,7 +76,7 @@ export function summary() {
   const words = [
     { "": "destination as the project does", prearchive: "into the prearchive", archive: "into the archive" }[options.destination],
     { "": "", append: "adding what is new", none: "leaving what is there alone", delete: "replacing images" }[options.overwrite],
-    options.ignore ? "" : "unparsable files refuse an archive",
+    options.ignore ? "" : "unparseable files refuse an archive",
     options.keep ? "" : "without other resources",
   ];
   return words.filter(Boolean).join(", ");

@@ -8,6 +8,7 @@ import { fileInputs, takeDrops } from "./inputs.js";
 import { labelsTools } from "./labels_view.js";
 import { writeMapping } from "./mapping_csv.js";
 import { shown } from "./names.js";
+import { ELSEWHERE, notIt } from "./not_taken.js";
 import * as options from "./options.js";
 import { pickView } from "./picks_view.js";
 import { add, forgetKnown, isComplete, onPicks, picks, remove, settleAll } from "./picks.js";
@@ -31,7 +32,7 @@ function entered(event) {
 }
 
 class Page {
-  #wanted = null; // the transfer whose file is chosen again
+  #wanted = null; // what a file is chosen for again: {transfer} or {upload}, an unfinished one
 
   constructor(main) {
     this.form = main.querySelector("#upload");
@@ -47,9 +48,9 @@ class Page {
     this.clash = make("strong", { class: "up-clash" });
     const told = make("span", { class: "grow" }, this.total, " ", this.clash);
     this.bar = make("div", { class: "bar" }, told, make("button", { class: "primary", id: "start" }, "Upload"));
-    this.transfers = transfersView((one) => this.#again(one));
-    const choose = () => this.#again(null);
-    const known = (one) => this.#known(one);
+    this.transfers = transfersView((transfer) => this.#again({ transfer }));
+    const choose = (upload) => this.#again({ upload });
+    const known = async (one) => (await this.#known(one)) !== "";
     this.unfinished = new Unfinished({ choose, known, add: (one) => add([one]), after: () => this.chooser.focus() });
     main.querySelector("#transfers").append(this.transfers);
     main.querySelector("#unfinished").append(this.unfinished.element);
@@ -58,7 +59,7 @@ class Page {
 
   begin() {
     options.begin(this.form);
-    Object.assign(this, fileInputs(this.form, (found) => this.#chosen(found)));
+    Object.assign(this, fileInputs(this.form, (found) => this.#chosen(found), () => this.#forget()));
     this.form.addEventListener("submit", (event) => this.#submit(event));
     this.form.addEventListener("keydown", entered);
     this.form.addEventListener("change", (event) => this.#changed(event));
@@ -66,8 +67,12 @@ class Page {
     const ends = [
       onPicks((pick) => this.#show(pick)),
       onTransfers((one) => this.#moved(one)),
-      takeDrops(this.drop, (found) => this.#chosen(found)),
+      takeDrops(this.drop, (found) => this.#dropped(found)),
+      () => this.unfinished.end(),
     ];
+    const { seen } = this.unfinished;
+    document.addEventListener("visibilitychange", seen);
+    ends.push(() => document.removeEventListener("visibilitychange", seen));
     this.#said();
     settleAll();
     this.#show();
@@ -77,16 +82,31 @@ class Page {
     return () => ends.forEach((end) => end());
   }
 
-  /** What was chosen: known uploads go on, all else is looked into. */
-  async #chosen({ picks: chosen, refused, tables }) {
-    keyed(this.refused, refused, ({ name, why }) => name + why, ({ name, why }) => make("li", { class: "problem" }, make("strong", {}, shown(name)), ` ${why}`));
-    const fresh = [];
-    for (const one of chosen) if (!(await this.#known(one))) fresh.push(one);
+  #dropped(found) {
+    this.#forget();
+    return this.#chosen(found);
+  }
+
+  #forget() {
     this.#wanted = null;
+  }
+
+  /** What was chosen: known uploads go on, and all else is looked into, unless one certain file was to be chosen. */
+  async #chosen({ picks: chosen, refused: unusable, tables }) {
+    const wanted = this.#wanted;
+    this.#forget();
+    const [fresh, refused] = [[], [...unusable]];
+    for (const one of chosen) {
+      const is = await this.#known(one, wanted);
+      if (is === "elsewhere") refused.push({ name: one.name, why: ELSEWHERE });
+      else if (!is) fresh.push(one);
+    }
+    keyed(this.refused, refused, ({ name, why }) => name + why, ({ name, why }) => make("li", { class: "problem" }, make("strong", {}, shown(name)), ` ${why}`));
+    const strange = wanted ? fresh.splice(0) : [];
     add(fresh);
     this.#reveal(fresh.length);
-    const told = [fresh.length ? `${plural(fresh.length, "archive")} on the list.` : "", refused.length ? `${plural(refused.length, "file")} not taken.` : ""];
-    say(told.filter(Boolean).join(" "));
+    const told = [this.#strange(wanted, strange), fresh.length ? `${plural(fresh.length, "archive")} on the list.` : "", refused.length ? `${plural(refused.length, "file")} not taken.` : ""].filter(Boolean);
+    if (told.length) say(told.join(" "));
     for (const one of tables) await this.tools.read(one);
   }
 
@@ -96,26 +116,34 @@ class Page {
     if (count && first.getBoundingClientRect().top > innerHeight - 200) this.place.scrollIntoView({ block: "start" });
   }
 
-  /** Whether it is one that was cut, here or before; then it goes on. */
-  async #known(one) {
-    const stopped = this.#wanted ?? transfers.find((two) => two.state === "stopped" && two.name === one.name);
-    if (!stopped && !this.unfinished.open.length) return false;
+  /** Say, beside what a file was chosen for, that others are not it; gives it in words, "" where there are none. */
+  #strange(wanted, strange) {
+    if (!strange.length) return "";
+    const words = notIt(wanted.upload?.filename ?? wanted.transfer.name, strange);
+    if (wanted.upload) this.unfinished.tell(wanted.upload, words);
+    else wanted.transfer.refuse(words);
+    return words;
+  }
+
+  /** Whether it is one that was cut, here or before, and goes on now: "taken", "elsewhere" (another tab sends it) or "". */
+  async #known(one, wanted = null) {
+    const stopped = wanted?.transfer ?? transfers.find((two) => two.state === "stopped" && two.name === one.name);
+    if (!stopped && !this.unfinished.open.length) return "";
     const tar = one.files ? await compose(one.files.map(({ path, file }) => ({ path, file }))) : null;
     const blob = tar?.blob ?? one.file;
-    if (!stopped && !this.unfinished.mayBe(blob.size)) return false;
+    if (!stopped && !this.unfinished.mayBe(blob.size)) return "";
     const known = await print(blob, tar?.modified ?? one.file.lastModified);
     if (stopped && stopped.print === known) {
       stopped.replace(one);
       stopped.resume();
-      return true;
+      return "taken";
     }
     return this.unfinished.take(one, known);
   }
 
-  #again(transfer) {
-    this.#wanted = transfer;
-    const isFolder = transfer ? Boolean(transfer.files) : false;
-    (isFolder ? this.folder : this.files).click();
+  #again(wanted) {
+    this.#wanted = wanted;
+    (wanted.transfer?.files ? this.folder : this.files).click();
   }
 
   // -- the form ------------------------------------------------------------------------------------------------------
@@ -193,6 +221,7 @@ class Page {
 
   #moved(one) {
     this.transfers.refresh();
+    this.unfinished.refresh();
     if (one?.state === "done" || one?.state === "cancelled") forgetKnown();
   }
 }

@@ -206,11 +206,12 @@ function next() {
 /** Notes where studies of several archives meet under one label, or one study lies in several. */
 function crossing() {
   const every = picks.flatMap((pick) => pick.taken.map((one) => Object.assign(one, { pick })));
-  for (const one of every) one.meets = null;
+  for (const one of every) one.meets = one.meeting = null;
   for (const group of grouped(every, (one) => `${fold(one.project)}/${fold(one.label)}`).values()) {
+    const requested = new Set(group.map((one) => one.naming.session.requested));
     for (const one of group) {
       const other = group.find((two) => two.pick !== one.pick && two.study.key !== one.study.key);
-      if (other) one.meets = other.pick.name;
+      if (other) Object.assign(one, { meets: other.pick.name, meeting: requested.size > 1 ? "both" : requested.has(true) ? "named" : "derived" });
     }
   }
 }

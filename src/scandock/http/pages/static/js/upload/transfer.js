@@ -227,6 +227,12 @@ export class Transfer {
     Object.assign(this, { file, files, handle, blob: null });
   }
 
+  /** Say so where another file was chosen for it: it stays stopped. */
+  refuse(why) {
+    this.why = why;
+    this.changed(this, true);
+  }
+
   #stop(why, remedy = "") {
     this.why = why;
     this.remedy = remedy;

@@ -1,8 +1,9 @@
-// Uploads on their way, with bars, speed and what can be done; and those that the server has in part.
+// Uploads on their way, with bars, speed and what can be done.
 
-import { left, plural, size } from "../live/figures.js";
+import { left, size } from "../live/figures.js";
 import { root } from "../site.js";
 import { button, keyed, make, set, show } from "./dom.js";
+import { headingOf } from "./heading.js";
 import { shown } from "./names.js";
 import { clear, transfers } from "./transfers.js";
 
@@ -29,8 +30,7 @@ export function transfersView(choose) {
   title.tabIndex = -1;
   element.refresh = () => {
     show(element, transfers.length > 0);
-    const going = transfers.filter((one) => !one.isOver);
-    set(title, going.length ? `Uploading ${plural(going.length, "archive")}` : "Uploaded");
+    set(title, headingOf(transfers));
     keyed(list, transfers, (one) => one.id, (one) => rowOf(one, choose));
     for (const row of list.children) row.refresh();
     show(tidy, transfers.some((one) => one.isOver));
@@ -92,69 +92,3 @@ function farOf(one) {
   }
   return told.join(" · ");
 }
-
-/** The panel of uploads that the server has in part, from before; `acts`: {choose, goOn, discard}.
- *
- * Those whose bytes are all there need no file: the page has them imported, which `finished` ones say.
- */
-export function unfinishedView(acts) {
-  const list = make("ul", { class: "up-list" });
-  const title = make("h2", { id: "h-unfinished" });
-  const help = make("p", { class: "help" }, "These uploads were cut. Choose the same file or folder again, by the button or by dropping it below: it is known again and goes on where it was.");
-  const element = make("section", { class: "panel", "aria-labelledby": "h-unfinished", hidden: true }, title, help, list);
-  element.refresh = (items, held) => {
-    show(element, items.length > 0);
-    const cut = items.some((one) => !one.finished);
-    set(title, cut ? "Not finished" : "Finished now");
-    show(help, cut);
-    keyed(list, items, (one) => one.id, (one) => unfinishedRow(one, acts));
-    for (const row of list.children) row.refresh(items.find((one) => one.id === row.dataset.key), held.has(row.dataset.key));
-  };
-  return element;
-}
-
-function unfinishedRow(one, acts) {
-  const called = shown(one.filename);
-  const far = make("span", { class: "meta" });
-  const bar = make("progress", { "aria-label": `How much of ${called} is on the server` });
-  const goOn = button("Go on", () => acts.goOn(one), { kind: "primary", of: called });
-  const choose = button("Choose it again", () => acts.choose(one), { of: called });
-  const sure = make("span", { class: "actions", hidden: true });
-  const discard = button("Discard", () => {
-    show(sure, true);
-    show(discard, false);
-    sure.querySelector("button").focus();
-  }, { kind: "quiet", of: called });
-  const keep = button("Keep it", () => {
-    show(sure, false);
-    show(discard, true);
-    discard.focus();
-  });
-  sure.append("What is there of it goes. ", button("Discard it", () => acts.discard(one), { kind: "danger", of: called }), keep);
-  const watch = make("a", { class: "button", href: `${root}/activity#i-${one.id}`, hidden: true }, "Watch its import");
-  const row = make(
-    "li",
-    { class: "up-transfer" },
-    make("div", { class: "head" }, make("strong", {}, called), make("span", { class: "meta" }, `begun ${when(one.created)}${one.project ? ` · to ${one.project}` : ""}`)),
-    bar,
-    far,
-    make("p", { class: "actions" }, goOn, choose, discard, sure, watch),
-  );
-  row.refresh = (now, held) => {
-    bar.max = Math.max(now.size, 1);
-    bar.value = now.offset;
-    show(goOn, held && !now.finished);
-    if (now.finished) {
-      for (const one of [choose, discard, sure]) show(one, false);
-      show(watch, true);
-      return set(far, `${size(now.size)}. All of it was on the server already: its import goes on by itself.`);
-    }
-    return set(far, `${size(now.offset)} of ${size(now.size)}${now.expires ? ` · kept until ${when(now.expires)}` : ""}`);
-  };
-  return row;
-}
-
-function when(milliseconds) {
-  return new Date(milliseconds).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-}
-

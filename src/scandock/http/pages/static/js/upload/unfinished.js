@@ -6,23 +6,33 @@ import { sizeIn } from "./fingerprint.js";
 import * as handles from "./handles.js";
 import { shown } from "./names.js";
 import { begin, transfers } from "./transfers.js";
-import { unfinishedView } from "./transfers_view.js";
 import { discard, finish, unfinished } from "./tus.js";
+import { unfinishedView } from "./unfinished_view.js";
+
+const AGAIN = 2000; // milliseconds after which it is asked again how far those are that are sent elsewhere
 
 export class Unfinished {
   #left = [];
   #held = new Map(); // handles by the ids of uploads
+  #told = new Map(); // what is said beside one, by its id
+  #tried = new Set(); // ids of those that were asked to be finished: an error is said once
+  #timer = null;
+  #isOver = false;
 
-  /** `acts`: {choose(), known(one): whether it is one that goes on now, add(one), after()}. */
+  /** `acts`: {choose(upload), known(one): whether it is one that goes on now, add(one), after()}. */
   constructor(acts) {
     this.acts = acts;
     const goOn = (one) => this.#goOn(one);
-    this.element = unfinishedView({ choose: acts.choose, goOn, discard: (one) => this.#discard(one) });
+    const choose = (one) => {
+      this.tell(one, "");
+      acts.choose(one);
+    };
+    this.element = unfinishedView({ choose, goOn, discard: (one) => this.#discard(one) });
   }
 
-  /** Those that may be gone on with: nothing of this page sends them. */
+  /** Those that no file was given to here. */
   get open() {
-    return this.#left.filter((one) => !one.finished && !transfers.some((two) => two.upload === one.id));
+    return this.#left.filter((one) => !one.finished && !isHere(one));
   }
 
   /** Whether one of them may have so many bytes. */
@@ -30,32 +40,72 @@ export class Unfinished {
     return this.open.some((one) => sizeIn(one.fingerprint) === size);
   }
 
-  /** Go on with the one that `known` is the fingerprint of; whether there is one. */
-  take(one, known) {
-    const upload = this.open.find((two) => two.fingerprint === known);
-    if (upload === undefined) return false;
+  /** Go on with the one that `known` is the fingerprint of: "taken", "elsewhere" where another tab sends it, or "". */
+  async take(one, known) {
+    const find = () => this.open.find((two) => two.fingerprint === known);
+    if (find()?.receiving) await this.look(); // it may have been cut since
+    const upload = find();
+    if (upload === undefined) return "";
+    if (upload.receiving) return "elsewhere";
     begin({ ...one, upload });
-    this.#left = this.#left.filter((two) => two !== upload);
-    this.#refresh();
+    this.refresh();
     say(`${shown(one.name)} is known again and goes on.`);
-    return true;
+    return "taken";
+  }
+
+  /** Say `words` beside an upload, as of a file that is not its own. */
+  tell(upload, words) {
+    this.#told.set(upload.id, words);
+    this.refresh();
   }
 
   /** Ask the server what there is. */
   async look() {
+    clearTimeout(this.#timer);
     try {
       const all = await unfinished();
       this.#held = await handles.all(all.map((one) => one.id));
-      this.#left = all.filter((one) => !transfers.some((two) => two.upload === one.id && !two.isOver));
+      this.#take(all);
     } catch {
       return; // without the server nothing is listed; what is done here says so by itself
     }
-    this.#refresh();
-    for (const one of this.#left.filter(({ offset, size }) => offset === size)) await this.#finish(one);
+    const whole = this.#left.filter((one) => one.offset === one.size && !one.receiving && !this.#tried.has(one.id));
+    for (const one of whole) await this.#finish(one);
+    clearTimeout(this.#timer);
+    if (!this.#isOver && this.#left.some((one) => one.receiving)) this.#timer = setTimeout(() => this.look(), AGAIN);
+  }
+
+  /** One comes back to the page, maybe from the tab that sends. */
+  seen = () => {
+    if (document.visibilityState === "visible" && this.#left.length) this.look();
+  };
+
+  /** One has moved on: nothing is asked any more. */
+  end() {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+  }
+
+  refresh() {
+    this.#left = this.#left.filter((one) => !isHere(one));
+    this.element.refresh(this.#left, this.#held, this.#told);
+  }
+
+  /** List what the server tells; what is finished stays to be seen, and what was cut meanwhile is said. */
+  #take(all) {
+    const before = new Map(this.#left.map((one) => [one.id, one]));
+    const done = this.#left.filter((one) => one.finished && !all.some((two) => two.id === one.id));
+    this.#left = [...all.map((one) => Object.assign(before.get(one.id) ?? {}, { was: before.get(one.id)?.receiving }, one)), ...done];
+    for (const one of this.#left) if (one.receiving) this.#told.delete(one.id);
+    this.refresh();
+    for (const one of this.open.filter(({ was, receiving }) => was && !receiving)) {
+      if (one.offset < one.size) say(`${shown(one.filename)} is not being sent any more: it can go on from here.`);
+    }
   }
 
   /** All bytes of it are there, and its import did not begin, as when a login ended with the last of them. */
   async #finish(upload) {
+    this.#tried.add(upload.id);
     try {
       await finish(upload.id);
     } catch (error) {
@@ -63,7 +113,7 @@ export class Unfinished {
     }
     upload.finished = true;
     handles.drop(upload.id);
-    this.#refresh();
+    this.refresh();
     return say(`${shown(upload.filename)} was on the server already: its import goes on by itself.`);
   }
 
@@ -74,19 +124,22 @@ export class Unfinished {
       const one = await fromHandle(handle);
       if (!(await this.acts.known(one))) {
         this.#held.delete(upload.id);
-        this.#refresh();
+        this.refresh();
         say(`${shown(one.name)} has changed since: it can't go on. It is on the list as a new one.`);
         this.acts.add(one);
       }
     } catch {
       this.#held.delete(upload.id);
-      this.#refresh();
+      this.refresh();
       say("The file is not there any more: choose it again.");
     }
     return undefined;
   }
 
+  /** Discard one, unless another tab has begun to send it since it was listed. */
   async #discard(upload) {
+    await this.look();
+    if (upload.receiving) return say(`${shown(upload.filename)} is being sent from another tab or browser: it is left alone.`);
     try {
       await discard(upload.id);
     } catch (error) {
@@ -94,12 +147,11 @@ export class Unfinished {
     }
     handles.drop(upload.id);
     this.#left = this.#left.filter((one) => one !== upload);
-    this.#refresh();
+    this.refresh();
     this.acts.after();
     return say(`${shown(upload.filename)} is discarded.`);
   }
-
-  #refresh() {
-    this.element.refresh(this.#left, this.#held);
-  }
 }
+
+/** Whether this page sends it. */
+const isHere = (upload) => transfers.some((one) => one.upload === upload.id && !one.isOver);

@@ -1,0 +1,16 @@
+// Why a file that was chosen is not taken, though it is an archive: it is another one than was asked for, or on its way.
+
+import { plural } from "../live/figures.js";
+import { shown } from "./names.js";
+
+export const ELSEWHERE = "It is being sent already, from another tab or browser.";
+
+/** In words, that `strange` ({name, files} each) are not the upload called `wanted`. */
+export function notIt(wanted, strange) {
+  const [one] = strange;
+  const by = "To send it as a new upload, choose or drop it below.";
+  if (strange.length > 1) return `${plural(strange.length, "chosen file")} are not ${shown(wanted)}: they were not taken.`;
+  const isNamedSo = [one.name, `${one.name}.tar`].includes(wanted);
+  if (isNamedSo) return `${shown(one.name)} is not as it was when it was cut: it can't go on, and was not taken. ${by}`;
+  return `${shown(one.name)} is not ${shown(wanted)}: it was not taken. ${by}`;
+}

@@ -1,0 +1,93 @@
+// The panel of uploads that the server has in part: those that were cut, and those that are being sent elsewhere.
+
+import { size } from "../live/figures.js";
+import { root } from "../site.js";
+import { button, keyed, make, set, show } from "./dom.js";
+import { shown } from "./names.js";
+
+/** `acts`: {choose, goOn, discard}. Those whose bytes are all there need no file: the page has them imported, which
+ * `finished` ones say; `receiving` ones are left alone, as some other tab or browser sends them.
+ */
+export function unfinishedView(acts) {
+  const list = make("ul", { class: "up-list" });
+  const title = make("h2", { id: "h-unfinished" });
+  const help = make("p", { class: "help" }, "Uploads that were cut: choose the same file or folder again, by the button or by dropping it below. It is known again and goes on where it was.");
+  const element = make("section", { class: "panel", "aria-labelledby": "h-unfinished", hidden: true }, title, help, list);
+  element.refresh = (items, held, told) => {
+    show(element, items.length > 0);
+    const cut = items.some((one) => !one.finished && !one.receiving);
+    set(title, cut ? "Not finished" : items.some((one) => !one.finished) ? "Being sent elsewhere" : "Finished now");
+    show(help, cut);
+    keyed(list, items, (one) => one.id, (one) => unfinishedRow(one, acts));
+    for (const row of list.children) {
+      const { key } = row.dataset;
+      row.refresh(items.find((one) => one.id === key), held.has(key), told.get(key) ?? "");
+    }
+  };
+  return element;
+}
+
+function unfinishedRow(one, acts) {
+  const called = shown(one.filename);
+  const far = make("span", { class: "meta" });
+  const why = make("p", { class: "up-why", hidden: true });
+  const bar = make("progress", { "aria-label": `How much of ${called} is on the server` });
+  const goOn = button("Go on", () => acts.goOn(one), { kind: "primary", of: called });
+  const choose = button("Choose it again", () => acts.choose(one), { of: called });
+  const discarding = discardButtons(called, () => acts.discard(one));
+  const watch = make("a", { class: "button", href: `${root}/activity#i-${one.id}`, hidden: true }, "Watch its import");
+  const row = make(
+    "li",
+    { class: "up-transfer" },
+    make("div", { class: "head" }, make("strong", {}, called), make("span", { class: "meta" }, `begun ${when(one.created)}${one.project ? ` · to ${one.project}` : ""}`)),
+    bar,
+    far,
+    why,
+    make("p", { class: "actions" }, goOn, choose, ...discarding.elements, watch),
+  );
+  row.refresh = (now, held, told) => {
+    const cut = !now.finished && !now.receiving;
+    bar.max = Math.max(now.size, 1);
+    bar.value = now.arrived;
+    show(goOn, held && cut);
+    show(choose, cut);
+    discarding.allow(cut);
+    show(watch, Boolean(now.finished));
+    show(why, Boolean(told));
+    set(why, told);
+    set(far, farOf(now));
+  };
+  return row;
+}
+
+function farOf(now) {
+  if (now.finished) return `${size(now.size)}. All of it was on the server already: its import goes on by itself.`;
+  const far = `${size(now.arrived)} of ${size(now.size)}`;
+  if (now.receiving) return `${far} · is being sent from another tab or browser`;
+  return `${far}${now.expires ? ` · kept until ${when(now.expires)}` : ""}`;
+}
+
+/** A button that asks once more before it does something; `allow(false)` takes it away, with its question. */
+function discardButtons(called, act) {
+  const sure = make("span", { class: "actions", hidden: true });
+  const discard = button("Discard", () => {
+    show(sure, true);
+    show(discard, false);
+    sure.querySelector("button").focus();
+  }, { kind: "quiet", of: called });
+  const keep = button("Keep it", () => {
+    show(sure, false);
+    show(discard, true);
+    discard.focus();
+  });
+  sure.append("What is there of it goes. ", button("Discard it", act, { kind: "danger", of: called }), keep);
+  const allow = (may) => {
+    if (!may) show(sure, false);
+    show(discard, may && sure.hidden);
+  };
+  return { elements: [discard, sure], allow };
+}
+
+function when(milliseconds) {
+  return new Date(milliseconds).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}

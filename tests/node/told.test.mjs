@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { load } from "./modules.mjs";
+
+const { headingOf } = await load("heading.js");
+const { notIt } = await load("not_taken.js");
+const { meeting } = await load("meeting.js");
+
+const heading = (...states) => headingOf(states.map((state) => ({ state })));
+
+test("the heading of the transfers tells what goes, what stands still, and at the end what became of them", () => {
+  assert.equal(heading("running"), "Uploading 1 archive");
+  assert.equal(heading("waiting", "held up", "done", "cancelled"), "Uploading 2 archives");
+  assert.equal(heading("running", "stopped", "paused"), "Uploading 1 archive, stopped 1, paused 1");
+  assert.equal(heading("stopped", "done"), "Stopped 1 archive");
+  assert.equal(heading("paused", "paused"), "Paused 2 archives");
+  assert.equal(heading("done", "done"), "Uploaded 2 archives");
+  assert.equal(heading("cancelled"), "Cancelled 1 archive");
+  assert.equal(heading("done", "cancelled"), "Uploaded 1 archive, cancelled 1");
+});
+
+test("a file that is not the one that was to be chosen again is told by both names", () => {
+  assert.match(notIt("DEV000.zip", [{ name: "DEV013.zip" }]), /^DEV013\.zip is not DEV000\.zip: it was not taken\. /);
+  assert.match(notIt("DEV000.zip", [{ name: "DEV000.zip" }]), /^DEV000\.zip is not as it was when it was cut/);
+  assert.match(notIt("visit.tar", [{ name: "visit", files: [] }]), /^visit is not as it was when it was cut/);
+  assert.equal(notIt("a.zip", [{ name: "b.zip" }, { name: "c.zip" }]), "2 chosen files are not a.zip: they were not taken.");
+});
+
+test("studies of two archives that meet under one label are told the same on both sides", () => {
+  const said = (kind, requested) => meeting({ meets: "x.zip", meeting: kind, naming: { session: { requested } } });
+  for (const kind of ["named", "derived", "both"]) assert.deepEqual(said(kind, true), said(kind, false));
+  assert.match(said("both", true)[1], /the first to arrive gets it\. Of the later ones, those that were named here wait/);
+});

@@ -18,6 +18,9 @@ UNASSIGNED: Final = "Unassigned"
 RESERVED: Final = "it is reserved, sessions for which no project is named or found stand there"
 """Why `UNASSIGNED` can't be named, for messages."""
 
+OWN_ID: Final = re.compile(r"XNAT_[ES]\d{5,18}", re.IGNORECASE)
+"""The form of the server's own ids of sessions and subjects: a label of it would be taken for the id of another one."""
+
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
 _LETTER_OR_DIGIT: Final = re.compile(r"[A-Za-z0-9]")
 _PROJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")

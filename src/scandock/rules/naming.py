@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from scandock.model.errors import Usage
 from scandock.rules.comments import auto_archive, candidates, from_comments
-from scandock.rules.labels import UNASSIGNED, clean, is_project_id, label_key, person, study_hash, text_hash
+from scandock.rules.labels import OWN_ID, UNASSIGNED, clean, is_project_id, label_key, person, study_hash, text_hash
 from scandock.rules.mapping import MappingRow, row_for
 from scandock.rules.notices import Notice, notice, shown
 from scandock.rules.people import Patients, patients_of
@@ -166,6 +166,17 @@ def _check_label(kind: str, text: str, source: str) -> None:
             f"{kind.capitalize()} label {shown(text)!r} ({source}) leaves no letter or digit.",
             "A label is made of letters, digits, _ and -.",
         )
+    if OWN_ID.fullmatch(clean(text)):
+        raise own_id(clean(text))
+
+
+def own_id(label: str) -> Usage:
+    """Why a label that somebody names can't have the form of an id, which the server alone gives."""
+    return Usage(
+        "label_unusable",
+        f"{label!r} has the form of this server's own ids: as a label it would be taken for one.",
+        "Choose a label of another form.",
+    )
 
 
 def _asked(row: MappingRow | None, column: str, requested: str | None) -> tuple[str, str] | None:

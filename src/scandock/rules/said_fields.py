@@ -40,6 +40,7 @@ SCAN_FIELDS: Final = MappingProxyType(
 _KEY: Final = re.compile(r"(?:(?P<type>x(?:nat|dat):\w+)/)?(?P<name>[\w./-]+)")
 _DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?")
+_FLOAT: Final = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
 _MOST: Final = 4_000
 
 
@@ -115,6 +116,15 @@ def _checked(name: str, value: str) -> str:
         return date_of(name, value)
     if name in ("time", "starttime") and not _TIME.fullmatch(value):
         raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is HH:MM:SS.")
+    if name in ("age", "dcmpatientweight", "tracer/dose"):
+        return float_of(name, value)
+    return value
+
+
+def float_of(name: str, value: str) -> str:
+    """A number as it was written: clients make one of what they read. Usage `value_invalid`."""
+    if not _FLOAT.fullmatch(value):
+        raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a number, with a point for decimals.")
     return value
 
 

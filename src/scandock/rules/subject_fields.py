@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from scandock.model.errors import Usage
-from scandock.rules.said_fields import date_of, rejoined, text_of
+from scandock.rules.said_fields import date_of, float_of, rejoined, text_of
 
 OWN: Final = ("group", "src")
 """Fields of the subject itself."""
@@ -39,7 +39,6 @@ _PATH: Final = re.compile(
     r"(?:xnat:subjectData/)?(?:demographics(?:\[[^\]]*\])?/)?([\w/]+)|xnat:demographicData/([\w/]+)", re.IGNORECASE
 )
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,9}")
-_FLOAT: Final = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
 
 
 def said_of_subject(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -66,9 +65,7 @@ def _checked(name: str, value: str) -> str:
         return date_of(name, value)
     if kind == "integer" and not _INTEGER.fullmatch(value):
         raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a whole number.")
-    if kind == "float" and not _FLOAT.fullmatch(value):
-        raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a number, with a point for decimals.")
-    return value
+    return float_of(name, value) if kind == "float" else value
 
 
 def in_words(attributes: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -18,7 +18,8 @@ from scandock.model.errors import Usage
 from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import still_holds
-from scandock.rules.labels import clean, label_key
+from scandock.rules.labels import OWN_ID, clean, label_key
+from scandock.rules.naming import own_id
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action, Answer
 from scandock.rules.prearchive import Prearchive
@@ -239,6 +240,8 @@ def usable(label: str | None) -> str | None:
             f"{label[:100]!r} can't be a label.",
             "A label is 1 to 64 letters, digits, _ and -, one of them a letter or digit.",
         )
+    if OWN_ID.fullmatch(label):
+        raise own_id(label)
     return label
 
 

@@ -13,8 +13,9 @@ from scandock.access.principal import Principal
 from scandock.catalog.tables import project
 from scandock.http.security import check_upload
 from scandock.model.errors import Usage
-from scandock.rules.labels import clean, is_project_id
+from scandock.rules.labels import OWN_ID, clean, is_project_id
 from scandock.rules.mapping import parse_mapping
+from scandock.rules.naming import own_id
 from scandock.services.receiving import Door, Offer
 
 NAMES: Final = (
@@ -99,6 +100,8 @@ def options_of(fields: Mapping[str, str]) -> dict[str, Any]:
             continue
         if not clean(value):
             raise Usage("label_unusable", f"The {label} {value!r} leaves no letter or digit.", "Name another label.")
+        if OWN_ID.fullmatch(clean(value)):
+            raise own_id(clean(value))
         options[label] = value
     for choice, values in _CHOICES.items():
         value = fields.get(choice, "").strip().lower()

@@ -7,7 +7,7 @@ document: one client sends its user's password in it (5).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
@@ -49,10 +49,10 @@ def answer(text: str, *, new: bool) -> Response:
     return PlainTextResponse(text, 201 if new else 200)
 
 
-async def said_in(work: Work) -> Said:
-    """What the query says, and a form or a document in the body where there is one."""
+async def said_in(work: Work, document: Sequence[tuple[str, str]] | None = None) -> Said:
+    """What the query says, and a form or a document in the body where there is one, which may have been read."""
     request = work.request
-    pairs = await said_in_document(work)
+    pairs = list(await said_in_document(work) if document is None else document)
     if not pairs and request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
         body = b""
         async for piece in request.stream():
@@ -123,11 +123,15 @@ for _where in SUBJECTS:
 
 async def experiment(request: Request, work: Known) -> Response:
     """Made where missing, with its subject; else changed, and whatever the query has done with it."""
-    said = await said_in(work)
+    document = await said_in_document(work)
+    said = await said_in(work, document)
     found = await work.read(lambda c: _there(c, work))
     if found is None:
+        # A document may be the copy of another session's: what is made of it is called by the address.
+        label = (said_of(request.query_params.multi_items()) if document else said).get("label")
+        label = label or request.path_params["experiment"]
         try:
-            return answer(await work.do(lambda: _make_experiment(work, said)), new=True)
+            return answer(await work.do(lambda: _make_experiment(work, said, label)), new=True)
         except Usage as error:
             found = await work.read(lambda c: _there(c, work)) if error.code == "label_taken" else None
             if found is None:  # else somebody has made it in this very moment
@@ -155,10 +159,9 @@ def _there(connection: Connection, work: Work) -> Experiment | None:
     )
 
 
-def _make_experiment(work: Work, said: Said) -> str:
+def _make_experiment(work: Work, said: Said, label: str) -> str:
     """An empty session made by hand; its id."""
     places, desk = work.request.path_params, work.desk
-    label = said.get("label") or places["experiment"]
     if experiment_number(places["experiment"]) is not None:
         raise Usage("not_found", "There is no experiment of that id, or you may not know of it.", "Check the id.")
     kind = _SESSION_TYPES.get(said.xsi_type.lower())

@@ -18,7 +18,7 @@ from scandock.http.xnat.schema import SCANS
 from scandock.http.xnat.uploading_files import place_of
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
-from scandock.rules.said_fields import SCAN_FIELDS
+from scandock.rules.said_fields import SCAN_FIELDS, Said
 from scandock.services.editing import edit_scan
 from scandock.services.xnat import contents, making
 from scandock.services.xnat.finding import find_experiment
@@ -44,7 +44,7 @@ async def scan(request: Request, work: Known) -> Response:
     uuid = found.standing.uuid
     rows = await work.read(lambda c: contents.scans_of(c, found.standing))
     there = any(row["scan_id"] == scan_id for row in rows)
-    kind = _SCAN_TYPES.get(said.xsi_type.lower(), "")
+    kind = _kind_of_scan(said)
     if not there and not kind:
         kind = found.standing.xsi_type.replace("SessionData", "ScanData")
         kind = _SCAN_TYPES.get(kind.lower(), "xnat:otherDicomScanData")
@@ -57,6 +57,14 @@ async def scan(request: Request, work: Known) -> Response:
     if changes:
         await work.do(lambda: edit_scan(work.desk, uuid, scan_id, changes))
     return answer(scan_id, new=new)
+
+
+def _kind_of_scan(said: Said) -> str:
+    """The type that a request names; empty where it names none, or that of every scan. Usage `type_unknown`."""
+    kind = _SCAN_TYPES.get(said.xsi_type.lower(), "")
+    if not kind and said.xsi_type and said.xsi_type.lower() != "xnat:imagescandata":
+        raise Usage("type_unknown", f"{said.xsi_type[:64]} is no type of a scan.", "Say xsiType=xnat:mrScanData.")
+    return kind
 
 
 async def resource(request: Request, work: Known) -> Response:

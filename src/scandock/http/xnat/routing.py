@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Annotated, Any, Final
+from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,7 +22,7 @@ from scandock.access.principal import Door, Principal, deny
 from scandock.http.problems import RETRY_SECONDS, request_id_of, status_of, unexpected
 from scandock.http.security import COOKIE, XNAT_COOKIE, from_elsewhere, identify
 from scandock.http.v1.desks import Work
-from scandock.model.errors import Fault, ScandockError
+from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.rules.permissions import Answer
 from scandock.services.logs import cause, log, where
 
@@ -94,12 +95,28 @@ async def _asking(request: Request) -> Work:
     These clients have no CSRF token of ours: a login of theirs (JSESSIONID) is no cookie of the pages, and counts for
     a change unless a browser says that it comes from elsewhere. The pages' own cookie needs its token here too.
     """
+    _check_address(request)
     principal = await identify(request)
     if request.method not in _SAFE and principal.signed_in:
         elsewhere = from_elsewhere(request)
         if elsewhere or (principal.door is Door.COOKIE and request.cookies.get(COOKIE)):
             check_csrf(principal, request.headers.get("x-csrf-token"), cross_site=elsewhere)
     return Work(request, principal)
+
+
+def _check_address(request: Request) -> None:
+    """Usage for what is no UTF-8: read as something else, one file would be taken for another.
+
+    Clients that don't write `%` as `%25` (xnatpy) send such addresses.
+    """
+    raw = request.scope.get("raw_path", b"")
+    if b"%" in raw:
+        try:
+            unquote_to_bytes(raw).decode()
+        except UnicodeDecodeError:
+            raise Usage(
+                "request_invalid", "The address is no UTF-8.", "Write a % in a name as %25, and other signs in UTF-8."
+            ) from None
 
 
 async def _looking(work: Annotated[Work, Depends(_asking)]) -> Work:

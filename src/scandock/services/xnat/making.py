@@ -29,6 +29,7 @@ from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.imports import DELETED
 from scandock.services.moving import Desk, labelled, names_for, names_of, usable
+from scandock.services.xnat.contents import ALL
 from scandock.services.xnat.ids import experiment_number, subject_number
 from scandock.store import names
 
@@ -180,14 +181,7 @@ class WantedScan:
 
 def make_scan(desk: Desk, uuid: str, wanted: WantedScan) -> bool:
     """Make an empty scan, or say more of the one that is there; whether it is new. Denied, Usage `scan_id_invalid`."""
-    try:
-        names.scan_id(wanted.id)
-    except ValueError:
-        raise Usage(
-            "scan_id_invalid",
-            f"{wanted.id[:100]!r} can't be the id of a scan.",
-            "An id is 1 to 128 letters, digits, _, - and dots, the first no dot.",
-        ) from None
+    _check_scan_id(wanted.id)
     with changing(desk, uuid) as (connection, source):
         scans = scans_of(connection, source.tree_id)
         there = next((one for one in scans if one.scan_id == wanted.id), None)
@@ -201,6 +195,21 @@ def make_scan(desk: Desk, uuid: str, wanted: WantedScan) -> bool:
             _add_scan(desk, connection, source, row)
         desk.note(connection, "edit", uuid, source.project, {"scan": wanted.id, "made": there is None})
     return there is None
+
+
+def _check_scan_id(text: str) -> None:
+    """Usage `scan_id_invalid`; also for the word that addresses every scan of a session."""
+    try:
+        names.scan_id(text)
+        usual = text.upper() not in ALL
+    except ValueError:
+        usual = False
+    if not usual:
+        raise Usage(
+            "scan_id_invalid",
+            f"{text[:100]!r} can't be the id of a scan.",
+            "An id is 1 to 128 letters, digits, _, - and dots, the first no dot; ALL means every scan.",
+        )
 
 
 def _check_free(scans: list[ScanRow], scan_id: str) -> None:

@@ -217,8 +217,8 @@ def test_a_refusal_says_what_is_missing(web, client):
     read = client.post("/api/v1/tokens", json={"scope": "read"}).json()["token"]
     with web.client("vera") as vera, web.client(None, headers={"Authorization": f"Bearer {read}"}) as script:
         for answer, detail, remedy in (
-            (vera.post("/api/v1/imports?project=P", content=b"x"), "takes the role member", "Ask an owner"),
-            (vera.patch("/api/v1/projects/P", json={"name": "Q"}), "takes the role owner", "Ask an owner"),
+            (vera.post("/api/v1/imports?project=P", content=b"x"), "Only members and owners", "Ask an owner"),
+            (vera.patch("/api/v1/projects/P", json={"name": "Q"}), "Only owners", "Ask an owner"),
             (vera.get("/api/v1/audit"), "Only site administrators", "Ask one of them"),
             (vera.get("/api/v1/rules"), "Only site administrators", "Ask one of them"),
             (script.post("/api/v1/imports?project=P", content=b"x"), "scope is read", "scope upload or all"),

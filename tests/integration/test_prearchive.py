@@ -306,7 +306,7 @@ def test_resolve_a_clash_with_the_archived_session(site: Site, choice: Any, kept
             1,
             gone,
         )
-        assert f"to the trash: {gone}." in prearchive.outcome_json(would)["message"]
+        assert f"replaced and set aside: {gone}." in prearchive.outcome_json(would)["message"]
         assert item(desk, uuid)["state"] == "conflict"
         resolve(desk, uuid, choice)
     wanted = {"old": [*old, fresh], "new": [other, old[1], fresh], "both": [*old, other, fresh]}[kept]
@@ -324,7 +324,7 @@ def test_resolve_variants_within_one_upload(site: Site, choice: Any) -> None:
         would = prearchive.outcome_json(resolve(desk, uuid, choice, dry_run=True))
         gone = 0 if choice == "keep_both" else 1
         assert (would["counts"]["kept"], would["counts"]["trashed"]) == (3 - gone, gone)
-        says = f"Files kept: {3 - gone}, to the trash: {gone}." if gone else "All files are kept (3)"
+        says = f"Files kept: {3 - gone}, set aside: {gone}." if gone else "All files are kept (3)"
         assert would["message"].startswith(f"It would stay where it is. {says}")
         done = resolve(desk, uuid, choice)
         assert item(desk, uuid)["state"] == "ready"

@@ -32,14 +32,19 @@ REASONS: Final[dict[str, str]] = {
 assert set(REASONS) == set(CHOICES)
 
 MEANING: Final[dict[Choice, str]] = {
-    "keep_old": "Of two objects with one SOP UID the one that came first stays; the other goes to the trash.",
-    "keep_new": "Of two objects with one SOP UID the one that came last stays; the other goes to the trash.",
-    "keep_both": "Both objects stay, under names that tell them apart.",
+    "keep_old": "Of each object that came in several versions, the first stays; the others are set aside.",
+    "keep_new": "Of each object that came in several versions, the last stays; the others are set aside.",
+    "keep_both": "All versions stay, under names that tell them apart.",
     "add": "What is new joins the archived session.",
-    "replace": "What came joins the archived session, in place of objects with the same SOP UID.",
+    "replace": "What came joins the archived session, and takes the place of what is there of the same objects.",
     "rename": "The session gets another label or subject, and waits to be archived.",
     "accept": "The session is right as it is, and waits to be archived.",
 }
+
+KEEPING: Final[tuple[Choice, ...]] = ("keep_old", "keep_new", "keep_both")
+
+BESIDE_ARCHIVED: Final = frozenset({"session_exists", "study_elsewhere"})
+"""Codes of what may join an archived session: where objects differ, `KEEPING` alone decides them."""
 
 ARCHIVABLE: Final = frozenset({"session_exists", "identified"})
 """Codes that archiving itself decides: whoever archives such a session has seen why it was held."""
@@ -57,6 +62,22 @@ BOUND_TO_OBJECTS: Final = frozenset({"sop_clash", "patient_mismatch"})
 def choices_of(code: str) -> tuple[Choice, ...]:
     """What may be decided of a session that is held for `code`; nothing where it is not held."""
     return CHOICES.get(code, ("accept",) if code else ())
+
+
+def decides(code: str, choice: Choice) -> bool:
+    """Whether a choice is one for `code`: of its own, or `KEEPING` where an archived session stands beside it."""
+    return choice in choices_of(code) or (code in BESIDE_ARCHIVED and choice in KEEPING)
+
+
+def offered(code: str, *, archived: bool, differ: bool) -> tuple[Choice, ...]:
+    """The choices of `code` that will do something: where objects `differ`, adding and replacing would be refused;
+    what belongs to an archived session can't be archived beside it.
+    """
+    choices = choices_of(code)
+    if code not in BESIDE_ARCHIVED or not archived:
+        return choices
+    own = tuple(one for one in choices if one != "accept")
+    return (*KEEPING, *(one for one in own if one not in ("add", "replace"))) if differ else own
 
 
 def still_holds(code: str, *, project: bool, label: bool, subject: bool) -> bool:

@@ -36,7 +36,7 @@ CODES: Final[dict[str, Code]] = {
         "held",
         "Which session 5",
         "The study is already in project {project} as session {other}; the request names it {label}.",
-        "Import it again without a session label, or rename session {other} first.",
+        "Choose how it joins session {other}, or delete it.",
     ),
     "label_many_studies": Code(
         "held",
@@ -71,8 +71,8 @@ CODES: Final[dict[str, Code]] = {
     "sop_clash": Code(
         "held",
         "Again 2",
-        "Session {label} holds objects that differ but share a SOP UID (UIDs so shared: {count}).",
-        _IN_PREARCHIVE + "keep the old, the new or both.",
+        "Of session {label}, some objects came with different content under the same SOP UID (such UIDs: {count}).",
+        "Choose what to keep: the old, the new or both.",
     ),
     "identified": Code(
         "held",

@@ -35,7 +35,7 @@ _SENDER_SENT_LESS: Final = "Export the image again and send it; nothing of it wa
 
 ENTRIES: Final[dict[str, ReceiptCode]] = {
     # stored
-    "stored": _of(Verdict.STORED, say="Stored."),
+    "stored": _of(Verdict.STORED, say="Stored as it came."),
     "stored_pixels_cut": _of(
         Verdict.STORED,
         say="Stored as it is: its header is whole, its pixel data end before their stated length.",

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from scandock.rules.permissions import NEEDS, Action, Scope
+from typing import Final
+
+from scandock.rules.permissions import NEEDS, Action, Role, Scope
+
+_WHO: Final = {
+    Role.COLLABORATOR: "collaborators, members and owners",
+    Role.MEMBER: "members and owners",
+    Role.OWNER: "owners",
+}
+"""Whoever has a role or a higher one."""
 
 
 def forbidden(action: Action, scope: Scope = Scope.ALL) -> tuple[str, str]:
@@ -17,6 +26,6 @@ def forbidden(action: Action, scope: Scope = Scope.ALL) -> tuple[str, str]:
     if need.role is None:
         return "Only site administrators may do this.", "Ask one of them."
     return (
-        f"In this project that takes the role {need.role.value}, or a higher one.",
+        f"Only {_WHO[need.role]} of this project may do this.",
         "Ask an owner of the project for the right.",
     )

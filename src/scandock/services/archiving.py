@@ -33,7 +33,7 @@ from scandock.services.moving import (
     usable,
 )
 from scandock.services.taken import may_join
-from scandock.services.trash import removal_of
+from scandock.services.trash import removal_of, set_aside
 
 
 def archive(
@@ -108,7 +108,9 @@ def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None)
     if not code or decided or code in ARCHIVABLE or (code == "sop_clash" and overwrite == "delete"):
         return
     raise Usage(
-        "held_undecided", f"The session waits for a decision: {REASONS.get(code, code)}.", "Decide first: resolve it."
+        "held_undecided",
+        f"The session waits for a decision: {REASONS.get(code, code)}.",
+        "Decide that first: its choices stand with it in the prearchive.",
     )
 
 
@@ -190,7 +192,7 @@ def _join(
         said = notice("sop_clash", label=target.label, count=merged.clashes)
         if not dry_run:
             hold(desk, source, said)
-        raise Usage(said.code, said.message, "Resolve it: keep the old, the new or both.")
+        raise Usage(said.code, said.message, "Decide first which to keep: the old, the new or both.")
     outcome = Outcome(
         session=source.uuid,
         action=action,
@@ -208,7 +210,8 @@ def _join(
             "replaced": merged.replaced,
         },
         says=f"Files added: {merged.new}, there already: {merged.duplicates},"
-        f" with other content there: {merged.clashes}, to the trash: {merged.replaced}.",
+        f" with other content there: {merged.clashes}, replaced and set aside: {merged.replaced}."
+        + set_aside(merged.replaced, desk.settings.trash_days),
     )
     if not dry_run:
         _show(desk, running, source, target, merged, action)

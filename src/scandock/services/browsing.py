@@ -22,7 +22,7 @@ from scandock.catalog.tables import project, session, subject, tree
 from scandock.rules.choices import choices_of
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.notices import CODES
-from scandock.rules.permissions import Action
+from scandock.rules.permissions import NEEDS, Action
 from scandock.services import rights
 from scandock.services.listing import Page, Sorting, like, one_of, page_of, rows_of
 
@@ -250,6 +250,30 @@ def find_session(connection: Connection, principal: Principal, uuid: str) -> dic
     """One session, of the archive or the prearchive. Denied where it may not be known."""
     rights.session_for(connection, principal, uuid, Action.SESSION_READ, waiting=Action.PREARCHIVE_READ)
     return session_item(connection.execute(_sessions().where(session.c.uuid == uuid)).mappings().one())
+
+
+def waiting_counts(connection: Connection, principal: Principal) -> dict[str, int]:
+    """How many sessions wait that the principal may see, by project in the order of their ids; their own in
+    `Unassigned` among them. What they may not see is not counted: a count that leads to no list misleads.
+    """
+    if not principal.signed_in or principal.scope not in NEEDS[Action.PREARCHIVE_READ].scopes:
+        return {}
+    kept = connection.execute(
+        select(project.c.name, project_sums.c.waiting)
+        .join(project_sums, project_sums.c.project_id == project.c.id)
+        .where(projects_where(principal, Action.PREARCHIVE_READ), project_sums.c.waiting > 0)
+        .order_by(project.c.key)
+    )
+    counts = {row.name: int(row.waiting) for row in kept}
+    own = connection.execute(
+        select(func.count())
+        .select_from(session)
+        .join(project, project.c.id == session.c.project_id)
+        .where(
+            project.c.name == UNASSIGNED, session.c.place == "prearchive", visible(principal, Action.PREARCHIVE_READ)
+        )
+    ).scalar_one()
+    return {**counts, UNASSIGNED: int(own)} if own else counts
 
 
 def session_item(row: RowMapping) -> dict[str, Any]:

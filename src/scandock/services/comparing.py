@@ -44,13 +44,20 @@ class Comparison:
     stands: Side | None
     """The archived one; None where what came clashes within itself."""
     same: int | None
-    """Objects and files that are there already, byte for byte."""
+    """Files of what came that are there already, byte for byte; with `differ` and `only_came` all that came."""
     differ: int | None
-    """Objects that are there with other bytes."""
+    """Files of objects that are there with other bytes."""
     only_came: int | None
     only_stands: int | None
     inner: int | None
     """Objects of which what came has several versions itself."""
+    spare: int | None
+    """Files of these beyond the first."""
+
+    @property
+    def unequal(self) -> bool:
+        """Whether a person has to say which version of an object is kept, as far as it is known."""
+        return bool(self.differ or self.inner)
 
 
 def compare(connection: Connection, uuids: Sequence[str]) -> dict[str, Comparison]:
@@ -70,7 +77,7 @@ def compare(connection: Connection, uuids: Sequence[str]) -> dict[str, Compariso
 
 
 def _compared(row: RowMapping, stands: RowMapping | None, counts: tuple[int, ...] | None) -> Comparison:
-    same, differ, only_came, only_stands, inner = counts or (None,) * 5
+    same, differ, only_came, only_stands, inner, spare = counts or (None,) * 6
     return Comparison(
         came=_side(row),
         stands=_side(stands) if stands is not None else None,
@@ -79,6 +86,7 @@ def _compared(row: RowMapping, stands: RowMapping | None, counts: tuple[int, ...
         only_came=only_came,
         only_stands=only_stands,
         inner=inner,
+        spare=spare,
     )
 
 
@@ -145,6 +153,8 @@ def _counts(connection: Connection, trees: dict[int, tuple[int, int | None]]) ->
             func.max(each.c.side).label("last"),
             func.count(each.c.sha256.distinct()).label("versions"),
             func.count(case((each.c.side == 0, each.c.sha256)).distinct()).label("within"),
+            func.count(case((each.c.side == 0, 1))).label("came"),
+            func.count(case((each.c.side == 1, 1))).label("stood"),
         )
         .group_by(each.c.pair, each.c.sop_uid, case((each.c.sop_uid.is_(None), each.c.sha256)))
         .cte("by_object")
@@ -153,11 +163,12 @@ def _counts(connection: Connection, trees: dict[int, tuple[int, int | None]]) ->
     rows = connection.execute(
         select(
             by_object.c.pair,
-            _how_many(and_(both, by_object.c.versions == 1)),
-            _how_many(and_(both, by_object.c.versions > 1)),
-            _how_many(by_object.c.last == 0),
-            _how_many(by_object.c.first == 1),
-            _how_many(by_object.c.within > 1),
+            _files_of(by_object.c.came, and_(both, by_object.c.versions == 1)),
+            _files_of(by_object.c.came, and_(both, by_object.c.versions > 1)),
+            _files_of(by_object.c.came, by_object.c.last == 0),
+            _files_of(by_object.c.stood, by_object.c.first == 1),
+            _files_of(literal(1), by_object.c.within > 1),
+            _files_of(by_object.c.came - 1, by_object.c.within > 1),
         ).group_by(by_object.c.pair)
     )
     return {row[0]: tuple(int(one) for one in row[1:]) for row in rows}
@@ -169,5 +180,6 @@ def _files(number: int, side: int, tree: int) -> Any:  # noqa: ANN401  a select
     ).where(file.c.tree_id == tree)  # fmt: skip
 
 
-def _how_many(condition: Any) -> Any:  # noqa: ANN401  expressions
-    return func.sum(case((condition, 1), else_=0))
+def _files_of(count: Any, condition: Any) -> Any:  # noqa: ANN401  expressions
+    """The sum of a count over the objects of which a condition holds: files of what came add up to all that came."""
+    return func.sum(case((condition, count), else_=0))

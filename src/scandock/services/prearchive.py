@@ -103,11 +103,13 @@ def rebuild(desk: Desk, uuid: str, *, dry_run: bool = False) -> Outcome:
 
 
 def _rebuilt(source: Standing, anew: _Anew, *, dry_run: bool) -> Outcome:
-    scans = len(anew.scans)
-    says = (
-        f"Attributes written anew: {anew.changed} of the session, and those of {len(anew.changed_scans)} of its {scans}"
-        f" {'scan' if scans == 1 else 'scans'}. All files are kept ({source.files}), none goes to the trash."
+    found = (
+        f"Details of the session that differ from before: {anew.changed}; scans with such details:"
+        f" {len(anew.changed_scans)} of {len(anew.scans)}."
+        if anew.changed or anew.changed_scans
+        else "Its images say what is known of it already: no detail differs."
     )
+    says = f"{found} All files stay as they are ({source.files})."
     return Outcome(
         session=source.uuid,
         action="rebuild",

@@ -13,11 +13,12 @@ from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.pipeline.merge import Keep, prune
 from scandock.placing.moves import operation
-from scandock.rules.choices import MEANING, Choice, choices_of
+from scandock.rules.choices import BESIDE_ARCHIVED, Choice, choices_of, decides
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive, tools_of
 from scandock.services.moving import Desk, Outcome, move, names_of
+from scandock.services.trash import set_aside
 
 _KEEPS: dict[str, Keep] = {"keep_old": "old", "keep_new": "new", "keep_both": "both"}
 
@@ -46,7 +47,7 @@ def resolve(
     if choice in ("add", "replace"):
         how: Overwrite = "append" if choice == "add" else "delete"
         return archive(desk, uuid, overwrite=how, decided=True, dry_run=dry_run, action="resolve")
-    if choice in _KEEPS and archived:
+    if choice in _KEEPS and (archived or source.held[0] in BESIDE_ARCHIVED):
         return archive(desk, uuid, overwrite="append", keep=_KEEPS[choice], dry_run=dry_run, action="resolve")
     if choice in ("keep_old", "keep_new"):
         return _prune(desk, source, "old" if choice == "keep_old" else "new", dry_run=dry_run)
@@ -57,7 +58,7 @@ def _check_choice(source: Standing, choice: Choice, label: str | None, subject: 
     code = source.held[0]
     if not code:
         raise Usage("not_held", "The session is not held: there is nothing to decide.")
-    if choice not in choices_of(code):
+    if not decides(code, choice):
         raise Usage(
             "choice_unknown", f"{choice} decides nothing of {code}.", f"Choices are {', '.join(choices_of(code))}."
         )
@@ -87,7 +88,7 @@ def _free(desk: Desk, source: Standing, choice: str, *, dry_run: bool) -> Outcom
         before=source.uri,
         after=source.uri,
         counts={"kept": source.files, "trashed": 0},
-        says=f"All files are kept ({source.files}), none goes to the trash; it waits to be archived.",
+        says=f"All files are kept ({source.files}), none is set aside; it waits to be archived.",
     )
     if dry_run:
         return outcome
@@ -120,8 +121,8 @@ def _prune(desk: Desk, source: Standing, keep: Literal["old", "new"], *, dry_run
             before=source.uri,
             after=source.uri,
             counts={"kept": source.files - dropped, "trashed": dropped, "replaced": dropped},
-            says=f"Files kept: {source.files - dropped}, to the trash: {dropped}."
-            f" {MEANING['keep_old' if keep == 'old' else 'keep_new']}",
+            says=f"Files kept: {source.files - dropped}, set aside: {dropped}."
+            + set_aside(dropped, desk.settings.trash_days),
         )
         if dry_run:
             return outcome

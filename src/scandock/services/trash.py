@@ -33,6 +33,18 @@ SORTS = {"deleted": trashed.c.deleted}
 """What the trash may be sorted by."""
 
 
+def set_aside(files: int, days: int) -> str:
+    """What becomes of files that others take the place of: they lie in the trash's folder, as no session that could
+    be listed and brought back. Nothing, where there are none.
+    """
+    if not files:
+        return ""
+    return (
+        f" What is set aside stays for {days} {'day' if days == 1 else 'days'} in the trash folder of the server, where"
+        " its administrator finds it; the Trash page lists whole sessions alone."
+    )
+
+
 def delete_session(desk: Desk, uuid: str, *, place: str | None = None, dry_run: bool = False) -> Outcome:
     """Move a session to the trash, where it can be brought back from until its time there is over."""
     with desk.catalog.read() as connection:

@@ -41,6 +41,12 @@ def uploadable_projects(connection: Connection, principal: Principal) -> list[Up
     return [Uploadable(name=row.name, title=row.title or "", prearchive_code=row.prearchive_code) for row in rows]
 
 
+def uploads_somewhere(connection: Connection, principal: Principal) -> bool:
+    """Whether there is a project that `principal` may upload to; who may to none still may to `Unassigned`."""
+    found = select(project.c.id).where(projects_where(principal, Action.UPLOAD), project.c.name != UNASSIGNED).limit(1)
+    return connection.execute(found).first() is not None
+
+
 def has_own_rules(connection: Connection) -> bool:
     """Whether the site has rules that may name subjects and sessions otherwise than the headers do."""
     return bool(connection.execute(select(exists().where(routing_rules.c.text != ""))).scalar())

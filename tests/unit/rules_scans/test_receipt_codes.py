@@ -58,6 +58,6 @@ def test_a_code_says_a_sentence_and_a_refusal_says_what_to_do(code):
 
 
 def test_the_sentence_of_a_code():
-    assert sentence("stored") == "Stored."
+    assert sentence("stored") == "Stored as it came."
     with pytest.raises(KeyError):
         sentence("no_such_code")

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from scandock.http.pages.previewing import TITLES, Place, Verb, each, kept_of, path_of, shown
 from scandock.http.pages.rendering import page
-from scandock.http.pages.routing import Form, Seen, Sent
+from scandock.http.pages.routing import Form, Seen, Sent, back
 from scandock.http.pages.routing import router as pages
 from scandock.model.errors import ScandockError, Usage
 from scandock.model.importing import Overwrite
@@ -58,8 +58,10 @@ async def change(request: Request, work: Seen, uuid: str, do: str = "move") -> R
 
 @router.post("/prearchive")
 async def decide(form: Sent) -> Response:
-    """Say what would happen to the chosen sessions; with `sure`, do it."""
+    """Say what would happen to the chosen sessions; with `sure`, do it. Where none is chosen the list says so."""
     asked, uuids = _asked(form)
+    if not uuids:
+        return back(form.request, _place(form).back[1], "none-chosen")
     sure = bool(form.text("sure"))
     names = await form.read(lambda c: _names(c, form.desk, uuids))
     named = _named(form, uuids, names)
@@ -74,8 +76,8 @@ async def decide(form: Sent) -> Response:
 
 def _place(form: Form) -> Place:
     """The list as it was sought."""
-    back = f"/prearchive?{form.text('back')}".removesuffix("?")
-    return Place(here="Prearchive", action="/prearchive", above=("Prearchive", back), back=("Prearchive", back))
+    path = f"/prearchive?{form.text('back')}".removesuffix("?")
+    return Place(here="Prearchive", action="/prearchive", above=("Prearchive", path), back=("Prearchive", path))
 
 
 def _asked(form: Form) -> tuple[str, list[str]]:
@@ -89,10 +91,6 @@ def _asked(form: Form) -> tuple[str, list[str]]:
     else:
         uuids = form.texts("session")
     uuids = list(dict.fromkeys(uuids))
-    if not uuids:
-        raise Usage(
-            "sessions_none", "No session is chosen.", "Tick the sessions that are meant, then press the button."
-        )
     if len(uuids) > MANY:
         raise Usage("sessions_many", f"At most {MANY} sessions are decided at once.", "Choose fewer.")
     return asked, uuids

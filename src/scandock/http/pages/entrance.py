@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fastapi import Request
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.access.oidc_flow import safe_path
@@ -20,10 +21,11 @@ from scandock.http.xnat.login import with_login
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Answer, Scope
 from scandock.services.activity import Sought, list_activity
-from scandock.services.browsing import Wanted, list_projects
-from scandock.services.listing import Sorting
+from scandock.services.browsing import Wanted, list_projects, waiting_counts
+from scandock.services.listing import Page, Sorting
 from scandock.services.project_making import make_project
 from scandock.services.sign_in import begin_for, sign_in, sign_out
+from scandock.services.uploadable import uploads_somewhere
 
 router = pages()
 FEW = 8
@@ -46,11 +48,14 @@ async def front(request: Request, work: Seen) -> Response:
 
 
 async def _home(request: Request, work: Seen, me: Principal) -> Response:
-    projects = await work.read(lambda c: list_projects(c, me, Wanted(), Sorting(sort="id", limit=FEW)))
+    def ask(connection: Connection) -> tuple[Page, dict[str, int], bool]:
+        found = list_projects(connection, me, Wanted(), Sorting(sort="id", limit=FEW))
+        return found, waiting_counts(connection, me), uploads_somewhere(connection, me)
+
+    projects, waiting, uploads = await work.read(ask)
     latest = Sorting(sort="-id", limit=FEW)
     imports = await work.site.run(list_activity, work.site.catalog, me, Sought(mine=False), latest)
-    waiting = sum(one.get("waiting", 0) for one in projects.items)
-    return page(request, "home.html", me, projects=projects, imports=imports, waiting=waiting)
+    return page(request, "home.html", me, projects=projects, imports=imports, waiting=waiting, uploads=uploads)
 
 
 @router.post("/projects")

@@ -15,20 +15,23 @@ from starlette.responses import Response
 from scandock.access.principal import Denied
 from scandock.catalog.standing import archived_uuid, subject_uuid
 from scandock.http.pages.browse import query_of
-from scandock.http.pages.previewing import path_of
+from scandock.http.pages.previewing import TITLES, path_of
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Seen
 from scandock.http.pages.routing import router as pages
 from scandock.http.pages.sifting import ORDERS, Sift, all_scans
+from scandock.http.pages.waiting import choices_for, may_decide
 from scandock.http.pages.words import segment
 from scandock.http.v1.desks import Work
 from scandock.http.v1.pictures import do, header_json
 from scandock.model.errors import Fault
 from scandock.rules.choices import MEANING
+from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Answer
 from scandock.rules.subject_fields import in_words
 from scandock.services import pictures
 from scandock.services.browsing import Wanted, find_project, find_session, find_subject, list_sessions
+from scandock.services.comparing import compare
 from scandock.services.contents import find_file, find_scan, list_files, list_resources
 from scandock.services.listing import MAX_LIMIT, Page, Sorting
 from scandock.services.rights import allowed
@@ -135,12 +138,15 @@ async def _session(request: Request, work: Work, uuid: str) -> Response:
 
     def ask(connection: Connection) -> dict[str, Any]:
         found = find_session(connection, me, uuid)
+        waits = found["place"] == "prearchive"
         return {
             "session": found,
             "can": {
                 name: found["place"] == "archive" and allowed(connection, me, action, found["project"])
                 for name, action in OFFERED.items()
             },
+            "verbs_may": may_decide(connection, me, {found["project"]})[found["project"]] if waits else set(),
+            "sides": compare(connection, [uuid]) if waits and found["code"] else {},
             "scans": all_scans(connection, me, uuid),
             "resources": list_resources(connection, me, uuid, Sorting(limit=MAX_LIMIT)),
             "files": list_files(connection, me, uuid, files.sorting, search=files.q),
@@ -150,7 +156,8 @@ async def _session(request: Request, work: Work, uuid: str) -> Response:
     path = path_of(told["session"])
     return page(
         request, "session.html", me, here=_here(path), path=path, of=path, asked=files, query=query_of(request),
-        meaning=MEANING, sift=sift, shown=sift(told["scans"]), orders=ORDERS, **told,
+        meaning=MEANING, sift=sift, shown=sift(told["scans"]), orders=ORDERS, titles=TITLES, choices_for=choices_for,
+        unassigned=UNASSIGNED, days=work.site.settings.trash_days, **told,
     )  # fmt: skip
 
 

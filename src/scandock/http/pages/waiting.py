@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import Query, Request
@@ -14,12 +15,12 @@ from scandock.http.pages.previewing import TITLES
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Seen
 from scandock.http.pages.routing import router as pages
-from scandock.rules.choices import MEANING, REASONS
+from scandock.rules.choices import MEANING, REASONS, Choice, offered
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Answer
-from scandock.services.browsing import Wanted, list_projects, list_sessions
+from scandock.services.browsing import Wanted, list_sessions, waiting_counts
 from scandock.services.comparing import Comparison, compare
-from scandock.services.listing import MAX_LIMIT, Page, Sorting
+from scandock.services.listing import Page, Sorting
 
 router = pages()
 
@@ -53,8 +54,9 @@ async def prearchive(
     return page(
         request, "prearchive.html", me, here="Prearchive", page=found, sides=sides, projects=projects,
         asked={"project": project, "q": q, "state": state, "sort": sort}, first=cursor is None, reasons=REASONS,
-        meaning=MEANING, titles=TITLES, unassigned=UNASSIGNED, query=query_of(request), script="prearchive",
-        days=work.site.settings.trash_days, can=can, any_can={name for one in can.values() for name in one},
+        meaning=MEANING, titles=TITLES, choices_for=choices_for, unassigned=UNASSIGNED, query=query_of(request),
+        script="prearchive", days=work.site.settings.trash_days, can=can,
+        any_can={name for one in can.values() for name in one},
     )  # fmt: skip
 
 
@@ -70,12 +72,19 @@ def _ask(
 ) -> tuple[Page, dict[str, Comparison], list[dict[str, Any]], dict[str, set[str]]]:
     found = list_sessions(connection, me, wanted, sorting, place="prearchive")
     sides = compare(connection, [one["id"] for one in found.items if one["code"]])
-    projects = list_projects(connection, me, Wanted(), Sorting(sort="id", limit=MAX_LIMIT)).items
-    can = _may(connection, me, {one["project"] for one in found.items})
-    return found, sides, [one for one in projects if one.get("waiting")], can
+    can = may_decide(connection, me, {one["project"] for one in found.items})
+    projects = [{"id": name, "waiting": count} for name, count in waiting_counts(connection, me).items()]
+    return found, sides, projects, can
 
 
-def _may(connection: Connection, me: Principal, names: set[str]) -> dict[str, set[str]]:
+def choices_for(one: Mapping[str, Any], sides: Mapping[str, Comparison]) -> tuple[Choice, ...]:
+    """What is offered of a held session: what will do something, given what stands beside it."""
+    side = sides.get(one["id"])
+    archived = side is not None and side.stands is not None
+    return offered(one["code"], archived=archived, differ=side is not None and side.unequal)
+
+
+def may_decide(connection: Connection, me: Principal, names: set[str]) -> dict[str, set[str]]:
     """By project: which verbs are one's own to use there. What one sees of `Unassigned` is one's own, or one is
     an administrator.
     """

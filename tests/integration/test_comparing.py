@@ -58,7 +58,7 @@ def test_the_study_goes_before_the_label(site):
 def test_versions_within_what_came_are_told(site):
     site.bring(documented("S1", "1", objects([0, 1]) + objects([1], b"OTHER")))
     one = compared(site)["S1"]
-    assert (one.stands, one.inner, one.only_came) == (None, 1, 2)
+    assert (one.stands, one.inner, one.spare, one.only_came) == (None, 1, 1, 3)
 
 
 def test_other_files_are_compared_by_their_bytes(site):

@@ -91,7 +91,7 @@ def test_a_study_under_another_label_is_offered_what_works(site: Site, web: Web)
         one = uuid_of(admin, "Second")
         page = admin.get("/prearchive").text
         assert re.findall(rf'value="resolve:(\w+):{one}"', page) == ["add", "replace"]
-        assert "Choose how it joins session First, or delete it." in page
+        assert "Choose in the prearchive how it joins session First, or delete it." in page
         assert "1 session done" in admin.post("/prearchive", data={"do": f"resolve:add:{one}", "sure": "1"}).text
 
 

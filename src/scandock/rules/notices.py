@@ -29,14 +29,12 @@ class Code(NamedTuple):
     remedy: str
 
 
-_IN_PREARCHIVE: Final = "In the prearchive, "
-
 CODES: Final[dict[str, Code]] = {
     "study_elsewhere": Code(
         "held",
         "Which session 5",
         "The study is already in project {project} as session {other}; the request names it {label}.",
-        "Choose how it joins session {other}, or delete it.",
+        "Choose in the prearchive how it joins session {other}, or delete it.",
     ),
     "label_many_studies": Code(
         "held",
@@ -72,7 +70,7 @@ CODES: Final[dict[str, Code]] = {
         "held",
         "Again 2",
         "Of session {label}, some objects came with different content under the same SOP UID (such UIDs: {count}).",
-        "Choose what to keep: the old, the new or both.",
+        "Choose in the prearchive which to keep: the old, the new or both.",
     ),
     "identified": Code(
         "held",
@@ -148,7 +146,7 @@ CODES: Final[dict[str, Code]] = {
         "warning",
         "Again 4",
         "A session of the same study waits in the prearchive as {other}; it was left alone.",
-        _IN_PREARCHIVE + "archive or delete it.",
+        "In the prearchive, archive or delete it.",
     ),
     "project_from_header": Code(
         "warning",

@@ -254,6 +254,18 @@ def test_archive_with_none_refuses_and_delete_replaces(site: Site) -> None:
     whole(site)
 
 
+def test_what_holds_a_session_is_told_by_its_new_label(site: Site) -> None:
+    site.bring(documented("S1", "1", images(1)), session="S1")
+    other = Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
+    told = site.bring(documented("S1", "1", [other]), session="S1")
+    uuid = uuid_at(site, told.session["path"])
+    with desk_of(site) as desk:
+        assert item(desk, uuid)["message"].startswith("Of session S1, some objects")
+        move(desk, uuid, label="S2")
+        assert (item(desk, uuid)["state"], item(desk, uuid)["message"][:16]) == ("conflict", "Of session S2, s")
+    whole(site)
+
+
 def test_an_archived_label_of_another_study_is_taken(site: Site) -> None:
     site.bring(documented("S1", "1", images(1)), session="S1")
     uuid = waiting(site, images(1, case="other"), "S2")

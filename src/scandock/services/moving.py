@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -127,6 +128,8 @@ def move(
             )
             if free or not _stays_held(source, row):
                 row = replace(row, state="ready", held=("", "", ""))
+            elif row.label != source.label:
+                row = replace(row, held=_held_as(source, row.label))
             warnings = subject_warnings(connection, wanted, row.subject, source)
             warnings += taken_warnings(connection, project_id, wanted, row.label, source)
         return switch(desk, running, source, row, wanted, warnings=warnings, dry_run=dry_run, action=action)
@@ -146,6 +149,13 @@ def _stays_held(source: Standing, row: SessionRow) -> bool:
         label=row.key != label_key(source.label),
         subject=label_key(row.subject) != label_key(source.subject),
     )
+
+
+def _held_as(source: Standing, label: str) -> tuple[str, str, str]:
+    """What holds a session, told of it by its new label."""
+    named = re.compile(rf"\b([Ss]ession {re.escape(source.label)})(?![\w-])")
+    code, message, remedy = (named.sub(lambda found: f"{found[1].split()[0]} {label}", text) for text in source.held)
+    return code, message, remedy
 
 
 def switch(

@@ -80,7 +80,7 @@ function discardButtons(called, act) {
     show(discard, true);
     discard.focus();
   });
-  sure.append("What is there of it goes. ", button("Discard it", act, { kind: "danger", of: called }), keep);
+  sure.append("What the server has of it is deleted. ", button("Discard it", act, { kind: "danger", of: called }), keep);
   const allow = (may) => {
     if (!may) show(sure, false);
     show(discard, may && sure.hidden);

@@ -504,7 +504,8 @@ def test_rebuild_writes_attributes_from_the_facts(site: Site) -> None:
         assert item(desk, uuid)["attributes"] == {}
         changed = len(good["attributes"]) + 1  # its type too
         assert would["counts"] == {"attributes": changed, "scans": 0, "kept": 2, "trashed": 0}
-        assert f"{changed} of the session, and those of 0 of its 1 scan. All files are kept (2)" in would["message"]
+        told = f"differ from before: {changed}; scans with such details: 0 of 1. All files stay as they are (2)."
+        assert told in would["message"]
         prearchive.rebuild(desk, uuid)
         again = item(desk, uuid)
         assert dataclasses.asdict(prearchive.rebuild(desk, uuid, dry_run=True))["dry_run"]

@@ -20,6 +20,9 @@ def set_back(database):
                 connection.execute(f"DROP TABLE {table.name}")
         connection.execute("ALTER TABLE resource DROP COLUMN tags")  # of 0005
         connection.execute("ALTER TABLE subject DROP COLUMN attributes")  # of 0006
+        connection.execute("DROP TABLE shelf")  # of 0007
+        connection.execute("ALTER TABLE project DROP COLUMN quarantine")
+        connection.execute("ALTER TABLE session DROP COLUMN quarantined")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()
 

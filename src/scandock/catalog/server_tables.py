@@ -286,10 +286,16 @@ tracked = Table(
     Column("key", Text, nullable=False),
     Column("upload_id", Id, ForeignKey("upload.id", ondelete="SET NULL")),
     Column("created", BigInteger, nullable=False),
+    Column("alive_until", BigInteger),
+    Column("entries", Text, nullable=False, server_default=EMPTY),
+    Column("succeeded", Boolean),
+    Column("final", Text, nullable=False, server_default=EMPTY),
     Index(None, "account_id", "key"),
     Index(None, "upload_id"),
 )
-"""Keys by which XNAT's clients follow an import; of one that was used again the highest number counts."""
+"""Keys by which XNAT's clients follow an import, or (`alive_until` is set) the archiving of a session, whose entries and
+end stand here; of a key that was used again the highest number counts.
+"""
 
 inbox_import = Table(
     "inbox_import",

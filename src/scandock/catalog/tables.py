@@ -58,6 +58,7 @@ project = Table(
     Column("separate_secondary", Boolean, nullable=False, server_default=text("true")),
     Column("revision", BigInteger, nullable=False, server_default=text("0")),
     Column("created", BigInteger, nullable=False),
+    Column("quarantine", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("prearchive_code IN (0, 4, 5)", name="prearchive_code"),
     _one_of("identified", "accept", "warn", "hold"),
     _one_of("petmr", "petmr", "pet"),
@@ -162,6 +163,7 @@ session = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("modified", BigInteger, nullable=False),
+    Column("quarantined", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("project_id", "place", "timestamp", "key"),
     _one_of("place", "archive", "prearchive"),
     _one_of("state", "ready", "conflict"),
@@ -170,6 +172,25 @@ session = Table(
     Index(None, "subject_id"),
     Index(None, "tree_id"),
 )
+
+shelf = Table(
+    "shelf",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("project_id", Id, ForeignKey("project.id"), nullable=False),
+    Column("subject_id", Id, ForeignKey("subject.id")),
+    Column("key", String(48), nullable=False),
+    Column("tree_id", Id, ForeignKey("tree.id"), nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "key"),
+    Index(None, "subject_id"),
+    Index(None, "tree_id"),
+)
+"""The files that a project, or a subject, has of its own, beside its sessions: a tree whose resources are of no scan."""
 
 scan = Table(
     "scan",

@@ -293,8 +293,8 @@ tracked = Table(
     Index(None, "account_id", "key"),
     Index(None, "upload_id"),
 )
-"""Keys by which XNAT's clients follow an import, or (`alive_until` is set) the archiving of a session, whose entries and
-end stand here; of a key that was used again the highest number counts.
+"""Keys by which XNAT's clients follow an import, or (`alive_until` is set) the archiving of a session, whose entries
+and end stand here; of a key that was used again the highest number counts.
 """
 
 inbox_import = Table(

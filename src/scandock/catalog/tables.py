@@ -190,7 +190,7 @@ shelf = Table(
     Index(None, "subject_id"),
     Index(None, "tree_id"),
 )
-"""The files that a project, or a subject, has of its own, beside its sessions: a tree whose resources are of no scan."""
+"""The files that a project, or a subject, has of its own beside its sessions: a tree, its resources of no scan."""
 
 scan = Table(
     "scan",

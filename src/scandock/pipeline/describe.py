@@ -14,11 +14,11 @@ from scandock.pipeline.job import Job
 from scandock.rules.ecat_facts import ecat_scan_attributes
 from scandock.rules.notices import Notice
 from scandock.rules.said_fields import with_said
-from scandock.rules.scan_facts import scan_attributes
+from scandock.rules.scan_facts import agreed_attributes, scan_attributes
 from scandock.rules.session_facts import session_attributes
 from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import scan_type
-from scandock.rules.tallied import counts, most_common
+from scandock.rules.tallied import agreed, counts, most_common
 
 
 def describe(job: Job, zone: tzinfo, said: Mapping[str, str]) -> None:
@@ -38,9 +38,16 @@ def describe(job: Job, zone: tzinfo, said: Mapping[str, str]) -> None:
 
 
 def describe_scan(scan: ScanRow, zone: tzinfo) -> None:
-    """Type, modality and attributes of one scan, from its facts and its number of frames."""
+    """Type, modality and attributes of one scan, from its facts and its number of frames.
+
+    One that a person made of several series keeps what was said of it where they do not agree.
+    """
     if isinstance(scan.facts, SeriesTally):
         scan.facts.frames = scan.frames
+    if isinstance(scan.facts, SeriesTally) and scan.series_uid is None:
+        scan.attributes = {**scan.attributes, **agreed_attributes(scan.facts)}
+        scan.modality = scan.modality or agreed(counts(scan.facts, "Modality"))
+    elif isinstance(scan.facts, SeriesTally):
         scan.attributes = scan_attributes(scan.facts)
         scan.xsi_type = scan_type(counts(scan.facts, "SOPClassUID"))
         scan.modality = most_common(counts(scan.facts, "Modality"))

@@ -9,7 +9,7 @@ from scandock.rules.ct import ct_parameters
 from scandock.rules.mr import mr_parameters
 from scandock.rules.pet import pet_parameters
 from scandock.rules.sop_classes import scan_element
-from scandock.rules.tallied import clean_text, counts, dates, most_common, times
+from scandock.rules.tallied import agreed, clean_text, counts, dates, most_common, times
 
 USABLE: Final = "usable"
 UNKNOWN: Final = "unknown"
@@ -25,6 +25,8 @@ COMMON: Final[dict[str, str]] = {
     "bodyPartExamined": "BodyPartExamined",
 }
 """Attribute by DICOM keyword; the most common value of the series."""
+_OWN: Final = frozenset({"UID", "type", "quality", "frames", "modality"})
+"""What a scan of several series does not have from its objects."""
 
 _BY_MODALITY: Final = {"MR": "mr", "CT": "ct", "PT": "pet"}
 _PARAMETERS: Final = {"mr": mr_parameters, "ct": ct_parameters, "pet": pet_parameters}
@@ -49,6 +51,19 @@ def scan_attributes(tally: SeriesTally) -> dict[str, str]:
     if parameters is not None:
         found.update(parameters(tally))
     return {name: text for name, value in found.items() if (text := clean_text(value))}
+
+
+def agreed_attributes(tally: SeriesTally) -> dict[str, str]:
+    """Attributes of a scan that holds objects of several series, made by hand: those on which all of them agree."""
+    found = scan_attributes(tally)
+    found.update({name: clean_text(agreed(counts(tally, keyword))) for name, keyword in COMMON.items()})
+    for name, seen in (
+        ("start_date", dates(counts(tally, "SeriesDate"))),
+        ("startTime", times(counts(tally, "SeriesTime"))),
+    ):
+        if len(seen) > 1:
+            del found[name]
+    return {name: text for name, text in found.items() if text and name not in _OWN}
 
 
 def scan_label(series_description: str) -> str:

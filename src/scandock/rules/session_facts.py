@@ -49,7 +49,8 @@ def session_attributes(
     remarks: list[Notice] = []
     if tallies:
         images = [tally for tally in tallies if _has_image(tally)] or tallies
-        found["UID"] = tallies[0].study_uid
+        studies = {tally.study_uid for tally in tallies}
+        found["UID"] = studies.pop() if len(studies) == 1 else ""  # by hand a session can hold several
         leading = _leading(images)
         found["modality"] = most_common(_all(leading, "Modality")) or most_common(_all(images, "Modality"))
         found["scanner"] = ",".join(sorted(_all(tallies, "StationName")))

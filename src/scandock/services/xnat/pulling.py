@@ -118,21 +118,30 @@ def _note(desk: Desk, source: Standing, scans: dict[int, ScanRow], found: _Read)
 def _tell_scan(
     connection: Connection, tree_id: int, scans: dict[int, ScanRow], one: ScanRow, tallies: list[SeriesTally]
 ) -> None:
-    """Let a scan be what its objects say, where they are of one series that no other scan has."""
-    if len(tallies) != 1:
-        return
-    tally = tallies[0]
-    if any(other.series_uid == tally.series_uid and other.n != one.n for other in scans.values()):
-        return
-    if one.series_uid not in (None, tally.series_uid):
-        return
-    one.series_uid, one.facts, one.frames = tally.series_uid, tally, tally.frames
+    """Let a scan be what its objects say; it is a series only where they are of one that no other scan is."""
+    read = {tally.series_uid for tally in tallies}
+    if isinstance(one.facts, list) or (one.series_uid is not None and one.series_uid not in read):
+        return  # imports know it by its ECAT files, or by its series
+    if one.series_uid is None and len(read) == 1:
+        taken = {other.series_uid for other in scans.values()} | {""}
+        one.series_uid = next(iter(read - taken), None)
+    one.facts = _together(tallies, one.series_uid or "")
+    one.frames = one.facts.frames
     values = scan_values(tree_id, one)
     connection.execute(
         update(scan)
         .where(scan.c.tree_id == tree_id, scan.c.n == one.n)
         .values(series_uid=values["series_uid"], facts=values["facts"], frames=values["frames"])
     )
+
+
+def _together(tallies: list[SeriesTally], series_uid: str) -> SeriesTally:
+    """The tally of all objects of a scan; without a study where they are of several."""
+    studies = {tally.study_uid for tally in tallies}
+    every = SeriesTally(studies.pop() if len(studies) == 1 else "", series_uid)
+    for tally in tallies:
+        every.merge(tally)
+    return every
 
 
 def _tell_session(connection: Connection, now: Standing, found: _Read) -> None:

@@ -193,7 +193,10 @@ def test_codes_and_settings_are_told_to_who_may_see_the_project(web: Web) -> Non
     with web.client() as client, web.client("carl") as carl:
         assert client.get("/data/projects/P/quarantine_code").text == "0"
         assert client.put("/data/projects/P/quarantine_code/0").status_code == 200
-        assert client.put("/data/projects/P/quarantine_code/1").status_code == 400
+        assert client.put("/data/projects/P/quarantine_code/1").status_code == 200
+        assert client.get("/data/projects/P/quarantine_code").text == "1"
+        told = client.put("/data/projects/P/quarantine_code/2")
+        assert (told.status_code, told.text) == (400, "quarantine_code can't be '2'. Right is 0 or 1.")
         assert client.get("/data/projects/None/prearchive_code").status_code == 404
         assert client.get("/data/config/applet/require-date").status_code == 404
         assert client.put("/data/projects/P/prearchive_code/5").status_code == 200

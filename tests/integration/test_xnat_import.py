@@ -206,6 +206,14 @@ def test_what_asks_for_the_archive(client: httpx.Client, project: str, asked: di
     assert uri.startswith(f"/data/{place}/projects/{project}/")
 
 
+@pytest.mark.parametrize(("asked", "status"), [({}, "active"), ({"quarantine": "true"}, "quarantine")])
+def test_an_import_may_ask_for_quarantine(
+    client: httpx.Client, project: str, asked: dict[str, str], status: str
+) -> None:
+    (uri,) = uris(send(client, archive(project), project=project, **{"Direct-Archive": "true", **asked}))
+    assert client.get(f"{uri}/status").text == status
+
+
 SAID = {"VISIT": "v2", "SUBTYPE": "rest", "xnat:mrSessionData/note": "motion", "xnat:mrSessionData/date": "2020-02-29"}
 
 

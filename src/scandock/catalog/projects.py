@@ -25,6 +25,7 @@ class ProjectRow:
     identified: str = "accept"
     petmr: str = "petmr"
     separate_secondary: bool = True
+    quarantine: bool = False
 
 
 def find_project(connection: Connection, name: str) -> ProjectRow | None:
@@ -53,6 +54,7 @@ def add_project(catalog: Catalog, wanted: ProjectRow) -> bool:
                 identified=wanted.identified,
                 petmr=wanted.petmr,
                 separate_secondary=wanted.separate_secondary,
+                quarantine=wanted.quarantine,
                 created=catalog.now(),
             )
         )
@@ -72,6 +74,7 @@ def _row(row: object) -> ProjectRow:
         identified=row.identified,  # type: ignore[attr-defined]
         petmr=row.petmr,  # type: ignore[attr-defined]
         separate_secondary=row.separate_secondary,  # type: ignore[attr-defined]
+        quarantine=row.quarantine,  # type: ignore[attr-defined]
     )
 
 

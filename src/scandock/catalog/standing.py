@@ -28,6 +28,7 @@ class Standing:
     study_uid: str | None
     patient_id: str
     by_hand: bool
+    quarantined: bool
     ecat: bool
     xsi_type: str
     attributes: dict[str, str]
@@ -114,6 +115,7 @@ def standing(row: RowMapping) -> Standing:
         study_uid=row["study_uid"],
         patient_id=row["patient_id"],
         by_hand=row["by_hand"],
+        quarantined=row["quarantined"],
         ecat=row["ecat"],
         xsi_type=row["xsi_type"],
         attributes=json.loads(row["attributes"]),

@@ -75,6 +75,7 @@ class BaseSession:
     study_uid: str | None
     patient_id: str
     ecat: bool
+    quarantined: bool
     held: tuple[str, str, str]
     warnings: list[dict[str, str]]
     attributes: dict[str, str]
@@ -93,6 +94,7 @@ def base_session(connection: Connection, uuid: str) -> BaseSession:
         row["study_uid"],
         row["patient_id"],
         row["ecat"],
+        row["quarantined"],
         (row["held_code"], row["held_message"], row["held_remedy"]),
         json.loads(row["warnings"]),
         json.loads(row["attributes"]),

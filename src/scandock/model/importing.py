@@ -44,6 +44,8 @@ class ImportOptions:
     """Came by XNAT's dialect (rules.md, "Which session" 1 and 5)."""
     keep_names: bool = False
     """Objects keep the archive's own base names where these are safe and free: the dialect's `rename=false`."""
+    quarantine: bool = False
+    """What is archived of it is in quarantine until somebody activates it (xnat-behaviour.md 1.4)."""
     said: Mapping[str, str] = field(default_factory=dict)
     """Attributes that are said of every session of the upload (xnat-behaviour.md 1.4: VISIT, SUBTYPE, paths)."""
     receipt: bool = False

@@ -117,6 +117,7 @@ def _placement(tools: Tools, job: Job, tree_id: int, *, keep_base: bool) -> Plac
             study_uid=decision.study_uid or (base.study_uid if base is not None else None),
             patient_id=decision.patient_id or (base.patient_id if base is not None else ""),
             ecat=bool(job.ecat) or (base is not None and base.ecat),
+            quarantined=_in_quarantine(tools, job),
             xsi_type=job.xsi_type,
             attributes=job.attributes,
             warnings=session_warnings(job),
@@ -127,6 +128,15 @@ def _placement(tools: Tools, job: Job, tree_id: int, *, keep_base: bool) -> Plac
             bytes=job.bytes,
         ),
     )
+
+
+def _in_quarantine(tools: Tools, job: Job) -> bool:
+    """Whether a session is in quarantine (1.4): as it was asked for now, or before, or as its project asks for.
+
+    A project asks for it of what enters its archive: what waits before it enters then (`services/archiving.py`).
+    """
+    entering = job.settled.place == "archive" and job.policy is not None and job.policy.quarantine
+    return tools.request.quarantine or entering or (job.base is not None and job.base.quarantined)
 
 
 def _patient_ids(tools: Tools, job: Job) -> list[str]:

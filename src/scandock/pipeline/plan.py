@@ -43,6 +43,7 @@ def read_policies(connection: Connection) -> dict[str, tuple[int, ProjectPolicy]
                 identified=row.identified,
                 petmr=row.petmr,
                 separate_secondary=row.separate_secondary,
+                quarantine=row.quarantine,
             ),
         )
         for row in connection.execute(select(project))

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import intent, session, tree, upload
+from scandock.catalog.shelves import standing_tree
+from scandock.catalog.tables import intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.placing.deletes import REMOVED, Removal, check_standing, record_removals
 from scandock.queue.leases import Lease, guard
@@ -38,6 +39,8 @@ class SessionRow:
     xsi_type: str
     by_hand: bool = False
     """Whether people made it, and no import has joined it yet."""
+    quarantined: bool = False
+    """Whether it is in quarantine; in the prearchive, whether it will be once it is archived."""
     attributes: dict[str, str] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
     held: tuple[str, str, str] = ("", "", "")
@@ -48,8 +51,21 @@ class SessionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShelfRow:
+    """The same of a shelf: the files that a project, or a subject, has of its own."""
+
+    uuid: str
+    new: bool
+    project_id: int
+    subject_id: int | None
+    key: str
+    files: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """One session's switch: the staged tree, the name it gets, and the tree that stands there now."""
+    """The switch of one session, or shelf: the staged tree, the name it gets, and the tree that stands there now."""
 
     n: int
     name: str
@@ -60,7 +76,7 @@ class Placement:
     base_inode: int | None
     keep_base: bool
     """Whether the replaced tree goes to the trash (something was taken out) or is given up (only added to)."""
-    session: SessionRow
+    session: SessionRow | ShelfRow
     trash: str | None = None
     """The id that the replaced tree gets in the trash, chosen before, so that no repetition makes a second one."""
     moves: str | None = None
@@ -88,16 +104,9 @@ def record(
         if placement.base_tree_id is None and not stays and store.current(placement.name) is not None:
             raise name_taken(placement.name)
     for placement in placements:
-        if placement.base_tree_id is not None:
-            current = connection.execute(
-                select(session.c.tree_id).where(session.c.uuid == placement.session.uuid)
-            ).scalar_one_or_none()
-            if current != placement.base_tree_id:
-                raise Fault(
-                    "base_changed",
-                    f"The session {placement.session.label} was changed while this import was being placed.",
-                    "Import again.",
-                )
+        base = placement.base_tree_id
+        if base is not None and standing_tree(connection, placement.session.uuid) != base:
+            raise Fault("base_changed", f"{placement.name} was changed while this was being placed.", "Do it again.")
     for placement in placements:
         if placement.moves is not None:
             check_standing(
@@ -118,6 +127,7 @@ def _row(store: Store, lease: Lease, p: Placement) -> dict[str, Any]:
     """An intent as the catalog keeps it."""
     kept = {
         **asdict(p.session),
+        "shelf": isinstance(p.session, ShelfRow),
         "trash": store.new_trash_id() if p.keep_base else None,
         "moves": p.moves,
         "restores": p.restores,
@@ -158,8 +168,9 @@ def _placements(connection: Connection, upload_id: int, state: str) -> list[Plac
 
 def _placement(row: dict[str, Any]) -> Placement:
     facts = json.loads(row["session"])
-    facts["held"] = tuple(facts["held"])
-    trash = facts.pop("trash")
+    trash, moves, restores = facts.pop("trash"), facts.pop("moves", None), facts.pop("restores", None)
+    is_shelf = facts.pop("shelf", False)
+    said = ShelfRow(**facts) if is_shelf else SessionRow(**{**facts, "held": tuple(facts["held"])})
     return Placement(
         n=row["n"],
         name=row["name"],
@@ -169,9 +180,9 @@ def _placement(row: dict[str, Any]) -> Placement:
         base_tree_id=row["base_tree_id"],
         base_inode=row["base_inode"],
         keep_base=row["keep_base"],
-        moves=facts.pop("moves", None),
-        restores=facts.pop("restores", None),
-        session=SessionRow(**facts),
+        moves=moves,
+        restores=restores,
+        session=said,
         trash=trash,
     )
 

@@ -63,6 +63,7 @@ class Action(StrEnum):
     SUBJECT_DELETE = "subject_delete"
     SESSION_READ = "session_read"  # scans, resources, files, downloads too
     SESSION_EDIT = "session_edit"  # rename, move within the project, notes of scans
+    SESSION_ACTIVATE = "session_activate"  # out of quarantine
     SESSION_DELETE = "session_delete"  # into the trash
     SESSION_ARCHIVE = "session_archive"  # from the prearchive
     PREARCHIVE_READ = "prearchive_read"
@@ -127,6 +128,7 @@ NEEDS: Final = MappingProxyType(
         Action.SUBJECT_DELETE: Need(Role.OWNER),
         Action.SESSION_READ: _reads(own=True),
         Action.SESSION_EDIT: Need(Role.MEMBER),
+        Action.SESSION_ACTIVATE: Need(Role.OWNER),
         Action.SESSION_DELETE: Need(Role.OWNER),
         Action.SESSION_ARCHIVE: Need(Role.MEMBER),
         Action.PREARCHIVE_READ: Need(Role.MEMBER, own=True, scopes=_READ),

@@ -28,6 +28,8 @@ class Request:
     """Came by the XNAT dialect (rules.md, "Which session" 1 and 5)."""
     keep_names: bool = False
     """Objects keep the archive's own base names (rules.md, "Which file")."""
+    quarantine: bool = False
+    """What is archived of it is in quarantine (1.4)."""
     said: Mapping[str, str] = field(default_factory=dict)
     """What is said of every session, beside what its objects say."""
 
@@ -49,6 +51,8 @@ class ProjectPolicy:
     identified: Identified = "accept"
     petmr: Literal["petmr", "pet"] = "petmr"
     separate_secondary: bool = True
+    quarantine: bool = False
+    """Whether all that is archived in it is in quarantine at first (5.5: `quarantine_code` 1)."""
 
     @property
     def usable(self) -> bool:

@@ -46,6 +46,7 @@ def archive(
     keep: Keep = "ask",
     decided: bool = False,
     apart: bool = False,
+    quarantine: bool = False,
     dry_run: bool = False,
     action: str = "archive",
 ) -> Outcome:
@@ -54,8 +55,10 @@ def archive(
     A session of its study that is archived already is joined by it: `append` adds what is new, `delete` replaces what
     clashes, `none` refuses; not named, the project's code says. `keep` and `decided` are for `resolving.py`: a person
     has decided what it was held for. `apart`: XNAT's dialect, where a label that is named makes a session of its own,
-    also of a study that is archived under another label. Usage `session_exists`, `sop_clash` (which then holds it),
-    `held_undecided`, `label_taken`, `project_unassigned`, `session_busy`, (`apart`) `subject_differs`.
+    also of a study that is archived under another label. `quarantine`: what enters the archive is to be looked at first
+    (5.6); so it is where the project, or the session's import, asked for that. Usage `session_exists`, `sop_clash`
+    (which then holds it), `held_undecided`, `label_taken`, `project_unassigned`, `session_busy`, (`apart`)
+    `subject_differs`.
     """
     label, subject = usable(label), usable(subject)
     with desk.catalog.read() as connection:
@@ -68,7 +71,7 @@ def archive(
     with operation(desk.catalog, desk.store, action) as running:
         with running.reserved({source.project}, names) as connection:
             source = rights.waiting_session(connection, desk.principal, uuid, Action.SESSION_ARCHIVE)
-            policy = overwrite or _policy(connection, source)
+            policy, quarantine = _policy(connection, source, overwrite, quarantine=quarantine)
             _check_held(source, decided=decided or keep != "ask", overwrite=overwrite)
             target, twice = _target(connection, source, label, apart=apart)
             warnings = (*twice, *subject_warnings(connection, source.project, subject or source.subject, source))
@@ -82,6 +85,7 @@ def archive(
                 subject=subject or source.subject,
                 state="ready",
                 held=("", "", ""),
+                quarantined=quarantine,
                 warnings=[*source.warnings, *(asdict(one) for one in twice)],
             )
             return switch(desk, running, source, row, source.project, warnings=warnings, dry_run=dry_run, action=action)
@@ -91,12 +95,19 @@ def archive(
         if policy == "none":
             said = notice("session_exists", label=target.label, project=target.project)
             raise Usage(said.code, said.message, "Archive it with append or delete, or under another label.")
-        return _join(desk, running, source, target, policy, keep, dry_run=dry_run, action=action)
+        tools = tools_of(desk, running, quarantine=quarantine)
+        return _join(desk, tools, running, source, target, policy, keep, dry_run=dry_run, action=action)
 
 
-def _policy(connection: Connection, source: Standing) -> Overwrite:
-    code = connection.execute(select(project.c.prearchive_code).where(project.c.id == source.project_id)).scalar_one()
-    return "delete" if code == 5 else "append"
+def _policy(
+    connection: Connection, source: Standing, overwrite: Overwrite | None, *, quarantine: bool
+) -> tuple[Overwrite, bool]:
+    """What an archived session gets, and whether it is in quarantine: as asked, else as the project says (5.5)."""
+    row = connection.execute(
+        select(project.c.prearchive_code, project.c.quarantine).where(project.c.id == source.project_id)
+    ).one()
+    policy: Overwrite = overwrite or ("delete" if row.prearchive_code == 5 else "append")
+    return policy, quarantine or source.quarantined or bool(row.quarantine)
 
 
 def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None) -> None:
@@ -155,7 +166,7 @@ def _target(
     return (find_session(connection, chosen) if chosen is not None else None), twice
 
 
-def tools_of(desk: Desk, running: Operation) -> Tools:
+def tools_of(desk: Desk, running: Operation, *, quarantine: bool = False) -> Tools:
     """The tools of the pipeline's steps, for an operation."""
     return Tools(
         catalog=desk.catalog,
@@ -163,7 +174,7 @@ def tools_of(desk: Desk, running: Operation) -> Tools:
         stage=running.stage,
         ledger=Ledger(scratch(running.stage, "ledger.db")),
         lease=running.lease,
-        request=Request(),
+        request=Request(quarantine=quarantine),
         site=SiteRules(placeholders=desk.settings.placeholder_names),
         resources="keep",
         zone=desk.settings.zone,
@@ -174,6 +185,7 @@ def tools_of(desk: Desk, running: Operation) -> Tools:
 
 def _join(
     desk: Desk,
+    tools: Tools,
     running: Operation,
     source: Standing,
     target: Standing,
@@ -183,7 +195,6 @@ def _join(
     dry_run: bool,
     action: str,
 ) -> Outcome:
-    tools = tools_of(desk, running)
     try:
         merged = merge(tools, source, target, "delete" if policy == "delete" else "append", keep)
     finally:

@@ -64,7 +64,7 @@ def _projects() -> Select[Any]:
     return (
         select(
             project.c.id, project.c.name, project.c.title, project.c.prearchive_code, project.c.identified,
-            project.c.petmr, project.c.separate_secondary, project.c.revision, project.c.created,
+            project.c.petmr, project.c.separate_secondary, project.c.quarantine, project.c.revision, project.c.created,
             _OPENED.c.accessibility, project_sums.c.subjects, project_sums.c.sessions, project_sums.c.waiting,
             project_sums.c.files, project_sums.c.bytes,
         )
@@ -114,6 +114,7 @@ def _project(row: RowMapping) -> dict[str, Any]:
         "identified": row["identified"],
         "petmr": row["petmr"],
         "separate_secondary": row["separate_secondary"],
+        "quarantine": row["quarantine"],
         "revision": row["revision"],
         "created": row["created"],
         **{name: row[name] or 0 for name in ("subjects", "sessions", "waiting", "files", "bytes")},
@@ -189,7 +190,8 @@ def _sessions() -> Select[Any]:
             session.c.state, session.c.study_uid, session.c.xsi_type, session.c.attributes, session.c.warnings,
             session.c.held_code, session.c.held_message, session.c.held_remedy, session.c.tree_id, session.c.scans,
             session.c.files, session.c.bytes, session.c.created, session.c.modified, project.c.name.label("project"),
-            subject.c.uuid.label("subject_uuid"), verification.c.finished, verification.c.problems,
+            session.c.quarantined, subject.c.uuid.label("subject_uuid"), verification.c.finished,
+            verification.c.problems,
         )
         .join(project, project.c.id == session.c.project_id)
         .outerjoin(subject, subject.c.id == session.c.subject_id)
@@ -289,6 +291,7 @@ def session_item(row: RowMapping) -> dict[str, Any]:
         "place": row["place"],
         "timestamp": row["timestamp"] or None,
         "state": row["state"],
+        "quarantined": row["quarantined"],
         "code": held,
         "message": f"{row['held_message']} {row['held_remedy']}".strip(),
         "choices": list(choices_of(held)),

@@ -38,6 +38,7 @@ PROJECT_FIELDS: dict[str, tuple[str, tuple[object, ...] | None]] = {
     "identified": ("identified", ("accept", "warn", "hold")),
     "petmr": ("petmr", ("petmr", "pet")),
     "separate_secondary": ("separate_secondary", (True, False)),
+    "quarantine": ("quarantine", (True, False)),
 }
 """What may be changed of a project: its column, and its values where not every text will do."""
 
@@ -145,10 +146,13 @@ def edit_session(
     *,
     label: str | None = None,
     subject_label: str | None = None,
+    quarantined: bool | None = None,
     if_match: str | None = None,
     dry_run: bool = False,
 ) -> Outcome:
-    """Give an archived session another label, or another subject of its project. Usage `label_taken`."""
+    """Give an archived session another label, or another subject of its project; put it into quarantine, or activate
+    it, which is the owners' (xnat-behaviour.md 5.5). Usage `label_taken`, Denied.
+    """
     label, subject_label = usable(label), usable(subject_label)
     with desk.catalog.read() as connection:
         source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
@@ -161,11 +165,19 @@ def edit_session(
         with running.reserved({source.project}, names) as connection:
             source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
             check_match(browsing.find_session(connection, desk.principal, uuid), if_match)
+            if source.quarantined and quarantined is False:
+                rights.check(connection, desk.principal, Action.SESSION_ACTIVATE, source.project)
             if label is not None and set(labelled(connection, source.project_id, label)) - {uuid}:
                 raise Usage("label_taken", "There is a session of that label already.", "Choose another label.")
             wanted = subject_label or source.subject
             warnings = subject_warnings(connection, source.project, wanted, source) if subject_label else ()
-            row = session_row(source, label=label or source.label, subject=wanted)
+            row = session_row(
+                source,
+                label=label or source.label,
+                subject=wanted,
+                quarantined=source.quarantined if quarantined is None else quarantined,
+            )
+        said = {"label": label, "subject": subject_label, "quarantined": quarantined}
         return switch(
             desk,
             running,
@@ -175,7 +187,7 @@ def edit_session(
             warnings=warnings,
             dry_run=dry_run,
             action="edit",
-            details={"fields": [k for k, v in (("label", label), ("subject", subject_label)) if v is not None]},
+            details={"fields": [name for name, value in said.items() if value is not None]},
         )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, may
 from scandock.catalog.engine import Catalog
+from scandock.catalog.shelves import Holder
 from scandock.catalog.standing import Standing, name_of, uri_of
 from scandock.catalog.tables import project, session
 from scandock.catalog.view import SqlView
@@ -220,6 +221,7 @@ def session_row(source: Standing, **changes: Any) -> SessionRow:  # noqa: ANN401
         "patient_id": source.patient_id,
         "ecat": source.ecat,
         "by_hand": source.by_hand,
+        "quarantined": source.quarantined,
         "xsi_type": source.xsi_type,
         "attributes": source.attributes,
         "warnings": source.warnings,
@@ -232,8 +234,8 @@ def session_row(source: Standing, **changes: Any) -> SessionRow:  # noqa: ANN401
     return SessionRow(**{**values, **changes})
 
 
-def standing_inode(desk: Desk, source: Standing) -> int:
-    """The number of a session's folder. Raises Usage `tree_missing` where somebody took it away."""
+def standing_inode(desk: Desk, source: Holder) -> int:
+    """The number of a session's folder, or a shelf's. Raises Usage `tree_missing` where somebody took it away."""
     inode = desk.store.current(source.name)
     if inode is None:
         raise Usage("tree_missing", "The folder of this session is not in the store.", "Run `scandock check`.")

@@ -37,7 +37,7 @@ OOM_SCORE = 300
 LACKED_MEMORY = ("out_of_memory", "reader_failed", "attempt_killed")
 _ASKED = (
     "project", "subject", "session", "destination", "overwrite", "ignore_unparsable", "resources", "dialect",
-    "keep_names", "said",
+    "keep_names", "said", "quarantine",
 )  # fmt: skip
 
 

@@ -187,6 +187,7 @@ def _site(
             mapping=mapping,
             dialect=options.dialect,
             keep_names=options.keep_names,
+            quarantine=options.quarantine,
             said=options.said,
         ),
         settings=settings,

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from scandock.http.pages.previewing import TITLES, Place, Told, Verb, each, kept_of, path_of, shown
 from scandock.http.pages.rendering import page
-from scandock.http.pages.routing import Form, Seen, Sent
+from scandock.http.pages.routing import Form, Seen, Sent, back
 from scandock.http.pages.routing import router as pages
 from scandock.http.pages.words import segment
 from scandock.http.v1.desks import Work
@@ -66,6 +66,15 @@ async def deleted(form: Sent, uuid: str) -> Response:
     """To the trash, once it is sure."""
     one = await _archived(form, uuid, Action.SESSION_DELETE)
     return await _told(form, one, _deleting(form), "delete")
+
+
+@router.post("/sessions/{uuid}/quarantine")
+async def quarantine(request: Request, form: Sent, uuid: str) -> Response:
+    """Put it into quarantine, or with 0 take it out of it: nothing of it moves, so nothing is shown first."""
+    one = await _archived(form, uuid, Action.SESSION_EDIT)
+    into = form.text("quarantine") != "0"
+    await form.do(lambda: edit_session(form.desk, uuid, quarantined=into))
+    return back(request, path_of(one), "quarantined" if into else "activated")
 
 
 async def _archived(work: Work, uuid: str, action: Action) -> dict[str, Any]:

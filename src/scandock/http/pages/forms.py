@@ -10,6 +10,7 @@ _STANDS: Final = (
     (r"/projects/([^/]+)/members", r"/projects/\1/settings"),
     (r"/admin/accounts/[^/]+", "/admin/accounts"),
     (r"/admin/rules/[^/]+", "/admin/rules"),
+    (r"/sessions/([^/]+)/quarantine", r"/sessions/\1/change"),
     (r"/imports/[^/]+/(cancel|retry)", "/activity"),
     (r"/logout", "/"),
 )

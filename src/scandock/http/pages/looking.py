@@ -42,7 +42,11 @@ router = pages()
 FILES: Final = 50
 ROWS: Final = 1_500
 """Elements of a header on one page; a search finds the others."""
-OFFERED: Final = {"change": Action.SESSION_EDIT, "delete": Action.SESSION_DELETE}
+OFFERED: Final = {
+    "change": Action.SESSION_EDIT,
+    "activate": Action.SESSION_ACTIVATE,
+    "delete": Action.SESSION_DELETE,
+}
 """What the page of an archived session offers to whoever may; the prearchive has its own."""
 
 

@@ -77,6 +77,7 @@ def _values(form: Form) -> dict[str, Any]:
         "identified": form.text("identified"),
         "petmr": form.text("petmr"),
         "separate_secondary": bool(form.text("separate_secondary")),
+        "quarantine": bool(form.text("quarantine")),
     }
 
 

@@ -66,6 +66,8 @@ SAID: Final = {
     "rules-set": "The rules are set, for imports that begin from now on.",
     "uploaded": "The upload is kept, and its import begins.",
     "none-chosen": "Nothing was done: no session is ticked. Tick the sessions first, then press the button.",
+    "activated": "The session is out of quarantine.",
+    "quarantined": "The session is in quarantine until an owner of its project activates it.",
     "restored": "The session is back where it stood.",
 }
 """What a page says of the change that led to it, by the word in its address: an address never brings a sentence."""

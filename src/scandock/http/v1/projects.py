@@ -27,6 +27,8 @@ class ProjectChanges(BaseModel):
     identified: Literal["accept", "warn", "hold"] | None = None
     petmr: Literal["petmr", "pet"] | None = None
     separate_secondary: bool | None = None
+    quarantine: bool | None = None
+    """Whether what is archived is in quarantine until an owner activates it."""
     accessibility: Accessibility | None = None
 
 

@@ -25,6 +25,8 @@ class SessionChanges(BaseModel):
 
     label: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     subject: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    quarantined: bool | None = None
+    """False, which only owners may say, activates it."""
 
 
 @router.get("", summary="Archived sessions that you may see")
@@ -52,7 +54,7 @@ async def read(work: Desked, session: str) -> Response:
     return await work.item(lambda c: browsing.find_session(c, work.desk.principal, session))
 
 
-@router.patch("/{session}", summary="Give an archived session another label or subject")
+@router.patch("/{session}", summary="Give an archived session another label or subject, or activate it")
 async def change(work: Desked, session: str, changes: SessionChanges, dry_run: DryRun = False) -> Response:
     """Its folder moves by one rename; says where it stood and stands."""
     return await work.one(
@@ -61,6 +63,7 @@ async def change(work: Desked, session: str, changes: SessionChanges, dry_run: D
             session,
             label=changes.label,
             subject_label=changes.subject,
+            quarantined=changes.quarantined,
             if_match=work.if_match,
             dry_run=dry_run,
         )

@@ -33,6 +33,7 @@ def wishes_of(asked: Parameters) -> Wishes:
         subject=_first(asked, "subject", "SUBJECT_ID") or place.get("subject"),
         session=_first(asked, "session", "EXPT_LABEL", "label") or place.get("session"),
         auto=true(auto) if auto else None,
+        quarantine=true(asked.get("quarantine")),
         fields=said_of_sessions(asked.multi_items()),
     )
 

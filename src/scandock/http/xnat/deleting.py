@@ -9,7 +9,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
-from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, subject_of
+from scandock.http.xnat.places import EXPERIMENTS, HOLDERS, SUBJECTS, experiment_of, holder_of, subject_of
 from scandock.http.xnat.routing import Known, router
 from scandock.http.xnat.uploading_files import made, place_of
 from scandock.rules.permissions import Action
@@ -62,7 +62,7 @@ async def resources(request: Request, work: Known) -> Response:
 
     def ask(connection: Connection) -> tuple[str, list[Place]]:
         places = request.path_params
-        found = experiment_of(connection, work, Action.SESSION_DELETE)
+        found = holder_of(connection, work, Action.SESSION_DELETE)
         scans = contents.scans_of(connection, found.standing, places["scans"]) if "scans" in places else None
         rows = contents.resources_of(connection, found.standing, places["resources"], scans=scans)
         return found.standing.uuid, [Place(row["scan_id"], row["label"]) for row in rows]
@@ -74,7 +74,7 @@ async def resources(request: Request, work: Known) -> Response:
 
 async def file(work: Known, path: str) -> Response:
     def ask(connection: Connection) -> tuple[str, Place]:
-        found = experiment_of(connection, work, Action.SESSION_DELETE)
+        found = holder_of(connection, work, Action.SESSION_DELETE)
         return found.standing.uuid, place_of(connection, work, Action.SESSION_DELETE)[0]
 
     uuid, place = await work.read(ask)
@@ -87,6 +87,6 @@ for _where in SUBJECTS:
 for _where in EXPERIMENTS:
     routes.delete(_where)(experiment)
     routes.delete(f"{_where}/scans/{{scans}}")(scans)
-    for _within in ("", "/scans/{scans}"):
-        routes.delete(f"{_where}{_within}/resources/{{resources}}")(resources)
-        routes.delete(f"{_where}{_within}/resources/{{resources}}/files/{{path:path}}")(file)
+for _where in HOLDERS:
+    routes.delete(f"{_where}/resources/{{resources}}")(resources)
+    routes.delete(f"{_where}/resources/{{resources}}/files/{{path:path}}")(file)

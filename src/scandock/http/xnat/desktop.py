@@ -22,6 +22,7 @@ from scandock.services.editing import edit_project
 
 routes = router()
 CODES: Final = {"0": 0, "4": 4, "5": 5}
+QUARANTINE: Final = {"0": False, "1": True}
 _NONE: Final = "There is no such setting."
 
 
@@ -55,6 +56,7 @@ async def prearchive_code(work: Asking, project: str) -> Response:
 
 @routes.put("/data/projects/{project}/prearchive_code/{code}")
 async def set_prearchive_code(work: Known, project: str, code: str) -> Response:
+    await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
     wanted = CODES.get(code)
     if wanted is None:
         raise Usage("value_invalid", f"prearchive_code can't be {code[:20]!r}.", "Right is 0, 4 or 5.")
@@ -84,15 +86,21 @@ async def current_arc(work: Asking, project: str) -> Response:
 
 @routes.get("/data/projects/{project}/quarantine_code")
 async def quarantine_code(work: Asking, project: str) -> Response:
-    """Always 0: what is doubtful is held in the prearchive, and nothing of it is in the archive."""
-    await work.read(lambda c: rights.check(c, work.desk.principal, Action.PROJECT_READ, project))
-    return PlainTextResponse("0")
+    """1: what is archived is in quarantine until an owner activates it; else 0."""
+
+    def ask(connection: Connection) -> bool:
+        rights.check(connection, work.desk.principal, Action.PROJECT_READ, project)
+        return bool(browsing.find_project(connection, work.desk.principal, project)["quarantine"])
+
+    return PlainTextResponse("1" if await work.read(ask) else "0")
 
 
 @routes.put("/data/projects/{project}/quarantine_code/{code}")
 async def set_quarantine_code(work: Known, project: str, code: str) -> Response:
-    """0 is as it is. Usage `value_invalid` for 1: who asks that new sessions be hidden must hear that they are not."""
+    """Of what is archived from now on. Denied, Usage `value_invalid`."""
     await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
-    if code != "0":
-        raise Usage("value_invalid", f"quarantine_code can't be {code[:20]!r}.", "Set prearchive_code to 0 instead.")
-    return PlainTextResponse("0")
+    wanted = QUARANTINE.get(code)
+    if wanted is None:
+        raise Usage("value_invalid", f"quarantine_code can't be {code[:20]!r}.", "Right is 0 or 1.")
+    await work.do(lambda: edit_project(work.desk, project, {"quarantine": wanted}))
+    return PlainTextResponse(code)

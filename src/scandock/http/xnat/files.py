@@ -1,4 +1,4 @@
-"""Files of an experiment: listed with their digests, one by one, and many as a zip (xnat-clients.md 1, 9 to 11)."""
+"""Files of an experiment, or of a shelf: listed with their digests, one by one, and many as a zip (1, 9 to 11)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scandock.http.v1.desks import Work
 from scandock.http.v1.files import file_answer, file_head
 from scandock.http.xnat.answers import FORMATS, filters_of, format_of, listing
 from scandock.http.xnat.parts import Chosen, chosen
-from scandock.http.xnat.places import EXPERIMENTS
+from scandock.http.xnat.places import HOLDERS
 from scandock.http.xnat.routing import Asking, router, said
 from scandock.http.xnat.zipping import as_zip
 from scandock.model.errors import Usage
@@ -68,9 +68,8 @@ def _find(connection: Connection, work: Work, path: str) -> tuple[str, int]:
     return standing.uuid, rows[0]["n"]
 
 
-for _where in EXPERIMENTS:
-    for _within in ("", "/scans/{scans}"):
-        for _of in ("", "/resources/{resources}"):
-            routes.get(f"{_where}{_within}{_of}/files")(files)
-            routes.get(f"{_where}{_within}{_of}/files/{{path:path}}")(file)
-            routes.head(f"{_where}{_within}{_of}/files/{{path:path}}")(head)
+for _where in HOLDERS:
+    for _of in ("", "/resources/{resources}"):
+        routes.get(f"{_where}{_of}/files")(files)
+        routes.get(f"{_where}{_of}/files/{{path:path}}")(file)
+        routes.head(f"{_where}{_of}/files/{{path:path}}")(head)

@@ -1,4 +1,4 @@
-"""What is in an experiment: scans and resources, as listings and one by one (xnat-clients.md 2.2)."""
+"""What is in an experiment, or on a shelf: scans and resources, as listings and one by one (xnat-clients.md 2.2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.http.xnat import things
 from scandock.http.xnat.answers import Item, filters_of, format_of, item, listing
 from scandock.http.xnat.parts import chosen
-from scandock.http.xnat.places import EXPERIMENTS, experiment_of, session_of
+from scandock.http.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, session_of
 from scandock.http.xnat.routing import Asking, router
 from scandock.http.xnat.zipping import as_zip
 from scandock.model.errors import Usage
@@ -76,9 +76,9 @@ async def none(request: Request, work: Asking) -> Response:
 
 
 async def status(work: Asking) -> Response:
-    """A session that is archived is active: there is neither quarantine nor locking."""
-    await work.read(lambda c: session_of(c, work))
-    return PlainTextResponse("active")
+    """`quarantine` until somebody activates it, else `active` (xnat-behaviour.md 1.4, 5.5); nothing is ever locked."""
+    found = await work.read(lambda c: experiment_of(c, work))
+    return PlainTextResponse("quarantine" if found.standing.quarantined else "active")
 
 
 for _where in EXPERIMENTS:
@@ -87,6 +87,6 @@ for _where in EXPERIMENTS:
     routes.get(f"{_where}/status")(status)
     routes.get(f"{_where}/scans")(scans)
     routes.get(f"{_where}/scans/{{scans}}")(scan)
-    for _within in ("", "/scans/{scans}"):
-        routes.get(f"{_where}{_within}/resources")(resources)
-        routes.get(f"{_where}{_within}/resources/{{resources}}")(resource)
+for _where in HOLDERS:
+    routes.get(f"{_where}/resources")(resources)
+    routes.get(f"{_where}/resources/{{resources}}")(resource)

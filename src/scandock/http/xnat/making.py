@@ -131,7 +131,9 @@ async def experiment(request: Request, work: Known) -> Response:
         label = (said_of(request.query_params.multi_items()) if document else said).get("label")
         label = label or request.path_params["experiment"]
         try:
-            return answer(await work.do(lambda: _make_experiment(work, said, label)), new=True)
+            made = await work.do(lambda: _make_experiment(work, said, label))
+            await _set_status(work, made)
+            return answer(made.id, new=True)
         except Usage as error:
             found = await work.read(lambda c: _there(c, work)) if error.code == "label_taken" else None
             if found is None:  # else somebody has made it in this very moment
@@ -142,7 +144,16 @@ async def experiment(request: Request, work: Known) -> Response:
         await work.do(lambda: pull_headers(work.desk, uuid))
     elif true(asked.get("fixScanTypes")):
         await work.do(lambda: rebuild(work.desk, uuid))
+    await _set_status(work, found)
     return answer(found.id, new=False)
+
+
+async def _set_status(work: Work, found: Experiment) -> None:
+    """`activate=true` takes a session out of quarantine, which is for owners; `quarantine=true` puts it there."""
+    asked, one = work.request.query_params, found.standing
+    wanted = False if true(asked.get("activate")) else True if true(asked.get("quarantine")) else None
+    if wanted is not None and wanted != one.quarantined:
+        await work.do(lambda: edit_session(work.desk, one.uuid, quarantined=wanted))
 
 
 def _there(connection: Connection, work: Work) -> Experiment | None:
@@ -159,8 +170,8 @@ def _there(connection: Connection, work: Work) -> Experiment | None:
     )
 
 
-def _make_experiment(work: Work, said: Said, label: str) -> str:
-    """An empty session made by hand; its id."""
+def _make_experiment(work: Work, said: Said, label: str) -> Experiment:
+    """An empty session made by hand."""
     places, desk = work.request.path_params, work.desk
     if experiment_number(places["experiment"]) is not None:
         raise Usage("not_found", "There is no experiment of that id, or you may not know of it.", "Check the id.")
@@ -174,9 +185,9 @@ def _make_experiment(work: Work, said: Said, label: str) -> str:
     wanted = making.NewSession(
         project=person.project, subject=person.label, label=label, xsi_type=kind, attributes=attributes
     )
-    uuid = making.make_session(desk, wanted)
+    making.make_session(desk, wanted)
     with desk.catalog.read() as connection:
-        return find_experiment(connection, desk.principal, label, in_project=person.project).id if uuid else ""
+        return find_experiment(connection, desk.principal, label, in_project=person.project)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
+from scandock.catalog.shelves import Holder, Shelf
 from scandock.http.v1.desks import Work
 from scandock.http.xnat.making import answer, said_in
-from scandock.http.xnat.places import EXPERIMENTS, experiment_of
+from scandock.http.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, holder_of
 from scandock.http.xnat.routing import Known, router
 from scandock.http.xnat.schema import SCANS
 from scandock.http.xnat.uploading_files import place_of
@@ -20,15 +21,16 @@ from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.rules.said_fields import SCAN_FIELDS, Said
 from scandock.services.editing import edit_scan
-from scandock.services.xnat import contents, making
-from scandock.services.xnat.finding import find_experiment
+from scandock.services.xnat import contents, making, shelves
+from scandock.services.xnat.finding import find_experiment, find_subject
 from scandock.services.xnat.ids import resource_id
+from scandock.services.xnat.next_tree import Place
 
 routes = router()
 _SCAN_TYPES: Final = {f"xnat:{one}ScanData".lower(): f"xnat:{one}ScanData" for one in SCANS}
 _ADDRESS: Final = re.compile(
-    r"(?:/data)?(?:/archive)?(?:/projects/(?P<project>[^/]+))?(?:/subjects/[^/]+)?"
-    r"/experiments/(?P<experiment>[^/]+)(?:/.*)?"
+    r"(?:/data)?(?:/archive)?(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
+    r"(?:/experiments/(?P<experiment>[^/]+))?(?:/(?:scans|resources|files)/.*)?"
 )
 
 
@@ -70,44 +72,54 @@ def _kind_of_scan(said: Said) -> str:
 async def resource(request: Request, work: Known) -> Response:
     """Made where missing, with its `format` and `content`."""
 
-    def ask(connection: Connection) -> tuple[str, str | None, str]:
-        found = experiment_of(connection, work, Action.SESSION_EDIT)
+    def ask(connection: Connection) -> tuple[Holder, Place]:
+        found = holder_of(connection, work, Action.SESSION_EDIT)
         place, _ = place_of(connection, work)
-        return found.standing.uuid, place.scan_id, place.label
+        return found.standing, place
 
-    uuid, scan_id, label = await work.read(ask)
+    of, place = await work.read(ask)
     asked = request.query_params
     kind = {"format": asked.get("format", "")[:32], "content": asked.get("content", "")[:4000]}
     kind["tags"] = asked.get("tags", "")[:4000]
-    new = await work.do(lambda: making.make_resource(work.desk, uuid, scan_id, label, kind))
-    return answer(resource_id(uuid, scan_id, label), new=new)
+    if isinstance(of, Shelf):
+        shelf = of
+        uuid, new = await work.do(lambda: shelves.make_resource(work.desk, shelf, place.label, kind))
+    else:
+        uuid = of.uuid
+        new = await work.do(lambda: making.make_resource(work.desk, uuid, place.scan_id, place.label, kind))
+    return answer(resource_id(uuid, place.scan_id, place.label), new=new)
 
 
 for _where in EXPERIMENTS:
     routes.put(f"{_where}/scans/{{scans}}")(scan)
-    for _within in ("", "/scans/{scans}"):
-        routes.put(f"{_where}{_within}/resources/{{resources}}")(resource)
+for _where in HOLDERS:
+    routes.put(f"{_where}/resources/{{resources}}")(resource)
 
 
 @routes.post("/data/services/refresh/catalog")
 async def refresh(request: Request, work: Known) -> Response:
-    """Nothing is ever out of step here: whoever may change the session hears that all is well."""
+    """Nothing is ever out of step here: whoever may change what is named hears that all is well."""
     said = await said_in(work)
     named = request.query_params.getlist("resource") or [said.fields.get("resource", "")]
     if not any(named):
         raise Usage("request_invalid", "The request names no resource.", "Say resource=/archive/experiments/{id}.")
     for one in named:
         found = _ADDRESS.fullmatch(one.strip())
-        if found is None:
+        if found is None or not any(found.groupdict().values()):
             raise Usage("request_invalid", f"{one[:200]!r} is no address of an experiment.", "Name one.")
-        await work.read(_checked(work, found["experiment"], found["project"]))
+        await work.read(_checked(work, found))
     return PlainTextResponse("")
 
 
-def _checked(work: Work, experiment: str, project: str | None) -> Callable[[Connection], object]:
+def _checked(work: Work, named: re.Match[str]) -> Callable[[Connection], object]:
+    project, subject, experiment = named["project"], named["subject"], named["experiment"]
+    principal, edit = work.desk.principal, Action.SESSION_EDIT
+
     def ask(connection: Connection) -> object:
-        return find_experiment(
-            connection, work.desk.principal, experiment, in_project=project, action=Action.SESSION_EDIT
-        )
+        if experiment is not None:
+            return find_experiment(connection, principal, experiment, in_project=project, action=edit)
+        if subject is not None:
+            return find_subject(connection, principal, subject, in_project=project, action=Action.SUBJECT_EDIT)
+        return shelves.find_of_project(connection, principal, project, edit)
 
     return ask

@@ -1,4 +1,4 @@
-"""The part of a session that an address names: scans and resources, by ids, labels and lists of them."""
+"""The part of a session, or of a shelf, that an address names: scans and resources, by ids and labels."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping
 
 from scandock.http.v1.desks import Work
-from scandock.http.xnat.places import experiment_of, session_of
+from scandock.http.xnat.places import any_of, experiment_of
 from scandock.services.xnat import contents
+from scandock.services.xnat.shelves import Shelved
 from scandock.services.xnat.waiting import AnySession
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The part of an experiment, or of a session that waits, that an address names."""
+    """The part of an experiment, of a session that waits, or of a shelf, that an address names."""
 
-    experiment: AnySession
+    experiment: AnySession | Shelved
     scans: Sequence[RowMapping] | None
     """None: the session's own resources are meant."""
     resources: list[RowMapping]
@@ -30,7 +31,7 @@ def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str
     `name`: one of several experiments that the address names with commas.
     """
     places = work.request.path_params
-    found = session_of(connection, work) if name is None else experiment_of(connection, work, name=name)
+    found = any_of(connection, work) if name is None else experiment_of(connection, work, name=name)
     scans = contents.scans_of(connection, found.standing, places["scans"]) if "scans" in places else None
     resources = contents.resources_of(connection, found.standing, places.get("resources", "ALL"), scans=scans)
     if whole and scans is None and "resources" not in places:

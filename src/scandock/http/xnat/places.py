@@ -8,7 +8,9 @@ from sqlalchemy import Connection
 
 from scandock.http.v1.desks import Work
 from scandock.rules.permissions import Action
+from scandock.services import shelves
 from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_subject
+from scandock.services.xnat.shelves import Shelved, find_of_project, find_of_subject
 from scandock.services.xnat.waiting import Address, AnySession, Waiting, find_waiting
 
 SUBJECTS: Final = ("/data/subjects/{subject}", "/data/projects/{project}/subjects/{subject}")
@@ -18,6 +20,11 @@ EXPERIMENTS: Final = (
     "/data/subjects/{subject}/experiments/{experiment}",
     "/data/projects/{project}/subjects/{subject}/experiments/{experiment}",
 )
+
+SHELVES: Final = ("/data/projects/{project}", *SUBJECTS)
+"""What has files of its own beside its experiments."""
+HOLDERS: Final = (*SHELVES, *EXPERIMENTS, *(f"{one}/scans/{{scans}}" for one in EXPERIMENTS))
+"""What has resources."""
 
 PREARCHIVED: Final = "/data/prearchive/projects/{project}/{timestamp}/{label}"
 
@@ -45,6 +52,24 @@ def experiment_of(
     )
 
 
+def shelf_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> Shelved:
+    """The shelf of the project or the subject that an address names; `action` as it is of a session. Denied."""
+    places = work.request.path_params
+    if "subject" in places:
+        found = subject_of(connection, work, shelves.right_to(action, of_subject=True))
+        return find_of_subject(connection, found)
+    return find_of_project(connection, work.desk.principal, places["project"], action)
+
+
+def holder_of(
+    connection: Connection, work: Work, action: Action = Action.SESSION_READ
+) -> Experiment | Shelved:
+    """The archived experiment, or the shelf, that an address names. Denied."""
+    if "experiment" in work.request.path_params:
+        return experiment_of(connection, work, action)
+    return shelf_of(connection, work, action)
+
+
 def waiting_of(connection: Connection, work: Work, action: Action = Action.PREARCHIVE_READ) -> Waiting:
     """The prearchive session that an address names. Denied."""
     places = work.request.path_params
@@ -57,3 +82,10 @@ def session_of(connection: Connection, work: Work) -> AnySession:
     if "timestamp" in work.request.path_params:
         return waiting_of(connection, work)
     return experiment_of(connection, work)
+
+
+def any_of(connection: Connection, work: Work) -> AnySession | Shelved:
+    """Whatever has files, to be read. Denied."""
+    if "timestamp" in work.request.path_params:
+        return waiting_of(connection, work)
+    return holder_of(connection, work)

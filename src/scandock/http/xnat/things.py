@@ -12,6 +12,7 @@ from scandock.rules.subject_fields import DEMOGRAPHICS, OWN
 from scandock.services.xnat import contents
 from scandock.services.xnat.finding import Subject
 from scandock.services.xnat.ids import resource_id, subject_id
+from scandock.services.xnat.shelves import Shelved
 from scandock.services.xnat.subjects import SUBJECT_TYPE
 from scandock.services.xnat.waiting import AnySession
 
@@ -62,7 +63,7 @@ def experiment_item(connection: Connection, found: AnySession) -> Item:
     return Item(one.xsi_type, fields, children, started(one.created))
 
 
-def scan_item(row: RowMapping, found: AnySession, resources: list[RowMapping]) -> Item:
+def scan_item(row: RowMapping, found: AnySession | Shelved, resources: list[RowMapping]) -> Item:
     fields = {name: value for name, value in contents.scan_fields(row).items() if name != "xsiType"}
     fields["image_session_ID"] = found.id
     files = [resource_item(one, found) for one in resources]
@@ -70,7 +71,7 @@ def scan_item(row: RowMapping, found: AnySession, resources: list[RowMapping]) -
     return Item(row["xsi_type"], fields, children, started(found.standing.created))
 
 
-def resource_item(row: RowMapping, found: AnySession) -> Item:
+def resource_item(row: RowMapping, found: AnySession | Shelved) -> Item:
     fields = {
         "xnat_abstractresource_id": resource_id(found.standing.uuid, row["scan_id"], row["label"]),
         "label": row["label"],

@@ -12,7 +12,7 @@ from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, subj
 from scandock.http.xnat.routing import Asking, router
 from scandock.http.xnat.zipping import as_zip
 from scandock.services import browsing
-from scandock.services.xnat import contents, words
+from scandock.services.xnat import words
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.experiments import list_experiments
 from scandock.services.xnat.projects import list_projects
@@ -73,27 +73,6 @@ async def subject(request: Request, work: Asking) -> Response:
 
 for _where in SUBJECTS:
     routes.get(_where)(subject)
-
-
-async def no_resources(request: Request, work: Asking) -> Response:
-    """Subjects and projects have no files of their own here."""
-    places = work.request.path_params
-
-    def ask(connection: Connection) -> None:
-        if "subject" in places:
-            subject_of(connection, work)
-        else:
-            browsing.find_project(connection, work.desk.principal, places["project"])
-
-    await work.read(ask)
-    if request.url.path.rstrip("/").endswith("/files"):
-        return listing(request, Rows(list(contents.FILE_DEFAULT), []))
-    return listing(request, contents.list_resources([], ""))
-
-
-for _where in ("/data/projects/{project}", *SUBJECTS):
-    routes.get(f"{_where}/resources")(no_resources)
-    routes.get(f"{_where}/files")(no_resources)
 
 
 # -- experiments -------------------------------------------------------------------------------------------------------

@@ -15,18 +15,19 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
+from scandock.catalog.shelves import Shelf
 from scandock.http.receiving.multipart import FormReader, boundary_of
 from scandock.http.receiving.raw import length_of
 from scandock.http.receiving.spooling import Spooling
 from scandock.http.receiving.stream import whole_body
 from scandock.http.v1.desks import Work
-from scandock.http.xnat.places import EXPERIMENTS, experiment_of
+from scandock.http.xnat.places import HOLDERS, holder_of
 from scandock.http.xnat.routing import Known, router
 from scandock.http.xnat.wishes import true
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services.quotas import check_size, check_space
-from scandock.services.xnat import contents
+from scandock.services.xnat import contents, shelves
 from scandock.services.xnat.hand_changes import Change
 from scandock.services.xnat.hand_files import (
     Digests,
@@ -56,7 +57,7 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
     named = file_path(path) if path.strip("/") else ""
     if not named and not form and not extract:
         named = file_path(_name_of(request))
-    wanted = await work.read(lambda c: _wanted(c, work, named if not extract else ""))
+    wanted, shelf = await work.read(lambda c: _wanted(c, work, named if not extract else ""))
     came = await work.do(lambda: incoming(work.site.store))
     try:
         if form:
@@ -65,10 +66,11 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
             await _receive(work, came, named)
         await work.do(lambda: _unpacked(work, came, named) if extract else None)
         change = await work.do(lambda: change_of(work.desk, wanted, came))
+        uuid = wanted.uuid if shelf is None else await work.do(lambda: shelves.make_shelf(work.desk, shelf))
     except BaseException:
         await asyncio.shield(asyncio.ensure_future(work.do(came.holds.close)))
         raise
-    await made(work, wanted.uuid, change)
+    await made(work, uuid, change)
     return PlainTextResponse("")
 
 
@@ -87,14 +89,14 @@ def _name_of(request: Request) -> str:
     return said
 
 
-def _wanted(connection: Connection, work: Work, named: str) -> Wanted:
-    """Where the files are to stand. Denied, Usage `scan_unknown`, `resource_unknown`, `file_exists`, Fault `disk_full`.
+def _wanted(connection: Connection, work: Work, named: str) -> tuple[Wanted, Shelf | None]:
+    """Where the files are to stand, and the shelf that may have to be made for it.
 
-    All of it is asked again when they are shown.
+    Denied, Usage `scan_unknown`, `resource_unknown`, `file_exists`, Fault `disk_full`. It is asked again when they are shown.
     """
     places, asked = work.request.path_params, work.request.query_params
     length = length_of(work.request)
-    found = experiment_of(connection, work, Action.SESSION_EDIT)
+    found = holder_of(connection, work, Action.SESSION_EDIT)
     limits = work.site.receiving.limits
     check_size(length, limits.upload_bytes)
     check_space(connection, work.site.store, length or 0, limits.min_free)
@@ -110,13 +112,14 @@ def _wanted(connection: Connection, work: Work, named: str) -> Wanted:
         name: "" if asked.get(name, "") in _UNDEFINED else asked.get(name, "") for name in ("content", "format", "tags")
     }
     told = (kind["content"][:4000], kind["format"][:32], kind["tags"][:4000])
-    return Wanted(found.standing.uuid, place, overwrite, *told)
+    shelf = found.standing if isinstance(found.standing, Shelf) else None
+    return Wanted(found.standing.uuid, place, overwrite, *told), shelf
 
 
 def place_of(connection: Connection, work: Work, action: Action = Action.SESSION_EDIT) -> tuple[Place, bool]:
     """The one resource that an address names, and whether it is there. Denied, Usage `label_unusable`."""
     places = work.request.path_params
-    found = experiment_of(connection, work, action)
+    found = holder_of(connection, work, action)
     scans, scan_id = None, None
     if "scans" in places:
         scans = contents.scans_of(connection, found.standing, places["scans"])
@@ -215,9 +218,8 @@ def _unpacked(work: Work, came: Incoming, named: str) -> None:
         unpack(came, one.rel, f"{folder}/" if folder else "", work.site.settings.limits)
 
 
-for _where in EXPERIMENTS:
-    for _within in ("", "/scans/{scans}"):
-        for _method in ("PUT", "POST"):
-            _files = f"{_where}{_within}/resources/{{resources}}/files"
-            routes.add_api_route(_files, put, methods=[_method])
-            routes.add_api_route(f"{_files}/{{path:path}}", put, methods=[_method])
+for _where in HOLDERS:
+    for _method in ("PUT", "POST"):
+        _files = f"{_where}/resources/{{resources}}/files"
+        routes.add_api_route(_files, put, methods=[_method])
+        routes.add_api_route(f"{_files}/{{path:path}}", put, methods=[_method])

@@ -96,6 +96,8 @@ def wanted(
         more["said"] = attributes
     if true(said.get("Direct-Archive")):
         more["direct"] = True
+    if true(said.get("quarantine")):
+        more["quarantine"] = True
     return fields, more
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
-from scandock.catalog.standing import Standing
+from scandock.catalog.shelves import Holder
 from scandock.http.v1.desks import Work
 from scandock.http.v1.downloads import zip_answer
 from scandock.http.xnat.parts import Chosen, chosen
@@ -30,7 +30,7 @@ def _same(part: Chosen) -> Choice:
     """The resources of a part, in the tree that is there when it is read."""
     wanted = {(one["scan_id"], one["label"]) for one in part.resources}
 
-    def choose(connection: Connection, standing: Standing) -> list[RowMapping]:
+    def choose(connection: Connection, standing: Holder) -> list[RowMapping]:
         scans = contents.scans_of(connection, standing)
         every = contents.resources_of(connection, standing, scans=scans) + contents.resources_of(connection, standing)
         return [one for one in every if (one["scan_id"], one["label"]) in wanted]

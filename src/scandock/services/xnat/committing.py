@@ -44,6 +44,8 @@ class Wishes:
     session: str | None = None
     auto: bool | None = None
     """Of a commit: whether to archive; None: as the project's code says (5.5)."""
+    quarantine: bool = False
+    """Whether it is in quarantine once it is archived, also where it is archived later."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """What is said of the session besides, by the names of its attributes (`rules.said_fields`)."""
 
@@ -57,7 +59,7 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Outcome | None:
     `session_busy`.
     """
     rebuild(desk, found.uuid)
-    _say(desk, found.uuid, wishes.fields)
+    _say(desk, found.uuid, wishes.fields, quarantine=wishes.quarantine)
     with desk.catalog.read() as connection:
         code, asked = _project_and_import(connection, found)
     wanted = wishes.auto if wishes.auto is not None else code >= 4
@@ -67,6 +69,7 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Outcome | None:
         overwrite="delete" if code == 5 else wishes.overwrite or asked.get("overwrite") or "append",
         subject=wishes.subject,
         session=wishes.session,
+        quarantine=wishes.quarantine,
         fields=wishes.fields,
     )
     try:
@@ -103,6 +106,7 @@ def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = F
             subject=person,
             decided=decided,
             apart=True,
+            quarantine=wishes.quarantine,
             dry_run=dry_run,
         )
     except Usage as error:
@@ -115,9 +119,12 @@ def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = F
     return outcome
 
 
-def _say(desk: Desk, uuid: str, fields: Mapping[str, str]) -> None:
-    """Write attributes that somebody said into a session, wherever it stands; an empty text takes one back."""
-    if not fields:
+def _say(desk: Desk, uuid: str, fields: Mapping[str, str], *, quarantine: bool = False) -> None:
+    """Write attributes that somebody said into a session, wherever it stands; an empty text takes one back.
+
+    `quarantine` is kept for when it is archived: a wish to look first is not lost with a commit that leaves it.
+    """
+    if not fields and not quarantine:
         return
     with desk.catalog.read() as connection:
         source = _editable(connection, desk, uuid)
@@ -130,9 +137,14 @@ def _say(desk: Desk, uuid: str, fields: Mapping[str, str]) -> None:
         connection.execute(
             update(session)
             .where(session.c.id == source.id)
-            .values(attributes=json.dumps(said), modified=desk.catalog.now())
+            .values(
+                attributes=json.dumps(said),
+                quarantined=source.quarantined or quarantine,
+                modified=desk.catalog.now(),
+            )
         )
-        desk.note(connection, "edit", uuid, source.project, {"fields": sorted(fields)})
+        noted = sorted(fields) + ["quarantined"] * quarantine
+        desk.note(connection, "edit", uuid, source.project, {"fields": noted})
 
 
 def _editable(connection: Connection, desk: Desk, uuid: str) -> Standing:

@@ -26,6 +26,7 @@ SCANS: Final = "xnat:imagescandata/"
 
 _ID: Final = padded(EXPERIMENT, accession.c.number)
 _SUBJECT: Final = case((session.c.subject_id.is_not(None), padded(SUBJECT, session.c.subject_id)), else_="")
+_STATUS: Final = case((session.c.quarantined, "quarantine"), else_="active")
 
 
 def _said(name: str) -> ColumnElement[Any]:
@@ -43,6 +44,8 @@ _SESSION: Final = (
     Column("project_name", project.c.title),
     Column("session_ID", _ID, sought=accession.c.number, parse=experiment_number),
     Column("session_label", session.c.label),
+    Column("status", _STATUS),
+    Column("quarantine_status", _STATUS),
     Column("insert_date", session.c.created, moment),
     Column("last_modified", session.c.modified, moment),
     Column("insert_user", literal("")),

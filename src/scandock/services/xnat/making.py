@@ -7,7 +7,7 @@ one transaction, made while nobody plans with the session.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,8 +21,8 @@ from scandock.catalog.tables import project, resource, scan, session, upload
 from scandock.catalog.trees import ScanRow, resources_of, scan_values, scans_of, write_structure
 from scandock.model.errors import Usage
 from scandock.model.verdicts import ImportState
-from scandock.placing.intents import Placement, SessionRow, new_tree
-from scandock.placing.moves import operation, undisturbed
+from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
+from scandock.placing.moves import Operation, operation, undisturbed
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Action
@@ -80,13 +80,12 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
         with running.reserved({name}, lambda _: reserved) as connection:
             if labelled(connection, project_id, label):
                 raise Usage("label_taken", "There is a session of that label already.", "Choose another label.")
-            origin = _origin(desk, connection)
+            quarantined = connection.execute(
+                select(project.c.quarantine).where(project.c.id == project_id)
+            ).scalar_one()
+            origin = origin_of(desk, connection)
             tree_id = new_tree(desk.catalog, connection, running.lease)
             write_structure(connection, tree_id, [], [])
-        running.stage.make("tree")
-        running.stage.seal()
-        inode = running.stage.inode("tree")
-        assert inode is not None
         row = SessionRow(
             uuid=uuid,
             new=True,
@@ -102,25 +101,46 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
             patient_id="",
             ecat=False,
             by_hand=True,
+            quarantined=quarantined,
             xsi_type=wanted.xsi_type,
             attributes=dict(wanted.attributes),
         )
-        placement = Placement(
-            n=0,
-            name=names.archive(name, label),
-            staged="tree",
-            inode=inode,
-            tree_id=tree_id,
-            base_tree_id=None,
-            base_inode=None,
-            keep_base=False,
-            session=row,
-        )
-        running.show([placement], [], lambda c: desk.note(c, "edit", uuid, name, {"made": True}), origin=origin)
+
+        def note(connection: Connection) -> None:
+            desk.note(connection, "edit", uuid, name, {"made": True})
+
+        show_empty(running, names.archive(name, label), row, tree_id, note, origin)
     return uuid
 
 
-def _origin(desk: Desk, connection: Connection) -> int:
+def show_empty(
+    running: Operation,
+    name: str,
+    row: SessionRow | ShelfRow,
+    tree_id: int,
+    note: Callable[[Connection], object],
+    origin: int,
+) -> None:
+    """Show an empty tree that is new."""
+    running.stage.make("tree")
+    running.stage.seal()
+    inode = running.stage.inode("tree")
+    assert inode is not None
+    placement = Placement(
+        n=0,
+        name=name,
+        staged="tree",
+        inode=inode,
+        tree_id=tree_id,
+        base_tree_id=None,
+        base_inode=None,
+        keep_base=False,
+        session=row,
+    )
+    running.show([placement], [], note, origin=origin)
+
+
+def origin_of(desk: Desk, connection: Connection) -> int:
     """The upload that trees made by hand are of, made when the first one is."""
     found: int | None = connection.execute(
         select(func.min(upload.c.id)).where(upload.c.archive == BY_HAND, upload.c.report == DELETED)
@@ -244,15 +264,23 @@ def make_resource(desk: Desk, uuid: str, scan_id: str | None, label: str, kind: 
             scan_n = next((one.n for one in scans_of(connection, source.tree_id) if one.scan_id == scan_id), None)
             if scan_n is None:
                 raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
-        every = resources_of(connection, source.tree_id)
-        there = next((r for r in every if r.scan_n == scan_n and r.label.casefold() == label.casefold()), None)
-        said = {name: text for name, text in kind.items() if text}
-        if there is None:
-            n = max((one.n for one in every), default=-1) + 1
-            values = {"scan_n": scan_n, "label": label, "content": "", "format": "", "files": 0, "bytes": 0, **said}
-            connection.execute(insert(resource).values(tree_id=source.tree_id, n=n, **values))
-        elif said:
-            where = (resource.c.tree_id == source.tree_id, resource.c.n == there.n)
-            connection.execute(update(resource).where(*where).values(**said))
-        desk.note(connection, "edit", uuid, source.project, {"fields": ["resources"], "made": there is None})
+        new = put_resource(connection, source.tree_id, scan_n, label, kind)
+        desk.note(connection, "edit", uuid, source.project, {"fields": ["resources"], "made": new})
+    return new
+
+
+def put_resource(
+    connection: Connection, tree_id: int, scan_n: int | None, label: str, kind: Mapping[str, str]
+) -> bool:
+    """Let a tree have a resource, or say more of the one that it has; whether it is new."""
+    every = resources_of(connection, tree_id)
+    there = next((r for r in every if r.scan_n == scan_n and r.label.casefold() == label.casefold()), None)
+    said = {name: text for name, text in kind.items() if text}
+    if there is None:
+        n = max((one.n for one in every), default=-1) + 1
+        values = {"scan_n": scan_n, "label": label, "content": "", "format": "", "files": 0, "bytes": 0, **said}
+        connection.execute(insert(resource).values(tree_id=tree_id, n=n, **values))
+    elif said:
+        where = (resource.c.tree_id == tree_id, resource.c.n == there.n)
+        connection.execute(update(resource).where(*where).values(**said))
     return there is None

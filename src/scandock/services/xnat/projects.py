@@ -27,7 +27,7 @@ COLUMNS: Final = by_name(
         Column("pi_firstname", literal("")),
         Column("pi_lastname", literal("")),
         Column("project_access", case((_OPENED.c.accessibility.is_(None), "private"), else_=_OPENED.c.accessibility)),
-        Column("proj_quarantine", literal("0")),
+        Column("proj_quarantine", case((project.c.quarantine, "1"), else_="0")),
         Column("insert_date", project.c.created, moment),
         Column("URI", literal("/data/projects/") + project.c.name),
     )

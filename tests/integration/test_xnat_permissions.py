@@ -35,8 +35,19 @@ def _read(action: Action, of: str, *paths: str) -> dict[tuple[str, str], Ask]:
     return {("GET", path): Ask(action=action, of=of) for path in paths}
 
 
+def _own_files(path: str, of: str, edit: Action, remove: Action) -> dict[tuple[str, str], Ask]:
+    """What changes the files that a project or a subject has of its own."""
+    return {
+        ("PUT", path): Ask(action=edit, of=of),
+        ("DELETE", path): Ask(action=remove, of=of),
+        **{(method, f"{path}/files/{{path}}"): Ask(action=edit, of=of, body=b"x") for method in ("PUT", "POST")},
+        ("DELETE", f"{path}/files/{{path}}"): Ask(action=remove, of=of),
+    }
+
+
 _SCAN = "{E}/scans/{scans}"
 _RESOURCES = ("{E}/resources/{resources}", f"{_SCAN}/resources/{{resources}}")
+_OF_PROJECT, _OF_SUBJECT = _OWN = ("{P}/resources/{resources}", "{S}/resources/{resources}")
 _W = "{W}/scans/{scans}"
 _INSIDE = (
     "{W}", "{W}/files", "{W}/logs", "{W}/resources", "{W}/scans", _W, f"{_W}/files", f"{_W}/resources",
@@ -50,7 +61,7 @@ READ = {
     **_read(Action.MEMBERS_READ, "project", "/data/projects/{project}/users"),
     **_read(Action.PROJECT_READ, "project", *_CODES),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/accessibility"),
-    **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/resources", "/data/projects/{project}/files"),
+    **_read(Action.PROJECT_READ, "project", "{P}/resources", "{P}/files"),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/current_arc"),
     **_read(Action.SUBJECT_READ, "archived", "{S}", "{S}/resources", "{S}/files"),
     **_read(Action.SESSION_READ, "archived", "{E}/assessors", "{E}/reconstructions", "{E}/status"),
@@ -81,6 +92,8 @@ CHANGE = {
         for method in ("PUT", "POST")
     },
     **{("DELETE", f"{one}/files/{{path}}"): Ask(action=Action.SESSION_DELETE, of="archived") for one in _RESOURCES},
+    **_own_files(_OF_PROJECT, "project", Action.SESSION_EDIT, Action.SESSION_DELETE),
+    **_own_files(_OF_SUBJECT, "archived", Action.SUBJECT_EDIT, Action.SUBJECT_DELETE),
 }
 """Of those that read and change by `src`, see `SOURCES`."""
 SOURCES = {
@@ -116,6 +129,8 @@ ELSEWHERE = {
     # what is found by the routes above them, by the same function
     "{E}/resources/{resources}", "{E}/resources/{resources}/files", "{E}/files/{path}",
     "{E}/scans/{scans}/files/{path}", *(f"{one}/files/{{path}}" for one in _RESOURCES),
+    *_OWN, "{P}/files/{path}", "{S}/files/{path}", *(f"{one}/files" for one in _OWN),
+    *(f"{one}/files/{{path}}" for one in _OWN),
     "{W}/resources/{resources}", "{W}/resources/{resources}/files", "{W}/logs/{number}", "{W}/files/{path}",
     "{W}/resources/{resources}/files/{path}", f"{_W}/files/{{path}}", f"{_W}/resources/{{resources}}/files/{{path}}",
 }  # fmt: skip
@@ -136,7 +151,7 @@ def test_every_route_is_asked_here_or_has_its_tests_elsewhere():
         (method, short(route.path)) for router in ROUTERS for route in router.routes for method in route.methods
         if method in ("PUT", "POST", "DELETE") and short(route.path) in {path for _, path in (*READ, *CHANGE)}
     }  # fmt: skip
-    nameless = {(method, f"{one}/files") for one in _RESOURCES for method in ("PUT", "POST")}
+    nameless = {(method, f"{one}/files") for one in (*_RESOURCES, *_OWN) for method in ("PUT", "POST")}
     assert changing - nameless == set(CHANGE)  # without a name these are 400: test_xnat_files_by_hand
 
 
@@ -151,6 +166,7 @@ def address(made: Everyone, path: str, place: Place) -> str:
         one = admin.get(f"/api/v1/sessions/{place.archived}").json()
         values["S"] = f"/data/projects/{place.project}/subjects/{one['subject']}"
         values["E"] = f"{values['S']}/experiments/{one['label']}"
+    values["P"] = f"/data/projects/{place.project}"
     if "{W}" in path:
         values["W"] = admin.get(f"/api/v1/sessions/{place.waiting}").json()["uri"]
     return path.format_map(values)

@@ -1,11 +1,11 @@
-"""What a project holds, written whenever one of its sessions changes, so that no listing counts."""
+"""What a project holds, written whenever one of its sessions or shelves changes, so that no listing counts."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 
 from scandock.catalog.server_tables import project_sums
-from scandock.catalog.tables import project, session, subject
+from scandock.catalog.tables import project, session, shelf, subject
 
 
 def changed_project(connection: Connection, project_id: int) -> None:
@@ -21,7 +21,7 @@ def write_sums(connection: Connection, project_id: int) -> None:
 
 
 def sum_up(connection: Connection, project_id: int) -> dict[str, int]:
-    """Subjects, archived sessions, waiting ones, and the files and bytes of both."""
+    """Subjects, archived sessions, waiting ones, and the files and bytes of both, and of what lies beside them."""
     archived = session.c.place == "archive"
     row = connection.execute(
         select(
@@ -31,11 +31,16 @@ def sum_up(connection: Connection, project_id: int) -> dict[str, int]:
             func.coalesce(func.sum(session.c.bytes), 0),
         ).where(session.c.project_id == project_id)
     ).one()
+    own = connection.execute(
+        select(func.coalesce(func.sum(shelf.c.files), 0), func.coalesce(func.sum(shelf.c.bytes), 0)).where(
+            shelf.c.project_id == project_id
+        )
+    ).one()
     subjects = connection.execute(select(func.count()).where(subject.c.project_id == project_id)).scalar_one()
     return {
         "subjects": int(subjects),
         "sessions": int(row[0]),
         "waiting": int(row[1]) - int(row[0]),
-        "files": int(row[2]),
-        "bytes": int(row[3]),
+        "files": int(row[2]) + int(own[0]),
+        "bytes": int(row[3]) + int(own[1]),
     }

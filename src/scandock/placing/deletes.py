@@ -1,5 +1,6 @@
 """Sessions that cease to be shown: deleted into the trash, or taken up by another session. Intents like any other.
 
+So do shelves, of which nobody can bring anything back but from the trash folder.
 The catalog lets go of a session first, then its folder goes to the trash, under an id that was journalled with the
 intent: a kill at any point is rolled forward by the next command.
 """
@@ -15,8 +16,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import trashed
+from scandock.catalog.shelves import standing_tree
 from scandock.catalog.sums import changed_project
-from scandock.catalog.tables import intent, session, tree
+from scandock.catalog.tables import intent, session, shelf, tree
 from scandock.model.errors import Fault
 from scandock.store.port import Store
 
@@ -26,7 +28,7 @@ REMOVED = "-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """A session that goes."""
+    """A session that goes, or a shelf."""
 
     n: int
     uuid: str
@@ -41,12 +43,12 @@ class Removal:
     row: dict[str, Any]
     """What the catalog said of it."""
     account_id: int | None = None
+    shelf: bool = False
 
 
 def check_standing(store: Store, connection: Connection, uuid: str, tree_id: int, name: str, inode: int) -> None:
     """Fault `base_changed` where a session, or the folder at its name, is not any more the one that was meant."""
-    current = connection.execute(select(session.c.tree_id).where(session.c.uuid == uuid)).scalar_one_or_none()
-    if current != tree_id or store.current(name) != inode:
+    if standing_tree(connection, uuid) != tree_id or store.current(name) != inode:
         raise Fault("base_changed", "The session was changed while this was being prepared.", "Try again.")
 
 
@@ -82,7 +84,8 @@ def removals_of(connection: Connection, upload_id: int, state: str) -> list[Remo
 
 def publish_removal(catalog: Catalog, connection: Connection, removal: Removal) -> None:
     """Let the catalog show a session no more; one that can come back stands in `trashed`, its tree kept."""
-    connection.execute(delete(session).where(session.c.uuid == removal.uuid))
+    table = shelf if removal.shelf else session
+    connection.execute(delete(table).where(table.c.uuid == removal.uuid))
     if removal.keep:
         connection.execute(
             insert(trashed).values(

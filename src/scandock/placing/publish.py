@@ -11,10 +11,10 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import accession, scan_edit, trashed
 from scandock.catalog.subjects import add_subject
 from scandock.catalog.sums import changed_project
-from scandock.catalog.tables import intent, session, subject, subject_patient, tree
+from scandock.catalog.tables import intent, session, shelf, subject, subject_patient, tree
 from scandock.model.points import reach
 from scandock.placing.deletes import Removal, publish_removal
-from scandock.placing.intents import Placement, SessionRow, name_taken
+from scandock.placing.intents import Placement, SessionRow, ShelfRow, name_taken
 from scandock.queue.leases import Lease, guard
 from scandock.queue.tokens import new_uuid
 from scandock.store.port import Stage, Store
@@ -77,6 +77,9 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
     )
     if placement.base_tree_id is not None:
         connection.execute(update(tree).where(tree.c.id == placement.base_tree_id).values(state="retired"))
+    if isinstance(facts, ShelfRow):
+        _publish_shelf(catalog, connection, facts, placement.tree_id)
+        return
     values = {
         "project_id": facts.project_id,
         "label": facts.label,
@@ -86,6 +89,7 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
         "subject_id": _subject(catalog, connection, facts) if facts.make_subject else None,
         "subject": facts.subject,
         "by_hand": facts.by_hand,
+        "quarantined": facts.quarantined,
         "state": facts.state,
         "study_uid": facts.study_uid,
         "patient_id": facts.patient_id,
@@ -114,6 +118,21 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
         _bring_back(connection, facts.uuid)
     for project_id in sorted(touched):
         changed_project(connection, project_id)
+
+
+def _publish_shelf(catalog: Catalog, connection: Connection, facts: ShelfRow, tree_id: int) -> None:
+    now = catalog.now()
+    values = {"tree_id": tree_id, "files": facts.files, "bytes": facts.bytes, "modified": now}
+    if not facts.new:
+        connection.execute(update(shelf).where(shelf.c.uuid == facts.uuid).values(**values))
+    else:
+        connection.execute(
+            insert(shelf).values(
+                uuid=facts.uuid, project_id=facts.project_id, subject_id=facts.subject_id, key=facts.key, created=now,
+                **values,
+            )
+        )  # fmt: skip
+    changed_project(connection, facts.project_id)
 
 
 def _number(connection: Connection, uuid: str) -> None:

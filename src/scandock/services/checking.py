@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Connection, func, select, true
+from sqlalchemy import Connection, func, literal, select, true
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import file, intent, project, session, tree, upload
+from scandock.catalog.tables import file, intent, project, session, shelf, tree, upload
 from scandock.catalog.trees import files_of, resources_of, scans_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 _CHUNK = 1024 * 1024
-_AREAS = ("archive", "prearchive")
+_AREAS = ("archive", "prearchive", "resources")
 _HAS_RECEIPT = upload.c.state.in_(("placed", "held", "partly", "refused")) & (upload.c.report != DELETED)
 """Imports whose receipt is in the store; of one that was deleted it went, though its row stays for its sessions."""
 Told = Callable[[Progress], None]
@@ -51,7 +51,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    number: int
+    """A session, or a shelf."""
+
+    uuid: str
     name: str
     tree_id: int
     scans: int
@@ -97,18 +99,27 @@ class _Check:
         for number, why in sorted(recover(self.catalog, self.store).stuck.items()):
             yield Finding("unfinished", f"upload {number}", f"An import can't be finished. {why}")
 
-    def _sessions(self, connection: Connection, where: ColumnElement[bool] | None = None) -> list[_Session]:
-        rows = connection.execute(
-            select(
-                session.c.id, session.c.place, project.c.name, session.c.timestamp, session.c.label, session.c.tree_id,
-                session.c.scans, session.c.files, session.c.bytes,
-            )
-            .join(project, project.c.id == session.c.project_id)
-            .where(true() if where is None else where)
-            .order_by(session.c.id)
+    def _sessions(self, connection: Connection, uuid: str | None = None) -> list[_Session]:
+        """Every session, then every shelf; or that of a UUID."""
+        sessions = select(
+            session.c.uuid, session.c.place, project.c.name, session.c.timestamp, session.c.label, session.c.tree_id,
+            session.c.scans, session.c.files, session.c.bytes,
         )  # fmt: skip
+        shelves = select(
+            shelf.c.uuid, literal("resources"), project.c.name, literal(""), shelf.c.key, shelf.c.tree_id,
+            literal(0).label("scans"), shelf.c.files, shelf.c.bytes,
+        )  # fmt: skip
+        rows = [
+            row
+            for table, query in ((session, sessions), (shelf, shelves))
+            for row in connection.execute(
+                query.join(project, project.c.id == table.c.project_id)
+                .where(true() if uuid is None else table.c.uuid == uuid)
+                .order_by(table.c.id)
+            )
+        ]
         return [
-            _Session(row.id, "/".join(part for part in row[1:5] if part), row.tree_id, row.scans, row.files, row.bytes)
+            _Session(row[0], "/".join(part for part in row[1:5] if part), row.tree_id, row.scans, row.files, row.bytes)
             for row in rows
         ]
 
@@ -116,7 +127,7 @@ class _Check:
         """What is wrong with a session, unless an import has changed it meanwhile, or is about to."""
         while findings := list(self._session(one)):
             with self.catalog.read() as connection:
-                now = self._sessions(connection, session.c.id == one.number)
+                now = self._sessions(connection, one.uuid)
                 if not now or self._is_being_placed(connection, one.name):
                     return
             if now[0].tree_id == one.tree_id:
@@ -147,7 +158,7 @@ class _Check:
         try:
             snapshot = self.store.snapshot(one.name)
         except FileNotFoundError:
-            yield Finding("missing", one.name, "The session's folder is not in the store.")
+            yield Finding("missing", one.name, "Its folder is not in the store.")
             return
         with snapshot:
             for found in snapshot.walk():
@@ -188,7 +199,7 @@ class _Check:
             )
 
     def _strays(self, names: set[str]) -> Iterator[Finding]:
-        """Folders and files under archive and prearchive that belong to no session."""
+        """Folders and files under the areas that belong to no session and no shelf."""
         said: set[str] = set()
         for area in _AREAS:
             for found in self.store.walk(area):
@@ -199,7 +210,7 @@ class _Check:
                     if placed or self._is_being_placed(connection, found.name):
                         continue  # while this ran
                 said.add(found.name)
-                if found.kind != "folder" or found.name.count("/") >= (2 if area == "archive" else 3):
+                if found.kind != "folder" or found.name.count("/") >= (3 if area == "prearchive" else 2):
                     yield Finding("stray", found.name, "The catalog knows no session here.")
 
     def _left_over(self) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, Select, and_, func, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.shelves import Holder
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource, scan
 from scandock.model.errors import Usage
@@ -149,15 +150,15 @@ def find_file(connection: Connection, principal: Principal, uuid: str, n: int) -
     return file_of(connection, readable(connection, principal, uuid), n)
 
 
-def file_of(connection: Connection, standing: Standing, n: int) -> dict[str, Any]:
-    """As `find_file`, of a session that may be read."""
+def file_of(connection: Connection, standing: Holder, n: int) -> dict[str, Any]:
+    """As `find_file`, of a session or a shelf that may be read."""
     row = connection.execute(files_query(standing).where(file.c.n == n)).mappings().first()
     if row is None:
         raise Usage("file_unknown", f"The session has no file {n}.")
     return file_item(row, standing)
 
 
-def files_query(standing: Standing) -> Select[Any]:
+def files_query(standing: Holder) -> Select[Any]:
     """The files of a session's tree with where they stand in it."""
     return (
         select(
@@ -170,7 +171,7 @@ def files_query(standing: Standing) -> Select[Any]:
     )  # fmt: skip
 
 
-def file_item(row: RowMapping, standing: Standing) -> dict[str, Any]:
+def file_item(row: RowMapping, standing: Holder) -> dict[str, Any]:
     """A file as the API shows it."""
     path = path_of(row)
     return {

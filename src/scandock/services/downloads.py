@@ -11,23 +11,25 @@ import contextlib
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
+from scandock.catalog.shelves import Holder, find_holder
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Action
-from scandock.services import contents, rights
+from scandock.services import contents, rights, shelves
 from scandock.services.moving import Desk
 from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
 from scandock.store.port import Snapshot
 
+H = TypeVar("H", bound=Holder)
 COUNTED: Final = 50_000
 """Files up to which the length of a zip is told before it is sent."""
 
@@ -82,13 +84,13 @@ class ZipDownload:
 
 
 def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True) -> FileDownload:
-    """Open a file of a session by its number. Denied, Usage `file_unknown`, Fault `file_missing`.
+    """Open a file of a session, or a shelf, by its number. Denied, Usage `file_unknown`, Fault `file_missing`.
 
     `noted`: the audit trail tells of it (not where only its headers are asked for).
     """
     with desk.catalog.read() as connection:
-        contents.readable(connection, desk.principal, uuid)
-    standing, snapshot = steady(desk, uuid)
+        shelves.holder_for(connection, desk.principal, uuid, Action.SESSION_READ, waiting=Action.PREARCHIVE_READ)
+    standing, snapshot = steady_holder(desk, uuid)
     try:
         with desk.catalog.read() as connection:
             item = contents.file_of(connection, standing, n)
@@ -97,7 +99,7 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True) -> FileDownl
             head = stream.read(_HEAD)
         if noted:
             with desk.catalog.write() as connection:
-                desk.note(connection, "download", uuid, standing.project, {"file": n, "bytes": item["bytes"]})
+                shelves.note(desk, connection, "download", standing, {"file": n, "bytes": item["bytes"]})
     except FileNotFoundError as error:
         snapshot.close()
         raise _missing() from error
@@ -240,13 +242,22 @@ def steady(desk: Desk, uuid: str) -> tuple[Standing, Snapshot]:
 
     Between the switch of a tree and its publication the folder is newer than the catalog: then this waits.
     """
+    return _steady(desk, uuid, find_session)
+
+
+def steady_holder(desk: Desk, uuid: str) -> tuple[Holder, Snapshot]:
+    """The same of a session or a shelf."""
+    return _steady(desk, uuid, find_holder)
+
+
+def _steady(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H, Snapshot]:
     deadline = time.monotonic() + STEADY_SECONDS
     while True:
-        before, pending = _stands(desk, uuid)
+        before, pending = _stands(desk, uuid, find)
         if before is not None and not pending:
             with contextlib.suppress(FileNotFoundError):
                 snapshot = desk.store.snapshot(before.name)
-                after, pending = _stands(desk, uuid)
+                after, pending = _stands(desk, uuid, find)
                 if after is not None and not pending and (after.tree_id, after.name) == (before.tree_id, before.name):
                     return after, snapshot
                 snapshot.close()
@@ -255,10 +266,10 @@ def steady(desk: Desk, uuid: str) -> tuple[Standing, Snapshot]:
         time.sleep(0.02)
 
 
-def _stands(desk: Desk, uuid: str) -> tuple[Standing | None, bool]:
-    """A session, and whether another tree is just being put in its place."""
+def _stands(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H | None, bool]:
+    """A session, or a shelf, and whether another tree is just being put in its place."""
     with desk.catalog.read() as connection:
-        found = find_session(connection, uuid)
+        found = find(connection, uuid)
         if found is None:
             return None, False
         waiting = connection.execute(
@@ -267,7 +278,7 @@ def _stands(desk: Desk, uuid: str) -> tuple[Standing | None, bool]:
     return found, waiting is not None
 
 
-def moment_of(standing: Standing) -> datetime:
+def moment_of(standing: Holder) -> datetime:
     """The time that entries of a session's zip bear."""
     return datetime.fromtimestamp(standing.created / 1000, UTC)
 

@@ -12,6 +12,7 @@ from scandock.catalog.tables import file, session, tree
 from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.pipeline.merge import Keep, prune
+from scandock.placing.intents import SessionRow
 from scandock.placing.moves import operation
 from scandock.rules.choices import BESIDE_ARCHIVED, Choice, choices_of, decides
 from scandock.rules.permissions import Action
@@ -135,6 +136,7 @@ def _prune(desk: Desk, source: Standing, keep: Literal["old", "new"], *, dry_run
             running.stage.remove(rubbish)
         running.stage.seal()
         assert job.placement is not None
+        assert isinstance(job.placement.session, SessionRow)
         row = dataclasses.replace(job.placement.session, state="ready", held=("", "", ""))
         placement = dataclasses.replace(job.placement, session=row)
 

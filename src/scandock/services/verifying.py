@@ -18,11 +18,12 @@ from sqlalchemy import Connection, and_, bindparam, insert, literal, select, upd
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import verification
-from scandock.catalog.standing import Standing, find_session
-from scandock.catalog.tables import file, intent, resource, scan, session, tree
+from scandock.catalog.shelves import Holder, find_holder, standing_tree
+from scandock.catalog.tables import file, intent, resource, scan, session, shelf, tree
 from scandock.model.errors import Fault
 from scandock.services import audit
 from scandock.services.contents import path_of
+from scandock.services.shelves import target_of
 from scandock.store.port import Snapshot, Store
 
 BATCH: Final = 200
@@ -62,24 +63,27 @@ def verify_some(catalog: Catalog, store: Store, seconds: float, stop: Callable[[
     return done
 
 
-def verify_now(catalog: Catalog, store: Store, standing: Standing) -> None:
-    """Verify one session's tree to its end, for who needs the MD5s of its files at once."""
+def verify_now(catalog: Catalog, store: Store, standing: Holder) -> None:
+    """Verify one session's tree, or a shelf's, to its end, for who needs the MD5s of its files at once."""
     _verify_tree(catalog, store, standing, Verified(), lambda: False)
 
 
-def _next(connection: Connection, passed: set[int]) -> Standing | None:
-    """The session whose tree waits longest to be verified, or to be verified further."""
-    uuid = connection.execute(
-        select(session.c.uuid)
-        .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
-        .where(verification.c.finished.is_(None), session.c.tree_id.not_in(sorted(passed)))
-        .order_by(session.c.modified)
-        .limit(1)
-    ).scalar_one_or_none()
-    return find_session(connection, uuid) if uuid is not None else None
+def _next(connection: Connection, passed: set[int]) -> Holder | None:
+    """The session whose tree waits longest to be verified, or to be verified further; where there is none, a shelf."""
+    for table in (session, shelf):
+        uuid = connection.execute(
+            select(table.c.uuid)
+            .outerjoin(verification, verification.c.tree_id == table.c.tree_id)
+            .where(verification.c.finished.is_(None), table.c.tree_id.not_in(sorted(passed)))
+            .order_by(table.c.modified)
+            .limit(1)
+        ).scalar_one_or_none()
+        if uuid is not None:
+            return find_holder(connection, uuid)
+    return None
 
 
-def _verify_tree(catalog: Catalog, store: Store, standing: Standing, done: Verified, over: Callable[[], bool]) -> bool:
+def _verify_tree(catalog: Catalog, store: Store, standing: Holder, done: Verified, over: Callable[[], bool]) -> bool:
     """Verify one tree from where it was left; False where it can't be now, as it is being replaced."""
     try:
         snapshot = store.snapshot(standing.name)
@@ -108,7 +112,7 @@ def _verify_tree(catalog: Catalog, store: Store, standing: Standing, done: Verif
     return True
 
 
-def _note_missing(catalog: Catalog, standing: Standing, done: Verified) -> bool:
+def _note_missing(catalog: Catalog, standing: Holder, done: Verified) -> bool:
     """Note that a session's folder is not there, unless it is just being moved or replaced."""
     with catalog.write() as connection:
         moving = connection.execute(
@@ -116,7 +120,7 @@ def _note_missing(catalog: Catalog, standing: Standing, done: Verified) -> bool:
             .where((intent.c.tree_id == standing.tree_id) | (intent.c.base_tree_id == standing.tree_id))
             .limit(1)
         ).first()
-        now = find_session(connection, standing.uuid)
+        now = find_holder(connection, standing.uuid)
         if moving is not None or now is None or now.name != standing.name or not _begin(connection, standing):
             return False
         batch = _Batch(at=-1, last=True, problems=[{"kind": "folder_missing"}])
@@ -126,7 +130,7 @@ def _note_missing(catalog: Catalog, standing: Standing, done: Verified) -> bool:
     return True
 
 
-def _begin(connection: Connection, standing: Standing) -> bool:
+def _begin(connection: Connection, standing: Holder) -> bool:
     if not _is_current(connection, standing):
         return False
     there = connection.execute(select(verification.c.tree_id).where(verification.c.tree_id == standing.tree_id)).first()
@@ -140,11 +144,8 @@ def _begin(connection: Connection, standing: Standing) -> bool:
     return True
 
 
-def _is_current(connection: Connection, standing: Standing) -> bool:
-    found = connection.execute(
-        select(session.c.id).where(session.c.uuid == standing.uuid, session.c.tree_id == standing.tree_id)
-    ).first()
-    return found is not None
+def _is_current(connection: Connection, standing: Holder) -> bool:
+    return standing_tree(connection, standing.uuid) == standing.tree_id
 
 
 @dataclass(slots=True)
@@ -159,7 +160,7 @@ class _Batch:
     problems: list[dict[str, object]] = field(default_factory=list)
 
 
-def _read(catalog: Catalog, snapshot: Snapshot, standing: Standing, at: int, over: Callable[[], bool]) -> _Batch:
+def _read(catalog: Catalog, snapshot: Snapshot, standing: Holder, at: int, over: Callable[[], bool]) -> _Batch:
     """Read the next files of a tree, for a second at most."""
     with catalog.read() as connection:
         rows = connection.execute(
@@ -206,7 +207,7 @@ def _read_one(snapshot: Snapshot, batch: _Batch, path: str, n: int, size: int, s
     batch.good.append({"number": n, "digest": digest.digest()})
 
 
-def _write(catalog: Catalog, connection: Connection, standing: Standing, batch: _Batch) -> bool:
+def _write(catalog: Catalog, connection: Connection, standing: Holder, batch: _Batch) -> bool:
     """Note a batch; True where the tree's verification is over."""
     if batch.good:
         connection.execute(
@@ -230,12 +231,13 @@ def _write(catalog: Catalog, connection: Connection, standing: Standing, batch: 
         )
     )
     if batch.last and problems:
+        kind, target = target_of(standing)
         audit.record(
             connection,
             SYSTEM,
             "verify",
-            "session",
-            standing.uuid,
+            kind,
+            target,
             project=standing.project,
             outcome=audit.Outcome.FAILED,
             details={"problems": problems},
@@ -245,7 +247,7 @@ def _write(catalog: Catalog, connection: Connection, standing: Standing, batch: 
 
 @dataclass(frozen=True, slots=True)
 class Rot:
-    """A session of which files are not what they were."""
+    """A session, or a shelf, of which files are not what they were."""
 
     session: str
     project: str
@@ -255,24 +257,28 @@ class Rot:
 
 
 def list_rot(connection: Connection) -> list[Rot]:
-    """Every session whose verification found something, for those who run the site."""
-    rows = connection.execute(
-        select(session.c.uuid, verification.c.problems, verification.c.details)
-        .join(verification, verification.c.tree_id == session.c.tree_id)
-        .where(verification.c.problems > 0)
-        .order_by(session.c.id)
-    ).all()
+    """Every session, then every shelf, whose verification found something, for those who run the site."""
+    rows = [
+        row
+        for table in (session, shelf)
+        for row in connection.execute(
+            select(table.c.uuid, verification.c.problems, verification.c.details)
+            .join(verification, verification.c.tree_id == table.c.tree_id)
+            .where(verification.c.problems > 0)
+            .order_by(table.c.id)
+        )
+    ]
     found = []
     for row in rows:
-        standing = find_session(connection, row.uuid)
+        standing = find_holder(connection, row.uuid)
         if standing is not None:
             found.append(Rot(row.uuid, standing.project, standing.label, row.problems, json.loads(row.details)))
     return found
 
 
 def verify_again(catalog: Catalog, uuid: str) -> None:
-    """Have a session's tree read once more from its beginning: after a repair, or because somebody asks for it."""
+    """Have the tree of a session, or of a shelf, read once more from its beginning: after a repair, or as asked for."""
     with catalog.write() as connection:
-        number = select(session.c.tree_id).where(session.c.uuid == uuid).scalar_subquery()
+        number = standing_tree(connection, uuid)
         connection.execute(update(file).where(file.c.tree_id == number).values(verified=None))
         connection.execute(verification.delete().where(verification.c.tree_id == number))

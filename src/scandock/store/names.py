@@ -1,7 +1,8 @@
 """Names of trees and of the files in them: the only place that makes a path from a label.
 
-A *name* is where a published tree stands under DATA: `archive/{project}/{session}` or
-`prearchive/{project}/{yyyyMMdd_HHmmssSSS}/{session}` (design.md "On disk"; xnat-behaviour.md 5.1).
+A *name* is where a published tree stands under DATA: `archive/{project}/{session}`,
+`prearchive/{project}/{yyyyMMdd_HHmmssSSS}/{session}` (design.md "On disk"; xnat-behaviour.md 5.1), or
+`resources/{project}/{key}` of what a project (`project`) or a subject (its UUID) has of its own.
 A *relpath* is a file or folder inside a tree, pieces joined by `/`. Whatever isn't made of the characters allowed here
 raises ValueError: nothing from a header or an entry name becomes a path piece unchecked.
 """
@@ -12,7 +13,8 @@ from typing import Final, NamedTuple
 
 ARCHIVE: Final = "archive"
 PREARCHIVE: Final = "prearchive"
-AREAS: Final = (ARCHIVE, PREARCHIVE)
+RESOURCES: Final = "resources"
+AREAS: Final = (ARCHIVE, PREARCHIVE, RESOURCES)
 
 MAX_LABEL: Final = 128
 """Characters of a label; the rules cut at 64, suffixes that tell two apart come on top."""
@@ -27,7 +29,7 @@ _SCAN: Final = _LABEL | {"."}
 
 
 class Place(NamedTuple):
-    """A name taken apart; `timestamp` is None in the archive."""
+    """A name taken apart; `timestamp` is None outside the prearchive, `session` a shelf's key in the resources."""
 
     area: str
     project: str
@@ -66,6 +68,11 @@ def prearchive(project: str, stamp: str, session: str) -> str:
     return f"{PREARCHIVE}/{label(project)}/{timestamp(stamp)}/{label(session)}"
 
 
+def resources(project: str, key: str) -> str:
+    """Name of what a project or a subject has of its own."""
+    return f"{RESOURCES}/{label(project)}/{label(key)}"
+
+
 def parse(name: str) -> Place:
     """The parts of a name; ValueError where it isn't one, so that `parse` is the check as well."""
     match name.split("/"):
@@ -73,6 +80,8 @@ def parse(name: str) -> Place:
             return Place(ARCHIVE, label(project), None, label(session))
         case ["prearchive", project, stamp, session]:
             return Place(PREARCHIVE, label(project), timestamp(stamp), label(session))
+        case ["resources", project, key]:
+            return Place(RESOURCES, label(project), None, label(key))
     raise ValueError(f"not the name of a tree: {name[:200]!r}")
 
 

@@ -113,7 +113,7 @@ class Store(Protocol):
         """Open the tree at `name`; FileNotFoundError."""
 
     def walk(self, prefix: str) -> Iterator[Found]:
-        """All that lies under `archive`, `prearchive`, a project of these or a name, folder by folder, sorted."""
+        """All that lies under `archive`, `prearchive`, `resources`, a project of these or a name, by folder, sorted."""
 
     # what is taken out
     def retire(

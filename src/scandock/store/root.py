@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 INCOMING, WORK, TRASH, RECEIPTS = "incoming", "work", "trash", "receipts"
 RUBBISH = "trash/now"
 """What is to be deleted as soon as someone has time; the rest of trash/ is kept for its retention time."""
-FOLDERS = (INCOMING, WORK, TRASH, RUBBISH, RECEIPTS, "prearchive", "archive")
+FOLDERS = (INCOMING, WORK, TRASH, RUBBISH, RECEIPTS, "prearchive", "archive", "resources")
 PRIVATE = frozenset({INCOMING, WORK, TRASH, RECEIPTS})
 """What nobody mounts; files and folders in them have the common modes, as they leave by rename."""
 

@@ -88,7 +88,7 @@ def walk(root: Root, prefix: str) -> Iterator[Found]:
         raise ValueError(f"not a prefix of names: {prefix[:200]!r}")
     for piece in pieces[1:]:
         names.label(piece)
-    depth = 3 if pieces[0] == names.ARCHIVE else 4
+    depth = 4 if pieces[0] == names.PREARCHIVE else 3
     for path, status, kind in readers.walk(root.fd, prefix):
         parts = path.split("/")
         cut = depth if len(parts) > depth or (len(parts) == depth and kind == "folder") else len(parts) - 1

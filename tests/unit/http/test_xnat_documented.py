@@ -21,7 +21,8 @@ def short(path: str) -> str:
     ]:
         if path == where or path.startswith(f"{where}/"):
             return name + path.removeprefix(where)
-    return path.replace(WAITING, "{W}")
+    path = path.replace(WAITING, "{W}")
+    return re.sub(r"^/data/projects/\{project\}(?=/(resources|files))", "{P}", path)
 
 
 def test_the_page_has_every_route_and_no_other():

@@ -61,9 +61,7 @@ def shelf_of(connection: Connection, work: Work, action: Action = Action.SESSION
     return find_of_project(connection, work.desk.principal, places["project"], action)
 
 
-def holder_of(
-    connection: Connection, work: Work, action: Action = Action.SESSION_READ
-) -> Experiment | Shelved:
+def holder_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> Experiment | Shelved:
     """The archived experiment, or the shelf, that an address names. Denied."""
     if "experiment" in work.request.path_params:
         return experiment_of(connection, work, action)

@@ -1,4 +1,4 @@
-"""What is in an archived session, as XNAT's clients list it: scans, resources, files. Never a statement a row."""
+"""What is in a session, or on a shelf, as XNAT's clients list it: scans, resources, files. Never a statement a row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, and_, func, select
 
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.standing import Standing
+from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan
 from scandock.model.errors import Usage
 from scandock.services.xnat.columns import Rows
@@ -31,7 +31,7 @@ SCAN_DEFAULT: Final = ("xnat_imagescandata_id", "ID", "type", "quality", "xsiTyp
 SCAN_ALWAYS: Final = ("ID", "URI")
 
 
-def scans_of(connection: Connection, standing: Standing, wanted: str = "ALL") -> list[RowMapping]:
+def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL") -> list[RowMapping]:
     """The scans of a session with what people said of them; those of `wanted`: ids (`1,2`), types, or `ALL`.
 
     Usage `scan_unknown` where it names one that there is not.
@@ -55,7 +55,7 @@ def scans_of(connection: Connection, standing: Standing, wanted: str = "ALL") ->
     for name in names:
         found = [row for row in rows if row["scan_id"] == name] or [row for row in rows if row["type"] == name]
         if not found:
-            raise Usage("scan_unknown", f"The session has no scan {name[:128]!r}.")
+            raise Usage("scan_unknown", f"The session has no scan {name[:128]!r}.", "GET .../scans lists them.")
         chosen += [row for row in found if row not in chosen]
     return chosen
 
@@ -99,7 +99,7 @@ RESOURCE_DEFAULT: Final = (
 
 
 def resources_of(
-    connection: Connection, standing: Standing, wanted: str = "ALL", *, scans: Sequence[RowMapping] | None = None
+    connection: Connection, standing: Holder, wanted: str = "ALL", *, scans: Sequence[RowMapping] | None = None
 ) -> list[RowMapping]:
     """Resources by id or label: those of some scans, or (None) the session's own.
 
@@ -128,11 +128,11 @@ def resources_of(
     chosen = [row for row in rows if _is_named(row, standing, names)]
     for name in names:
         if not any(_is_named(row, standing, [name]) for row in chosen):
-            raise Usage("resource_unknown", f"There is no resource {name[:128]!r}.")
+            raise Usage("resource_unknown", f"There is no resource {name[:128]!r}.", "GET .../resources lists them.")
     return chosen
 
 
-def _is_named(row: RowMapping, standing: Standing, names: Iterable[str]) -> bool:
+def _is_named(row: RowMapping, standing: Holder, names: Iterable[str]) -> bool:
     number = resource_id(standing.uuid, row["scan_id"], row["label"])
     return any(name == number or name.casefold() == row["label"].casefold() for name in names)
 
@@ -166,7 +166,7 @@ FILE_DEFAULT: Final = (
 
 
 def files_of(
-    connection: Connection, standing: Standing, resources: Sequence[RowMapping], name: str | None = None
+    connection: Connection, standing: Holder, resources: Sequence[RowMapping], name: str | None = None
 ) -> list[RowMapping]:
     """The files of some resources, in their order; those of a name alone."""
     numbers = {row["n"]: row for row in resources}
@@ -185,7 +185,7 @@ def files_of(
 def list_files(
     files: Sequence[RowMapping],
     resources: Sequence[RowMapping],
-    standing: Standing,
+    standing: Holder,
     uri: str,
     filters: Iterable[tuple[str, str]] = (),
 ) -> Rows:

@@ -1,4 +1,4 @@
-"""Changes by hand to the files of an archived session: a new tree of what stays and what comes, shown as ever.
+"""Changes by hand to the files of an archived session, or a shelf: a new tree of what stays and comes, shown as ever.
 
 By the steps of every change to what is shown (docs/design/0003-placing.md): a kill at any point leaves the session as
 it was, or as it was to be. What stays is hard-linked; a tree from which something was taken goes to the trash whole.
@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, delete, insert, select
 
 from scandock.access.principal import deny
-from scandock.catalog.standing import Standing, find_session
+from scandock.catalog.shelves import Holder, Shelf, find_holder
+from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, tree
 from scandock.catalog.trees import BATCH, copy_batch, copy_files, sum_up, write_structure
 from scandock.model.errors import ScandockError, Usage
 from scandock.model.points import reach
-from scandock.placing.intents import Placement, new_tree
+from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
 from scandock.placing.moves import Operation, operation
 from scandock.rules.permissions import Action, Answer
-from scandock.services import audit, rights
+from scandock.services import audit, shelves
 from scandock.services.moving import Desk, names_of, session_row, standing_inode
 from scandock.services.xnat.next_tree import NextTree
 
@@ -37,10 +38,11 @@ _PATIENCE: Final = 12
 
 @dataclass(slots=True)
 class Change:
-    """What one request wants of a session."""
+    """What one request wants of a session, or a shelf."""
 
     desk: Desk
     action: Action
+    """As it is asked of a session; what that is of a shelf, `services.shelves` knows."""
     apply: Callable[[NextTree], Mapping[str, audit.Value]]
     """Changes the tree to be, whole or not at all; gives what the trail notes. Raises what refuses it."""
     stage: Stage | None = None
@@ -50,9 +52,9 @@ class Change:
 
 
 def make_changes(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:
-    """Make changes to a session in one new tree; gives for each what refused it, or None.
+    """Make changes to a session, or a shelf, in one new tree; gives for each what refused it, or None.
 
-    Raises what keeps all of them from being made: Fault, Usage `session_busy`, Denied where the session is gone.
+    Raises what keeps all of them from being made: Fault, Usage `session_busy`, Denied where it is gone.
     """
     for left in reversed(range(_PATIENCE)):
         try:
@@ -66,10 +68,10 @@ def make_changes(uuid: str, changes: Sequence[Change]) -> list[BaseException | N
 def _make(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:
     desk = changes[0].desk
     with desk.catalog.read() as connection:
-        project = _standing(connection, uuid).project
+        project = _source(connection, uuid).project
     with operation(desk.catalog, desk.store, "edit") as running:
-        with running.reserved({project}, lambda c: names_of(_standing(c, uuid))) as connection:
-            source = _standing(connection, uuid)
+        with running.reserved({project}, lambda c: _names_of(_source(c, uuid))) as connection:
+            source = _source(connection, uuid)
             origin = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
             to_be = NextTree.read(connection, source)
             told = [_apply(connection, change, to_be) for change in changes]
@@ -80,22 +82,26 @@ def _make(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:
 
             def note(connection: Connection) -> None:
                 for change, details in noted:
-                    change.desk.note(connection, "edit", uuid, source.project, details)
+                    shelves.note(change.desk, connection, "edit", source, details)
 
             running.show([placement], [], note, origin=origin)
     return [one if isinstance(one, ScandockError) else None for one in told]
 
 
-def _standing(connection: Connection, uuid: str) -> Standing:
-    found = find_session(connection, uuid)
-    if found is None or found.place != "archive":
+def _source(connection: Connection, uuid: str) -> Holder:
+    found = find_holder(connection, uuid)
+    if found is None or (isinstance(found, Standing) and found.place != "archive"):
         deny(Answer.HIDDEN)
     return found
 
 
+def _names_of(source: Holder) -> set[str]:
+    return {source.reserved} if isinstance(source, Shelf) else names_of(source)
+
+
 def _apply(connection: Connection, change: Change, to_be: NextTree) -> Mapping[str, audit.Value] | ScandockError:
     try:
-        rights.session_for(connection, change.desk.principal, to_be.source.uuid, change.action, place="archive")
+        shelves.holder_for(connection, change.desk.principal, to_be.source.uuid, change.action, place="archive")
         return change.apply(to_be)
     except ScandockError as error:
         return error
@@ -109,12 +115,6 @@ def _placement(desk: Desk, running: Operation, to_be: NextTree, stages: Sequence
     running.check()
     inode = running.stage.inode(TREE)
     assert inode is not None
-    row = session_row(
-        source,
-        scans=len(to_be.scans),
-        files=sum(one.files for one in to_be.resources),
-        bytes=sum(one.bytes for one in to_be.resources),
-    )
     return Placement(
         n=0,
         name=source.name,
@@ -124,8 +124,25 @@ def _placement(desk: Desk, running: Operation, to_be: NextTree, stages: Sequence
         base_tree_id=source.tree_id,
         base_inode=standing_inode(desk, source),
         keep_base=bool(to_be.dropped),
-        session=row,
+        session=_row(to_be),
     )
+
+
+def _row(to_be: NextTree) -> SessionRow | ShelfRow:
+    """What the catalog will say of it, once its rows are summed up."""
+    source, files = to_be.source, sum(one.files for one in to_be.resources)
+    size = sum(one.bytes for one in to_be.resources)
+    if isinstance(source, Shelf):
+        return ShelfRow(
+            uuid=source.uuid,
+            new=False,
+            project_id=source.project_id,
+            subject_id=source.subject_id,
+            key=source.key,
+            files=files,
+            bytes=size,
+        )
+    return session_row(source, scans=len(to_be.scans), files=files, bytes=size)
 
 
 def _arrange(running: Operation, to_be: NextTree, stages: Sequence[Stage]) -> None:

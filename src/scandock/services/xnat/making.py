@@ -269,9 +269,7 @@ def make_resource(desk: Desk, uuid: str, scan_id: str | None, label: str, kind: 
     return new
 
 
-def put_resource(
-    connection: Connection, tree_id: int, scan_n: int | None, label: str, kind: Mapping[str, str]
-) -> bool:
+def put_resource(connection: Connection, tree_id: int, scan_n: int | None, label: str, kind: Mapping[str, str]) -> bool:
     """Let a tree have a resource, or say more of the one that it has; whether it is new."""
     every = resources_of(connection, tree_id)
     there = next((r for r in every if r.scan_n == scan_n and r.label.casefold() == label.casefold()), None)

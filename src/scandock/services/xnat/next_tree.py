@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from scandock.catalog.standing import Standing
+from scandock.catalog.shelves import Holder
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.model.errors import Usage
 from scandock.store.port import Stage
@@ -40,9 +40,9 @@ class Place:
 
 @dataclass(slots=True)
 class NextTree:
-    """What a session's tree will hold; every change is judged whole before any of it is made."""
+    """What a session's tree, or a shelf's, will hold; every change is judged whole before any of it is made."""
 
-    source: Standing
+    source: Holder
     scans: list[ScanRow]
     resources: list[ResourceRow]
     files: dict[tuple[int, str], FileRow]
@@ -53,7 +53,7 @@ class NextTree:
     _folders: dict[int, set[str]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, connection: Connection, source: Standing) -> NextTree:
+    def read(cls, connection: Connection, source: Holder) -> NextTree:
         """The tree as it stands."""
         rows = list(files_of(connection, source.tree_id))
         return cls(

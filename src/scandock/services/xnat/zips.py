@@ -9,16 +9,17 @@ from typing import IO, Final
 
 from sqlalchemy import Connection, RowMapping
 
-from scandock.catalog.standing import Standing
-from scandock.services.downloads import COUNTED, ZipDownload, moment_of, steady
+from scandock.catalog.shelves import Holder
+from scandock.services import shelves
+from scandock.services.downloads import COUNTED, ZipDownload, moment_of, steady_holder
 from scandock.services.moving import Desk
 from scandock.services.xnat import contents
 from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
 from scandock.store.port import Snapshot
 
 _NOT_LABEL: Final = re.compile(r"[^\w-]+")
-Choice = Callable[[Connection, Standing], Sequence[RowMapping]]
-"""The resources that are wanted of a session as it stands (rows of `contents.resources_of`)."""
+Choice = Callable[[Connection, Holder], Sequence[RowMapping]]
+"""The resources that are wanted of a session, or of a shelf, as it stands (rows of `contents.resources_of`)."""
 
 
 def zip_of_sessions(desk: Desk, wanted: Sequence[tuple[str, Choice]]) -> ZipDownload:
@@ -34,7 +35,7 @@ def zip_of_sessions(desk: Desk, wanted: Sequence[tuple[str, Choice]]) -> ZipDown
 def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]]) -> Iterator[ZipEntry]:
     taken: set[str] = set()
     for uuid, choose in wanted:
-        standing, snapshot = steady(desk, uuid)
+        standing, snapshot = steady_holder(desk, uuid)
         with snapshot:
             files, of = _listed(desk, standing, choose)
             folder = standing.label if standing.label not in taken else f"{standing.label}_{standing.project}"
@@ -44,20 +45,20 @@ def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]]) -> Iterator[ZipEntry
                 yield replace(entry, name=folder + entry.name.removeprefix(standing.label))
 
 
-def _listed(desk: Desk, standing: Standing, choose: Choice) -> tuple[Sequence[RowMapping], dict[int, RowMapping]]:
+def _listed(desk: Desk, standing: Holder, choose: Choice) -> tuple[Sequence[RowMapping], dict[int, RowMapping]]:
     """The files of what is wanted, with their resources by number; the download is noted in the trail."""
     with desk.catalog.read() as connection:
         resources = list(choose(connection, standing))
         files = contents.files_of(connection, standing, resources)
     with desk.catalog.write() as connection:
         said = {"files": len(files), "bytes": sum(one["bytes"] for one in files)}
-        desk.note(connection, "download", standing.uuid, standing.project, said)
+        shelves.note(desk, connection, "download", standing, said)
     return files, {row["n"]: row for row in resources}
 
 
 def zip_of_resources(desk: Desk, uuid: str, choose: Choice) -> ZipDownload:
     """Resources of a session, whose right to be read was checked, as a zip that is made while it is sent."""
-    standing, snapshot = steady(desk, uuid)
+    standing, snapshot = steady_holder(desk, uuid)
     try:
         files, of = _listed(desk, standing, choose)
         length = None
@@ -69,7 +70,7 @@ def zip_of_resources(desk: Desk, uuid: str, choose: Choice) -> ZipDownload:
     return ZipDownload(f"{standing.label}.zip", length, _chunks(snapshot, standing, files, of))
 
 
-def member_name(standing: Standing, resource: RowMapping, file: RowMapping) -> str:
+def member_name(standing: Holder, resource: RowMapping, file: RowMapping) -> str:
     """`{label}/scans/{id}-{type}/resources/{resource}/files/{name}`; without scans for the session's own."""
     scan = ""
     if resource["scan_id"] is not None:
@@ -79,14 +80,14 @@ def member_name(standing: Standing, resource: RowMapping, file: RowMapping) -> s
 
 
 def _chunks(
-    snapshot: Snapshot, standing: Standing, files: Sequence[RowMapping], of: dict[int, RowMapping]
+    snapshot: Snapshot, standing: Holder, files: Sequence[RowMapping], of: dict[int, RowMapping]
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(moment=moment_of(standing))
         yield from made.chunks(_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
 
 
-def _entry(snapshot: Snapshot, standing: Standing, resource: RowMapping, file: RowMapping) -> ZipEntry:
+def _entry(snapshot: Snapshot, standing: Holder, resource: RowMapping, file: RowMapping) -> ZipEntry:
     path = path_of(resource, file)
 
     def opened() -> IO[bytes]:

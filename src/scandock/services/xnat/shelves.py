@@ -1,0 +1,113 @@
+"""The files that projects and subjects have of their own: found, made, taken away (docs/design/0004-xnat-dialect.md).
+
+A shelf is made when somebody puts something on it, with an empty tree. From there on its files are changed as those of
+sessions are, by `hand_changes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from scandock.access.principal import Principal, deny
+from scandock.catalog.shelves import Shelf, shelf_of_project, shelf_of_subject
+from scandock.catalog.sums import changed_project
+from scandock.catalog.tables import project, shelf
+from scandock.catalog.trees import write_structure
+from scandock.placing.intents import ShelfRow, new_tree
+from scandock.placing.moves import operation, undisturbed
+from scandock.queue.tokens import new_uuid
+from scandock.rules.permissions import Action, Answer
+from scandock.services import rights, shelves
+from scandock.services.moving import Desk
+from scandock.services.xnat.finding import Subject
+from scandock.services.xnat.ids import subject_id
+from scandock.services.xnat.making import origin_of, project_of, put_resource, show_empty
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A shelf as an experiment is, but it has no id of its own."""
+
+    standing: Shelf
+
+    @property
+    def id(self) -> str:
+        return ""
+
+    @property
+    def uri(self) -> str:
+        """Where its parts stand, whatever address it was asked by (rule 9)."""
+        one = self.standing
+        if one.subject_id is not None:
+            return f"/data/subjects/{subject_id(one.subject_id)}"
+        return f"/data/projects/{one.project}"
+
+
+def find_of_project(connection: Connection, principal: Principal, name: str, action: Action) -> Shelved:
+    """The shelf of a project, made or not, where one may do to it what `action` is to a session. Denied."""
+    row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).first()
+    rights.check(connection, principal, shelves.right_to(action, of_subject=False), name)
+    assert row is not None
+    return Shelved(shelf_of_project(connection, row.id, row.name))
+
+
+def find_of_subject(connection: Connection, found: Subject) -> Shelved:
+    """The shelf of a subject, made or not; who may see the subject was asked."""
+    one = shelf_of_subject(connection, found.number)
+    if one is None:
+        deny(Answer.HIDDEN)
+    return Shelved(one)
+
+
+def make_shelf(desk: Desk, wanted: Shelf) -> str:
+    """The UUID of a shelf, made where it is not. Denied; Usage `project_unassigned`, `session_busy`."""
+    with desk.catalog.read() as connection:
+        shelves.check(connection, desk.principal, wanted, Action.SESSION_EDIT)
+        project_of(connection, wanted.project)
+    if wanted.uuid:
+        return wanted.uuid
+    row = ShelfRow(
+        uuid=new_uuid(), new=True, project_id=wanted.project_id, subject_id=wanted.subject_id, key=wanted.key
+    )
+    with operation(desk.catalog, desk.store, "make") as running:
+        with running.reserved({wanted.project}, lambda _: {wanted.reserved}) as connection:
+            there = _again(connection, wanted)
+            if there.uuid:  # made in this very moment
+                return there.uuid
+            origin = origin_of(desk, connection)
+            tree_id = new_tree(desk.catalog, connection, running.lease)
+            write_structure(connection, tree_id, [], [])
+
+        def note(connection: Connection) -> None:
+            shelves.note(desk, connection, "edit", wanted, {"fields": ["resources"], "made": True})
+
+        show_empty(running, wanted.name, row, tree_id, note, origin)
+    return row.uuid
+
+
+def _again(connection: Connection, wanted: Shelf) -> Shelf:
+    """A shelf as it is now. Denied where its subject or project is gone."""
+    if wanted.subject_id is not None:
+        now = shelf_of_subject(connection, wanted.subject_id)
+    else:
+        there = select(project.c.id).where(project.c.id == wanted.project_id, project.c.name == wanted.project)
+        gone = connection.execute(there).first() is None
+        now = None if gone else shelf_of_project(connection, wanted.project_id, wanted.project)
+    if now is None:
+        deny(Answer.HIDDEN)
+    return now
+
+
+def make_resource(desk: Desk, wanted: Shelf, label: str, kind: Mapping[str, str]) -> tuple[str, bool]:
+    """Make an empty resource on a shelf, or say its content, format and tags anew; the shelf's UUID, and if new."""
+    uuid = make_shelf(desk, wanted)
+    with undisturbed(desk.catalog, {wanted.project}, lambda _: {wanted.reserved}) as connection:
+        source = shelves.holder_for(connection, desk.principal, uuid, Action.SESSION_EDIT)
+        new = put_resource(connection, source.tree_id, None, label, kind)
+        connection.execute(update(shelf).where(shelf.c.uuid == uuid).values(modified=desk.catalog.now()))
+        changed_project(connection, wanted.project_id)
+        shelves.note(desk, connection, "edit", source, {"fields": ["resources"], "made": new})
+    return uuid, new

@@ -16,6 +16,7 @@ from scandock.http.v1.desks import Work
 from scandock.http.xnat.answers import listing
 from scandock.http.xnat.archive_wishes import dest_of, new_project, wishes_of
 from scandock.http.xnat.codes import ARCHIVING, VERBS, refusal, refused
+from scandock.http.xnat.following import followed, key_of
 from scandock.http.xnat.importing import uri_list
 from scandock.http.xnat.parameters import Parameters, parameters
 from scandock.http.xnat.routing import Known, router, said
@@ -27,6 +28,7 @@ from scandock.services.prearchive import MANY, rebuild
 from scandock.services.trash import delete_session
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.committing import Wishes, archive_as
+from scandock.services.xnat.tracked_work import End, archived_at, end_of_archiving
 from scandock.services.xnat.validating import validate
 from scandock.services.xnat.waiting import Address, address_of, find_waiting, row_of
 
@@ -55,8 +57,9 @@ async def _each(
     work: Work, asked: Parameters, action: Action, verb: Callable[[Standing], Outcome], gone: str
 ) -> Response:
     """Do a verb to each; one alone is refused as such, of several each row says how it went."""
-    words = ARCHIVING if action is Action.SESSION_ARCHIVE else VERBS
-    where = _sources(asked)
+    archives = action is Action.SESSION_ARCHIVE
+    words = ARCHIVING if archives else VERBS
+    where, key = _sources(asked), key_of(asked) if archives else ""
 
     def all_of_them() -> Rows:
         rows, names = [], list[str]()
@@ -73,10 +76,20 @@ async def _each(
 
     try:
         found = await work.read(lambda c: _found(c, work.desk.principal, where, action))
-        rows = await work.do(all_of_them)
+        rows = await followed(work, key, [one.uri for one in found], all_of_them, _end_of)
     except ScandockError as error:
         return refused(error, words)
     return listing(work.request, rows, title="Prearchive")
+
+
+def _end_of(rows: Rows) -> End:
+    """How the archiving of several ended, each by itself; a good end only where all of them did."""
+    url, message = rows.names.index("url"), rows.names.index("message")
+    places = [(str(row[url]), str(row[message] or "")) for row in rows.rows]
+    entries = [("Failed", f"{where}: {why}") if why else ("Completed", f"Archived: {where}") for where, why in places]
+    missed = [f"{where}: {why}" for where, why in places if why]
+    final = " ".join(missed) if missed else archived_at([where for where, _ in places])
+    return End(succeeded=not missed, final=final, entries=tuple(entries))
 
 
 def _row(work: Work, one: Standing) -> Rows:
@@ -149,12 +162,13 @@ async def archive_service(request: Request, work: Known) -> Response:
     asked = await parameters(request)
     try:
         where, wishes = _archivable(asked)
+        key = key_of(asked)
         if len(where) > 1:
             return await _each(
                 work, asked, Action.SESSION_ARCHIVE, lambda one: archive_as(work.desk, one, wishes), "QUEUED_ARCHIVING"
             )
         (found,) = await work.read(lambda c: _found(c, work.desk.principal, where, Action.SESSION_ARCHIVE))
-        outcome = await work.do(lambda: archive_as(work.desk, found, wishes))
+        outcome = await followed(work, key, [found.uri], lambda: archive_as(work.desk, found, wishes), end_of_archiving)
     except ScandockError as error:
         return refused(error, ARCHIVING)
     return uri_list(request, [str(outcome.after)])

@@ -9,19 +9,23 @@ from fastapi import Request
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.catalog.standing import Standing
+from scandock.http.v1.desks import Work
 from scandock.http.xnat.archive_wishes import new_project, wishes_of
 from scandock.http.xnat.codes import refused
+from scandock.http.xnat.following import followed, key_of
 from scandock.http.xnat.parameters import Parameters, parameters
 from scandock.http.xnat.places import PREARCHIVED, waiting_of
 from scandock.http.xnat.routing import Known, router, said
 from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Action
-from scandock.services.moving import Desk, move
+from scandock.services.moving import Desk, Outcome, move
 from scandock.services.prearchive import rebuild
 from scandock.services.trash import delete_session
 from scandock.services.xnat.committing import commit
+from scandock.services.xnat.tracked_work import End, end_of_archiving
 
 routes = router()
+INITIATED: Final = "Archival initiated"
 
 
 @routes.post(PREARCHIVED)
@@ -32,13 +36,14 @@ async def act(request: Request, work: Known) -> Response:
     if not action:
         name = work.desk.principal.name
         return said(400, f"No action parameter was specified for the request by user {name}")
-    act = _ACTIONS.get(action)
-    if act is None:
+    if action != "commit" and action not in _ACTIONS:
         return said(400, f"unsupported action on prearchive session: {action[:64]}")
     needed = Action.PREARCHIVE_DELETE if action == "delete" else Action.PREARCHIVE_EDIT
     try:
         found = (await work.read(lambda c: waiting_of(c, work, needed))).standing
-        return await work.do(lambda: act(work.desk, found, asked))
+        if action == "commit":
+            return await _commit(work, found, asked)
+        return await work.do(lambda: _ACTIONS[action](work.desk, found, asked))
     except ScandockError as error:
         return refused(error)
 
@@ -59,10 +64,25 @@ def _build(desk: Desk, found: Standing, _: Parameters) -> Response:
     return PlainTextResponse(found.uri)
 
 
-def _commit(desk: Desk, found: Standing, asked: Parameters) -> Response:
-    """200 and where it waits, or 301 without Location and where it is archived now: clients tell them apart by this."""
-    outcome = commit(desk, found, wishes_of(asked))
-    return PlainTextResponse(found.uri) if outcome is None else PlainTextResponse(str(outcome.after), 301)
+async def _commit(work: Work, found: Standing, asked: Parameters) -> Response:
+    """200 and where it waits, or 301 without Location and where it is archived now: clients tell them apart by this.
+
+    Who names a listener's key hears 200, as of what goes on beside, and the end from the key.
+    """
+    key, wishes = key_of(asked), wishes_of(asked)
+    outcome = await followed(
+        work, key, [found.uri], lambda: commit(work.desk, found, wishes), lambda told: _end_of(found, told)
+    )
+    if outcome is None:
+        return PlainTextResponse(found.uri)
+    return PlainTextResponse(INITIATED) if key else PlainTextResponse(str(outcome.after), 301)
+
+
+def _end_of(found: Standing, outcome: Outcome | None) -> End:
+    """A commit that leaves a session where it waits is none that failed (5.6)."""
+    if outcome is not None:
+        return end_of_archiving(outcome)
+    return End(succeeded=True, final=f"Prearchive:{found.uri.removeprefix('/data')}")
 
 
 def _move(desk: Desk, found: Standing, asked: Parameters) -> Response:
@@ -91,7 +111,6 @@ def _delete(desk: Desk, found: Standing, _: Parameters) -> Response:
 
 _ACTIONS: Final[dict[str, Callable[[Desk, Standing, Parameters], Response]]] = {
     "build": _build,
-    "commit": _commit,
     "move": _move,
     "reset-status": _reset,
     "set-status": _set_status,

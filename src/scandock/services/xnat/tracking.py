@@ -1,7 +1,8 @@
 """Keys by which XNAT's clients follow an import, and what is told of it (xnat-behaviour.md 6.1).
 
 Nothing is stored but the key and its import: the entries are the import's own events, and its end is the import's own
-outcome. So there always is one, whatever was killed or deleted meanwhile.
+outcome. So there always is one, whatever was killed or deleted meanwhile. What is done at once has its own words
+(`tracked_work`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from scandock.model.verdicts import ImportState
 from scandock.services.imports import UNFINISHED, asked_of, read_import
 from scandock.services.progress import Told, events_after
 from scandock.services.xnat.outcomes import ended
+from scandock.services.xnat.tracked_work import how_it_went
 
 MAX_KEY: Final = 255
 KEPT_MS: Final = 31 * 86_400_000
@@ -68,7 +70,7 @@ def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
     """What is told of a key; None for one that is unknown, or another's, whoever asks."""
     with catalog.read() as connection:
         row = connection.execute(
-            select(tracked.c.number, upload.c.id, upload.c.uuid, upload.c.archive, upload.c.state)
+            select(tracked, catalog.now().label("now"), upload.c.id, upload.c.uuid, upload.c.archive, upload.c.state)
             .outerjoin(upload, upload.c.id == tracked.c.upload_id)
             .where(tracked.c.account_id == principal.account_id, tracked.c.key == key)
             .order_by(tracked.c.number.desc())
@@ -76,6 +78,9 @@ def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
         ).first()
         if row is None:
             return None
+        if row.alive_until is not None:
+            said, succeeded, final = how_it_went(row)
+            return Tracked(key=key, payload=said, succeeded=succeeded, final=final)
         payload = _payload(connection, row.id, row.archive) if row.id is not None else None
     found = None if row.uuid is None else _found(catalog, principal, row.uuid)
     if found is None:

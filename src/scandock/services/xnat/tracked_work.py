@@ -1,0 +1,97 @@
+"""Keys by which XNAT's clients follow what is done at once: archiving and committing (xnat-behaviour.md 5.6, 6.1).
+
+An import tells of itself; of this nothing is kept but what stands with the key. Whoever works on it says again and
+again that it does: where nobody has for a while, the server was stopped meanwhile, and that is told as the end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Row, insert, select, update
+
+from scandock.access.principal import Principal
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import tracked
+from scandock.services.moving import Outcome
+
+ALIVE_SECONDS: Final = 60
+"""How long a key is told as being worked on after whoever works said so."""
+STOPPED: Final = (
+    "The server was stopped while it worked on this. Nothing is half done: look where the session stands now, and ask"
+    " again if it still waits."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How it ended, and what became of each session, as (status of 6.1, sentence)."""
+
+    succeeded: bool
+    final: str
+    entries: tuple[tuple[str, str], ...] = ()
+
+
+def archived_at(uris: Iterable[str]) -> str:
+    """The final message of what stands in the archive (6.1): addresses without /data."""
+    return "Archive:" + ";".join(uri.removeprefix("/data") for uri in uris)
+
+
+def end_of_archiving(outcome: Outcome) -> End:
+    """How the archiving of one session ended."""
+    return End(succeeded=True, final=archived_at([str(outcome.after)]))
+
+
+def begin(catalog: Catalog, principal: Principal, key: str, sentences: Iterable[str]) -> int:
+    """Let a key tell of work that begins now, on what the sentences name; the number of the row."""
+    with catalog.write() as connection:
+        now = connection.execute(select(catalog.now())).scalar_one()
+        made = connection.execute(
+            insert(tracked).values(
+                account_id=principal.account_id,
+                key=key,
+                created=now,
+                alive_until=now + ALIVE_SECONDS * 1000,
+                entries=json.dumps([_entry(now, "InProgress", one) for one in sentences]),
+            )
+        ).inserted_primary_key
+    assert made is not None
+    return int(made[0])
+
+
+def still_at_it(catalog: Catalog, number: int) -> None:
+    """Say that it is being worked on."""
+    with catalog.write() as connection:
+        connection.execute(
+            update(tracked).where(tracked.c.number == number).values(alive_until=catalog.now() + ALIVE_SECONDS * 1000)
+        )
+
+
+def end(catalog: Catalog, number: int, how: End) -> None:
+    """Write how it ended."""
+    with catalog.write() as connection:
+        now = connection.execute(select(catalog.now())).scalar_one()
+        before = connection.execute(select(tracked.c.entries).where(tracked.c.number == number)).scalar()
+        if before is None:  # forgotten meanwhile
+            return
+        entries = [*json.loads(before), *(_entry(now, *one) for one in how.entries)]
+        connection.execute(
+            update(tracked)
+            .where(tracked.c.number == number)
+            .values(succeeded=how.succeeded, final=how.final, entries=json.dumps(entries))
+        )
+
+
+def how_it_went(row: Row[Any]) -> tuple[str, bool | None, str | None]:
+    """Of a row of such a key, with `now`: the payload, whether it succeeded (None: it goes on), the final message."""
+    payload = json.dumps({"entryList": json.loads(row.entries)})
+    if row.succeeded is not None:
+        return payload, row.succeeded, row.final
+    return (payload, False, STOPPED) if row.alive_until < row.now else (payload, None, None)
+
+
+def _entry(at: int, status: str, sentence: str) -> dict[str, Any]:
+    return {"status": status, "eventTime": at, "message": sentence}

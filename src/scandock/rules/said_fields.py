@@ -134,7 +134,7 @@ def text_of(name: str, value: str) -> str:
     if value.upper() == "NULL":
         return ""
     if len(value) > _MOST or "\0" in value:
-        raise Usage("value_invalid", f"{name} can't have that value.", f"It has at most {_MOST} characters.")
+        raise Usage("value_invalid", f"{name} can't have that value.", f"It has at most {_MOST:,} characters, no NUL.")
     return value
 
 

@@ -85,7 +85,7 @@ def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: st
 def _open(desk: Desk, connection: Connection, name: str, wanted: str) -> None:
     """Say who sees a project without a role in it."""
     if wanted not in set(Accessibility):
-        raise Usage("value_invalid", "accessibility can't have that value.", "Right is private, protected or public.")
+        raise _invalid("accessibility", wanted, tuple(Accessibility))
     before = members.set_accessibility(connection, name, Accessibility(wanted))
     desk.note(connection, "access_set", name, name, {"before": before.value, "now": wanted}, kind="project")
 
@@ -94,13 +94,24 @@ def _project_values(changes: Mapping[str, Any]) -> dict[str, Any]:
     values = {}
     for key, value in changes.items():
         if key not in PROJECT_FIELDS:
-            raise Usage("field_unknown", f"{key[:40]!r} can't be changed.", f"These can: {', '.join(PROJECT_FIELDS)}.")
+            known = ", ".join((*PROJECT_FIELDS, "accessibility"))
+            raise Usage("field_unknown", f"{key[:40]!r} can't be changed.", f"These can: {known}.")
         column, allowed = PROJECT_FIELDS[key]
         same = allowed is None or any(value == one and type(value) is type(one) for one in allowed)
         if not same or (allowed is None and not _is_text(value)):
-            raise Usage("value_invalid", f"{key} can't have that value.")
+            raise _invalid(key, value, allowed)
         values[column] = value
     return values
+
+
+def _invalid(name: str, value: object, allowed: tuple[object, ...] | None) -> Usage:
+    """Why a value is refused, with those that are right; `allowed` None: any text."""
+    if allowed is None:
+        remedy = f"It has at most {MAX_TEXT:,} characters, no NUL."
+        return Usage("value_invalid", f"{name} can't have that value.", remedy)
+    *most, last = (str(one).lower() for one in allowed)
+    shown = repr(value[:40]) if isinstance(value, str) else "that"
+    return Usage("value_invalid", f"{name} can't be {shown}.", f"Right is {', '.join(most)} or {last}.")
 
 
 def _is_text(value: object) -> bool:
@@ -195,7 +206,7 @@ def edit_scan(
     desk: Desk, uuid: str, scan_id: str, changes: Mapping[str, Any], if_match: str | None = None
 ) -> dict[str, Any]:
     """Say the type, quality or note of a scan; None takes back what was said. Usage `scan_unknown`, `value_invalid`."""
-    values = _scan_values(changes)
+    values = scan_values(changes)
     with desk.catalog.write() as connection:
         source = rights.session_for(
             connection, desk.principal, uuid, Action.SESSION_EDIT, waiting=Action.PREARCHIVE_EDIT
@@ -213,12 +224,13 @@ def edit_scan(
         return contents.find_scan(connection, desk.principal, uuid, scan_id)
 
 
-def _scan_values(changes: Mapping[str, Any]) -> dict[str, Any]:
+def scan_values(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What may be said of a scan. Usage `field_unknown`, `value_invalid`."""
     values: dict[str, Any] = {}
     for key, value in changes.items():
         if key not in ("type", "quality", "note"):
             raise Usage("field_unknown", f"{key[:40]!r} can't be changed.", "These can: type, quality, note.")
         if value is not None and (not _is_text(value) or (key == "quality" and value not in QUALITIES)):
-            raise Usage("value_invalid", f"{key} can't have that value.")
+            raise _invalid(key, value, QUALITIES if key == "quality" else None)
         values[key] = value
     return values

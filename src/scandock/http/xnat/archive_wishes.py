@@ -49,7 +49,11 @@ def dest_of(asked: Parameters) -> dict[str, str]:
         return {}
     found = _DEST.fullmatch(dest)
     if found is None:
-        raise Usage("request_invalid", "Parameter dest format error")
+        raise Usage(
+            "request_invalid",
+            "Parameter dest format error.",
+            "Right is /archive/projects/{project}/subjects/{subject}/experiments/{label}.",
+        )
     return {name: value for name, value in found.groupdict().items() if value}
 
 

@@ -34,8 +34,8 @@ IN_BODY: Final = (
 )
 
 
-@routes.put(f"{CACHE}/{{resource}}/files/{{name:path}}")
-@routes.post(f"{CACHE}/{{resource}}/files/{{name:path}}")
+@routes.put(f"{CACHE}/{{resource}}/files/{{name:whole}}")
+@routes.post(f"{CACHE}/{{resource}}/files/{{name:whole}}")
 async def put(request: Request, work: Known, resource: str, name: str) -> Response:
     """A file, as the body or in a form; 200 once its bytes are kept for good. One of the same name goes then."""
     site, principal = work.site, work.desk.principal
@@ -71,7 +71,7 @@ async def put(request: Request, work: Known, resource: str, name: str) -> Respon
     return said(200, "")
 
 
-@routes.get(f"{CACHE}/{{resource}}/files/{{name:path}}")
+@routes.get(f"{CACHE}/{{resource}}/files/{{name:whole}}")
 async def get(work: Known, resource: str, name: str) -> Response:
     """Its bytes, whole or by ranges."""
     found = await work.read(lambda c: user_cache.find_file(c, _account(work), resource, name))
@@ -81,7 +81,7 @@ async def get(work: Known, resource: str, name: str) -> Response:
     return FileResponse(path, media_type="application/octet-stream")
 
 
-@routes.delete(f"{CACHE}/{{resource}}/files/{{name:path}}")
+@routes.delete(f"{CACHE}/{{resource}}/files/{{name:whole}}")
 async def delete_file(work: Known, resource: str, name: str) -> Response:
     """200 too where an import has taken it: it is in the cache no more."""
     rights.check_scope(work.desk.principal, Action.UPLOAD)

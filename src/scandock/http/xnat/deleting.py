@@ -89,4 +89,4 @@ for _where in EXPERIMENTS:
     routes.delete(f"{_where}/scans/{{scans}}")(scans)
 for _where in HOLDERS:
     routes.delete(f"{_where}/resources/{{resources}}")(resources)
-    routes.delete(f"{_where}/resources/{{resources}}/files/{{path:path}}")(file)
+    routes.delete(f"{_where}/resources/{{resources}}/files/{{path:whole}}")(file)

@@ -71,5 +71,5 @@ def _find(connection: Connection, work: Work, path: str) -> tuple[str, int]:
 for _where in HOLDERS:
     for _of in ("", "/resources/{resources}"):
         routes.get(f"{_where}{_of}/files")(files)
-        routes.get(f"{_where}{_of}/files/{{path:path}}")(file)
-        routes.head(f"{_where}{_of}/files/{{path:path}}")(head)
+        routes.get(f"{_where}{_of}/files/{{path:whole}}")(file)
+        routes.head(f"{_where}{_of}/files/{{path:whole}}")(head)

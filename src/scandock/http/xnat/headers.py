@@ -51,7 +51,7 @@ def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
     every = contents.resources_of(connection, one, scans=scans)
     files = contents.files_of(connection, one, [kept for kept in every if kept["format"] == "DICOM"])
     if not files:
-        raise Usage("file_unknown", "There is no DICOM object there.")
+        raise Usage("file_unknown", "There is no DICOM object there.", "Name a session, or a scan, that has images.")
     return one.uuid, files[0]["n"]
 
 
@@ -64,7 +64,11 @@ def _session(connection: Connection, work: Work, src: str) -> tuple[Standing, st
         return find_waiting(connection, principal, where, Action.PREARCHIVE_READ).standing, waiting["scan"]
     found = _SRC.fullmatch(src)
     if found is None:
-        raise Usage("request_invalid", "src uri is invalid.", "Name an experiment, or a scan of one.")
+        raise Usage(
+            "request_invalid",
+            "src uri is invalid.",
+            "Name a session, or a scan of one, as /archive/projects/{project}/experiments/{label}/scans/{scan}.",
+        )
     experiment = find_experiment(
         connection, principal, found["experiment"], in_project=found["project"], of_subject=found["subject"]
     )

@@ -58,7 +58,7 @@ async def services_auth(request: Request, work: Anybody) -> Response:
     """A form with username and password; the answer is the session's id."""
     body = await request.body()
     if len(body) > _FORM_BYTES:
-        return said(400, "The form is too long.")
+        return said(400, f"The form has more than {_FORM_BYTES:,} bytes. Send username and password alone.")
     form = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
     site = work.site
     name, password = (form.get(one, request.query_params.getlist(one) or [""])[0] for one in ("username", "password"))

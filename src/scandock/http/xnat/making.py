@@ -58,7 +58,11 @@ async def said_in(work: Work, document: Sequence[tuple[str, str]] | None = None)
         async for piece in request.stream():
             body += piece
             if len(body) > _FORM_BYTES:
-                raise Usage("request_invalid", "The form is too long.")
+                raise Usage(
+                    "request_invalid",
+                    f"The form has more than {_FORM_BYTES:,} bytes.",
+                    "Say less at once, or send a document.",
+                )
         pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
     return said_of([*pairs, *request.query_params.multi_items()])
 
@@ -177,8 +181,12 @@ def _make_experiment(work: Work, said: Said, label: str) -> Experiment:
         raise Usage("not_found", "There is no experiment of that id, or you may not know of it.", "Check the id.")
     kind = _SESSION_TYPES.get(said.xsi_type.lower())
     if kind is None:
-        shown = said.xsi_type[:64] or "nothing"
-        raise Usage("type_unknown", f"{shown} is no type of an imaging session.", "Say xsiType=xnat:mrSessionData.")
+        shown = f"{said.xsi_type[:64]} is" if said.xsi_type else "The request says"
+        raise Usage(
+            "type_unknown",
+            f"{shown} no type of an imaging session.",
+            f"Say xsiType=xnat:mrSessionData, or in the place of mr one of {', '.join(SESSIONS)}.",
+        )
     with desk.catalog.read() as connection:
         person = _person(connection, work, said)
     attributes = {name: text for name, text in said.known(SESSION_FIELDS).items() if text}
@@ -202,7 +210,11 @@ def _person(connection: Connection, work: Work, said: Said) -> _Person:
     in_project = places.get("project") or said.get("project") or None
     named = places.get("subject") or said.get("subject_id", "subject_label", "subject")
     if not named:
-        raise Usage("subject_missing", "A session is of a subject, and none is named.", "Name it in the address.")
+        raise Usage(
+            "subject_missing",
+            "A session is of a subject, and none is named.",
+            "Name it in the address: /data/projects/{project}/subjects/{subject}/experiments/{label}.",
+        )
     found = _found(lambda: find_subject(connection, principal, named, in_project=in_project))
     if found is not None:
         return _Person(found.project, found.label)
@@ -217,7 +229,7 @@ def _change_experiment(work: Work, found: Experiment, said: Said) -> None:
     desk, one, places = work.desk, found.standing, work.request.path_params
     project_name = said.get("project")
     if project_name and project_name.casefold() != one.project.casefold():
-        raise Usage("project_other", "An archived session keeps its project.", "Share or move it by other means.")
+        raise Usage("project_other", "An archived session keeps its project.", "Leave `project` out.")
     label = said.get("label")
     label = label if label != one.label else ""
     person = ""

@@ -20,7 +20,7 @@ from scandock.http.xnat.uploading_files import place_of
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.rules.said_fields import SCAN_FIELDS, Said
-from scandock.services.editing import edit_scan
+from scandock.services.editing import edit_scan, scan_values
 from scandock.services.xnat import contents, making, shelves
 from scandock.services.xnat.finding import find_experiment, find_subject
 from scandock.services.xnat.ids import resource_id
@@ -54,6 +54,7 @@ async def scan(request: Request, work: Known) -> Response:
     changes = {name: said.fields[name] for name in ("quality", "note") if said.fields.get(name)}
     if there and said.get("type"):
         changes["type"] = told
+    scan_values(changes)  # nothing is made of what is refused
     wanted = making.WantedScan(id=scan_id, type=told, xsi_type=kind, attributes=said.known(SCAN_FIELDS))
     new = await work.do(lambda: making.make_scan(work.desk, uuid, wanted))
     if changes:
@@ -65,7 +66,11 @@ def _kind_of_scan(said: Said) -> str:
     """The type that a request names; empty where it names none, or that of every scan. Usage `type_unknown`."""
     kind = _SCAN_TYPES.get(said.xsi_type.lower(), "")
     if not kind and said.xsi_type and said.xsi_type.lower() != "xnat:imagescandata":
-        raise Usage("type_unknown", f"{said.xsi_type[:64]} is no type of a scan.", "Say xsiType=xnat:mrScanData.")
+        raise Usage(
+            "type_unknown",
+            f"{said.xsi_type[:64]} is no type of a scan.",
+            f"Say xsiType=xnat:mrScanData, or in the place of mr one of {', '.join(SCANS)}.",
+        )
     return kind
 
 
@@ -106,7 +111,11 @@ async def refresh(request: Request, work: Known) -> Response:
     for one in named:
         found = _ADDRESS.fullmatch(one.strip())
         if found is None or not any(found.groupdict().values()):
-            raise Usage("request_invalid", f"{one[:200]!r} is no address of an experiment.", "Name one.")
+            raise Usage(
+                "request_invalid",
+                f"{one[:200]!r} is no address of an experiment.",
+                "Right is /archive/experiments/{id}.",
+            )
         await work.read(_checked(work, found))
     return PlainTextResponse("")
 

@@ -144,8 +144,8 @@ for _within in ("", "/scans/{scans}"):
     for _of in ("", "/resources/{resources}"):
         _files = f"{PREARCHIVED}{_within}{_of}/files"
         routes.get(_files)(all_files)
-        routes.get(f"{_files}/{{path:path}}")(files.file)
-        routes.head(f"{_files}/{{path:path}}")(files.head)
+        routes.get(f"{_files}/{{path:whole}}")(files.file)
+        routes.head(f"{_files}/{{path:whole}}")(files.head)
 
 
 # -- its log -----------------------------------------------------------------------------------------------------------
@@ -164,5 +164,5 @@ async def log(work: Known, number: str) -> Response:
     entries = await work.read(lambda c: session_logs.entries_of(c, waiting_of(c, work).standing))
     at = len(entries) if number == "last" else int(number) if number.isascii() and number.isdecimal() else 0
     if not 1 <= at <= len(entries):
-        raise Usage("nothing_there", f"The session has no log {number[:40]!r}.")
+        raise Usage("nothing_there", f"The session has no log {number[:40]!r}.", "GET .../logs lists them.")
     return said(200, entries[at - 1].text)

@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
@@ -28,6 +29,15 @@ from scandock.services.logs import cause, log, where
 
 JSESSION: Final = XNAT_COOKIE
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class _Whole(PathConvertor):
+    """`{path:whole}` takes what is left of an address, line breaks too: else a name could lose one at its end."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("whole", _Whole())
 
 
 class XnatRoute(APIRoute):

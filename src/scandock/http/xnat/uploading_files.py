@@ -222,4 +222,4 @@ for _where in HOLDERS:
     for _method in ("PUT", "POST"):
         _files = f"{_where}/resources/{{resources}}/files"
         routes.add_api_route(_files, put, methods=[_method])
-        routes.add_api_route(f"{_files}/{{path:path}}", put, methods=[_method])
+        routes.add_api_route(f"{_files}/{{path:whole}}", put, methods=[_method])

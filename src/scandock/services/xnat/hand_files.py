@@ -137,7 +137,8 @@ def file_path(text: str) -> str:
         raise Usage(
             "file_path_invalid",
             f"{text[:200]!r} can't be the path of a file.",
-            "A path has no empty piece, no . or .., no backslash and at most 1,024 bytes.",
+            "A path has no empty piece, no . or .., no backslash, no line break or other control character, and at most"
+            " 1,024 bytes, 255 in each piece.",
         ) from None
 
 

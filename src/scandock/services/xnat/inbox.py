@@ -70,10 +70,11 @@ def bring(
             if not pack(place, spooling):
                 raise Usage("empty_archive", "The folder holds no files.", "Name the folder that holds the session.")
         except OSError as error:
-            raise Usage("inbox_unknown", f"The folder can't be read: {error.strerror}.", "Look at it.") from error
+            why = f"The folder can't be read: {error.strerror}."
+            raise Usage("inbox_unknown", why, "Let the server's account read it, then ask again.") from error
         received = spooling.end()
         if not receiving.accept(arriving, received, principal, request):
-            raise Usage("upload_stopped", "It was cancelled meanwhile.")
+            raise Usage("upload_stopped", "The import was cancelled meanwhile.", "Ask for it again if need be.")
     except Exception as error:
         why = f"{error.message} {error.remedy}".strip() if isinstance(error, ScandockError) else _UNEXPECTED
         with receiving.catalog.write() as connection:
@@ -106,7 +107,7 @@ class _Spooling:
         if self._size - self._marked >= SYNC_EVERY:
             self.end()
             if not self._receiving.mark(self._arriving, self._size):
-                raise Usage("upload_stopped", "It was cancelled meanwhile.")
+                raise Usage("upload_stopped", "The import was cancelled meanwhile.", "Ask for it again if need be.")
             self._marked = self._size
         return size
 

@@ -95,6 +95,14 @@ def shelf_of_subject(connection: Connection, number: int) -> Shelf | None:
     return _at(connection, none)
 
 
+def shelves_of(connection: Connection, *, project_id: int, subject_id: int | None = None) -> list[Shelf]:
+    """The shelves that are made of a project and its subjects, or of one subject."""
+    query = shelf_rows().where(shelf.c.project_id == project_id).order_by(shelf.c.id)
+    if subject_id is not None:
+        query = query.where(shelf.c.subject_id == subject_id)
+    return [Shelf(**row) for row in connection.execute(query).mappings()]
+
+
 def _at(connection: Connection, none: Shelf) -> Shelf:
     where = (shelf.c.project_id == none.project_id, shelf.c.key == none.key)
     row = connection.execute(shelf_rows().where(*where)).mappings().first()

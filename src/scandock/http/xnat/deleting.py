@@ -1,6 +1,7 @@
 """DELETE of files, resources, scans, experiments, subjects and projects; 200 where it is done (2.4).
 
-`removeFiles` changes nothing: what is deleted is never shown without its files, and lies in the trash for its time.
+What is deleted is never shown without its files, and lies in the trash for its time. `removeFiles` lets a subject or a
+project go that has files of its own; else it changes nothing.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
+from scandock.http.v1.desks import Work
 from scandock.http.xnat.places import EXPERIMENTS, HOLDERS, SUBJECTS, experiment_of, holder_of, subject_of
 from scandock.http.xnat.routing import Known, router
 from scandock.http.xnat.uploading_files import made, place_of
+from scandock.http.xnat.wishes import true
 from scandock.rules.permissions import Action
 from scandock.services.trash import delete_session
 from scandock.services.xnat import contents, removing
@@ -24,16 +27,20 @@ def _done() -> Response:
     return PlainTextResponse("")
 
 
+def _with_files(work: Work) -> bool:
+    return true(work.request.query_params.get("removeFiles"))
+
+
 @routes.delete("/data/projects/{project}")
 async def project(work: Known, project: str) -> Response:
-    await work.do(lambda: removing.delete_project(work.desk, project))
+    await work.do(lambda: removing.delete_project(work.desk, project, with_files=_with_files(work)))
     return _done()
 
 
 async def subject(work: Known) -> Response:
     """With its sessions, which go to the trash."""
     found = await work.read(lambda c: subject_of(c, work, Action.SUBJECT_DELETE))
-    await work.do(lambda: removing.delete_subject(work.desk, found))
+    await work.do(lambda: removing.delete_subject(work.desk, found, with_files=_with_files(work)))
     return _done()
 
 

@@ -1,6 +1,7 @@
 """Deleting as XNAT's clients do: sessions go to the trash, subjects and projects once nothing stands in them.
 
-A scan, a resource or a file that is taken out leaves a new tree; the tree that held it goes to the trash whole.
+A scan, a resource or a file that is taken out leaves a new tree; the tree that held it goes to the trash whole. So does
+what a subject or a project has of its own, where the request says that its files are to go as well.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from scandock.catalog.projects import SET_ASIDE, is_set_aside
 from scandock.catalog.server_tables import member, project_access, reception, scan_edit, subscription, trashed
+from scandock.catalog.shelves import Shelf, shelves_of
 from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, reservation, session, subject, upload
@@ -25,6 +27,7 @@ from scandock.services.trash import delete_session
 from scandock.services.xnat.finding import Subject
 from scandock.services.xnat.hand_changes import Change
 from scandock.services.xnat.next_tree import NextTree, Place
+from scandock.services.xnat.shelves import check_bare, remove_shelf
 
 
 def scans_change(desk: Desk, scan_ids: Sequence[str]) -> Change:
@@ -73,37 +76,48 @@ def forget_scan_edits(desk: Desk, uuid: str, scan_ids: Sequence[str]) -> None:
         )
 
 
-def delete_subject(desk: Desk, found: Subject) -> None:
+def delete_subject(desk: Desk, found: Subject, *, with_files: bool) -> None:
     """Delete a subject, its archived sessions into the trash first. Denied; `session_busy` where one comes meanwhile.
 
-    What is brought back from the trash makes its subject anew.
+    What is brought back from the trash makes its subject anew. Usage `has_own_files` unless `with_files`.
     """
     with desk.catalog.read() as connection:
         rights.check(connection, desk.principal, Action.SUBJECT_DELETE, found.project)
         rights.check(connection, desk.principal, Action.SESSION_DELETE, found.project)
-        uuids = _sessions(connection, session.c.subject_id == found.number)
-    for uuid in uuids:
-        delete_session(desk, uuid, place="archive")
-    reserved = {f"{found.project}/subject/{label_key(found.label)}"}
-    with undisturbed(desk.catalog, {found.project}, lambda _: reserved) as connection:
-        if _sessions(connection, session.c.subject_id == found.number):
-            raise Usage("session_busy", "A session of this subject has come meanwhile.", "Look at it, then try again.")
         number = select(project.c.id).where(project.c.name == found.project)
         project_id = connection.execute(number).scalar_one()
+        uuids = _sessions(connection, session.c.subject_id == found.number)
+        own = shelves_of(connection, project_id=project_id, subject_id=found.number)
+    _clear(desk, uuids, own, with_files=with_files, place="archive")
+    reserved = {f"{found.project}/subject/{label_key(found.label)}", f"{found.project}/shelf/{found.uuid}"}
+    with undisturbed(desk.catalog, {found.project}, lambda _: reserved) as connection:
+        come = _sessions(connection, session.c.subject_id == found.number)
+        if come or shelves_of(connection, project_id=project_id, subject_id=found.number):
+            raise Usage("session_busy", "Something of this subject has come meanwhile.", "Look at it, then try again.")
         drop_subjects(connection, subject.c.id == found.number)
         changed_project(connection, project_id)
         desk.note(connection, "delete", found.uuid, found.project, kind="subject")
+
+
+def _clear(desk: Desk, uuids: Sequence[str], own: Sequence[Shelf], *, with_files: bool, place: str | None) -> None:
+    """Delete sessions and shelves; nothing, where a shelf has files that are not to go."""
+    if not with_files:
+        check_bare(desk, own)
+    for uuid in uuids:
+        delete_session(desk, uuid, place=place)
+    for one in own:
+        remove_shelf(desk, one, with_files=with_files)
 
 
 def _sessions(connection: Connection, where: ColumnElement[bool]) -> list[str]:
     return list(connection.execute(select(session.c.uuid).where(where).order_by(session.c.id)).scalars())
 
 
-def delete_project(desk: Desk, name: str) -> None:
+def delete_project(desk: Desk, name: str, *, with_files: bool) -> None:
     """Delete a project: its sessions, waiting ones too, go to the trash, its members lose it, its id is free again.
 
     While the trash has sessions of it, its row is kept under another id, which administrators alone see: they can
-    bring back what was not meant. Denied, Usage `project_busy`.
+    bring back what was not meant. Denied, Usage `project_busy`; `has_own_files` unless `with_files`.
     """
     with desk.catalog.read() as connection:
         rights.check(connection, desk.principal, Action.PROJECT_DELETE, name)
@@ -114,12 +128,12 @@ def delete_project(desk: Desk, name: str) -> None:
             raise Usage("project_id_reserved", f"{row.name} is deleted already.", "Bring back or purge its sessions.")
         _check_idle(connection, row.id, row.name)
         uuids = _sessions(connection, session.c.project_id == row.id)
-    for uuid in uuids:
-        delete_session(desk, uuid)
+        own = shelves_of(connection, project_id=row.id)
+    _clear(desk, uuids, own, with_files=with_files, place=None)
     with desk.catalog.write() as connection:
         lock_projects(connection, {row.name})
         _check_idle(connection, row.id, row.name)
-        if _sessions(connection, session.c.project_id == row.id):
+        if _sessions(connection, session.c.project_id == row.id) or shelves_of(connection, project_id=row.id):
             raise _busy()
         desk.note(connection, "delete", row.name, row.name, kind="project")
         if connection.execute(select(trashed.c.uuid).where(trashed.c.project_id == row.id).limit(1)).first() is None:

@@ -6,22 +6,24 @@ sessions are, by `hand_changes`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
 from scandock.access.principal import Principal, deny
-from scandock.catalog.shelves import Shelf, shelf_of_project, shelf_of_subject
+from scandock.catalog.shelves import Shelf, find_shelf, shelf_of_project, shelf_of_subject
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, shelf
 from scandock.catalog.trees import write_structure
+from scandock.model.errors import Usage
+from scandock.placing.deletes import Removal
 from scandock.placing.intents import ShelfRow, new_tree
 from scandock.placing.moves import operation, undisturbed
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, Answer
-from scandock.services import rights, shelves
-from scandock.services.moving import Desk
+from scandock.services import audit, rights, shelves
+from scandock.services.moving import Desk, standing_inode
 from scandock.services.xnat.finding import Subject
 from scandock.services.xnat.ids import subject_id
 from scandock.services.xnat.making import origin_of, project_of, put_resource, show_empty
@@ -47,10 +49,15 @@ class Shelved:
 
 
 def find_of_project(connection: Connection, principal: Principal, name: str, action: Action) -> Shelved:
-    """The shelf of a project, made or not, where one may do to it what `action` is to a session. Denied."""
+    """The shelf of a project, made or not, where one may do to it what `action` is to a session.
+
+    Denied; Usage `project_unassigned` where something would be kept in that one.
+    """
     row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).first()
     rights.check(connection, principal, shelves.right_to(action, of_subject=False), name)
     assert row is not None
+    if action is Action.SESSION_EDIT:
+        project_of(connection, name)
     return Shelved(shelf_of_project(connection, row.id, row.name))
 
 
@@ -111,3 +118,55 @@ def make_resource(desk: Desk, wanted: Shelf, label: str, kind: Mapping[str, str]
         changed_project(connection, wanted.project_id)
         shelves.note(desk, connection, "edit", source, {"fields": ["resources"], "made": new})
     return uuid, new
+
+
+# -- taking away -------------------------------------------------------------------------------------------------------
+
+
+def check_bare(desk: Desk, every: Iterable[Shelf]) -> None:
+    """Usage `has_own_files` where there is a file on one of these shelves."""
+    for one in every:
+        if one.files:
+            whose = f"The {'project' if one.subject_id is None else 'subject'} {one.label}"
+            files = f"{one.files} {'file' if one.files == 1 else 'files'}"
+            raise Usage(
+                "has_own_files",
+                f"{whose} has {files} of its own beside its sessions.",
+                "Delete its resources first, or say removeFiles=true: then they lie in the trash folder of the server"
+                f" for {desk.settings.trash_days} days.",
+            )
+
+
+def remove_shelf(desk: Desk, of: Shelf, *, with_files: bool) -> None:
+    """Take a shelf away, its tree into the trash folder. Denied, Usage `has_own_files`, `session_busy`."""
+    with operation(desk.catalog, desk.store, "delete") as running:
+        with running.reserved({of.project}, lambda _: {of.reserved}) as connection:
+            source = find_shelf(connection, of.uuid)
+            if source is None:
+                return
+            shelves.check(connection, desk.principal, source, Action.SESSION_DELETE)
+            if not with_files:
+                check_bare(desk, [source])
+        removal = Removal(
+            n=0,
+            uuid=source.uuid,
+            name=source.name,
+            inode=standing_inode(desk, source),
+            tree_id=source.tree_id,
+            project_id=source.project_id,
+            trash=desk.store.new_trash_id(),
+            keep=False,
+            row={},
+            shelf=True,
+        )
+
+        def note(connection: Connection) -> None:
+            said: Mapping[str, audit.Value] = {
+                "fields": ["resources"],
+                "files": source.files,
+                "bytes": source.bytes,
+                "trash": removal.trash,
+            }
+            shelves.note(desk, connection, "edit", source, said)
+
+        running.show([], [removal], note)

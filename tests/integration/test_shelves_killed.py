@@ -1,0 +1,139 @@
+"""A change of a shelf that is killed at each named point leaves it as it was, or as it was to be."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from scandock.access.principal import SYSTEM
+from scandock.catalog.projects import ProjectRow, add_project
+from scandock.catalog.shelves import Shelf, shelf_of_project, shelf_of_subject
+from scandock.catalog.subjects import add_subject
+from scandock.catalog.tables import project
+from scandock.services.checking import check
+from scandock.services.moving import Desk
+from scandock.services.opening import opened
+from scandock.services.settings import load_settings
+from scandock.services.xnat.hand_changes import make_changes
+from scandock.services.xnat.hand_files import Wanted, change_of, incoming
+from scandock.services.xnat.next_tree import Place
+from scandock.services.xnat.shelves import make_shelf, remove_shelf
+from tests.crash.processes import environment
+
+SUBJECT = "7e57ab1e-0000-4000-8000-000000000001"
+BEFORE = {"a": b"old", "b": b"stays"}
+AFTER = {"a": b"new", "b": b"stays", "c": b"more"}
+EARLY = ("arranged", "sealed", "rows")
+LATE = ("intent", "switched_one", "switched", "published", "retired", "finished")
+
+
+def made(data: Path) -> None:
+    """A project with a subject."""
+    with opened(str(data), load_settings()) as (catalog, _):
+        add_project(catalog, ProjectRow(name="P"))
+        with catalog.write() as connection:
+            number = connection.execute(select(project.c.id).where(project.c.name == "P")).scalar_one()
+            add_subject(catalog, connection, uuid=SUBJECT, project_id=number, label="S")
+
+
+def put(data: Path, of: str, files: dict[str, bytes]) -> list[BaseException | None]:
+    """Put files on a shelf in one change, replacing those of their names; it is made where it is not."""
+    settings = load_settings()
+    with opened(str(data), settings) as (catalog, store):
+        desk = Desk(catalog, store, settings, SYSTEM)
+        uuid = make_shelf(desk, shelf_at(desk, of))
+        came = incoming(store)
+        for name, content in files.items():
+            came.keep(name, [content], lambda _: None)
+        change = change_of(desk, Wanted(uuid, Place(None, "R"), overwrite=True), came)
+        try:
+            return make_changes(uuid, [change])
+        finally:
+            change.holds.close()
+
+
+def take_away(data: Path, of: str) -> None:
+    """Take a shelf away with its files."""
+    settings = load_settings()
+    with opened(str(data), settings) as (catalog, store):
+        desk = Desk(catalog, store, settings, SYSTEM)
+        remove_shelf(desk, shelf_at(desk, of), with_files=True)
+
+
+def shelf_at(desk: Desk, of: str) -> Shelf:
+    with desk.catalog.read() as connection:
+        if of == "project":
+            number = connection.execute(select(project.c.id).where(project.c.name == "P")).scalar_one()
+            return shelf_of_project(connection, number, "P")
+        found = shelf_of_subject(connection, 1)
+        assert found is not None
+        return found
+
+
+def folder(data: Path, of: str) -> Path:
+    return data / "resources/P" / ("project" if of == "project" else SUBJECT)
+
+
+def holds(data: Path, of: str) -> dict[str, bytes]:
+    return {one.name: one.read_bytes() for one in (folder(data, of) / "resources/R/files").iterdir()}
+
+
+def killed_at(point: str, words: str) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", f"from {__name__} import *; {words}"],
+        env=environment(SCANDOCK_CRASH_AT=point),
+        check=False,
+        timeout=60,
+    )
+    assert killed.returncode == -signal.SIGKILL
+
+
+def whole(data: Path) -> None:
+    """Nothing is missing, and nothing is left over."""
+    assert check(str(data), load_settings()) == []
+    assert list((data / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize("of", ["project", "subject"])
+@pytest.mark.parametrize("point", [*EARLY, *LATE])
+def test_a_change_that_is_killed_is_whole_or_nothing(tmp_path: Path, point: str, of: str) -> None:
+    data = tmp_path / "data"
+    made(data)
+    assert put(data, of, BEFORE) == [None]
+    killed_at(point, f"put(Path({str(data)!r}), {of!r}, {{'a': b'new', 'c': b'more'}})")
+    whole(data)
+    assert holds(data, of) == (BEFORE if point in EARLY else AFTER)
+    assert put(data, of, AFTER) == [None]
+    assert holds(data, of) == AFTER
+    whole(data)
+
+
+@pytest.mark.parametrize("point", LATE)
+def test_a_shelf_whose_making_is_killed_is_there(tmp_path: Path, point: str) -> None:
+    data = tmp_path / "data"
+    made(data)
+    killed_at(point, f"put(Path({str(data)!r}), 'project', {{'a': b'new'}})")
+    whole(data)
+    assert list(folder(data, "project").iterdir()) == []
+    assert put(data, "project", AFTER) == [None]
+    assert holds(data, "project") == AFTER
+    whole(data)
+
+
+@pytest.mark.parametrize("point", ["intent", "switched", "published", "finished"])
+def test_a_shelf_that_is_taken_away_when_killed_is_in_the_trash(tmp_path: Path, point: str) -> None:
+    data = tmp_path / "data"
+    made(data)
+    assert put(data, "subject", BEFORE) == [None]
+    killed_at(point, f"take_away(Path({str(data)!r}), 'subject')")
+    whole(data)
+    assert not folder(data, "subject").exists()
+    kept = {one.name: one.read_bytes() for one in (data / "trash").glob("*/tree/resources/R/files/*")}
+    assert kept == BEFORE
+    assert put(data, "subject", AFTER) == [None]
+    whole(data)

@@ -202,12 +202,20 @@ class Empty:
 
 
 VALUES: dict[str, tuple[str, ...]] = {
-    "PatientID": ("P1", "P.1", "P 1", "anonymous", "", "p1", "é", "P2" * 40),
-    "PatientName": ("Doe^Jane", "DOE^JANE", "Anon^^", "", "山田^太郎=Yamada", "Doe Jane", "Roe^R"),
+    "PatientID": ("P1", "P.1", "P 1", "anonymous", "", "p1", "é", "P2" * 40, "XNAT_E00003"),
+    "PatientName": ("Doe^Jane", "DOE^JANE", "Anon^^", "", "山田^太郎=Yamada", "Doe Jane", "Roe^R", "xnat_s00012"),
     "StudyDate": ("20240101", "2024.01.01", "nonsense", "20240102", ""),
     "StudyDescription": ("Brain", "P", "Q", ""),
     "AccessionNumber": ("", "Q", "A77"),
-    "PatientComments": ("", "", "Session:C1", "Subject: S7 Session:C1", "Project:Q", "nothing; Subject:S8,"),
+    "PatientComments": (
+        "",
+        "",
+        "Session:C1",
+        "Subject: S7 Session:C1",
+        "Project:Q",
+        "nothing; Subject:S8,",
+        "Subject:XNAT_S00003",
+    ),
     "StudyComments": ("", "", "Session:C2"),
 }
 PROJECTS = ("P", "Q")

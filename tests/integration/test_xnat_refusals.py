@@ -19,7 +19,7 @@ def made(client: httpx.Client) -> httpx.Client:
     return client
 
 
-WORDS = (
+WORDS: tuple[tuple[str, dict[str, str], str, str], ...] = (
     (f"{SESSION}/scans/1", {"quality": "foo"}, "quality can't be 'foo'", "usable, questionable or unusable"),
     (f"{SESSION}/scans/1", {"xsiType": "xnat:fooScanData"}, "xnat:fooScanData", "mr, mtl, nm"),
     (f"{SUBJECT}/experiments/E2", {"xsiType": "xnat:fooSessionData"}, "xnat:fooSessionData", "mr, nm, op"),

@@ -1,4 +1,7 @@
-"""Two studies on one label (rules.md, "Which session" 6 and 7): held where it was requested, told apart where not."""
+"""Two studies on one label (rules.md, "Which session" 6 and 7): held where it was requested, told apart where not.
+
+A derived label of the form of an id counts as taken: in an address it would be another session's.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from scandock.rules.cases import Case
-from scandock.rules.labels import label_key
-from scandock.rules.notices import notice
+from scandock.rules.labels import OWN_ID, label_key
+from scandock.rules.notices import Notice, notice
 from scandock.rules.suffixes import suffixed
 from scandock.rules.view import CatalogView, KnownSession
 
@@ -36,7 +39,11 @@ def tell_apart(cases: Sequence[Case], view: CatalogView) -> None:
     new = [case for case in cases if not case.fixed]
     taken = {case.key for case in cases if case.fixed}
     bases = Counter(case.key for case in new)
-    contested = [case for case in new if bases[case.key] > 1 or case.key in taken or _blockers(case, view, case.label)]
+    contested = [
+        case
+        for case in new
+        if bases[case.key] > 1 or case.key in taken or _is_id(case, view) or _blockers(case, view, case.label)
+    ]
     taken |= set(bases)
     proposals = {id(case): suffixed(case.label, case.study) for case in contested}
     while contested:
@@ -50,11 +57,24 @@ def tell_apart(cases: Sequence[Case], view: CatalogView) -> None:
             if (keys[key] > 1 or key in taken or _blockers(case, view, label)) and proposals[id(case)]:
                 left.append(case)
                 continue
-            case.warnings.append(notice("label_suffixed", label=case.label, project=case.policy.id, now=label))
+            case.warnings.append(_suffixed(case, label))
             case.label = label
             settled.add(key)
         taken |= settled
         contested = left
+
+
+def _is_id(case: Case, view: CatalogView) -> bool:
+    """Whether a label has the form of an id, and no session of that label is there that takes this study."""
+    if not OWN_ID.fullmatch(case.label):
+        return False
+    return not any(case.may_join(session) for session in view.sessions_labelled(case.policy.id, case.label))
+
+
+def _suffixed(case: Case, now: str) -> Notice:
+    if OWN_ID.fullmatch(case.label):
+        return notice("label_own_id", what="Session", label=case.label, now=now)
+    return notice("label_suffixed", label=case.label, project=case.policy.id, now=now)
 
 
 def join_by_label(case: Case, view: CatalogView) -> None:

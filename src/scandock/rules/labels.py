@@ -19,7 +19,10 @@ RESERVED: Final = "it is reserved, sessions for which no project is named or fou
 """Why `UNASSIGNED` can't be named, for messages."""
 
 OWN_ID: Final = re.compile(r"XNAT_[ES]\d{5,18}", re.IGNORECASE)
-"""The form of the server's own ids of sessions and subjects: a label of it would be taken for the id of another one."""
+"""The form of the server's own ids of sessions and subjects: a label of it would be taken for the id of another one.
+
+One that a person names is refused; one that a header or a folder gives gets a suffix (`collisions`, `subjects`).
+"""
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
 _LETTER_OR_DIGIT: Final = re.compile(r"[A-Za-z0-9]")

@@ -91,6 +91,12 @@ CODES: Final[dict[str, Code]] = {
         "Label {label} has more than one study in project {project}; this one is called {now}.",
         "Rename it, or give each study a label by a mapping.",
     ),
+    "label_own_id": Code(
+        "warning",
+        "Which session 2",
+        "{what} label {label} has the form of this server's own ids; this one is called {now}.",
+        "Rename it, or give it a label by a mapping.",
+    ),
     "label_from_hash": Code(
         "warning",
         "Which session 1",

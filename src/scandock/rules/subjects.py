@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from scandock.rules.cases import Case
-from scandock.rules.labels import label_key
+from scandock.rules.labels import OWN_ID, label_key
 from scandock.rules.notices import notice
 from scandock.rules.study import same_patient
 from scandock.rules.suffixes import suffixed_subject
@@ -63,17 +63,25 @@ def _tell_apart(group: list[Case], view: CatalogView) -> None:
 
     Who is known under the bare label stays there; who was told apart before goes to that subject again. Of the new
     ones all get a suffix, so that the order does not matter. Explicit names (comments, site rules) and the subjects of
-    sessions that are there already are kept, with a warning.
+    sessions that are there already are kept, with a warning. A label of the form of an id, which nobody requests,
+    always gets the suffix: in an address it would be another subject's.
     """
     known = view.subject(group[0].policy.id, group[0].subject)
     tokens = _tokens(group)
     several = len(set(tokens) - {""}) > 1
     for case, token in zip(group, tokens, strict=True):
-        if not token or (known is not None and _holds(known, case)):
+        if token and known is not None and _holds(known, case):
+            continue
+        placed = case.home is not None or case.waiting is not None
+        if OWN_ID.fullmatch(case.subject) and not placed:
+            now = suffixed_subject(case.subject, token or case.subject)
+            case.warnings.append(notice("label_own_id", what="Subject", label=case.subject, now=now))
+            case.subject = now
+            continue
+        if not token:
             continue
         mixes = several and not case.naming.subject.requested
         mixes = mixes or (known is not None and _contradicts(known, case))
-        placed = case.home is not None or case.waiting is not None
         if placed or case.naming.subject.source not in _FROM_HEADER:
             if mixes:
                 case.warnings.append(notice("subject_other_patient", subject=case.subject))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scandock.rules.labels import text_hash
 from scandock.rules.mapping import parse_mapping
 from tests.unit.rules_sessions.builders import FakeCatalog, codes, decide, held, known, study, waiting
 
@@ -45,6 +46,31 @@ def test_by_the_catalog_too():
 def test_or_by_another_studys_own_label():
     made = decide(of("1.2.3", "20240101"), of("1.3", "20240102"), of("1.4", patient="PID_20240101"))
     assert labels(made) == ["pid_c47f5b", "pid_20240102", "PID_20240101"]
+
+
+@pytest.mark.parametrize("form", ["XNAT_E00003", "XNAT_S00012", "xnat_e00003"])
+def test_a_label_of_the_form_of_the_servers_own_ids_gets_a_suffix_too(form):
+    """Its address would be that of another session."""
+    (made,) = decide(of("1.2.3", "20240101", form, PatientName="Doe"))
+    assert (made.label, made.moved_label, codes(made)) == (f"{form}_20240101", form, ["label_own_id"])
+    both = decide(of("1.2.3", "", form, PatientName="Doe"), of("1.3", "", form, PatientName="Doe"))
+    assert labels(both) == [f"{form}_c47f5b", f"{form}_{text_hash('1.3', 6)}"]
+
+
+def test_from_a_folder_or_a_comment_as_well():
+    (made,) = decide(study("1.2", folder="XNAT_E00003", StudyDate="20240101"))
+    assert (made.label, made.subject) == ("XNAT_E00003_20240101", "XNAT_E00003_20240101")
+    (made,) = decide(of("1.2", "20240101", PatientComments="Session:XNAT_E00003"))
+    assert made.label == "XNAT_E00003_20240101"
+
+
+def test_such_a_study_is_found_again_and_keeps_what_it_is_called():
+    catalog = FakeCatalog()
+    first = decide(of("1.2", "20240101", "XNAT_E00003"), catalog=catalog)
+    catalog.take(first)
+    assert labels(decide(of("1.2", "20240101", "XNAT_E00003"), catalog=catalog)) == labels(first)
+    catalog = FakeCatalog(known("XNAT_E00003", "1.2"))  # as an older version has called it
+    assert labels(decide(of("1.2", "20240101", "XNAT_E00003"), catalog=catalog)) == ["XNAT_E00003"]
 
 
 def test_only_the_new_ones_are_renamed():

@@ -61,6 +61,24 @@ def test_who_bears_no_id_is_taken_for_the_one_patient_of_that_name():
     assert subjects(made) == ["Doe_John", "Doe_John"]
 
 
+def test_a_subject_of_the_form_of_the_servers_own_ids_gets_a_suffix():
+    """As a subject's label it would be taken for another subject's id."""
+    now = f"XNAT_S00012_{text_hash('XNAT_S00012', 6)}"
+    made = decide(of("1.2", "XNAT_S00012", folder="a"), of("1.3", "XNAT_S00012", folder="b"))
+    assert (subjects(made), codes(made[0])) == ([now, now], ["label_own_id"])
+    catalog = with_subject(now, "XNAT_S00012")
+    assert subjects(decide(of("1.4", "XNAT_S00012", folder="c"), catalog=catalog)) == [now]
+    made = decide(of("1.2", "P1", "xnat_s00012"), of("1.3", "P2", "xnat_s00012"), of("1.4", "P2", "xnat_s00012"))
+    assert subjects(made) == [f"xnat_s00012_{text_hash(one, 6)}" for one in ("P1", "P2", "P2")]
+    made = decide(of("1.2", "P1", PatientComments="Subject:XNAT_S00012"))
+    assert subjects(made) == [f"XNAT_S00012_{text_hash('P1', 6)}"]
+
+
+def test_but_a_known_patient_of_such_a_label_stays_there():
+    (made,) = decide(of("1.2", "XNAT_S00012", folder="a"), catalog=with_subject("XNAT_S00012", "XNAT_S00012"))
+    assert (made.subject, codes(made)) == ("XNAT_S00012", [])
+
+
 def test_by_the_catalog_too():
     (made,) = decide(of("1.2", "P2", "Doe^John"), catalog=with_subject("Doe_John", "P1"))
     assert (made.subject, codes(made)) == (f"Doe_John_{text_hash('P2', 6)}", ["subjects_told_apart"])

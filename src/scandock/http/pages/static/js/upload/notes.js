@@ -12,6 +12,7 @@ const HELD = {
 };
 const WARNED = {
   label_suffixed: "Several studies had this label; a date or hash tells them apart.",
+  label_own_id: "Its label had the form of this server's own ids; a date or hash makes it another.",
   label_from_hash: "Nothing names it: it is called after a hash of its UID.",
   subjects_told_apart: "Several patients had this subject; a hash tells them apart.",
   subject_other_patient: "The comments give this subject to several patients.",
@@ -26,7 +27,7 @@ export function notesOf(one) {
   if (one.meets) notes.push(meeting(one));
   const known = knownOf(one);
   if (known !== undefined) notes.push(...already(one, known));
-  for (const code of one.warnings) if (WARNED[code]) notes.push(["warn", WARNED[code]]);
+  for (const code of new Set(one.warnings)) if (WARNED[code]) notes.push(["warn", WARNED[code]]);
   if (one.project === UNASSIGNED) notes.push(["warn", "No project is found for it: it goes to Unassigned.", true]);
   return notes;
 }

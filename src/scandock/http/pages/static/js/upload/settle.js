@@ -1,7 +1,7 @@
 // All studies of one upload against each other: suffixes where labels meet, and what will be held; as settle.py,
 // collisions.py and subjects.py in src/scandock/rules. What the server has already is asked there (`known.js`).
 
-import { fit, fold, nameKey, textHash } from "./labels.js";
+import { fit, fold, nameKey, OWN_ID, textHash } from "./labels.js";
 import { nameStudy } from "./naming.js";
 import { samePatient } from "./study.js";
 
@@ -48,7 +48,8 @@ function tellApart(cases) {
   const fresh = cases.filter((one) => !one.naming.session.requested);
   const taken = new Set(cases.filter((one) => one.naming.session.requested).map((one) => fold(one.label)));
   const bases = grouped(fresh, (one) => fold(one.label));
-  let contested = fresh.filter((one) => bases.get(fold(one.label)).length > 1 || taken.has(fold(one.label)));
+  const another = (one) => bases.get(fold(one.label)).length > 1 || taken.has(fold(one.label));
+  let contested = fresh.filter((one) => OWN_ID.test(one.label) || another(one));
   for (const key of bases.keys()) taken.add(key);
   const proposals = new Map(contested.map((one) => [one, suffixed(one.label, one.study)]));
   while (contested.length) {
@@ -63,7 +64,7 @@ function tellApart(cases) {
         left.push(one);
         continue;
       }
-      one.warnings.push("label_suffixed");
+      one.warnings.push(OWN_ID.test(one.label) ? "label_own_id" : "label_suffixed");
       one.label = label;
       settled.add(key);
     }
@@ -97,9 +98,15 @@ function chooseSubjects(cases) {
 
 function tellPatientsApart(group) {
   const names = tokens(group);
-  if (new Set(names.filter(Boolean)).size < 2) return;
+  const several = new Set(names.filter(Boolean)).size > 1;
   group.forEach((one, at) => {
-    if (!names[at] || one.naming.subject.requested) return;
+    if (one.naming.subject.requested) return;
+    if (OWN_ID.test(one.subject)) {
+      one.warnings.push("label_own_id");
+      one.subject = fit(one.subject, "_" + textHash(names[at] || one.subject, 6));
+      return;
+    }
+    if (!several || !names[at]) return;
     if (!FROM_HEADER.has(one.naming.subject.source)) {
       one.warnings.push("subject_other_patient");
       return;

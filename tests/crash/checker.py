@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.crash.archives import WAITING, Held
 
 TOP = {"scandock.db", "scandock.db-wal", "scandock.db-shm"}
-FOLDERS = {"incoming", "work", "trash", "receipts", "prearchive", "archive"}
+FOLDERS = {"incoming", "work", "trash", "receipts", "prearchive", "archive", "resources"}
 
 
 class Findings(list[str]):
@@ -132,9 +132,9 @@ def _session(
 
 
 def _strays(data: Path, names: set[str], wrong: Findings) -> None:
-    """Every folder and file in archive and prearchive is a session's, or above one."""
+    """Every folder and file in archive and prearchive is a session's, or above one; of resources nobody made any."""
     above = {"/".join(name.split("/")[:n]) for name in names for n in range(1, name.count("/") + 1)}
-    for area in ("archive", "prearchive"):
+    for area in ("archive", "prearchive", "resources"):
         for root, folders, files in os.walk(data / area):
             here = str(Path(root).relative_to(data))
             if here in names:

@@ -35,7 +35,7 @@ def test_what_is_restored_is_whole_and_takes_up_what_came_after_the_catalogs_cop
     ):
         live.backup(kept)
     late = imported(steps[1], data)
-    for folder in ("archive", "prearchive", "receipts", "trash", "incoming"):
+    for folder in ("archive", "prearchive", "resources", "receipts", "trash", "incoming"):
         shutil.copytree(data / folder, backup / folder, symlinks=True)
 
     path = late["sessions"][0]["path"]

@@ -134,6 +134,11 @@ def text(value: str) -> str:
     return escape(value.translate(_NOTHING))
 
 
+def attribute(value: str) -> str:
+    """A value as an attribute has it, with its quotes."""
+    return quoteattr(value.translate(_NOTHING))
+
+
 @dataclass(slots=True)
 class Item:
     """A thing of XNAT's model: its type, its fields, and what is in it by the name of the relation."""

@@ -8,7 +8,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.http.xnat import things
 from scandock.http.xnat.answers import Item, filters_of, format_of, item, listing
-from scandock.http.xnat.parts import chosen
+from scandock.http.xnat.catalogs import catalog_of
+from scandock.http.xnat.parts import Chosen, chosen
 from scandock.http.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, session_of
 from scandock.http.xnat.routing import Asking, router
 from scandock.http.xnat.zipping import as_zip
@@ -56,17 +57,21 @@ async def resources(request: Request, work: Asking) -> Response:
 
 
 async def resource(request: Request, work: Asking) -> Response:
-    """One resource; with `format=zip` its files."""
-    if format_of(request, "json") == "zip":
+    """One resource as JSON; as XML the catalog of its files, with `format=zip` the files themselves."""
+    wanted = format_of(request, "json")
+    if wanted == "zip":
         return await as_zip(work)
 
-    def ask(connection: Connection) -> Item:
+    def ask(connection: Connection) -> Chosen:
         part = chosen(connection, work)
         if len(part.resources) != 1:
             raise Usage("resource_unknown", "Several resources are no single one.", "Name one.")
-        return things.resource_item(part.resources[0], part.experiment)
+        return part
 
-    return item(request, await work.read(ask), default="json")
+    part = await work.read(ask)
+    if wanted == "json":
+        return item(request, things.resource_item(part.resources[0], part.experiment), default="json")
+    return await catalog_of(work, part)
 
 
 async def none(request: Request, work: Asking) -> Response:

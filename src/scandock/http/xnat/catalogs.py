@@ -1,0 +1,64 @@
+"""A resource as XNAT's catalog of its files: `<cat:Catalog>` with one entry for each (xnat-behaviour.md 4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
+from typing import IO, Final
+
+from sqlalchemy import Connection, RowMapping
+from starlette.responses import Response
+
+from scandock.http.v1.desks import Work, flowing
+from scandock.http.xnat.answers import attribute
+from scandock.http.xnat.parts import Chosen
+from scandock.services.verifying import verify_now
+from scandock.services.xnat import cataloguing
+
+_IN_MEMORY: Final = 1024 * 1024
+_PIECE: Final = 64 * 1024
+_HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n<cat:Catalog xmlns:cat="http://nrg.wustl.edu/catalog" ID={}>\n'
+_TAIL: Final = "</cat:Catalog>\n"
+
+
+async def catalog_of(work: Work, part: Chosen) -> Response:
+    """The catalog of the one resource of a part; a long one waits on disk, as a resource may have a million files."""
+    (resource,) = part.resources
+    standing = part.experiment.standing
+    if await work.read(lambda c: cataloguing.lacks_digests(c, standing, resource)):  # placed just now
+        await work.do(lambda: verify_now(work.site.catalog, work.site.store, standing))
+    file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  closed once it is sent
+    try:
+        size = await work.read(lambda c: _write(c, part, resource, file))
+    except BaseException:
+        file.close()
+        raise
+    said = {"Content-Length": str(size)}
+    return flowing(_pieces(file), status=200, headers=said, media_type="text/xml; charset=utf-8")
+
+
+def _write(connection: Connection, part: Chosen, resource: RowMapping, file: IO[bytes]) -> int:
+    """Write the document; its bytes. Names are as they stand in the resource, not escaped for an address."""
+
+    def write(text: str) -> None:
+        file.write(text.encode("utf-8", "backslashreplace"))
+
+    said = "".join(f" {name}={attribute(resource[name])}" for name in ("format", "content") if resource[name])
+    write(_HEAD.format(attribute(resource["label"])))
+    write("<cat:entries>\n")
+    for row in cataloguing.each_file(connection, part.experiment.standing, resource):
+        path = attribute(row["name"])
+        name = attribute(row["name"].rpartition("/")[2])
+        digest = f' digest="{row["md5"].hex()}"' if row["md5"] else ""
+        write(f"<cat:entry URI={path} ID={path} name={name}{digest}{said}/>\n")
+    write("</cat:entries>\n")
+    write(_TAIL)
+    size = file.tell()
+    file.seek(0)
+    return size
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(_PIECE):
+            yield piece

@@ -30,7 +30,7 @@ routes = router()
 _SCAN_TYPES: Final = {f"xnat:{one}ScanData".lower(): f"xnat:{one}ScanData" for one in SCANS}
 _ADDRESS: Final = re.compile(
     r"(?:/data)?(?:/archive)?(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
-    r"(?:/experiments/(?P<experiment>[^/]+))?(?:/(?:scans|resources|files)/.*)?"
+    r"(?:/experiments/(?P<experiment>[^/]+)(?:/.*)?|/resources(?:/.*)?|/files(?:/.*)?)?"
 )
 
 
@@ -113,7 +113,7 @@ async def refresh(request: Request, work: Known) -> Response:
         if found is None or not any(found.groupdict().values()):
             raise Usage(
                 "request_invalid",
-                f"{one[:200]!r} is no address of an experiment.",
+                f"{one[:200]!r} is no address of an experiment, a subject or a project.",
                 "Right is /archive/experiments/{id}.",
             )
         await work.read(_checked(work, found))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.builders import Site, documented, ecat
+from tests.builders import Site, documented, ecat, zipped
 from tests.integration.test_pictures import NAME, SESSION, image, report
 from tests.integration.web import serving
 
@@ -125,3 +125,24 @@ def test_the_header_of_an_ecat_file_can_be_looked_at(client, site):
     page = client.get(link).text
     assert "Header of one.v" in page
     assert 'class="elements"' in page
+
+
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [("/projects/P", "Files of the project"), ("/projects/P/subjects/S1", "Files of the subject")],
+)
+def test_own_files_of_projects_and_subjects_are_shown_and_lead_to_their_bytes(client, site, page, title):
+    assert client.put("/data/projects/P/subjects/S1").status_code == 201
+    assert title not in client.get(page).text
+    content = {f"sub/{n:02} <b>100%#?.txt": str(n).encode() for n in range(51)}
+    packed = client.put(f"/data{page}/resources/R/files/x.zip?extract=true", content=zipped(content))
+    assert packed.status_code == 200, packed.text
+    told = client.get(page).text
+    assert title in told
+    assert "<b>100%" not in told
+    assert "The first 50 are shown; the zip has all 51." in told
+    links = re.findall(r'href="(/data/[^"]+)" download aria-label', told)
+    assert [client.get(one).content for one in links] == [str(n).encode() for n in range(50)]
+    (whole,) = re.findall(r'href="(/data/[^"]+format=zip)"', told)
+    assert client.get(whole).headers["content-type"] == "application/zip"
+    assert title not in client.get(page, params={"q": "nothing"}).text

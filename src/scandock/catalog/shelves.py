@@ -95,6 +95,12 @@ def shelf_of_subject(connection: Connection, number: int) -> Shelf | None:
     return _at(connection, none)
 
 
+def made_shelf(connection: Connection, project_name: str, key: str) -> Shelf | None:
+    """The shelf of a key in a project; None where nobody has made it."""
+    row = connection.execute(shelf_rows().where(project.c.name == project_name, shelf.c.key == key)).mappings().first()
+    return Shelf(**row) if row is not None else None
+
+
 def shelves_of(connection: Connection, *, project_id: int, subject_id: int | None = None) -> list[Shelf]:
     """The shelves that are made of a project and its subjects, or of one subject."""
     query = shelf_rows().where(shelf.c.project_id == project_id).order_by(shelf.c.id)

@@ -1,17 +1,19 @@
-"""Rights to shelves (`catalog.shelves`), and what the audit trail calls them: by their project or subject."""
+"""Rights to shelves (`catalog.shelves`), what is on them, and what the audit trail calls them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from scandock.access.principal import Principal
-from scandock.catalog.shelves import Holder, Shelf, find_shelf
+from scandock.catalog.shelves import Holder, Shelf, find_shelf, made_shelf
 from scandock.catalog.standing import Standing
+from scandock.catalog.tables import file, resource
 from scandock.rules.permissions import Action
-from scandock.services import audit, rights
+from scandock.services import audit, contents, rights
 from scandock.services.moving import Desk
 
 _RIGHTS: Final[Mapping[Action, tuple[Action, Action]]] = {
@@ -47,6 +49,25 @@ def holder_for(
         return rights.session_for(connection, principal, uuid, action, waiting=waiting, place=place)
     check(connection, principal, found, action)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFiles:
+    """The first files of a shelf, by resource and name, for a page; and how many there are."""
+
+    files: list[dict[str, Any]]
+    count: int = 0
+    bytes: int = 0
+
+
+def own_files(connection: Connection, project_name: str, key: str, most: int) -> OwnFiles:
+    """What a project (`OF_PROJECT`) or a subject (its UUID) has of its own; who may see it was asked."""
+    found = made_shelf(connection, project_name, key)
+    if found is None:
+        return OwnFiles([])
+    query = contents.files_query(found).order_by(resource.c.label, file.c.name).limit(most)
+    rows = [contents.file_item(row, found) for row in connection.execute(query).mappings()]
+    return OwnFiles(rows, found.files, found.bytes)
 
 
 def target_of(holder: Holder) -> tuple[str, str]:

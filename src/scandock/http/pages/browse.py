@@ -9,6 +9,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from scandock.catalog.shelves import OF_PROJECT
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Seen
 from scandock.http.pages.routing import router as pages
@@ -16,8 +17,11 @@ from scandock.rules.permissions import Action
 from scandock.services.browsing import Wanted, find_project, list_projects, list_sessions
 from scandock.services.listing import Page, Sorting
 from scandock.services.rights import allowed
+from scandock.services.shelves import OwnFiles, own_files
 
 router = pages()
+OWN: Final = 50
+"""Files of its own that a project's or a subject's page names; the zip has all."""
 OFFERED: Final = {
     "waiting": Action.PREARCHIVE_READ,
     "settings": Action.SETTINGS_EDIT,
@@ -46,19 +50,21 @@ async def projects(request: Request, work: Seen, q: str = "", sort: str = "id", 
 async def project(
     request: Request, work: Seen, project: str, q: str = "", sort: str = "label", cursor: str | None = None
 ) -> Response:
-    """A project and its archived sessions."""
+    """A project, its archived sessions, and the first of the files that it has of its own."""
     me = work.desk.principal
 
-    def ask(connection: Connection) -> tuple[dict[str, object], Page | None, dict[str, bool]]:
+    def ask(connection: Connection) -> tuple[dict[str, object], Page | None, dict[str, bool], OwnFiles]:
         found = find_project(connection, me, project)
         can = {name: allowed(connection, me, action, project) for name, action in OFFERED.items()}
         if "sessions" not in found:
-            return found, None, can
+            return found, None, can, OwnFiles([])
         wanted = Wanted(project=project, search=q)
-        return found, list_sessions(connection, me, wanted, Sorting(sort=sort, cursor=cursor)), can
+        sessions = list_sessions(connection, me, wanted, Sorting(sort=sort, cursor=cursor))
+        own = OwnFiles([]) if q or cursor else own_files(connection, str(found["id"]), OF_PROJECT, OWN)
+        return found, sessions, can, own
 
-    found, sessions, can = await work.read(ask)
+    found, sessions, can, own = await work.read(ask)
     return page(
         request, "project.html", me, here="Projects", project=found, page=sessions, q=q, sort=sort,
-        query=query_of(request), can=can,
+        query=query_of(request), can=can, own=own,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from scandock.access.principal import Denied
 from scandock.catalog.standing import archived_uuid, subject_uuid
-from scandock.http.pages.browse import query_of
+from scandock.http.pages.browse import OWN, query_of
 from scandock.http.pages.previewing import TITLES, path_of
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Seen
@@ -35,6 +35,7 @@ from scandock.services.comparing import compare
 from scandock.services.contents import find_file, find_scan, list_files, list_resources
 from scandock.services.listing import MAX_LIMIT, Page, Sorting
 from scandock.services.rights import allowed
+from scandock.services.shelves import OwnFiles, own_files
 from scandock.viewing.stack import Stack
 
 router = pages()
@@ -72,10 +73,10 @@ class Files:
 async def subject(
     request: Request, work: Seen, project: str, subject: str, q: str = "", sort: str = "label"
 ) -> Response:
-    """A subject and its sessions: those that are archived, and those that wait, where one may see them."""
+    """A subject and its sessions: what is archived, and what waits, where one may see it; its own files."""
     me = work.desk.principal
 
-    def ask(connection: Connection) -> tuple[dict[str, Any], Page, Page]:
+    def ask(connection: Connection) -> tuple[dict[str, Any], Page, Page, OwnFiles]:
         uuid = subject_uuid(connection, project, subject)
         if uuid is None:
             find_project(connection, me, project)
@@ -87,12 +88,13 @@ async def subject(
         waiting = Page([], None)
         if allowed(connection, me, Action.PREARCHIVE_READ, project):
             waiting = list_sessions(connection, me, wanted, sorting, place="prearchive")
-        return found, archived, waiting
+        own = OwnFiles([]) if q else own_files(connection, found["project"], uuid, OWN)
+        return found, archived, waiting, own
 
-    found, archived, waiting = await work.read(ask)
+    found, archived, waiting, own = await work.read(ask)
     return page(
         request, "subject.html", me, here="Projects", subject=found, facts=in_words(found["attributes"]),
-        archived=archived, waiting=waiting, q=q, sort=sort,
+        archived=archived, waiting=waiting, own=own, q=q, sort=sort,
     )  # fmt: skip
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select
 
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
-from scandock.catalog.server_tables import accession, scan_edit
-from scandock.catalog.tables import project, resource, scan, session, subject
+from scandock.catalog.server_tables import accession, account, reception, scan_edit
+from scandock.catalog.tables import project, resource, scan, session, subject, tree
 from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
@@ -151,10 +151,11 @@ def list_experiments(
     `types`: XNAT's types with commas between; the abstract ones are every session. A column of scans makes a row for
     each scan of a session, as XNAT joins them. `page`: offset and limit, so that only those rows are made.
     """
-    chosen, filters = LISTING.chosen(columns), list(filters)
+    listing = replace(LISTING, columns={**LISTING.columns, "insert_user": Column("insert_user", brought_by(principal))})
+    chosen, filters = listing.chosen(columns), list(filters)
     if types and not any(one.name == "xsiType" for one in chosen):
-        chosen.append(LISTING.columns["xsitype"])  # which pyxnat reads wherever it asks for types
-    filtered = [column for name, said in filters if said and (column := LISTING.find(name)) is not None]
+        chosen.append(listing.columns["xsitype"])  # which pyxnat reads wherever it asks for types
+    filtered = [column for name, said in filters if said and (column := listing.find(name)) is not None]
     with_scans = any(_is_of_scan(one) for one in (*chosen, *filtered))
     with_files = any(one.name.startswith(_FILE) for one in (*chosen, *filtered))
     query = readable(principal, types, with_scans=with_scans, with_files=with_files)
@@ -163,12 +164,32 @@ def list_experiments(
         query = query.where(project.c.key == in_project.casefold())
     if of_subject is not None:
         query = query.where(session.c.subject_id == of_subject)
-    query = LISTING.narrowed(query, filters).order_by(session.c.id)
+    query = listing.narrowed(query, filters).order_by(session.c.id)
     query = query.order_by(scan.c.n) if with_scans else query
     query = query.order_by(resource.c.n) if with_files else query
     if page is None:
         return read(connection, query, chosen)
     return replace(read(connection, query.offset(page[0]).limit(page[1]), chosen), cut=True)
+
+
+def brought_by(principal: Principal) -> ColumnElement[str]:
+    """Who brought a session, where `principal` may see its import; empty where more has come to it since.
+
+    A tree knows the import that made it, and a session only the tree that it shows: the first is as old as itself.
+    """
+    if not principal.signed_in:
+        return literal("")
+    seen = projects_where(principal, Action.IMPORT_READ)
+    if not principal.admin:
+        seen = or_(seen, reception.c.account_id == principal.account_id)
+    query = (
+        select(account.c.name)
+        .join(reception, reception.c.account_id == account.c.id)
+        .join(tree, tree.c.upload_id == reception.c.upload_id)
+        .where(tree.c.id == session.c.tree_id, tree.c.created <= session.c.created, seen)
+        .correlate(session, project)
+    )
+    return func.coalesce(query.scalar_subquery(), "")
 
 
 def readable(

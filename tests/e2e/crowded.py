@@ -63,6 +63,16 @@ def send(served: Served, name: str, body: bytes, more: str = "") -> str:
     return str(made["id"])
 
 
+def own_files(served: Served) -> None:
+    """More files than a page names with the project, and with a subject, one of them named to do harm."""
+    names = [f"documents/protocol_of_the_longitudinal_study_of_ageing_version_{n}.pdf" for n in range(60)]
+    packed = zipped({"<script>alert(5)</script>" + "x" * 120: b"note", **dict.fromkeys(names, b"pdf")})
+    subject = served.ask("GET", f"/api/v1/sessions?project=P&search={LONG}")[1]["items"][0]["subject"]
+    for where in ("", f"/subjects/{subject}"):
+        address = f"/data/projects/P{where}/resources/{LONG}/files/all.zip?extract=true"
+        assert served.ask("PUT", address, packed)[0] == 200
+
+
 @contextmanager
 def crowded(folder: Path) -> Iterator[tuple[Served, dict[str, str]]]:
     """The site, and ids of imports by what they are."""
@@ -76,6 +86,7 @@ def crowded(folder: Path) -> Iterator[tuple[Served, dict[str, str]]]:
             "conflict": send(served, "again.zip", many(2), "&session=" + LONG),
             "refused": send(served, "<script>alert(4)</script>" + "x" * 120 + ".zip", b"no archive at all"),
         }
+        own_files(served)
         yield served, ids
         served.end()
     finally:

@@ -54,7 +54,7 @@ def test_names_from_headers_and_entries_do_no_harm(browser, site):
         asked = one.answering(accept=False)
         for path in (
             f"/projects/P/sessions/{LONG}", f"/projects/P/sessions/{LONG}/scans/2", "/activity", "/prearchive",
-            f"/imports/{ids['scans']}/receipt", f"/imports/{ids['refused']}/receipt", "/",
+            f"/imports/{ids['scans']}/receipt", f"/imports/{ids['refused']}/receipt", "/", "/projects/P",
         ):  # fmt: skip
             one.go(path)
             page.wait_for_load_state("load")

@@ -89,12 +89,7 @@ def archive(
                 warnings=[*source.warnings, *(asdict(one) for one in twice)],
             )
             return switch(desk, running, source, row, source.project, warnings=warnings, dry_run=dry_run, action=action)
-        if apart and subject is not None and label_key(subject) != label_key(target.subject):
-            said = notice("subject_differs", label=target.label, other=target.subject, subject=subject)
-            raise Usage(said.code, said.message, "Archive it without a subject, or under another label.")
-        if policy == "none":
-            said = notice("session_exists", label=target.label, project=target.project)
-            raise Usage(said.code, said.message, "Archive it with append or delete, or under another label.")
+        _check_target(target, policy, subject if apart else None)
         tools = tools_of(desk, running, quarantine=quarantine)
         return _join(desk, tools, running, source, target, policy, keep, dry_run=dry_run, action=action)
 
@@ -123,6 +118,16 @@ def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None)
         f"The session waits for a decision: {REASONS.get(code, code)}.",
         "Decide that first: its choices stand with it in the prearchive.",
     )
+
+
+def _check_target(target: Standing, policy: Overwrite, subject: str | None) -> None:
+    """Usage where the archived session is not to be joined: by the policy, or as another subject is named."""
+    if subject is not None and label_key(subject) != label_key(target.subject):
+        said = notice("subject_differs", label=target.label, other=target.subject, subject=subject)
+        raise Usage(said.code, said.message, "Archive it without a subject, or under another label.")
+    if policy == "none":
+        said = notice("session_exists", label=target.label, project=target.project)
+        raise Usage(said.code, said.message, "Archive it with append or delete, or under another label.")
 
 
 def _target(

@@ -42,7 +42,11 @@ def _sources(asked: Parameters) -> list[Address]:
     if not found and all(named):
         found = [Address(*named)]
     if not found:
-        raise Usage("request_invalid", "Unknown prearchive session: no src parameter was specified.")
+        raise Usage(
+            "request_invalid",
+            "Unknown prearchive session: no src parameter was specified.",
+            "Name each by src=/prearchive/projects/{project}/{timestamp}/{label}.",
+        )
     if len(found) > MANY:
         raise Usage("request_invalid", f"These are {len(found)} sessions.", f"Name at most {MANY} at once.")
     return list(dict.fromkeys(found))

@@ -61,10 +61,11 @@ def _find(connection: Connection, work: Work, path: str) -> tuple[str, int]:
     part = chosen(connection, work, whole=True)
     standing = part.experiment.standing
     rows = contents.files_of(connection, standing, part.resources, path)
-    if len(rows) != 1:
-        raise Usage(
-            "file_unknown", f"There is no file {path[:200]!r} there." if not rows else "Several bear that name."
-        )
+    shown = repr(path[:200])
+    if not rows:
+        raise Usage("file_unknown", f"There is no file {shown} there.", "Its neighbours are listed at .../files.")
+    if len(rows) > 1:
+        raise Usage("file_unknown", f"Several files there are called {shown}.", "Name the scan and resource of yours.")
     return standing.uuid, rows[0]["n"]
 
 

@@ -92,7 +92,7 @@ def _name_of(request: Request) -> str:
 def _wanted(connection: Connection, work: Work, named: str) -> tuple[Wanted, Shelf | None]:
     """Where the files are to stand, and the shelf that may have to be made for it.
 
-    Denied, Usage `scan_unknown`, `resource_unknown`, `file_exists`, Fault `disk_full`. It is asked again when they are shown.
+    Denied, Usage `scan_unknown`, `resource_unknown`, `file_exists`, Fault `disk_full`. Asked again when they are shown.
     """
     places, asked = work.request.path_params, work.request.query_params
     length = length_of(work.request)

@@ -46,7 +46,11 @@ def by_name(pairs: Iterable[tuple[str, str]], of: str) -> dict[str, str]:
     """Every name with its value; clients send many that nobody reads. Usage for a file that is meant by its path."""
     found = dict(pairs)
     if of == "form" and "reference" in found:
-        raise Usage("request_invalid", "multi-part form posts may not be used to upload files via reference.")
+        raise Usage(
+            "request_invalid",
+            "multi-part form posts may not be used to upload files via reference.",
+            "Leave src out, or send the form without a file.",
+        )
     return found
 
 
@@ -105,7 +109,11 @@ def listener_of(said: Mapping[str, str]) -> str:
     """The key by which the import can be followed; "" where none is named. Usage where it is named and empty (1.4)."""
     key = said.get("http-session-listener")
     if key is not None and not key.strip():
-        raise Usage("request_invalid", "'transaction' is required when requesting 'http-session-listener'.")
+        raise Usage(
+            "request_invalid",
+            "'transaction' is required when requesting 'http-session-listener'.",
+            "Give the listener a key, or leave it out.",
+        )
     return (key or "").strip()
 
 
@@ -116,7 +124,7 @@ def _overwrite(said: Mapping[str, str]) -> str:
         raise Usage(
             "overwrite_invalid",
             "Overwrite flag was not set to a valid option. ('append' or 'delete')",
-            "none is known too.",
+            "Or 'none': then an archived session is left alone.",
         )
     if true(said.get("overwrite_files")) and named != "none":
         return "delete"
@@ -203,10 +211,13 @@ def _check_classic(said: Mapping[str, str], named: Named) -> None:
         raise Usage(
             "dest_invalid",
             "User must specify project portion of prearchive path, if timestamp/session portion is specified.",
+            "Name it by project.",
         )
     if folder and not timestamp:
         raise Usage(
-            "dest_invalid", "User must specify timestamp portion of prearchive path, if session portion is specified."
+            "dest_invalid",
+            "User must specify timestamp portion of prearchive path, if session portion is specified.",
+            "Name it by PREARC_TIMESTAMP.",
         )
 
 

@@ -40,7 +40,11 @@ BY_HAND: Final = "made by hand"
 def new_label(text: str) -> str:
     """A label for a thing that is to be made. Usage `label_unusable`."""
     if experiment_number(text) is not None or subject_number(text) is not None:
-        raise Usage("label_unusable", f"{text[:100]!r} is an id of the server's own, of nothing that is there.")
+        raise Usage(
+            "label_unusable",
+            f"{text[:100]!r} is an id of the server's own, of nothing that is there.",
+            "Choose another label.",
+        )
     made = usable(text)
     assert made is not None
     return made
@@ -263,7 +267,11 @@ def make_resource(desk: Desk, uuid: str, scan_id: str | None, label: str, kind: 
         if scan_id is not None:
             scan_n = next((one.n for one in scans_of(connection, source.tree_id) if one.scan_id == scan_id), None)
             if scan_n is None:
-                raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
+                raise Usage(
+                    "scan_unknown",
+                    f"The session has no scan {scan_id[:128]!r}.",
+                    "Make it first, or name one that is there.",
+                )
         new = put_resource(connection, source.tree_id, scan_n, label, kind)
         desk.note(connection, "edit", uuid, source.project, {"fields": ["resources"], "made": new})
     return new

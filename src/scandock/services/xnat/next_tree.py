@@ -71,7 +71,7 @@ class NextTree:
         for one in self.scans:
             if one.scan_id == scan_id:
                 return one
-        raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
+        raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.", "Its scans are listed at .../scans.")
 
     def resource(self, place: Place) -> ResourceRow | None:
         """The resource of a place; None where there is none. Usage `scan_unknown`."""
@@ -125,14 +125,18 @@ class NextTree:
         """Take a file out; its resource stays. Usage `file_unknown`."""
         resource = self.resource(place)
         if resource is None or not self._drop(resource.n, name):
-            raise Usage("file_unknown", f"There is no file {name[:200]!r} there.")
+            raise Usage("file_unknown", f"There is no file {name[:200]!r} there.", "Its files are listed at .../files.")
         self.changed = True
 
     def remove_resource(self, place: Place) -> None:
         """Take a resource out with its files. Usage `resource_unknown`."""
         resource = self.resource(place)
         if resource is None:
-            raise Usage("resource_unknown", f"There is no resource {place.label[:128]!r}.")
+            raise Usage(
+                "resource_unknown",
+                f"There is no resource {place.label[:128]!r}.",
+                "Those that are there are listed at .../resources.",
+            )
         self._remove([resource])
 
     def remove_scan(self, scan_id: str) -> None:

@@ -54,7 +54,11 @@ class Tracked:
 def check_key(key: str) -> str:
     """A key as a client names it. Usage for one that can't be kept."""
     if len(key) > MAX_KEY or not key.isprintable():
-        raise Usage("request_invalid", f"The key of the listener has more than {MAX_KEY} characters, or odd ones.")
+        raise Usage(
+            "request_invalid",
+            "The key of the listener is too long, or has characters that can't be shown.",
+            f"Take at most {MAX_KEY} letters, digits and signs.",
+        )
     return key
 
 

@@ -147,6 +147,27 @@ def test_archives_are_extracted_and_files_come_back_as_a_zip(site: Site, of: str
         assert [one["label"] for one in rows(client.get(f"{where}/resources"))] == ["A", "B"]
 
 
+def test_documents_name_its_resources_and_may_be_sent_back(site: Site, of: str) -> None:
+    with served(site) as (web, client):
+        where = WHERE[of]
+        number = done(client.put(f"{where}/resources/NOTES", params={"format": "TXT"}), 201)
+        (item,) = client.get(f"{where}?format=json").json()["items"]
+        (told,) = [one for one in item["children"] if one["field"] == "resources/resource"]
+        (resource,) = told["items"]
+        fields = resource["data_fields"]
+        assert (fields["label"], fields["xnat_abstractresource_id"], fields["format"]) == ("NOTES", number, "TXT")
+        document = client.get(where).text
+        assert f'xnat_abstractresource_id="{number}"' in document
+        done(client.put(where, content=document.encode(), headers={"content-type": "text/xml"}))
+        assert [one["label"] for one in rows(client.get(f"{where}/resources"))] == ["NOTES"]
+        if of == "project":  # whoever sees its title alone is told nothing of what is in it
+            client.put("/data/projects/P/accessibility/protected").raise_for_status()
+            web.account("one")
+            with web.client("one") as one:
+                assert "NOTES" not in one.get(where).text
+                assert one.get(f"{where}/resources").status_code == 403
+
+
 def test_many_at_once_lose_nothing(site: Site, of: str) -> None:
     with served(site) as (web, client):
         where, files = WHERE[of], {f"{n}.txt": str(n).encode() for n in range(24)}

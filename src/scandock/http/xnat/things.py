@@ -22,23 +22,30 @@ def started(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%a %b %d %H:%M:%S UTC %Y}"
 
 
-def project_item(found: dict[str, Any]) -> Item:
-    """A project; `found` as the JSON API shows it."""
+def project_item(found: dict[str, Any], resources: list[Item]) -> Item:
+    """A project with its own resources; `found` as the JSON API shows it."""
     fields = {"ID": found["id"], "secondary_ID": found["id"], "name": found["name"]}
-    return Item("xnat:projectData", fields, started=started(found.get("created", 0)))
+    children = [("resources/resource", resources)] if resources else []
+    return Item("xnat:projectData", fields, children, started(found.get("created", 0)))
 
 
-def subject_item(found: Subject) -> Item:
-    """A subject with its demographics, where any are known."""
+def subject_item(found: Subject, resources: list[Item]) -> Item:
+    """A subject with its demographics, where any are known, and its own resources."""
     own = {name: found.attributes.get(name, "") for name in OWN}
     said = {name: text for name in DEMOGRAPHICS if (text := found.attributes.get(name))}
-    demographics = Item("xnat:demographicData", said, started=started(found.created))
+    demographics = [Item("xnat:demographicData", said, started=started(found.created))] if said else []
+    every = (("demographics", demographics), ("resources/resource", resources))
     return Item(
         SUBJECT_TYPE,
         {"ID": found.id, "project": found.project, "label": found.label, **own},
-        [("demographics", [demographics])] if said else [],
+        [(name, items) for name, items in every if items],
         started(found.created),
     )
+
+
+def own_items(connection: Connection, found: Shelved) -> list[Item]:
+    """The resources that a project or a subject has of its own."""
+    return [resource_item(row, found) for row in contents.resources_of(connection, found.standing)]
 
 
 def experiment_item(connection: Connection, found: AnySession) -> Item:

@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from scandock.http.xnat import things
 from scandock.http.xnat.answers import Item, filters_of, format_of, item, listing, window_of
-from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, subject_of
+from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, shelf_of, subject_of
 from scandock.http.xnat.routing import Asking, router
 from scandock.http.xnat.zipping import as_zip
-from scandock.services import browsing
+from scandock.rules.permissions import Action
+from scandock.services import browsing, rights
 from scandock.services.xnat import words
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.experiments import list_experiments
@@ -49,8 +50,13 @@ async def projects(request: Request, work: Asking) -> Response:
 
 @routes.get("/data/projects/{project}")
 async def project(request: Request, work: Asking, project: str) -> Response:
-    found = await work.read(lambda c: browsing.find_project(c, work.desk.principal, project))
-    return item(request, things.project_item(found))
+    def ask(connection: Connection) -> Item:
+        found = browsing.find_project(connection, work.desk.principal, project)
+        may_read = rights.allowed(connection, work.desk.principal, Action.PROJECT_READ, project)
+        own = things.own_items(connection, shelf_of(connection, work)) if may_read else []
+        return things.project_item(found, own)
+
+    return item(request, await work.read(ask))
 
 
 # -- subjects ----------------------------------------------------------------------------------------------------------
@@ -67,8 +73,11 @@ async def subjects(request: Request, work: Asking, project: str | None = None) -
 
 
 async def subject(request: Request, work: Asking) -> Response:
-    found = await work.read(lambda c: subject_of(c, work))
-    return item(request, things.subject_item(found))
+    def ask(connection: Connection) -> Item:
+        own = things.own_items(connection, shelf_of(connection, work))
+        return things.subject_item(subject_of(connection, work), own)
+
+    return item(request, await work.read(ask))
 
 
 for _where in SUBJECTS:

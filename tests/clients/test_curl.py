@@ -58,6 +58,30 @@ def test_a_body_is_archived_appended_and_refused(curl, project, archive, tmp_pat
         assert {back.read(name) for name in back.namelist()} == set(SERIES[0])
 
 
+@pytest.mark.parametrize("of", ["", "/subjects/Ann"], ids=["project", "subject"])
+def test_files_of_a_project_and_a_subject_are_sent_fetched_and_deleted(curl, project, tmp_path, of):
+    where = f"/data/archive/projects/{project}{of}"
+    if of:
+        curl(where, "-X", "PUT")
+    (tmp_path / "plan.txt").write_bytes(b"plan")
+    (tmp_path / "both.zip").write_bytes(zipped({"a.txt": b"a", "sub/b.txt": b"b"}))
+    assert curl(f"{where}/resources/DOCS?format=TXT", "-X", "PUT").isdigit()
+    assert curl(f"{where}/resources/DOCS/files/plan.txt", "-X", "PUT", "-F", f"file=@{tmp_path}/plan.txt") == ""
+    assert curl(f"{where}/resources/DOCS/files/x.zip?extract=true", "-T", str(tmp_path / "both.zip")) == ""
+    assert curl(f"{where}/resources/DOCS/files/plan.txt") == "plan"
+    listed = curl(f"/REST/projects/{project}{of}/files?format=csv").splitlines()
+    assert listed[0].startswith("Name,Size,URI,collection")
+    assert sorted(line.split(",")[0] for line in listed[1:]) == ["a.txt", "b.txt", "plan.txt"]
+    assert "<cat:entry " in curl(f"{where}/resources/DOCS?format=xml")
+    curl(f"{where}/resources/DOCS/files?format=zip", "-o", str(tmp_path / "back.zip"))
+    with zipfile.ZipFile(tmp_path / "back.zip") as back:
+        assert sorted(name.partition("/files/")[2] for name in back.namelist()) == ["a.txt", "plan.txt", "sub/b.txt"]
+    fresh = f"/data/services/refresh/catalog?resource={where.removeprefix('/data')}/resources/DOCS"
+    assert curl(fresh, "-X", "POST", "-w", "%{http_code}") == "200"
+    assert curl(f"{where}/resources/DOCS?removeFiles=true", "-X", "DELETE", "-w", "%{http_code}") == "200"
+    assert json.loads(curl(f"{where}/resources"))["ResultSet"]["Result"] == []
+
+
 def test_the_cache_a_listener_and_event_tracking(curl, project, archive):
     where = "/user/cache/resources/up1/files/exam.zip"
     curl(f"/data{where}?inbody=true", "-T", str(archive))

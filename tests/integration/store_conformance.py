@@ -500,13 +500,14 @@ class StoreConformance:
             store.publish_exchange(stage, "tree", NAME, inode=stage.inode("tree"))
         assert stage.exists("tree")
 
-    def test_settle_after_several_switches(self, store):
+    @pytest.mark.parametrize("area", ["archive", "resources"])
+    def test_settle_after_several_switches(self, store, area):
         stage = staged(store, "u", {f"tree{i}/a": b"1" for i in range(3)})
         for i in range(3):
-            store.publish_new(stage, f"tree{i}", f"archive/P/L{i}", settle=False)
+            store.publish_new(stage, f"tree{i}", f"{area}/P/L{i}", settle=False)
         store.settle()
         store.settle()
-        assert [one.name for one in store.walk("archive")] == [f"archive/P/L{i}" for i in range(3)]
+        assert [(one.name, one.rel) for one in store.walk(area)] == [(f"{area}/P/L{i}", "a") for i in range(3)]
 
     def test_rename_moves_a_tree(self, store, reopen):
         target = "prearchive/P/20260102_030405678/L"

@@ -19,7 +19,10 @@ def test_names_are_built_and_taken_apart():
     waiting = names.prearchive("P-1", STAMP, "L_2")
     assert archived == "archive/P-1/L_2"
     assert waiting == f"prearchive/P-1/{STAMP}/L_2"
+    own = names.resources("P-1", "project")
+    assert own == "resources/P-1/project"
     assert names.parse(archived) == ("archive", "P-1", None, "L_2")
+    assert names.parse(own) == ("resources", "P-1", None, "project")
     assert names.parse(waiting) == ("prearchive", "P-1", STAMP, "L_2")
 
 
@@ -34,6 +37,8 @@ def test_what_is_no_label(text):
         names.label,
         lambda label: names.archive(label, "L"),
         lambda label: names.archive("P", label),
+        lambda label: names.resources(label, "project"),
+        lambda label: names.resources("P", label),
         lambda label: names.prearchive(label, STAMP, "L"),
         lambda label: names.prearchive("P", STAMP, label),
         lambda label: names.scan_file("1", label, "f"),
@@ -72,7 +77,7 @@ def test_what_is_no_name(text):
 
 @given(texts)
 def test_a_name_is_rebuilt_from_its_parts_or_refused(text):
-    for candidate in (text, f"archive/P/{text}", f"archive/{text}/L", f"prearchive/P/{text}/L"):
+    for candidate in (text, f"archive/P/{text}", f"archive/{text}/L", f"prearchive/P/{text}/L", f"resources/P/{text}"):
         try:
             place = names.parse(candidate)
         except ValueError:

@@ -211,7 +211,8 @@ class _Check:
                         continue  # while this ran
                 said.add(found.name)
                 if found.kind != "folder" or found.name.count("/") >= (3 if area == "prearchive" else 2):
-                    yield Finding("stray", found.name, "The catalog knows no session here.")
+                    what = "no project or subject with files" if area == "resources" else "no session"
+                    yield Finding("stray", found.name, f"The catalog knows {what} here.")
 
     def _left_over(self) -> Iterator[Finding]:
         with self.catalog.read() as connection:

@@ -219,6 +219,7 @@ def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mappin
             patient_id=kept["patient_id"],
             ecat=kept["ecat"],
             by_hand=kept["by_hand"],
+            quarantined=kept.get("quarantined", False),  # what was deleted before there was any says nothing of it
             xsi_type=kept["xsi_type"],
             attributes=kept["attributes"],
             warnings=kept["warnings"],

@@ -152,3 +152,26 @@ def test_pages_say_it_and_owners_activate_there(site: Site, web: Web) -> None:
         assert "The session is out of quarantine." in told.text
         told = mia.post(f"/sessions/{uuid}/quarantine", data={"quarantine": "1"}, follow_redirects=True)
         assert "in quarantine until an owner of its project activates it" in told.text
+
+
+def test_who_may_not_activate_changes_nothing_else_by_that_request(site: Site, web: Web) -> None:
+    brings(site, quarantine=True)
+    web.account("mia", P="member")
+    at = "/data/projects/P/experiments/S1"
+    with web.client("mia") as mia:
+        before = mia.get(at, params={"format": "json"}).json()
+        assert mia.put(at, params={"note": "seen", "label": "S9", "activate": "true"}).status_code == 403
+        assert mia.get(at, params={"format": "json"}).json() == before
+        new = "/data/projects/P/subjects/New/experiments/Half"
+        asked = {"xsiType": "xnat:mrSessionData", "activate": "true"}
+        assert mia.put(new, params=asked).status_code == 403
+        assert [one["label"] for one in rows(mia.get("/data/projects/P/subjects"))] == ["DOE_JANE"]
+
+
+@pytest.mark.parametrize("asked", ["activate", "quarantine", "pullDataFromHeaders", "fixScanTypes", "triggerPipelines"])
+def test_what_is_asked_of_a_session_that_is_not_there_is_404(client: httpx.Client, asked: str) -> None:
+    told = client.put("/data/projects/P/subjects/S/experiments/Mistyped", params={asked: "true"})
+    assert (told.status_code, told.text.split(".")[0]) == (
+        404,
+        "There is no experiment of that name, or you may not know of it",
+    )

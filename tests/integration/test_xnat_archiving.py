@@ -130,8 +130,13 @@ def test_several_sessions_are_each_judged_alone(site: Site) -> None:
         assert [one["status"] for one in told] == ["QUEUED_ARCHIVING", "READY"]
         assert told[0]["url"].startswith("/archive/projects/Q/subjects/DOE_JANE")
         assert "already exists" in told[1]["message"]
-        assert client.post("/data/services/archive", params={"src": [*uris, f"{uris[1]}x"]}).status_code == 404
-        assert status(client, uris[1]) == "CONFLICT"
+        unknown = [f"{uris[1]}x", f"{uris[1]}y"]
+        told = rows(client.post("/data/services/archive", params={"src": [uris[1], unknown[0]]}))
+        assert [(one["status"], one["message"][:20]) for one in told] == [
+            ("CONFLICT", "Session already exis"),
+            ("", "There is nothing of "),
+        ]
+        assert client.post("/data/services/archive", params={"src": unknown}).status_code == 404
 
 
 def test_many_are_moved_and_built_at_once(site: Site) -> None:

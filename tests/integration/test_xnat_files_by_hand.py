@@ -130,6 +130,8 @@ def test_files_come_in_a_form_too(site: Site) -> None:
         headers = {"content-disposition": 'attachment; filename="told.txt"'}
         done(client.post(f"{resource}/files", content=b"4", headers=headers))
         assert "told.txt" in digests(client, resource)
+        done(client.post(f"{resource}/files/d/", files=both))
+        assert [client.get(f"{resource}/files/d/{name}.txt").content for name in "xy"] == [b"2", b"3"]
 
 
 def test_a_file_is_replaced_only_where_that_is_asked_for(site: Site) -> None:

@@ -106,6 +106,14 @@ def test_a_resource_is_made_filled_listed_and_read(site: Site, of: str) -> None:
     assert list((site.data / "archive").iterdir()) == []
 
 
+def test_the_zip_of_what_has_no_files_is_empty(site: Site, of: str) -> None:
+    with served(site) as (_, client):
+        asked = (f"{WHERE[of]}/files", {"format": "zip"})
+        assert client.head(asked[0], params=asked[1]).status_code == 200
+        with zipfile.ZipFile(io.BytesIO(client.get(asked[0], params=asked[1]).content)) as none:
+            assert none.namelist() == []
+
+
 def test_a_file_needs_no_resource_before_it_and_replaces_only_where_asked(site: Site, of: str) -> None:
     with served(site) as (_, client):
         where = f"{WHERE[of]}/resources/R/files/a.txt"

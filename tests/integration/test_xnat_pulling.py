@@ -135,3 +135,35 @@ def test_an_import_joins_a_session_with_a_scan_of_two_series(site: Site) -> None
         found = fields(client.get(where, params={"format": "json"}))
         assert (found["date"], found["scanner"]) == ("2020-01-31", "SCANNER1")
         assert fields(client.get(f"{where}/scans/1", params={"format": "json"}))["frames"] == "4"
+
+
+def test_a_scan_without_a_resource_of_images_is_read_by_the_format_of_its_others(site: Site) -> None:
+    with served(site) as (_, client):
+        where = experiment(client)
+        client.put(f"{where}/scans/1", params={"xsiType": "xnat:mrScanData"})
+        client.put(f"{where}/scans/1/resources/RAW", params={"format": "DICOM", "content": "RAW"})
+        for n, data in enumerate(series(1)):
+            client.put(f"{where}/scans/1/resources/RAW/files/{n}", content=data)
+        assert pull(client, where)["date"] == "2020-01-31"
+        told = fields(client.get(f"{where}/scans/1", params={"format": "json"}))
+        assert (told["series_description"], told["frames"]) == ("series 1", "2")
+
+
+def test_files_that_are_no_images_are_not_counted_as_such(site: Site) -> None:
+    with served(site) as (_, client):
+        where = experiment(client)
+        scan(client, where, 1, series(1))
+        client.put(f"{where}/scans/1/resources/DICOM/files/readme.txt", content=b"hello")
+        client.put(f"{where}/scans/2", params={"xsiType": "xnat:mrScanData"})
+        client.put(f"{where}/scans/2/resources/secondary/files/a.txt", content=b"hello")
+
+        def frames() -> list[int]:
+            asked = {"columns": "ID,frames", "format": "json"}
+            return [
+                int(one["frames"] or 0)
+                for one in client.get(f"{where}/scans", params=asked).json()["ResultSet"]["Result"]
+            ]
+
+        assert frames() == [2, 0]
+        pull(client, where)
+        assert frames() == [2, 0]

@@ -16,7 +16,7 @@ from scandock.services.xnat.tracked_work import ALIVE_SECONDS, STOPPED, begin
 from scandock.services.xnat.tracking import KEPT_MS, forget_old, tell
 from tests.builders import Site, documented, images
 from tests.integration.web import Web
-from tests.integration.xnat_waiting import served, waits
+from tests.integration.xnat_waiting import rows, served, waits
 
 KEY = "20260101_101010"
 LISTENER = {"http-session-listener": KEY}
@@ -140,3 +140,39 @@ def test_a_server_that_was_killed_meanwhile_is_an_end(web: Web, client: httpx.Cl
         connection.execute(update(tracked).values(created=tracked.c.created - KEPT_MS - 1))
     assert forget_old(catalog) == 1
     assert tell(catalog, principal, KEY) is None
+
+
+def test_one_that_is_not_to_be_had_costs_the_others_nothing(site: Site) -> None:
+    site.project("R")
+    first, last = waits(site), waits(site, label="S2", study=2)
+    gone, other = "/data/prearchive/projects/Q/20260101_000000000/Nope", waits(site, project="R", label="S3", study=3)
+    loose = "/data/prearchive/projects/Unassigned/20260101_000000000/Nope"
+    with served(site) as (web, client):
+        web.account("mia", Q="member")
+        with web.client("mia") as mia:
+            answer = mia.post(ARCHIVE, params={"src": [first, gone, other, loose, last], **LISTENER})
+            assert answer.status_code == 200, answer.text
+            found = answer.json()["ResultSet"]["Result"]
+            hidden = "There is nothing of that name, or you may not know of it. Check the address."
+            assert [(one["url"].rpartition("/")[2], one["message"]) for one in found] == [
+                ("S1", ""),
+                ("Nope", hidden),
+                ("S3", hidden),
+                ("Nope", hidden),
+                ("S2", ""),
+            ]
+            assert told(mia)["succeeded"] is False
+            assert f"{gone.removeprefix('/data')}: {hidden}" in told(mia)["finalMessage"]
+        assert [one["label"] for one in rows(client.get("/data/projects/Q/experiments"))] == ["S1", "S2"]
+
+
+def test_a_commit_that_could_not_archive_tells_why_by_its_key(site: Site) -> None:
+    site.bring(documented("S1", "1", images(2, patient_id=b"PAT9")), project="Q", session="S1", dialect=True)
+    uri = waits(site)
+    with served(site) as (_, client):
+        answer = client.post(uri, params={"action": "commit", "auto-archive": "true", **LISTENER})
+        assert (answer.status_code, answer.text) == (200, uri)
+        found = told(client)
+        assert found["succeeded"] is False
+        assert found["finalMessage"].endswith(f"It stays at {uri.removeprefix('/data')}.")
+        assert messages(found) == [("InProgress", f"Committing {uri.removeprefix('/data')}")]

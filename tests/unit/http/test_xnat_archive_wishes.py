@@ -86,4 +86,4 @@ def test_a_move_needs_its_goal() -> None:
 def test_the_same_lock_has_the_status_of_what_was_asked() -> None:
     busy = Usage("session_busy", "It is being changed.")
     assert refusal(busy, ARCHIVING)[0] == 423
-    assert refusal(busy, VERBS) == (409, "session document locked It is being changed.")
+    assert refusal(busy, VERBS) == (409, "session document locked. It is being changed.")

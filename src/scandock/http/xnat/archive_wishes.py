@@ -51,7 +51,7 @@ def dest_of(asked: Parameters) -> dict[str, str]:
     if found is None:
         raise Usage(
             "request_invalid",
-            "Parameter dest format error.",
+            "Parameter dest format error",
             "Right is /archive/projects/{project}/subjects/{subject}/experiments/{label}.",
         )
     return {name: value for name, value in found.groupdict().items() if value}

@@ -27,10 +27,10 @@ from scandock.services.moving import Outcome, move
 from scandock.services.prearchive import MANY, rebuild
 from scandock.services.trash import delete_session
 from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.committing import Wishes, archive_as
+from scandock.services.xnat.committing import archive_as
 from scandock.services.xnat.tracked_work import End, archived_at, end_of_archiving
 from scandock.services.xnat.validating import validate
-from scandock.services.xnat.waiting import Address, address_of, find_waiting, row_of
+from scandock.services.xnat.waiting import Address, address_of, find_waiting, row_names, row_of
 
 routes = router()
 
@@ -52,9 +52,20 @@ def _sources(asked: Parameters) -> list[Address]:
     return list(dict.fromkeys(found))
 
 
-def _found(connection: Connection, principal: Principal, where: list[Address], action: Action) -> list[Standing]:
-    """Each of them, before anything is done to any. Denied."""
-    return [find_waiting(connection, principal, one, action).standing for one in where]
+def _found(
+    connection: Connection, principal: Principal, where: list[Address], action: Action
+) -> list[Standing | ScandockError]:
+    """Each of them, or why it is not to be had, before anything is done to any. Denied where none is."""
+    found = list[Standing | ScandockError]()
+    for one in where:
+        try:
+            found.append(find_waiting(connection, principal, one, action).standing)
+        except ScandockError as error:
+            found.append(error)
+    missed = [one for one in found if isinstance(one, ScandockError)]
+    if len(missed) == len(found):
+        raise missed[0]
+    return found
 
 
 async def _each(
@@ -66,24 +77,38 @@ async def _each(
     where, key = _sources(asked), key_of(asked) if archives else ""
 
     def all_of_them() -> Rows:
-        rows, names = [], list[str]()
-        for one in found:
-            before = _row(work, one)
-            names = [*before.names, "message"]
+        rows = []
+        for address, one in zip(where, found, strict=True):
+            row = _named(address)
             try:
-                rows.append([*_row_after(work, one, before, verb(one), gone), ""])
+                if isinstance(one, ScandockError):
+                    raise one
+                row = _texts(_row(work, one)) or row
+                rows.append([*_row_after(work, one, row, verb(one), gone), ""])
             except ScandockError as error:
                 if len(found) == 1:
                     raise
-                rows.append([*_texts(before), refusal(error, words)[1]])
-        return Rows(names, rows)
+                rows.append([*row, refusal(error, words)[1]])
+        return Rows([*row_names(), "message"], rows)
 
     try:
         found = await work.read(lambda c: _found(c, work.desk.principal, where, action))
-        rows = await followed(work, key, [one.uri for one in found], all_of_them, _end_of)
+        rows = await followed(work, key, [one.uri for one in where], all_of_them, _end_of)
     except ScandockError as error:
         return refused(error, words)
     return listing(work.request, rows, title="Prearchive")
+
+
+def _named(address: Address) -> list[str]:
+    """The row of a session that is not to be had: what the request says of it."""
+    said = {
+        "project": address.project,
+        "timestamp": address.timestamp,
+        "folderName": address.label,
+        "name": address.label,
+        "url": address.uri.removeprefix("/data"),
+    }
+    return [said.get(name, "") for name in row_names()]
 
 
 def _end_of(rows: Rows) -> End:
@@ -102,19 +127,19 @@ def _row(work: Work, one: Standing) -> Rows:
 
 
 def _texts(rows: Rows) -> list[str]:
-    """The only row; empty texts where the session has gone meanwhile."""
-    return [one or "" for one in rows.rows[0]] if rows.rows else [""] * len(rows.names)
+    """The only row; none where the session has gone meanwhile."""
+    return [one or "" for one in rows.rows[0]] if rows.rows else []
 
 
-def _row_after(work: Work, one: Standing, before: Rows, outcome: Outcome, gone: str) -> list[str]:
+def _row_after(work: Work, one: Standing, before: list[str], outcome: Outcome, gone: str) -> list[str]:
     """A session's row after a verb; of one that has left the prearchive the last, with the status it left by."""
     now = _row(work, one)
     if now.rows:
         return _texts(now)
-    row = _texts(before)
-    row[before.names.index("status")] = gone
+    row, names = [*before], row_names()
+    row[names.index("status")] = gone
     if outcome.after:
-        row[before.names.index("url")] = outcome.after.removeprefix("/data")
+        row[names.index("url")] = outcome.after.removeprefix("/data")
     return row
 
 
@@ -146,36 +171,41 @@ async def move_service(request: Request, work: Known) -> Response:
 # -- into the archive --------------------------------------------------------------------------------------------------
 
 
-def _archivable(asked: Parameters) -> tuple[list[Address], Wishes]:
-    """What is to be archived, and how. Usage where it belongs to no project, or to another than is named."""
-    where, wishes = _sources(asked), wishes_of(asked)
-    for project in (asked.get("project", "").strip(), dest_of(asked).get("project")):
-        for one in where:
-            if one.project.casefold() == UNASSIGNED.casefold():
-                raise Usage("project_unassigned", "What belongs to no project can't be archived.", "Move it first.")
-            if project and project.casefold() != one.project.casefold():
-                raise Usage(
-                    "request_invalid", "Invalid modification of session project via archive process.", "Move it first."
-                )
-    return where, wishes
+def _check_project(asked: Parameters, project: str) -> None:
+    """Usage where a session belongs to no project, or to another than the request names."""
+    if project.casefold() == UNASSIGNED.casefold():
+        raise Usage("project_unassigned", "What belongs to no project can't be archived.", "Move it first.")
+    for named in (asked.get("project", "").strip(), dest_of(asked).get("project")):
+        if named and named.casefold() != project.casefold():
+            raise Usage(
+                "request_invalid", "Invalid modification of session project via archive process.", "Move it first."
+            )
 
 
 @routes.post("/data/services/archive")
 async def archive_service(request: Request, work: Known) -> Response:
-    """One session: its URI. Several: a table of what became of each."""
+    """One session: its URI. Several: a table of what became of each, for which none costs another anything."""
     asked = await parameters(request)
     try:
-        where, wishes = _archivable(asked)
-        key = key_of(asked)
+        where, wishes, key = _sources(asked), wishes_of(asked), key_of(asked)
+
+        def archived(one: Standing) -> Outcome:
+            _check_project(asked, one.project)
+            return archive_as(work.desk, one, wishes)
+
         if len(where) > 1:
-            return await _each(
-                work, asked, Action.SESSION_ARCHIVE, lambda one: archive_as(work.desk, one, wishes), "QUEUED_ARCHIVING"
-            )
-        (found,) = await work.read(lambda c: _found(c, work.desk.principal, where, Action.SESSION_ARCHIVE))
-        outcome = await followed(work, key, [found.uri], lambda: archive_as(work.desk, found, wishes), end_of_archiving)
+            return await _each(work, asked, Action.SESSION_ARCHIVE, archived, "QUEUED_ARCHIVING")
+        _check_project(asked, where[0].project)
+        found = await _one(work, where[0])
+        outcome = await followed(work, key, [found.uri], lambda: archived(found), end_of_archiving)
     except ScandockError as error:
         return refused(error, ARCHIVING)
     return uri_list(request, [str(outcome.after)])
+
+
+async def _one(work: Work, where: Address) -> Standing:
+    """A session that is to be archived. Denied."""
+    return await work.read(lambda c: find_waiting(c, work.desk.principal, where, Action.SESSION_ARCHIVE).standing)
 
 
 @routes.post("/data/services/validate-archive")
@@ -186,6 +216,6 @@ async def validate_service(request: Request, work: Known) -> Response:
         return said(400, "Cannot validate multiple sessions in one request.")
     where, wishes = _sources(asked), wishes_of(asked)
     named = asked.get("project", "").strip() or dest_of(asked).get("project")
-    (found,) = await work.read(lambda c: _found(c, work.desk.principal, where, Action.SESSION_ARCHIVE))
+    found = await _one(work, where[0])
     rows = await work.do(lambda: validate(work.desk, found, wishes, project_name=named))
     return listing(request, rows, title="Validation")

@@ -10,7 +10,7 @@ from typing import Final
 from starlette.responses import Response
 
 from scandock.access.principal import Denied
-from scandock.http.xnat.routing import said, told
+from scandock.http.xnat.routing import in_a_line, said, told
 from scandock.model.errors import ScandockError
 from scandock.rules.permissions import Answer
 
@@ -37,11 +37,11 @@ _DENIED: Final = "Unable to modify session data for destination project."
 
 def refusal(error: ScandockError, words: dict[str, tuple[int, str]] = VERBS) -> tuple[int, str]:
     """Status and sentence of what is refused; (0, ...) where the dialect has no words of its own for it."""
-    ours = f"{error.message} {error.remedy}".strip()
+    ours = in_a_line(error.message, error.remedy)
     if isinstance(error, Denied) and error.answer is Answer.FORBIDDEN:
         return 403, f"{_DENIED} {ours}"
     status, theirs = words.get(error.code, (0, ""))
-    return status, f"{theirs} {ours}" if theirs and theirs not in ours else ours
+    return status, in_a_line(theirs, ours) if theirs and theirs not in ours else ours
 
 
 def refused(error: ScandockError, words: dict[str, tuple[int, str]] = VERBS) -> Response:

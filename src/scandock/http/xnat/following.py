@@ -24,7 +24,9 @@ def key_of(asked: Parameters) -> str:
     return check_key(listener_of(asked))
 
 
-async def followed(work: Work, key: str, about: Sequence[str], do: Callable[[], T], told: Callable[[T], End]) -> T:
+async def followed(
+    work: Work, key: str, about: Sequence[str], do: Callable[[], T], told: Callable[[T], End], doing: str = "Archiving"
+) -> T:
     """Do something to the sessions at some addresses, and let the key tell how it goes; without one just do it.
 
     Raises what `do` raises, once that is written as the end.
@@ -32,7 +34,7 @@ async def followed(work: Work, key: str, about: Sequence[str], do: Callable[[], 
     if not key:
         return await work.do(do)
     catalog = work.site.catalog
-    sentences = [f"Archiving {uri.removeprefix('/data')}" for uri in about]
+    sentences = [f"{doing} {uri.removeprefix('/data')}" for uri in about]
     number = await work.site.run(begin, catalog, work.desk.principal, key, sentences)
     beat = asyncio.create_task(_beat(work, number))
     how: End | None = End(succeeded=False, final=_FAULT)

@@ -41,6 +41,8 @@ routes = router()
 T = TypeVar("T")
 _FORM: Final = "application/x-www-form-urlencoded"
 _FORM_BYTES: Final = 65_536
+_OF_WHAT_STANDS: Final = ("pullDataFromHeaders", "fixScanTypes", "triggerPipelines", "activate", "quarantine")
+"""What is asked of a session that is there: with these alone, none is to be made."""
 _SESSION_TYPES: Final = {f"xnat:{one}SessionData".lower(): f"xnat:{one}SessionData" for one in SESSIONS}
 
 
@@ -142,6 +144,8 @@ async def experiment(request: Request, work: Known) -> Response:
             found = await work.read(lambda c: _there(c, work)) if error.code == "label_taken" else None
             if found is None:  # else somebody has made it in this very moment
                 raise
+    in_project = found.standing.project
+    await work.read(lambda c: _check_status(c, work, in_project))
     await work.do(lambda: _change_experiment(work, found, said))
     uuid, asked = found.standing.uuid, request.query_params
     if true(asked.get("pullDataFromHeaders")):
@@ -150,6 +154,12 @@ async def experiment(request: Request, work: Known) -> Response:
         await work.do(lambda: rebuild(work.desk, uuid))
     await _set_status(work, found)
     return answer(found.id, new=False)
+
+
+def _check_status(connection: Connection, work: Work, project: str) -> None:
+    """Denied to who may not activate and asks for it, before any of the request is done."""
+    if true(work.request.query_params.get("activate")):
+        rights.check(connection, work.desk.principal, Action.SESSION_ACTIVATE, project)
 
 
 async def _set_status(work: Work, found: Experiment) -> None:
@@ -176,9 +186,10 @@ def _there(connection: Connection, work: Work) -> Experiment | None:
 
 def _make_experiment(work: Work, said: Said, label: str) -> Experiment:
     """An empty session made by hand."""
-    places, desk = work.request.path_params, work.desk
-    if experiment_number(places["experiment"]) is not None:
-        raise Usage("not_found", "There is no experiment of that id, or you may not know of it.", "Check the id.")
+    places, desk, asked = work.request.path_params, work.desk, work.request.query_params
+    to_be_changed = not said.xsi_type and any(true(asked.get(one)) for one in _OF_WHAT_STANDS)
+    if to_be_changed or experiment_number(places["experiment"]) is not None:
+        raise Usage("not_found", "There is no experiment of that name, or you may not know of it.", "Check the name.")
     kind = _SESSION_TYPES.get(said.xsi_type.lower())
     if kind is None:
         shown = f"{said.xsi_type[:64]} is" if said.xsi_type else "The request says"
@@ -189,6 +200,7 @@ def _make_experiment(work: Work, said: Said, label: str) -> Experiment:
         )
     with desk.catalog.read() as connection:
         person = _person(connection, work, said)
+        _check_status(connection, work, person.project)
     attributes = {name: text for name, text in said.known(SESSION_FIELDS).items() if text}
     wanted = making.NewSession(
         project=person.project, subject=person.label, label=label, xsi_type=kind, attributes=attributes

@@ -18,10 +18,10 @@ from scandock.http.xnat.places import PREARCHIVED, waiting_of
 from scandock.http.xnat.routing import Known, router, said
 from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Action
-from scandock.services.moving import Desk, Outcome, move
+from scandock.services.moving import Desk, move
 from scandock.services.prearchive import rebuild
 from scandock.services.trash import delete_session
-from scandock.services.xnat.committing import commit
+from scandock.services.xnat.committing import Committed, commit
 from scandock.services.xnat.tracked_work import End, end_of_archiving
 
 routes = router()
@@ -70,19 +70,27 @@ async def _commit(work: Work, found: Standing, asked: Parameters) -> Response:
     Who names a listener's key hears 200, as of what goes on beside, and the end from the key.
     """
     key, wishes = key_of(asked), wishes_of(asked)
-    outcome = await followed(
-        work, key, [found.uri], lambda: commit(work.desk, found, wishes), lambda told: _end_of(found, told)
+    committed = await followed(
+        work,
+        key,
+        [found.uri],
+        lambda: commit(work.desk, found, wishes),
+        lambda told: _end_of(found, told),
+        "Committing",
     )
-    if outcome is None:
+    if committed.archived is None:
         return PlainTextResponse(found.uri)
-    return PlainTextResponse(INITIATED) if key else PlainTextResponse(str(outcome.after), 301)
+    return PlainTextResponse(INITIATED) if key else PlainTextResponse(str(committed.archived.after), 301)
 
 
-def _end_of(found: Standing, outcome: Outcome | None) -> End:
-    """A commit that leaves a session where it waits is none that failed (5.6)."""
-    if outcome is not None:
-        return end_of_archiving(outcome)
-    return End(succeeded=True, final=f"Prearchive:{found.uri.removeprefix('/data')}")
+def _end_of(found: Standing, committed: Committed) -> End:
+    """What was to be archived and stays is a failure to who follows; what was bound to stay is none."""
+    if committed.archived is not None:
+        return end_of_archiving(committed.archived)
+    where = found.uri.removeprefix("/data")
+    if committed.why:
+        return End(succeeded=False, final=f"{committed.why} It stays at {where}.")
+    return End(succeeded=True, final=f"Prearchive:{where}")
 
 
 def _move(desk: Desk, found: Standing, asked: Parameters) -> Response:

@@ -87,7 +87,13 @@ def told(error: ScandockError) -> Response:
         log().info("stopping", code=error.code)
     elif isinstance(error, Fault):
         log().error("fault", code=error.code, cause=cause(error), where=where(error))
-    return said(status, f"{error.message} {error.remedy}".strip(), headers)
+    return said(status, in_a_line(error.message, error.remedy), headers)
+
+
+def in_a_line(*sentences: str) -> str:
+    """Sentences one after the other; the original's have no full stop at their ends."""
+    *others, last = [one for one in sentences if one] or [""]
+    return " ".join([*(one if one.endswith((".", "!", "?", ")")) else f"{one}." for one in others), last])
 
 
 async def no_route(request: Request, error: Exception) -> Response:

@@ -55,13 +55,16 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
     extract = true(asked.get("extract"))
     form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"
     named = file_path(path) if path.strip("/") else ""
+    folder = ""
+    if form and named and request.scope["raw_path"].endswith(b"/"):  # the files of a form have names of their own
+        named, folder = "", f"{named}/"
     if not named and not form and not extract:
         named = file_path(_name_of(request))
     wanted, shelf = await work.read(lambda c: _wanted(c, work, named if not extract else ""))
     came = await work.do(lambda: incoming(work.site.store))
     try:
         if form:
-            await _receive_form(work, came, named)
+            await _receive_form(work, came, named, folder)
         else:
             await _receive(work, came, named)
         await work.do(lambda: _unpacked(work, came, named) if extract else None)
@@ -181,8 +184,8 @@ async def _receive(work: Work, came: Incoming, name: str) -> None:
         await taking.close()
 
 
-async def _receive_form(work: Work, came: Incoming, named: str) -> None:
-    """The files of a form: under the address's name where it names one, else under their own."""
+async def _receive_form(work: Work, came: Incoming, named: str, folder: str) -> None:
+    """The files of a form: under the address's name where it names one, else in its folder under their own."""
     reader = FormReader(boundary_of(work.request), many=True)
     left = work.site.receiving.limits.upload_bytes
     taking: _Taking | None = None
@@ -193,7 +196,7 @@ async def _receive_form(work: Work, came: Incoming, named: str) -> None:
                     if kind == "archive":
                         if named and came.files:
                             raise Usage("multipart_files", "The form has several files, the address names one.")
-                        taking = await _begin(work, came, named or file_path(str(value)), left)
+                        taking = await _begin(work, came, named or file_path(folder + str(value)), left)
                     elif kind == "bytes" and taking is not None:
                         assert isinstance(value, bytes)
                         await taking.spooling.feed(value)

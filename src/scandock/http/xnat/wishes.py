@@ -173,7 +173,8 @@ def _pieces(dest: str) -> dict[str, str]:
         raise Usage(
             "dest_invalid",
             "Parameter dest format error",
-            "Right is /archive or /prearchive, with /projects/{P} and what lies below it.",
+            "Right are /archive/projects/{project}/subjects/{subject}/experiments/{session},"
+            " /prearchive/projects/{project}/{timestamp}/{session}, and the beginnings of these.",
         )
     return {name: value for name, value in found.groupdict().items() if value}
 

@@ -10,7 +10,7 @@ from scandock.http.v1.desks import Work
 from scandock.http.v1.downloads import zip_answer
 from scandock.http.xnat.parts import Chosen, chosen
 from scandock.services.xnat import contents
-from scandock.services.xnat.zips import Choice, zip_of_sessions
+from scandock.services.xnat.zips import Choice, zip_of_nothing, zip_of_sessions
 
 
 async def as_zip(work: Work) -> Response:
@@ -18,11 +18,13 @@ async def as_zip(work: Work) -> Response:
     names = work.request.path_params.get("experiment", "").split(",")
     asked: list[str | None] = [None] if len(names) == 1 else [name for name in names if name]
 
-    def ask(connection: Connection) -> list[tuple[str, Choice]]:
-        parts = [chosen(connection, work, whole=True, name=name) for name in asked]
-        return [(part.experiment.standing.uuid, _same(part)) for part in parts]
+    def ask(connection: Connection) -> list[Chosen]:
+        return [chosen(connection, work, whole=True, name=name) for name in asked]
 
-    wanted = await work.read(ask)
+    parts = await work.read(ask)
+    wanted = [(part.experiment.standing.uuid, _same(part)) for part in parts if part.experiment.standing.uuid]
+    if not wanted:  # nobody has put anything on that shelf yet
+        return zip_answer(zip_of_nothing(parts[0].experiment.standing.label))
     return zip_answer(await work.do(lambda: zip_of_sessions(work.desk, wanted)))
 
 

@@ -50,10 +50,20 @@ class Wishes:
     """What is said of the session besides, by the names of its attributes (`rules.said_fields`)."""
 
 
-def commit(desk: Desk, found: Standing, wishes: Wishes) -> Outcome | None:
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit came to."""
+
+    archived: Outcome | None = None
+    """None where it stays in the prearchive."""
+    why: str = ""
+    """Why it stays, where it was to be archived."""
+
+
+def commit(desk: Desk, found: Standing, wishes: Wishes) -> Committed:
     """Write a session's attributes anew, and archive it where the project's code or the request says so.
 
-    None where it stays in the prearchive: held, bound to stay, or refused by what is archived already. What was held
+    It stays in the prearchive where it is held, bound to stay, or refused by what is archived already. What was held
     for that alone is tried anew, as the archive or the wish may have changed. Code 5 overwrites (5.5); else an
     `overwrite` that was named when it came holds here too: what was to change no session changes none. Denied, Usage
     `session_busy`.
@@ -63,8 +73,12 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Outcome | None:
     with desk.catalog.read() as connection:
         code, asked = _project_and_import(connection, found)
     wanted = wishes.auto if wishes.auto is not None else code >= 4
-    if not wanted or found.held[0] not in ("", "session_exists") or found.project == UNASSIGNED:
-        return None
+    if not wanted:
+        return Committed()
+    if found.project == UNASSIGNED:
+        return Committed(why="What belongs to no project can't be archived. Move it to a project first.")
+    if found.held[0] not in ("", "session_exists"):
+        return Committed(why=" ".join(found.held[1:]).strip())
     how = Wishes(
         overwrite="delete" if code == 5 else wishes.overwrite or asked.get("overwrite") or "append",
         subject=wishes.subject,
@@ -73,11 +87,11 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Outcome | None:
         fields=wishes.fields,
     )
     try:
-        return archive_as(desk, found, how)
+        return Committed(archive_as(desk, found, how))
     except Usage as error:
         if error.code not in STAYS:
             raise
-        return None
+        return Committed(why=f"{error.message} {error.remedy}".strip())
 
 
 def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = False) -> Outcome:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from scandock.formats.dicom_header import Unparseable, looks_like_dicom, read_header
@@ -170,24 +170,15 @@ def change_of(desk: Desk, wanted: Wanted, came: Incoming) -> Change:
 
 
 def _with_header(stage: Stage, one: Staged) -> Staged:
-    """What an object's header says that belongs to a file's row; any other file as it is."""
+    """What an object's header says that belongs to a file's row; any other file is no image."""
     head = stage.read_at(one.rel, 0, min(_HEAD, one.size))
     if not looks_like_dicom(head, one.size):
-        return one
+        return replace(one, frames=0)
     try:
         header = read_header(head, one.size, frozenset({_FRAMES}), lambda length: stage.read_at(one.rel, 0, length))
     except Unparseable:
-        return one
-    return Staged(
-        rel=one.rel,
-        name=one.name,
-        size=one.size,
-        sha256=one.sha256,
-        md5=one.md5,
-        sop_uid=header.sop_uid or None,
-        frames=frames_of(header.values),
-        dataset_at=header.dataset_at,
-    )
+        return replace(one, frames=0)
+    return replace(one, sop_uid=header.sop_uid or None, frames=frames_of(header.values), dataset_at=header.dataset_at)
 
 
 def frames_of(values: Mapping[int, bytes]) -> int:

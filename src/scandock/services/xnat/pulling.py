@@ -70,9 +70,10 @@ def _read(
 ) -> _Read:
     found = _Read()
     counted: dict[int, Tally] = {}
+    of_images = _of_images(resources.values())
     for row in files:
         resource = resources[row.resource_n]
-        if resource.scan_n is None or resource.label.casefold() not in _IMAGES:
+        if resource.scan_n is None or resource.n not in of_images:
             continue
         path = f"scans/{scans[resource.scan_n].scan_id}/resources/{resource.label}/files/{row.name}"
         with snapshot.open(path) as stream:
@@ -94,6 +95,15 @@ def _read(
             found.rows.append({"number": row.n, **said})
     found.tallies = {n: tally.drain() for n, tally in counted.items()}
     return found
+
+
+def _of_images(resources: Iterable[ResourceRow]) -> set[int]:
+    """The resources whose objects say what a scan is: by their names, or by their format where it has none of these."""
+    of_scans = [one for one in resources if one.scan_n is not None and one.files]
+    named = [one for one in of_scans if one.label.casefold() in _IMAGES]
+    known = {one.scan_n for one in named}
+    others = [one for one in of_scans if one.scan_n not in known and one.format.upper() == "DICOM"]
+    return {one.n for one in (*named, *others)}
 
 
 def _note(desk: Desk, source: Standing, scans: dict[int, ScanRow], found: _Read) -> bool:

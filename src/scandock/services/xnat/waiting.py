@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, case, literal, select
 
 from scandock.access.principal import Principal, deny
-from scandock.catalog.standing import Standing
+from scandock.catalog.standing import Standing, uri_of
 from scandock.catalog.tables import project, reservation, session, upload
 from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Usage
@@ -60,6 +60,10 @@ class Address:
     project: str
     timestamp: str
     label: str
+
+    @property
+    def uri(self) -> str:
+        return uri_of("prearchive", self.project, self.timestamp, "", self.label)
 
 
 def address_of(src: str) -> Address:
@@ -145,6 +149,11 @@ def list_waiting(
     query = LISTING.narrowed(query, filters)
     order = (session.c.modified.desc(), session.c.id.desc()) if recent else (session.c.id,)
     return read(connection, query.order_by(*order), LISTING.chosen(columns))
+
+
+def row_names() -> list[str]:
+    """The columns of `row_of`."""
+    return [column.name for column in LISTING.chosen(None)]
 
 
 def row_of(connection: Connection, standing: Standing) -> Rows:

@@ -70,6 +70,11 @@ def zip_of_resources(desk: Desk, uuid: str, choose: Choice) -> ZipDownload:
     return ZipDownload(f"{standing.label}.zip", length, _chunks(snapshot, standing, files, of))
 
 
+def zip_of_nothing(label: str) -> ZipDownload:
+    """The zip of what has no files, and nothing in the store."""
+    return ZipDownload(f"{label}.zip", stored_length(()), ZipStream().chunks(()))
+
+
 def member_name(standing: Holder, resource: RowMapping, file: RowMapping) -> str:
     """`{label}/scans/{id}-{type}/resources/{resource}/files/{name}`; without scans for the session's own."""
     scan = ""

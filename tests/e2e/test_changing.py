@@ -53,6 +53,22 @@ def test_a_session_is_renamed_deleted_and_brought_back(browser, served):
         assert archived(served) == {"New"}
 
 
+def test_a_session_is_put_into_quarantine_and_activated(browser, served):
+    bring(served, documented("Seen", "1", objects("quarantine")))
+    with person(browser, base_of(served)) as one:
+        page = one.log_in()
+        one.go("/projects/P/sessions/Seen")
+        page.get_by_role("button", name="Put into quarantine").click()
+        page.get_by_text("The session is in quarantine until an owner of its project activates it.").wait_for()
+        assert one.findings() == []
+        one.go("/projects/P")
+        assert "Seen quarantine" in page.get_by_role("row", name="Seen").inner_text()
+        page.get_by_role("link", name="Seen").click()
+        page.get_by_role("button", name="Activate").click()
+        page.get_by_text("The session is out of quarantine.").wait_for()
+        assert page.get_by_text("in quarantine").count() == 0
+
+
 def test_a_label_that_is_taken_is_told_before_anything_is_done(browser, served):
     bring(served, documented("One", "1", objects("taken", study=1)))
     bring(served, documented("Two", "1", objects("taken", study=2)))

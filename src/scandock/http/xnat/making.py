@@ -144,8 +144,9 @@ async def experiment(request: Request, work: Known) -> Response:
             found = await work.read(lambda c: _there(c, work)) if error.code == "label_taken" else None
             if found is None:  # else somebody has made it in this very moment
                 raise
-    in_project = found.standing.project
-    await work.read(lambda c: _check_status(c, work, in_project))
+    if found.standing.quarantined:
+        in_project = found.standing.project
+        await work.read(lambda c: _check_status(c, work, in_project))
     await work.do(lambda: _change_experiment(work, found, said))
     uuid, asked = found.standing.uuid, request.query_params
     if true(asked.get("pullDataFromHeaders")):

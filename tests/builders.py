@@ -26,10 +26,10 @@ from scandock.model.importing import ImportOptions
 from scandock.services.checking import check
 from scandock.services.opening import opened
 from scandock.services.settings import Settings, load_settings
+from scandock.testing.data import make_data
 from scandock.workers.importing import run_import
 from tests.badinput.ecat import ecat
 from tests.badinput.objects import Image, sha256
-from tests.threads import read_in_threads
 
 __all__ = ["Image", "Imported", "Site", "documented", "ecat", "images", "sha256", "site_at", "zipped"]
 
@@ -103,10 +103,11 @@ class Imported:
 
 
 def site_at(root: Path, monkeypatch: pytest.MonkeyPatch, database_url: str | None = None) -> Site:
-    """A site whose imports read in threads; its catalog is SQLite in DATA unless another database is named."""
-    read_in_threads(monkeypatch)
+    """A site of the test's own; its catalog is SQLite in DATA unless another database is named."""
     if database_url is not None and not database_url.startswith("sqlite"):
         monkeypatch.setenv("SCANDOCK_DATABASE_URL", database_url)
+    else:
+        make_data(root / "data")
     return Site(root=root, settings=load_settings())
 
 

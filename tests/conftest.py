@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from scandock.testing.data import copy_catalog
+from scandock.testing.passwords import quick_passwords
+from scandock.testing.readers import thread_readers
 from tests import postgres
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +35,17 @@ def project_root() -> Path:
     return ROOT
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick() -> Iterator[None]:
+    """Passwords cost nothing, and imports within this process read in threads.
+
+    What the production cost is, tests/unit/access/test_passwords.py holds; readers as processes are what every test of
+    the command line, of workers and of served folders has.
+    """
+    with quick_passwords(), thread_readers():
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[postgres.Cluster]:
     """One private cluster for the whole run, started when a test first asks for it."""
@@ -41,21 +55,34 @@ def postgres_cluster() -> Iterator[postgres.Cluster]:
 
 @pytest.fixture
 def postgres_url(postgres_cluster: postgres.Cluster) -> Iterator[str]:
-    """The URL of an empty PostgreSQL database of the test's own."""
-    with postgres_cluster.database() as url:
+    """The URL of a PostgreSQL database of the test's own, with an empty catalog in it."""
+    with postgres_cluster.database(postgres_cluster.catalog()) as url:
         yield url
 
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """The URL of an SQLite database of the test's own, not yet there."""
-    return f"sqlite:///{tmp_path / 'scandock.db'}"
+    """The URL of an SQLite database of the test's own, with an empty catalog in it."""
+    path = tmp_path / "scandock.db"
+    copy_catalog(path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty database's URL; a test that asks for it runs once on SQLite and once on PostgreSQL."""
+    """An empty catalog's URL; a test that asks for it runs once on SQLite and once on PostgreSQL."""
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without any table, for tests of how a catalog is made; on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'bare.db'}"
+        return
+    cluster: postgres.Cluster = request.getfixturevalue("postgres_cluster")
+    with cluster.database() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

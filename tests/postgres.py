@@ -13,10 +13,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
+
+from scandock.catalog.engine import open_catalog
 
 START_SECONDS = 60
 # Nothing of a test needs to outlive a power cut: half a second a database becomes 30 ms.
@@ -44,15 +47,28 @@ class Cluster:
         return f"postgresql+psycopg://{self.user}@/{database}?host={self.socket_folder}"
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[str]:
-        """The URL of a fresh, empty database; dropped at the end, whoever is still connected."""
+    def database(self, template: str = "template1") -> Iterator[str]:
+        """The URL of a fresh database, a copy of `template`; dropped at the end, whoever is still connected."""
         name = f"t{uuid.uuid4().hex}"
+        making = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            connection.execute(making)
             try:
                 yield self.url(name)
             finally:
                 connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def catalog(self) -> str:
+        """The name of a database with an empty catalog in it, to be copied; made when first asked for."""
+        return _catalog(self)
+
+
+@cache
+def _catalog(cluster: Cluster) -> str:
+    with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE catalog")
+    open_catalog(cluster.url("catalog")).dispose()
+    return "catalog"
 
 
 def programs() -> Path:

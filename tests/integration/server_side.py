@@ -24,6 +24,7 @@ from scandock.queue.enqueue import accept
 from scandock.queue.tokens import new_uuid
 from scandock.queue.wake import ring
 from scandock.store.local import LocalStore
+from scandock.testing.data import make_data
 from tests.crash.processes import environment, members, until
 
 ENDS = ("placed", "held", "partly", "refused", "failed", "cancelled")
@@ -36,6 +37,8 @@ class Server:
         self.data = data
         self.store = LocalStore(data)
         self.store.prepare()
+        if url is None:
+            make_data(data)
         self.url = url
         self.catalog: Catalog = open_catalog(url or f"sqlite:///{data}/scandock.db")
         self.accounts: dict[str, int] = {}

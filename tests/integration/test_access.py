@@ -32,12 +32,6 @@ from scandock.services.sign_in import change_own_password, gate_for, purge_ended
 HERE = RequestInfo("10.0.0.1", "req-1")
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(monkeypatch):
-    """What argon2 costs is tested in tests/unit/access; here it would be most of the time."""
-    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
-
-
 @pytest.fixture
 def catalog(database_url: str) -> Iterator[Catalog]:
     opened = open_catalog(database_url)

@@ -9,9 +9,7 @@ import os
 import sys
 
 import pytest
-from argon2 import PasswordHasher
 
-from scandock.access import passwords
 from scandock.access.authenticate import Gate, authenticate
 from scandock.access.principal import ANONYMOUS, Denied, ProjectRights, may
 from scandock.catalog.engine import open_catalog
@@ -23,7 +21,6 @@ from scandock.rules.permissions import Action, Answer, Role, Scope
 def bare(monkeypatch):
     for name in [name for name in os.environ if name.upper().startswith("SCANDOCK_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
 
 
 @pytest.fixture

@@ -121,8 +121,8 @@ def test_a_file_table_without_row_ids_stays_one(tmp_path: Path) -> None:
     assert "WITHOUT ROWID" in made["file"]
 
 
-def test_autogenerate_finds_nothing_to_do(database_url: str) -> None:
-    engine = migrated(database_url)
+def test_autogenerate_finds_nothing_to_do(bare_database_url: str) -> None:
+    engine = migrated(bare_database_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True, "target_metadata": metadata}
@@ -133,8 +133,8 @@ def test_autogenerate_finds_nothing_to_do(database_url: str) -> None:
     assert differences == []
 
 
-def test_autogenerate_sees_a_change(database_url: str) -> None:
-    engine = migrated(database_url)
+def test_autogenerate_sees_a_change(bare_database_url: str) -> None:
+    engine = migrated(bare_database_url)
     changed = MetaData(naming_convention=metadata.naming_convention)
     for table in metadata.tables.values():
         table.to_metadata(changed)
@@ -150,23 +150,23 @@ def test_head_is_the_newest_revision() -> None:
     assert ScriptDirectory.from_config(configuration()).get_heads() == [HEAD]
 
 
-def test_a_fresh_catalog_is_at_head_and_opens_again(database_url: str) -> None:
-    open_catalog(database_url).dispose()
-    catalog = open_catalog(database_url)
+def test_a_fresh_catalog_is_at_head_and_opens_again(bare_database_url: str) -> None:
+    open_catalog(bare_database_url).dispose()
+    catalog = open_catalog(bare_database_url)
     versions = _versions(catalog)
     catalog.dispose()
 
     assert versions == [HEAD]
 
 
-def test_a_catalog_from_before_the_first_migration_is_brought_up(database_url: str) -> None:
+def test_a_catalog_from_before_the_first_migration_is_brought_up(bare_database_url: str) -> None:
     """What an older catalog meets: its version is known but not HEAD, so migrations run inside `open_catalog`."""
-    engine = create_engine(database_url)
+    engine = create_engine(bare_database_url)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     engine.dispose()
 
-    catalog = open_catalog(database_url)
+    catalog = open_catalog(bare_database_url)
     versions = _versions(catalog)
     with catalog.read() as connection:
         tables = set(inspect(connection).get_table_names())
@@ -176,20 +176,20 @@ def test_a_catalog_from_before_the_first_migration_is_brought_up(database_url: s
     assert tables == {*metadata.tables, "alembic_version"}
 
 
-def test_a_newer_catalog_is_refused(database_url: str) -> None:
-    catalog = open_catalog(database_url)
+def test_a_newer_catalog_is_refused(bare_database_url: str) -> None:
+    catalog = open_catalog(bare_database_url)
     with catalog.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     catalog.dispose()
 
     with pytest.raises(Fault, match=r"written by a newer Scandock \(its version is 9999\)") as refused:
-        open_catalog(database_url)
+        open_catalog(bare_database_url)
 
     assert refused.value.code == "catalog_newer"
     assert "restore a backup" in refused.value.remedy
 
 
-def test_a_migration_that_fails_leaves_nothing(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_fails_leaves_nothing(bare_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed or failed upgrade must not leave half of the tables."""
     from alembic.operations import Operations
 
@@ -202,14 +202,14 @@ def test_a_migration_that_fails_leaves_nothing(database_url: str, monkeypatch: p
             raise RuntimeError("no more")
         return made(self, *args, **kwargs)
 
-    engine = create_engine(database_url)
+    engine = create_engine(bare_database_url)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     engine.dispose()
     monkeypatch.setattr(Operations, "create_table", fail_third)
     with pytest.raises(RuntimeError, match="no more"):
-        open_catalog(database_url)
-    engine = create_engine(database_url)
+        open_catalog(bare_database_url)
+    engine = create_engine(bare_database_url)
     with engine.connect() as connection:
         tables = inspect(connection).get_table_names()
     engine.dispose()

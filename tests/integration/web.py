@@ -1,11 +1,12 @@
-"""A real server for tests: the application under uvicorn, in a thread, on a free port of the loopback."""
+"""The application served for tests: in this process without a socket, or by uvicorn on the loopback."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from scandock.http.problems import MEDIA_TYPE
 from scandock.http.process import config_of
 from scandock.rules.permissions import Role
 from scandock.services.settings import Settings, load_settings
+from scandock.testing.data import make_data
+from scandock.testing.server import InProcessServer
 from tests.documented import documented_codes
 
 PASSWORD = "correct horse"
@@ -49,19 +52,17 @@ class Web:
     site: Site
     logged: list[Any]
     """What the server logged, one entry a line."""
+    transport: Callable[[], httpx.BaseTransport]
     hashed: str = field(default_factory=lambda: hash_password(PASSWORD))
 
     def client(self, name: str | None = "admin", **more: Any) -> httpx.Client:
         """A client that is logged in by basic authentication."""
         auth = None if name is None else (name, PASSWORD)
-        return httpx.Client(
-            base_url=self.base,
-            auth=auth,
-            timeout=30,
-            trust_env=False,
-            event_hooks={"response": [only_documented]},
-            **more,
-        )
+        return self.asking(auth=auth, event_hooks={"response": [only_documented]}, **more)
+
+    def asking(self, **options: Any) -> httpx.Client:
+        """A client that is logged in as `options` say, if at all."""
+        return httpx.Client(base_url=self.base, transport=self.transport(), timeout=30, trust_env=False, **options)
 
     def account(self, name: str, *, admin: bool = False, **roles: str) -> int:
         """Make an account with roles by project."""
@@ -85,14 +86,17 @@ def with_mail() -> Settings:
 
 @contextmanager
 def serving(data: Path, settings: Settings | None = None) -> Iterator[Web]:
-    """Serve DATA with an administrator `admin` and a project `P`."""
-    with capture_logs() as logged:
-        yield from _serving(data, settings, logged)
-
-
-def _serving(data: Path, settings: Settings | None, logged: list[Any]) -> Iterator[Web]:
+    """Serve DATA in this process without a socket, with an administrator `admin` and a project `P`."""
     settings = settings or load_settings()
-    app = create_app(str(data), settings)
+    with capture_logs() as logged, InProcessServer(_made(data, settings), settings) as server:
+        yield _begun(Web(app=server.app, base=server.base, site=server.site, logged=logged, transport=server.transport))
+
+
+@contextmanager
+def listening(data: Path, settings: Settings | None = None) -> Iterator[Web]:
+    """Serve DATA by uvicorn at a port of the loopback: for what is about streams, connections and the HTTP server."""
+    settings = settings or load_settings()
+    app = create_app(str(_made(data, settings)), settings)
     config = config_of(app, settings)
     config.port = 0
     server = uvicorn.Server(config)
@@ -105,16 +109,26 @@ def _serving(data: Path, settings: Settings | None, logged: list[Any]) -> Iterat
 
     server.startup = tell  # type: ignore[method-assign]
     thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        assert started.wait(30)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        web = Web(app=app, base=f"http://127.0.0.1:{port}", site=app.state.site, logged=logged)
-        web.account("admin", admin=True)
-        with web.client() as client:
-            assert client.post("/api/v1/projects", json={"id": "P", "name": "First"}).status_code == 201
-        yield web
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
+    with capture_logs() as logged:
+        thread.start()
+        try:
+            assert started.wait(30)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            base = f"http://127.0.0.1:{port}"
+            transport = partial(httpx.HTTPTransport, verify=False)  # to load authorities takes longer than most tests
+            yield _begun(Web(app=app, base=base, site=app.state.site, logged=logged, transport=transport))
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def _made(data: Path, settings: Settings) -> Path:
+    return data if settings.database_url is not None else make_data(data)
+
+
+def _begun(web: Web) -> Web:
+    web.account("admin", admin=True)
+    with web.client() as client:
+        assert client.post("/api/v1/projects", json={"id": "P", "name": "First"}).status_code == 201
+    return web

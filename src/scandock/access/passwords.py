@@ -7,8 +7,9 @@ import secrets
 import threading
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -31,10 +32,25 @@ WAIT_SECONDS: Final = 20.0
 REMEMBER_SECONDS: Final = 60.0
 REMEMBER_MOST: Final = 4096
 
-_hasher: Final = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
+HASHER: Final = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
+_hasher = HASHER
 _one: Final = threading.Lock()
 _thread: Final = ThreadPoolExecutor(1, "passwords")
 """All checks are made here: the allocator keeps a thread's freed memory for it, and many would hold it many times."""
+
+
+@contextmanager
+def use_hasher(hasher: PasswordHasher) -> Iterator[None]:
+    """Hash and check with another hasher within the context, for the whole process.
+
+    For tests, where the cost of each login would count (`scandock.testing.quick_passwords`). No setting leads here.
+    """
+    global _hasher  # noqa: PLW0603  one for the process: hashes are made in a thread that all requests share
+    before, _hasher = _hasher, hasher
+    try:
+        yield
+    finally:
+        _hasher = before
 
 
 def check_new(password: str, *, least: int = LEAST) -> None:
@@ -60,7 +76,7 @@ def verify(stored: str | None, password: str) -> bool:
         password, stored = "", None
     with _turn():
         try:
-            _thread.submit(_hasher.verify, stored or _nobody(), _bytes(password)).result()
+            _thread.submit(_hasher.verify, stored or _nobody(_hasher), _bytes(password)).result()
         except (VerificationError, InvalidHashError):
             return False
     return stored is not None
@@ -77,9 +93,9 @@ def _bytes(password: str) -> bytes:
 
 
 @cache
-def _nobody() -> str:
-    """A hash that no password fits."""
-    return _thread.submit(_hasher.hash, secrets.token_hex(16)).result()
+def _nobody(hasher: PasswordHasher) -> str:
+    """A hash that no password fits, which costs a check as much as any other of this hasher."""
+    return _thread.submit(hasher.hash, secrets.token_hex(16)).result()
 
 
 class _turn:  # noqa: N801  reads as a word

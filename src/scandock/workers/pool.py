@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -18,13 +15,11 @@ from scandock.model.entry import Container, Entry
 from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
 from scandock.workers.board import Board
+from scandock.workers.readers import RunningReader, start_reader
 from scandock.workers.wire import Wire
 
 MAX_KILLS = 3
 """Readers killed from outside (lack of memory) before the import gives up."""
-
-MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_ARENA_MAX": "1"}
-"""Blocks of megabytes freed and mapped anew page-fault at each entry (docs/performance.md)."""
 
 
 class ReaderError(Exception):
@@ -76,18 +71,8 @@ class Setup:
     keep_loose: bool
 
 
-def _environment() -> dict[str, str]:
-    """What readers are given: no passwords, as they take apart what anybody may have made."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("SCANDOCK_", "PG")) or name.startswith("SCANDOCK_CRASH_")
-    }
-    return {**kept, **MALLOC}
-
-
 class _Reader:
-    def __init__(self, index: int, process: subprocess.Popen[bytes], wire: Wire) -> None:
+    def __init__(self, index: int, process: RunningReader, wire: Wire) -> None:
         self.index = index
         self.process = process
         self.wire = wire
@@ -114,16 +99,8 @@ class Pool:
 
     def _spawn(self, index: int) -> _Reader:
         ours, theirs = socket.socketpair()
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "scandock.workers.shard", str(theirs.fileno()), str(os.getpid())],
-                pass_fds=(theirs.fileno(), *self.board.fds),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env=_environment(),
-            )
-        finally:
-            theirs.close()
+        with theirs:
+            process = start_reader(theirs, self.board.fds)
         reader = _Reader(index, process, Wire(ours))
         if self._setup is not None:
             self._tell(reader, self._setup)

@@ -167,9 +167,13 @@ def _confine(parent: int) -> None:
 
 
 def main(fd: int, parent: int) -> None:
-    """Serve tasks until the import closes its end."""
+    """Be a reader process: confined, then serving tasks at the end `fd` of the wire."""
     _confine(parent)
-    wire = Wire(socket.socket(fileno=fd))
+    serve(Wire(socket.socket(fileno=fd)))
+
+
+def serve(wire: Wire) -> None:
+    """Serve tasks until the import closes its end."""
     setup = wire.receive()
     if setup is None:
         return

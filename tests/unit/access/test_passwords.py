@@ -5,6 +5,7 @@ import sys
 import threading
 
 import pytest
+from argon2 import PasswordHasher
 
 from scandock.access import passwords
 from scandock.access.passwords import Remembered, check_new, hash_password, is_outdated, verify
@@ -20,15 +21,16 @@ class Clock:
 
 
 def test_a_hash_is_argon2id_with_the_parameters_that_are_told():
-    stored = hash_password("correct horse")
+    with passwords.use_hasher(passwords.HASHER):
+        stored = hash_password("correct horse")
+        assert stored != hash_password("correct horse")
+        assert verify(stored, "correct horse")
+        assert not verify(stored, "correct horsf")
+        assert not is_outdated(stored)
+        assert is_outdated("$argon2id$v=19$m=8192,t=1,p=1$c29tZXNhbHQ$YWJjZGVmZ2hpamtsbW5vcA")
     assert stored.startswith(f"$argon2id$v=19$m={passwords.MEMORY_KIB},t={passwords.PASSES},p={passwords.LANES}$")
     assert passwords.MEMORY_KIB >= 19 * 1024
     assert passwords.PASSES >= 2
-    assert stored != hash_password("correct horse")
-    assert verify(stored, "correct horse")
-    assert not verify(stored, "correct horsf")
-    assert not is_outdated(stored)
-    assert is_outdated("$argon2id$v=19$m=8192,t=1,p=1$c29tZXNhbHQ$YWJjZGVmZ2hpamtsbW5vcA")
 
 
 def test_where_there_is_no_account_no_password_fits():
@@ -61,31 +63,30 @@ def test_an_administrator_may_set_a_short_one_but_none_that_is_empty():
         check_new("", least=1)
 
 
-def test_passwords_are_checked_one_at_a_time(monkeypatch):
+def test_passwords_are_checked_one_at_a_time():
     stored = hash_password("right")
     running, most = 0, 0
     counting = threading.Lock()
-    real = passwords._hasher
 
-    class Hasher:
+    class Hasher(PasswordHasher):
         def verify(self, *given):
             nonlocal running, most
             with counting:
                 running += 1
                 most = max(most, running)
             try:
-                return real.verify(*given)
+                return super().verify(*given)
             finally:
                 with counting:
                     running -= 1
 
-    monkeypatch.setattr(passwords, "_hasher", Hasher())
     answers = []
     threads = [threading.Thread(target=lambda: answers.append(verify(stored, "right"))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with passwords.use_hasher(Hasher()):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert answers == [True] * 4
     assert most == 1
 

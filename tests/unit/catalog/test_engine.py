@@ -105,13 +105,13 @@ def test_an_error_of_the_database_is_a_fault_with_a_remedy(catalog: Catalog) -> 
     assert not isinstance(told.value.__cause__, IntegrityError)
 
 
-def test_two_first_starts_at_once_make_one_catalog(database_url: str) -> None:
+def test_two_first_starts_at_once_make_one_catalog(bare_database_url: str) -> None:
     opened: list[Catalog] = []
     failed: list[BaseException] = []
 
     def start() -> None:
         try:
-            opened.append(open_catalog(database_url))
+            opened.append(open_catalog(bare_database_url))
         except BaseException as error:  # noqa: BLE001
             failed.append(error)
 

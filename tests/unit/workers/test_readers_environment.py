@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
-from scandock.workers.pool import Pool
+from scandock.workers.board import Board
+from scandock.workers.readers import start_process
 from tests.crash.processes import until
 
 
@@ -13,14 +15,17 @@ def test_no_secret_is_in_a_readers_environment(monkeypatch):
     monkeypatch.setenv("SCANDOCK_ADMIN_PASSWORD", "hush")
     monkeypatch.setenv("PGPASSWORD", "hush")
     monkeypatch.setenv("LANG", "C.UTF-8")
-    pool = Pool(1)
-    try:
-        pool.start()
-        (reader,) = pool.readers.values()
-        environ = Path(f"/proc/{reader.process.pid}/environ")
-        until(environ.read_bytes, "it never began")  # empty while the kernel loads the program
-        told = environ.read_bytes().split(b"\0")
-    finally:
-        pool.close()
+    board = Board.create(1)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reader = start_process(theirs, board.fds)
+        try:
+            environ = Path(f"/proc/{reader.pid}/environ")
+            until(environ.read_bytes, "it never began")  # empty while the kernel loads the program
+            told = environ.read_bytes().split(b"\0")
+        finally:
+            reader.kill()
+            reader.wait()
+            board.close()
     assert b"LANG=C.UTF-8" in told
     assert not [word for word in told if b"hush" in word]

@@ -1,0 +1,50 @@
+"""DATA folders for tests: the catalog is made once in a process, and copied from then on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from scandock.catalog.engine import open_catalog
+from scandock.model.private import PRIVATE_FILE
+from scandock.services.opening import CATALOG
+from scandock.store.local import LocalStore
+
+
+def make_data(data: str | os.PathLike[str]) -> Path:
+    """Make a DATA folder with an empty catalog in SQLite, as `scandock` makes it at its first start; its path.
+
+    A folder that has a catalog already is left as it is.
+    """
+    folder = Path(data).absolute()
+    store = LocalStore(folder)
+    store.prepare()
+    store.close()
+    copy_catalog(folder / CATALOG)
+    return folder
+
+
+def copy_catalog(path: Path) -> None:
+    """Put an empty catalog at a path where there is none."""
+    if path.exists():
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    with open(descriptor, "wb") as file:
+        file.write(_empty_catalog())
+
+
+@cache
+def _empty_catalog() -> bytes:
+    """The bytes of a catalog that was just made; nothing of it is in a log beside it once it is closed."""
+    folder = tempfile.mkdtemp(prefix="scandock-testing-")
+    try:
+        path = Path(folder) / CATALOG
+        open_catalog(f"sqlite:///{path}").dispose()
+        if sorted(os.listdir(folder)) != [CATALOG]:
+            raise RuntimeError(f"A closed catalog left {os.listdir(folder)}.")
+        return path.read_bytes()
+    finally:
+        shutil.rmtree(folder)

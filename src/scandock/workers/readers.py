@@ -1,0 +1,70 @@
+"""How the readers of an import are started: as processes, unless a test has them started otherwise."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_ARENA_MAX": "1"}
+"""Blocks of megabytes freed and mapped anew page-fault at each entry (docs/performance.md)."""
+
+
+class RunningReader(Protocol):
+    """A reader that was started, as far as its pool handles it."""
+
+    def kill(self) -> None: ...
+    def wait(self) -> int:
+        """Wait for its end; its exit code, or minus the number of the signal that ended it."""
+        ...
+
+
+StartReader = Callable[[socket.socket, tuple[int, ...]], RunningReader]
+"""Starts a reader with its end of the wire and the descriptors of the board. The end is closed by the caller after."""
+
+
+def _environment() -> dict[str, str]:
+    """What readers are given: no passwords, as they take apart what anybody may have made."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SCANDOCK_", "PG")) or name.startswith("SCANDOCK_CRASH_")
+    }
+    return {**kept, **MALLOC}
+
+
+def start_process(end: socket.socket, board: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    """Start `scandock.workers.shard` as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "scandock.workers.shard", str(end.fileno()), str(os.getpid())],
+        pass_fds=(end.fileno(), *board),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=_environment(),
+    )
+
+
+_start: StartReader = start_process
+
+
+def start_reader(end: socket.socket, board: tuple[int, ...]) -> RunningReader:
+    """Start a reader; see `StartReader`."""
+    return _start(end, board)
+
+
+@contextmanager
+def use_readers(start: StartReader) -> Iterator[None]:
+    """Start the readers of this process's imports with `start` within the context.
+
+    For tests, where two processes an import would count (`scandock.testing.thread_readers`). No setting leads here.
+    """
+    global _start  # noqa: PLW0603  one for the process, as imports may be started from any thread of it
+    before, _start = _start, start
+    try:
+        yield
+    finally:
+        _start = before

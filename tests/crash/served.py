@@ -10,13 +10,21 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.crash.processes import SCANDOCK, environment, members, until
 
 PASSWORD = "secret"
-LOGIN = {"Authorization": "Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode()}
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    """The header of a request that is made as an account."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
+LOGIN = basic("admin", PASSWORD)
 WEB = b"scandock.http.process"
 WORKER = b"workers.worker"
 ATTEMPT = b"workers.attempt"
@@ -58,11 +66,13 @@ class Served:
         until(lambda: not members(self.group), f"processes {members(self.group)} outlived the server")
         return code
 
-    def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, login: Mapping[str, str] = LOGIN
+    ) -> tuple[int, Any]:
         """Status, and the body: JSON where it is an object."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            headers = {**LOGIN, **({"Content-Type": "application/json"} if body and body[:1] == b"{" else {})}
+            headers = {**login, **({"Content-Type": "application/json"} if body and body[:1] == b"{" else {})}
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             text = answer.read()

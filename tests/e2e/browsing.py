@@ -16,6 +16,12 @@ from tests.crash.served import PASSWORD, Served
 ROOT = Path(__file__).resolve().parent.parent.parent
 AXE = ROOT / "tests" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 WIDTHS = {"wide": (1280, 800), "narrow": (390, 844)}
+OF_COLORS = ["color-contrast", "link-in-text-block"]
+"""Axe's default rules whose outcome depends on colors: themes differ in nothing else, which test_crowded holds."""
+PAINTED = """() => Promise.all(
+  document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished.catch(() => {}))
+).then(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))))"""
+"""Waits until a page is painted at a width or in a theme that it was just given."""
 UNWANTED = (
     "WebUIOmniboxPopup,WebUIOmniboxAimPopup,"
     "AimEnabled,AvoidCorsURLLoaderRestartOnRedirect,AvoidUnnecessaryBeforeUnloadCheckSync,"
@@ -71,15 +77,37 @@ class Person:
         self.page.get_by_role("button", name="Log out").wait_for()
         return self.page
 
-    def findings(self) -> list[str]:
-        """What axe finds on the page, by all its default rules: the rule, and where."""
-        self.page.evaluate(AXE.read_text())
-        told: dict[str, Any] = self.page.evaluate("() => axe.run(document)")
+    def findings(self, rules: list[str] | None = None) -> list[str]:
+        """What axe finds on the page, by these or by all its default rules: the rule, and where."""
+        if not self.page.evaluate("() => 'axe' in window"):
+            self.page.evaluate(AXE.read_text())
+        only = {} if rules is None else {"runOnly": {"type": "rule", "values": rules}}
+        told: dict[str, Any] = self.page.evaluate("(only) => axe.run(document, only)", only)
         return [
             f"{one['id']}: {node['target']} {node['failureSummary']}"
             for one in told["violations"]
             for node in one["nodes"]
         ]
+
+    def faults(self) -> list[str]:
+        """What is wrong with the page at either width and in either theme: findings of axe, and pixels too wide.
+
+        The page is resized and painted anew, not loaded: its scripts ask for no width and no theme.
+        """
+        told = []
+        for width in ("narrow", "wide"):
+            self.resize(width)
+            for theme, rules in (("dark", OF_COLORS), ("light", None)):
+                self.page.emulate_media(color_scheme=theme)
+                self.page.evaluate(PAINTED)
+                told += [f"{width} {theme}: {one}" for one in self.findings(rules)]
+            if self.overflow():
+                told.append(f"{width}: {self.overflow()} px too wide")
+        return told
+
+    def resize(self, width: str) -> None:
+        across, down = WIDTHS[width]
+        self.page.set_viewport_size({"width": across, "height": down})
 
     def answering(self, accept: bool) -> list[str]:
         """Answer every dialog from here on; the list grows by what kind each was."""

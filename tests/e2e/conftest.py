@@ -1,14 +1,15 @@
-"""What the tests in a browser share: one Chromium for the run, and a served DATA."""
+"""What the tests in a browser share: one Chromium and one server for each process of a run, and a project for each test."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, StorageState
 
 from tests.crash.served import Served, free_port
 from tests.e2e.browsing import chromium
+from tests.e2e.projects import Project, log_in, project_of, shared_site
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +19,28 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server that the tests of this process share: nobody kills or configures it, or counts what is on all of it."""
+    with shared_site(tmp_path_factory.mktemp("site")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def admin(site: Served) -> StorageState:
+    """The administrator's login on the shared server, for `person`. Who logs out needs a login of their own."""
+    return log_in(site)
+
+
+@pytest.fixture
+def project(site: Served) -> Project:
+    """A project of the test's own on the shared server."""
+    return project_of(site)
+
+
 @pytest.fixture
 def served(tmp_path) -> Iterator[Served]:
-    """A server of an empty DATA, with `admin` and no project."""
+    """A server of the test's own, with `admin` and no project: for what needs an empty site."""
     running = Served(tmp_path, free_port()).ready()
     try:
         yield running

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.builders import Image, documented, zipped
 from tests.e2e.browsing import base_of, person
+from tests.e2e.projects import OWNERS_PASSWORD, owner
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", ["wide", "narrow"])
-def test_an_empty_site_shows_what_to_do_next(browser, served, width, dark):
-    with person(browser, base_of(served), width=width, dark=dark) as one:
+def test_an_empty_site_shows_what_to_do_next(browser, served):
+    with person(browser, base_of(served), expected=("404",)) as one:  # of the page that is not there
         page = one.go("/")
-        assert one.findings() == []
+        assert one.faults() == []
         one.log_in()
         assert page.get_by_role("heading", name="Nothing is here yet").is_visible()
-        assert one.findings() == []
+        assert one.faults() == []
         page.get_by_label("Project id").fill("Study_1")
         page.get_by_role("button", name="Make the project").click()
         page.get_by_role("heading", name="Study_1").wait_for()
         assert page.get_by_text("The project is made.").is_visible()
         for path in ("/", "/projects", "/projects/Study_1", "/activity", "/prearchive", "/projects/Nowhere"):
             one.go(path)
-            assert one.findings() == [], path
-            assert one.overflow() == 0, path
-        one.said[:] = [said for said in one.said if "404" not in said]  # of the page that is not there
+            assert one.faults() == [], path
 
 
-def test_moving_about_keeps_the_document(browser, served):
-    served.project()
-    with person(browser, base_of(served)) as one:
-        page = one.log_in()
+def test_moving_about_keeps_the_document(browser, project):
+    with owner(browser, project) as one:
+        page = one.go("/")
         page.evaluate("() => { window.kept = 'as it was' }")
         for name in ("Projects", "Activity", "Prearchive"):
             page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True).click()
@@ -43,24 +37,24 @@ def test_moving_about_keeps_the_document(browser, served):
         assert page.evaluate("() => window.kept") == "as it was"
 
 
-def test_a_wrong_password_is_told_and_the_right_one_leads_on(browser, served):
-    with person(browser, base_of(served), expected=("401",)) as one:
+def test_a_wrong_password_is_told_and_the_right_one_leads_on(browser, project):
+    with person(browser, project.base, expected=("401",)) as one:
         page = one.go("/prearchive")
-        page.get_by_label("Name").fill("admin")
+        page.get_by_label("Name").fill(project.owner)
         page.get_by_label("Password").fill("wrong")
         page.get_by_role("button", name="Log in").click()
         page.get_by_role("alert").wait_for()
-        assert page.get_by_label("Name").input_value() == "admin"
-        page.get_by_label("Password").fill("secret")
+        assert page.get_by_label("Name").input_value() == project.owner
+        page.get_by_label("Password").fill(OWNERS_PASSWORD)
         page.keyboard.press("Enter")
         page.get_by_role("heading", name="Prearchive").wait_for()
 
 
-def test_an_import_is_seen_from_activity_to_session(browser, served):
+def test_an_import_is_seen_from_activity_to_session(browser, project):
     images = [Image(case="seen", number=n).file() for n in range(3)]
-    served.placed(served.send(zipped(documented("One", "1", images))))
-    with person(browser, base_of(served)) as one:
-        page = one.log_in()
+    project.placed(project.send(zipped(documented("One", "1", images))))
+    with owner(browser, project) as one:
+        page = one.go("/")
         page.get_by_role("link", name="one.zip").click()
         page.get_by_role("heading", name="Activity").wait_for()
         page.get_by_role("link", name="Receipt").click()

@@ -1,4 +1,4 @@
-"""What the tests in a browser share: one Chromium and one server for each process of a run, and a project for each test."""
+"""What tests in a browser share: a Chromium and a server for each process of a run. Each has a project of its own."""
 
 from __future__ import annotations
 

@@ -98,9 +98,8 @@ def local_header(entry: Entry, body: bytes) -> bytes:
     return head + name + extra
 
 
-def local(entry: Entry) -> bytes:
-    """Local header, body and, where asked for, the descriptor."""
-    body = entry.packed_bytes()
+def local(entry: Entry, body: bytes) -> bytes:
+    """Local header, the packed `body` and, where asked for, the descriptor."""
     whole = local_header(entry, body) + body
     if entry.descriptor is not None:
         fields = _fields(entry, body)
@@ -169,7 +168,7 @@ def archive(
         body = entry.packed_bytes()
         offset = len(out) - base
         if entry.offset is None:
-            out += local(entry)
+            out += local(entry, body)
         directory += central(entry, offset if entry.offset is None else entry.offset, body)
     at, said = len(out) - base, written if count is None else count
     out += directory

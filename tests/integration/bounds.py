@@ -1,4 +1,8 @@
-"""Runs of the command line under bounds: time, memory, file sizes, and a world around DATA that must stay as it is."""
+"""Runs of the command line in a world around DATA that must stay as it is.
+
+As a process, under bounds of time, memory and file sizes; or within the test's own process, where those can't be told
+from the test's.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from tests.integration.in_process import run_in_process
 
 ADDRESS_SPACE: Final = 16 << 30
 """Of one process: far above what is needed, far below what a header may claim and a loop may take."""
@@ -148,25 +154,43 @@ def scandock(site: Site, *args: str, seconds: float, watched: bool = False) -> t
     return process.returncode, out.decode(), err.decode(), took, watch
 
 
-def run_import(site: Site, archive: Path, project: str, *args: str, seconds: float, watched: bool = False) -> Outcome:
+def import_by_process(
+    site: Site, archive: Path, project: str, *args: str, seconds: float, watched: bool = False
+) -> Outcome:
     """`scandock import --json --receipt` of one archive."""
     receipt = site.root / "receipts" / f"{project}.jsonl"
-    code, out, err, took, watch = scandock(
-        site,
-        "import",
-        str(archive),
-        *("--data", str(site.data), "--project", project, "--create-project", "--json", "--receipt", str(receipt)),
-        *args,
-        seconds=seconds,
-        watched=watched,
-    )
+    words = _import_words(site, archive, project, receipt, *args)
+    code, out, err, took, watch = scandock(site, *words, seconds=seconds, watched=watched)
+    return _outcome(code, out, err, receipt, seconds=took, memory=watch.memory, staged=watch.staged)
+
+
+def import_in_process(site: Site, archive: Path, project: str, *args: str) -> Outcome:
+    """The same without a process of its own; neither memory nor staged bytes are measured."""
+    receipt = site.root / "receipts" / f"{project}.jsonl"
+    started = time.monotonic()
+    done = within(site, *_import_words(site, archive, project, receipt, *args))
+    took = time.monotonic() - started
+    return _outcome(done.returncode, done.stdout, done.stderr, receipt, seconds=took, memory=0, staged=0)
+
+
+def within(site: Site, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line within this process, in the site's working folder and with its environment."""
+    return run_in_process(list(args), environment=site.environment(), folder=site.root / "cwd")
+
+
+def _import_words(site: Site, archive: Path, project: str, receipt: Path, *args: str) -> list[str]:
+    named = ["--data", str(site.data), "--project", project, "--create-project", "--json", "--receipt", str(receipt)]
+    return ["import", str(archive), *named, *args]
+
+
+def _outcome(code: int, out: str, err: str, receipt: Path, *, seconds: float, memory: int, staged: int) -> Outcome:
     assert code in {0, 3, 4}, f"exit {code}\n{out[-2000:]}\n{err[-2000:]}"
     printed = out.splitlines()
     assert len(printed) == 1, out[-2000:]
     assert not controls(printed[0] + err), "control characters reach the terminal"
     with receipt.open(encoding="utf-8", newline="\n") as lines:
         told = [json.loads(line) for line in lines]
-    return Outcome(code, json.loads(printed[0]), told, err, took, watch.memory, watch.staged)
+    return Outcome(code, json.loads(printed[0]), told, err, seconds, memory, staged)
 
 
 def controls(text: str) -> set[str]:

@@ -64,10 +64,10 @@ def deflated(plain: bytes, zeros: int = 0) -> bytes:
     whole = dicom(syntax=DEFLATED)
     at = 144 + int.from_bytes(whole[140:144], "little")
     packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
-    pieces = [whole[:at], packer.compress(plain)]
+    pieces = [whole[:at], packer.compress(plain), packer.flush(zlib.Z_FULL_FLUSH)]
     block = bytes(8 * 1024**2)
-    pieces += [packer.compress(block) for _ in range(zeros // len(block))]
-    return b"".join([*pieces, packer.flush()])
+    packed = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)  # refers to nothing before it
+    return b"".join([*pieces, packed * (zeros // len(block)), packer.flush()])
 
 
 def encapsulated(frames: list[bytes], like: np.ndarray, **more: Any) -> bytes:

@@ -1,16 +1,28 @@
-"""A decoder as `scandock.viewing.decoder`, that also does what a hostile file might make one do."""
+"""A decoder as `scandock.viewing.decoder`, that also does what a hostile file might make one do, or waits."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import socket
+import struct
 import sys
 import time
 from typing import Any
 
 from scandock.viewing import decoder
 from scandock.viewing.exchange import Message
+
+
+def _echo(_: Message) -> Any:
+    """Answers at once, without the libraries that pictures need."""
+    return {}, b""
+
+
+def _hold(asked: Message) -> Any:
+    """Answers once the other end of the pipe that it is given is closed."""
+    os.read(asked.files[0], 1)
+    return {}, b""
 
 
 def _crash(_: Message) -> Any:
@@ -23,10 +35,11 @@ def _hang(_: Message) -> Any:
 
 
 def _drip(asked: Message) -> Any:
-    """Answers byte by byte, for ever."""
+    """Begins an answer of a mebibyte (`exchange.receive`), and sends it byte by byte."""
     end = socket.socket(fileno=int(sys.argv[1]))
+    end.sendall(struct.pack("<IQ", 1024**2, 0))
     while True:
-        end.sendall(b"\x01")
+        end.sendall(b" ")
         time.sleep(0.01)
 
 
@@ -45,7 +58,9 @@ def _write(_: Message) -> Any:
     return {}, b""
 
 
-decoder._VERBS.update(crash=_crash, hang=_hang, drip=_drip, garbage=_garbage, eat=_eat, write=_write)
+decoder._VERBS.update(
+    echo=_echo, hold=_hold, crash=_crash, hang=_hang, drip=_drip, garbage=_garbage, eat=_eat, write=_write
+)
 
 if __name__ == "__main__":
     decoder.main(int(sys.argv[1]), int(sys.argv[2]))

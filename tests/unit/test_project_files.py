@@ -1,8 +1,7 @@
-"""What holds for the project's own files: sizes, links, locked versions, and that no machine or registry is named."""
+"""What holds for the project's own files: links, locked versions, and that no machine or registry is named."""
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import subprocess
@@ -14,7 +13,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MODULES = sorted((ROOT / "src").rglob("*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 INDEX = ROOT / "docs" / "README.md"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ \\;]+)", re.MULTILINE)
@@ -47,17 +45,6 @@ def test_no_link_is_tracked():
     # One was: it led to a folder of the machine it was made on, and `make setup` failed everywhere else.
     listed = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []
-
-
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_modules_and_functions_are_of_readable_size(module):
-    text = module.read_text()
-    assert text.count("\n") <= 400, f"{name_of(module)}: which rooms are in it?"
-    functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    long = {f.name for f in functions if (f.end_lineno or f.lineno) - f.lineno >= 60}
-    if module.parent.name == "versions":  # a migration is one list of statements, and frozen once released
-        long -= {"upgrade", "downgrade"}
-    assert long == set()
 
 
 def pins(name: str) -> dict[str, set[str]]:
@@ -98,9 +85,10 @@ def test_every_page_is_linked_from_the_index():
     assert missing == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_links_lead_somewhere(page):
-    assert [target for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()] == []
+def test_links_lead_somewhere():
+    links = [(page, target) for page in PAGES for target in LINK.findall(page.read_text())]
+    assert len(links) > 50
+    assert [(name_of(page), target) for page, target in links if not (page.parent / target).exists()] == []
 
 
 def test_every_target_that_the_pages_name_is_there():

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from scandock.rules.junk import junk_code, named_like_image
 
 JUNK = [
@@ -78,28 +76,32 @@ DATA = [
 ]
 
 
-@pytest.mark.parametrize("path", JUNK)
-def test_junk_is_known_by_its_name(path):
-    assert junk_code(path) == "junk_name"
+DICOMDIRS = ["DICOMDIR", "dicomdir", "disc/DICOMDIR", "DICOMDIR;1"]
+LIKE_IMAGES = [
+    *("1.dcm", "a/1.DCM", "1.ima", "1.IMA;1", "pet.v", "1.dicom", "1.dcm.gz", "x.v.gz", "1.dic", "A\\B.dcm"),
+]
+UNLIKE_IMAGES = ["1.dcm/readme", "dcm", "1.dcm.txt", "x.vv", "x.dcmx", "", "1.dcm/", "v"]
 
 
-@pytest.mark.parametrize("path", DATA)
-def test_what_may_be_data_is_no_junk(path):
-    assert junk_code(path) is None
+def codes(paths):
+    return {path: junk_code(path) for path in paths}
 
 
-@pytest.mark.parametrize("path", ["DICOMDIR", "dicomdir", "disc/DICOMDIR", "DICOMDIR;1"])
-def test_a_dicomdir_is_known_by_its_name_where_its_content_is_no_image(path):
-    assert junk_code(path) == "dicomdir"
+def test_junk_is_known_by_its_name():
+    assert codes(JUNK) == dict.fromkeys(JUNK, "junk_name")
 
 
-@pytest.mark.parametrize(
-    "path", ["1.dcm", "a/1.DCM", "1.ima", "1.IMA;1", "pet.v", "1.dicom", "1.dcm.gz", "x.v.gz", "1.dic", "A\\B.dcm"]
-)
-def test_names_that_promise_an_image(path):
-    assert named_like_image(path)
+def test_what_may_be_data_is_no_junk():
+    assert codes(DATA) == dict.fromkeys(DATA)
 
 
-@pytest.mark.parametrize("path", ["1.dcm/readme", "dcm", "1.dcm.txt", "x.vv", "x.dcmx", "", "1.dcm/", "v"])
-def test_names_that_promise_none(path):
-    assert not named_like_image(path)
+def test_a_dicomdir_is_known_by_its_name_where_its_content_is_no_image():
+    assert codes(DICOMDIRS) == dict.fromkeys(DICOMDIRS, "dicomdir")
+
+
+def test_names_that_promise_an_image():
+    assert [path for path in LIKE_IMAGES if not named_like_image(path)] == []
+
+
+def test_names_that_promise_none():
+    assert [path for path in UNLIKE_IMAGES if named_like_image(path)] == []

@@ -9,50 +9,51 @@ def of(elements, modalities="", petmr="petmr"):
     return session_type([f"xnat:{element}ScanData" for element in elements.split()], modalities.split(), petmr)
 
 
-@pytest.mark.parametrize(
-    ("scans", "modalities", "session"),
-    [
-        ("mr", "MR", "mr"),
-        ("ct", "CT", "ct"),
-        ("pet", "PT", "pet"),
-        ("pet sc", "PT OT", "pet"),
-        ("mr sr", "MR SR", "mr"),
-        ("pet ct", "PT CT", "pet"),
-        ("ct rtImage", "CT RTSTRUCT", "ct"),
-        ("rtImage", "RTPLAN", "rt"),
-        ("cr", "CR", "cr"),
-        ("dx", "DX", "dx"),
-        ("mg", "MG", "mg"),
-        ("io", "IO", "io"),
-        ("dx3DCraniofacial", "DX", "dx3DCraniofacial"),
-        ("xa", "XA", "xa"),
-        ("rf", "RF", "rf"),
-        ("us", "US", "us"),
-        ("nm", "NM", "nm"),
-        ("esv", "ES", "es"),
-        ("op", "OP", "op"),
-        ("opt", "OPT", "opt"),
-        ("gm", "GM", "gm"),
-        ("sm", "SM", "sm"),
-        ("xcv", "XC", "xcv"),
-        ("ecg", "ECG", "ecg"),
-        ("hd", "HD", "hd"),
-        ("eps", "EPS", "eps"),
-        ("sr", "SR", "sr"),
-        ("seg", "SEG", "seg"),
-        ("sc", "NM", "nm"),
-        ("sc", "OT", "otherDicom"),
-        ("sc", "", "otherDicom"),
-        ("otherDicom", "MR", "mr"),
-        ("otherDicom", "XC", "xc"),
-        ("otherDicom", "", "otherDicom"),
-        ("op otherDicom", "OP", "op"),
-        ("ann", "ANN", "otherDicom"),
-        ("", "", "otherDicom"),
-    ],
-)
-def test_the_lead_scan_makes_the_session(scans, modalities, session):
-    assert of(scans, modalities) == f"xnat:{session}SessionData"
+SESSIONS = [
+    ("mr", "MR", "mr"),
+    ("ct", "CT", "ct"),
+    ("pet", "PT", "pet"),
+    ("pet sc", "PT OT", "pet"),
+    ("mr sr", "MR SR", "mr"),
+    ("pet ct", "PT CT", "pet"),
+    ("ct rtImage", "CT RTSTRUCT", "ct"),
+    ("rtImage", "RTPLAN", "rt"),
+    ("cr", "CR", "cr"),
+    ("dx", "DX", "dx"),
+    ("mg", "MG", "mg"),
+    ("io", "IO", "io"),
+    ("dx3DCraniofacial", "DX", "dx3DCraniofacial"),
+    ("xa", "XA", "xa"),
+    ("rf", "RF", "rf"),
+    ("us", "US", "us"),
+    ("nm", "NM", "nm"),
+    ("esv", "ES", "es"),
+    ("op", "OP", "op"),
+    ("opt", "OPT", "opt"),
+    ("gm", "GM", "gm"),
+    ("sm", "SM", "sm"),
+    ("xcv", "XC", "xcv"),
+    ("ecg", "ECG", "ecg"),
+    ("hd", "HD", "hd"),
+    ("eps", "EPS", "eps"),
+    ("sr", "SR", "sr"),
+    ("seg", "SEG", "seg"),
+    ("sc", "NM", "nm"),
+    ("sc", "OT", "otherDicom"),
+    ("sc", "", "otherDicom"),
+    ("otherDicom", "MR", "mr"),
+    ("otherDicom", "XC", "xc"),
+    ("otherDicom", "", "otherDicom"),
+    ("op otherDicom", "OP", "op"),
+    ("ann", "ANN", "otherDicom"),
+    ("", "", "otherDicom"),
+]
+"""Types of the scans, modalities of the series, type of the session."""
+
+
+def test_the_lead_scan_makes_the_session():
+    made = [(scans, modalities, of(scans, modalities)) for scans, modalities, _ in SESSIONS]
+    assert made == [(scans, modalities, f"xnat:{session}SessionData") for scans, modalities, session in SESSIONS]
 
 
 @pytest.mark.parametrize("scans", ["pet mr", "mr pet sc sr", "pet mr ct"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import string
 
-import pytest
-
 from scandock.rules.notices import CODES, notice, shown
 from scandock.rules.settle import REASONS
 
@@ -15,22 +13,24 @@ def fields(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
-@pytest.mark.parametrize("code", sorted(CODES))
-def test_a_code_says_one_sentence_and_what_is_held_has_a_remedy(code):
-    entry = CODES[code]
-    filled = notice(code, **dict.fromkeys(fields(entry.message) | fields(entry.remedy), "X"))
-    assert (filled.code, "{" in filled.message + filled.remedy) == (code, False)
-    assert filled.message.endswith(".")
-    assert filled.remedy or entry.kind == "warning"
-    assert len(code) <= 32
+def test_a_code_says_one_sentence_and_what_is_held_has_a_remedy(subtests):
+    for code, entry in CODES.items():
+        with subtests.test(code):
+            filled = notice(code, **dict.fromkeys(fields(entry.message) | fields(entry.remedy), "X"))
+            assert (filled.code, "{" in filled.message + filled.remedy) == (code, False)
+            assert filled.message.endswith(".")
+            assert filled.remedy or entry.kind == "warning"
+            assert len(code) <= 32
 
 
-@pytest.mark.parametrize("code", sorted(CODES))
-def test_every_code_is_on_the_page_of_rules_with_its_remedy(project_root, code):
+def test_every_code_is_on_the_page_of_rules_with_its_remedy(project_root):
     page = (project_root / "docs" / "rules.md").read_text(encoding="utf-8")
-    row = re.search(rf"^\| `{code}` \| ([a-z]+).*\| (.*)\|$", page, re.MULTILINE)
-    assert row is not None
-    assert (row[1], row[2].strip()) == (CODES[code].kind, CODES[code].remedy)
+    rows = {
+        code: (kind, remedy.strip())
+        for code, kind, remedy in re.findall(r"^\| `(\w+)` \| ([a-z]+).*\| (.*)\|$", page, re.MULTILINE)
+        if code in CODES
+    }
+    assert rows == {code: (entry.kind, entry.remedy) for code, entry in CODES.items()}
 
 
 def test_the_page_lists_the_reasons_in_the_order_in_which_they_win(project_root):

@@ -113,11 +113,12 @@ def test_it_is_told_why_there_is_no_picture(decoders, tmp_path, name):
 
 
 @pytest.mark.parametrize("verb", ["places", "header"])
-@pytest.mark.parametrize("name", CASES)
-def test_its_place_and_its_header_are_asked_for_too(decoders, tmp_path, name, verb):
-    said = ask(decoders, tmp_path, raw_of(name), verb)
-    assert isinstance(said, dict)
-    assert "reason" not in ask(decoders, tmp_path, GOOD, verb)
+def test_its_place_and_its_header_are_asked_for_too(decoders, tmp_path, verb, subtests):
+    for name in CASES:
+        with subtests.test(name):
+            said = ask(decoders, tmp_path, raw_of(name), verb)
+            assert isinstance(said, dict)
+            assert "reason" not in ask(decoders, tmp_path, GOOD, verb)
 
 
 def test_one_bad_file_hides_no_place_of_others(decoders, tmp_path):

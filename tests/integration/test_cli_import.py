@@ -1,4 +1,7 @@
-"""Imports by the command line as a person and a script run them: real archives, real processes, real terminals."""
+"""Imports by the command line as a person and a script run them: real archives, and real processes and terminals.
+
+What a process of its own would show no better runs within the test's own.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ from termios import TIOCSWINSZ
 
 import pytest
 from pydicom import examples
+
+from tests.integration.in_process import call_in_process
 
 SCANDOCK = Path(sys.executable).with_name("scandock")
 MR = Path(str(examples.get_path("mr")))
@@ -69,12 +74,12 @@ def test_two_archives_as_json_with_one_receipt(tmp_path, mr, ct):
         assert sum(report["entries"].values()) == 2
         assert (data / report["sessions"][0]["path"]).is_dir()
     assert [line.split()[0] for line in done.stderr.splitlines()] == ["[1/2]", "[2/2]"]
-    assert call("check", "--data", data).returncode == 0
+    assert call_in_process("check", "--data", data).returncode == 0
 
 
 def test_a_csv_receipt_has_one_heading_and_the_same_lines(tmp_path, mr, ct):
     receipt = tmp_path / "receipt.csv"
-    call("import", mr, ct, "--data", tmp_path / "data", "--receipt", receipt, "--receipt-format", "csv")
+    call_in_process("import", mr, ct, "--data", tmp_path / "data", "--receipt", receipt, "--receipt-format", "csv")
     with receipt.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["archive"] for row in rows] == [str(mr)] * 2 + [str(ct)] * 2
@@ -92,7 +97,7 @@ def test_the_worst_archive_gives_the_exit_code_and_the_others_are_taken(tmp_path
 def test_an_unknown_project_is_wrong_usage_with_both_ways_out(tmp_path, mr):
     receipt = tmp_path / "receipt.jsonl"
     receipt.write_text("before")
-    done = call("import", mr, "--data", tmp_path / "data", "--project", "P", "--json", "--receipt", receipt)
+    done = call_in_process("import", mr, "--data", tmp_path / "data", "--project", "P", "--json", "--receipt", receipt)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "--create-project" in done.stderr
@@ -110,7 +115,9 @@ def test_a_pipe_gets_plain_lines_and_stderr_nothing(tmp_path, mr):
 
 def test_a_misspelt_variable_is_said_on_stderr_once(tmp_path, mr):
     data = tmp_path / "data"
-    done = call("import", mr, "--data", data, "--project", "P", "--create-project", SCANDOCK_TIMZONE="Europe/Berlin")
+    done = call_in_process(
+        "import", mr, "--data", data, "--project", "P", "--create-project", SCANDOCK_TIMZONE="Europe/Berlin"
+    )
     assert done.returncode == 0
     assert done.stderr == ("Warning: SCANDOCK_TIMZONE is set, but no setting has that name; SCANDOCK_TIMEZONE has.\n")
 
@@ -118,7 +125,7 @@ def test_a_misspelt_variable_is_said_on_stderr_once(tmp_path, mr):
 def test_an_inspection_tells_the_same_and_stores_nothing(tmp_path, mr, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
-    done = call("inspect", mr, "--json", "--receipt", "receipt.jsonl", TMPDIR=str(tmp_path))
+    done = call_in_process("inspect", mr, "--json", "--receipt", "receipt.jsonl", TMPDIR=str(tmp_path))
     assert done.returncode == 0
     report = json.loads(done.stdout)
     assert report["entries"]["stored"] == 1
@@ -133,9 +140,9 @@ def test_an_inspection_tells_the_same_and_stores_nothing(tmp_path, mr, monkeypat
 def test_a_session_that_is_joined_keeps_its_subject_and_shows_it(tmp_path, mr, more):
     data = tmp_path / "data"
     asked = ("--data", data, "--project", "P", "--create-project", "--destination", "prearchive")
-    assert call("import", mr, *asked, "--subject", "S1").returncode == 0
+    assert call_in_process("import", mr, *asked, "--subject", "S1").returncode == 0
     again = packed(tmp_path / "again.zip", {"a/1.dcm": MR.read_bytes(), **more})
-    done = call("import", again, *asked, "--subject", "S2", "--json")
+    done = call_in_process("import", again, *asked, "--subject", "S2", "--json")
     (told,) = json.loads(done.stdout)["sessions"]
     assert (done.returncode, told["code"], told["subject"]) == (3, "subject_differs", "S1")
     with contextlib.closing(sqlite3.connect(data / "scandock.db")) as catalog:
@@ -148,7 +155,7 @@ def test_a_csv_receipt_holds_no_formula_and_json_lines_are_exact(tmp_path):
     written = {}
     for form in ("csv", "jsonl"):
         receipt = tmp_path / f"receipt.{form}"
-        assert call("inspect", archive, "--receipt", receipt, "--receipt-format", form).returncode == 0
+        assert call_in_process("inspect", archive, "--receipt", receipt, "--receipt-format", form).returncode == 0
         written[form] = receipt.read_text(encoding="utf-8")
     rows = list(csv.DictReader(written["csv"].splitlines()))
     assert [row["path"] for row in rows] == ["1.dcm", *(f"'{name}" for name in names[:-1]), "plain.txt"]
@@ -159,28 +166,28 @@ def test_projects_and_rules_are_made_listed_and_used(tmp_path, mr):
     data, rules = tmp_path / "data", tmp_path / "rules.txt"
     rules.write_text("# the first word of the name\n(0010,0010):(\\w+)\\^.* t:Samples r:_S\n")
     add = ("admin", "project", "add", "P", "--data", data)
-    assert call(*add, "--prearchive-code", "0", "--name", "A trial").returncode == 0
-    again = call(*add)
+    assert call_in_process(*add, "--prearchive-code", "0", "--name", "A trial").returncode == 0
+    again = call_in_process(*add)
     assert (again.returncode, "P" in again.stderr) == (2, True)
-    assert call("admin", "rules", "set", "session", rules, "--data", data).returncode == 0
-    assert "(0010,0010)" in call("admin", "rules", "show", "session", "--data", data).stdout
-    listed = json.loads(call("admin", "project", "list", "--data", data, "--json").stdout)
+    assert call_in_process("admin", "rules", "set", "session", rules, "--data", data).returncode == 0
+    assert "(0010,0010)" in call_in_process("admin", "rules", "show", "session", "--data", data).stdout
+    listed = json.loads(call_in_process("admin", "project", "list", "--data", data, "--json").stdout)
     assert [(one["id"], one["name"], one["prearchive_code"]) for one in listed] == [("P", "A trial", 0)]
-    report = json.loads(call("import", mr, "--data", data, "--project", "P", "--json").stdout)
+    report = json.loads(call_in_process("import", mr, "--data", data, "--project", "P", "--json").stdout)
     (session,) = report["sessions"]
     assert (session["label"], session["state"]) == ("Compressed_S", "prearchive")
-    assert "Compressed_S" in call("admin", "rules", "test", "session", MR, "--data", data).stdout
+    assert "Compressed_S" in call_in_process("admin", "rules", "test", "session", MR, "--data", data).stdout
 
 
 def test_a_rule_that_cannot_be_read_is_named_by_its_line_and_changes_nothing(tmp_path):
     data, rules = tmp_path / "data", tmp_path / "rules.txt"
     rules.write_text("(0010,0010):(.*)\n")
-    call("admin", "rules", "set", "subject", rules, "--data", data)
+    call_in_process("admin", "rules", "set", "subject", rules, "--data", data)
     rules.write_text("\n(0010,0010:(.*)\n")
-    done = call("admin", "rules", "set", "subject", rules, "--data", data)
+    done = call_in_process("admin", "rules", "set", "subject", rules, "--data", data)
     assert done.returncode == 2
     assert "Line 2" in done.stderr
-    assert call("admin", "rules", "show", "subject", "--data", data).stdout == "(0010,0010):(.*)\n"
+    assert call_in_process("admin", "rules", "show", "subject", "--data", data).stdout == "(0010,0010):(.*)\n"
 
 
 class Terminal:
@@ -243,5 +250,5 @@ def test_ctrl_c_on_a_terminal_cancels_says_so_and_leaves_nothing(tmp_path):
     assert [
         path for area in ("archive", "prearchive", "work") for path in (data / area).rglob("*") if path.is_file()
     ] == []
-    assert call("check", "--data", data).returncode == 0
-    assert call("import", archive, "--data", data, "--project", "P").returncode == 0
+    assert call_in_process("check", "--data", data).returncode == 0
+    assert call_in_process("import", archive, "--data", data, "--project", "P").returncode == 0

@@ -14,6 +14,8 @@ from termios import TIOCSWINSZ
 
 import pytest
 
+from tests.integration.in_process import call_in_process
+
 SCRIPT = Path(sys.executable).with_name("scandock")
 COSTLY = {"rich", "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "pydicom", "nibabel", "numpy", "asyncio"}
 
@@ -63,18 +65,20 @@ def test_exit_codes_reach_the_shell():
     assert call("settings").returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("words", "completed"),
-    [
-        ("scandock imp", ["import"]),
-        ("scandock import --over", ["--overwrite"]),
-        ("scandock import --overwrite ", ["none", "append", "delete"]),
-        ("scandock admin rules set s", ["subject", "session"]),
-    ],
-)
-def test_the_shell_completes_commands_options_and_values(words, completed):
-    done = call(_SCANDOCK_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")))
-    assert done.stdout.split() == completed
+COMPLETED = {
+    "scandock imp": ["import"],
+    "scandock import --over": ["--overwrite"],
+    "scandock import --overwrite ": ["none", "append", "delete"],
+    "scandock admin rules set s": ["subject", "session"],
+}
+
+
+def test_the_shell_completes_commands_options_and_values(subtests):
+    """The first as a shell asks: by a process."""
+    for by, words in zip((call, *[call_in_process] * 3), COMPLETED, strict=True):
+        with subtests.test(words):
+            done = by(_SCANDOCK_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")))
+            assert done.stdout.split() == COMPLETED[words]
 
 
 def on_terminal(*args, width=80, **changes):

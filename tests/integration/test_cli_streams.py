@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_import import CT, MR, SCANDOCK, call, environment, packed
+from tests.integration.in_process import call_in_process
+from tests.integration.test_cli_import import CT, MR, SCANDOCK, environment, packed
 
 
 def shell(words: str, redirections: str = "") -> subprocess.CompletedProcess[str]:
@@ -23,7 +24,7 @@ def shell(words: str, redirections: str = "") -> subprocess.CompletedProcess[str
 def two(tmp_path: Path) -> str:
     """The words that import two archives."""
     archives = [packed(tmp_path / f"{n}.zip", {"1.dcm": part.read_bytes()}) for n, part in enumerate((MR, CT))]
-    named = f"--data {tmp_path / 'data'} --project P --create-project"
+    named = f"--data {tmp_path / 'data'} --project P --create-project --workers 1"
     return f"import {archives[0]} {archives[1]} {named}"
 
 
@@ -36,7 +37,7 @@ def test_a_stream_that_is_closed_changes_nothing(tmp_path, two, closed):
     done = shell(two, closed)
     assert (done.returncode, archived(tmp_path)) == (0, 2)
     assert "rror" not in done.stderr
-    assert call("check", "--data", tmp_path / "data").returncode == 0
+    assert call_in_process("check", "--data", tmp_path / "data").returncode == 0
 
 
 @pytest.mark.parametrize("how", ["", "--json"])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration.in_process import call_in_process
 from tests.integration.test_cli_import import CT, MR, call, packed
 
 ONLY_IMPORTED = {"upload", "bytes", "seconds"}
@@ -25,9 +28,14 @@ PACKED = [
 ]
 
 
-def told(command: str, archive: Path, *args: str | Path, **env: str) -> tuple[int, dict[str, Any], str]:
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def told(
+    command: str, archive: Path, *args: str | Path, by: Call = call_in_process, **env: str
+) -> tuple[int, dict[str, Any], str]:
     """(exit code, the object without what only one of both has, stderr)."""
-    done = call(command, archive, "--json", *args, **env)
+    done = by(command, archive, "--json", *args, **env)
     if not done.stdout:
         return done.returncode, {}, done.stderr
     (report,) = [json.loads(line) for line in done.stdout.splitlines()]
@@ -43,22 +51,28 @@ def lines(receipt: Path) -> list[dict[str, Any]]:
     return [{**json.loads(line), "stored_as": None} for line in receipt.read_text().splitlines()]
 
 
-def compare(tmp_path: Path, archive: Path, *args: str | Path) -> dict[str, Any]:
+def compare(tmp_path: Path, archive: Path, *args: str | Path, by: Call = call_in_process) -> dict[str, Any]:
     tmp_path.mkdir(exist_ok=True)
     receipts = [tmp_path / "inspected.jsonl", tmp_path / "imported.jsonl"]
-    inspected = told("inspect", archive, "--receipt", receipts[0], *args)
-    imported = told("import", archive, "--data", tmp_path / "data", "--receipt", receipts[1], *args)
+    inspected = told("inspect", archive, "--receipt", receipts[0], *args, by=by)
+    imported = told("import", archive, "--data", tmp_path / "data", "--receipt", receipts[1], *args, by=by)
     assert inspected == imported
     if imported[0] != 2:
         assert lines(receipts[0]) == lines(receipts[1])
     return inspected[1]
 
 
+@pytest.mark.corpus
 @pytest.mark.parametrize(
     ("name", "named"), [(name, (NAMED, ())[n % 2]) for n, name in enumerate(PACKED)] + [(PACKED[0], ())]
 )
 def test_real_archives(tmp_path: Path, corpus_archives: Path, name: str, named: tuple[str, ...]) -> None:
     assert compare(tmp_path, corpus_archives / name, *named)["sessions"]
+
+
+@pytest.mark.corpus
+def test_a_real_archive_by_processes(tmp_path: Path, corpus_archives: Path) -> None:
+    assert compare(tmp_path, corpus_archives / PACKED[0], *NAMED, by=call)["sessions"]
 
 
 @pytest.mark.parametrize("left", ["", "yes"])
@@ -113,10 +127,10 @@ def test_a_project_that_is_not_there_gets_the_same_words(tmp_path: Path) -> None
     mapping.write_text("folder,study_uid,project\n,1.2.3,NOWHERE\n")
     for args in (("--project", "NOWHERE"), ("--mapping", mapping), ("--project", "Unassigned"), ("--session", "***")):
         named = (*args, "--data", tmp_path / "data")
-        done = [call("inspect", archive, *named), call("import", archive, *named)]
+        done = [call_in_process("inspect", archive, *named), call_in_process("import", archive, *named)]
         assert {one.returncode for one in done} == {2}
         assert done[0].stderr == done[1].stderr
-    assert "reserved" in call("inspect", archive, "--project", "Unassigned").stderr
+    assert "reserved" in call_in_process("inspect", archive, "--project", "Unassigned").stderr
 
 
 def test_where_no_data_folder_is_named_the_projects_are_taken_to_be_there(tmp_path: Path) -> None:
@@ -129,8 +143,8 @@ def test_projects_policies_and_rules_are_those_of_the_data_folder_named(tmp_path
     archive, data = packed(tmp_path / "a.zip", {"1.dcm": MR.read_bytes()}), tmp_path / "data"
     rules = tmp_path / "rules.txt"
     rules.write_text("(0010,0010):(\\w+)\\^.*\n")
-    assert call("admin", "project", "add", "P", "--data", data, "--prearchive-code", "0").returncode == 0
-    assert call("admin", "rules", "set", "session", rules, "--data", data).returncode == 0
+    assert call_in_process("admin", "project", "add", "P", "--data", data, "--prearchive-code", "0").returncode == 0
+    assert call_in_process("admin", "rules", "set", "session", rules, "--data", data).returncode == 0
     before = sorted(path for path in data.rglob("*"))
     asked = ("--data", data, "--project", "p")
     inspected = told("inspect", archive, *asked)
@@ -138,7 +152,7 @@ def test_projects_policies_and_rules_are_those_of_the_data_folder_named(tmp_path
     assert inspected == told("import", archive, *asked)
     (session,) = inspected[1]["sessions"]
     assert (session["project"], session["label"], session["state"]) == ("P", "CompressedSamples", "prearchive")
-    missing = call("inspect", archive, "--data", tmp_path / "nothing", "--project", "P")
+    missing = call_in_process("inspect", archive, "--data", tmp_path / "nothing", "--project", "P")
     assert (missing.returncode, (tmp_path / "nothing").exists()) == (2, False)
 
 

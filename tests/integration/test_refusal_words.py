@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_import import CT, MR, call, packed
+from tests.integration.in_process import call_in_process
+from tests.integration.test_cli_import import CT, MR, packed
 
 
 def encrypted() -> bytes:
@@ -28,8 +29,7 @@ def encrypted() -> bytes:
 
 
 def told(tmp_path: Path, archive: Path) -> str:
-    said: str = call("inspect", archive, TMPDIR=str(tmp_path)).stdout
-    return said
+    return call_in_process("inspect", archive, TMPDIR=str(tmp_path)).stdout
 
 
 def test_an_entry_is_named_once_and_by_its_whole_path(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_an_entry_is_named_once_and_by_its_whole_path(tmp_path: Path) -> None:
 def test_a_compressed_image_is_called_so(tmp_path: Path, suffix, pack) -> None:
     archive = packed(tmp_path / "a.zip", {f"1.dcm.{suffix}": pack(MR.read_bytes())})
     receipt = tmp_path / "receipt.jsonl"
-    assert call("inspect", archive, "--receipt", receipt).returncode == 0
+    assert call_in_process("inspect", archive, "--receipt", receipt).returncode == 0
     assert json.loads(receipt.read_text())["message"] == "Stored unpacked: it was a compressed image."
 
 
@@ -69,7 +69,7 @@ def test_images_in_resource_folders_are_said_to_be_none(tmp_path: Path) -> None:
 def test_a_database_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
     archive = packed(tmp_path / "a.zip", {"1.dcm": MR.read_bytes()})
     url = "postgresql+psycopg://nobody:secret@127.0.0.1:1/none"
-    done = call("import", archive, "--data", tmp_path / "data", SCANDOCK_DATABASE_URL=url)
+    done = call_in_process("import", archive, "--data", tmp_path / "data", SCANDOCK_DATABASE_URL=url)
     assert done.returncode == 1
     (line,) = done.stdout.splitlines()
     assert "\\x0" not in line

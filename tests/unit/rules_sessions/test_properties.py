@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from itertools import product
 from typing import Any
 
 from hypothesis import given, settings
@@ -16,48 +17,58 @@ from scandock.rules.study import StudyFacts
 from tests.unit.rules_sessions.builders import FakeCatalog, decide, held, study
 
 LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
-PATIENTS = st.sampled_from(["A.1", "A 1", "a_1", "A_1_20240101", "B", "b", "", "anon", "x" * 64, "x" * 70, "\u5c71"])
-NAMES = st.sampled_from(["Doe^J", "DOE J", "Doe.J", "", "Anonymous", "A.1", "B"])
-DATES = st.sampled_from(["20240101", "20240102", "", "bad"])
-FOLDERS = st.sampled_from(["", "", "", "A_1", "F"])
-COMMENTS = st.sampled_from(["", "", "", "Session:F", "Subject:S Session:B"])
+PATIENTS = ["A.1", "A 1", "a_1", "A_1_20240101", "B", "b", "", "anon", "x" * 64, "x" * 70, "\u5c71"]
+NAMES = ["Doe^J", "DOE J", "Doe.J", "", "Anonymous", "A.1", "B"]
+DATES = ["20240101", "20240102", "", "bad"]
+FOLDERS = ["", "", "", "A_1", "F"]
+COMMENTS = ["", "", "", "Session:F", "Subject:S Session:B"]
 UIDS = [f"1.2.{n}" for n in range(12)]
+
+# One choice among all that may be said of a study, a mapping or a request: hypothesis takes its time for each choice.
+SAID = st.sampled_from(list(product(FOLDERS, PATIENTS, NAMES, DATES, COMMENTS)))
+MAPPED = st.sampled_from(list(product(UIDS, ["", "A_1", "L"], ["", "S"])))
+REQUESTED = st.sampled_from(
+    list(
+        product(
+            [None, None, None, "L", "a_1"],
+            [None, None, None, "S", "doe_j"],
+            [None, "archive", "prearchive"],
+            [None, "none", "append", "delete"],
+            [False, True],
+        )
+    )
+)
+
+
+def examples(least: int) -> settings:
+    """So many examples, or more where the profile has more."""
+    return settings(max_examples=max(least, settings.default.max_examples if settings.default else 0))
 
 
 @st.composite
 def studies(draw: st.DrawFn, most: int = 6) -> list[StudyFacts]:
     uids = draw(st.lists(st.sampled_from(UIDS), min_size=1, max_size=most, unique=True))
-    return [
-        study(
-            uid,
-            folder=draw(FOLDERS),
-            PatientID=draw(PATIENTS),
-            PatientName=draw(NAMES),
-            StudyDate=draw(DATES),
-            PatientComments=draw(COMMENTS),
-        )
-        for uid in uids
-    ]
+    facts = []
+    for uid in uids:
+        folder, patient, name, date, comments = draw(SAID)
+        elements = {"PatientID": patient, "PatientName": name, "StudyDate": date, "PatientComments": comments}
+        facts.append(study(uid, folder=folder, **elements))
+    return facts
 
 
 @st.composite
 def requests(draw: st.DrawFn) -> dict[str, Any]:
-    chosen = draw(st.lists(st.sampled_from(UIDS), max_size=4))
     rows = [
-        MappingRow(
-            number=number,
-            study_uid=uid,
-            session=draw(st.sampled_from(["", "A_1", "L"])),
-            subject=draw(st.sampled_from(["", "S"])),
-        )
-        for number, uid in enumerate(chosen)
+        MappingRow(number=number, study_uid=uid, session=session, subject=subject)
+        for number, (uid, session, subject) in enumerate(draw(st.lists(MAPPED, max_size=4)))
     ]
+    session, subject, destination, overwrite, dialect = draw(REQUESTED)
     return {
-        "session": draw(st.sampled_from([None, None, None, "L", "a_1"])),
-        "subject": draw(st.sampled_from([None, None, None, "S", "doe_j"])),
-        "destination": draw(st.sampled_from([None, "archive", "prearchive"])),
-        "overwrite": draw(st.sampled_from([None, "none", "append", "delete"])),
-        "dialect": draw(st.booleans()),
+        "session": session,
+        "subject": subject,
+        "destination": destination,
+        "overwrite": overwrite,
+        "dialect": dialect,
         "mapping": tuple(rows),
     }
 
@@ -76,7 +87,7 @@ def by_study(decisions: list[Decision]) -> dict[str, Decision]:
     return {made.study_key: made for made in decisions}
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(before=UPLOADS, some=studies(), request=requests(), random=st.randoms(use_true_random=False))
 def test_the_order_of_studies_does_not_matter(before, some, request, random):
     catalog = catalog_after(before)
@@ -85,7 +96,7 @@ def test_the_order_of_studies_does_not_matter(before, some, request, random):
     assert by_study(decide(*some, catalog=catalog, **request)) == by_study(decide(*other, catalog=catalog, **request))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(uploads=UPLOADS, some=studies(), request=requests())
 def test_labels_are_valid_and_no_two_sessions_stand_in_one_place(uploads, some, request):
     catalog = catalog_after(uploads)
@@ -102,7 +113,7 @@ def test_labels_are_valid_and_no_two_sessions_stand_in_one_place(uploads, some, 
     assert len(archived) == len(set(archived))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(uploads=st.lists(studies(), min_size=1, max_size=4))
 def test_a_study_has_one_session_however_often_and_with_whatever_it_comes(uploads):
     catalog = FakeCatalog()
@@ -115,7 +126,7 @@ def test_a_study_has_one_session_however_often_and_with_whatever_it_comes(upload
     assert all(made.existing for made in again)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(uploads=st.lists(studies(), min_size=1, max_size=4))
 def test_two_patient_ids_are_never_one_subject_unsaid(uploads):
     catalog = FakeCatalog()
@@ -134,7 +145,7 @@ def test_two_patient_ids_are_never_one_subject_unsaid(uploads):
     assert mixed <= said
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(some=studies(), label=st.sampled_from(["L", "a_1"]))
 def test_a_requested_label_is_kept_or_held_never_changed(some, label):
     for made in decide(*some, session=label):

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import pytest
 import typer.main
 
 from scandock.cli import app as command_line
+from tests.crash.processes import Done
 
 
 def call_in_process(*args: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -28,6 +29,13 @@ def call_in_process(*args: str | Path, **changes: str) -> subprocess.CompletedPr
     bare = {name: value for name, value in os.environ.items() if not name.startswith("SCANDOCK_")}
     bare = {name: value for name, value in bare.items() if name not in {"COLUMNS", "NO_COLOR"}}
     return run_in_process([str(arg) for arg in args], environment=bare | changes, folder=Path.cwd())
+
+
+def command_in_process(words: Sequence[str | Path], **changes: str) -> Done:
+    """`tests.crash.processes.run` without a process: for commands before and after the one that a test is about."""
+    _scandock, *args = words
+    done = call_in_process(*args, SCANDOCK_WORKERS="2", SCANDOCK_DEBUG="1", **changes)
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def run_in_process(

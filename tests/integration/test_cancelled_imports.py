@@ -12,8 +12,9 @@ import time
 import pytest
 
 from scandock.model.points import POINTS
-from tests.crash.processes import Command, check, import_words, run
-from tests.crash.rounds import ENDED, Ground, agree, clean, placed
+from tests.crash.processes import Command, import_words, run, unsound
+from tests.crash.rounds import ENDED, Ground, agree, placed
+from tests.integration.in_process import command_in_process
 
 pytestmark = pytest.mark.crash
 
@@ -61,7 +62,7 @@ def test_a_signal_at_a_random_moment(ground, lasting, number):
         command.process.wait(chance.uniform(0, lasting))
     command.signal(signal.SIGINT if number % 2 else signal.SIGTERM)
     ended_well(command.wait(), scenario, data)
-    placed(run(import_words(scenario.step, data)))
+    placed(command_in_process(import_words(scenario.step, data)))
     agree(data, scenario.after)
 
 
@@ -79,4 +80,4 @@ def test_a_signal_at_a_point(ground, point):
         assert done.code == 130, str(done)
     if POINTS.index(point) >= ENDED:  # just before it, the signal may come too late
         assert done.code == 0, str(done)
-    clean(check(data))
+    assert unsound(data) == []

@@ -11,6 +11,7 @@ from tests.crash.archives import Step, Study, tarred, zipped
 from tests.crash.checker import examine
 from tests.crash.processes import check, import_words, run
 from tests.crash.rounds import agree, clean, placed
+from tests.integration.in_process import command_in_process
 
 pytestmark = pytest.mark.crash
 
@@ -65,19 +66,19 @@ def failed(done, code="disk_full"):
 
 def test_the_disk_fills_while_files_are_written(disk, small, large):
     data = disk("3m")
-    placed(run(import_words(small, data), **FREE))
+    placed(command_in_process(import_words(small, data), **FREE))
     failed(run(import_words(large, data), **FREE))
     agree(data, {SMALL.uid: SMALL.held()})
     clean(check(data, **FREE))
     enlarge(data, "16m")
-    placed(run(import_words(large, data), **FREE))
+    placed(command_in_process(import_words(large, data), **FREE))
     agree(data, {SMALL.uid: SMALL.held(), LARGE.uid: LARGE.held()})
 
 
 @pytest.mark.parametrize("left", [0, 32, 200, 400])
 def test_the_disk_is_full_but_for_some_kilobytes(disk, small, large, left):
     data = disk("12m")
-    placed(run(import_words(small, data), **FREE))
+    placed(command_in_process(import_words(small, data), **FREE))
     ballast = data / "trash" / "now" / "ballast"
     free = os.statvfs(data)
     with ballast.open("wb") as file:
@@ -87,11 +88,11 @@ def test_the_disk_is_full_but_for_some_kilobytes(disk, small, large, left):
     ballast.unlink(missing_ok=True)
     if done.code:
         failed(done)
-    clean(check(data, **FREE))
+    clean(command_in_process(["scandock", "check", "--data", data], **FREE))
     held, wrong = examine(data)
     assert not wrong, wrong
     assert held[SMALL.uid] == SMALL.held()
-    placed(run(import_words(large, data), **FREE))
+    placed(command_in_process(import_words(large, data), **FREE))
 
 
 def test_space_that_must_stay_free_is_asked_for_before(disk, small):
@@ -105,5 +106,5 @@ def test_no_room_for_a_data_folder(disk, small):
     done = run(import_words(small, data), **FREE)
     assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "disk_full"), str(done)
     enlarge(data, "16m")
-    placed(run(import_words(small, data), **FREE))
+    placed(command_in_process(import_words(small, data), **FREE))
     agree(data, {SMALL.uid: SMALL.held()})

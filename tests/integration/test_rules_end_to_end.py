@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,26 @@ OTHER_ID = {0x00204000: (b"LT", b"another content")}
 
 
 @pytest.fixture
-def any_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    """As `site`, once on each database: for what the catalog decides."""
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A data folder of the test's own, on SQLite; catalog and store are compared once, after all imports."""
+    site = site_at(tmp_path, monkeypatch)
+    site.checked = False
+    yield site
+    site.check()
+
+
+@pytest.fixture
+def any_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Site]:
+    """The same on each database.
+
+    Rules are pure functions of what the catalog tells them. Both databases are asked where they could tell otherwise:
+    rules of the site (which SQLite is asked for beside the catalog), exceptions in their order, labels and ids without
+    case, patients by bytes, digests, columns that are NULL or boolean, sessions that are held.
+    """
+    site = site_at(tmp_path, monkeypatch, database_url)
+    site.checked = False
+    yield site
+    site.check()
 
 
 def image(number: int = 1, **values: Any) -> Image:
@@ -59,12 +77,12 @@ def test_the_defaults(site: Site) -> None:
     assert "unparseable_ignored" in told.warned()
 
 
-def test_a_project_of_code_0_takes_into_the_prearchive(any_site: Site) -> None:
-    any_site.project(prearchive_code=0)
-    told = any_site.bring({"1.dcm": study(1)})
+def test_a_project_of_code_0_takes_into_the_prearchive(site: Site) -> None:
+    site.project(prearchive_code=0)
+    told = site.bring({"1.dcm": study(1)})
 
     assert (told.state, told.session["state"]) == ("placed", "prearchive")
-    assert any_site.bring({"1.dcm": study(1)}, destination="archive").session["state"] == "archive"
+    assert site.bring({"1.dcm": study(1)}, destination="archive").session["state"] == "archive"
 
 
 @pytest.mark.parametrize(("comment", "state"), [(b"AA:true", "archive"), (b"AA:false", "prearchive")])
@@ -192,11 +210,11 @@ def test_a_gzipped_and_a_plain_copy_are_one_object(site: Site) -> None:
     assert told.counts == {"stored": 1, "duplicate": 1}
 
 
-def test_a_bundle_with_one_damaged_inner_archive_is_partly(any_site: Site) -> None:
+def test_a_bundle_with_one_damaged_inner_archive_is_partly(site: Site) -> None:
     whole = zipped({"1.dcm": study(1), "2.dcm": study(1, 2)})
     damaged = bytearray(zipped({"x.dcm": study(2) + b"\0" * 4000, "y.dcm": study(2, 2)}))
     damaged[120:140] = bytes(20)
-    told = any_site.bring({"good.zip": whole, "bad.zip": bytes(damaged), "also.zip": zipped({"z.dcm": study(3)})})
+    told = site.bring({"good.zip": whole, "bad.zip": bytes(damaged), "also.zip": zipped({"z.dcm": study(3)})})
 
     assert told.state == "partly"
     assert told.report["message"]
@@ -253,13 +271,22 @@ def _hash8(what: Image) -> str:
     return sha256(what.study_uid)[:8]
 
 
-@pytest.mark.parametrize("name", [b"Anonymous", b"ANONYMIZED", b"anon", b"Unknown", b"none", b"***", b""])
-def test_forty_anonymous_studies_are_forty_sessions_of_forty_subjects(site: Site, name: bytes) -> None:
-    told = site.bring({f"{n}.dcm": study(n, patient_name=name, patient_id=name) for n in range(40)})
+def test_forty_anonymous_studies_are_forty_sessions_of_forty_subjects(site: Site) -> None:
+    told = site.bring({f"{n}.dcm": study(n, patient_name=b"Anonymous", patient_id=b"Anonymous") for n in range(40)})
 
     assert told.state == "placed"
     assert len({session["label"] for session in told.sessions}) == 40
     assert {session["subject"] for session in told.sessions} == {session["label"] for session in told.sessions}
+
+
+def test_names_that_are_placeholders_join_no_studies(site: Site, subtests: pytest.Subtests) -> None:
+    for number, name in enumerate([b"ANONYMIZED", b"anon", b"Unknown", b"none", b"***", b""]):
+        with subtests.test(name.decode()):
+            studies = {f"{n}.dcm": study(n, patient_name=name, patient_id=name) for n in range(3)}
+            told = site.bring(studies, project=f"P{number}")
+            assert told.state == "placed"
+            assert len({session["label"] for session in told.sessions}) == 3
+            assert {session["subject"] for session in told.sessions} == {session["label"] for session in told.sessions}
 
 
 def test_placeholders_are_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,8 +348,8 @@ def test_several_session_folders_are_one_session_after_the_largest(site: Site) -
 # -- mapping -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_row_that_matches_wins_and_unused_rows_are_said(any_site: Site, tmp_path: Path) -> None:
-    any_site.project("Q")
+def test_the_first_row_that_matches_wins_and_unused_rows_are_said(site: Site, tmp_path: Path) -> None:
+    site.project("Q")
     mapping = tmp_path / "map.csv"
     mapping.write_text(
         "patient_id,folder,study_uid,project,subject,session\n"
@@ -332,7 +359,7 @@ def test_the_first_row_that_matches_wins_and_unused_rows_are_said(any_site: Site
         f",,{image(study=3).study_uid.decode()},,,V3\n"
         "NOBODY,,,,X,X\n"
     )
-    told = any_site.bring(
+    told = site.bring(
         {
             "site2/sub-01/1.dcm": study(1),
             "x/2.dcm": study(2),
@@ -353,11 +380,11 @@ def test_the_first_row_that_matches_wins_and_unused_rows_are_said(any_site: Site
     assert "6" in unused[0]
 
 
-def test_a_left_out_study_is_told_and_stands_nowhere(any_site: Site, tmp_path: Path) -> None:
+def test_a_left_out_study_is_told_and_stands_nowhere(site: Site, tmp_path: Path) -> None:
     mapping = tmp_path / "map.csv"
     mapping.write_text("patient_id,session,leave_out\nPAT1,,yes\nOTHER,KEPT,\n")
     other: dict[str, Any] = {"patient_id": b"OTHER", "patient_name": b"S^TWO"}
-    told = any_site.bring(
+    told = site.bring(
         {
             "x/1.dcm": study(1),
             "x/again.dcm": study(1),
@@ -410,9 +437,9 @@ def test_a_mapping_to_a_project_that_does_not_exist_is_an_error(site: Site, tmp_
 # -- a study that the project has --------------------------------------------------------------------------------------
 
 
-def test_a_study_goes_to_the_session_it_is_in_whatever_that_is_called(any_site: Site) -> None:
-    first = any_site.bring({"1.dcm": study(1)}, session="VISIT1", subject="S1")
-    told = any_site.bring({"2.dcm": study(1, 2)})
+def test_a_study_goes_to_the_session_it_is_in_whatever_that_is_called(site: Site) -> None:
+    first = site.bring({"1.dcm": study(1)}, session="VISIT1", subject="S1")
+    told = site.bring({"2.dcm": study(1, 2)})
 
     assert told.state == "placed"
     assert told.session["path"] == first.session["path"]
@@ -431,16 +458,16 @@ def test_another_requested_label_is_held_as_study_elsewhere(any_site: Site) -> N
     assert any_site.files("archive") == before
 
 
-def test_another_requested_subject_is_held(any_site: Site) -> None:
-    any_site.bring({"1.dcm": study(1)}, subject="S1")
-    told = any_site.bring({"2.dcm": study(1, 2)}, subject="S2")
+def test_another_requested_subject_is_held(site: Site) -> None:
+    site.bring({"1.dcm": study(1)}, subject="S1")
+    told = site.bring({"2.dcm": study(1, 2)}, subject="S2")
 
     assert (told.state, told.session["code"]) == ("held", "subject_differs")
 
 
-def test_another_project_is_another_session(any_site: Site) -> None:
-    any_site.bring({"1.dcm": study(1)})
-    told = any_site.bring({"1.dcm": study(1)}, project="Q")
+def test_another_project_is_another_session(site: Site) -> None:
+    site.bring({"1.dcm": study(1)})
+    told = site.bring({"1.dcm": study(1)}, project="Q")
 
     assert told.counts == {"stored": 1}
     assert told.session["path"] == "archive/Q/PAT1"
@@ -484,8 +511,8 @@ def test_what_is_in_the_catalog_is_never_renamed(any_site: Site) -> None:
     assert again.counts == {"duplicate": 2}
 
 
-def test_a_requested_label_for_several_studies_is_held(any_site: Site) -> None:
-    told = any_site.bring({f"{n}.dcm": study(n) for n in (1, 2, 3)}, session="VISIT")
+def test_a_requested_label_for_several_studies_is_held(site: Site) -> None:
+    told = site.bring({f"{n}.dcm": study(n) for n in (1, 2, 3)}, session="VISIT")
 
     assert told.state == "held"
     assert [session["code"] for session in told.sessions] == ["label_many_studies"] * 3
@@ -495,16 +522,16 @@ def test_a_requested_label_for_several_studies_is_held(any_site: Site) -> None:
     assert int(stamps[2][-3:]) - int(stamps[0][-3:]) in {2, 2 - 1000}
 
 
-def test_a_requested_label_that_the_catalog_has_given_to_another_study_is_held(any_site: Site) -> None:
-    any_site.bring({"1.dcm": study(1)}, session="VISIT")
-    told = any_site.bring({"2.dcm": study(2)}, session="visit")
+def test_a_requested_label_that_the_catalog_has_given_to_another_study_is_held(site: Site) -> None:
+    site.bring({"1.dcm": study(1)}, session="VISIT")
+    told = site.bring({"2.dcm": study(2)}, session="visit")
 
     assert (told.state, told.session["code"]) == ("held", "label_many_studies")
-    assert len(any_site.files("archive")) == 1
+    assert len(site.files("archive")) == 1
 
 
-def test_a_requested_subject_for_several_patients_is_held(any_site: Site) -> None:
-    told = any_site.bring({"1.dcm": study(1, patient_id=b"A"), "2.dcm": study(2, patient_id=b"B")}, subject="ONE")
+def test_a_requested_subject_for_several_patients_is_held(site: Site) -> None:
+    told = site.bring({"1.dcm": study(1, patient_id=b"A"), "2.dcm": study(2, patient_id=b"B")}, subject="ONE")
 
     assert [session["code"] for session in told.sessions] == ["subject_many_patients"] * 2
 
@@ -522,19 +549,19 @@ def test_absent_patients_count_for_none(site: Site) -> None:
 # -- patients ----------------------------------------------------------------------------------------------------------
 
 
-def test_two_patients_in_one_study_are_held(any_site: Site) -> None:
-    told = any_site.bring({"1.dcm": study(1, 1, patient_id=b"A"), "2.dcm": study(1, 2, patient_id=b"B")})
+def test_two_patients_in_one_study_are_held(site: Site) -> None:
+    told = site.bring({"1.dcm": study(1, 1, patient_id=b"A"), "2.dcm": study(1, 2, patient_id=b"B")})
 
     assert (told.state, told.session["code"]) == ("held", "patient_mismatch")
     assert told.session["files"] == 2
 
 
-def test_a_second_patient_for_an_archived_study_is_held(any_site: Site) -> None:
-    any_site.bring({"1.dcm": study(1, 1, patient_id=b"A")})
-    told = any_site.bring({"2.dcm": study(1, 2, patient_id=b"B")})
+def test_a_second_patient_for_an_archived_study_is_held(site: Site) -> None:
+    site.bring({"1.dcm": study(1, 1, patient_id=b"A")})
+    told = site.bring({"2.dcm": study(1, 2, patient_id=b"B")})
 
     assert (told.state, told.session["code"]) == ("held", "patient_mismatch")
-    assert len(any_site.files("archive")) == 1
+    assert len(site.files("archive")) == 1
 
 
 def test_absent_ids_beside_one_are_a_warning(site: Site) -> None:
@@ -544,12 +571,12 @@ def test_absent_ids_beside_one_are_a_warning(site: Site) -> None:
     assert "patient_absent" in told.warned()
 
 
-def test_two_patients_that_clean_to_one_label_are_told_apart(any_site: Site) -> None:
+def test_two_patients_that_clean_to_one_label_are_told_apart(site: Site) -> None:
     entries = {
         "1.dcm": study(1, patient_id=b"A.1", patient_name=b"A.1"),
         "2.dcm": study(2, patient_id=b"A 1", patient_name=b"A 1"),
     }
-    told = any_site.bring(entries)
+    told = site.bring(entries)
 
     assert told.state == "placed"
     assert len(set(labels(told))) == 2
@@ -558,7 +585,7 @@ def test_two_patients_that_clean_to_one_label_are_told_apart(any_site: Site) -> 
         f"A_1_{sha256(b'A 1')[:6]}",
     }
     assert {"subjects_told_apart", "label_suffixed"} <= told.warned()
-    assert any_site.bring(entries).counts == {"duplicate": 2}
+    assert site.bring(entries).counts == {"duplicate": 2}
 
 
 def test_patients_told_apart_over_two_uploads(any_site: Site) -> None:
@@ -580,22 +607,22 @@ def test_patients_told_apart_over_two_uploads(any_site: Site) -> None:
 # -- projects ----------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_project_sessions_are_unassigned_and_wait(any_site: Site) -> None:
-    told = any_site.bring({"1.dcm": study(1)}, project=None)
+def test_without_a_project_sessions_are_unassigned_and_wait(site: Site) -> None:
+    told = site.bring({"1.dcm": study(1)}, project=None)
 
     assert told.state == "placed"
     assert (told.session["project"], told.session["state"]) == ("Unassigned", "prearchive")
     assert told.session["path"].startswith("prearchive/Unassigned/")
     assert "project_unassigned" in told.warned()
-    again = any_site.bring({"1.dcm": study(1)}, project=None)
+    again = site.bring({"1.dcm": study(1)}, project=None)
     assert again.counts == {"duplicate": 1}
     assert again.session["path"] == told.session["path"]
 
 
 @pytest.mark.parametrize("tag", [0x00081030, 0x00080050])
-def test_a_header_may_name_the_project(any_site: Site, tag: int) -> None:
-    any_site.project("trial7")
-    told = any_site.bring({"1.dcm": study(1, also={tag: (b"LO", b"trial7")})}, project=None)
+def test_a_header_may_name_the_project(site: Site, tag: int) -> None:
+    site.project("trial7")
+    told = site.bring({"1.dcm": study(1, also={tag: (b"LO", b"trial7")})}, project=None)
 
     assert told.session["project"] == "trial7"
     assert "project_from_header" in told.warned()
@@ -608,10 +635,10 @@ def test_a_comment_names_the_project_before_the_header(site: Site) -> None:
     assert site.bring({"1.dcm": study(1, also=also)}, project=None).session["project"] == "A"
 
 
-def test_a_requested_project_that_does_not_exist_is_an_error(any_site: Site) -> None:
+def test_a_requested_project_that_does_not_exist_is_an_error(site: Site) -> None:
     with pytest.raises(Usage, match="no project NOWHERE"):
-        any_site.bring({"1.dcm": study(1)}, project="NOWHERE", create_project=False)
-    assert any_site.files() == {}
+        site.bring({"1.dcm": study(1)}, project="NOWHERE", create_project=False)
+    assert site.files() == {}
 
 
 @pytest.mark.parametrize("name", ["Unassigned", "unassigned"])
@@ -625,11 +652,11 @@ def test_unassigned_is_reserved(site: Site, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("asked", [{"session": "***"}, {"subject": "^^"}])
-def test_a_requested_label_of_which_nothing_is_left_is_an_error(any_site: Site, asked: dict[str, str]) -> None:
+def test_a_requested_label_of_which_nothing_is_left_is_an_error(site: Site, asked: dict[str, str]) -> None:
     with pytest.raises(Usage, match="leaves no letter or digit"):
-        any_site.bring({"1.dcm": study(1)}, **asked)
-    assert any_site.files() == {}
-    with any_site.catalog() as catalog, catalog.read() as connection:
+        site.bring({"1.dcm": study(1)}, **asked)
+    assert site.files() == {}
+    with site.catalog() as catalog, catalog.read() as connection:
         assert connection.execute(select(upload.c.state)).all() == [], "it was told before it began"
 
 
@@ -646,14 +673,14 @@ def test_projects_are_found_without_case(any_site: Site) -> None:
 @pytest.mark.parametrize(
     ("setting", "state", "code"), [("accept", "placed", ""), ("warn", "placed", ""), ("hold", "held", "identified")]
 )
-def test_what_is_not_de_identified(any_site: Site, setting: str, state: str, code: str) -> None:
-    any_site.project(identified=setting)
+def test_what_is_not_de_identified(site: Site, setting: str, state: str, code: str) -> None:
+    site.project(identified=setting)
     removed = {REMOVED: (b"CS", b"YES")}
-    told = any_site.bring({"1.dcm": study(1, 1, also=removed), "2.dcm": study(1, 2)})
+    told = site.bring({"1.dcm": study(1, 1, also=removed), "2.dcm": study(1, 2)})
 
     assert (told.state, told.session["code"]) == (state, code)
     assert ("identified_warning" in told.warned()) == (setting == "warn")
-    assert any_site.bring({"3.dcm": study(2, 1, also=removed)}).state == "placed"
+    assert site.bring({"3.dcm": study(2, 1, also=removed)}).state == "placed"
 
 
 # -- which scan, which file --------------------------------------------------------------------------------------------
@@ -725,14 +752,14 @@ def test_pet_and_mr_in_one_study_are_one_session(site: Site) -> None:
     assert told.session["label"] == "X_PETMR_1"
 
 
-def test_a_project_may_keep_petmr_as_pet(any_site: Site) -> None:
-    any_site.project(petmr="pet")
-    told = any_site.bring(petmr())
+def test_a_project_may_keep_petmr_as_pet(site: Site) -> None:
+    site.project(petmr="pet")
+    told = site.bring(petmr())
 
     assert told.session["session_type"] == "xnat:petSessionData"
     assert told.session["label"] == "X_PET_1"
     assert "label_petmr" in told.warned()
-    again = any_site.bring(petmr())
+    again = site.bring(petmr())
     assert again.counts == {"duplicate": 2}
     assert again.session["path"] == told.session["path"]
 
@@ -740,8 +767,8 @@ def test_a_project_may_keep_petmr_as_pet(any_site: Site) -> None:
 # -- ECAT --------------------------------------------------------------------------------------------------------------
 
 
-def test_ecat_and_dicom_under_one_session_folder_are_one_session(any_site: Site) -> None:
-    told = any_site.bring(
+def test_ecat_and_dicom_under_one_session_folder_are_one_session(site: Site) -> None:
+    told = site.bring(
         {**documented("MIX", "1", [study(1)]), "MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"PAT1")}
     )
 
@@ -794,17 +821,17 @@ def test_ecat_scans_are_numbered_by_their_start(site: Site) -> None:
     assert scan_of == {"early.v": "1", "late.v": "2"}
 
 
-def test_ecat_does_not_join_a_dicom_session_of_its_label_from_another_folder(any_site: Site) -> None:
-    any_site.bring({"1.dcm": study(1, patient_id=b"PET1_20200131")})
-    told = any_site.bring({"a.v": ecat()})
+def test_ecat_does_not_join_a_dicom_session_of_its_label_from_another_folder(site: Site) -> None:
+    site.bring({"1.dcm": study(1, patient_id=b"PET1_20200131")})
+    told = site.bring({"a.v": ecat()})
 
     assert told.session["path"] != "archive/P/PET1_20200131"
     assert "label_suffixed" in told.warned()
 
 
-def test_ecat_joins_a_dicom_session_from_one_folder_and_patient(any_site: Site) -> None:
-    first = any_site.bring(documented("MIX", "1", [study(1)]))
-    told = any_site.bring({"MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"PAT1")})
+def test_ecat_joins_a_dicom_session_from_one_folder_and_patient(site: Site) -> None:
+    first = site.bring(documented("MIX", "1", [study(1)]))
+    told = site.bring({"MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"PAT1")})
 
     assert told.state == "placed"
     assert told.session["path"] == first.session["path"]
@@ -824,13 +851,13 @@ def test_dicom_joins_an_ecat_session_from_one_folder_and_patient(any_site: Site)
     assert again.counts == {"duplicate": 1}
 
 
-def test_ecat_of_another_patient_does_not_join_though_the_folder_is_the_same(any_site: Site) -> None:
-    first = any_site.bring(documented("MIX", "1", [study(1)]))
-    told = any_site.bring({"MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"OTHER")})
+def test_ecat_of_another_patient_does_not_join_though_the_folder_is_the_same(site: Site) -> None:
+    first = site.bring(documented("MIX", "1", [study(1)]))
+    told = site.bring({"MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"OTHER")})
 
     assert told.session["path"] != first.session["path"]
     assert {"label_suffixed"} <= told.warned() or told.session["state"] == "conflict"
-    assert len(any_site.files(first.session["path"])) == 1
+    assert len(site.files(first.session["path"])) == 1
 
 
 def test_folders_of_one_name_in_two_inner_archives_are_two_ecat_sessions(site: Site) -> None:
@@ -848,15 +875,15 @@ def test_the_same_ecat_file_in_two_folders_is_in_two_sessions(site: Site) -> Non
     assert labels(told) == ["ONE", "TWO"]
 
 
-@pytest.mark.parametrize("file_type", [1, 3, 4, 7, 11, 13])
-def test_every_kind_of_ecat_file_is_stored_as_ecat(site: Site, file_type: int) -> None:
-    """Sinograms, normalisations and attenuation files too; only images have frames to list."""
-    told = site.bring({"a.v": ecat(file_type=file_type)})
-
-    assert told.counts == {"stored": 1}
-    (scan,) = told.session["scans"]
-    assert scan["type"]
-    assert [one["name"] for one in scan["resources"]] == ["ECAT"]
+def test_every_kind_of_ecat_file_is_stored_as_ecat(site: Site, subtests: pytest.Subtests) -> None:
+    """Sinograms, normalizations and attenuation files too; only images have frames to list."""
+    for file_type in (1, 3, 4, 7, 11, 13):
+        with subtests.test(file_type=file_type):
+            told = site.bring({"a.v": ecat(file_type=file_type)}, project=f"P{file_type}")
+            assert told.counts == {"stored": 1}
+            (scan,) = told.session["scans"]
+            assert scan["type"]
+            assert [one["name"] for one in scan["resources"]] == ["ECAT"]
 
 
 def test_a_mapping_places_ecat_too(site: Site, tmp_path: Path) -> None:

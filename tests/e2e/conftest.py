@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, StorageState
 
 from tests.crash.served import Served, free_port
-from tests.e2e.browsing import chromium
+from tests.e2e.browsing import base_of, chromium
 from tests.e2e.projects import Project, log_in, project_of, shared_site
 
 
@@ -29,7 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="session")
 def admin(site: Served) -> StorageState:
     """The administrator's login on the shared server, for `person`. Who logs out needs a login of their own."""
-    return log_in(site)
+    return log_in(base_of(site))
 
 
 @pytest.fixture

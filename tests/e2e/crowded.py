@@ -1,4 +1,4 @@
-"""A site with much on it: long labels, a session of 60 scans, 300 sessions, conflicts, failures, hostile names."""
+"""A site with much on it: long labels, 60 scans, 300 sessions, conflicts, failures, a trash, hostile names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from scandock.testing.data import make_data
 from tests.builders import Image, documented, zipped
 from tests.crash.served import Served, free_port
 
@@ -54,12 +55,9 @@ def many(count: int) -> bytes:
 
 def send(served: Served, name: str, body: bytes, more: str = "") -> str:
     """Upload under a name, and wait for the outcome; the import's id."""
-    from tests.crash.processes import until
-    from tests.crash.served import ENDS
-
     status, made = served.ask("POST", f"/api/v1/imports?project=P&filename={quote(name)}{more}", body)
     assert status == 202, made
-    until(lambda: served.ask("GET", f"/api/v1/imports/{made['id']}")[1]["state"] in ENDS, "the import never ended")
+    assert served.ask("GET", f"/api/v1/imports/{made['id']}/events")[0] in (200, 204)  # which end with the import
     return str(made["id"])
 
 
@@ -73,9 +71,16 @@ def own_files(served: Served) -> None:
         assert served.ask("PUT", address, packed)[0] == 200
 
 
+def delete(served: Served, label: str) -> None:
+    """Move a session to the trash."""
+    [session] = served.ask("GET", f"/api/v1/sessions?project=P&search={label}")[1]["items"]
+    assert served.ask("DELETE", f"/api/v1/sessions/{session['id']}")[0] == 200
+
+
 @contextmanager
 def crowded(folder: Path) -> Iterator[tuple[Served, dict[str, str]]]:
     """The site, and ids of imports by what they are."""
+    make_data(folder / "data")
     served = Served(folder, free_port()).ready()
     try:
         served.project()
@@ -87,6 +92,7 @@ def crowded(folder: Path) -> Iterator[tuple[Served, dict[str, str]]]:
             "refused": send(served, "<script>alert(4)</script>" + "x" * 120 + ".zip", b"no archive at all"),
         }
         own_files(served)
+        delete(served, f"Many_{MANY_SESSIONS - 1:04}")
         yield served, ids
         served.end()
     finally:

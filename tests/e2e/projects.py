@@ -82,10 +82,10 @@ def stopping(served: Served) -> Iterator[NextImport]:
             os.kill(attempt, signal.SIGCONT)
 
 
-def log_in(served: Served, name: str = "admin", password: str = PASSWORD) -> StorageState:
+def log_in(base: str, name: str = "admin", password: str = PASSWORD) -> StorageState:
     """What a browser keeps of a login, for `person(..., storage_state=...)`: without the login page."""
     body = {"name": name, "password": password}
-    answer = httpx.post(f"{base_of(served)}/api/v1/auth/login", json=body, trust_env=False)
+    answer = httpx.post(f"{base}/api/v1/auth/login", json=body, trust_env=False)
     assert answer.status_code == 200, answer.text
     secret = answer.cookies[COOKIE]
     return {"cookies": [{"name": COOKIE, "value": secret, "domain": "127.0.0.1", "path": "/"}], "origins": []}
@@ -118,7 +118,7 @@ class Project:
 
     def log_in(self) -> StorageState:
         """A login of the owner."""
-        return log_in(self.served, self.owner, OWNERS_PASSWORD)
+        return log_in(self.base, self.owner, OWNERS_PASSWORD)
 
     def account(self, name: str, role: str | None = None) -> str:
         """Make an account, with a role in the project or without; gives its name, which no other test has."""

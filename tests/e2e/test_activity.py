@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from scandock.model.importing import Progress
 from scandock.model.report import make_report
@@ -21,48 +17,17 @@ from scandock.queue.owner import this_owner
 from scandock.services.progress import Recorder
 from tests.builders import Image, documented, zipped
 from tests.crash.processes import until
-from tests.crash.served import ATTEMPT, Served, free_port
-from tests.e2e.browsing import base_of, person
-from tests.integration.web import PASSWORD, serving
+from tests.crash.served import Served, free_port
+from tests.e2e.browsing import Person, base_of, person
+from tests.e2e.projects import log_in, owner, stopping
+from tests.integration.web import PASSWORD, Web, listening
 
 BROKEN = ("ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET")
 """What the browser says of a server that was killed."""
 
-SETTLED = """() => {
-  const asked = performance.getEntriesByType("resource").length;
-  if (window.asked !== asked) [window.asked, window.since] = [asked, performance.now()];
-  return performance.now() - window.since > 1000;
-}"""
-"""Whether the page has asked for nothing for a while: what it reads anew comes within a quarter of a second."""
-
 
 def archive(case: str, session: str = "One") -> bytes:
     return zipped(documented(session, "1", [Image(case=case, number=n).file() for n in range(3)]))
-
-
-@contextmanager
-def stopping_at(folder: Path, point: str, port: int | None = None, by: str = "SIGSTOP") -> Iterator[Served]:
-    """A server whose first import stops at a point until `go_on`."""
-    changes = {"SCANDOCK_CRASH_AT": point, "SCANDOCK_CRASH_BY": by, "SCANDOCK_CRASH_ONCE": str(folder / "once")}
-    running = Served(folder, port or free_port(), **changes).ready()
-    running.project()
-    try:
-        yield running
-    finally:
-        running.kill()
-        running.wait()
-
-
-def go_on(served: Served) -> None:
-    """Let the attempt that has stopped go on."""
-    attempt = served.child(ATTEMPT)
-    assert attempt is not None
-    os.kill(attempt, signal.SIGCONT)
-
-
-def stopped(served: Served, folder: Path) -> None:
-    until((folder / "once").exists, "the import never came to its point")
-    assert served.child(ATTEMPT) is not None
 
 
 def badge(page: Page, words: str, name: str = "one.zip") -> None:
@@ -71,19 +36,17 @@ def badge(page: Page, words: str, name: str = "one.zip") -> None:
     expect(item.locator(".state").first).to_have_text(words)
 
 
-def test_an_import_is_watched_from_the_empty_page_to_its_session(browser, tmp_path):
+def test_an_import_is_watched_from_the_empty_page_to_its_session(browser, project):
     with (
-        stopping_at(tmp_path, "read") as served,
-        person(browser, base_of(served)) as one,
-        person(browser, base_of(served), width="narrow", dark=True) as other,
+        stopping(project.served) as following,
+        owner(browser, project) as one,
+        owner(browser, project, width="narrow", dark=True) as other,
     ):
-        page, elsewhere = one.log_in(), other.log_in()
-        one.go("/activity")
+        page, elsewhere = one.go("/activity"), other.go("/")
         page.get_by_role("heading", name="Nothing has been imported yet").wait_for()
         assert page.get_by_role("link", name="Upload an archive").is_visible()
-        other.go("/")
-        served.send(archive("watched"))
-        stopped(served, tmp_path)
+        project.send(archive("watched"))
+        following.stopped()
         badge(page, "importing")
         assert page.locator("#imports").get_by_role("progressbar").is_visible()
         expect(elsewhere.locator("#tray summary")).to_have_text("1 import under way")
@@ -95,9 +58,9 @@ def test_an_import_is_watched_from_the_empty_page_to_its_session(browser, tmp_pa
             assert person_.overflow() == 0
         page.reload()
         badge(page, "importing")
-        kept = page.get_by_role("link", name="P", exact=True)
+        kept = page.get_by_role("link", name=project.id, exact=True)
         kept.focus()
-        go_on(served)
+        following.go_on()
         badge(page, "imported")
         assert kept.evaluate("(link) => link === document.activeElement"), "the focus was lost"
         expect(page.locator("#polite")).to_have_text("one.zip is imported.")
@@ -107,12 +70,11 @@ def test_an_import_is_watched_from_the_empty_page_to_its_session(browser, tmp_pa
         page.get_by_role("heading", name="One").wait_for()
 
 
-def test_cancelling_takes_no_reload_and_keeps_the_place(browser, tmp_path):
-    with stopping_at(tmp_path, "read") as served, person(browser, base_of(served)) as one:
-        page = one.log_in()
-        one.go("/activity")
-        served.send(archive("cancelled"))
-        stopped(served, tmp_path)
+def test_cancelling_takes_no_reload_and_keeps_the_place(browser, project):
+    with stopping(project.served) as following, owner(browser, project) as one:
+        page = one.go("/activity")
+        project.send(archive("cancelled"))
+        following.stopped()
         badge(page, "importing")
         page.evaluate("() => { window.kept = 'as it was' }")
         page.get_by_role("button", name="Cancel").press("Enter")
@@ -126,31 +88,31 @@ def test_cancelling_takes_no_reload_and_keeps_the_place(browser, tmp_path):
         page.get_by_role("heading", name="Nothing has been imported yet").wait_for()
 
 
-def test_cancelling_works_without_scripts(browser, tmp_path):
-    with stopping_at(tmp_path, "read") as served, person(browser, base_of(served), java_script_enabled=False) as one:
-        page = one.log_in()
-        served.send(archive("plain"))
-        stopped(served, tmp_path)
-        one.go("/activity")
+def test_cancelling_works_without_scripts(browser, project):
+    with stopping(project.served) as following, owner(browser, project, java_script_enabled=False) as one:
+        uuid = project.send(archive("plain"))
+        following.stopped()
+        page = one.go("/activity")
         badge(page, "importing")
         page.get_by_role("button", name="Cancel").click()
         page.get_by_text("The import is being cancelled.").wait_for()
+        project.ended(uuid)
+        page.reload()
+        badge(page, "cancelled")
 
-        def ended() -> bool:
-            page.reload()
-            return page.get_by_text("cancelled", exact=True).count() > 0
 
-        until(ended, "it was never cancelled")
+def watching(browser: Browser, web: Web) -> AbstractContextManager[Person]:
+    """The administrator of a server within this process, which has no worker: the test does what one would do."""
+    return person(browser, web.base, storage_state=log_in(web.base, "admin", PASSWORD))
 
 
 def test_a_failure_says_what_to_do_and_is_tried_again_in_its_place(browser, tmp_path):
     """Outcomes are written as workers write them: three lost attempts would take a minute."""
-    with serving(tmp_path / "data") as web, person(browser, web.base) as one:
+    with listening(tmp_path / "data") as web, watching(browser, web) as one:
         with web.client() as client:
             answer = client.post("/api/v1/imports?filename=one.zip", content=b"never read")
         assert answer.status_code == 202
-        page = one.log_in("admin", PASSWORD)
-        one.go("/activity")
+        page = one.go("/activity")
         badge(page, "waiting")
         claimed = claim(web.site.catalog, this_owner(), Slots(4))
         assert claimed is not None
@@ -171,12 +133,13 @@ def test_a_failure_says_what_to_do_and_is_tried_again_in_its_place(browser, tmp_
 
 
 def test_numbers_move_in_place_and_are_not_said_aloud(browser, tmp_path):
-    with serving(tmp_path / "data") as web, person(browser, web.base) as one:
+    with listening(tmp_path / "data") as web, watching(browser, web) as one:
         with web.client() as client:
             client.post("/api/v1/imports?filename=one.zip", content=b"never read")
         claimed = claim(web.site.catalog, this_owner(), Slots(4))
         assert claimed is not None
-        page = one.log_in("admin", PASSWORD)
+        page = one.page
+        page.clock.install()
         with page.expect_response(lambda answer: answer.request.resource_type == "fetch" and "/activity" in answer.url):
             one.go("/activity")  # which reads its list once more as soon as it hears what happens
         badge(page, "importing")
@@ -184,23 +147,41 @@ def test_numbers_move_in_place_and_are_not_said_aloud(browser, tmp_path):
         with Recorder(web.site.catalog, claimed.lease) as record:
             with page.expect_response(lambda answer: "/activity/" in answer.url):  # a new stage is read whole
                 record(begun)
-            expect(page.locator("[data-far]")).to_have_text("2.0 kB of 8.0 MB · 1 of 4 000 entries")
-            page.wait_for_function(SETTLED)
-            asked: list[str] = []
-            page.on("request", lambda request: asked.append(request.url))
+            expect(page.locator("[data-far]")).to_have_text("2.0 kB of 8.0 MB · 1 of 4 000 entries")
+            asked = read_to_the_end(page)
             spoken = page.locator("#polite").inner_text()
             record(replace(begun, entries_done=3_000, bytes_done=6_000_000))
-            expect(page.locator("[data-far]")).to_have_text("6.0 MB of 8.0 MB · 3 000 of 4 000 entries")
+            expect(page.locator("[data-far]")).to_have_text("6.0 MB of 8.0 MB · 3 000 of 4 000 entries")
             bar = page.locator("#imports").get_by_role("progressbar", name="Reading what is in it")
             assert bar.evaluate("(bar) => bar.value / bar.max") == 0.75
             assert asked == [], "numbers need no request"
             assert page.locator("#polite").inner_text() == spoken
 
 
-def test_the_tray_shows_the_uploads_of_its_tab(browser, served):
+def read_to_the_end(page: Page) -> list[str]:
+    """Let the page read anew what it has heard of, until it reads nothing more; the list grows by what it asks then.
+
+    What it reads comes a quarter of a second after what it read before, by its own clock.
+    """
+    asked: list[str] = []
+    answered: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("requestfinished", lambda request: answered.append(request.url))
+    while True:
+        page.clock.run_for(1_000)
+        page.evaluate("() => new Promise((resolve) => requestAnimationFrame(resolve))")
+        if not asked:
+            return asked
+        while len(answered) < len(asked):
+            page.wait_for_event("requestfinished")
+        asked.clear()
+        answered.clear()
+
+
+def test_the_tray_shows_the_uploads_of_its_tab(browser, project):
     """Topic "transfers" of bus.js, as the upload page publishes it."""
-    with person(browser, base_of(served), width="narrow") as one:
-        page = one.log_in()
+    with owner(browser, project, width="narrow") as one:
+        page = one.go("/")
         publish = """async (list) => {
           const statics = document.querySelector("meta[name=scandock]").dataset.static;
           (await import(`${statics}/js/bus.js`)).publish("transfers", list);
@@ -227,23 +208,25 @@ def test_the_tray_shows_the_uploads_of_its_tab(browser, served):
 
 
 def test_the_page_goes_on_by_itself_after_the_server_was_killed(browser, tmp_path):
-    port = free_port()
-    with stopping_at(tmp_path, "read", port) as served, person(browser, base_of(served), expected=BROKEN) as one:
-        page = one.log_in()
-        one.go("/activity")
-        served.send(archive("killed"))
-        stopped(served, tmp_path)
-        badge(page, "importing")
-        served.kill()
-        served.wait()
-        page.get_by_text("The server does not answer.").wait_for()
-        again = Served(tmp_path, port).ready()
-        try:
+    port, mark = free_port(), tmp_path / "stopped"
+    stopping_once = {"AT": "read", "BY": "SIGSTOP", "ONCE": str(mark)}
+    served = Served(tmp_path, port, **{f"SCANDOCK_CRASH_{name}": value for name, value in stopping_once.items()})
+    try:
+        served.ready().project()
+        with person(browser, base_of(served), storage_state=log_in(base_of(served)), expected=BROKEN) as one:
+            page = one.go("/activity")
+            served.send(archive("killed"))
+            until(mark.exists, "the import never came to its point")
+            badge(page, "importing")
+            served.kill()
+            served.wait()
+            page.get_by_text("The server does not answer.").wait_for()
+            served = Served(tmp_path, port).ready()
             badge(page, "imported")
             page.get_by_text("Live: this page keeps itself up to date.").wait_for()
-        finally:
-            again.kill()
-            again.wait()
+    finally:
+        served.kill()
+        served.wait()
 
 
 HIDING = """
@@ -265,24 +248,23 @@ def see(tab: Page, *, shared: bool, seen: bool = True) -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["by the worker", "without SharedWorker"])
-def test_twelve_tabs_stay_usable(browser, tmp_path, shared):
-    with stopping_at(tmp_path, "read") as served, person(browser, base_of(served)) as one:
+def test_twelve_tabs_stay_usable(browser, project, shared):
+    with stopping(project.served) as following, owner(browser, project) as one:
         if not shared:
             one.page.context.add_init_script(HIDING)
-        one.log_in()
         one.go("/activity")
         tabs = [one.page]
         for _ in range(11):
             see(tabs[-1], shared=shared, seen=False)
             tabs.append(one.page.context.new_page())
-            tabs[-1].goto(f"{base_of(served)}/activity")
-        served.send(archive("twelve"))
-        stopped(served, tmp_path)
+            tabs[-1].goto(f"{one.base}/activity")
+        project.send(archive("twelve"))
+        following.stopped()
         for tab in tabs:
             see(tabs[tabs.index(tab) - 1], shared=shared, seen=False)
             see(tab, shared=shared)
             badge(tab, "importing")
-        go_on(served)
+        following.go_on()
         for tab in reversed(tabs):
             see(tab, shared=shared)
             badge(tab, "imported")
@@ -292,11 +274,11 @@ def test_twelve_tabs_stay_usable(browser, tmp_path, shared):
         tabs[6].get_by_role("heading", name="Projects", level=1).wait_for()
 
 
-def test_logging_out_ends_the_stream(browser, served):
-    with person(browser, base_of(served)) as one:
-        page = one.log_in()
+def test_logging_out_ends_the_stream(browser, project):
+    with owner(browser, project) as one:
+        page = one.go("/")
         other = page.context.new_page()
-        other.goto(f"{base_of(served)}/activity")
+        other.goto(f"{one.base}/activity")
         other.get_by_text("Live: this page keeps itself up to date.").wait_for()
         page.get_by_role("button", name="Log out").click()
         page.get_by_text("You are logged out.").wait_for()

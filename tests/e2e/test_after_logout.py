@@ -7,9 +7,9 @@ import shutil
 import pytest
 from playwright.sync_api import Page
 
-from tests.builders import Image, documented, zipped
-from tests.crash.served import Served
-from tests.e2e.browsing import QUIET, base_of, person
+from tests.builders import Image, documented
+from tests.e2e.browsing import QUIET
+from tests.e2e.projects import Project, owner
 
 
 def leave(page: Page) -> None:
@@ -22,17 +22,17 @@ def asked_to_log_in(page: Page) -> None:
     assert page.get_by_text("Kept_secret").count() == 0
 
 
-def sent(served: Served) -> None:
-    served.project()
-    served.placed(served.send(zipped(documented("Kept_secret", "1", [Image(case="out").file()]))))
+@pytest.fixture
+def kept(project: Project) -> Project:
+    project.store(documented("Kept_secret", "1", [Image(case="out").file()]))
+    return project
 
 
 @pytest.mark.parametrize("boosted", [False, True], ids=["loaded", "moved about"])
-def test_back_after_logging_out_asks_for_the_login(browser, served, boosted):
-    sent(served)
-    with person(browser, base_of(served)) as one:
-        page = one.log_in()
-        one.go("/projects/P" if boosted else "/projects/P/sessions/Kept_secret")
+def test_back_after_logging_out_asks_for_the_login(browser, kept, boosted):
+    with owner(browser, kept) as one:
+        address = f"/projects/{kept.id}"
+        page = one.go(address if boosted else f"{address}/sessions/Kept_secret")
         if boosted:
             page.get_by_role("link", name="Kept_secret").click()
         page.get_by_role("heading", name="Kept_secret", level=1).wait_for()
@@ -41,17 +41,15 @@ def test_back_after_logging_out_asks_for_the_login(browser, served, boosted):
         asked_to_log_in(page)
 
 
-def test_the_back_forward_cache_keeps_no_page_of_a_login(browser, served):
-    sent(served)
+def test_the_back_forward_cache_keeps_no_page_of_a_login(browser, kept):
     kind = browser.browser_type
     found = shutil.which("chromium")
     keeping = kind.launch(
         executable_path=found, args=[*QUIET], ignore_default_args=["--disable-back-forward-cache"]
     )  # fmt: skip
     try:
-        with person(keeping, base_of(served)) as one:
-            page = one.log_in()
-            one.go("/projects/P/sessions/Kept_secret")
+        with owner(keeping, kept) as one:
+            page = one.go(f"/projects/{kept.id}/sessions/Kept_secret")
             page.get_by_role("heading", name="Kept_secret", level=1).wait_for()
             leave(page)
             page.evaluate("() => history.back()")

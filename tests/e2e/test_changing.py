@@ -71,7 +71,7 @@ def test_a_label_that_is_taken_is_told_before_anything_is_done(browser, project)
 def test_only_what_one_may_is_offered(browser, project):
     project.store(documented("Kept", "1", objects("kept")))
     for role, offered in (("member", 1), ("collaborator", 0)):
-        login = log_in(project.served, project.account(f"a_{role}", role), OWNERS_PASSWORD)
+        login = log_in(project.base, project.account(f"a_{role}", role), OWNERS_PASSWORD)
         with person(browser, project.base, storage_state=login) as one:
             page = one.go(f"/projects/{project.id}/sessions/Kept")
             page.get_by_role("heading", name="Kept", level=1).wait_for()

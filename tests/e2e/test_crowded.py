@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from tests.e2e.browsing import base_of, person
 from tests.e2e.crowded import LONG, MANY_SCANS, crowded
+from tests.e2e.projects import log_in
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    with crowded(tmp_path_factory.mktemp("crowded")) as made:
-        yield made
+def crowd(tmp_path_factory):
+    with crowded(tmp_path_factory.mktemp("crowded")) as (served, ids):
+        yield served, ids, log_in(base_of(served))
 
 
 def pages(ids: dict[str, str], waiting: str, subject: str) -> list[str]:
@@ -29,28 +32,42 @@ def pages(ids: dict[str, str], waiting: str, subject: str) -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", ["wide", "narrow"])
-def test_axe_finds_nothing_and_nothing_is_too_wide(browser, site, width, dark):
-    served, ids = site
+def test_themes_differ_in_colors_alone(project_root):
+    """So that axe's rules about colors are all that has to be asked again in the dark theme."""
+    sheets = list((project_root / "src" / "scandock" / "http" / "pages").rglob("*.css"))
+    assert sheets
+    told = {sheet.name: re.findall(r"[^;{}]*prefers-color-scheme[^;{}]*", sheet.read_text()) for sheet in sheets}
+    assert {name: found for name, found in told.items() if found} == {}
+    asking = [path.name for path in pages_own_scripts(project_root) if "prefers-color-scheme" in path.read_text()]
+    assert asking == []
+
+
+def pages_own_scripts(project_root: Path) -> list[Path]:
+    return list((project_root / "src" / "scandock" / "http" / "pages" / "static" / "js").rglob("*.js"))
+
+
+def test_no_script_asks_for_the_width(project_root):
+    """So that a page that is resized is the page that is loaded at that width."""
+    widths = re.compile(r"innerWidth|matchMedia|screen\.width|[\"']resize[\"']")
+    assert [path.name for path in pages_own_scripts(project_root) if widths.search(path.read_text())] == []
+
+
+def test_axe_finds_nothing_and_nothing_is_too_wide(browser, crowd, subtests):
+    served, ids, login = crowd
     waiting = served.ask("GET", "/api/v1/prearchive?project=P")[1]["items"][0]["id"]
     subject = served.ask("GET", f"/api/v1/sessions?project=P&search={LONG}")[1]["items"][0]["subject"]
-    with person(browser, base_of(served), width=width, dark=dark) as one:
-        one.log_in()
-        off = {}
+    with person(browser, base_of(served), storage_state=login) as one:
         for path in pages(ids, waiting, quote(subject)):
-            one.go(path)
-            found = one.findings() + ([f"{one.overflow()} px too wide"] if one.overflow() else [])
-            if found:
-                off[path] = found
-        assert off == {}
+            with subtests.test(path=path):
+                one.go(path)
+                assert one.faults() == []
         assert one.said.pop().startswith("error: Failed to load resource: the server responded with a status of 404")
 
 
-def test_names_from_headers_and_entries_do_no_harm(browser, site):
-    served, ids = site
-    with person(browser, base_of(served)) as one:
-        page = one.log_in()
+def test_names_from_headers_and_entries_do_no_harm(browser, crowd):
+    served, ids, login = crowd
+    with person(browser, base_of(served), storage_state=login) as one:
+        page = one.page
         asked = one.answering(accept=False)
         for path in (
             f"/projects/P/sessions/{LONG}", f"/projects/P/sessions/{LONG}/scans/2", "/activity", "/prearchive",
@@ -62,10 +79,10 @@ def test_names_from_headers_and_entries_do_no_harm(browser, site):
         assert asked == []
 
 
-def test_sixty_scans_have_their_thumbnails(browser, site):
-    served, _ = site
-    with person(browser, base_of(served)) as one:
-        page = one.log_in()
+def test_sixty_scans_have_their_thumbnails(browser, crowd):
+    served, _, login = crowd
+    with person(browser, base_of(served), storage_state=login) as one:
+        page = one.page
         one.go(f"/projects/P/sessions/{LONG}")
         pictures = page.locator("main img")
         assert pictures.count() == MANY_SCANS

@@ -213,7 +213,7 @@ def test_300_sessions_are_sought_sorted_and_paged(browser, project):
 def test_only_what_one_may_is_offered_and_the_rest_is_told_for_each(browser, project):
     project.store(documented("Kept", "1", objects("kept")), destination="prearchive")
     ann = project.account("ann", "member")
-    with person(browser, project.base, storage_state=log_in(project.served, ann, OWNERS_PASSWORD)) as one:
+    with person(browser, project.base, storage_state=log_in(project.base, ann, OWNERS_PASSWORD)) as one:
         page = one.go("/prearchive")
         page.get_by_role("button", name="Archive Kept").wait_for()
         assert page.get_by_role("button", name="Delete").count() == 0

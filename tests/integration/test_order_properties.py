@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
 from scandock.catalog.tables import file, resource, scan, session
+from scandock.testing.data import make_data
 from tests.builders import Image, Site, ecat, sha256, zipped
-from tests.threads import read_in_threads
 
 COMMENT = 0x00204000
 
@@ -149,18 +147,17 @@ def stored(site: Site) -> tuple[Objects, dict[tuple[str, str, int], list[str]]]:
     return dict(found), dict(sessions)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _threads() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        read_in_threads(patch)
-        yield
+def site_in(folder: str) -> Site:
+    made = Site(root=Path(folder), checked=False)
+    make_data(made.data)
+    return made
 
 
 @settings(max_examples=40)
 @given(brought=uploads(), destination=st.sampled_from(["archive", "prearchive"]), workers=st.sampled_from([1, 2]))
 def test_the_same_objects_in_any_way_give_the_same(brought: list[Archive], destination: str, workers: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        site = Site(root=Path(folder), checked=False)
+        site = site_in(folder)
         for archive in brought:
             told = site.bring(packed(archive), destination=destination, workers=workers)
             note(f"{told.state} {told.counts} {[(one['path'], one['code']) for one in told.sessions]}")
@@ -182,7 +179,7 @@ def test_without_clashes_the_archive_holds_each_object_once(order: list[str], cu
     names = [name for name in order if name != "2-1-1-other-content"]
     edges = [0, *sorted(cut for cut in cuts if cut < len(names)), len(names)]
     with tempfile.TemporaryDirectory() as folder:
-        site = Site(root=Path(folder), checked=False)
+        site = site_in(folder)
         for start, end in pairwise(edges):
             assert site.bring(packed([(name, "flat") for name in names[start:end]])).state == "placed"
         site.check()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import httpx
@@ -16,11 +20,14 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import project_access, reception, subscription
 from scandock.catalog.tables import project, session, subject, tree, upload
+from scandock.queue.claim import Slots, claim
+from scandock.queue.owner import this_owner
 from scandock.rules.permissions import Accessibility, Role, Scope
 from scandock.services.moving import Desk
 from scandock.services.settings import load_settings
 from scandock.services.subscribing import subscribe
 from scandock.services.trash import delete_session
+from scandock.workers.attempt import Order, run_attempt
 from tests.builders import Image, documented, zipped
 from tests.integration.server_side import Server
 from tests.integration.web import Web, serving, with_mail
@@ -122,20 +129,11 @@ def _base64(text: str) -> str:
 
 @contextmanager
 def everyone(root: Path) -> Iterator[Everyone]:
-    """Make it all by real imports, then serve it."""
-    server = Server(root / "data")
-    people = _people(server)
-    server.accounts["uploader"] = people["uploader"]
-    try:
-        with server.worker(slots=3):
-            places = [_place(server, people, kind) for kind in Accessibility]
-            places.append(_unassigned(server))
-        with server.catalog.write() as connection:
-            connection.execute(project.delete().where(project.c.name == "P"))  # who serves makes it, too
-    finally:
-        server.close()
+    """Serve a DATA of one's own, with all of it made by real imports."""
+    kept, places = _imported()
+    shutil.copytree(kept, root / "data")
     with serving(root / "data", with_mail()) as web:
-        made = Everyone(web=web, places=places)
+        made = Everyone(web=web, places=list(places))
         try:
             for persona in PERSONAS:
                 made.clients[persona.name] = _client(web, persona)
@@ -143,6 +141,25 @@ def everyone(root: Path) -> Iterator[Everyone]:
         finally:
             for client in made.clients.values():
                 client.close()
+
+
+@cache
+def _imported() -> tuple[Path, tuple[Place, ...]]:
+    """A DATA with it all, made once in a process and copied from then on."""
+    folder = mkdtemp(prefix="scandock-everyone-")
+    atexit.register(shutil.rmtree, folder)
+    data = Path(folder) / "data"
+    server = Server(data)
+    people = _people(server)
+    server.accounts["uploader"] = people["uploader"]
+    try:
+        places = [_place(server, people, kind) for kind in Accessibility]
+        places.append(_unassigned(server))
+        with server.catalog.write() as connection:
+            connection.execute(project.delete().where(project.c.name == "P"))  # who serves makes it, too
+    finally:
+        server.close()
+    return data, tuple(places)
 
 
 def _people(server: Server) -> dict[str, int]:
@@ -160,7 +177,7 @@ def _client(web: Web, persona: Persona) -> httpx.Client:
         with web.site.catalog.write() as connection:
             made = tokens.issue(connection, accounts.get(connection, persona.name), scope=persona.scope)
         headers["Authorization"] = f"Bearer {made.bearer}"
-    return httpx.Client(base_url=web.base, headers=headers, timeout=30, trust_env=False)
+    return web.asking(headers=headers)
 
 
 def _place(server: Server, people: Mapping[str, int], kind: Accessibility) -> Place:
@@ -177,8 +194,9 @@ def _place(server: Server, people: Mapping[str, int], kind: Accessibility) -> Pl
         server.send(_archive(word, n), by="uploader", name=f"{word}.zip", project=name, session=f"{word}_{what}", **how)
         for n, (what, how) in enumerate({"kept": {}, "waits": {"destination": "prearchive"}, "gone": {}}.items())
     ]
+    _import(server)
     for uuid in sent:
-        assert server.ended(uuid) == "placed", server.row(uuid)
+        assert server.state(uuid) == "placed", server.row(uuid)
     received = server.receive(b"x", by="uploader", name=f"{word}_later.zip", project=name)
     _waits(server, received)
     with server.catalog.write() as connection:
@@ -199,13 +217,30 @@ def _place(server: Server, people: Mapping[str, int], kind: Accessibility) -> Pl
 def _unassigned(server: Server) -> Place:
     """What `uploader` sent without saying where to."""
     sent = server.send(_archive("Routed", 0), by="uploader", project=None)
-    assert server.ended(sent) == "placed", server.row(sent)
+    _import(server)
+    assert server.state(sent) == "placed", server.row(sent)
     received = server.receive(b"x", by="uploader", project=None)
     _waits(server, received)
     kind = Accessibility.PRIVATE
     return Place(
         project="Unassigned", accessibility=kind, ended=sent, received=received, waiting=_session(server, sent)
     )
+
+
+def _import(server: Server) -> None:
+    """Run what has been accepted, as a worker does, but in this process."""
+    settings = load_settings().model_copy(update={"workers": 1})
+    while (claimed := claim(server.catalog, this_owner(), Slots(total=1))) is not None:
+        order = Order(
+            data=str(server.data),
+            upload=claimed.lease.uuid,
+            token=claimed.lease.token,
+            previous=claimed.previous,
+            attempt=claimed.attempt,
+            exhausted=claimed.exhausted,
+            reason=claimed.reason,
+        )
+        run_attempt(order, settings)
 
 
 def _waits(server: Server, uuid: str) -> None:

@@ -20,6 +20,8 @@ from tests.integration.probes import EACH, FURTHER, LIST, OPEN, PROBES, SITE, Pr
 STATUS = {Answer.SIGN_IN: 401, Answer.FORBIDDEN: 403, Answer.HIDDEN: 404}
 CODES = {Answer.SIGN_IN: "login_needed", Answer.FORBIDDEN: "forbidden", Answer.HIDDEN: "not_found"}
 EVERY = [(method, path, probe) for (method, path), probe in PROBES.items()] + FURTHER
+KINDS = sorted({path.removeprefix("/api/v1/").partition("/")[0] for _, path, _ in EVERY})
+"""What the routes are about, by the word after the API's version."""
 
 
 @pytest.fixture(scope="module")
@@ -159,8 +161,8 @@ def _wrong_list(probe: Probe, right: Answer, place: Place, who: Persona, told: h
     return "" if seen is (right is Answer.ALLOWED) else f"{'seen' if seen else 'not seen'}, though {right}"
 
 
-@pytest.mark.parametrize(("method", "path", "probe"), EVERY, ids=[f"{method} {path}" for method, path, _ in EVERY])
-def test_the_answer_is_the_matrixs(made: Everyone, method: str, path: str, probe: Probe) -> None:
+def check(made: Everyone, method: str, path: str, probe: Probe) -> None:
+    """Ask one route by everybody in every project."""
     found = {}
     answers = set()
     for place in places_of(made, probe):
@@ -173,12 +175,20 @@ def test_the_answer_is_the_matrixs(made: Everyone, method: str, path: str, probe
     assert len(answers) > 1, "nobody was refused, or nobody let through"
 
 
-@pytest.mark.parametrize("at", sorted(OPEN), ids=lambda at: f"{at[0]} {at[1]}")
-def test_what_is_open_is_open_to_all(made: Everyone, at: tuple[str, str]) -> None:
-    method, path = at
-    for client in made.clients.values():
-        told = client.request(method, path.format(upload="x"))
-        assert told.status_code not in (401, 403, 404) or "oidc_off" in told.text, told.text
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_answer_is_the_matrixs(made: Everyone, kind: str, subtests: pytest.Subtests) -> None:
+    for method, path, probe in EVERY:
+        if path.removeprefix("/api/v1/").partition("/")[0] == kind:
+            with subtests.test(f"{method} {path}", action=probe.action, of=probe.of):
+                check(made, method, path, probe)
+
+
+def test_what_is_open_is_open_to_all(made: Everyone, subtests: pytest.Subtests) -> None:
+    for method, path in sorted(OPEN):
+        with subtests.test(f"{method} {path}"):
+            for client in made.clients.values():
+                told = client.request(method, path.format(upload="x"))
+                assert told.status_code not in (401, 403, 404) or "oidc_off" in told.text, told.text
 
 
 def test_what_is_hidden_is_told_in_the_words_for_what_is_not_there(made: Everyone) -> None:

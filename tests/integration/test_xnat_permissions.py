@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
@@ -155,6 +156,11 @@ def test_every_route_is_asked_here_or_has_its_tests_elsewhere():
     assert changing - nameless == set(CHANGE)  # without a name these are 400: test_xnat_files_by_hand
 
 
+def kind_of(path: str) -> str:
+    """What a route is about: a project, a subject, an experiment, or what waits (as `short` writes them)."""
+    return path[:3] if path.startswith("{") else "/data/projects"
+
+
 def address(made: Everyone, path: str, place: Place) -> str:
     """A route's address in a place, by ids and labels as an administrator sees them."""
     admin = made.clients["admin"]
@@ -186,8 +192,8 @@ def wrong(told: httpx.Response, right: Answer, *, read: bool) -> str:
     return "" if told.status_code == STATUS[right] else f"{told.status_code} where it is {right}: {told.text[:200]}"
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(READ), ids=lambda one: one)
-def test_who_reads(made: Everyone, method: str, path: str) -> None:
+def misread(made: Everyone, method: str, path: str) -> dict[tuple[str, str], str]:
+    """What is wrong with the answers to those who read, by who and where."""
     off = {}
     for place in (one for one in made.places if getattr(one, READ[method, path].of)):
         where = address(made, path, place)
@@ -201,22 +207,34 @@ def test_who_reads(made: Everyone, method: str, path: str) -> None:
                 why = told.text
             if why:
                 off[who.name, place.accessibility.value] = why
-    assert off == {}
+    return off
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(CHANGE), ids=lambda one: one)
-def test_who_may_not_changes_nothing(made: Everyone, method: str, path: str) -> None:
-    asked = CHANGE[method, path]
-    assert refusals(made, method, path, asked, lambda where: {"params": asked.params, "content": asked.body}) == {}
+@pytest.mark.parametrize("kind", sorted({kind_of(path) for _, path in READ}))
+def test_who_reads(made: Everyone, kind: str, subtests: pytest.Subtests) -> None:
+    for method, path in sorted(READ):
+        if kind_of(path) == kind:
+            with subtests.test(f"{method} {path}"):
+                assert misread(made, method, path) == {}
 
 
-@pytest.mark.parametrize("path", sorted(SOURCES))
-def test_who_may_not_changes_nothing_by_src(made: Everyone, path: str) -> None:
-    def more(place: Place) -> dict[str, Any]:
+@pytest.mark.parametrize("kind", sorted({kind_of(path) for _, path in CHANGE}))
+def test_who_may_not_changes_nothing(made: Everyone, kind: str, subtests: pytest.Subtests) -> None:
+    for (method, path), asked in sorted(CHANGE.items(), key=lambda item: item[0]):
+        if kind_of(path) == kind:
+            more = {"params": asked.params, "content": asked.body}
+            with subtests.test(f"{method} {path}"):
+                assert refusals(made, method, path, asked, lambda _, more=more: more) == {}
+
+
+def test_who_may_not_changes_nothing_by_src(made: Everyone, subtests: pytest.Subtests) -> None:
+    def more(place: Place, asked: Ask) -> dict[str, Any]:
         src = made.clients["admin"].get(f"/api/v1/sessions/{place.waiting}").json()["uri"]
-        return {"params": {**SOURCES[path].params, "src": src}}
+        return {"params": {**asked.params, "src": src}}
 
-    assert refusals(made, "POST", path, SOURCES[path], more) == {}
+    for path, asked in sorted(SOURCES.items()):
+        with subtests.test(path):
+            assert refusals(made, "POST", path, asked, partial(more, asked=asked)) == {}
 
 
 _ALIKE = ("/data/projects/{project}", "/data/services/archive")

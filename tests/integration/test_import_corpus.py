@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog import tables
-from tests.builders import Imported, Site, site_at
+from scandock.workers.readers import start_process, use_readers
+from tests.builders import Imported, Site
 from tests.conftest import CORPUS
 
 EXPECTED = CORPUS / "expected.json"
@@ -31,12 +33,20 @@ def _archives() -> list[Any]:
     return [pytest.param(name, what, id=name) for name, what in sorted(expected.items()) if not name.startswith("_")]
 
 
+BY_PROCESSES = {"BUNDLE__of_zips.zip", "DEV034_MR__pydicom.long.tar.gz", "DISC0__as_exported.zip"}
+"""Archives that readers as processes take apart: inner archives, a tar, and a disc of many files."""
+
+
+def test_the_archives_for_processes_are_there(corpus: Path) -> None:
+    assert json.loads(EXPECTED.read_text(encoding="utf-8")).keys() >= BY_PROCESSES
+
+
 @pytest.mark.parametrize(("name", "expected"), _archives())
 def test_an_archive_gives_exactly_what_is_in_it(
-    name: str, expected: dict[str, Any], corpus_archives: Path, tmp_path: Path
+    name: str, expected: dict[str, Any], corpus_archives: Path, site: Site
 ) -> None:
-    site = Site(root=tmp_path)
-    told = site.bring(corpus_archives / name)
+    with use_readers(start_process) if name in BY_PROCESSES else nullcontext():
+        told = site.bring(corpus_archives / name)
 
     images = expected["studies"] or expected["ecat"]
     assert told.state in ({"placed", "held"} if images else {"refused"}), told.report["message"]
@@ -133,11 +143,8 @@ def _check_disk(site: Site, told: Imported) -> None:
         )
 
 
-def test_all_archives_in_one_project_give_each_object_once(
-    corpus_archives: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_archives_in_one_project_give_each_object_once(corpus_archives: Path, site: Site) -> None:
     """Their studies overlap: a study goes on in its session, whatever archive brings more of it."""
-    site = site_at(tmp_path, monkeypatch)
     site.checked = False
     expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
     listed: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import atexit
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from scandock.queue.claim import Slots, claim
 from scandock.queue.owner import this_owner
 from scandock.rules.permissions import Accessibility, Role, Scope
 from scandock.services.moving import Desk
-from scandock.services.settings import load_settings
+from scandock.services.settings import Settings, load_settings
 from scandock.services.subscribing import subscribe
 from scandock.services.trash import delete_session
 from scandock.workers.attempt import Order, run_attempt
@@ -91,6 +91,8 @@ class Everyone:
     clients: dict[str, httpx.Client] = field(default_factory=dict)
     begun: dict[str, str] = field(default_factory=dict)
     """The resumable upload that is under way, by project."""
+    perhaps_gone: set[str] = field(default_factory=set)
+    """The projects whose resumable upload somebody was asked to end."""
 
     def subscribed(self, place: Place) -> str:
         """A subscription of a project, the only one that it has."""
@@ -104,16 +106,21 @@ class Everyone:
             )["id"]
         )
 
-    def receiving(self, place: Place) -> str:
-        """A resumable upload of `uploader` that has no byte yet."""
-        named = {} if place.unassigned else {"Upload-Metadata": f"project {_base64(place.project)}"}
+    def receiving(self, place: Place, *, to_end: bool = False) -> str:
+        """A resumable upload of `uploader` that has no byte yet; `to_end` says that who is given it may end it."""
+        name = place.project
         client = self.clients["uploader"]
-        if place.project in self.begun:  # one account may have so many under way
-            client.delete(f"/api/v1/uploads/{self.begun[place.project]}", headers=TUS)
-        made = client.post("/api/v1/uploads", headers={**TUS, "Upload-Length": "9", **named})
-        assert made.status_code == 201, made.text
-        self.begun[place.project] = made.headers["location"].rpartition("/")[2]
-        return self.begun[place.project]
+        if name in self.perhaps_gone:  # one account may have so many under way
+            client.delete(f"/api/v1/uploads/{self.begun.pop(name)}", headers=TUS)
+            self.perhaps_gone.remove(name)
+        if name not in self.begun:
+            named = {} if place.unassigned else {"Upload-Metadata": f"project {_base64(name)}"}
+            made = client.post("/api/v1/uploads", headers={**TUS, "Upload-Length": "9", **named})
+            assert made.status_code == 201, made.text
+            self.begun[name] = made.headers["location"].rpartition("/")[2]
+        if to_end:
+            self.perhaps_gone.add(name)
+        return self.begun[name]
 
     def token(self, name: str) -> str:
         """The alias of a further token of an account."""
@@ -128,11 +135,13 @@ def _base64(text: str) -> str:
 
 
 @contextmanager
-def everyone(root: Path) -> Iterator[Everyone]:
+def everyone(
+    root: Path, serve: Callable[[Path, Settings], AbstractContextManager[Web]] = serving
+) -> Iterator[Everyone]:
     """Serve a DATA of one's own, with all of it made by real imports."""
     kept, places = _imported()
     shutil.copytree(kept, root / "data")
-    with serving(root / "data", with_mail()) as web:
+    with serve(root / "data", with_mail()) as web:
         made = Everyone(web=web, places=list(places))
         try:
             for persona in PERSONAS:

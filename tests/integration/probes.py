@@ -65,12 +65,12 @@ def _import(action: Action = Action.IMPORT_READ, *, of: str = "ended", **more: A
     return Probe(action=action, of=of, also=("import",), **more)
 
 
-def _tus(*also: str, headers: Mapping[str, str] | None = None, **more: Any) -> Probe:
+def _tus(*also: str, headers: Mapping[str, str] | None = None, to_end: bool = False, **more: Any) -> Probe:
     return Probe(
         action=Action.IMPORT_CANCEL,
         of="project",
         headers={**TUS, **(headers or {})},
-        fresh=lambda made, place, _: made.receiving(place),
+        fresh=lambda made, place, _: made.receiving(place, to_end=to_end),
         also=("import", "upload", *also),
         **more,
     )
@@ -209,7 +209,7 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ),
     ("HEAD", _UPLOAD): _tus(),
     ("PATCH", _UPLOAD): _tus("own", headers=_PATCH, content=b"abc", good=(409,)),
-    ("DELETE", _UPLOAD): _tus(good=(204,)),
+    ("DELETE", _UPLOAD): _tus(to_end=True, good=(204,)),
     ("PUT", f"{_UPLOAD}/mapping"): _tus("own", content=b"folder,session\na,b\n", good=(204,)),
     ("POST", _UPLOAD): _tus(headers={"X-HTTP-Method-Override": "HEAD"}),
 }

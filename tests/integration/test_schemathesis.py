@@ -16,6 +16,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 
 from tests.integration.everyone import CANARY, PERSONAS, Everyone, Place, everyone
+from tests.integration.web import listening
 
 EXAMPLES = 6
 """Of each operation, for each role."""
@@ -35,7 +36,7 @@ OURS = settings(
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
-    with everyone(tmp_path_factory.mktemp("described")) as ready:
+    with everyone(tmp_path_factory.mktemp("described"), listening) as ready:  # streams of events never end
         yield ready
 
 

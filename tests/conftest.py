@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from scandock.testing.data import copy_catalog
+from scandock.testing.dialects import share_compiled_statements
 from scandock.testing.passwords import quick_passwords
 from scandock.testing.readers import thread_readers
 from tests import postgres
@@ -22,6 +23,24 @@ CORPUS = ROOT.parent / "shared" / "corpus"
 settings.register_profile("default", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="leave out PostgreSQL, and tests that start processes")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked `postgresql` on both databases, everything else that asks for a database on SQLite."""
+    if "database_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("postgresql"):
+        metafunc.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--quick"):
+        return
+    slow = [item for item in items if item.get_closest_marker("processes") or "postgresql" in item.name]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in set(slow)]
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -37,11 +56,12 @@ def project_root() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick() -> Iterator[None]:
-    """Passwords cost nothing, and imports within this process read in threads.
+    """Passwords cost nothing, imports within this process read in threads, and catalogs share what they compiled.
 
     What the production cost is, tests/unit/access/test_passwords.py holds; readers as processes are what every test of
     the command line, of workers and of served folders has.
     """
+    share_compiled_statements()
     with quick_passwords(), thread_readers():
         yield
 
@@ -68,10 +88,11 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty catalog's URL; a test that asks for it runs once on SQLite and once on PostgreSQL."""
-    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+    """An empty catalog's URL: SQLite's, and PostgreSQL's as well where the test is marked `postgresql`."""
+    kind = getattr(request, "param", "sqlite")
+    return str(request.getfixturevalue("sqlite_url" if kind == "sqlite" else "postgres_url"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -11,7 +11,7 @@ from scandock.http.v1.oidc import FLOW_COOKIE
 from scandock.services.settings import load_settings
 from tests.integration import oidc_provider
 from tests.integration.oidc_provider import CLIENT, SECRET
-from tests.integration.web import serving
+from tests.integration.web import listening
 
 ALICE = {
     "sub": "1234",
@@ -48,7 +48,7 @@ def settings(there, monkeypatch):
 
 @pytest.fixture
 def web(tmp_path, settings):
-    with serving(tmp_path / "data", settings) as made:
+    with listening(tmp_path / "data", settings) as made:
         yield made
 
 
@@ -149,7 +149,7 @@ def test_a_provider_that_does_not_answer_is_a_fault_that_passes(browser, there):
 @pytest.mark.parametrize("then", ["/projects/P", "/dock/projects/P"])
 def test_under_a_path_and_over_tls(tmp_path, settings, there, then):
     changed = settings.model_copy(update={"public_url": "https://example.org/dock"})
-    with serving(tmp_path / "data", changed) as web, web.client(None) as browser:
+    with listening(tmp_path / "data", changed) as web, web.client(None) as browser:
         begun = browser.get(LOGIN, params={"then": then}, headers={"X-Forwarded-Proto": "https"})
         cookie = begun.headers["Set-Cookie"]
         assert "Path=/dock/api/v1/auth/oidc" in cookie
@@ -168,7 +168,7 @@ def test_under_a_path_and_over_tls(tmp_path, settings, there, then):
 
 
 def test_a_site_without_a_provider_has_no_such_login(tmp_path):
-    with serving(tmp_path / "data") as web, web.client(None) as client:
+    with listening(tmp_path / "data") as web, web.client(None) as client:
         for path in (LOGIN, "/api/v1/auth/oidc/callback"):
             answer = client.get(path)
             assert (answer.status_code, answer.json()["code"]) == (404, "oidc_off")

@@ -4,43 +4,69 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from tests.crash.served import Served, free_port
+from scandock.testing.server import InProcessServer
+from tests.clients.material import make_sessions, prepare, write_files
+from tests.clients.worker import worker_thread
+from tests.integration.web import Web, listening, serving
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE / ".environments"
 Run = Callable[..., str]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-clients", action="store_true", help="write what XNAT's clients send to recorded/ anew")
+
+
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    server = Served(tmp_path_factory.mktemp("clients"), free_port()).ready()
-    try:
-        yield server
-    finally:
-        server.end()
+def sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DATA with sessions, to be copied."""
+    return make_sessions(tmp_path_factory.mktemp("sessions"))
+
+
+@pytest.fixture(scope="session")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what tours send; nobody writes into it."""
+    return write_files(tmp_path_factory.mktemp("sent"))
+
+
+@pytest.fixture(scope="session")
+def prepared(sessions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DATA with all that tours begin with, to be copied."""
+    data = tmp_path_factory.mktemp("prepared") / "data"
+    shutil.copytree(sessions, data)
+    with serving(data) as web, web.client() as client:
+        prepare(client)
+    return data
 
 
 @pytest.fixture
-def url(served: Served) -> str:
-    return f"http://127.0.0.1:{served.port}"
+def web(sessions: Path, tmp_path: Path) -> Iterator[Web]:
+    """A server of the test's own, at a port of the loopback, with a worker and all that tours begin with."""
+    data = tmp_path / "served"
+    shutil.copytree(sessions, data)
+    with listening(data) as running, worker_thread(running.site):
+        with running.client() as client:
+            prepare(client)
+        yield running
 
 
 @pytest.fixture
-def project(served: Served, request: pytest.FixtureRequest) -> str:
-    """A project of the test's own."""
-    name = "".join(char if char.isalnum() else "_" for char in request.node.name.removeprefix("test_"))
-    name = f"{name[:40]}_{zlib.crc32(name.encode()):08x}"
-    status, told = served.ask("POST", "/api/v1/projects", json.dumps({"id": name}).encode())
-    assert status == 201, told
-    return name
+def in_process(prepared: Path, tmp_path: Path) -> Iterator[InProcessServer]:
+    """The same without a port."""
+    data = tmp_path / "served"
+    shutil.copytree(prepared, data)
+    with capture_logs(), InProcessServer(data) as running, worker_thread(running.site):
+        yield running
 
 
 @pytest.fixture
@@ -71,7 +97,7 @@ def run(run_program: Run) -> Run:
 
 @pytest.fixture
 def tour(run: Run) -> Callable[..., dict[str, Any]]:
-    """Run a tour by a client's Python; gives what it saw, which is the last line that it prints."""
+    """Run a script of tours by a client's Python; gives what it saw, which is the last line that it prints."""
 
     def call(client: str, name: str, *words: str | Path) -> dict[str, Any]:
         seen: dict[str, Any] = json.loads(run(client, "python", HERE / "tours" / name, *words).splitlines()[-1])

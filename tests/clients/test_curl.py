@@ -6,26 +6,45 @@ import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.builders import documented, images, zipped
+from tests.clients.worker import worker_thread
 from tests.crash.processes import until
+from tests.integration.web import PASSWORD, Web, listening
 
 SERIES = [images(2, series=n, series_number=str(n).encode()) for n in (1, 2, 3)]
 """Three series of one study."""
 Curl = Callable[..., str]
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """A server with a worker; each test has a project of its own."""
+    with listening(tmp_path_factory.mktemp("curl") / "data") as running, worker_thread(running.site):
+        yield running
+
+
 @pytest.fixture
-def curl(run_program: Callable[..., str], url: str) -> Curl:
+def project(served: Web, request: pytest.FixtureRequest) -> str:
+    """A project of the test's own."""
+    name = f"T{zlib.crc32(request.node.name.encode()):08x}"
+    with served.client() as client:
+        assert client.post("/api/v1/projects", json={"id": name}).status_code == 201
+    return name
+
+
+@pytest.fixture
+def curl(run_program: Callable[..., str], served: Web) -> Curl:
     """Run curl as the administrator; gives what it printed. Without `-f`: errors are answers too."""
 
-    def call(path: str, *words: str, user: str = "admin:secret") -> str:
+    def call(path: str, *words: str, user: str = f"admin:{PASSWORD}") -> str:
         who = ("-u", user) if user else ()
-        return run_program("curl", "--silent", "--show-error", "--noproxy", "*", *who, *words, f"{url}{path}")
+        return run_program("curl", "--silent", "--show-error", "--noproxy", "*", *who, *words, f"{served.base}{path}")
 
     return call
 
@@ -116,7 +135,12 @@ def test_the_desktop_client_sends_series_by_series_and_commits(curl, project, tm
     curl("/data/auth", "-c", jar)
     assert {"JSESSIONID", "SESSION_EXPIRATION_TIME"} <= set(Path(jar).read_text().split())
     assert curl(f"/data/projects/{project}/prearchive_code", "-b", jar, user="") == "4"
-    body = ("-H", "Content-Type: application/json", "-d", '{"auth": {"username": "admin", "password": "secret"}}')
+    body = (
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        '{"auth": {"username": "admin", "password": "correct horse"}}',
+    )
     made = curl(f"/data/projects/{project}/subjects/Ann?XNAT_CSRF=false", "-b", jar, "-X", "PUT", *body, user="")
     assert re.fullmatch(r"XNAT_S\d{5}", made.strip())
     query = (
@@ -156,3 +180,14 @@ def test_errors_have_the_originals_words(curl, project, archive, words, query, s
     told = curl(f"/data/services/import?project={project}{query}", "-X", "POST", "-w", "%{http_code}", *words)
     assert told.startswith(text)
     assert told.endswith(status)
+
+
+def test_what_was_downloaded_is_an_upload_again(curl, project, archive, tmp_path):
+    """What comes back is a session that can be sent again."""
+    to = f"/data/services/import?dest=/archive/projects/{project}&session=S1"
+    words = ("-H", "Content-Type: application/zip", "-w", "%{http_code}")
+    told = curl(to, *words, "--data-binary", f"@{archive}")
+    assert told.endswith("\r\n200")
+    whole = tmp_path / "whole.zip"
+    curl(f"/data/projects/{project}/experiments/S1/scans/ALL/files?format=zip", "-o", str(whole))
+    assert curl(f"{to}&overwrite=append", *words, "--data-binary", f"@{whole}") == told

@@ -1,37 +1,28 @@
-"""Files that a project and a subject have of their own, by pyxnat, read back: prints it as one JSON object.
+"""Files that a project and a subject have of their own, by pyxnat, read back."""
 
-Arguments: the server's address, the project, a folder with two files and a zip of them, a folder to download into.
-"""
-
-import json
 import pathlib
-import sys
-
-import pyxnat
 
 
-def main(url, project, folder, into):
-    server = pyxnat.Interface(server=url, user="admin", password="secret")
+def tour(server, project, folder, archive, into):
     one = server.select.project(project)
     one.subject("Own").create()
     seen = {
-        name: toured(owner, pathlib.Path(folder), pathlib.Path(into) / name)
+        name: toured(owner, folder, archive, into / name)
         for name, owner in (("project", one), ("subject", one.subject("Own")))
     }
     one.subject("Own").delete()
     seen["exists"] = one.subject("Own").exists()
-    server.disconnect()
-    print(json.dumps(seen))
+    return seen
 
 
-def toured(owner, folder, into):
+def toured(owner, folder, archive, into):
     """Insert a file, a text and a zip; read them, and take some away."""
     into.mkdir()
     one = owner.resource("ONE")
     first = min(folder.glob("*.txt"))
     one.file("sent.txt").insert(str(first), format="TXT", content="T")
     one.file("said.txt").put("said by hand\n")
-    owner.resource("TWO").put_zip(str(next(folder.glob("*.zip"))), extract=True)
+    owner.resource("TWO").put_zip(str(archive), extract=True)
     seen = {
         "labels": sorted(res.label() for res in owner.resources()),
         "files": sorted(one.files().get()),
@@ -46,7 +37,3 @@ def toured(owner, folder, into):
     owner.resource("TWO").delete()
     left = {res.label(): sorted(res.files().get()) for res in owner.resources()}
     return {**seen, "left": left}
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,26 +1,16 @@
-"""What pyxnat prints, inspects and searches: run by its own Python, it prints what it saw as one JSON object.
-
-Arguments: the server's address, the project.
-"""
-
-import json
-import sys
-
-import pyxnat
+"""What pyxnat prints, inspects and searches."""
 
 MR = "xnat:mrSessionData"
 SUBJECT = "xnat:subjectData"
 
 
-def main(url, project):
-    server = pyxnat.Interface(server=url, user="admin", password="secret")
-    one = server.select.project(project)
-    seen = {"printed": printed(one), "inspected": inspected(server), "searched": searched(server, project)}
+def tour(server, project):
+    seen = {"inspected": inspected(server), "searched": searched(server, project)}
+    seen["printed"] = printed(server.select.project(project))
     seen["collected"] = collected(server, project)
     seen["arrays"] = arrays(server, project)
     seen["saved"] = [server.manage.search.saved(), server.manage.search.saved(with_description=True)]
-    server.disconnect()
-    print(json.dumps(seen, default=list))
+    return seen
 
 
 def printed(project):
@@ -88,7 +78,3 @@ def arrays(server, project):
         "searched": wanted.get("label"),
         "of": label.get("label", always_list=True),
     }
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

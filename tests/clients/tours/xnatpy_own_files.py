@@ -1,33 +1,21 @@
-"""Files that a project and a subject have of their own, by xnatpy, read back: prints it as one JSON object.
-
-Arguments: the server's address, the project, a folder with two files, a folder to download into.
-"""
+"""Files that a project and a subject have of their own, by xnatpy, read back."""
 
 import hashlib
-import json
-import pathlib
-import sys
-
-import xnat
 
 
-def main(url, project, folder, into):
-    with xnat.connect(url, user="admin", password="secret") as session:
-        session.classes.SubjectData(parent=session.projects[project], label="Own")
-        session.clearcache()
-        owners = {
-            "project": lambda: session.projects[project],
-            "subject": lambda: session.projects[project].subjects["Own"],
-        }
-        seen = {
-            name: toured(session, owner, pathlib.Path(folder), pathlib.Path(into) / name)
-            for name, owner in owners.items()
-        }
-        seen["sessions"] = len(session.projects[project].experiments)
-        owners["subject"]().delete()
-        session.clearcache()
-        seen["left"] = [one.label for one in session.projects[project].subjects.values()]
-    print(json.dumps(seen))
+def tour(session, project, folder, into):
+    session.classes.SubjectData(parent=session.projects[project], label="Own")
+    session.clearcache()
+    owners = {
+        "project": lambda: session.projects[project],
+        "subject": lambda: session.projects[project].subjects["Own"],
+    }
+    seen = {name: toured(session, owner, folder, into / name) for name, owner in owners.items()}
+    seen["sessions"] = len(session.projects[project].experiments)
+    owners["subject"]().delete()
+    session.clearcache()
+    seen["left"] = [one.label for one in session.projects[project].subjects.values()]
+    return seen
 
 
 def toured(session, owner, folder, into):
@@ -61,7 +49,3 @@ def toured(session, owner, folder, into):
     owner().resources["THREE"].delete()
     session.clearcache()
     return {**seen, "left": {one.label: len(one.files) for one in owner().resources.values()}}
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,37 +1,30 @@
-"""A tour of a server by xnatpy, whatever its version: run by its own Python, it prints what it saw as one JSON object.
-
-Arguments: the server's address, a zip with one session, the project, a folder to download into.
-"""
+"""A session that xnatpy imports, reviews in the prearchive, archives, browses, downloads and deletes."""
 
 import hashlib
 import inspect
-import json
-import pathlib
-import sys
 
-import xnat
+OPENED = 2
+"""Files of each scan that are read one by one; all are read by the download of the session."""
 
 
-def main(url, archive, project, folder):
-    seen = {"version": xnat.__version__}
-    with xnat.connect(url, user="admin", password="secret") as session:
-        seen["projects"] = [one.id for one in session.projects.values()]
-        seen["waiting"] = wait_and_archive(session, archive, project)
-        found = session.projects[project].experiments[seen["waiting"]["label"]]
-        seen["session"] = look(found)
-        seen["files"] = verified(found)
-        seen["subjects"] = [one.label for one in session.projects[project].subjects.values()]
-        found.download_dir(folder)
-        seen["downloaded"] = digests(pathlib.Path(folder))
-        first = next(iter(found.scans.values()))
-        first.download(str(pathlib.Path(folder) / "one.zip"))
-        seen["zip"] = (pathlib.Path(folder) / "one.zip").stat().st_size
-        seen["scanners"] = session.scanners
-        seen["table"] = [list(row) for row in found_table(session)]
-        found.delete()
-        session.clearcache()
-        seen["left"] = [one.label for one in session.projects[project].experiments.values()]
-    print(json.dumps(seen))
+def tour(session, archive, project, folder):
+    seen = {"projects": [one.id for one in session.projects.values()]}
+    seen["waiting"] = wait_and_archive(session, str(archive), project)
+    found = session.projects[project].experiments[seen["waiting"]["label"]]
+    seen["session"] = look(found)
+    seen["opened"], seen["listed"] = verified(found)
+    seen["subjects"] = [one.label for one in session.projects[project].subjects.values()]
+    found.download_dir(str(folder))
+    seen["downloaded"] = digests(folder)
+    first = next(iter(found.scans.values()))
+    first.download(str(folder / "one.zip"))
+    seen["zip"] = (folder / "one.zip").stat().st_size
+    seen["scanners"] = session.scanners
+    seen["table"] = [list(row) for row in found_table(session)]
+    found.delete()
+    session.clearcache()
+    seen["left"] = [one.label for one in session.projects[project].experiments.values()]
+    return seen
 
 
 def wait_and_archive(session, archive, project):
@@ -81,15 +74,16 @@ def look(found):
 
 
 def verified(found):
-    """Name and MD5 of each file, of the bytes that were read and of what the listing says."""
-    seen = []
+    """MD5s of some files as they were read and as they are listed, and of all files as they are listed."""
+    opened, listed = [], []
     for scan in found.scans.values():
         for res in scan.resources.values():
-            for one in res.files.values():
-                with one.open() as stream:
-                    read = hashlib.md5(stream.read()).hexdigest()
-                seen.append([one.path, read, one.digest])
-    return seen
+            for number, one in enumerate(res.files.values()):
+                listed.append(one.digest)
+                if number < OPENED:
+                    with one.open() as stream:
+                        opened.append([hashlib.md5(stream.read()).hexdigest(), one.digest])
+    return opened, sorted(listed)
 
 
 def digests(folder):
@@ -100,7 +94,3 @@ def found_table(session):
     if "columns" not in inspect.signature(session.experiments.tabulate).parameters:
         return []
     return session.experiments.tabulate(columns=("ID", "label", "project"))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

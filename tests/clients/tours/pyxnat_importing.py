@@ -1,18 +1,13 @@
-"""A tour of a server by pyxnat: run by its own Python, it prints what it saw as one JSON object.
-
-Arguments: the server's address, a zip with one session, the project, a folder to download into.
-"""
+"""A session that pyxnat imports, reads, reviews in the prearchive and deletes, and one that it makes by hand."""
 
 import hashlib
-import json
 import pathlib
-import sys
 
-import pyxnat
+OPENED = 2
+"""Files of each scan that are read one by one."""
 
 
-def main(url, archive, project, folder):
-    server = pyxnat.Interface(server=url, user="admin", password="secret")
+def tour(server, archive, project, sent, folder):
     seen = {"version": server.version(), "projects": list(server.select.projects().get())}
     seen["import"] = send(server, archive, project)
     label = seen["import"].rstrip().rsplit("/", 1)[1]
@@ -21,18 +16,17 @@ def main(url, archive, project, folder):
     seen["id"], seen["label"] = experiment.id(), experiment.label()
     seen["subjects"] = [one.label() for one in server.select.project(project).subjects()]
     seen["scans"] = sorted(experiment.scans().get())
-    seen["files"] = read(experiment, pathlib.Path(folder))
+    seen["files"], seen["opened"] = read(experiment, folder)
     seen["date"] = experiment.attrs.get("xnat:mrSessionData/date")
     seen["modified"] = server.select.project(project).last_modified()
     seen["members"] = [server.select.project(project).users(), server.manage.users()]
     seen["code"] = server.select.project(project).prearchive_code()
     seen["waiting"] = waiting(server, archive, project)
-    seen["made"] = by_hand(server, project, pathlib.Path(folder))
+    seen["made"] = by_hand(server, project, sent / "notes.txt", folder)
     seen["said"] = said(server.select.project(project).subject("Hand"))
     experiment.delete()
     seen["left"] = [one.label() for one in server.select.project(project).experiments()]
-    server.disconnect()
-    print(json.dumps(seen, default=bytes.decode))
+    return seen
 
 
 def send(server, archive, project, dest="archive"):
@@ -69,14 +63,12 @@ def many(found):
     return [found] if isinstance(found, str) else found
 
 
-def by_hand(server, project, folder):
+def by_hand(server, project, source, folder):
     """A subject, an experiment, a scan and a resource with a file, made and read back."""
     experiment = server.select.project(project).subject("Hand").experiment("Hand_MR1")
     experiment.create(experiments="xnat:mrSessionData")
     scan = experiment.scan("7")
     scan.create(scans="xnat:mrScanData")
-    source = folder / "notes.txt"
-    source.write_text("made by hand")
     one = scan.resource("NOTES").file("notes.txt")
     one.put(str(source), format="TXT", content="notes", overwrite=False)
     back = pathlib.Path(one.get(str(folder / "back.txt")))
@@ -93,15 +85,13 @@ def said(subject):
 
 
 def read(experiment, folder):
-    """Name, size and MD5 of each file."""
-    seen = []
+    """How many files there are, and sizes and MD5s of some."""
+    count, opened = 0, []
     for scan in experiment.scans():
         for resource in scan.resources():
-            for one in resource.files():
-                where = one.get(str(folder / one.label()))
-                seen.append([one.label(), int(one.size()), hashlib.md5(pathlib.Path(where).read_bytes()).hexdigest()])
-    return seen
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+            files = list(resource.files())
+            count += len(files)
+            for one in files[:OPENED]:
+                where = pathlib.Path(one.get(str(folder / one.label())))
+                opened.append([int(one.size()), hashlib.md5(where.read_bytes()).hexdigest()])
+    return count, opened

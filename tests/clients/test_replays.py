@@ -1,0 +1,21 @@
+"""What XNAT's clients send is answered as it was when `make clients` recorded it (`recording.py`)."""
+
+from __future__ import annotations
+
+import pytest
+
+from scandock.testing.server import InProcessServer
+from tests.clients.material import sent_files
+from tests.clients.recording import RECORDED, replay
+
+CLIENTS = ("xnat", "xnat-0.7.2", "xnat-0.6.2", "xnat-0.4.3", "pyxnat", "xnatuploader", "xnatutils")
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_answers_are_those_that_were_recorded(client: str, in_process: InProcessServer) -> None:
+    for request, recorded, answer in replay(RECORDED / f"{client}.jsonl", in_process, sent_files()):
+        assert answer == recorded, f"{request}: another answer than the recorded one; see `make clients`"
+
+
+def test_every_recording_is_replayed() -> None:
+    assert {path.stem for path in RECORDED.iterdir()} == set(CLIENTS)

@@ -15,6 +15,7 @@ from tests.crash.served import PASSWORD, Served
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 AXE = ROOT / "tests" / "node" / "node_modules" / "axe-core" / "axe.min.js"
+HOST_NAME = "scandock.test"
 WIDTHS = {"wide": (1280, 800), "narrow": (390, 844)}
 OF_COLORS = ["color-contrast", "link-in-text-block"]
 """Axe's default rules whose outcome depends on colors: themes differ in nothing else, which test_crowded holds."""

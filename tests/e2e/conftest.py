@@ -8,14 +8,14 @@ import pytest
 from playwright.sync_api import Browser, StorageState
 
 from tests.crash.served import Served, free_port
-from tests.e2e.browsing import base_of, chromium
+from tests.e2e.browsing import HOST_NAME, base_of, chromium
 from tests.e2e.projects import Project, log_in, project_of, shared_site
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, started when a test first asks for it."""
-    with chromium() as running:
+    """Debian's Chromium, started when a test first asks for it; the server has a host's name there, too."""
+    with chromium(f"--host-resolver-rules=MAP {HOST_NAME} 127.0.0.1") as running:
         yield running
 
 

@@ -171,10 +171,10 @@ class Project:
         return told
 
 
-def project_of(served: Served) -> Project:
+def project_of(served: Served, kind: str = "Lab", title: str = "") -> Project:
     """A new project with an owner."""
-    name = f"Lab{next(_numbers)}"
-    body = json.dumps({"id": name, "name": name}).encode()
+    name = f"{kind}{next(_numbers)}"
+    body = json.dumps({"id": name, "name": title or name}).encode()
     assert served.ask("POST", "/api/v1/projects", body)[0] == 201
     made = Project(served=served, id=name, owner="")
     made.owner = made.account("olga", "owner")

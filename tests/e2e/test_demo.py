@@ -23,8 +23,8 @@ SESSIONS = {
 
 
 @contextlib.contextmanager
-def demo(folder):
-    """The demo in a group of its own, and all that it shows until it serves."""
+def demo(folder, last="Ctrl-C ends it."):
+    """The demo in a group of its own, and all that it shows until a line with `last`."""
     process = subprocess.Popen(
         [sys.executable, ROOT / "scripts" / "demo.py", folder],
         env=environment(),
@@ -39,7 +39,7 @@ def demo(folder):
         assert process.stdout is not None
         for line in process.stdout:
             shown.append(line)
-            if line == "Ctrl-C ends it.\n":
+            if last in line:
                 break
         else:
             raise AssertionError("".join(shown))
@@ -102,7 +102,7 @@ def ask_it(shown):
 
 
 def test_a_killed_demo_leaves_no_server(tmp_path):
-    with demo(tmp_path) as (process, _):
+    with demo(tmp_path, "the connection breaks half-way") as (process, _):
         process.kill()
         process.wait()
         until(lambda: not members(process.pid), "the server outlived the demo")

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
+from playwright.sync_api import expect
 
 from tests.crash.processes import until
 from tests.crash.served import Served, free_port
-from tests.e2e.browsing import base_of, person
-from tests.e2e.uploading import archive, drop, hearing_choosers, image, imported, opened, sent, slowed, stored, sums
-
-RAW = random.Random("big").randbytes(24_000_000)
-SLOW = 6_000_000  # bytes a second: a big archive takes some seconds then
-
-
-@pytest.fixture
-def project(served):
-    served.project()
-    return served
+from tests.e2e.projects import owner, project_of
+from tests.e2e.uploading import (
+    RAW,
+    archive,
+    drop,
+    hearing_choosers,
+    image,
+    imported,
+    opened,
+    released,
+    sent,
+    slowed,
+    state,
+    stored,
+    sums,
+    under_way,
+)
 
 
 @pytest.fixture
@@ -34,41 +39,28 @@ def begin(page, path):
     page.get_by_role("button", name="Upload", exact=True).click()
 
 
-def state(page, words):
-    page.wait_for_function(
-        "(words) => document.querySelector('.up-transfer .state')?.textContent === words", arg=words, timeout=60_000
-    )
-
-
-def some_sent(page, least=1):
-    page.wait_for_function(
-        "(least) => (document.querySelector('.up-transfer progress')?.value ?? 0) > least", arg=least, timeout=60_000
-    )
-
-
-def left(served):
+def left(project):
     """How many uploads the server has in part."""
-    return len(served.ask("GET", "/api/v1/uploads")[1]["items"])
+    return len(project.ask("GET", "/api/v1/uploads")[1]["items"])
 
 
-def receiving(served):
+def receiving(project):
     """Whether the server gets bytes of the upload now."""
-    return [one for one in served.ask("GET", "/api/v1/uploads")[1]["items"] if one["receiving"]]
+    return [one for one in project.ask("GET", "/api/v1/uploads")[1]["items"] if one["receiving"]]
 
 
 def test_pause_and_go_on(browser, project, large):
     path, whole = large
-    with person(browser, base_of(project)) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
-        some_sent(page)
+        under_way(page)
         page.get_by_role("button", name="Pause: big.zip").click()
         state(page, "paused")
         page.wait_for_function("() => document.activeElement.textContent === 'Go on'")
         assert one.findings() == []
-        slowed(page, -1)
+        released(page)
         page.get_by_role("button", name="Go on: big.zip").click()
         sent(page)
     [told] = imported(project)
@@ -79,26 +71,27 @@ def test_pause_and_go_on(browser, project, large):
 def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
     path, whole = large
     served = Served(tmp_path, free_port()).ready()
-    served.project()
+    project = project_of(served)
     again = None
     try:
-        with person(browser, base_of(served), expected=("ERR_", "Failed to load")) as one:
-            one.log_in()
-            page = opened(one)
-            slowed(page, SLOW)
+        with owner(browser, project, expected=("ERR_", "Failed to load")) as one:
+            page = opened(one, project.id)
+            slowed(page)
             begin(page, path)
-            some_sent(page, 1_000_000)
+            under_way(page)
             served.kill()
             state(page, "held up")
             assert "The server is not reached" in page.locator(".up-why").inner_text()
+            gone = page.locator(".up-transfer progress").evaluate("(one) => one.value")
             again = Served(tmp_path, served.port).ready()
-            some_sent(page, 8_000_000)
+            under_way(page, gone + 30_000)
             asked = one.answering(accept=True)
             page.reload()
             assert asked == ["beforeunload"]
             page.get_by_role("heading", name="Not finished").wait_for()
-            [cut] = again.ask("GET", "/api/v1/uploads")[1]["items"]
+            [cut] = project.ask("GET", "/api/v1/uploads")[1]["items"]
             assert 0 < cut["offset"] < cut["size"] == path.stat().st_size
+            released(page)
             with page.expect_file_chooser() as choosing:
                 page.get_by_role("button", name="Choose it again: big.zip").click()
             choosing.value.set_files(path)
@@ -107,9 +100,9 @@ def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
             page.reload()
             assert asked == []
             assert page.get_by_role("heading", name="Not finished").count() == 0
-        [told] = imported(again)
+        [told] = imported(project)
         assert (told["id"], told["state"]) == (cut["id"], "placed")
-        assert stored(again, told["sessions"][0]) == whole
+        assert stored(project, told["sessions"][0]) == whole
     finally:
         for server in (served, again):
             if server is not None:
@@ -124,18 +117,18 @@ def test_a_folder_goes_on_and_another_file_does_not(browser, project, tmp_path, 
     for n in (1, 2):
         (folder / f"{n}.dcm").write_bytes(image(n))
     (folder / "raw.bin").write_bytes(RAW)
-    with person(browser, base_of(project), expected=("ERR_",)) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW)
+    with owner(browser, project, expected=("ERR_",)) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, folder)
-        some_sent(page, 1_000_000)
+        under_way(page)
         page.on("dialog", lambda dialog: dialog.accept())
         page.reload()
         page.get_by_role("heading", name="Not finished").wait_for()
         drop(page, path)
         page.get_by_text("1 patient, 1 study, 1 scan, 2 images").wait_for()
         page.get_by_role("button", name="Take off the list: big.zip").click()
+        released(page)
         drop(page, folder)
         sent(page)
     [told] = imported(project)
@@ -145,12 +138,11 @@ def test_a_folder_goes_on_and_another_file_does_not(browser, project, tmp_path, 
 
 def test_another_tab_leaves_alone_what_is_being_sent_until_it_is_cut(browser, project, large):
     path, whole = large
-    with person(browser, base_of(project), expected=("ERR_",)) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW // 4)
+    with owner(browser, project, expected=("ERR_",)) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
-        some_sent(page, 1_000_000)
+        under_way(page)
         tab = page.context.new_page()
         hearing_choosers(tab)
         tab.goto(f"{one.base}/upload")
@@ -162,7 +154,7 @@ def test_another_tab_leaves_alone_what_is_being_sent_until_it_is_cut(browser, pr
         drop(tab, path)
         tab.get_by_text("It is being sent already, from another tab or browser.").wait_for()
         page.on("dialog", lambda dialog: dialog.accept())
-        page.close(run_before_unload=True)
+        page.goto("about:blank")  # not closed: that would end the slowness first, and all bytes would go at once
         tab.get_by_role("heading", name="Not finished").wait_for()
         assert unfinished.get_by_role("button", name="Discard: big.zip").is_visible()
         one.page = tab
@@ -177,12 +169,11 @@ def test_another_tab_leaves_alone_what_is_being_sent_until_it_is_cut(browser, pr
 
 def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
     path, whole = large
-    with person(browser, base_of(project), expected=("ERR_",)) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW // 2)
+    with owner(browser, project, expected=("ERR_",)) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
-        some_sent(page, 1_000_000)
+        under_way(page)
         page.get_by_role("button", name="Pause: big.zip").click()
         state(page, "paused")
         assert page.get_by_role("heading", name="Paused 1 archive").is_visible()
@@ -193,6 +184,7 @@ def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
         until(lambda: receiving(project), "it never went on")
         tab.get_by_role("button", name="Discard it: big.zip").click()
         tab.get_by_text("is being sent from another tab or browser").first.wait_for()
+        released(page)
         sent(page)
         assert page.get_by_role("heading", name="Uploaded 1 archive").is_visible()
     [told] = imported(project)
@@ -202,12 +194,11 @@ def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
 def test_another_file_that_is_chosen_for_a_cut_one_is_told_and_not_taken(browser, project, large, tmp_path):
     path, whole = large
     other = archive(tmp_path / "other.zip", {"1.dcm": image(3, study=3)})
-    with person(browser, base_of(project), expected=("ERR_",)) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW)
+    with owner(browser, project, expected=("ERR_",)) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
-        some_sent(page, 1_000_000)
+        under_way(page)
         page.on("dialog", lambda dialog: dialog.accept())
         page.reload()
         choose_again(page, other)
@@ -218,6 +209,7 @@ def test_another_file_that_is_chosen_for_a_cut_one_is_told_and_not_taken(browser
         assert one.findings() == []
         drop(page, other)
         page.get_by_role("button", name="Take off the list: other.zip").click()
+        released(page)
         choose_again(page, path)
         sent(page)
     [told] = imported(project)
@@ -232,12 +224,11 @@ def choose_again(page, path):
 
 def test_moving_about_cuts_nothing(browser, project, large):
     path, whole = large
-    with person(browser, base_of(project)) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
-        some_sent(page)
+        under_way(page)
         page.evaluate("() => { window.kept = 1 }")
         for name in ("Projects", "Prearchive", "Activity"):
             page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True).click()
@@ -245,7 +236,8 @@ def test_moving_about_cuts_nothing(browser, project, large):
         assert page.locator("#tray").get_by_text("1 upload").count() == 1
         page.get_by_role("navigation", name="Main").get_by_role("link", name="Upload", exact=True).click()
         page.get_by_role("heading", name="Upload", level=1, exact=True).wait_for()
-        assert page.get_by_label("Project", exact=True).input_value() == "P"
+        assert page.get_by_label("Project", exact=True).input_value() == project.id
+        released(page)
         sent(page)
         assert page.evaluate("() => window.kept") == 1
     [told] = imported(project)
@@ -254,12 +246,11 @@ def test_moving_about_cuts_nothing(browser, project, large):
 
 def test_an_upload_can_be_given_up_running_or_not_finished(browser, project, large):
     path, _ = large
-    with person(browser, base_of(project), expected=("ERR_",)) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW)
+    with owner(browser, project, expected=("ERR_",)) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
-        some_sent(page)
+        under_way(page)
         page.get_by_role("button", name="Cancel: big.zip").click()
         state(page, "cancelled")
         assert page.get_by_role("heading", name="Cancelled 1 archive").is_visible()
@@ -272,7 +263,7 @@ def test_an_upload_can_be_given_up_running_or_not_finished(browser, project, lar
         page.get_by_role("button", name="Discard: big.zip").click()
         page.get_by_role("button", name="Discard it: big.zip").click()
         until(lambda: left(project) == 0, "the server has other uploads")
-        assert page.get_by_role("heading", name="Not finished").count() == 0
+        expect(page.get_by_role("heading", name="Not finished")).to_have_count(0)
 
 
 @pytest.mark.parametrize(
@@ -302,9 +293,8 @@ def test_what_the_server_refuses_is_said_and_gone_on_with(browser, project, tmp_
         headers = {"Retry-After": "2"} if status == 429 else {}
         return route.fulfill(status=status, json=body, headers=headers)
 
-    with person(browser, base_of(project), expected=(str(status),)) as one:
-        one.log_in()
-        page = opened(one)
+    with owner(browser, project, expected=(str(status),)) as one:
+        page = opened(one, project.id)
         page.route("**/api/v1/uploads/*", answer)
         begin(page, path)
         state(page, "stopped" if status == 413 else "held up")
@@ -321,12 +311,11 @@ def test_what_the_server_refuses_is_said_and_gone_on_with(browser, project, tmp_
 
 def test_a_file_that_changes_on_the_way_is_told_and_chosen_again(browser, project, large, tmp_path):
     path, whole = large
-    with person(browser, base_of(project), expected=("ERR_",)) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW)
+    with owner(browser, project, expected=("ERR_",)) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
-        some_sent(page)
+        under_way(page)
         page.get_by_role("button", name="Pause: big.zip").click()
         state(page, "paused")
         aside = path.rename(tmp_path / "aside.zip")
@@ -334,7 +323,7 @@ def test_a_file_that_changes_on_the_way_is_told_and_chosen_again(browser, projec
         state(page, "stopped")
         assert page.get_by_role("heading", name="Stopped 1 archive").is_visible()
         assert "can't be read any more" in page.locator(".up-why").inner_text()
-        slowed(page, -1)
+        released(page)
         aside.rename(path)
         with page.expect_file_chooser() as choosing:
             page.get_by_role("button", name="Choose it again: big.zip").click()

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import random
-
 import pytest
 
 from tests.crash.processes import until
-from tests.crash.served import PASSWORD
-from tests.e2e.browsing import base_of, person
-from tests.e2e.uploading import archive, drop, image, imported, opened, sent, slowed, stored, sums
+from tests.e2e.projects import OWNERS_PASSWORD, owner
+from tests.e2e.uploading import (
+    RAW,
+    archive,
+    drop,
+    image,
+    imported,
+    opened,
+    released,
+    sent,
+    slowed,
+    stored,
+    sums,
+    under_way,
+)
 
-RAW = random.Random("logged out").randbytes(24_000_000)
-SLOW = 6_000_000  # bytes a second
 WORDS = "You are logged out. Log in again, in this tab or another: it goes on by itself."
-
-
-@pytest.fixture
-def project(served):
-    served.project()
-    return served
 
 
 def begin(page, path):
@@ -29,20 +30,14 @@ def begin(page, path):
     page.get_by_role("button", name="Upload", exact=True).click()
 
 
-def some_sent(page, least=1):
-    page.wait_for_function(
-        "(least) => (document.querySelector('.up-transfer progress')?.value ?? 0) > least", arg=least, timeout=60_000
-    )
-
-
 def logged_out(tab):
     tab.get_by_role("button", name="Log out").click()
     tab.get_by_role("button", name="Log in").wait_for()
 
 
-def logged_in(tab, name="admin", password=PASSWORD):
+def logged_in(tab, name):
     tab.get_by_label("Name").fill(name)
-    tab.get_by_label("Password").fill(password)
+    tab.get_by_label("Password").fill(OWNERS_PASSWORD)
     tab.get_by_role("button", name="Log in").click()
     tab.get_by_role("button", name="Log out").wait_for()
 
@@ -68,34 +63,33 @@ def held_up(page, words=WORDS):
     assert page.get_by_role("link", name="Log in").get_attribute("href") == "/login"
 
 
-def whole_on_the_server(served):
-    """The one upload that has all its bytes and is not accepted: seen by an administrator in the list of imports."""
-    [told] = served.ask("GET", "/api/v1/imports")[1]["items"]
+def whole_on_the_server(project):
+    """The one upload that has all its bytes and is not accepted: its owner sees it in the list of imports."""
+    [told] = project.ask("GET", "/api/v1/imports")[1]["items"]
     return told["state"] == "receiving"
 
 
 @pytest.mark.parametrize("meanwhile", ["uploading", "paused"])
 def test_it_is_held_up_and_goes_on_by_itself_after_the_next_login(browser, project, tmp_path, meanwhile):
     path = archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/raw.bin": RAW})
-    with person(browser, base_of(project), expected=("401",)) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW)
+    with owner(browser, project, expected=("401",)) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
-        some_sent(page, 1_000_000)
+        under_way(page)
         if meanwhile == "paused":
             page.get_by_role("button", name="Pause: big.zip").click()
         refused = refusals(page)
         tab = second_tab(one)
         logged_out(tab)
-        slowed(page, -1)
+        released(page)
         if meanwhile == "paused":
             page.get_by_role("button", name="Go on: big.zip").click()
         held_up(page)
         assert refused
         assert not [headers for headers in refused if "www-authenticate" in headers]
         assert one.findings() == []
-        logged_in(tab)
+        logged_in(tab, project.owner)
         sent(page)
         assert page.get_by_role("link", name="Log in").count() == 0
         logged_out(page)  # its forms bear the new login's token, too
@@ -105,43 +99,41 @@ def test_it_is_held_up_and_goes_on_by_itself_after_the_next_login(browser, proje
 
 
 def test_somebody_else_who_logs_in_does_not_take_it_over(browser, project, tmp_path):
-    made = project.ask("POST", "/api/v1/accounts", json.dumps({"name": "ann", "password": "battery staple"}).encode())
-    assert made[0] == 201
+    ann = project.account("ann")
     path = archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/raw.bin": RAW})
-    with person(browser, base_of(project), expected=("401", "403", "404")) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW)
+    with owner(browser, project, expected=("401", "403", "404")) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
-        some_sent(page, 1_000_000)
+        under_way(page)
         page.get_by_role("button", name="Pause: big.zip").click()
         tab = second_tab(one)
         logged_out(tab)
-        logged_in(tab, "ann", "battery staple")
-        slowed(page, -1)
+        logged_in(tab, ann)
+        released(page)
         page.get_by_role("button", name="Go on: big.zip").click()
-        held_up(page, "Somebody else is logged in now: ann. Log in as admin again: it goes on by itself.")
+        held_up(page, f"Somebody else is logged in now: {ann}. Log in as {project.owner} again: it goes on by itself.")
         logged_out(tab)
-        logged_in(tab)
+        logged_in(tab, project.owner)
         sent(page)
     assert imported(project)[0]["state"] == "placed"
 
 
 def test_what_was_whole_when_the_login_ended_is_imported_by_the_page_without_its_file(browser, project, tmp_path):
     path = archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/raw.bin": RAW})
-    with person(browser, base_of(project), expected=("401", "ERR_")) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW)
+    with owner(browser, project, expected=("401", "ERR_")) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
-        some_sent(page, 1_000_000)
+        under_way(page)
         tab = second_tab(one)
         logged_out(tab)
+        released(page)
         held_up(page)  # all its bytes have come, and their request was refused at its end
         until(lambda: whole_on_the_server(project), "the upload is no more")
         page.on("dialog", lambda dialog: dialog.accept())
         page.close()
-        logged_in(tab)
+        logged_in(tab, project.owner)
         tab.goto(f"{one.base}/upload")
         tab.get_by_role("heading", name="Finished now").wait_for()
         assert tab.get_by_text("All of it was on the server already: its import goes on by itself.").is_visible()

@@ -14,6 +14,11 @@ def test_an_empty_site_shows_what_to_do_next(browser, served):
         one.log_in()
         assert page.get_by_role("heading", name="Nothing is here yet").is_visible()
         assert one.faults() == []
+        one.go("/upload")
+        page.get_by_role("link", name="make one").click()
+        page.get_by_role("heading", name="Projects", level=1).wait_for()
+        assert one.faults() == []
+        one.go("/")
         page.get_by_label("Project id").fill("Study_1")
         page.get_by_role("button", name="Make the project").click()
         page.get_by_role("heading", name="Study_1").wait_for()

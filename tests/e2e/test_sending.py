@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import random
-import time
-
 import pytest
 from playwright.sync_api import Route
 
-from tests.e2e.browsing import base_of, person
-from tests.e2e.uploading import another, archive, drop, image, imported, opened, sent, slowed, stored, sums
+from tests.crash.processes import until
+from tests.e2e.browsing import HOST_NAME, person
+from tests.e2e.projects import OWNERS_PASSWORD, owner
+from tests.e2e.uploading import (
+    RAW,
+    archive,
+    drop,
+    image,
+    imported,
+    opened,
+    released,
+    sent,
+    slowed,
+    state,
+    stored,
+    sums,
+    under_way,
+)
 
-RAW = random.Random("sending").randbytes(12_000_000)
-SLOW = 4_000_000  # bytes a second: a big archive takes some seconds then
 COUNTED = """() => {
   window.asked = 0;
   const own = DataTransferItem.prototype.getAsFileSystemHandle;
@@ -23,12 +34,6 @@ COUNTED = """() => {
   if (window.FileSystemHandle) FileSystemHandle.prototype.queryPermission = async () => "granted";
 }"""
 """Counts who asks for handles, and grants what a person would be asked for: headless, nobody can answer."""
-
-
-@pytest.fixture
-def project(served):
-    served.project()
-    return served
 
 
 @pytest.fixture
@@ -43,12 +48,6 @@ def begin(page, *paths):
     page.get_by_role("button", name="Upload", exact=True).click()
 
 
-def state(page, words):
-    page.wait_for_function(
-        "(words) => document.querySelector('.up-transfer .state')?.textContent === words", arg=words, timeout=60_000
-    )
-
-
 def test_three_go_at_once_and_the_others_wait_for_their_turn(browser, project, tmp_path):
     paths = [archive(tmp_path / f"{n}.zip", {"1.dcm": image(1, study=n, patient=b"N%d" % n)}) for n in range(5)]
     held: list[Route] = []
@@ -59,9 +58,8 @@ def test_three_go_at_once_and_the_others_wait_for_their_turn(browser, project, t
         else:
             route.fallback()
 
-    with person(browser, base_of(project)) as one:
-        one.log_in()
-        page = opened(one)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
         page.route("**/api/v1/uploads/*", hold)
         begin(page, *paths)
         page.wait_for_function(
@@ -79,16 +77,15 @@ def test_three_go_at_once_and_the_others_wait_for_their_turn(browser, project, t
 
 def test_speed_and_time_left_are_told_and_nothing_is_kept_in_the_browser(browser, project, large):
     path, _ = large
-    with person(browser, base_of(project)) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW // 4)  # a rate is told after some seconds
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
         page.wait_for_function(
-            "() => /MB of 12.0 MB · .*[kM]B\\/s · .* left/"
+            "() => /kB of 4.0 MB · .*[kM]B\\/s · .* left/"
             ".test(document.querySelector('.up-transfer .meta').textContent)"
         )
-        slowed(page, -1)
+        released(page)
         sent(page)
         assert "The page may be left" in page.locator(".up-transfer .meta").inner_text()
         assert page.evaluate("() => [localStorage.length, sessionStorage.length]") == [0, 0]
@@ -96,27 +93,25 @@ def test_speed_and_time_left_are_told_and_nothing_is_kept_in_the_browser(browser
 
 def test_offline_it_waits_and_once_online_it_goes_on_by_itself(browser, project, large):
     path, whole = large
-    with person(browser, base_of(project), expected=("ERR_",)) as one:
-        one.log_in()
-        page = opened(one)
-        slowed(page, SLOW)
+    with owner(browser, project, expected=("ERR_",)) as one:
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
-        page.wait_for_function("() => document.querySelector('.up-transfer progress').value > 500_000")
-        slowed(page, SLOW, offline=True)
+        under_way(page)
+        slowed(page, offline=True)
         state(page, "held up")
         words = page.locator(".up-why").inner_text()
         assert words == "The machine is offline. It goes on once it is online again."
-        slowed(page, -1)
+        released(page)
         sent(page)
     [told] = imported(project)
     assert stored(project, told["sessions"][0]) == whole
 
 
-def prepared(one, path, answer):
+def prepared(one, project, path, answer):
     """The upload page with a small archive on it, its clock in the test's hands and its bytes in `answer`'s."""
-    one.log_in()
     one.page.clock.install()
-    page = opened(one)
+    page = opened(one, project.id)
     page.route("**/api/v1/uploads/*", answer)
     drop(page, path)
     page.get_by_text("1 patient, 1 study").wait_for()
@@ -133,15 +128,17 @@ def test_it_is_tried_again_without_end(browser, project, tmp_path):
         failing["left"] -= 1
         return route.fulfill(status=503, body="not now")
 
-    with person(browser, base_of(project), expected=("503",)) as one:
-        page = prepared(one, path, answer)
+    with owner(browser, project, expected=("503",)) as one:
+        page = prepared(one, project, path, answer)
         page.get_by_role("button", name="Upload", exact=True).click()
         state(page, "held up")
         assert "It is tried again in" in page.locator(".up-why").inner_text()
-        latest = time.monotonic() + 60
-        while page.locator(".up-transfer .state").inner_text() != "on the server":
-            assert time.monotonic() < latest, failing
+
+        def tried() -> bool:
             page.clock.fast_forward(90_000)  # longer than any wait between two tries
+            return page.locator(".up-transfer .state").inner_text() == "on the server"
+
+        until(tried, "it was not tried as often as it failed")
     assert failing["left"] == 0
     assert imported(project)[0]["state"] == "placed"
 
@@ -156,8 +153,8 @@ def test_a_connection_that_falls_silent_is_given_up_and_it_goes_on(browser, proj
         silent.append(route)  # and nothing is ever heard of it
         return None
 
-    with person(browser, base_of(project), expected=("ERR_",)) as one:
-        page = prepared(one, path, answer)
+    with owner(browser, project, expected=("ERR_",)) as one:
+        page = prepared(one, project, path, answer)
         with page.expect_request(lambda request: request.method == "PATCH"):
             page.get_by_role("button", name="Upload", exact=True).click()
         page.clock.fast_forward(59_000)
@@ -173,16 +170,16 @@ def test_a_connection_that_falls_silent_is_given_up_and_it_goes_on(browser, proj
 
 def test_a_stored_handle_goes_on_in_one_click(browser, project, large):
     path, whole = large
-    with person(browser, base_of(project), expected=("ERR_",)) as one:
-        one.log_in()
+    with owner(browser, project, expected=("ERR_",)) as one:
         one.page.add_init_script(f"({COUNTED})()")
-        page = opened(one)
-        slowed(page, SLOW)
+        page = opened(one, project.id)
+        slowed(page)
         begin(page, path)
-        page.wait_for_function("() => document.querySelector('.up-transfer progress').value > 500_000")
+        under_way(page)
         assert page.evaluate("() => window.asked") == 1
         one.answering(accept=True)
         page.reload()
+        released(page)
         page.get_by_role("button", name="Go on: big.zip").click()
         sent(page)
         assert page.evaluate("() => localStorage.length") == 0
@@ -192,13 +189,10 @@ def test_a_stored_handle_goes_on_in_one_click(browser, project, large):
 
 def test_without_a_secure_context_no_handle_is_ever_asked_for(browser, project, tmp_path):
     path = archive(tmp_path / "named.zip", {"1.dcm": image(1)})
-    with (
-        another(browser, "--host-resolver-rules=MAP scandock.test 127.0.0.1") as elsewhere,
-        person(elsewhere, f"http://scandock.test:{project.port}") as one,
-    ):
-        one.log_in()
+    with person(browser, f"http://{HOST_NAME}:{project.port}") as one:
+        one.log_in(project.owner, OWNERS_PASSWORD)
         one.page.add_init_script(f"({COUNTED})()")
-        page = opened(one)
+        page = opened(one, project.id)
         begin(page, path)
         sent(page)
         assert page.evaluate("() => [isSecureContext, window.asked]") == [False, 0]

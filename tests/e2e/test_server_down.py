@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from tests.crash.served import Served, free_port
 from tests.e2e.browsing import base_of, person
+from tests.e2e.projects import log_in
 
 DOWN = "The server does not answer. Try again in a moment."
 
@@ -14,8 +15,9 @@ def test_a_link_says_that_the_server_does_not_answer_until_it_does(browser, tmp_
     port = free_port()
     served = Served(tmp_path, port).ready()
     try:
-        with person(browser, base_of(served), expected=("ERR_", "Failed to fetch")) as one:
-            page = one.log_in()
+        login = log_in(base_of(served))
+        with person(browser, base_of(served), storage_state=login, expected=("ERR_", "Failed to fetch")) as one:
+            page = one.go("/")
             served.kill()
             served.wait()
             projects = page.get_by_role("navigation", name="Main").get_by_role("link", name="Projects")

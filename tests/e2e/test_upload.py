@@ -5,16 +5,9 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-import pytest
-
-from tests.e2e.browsing import base_of, person
-from tests.e2e.uploading import another, archive, drop, hearing_choosers, image, imported, opened, sent, stored, sums
-
-
-@pytest.fixture
-def project(served):
-    served.project()
-    return served
+from tests.e2e.browsing import HOST_NAME, person
+from tests.e2e.projects import OWNERS_PASSWORD, owner
+from tests.e2e.uploading import archive, drop, hearing_choosers, image, imported, opened, sent, stored, sums
 
 
 def start(page):
@@ -27,8 +20,8 @@ def row(page, words):
 
 def test_a_real_archive_is_dropped_shown_renamed_and_stored(browser, project, corpus_archives):
     path = corpus_archives / "PATIENT7__several_studies__pydicom.zip"
-    with person(browser, base_of(project)) as one:
-        page = opened_by(one)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
         drop(page, path)
         page.get_by_text("1 patient, 4 studies, 9 scans, 24 images").wait_for()
         assert page.get_by_text(
@@ -54,11 +47,6 @@ def test_a_real_archive_is_dropped_shown_renamed_and_stored(browser, project, co
     assert told["entries"]["ignored"] == 11
 
 
-def opened_by(one, project="P"):
-    one.log_in()
-    return opened(one, project)
-
-
 def test_a_folder_is_dropped_and_stored_byte_for_byte(browser, project, tmp_path):
     folder = tmp_path / "Visit ä"
     for n in (1, 2):
@@ -67,8 +55,8 @@ def test_a_folder_is_dropped_and_stored_byte_for_byte(browser, project, tmp_path
         (inside / f"{n}.dcm").write_bytes(image(n))
     (folder / "s1" / "notes.txt").write_bytes(b"of the session")
     (folder / "empty").mkdir()
-    with person(browser, base_of(project)) as one:
-        page = opened_by(one)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
         drop(page, folder)
         page.get_by_text("1 patient, 1 study, 1 scan, 2 images").wait_for()
         start(page)
@@ -84,8 +72,8 @@ def test_what_is_no_archive_is_told_at_once_and_the_others_go_on(browser, projec
     (tmp_path / "old.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(100))
     (tmp_path / "nothing.zip").write_bytes(b"")
     (tmp_path / "hollow").mkdir()
-    with person(browser, base_of(project)) as one:
-        page = opened_by(one)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
         drop(page, good, *(tmp_path / name for name in ("page.zip", "old.7z", "nothing.zip", "hollow")))
         page.get_by_text("1 patient, 1 study, 1 scan, 1 image").wait_for()
         told = page.get_by_role("alert").inner_text()
@@ -99,8 +87,8 @@ def test_what_is_no_archive_is_told_at_once_and_the_others_go_on(browser, projec
 def test_labels_by_pattern_by_finding_and_by_a_table(browser, project, tmp_path):
     entries = {f"s{n}/1.dcm": image(n, study=n, patient=b"P%d" % n, name=b"Doe^%d" % n) for n in range(1, 5)}
     path = archive(tmp_path / "four.zip", entries)
-    with person(browser, base_of(project)) as one:
-        page = opened_by(one)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
         drop(page, path)
         page.get_by_text("4 patients, 4 studies").wait_for()
         page.get_by_text("Change many labels at once").click()
@@ -141,16 +129,10 @@ def test_labels_by_pattern_by_finding_and_by_a_table(browser, project, tmp_path)
 
 
 def test_what_is_there_already_is_said_before(browser, project, tmp_path):
-    first = archive(tmp_path / "first.zip", {"1.dcm": image(1)})
+    project.store({"1.dcm": image(1)})
     more = archive(tmp_path / "more.zip", {"2.dcm": image(2), "3.dcm": image(3, study=2)})
-    with person(browser, base_of(project)) as one:
-        page = opened_by(one)
-        drop(page, first)
-        page.get_by_text("1 patient, 1 study").wait_for()
-        start(page)
-        sent(page)
-        assert imported(project)[0]["state"] == "placed"
-        page = opened(one)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
         drop(page, more)
         page.get_by_text("1 patient, 2 studies").wait_for()
         page.get_by_text("This study is archived as P1: it goes there.").wait_for()
@@ -161,7 +143,7 @@ def test_what_is_there_already_is_said_before(browser, project, tmp_path):
         page.get_by_text("under another label it will wait for a decision").wait_for()
         start(page)
         sent(page)
-    told = imported(project, 2)[1]
+    [told] = imported(project)
     assert sorted((one["state"], one["code"]) for one in told["sessions"]) == [
         ("archive", ""),
         ("conflict", "study_elsewhere"),
@@ -170,8 +152,7 @@ def test_what_is_there_already_is_said_before(browser, project, tmp_path):
 
 def test_everything_by_keyboard_alone(browser, project, tmp_path):
     path = archive(tmp_path / "keys.zip", {"1.dcm": image(1)})
-    with person(browser, base_of(project)) as one:
-        one.log_in()
+    with owner(browser, project) as one:
         hearing_choosers(one.page)
         page = one.go("/upload")
         page.locator("#files").wait_for(state="attached")
@@ -191,7 +172,7 @@ def test_everything_by_keyboard_alone(browser, project, tmp_path):
         to("Project")
         to("Destination, overwriting")
         page.keyboard.press("Enter")
-        to("As P does")
+        to(f"As {project.id} does")
         page.keyboard.press("ArrowDown")
         assert page.locator("input[name=destination][value=prearchive]").is_checked()
         to("Choose archives or images")
@@ -214,18 +195,17 @@ def test_everything_by_keyboard_alone(browser, project, tmp_path):
 
 def test_without_scripts_the_form_uploads(browser, project, tmp_path):
     path = archive(tmp_path / "plain.zip", {"1.dcm": image(1), "a.log": b"log"})
-    with person(browser, base_of(project), java_script_enabled=False) as one:
-        one.log_in()
+    with owner(browser, project, java_script_enabled=False) as one:
         page = one.go("/upload")
-        page.get_by_label("Project", exact=True).fill("P")
+        page.get_by_label("Project", exact=True).fill(project.id)
         page.get_by_text("Destination, overwriting").click()
         page.get_by_label("Keep other resources").uncheck()
         page.get_by_label("Archive", exact=False).last.set_input_files(path)
         page.get_by_role("button", name="Upload", exact=True).click()
         page.get_by_text("The upload is kept, and its import begins.").wait_for()
-        assert page.url.startswith(f"{base_of(project)}/activity")
+        assert page.url.startswith(f"{project.base}/activity")
     [told] = imported(project)
-    assert (told["archive"], told["project"], told["state"]) == ("plain.zip", "P", "placed")
+    assert (told["archive"], told["project"], told["state"]) == ("plain.zip", project.id, "placed")
     assert (told["entries"]["stored"], told["entries"]["ignored"]) == (1, 1)
 
 
@@ -237,8 +217,8 @@ def test_hostile_names_are_shown_as_they_are(browser, project, tmp_path):
         f"{evil}/x.dcm": b"no image",
     }
     path = archive(tmp_path / "evil&lt;b&gt;.zip", entries)
-    with person(browser, base_of(project)) as one:
-        page = opened_by(one)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
         drop(page, path)
         page.get_by_text("1 patient, 1 study").wait_for()
         assert page.get_by_text("<script>alert(1)</script>").first.is_visible()
@@ -256,11 +236,9 @@ def test_on_plain_http_under_a_host_name_it_works_too(browser, project, tmp_path
     folder.mkdir()
     (folder / "1.dcm").write_bytes(image(1))
     path = archive(tmp_path / "named.zip", {"2.dcm": image(2, study=2)})
-    with (
-        another(browser, "--host-resolver-rules=MAP scandock.test 127.0.0.1") as elsewhere,
-        person(elsewhere, f"http://scandock.test:{project.port}") as one,
-    ):
-        page = opened_by(one)
+    with person(browser, f"http://{HOST_NAME}:{project.port}") as one:
+        one.log_in(project.owner, OWNERS_PASSWORD)
+        page = opened(one, project.id)
         assert page.evaluate("() => [isSecureContext, typeof crypto.subtle]") == [False, "undefined"]
         drop(page, folder, path)
         page.get_by_text("1 patient, 1 study, 1 scan, 1 image").nth(1).wait_for()
@@ -269,28 +247,28 @@ def test_on_plain_http_under_a_host_name_it_works_too(browser, project, tmp_path
     assert {one["state"] for one in imported(project, 2)} == {"placed"}
 
 
-@pytest.mark.parametrize(("width", "dark"), [("wide", False), ("narrow", True)])
-def test_long_lists_are_lists(browser, project, tmp_path, width, dark):
+def test_long_lists_are_lists(browser, project, tmp_path):
     many = [archive(tmp_path / f"{n}.zip", {"1.dcm": image(1, study=n, patient=b"N%d" % n)}) for n in range(100)]
     studies = {f"{n}/1.dcm": image(1, study=1000 + n, patient=b"S%d" % n) for n in range(300)}
     bulk = archive(tmp_path / "bulk.zip", studies)
-    with person(browser, base_of(project), width=width, dark=dark) as one:
-        page = opened_by(one)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
         page.set_input_files("#files", [*many, bulk])
         page.get_by_text("300 patients, 300 studies, 300 scans, 300 images").wait_for()
         page.get_by_text("101 archives of 400 sessions").wait_for()
-        assert one.overflow() == 0
+        for width in ("narrow", "wide"):
+            one.resize(width)
+            assert one.overflow() == 0
         # its subjects had to be told apart, so that it is open by itself
         page.get_by_role("button", name="Show more of 300 studies").click()
         assert page.locator(".up-studies").last.locator("tbody tr").count() == 250
-        assert one.overflow() == 0
-        assert one.findings() == []
+        assert one.faults() == []
 
 
 def test_preview_of_an_archive_within_an_archive(browser, project, tmp_path):
     inner = archive(tmp_path / "inner.zip", {"1.dcm": image(1)}).read_bytes()
     outer = archive(tmp_path / "outer.zip", {"a/inner.zip": inner, "b.dcm": image(2, study=2, patient=b"P2")})
-    with person(browser, base_of(project)) as one:
-        page = opened_by(one)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
         drop(page, Path(outer))
         page.get_by_text("2 patients, 2 studies, 2 scans, 2 images").wait_for()

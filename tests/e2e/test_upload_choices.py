@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
-
-import pytest
+from dataclasses import replace
 
 from tests.builders import Image
-from tests.e2e.browsing import base_of, person
+from tests.e2e.projects import owner, project_of
 from tests.e2e.uploading import archive, drop, image, imported, opened, sent
-
-
-@pytest.fixture
-def project(served):
-    served.project()
-    return served
 
 
 def start(page):
@@ -44,10 +36,9 @@ def metadata(page):
 def test_every_choice_is_explained_and_goes_along(browser, project, tmp_path):
     entries = {"1.dcm": image(1), "bad.dcm": b"no image at all", "notes.txt": b"words"}
     path = archive(tmp_path / "odd.zip", entries)
-    with person(browser, base_of(project)) as one:
-        one.log_in()
-        page = opened(one)
-        assert "The only one that you may upload to is P." in page.locator("main").inner_text()
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
+        assert f"The only one that you may upload to is {project.id}." in page.locator("main").inner_text()
         assert page.get_by_text("The server also keeps, where members of the project see them").is_visible()
         page.get_by_text("Destination, overwriting").click()
         unexplained = page.evaluate(
@@ -55,7 +46,7 @@ def test_every_choice_is_explained_and_goes_along(browser, project, tmp_path):
             " !one.querySelector('.help') && one.querySelector('input')?.value !== 'project').length"
         )
         assert unexplained == 0
-        assert page.get_by_text("As P does: sessions are archived at once").is_visible()
+        assert page.get_by_text(f"As {project.id} does: sessions are archived at once").is_visible()
         assert page.locator("#handler option").all_inner_texts() == [
             "Automatic",
             "DICOM-zip (DICOM)",
@@ -74,7 +65,7 @@ def test_every_choice_is_explained_and_goes_along(browser, project, tmp_path):
         start(page)
         sent(page)
     [said] = told
-    wanted = {"project": "P", "overwrite": "none", "ignore_unparsable": "false", "resources": "ignore"}
+    wanted = {"project": project.id, "overwrite": "none", "ignore_unparsable": "false", "resources": "ignore"}
     assert wanted.items() <= said.items()
     assert said["filename"] == "odd.zip"
     [refused] = imported(project)
@@ -82,32 +73,30 @@ def test_every_choice_is_explained_and_goes_along(browser, project, tmp_path):
 
 
 def test_a_project_is_found_by_its_name_in_any_case_and_another_is_told(browser, project, tmp_path):
-    project.ask("POST", "/api/v1/projects", b'{"id": "Ageing_2026", "name": "Ageing and cognition"}')
+    other = project_of(project.served, "Ageing_", "Ageing and cognition")
+    other.member(project.owner, "member")
     path = archive(tmp_path / "one.zip", {"1.dcm": image(1)})
-    with person(browser, base_of(project)) as one:
-        one.log_in()
+    with owner(browser, project) as one:
         page = opened(one, "nowhere")
         assert page.get_by_text("You may upload to 2 projects: find one by its id or title.").is_visible()
-        offered = page.locator("#projects option[value=Ageing_2026]")
+        offered = page.locator(f"#projects option[value={other.id}]")
         assert offered.text_content() == "Ageing and cognition"
         drop(page, path)
         looked_into(page)
         start(page)
         page.get_by_role("alert").get_by_text("You may not upload to a project “nowhere”").wait_for()
         assert page.evaluate("() => document.activeElement.id") == "project"
-        page.get_by_label("Project", exact=True).fill("ageing_2026")
+        page.get_by_label("Project", exact=True).fill(other.id.lower())
         looked_into(page)
         start(page)
         sent(page)
-    assert [(told["project"], told["state"]) for told in imported(project)] == [("Ageing_2026", "placed")]
+    assert [(told["project"], told["state"]) for told in imported(project)] == [(other.id, "placed")]
 
 
 def test_who_may_upload_nowhere_uploads_to_unassigned(browser, project, tmp_path):
-    made = project.ask("POST", "/api/v1/accounts", json.dumps({"name": "ann", "password": "battery staple"}).encode())
-    assert made[0] == 201
+    nowhere = replace(project, owner=project.account("ann"))
     path = archive(tmp_path / "one.zip", {"1.dcm": image(1)})
-    with person(browser, base_of(project)) as one:
-        one.log_in("ann", "battery staple")
+    with owner(browser, nowhere) as one:
         page = one.go("/upload")
         assert page.get_by_text("There is no project that you may upload to").is_visible()
         page.locator("#files").wait_for(state="attached")
@@ -117,7 +106,7 @@ def test_who_may_upload_nowhere_uploads_to_unassigned(browser, project, tmp_path
         assert one.findings() == []
         start(page)
         sent(page)
-    [told] = imported(project)
+    [told] = imported(nowhere)
     assert [session["project"] for session in told["sessions"]] == ["Unassigned"]
 
 
@@ -125,9 +114,8 @@ def test_names_birth_dates_and_labels_that_meet_across_archives_are_told(browser
     born = Image(case="born", study=1, patient_name=b"Roe^Ann", also={0x00100030: (b"DA", b"19600102")}).file()
     first = archive(tmp_path / "first.zip", {"1.dcm": born})
     second = archive(tmp_path / "second.zip", {"1.dcm": image(2, study=2, patient=b"PAT1", name=b"Roe^Ann")})
-    with person(browser, base_of(project)) as one:
-        one.log_in()
-        page = opened(one)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
         drop(page, first, second)
         looked_into(page)
         assert page.get_by_text("1 patient name (Roe Ann) and 1 birth date will leave this machine").is_visible()
@@ -155,9 +143,8 @@ def test_a_table_is_dropped_and_holds_for_what_comes_after_it(browser, project, 
         archive(tmp_path / f"{n}.zip", {"1.dcm": image(1, study=n, patient=b"N%d" % n, name=b"Roe^%d" % n)})
         for n in (1, 2, 3)
     ]
-    with person(browser, base_of(project)) as one:
-        one.log_in()
-        page = opened(one)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
         drop(page, table)
         page.locator(".up-tools").get_by_text("None of 3 rows fits a study so far").wait_for()
         drop(page, *visits)
@@ -190,10 +177,9 @@ def test_partial_numbers_say_so_and_a_table_names_what_was_not_looked_at(browser
     table.write_text("patient_id,session\nN1,first\nN2,second\n")
     entries = {f"{n}/1.dcm": image(1, study=n, patient=b"N%d" % n, name=b"Roe^%d" % n) for n in (1, 2)}
     path = archive(tmp_path / "two.zip", entries)
-    with person(browser, base_of(project)) as one:
-        one.log_in()
+    with owner(browser, project) as one:
         one.page.context.route("**/js/upload/preview.js", hasty)
-        page = opened(one)
+        page = opened(one, project.id)
         drop(page, path, table)
         page.get_by_text("Only 1 of 2 entries were looked at").wait_for()
         assert page.get_by_text("the numbers are partial, and the server will count all").is_visible()
@@ -215,9 +201,8 @@ def bottom(page, name):
 def test_nothing_covers_the_archive_or_its_button(browser, project, tmp_path):
     """One archive stands whole above the bar; with many the bar is docked, and the tray stands clear of it."""
     paths = [archive(tmp_path / f"{n}.zip", {"1.dcm": image(1, study=n, patient=b"N%d" % n)}) for n in range(6)]
-    with person(browser, base_of(project)) as one:
-        one.log_in()
-        page = opened(one)
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
         drop(page, paths[0])
         looked_into(page)
         assert bottom(page, ".up-pick") <= top(page, "#picks > .bar")

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import time
+import random
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import CDPSession, Page
 
 from tests.builders import Image
-from tests.crash.served import Served
-from tests.e2e.browsing import QUIET
-
-
-@contextmanager
-def another(browser: Browser, *flags: str) -> Iterator[Browser]:
-    """A browser of its own, with further flags."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    made = browser.browser_type.launch(executable_path=found, args=[*QUIET, *flags])
-    try:
-        yield made
-    finally:
-        made.close()
+from tests.e2e.browsing import Person
+from tests.e2e.projects import Project
 
 
 def image(n: int, study: int = 1, patient: bytes = b"P1", name: bytes = b"Doe^Jane") -> bytes:
@@ -42,7 +29,7 @@ def archive(path: Path, entries: dict[str, bytes]) -> Path:
     return path
 
 
-def opened(one: Any, project: str = "P") -> Page:
+def opened(one: Person, project: str) -> Page:
     """The upload page of who is logged in, with a project named."""
     hearing_choosers(one.page)
     page: Page = one.go("/upload")
@@ -69,13 +56,50 @@ def drop(page: Page, *paths: Path) -> None:
     devtools.detach()
 
 
-def slowed(page: Page, bytes_a_second: int, *, offline: bool = False) -> None:
-    """Let the page's uploads go no faster; -1: as they can. `offline`: not at all."""
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("Network.enable")
-    devtools.send(
+RAW = random.Random("raw").randbytes(4_000_000)
+SLOW = 20_000
+"""Bytes a second at which an archive with RAW in it takes more than three minutes: it is under way until it is
+`released`, however long a test takes for what it does meanwhile."""
+
+LOOK = 100
+"""Milliseconds between two looks at a page that sends: to look at each frame that is painted costs as much as sending."""
+
+_slowed: WeakKeyDictionary[Page, CDPSession] = WeakKeyDictionary()
+
+
+def slowed(page: Page, bytes_a_second: int = SLOW, *, offline: bool = False) -> None:
+    """Let the page's uploads go no faster. `offline`: not at all."""
+    if page not in _slowed:  # the first session that slows a page is the only one that is listened to
+        _slowed[page] = page.context.new_cdp_session(page)
+        _slowed[page].send("Network.enable")
+    _slowed[page].send(
         "Network.emulateNetworkConditions",
         {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_a_second},
+    )
+
+
+def released(page: Page) -> None:
+    """Let the page's uploads go as fast as they can."""
+    slowed(page, -1)
+
+
+def state(page: Page, words: str) -> None:
+    """Wait until the first upload is in this state."""
+    page.wait_for_function(
+        "(words) => document.querySelector('.up-transfer .state')?.textContent === words",
+        arg=words,
+        polling=LOOK,
+        timeout=60_000,
+    )
+
+
+def under_way(page: Page, least: int = 1) -> None:
+    """Wait until more than so many bytes of the first upload have gone."""
+    page.wait_for_function(
+        "(least) => (document.querySelector('.up-transfer progress')?.value ?? 0) > least",
+        arg=least,
+        polling=LOOK,
+        timeout=60_000,
     )
 
 
@@ -85,26 +109,21 @@ def sent(page: Page, count: int = 1) -> None:
         "(count) => [...document.querySelectorAll('.up-transfer .state')].filter("
         "(one) => one.textContent === 'on the server').length >= count",
         arg=count,
+        polling=LOOK,
         timeout=60_000,
     )
 
 
-def imported(served: Served, count: int = 1) -> list[dict[str, Any]]:
-    """The imports once so many have ended, the first one first."""
-    ends = ("placed", "held", "partly", "refused", "failed", "cancelled")
-    until = time.monotonic() + 60
-    while True:
-        items: list[dict[str, Any]] = served.ask("GET", "/api/v1/imports")[1]["items"]
-        done = [one for one in items if one["state"] in ends]
-        if len(done) >= count:
-            return done[::-1]
-        assert time.monotonic() < until, items
-        time.sleep(0.05)
+def imported(project: Project, count: int = 1) -> list[dict[str, Any]]:
+    """The imports that the owner of a project may see, once they have ended, the first one first."""
+    items: list[dict[str, Any]] = project.ask("GET", "/api/v1/imports")[1]["items"]
+    assert len(items) == count
+    return [project.ended(one["id"]) for one in items[::-1]]
 
 
-def stored(served: Served, session: dict[str, Any]) -> set[str]:
+def stored(project: Project, session: dict[str, Any]) -> set[str]:
     """The sha256 of every file of a session, from the disk."""
-    folder = served.data / session["path"]
+    folder = project.data / session["path"]
     return {hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
 
 

@@ -25,15 +25,14 @@ from scandock.model.limits import Limits
 
 LIMITS = Limits()
 DATA = random.Random(11).randbytes(20_000) * 30 + bytes(2_000_000)
-PACKERS: dict[Kind, Callable[[bytes], bytes]] = {
-    kind: lru_cache(16)(pack)  # most tests pack the same data
-    for kind, pack in {
-        Kind.GZIP: gzip.compress,
-        Kind.BZIP2: bz2.compress,
-        Kind.XZ: lzma.compress,
-        Kind.ZSTD: zstandard.ZstdCompressor(write_checksum=True).compress,
-    }.items()
+PACK: dict[Kind, Callable[[bytes], bytes]] = {
+    Kind.GZIP: gzip.compress,
+    Kind.BZIP2: bz2.compress,
+    Kind.XZ: lzma.compress,
+    Kind.ZSTD: zstandard.ZstdCompressor(write_checksum=True).compress,
 }
+PACKERS = {kind: lru_cache(16)(pack) for kind, pack in PACK.items()}
+"""Most tests pack the same data."""
 
 
 def opened(packed: bytes, kind: Kind | None = None, limits: Limits = LIMITS) -> ByteStream:

@@ -39,17 +39,16 @@ def zipped_lzma(data: bytes) -> bytes:
     return b"\x09\x04\x05\x00\x5d" + struct.pack("<I", 1 << 20) + lzma.compress(data, lzma.FORMAT_RAW, filters=filters)
 
 
-PACKERS: dict[int, Callable[[bytes], bytes]] = {
-    method: lru_cache(16)(pack)  # most tests pack the same data
-    for method, pack in {
-        0: bytes,
-        8: deflated,
-        9: deflated64,
-        12: bz2.compress,
-        14: zipped_lzma,
-        93: zstandard.ZstdCompressor(write_checksum=True).compress,
-    }.items()
+PACK: dict[int, Callable[[bytes], bytes]] = {
+    0: bytes,
+    8: deflated,
+    9: deflated64,
+    12: bz2.compress,
+    14: zipped_lzma,
+    93: zstandard.ZstdCompressor(write_checksum=True).compress,
 }
+PACKERS = {method: lru_cache(16)(pack) for method, pack in PACK.items()}
+"""Most tests pack the same data."""
 NOISE = random.Random(8).randbytes(300_000)
 
 

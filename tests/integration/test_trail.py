@@ -14,6 +14,7 @@ from scandock.catalog.server_tables import trashed
 from scandock.catalog.tables import project
 from scandock.services.audit import Did
 from scandock.services.trash import empty_trash
+from scandock.testing.worker import InProcessWorker
 from tests.builders import Image, documented, zipped
 from tests.crash.processes import SCANDOCK, environment, until
 from tests.integration.server_side import ENDS, Server
@@ -29,7 +30,7 @@ def web(tmp_path):
     with server.catalog.write() as connection:
         connection.execute(project.delete().where(project.c.name == "P"))  # who serves makes it
     try:
-        with server.worker(), serving(tmp_path / "data", with_mail()) as running:
+        with InProcessWorker(tmp_path / "data"), serving(tmp_path / "data", with_mail()) as running:
             yield running
     finally:
         server.close()

@@ -18,9 +18,9 @@ from scandock.services.arrivals import expire, forget_broken
 from scandock.services.receiving import Offer
 from scandock.services.settings import load_settings
 from scandock.services.xnat.user_cache import begin
+from scandock.testing.worker import InProcessWorker
 from tests.builders import documented, images, zipped
 from tests.crash.served import LOGIN, Served, free_port
-from tests.integration.server_side import worker_on
 from tests.integration.web import Web, serving
 
 CACHE = "/data/user/cache/resources"
@@ -37,8 +37,8 @@ def web(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> I
         yield running
 
 
-def worker(web: Web) -> Any:
-    return worker_on(Path(web.site.data), web.site.settings.database_url)
+def worker(web: Web) -> InProcessWorker:
+    return InProcessWorker(web.site.data, web.site.settings)
 
 
 def put(client: httpx.Client, body: bytes = BODY, where: str = FILE) -> None:
@@ -72,6 +72,7 @@ def test_a_file_is_kept_whichever_way_it_comes(client: httpx.Client, how: str) -
     assert [one["Name"] for one in listed(client, CACHE)] == ["20260101_101010"]
 
 
+@pytest.mark.postgresql
 def test_a_file_of_the_same_name_takes_its_place_and_leaves_no_bytes(web: Web, client: httpx.Client) -> None:
     put(client, b"first")
     put(client, b"second")
@@ -86,6 +87,7 @@ def test_a_file_of_the_same_name_takes_its_place_and_leaves_no_bytes(web: Web, c
     assert web.spools() == []
 
 
+@pytest.mark.postgresql
 def test_a_cache_is_its_user_s_alone(web: Web, client: httpx.Client) -> None:
     web.account("mia", P="member")
     with web.client("mia") as mia, web.client(None) as nobody:
@@ -157,6 +159,7 @@ def test_src_stands_in_the_query_or_a_form_as_it_is_or_as_in_an_address(client: 
     assert client.get(FILE).content == BODY
 
 
+@pytest.mark.postgresql
 def test_a_file_outlives_who_received_it_and_expires_as_an_upload(web: Web, client: httpx.Client) -> None:
     put(client)
     dead = {"host": platform.node(), "boot": "another", "space": 0, "pid": 1, "started": 1}

@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from scandock.testing.worker import InProcessWorker
 from tests.badinput.objects import Image
 from tests.builders import documented, images, zipped
 from tests.crash.processes import until
-from tests.integration.server_side import worker_on
-from tests.integration.web import PASSWORD, Web, serving
+from tests.integration.web import PASSWORD, Web, listening
 
 IMPORT = "/data/services/import"
 ZIP = {"Content-Type": "application/zip"}
@@ -31,7 +31,7 @@ ZIP = {"Content-Type": "application/zip"}
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A server with a worker; each test has a project of its own."""
     data = tmp_path_factory.mktemp("xnat-import") / "data"
-    with serving(data) as running, worker_on(data, slots=3):
+    with listening(data) as running, InProcessWorker(data, slots=3):
         running.account("mia")
         running.account("carl", P="collaborator")
         yield running
@@ -425,7 +425,7 @@ def test_files_are_renamed_where_that_is_asked_for(client: httpx.Client, project
 @contextmanager
 def idle(tmp_path: Path) -> Iterator[tuple[Web, httpx.Client]]:
     """A server without a worker: imports wait."""
-    with serving(tmp_path / "data") as web, web.client() as client:
+    with listening(tmp_path / "data") as web, web.client() as client:
         yield web, client
 
 
@@ -479,7 +479,7 @@ def test_a_client_that_hangs_up_loses_nothing(tmp_path: Path) -> None:
             _received(client)
         _noticed(web)
         assert not [one for one in web.logged if one["event"] in ("unexpected", "fault")]
-        with worker_on(tmp_path / "data"):
+        with InProcessWorker(tmp_path / "data"):
             until(lambda: _states(client) == ["placed"], "the import never ended")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from sqlalchemy import select
 from scandock.catalog.server_tables import inbox_import
 from scandock.services.settings import load_settings
 from scandock.services.xnat.inbox import clean
+from scandock.testing.worker import InProcessWorker
 from tests.builders import documented, images, zipped
 from tests.crash.processes import until
-from tests.integration.server_side import Worker, worker_on
 from tests.integration.web import Web, serving
 
 IMPORT = "/data/services/import"
@@ -44,8 +43,8 @@ def web(tmp_path: Path, inbox: Path, database_url: str, monkeypatch: pytest.Monk
         yield running
 
 
-def worker(web: Web) -> AbstractContextManager[Worker]:
-    return worker_on(Path(web.site.data), web.site.settings.database_url)
+def worker(web: Web) -> InProcessWorker:
+    return InProcessWorker(web.site.data, web.site.settings)
 
 
 def ask(client: httpx.Client, **asked: str) -> httpx.Response:
@@ -70,6 +69,7 @@ def told(client: httpx.Client, where: str, *ends: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.postgresql
 def test_a_folder_is_imported_and_what_was_placed_is_removed_from_it(
     web: Web, client: httpx.Client, inbox: Path
 ) -> None:

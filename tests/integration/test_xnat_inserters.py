@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from scandock.access.principal import SYSTEM
 from scandock.services.xnat.experiments import list_experiments
+from scandock.testing.worker import InProcessWorker
 from tests.builders import Site, documented, images, site_at, zipped
-from tests.integration.server_side import worker_on
 from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serving
 
@@ -28,7 +28,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> 
 @contextmanager
 def served(site: Site) -> Iterator[Web]:
     """With a worker, and in the project P two members and an owner besides the administrator."""
-    with serving(site.data, site.settings) as web, worker_on(site.data, site.settings.database_url):
+    with serving(site.data, site.settings) as web, InProcessWorker(site.data, site.settings):
         web.account("ann", P="member")
         web.account("ben", P="member")
         web.account("olga", P="owner")
@@ -67,6 +67,7 @@ def test_who_brought_a_session_is_told_to_themselves_and_to_owners(site: Site) -
             assert brought(nobody, insert_user="a*") == {}
 
 
+@pytest.mark.postgresql
 def test_who_adds_to_a_session_has_not_brought_it(site: Site) -> None:
     with served(site) as web:
         objects = images(2)
@@ -76,6 +77,7 @@ def test_who_adds_to_a_session_has_not_brought_it(site: Site) -> None:
             assert brought(client) == {"A": ""}  # whose tree it was is not kept
 
 
+@pytest.mark.postgresql
 def test_it_is_one_statement_that_finds_each_by_its_key(site: Site) -> None:
     with served(site) as web:
         send(web, "ann", "A", *images(1, study=1))

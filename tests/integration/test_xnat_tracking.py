@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ from sqlalchemy import select, update
 from scandock.catalog.server_tables import reception, tracked
 from scandock.queue.wake import ring
 from scandock.services.xnat.tracking import DELETED, KEPT_MS, forget_old
+from scandock.testing.worker import InProcessWorker
 from tests.builders import documented, images, zipped
 from tests.crash.processes import until
-from tests.integration.server_side import Worker, worker_on
+from tests.integration.server_side import worker_on
 from tests.integration.web import Web, serving
 
 KEY = "20260101_101010"
@@ -34,8 +34,8 @@ def web(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> I
         yield running
 
 
-def worker(web: Web, **changes: str) -> AbstractContextManager[Worker]:
-    return worker_on(Path(web.site.data), web.site.settings.database_url, 2, **changes)
+def worker(web: Web) -> InProcessWorker:
+    return InProcessWorker(web.site.data, web.site.settings)
 
 
 def archive(case: str = "tracked", count: int = 2, **values: Any) -> bytes:
@@ -66,6 +66,7 @@ def ended(client: httpx.Client) -> dict[str, Any]:
     return told(client)
 
 
+@pytest.mark.postgresql
 def test_a_listener_hears_how_an_import_goes_and_how_it_ends(web: Web, client: httpx.Client) -> None:
     assert submit(client) == "Submitted for prearchival"
     waiting = told(client)
@@ -149,7 +150,8 @@ def test_an_import_whose_attempt_is_killed_has_an_end(web: Web, client: httpx.Cl
         ring(web.site.data)
         return told(client)["succeeded"] is not None
 
-    with worker(web, SCANDOCK_CRASH_AT="read", SCANDOCK_CRASH_BY="SIGKILL"):
+    crash = {"SCANDOCK_CRASH_AT": "read", "SCANDOCK_CRASH_BY": "SIGKILL"}
+    with worker_on(Path(web.site.data), web.site.settings.database_url, **crash):
         until(hurried, "it never ended")
     found = told(client)
     assert found["succeeded"] is False
@@ -157,6 +159,7 @@ def test_an_import_whose_attempt_is_killed_has_an_end(web: Web, client: httpx.Cl
     assert "What was sent is kept" in found["finalMessage"]
 
 
+@pytest.mark.postgresql
 def test_old_keys_are_forgotten_but_not_of_what_goes_on(web: Web, client: httpx.Client) -> None:
     submit(client)
     (uuid,) = web.spools()

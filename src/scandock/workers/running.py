@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scandock.model.errors import ScandockError, TokenLost
 from scandock.model.process import python
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from scandock.catalog.engine import Catalog
+    from scandock.model.errors import Fault
     from scandock.queue.claim import Claim
     from scandock.store.local import LocalStore
 
@@ -29,10 +31,30 @@ CLEARING_SECONDS = 60.0
 WATCH_SECONDS = 0.25
 
 
+class RunningAttempt(Protocol):
+    """An attempt that was started, as far as its worker handles it."""
+
+    killed: str
+
+    @property
+    def pid(self) -> int: ...
+    def kill(self, why: str) -> None: ...
+    def wait(self) -> int: ...
+    def death(self, code: int) -> Fault: ...
+
+
+StartAttempt = Callable[[Order], RunningAttempt]
+
+
+def start_process(order: Order) -> Child:
+    """Start an attempt as a process of its own."""
+    return Child(python("scandock.workers.attempt", *order.words()))
+
+
 @dataclass(slots=True)
 class _One:
     claim: Claim
-    child: Child
+    child: RunningAttempt
     ended: float = 0.0
     """When its import was seen to have ended while its process lived on; 0 where it was not."""
 
@@ -40,10 +62,13 @@ class _One:
 class Running:
     """Runs attempts (`run`, in a slot's thread) and watches over all that run, from two threads of its own."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, catalog: Catalog, store: LocalStore, log: FilteringBoundLogger, start: StartAttempt = start_process
+    ) -> None:
         self.catalog = catalog
         self.store = store
         self.log = log
+        self._start_attempt = start
         self._lock = threading.Lock()
         self._running: dict[int, _One] = {}
         self._stopping = False
@@ -70,7 +95,7 @@ class Running:
             reason=claim.reason,
         )
         with self._lock:
-            child = Child(python("scandock.workers.attempt", *order.words()))
+            child = self._start_attempt(order)
             self._running[claim.lease.upload_id] = _One(claim, child)
             if self._stopping:
                 child.kill(STOP)
@@ -82,7 +107,7 @@ class Running:
             with self._lock:
                 del self._running[claim.lease.upload_id]
 
-    def _tell(self, claim: Claim, child: Child, code: int, log: FilteringBoundLogger) -> None:
+    def _tell(self, claim: Claim, child: RunningAttempt, code: int, log: FilteringBoundLogger) -> None:
         lease = claim.lease
         if child.killed == CANCEL:
             try:

@@ -22,7 +22,7 @@ from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.workers.beats import Beats
 from scandock.workers.janitor import Janitor
-from scandock.workers.running import Running
+from scandock.workers.running import Running, StartAttempt, start_process
 from scandock.workers.slots import SlotPool
 
 if TYPE_CHECKING:
@@ -38,14 +38,21 @@ class Worker:
     """`run` blocks until `stop`, which any thread or a signal's handler may call."""
 
     def __init__(
-        self, data: str, size: int, settings: Settings, server: int, beats: Beats, log: FilteringBoundLogger
+        self,
+        data: str,
+        size: int,
+        settings: Settings,
+        server: int,
+        beats: Beats,
+        log: FilteringBoundLogger,
+        start: StartAttempt = start_process,
     ) -> None:
         self.beats = beats
         self.store = LocalStore(data)
         self.store.prepare()
         self.catalog = open_data_catalog(self.store.path, settings)
         self.engine = engine_of(self.catalog)
-        self.running = Running(self.catalog, self.store, log)
+        self.running = Running(self.catalog, self.store, log, start)
         self.janitor = Janitor(self.catalog, self.store, settings, log)
         self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log)
         self.log = log

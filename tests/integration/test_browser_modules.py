@@ -38,10 +38,11 @@ def told() -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in found}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_modules(told: dict[str, dict[str, Any]], name: str) -> None:
-    assert name in told, "node did not run it"
-    assert told[name]["passed"], told[name]["error"]
+def test_modules(told: dict[str, dict[str, Any]], subtests: pytest.Subtests) -> None:
+    for name in NAMES:
+        with subtests.test(name):
+            assert name in told, "node did not run it"
+            assert told[name]["passed"], told[name]["error"]
 
 
 def test_every_test_of_node_is_told(told: dict[str, dict[str, Any]]) -> None:

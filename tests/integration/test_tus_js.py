@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import update
 
 from scandock.catalog.server_tables import reception
-from tests.integration.web import PASSWORD, serving
+from tests.integration.web import PASSWORD, listening
 
 NODE = Path(__file__).resolve().parent.parent / "node"
 DATA = hashlib.shake_256(b"by another client").digest(5_000_000)
@@ -22,7 +22,7 @@ MB = 1_000_000
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("web") / "data") as running:
+    with listening(tmp_path_factory.mktemp("web") / "data") as running:
         yield running
 
 

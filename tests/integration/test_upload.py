@@ -48,7 +48,7 @@ def begin(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(begin, tmp_path_factory):
-    """One that is only asked, for tests that need nothing of their own."""
+    """One that lives as long as all tests do, for those that need nothing of their own; each ends what it uploads."""
     return begin(tmp_path_factory.mktemp("server"))
 
 
@@ -136,26 +136,27 @@ def test_a_refused_archive_has_its_exit_code_and_a_csv_receipt(server, tmp_path)
     assert [row.partition(",")[0] for row in rows] == ["archive"] + [str(good)] * 4
 
 
-def test_a_folder_goes_on_where_it_was(begin, tmp_path):
+def test_a_folder_goes_on_where_it_was(server, tmp_path):
     folder = tmp_path / "exam"
     for name, data in (study(12).entries("ä") | {"ä/noise.bin": random.Random(12).randbytes(6 * MB)}).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
-    server = begin(tmp_path)
+    begun = received(server)
     killed(server, folder, 4 * MB)
-    before = received(server)
+    before = received(server) - begun
     done = run([*words(server.port, folder), "--json"], **DIRECT)
     assert done.code == 0, done
     assert "Going on with what was begun before: " in done.err
     assert (done.report["state"], done.report["archive"]) == ("placed", str(folder))
     assert (done.report["entries"]["stored"], done.report["entries"]["resource"]) == (3, 2)
-    assert received(server) == done.report["bytes"]["received"], "bytes were sent twice"
+    assert received(server) - begun == done.report["bytes"]["received"], "bytes were sent twice"
     assert 3 * MB < before < 4 * MB
     assert unsound(server.data) == []
 
 
 def killed(server, archive, most):
     """A client that is killed once about `most` bytes have gone; what the server then has of the upload."""
+    begun = received(server)
     with Wire(server.port, most) as wire:
         client = Command(words(wire.port, archive), **DIRECT)
         assert wire.full.wait(60)
@@ -163,17 +164,17 @@ def killed(server, archive, most):
         client.process.communicate()
         # what the server took from the wire it keeps, once it has seen that the client is gone
         until(
-            lambda: unfinished(server)[0]["offset"] == received(server),
-            f"the bytes were not kept: {unfinished(server)}, {received(server)}",
+            lambda: unfinished(server)[0]["offset"] == received(server) - begun,
+            f"the bytes were not kept: {unfinished(server)}, {received(server) - begun}",
         )
     [one] = unfinished(server)
     assert one["state"] == "receiving"
     return one
 
 
-def test_a_killed_client_goes_on_and_no_byte_goes_twice(begin, tmp_path):
+def test_a_killed_client_goes_on_and_no_byte_goes_twice(server, tmp_path):
     archive, noise = large(tmp_path, 13, 12 * MB)
-    server = begin(tmp_path)
+    begun = received(server)
     one = killed(server, archive, 5 * MB)
     assert 4 * MB < one["offset"] < 5 * MB
     assert (one["filename"], one["size"]) == (archive.name, archive.stat().st_size)
@@ -181,13 +182,12 @@ def test_a_killed_client_goes_on_and_no_byte_goes_twice(begin, tmp_path):
     assert done.code == 0, done
     assert "Going on with what was begun before: " in done.err
     assert f"/api/v1/imports/{one['id']}" in done.out
-    assert received(server) == archive.stat().st_size
+    assert received(server) - begun == archive.stat().st_size
     assert stored(server, noise)
 
 
-def test_another_request_or_a_changed_file_begins_anew(begin, tmp_path):
+def test_another_request_or_a_changed_file_begins_anew(server, tmp_path):
     archive, _ = large(tmp_path, 14, 3 * MB)
-    server = begin(tmp_path)
     first = killed(server, archive, 2 * MB)
     done = run([*words(server.port, archive), "--session", "Other", "--json"], **DIRECT)
     assert done.report["upload"] != first["id"]
@@ -196,6 +196,8 @@ def test_another_request_or_a_changed_file_begins_anew(begin, tmp_path):
     done = run([*words(server.port, archive), "--json"], **DIRECT)
     assert done.report["upload"] != first["id"]
     assert [one["id"] for one in unfinished(server)] == [first["id"]]
+    assert server.ask("POST", f"/api/v1/imports/{first['id']}/cancel")[0] in (200, 202)
+    until(lambda: not unfinished(server), "what was cancelled did not end")
 
 
 def test_a_killed_server_is_waited_for(begin, tmp_path):
@@ -219,9 +221,9 @@ def test_a_killed_server_is_waited_for(begin, tmp_path):
     assert stored(again, noise)
 
 
-def test_ctrl_c_keeps_what_was_sent_and_says_so(begin, tmp_path):
+def test_ctrl_c_keeps_what_was_sent_and_says_so(server, tmp_path):
     archive, noise = large(tmp_path, 16, 48 * MB)  # more than the sockets between take in before the client hears
-    server = begin(tmp_path)
+    begun = received(server)
     with Wire(server.port, 2 * MB) as wire:
         client = Command([*words(wire.port, archive), "--json"], **DIRECT)
         assert wire.full.wait(60)
@@ -232,9 +234,9 @@ def test_ctrl_c_keeps_what_was_sent_and_says_so(begin, tmp_path):
     assert done.code == 130
     assert done.report["state"] == "cancelled"
     assert "the same command goes on from there" in done.report["message"]
-    until(lambda: unfinished(server)[0]["offset"] == received(server), "the bytes were not kept")
+    until(lambda: unfinished(server)[0]["offset"] == received(server) - begun, "the bytes were not kept")
     assert upload(server.port, archive).code == 0
-    assert received(server) == archive.stat().st_size
+    assert received(server) - begun == archive.stat().st_size
     assert stored(server, noise)
 
 

@@ -62,7 +62,7 @@ SLOW = 20_000
 `released`, however long a test takes for what it does meanwhile."""
 
 LOOK = 100
-"""Milliseconds between two looks at a page that sends: to look at each frame that is painted costs as much as sending."""
+"""Milliseconds between two looks at a page that sends: to look at every frame that is painted costs as much again."""
 
 _slowed: WeakKeyDictionary[Page, CDPSession] = WeakKeyDictionary()
 

@@ -4,11 +4,13 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 export PYTHON
+unexport PYTHONDONTWRITEBYTECODE  # pytest rewrites 350 modules of tests, and keeps that only as byte code
 
 BIN := .venv/bin
 CHECKED := src tests bench scripts
-# For all tests but those in a browser, which are alone: they watch what happens at which time.
-TEST_PROCESSES ?= 2
+# More than the cores that CI has: many a test waits for a process, a browser or a disk.
+TEST_PROCESSES ?= 3
+IN_PROCESSES := --numprocesses $(TEST_PROCESSES) --dist worksteal
 CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100
 DATA ?= data
@@ -16,7 +18,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test lint format crash load fuzz bench bench-serve bench-listings bench-pages pictures startup lock setup hooks clean distclean
+.PHONY: help demo serve test test-quick clients lint format crash load fuzz bench bench-serve bench-listings bench-pages pictures startup lock setup hooks clean distclean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,12 +30,10 @@ serve: setup-run  ## Serve the folder DATA (data) on PORT (8080) in the foregrou
 	@exec $(BIN)/scandock serve --data $(DATA) --port $(PORT) $(ARGS)
 
 test: lint  ## Set up all that is needed, then run every check and every test
-ifeq ($(ARGS),)
-	$(BIN)/python -m pytest tests/e2e
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --ignore tests/e2e
-else
-	$(BIN)/python -m pytest $(ARGS)
-endif
+	$(BIN)/python -m pytest $(or $(ARGS),$(IN_PROCESSES))
+
+test-quick: setup  ## Run the tests that start no process and need no PostgreSQL, in two minutes
+	$(BIN)/python -m pytest --quick $(IN_PROCESSES) tests/unit tests/integration $(ARGS)
 
 lint: setup  ## Run the checks that need no test: ruff, mypy, the rooms' order
 	$(BIN)/ruff check $(CHECKED)

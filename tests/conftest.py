@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -115,9 +116,19 @@ def corpus() -> Path:
 
 
 @pytest.fixture(scope="session")
-def corpus_archives(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the archives that the corpus packs itself into, named as in its expected.json."""
-    folder = tmp_path_factory.mktemp("corpus-archives")
-    packing = [sys.executable, "-B", str(corpus / "pack_dev.py"), str(folder)]
-    subprocess.run(packing, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+def corpus_archives(corpus: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder with the archives that the corpus packs itself into, named as in its expected.json.
+
+    They are packed once for all test processes of a run.
+    """
+    root = tmp_path_factory.getbasetemp()
+    root = root if worker_id == "master" else root.parent
+    folder, done = root / "corpus-archives", root / "corpus-archives.packed"
+    with (root / "corpus-archives.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder.mkdir(exist_ok=True)
+        if not done.exists():
+            packing = [sys.executable, "-B", str(corpus / "pack_dev.py"), str(folder)]
+            subprocess.run(packing, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            done.touch()
     return folder

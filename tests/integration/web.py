@@ -15,16 +15,14 @@ import uvicorn
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from scandock.access import accounts, members
 from scandock.access.passwords import hash_password
 from scandock.http.app import create_app
 from scandock.http.deps import Site
 from scandock.http.problems import MEDIA_TYPE
 from scandock.http.process import config_of
-from scandock.rules.permissions import Role
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.data import make_data
-from scandock.testing.server import InProcessServer
+from scandock.testing.server import InProcessServer, add_account
 from tests.documented import documented_codes
 
 PASSWORD = "correct horse"
@@ -66,11 +64,7 @@ class Web:
 
     def account(self, name: str, *, admin: bool = False, **roles: str) -> int:
         """Make an account with roles by project."""
-        with self.site.catalog.write() as connection:
-            one = accounts.create(connection, name, password=self.hashed, admin=admin)
-            for project, role in roles.items():
-                members.set_role(connection, project, one, Role(role))
-        return one.id
+        return add_account(self.site.catalog, name, self.hashed, admin=admin, **roles)
 
     def spools(self) -> list[str]:
         return self.site.store.spools()
@@ -88,7 +82,7 @@ def with_mail() -> Settings:
 def serving(data: Path, settings: Settings | None = None) -> Iterator[Web]:
     """Serve DATA in this process without a socket, with an administrator `admin` and a project `P`."""
     settings = settings or load_settings()
-    with capture_logs() as logged, InProcessServer(_made(data, settings), settings) as server:
+    with capture_logs() as logged, InProcessServer(data, settings) as server:
         yield _begun(Web(app=server.app, base=server.base, site=server.site, logged=logged, transport=server.transport))
 
 
@@ -96,7 +90,9 @@ def serving(data: Path, settings: Settings | None = None) -> Iterator[Web]:
 def listening(data: Path, settings: Settings | None = None) -> Iterator[Web]:
     """Serve DATA by uvicorn at a port of the loopback: for what is about streams, connections and the HTTP server."""
     settings = settings or load_settings()
-    app = create_app(str(_made(data, settings)), settings)
+    if settings.database_url is None:
+        make_data(data)
+    app = create_app(str(data), settings)
     config = config_of(app, settings)
     config.port = 0
     server = uvicorn.Server(config)
@@ -121,10 +117,6 @@ def listening(data: Path, settings: Settings | None = None) -> Iterator[Web]:
             server.should_exit = True
             thread.join(30)
             assert not thread.is_alive()
-
-
-def _made(data: Path, settings: Settings) -> Path:
-    return data if settings.database_url is not None else make_data(data)
 
 
 def _begun(web: Web) -> Web:

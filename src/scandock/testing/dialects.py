@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
 
-_COMPILED: LRUCache[Any] = LRUCache(4_000)
+_COMPILED: LRUCache[Any, Any] = LRUCache(4_000)
 
 
 class _Shared:

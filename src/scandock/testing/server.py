@@ -14,9 +14,14 @@ import httpx
 import uvloop
 from fastapi import FastAPI
 
+from scandock.access import accounts, members
+from scandock.access.passwords import hash_password
+from scandock.catalog.engine import Catalog
 from scandock.http.app import create_app
 from scandock.http.deps import Site
+from scandock.rules.permissions import Role
 from scandock.services.settings import Settings, load_settings
+from scandock.testing.data import make_data
 
 BASE_URL = "http://127.0.0.1"
 START_SECONDS = 30.0
@@ -34,7 +39,10 @@ class InProcessServer:
     base = BASE_URL
 
     def __init__(self, data: str | os.PathLike[str], settings: Settings | None = None) -> None:
-        self.app: FastAPI = create_app(os.fspath(data), settings or load_settings())
+        settings = settings or load_settings()
+        if settings.database_url is None:
+            make_data(data)
+        self.app: FastAPI = create_app(os.fspath(data), settings)
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._stop: asyncio.Event
         self._thread = threading.Thread(target=self._serve, name="in-process server", daemon=True)
@@ -49,13 +57,21 @@ class InProcessServer:
         """A client of this server; `auth` is name and password, `options` are httpx.Client's."""
         return httpx.Client(base_url=self.base, auth=auth, transport=self.transport(), trust_env=False, **options)
 
+    def add_account(self, name: str, password: str, *, admin: bool = False, **roles: str) -> int:
+        """Make an account with roles by project (`P="member"`), and give its number."""
+        return add_account(self.site.catalog, name, hash_password(password), admin=admin, **roles)
+
     def transport(self) -> AppTransport:
         """What hands a client's requests to this server."""
         return AppTransport(self.app, self._started.result())
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._started.result(START_SECONDS)
+        try:
+            self._started.result(START_SECONDS)
+        except BaseException:
+            self._thread.join(START_SECONDS)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -78,6 +94,15 @@ class InProcessServer:
         async with self.app.router.lifespan_context(self.app):
             self._started.set_result(asyncio.get_running_loop())
             await self._stop.wait()
+
+
+def add_account(catalog: Catalog, name: str, hashed: str, *, admin: bool = False, **roles: str) -> int:
+    """Make an account whose password is hashed already, with roles by project, and give its number."""
+    with catalog.write() as connection:
+        made = accounts.create(connection, name, password=hashed, admin=admin)
+        for project, role in roles.items():
+            members.set_role(connection, project, made, Role(role))
+    return made.id
 
 
 class AppTransport(httpx.BaseTransport):

@@ -144,6 +144,7 @@ def test_names_that_no_account_can_have(catalog, admin, name):
         admin.create("alice", "password", email="no address")
 
 
+@pytest.mark.postgresql
 def test_a_name_is_taken_in_any_case(catalog, admin):
     admin.create("alice", "password")
     with pytest.raises(Usage) as refused:
@@ -151,6 +152,7 @@ def test_a_name_is_taken_in_any_case(catalog, admin):
     assert refused.value.code == "account_exists"
 
 
+@pytest.mark.postgresql
 def test_two_who_make_one_account_at_once_make_one(catalog, monkeypatch):
     """The second one does not see the first one's row and meets it at the database."""
     with catalog.write() as connection:
@@ -181,6 +183,7 @@ def test_a_wrong_name_takes_as_long_as_a_wrong_password(catalog, gate, admin, mo
     assert len(checked) == 2
 
 
+@pytest.mark.postgresql
 def test_guessing_is_slowed_down_and_a_remembered_login_is_not(catalog, gate, admin):
     admin.create("alice", "correct horse")
     enter(catalog, gate, "alice", "correct horse")
@@ -243,6 +246,7 @@ def assert_shut(doors, *names):
             assert_failed(doors[name])
 
 
+@pytest.mark.postgresql
 def test_a_disabled_account_is_out_at_once_by_every_door(doors, admin):
     admin.set_disabled("alice", True)
     assert_shut(doors, *doors)
@@ -264,6 +268,7 @@ def test_an_epoch_alone_ends_logins_and_tokens(doors, catalog):
     assert_shut(doors, "cookie", "token", "alias")
 
 
+@pytest.mark.postgresql
 def test_a_password_that_is_changed_while_the_old_one_is_being_checked_does_not_open(catalog, gate, admin, monkeypatch):
     admin.create("alice", "correct horse")
     real = passwords.verify
@@ -292,6 +297,7 @@ def test_a_role_and_being_administrator_have_effect_with_the_next_request(doors,
         assert (way().roles, way().admin) == ({}, False), name
 
 
+@pytest.mark.postgresql
 def test_the_last_administrator_stays(catalog, admin):
     ensure_admin(catalog, "x")
     admin.create("other", "password", admin=True)
@@ -338,6 +344,7 @@ def test_the_secret_of_a_login_or_token_is_kept_as_a_hash_alone(catalog, gate, a
     assert issued.secret not in repr(issued)
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize(("column", "age"), [("seen", logins.IDLE_MS), ("created", logins.ABSOLUTE_MS)])
 def test_a_login_ends_by_idleness_and_in_any_case(catalog, gate, admin, column, age):
     admin.create("alice", "correct horse")
@@ -357,6 +364,7 @@ def test_a_login_ends_by_idleness_and_in_any_case(catalog, gate, admin, column, 
     assert purge_ended(catalog) == 1
 
 
+@pytest.mark.postgresql
 def test_a_login_that_is_used_stays_and_is_written_at_most_once_a_minute(catalog, gate, admin):
     admin.create("alice", "correct horse")
     _, made = sign_in(catalog, gate, "alice", "correct horse", HERE)
@@ -411,6 +419,7 @@ def test_the_present_password_is_not_guessed_at_through_a_stolen_login(catalog, 
 # --- tokens ---
 
 
+@pytest.mark.postgresql
 def test_a_token_has_its_scope_expires_and_is_revoked(catalog, gate, admin):
     admin.create("alice", "correct horse")
     alice = Accounts(catalog, enter(catalog, gate, "alice", "correct horse"), HERE)
@@ -488,6 +497,7 @@ def people(catalog, gate, admin):
     return {name: enter(catalog, gate, name, "correct horse") for name in names} | {"anonymous": ANONYMOUS}
 
 
+@pytest.mark.postgresql
 def test_a_query_over_projects_finds_those_that_the_matrix_lets_through(catalog, gate, people):
     """The same answers by one condition of SQL as one by one; `Unassigned` is for administrators alone."""
     with catalog.write() as connection:
@@ -526,6 +536,7 @@ def test_what_one_may_not_know_of_looks_like_what_is_not_there(catalog, people):
         assert may(people["stranger"], Action.PREARCHIVE_EDIT, "Unassigned", rights, own=True) is Answer.ALLOWED
 
 
+@pytest.mark.postgresql
 def test_only_owners_give_roles_and_open_projects(catalog, people):
     for name in ("member", "collaborator", "stranger", "anonymous"):
         for change in (
@@ -589,6 +600,7 @@ def fill(catalog, number):
             record(connection, who, "move", "session", f"id-{n}", project=f"P{n % 3}", request=HERE, details={"n": n})
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize("change", ["UPDATE audit SET actor = 'nobody'", "DELETE FROM audit", "TRUNCATE audit"])
 @pytest.mark.parametrize("made", ["at once", "by migration"])
 def test_nobody_rewrites_the_trail(database_url, change, made):
@@ -612,6 +624,7 @@ def test_nobody_rewrites_the_trail(database_url, change, made):
     catalog.dispose()
 
 
+@pytest.mark.postgresql
 def test_a_change_and_its_line_are_there_both_or_neither(catalog):
     def change() -> None:
         with catalog.write() as connection:
@@ -626,6 +639,7 @@ def test_a_change_and_its_line_are_there_both_or_neither(catalog):
         assert accounts.find(connection, "alice") is None
 
 
+@pytest.mark.postgresql
 def test_the_trail_is_paged_and_filtered(catalog):
     fill(catalog, 25)
     with catalog.read() as connection:
@@ -653,6 +667,7 @@ def test_the_trail_is_paged_and_filtered(catalog):
         assert (newest.address, newest.request_id, newest.outcome) == ("10.0.0.1", "req-1", "done")
 
 
+@pytest.mark.postgresql
 def test_the_trail_is_exported_whole(catalog, monkeypatch):
     monkeypatch.setattr("scandock.services.audit.PAGE", 4)
     fill(catalog, 10)
@@ -684,6 +699,7 @@ def test_a_refused_login_names_the_account_but_never_what_was_typed_for_one(cata
     assert "passphrase" not in str(unknown)
 
 
+@pytest.mark.postgresql
 def test_every_change_of_accounts_leaves_its_line(catalog, admin):
     made = admin.create("alice", "correct horse", admin=True)
     admin.create("bob", "correct horse", admin=True)
@@ -706,6 +722,7 @@ def test_every_change_of_accounts_leaves_its_line(catalog, admin):
     assert "https://issuer" not in str(rows)
 
 
+@pytest.mark.postgresql
 def test_a_project_takes_its_roles_along_when_it_goes(catalog, people):
     with catalog.write() as connection:
         connection.execute(delete(project).where(project.c.name == "P_public"))

@@ -38,6 +38,7 @@ def named(objects: list[bytes], folder: str = "a") -> dict[str, bytes]:
 # -- 1: the same bytes, or another preamble or file meta ---------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_the_same_archive_twice_changes_nothing(site: Site) -> None:
     archive = {**named(images(3)), "a/notes.pdf": b"%PDF-1.4 notes"}
     first = site.bring(archive)
@@ -158,6 +159,7 @@ def test_variants_within_an_upload_are_all_kept_and_held(site: Site) -> None:
     ]
 
 
+@pytest.mark.postgresql
 def test_a_clash_with_the_archive_leaves_it_as_it_is(site: Site) -> None:
     first = site.bring(named([image(1).file(), image(2).file()]))
     before = site.files("archive")
@@ -176,6 +178,7 @@ def test_a_clash_with_the_archive_leaves_it_as_it_is(site: Site) -> None:
     )
 
 
+@pytest.mark.postgresql
 def test_the_clashing_archive_twice_joins_what_is_held(site: Site) -> None:
     site.bring(named([image(1).file()]))
     clashing = {"x/1.dcm": other(1), "x/2.dcm": image(2).file()}
@@ -257,6 +260,7 @@ def test_none_takes_a_session_that_is_new(site: Site) -> None:
     assert site.bring(named(images(2)), overwrite="none").state == "placed"
 
 
+@pytest.mark.postgresql
 def test_delete_replaces_what_has_the_same_uid_and_keeps_the_rest(site: Site) -> None:
     old, kept = image(1).file(), image(2).file()
     first = site.bring(named([old, kept]))
@@ -349,6 +353,7 @@ def test_a_clash_in_the_prearchive_holds_the_session_there(site: Site) -> None:
     assert len(site.files("prearchive")) == 2
 
 
+@pytest.mark.postgresql
 def test_a_held_session_stays_held_whatever_joins(site: Site) -> None:
     held = site.bring({"a.dcm": image(1).file(), "b.dcm": other(1)})
     told = site.bring({"c.dcm": image(3).file()}, destination="prearchive")
@@ -457,6 +462,7 @@ def test_with_delete_a_resource_of_the_same_name_is_replaced(site: Site) -> None
 # -- ECAT --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_an_ecat_session_twice_is_one(site: Site) -> None:
     archive = {"PET/scans/1/resources/ECAT/files/a.v": ecat()}
     first = site.bring(archive)

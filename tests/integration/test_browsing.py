@@ -74,6 +74,7 @@ def _swapped(call: Callable[[Connection, Sorting], Page], sorting: Sorting, conn
 # -- the cost ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_no_list_asks_more_the_more_rows_it_has(catalog: Catalog) -> None:
     seed(catalog, 60)
     for n in range(60):
@@ -99,19 +100,21 @@ def test_no_list_asks_more_the_more_rows_it_has(catalog: Catalog) -> None:
         assert max(told.values()) <= 4, (name, told)
 
 
-@pytest.mark.parametrize("sort", ["label", "-modified", "-bytes", "subject"])
-def test_ten_thousand_sessions_cost_a_page_what_sixty_do(catalog: Catalog, sort: str) -> None:
+def test_ten_thousand_sessions_cost_a_page_what_sixty_do(catalog: Catalog, subtests: pytest.Subtests) -> None:
     """In statements; what they take in time is measured by `python -m bench.listings`."""
-    told = []
-    for name, sessions in (("Few", 60), ("P", 10_000)):
-        seed(catalog, sessions, name=name)
-        for wanted in (Wanted(project=name), Wanted(project=name, search="ess_000")):
-            with counted(catalog) as said:
-                page = ask(catalog, partial(_wanted_page, wanted, Sorting(sort=sort, limit=20)))
-                ask(catalog, partial(_wanted_page, wanted, Sorting(sort=sort, limit=20, cursor=page.next)))
-            assert len(page.items) == 20
-            told.append(len(said))
-    assert told[:2] == told[2:], told
+    seed(catalog, 60, name="Few")
+    seed(catalog, 10_000, name="P")
+    for sort in ("label", "-modified", "-bytes", "subject"):
+        with subtests.test(sort=sort):
+            statements = []
+            for name in ("Few", "P"):
+                for wanted in (Wanted(project=name), Wanted(project=name, search="ess_000")):
+                    with counted(catalog) as said:
+                        page = ask(catalog, partial(_wanted_page, wanted, Sorting(sort=sort, limit=20)))
+                        ask(catalog, partial(_wanted_page, wanted, Sorting(sort=sort, limit=20, cursor=page.next)))
+                    assert len(page.items) == 20
+                    statements.append(len(said))
+            assert statements[:2] == statements[2:], statements
 
 
 def _wanted_page(wanted: Wanted, sorting: Sorting, connection: Connection) -> Page:
@@ -121,25 +124,32 @@ def _wanted_page(wanted: Wanted, sorting: Sorting, connection: Connection) -> Pa
 # -- pages -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sort", ["", "label", "-label", "modified", "-bytes", "bytes", "subject", "-type"])
-def test_pages_hold_every_row_once(catalog: Catalog, sort: str) -> None:
+@pytest.mark.postgresql
+def test_pages_hold_every_row_once(catalog: Catalog, subtests: pytest.Subtests) -> None:
     seed(catalog, 53)
-    seen: list[dict[str, Any]] = []
+    for sort in ("", "label", "-label", "modified", "-bytes", "bytes", "subject", "-type"):
+        with subtests.test(sort=sort):
+            rows = _all_pages(catalog, sort)
+            assert len(rows) == 53
+            assert sorted(row["id"] for row in rows) == sorted(uuids(catalog))
+            name = sort.lstrip("-") or "label"
+            values = [row[name] for row in rows]
+            if name != "subject":  # texts are sorted by the database's own order
+                assert values == sorted(values, reverse=sort.startswith("-"))
+
+
+def _all_pages(catalog: Catalog, sort: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
     cursor = None
     while True:
         page = ask(catalog, partial(sessions_page, Sorting(sort=sort, limit=10, cursor=cursor)))
-        seen += page.items
+        rows += page.items
         cursor = page.next
         if cursor is None:
-            break
-    assert len(seen) == 53
-    assert sorted(one["id"] for one in seen) == sorted(uuids(catalog))
-    name = sort.lstrip("-") or "label"
-    values = [one[name] for one in seen]
-    if name != "subject":  # texts are sorted by the database's own order
-        assert values == sorted(values, reverse=sort.startswith("-"))
+            return rows
 
 
+@pytest.mark.postgresql
 def test_a_row_that_goes_meanwhile_hides_no_other(catalog: Catalog) -> None:
     seed(catalog, 20)
     first = ask(catalog, lambda c: browsing.list_sessions(c, SYSTEM, ALL, Sorting(limit=10)))
@@ -149,24 +159,27 @@ def test_a_row_that_goes_meanwhile_hides_no_other(catalog: Catalog) -> None:
     assert [one["label"] for one in rest.items] == [f"Sess_{n:05}" for n in range(10, 20)]
 
 
-@pytest.mark.parametrize(
-    ("sorting", "code"),
-    [
-        (Sorting(sort="password"), "sort_unknown"),
-        (Sorting(limit=0), "limit_invalid"),
-        (Sorting(limit=501), "limit_invalid"),
-        (Sorting(cursor="!!!"), "cursor_invalid"),
-        (Sorting(cursor="W10"), "cursor_invalid"),
-        (Sorting(cursor="eyJhIjoxfQ"), "cursor_invalid"),
-        (Sorting(cursor="WyIiLCBudWxsLCAxXQ"), "cursor_invalid"),
-    ],
-)
-def test_what_is_no_page(catalog: Catalog, sorting: Sorting, code: str) -> None:
-    with pytest.raises(Usage) as caught:
-        ask(catalog, lambda c: browsing.list_sessions(c, SYSTEM, ALL, sorting))
-    assert caught.value.code == code
+NO_PAGES = [
+    (Sorting(sort="password"), "sort_unknown"),
+    (Sorting(limit=0), "limit_invalid"),
+    (Sorting(limit=501), "limit_invalid"),
+    (Sorting(cursor="!!!"), "cursor_invalid"),
+    (Sorting(cursor="W10"), "cursor_invalid"),
+    (Sorting(cursor="eyJhIjoxfQ"), "cursor_invalid"),
+    (Sorting(cursor="WyIiLCBudWxsLCAxXQ"), "cursor_invalid"),
+]
 
 
+@pytest.mark.postgresql
+def test_what_is_no_page(catalog: Catalog, subtests: pytest.Subtests) -> None:
+    for sorting, code in NO_PAGES:
+        with subtests.test(sorting=sorting):
+            with pytest.raises(Usage) as caught:
+                ask(catalog, partial(sessions_page, sorting))
+            assert caught.value.code == code
+
+
+@pytest.mark.postgresql
 def test_search_and_filters(catalog: Catalog) -> None:
     seed(catalog, 30)
 
@@ -199,6 +212,7 @@ def person(catalog: Catalog, name: str, **roles: str) -> Principal:
     return Principal(number, uuid, name, roles={k: Role(v) for k, v in roles.items()}, door=Door.BASIC)
 
 
+@pytest.mark.postgresql
 def test_nobody_sees_another_projects_sessions(catalog: Catalog) -> None:
     seed(catalog, 3, name="P")
     seed(catalog, 4, name="Q")
@@ -226,6 +240,7 @@ def test_nobody_sees_another_projects_sessions(catalog: Catalog) -> None:
         ask(catalog, lambda c: browsing.list_sessions(c, ann, Wanted(project="Q"), Sorting()))
 
 
+@pytest.mark.postgresql
 def test_one_sees_ones_own_in_unassigned_and_no_others(catalog: Catalog) -> None:
     seed(catalog, 2, name="Unassigned", place="prearchive")
     ann, bob = person(catalog, "ann"), person(catalog, "bob")

@@ -29,6 +29,7 @@ def compared(site: Site) -> dict[str, Comparison]:
         return {one.came.label: one for one in compare(connection, uuids).values()}
 
 
+@pytest.mark.postgresql
 def test_objects_are_the_same_different_or_on_one_side_alone(site):
     site.bring(documented("S1", "1", objects(range(6))))
     site.bring(documented("S1", "1", objects([0, 1, 2], b"OTHER") + objects([3, 4]) + objects([7, 8])))
@@ -55,12 +56,14 @@ def test_the_study_goes_before_the_label(site):
     assert (one.stands.label, one.same, one.only_came) == ("S1", 2, 1)
 
 
+@pytest.mark.postgresql
 def test_versions_within_what_came_are_told(site):
     site.bring(documented("S1", "1", objects([0, 1]) + objects([1], b"OTHER")))
     one = compared(site)["S1"]
     assert (one.stands, one.inner, one.spare, one.only_came) == (None, 1, 1, 3)
 
 
+@pytest.mark.postgresql
 def test_other_files_are_compared_by_their_bytes(site):
     notes = {"S1/resources/NOTES/files/a.txt": b"one", "S1/resources/NOTES/files/b.txt": b"two"}
     site.bring(documented("S1", "1", objects([0])) | notes)
@@ -80,6 +83,7 @@ def test_what_nothing_contests_is_left_out(site):
     assert compared(site) == {}
 
 
+@pytest.mark.postgresql
 def test_many_cost_three_statements_and_big_ones_are_not_counted(site, monkeypatch):
     for case in ("a", "b", "c"):
         site.bring(documented(case, "1", objects(range(3), case=case)))

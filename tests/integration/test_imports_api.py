@@ -1,4 +1,4 @@
-"""The API about imports and what surrounds it, against a real server; outcomes are written as workers write them."""
+"""The API about imports and what surrounds it; outcomes are written as workers write them, streams have a real server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from scandock.queue.owner import this_owner
 from scandock.queue.retry import let_go, put_back
 from scandock.services.checking import check
 from scandock.services.settings import load_settings
-from tests.integration.web import PASSWORD, serving
+from tests.builders import site_at
+from tests.integration.web import PASSWORD, listening, serving
 
 RECEIPT = [
     {
@@ -40,10 +41,13 @@ RECEIPT = [
 
 
 @pytest.fixture
-def web(tmp_path, database_url, monkeypatch):
-    if not database_url.startswith("sqlite"):
-        monkeypatch.setenv("SCANDOCK_DATABASE_URL", database_url)
-    with serving(tmp_path / "data") as running:
+def site(tmp_path, database_url, monkeypatch):
+    return site_at(tmp_path, monkeypatch, database_url)
+
+
+@pytest.fixture
+def web(site):
+    with serving(site.data, site.settings) as running:
         yield running
 
 
@@ -111,6 +115,7 @@ def test_a_report_that_waits_behind_intents_is_not_told_yet(web, client):
     assert client.get(f"/api/v1/imports/{uuid}").json()["state"] == "running"
 
 
+@pytest.mark.postgresql
 def test_lists_come_by_pages_the_newest_first(client):
     sent = [send(client, **({"project": "P"} if n % 2 else {})) for n in range(5)]
     found, cursor = [], None
@@ -129,6 +134,7 @@ def test_lists_come_by_pages_the_newest_first(client):
     assert code(client.get("/api/v1/imports?limit=0")) == (422, "request_invalid")
 
 
+@pytest.mark.postgresql
 def test_imports_are_seen_by_owner_project_owners_and_administrators_alone(web, client):
     for name, role in (("mia", "member"), ("max", "member"), ("olga", "owner"), ("carl", "collaborator")):
         web.account(name, P=role)
@@ -159,6 +165,7 @@ def test_imports_are_seen_by_owner_project_owners_and_administrators_alone(web, 
         assert code(stranger.get(f"/api/v1/imports/{named}")) == (401, "login_needed")
 
 
+@pytest.mark.postgresql
 def test_cancel_wins_before_the_intents_and_never_after(web, client):
     waiting, running, placing = (send(client) for _ in range(3))
     assert client.post(f"/api/v1/imports/{waiting}/cancel").json()["state"] == "cancelled"
@@ -179,6 +186,7 @@ def test_cancel_wins_before_the_intents_and_never_after(web, client):
     assert sorted(acts) == sorted([waiting, running])
 
 
+@pytest.mark.postgresql
 def test_failed_imports_alone_are_tried_again(web, client):
     uuid = send(client)
     assert code(client.post(f"/api/v1/imports/{uuid}/retry")) == (409, "import_not_failed")
@@ -243,6 +251,7 @@ def test_slips_are_answered_in_plain_words(web, client):
     assert wrong.json()["remedy"] == f"Possible are {wrong.headers['allow']}."
 
 
+@pytest.mark.postgresql
 def test_deleting_forgets_an_import_and_leaves_what_it_stored(web, client):
     stored, refused = send(client), send(client)
     assert code(client.delete(f"/api/v1/imports/{stored}")) == (409, "import_running")
@@ -266,6 +275,7 @@ def test_deleting_forgets_an_import_and_leaves_what_it_stored(web, client):
     assert check(web.site.data, load_settings()) == []  # its receipt went on purpose
 
 
+@pytest.mark.postgresql
 def test_receipts_come_as_json_lines_and_csv_with_filters(web, client):
     uuid = send(client)
     assert code(client.get(f"/api/v1/imports/{uuid}/receipt")) == (404, "receipt_none")
@@ -302,30 +312,32 @@ def read_events(client, uuid, **more):
     return found
 
 
-def test_events_come_as_they_happen_end_with_the_outcome_and_resume(web, client, monkeypatch):
+@pytest.mark.postgresql
+def test_events_come_as_they_happen_end_with_the_outcome_and_resume(site, monkeypatch):
     monkeypatch.setattr(streams, "LOOK_SECONDS", 0.02)
-    uuid = send(client)
-    heard = []
-    listening = threading.Thread(target=lambda: heard.extend(read_events(client, uuid)))
-    listening.start()
-    lease = run(web)
-    end(web, lease)
-    listening.join(20)
-    assert not listening.is_alive()
-    kinds = [kind for _, kind, _ in heard]
-    assert kinds[0] == "import"
-    assert [kind for kind in kinds if kind != "import"] == ["received", "running", "outcome"]
-    numbers = [number for number, kind, _ in heard if kind != "import"]
-    assert numbers == sorted(numbers)
-    for more in ({"headers": {"Last-Event-ID": str(numbers[0])}}, {"params": {"after": numbers[0]}}):
-        assert [kind for _, kind, _ in read_events(client, uuid, **more)] == ["running", "outcome"]
-    assert read_events(client, uuid, headers={"Last-Event-ID": str(numbers[-1])}) == 204
-    assert read_events(client, uuid, headers={"Last-Event-ID": "x"}) == 400
+    with listening(site.data, site.settings) as web, web.client() as client:
+        uuid = send(client)
+        heard = []
+        reader = threading.Thread(target=lambda: heard.extend(read_events(client, uuid)))
+        reader.start()
+        lease = run(web)
+        end(web, lease)
+        reader.join(20)
+        assert not reader.is_alive()
+        kinds = [kind for _, kind, _ in heard]
+        assert kinds[0] == "import"
+        assert [kind for kind in kinds if kind != "import"] == ["received", "running", "outcome"]
+        numbers = [number for number, kind, _ in heard if kind != "import"]
+        assert numbers == sorted(numbers)
+        for more in ({"headers": {"Last-Event-ID": str(numbers[0])}}, {"params": {"after": numbers[0]}}):
+            assert [kind for _, kind, _ in read_events(client, uuid, **more)] == ["running", "outcome"]
+        assert read_events(client, uuid, headers={"Last-Event-ID": str(numbers[-1])}) == 204
+        assert read_events(client, uuid, headers={"Last-Event-ID": "x"}) == 400
 
 
-def test_streams_end_with_the_server(tmp_path, monkeypatch):
+def test_streams_end_with_the_server(site, monkeypatch):
     monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.0)
-    with serving(tmp_path / "data") as web, web.client() as client:
+    with listening(site.data, site.settings) as web, web.client() as client:
         uuid = send(client)
         with client.stream("GET", f"/api/v1/imports/{uuid}/events") as answer:
             lines = answer.iter_lines()
@@ -419,6 +431,7 @@ def test_a_misspelt_name_changes_nothing(client):
     assert answer.json()["remedy"] == "Do you mean dry_run?"
 
 
+@pytest.mark.postgresql
 def test_imports_are_listed_by_several_states(web, client):
     first, second, _ = send(client), send(client), send(client)
     uuids = set()
@@ -431,6 +444,7 @@ def test_imports_are_listed_by_several_states(web, client):
         assert {one["id"] for one in client.get(f"/api/v1/imports?{asked}").json()["items"]} == uuids
 
 
+@pytest.mark.postgresql
 def test_the_trail_takes_dates(client):
     lines = client.get("/api/v1/audit").json()["items"]
     day, moment = lines[0]["time"][:10], lines[0]["time"]
@@ -481,6 +495,7 @@ def test_the_front_answers_itself(web):
     assert {"/api/v1/imports", "/api/v1/uploads", "/api/v1/imports/{id}/events"} <= described["paths"].keys()
 
 
+@pytest.mark.postgresql
 def test_readiness_says_what_is_not_ready(web, client, monkeypatch):
     assert client.get("/readyz").json() == {
         "ready": True,
@@ -492,6 +507,7 @@ def test_readiness_says_what_is_not_ready(web, client, monkeypatch):
     assert answer.json() == {"ready": False, "checks": {"catalog": "ok", "store": "ok", "workers": "no worker listens"}}
 
 
+@pytest.mark.postgresql
 def test_metrics_count_each_outcome_once(web, client):
     for _ in range(3):
         send(client)

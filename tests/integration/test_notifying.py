@@ -101,6 +101,7 @@ def due(catalog: Catalog) -> None:
 # -- who is told -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_an_import_s_end_is_noted_for_who_asked(site: Site, sent_with: Any) -> None:
     with desk_of(site) as desk:
         subscribe(desk, kind="email", target="ann@example.org", states=["placed"])
@@ -205,6 +206,7 @@ def test_a_webhook_is_signed(site: Site, sent_with: Any, labels: bool) -> None:
             assert "secret" not in list_subscriptions(connection, desk)[0]
 
 
+@pytest.mark.postgresql
 def test_what_fails_is_tried_again_and_then_shown(site: Site, sent_with: Any) -> None:
     with desk_of(site) as desk, http_sink() as hook:
         hook.status = 500
@@ -231,6 +233,7 @@ def test_what_fails_is_tried_again_and_then_shown(site: Site, sent_with: Any) ->
         assert len(hook.calls) == len(PAUSES) + 1
 
 
+@pytest.mark.postgresql
 def test_one_that_fails_keeps_no_other_from_being_sent(site: Site, sent_with: Any) -> None:
     with desk_of(site) as desk, http_sink() as hook, smtp_sink() as box:
         box.refuse = True
@@ -252,6 +255,7 @@ def test_a_redirect_is_not_followed(site: Site, sent_with: Any) -> None:
         assert len(hook.calls) == 1
 
 
+@pytest.mark.postgresql
 def test_a_worker_that_dies_while_sending_loses_nothing(
     site: Site, sent_with: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +275,7 @@ def test_a_worker_that_dies_while_sending_loses_nothing(
         assert send_due(desk.catalog, SETTINGS).sent == 1
 
 
+@pytest.mark.postgresql
 def test_an_import_that_is_tried_again_is_told_of_again(site: Site, sent_with: Any) -> None:
     with desk_of(site) as desk, http_sink() as hook:
         subscribe(desk, kind="webhook", target=hook.url, states=ALL)

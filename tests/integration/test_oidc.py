@@ -258,6 +258,7 @@ def assert_refused(catalog, settings, identity, code):
     assert refused.value.code == code
 
 
+@pytest.mark.postgresql
 def test_the_first_login_makes_an_account_and_the_next_finds_it(catalog):
     one, login = sign_in_identity(catalog, rule("Example.org"), person(), HERE)
     assert (one.name, one.display, one.email, one.admin, one.password) == (
@@ -293,6 +294,7 @@ def test_everybody_gets_one_where_the_rule_says_so(catalog):
     assert one.email == ""
 
 
+@pytest.mark.postgresql
 def test_a_name_or_address_that_is_an_accounts_here_opens_nothing(catalog):
     admin = Accounts(catalog, SYSTEM, HERE)
     admin.create("alice", "correct horse", email="alice@example.org")
@@ -304,6 +306,7 @@ def test_a_name_or_address_that_is_an_accounts_here_opens_nothing(catalog):
     assert_refused(catalog, rule(), person(), "oidc_not_allowed")
 
 
+@pytest.mark.postgresql
 def test_an_identity_logs_in_to_one_account(catalog):
     admin = Accounts(catalog, SYSTEM, HERE)
     for name in ("alice", "bob"):

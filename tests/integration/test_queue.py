@@ -27,6 +27,8 @@ from scandock.queue.retry import MAX_ATTEMPTS, again, let_go, put_back
 from tests.crash.processes import until
 from tests.integration.server_side import Server
 
+pytestmark = pytest.mark.postgresql
+
 OWNER = this_owner(1)
 ONE = Slots(8)
 

@@ -17,22 +17,22 @@ from scandock.http.receiving import spooling
 from scandock.services import arrivals
 from scandock.services.receiving import Offer
 from scandock.services.settings import load_settings
-from tests.integration.web import PASSWORD, serving
+from tests.builders import site_at
+from tests.integration.web import PASSWORD, listening
 
 DATA = hashlib.shake_256(b"archive").digest(3_300_000)
 
 
 @pytest.fixture
 def web(tmp_path, database_url, monkeypatch):
-    if not database_url.startswith("sqlite"):
-        monkeypatch.setenv("SCANDOCK_DATABASE_URL", database_url)
-    with serving(tmp_path / "data") as running:
+    site = site_at(tmp_path, monkeypatch, database_url)
+    with listening(site.data, site.settings) as running:
         yield running
 
 
 @pytest.fixture
 def embedded(tmp_path):
-    with serving(tmp_path / "data") as running:
+    with listening(tmp_path / "data") as running:
         yield running
 
 
@@ -160,7 +160,7 @@ def test_a_broken_connection_leaves_nothing(embedded, length):
 
 def test_a_client_that_falls_silent_is_let_go(tmp_path):
     settings = load_settings()
-    with serving(tmp_path / "data", settings) as web:
+    with listening(tmp_path / "data", settings) as web:
         object.__setattr__(web.site.receiving.limits, "idle_seconds", 0.2)
         with begin_request(web, "/api/v1/imports", {"Content-Length": "100"}, b"x") as raw:
             assert b"408 Request Timeout" in raw.recv(65536)
@@ -246,6 +246,7 @@ def test_limits_for_an_upload_and_an_account(embedded):
         assert client.post("/api/v1/imports", content=b"x").status_code == 202
 
 
+@pytest.mark.postgresql
 def test_the_same_idempotency_key_makes_one_import(web):
     key = {"Idempotency-Key": "k-1"}
     with web.client() as client:
@@ -257,6 +258,7 @@ def test_the_same_idempotency_key_makes_one_import(web):
     assert rows(web) == 1
 
 
+@pytest.mark.postgresql
 def test_what_a_killed_server_left_of_whole_bodies_is_cleared_away(web, monkeypatch):
     mine = Offer(account_id=1, door="raw", filename="a.zip", options={}, size=10)
     with web.site.catalog.read() as connection:

@@ -25,6 +25,7 @@ def catalog(tmp_path, database_url):
     opened.dispose()
 
 
+@pytest.mark.postgresql
 def test_sessions_are_summed_by_month_and_project_and_imports_by_outcome(catalog):
     seed(catalog, 40, name="Early")
     seed(catalog, 7, name="Waiting", place="prearchive")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.builders import documented, images, zipped
 from tests.integration.server_side import Server
 
@@ -12,6 +14,7 @@ FIRST, SECOND = (zipped(documented("S", "1", images(count))) for count in (1, 2)
 """The same study, once with an image more."""
 
 
+@pytest.mark.postgresql
 def test_ones_own_upload_is_joined_and_no_strangers(tmp_path: Path, database_url: str) -> None:
     server = Server(tmp_path / "data", database_url)
     try:

@@ -34,6 +34,7 @@ def item(catalog: Any) -> dict[str, Any]:
         return browsing.find_session(connection, SYSTEM, uuid)
 
 
+@pytest.mark.postgresql
 def test_every_file_is_confirmed_and_has_its_md5(site: Site) -> None:
     objects = images(3)
     site.bring(documented("S1", "1", objects), session="S1")
@@ -104,6 +105,7 @@ def test_rot_is_told(site: Site, harm: str) -> None:
     assert kinds == ({"missing"} if harm == "missing" else set())
 
 
+@pytest.mark.postgresql
 def test_it_goes_on_where_it_was_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifying, "BATCH", 2)
     site.bring(documented("S1", "1", images(5)), session="S1")
@@ -118,6 +120,7 @@ def test_it_goes_on_where_it_was_left(site: Site, monkeypatch: pytest.MonkeyPatc
         assert (done.files + rest.files, rest.trees) == (5, 1)
 
 
+@pytest.mark.postgresql
 def test_a_session_that_is_replaced_meanwhile_harms_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.bring(documented("S1", "1", images(2)), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):

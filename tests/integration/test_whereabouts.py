@@ -39,6 +39,7 @@ def now(desk: Desk, principal: Principal = SYSTEM) -> list[Stands]:
     return [one for some in told.values() for one in some.values()]
 
 
+@pytest.mark.postgresql
 def test_what_waits_is_followed_through_names_projects_archive_and_trash(site: Site) -> None:
     uuid = waiting(site, images(1))
     site.project("Q")
@@ -79,6 +80,7 @@ def decided(desk: Desk, group: str) -> list[bool]:
     return [one["decided"] for one in found.items]
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize("shown", [50, 0], ids=["shown", "more than are shown"])
 def test_an_import_is_sought_by_what_is_still_to_be_decided(
     site: Site, monkeypatch: pytest.MonkeyPatch, shown: int

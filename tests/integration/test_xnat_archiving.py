@@ -109,6 +109,7 @@ def test_objects_that_differ_are_a_conflict_unless_files_may_be_replaced(site: S
             assert answer.text.startswith("Session already exists with matching files.")
 
 
+@pytest.mark.postgresql
 def test_a_session_that_is_being_changed_is_locked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scandock.placing.moves.WAIT_SECONDS", 0.0)
     uri = waits(site)
@@ -139,6 +140,7 @@ def test_several_sessions_are_each_judged_alone(site: Site) -> None:
         assert client.post("/data/services/archive", params={"src": unknown}).status_code == 404
 
 
+@pytest.mark.postgresql
 def test_many_are_moved_and_built_at_once(site: Site) -> None:
     site.project("R")
     uris = [waits(site, label=f"S{number}", study=number) for number in (1, 2)]
@@ -151,6 +153,7 @@ def test_many_are_moved_and_built_at_once(site: Site) -> None:
         assert client.post("/data/services/prearchive/move", data={"src": uris[0]}).status_code == 400
 
 
+@pytest.mark.postgresql
 def test_of_several_at_once_one_archives_and_nothing_is_lost(site: Site) -> None:
     uri = waits(site)
     objects = sorted(site.files("prearchive").values())
@@ -212,6 +215,7 @@ def test_validating_tells_what_speaks_against_it_and_changes_nothing(site: Site)
     assert site.files() == before
 
 
+@pytest.mark.postgresql
 def test_validating_finds_objects_that_clash_and_other_files(site: Site) -> None:
     site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
     other = documented("S1", "1", [Image(case="again", number=1, also=OTHER).file()])

@@ -19,7 +19,7 @@ from scandock.services.receiving import Offer
 from scandock.services.settings import load_settings
 from scandock.services.xnat.user_cache import begin
 from scandock.testing.worker import InProcessWorker
-from tests.builders import documented, images, zipped
+from tests.builders import documented, images, site_at, zipped
 from tests.crash.served import LOGIN, Served, free_port
 from tests.integration.web import Web, serving
 
@@ -31,9 +31,8 @@ BODY = zipped(documented("folder", "1", images(2, case="cache")))
 
 @pytest.fixture
 def web(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    if not database_url.startswith("sqlite"):
-        monkeypatch.setenv("SCANDOCK_DATABASE_URL", database_url)
-    with serving(tmp_path / "data") as running:
+    site = site_at(tmp_path, monkeypatch, database_url)
+    with serving(site.data, site.settings) as running:
         yield running
 
 

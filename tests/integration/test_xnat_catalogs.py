@@ -43,6 +43,7 @@ def entries(root: ET.Element) -> list[dict[str, str]]:
     return [one.attrib for one in root.findall(f"{CAT}entries/{CAT}entry")]
 
 
+@pytest.mark.postgresql
 def test_the_catalog_of_a_scan_s_resource_has_its_files_with_their_digests(site: Site) -> None:
     objects = images(3)
     with served(site) as client:
@@ -76,8 +77,8 @@ def test_paths_of_a_session_s_resource_stand_as_they_are(site: Site) -> None:
 
 
 def test_a_long_catalog_waits_on_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogs, "_IN_MEMORY", 100)
-    monkeypatch.setattr(catalogs, "_PIECE", 64)
+    monkeypatch.setattr(catalogs, "IN_MEMORY", 100)
+    monkeypatch.setattr(catalogs, "PIECE", 64)
     with served(site) as client:
         site.bring(documented("E1", "1", images(20)), project="P", subject="S1", session="E1", destination="prearchive")
         (row,) = client.get("/data/prearchive/projects/P").json()["ResultSet"]["Result"]

@@ -163,6 +163,7 @@ def test_the_whole_sequence(served: Served, client: httpx.Client, database_url: 
     assert TYPED not in everything_stored(served, database_url)
 
 
+@pytest.mark.postgresql
 def test_series_that_are_sent_at_once_are_one_session_that_waits_where_the_project_says_so(
     client: httpx.Client,
 ) -> None:
@@ -180,7 +181,7 @@ def test_series_that_are_sent_at_once_are_one_session_that_waits_where_the_proje
 
 
 def test_the_front_page_begins_a_login_that_the_text_has_the_token_of(web: Web) -> None:
-    with httpx.Client(base_url=web.base, timeout=60, trust_env=False) as client:
+    with web.asking() as client:
         assert not client.get("/").cookies
         page = client.get("/", auth=("admin", WEB_PASSWORD))
         assert set(page.cookies) == {"JSESSIONID", "SESSION_EXPIRATION_TIME"}

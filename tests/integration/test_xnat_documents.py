@@ -81,6 +81,7 @@ def test_a_session_s_document_has_attributes_and_elements_where_the_schema_has_t
         assert int(resource.attrib["file_size"]) > 100
 
 
+@pytest.mark.postgresql
 def test_things_are_copied_by_their_documents(site: Site) -> None:
     """As copyxnat does it: raw, without a media type, `inbody=true`; without ids, and without the parts."""
     with served(site) as client:

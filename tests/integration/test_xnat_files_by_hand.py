@@ -173,6 +173,7 @@ def test_a_file_for_which_there_is_no_space_is_refused(site: Site) -> None:
         assert digests(client, resource) == {}
 
 
+@pytest.mark.postgresql
 def test_an_object_is_known_by_its_uid(site: Site) -> None:
     (one,) = images(1)
     with served(site) as (web, client, resource):
@@ -247,6 +248,7 @@ def test_limits_hold_for_what_is_extracted(site: Site) -> None:
 # -- many at once ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_ten_threads_into_one_resource_all_land(site: Site) -> None:
     files = {f"{n}.bin": os.urandom(500 + n) for n in range(60)}
     with served(site) as (web, client, resource):
@@ -263,6 +265,7 @@ def test_ten_threads_into_one_resource_all_land(site: Site) -> None:
         assert len(set(trees)) < len(files), "each file had a tree of its own"
 
 
+@pytest.mark.postgresql
 def test_rows_of_big_sessions_are_written_in_several_transactions(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hand_changes, "BATCH", 3)
     files = {f"{n}": b"%d" % n for n in range(8)}

@@ -11,10 +11,9 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog.server_tables import inbox_import
-from scandock.services.settings import load_settings
 from scandock.services.xnat.inbox import clean
 from scandock.testing.worker import InProcessWorker
-from tests.builders import documented, images, zipped
+from tests.builders import documented, images, site_at, zipped
 from tests.crash.processes import until
 from tests.integration.web import Web, serving
 
@@ -36,10 +35,8 @@ def inbox(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def web(tmp_path: Path, inbox: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    if not database_url.startswith("sqlite"):
-        monkeypatch.setenv("SCANDOCK_DATABASE_URL", database_url)
-    settings = load_settings().model_copy(update={"inbox_folders": (str(inbox),)})
-    with serving(tmp_path / "data", settings) as running:
+    site = site_at(tmp_path, monkeypatch, database_url)
+    with serving(site.data, site.settings.model_copy(update={"inbox_folders": (str(inbox),)})) as running:
         yield running
 
 

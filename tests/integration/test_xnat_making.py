@@ -78,6 +78,7 @@ def test_a_project_is_made_once_and_then_renamed(site: Site) -> None:
         assert "can't be a project id" in done(client.put("/data/projects/HE%20ART"), 400)
 
 
+@pytest.mark.postgresql
 def test_a_subject_is_made_once_and_then_renamed(site: Site) -> None:
     with served(site) as (_, client):
         where = "/data/projects/P/subjects/S1"
@@ -98,6 +99,7 @@ def test_the_body_of_a_subject_is_never_read_nor_logged(site: Site) -> None:
         assert "hush" not in json.dumps(web.logged, default=str)
 
 
+@pytest.mark.postgresql
 def test_the_id_of_a_deleted_subject_is_never_given_again(site: Site) -> None:
     with served(site) as (_, client):
         for number in range(1, 4):
@@ -168,6 +170,7 @@ def test_a_session_made_by_hand_stays_one_when_it_is_renamed_or_comes_back(site:
             assert connection.execute(select(session.c.by_hand, session.c.label)).one() == (True, "E2")
 
 
+@pytest.mark.postgresql
 def test_what_many_make_at_once_is_made_once(site: Site) -> None:
     with served(site) as (_, client):
         for where, said in (
@@ -290,6 +293,7 @@ def test_catalogs_are_always_fresh_for_who_may_change_the_session(site: Site) ->
 # -- deleting ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_what_is_deleted_goes_to_the_trash_and_its_labels_are_free(site: Site) -> None:
     with served(site) as (_, client):
         made = experiment(client)
@@ -312,6 +316,7 @@ def test_what_is_deleted_goes_to_the_trash_and_its_labels_are_free(site: Site) -
         experiment(client)
 
 
+@pytest.mark.postgresql
 def test_a_project_is_deleted_with_its_sessions_and_they_can_come_back(site: Site) -> None:
     with served(site) as (web, client):
         done(client.put("/data/projects/GONE"), 201)

@@ -176,6 +176,7 @@ def test_documents_name_its_resources_and_may_be_sent_back(site: Site, of: str) 
                 assert one.get(f"{where}/resources").status_code == 403
 
 
+@pytest.mark.postgresql
 def test_many_at_once_lose_nothing(site: Site, of: str) -> None:
     with served(site) as (web, client):
         where, files = WHERE[of], {f"{n}.txt": str(n).encode() for n in range(24)}
@@ -208,6 +209,7 @@ def test_files_and_resources_are_taken_out(site: Site, of: str) -> None:
     assert kept == {"a.txt", "b.txt", "c.txt"}
 
 
+@pytest.mark.postgresql
 def test_a_renamed_subject_keeps_its_files_and_sessions_of_it_do_not_touch_them(site: Site) -> None:
     with served(site) as (_, client):
         done(client.put(f"{SUBJECT}/resources/R/files/a.txt", content=b"a"))
@@ -249,6 +251,7 @@ def test_what_has_files_is_deleted_only_where_that_is_said(site: Site, of: str) 
     assert [path.read_bytes() for path in (site.data / "trash").rglob("a.txt")] == [b"a"]
 
 
+@pytest.mark.postgresql
 def test_a_project_goes_with_what_its_subjects_have(site: Site) -> None:
     with served(site) as (_, client):
         for where in WHERE.values():

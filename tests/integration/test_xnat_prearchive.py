@@ -11,7 +11,6 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import httpx
 import pytest
 from sqlalchemy import event, select, update
 
@@ -61,6 +60,7 @@ def test_listings_come_as_csv_and_xml_too(site: Site) -> None:
         assert document.get("totalRecords") == "1"
 
 
+@pytest.mark.postgresql
 def test_several_projects_are_listed_in_one_statement(site: Site) -> None:
     for number in range(1, 4):
         waits(site, label=f"S{number}", study=number)
@@ -106,6 +106,7 @@ def test_who_may_not_see_a_prearchive_hears_nothing_of_it(site: Site) -> None:
         assert status(client, uri) == "READY"
 
 
+@pytest.mark.postgresql
 def test_ones_own_in_unassigned_is_listed_and_moved_from_there(site: Site) -> None:
     site.project("Q")
     told = site.bring(documented("S1", "1", images(2)), project=None)
@@ -131,6 +132,7 @@ def test_ones_own_in_unassigned_is_listed_and_moved_from_there(site: Site) -> No
         assert "location" not in moved.headers
 
 
+@pytest.mark.postgresql
 def test_a_session_that_somebody_holds_says_what_is_being_done(site: Site) -> None:
     uri = waits(site)
     with served(site) as (web, client):
@@ -192,6 +194,7 @@ def test_a_session_a_scan_and_a_resource_come_as_zips(site: Site) -> None:
         assert list(names.values()) == [names[""]] * 4
 
 
+@pytest.mark.postgresql
 def test_its_log_tells_how_it_came_and_what_was_done(site: Site) -> None:
     uri = waits(site)
     with served(site) as (_, client):
@@ -359,7 +362,7 @@ def test_a_token_for_less_than_everything_begins_no_login(site: Site) -> None:
 
                 made = tokens.issue(connection, accounts.get(connection, "admin"), scope=scope)
             alias, _, secret = made.bearer.partition(".")
-            with httpx.Client(base_url=web.base, auth=(alias, secret), trust_env=False) as asking:
+            with web.asking(auth=(alias, secret)) as asking:
                 page, heart, who = (asking.get(path) for path in ("/", "/data/JSESSION", "/data/auth"))
                 assert (page.status_code, who.status_code, who.text) == (200, 200, "User 'admin' is logged in")
                 begun = {"JSESSIONID", "SESSION_EXPIRATION_TIME"} if scope is Scope.ALL else set()

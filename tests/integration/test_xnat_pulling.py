@@ -103,6 +103,7 @@ def test_a_scan_of_two_series_beside_scans_of_one(site: Site) -> None:
         assert (second["frames"], second.get("UID", ""), "series_description" in second) == ("3", "", False)
 
 
+@pytest.mark.postgresql
 def test_what_a_person_says_of_a_scan_stays_where_its_series_differ(site: Site) -> None:
     with served(site) as (_, client):
         where = experiment(client)

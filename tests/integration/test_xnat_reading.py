@@ -348,6 +348,7 @@ def test_no_address_of_the_dialect_answers_with_a_page(client: httpx.Client) -> 
 # -- the cost ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize(
     "call",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,71 +106,74 @@ def labels(catalog: Catalog, *where: Any, root: str = "xnat:imageSessionData", p
     return [int((row[0] or "")[-2:]) for row in found(catalog, root, both, [f"{root}/LABEL"]).rows]
 
 
-@pytest.mark.parametrize(
-    ("comparison", "value", "right"),
-    [
-        ("=", "Sess_00002", [2]),
-        ("!=", "Sess_00002", [0, 1, 3, 4, 5, 6, 7]),
-        ("=", "sess_00002", []),
-        ("LIKE", "%00002", [2]),
-        (" LIKE ", "sess_0000_", []),
-        ("like", "sESS*", [0, 1, 2, 3, 4, 5, 6, 7]),
-        ("NOT LIKE", "%2", [0, 1, 3, 4, 5, 6, 7]),
-        ("IN", "Sess_00002,Sess_00003, none", [2, 3]),
-        ("IN", "('Sess_00002','Sess_00003')", [2, 3]),
-        ("NOT IN", "Sess_00002", [0, 1, 3, 4, 5, 6, 7]),
-        (">=", "Sess_00006", [6, 7]),
-        ("<", "Sess_00001", [0]),
-        ("BETWEEN", "Sess_00001 AND Sess_00002", [1, 2]),
-        ("IS NULL", "", []),
-        ("IS", "NOT NULL", [0, 1, 2, 3, 4, 5, 6, 7]),
-    ],
-)
-def test_texts_are_compared(catalog: Catalog, comparison: str, value: str, right: list[int]) -> None:
-    assert labels(catalog, ("xnat:imageSessionData/LABEL", comparison, value)) == right
+TEXTS: list[tuple[str, str, list[int]]] = [  # comparison, value, numbers of the sessions
+    ("=", "Sess_00002", [2]),
+    ("!=", "Sess_00002", [0, 1, 3, 4, 5, 6, 7]),
+    ("=", "sess_00002", []),
+    ("LIKE", "%00002", [2]),
+    (" LIKE ", "sess_0000_", []),
+    ("like", "sESS*", [0, 1, 2, 3, 4, 5, 6, 7]),
+    ("NOT LIKE", "%2", [0, 1, 3, 4, 5, 6, 7]),
+    ("IN", "Sess_00002,Sess_00003, none", [2, 3]),
+    ("IN", "('Sess_00002','Sess_00003')", [2, 3]),
+    ("NOT IN", "Sess_00002", [0, 1, 3, 4, 5, 6, 7]),
+    (">=", "Sess_00006", [6, 7]),
+    ("<", "Sess_00001", [0]),
+    ("BETWEEN", "Sess_00001 AND Sess_00002", [1, 2]),
+    ("IS NULL", "", []),
+    ("IS", "NOT NULL", [0, 1, 2, 3, 4, 5, 6, 7]),
+]
 
 
-@pytest.mark.parametrize(
-    ("field", "comparison", "value", "right"),
-    [
-        ("AGE", "=", "42", [1]),
-        ("AGE", ">", "8.5", [0, 1]),
-        ("AGE", "<=", "9", [0]),
-        ("AGE", "!=", "9", [1, 2, 3, 4, 5, 6, 7]),
-        ("AGE", "BETWEEN", "9 AND 41.5", [0]),
-        ("AGE", "LIKE", "unk%", [2]),
-        ("AGE", "IS NULL", "", [3, 4, 5, 6, 7]),
-        ("AGE", "IN", "9,42", [0, 1]),
-        ("AGE", "LIKE", "%", [0, 1, 2]),
-        ("DATE", "=", "2021-05-06", [0]),
-        ("DATE", ">", "01/30/2020", [0, 3, 4, 5, 6, 7]),
-        ("DATE", "<", "2020-01-31", [1]),
-        ("DATE", "IS NULL", "", [2]),
-        ("DATE", "BETWEEN", "2019-01-01 AND 2019-12-31", [1]),
-        ("DATE", "LIKE", "2019-%", [1]),
-        ("INSERT_DATE", "=", "2026-01-01", [3]),
-        ("INSERT_DATE", ">", "2025-12-31 23:59:59", [3]),
-        ("INSERT_DATE", "<=", "1970-01-01", [0, 1, 2, 4, 5, 6, 7]),
-        ("INSERT_DATE", "LIKE", "2026%", [3]),
-        ("INSERT_DATE", "LIKE", "2026-01-%", [3]),
-        ("NOTE", "LIKE", "50%%_of_%", [1]),
-        ("NOTE", "=", '50% _of_ "it"', [1]),
-        ("ID", "LIKE", "%E00002", [1]),
-        ("SESSION_ID", "=", "XNAT_E00002", [1]),
-        ("SESSION_ID", "!=", "XNAT_E00002", [0, 2, 3, 4, 5, 6, 7]),
-        ("SESSION_ID", "IN", "XNAT_E00001,XNAT_E00002,none", [0, 1]),
-        ("SESSION_ID", "=", "none", []),
-        ("SUBJECT_LABEL", "=", "Sub1", [1, 3, 5, 7]),
-        ("scans/scan/type", "=", "T1", [0, 1, 2, 3, 4, 5, 6, 7]),
-        ("scans/scan/type", "=", "T9", []),
-    ],
-)
-def test_fields_are_compared_by_what_they_are(
-    catalog: Catalog, field: str, comparison: str, value: str, right: list[int]
-) -> None:
-    assert labels(catalog, (f"xnat:imageSessionData/{field}", comparison, value)) == right
+@pytest.mark.postgresql
+def test_texts_are_compared(catalog: Catalog, subtests: pytest.Subtests) -> None:
+    for comparison, value, right in TEXTS:
+        with subtests.test(comparison=comparison, value=value):
+            assert labels(catalog, ("xnat:imageSessionData/LABEL", comparison, value)) == right
 
 
+FIELDS: list[tuple[str, str, str, list[int]]] = [  # field, comparison, value, numbers of the sessions
+    ("AGE", "=", "42", [1]),
+    ("AGE", ">", "8.5", [0, 1]),
+    ("AGE", "<=", "9", [0]),
+    ("AGE", "!=", "9", [1, 2, 3, 4, 5, 6, 7]),
+    ("AGE", "BETWEEN", "9 AND 41.5", [0]),
+    ("AGE", "LIKE", "unk%", [2]),
+    ("AGE", "IS NULL", "", [3, 4, 5, 6, 7]),
+    ("AGE", "IN", "9,42", [0, 1]),
+    ("AGE", "LIKE", "%", [0, 1, 2]),
+    ("DATE", "=", "2021-05-06", [0]),
+    ("DATE", ">", "01/30/2020", [0, 3, 4, 5, 6, 7]),
+    ("DATE", "<", "2020-01-31", [1]),
+    ("DATE", "IS NULL", "", [2]),
+    ("DATE", "BETWEEN", "2019-01-01 AND 2019-12-31", [1]),
+    ("DATE", "LIKE", "2019-%", [1]),
+    ("INSERT_DATE", "=", "2026-01-01", [3]),
+    ("INSERT_DATE", ">", "2025-12-31 23:59:59", [3]),
+    ("INSERT_DATE", "<=", "1970-01-01", [0, 1, 2, 4, 5, 6, 7]),
+    ("INSERT_DATE", "LIKE", "2026%", [3]),
+    ("INSERT_DATE", "LIKE", "2026-01-%", [3]),
+    ("NOTE", "LIKE", "50%%_of_%", [1]),
+    ("NOTE", "=", '50% _of_ "it"', [1]),
+    ("ID", "LIKE", "%E00002", [1]),
+    ("SESSION_ID", "=", "XNAT_E00002", [1]),
+    ("SESSION_ID", "!=", "XNAT_E00002", [0, 2, 3, 4, 5, 6, 7]),
+    ("SESSION_ID", "IN", "XNAT_E00001,XNAT_E00002,none", [0, 1]),
+    ("SESSION_ID", "=", "none", []),
+    ("SUBJECT_LABEL", "=", "Sub1", [1, 3, 5, 7]),
+    ("scans/scan/type", "=", "T1", [0, 1, 2, 3, 4, 5, 6, 7]),
+    ("scans/scan/type", "=", "T9", []),
+]
+
+
+@pytest.mark.postgresql
+def test_fields_are_compared_by_what_they_are(catalog: Catalog, subtests: pytest.Subtests) -> None:
+    for field, comparison, value, right in FIELDS:
+        with subtests.test(field=field, comparison=comparison, value=value):
+            assert labels(catalog, (f"xnat:imageSessionData/{field}", comparison, value)) == right
+
+
+@pytest.mark.postgresql
 def test_criteria_are_joined_at_every_depth(catalog: Catalog) -> None:
     first, second, third = ((f"{MR}/LABEL", "=", f"Sess_0000{n}") for n in (4, 5, 6))
     assert labels(catalog, first, second, "OR", root=MR) == [4, 5]
@@ -180,6 +184,7 @@ def test_criteria_are_joined_at_every_depth(catalog: Catalog) -> None:
     assert labels(catalog, ["OR"], "AND", root=MR) == []  # none of nothing: what pyxnat asks after an empty search
 
 
+@pytest.mark.postgresql
 def test_types_narrow_and_abstract_ones_are_all(catalog: Catalog) -> None:
     every = list(range(8))
     assert labels(catalog, root=MR) == every[1:]
@@ -193,6 +198,7 @@ def test_types_narrow_and_abstract_ones_are_all(catalog: Catalog) -> None:
     assert labels(catalog, ("xnat:ctScanData/type", "=", "T1"), root=MR) == []
 
 
+@pytest.mark.postgresql
 def test_criteria_of_other_kinds_hold_for_what_goes_with_a_row(catalog: Catalog) -> None:
     of = [f"{SUBJECT}/SUBJECT_LABEL", f"{SUBJECT}/PROJECT"]
     (row,) = found(catalog, SUBJECT, [("xnat:ctSessionData/AGE", "=", "9")], of).rows
@@ -206,6 +212,7 @@ def test_criteria_of_other_kinds_hold_for_what_goes_with_a_row(catalog: Catalog)
     assert labels(catalog, (f"{PROJECT}/PROJ_MR_COUNT", ">", "7"), root=MR) == []
 
 
+@pytest.mark.postgresql
 def test_headers_are_ids_in_lower_case_and_keys_are_never_left_out(catalog: Catalog) -> None:
     asked = [f"{MR}/LABEL", f"{SUBJECT}/SUBJECT_LABEL", f"{PROJECT}/NAME", f"{MR}/{MR}/subject_id", "x:y/Z", f"{MR}/no"]
     rows = found(catalog, MR, [(f"{MR}/LABEL", "=", "Sess_00002"), (f"{MR}/PROJECT", "=", "P")], asked)
@@ -223,33 +230,32 @@ def test_headers_are_ids_in_lower_case_and_keys_are_never_left_out(catalog: Cata
     assert (said["subject_label"], said["gender_text"], said["dob"] or "") == ("Sub0", "", "")
 
 
-@pytest.mark.parametrize(
-    ("root", "columns", "where", "named"),
-    [
-        ("xnat:qcAssessmentData", [], [], "xnat:qcAssessmentData can't be searched"),
-        ("xnat:mrScanData", [], [], "xnat:mrScanData can't be searched"),
-        (MR, [], [(f"{MR}/NOTHING", "=", "1")], "/NOTHING is no field"),
-        (MR, [], [("xnat:qcAssessmentData/ID", "=", "1")], "xnat:qcassessmentdata/ID is no field"),
-        (MR, [], [(f"{MR}/LABEL", "RESEMBLES", "1")], "LABEL is compared by 'RESEMBLES'"),
-        (MR, [], [(f"{MR}/AGE", ">", "old")], "AGE is compared with 'old'"),
-        (MR, [], [(f"{MR}/DATE", ">", "2020-13-01")], "DATE is compared with '2020-13-01'"),
-        (MR, [], [(f"{MR}/INSERT_DATE", "=", "9999-12-31 25:00")], "INSERT_DATE is compared with"),
-        (MR, [], [(f"{MR}/INSERT_DATE", "LIKE", "9999%")], "INSERT_DATE is compared with"),
-        (SUBJECT, [f"{MR}/LABEL"], [], "LABEL can't be a column of xnat:subjectData"),
-        (MR, ["xnat:ctSessionData/LABEL"], [], "LABEL can't be a column of"),
-        (MR, [f"{PROJECT}/PROJ_MR_COUNT"], [], "PROJ_MR_COUNT can't be a column of"),
-        (MR, [f"{MR}/scans/scan/type"], [], "is a column of scans"),
-        (MR, [], [(f"{MR}/LABEL", "LIKE", f"{n}%") for n in range(101)], "more than 100 criteria"),
-        (MR, [], [(f"{SUBJECT}/RACE", "LIKE", f"{n}%") for n in range(11)], "those of another type count 10"),
-    ],
-)
-def test_what_can_not_be_searched_is_named(
-    catalog: Catalog, root: str, columns: list[str], where: Criteria, named: str
-) -> None:
-    with pytest.raises(Exception, match=named.replace("(", r"\(")) as told:
-        found(catalog, root, where, columns)
-    assert getattr(told.value, "code", "") == "request_invalid"
-    assert getattr(told.value, "remedy", "")
+REFUSED: list[tuple[str, list[str], Criteria, str]] = [  # root, columns, criteria, what the message says
+    ("xnat:qcAssessmentData", [], [], "xnat:qcAssessmentData can't be searched"),
+    ("xnat:mrScanData", [], [], "xnat:mrScanData can't be searched"),
+    (MR, [], [(f"{MR}/NOTHING", "=", "1")], "/NOTHING is no field"),
+    (MR, [], [("xnat:qcAssessmentData/ID", "=", "1")], "xnat:qcassessmentdata/ID is no field"),
+    (MR, [], [(f"{MR}/LABEL", "RESEMBLES", "1")], "LABEL is compared by 'RESEMBLES'"),
+    (MR, [], [(f"{MR}/AGE", ">", "old")], "AGE is compared with 'old'"),
+    (MR, [], [(f"{MR}/DATE", ">", "2020-13-01")], "DATE is compared with '2020-13-01'"),
+    (MR, [], [(f"{MR}/INSERT_DATE", "=", "9999-12-31 25:00")], "INSERT_DATE is compared with"),
+    (MR, [], [(f"{MR}/INSERT_DATE", "LIKE", "9999%")], "INSERT_DATE is compared with"),
+    (SUBJECT, [f"{MR}/LABEL"], [], "LABEL can't be a column of xnat:subjectData"),
+    (MR, ["xnat:ctSessionData/LABEL"], [], "LABEL can't be a column of"),
+    (MR, [f"{PROJECT}/PROJ_MR_COUNT"], [], "PROJ_MR_COUNT can't be a column of"),
+    (MR, [f"{MR}/scans/scan/type"], [], "is a column of scans"),
+    (MR, [], [(f"{MR}/LABEL", "LIKE", f"{n}%") for n in range(101)], "more than 100 criteria"),
+    (MR, [], [(f"{SUBJECT}/RACE", "LIKE", f"{n}%") for n in range(11)], "those of another type count 10"),
+]
+
+
+def test_what_can_not_be_searched_is_named(catalog: Catalog, subtests: pytest.Subtests) -> None:
+    for root, columns, where, named in REFUSED:
+        with subtests.test(root=root, columns=columns, named=named):
+            with pytest.raises(Usage, match=re.escape(named)) as refusal:
+                found(catalog, root, where, columns)
+            assert refusal.value.code == "request_invalid"
+            assert refusal.value.remedy
 
 
 ODD = (
@@ -259,15 +265,23 @@ ODD = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        f"{MR}/SESSION_ID", f"{MR}/LABEL", f"{MR}/SUBJECT_ID", f"{MR}/DATE", f"{MR}/AGE", f"{MR}/INSERT_DATE",
-        f"{MR}/INSERT_USER", f"{MR}/scans/scan/frames", f"{SUBJECT}/GENDER_TEXT", f"{SUBJECT}/DOB",
-        f"{SUBJECT}/demographics[@xsi:type=xnat:demographicData]/height", f"{PROJECT}/PROJECT_OWNERS",
-        f"{PROJECT}/PROJ_MR_COUNT", f"{PROJECT}/PROJECT_ACCESS",
-    ],
+# A field of each kind: a number behind a letter, a text, a date, a number and a time, those of scans, of subjects, of
+# their demographics, of projects, of their owners, and counts. PostgreSQL sees each kind of SQL once.
+BY_KIND = (
+    f"{MR}/SESSION_ID", f"{MR}/LABEL", f"{MR}/DATE", f"{MR}/AGE", f"{MR}/INSERT_DATE", f"{MR}/scans/scan/frames",
+    f"{SUBJECT}/DOB", f"{PROJECT}/PROJECT_OWNERS", f"{PROJECT}/PROJ_MR_COUNT",
 )  # fmt: skip
+OF_THE_SAME_KIND = (
+    f"{MR}/SUBJECT_ID", f"{MR}/INSERT_USER", f"{SUBJECT}/GENDER_TEXT",
+    f"{SUBJECT}/demographics[@xsi:type=xnat:demographicData]/height", f"{PROJECT}/PROJECT_ACCESS",
+)  # fmt: skip
+SEARCHED = [
+    *(("sqlite", field) for field in (*BY_KIND, *OF_THE_SAME_KIND)),
+    *(("postgresql", field) for field in BY_KIND),
+]
+
+
+@pytest.mark.parametrize(("database_url", "field"), SEARCHED, indirect=["database_url"])
 def test_no_value_is_more_than_a_value(catalog: Catalog, field: str) -> None:
     """Whatever is compared is found, not found, or refused by name: never a fault of the database."""
     with catalog.write() as connection:
@@ -284,6 +298,7 @@ def test_no_value_is_more_than_a_value(catalog: Catalog, field: str) -> None:
     assert answered == set(KNOWN), "each comparison takes some of them"
 
 
+@pytest.mark.postgresql
 def test_many_values_of_one_field_are_one_comparison(catalog: Catalog) -> None:
     """As pyxnat's `subjects().where()` asks: one criterion for each session that an earlier search found."""
     many = [(f"{SUBJECT}/SUBJECT_ID", "=", f"XNAT_S{n:05}") for n in range(2, 8000)]
@@ -310,6 +325,7 @@ def somebody(catalog: Catalog, **roles: str) -> Principal:
     return Principal(account_id=number, uuid="u", name="ann", door=Door.BASIC, roles=known)
 
 
+@pytest.mark.postgresql
 def test_searches_find_what_one_may_see_alone(catalog: Catalog) -> None:
     ann = somebody(catalog, Q="collaborator")
     assert {row[0] for row in found(catalog, MR, [], [f"{MR}/PROJECT"], ann).rows} == {"Q"}
@@ -326,6 +342,7 @@ def test_searches_find_what_one_may_see_alone(catalog: Catalog) -> None:
     assert [row[-1] for row in ask(catalog, lambda c: elements(c, nobody)).rows] == ["0", "0"]
 
 
+@pytest.mark.postgresql
 def test_projects_have_their_counts_and_owners(catalog: Catalog) -> None:
     ann = somebody(catalog, P="owner", Q="collaborator")
     columns = [f"{PROJECT}/{one}" for one in ("ID", "PROJ_MR_COUNT", "PROJ_CT_COUNT", "PROJECT_OWNERS")]
@@ -343,6 +360,7 @@ def test_a_project_s_title_comes_by_the_names_that_clients_read(catalog: Catalog
     assert found(catalog, PROJECT, [], [f"{PROJECT}/NAME"], ann).names == ["name", "id"]
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize("root", [MR, SUBJECT, PROJECT])
 def test_a_search_is_one_statement(catalog: Catalog, root: str) -> None:
     where = [(f"{SUBJECT}/SUBJECT_LABEL", "LIKE", "Sub%"), (f"{MR}/scans/scan/id", "=", "1"), "AND"]
@@ -383,7 +401,7 @@ def test_what_may_be_searched_is_told_and_found_by_every_address(web: Web) -> No
                 assert set(ids) <= {header.upper() for header in found[0]}
                 asked = bundle(kind, [f"{kind}/{name}" for name in ids], [(f"{kind}/ID", "LIKE", "%")])
                 assert table(client.post(f"{prefix}/search?format=csv", content=asked)) == found
-                for name in ids:
+                for name in ids if prefix == "/data" else []:  # one address will do for comparing
                     where = [(f"{kind}/{name}", "IS NOT NULL", ""), (f"{kind}/{name}", "IS NULL", ""), "OR"]
                     assert len(table(client.post(f"{prefix}/search?format=csv", content=bundle(kind, (), where)))) == 1
         (row,) = client.post("/data/search", content=bundle(MR)).json()["ResultSet"]["Result"]

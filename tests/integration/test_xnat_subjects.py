@@ -84,6 +84,7 @@ def test_what_is_said_of_one_that_is_there_is_written_and_taken_back(site: Site)
         assert trail(web) == [{"made": True, "fields": ["gender"]}, {"fields": ["yob"]}, {"fields": ["gender", "yob"]}]
 
 
+@pytest.mark.postgresql
 def test_what_many_say_at_once_is_kept_whole(site: Site) -> None:
     with served(site) as (_, client):
         done(client.put(S1), 201)
@@ -141,6 +142,7 @@ def test_who_may_not_change_a_subject_says_nothing_of_it(site: Site) -> None:
 # -- shown -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_subjects_are_listed_and_filtered_by_what_is_said_of_them(site: Site) -> None:
     with served(site) as (_, client):
         done(client.put(S1, params=ANN), 201)
@@ -166,6 +168,7 @@ def test_subjects_are_listed_and_filtered_by_what_is_said_of_them(site: Site) ->
             assert [one["label"] for one in rows(client.get("/data/subjects", params=query))] == labels, query
 
 
+@pytest.mark.postgresql
 def test_experiments_are_listed_and_filtered_by_what_is_said_of_their_subjects(site: Site) -> None:
     with served(site) as (_, client):
         done(client.put(S1, params=ANN), 201)
@@ -233,6 +236,7 @@ def test_the_page_of_a_subject_shows_it(site: Site) -> None:
 # -- and kept ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_what_is_said_stays_when_labels_sessions_and_imports_change(site: Site) -> None:
     with served(site) as (_, client):
         done(client.put(S1, params={"gender": "F"}), 201)
@@ -245,6 +249,7 @@ def test_what_is_said_stays_when_labels_sessions_and_imports_change(site: Site) 
         assert said(client, "S2") == {"gender": "F", "yob": "1980"}
 
 
+@pytest.mark.postgresql
 def test_what_was_said_goes_with_a_deleted_subject(site: Site) -> None:
     with served(site) as (_, client):
         done(client.put(S1, params={"gender": "F"}), 201)

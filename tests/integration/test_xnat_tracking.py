@@ -15,7 +15,7 @@ from scandock.catalog.server_tables import reception, tracked
 from scandock.queue.wake import ring
 from scandock.services.xnat.tracking import DELETED, KEPT_MS, forget_old
 from scandock.testing.worker import InProcessWorker
-from tests.builders import documented, images, zipped
+from tests.builders import documented, images, site_at, zipped
 from tests.crash.processes import until
 from tests.integration.server_side import worker_on
 from tests.integration.web import Web, serving
@@ -28,9 +28,8 @@ SRC = f"/user/cache/resources/{KEY}/files/a.zip"
 
 @pytest.fixture
 def web(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    if not database_url.startswith("sqlite"):
-        monkeypatch.setenv("SCANDOCK_DATABASE_URL", database_url)
-    with serving(tmp_path / "data") as running:
+    site = site_at(tmp_path, monkeypatch, database_url)
+    with serving(site.data, site.settings) as running:
         yield running
 
 

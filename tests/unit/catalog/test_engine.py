@@ -15,6 +15,8 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import project, session
 from scandock.model.errors import Fault
 
+pytestmark = pytest.mark.postgresql
+
 
 def count(catalog: Catalog) -> int:
     with catalog.read() as connection:

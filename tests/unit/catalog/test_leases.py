@@ -19,6 +19,8 @@ from scandock.queue.leases import LEASE_MS, Lease, abandon, begin, find_dead, fi
 from scandock.queue.owner import is_gone, this_owner
 from tests.unit.catalog.conftest import Rows
 
+pytestmark = pytest.mark.postgresql
+
 GONE = json.dumps({**json.loads(this_owner()), "boot": "another boot"})
 FAR = json.dumps({**json.loads(this_owner()), "host": "another.host"})
 

@@ -68,7 +68,7 @@ def test_closing_it_to_others_drops_no_lock_of_the_same_process(tmp_path):
     try:
         with catalog.write() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
-            engine._keep_private(catalog)
+            engine.keep_catalog_private(catalog)
             told = subprocess.run([sys.executable, "-c", BESIDE, path], capture_output=True, text=True, check=True)
     finally:
         catalog.dispose()

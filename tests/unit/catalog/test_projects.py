@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import ProjectRow, add_project, find_project, list_projects, make_unassigned
+
+pytestmark = pytest.mark.postgresql
 
 
 def test_a_project_is_found_in_any_case_with_its_settings(catalog: Catalog) -> None:

@@ -14,6 +14,8 @@ from scandock.placing.reserve import held_by_others, lock_projects, release, res
 from scandock.queue.leases import Lease, begin
 from tests.unit.catalog.conftest import Rows
 
+pytestmark = pytest.mark.postgresql
+
 
 def started(catalog: Catalog, number: str) -> Lease:
     return begin(catalog, number=number, token=f"token of {number}", archive="a.zip", request={})

@@ -26,6 +26,8 @@ from scandock.catalog.trees import (
 from scandock.model.series import EcatFacts, SeriesTally
 from tests.unit.catalog.conftest import Rows
 
+pytestmark = pytest.mark.postgresql
+
 
 def file_row(n: int, *, resource: int = 0, size: int = 10, frames: int = 1, sop: str | None = "1.2.3") -> FileRow:
     return FileRow(n, resource, f"{n}.dcm", size, hashlib.sha256(b"%d" % n).digest(), sop, frames, 132)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import insert
 
 from scandock.catalog.engine import Catalog
@@ -9,6 +10,8 @@ from scandock.catalog.tables import subject, subject_patient
 from scandock.catalog.view import SqlView
 from scandock.rules.view import KnownSession
 from tests.unit.catalog.conftest import Rows
+
+pytestmark = pytest.mark.postgresql
 
 
 def test_sessions_of_a_study_are_those_of_the_project_in_both_places(catalog: Catalog, rows: Rows) -> None:

@@ -23,10 +23,10 @@ from scandock.placing.intents import Placement, SessionRow, new_tree, record
 from scandock.placing.recover import recover
 from scandock.placing.reserve import held_by_others, release, reserve
 from scandock.queue.leases import abandon, begin, find_dead, renew, take_over
-from scandock.queue.owner import _started, is_gone, this_owner
+from scandock.queue.owner import is_gone, start_time, this_owner
 from scandock.store.local import LocalStore
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(60)]
 REPORT = {"state": "placed", "code": "", "message": ""}
 
 
@@ -198,7 +198,7 @@ def test_a_live_owner_on_this_host_is_spared_longer(catalog, store, late):
     sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         started(catalog, store)
-        owner = json.loads(this_owner()) | {"pid": sleeper.pid, "started": _started(sleeper.pid)}
+        owner = json.loads(this_owner()) | {"pid": sleeper.pid, "started": start_time(sleeper.pid)}
         with catalog.write() as connection:
             ended = catalog.now() - late * 1000
             connection.execute(update(upload).values(owner=json.dumps(owner), lease_until=ended))

@@ -134,7 +134,7 @@ class Series:
         tail = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, pixel_length)
         without = encode(self._elements(b""))
         private = self.object_bytes - len(head) - len(without) - len(tail) - pixel_length
-        body = encode(self._elements(_private_block(max(0, private) & ~1)))
+        body = encode(self._elements(private_block(max(0, private) & ~1)))
         template = bytearray(head + body + tail)
         offsets = {
             name: template.index(struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr), 132) + 8
@@ -194,15 +194,15 @@ def encode(elements: list[Element]) -> bytes:
 
 def image(series: Series, index: int) -> Pixels:
     """One frame: an ellipse of soft tissue with structure in it, in air; noise all over, more where there is signal."""
-    base = _phantom(series.rows, series.columns, series.kind[:2], index % PHASES)
+    base = phantom(series.rows, series.columns, series.kind[:2], index % PHASES)
     size = series.rows * series.columns
     start = (index * 40_503 + series.number * 7_919 + series.study * 104_729) % (NOISE_SAMPLES - size)
-    noise = _noise()[start : start + size].reshape(series.rows, series.columns)
-    return (base + np.where(base > 60, noise, noise >> 3)).astype("<i2")
+    grain = noise()[start : start + size].reshape(series.rows, series.columns)
+    return (base + np.where(base > 60, grain, grain >> 3)).astype("<i2")
 
 
 @functools.cache
-def _noise() -> Pixels:
+def noise() -> Pixels:
     """Near-Gaussian samples (the sum of four uniform ones), standard deviation about 18."""
     uniform = np.frombuffer(random.Random(2024).randbytes(NOISE_SAMPLES * 4), dtype=np.uint8)
     total: Pixels = uniform.reshape(-1, 4).sum(axis=1, dtype=np.int16)
@@ -210,7 +210,7 @@ def _noise() -> Pixels:
 
 
 @functools.cache
-def _phantom(rows: int, columns: int, modality: str, phase: int) -> Pixels:
+def phantom(rows: int, columns: int, modality: str, phase: int) -> Pixels:
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
     angle = phase / PHASES * 2 * np.pi
     inside = (x / 0.72) ** 2 + (y / 0.9) ** 2 < 1 - 0.15 * np.sin(angle) ** 2
@@ -246,7 +246,7 @@ def _item(content: bytes) -> bytes:
 
 
 @functools.cache
-def _private_block(length: int) -> bytes:
+def private_block(length: int) -> bytes:
     """Half protocol text, half numbers and zeros: as compressible as the private blocks of large vendors."""
     source = random.Random(length)
     lines = (f"sProtocol.element[{n}].value = {source.random():.6f}\n".encode() for n in range(length // 80 + 1))

@@ -39,7 +39,7 @@ def test_two_makings_give_the_same_bytes():
         return hashlib.sha256(b"".join(content for _, content in series.each())).hexdigest()
 
     first = digest()
-    for made in (objects._noise, objects._phantom, objects._private_block):
+    for made in (objects.noise, objects.phantom, objects.private_block):
         made.cache_clear()
     assert digest() == first
 

@@ -55,6 +55,10 @@ class Throttle:
         self._buckets: OrderedDict[tuple[str, ...], tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        """How many names, addresses and pairs of them are counted."""
+        return len(self._buckets)
+
     def begin(self, name: str, address: str) -> None:
         """Take a try for `name` from `address`; raises Throttled where there is none left, which takes nothing."""
         keys = _keys(name, address)

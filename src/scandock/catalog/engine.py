@@ -178,7 +178,7 @@ def open_catalog(url: str) -> Catalog:
         event.listen(engine, "begin", _begin_sqlite)
     catalog = Catalog(engine)
     try:
-        _keep_private(catalog)
+        keep_catalog_private(catalog)
         _bring_up(catalog)
     except BaseException as error:
         engine.dispose()
@@ -188,7 +188,7 @@ def open_catalog(url: str) -> Catalog:
     return catalog
 
 
-def _keep_private(catalog: Catalog) -> None:
+def keep_catalog_private(catalog: Catalog) -> None:
     """Make SQLite's file, or what stands of it, closed to others; SQLite gives the files beside it the same mode."""
     database = catalog.engine.url.database
     if not catalog.sqlite or not database:

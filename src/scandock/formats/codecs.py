@@ -27,7 +27,7 @@ _REMEDIES: Final = {
     "dictionary_too_large": "Pack with a smaller one (xz -6, zstd without --long), "
     "or raise SCANDOCK_MAX_DICTIONARY_BYTES.",
 }
-_MANY_MEMBERS: Final = 100_000
+MANY_MEMBERS: Final = 100_000
 _LEAST_EACH: Final = 64
 _ISAL_ERROR: Final = cast("type[Exception]", igzip_lib.IsalError)
 
@@ -101,7 +101,7 @@ def weigh(members: int, unpacked: int) -> None:
 
     Blocked gzip has some 64 KB in each.
     """
-    if members > _MANY_MEMBERS and unpacked < members * _LEAST_EACH:
+    if members > MANY_MEMBERS and unpacked < members * _LEAST_EACH:
         raise Broken("damaged", f"is damaged: it consists of {members} pieces with next to nothing in them")
 
 

@@ -19,7 +19,7 @@ _TRACER: Final = NUMBERS["RadiopharmaceuticalInformationSequence"]
 _SHARED: Final = NUMBERS["SharedFunctionalGroupsSequence"]
 _PER_FRAME: Final = NUMBERS["PerFrameFunctionalGroupsSequence"]
 _UNCOUNTED: Final = tuple(PER_OBJECT | SEQUENCES)
-_FOLD_AT: Final = 4096
+FOLD_AT: Final = 4096
 """Distinct raw values that one bucket holds before they are decoded into the (bounded) tally of the series."""
 _TEXT: Final = 1_024
 _LONG_TEXT: Final = 10_240
@@ -87,7 +87,7 @@ class Tally:
         bucket.objects += 1
         if len(counts) != known:
             self.weight += sum(map(len, values.values())) + 100 * (len(counts) - known)
-            if len(counts) > _FOLD_AT:
+            if len(counts) > FOLD_AT:
                 self._fold(key, bucket)
 
     def drain(self) -> list[SeriesTally]:

@@ -110,7 +110,7 @@ def operation(catalog: Catalog, store: Store, what: str) -> Iterator[Operation]:
             over.set()
             beat.join()
             if not running.ended:
-                _leave(running)
+                leave_operation(running)
             stage.close()
 
 
@@ -150,7 +150,7 @@ def _beat(running: Operation, over: threading.Event) -> None:
             continue
 
 
-def _leave(running: Operation) -> None:
+def leave_operation(running: Operation) -> None:
     """End an operation that has shown nothing; one with intents is left to whoever opens DATA next."""
     try:
         end_without(

@@ -30,7 +30,7 @@ def _pid_space() -> int:
         return 0
 
 
-def _started(pid: int) -> int | None:
+def start_time(pid: int) -> int | None:
     try:
         return int(_stat(pid)[19])
     except (OSError, IndexError, ValueError):
@@ -47,10 +47,10 @@ def this_owner(server: int | None = None) -> str:
     """The process at hand, as text for the catalog; with the process of the server that it is a worker of."""
     pid = os.getpid()
     facts: dict[str, object] = {
-        "host": platform.node(), "boot": boot_id(), "space": _pid_space(), "pid": pid, "started": _started(pid),
+        "host": platform.node(), "boot": boot_id(), "space": _pid_space(), "pid": pid, "started": start_time(pid),
     }  # fmt: skip
     if server is not None:
-        facts["server"] = {"pid": server, "started": _started(server)}
+        facts["server"] = {"pid": server, "started": start_time(server)}
     return json.dumps(facts)
 
 
@@ -64,7 +64,7 @@ def server_is_gone(owner: str) -> bool:
             return True
         if facts["space"] != _pid_space():
             return False
-        return bool(_started(int(facts["server"]["pid"])) != facts["server"]["started"])
+        return bool(start_time(int(facts["server"]["pid"])) != facts["server"]["started"])
     except (ValueError, KeyError, TypeError):
         return False
 
@@ -93,7 +93,7 @@ def is_gone(owner: str) -> bool | None:
         return True
     if space != _pid_space():
         return None
-    return bool(_started(pid) != started)
+    return bool(start_time(pid) != started)
 
 
 def is_at_work(owner: str) -> bool:

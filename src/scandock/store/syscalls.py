@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RENAME_NOREPLACE: Final = 1
 RENAME_EXCHANGE: Final = 2
 
-_RENAMEAT2_NUMBER: Final = {"x86_64": 316, "aarch64": 276, "riscv64": 276, "ppc64le": 357, "s390x": 347}
+RENAMEAT2_NUMBER: Final = {"x86_64": 316, "aarch64": 276, "riscv64": 276, "ppc64le": 357, "s390x": 347}
 _UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
@@ -25,7 +25,7 @@ def renameat2(source: str, target: str, root_fd: int, flags: int) -> None:
     """Rename `source` to `target`, both below `root_fd`, with RENAME_NOREPLACE or RENAME_EXCHANGE; raises OSError."""
     import ctypes
 
-    call = _renameat2()
+    call = find_renameat2()
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), source, None, target)
     if call(root_fd, os.fsencode(source), root_fd, os.fsencode(target), flags):
@@ -77,7 +77,7 @@ def syncfs(fd: int) -> None:
     """
     import ctypes
 
-    if _libc().syncfs(fd):
+    if load_libc().syncfs(fd):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 
@@ -93,22 +93,22 @@ def syncfs_tells() -> bool:
 
 
 @functools.cache
-def _libc():  # type: ignore[no-untyped-def]  # noqa: ANN202  # ctypes.CDLL would have to be imported to be named
+def load_libc():  # type: ignore[no-untyped-def]  # noqa: ANN201  # ctypes.CDLL would have to be imported to be named
     import ctypes
 
     return ctypes.CDLL(None, use_errno=True)
 
 
 @functools.cache
-def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
+def find_renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
     """Libc's renameat2, else the bare system call where its number is known, else None."""
     import ctypes
 
-    libc = _libc()
+    libc = load_libc()
     direct: Callable[[int, bytes, int, bytes, int], int] | None = getattr(libc, "renameat2", None)
     if direct is not None:
         return direct
-    number = _RENAMEAT2_NUMBER.get(os.uname().machine)
+    number = RENAMEAT2_NUMBER.get(os.uname().machine)
     if number is None:
         return None
 

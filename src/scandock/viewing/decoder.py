@@ -58,7 +58,7 @@ def _bound() -> None:
 def answer(asked: Message) -> Answer:
     """What is answered to a message; what can't be done is a `reason`, whatever it is."""
     try:
-        return _VERBS[asked.said["verb"]](asked)
+        return VERBS[asked.said["verb"]](asked)
     except NoPicture as reason:
         return {"reason": str(reason)}, b""
     except MemoryError:
@@ -156,7 +156,7 @@ def _header(asked: Message) -> Answer:
     return {"rows": rows, "note": note}, b""
 
 
-_VERBS: Final[dict[str, Callable[[Message], Answer]]] = {
+VERBS: Final[dict[str, Callable[[Message], Answer]]] = {
     "places": _places,
     "raw": _raw,
     "picture": _picture,

@@ -138,6 +138,12 @@ class Decoders:
             one.end_it()
 
     @property
+    def waiting(self) -> int:
+        """How many questions wait for a decoder."""
+        with self._change:
+            return self._waiting
+
+    @property
     def pids(self) -> list[int]:
         """The processes that there are."""
         with self._change:

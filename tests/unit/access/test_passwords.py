@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from argon2 import PasswordHasher
@@ -93,8 +94,21 @@ def test_passwords_are_checked_one_at_a_time():
 
 def test_who_waits_too_long_for_a_turn_is_told_to_come_again(monkeypatch):
     monkeypatch.setattr(passwords, "WAIT_SECONDS", 0.01)
-    with passwords._one, pytest.raises(Fault) as refused:
-        verify(None, "x")
+    stored, begun, go_on = hash_password("right"), threading.Event(), threading.Event()
+
+    class Slow(PasswordHasher):
+        def verify(self, *given):
+            begun.set()
+            assert go_on.wait(30)
+            return super().verify(*given)
+
+    with passwords.use_hasher(Slow()), ThreadPoolExecutor(1) as other:
+        checked = other.submit(verify, stored, "right")
+        assert begun.wait(30)
+        with pytest.raises(Fault) as refused:
+            verify(None, "x")
+        go_on.set()
+        assert checked.result()
     assert refused.value.code == "busy"
 
 
@@ -119,10 +133,10 @@ def test_neither_name_nor_password_is_kept(monkeypatch):
     remembered = Remembered(Clock())
     for number in range(5):
         remembered.add(f"name{number}", "sesame", number, 0)
-    kept = repr(list(remembered._good.items()))
+    kept = repr(vars(remembered))
     assert "name" not in kept
     assert "sesame" not in kept
-    assert len(remembered._good) == 2
+    assert [remembered.knows(f"name{number}", "sesame", number, 0) for number in range(5)] == [False] * 3 + [True] * 2
     assert remembered.knows("name4", "sesame", 4, 0)
     assert not remembered.knows("name0", "sesame", 0, 0)
     assert not Remembered(Clock()).knows("name4", "sesame", 4, 0)

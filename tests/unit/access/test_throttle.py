@@ -98,4 +98,4 @@ def test_memory_is_bounded(throttle, monkeypatch):
     monkeypatch.setattr(module, "KEYS_MOST", 10)
     for number in range(100):
         throttle.begin(f"user{number}", f"10.0.0.{number}")
-    assert len(throttle._buckets) == 10
+    assert len(throttle) == 10

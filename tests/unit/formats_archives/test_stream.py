@@ -128,7 +128,7 @@ def test_100_000_tiny_members_take_no_time() -> None:
 
 @pytest.mark.parametrize("kind", PACKERS)
 def test_countless_empty_members_are_refused(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scandock.formats.codecs._MANY_MEMBERS", 1000)
+    monkeypatch.setattr("scandock.formats.codecs.MANY_MEMBERS", 1000)
     assert code_of(PACKERS[kind](b"") * 1000, kind) == "read"
     assert code_of(PACKERS[kind](b"") * 1001, kind) == "damaged"
     assert code_of(PACKERS[kind](b"y" * 64) * 1500, kind) == "read"

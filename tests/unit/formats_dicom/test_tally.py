@@ -82,7 +82,7 @@ def test_tags_of_site_rules_are_tallied_too():
 
 
 def test_distinct_values_are_bounded_and_objects_are_not_lost(monkeypatch):
-    monkeypatch.setattr(dicom_tally, "_FOLD_AT", 100)
+    monkeypatch.setattr(dicom_tally, "FOLD_AT", 100)
     count = MANY + 50
     series = tallied(*(header({0x00080032: ("TM", f"{number:06}")}) for number in range(count)))
     assert series.objects == series.frames == count

@@ -13,21 +13,21 @@ from scandock.store import syscalls
 @pytest.fixture(params=["renameat2", "by hand", "bare system call"])
 def root_fd(request, tmp_path, monkeypatch):
     if request.param == "by hand":
-        monkeypatch.setattr(syscalls, "_renameat2", lambda: None)
+        monkeypatch.setattr(syscalls, "find_renameat2", lambda: None)
     if request.param == "bare system call":
-        if os.uname().machine not in syscalls._RENAMEAT2_NUMBER:
+        if os.uname().machine not in syscalls.RENAMEAT2_NUMBER:
             pytest.skip("the number of renameat2 isn't known for this machine")
 
         class Libc:
-            syscall = syscalls._libc().syscall
+            syscall = syscalls.load_libc().syscall
 
-        syscalls._renameat2.cache_clear()
-        monkeypatch.setattr(syscalls, "_libc", Libc)
+        syscalls.find_renameat2.cache_clear()
+        monkeypatch.setattr(syscalls, "load_libc", Libc)
     fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     yield fd
     os.close(fd)
     if request.param == "bare system call":
-        syscalls._renameat2.cache_clear()
+        syscalls.find_renameat2.cache_clear()
 
 
 def test_to_a_free_name(root_fd, tmp_path):
@@ -61,7 +61,7 @@ def test_of_nothing_and_into_nothing(root_fd, tmp_path):
 
 
 def test_exchange_says_when_it_can_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(syscalls, "_renameat2", lambda: None)
+    monkeypatch.setattr(syscalls, "find_renameat2", lambda: None)
     with pytest.raises(OSError, match=os.strerror(errno.ENOSYS)):
         syscalls.exchange("a", "b", 0)
 

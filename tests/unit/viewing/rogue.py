@@ -58,7 +58,7 @@ def _write(_: Message) -> Any:
     return {}, b""
 
 
-decoder._VERBS.update(
+decoder.VERBS.update(
     echo=_echo, hold=_hold, crash=_crash, hang=_hang, drip=_drip, garbage=_garbage, eat=_eat, write=_write
 )
 

@@ -123,9 +123,9 @@ def test_two_at_most_work_and_the_line_is_bounded(rogue, image, monkeypatch):
     held, release = os.pipe()
     with ThreadPoolExecutor(MOST + 3) as threads:
         first = [threads.submit(rogue.ask, {"verb": "hold"}, [held]) for _ in range(MOST)]
-        until(lambda: len(rogue.pids) == MOST and not rogue._waiting)
+        until(lambda: len(rogue.pids) == MOST and not rogue.waiting)
         line = [threads.submit(rogue.ask, {"verb": "hold"}, [held]) for _ in range(3)]
-        until(lambda: rogue._waiting == 3)
+        until(lambda: rogue.waiting == 3)
         working = rogue.pids
         assert len(working) == MOST
         with pytest.raises(Busy):
@@ -133,7 +133,7 @@ def test_two_at_most_work_and_the_line_is_bounded(rogue, image, monkeypatch):
         for pid in working:
             os.kill(pid, signal.SIGKILL)
         assert all(isinstance(one.exception(30), Lost) for one in first)
-        until(lambda: len(rogue.pids) == MOST and rogue._waiting == 1)
+        until(lambda: len(rogue.pids) == MOST and rogue.waiting == 1)
         os.close(release)
         assert [one.result(30).said for one in line] == [{}] * 3
     os.close(held)

@@ -15,8 +15,8 @@ from scandock.http.xnat.parts import Chosen
 from scandock.services.verifying import verify_now
 from scandock.services.xnat import cataloguing
 
-_IN_MEMORY: Final = 1024 * 1024
-_PIECE: Final = 64 * 1024
+IN_MEMORY: Final = 1024 * 1024
+PIECE: Final = 64 * 1024
 _HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n<cat:Catalog xmlns:cat="http://nrg.wustl.edu/catalog" ID={}>\n'
 _TAIL: Final = "</cat:Catalog>\n"
 
@@ -27,7 +27,7 @@ async def catalog_of(work: Work, part: Chosen) -> Response:
     standing = part.experiment.standing
     if await work.read(lambda c: cataloguing.lacks_digests(c, standing, resource)):  # placed just now
         await work.do(lambda: verify_now(work.site.catalog, work.site.store, standing))
-    file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  closed once it is sent
+    file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  closed once it is sent
     try:
         size = await work.read(lambda c: _write(c, part, resource, file))
     except BaseException:
@@ -60,5 +60,5 @@ def _write(connection: Connection, part: Chosen, resource: RowMapping, file: IO[
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:
     with file:
-        while piece := file.read(_PIECE):
+        while piece := file.read(PIECE):
             yield piece

@@ -178,7 +178,6 @@ def test_a_clash_with_the_archive_leaves_it_as_it_is(site: Site) -> None:
     )
 
 
-@pytest.mark.postgresql
 def test_the_clashing_archive_twice_joins_what_is_held(site: Site) -> None:
     site.bring(named([image(1).file()]))
     clashing = {"x/1.dcm": other(1), "x/2.dcm": image(2).file()}

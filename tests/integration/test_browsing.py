@@ -310,6 +310,7 @@ def test_items_edits_and_etags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert site.files("archive/P/S2")
 
 
+@pytest.mark.postgresql
 def test_settings_take_owners(catalog: Catalog, tmp_path: Path) -> None:
     seed(catalog, 1)
     member_of = person(catalog, "meg", P="member")

@@ -1,4 +1,4 @@
-"""The API about imports and what surrounds it; outcomes are written as workers write them, streams have a real server."""
+"""The API about imports and what surrounds it; outcomes are written as workers write them, streams go over sockets."""
 
 from __future__ import annotations
 

@@ -331,7 +331,11 @@ def test_resolve_a_clash_with_the_archived_session(site: Site, choice: Any, kept
     whole(site)
 
 
-@pytest.mark.parametrize("choice", ["keep_old", "keep_new", "keep_both"])
+@pytest.mark.parametrize(
+    ("database_url", "choice"),
+    [("sqlite", "keep_old"), ("sqlite", "keep_new"), ("sqlite", "keep_both"), ("postgresql", "keep_new")],
+    indirect=["database_url"],
+)
 def test_resolve_variants_within_one_upload(site: Site, choice: Any) -> None:
     one, two = images(1)[0], Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
     told = site.bring({"a/1.dcm": one, "a/2.dcm": two, "a/3.dcm": images(2)[1]})

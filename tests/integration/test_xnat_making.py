@@ -78,7 +78,6 @@ def test_a_project_is_made_once_and_then_renamed(site: Site) -> None:
         assert "can't be a project id" in done(client.put("/data/projects/HE%20ART"), 400)
 
 
-@pytest.mark.postgresql
 def test_a_subject_is_made_once_and_then_renamed(site: Site) -> None:
     with served(site) as (_, client):
         where = "/data/projects/P/subjects/S1"
@@ -131,6 +130,7 @@ def test_an_experiment_is_made_empty_with_its_subject(site: Site) -> None:
     assert list((site.data / "archive/P/E1").iterdir()) == []
 
 
+@pytest.mark.postgresql
 def test_an_experiment_that_is_there_is_changed(site: Site) -> None:
     with served(site) as (_, client):
         made = experiment(client)
@@ -188,6 +188,7 @@ def test_what_many_make_at_once_is_made_once(site: Site) -> None:
 # -- scans and resources -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_a_scan_has_its_id_from_the_query_and_its_type_from_the_address(site: Site) -> None:
     with served(site) as (_, client):
         made = experiment(client)

@@ -70,6 +70,7 @@ def stored(site: Site) -> dict[str, bytes]:
     return {"/".join(path.relative_to(site.data).parts[3:]): path.read_bytes() for path in found}
 
 
+@pytest.mark.postgresql
 def test_a_resource_is_made_filled_listed_and_read(site: Site, of: str) -> None:
     with served(site) as (_, client):
         where = WHERE[of]

@@ -276,6 +276,7 @@ def test_a_commit_never_changes_a_session_that_was_to_be_left_alone(site: Site) 
     assert site.files("archive") == archived
 
 
+@pytest.mark.postgresql
 def test_a_commit_tries_again_once_the_archive_has_nothing_against_it(site: Site) -> None:
     site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
     uri = waits(site, overwrite="none")
@@ -337,7 +338,9 @@ def test_deleting_moves_a_session_into_the_trash(site: Site, how: str) -> None:
     assert len(site.trashed()) == 2
 
 
-@pytest.mark.parametrize("joins", [False, True])
+@pytest.mark.parametrize(
+    ("database_url", "joins"), [("sqlite", False), ("sqlite", True), ("postgresql", True)], indirect=["database_url"]
+)
 def test_what_a_commit_says_of_the_session_is_written(site: Site, joins: bool) -> None:
     if joins:
         site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
@@ -353,6 +356,7 @@ def test_what_a_commit_says_of_the_session_is_written(site: Site, joins: bool) -
 # -- logins ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_a_token_for_less_than_everything_begins_no_login(site: Site) -> None:
     site.project("Q")
     with served(site) as (web, _):

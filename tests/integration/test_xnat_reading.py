@@ -348,23 +348,26 @@ def test_no_address_of_the_dialect_answers_with_a_page(client: httpx.Client) -> 
 # -- the cost ----------------------------------------------------------------------------------------------------------
 
 
+LISTINGS: list[Callable[..., Any]] = [
+    lambda c: list_projects(c, SYSTEM),
+    lambda c: list_subjects(c, SYSTEM, in_project="Many"),
+    lambda c: list_experiments(c, SYSTEM, "ID,label,date,scanner/model", in_project="Many"),
+    lambda c: list_experiments(c, SYSTEM, "ID,xnat:imagesessiondata/scans/scan/id", in_project="Many"),
+]
+
+
 @pytest.mark.postgresql
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda c: list_projects(c, SYSTEM),
-        lambda c: list_subjects(c, SYSTEM, in_project="Many"),
-        lambda c: list_experiments(c, SYSTEM, "ID,label,date,scanner/model", in_project="Many"),
-        lambda c: list_experiments(c, SYSTEM, "ID,xnat:imagesessiondata/scans/scan/id", in_project="Many"),
-    ],
-)
-def test_no_listing_asks_more_the_more_rows_it_has(catalog: Catalog, call: Callable[..., Any]) -> None:
+def test_no_listing_asks_more_the_more_rows_it_has(catalog: Catalog, subtests: pytest.Subtests) -> None:
     seed(catalog, 40, name="Many")
     seed_scans(catalog, 3)
-    with counted(catalog) as few:
-        before = ask(catalog, call)
+    before = []
+    for call in LISTINGS:
+        with counted(catalog) as few:
+            before.append((len(ask(catalog, call).rows), few))
     seed(catalog, 80, name="Others")
-    with counted(catalog) as many:
-        after = ask(catalog, call)
-    assert len(few) == len(many) <= 3
-    assert len(before.rows) <= len(after.rows)
+    for number, (call, (rows_before, few)) in enumerate(zip(LISTINGS, before, strict=True)):
+        with subtests.test(listing=number):
+            with counted(catalog) as many:
+                after = ask(catalog, call)
+            assert len(few) == len(many) <= 3
+            assert rows_before <= len(after.rows)

@@ -44,13 +44,14 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trees, "BATCH", 3)
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7])
-def test_files_come_back_as_they_were_written(catalog: Catalog, rows: Rows, count: int) -> None:
-    number = rows.tree()
-    written = [file_row(n, sop=None if n % 2 else f"1.2.{n}") for n in range(count)]
-    write_files(catalog, number, iter(written))
+def test_files_come_back_as_they_were_written(catalog: Catalog, rows: Rows, subtests: pytest.Subtests) -> None:
+    for count in (0, 1, 2, 3, 4, 7):
+        with subtests.test(count=count):
+            number = rows.tree()
+            written = [file_row(n, sop=None if n % 2 else f"1.2.{n}") for n in range(count)]
+            write_files(catalog, number, iter(written))
 
-    assert read(catalog, number) == written
+            assert read(catalog, number) == written
 
 
 def test_files_come_by_number_whatever_the_order_of_writing(catalog: Catalog, rows: Rows) -> None:
@@ -69,19 +70,20 @@ def test_files_of_one_tree_are_none_of_another(catalog: Catalog, rows: Rows) -> 
     assert [row.bytes for row in read(catalog, two)] == [99, 10]
 
 
-@pytest.mark.parametrize(
-    ("numbers", "dropped"),
-    [([0, 1, 2, 3, 4, 5, 6], []), ([0, 1, 2, 3], [3]), ([0, 2, 7, 8, 20], [2, 8]), ([4], [4]), ([], [])],
-)
 def test_a_copy_keeps_numbers_and_leaves_out_what_is_dropped(
-    catalog: Catalog, rows: Rows, numbers: list[int], dropped: list[int]
+    catalog: Catalog, rows: Rows, subtests: pytest.Subtests
 ) -> None:
-    old, new = rows.tree(), rows.tree(state="staged")
-    write_files(catalog, old, [file_row(n) for n in numbers])
-    copy_files(catalog, old, new, max(numbers, default=-1), dropped)
+    copies: list[tuple[list[int], list[int]]] = [
+        ([0, 1, 2, 3, 4, 5, 6], []), ([0, 1, 2, 3], [3]), ([0, 2, 7, 8, 20], [2, 8]), ([4], [4]), ([], []),
+    ]  # fmt: skip
+    for numbers, dropped in copies:
+        with subtests.test(numbers=numbers, dropped=dropped):
+            old, new = rows.tree(), rows.tree(state="staged")
+            write_files(catalog, old, [file_row(n) for n in numbers])
+            copy_files(catalog, old, new, max(numbers, default=-1), dropped)
 
-    assert read(catalog, new) == [file_row(n) for n in numbers if n not in dropped]
-    assert read(catalog, old) == [file_row(n) for n in numbers]
+            assert read(catalog, new) == [file_row(n) for n in numbers if n not in dropped]
+            assert read(catalog, old) == [file_row(n) for n in numbers]
 
 
 def test_many_are_dropped_in_batches(catalog: Catalog, rows: Rows) -> None:

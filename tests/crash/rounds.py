@@ -16,7 +16,7 @@ from pathlib import Path
 from scandock.model.points import POINTS
 from tests.crash.archives import Scenario, State, Step, bystander, scenarios, together
 from tests.crash.checker import examine, trash_wrong, trashed
-from tests.crash.processes import KILLED, Command, Done, check, import_words, run, unsound
+from tests.crash.processes import KILLED, Command, Done, check, import_words, unsound
 
 ENDED = POINTS.index("intent")
 """From this point on an import rolls forward."""
@@ -40,8 +40,9 @@ class Round:
 class Ground:
     """Archives, and for each scenario a DATA to begin with, made once and copied for each round."""
 
-    def __init__(self, folder: Path, seed: int = 1, *, count: int = 20) -> None:
+    def __init__(self, folder: Path, seed: int = 1, *, count: int = 20, readers: int = 2) -> None:
         self.folder = folder
+        self.readers = readers
         self.scenarios = scenarios(folder / "archives", seed, count=count)
         self.bystander, self.beside = bystander(folder / "archives", seed)
         self.seconds: dict[str, float] = {}
@@ -51,13 +52,21 @@ class Ground:
         made = self.folder / "begun" / scenario.name
         if scenario.base and not made.exists():
             for step in scenario.base:
-                placed(run(import_words(step, made)))
+                placed(self.run(step, made))
             agree(made, scenario.before)
         data = self.folder / name
         shutil.rmtree(data, ignore_errors=True)
         if scenario.base:
             shutil.copytree(made, data)
         return data
+
+    def run(self, step: Step, data: Path) -> Done:
+        """Import it to the end; where one reader is enough, it is a thread."""
+        return self.command(step, data, threads=self.readers == 1).wait()
+
+    def command(self, step: Step, data: Path, *, threads: bool = False, **changes: str) -> Command:
+        """An import that has begun."""
+        return Command(import_words(step, data), threads=threads, SCANDOCK_WORKERS=str(self.readers), **changes)
 
 
 def placed(done: Done) -> None:
@@ -98,11 +107,11 @@ def play(ground: Ground, one: Round, name: str = "data") -> None:
     """Play a round; AssertionError says what was wrong."""
     scenario = ground.scenarios[one.scenario]
     data = ground.fresh(scenario, name)
-    died = _kill(scenario.step, data, one)
+    died = _kill(ground, scenario.step, data, one)
     extra = _next(ground, scenario, data, one)
     allowed = [scenario.after] if one.next == "again" else _allowed(scenario, one, died)
     _whole(data, [together((state, extra)) for state in allowed], scenario)
-    ended(run(import_words(scenario.step, data)), scenario.ends)
+    ended(ground.run(scenario.step, data), scenario.ends)
     _whole(data, [together((scenario.after, extra))], scenario)
     assert not (found := unsound(data)), found
 
@@ -139,11 +148,11 @@ def play_all(
 def _next(ground: Ground, scenario: Scenario, data: Path, one: Round) -> State:
     """The command that finds what the kill left; gives what it adds to DATA itself."""
     if one.next == "again":
-        ended(run(import_words(scenario.step, data)), scenario.ends)
+        ended(ground.run(scenario.step, data), scenario.ends)
     elif one.next == "check" and data.exists():
         clean(check(data))
     else:  # `check` wants a DATA that is there
-        placed(run(import_words(ground.bystander, data)))
+        placed(ground.run(ground.bystander, data))
         return ground.beside
     return {}
 
@@ -159,17 +168,17 @@ def _whole(data: Path, allowed: list[State], scenario: Scenario) -> None:
         assert not (wrong := trash_wrong(data, 0)), wrong
 
 
-def _kill(step: Step, data: Path, one: Round) -> bool:
+def _kill(ground: Ground, step: Step, data: Path, one: Round) -> bool:
     """Import and kill; False where it had ended before."""
-    words = import_words(step, data)
     if isinstance(one.at, str):
         # the main process kills itself there; to have all killed at once, it stops itself first
-        command = Command(words, SCANDOCK_CRASH_AT=one.at, SCANDOCK_CRASH_BY="SIGSTOP" if one.whole else "SIGKILL")
+        by = "SIGSTOP" if one.whole else "SIGKILL"
+        command = ground.command(step, data, SCANDOCK_CRASH_AT=one.at, SCANDOCK_CRASH_BY=by)
         if one.whole:
             command.stopped()
             command.signal(signal.SIGKILL)
     else:
-        command = Command(words)
+        command = ground.command(step, data)
         with contextlib.suppress(subprocess.TimeoutExpired):
             command.process.wait(one.at)
         command.signal(signal.SIGKILL, whole=one.whole)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from scandock.model.points import POINTS
 from tests.crash.crowds import play_crowd
-from tests.crash.processes import import_words, run
+from tests.crash.processes import Command
 from tests.crash.rounds import Ground, Round, ended, play_all
 from tests.crash.server_rounds import ServerRound, play_servers, server_rounds
 
@@ -55,7 +55,7 @@ def _lasts(ground: Ground, name: str) -> float:
     scenario = ground.scenarios[name]
     data = ground.fresh(scenario, "timed")
     begun = time.monotonic()
-    ended(run(import_words(scenario.step, data)), scenario.ends)
+    ended(ground.run(scenario.step, data), scenario.ends)
     return time.monotonic() - begun
 
 
@@ -80,6 +80,7 @@ def main() -> int:
     seed = random.SystemRandom().randrange(10**6) if wanted.seed is None else wanted.seed
     print(f"seed {seed}", flush=True)
     told = Told()
+    Command.fresh = True  # as people start them
     with tempfile.TemporaryDirectory(prefix="scandock-crash-") as folder:
         served = _served(wanted, seed)
         play_servers(Path(folder), served, jobs=wanted.jobs, heard=told.of)

@@ -8,11 +8,11 @@ import pytest
 
 from scandock.model.points import POINTS
 from tests.crash.checker import trash_wrong
-from tests.crash.processes import KILLED, check, import_words, run
+from tests.crash.processes import KILLED, check
 from tests.crash.rounds import ENDED, Ground, agree, clean, play_all
 from tests.crash.run import at_random, named
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 SEED = 5
 MOMENTS = 6
@@ -20,7 +20,7 @@ MOMENTS = 6
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
-    return Ground(tmp_path_factory.mktemp("crash"), SEED, count=12)
+    return Ground(tmp_path_factory.mktemp("crash"), SEED, count=12, readers=1)
 
 
 def test_a_kill_at_any_named_point(ground):
@@ -41,7 +41,7 @@ def test_a_kill_at_random_moments(ground):
 def test_recovery_killed_at_every_point_in_turn(ground, kind):
     scenario = ground.scenarios[kind]
     data = ground.fresh(scenario, f"again-{kind}")
-    assert run(import_words(scenario.step, data), SCANDOCK_CRASH_AT="intent").code == KILLED
+    assert ground.command(scenario.step, data, SCANDOCK_CRASH_AT="intent").wait().code == KILLED
     for point in POINTS[ENDED + 1 : POINTS.index("swept")]:
         assert check(data, SCANDOCK_CRASH_AT=point).code == KILLED, point
     clean(check(data))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,11 @@ from scandock.services.xnat.hand_changes import make_changes
 from scandock.services.xnat.hand_files import Wanted, change_of, incoming
 from scandock.services.xnat.making import NewSession, make_session
 from scandock.services.xnat.next_tree import Place
+from scandock.testing.data import make_data
+from tests.crash.forked import Fork
 from tests.crash.processes import environment
+
+pytestmark = pytest.mark.processes
 
 BEFORE = {"a": b"old", "b": b"stays"}
 AFTER = {"a": b"new", "b": b"stays", "c": b"more"}
@@ -45,8 +47,14 @@ def put(data: Path, uuid: str, files: dict[str, bytes]) -> list[BaseException | 
             change.holds.close()
 
 
+def put_new(data: str, uuid: str) -> None:
+    """What is killed: files that make BEFORE into AFTER are put into a session."""
+    put(Path(data), uuid, {"a": b"new", "c": b"more"})
+
+
 def made(data: Path) -> str:
     """A session that holds what is there before; its UUID."""
+    make_data(data)
     settings = load_settings()
     with opened(str(data), settings) as (catalog, store):
         add_project(catalog, ProjectRow(name="P"))
@@ -60,11 +68,10 @@ def made(data: Path) -> str:
 def test_a_change_that_is_killed_is_whole_or_nothing(tmp_path: Path, point: str) -> None:
     data = tmp_path / "data"
     uuid = made(data)
-    words = f"from {__name__} import *; put(Path({str(data)!r}), {uuid!r}, {{'a': b'new', 'c': b'more'}})"
-    killed = subprocess.run(
-        [sys.executable, "-c", words], env=environment(SCANDOCK_CRASH_AT=point), check=False, timeout=60
-    )
-    assert killed.returncode == -signal.SIGKILL
+    words = (f"{__name__}:{put_new.__name__}", str(data), uuid)
+    killed = Fork(*words, argv=["change"], env=environment(SCANDOCK_CRASH_AT=point))
+    _, err = killed.communicate(60)
+    assert killed.returncode == -signal.SIGKILL, err
     assert check(str(data), load_settings()) == []
     folder = data / "archive/P/E/resources/R/files"
     assert {one.name: one.read_bytes() for one in folder.iterdir()} == POINTS[point]

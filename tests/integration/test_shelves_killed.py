@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,11 @@ from scandock.services.xnat.hand_changes import make_changes
 from scandock.services.xnat.hand_files import Wanted, change_of, incoming
 from scandock.services.xnat.next_tree import Place
 from scandock.services.xnat.shelves import make_shelf, remove_shelf
+from scandock.testing.data import make_data
+from tests.crash.forked import Fork
 from tests.crash.processes import environment
+
+pytestmark = pytest.mark.processes
 
 SUBJECT = "7e57ab1e-0000-4000-8000-000000000001"
 BEFORE = {"a": b"old", "b": b"stays"}
@@ -34,6 +37,7 @@ LATE = ("intent", "switched_one", "switched", "published", "retired", "finished"
 
 def made(data: Path) -> None:
     """A project with a subject."""
+    make_data(data)
     with opened(str(data), load_settings()) as (catalog, _):
         add_project(catalog, ProjectRow(name="P"))
         with catalog.write() as connection:
@@ -83,14 +87,27 @@ def holds(data: Path, of: str) -> dict[str, bytes]:
     return {one.name: one.read_bytes() for one in (folder(data, of) / "resources/R/files").iterdir()}
 
 
-def killed_at(point: str, words: str) -> None:
-    killed = subprocess.run(
-        [sys.executable, "-c", f"from {__name__} import *; {words}"],
-        env=environment(SCANDOCK_CRASH_AT=point),
-        check=False,
-        timeout=60,
-    )
-    assert killed.returncode == -signal.SIGKILL
+def put_new(data: str, of: str) -> None:
+    """What is killed: files that make BEFORE into AFTER are put on a shelf."""
+    put(Path(data), of, {"a": b"new", "c": b"more"})
+
+
+def put_first(data: str, of: str) -> None:
+    """What is killed: a shelf's first file is put on it."""
+    put(Path(data), of, {"a": b"new"})
+
+
+def remove(data: str, of: str) -> None:
+    """What is killed: a shelf is taken away."""
+    take_away(Path(data), of)
+
+
+def killed_at(point: str, change: Callable[[str, str], None], data: Path, of: str) -> None:
+    """Do it in a process that kills itself at a point."""
+    words = (f"{__name__}:{change.__name__}", str(data), of)
+    killed = Fork(*words, argv=["change"], env=environment(SCANDOCK_CRASH_AT=point))
+    _, err = killed.communicate(60)
+    assert killed.returncode == -signal.SIGKILL, err
 
 
 def whole(data: Path) -> None:
@@ -105,7 +122,7 @@ def test_a_change_that_is_killed_is_whole_or_nothing(tmp_path: Path, point: str,
     data = tmp_path / "data"
     made(data)
     assert put(data, of, BEFORE) == [None]
-    killed_at(point, f"put(Path({str(data)!r}), {of!r}, {{'a': b'new', 'c': b'more'}})")
+    killed_at(point, put_new, data, of)
     whole(data)
     assert holds(data, of) == (BEFORE if point in EARLY else AFTER)
     assert put(data, of, AFTER) == [None]
@@ -117,7 +134,7 @@ def test_a_change_that_is_killed_is_whole_or_nothing(tmp_path: Path, point: str,
 def test_a_shelf_whose_making_is_killed_is_there(tmp_path: Path, point: str) -> None:
     data = tmp_path / "data"
     made(data)
-    killed_at(point, f"put(Path({str(data)!r}), 'project', {{'a': b'new'}})")
+    killed_at(point, put_first, data, "project")
     whole(data)
     assert list(folder(data, "project").iterdir()) == []
     assert put(data, "project", AFTER) == [None]
@@ -130,7 +147,7 @@ def test_a_shelf_that_is_taken_away_when_killed_is_in_the_trash(tmp_path: Path, 
     data = tmp_path / "data"
     made(data)
     assert put(data, "subject", BEFORE) == [None]
-    killed_at(point, f"take_away(Path({str(data)!r}), 'subject')")
+    killed_at(point, remove, data, "subject")
     whole(data)
     assert not folder(data, "subject").exists()
     kept = {one.name: one.read_bytes() for one in (data / "trash").glob("*/tree/resources/R/files/*")}

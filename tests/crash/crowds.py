@@ -64,7 +64,7 @@ def play_crowd(folder: Path, seed: int) -> None:
         assert held.keys() <= crowd.after.keys()
         assert all(files.files <= crowd.after[key].files for key, files in held.items())
     for step in chance.sample(crowd.steps, len(crowd.steps)):
-        placed(run(import_words(step, data)))
+        placed(run(import_words(step, data), threads=True))
     agree(data, crowd.after)
     clean(check(data))
 

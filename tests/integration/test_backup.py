@@ -11,6 +11,8 @@ import pytest
 from tests.crash.archives import Step, Study, zipped
 from tests.crash.processes import import_words, run, unsound
 
+pytestmark = pytest.mark.processes
+
 FIRST, SECOND = Study(71, 1, count=4, side=8), Study(72, 2, count=4, side=8)
 
 
@@ -20,7 +22,7 @@ def steps(tmp_path):
 
 
 def imported(step, data):
-    done = run(import_words(step, data))
+    done = run(import_words(step, data), threads=True)
     assert done.code == 0, str(done)
     return done.report
 

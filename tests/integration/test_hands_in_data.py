@@ -9,15 +9,15 @@ import pytest
 
 from tests.crash.archives import together
 from tests.crash.checker import examine
-from tests.crash.processes import Command, check, import_words, run
+from tests.crash.processes import check
 from tests.crash.rounds import Ground, agree, clean, placed
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
-    return Ground(tmp_path_factory.mktemp("hands"), seed=9, count=4)
+    return Ground(tmp_path_factory.mktemp("hands"), seed=9, count=4, readers=1)
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def paused(ground):
 
     def start(name):
         data = ground.fresh(ground.scenarios[name], f"paused-{name}")
-        words = import_words(ground.scenarios[name].step, data)
-        command = Command(words, SCANDOCK_CRASH_AT="intent", SCANDOCK_CRASH_BY="SIGSTOP")
+        stop = {"SCANDOCK_CRASH_AT": "intent", "SCANDOCK_CRASH_BY": "SIGSTOP"}
+        command = ground.command(ground.scenarios[name].step, data, **stop)
         commands.append(command)
         command.stopped()
         return data, command
@@ -49,7 +49,7 @@ def test_a_folder_where_a_session_is_to_go_fails_the_import_and_is_kept(ground):
     scenario = ground.scenarios["new"]
     data = ground.fresh(scenario, "stray")
     folder = stray(data)
-    done = run(import_words(scenario.step, data))
+    done = ground.run(scenario.step, data)
     assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "name_taken"), str(done)
     assert "archive/P/CRASH9_1" in done.report["message"]
     assert (folder / "thesis.txt").read_text() == "mine"
@@ -58,7 +58,7 @@ def test_a_folder_where_a_session_is_to_go_fails_the_import_and_is_kept(ground):
     assert all("archive/P" in one for one in wrong), wrong
     assert check(data).code == 3
     shutil.rmtree(folder)
-    placed(run(import_words(scenario.step, data)))
+    placed(ground.run(scenario.step, data))
     agree(data, scenario.after)
 
 
@@ -70,8 +70,8 @@ def test_a_folder_that_appears_behind_the_intent_holds_only_that_import_up(groun
     done = command.wait()
     assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "name_taken"), str(done)
     assert "the next command" in done.report["message"]
-    placed(run(import_words(ground.bystander, data)))
-    again = run(import_words(scenario.step, data))
+    placed(ground.run(ground.bystander, data))
+    again = ground.run(scenario.step, data)
     assert (again.code, again.report["code"]) == (1, "name_taken"), str(again)
     found = check(data)
     assert (found.code, "unfinished" in found.out) == (3, True), str(found)
@@ -94,10 +94,10 @@ def test_a_session_that_is_taken_away_before_costs_that_import_alone(ground):
     scenario = ground.scenarios["append"]
     data = ground.fresh(scenario, "gone")
     shutil.rmtree(data / "archive" / "P" / "CRASH9_1")
-    done = run(import_words(scenario.step, data))
+    done = ground.run(scenario.step, data)
     assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "tree_missing"), str(done)
     assert check(data).code == 3
-    placed(run(import_words(ground.bystander, data)))
+    placed(ground.run(ground.bystander, data))
 
 
 def test_strange_things_in_the_work_folder_stop_nobody(ground):
@@ -106,6 +106,6 @@ def test_strange_things_in_the_work_folder_stop_nobody(ground):
     (data / "work" / "a b").mkdir(parents=True)
     (data / "work" / "note.txt").write_text("note")
     (data / "work" / "note").write_text("note")
-    placed(run(import_words(scenario.step, data)))
+    placed(ground.run(scenario.step, data))
     assert (data / "work" / "note.txt").read_text() == "note"
     clean(check(data))

@@ -11,7 +11,7 @@ from tests.crash.crowds import play_crowd
 from tests.crash.processes import SCANDOCK, Command, Done, check, import_words, run, unsound
 from tests.crash.rounds import agree, clean, placed
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 SEED = 21
 
@@ -27,7 +27,7 @@ def packed(folder, name, study, **options):
 
 def at_once(data, steps, *, checks=1):
     """All of them started at the same moment, and `check` meanwhile, which finds nothing."""
-    commands = [Command(import_words(step, data)) for step in steps]
+    commands = [Command(import_words(step, data), threads=True, SCANDOCK_WORKERS="1") for step in steps]
     looks: list[Done] = []
     while any(command.process.poll() is None for command in commands):
         if (data / "scandock.db").exists() and len(looks) < checks:
@@ -89,7 +89,7 @@ def test_the_same_label_from_different_studies_is_told_apart(tmp_path, data):
 
 def test_replacing_and_adding_at_once_lose_nothing(tmp_path, data):
     study, changed = Study(SEED, 1), Study(SEED, 1, version=1).part(0, 0.25)
-    placed(run(import_words(packed(tmp_path, "half", study.part(0, 0.5)), data)))
+    placed(run(import_words(packed(tmp_path, "half", study.part(0, 0.5)), data), threads=True))
     replace = Step(zipped(tmp_path / "changed.zip", changed.entries("S", note=False)), ("--overwrite", "delete"))
     done = at_once(data, [replace, packed(tmp_path, "rest", study.part(0.5, 1), note=False)])
     for one in done:
@@ -112,7 +112,7 @@ def test_the_prearchive_gives_each_study_a_timestamp(tmp_path, data):
 def test_twenty_commands_make_one_data(tmp_path, data):
     studies = [Study(SEED, n, series=1, count=2) for n in range(6)]
     commands = [
-        Command(import_words(packed(tmp_path, f"S{n}", study), data), SCANDOCK_WORKERS="1")
+        Command(import_words(packed(tmp_path, f"S{n}", study), data), threads=True, SCANDOCK_WORKERS="1")
         for n, study in enumerate(studies)
     ]
     commands += [Command([SCANDOCK, "admin", "project", "add", f"Q{n}", "--data", data]) for n in range(14)]

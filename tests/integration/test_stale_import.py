@@ -11,10 +11,10 @@ import pytest
 
 from scandock.model.points import POINTS
 from tests.crash.archives import together
-from tests.crash.processes import Command, check, import_words, run, unsound, until
+from tests.crash.processes import check, unsound, until
 from tests.crash.rounds import ENDED, Ground, agree, clean, placed
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 OWNED = [point for point in POINTS if POINTS.index("recorded") <= POINTS.index(point) < POINTS.index("finished")]
 KINDS = ("new", "append", "replace", "bundle", "prearchive")
@@ -22,11 +22,11 @@ KINDS = ("new", "append", "replace", "bundle", "prearchive")
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
-    return Ground(tmp_path_factory.mktemp("stale"), seed=7, count=6)
+    return Ground(tmp_path_factory.mktemp("stale"), seed=7, count=6, readers=1)
 
 
-def stopped_at(point, scenario, data):
-    command = Command(import_words(scenario.step, data), SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_BY="SIGSTOP")
+def stopped_at(ground, point, scenario, data):
+    command = ground.command(scenario.step, data, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_BY="SIGSTOP")
     command.stopped()
     return command
 
@@ -47,13 +47,13 @@ def end_leases(data):
 def test_an_import_that_was_taken_over_fails_and_shows_nothing(ground, number):
     point, scenario = OWNED[number], ground.scenarios[KINDS[number % len(KINDS)]]
     data = ground.fresh(scenario, f"{point}")
-    command = stopped_at(point, scenario, data)
+    command = stopped_at(ground, point, scenario, data)
     try:
         if (data / "scandock.db").exists():
             assert not unsound(data)  # while the lease lasts it is left alone, and what it has half done is no finding
         owned = end_leases(data)  # at "read" the row may be still to come: it is written beside the reading
         assert owned or point == "read"
-        other = run(import_words(ground.bystander, data)) if number % 2 else check(data)
+        other = ground.run(ground.bystander, data) if number % 2 else check(data)
         clean(other)
     finally:
         command.signal(signal.SIGCONT)
@@ -65,7 +65,7 @@ def test_an_import_that_was_taken_over_fails_and_shows_nothing(ground, number):
     state = scenario.after if POINTS.index(point) >= ENDED else scenario.before
     extra = ground.beside if number % 2 else {}
     agree(data, together((state, extra)))
-    placed(run(import_words(scenario.step, data)))
+    placed(ground.run(scenario.step, data))
     agree(data, together((scenario.after, extra)))
 
 
@@ -73,7 +73,7 @@ def test_an_import_that_was_taken_over_fails_and_shows_nothing(ground, number):
 def test_an_import_that_is_stopped_where_nobody_can_take_it_over_ends_well(ground, point):
     scenario = ground.scenarios["append"]
     data = ground.fresh(scenario, f"free-{point}")
-    command = stopped_at(point, scenario, data)
+    command = stopped_at(ground, point, scenario, data)
     try:
         assert not unsound(data)
         end_leases(data)
@@ -89,7 +89,7 @@ def test_the_lease_is_renewed_while_readers_read(ground, tmp_path):
     scenario = ground.scenarios["new"]
     data = ground.fresh(scenario, "renewed")
     stop = {"SCANDOCK_CRASH_ENTRY": "s1/003.dcm", "SCANDOCK_CRASH_BY": "SIGSTOP"}
-    command = Command(import_words(scenario.step, data), **stop, SCANDOCK_CRASH_ONCE=str(tmp_path / "once"))
+    command = ground.command(scenario.step, data, **stop, SCANDOCK_CRASH_ONCE=str(tmp_path / "once"))
     try:
         until((tmp_path / "once").exists, "no reader came that far")
         until(lambda: end_leases(data), "the import was never recorded")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
+import pytest
+
 from scandock.catalog import server_tables
 from scandock.catalog.engine import HEAD
 from scandock.catalog.tables import metadata
 from tests.crash.archives import Step, Study, zipped
 from tests.crash.processes import import_words, run, unsound
+
+pytestmark = pytest.mark.processes
 
 
 def set_back(database):
@@ -30,10 +34,10 @@ def set_back(database):
 def test_what_the_first_version_imported_is_known_to_this_one(tmp_path):
     data = tmp_path / "data"
     step = Step(zipped(tmp_path / "a.zip", Study(81, 1, count=4, side=8).entries("S")))
-    before = run(import_words(step, data)).report
+    before = run(import_words(step, data), threads=True).report
     set_back(data / "scandock.db")
 
-    after = run(import_words(step, data))
+    after = run(import_words(step, data), threads=True)
 
     assert after.code == 0, str(after)
     assert after.report["entries"]["stored"] == 0

@@ -136,6 +136,7 @@ def test_mail_is_not_promised_where_none_is_sent(site: Site, sent_with: Any) -> 
         assert subscribe(desk, kind="webhook", target="http://127.0.0.1:9/x", states=["placed"])["kind"] == "webhook"
 
 
+@pytest.mark.postgresql
 def test_asking_is_checked(site: Site, sent_with: Any) -> None:
     with desk_of(site) as desk:
         for values, code in (

@@ -63,7 +63,11 @@ def test_what_joins_is_read_and_what_was_there_is_not_again(site: Site) -> None:
         assert item(catalog)["verified"] is not None
 
 
-@pytest.mark.parametrize("harm", ["changed", "shorter", "missing", "folder"])
+@pytest.mark.parametrize(
+    ("database_url", "harm"),
+    [*(("sqlite", harm) for harm in ("changed", "shorter", "missing", "folder")), ("postgresql", "missing")],
+    indirect=["database_url"],
+)
 def test_rot_is_told(site: Site, harm: str) -> None:
     told = site.bring(documented("S1", "1", images(3)), session="S1")
     folder = site.data / told.session["path"]
@@ -140,6 +144,7 @@ def test_a_session_that_is_replaced_meanwhile_harms_nothing(site: Site, monkeypa
     assert os.listdir(site.data / "work") == []
 
 
+@pytest.mark.postgresql
 def test_a_worker_verifies_while_nothing_else_is_to_be_done(site: Site) -> None:
     site.bring(documented("S1", "1", images(2)), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -12,13 +13,15 @@ import pytest
 
 from scandock.model.importing import STAGES
 from scandock.model.points import POINTS
-from scandock.queue.leases import RENEW_SECONDS
+from scandock.services.settings import load_settings
+from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.checker import examine
 from tests.crash.processes import until
+from tests.integration.forked_workers import attempting, forked_worker, is_stopped
 from tests.integration.server_side import Server
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 STUDY = Study(31, 1, count=6, side=8)
 BODY = zip_bytes(STUDY.entries("S"))
@@ -65,27 +68,38 @@ def test_an_upload_is_imported_at_once_and_told_of(server):
     assert stands == {key: session[key] for key in ("project", "subject", "label", "state", "uri", "code")}
     assert (outcome["state"], outcome["sessions"]) == ("placed", [stands])
     patients = [data["patients"] for kind, data in server.events(uuid) if kind == "found"]
-    assert patients in ([], [["S"]])  # a quick import is over before anybody is told whom it has met
+    assert patients in ([], [["CRASH31_1"]])  # a quick import is over before anybody is told whom it has met
     assert server.progress(uuid)["stage"] in STAGES
 
 
+def lease(server, uuid):
+    return server.row(uuid)["lease_until"]
+
+
 def test_an_attempt_that_clears_up_for_long_behind_its_end_has_lost_nothing(server):
-    with server.worker(SCANDOCK_CRASH_AT="finished", SCANDOCK_CRASH_BY="SIGSTOP") as worker:
+    with attempting(server, SCANDOCK_CRASH_AT="finished", SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
         uuid = server.send(BODY)
         assert server.ended(uuid) == "placed"
-        (attempt,) = worker.attempts
-        time.sleep(RENEW_SECONDS * 1.5)  # its worker looks at the leases meanwhile, and must not kill it
-        assert worker.attempts == [attempt]
-        os.kill(attempt, signal.SIGCONT)
+        attempt = attempts.stopped(uuid)
+        attempts.changes["SCANDOCK_CRASH_AT"] = "read"
+        other = server.send(zip_bytes(Study(32, 1, count=2, side=8).entries("T")))
+        attempts.stopped(other)
+        before = lease(server, other)
+        until(
+            lambda: lease(server, other) > before, "leases were not renewed"
+        )  # of all that run: it must not be killed
+        assert attempt.runs
+        os.kill(attempts.begun[other].pid, signal.SIGCONT)
+        assert server.ended(other) == "placed"
+        os.kill(attempt.pid, signal.SIGCONT)
         placed(server, uuid)
-        until(lambda: not worker.attempts, "it did not end")
-        assert worker.stop() == 0
-        told = [line["event"] for line in worker.log if line.get("upload") == uuid]
+        until(lambda: not attempt.runs, "it did not end")
+    told = [line["event"] for line in attempts.logged if line.get("upload") == uuid]
     assert told == ["import begun", "attempt ended"]
 
 
 def test_a_bad_archive_is_refused_once(server):
-    with server.worker():
+    with InProcessWorker(server.data):
         uuid = server.send(b"<html><body>404</body></html>", name="page.zip")
         assert server.ended(uuid) == "refused"
         until(lambda: not server.spooled(), "the bytes of a refused upload were kept")
@@ -95,7 +109,7 @@ def test_a_bad_archive_is_refused_once(server):
 
 
 def test_a_project_that_has_gone_refuses(server):
-    with server.worker():
+    with InProcessWorker(server.data):
         uuid = server.send(BODY, project="Nowhere")
         assert server.ended(uuid) == "refused"
     assert server.row(uuid)["code"] == "project_unknown"
@@ -104,36 +118,28 @@ def test_a_project_that_has_gone_refuses(server):
 @pytest.mark.parametrize("point", WITHIN)
 def test_an_attempt_that_dies_is_followed_by_another(server, tmp_path, point):
     once = str(tmp_path / "once")
-    with server.worker(SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_ONCE=once) as worker:
+    with attempting(server, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_ONCE=once) as attempts:
         uuid = server.send(BODY)
         until(lambda: os.path.exists(once), f"{point} was not reached")
         until(lambda: server.row(uuid)["code"] == "attempt_killed", "the death was not told of")
         server.hurry(uuid)
         placed(server, uuid)
     assert server.row(uuid)["attempt"] == 2
-    assert [line["code"] for line in worker.log if line["event"] == "attempt died"] == ["attempt_killed"]
+    assert [line["code"] for line in attempts.logged if line["event"] == "attempt died"] == ["attempt_killed"]
 
 
 @pytest.mark.parametrize("point", ["began", "read", "rows", "intent", "switched", "published"])
 def test_a_worker_that_dies_is_taken_over_by_the_next(server, point):
     uuid = server.send(BODY)
-    with server.worker(SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_BY="SIGSTOP") as worker:
-        until(lambda: worker.attempts and _stopped(worker.attempts[0]), f"{point} was not reached")
+    with forked_worker(server, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_BY="SIGSTOP") as worker:
+        until(lambda: worker.attempts and is_stopped(worker.attempts[0]), f"{point} was not reached")
         worker.kill()
     assert server.state(uuid) == "running"
     begun = time.monotonic()
-    with server.worker():
+    with attempting(server):
         placed(server, uuid)
     assert time.monotonic() - begun < 30
     assert server.row(uuid)["attempt"] == 2
-
-
-def _stopped(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] == "T"
-    except OSError:
-        return False
 
 
 def test_the_third_lost_attempt_fails_and_keeps_the_bytes(server):
@@ -151,20 +157,20 @@ def test_the_third_lost_attempt_fails_and_keeps_the_bytes(server):
 
 def test_a_server_that_stops_lets_its_imports_wait_and_counts_nothing_against_them(server):
     uuid = server.send(BODY)
-    with server.worker(SCANDOCK_CRASH_AT="read", SCANDOCK_CRASH_BY="SIGSTOP") as worker:
-        until(lambda: worker.attempts and _stopped(worker.attempts[0]), "it was not reached")
+    with forked_worker(server, SCANDOCK_CRASH_AT="read", SCANDOCK_CRASH_BY="SIGSTOP") as worker:
+        until(lambda: worker.attempts and is_stopped(worker.attempts[0]), "it was not reached")
         assert worker.stop() == 0
     assert server.row(uuid)["attempt"] == 0
-    with server.worker():
+    with attempting(server):
         placed(server, uuid)
     assert server.row(uuid)["attempt"] == 1
 
 
 @pytest.mark.parametrize("point", ["began", "read", "sealed"])
 def test_a_cancel_ends_an_import_within_two_seconds_and_leaves_nothing(server, point):
-    with server.worker(SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_BY="SIGSTOP") as worker:
+    with attempting(server, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
         uuid = server.send(BODY)
-        until(lambda: worker.attempts and _stopped(worker.attempts[0]), "it was not reached")
+        attempts.stopped(uuid)
         assert server.cancel(uuid) == "coming"
         begun = time.monotonic()
         assert server.ended(uuid) == "cancelled"
@@ -178,31 +184,32 @@ def test_a_cancel_ends_an_import_within_two_seconds_and_leaves_nothing(server, p
 
 def test_a_cancel_comes_too_late_behind_the_intent(server):
     uuid = server.send(BODY)
-    with server.worker(SCANDOCK_CRASH_AT="intent", SCANDOCK_CRASH_BY="SIGSTOP") as worker:
-        until(lambda: worker.attempts and _stopped(worker.attempts[0]), "it was not reached")
+    with attempting(server, SCANDOCK_CRASH_AT="intent", SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
+        attempt = attempts.stopped(uuid)
         assert server.cancel(uuid) == "too_late"
-        os.kill(worker.attempts[0], signal.SIGCONT)
+        os.kill(attempt.pid, signal.SIGCONT)
         placed(server, uuid)
 
 
 def test_a_huge_import_does_not_hold_up_small_ones(server):
-    with server.worker(
-        slots=2,
-        SCANDOCK_CRASH_AT="read",
-        SCANDOCK_CRASH_BY="SIGSTOP",
-        SCANDOCK_CRASH_ONCE=str(server.data.parent / "o"),
-    ) as worker:
+    once = str(server.data.parent / "once")
+    stop = {"SCANDOCK_CRASH_AT": "read", "SCANDOCK_CRASH_BY": "SIGSTOP", "SCANDOCK_CRASH_ONCE": once}
+    with attempting(server, slots=2, **stop) as attempts:
         huge = [server.send(BODY, size=10**10, by="bob") for _ in range(2)]
-        until(lambda: worker.attempts and _stopped(worker.attempts[0]), "it was not reached")
+        attempt = attempts.stopped(huge[0])
         small = server.send(zip_bytes(Study(32, 1, count=2, side=8).entries("T")), by="bob")
         assert server.ended(small) == "placed"
-        assert sorted(server.state(uuid) for uuid in huge) == ["received", "running"]
-        os.kill(worker.attempts[0], signal.SIGCONT)
+        assert [server.state(uuid) for uuid in huge] == ["running", "received"]
+        os.kill(attempt.pid, signal.SIGCONT)
         assert [server.ended(uuid) for uuid in huge] == ["placed", "placed"]
 
 
+def without_space():
+    return load_settings().model_copy(update={"min_free_bytes": 2**58})
+
+
 def test_a_fault_of_the_machine_is_tried_again(server):
-    with server.worker(SCANDOCK_MIN_FREE_BYTES=str(2**58)):
+    with InProcessWorker(server.data, without_space()):
         uuid = server.send(BODY)
         until(lambda: server.row(uuid)["code"] == "disk_full", "no fault was met")
         assert server.row(uuid)["retry_at"] > 0
@@ -211,13 +218,13 @@ def test_a_fault_of_the_machine_is_tried_again(server):
         until(lambda: server.row(uuid)["attempt"] == 2 and server.state(uuid) == "received", "no second attempt")
         until(lambda: server.store.works() == [], "staging was left")
     server.hurry(uuid)
-    with server.worker():
+    with InProcessWorker(server.data):
         placed(server, uuid)
     assert server.row(uuid)["attempt"] == 3
 
 
 def test_a_fault_that_stays_fails_in_the_end(server):
-    with server.worker(SCANDOCK_MIN_FREE_BYTES=str(2**58)):
+    with InProcessWorker(server.data, without_space()):
         uuid = server.send(BODY)
         for attempt in (1, 2):
             until(partial(waits, server, uuid, attempt, "disk_full"), f"no attempt {attempt}")
@@ -229,10 +236,8 @@ def test_a_fault_that_stays_fails_in_the_end(server):
 
 def test_a_single_object_keeps_its_name(server):
     data = next(iter(STUDY.objects.values()))
-    with server.worker():
+    with InProcessWorker(server.data):
         uuid = server.send(data, name="one.dcm")
         assert server.ended(uuid) == "placed", server.row(uuid)
-    import gzip
-
     with gzip.open(server.data / "receipts" / f"{uuid}.jsonl.gz") as lines:
         assert [json.loads(line)["path"] for line in lines] == ["one.dcm"]

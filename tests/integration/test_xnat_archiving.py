@@ -36,6 +36,7 @@ def test_archiving_answers_where_it_stands_now(site: Site) -> None:
         assert client.post("/data/services/archive", params={"src": uri}).status_code == 404
 
 
+@pytest.mark.postgresql
 def test_archiving_takes_pieces_of_the_address_labels_and_dest(site: Site) -> None:
     uri, other = waits(site), waits(site, label="S2", study=2)
     stamp = uri.split("/")[5]
@@ -49,6 +50,7 @@ def test_archiving_takes_pieces_of_the_address_labels_and_dest(site: Site) -> No
         assert told.text == "/data/archive/projects/Q/subjects/New_sub/experiments/E2\r\n"
 
 
+@pytest.mark.postgresql
 def test_archiving_into_a_session_that_is_named_by_its_id(site: Site) -> None:
     site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
     uri = waits(site)
@@ -197,6 +199,7 @@ def found(client: httpx.Client, uri: str, **named: str) -> list[tuple[str, str]]
     return [(one["code"], one["type"]) for one in rows(answer)]
 
 
+@pytest.mark.postgresql
 def test_validating_tells_what_speaks_against_it_and_changes_nothing(site: Site) -> None:
     uri = waits(site)
     fresh = waits(site, label="S2", study=2)

@@ -225,6 +225,7 @@ def test_a_document_has_its_elements_as_the_schema_orders_them(site: Site) -> No
     assert (types["dob"], types["yob"], types["weight"]) == ("xs:date", "xs:integer", "xs:float")
 
 
+@pytest.mark.postgresql
 def test_the_page_of_a_subject_shows_it(site: Site) -> None:
     with served(site) as (_, client):
         done(client.put(S1, params={"gender": "<b>F", "yob": "1980"}), 201)

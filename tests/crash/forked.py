@@ -106,6 +106,23 @@ def read_in_threads() -> int:
         return command()
 
 
+def attempt(*words: str) -> int:
+    """An attempt at an import, which reads in a thread."""
+    from scandock.testing.readers import thread_readers
+    from scandock.workers.attempt import main as run
+
+    with thread_readers():
+        return run(list(words))
+
+
+def worker(*words: str) -> int:
+    """A worker that does not wait for what it runs when it is asked to end."""
+    from scandock.workers import worker as module
+
+    module.DRAIN_SECONDS = 0.2
+    return module.main(list(words))
+
+
 def prepared_pid() -> int:
     """The parent of every fork."""
     return _prepared().pid

@@ -45,6 +45,9 @@ format: setup  ## Lay out the code as the checks want it
 	$(BIN)/ruff check --fix $(CHECKED)
 	$(BIN)/ruff format $(CHECKED)
 
+clients: setup  ## Run all tours of XNAT's clients live, and record their requests anew
+	$(BIN)/python -m pytest tests/clients/test_tours.py --record-clients $(ARGS)
+
 crash: setup  ## Kill imports, and a server under load, at named and at random points (CRASH_ROUNDS, SERVER_ROUNDS)
 	$(BIN)/python -m tests.crash.run --rounds $(CRASH_ROUNDS) $(ARGS)
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --server-rounds $(SERVER_ROUNDS) $(ARGS))

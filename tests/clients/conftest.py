@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from scandock.testing.server import InProcessServer
+from scandock.testing.worker import InProcessWorker
 from tests.clients.material import make_sessions, prepare, write_files
-from tests.clients.worker import worker_thread
+from tests.crash.served import PASSWORD, Served, free_port
 from tests.integration.web import Web, listening, serving
 
 HERE = Path(__file__).parent
@@ -54,10 +56,26 @@ def web(sessions: Path, tmp_path: Path) -> Iterator[Web]:
     """A server of the test's own, at a port of the loopback, with a worker and all that tours begin with."""
     data = tmp_path / "served"
     shutil.copytree(sessions, data)
-    with listening(data) as running, worker_thread(running.site):
+    with listening(data) as running, InProcessWorker(data, upkeep=False):
         with running.client() as client:
             prepare(client)
         yield running
+
+
+@pytest.fixture
+def served(sessions: Path, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The same by `scandock serve`, with all its processes: its address, and the password of `admin`."""
+    folder = tmp_path / "served"
+    shutil.copytree(sessions, folder / "data")
+    server = Served(folder, free_port()).ready()
+    address = f"http://127.0.0.1:{server.port}"
+    try:
+        with httpx.Client(base_url=address, auth=("admin", PASSWORD), timeout=30, trust_env=False) as client:
+            prepare(client)
+        yield address, PASSWORD
+        server.end()
+    finally:
+        server.kill()
 
 
 @pytest.fixture
@@ -65,7 +83,7 @@ def in_process(prepared: Path, tmp_path: Path) -> Iterator[InProcessServer]:
     """The same without a port."""
     data = tmp_path / "served"
     shutil.copytree(prepared, data)
-    with capture_logs(), InProcessServer(data) as running, worker_thread(running.site):
+    with capture_logs(), InProcessServer(data) as running, InProcessWorker(data, upkeep=False):
         yield running
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from scandock.testing.worker import InProcessWorker
 from tests.builders import documented, images, zipped
-from tests.clients.worker import worker_thread
 from tests.crash.processes import until
 from tests.integration.web import PASSWORD, Web, listening
 
@@ -25,7 +25,7 @@ Curl = Callable[..., str]
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A server with a worker; each test has a project of its own."""
-    with listening(tmp_path_factory.mktemp("curl") / "data") as running, worker_thread(running.site):
+    with listening(tmp_path_factory.mktemp("curl") / "data") as running, InProcessWorker(running.site.data):
         yield running
 
 

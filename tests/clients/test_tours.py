@@ -28,7 +28,7 @@ REAL = "DEV012_MR__dcm_qa_nih.seed.zip"
 
 
 @pytest.fixture
-def recording(web: Web, request: pytest.FixtureRequest) -> Callable[[str], Any]:
+def recording(request: pytest.FixtureRequest) -> Callable[[str], Any]:
     """Records what a tour sends where that is asked for."""
 
     @contextmanager
@@ -36,6 +36,7 @@ def recording(web: Web, request: pytest.FixtureRequest) -> Callable[[str], Any]:
         if not request.config.getoption("--record-clients", default=False):
             yield
             return
+        web: Web = request.getfixturevalue("web")
         app = web.app.middleware_stack
         assert app is not None
         recorder = Recorder(app)
@@ -65,13 +66,28 @@ def md5s(archive: Path) -> list[str]:
         return sorted(hashlib.md5(opened.read(one)).hexdigest() for one in opened.namelist() if one.endswith(".dcm"))
 
 
+@pytest.fixture
+def address(request: pytest.FixtureRequest) -> Callable[[str], tuple[str, str]]:
+    """Where a tour leads, and the password there: the newest client's to all processes of a server, unless recorded."""
+
+    def choose(client: str) -> tuple[str, str]:
+        if client == "xnat" and not request.config.getoption("--record-clients", default=False):
+            served: tuple[str, str] = request.getfixturevalue("served")
+            return served
+        web: Web = request.getfixturevalue("web")
+        return web.base, PASSWORD
+
+    return choose
+
+
 @pytest.mark.parametrize("client", XNATPY)
-def test_xnatpy(client, tour, web, archive, sent, recording, tmp_path, subtests):
+def test_xnatpy(client, tour, address, archive, sent, recording, tmp_path, subtests):
     session = archive(client == "xnat")
+    base, password = address(client)
     into = tmp_path / "into"
     into.mkdir()
     with recording(client if client != "xnatuploader" else "xnat-0.4.3"):
-        seen = tour(client, "run_xnatpy.py", web.base, PASSWORD, session, sent, into)
+        seen = tour(client, "run_xnatpy.py", base, password, session, sent, into)
     assert seen["version"] == XNATPY[client] or not XNATPY[client]
     with subtests.test("imports, reviews, archives, browses and downloads"):
         imported(seen["imported"], md5s(session))

@@ -53,10 +53,18 @@ class InProcessWorker:
     """Imports what waits in a DATA with SQLite: `with InProcessWorker(data)`.
 
     Claims, leases, attempts and what becomes of them are the real ones. Attempts are threads, so that none dies, is
-    killed or confined: a cancel that comes while an import is being read lets it go on to its end.
+    killed or confined: a cancel that comes while an import is being read lets it go on to its end. Without `upkeep`
+    nothing is done beside imports: no outcome is sent, no file verified, no trash emptied.
     """
 
-    def __init__(self, data: str | os.PathLike[str], settings: Settings | None = None, slots: int = 2) -> None:
+    def __init__(
+        self,
+        data: str | os.PathLike[str],
+        settings: Settings | None = None,
+        slots: int = 2,
+        *,
+        upkeep: bool = True,
+    ) -> None:
         one_reader = (settings or load_settings()).model_copy(update={"workers": 1})
         self._beats = Beats.make()
         self._worker = Worker(
@@ -67,6 +75,7 @@ class InProcessWorker:
             self._beats,
             structlog.get_logger(),
             start=lambda order: _AttemptThread(order, one_reader),
+            upkeep=upkeep,
         )
         self._readers = thread_readers()
         self._thread = threading.Thread(target=self._worker.run, name="worker", daemon=True)

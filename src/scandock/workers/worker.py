@@ -46,6 +46,8 @@ class Worker:
         beats: Beats,
         log: FilteringBoundLogger,
         start: StartAttempt = start_process,
+        *,
+        upkeep: bool = True,
     ) -> None:
         self.beats = beats
         self.store = LocalStore(data)
@@ -53,7 +55,7 @@ class Worker:
         self.catalog = open_data_catalog(self.store.path, settings)
         self.engine = engine_of(self.catalog)
         self.running = Running(self.catalog, self.store, log, start)
-        self.janitor = Janitor(self.catalog, self.store, settings, log)
+        self.janitor = Janitor(self.catalog, self.store, settings, log) if upkeep else None
         self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log)
         self.log = log
         self._stop = threading.Event()
@@ -63,12 +65,14 @@ class Worker:
 
     def _run(self, one: Claim) -> None:
         self.running.run(one)
-        self.janitor.call()
+        if self.janitor is not None:
+            self.janitor.call()
 
     def run(self) -> None:
         self.slots.start()
         self.running.start()
-        self.janitor.start()
+        if self.janitor is not None:
+            self.janitor.start()
         self.beats.say(ready=True)
         self.log.info("worker ready", slots=self.slots.size)
         try:
@@ -87,7 +91,8 @@ class Worker:
             self.running.stop()
         self.slots.join()
         self.running.end()
-        self.janitor.end()
+        if self.janitor is not None:
+            self.janitor.end()
         self.catalog.dispose()
         self.store.close()
         self.beats.end()

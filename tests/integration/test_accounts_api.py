@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import closing
 from zlib import crc32
 
-import httpx
 import pytest
 
 from tests.integration.web import PASSWORD, serving
@@ -121,8 +120,8 @@ def doors(web, name):
     """The same account by cookie, by name and password, and by both spellings of a token."""
     cookie, basic = by_cookie(web, name), web.client(name)
     made = basic.post("/api/v1/tokens", json={"scope": "all"}).json()
-    pair = httpx.Client(base_url=web.base, auth=(made["alias"], made["secret"]), trust_env=False)
-    bearer = httpx.Client(base_url=web.base, headers={"Authorization": f"Bearer {made['token']}"}, trust_env=False)
+    pair = web.asking(auth=(made["alias"], made["secret"]))
+    bearer = web.asking(headers={"Authorization": f"Bearer {made['token']}"})
     clients = {"cookie": cookie, "basic": basic, "token": pair, "bearer": bearer}
     yield clients
     for client in clients.values():

@@ -19,7 +19,7 @@ from scandock.queue.claim import Slots, claim
 from scandock.queue.events import add_event
 from scandock.queue.owner import this_owner
 from scandock.services.watching import Watch
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, listening
 
 
 class Heard:
@@ -54,7 +54,7 @@ class Heard:
 
 
 @contextmanager
-def listening(client: httpx.Client, mark: str = "", **more: Any) -> Iterator[Heard]:
+def following(client: httpx.Client, mark: str = "", **more: Any) -> Iterator[Heard]:
     headers = {"Last-Event-ID": mark} if mark else {}
     with client.stream("GET", "/api/v1/events", headers=headers, **more) as answer:
         yield Heard(answer)
@@ -63,7 +63,7 @@ def listening(client: httpx.Client, mark: str = "", **more: Any) -> Iterator[Hea
 @pytest.fixture
 def web(tmp_path, monkeypatch) -> Iterator[Web]:
     monkeypatch.setattr(hub, "LOOK_SECONDS", 0.02)
-    with serving(tmp_path / "data") as running:
+    with listening(tmp_path / "data") as running:
         yield running
 
 
@@ -81,19 +81,19 @@ def tell(web: Web, uuid: str, kind: str, **data: Any) -> None:
 
 
 def test_it_begins_with_what_is_under_way_and_tells_what_happens(web):
-    with web.client() as client, listening(client) as heard:
+    with web.client() as client, following(client) as heard:
         mark, kind, begun = heard.next()
         assert (mark, kind, begun) == ("0-0", "begin", {"user": "admin", "resumed": False, "imports": []})
         uuid = send(client)
         _, kind, told = heard.until("received")[-1]
         assert (kind, told["id"], told["archive"], told["mine"]) == ("received", uuid, "a.zip", True)
-        with listening(client) as later:
+        with following(client) as later:
             _, _, begun = later.next()
             assert [(one["id"], one["state"]) for one in begun["imports"]] == [(uuid, "received")]
 
 
 def test_numbers_come_as_they_change(web):
-    with web.client() as client, listening(client) as heard:
+    with web.client() as client, following(client) as heard:
         heard.until("begin")
         uuid = send(client)
         found = claim(web.site.catalog, this_owner(), Slots(4))
@@ -122,18 +122,18 @@ def test_numbers_come_as_they_change(web):
 
 def test_it_goes_on_behind_an_event_and_says_when_it_can_not(web):
     with web.client() as client:
-        with listening(client) as heard:
+        with following(client) as heard:
             heard.until("begin")
             uuid = send(client)
             mark = heard.until("received")[-1][0]
         tell(web, uuid, "stage", stage="reading")
         tell(web, uuid, "stage", stage="placing")
         for more in ({"mark": mark}, {"params": {"after": mark}}):
-            with listening(client, **more) as heard:
+            with following(client, **more) as heard:
                 assert heard.kinds("begin") == ["stage", "stage", "begin"]
         number = mark.partition("-")[0]
         for stale in (f"{number}-1", "9999-1", "x", "1", "0-x"):
-            with listening(client, stale) as heard:
+            with following(client, stale) as heard:
                 assert heard.kinds("begin") == ["begin"]
                 assert heard.status == 200
 
@@ -142,10 +142,10 @@ def test_resumed_is_told(web):
     with web.client() as client:
         send(client)
         asked = {"follow": "false"}
-        with listening(client, params=asked) as heard:
+        with following(client, params=asked) as heard:
             mark, _, begun = heard.next()
             assert not begun["resumed"]
-        with listening(client, mark, params=asked) as heard:
+        with following(client, mark, params=asked) as heard:
             assert heard.next()[2]["resumed"]
             with pytest.raises(StopIteration):
                 heard.next()
@@ -153,7 +153,7 @@ def test_resumed_is_told(web):
 
 def test_numbers_that_are_given_again_are_heard_of_again(web):
     """SQLite gives the highest number anew once its row is deleted, as with an import that is forgotten."""
-    with web.client() as client, listening(client) as heard:
+    with web.client() as client, following(client) as heard:
         heard.until("begin")
         first = send(client)
         heard.until("received")
@@ -194,7 +194,7 @@ def test_it_ends_with_the_login_and_with_the_account(web, monkeypatch):
     with web.client(None) as client:
         login = client.post("/api/v1/auth/login", json={"name": "admin", "password": "correct horse"})
         assert login.status_code == 200
-        with listening(client) as heard:
+        with following(client) as heard:
             heard.until("begin")
             out = client.post("/api/v1/auth/logout", headers={"X-CSRF-Token": login.json()["csrf"]})
             assert out.status_code in (200, 204)
@@ -203,7 +203,7 @@ def test_it_ends_with_the_login_and_with_the_account(web, monkeypatch):
 
 
 def test_it_ends_with_the_server(web):
-    with web.client() as client, listening(client) as heard:
+    with web.client() as client, following(client) as heard:
         heard.until("begin")
         web.site.stopping.set()
         with pytest.raises(StopIteration):
@@ -220,7 +220,7 @@ def test_one_looks_for_all_and_nobody_where_nobody_listens(web, monkeypatch):
 
     monkeypatch.setattr(Watch, "look", counted)
     with web.client() as client:
-        with listening(client) as one, listening(client) as two, listening(client) as three:
+        with following(client) as one, following(client) as two, following(client) as three:
             heard = [one, two, three]
             for each in heard:
                 each.until("begin")

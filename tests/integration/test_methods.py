@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scandock.services.settings import load_settings
-from tests.integration.web import serving
+from tests.integration.web import listening
 
 LISTS = [
     f"/api/v1/{name}" for name in ("imports", "projects", "subjects", "sessions", "prearchive", "audit", "accounts")
@@ -16,7 +16,7 @@ LISTS = [
 def client(tmp_path, request, monkeypatch):
     if request.param:
         monkeypatch.setenv("SCANDOCK_BASE_PATH", request.param)
-    with serving(tmp_path / "data", load_settings()) as web, web.client() as made:
+    with listening(tmp_path / "data", load_settings()) as web, web.client() as made:
         made.base_url = web.base + request.param
         yield made
 

@@ -6,14 +6,14 @@ import pytest
 
 from scandock.http.pages import browse
 from scandock.http.pages.routing import PageRoute
-from tests.integration.web import PASSWORD, serving
+from tests.integration.web import PASSWORD, listening
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("errors") / "data") as running:
+    with listening(tmp_path_factory.mktemp("errors") / "data") as running:
         yield running
 
 

@@ -15,7 +15,7 @@ from scandock.catalog.tables import upload
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import until
 from tests.integration.server_side import Server
-from tests.integration.web import PASSWORD, serving
+from tests.integration.web import PASSWORD, listening
 
 BODY = b"x" * 100_000
 FORM = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.zip"\r\n\r\n' + BODY + b"\r\n--b--\r\n"
@@ -24,7 +24,7 @@ DOORS = {"raw": ("application/zip", BODY), "multipart": ("multipart/form-data; b
 
 @pytest.fixture
 def web(tmp_path):
-    with serving(tmp_path / "data") as running:
+    with listening(tmp_path / "data") as running:
         running.account("mia", P="member")
         yield running
 

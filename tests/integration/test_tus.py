@@ -21,7 +21,7 @@ from scandock.catalog.tables import upload
 from scandock.http.receiving import spooling
 from scandock.http.tus import locks
 from scandock.services import arrivals
-from tests.integration.web import PASSWORD, serving
+from tests.integration.web import PASSWORD, listening
 
 DATA = hashlib.shake_256(b"resumable").digest(5_000_000)
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -30,7 +30,7 @@ BODY = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
 @pytest.fixture
 def web(tmp_path):
-    with serving(tmp_path / "data") as running:
+    with listening(tmp_path / "data") as running:
         yield running
 
 

@@ -66,7 +66,8 @@ def test_who_brings_nothing_is_a_guest_where_anything_is_public(web: Web, nobody
 
 @pytest.mark.parametrize("path", ["/data/JSESSION", "/data/auth", "/data/projects"])
 def test_a_wrong_password_is_401_and_no_redirect(web: Web, path: str) -> None:
-    answer = httpx.get(f"{web.base}{path}", auth=("admin", "wrong"), trust_env=False, follow_redirects=False)
+    with web.asking(auth=("admin", "wrong")) as wrong:
+        answer = wrong.get(path)
     assert answer.status_code == 401
     assert answer.headers["content-type"].startswith("text/plain")
 

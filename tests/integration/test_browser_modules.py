@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_cli_import import call
+from tests.integration.in_process import call_in_process
 
 NODE = Path(__file__).resolve().parent.parent / "node"
 FILES = sorted(NODE.glob("*.test.mjs"))
@@ -81,7 +81,7 @@ def wanted(report: dict[str, Any]) -> tuple[Any, ...]:
 def test_a_preview_says_what_an_inspection_says(corpus_archives: Path) -> None:
     paths = sorted(path for path in corpus_archives.iterdir() if path.suffix in {".zip", ".gz"})
     assert len(paths) > 80
-    done = call("inspect", *paths, "--json")
+    done = call_in_process("inspect", *paths, "--json", SCANDOCK_WORKERS="1")
     reports = [json.loads(line) for line in done.stdout.splitlines()]
     differ = []
     for path, preview, report in zip(paths, look(paths), reports, strict=True):

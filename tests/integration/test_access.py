@@ -183,7 +183,6 @@ def test_a_wrong_name_takes_as_long_as_a_wrong_password(catalog, gate, admin, mo
     assert len(checked) == 2
 
 
-@pytest.mark.postgresql
 def test_guessing_is_slowed_down_and_a_remembered_login_is_not(catalog, gate, admin):
     admin.create("alice", "correct horse")
     enter(catalog, gate, "alice", "correct horse")
@@ -537,7 +536,6 @@ def test_what_one_may_not_know_of_looks_like_what_is_not_there(catalog, people):
         assert may(people["stranger"], Action.PREARCHIVE_EDIT, "Unassigned", rights, own=True) is Answer.ALLOWED
 
 
-@pytest.mark.postgresql
 def test_only_owners_give_roles_and_open_projects(catalog, people):
     for name in ("member", "collaborator", "stranger", "anonymous"):
         for change in (

@@ -352,7 +352,6 @@ def test_a_clash_in_the_prearchive_holds_the_session_there(site: Site) -> None:
     assert len(site.files("prearchive")) == 2
 
 
-@pytest.mark.postgresql
 def test_a_held_session_stays_held_whatever_joins(site: Site) -> None:
     held = site.bring({"a.dcm": image(1).file(), "b.dcm": other(1)})
     told = site.bring({"c.dcm": image(3).file()}, destination="prearchive")
@@ -461,7 +460,6 @@ def test_with_delete_a_resource_of_the_same_name_is_replaced(site: Site) -> None
 # -- ECAT --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.postgresql
 def test_an_ecat_session_twice_is_one(site: Site) -> None:
     archive = {"PET/scans/1/resources/ECAT/files/a.v": ecat()}
     first = site.bring(archive)

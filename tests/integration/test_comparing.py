@@ -63,7 +63,6 @@ def test_versions_within_what_came_are_told(site):
     assert (one.stands, one.inner, one.spare, one.only_came) == (None, 1, 1, 3)
 
 
-@pytest.mark.postgresql
 def test_other_files_are_compared_by_their_bytes(site):
     notes = {"S1/resources/NOTES/files/a.txt": b"one", "S1/resources/NOTES/files/b.txt": b"two"}
     site.bring(documented("S1", "1", objects([0])) | notes)

@@ -197,7 +197,9 @@ def test_failed_imports_alone_are_tried_again(web, client):
     assert run(web).uuid == uuid
 
 
-@pytest.mark.parametrize("back", [True, False])
+@pytest.mark.parametrize(
+    ("database_url", "back"), [("sqlite", True), ("sqlite", False), ("postgresql", True)], indirect=["database_url"]
+)
 def test_an_import_that_waits_for_its_next_attempt_says_when(web, client, back):
     uuid = send(client, project="P")
     lease, catalog = run(web), web.site.catalog
@@ -431,7 +433,6 @@ def test_a_misspelt_name_changes_nothing(client):
     assert answer.json()["remedy"] == "Do you mean dry_run?"
 
 
-@pytest.mark.postgresql
 def test_imports_are_listed_by_several_states(web, client):
     first, second, _ = send(client), send(client), send(client)
     uuids = set()
@@ -444,7 +445,6 @@ def test_imports_are_listed_by_several_states(web, client):
         assert {one["id"] for one in client.get(f"/api/v1/imports?{asked}").json()["items"]} == uuids
 
 
-@pytest.mark.postgresql
 def test_the_trail_takes_dates(client):
     lines = client.get("/api/v1/audit").json()["items"]
     day, moment = lines[0]["time"][:10], lines[0]["time"]

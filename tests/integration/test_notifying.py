@@ -234,7 +234,6 @@ def test_what_fails_is_tried_again_and_then_shown(site: Site, sent_with: Any) ->
         assert len(hook.calls) == len(PAUSES) + 1
 
 
-@pytest.mark.postgresql
 def test_one_that_fails_keeps_no_other_from_being_sent(site: Site, sent_with: Any) -> None:
     with desk_of(site) as desk, http_sink() as hook, smtp_sink() as box:
         box.refuse = True

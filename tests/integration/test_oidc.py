@@ -294,7 +294,6 @@ def test_everybody_gets_one_where_the_rule_says_so(catalog):
     assert one.email == ""
 
 
-@pytest.mark.postgresql
 def test_a_name_or_address_that_is_an_accounts_here_opens_nothing(catalog):
     admin = Accounts(catalog, SYSTEM, HERE)
     admin.create("alice", "correct horse", email="alice@example.org")

@@ -95,7 +95,6 @@ def trail(desk: Desk) -> list[tuple[str, str]]:
 # -- moving ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.postgresql
 @pytest.mark.parametrize("place", ["prearchive", "archive"])
 def test_a_session_gets_another_subject_where_it_stands(site: Site, place: str) -> None:
     site.project("P")
@@ -408,7 +407,6 @@ def test_delete_into_the_trash_and_back(site: Site) -> None:
     whole(site)
 
 
-@pytest.mark.postgresql
 def test_what_is_deleted_can_be_imported_again_and_comes_back_under_another_label(site: Site) -> None:
     site.bring(documented("S1", "1", images(1)), session="S1")
     uuid = uuid_at(site, "archive/P/S1")

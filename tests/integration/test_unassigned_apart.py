@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from scandock.services.settings import load_settings
+from scandock.testing.worker import InProcessWorker
 from tests.builders import documented, images, zipped
 from tests.integration.server_side import Server
 
@@ -17,8 +19,9 @@ FIRST, SECOND = (zipped(documented("S", "1", images(count))) for count in (1, 2)
 @pytest.mark.postgresql
 def test_ones_own_upload_is_joined_and_no_strangers(tmp_path: Path, database_url: str) -> None:
     server = Server(tmp_path / "data", database_url)
+    settings = load_settings().model_copy(update={"database_url": database_url})
     try:
-        with server.worker():
+        with InProcessWorker(server.data, settings):
             sessions = []
             for who, archive in (("ann", FIRST), ("bob", SECOND), ("ann", SECOND)):
                 sent = server.send(archive, by=who, project=None)

@@ -63,9 +63,12 @@ def test_what_joins_is_read_and_what_was_there_is_not_again(site: Site) -> None:
         assert item(catalog)["verified"] is not None
 
 
+HARMS = ("changed", "shorter", "missing", "folder")
+
+
 @pytest.mark.parametrize(
     ("database_url", "harm"),
-    [*(("sqlite", harm) for harm in ("changed", "shorter", "missing", "folder")), ("postgresql", "missing")],
+    [*(("sqlite", harm) for harm in HARMS), ("postgresql", "missing"), ("postgresql", "folder")],
     indirect=["database_url"],
 )
 def test_rot_is_told(site: Site, harm: str) -> None:

@@ -142,7 +142,6 @@ def test_several_sessions_are_each_judged_alone(site: Site) -> None:
         assert client.post("/data/services/archive", params={"src": unknown}).status_code == 404
 
 
-@pytest.mark.postgresql
 def test_many_are_moved_and_built_at_once(site: Site) -> None:
     site.project("R")
     uris = [waits(site, label=f"S{number}", study=number) for number in (1, 2)]
@@ -218,7 +217,6 @@ def test_validating_tells_what_speaks_against_it_and_changes_nothing(site: Site)
     assert site.files() == before
 
 
-@pytest.mark.postgresql
 def test_validating_finds_objects_that_clash_and_other_files(site: Site) -> None:
     site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
     other = documented("S1", "1", [Image(case="again", number=1, also=OTHER).file()])

@@ -86,7 +86,6 @@ def test_a_file_of_the_same_name_takes_its_place_and_leaves_no_bytes(web: Web, c
     assert web.spools() == []
 
 
-@pytest.mark.postgresql
 def test_a_cache_is_its_user_s_alone(web: Web, client: httpx.Client) -> None:
     web.account("mia", P="member")
     with web.client("mia") as mia, web.client(None) as nobody:
@@ -124,6 +123,7 @@ def test_limits_of_uploads_hold(tmp_path: Path) -> None:
         assert len(web.spools()) == 2
 
 
+@pytest.mark.postgresql
 def test_an_import_takes_the_very_bytes(web: Web, client: httpx.Client) -> None:
     put(client)
     (kept,) = web.spools()

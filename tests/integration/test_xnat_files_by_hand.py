@@ -173,7 +173,6 @@ def test_a_file_for_which_there_is_no_space_is_refused(site: Site) -> None:
         assert digests(client, resource) == {}
 
 
-@pytest.mark.postgresql
 def test_an_object_is_known_by_its_uid(site: Site) -> None:
     (one,) = images(1)
     with served(site) as (web, client, resource):

@@ -138,6 +138,7 @@ def test_only_allowed_folders_of_one_s_own_projects_and_all_else_in_the_same_wor
         assert client.get(f"/xapi/dicom/{odd}").status_code == 404
 
 
+@pytest.mark.postgresql
 def test_a_folder_that_can_t_be_packed_says_why_and_leaves_nothing(web: Web, client: httpx.Client, inbox: Path) -> None:
     (inbox / "P" / "empty" / "deep").mkdir(parents=True)
     found = told(client, begun(ask(client, project="P", path=f"{inbox}/P/empty")), "Failed")

@@ -67,7 +67,6 @@ def test_who_brought_a_session_is_told_to_themselves_and_to_owners(site: Site) -
             assert brought(nobody, insert_user="a*") == {}
 
 
-@pytest.mark.postgresql
 def test_who_adds_to_a_session_has_not_brought_it(site: Site) -> None:
     with served(site) as web:
         objects = images(2)

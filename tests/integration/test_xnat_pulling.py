@@ -138,6 +138,7 @@ def test_an_import_joins_a_session_with_a_scan_of_two_series(site: Site) -> None
         assert fields(client.get(f"{where}/scans/1", params={"format": "json"}))["frames"] == "4"
 
 
+@pytest.mark.postgresql
 def test_a_scan_without_a_resource_of_images_is_read_by_the_format_of_its_others(site: Site) -> None:
     with served(site) as (_, client):
         where = experiment(client)

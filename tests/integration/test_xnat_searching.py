@@ -212,7 +212,6 @@ def test_criteria_of_other_kinds_hold_for_what_goes_with_a_row(catalog: Catalog)
     assert labels(catalog, (f"{PROJECT}/PROJ_MR_COUNT", ">", "7"), root=MR) == []
 
 
-@pytest.mark.postgresql
 def test_headers_are_ids_in_lower_case_and_keys_are_never_left_out(catalog: Catalog) -> None:
     asked = [f"{MR}/LABEL", f"{SUBJECT}/SUBJECT_LABEL", f"{PROJECT}/NAME", f"{MR}/{MR}/subject_id", "x:y/Z", f"{MR}/no"]
     rows = found(catalog, MR, [(f"{MR}/LABEL", "=", "Sess_00002"), (f"{MR}/PROJECT", "=", "P")], asked)
@@ -361,13 +360,14 @@ def test_a_project_s_title_comes_by_the_names_that_clients_read(catalog: Catalog
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("root", [MR, SUBJECT, PROJECT])
-def test_a_search_is_one_statement(catalog: Catalog, root: str) -> None:
+def test_a_search_is_one_statement(catalog: Catalog, subtests: pytest.Subtests) -> None:
     where = [(f"{SUBJECT}/SUBJECT_LABEL", "LIKE", "Sub%"), (f"{MR}/scans/scan/id", "=", "1"), "AND"]
-    with counted(catalog) as said:
-        rows = found(catalog, root, where)
-    assert len([one for one in said if one != "BEGIN"]) == 1
-    assert rows.rows
+    for root in (MR, SUBJECT, PROJECT):
+        with subtests.test(root=root):
+            with counted(catalog) as said:
+                rows = found(catalog, root, where)
+            assert len([one for one in said if one != "BEGIN"]) == 1
+            assert rows.rows
 
 
 # -- over HTTP ---------------------------------------------------------------------------------------------------------

@@ -237,7 +237,6 @@ def test_the_page_of_a_subject_shows_it(site: Site) -> None:
 # -- and kept ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.postgresql
 def test_what_is_said_stays_when_labels_sessions_and_imports_change(site: Site) -> None:
     with served(site) as (_, client):
         done(client.put(S1, params={"gender": "F"}), 201)

@@ -102,23 +102,22 @@ def test_ending_frees_what_was_reserved_and_no_more(catalog: Catalog) -> None:
         assert connection.execute(select(reservation.c.name)).scalars().all() == ["P/label/b"]
 
 
-@pytest.mark.parametrize(
-    ("owner", "left", "dead"),
-    [
-        pytest.param(GONE, LEASE_MS, True, id="gone from this host, at once"),
-        pytest.param(FAR, LEASE_MS, False, id="on another host, lease runs"),
-        pytest.param(FAR, -1, True, id="on another host, lease over"),
-        pytest.param("", -1, True, id="no owner, lease over"),
-        pytest.param("not json", LEASE_MS, False, id="unknown owner, lease runs"),
-    ],
-)
 def test_the_dead_are_those_whose_owner_is_gone_or_whose_lease_is_over(
-    catalog: Catalog, owner: str, left: int, dead: bool
+    catalog: Catalog, subtests: pytest.Subtests
 ) -> None:
-    lease = started(catalog)
-    change(catalog, lease, owner=owner, lease_until=catalog.now() + left)
-
-    assert [one.uuid for one in find_dead(catalog)] == (["u1"] if dead else [])
+    owners = {
+        "gone from this host, at once": (GONE, LEASE_MS, True),
+        "on another host, lease runs": (FAR, LEASE_MS, False),
+        "on another host, lease over": (FAR, -1, True),
+        "no owner, lease over": ("", -1, True),
+        "unknown owner, lease runs": ("not json", LEASE_MS, False),
+    }
+    for name, (owner, left, dead) in owners.items():
+        with subtests.test(name):
+            lease = started(catalog, name)
+            change(catalog, lease, owner=owner, lease_until=catalog.now() + left)
+            assert (name in [one.uuid for one in find_dead(catalog)]) == dead
+    assert len(find_dead(catalog)) == 3
 
 
 def test_this_processs_own_imports_are_not_dead(catalog: Catalog) -> None:

@@ -2,206 +2,46 @@
 
 from __future__ import annotations
 
-import errno
-import functools
-import gc
-import json
 import os
 import signal
 import subprocess
 import sys
-import traceback
+from pathlib import Path
 
 import pytest
 
 from scandock.model.errors import TokenLost
-from scandock.store import syscalls
 from scandock.store.local import LocalStore
-from tests.integration.store_conformance import content, published, staged
+from tests.integration.store_conformance import staged
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
-CALLS = ("mkdir", "rename", "link", "unlink", "rmdir", "open", "write", "fsync", "close", "sendfile")
-RENAME = os.rename  # of the catalog's stand-in: not counted
-OLD, NEW = {"a": b"old"}, {"a": b"old", "b": b"new"}
-OTHER = {"x/y": b"other"}
+ROOT = Path(__file__).resolve().parents[2]
 
-
-def no_renameat2(source, target, root_fd, flags):
-    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), source, None, target)
+each_file_system = pytest.mark.parametrize("kind", ["renameat2", "plain"])
 
 
-@pytest.fixture(params=["renameat2", "plain"])
-def data(request, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda fd: None)  # kills don't lose what the system has: still counted, but quick
-    monkeypatch.setattr(syscalls, "syncfs", lambda fd: None)
-    if request.param == "plain":
-        monkeypatch.setattr(syscalls, "renameat2", no_renameat2)
-    return tmp_path / "DATA"
+def in_a_small_process(*words):
+    """Run a part of `store_kills`."""
+    command = [sys.executable, "-m", "tests.integration.store_kills", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture(autouse=True)
-def little_to_collect():
-    """What other tests have left is no garbage of these: to look through all of it before each fork takes seconds."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-def die_before(number: int) -> None:
-    """In this process, SIGKILL itself instead of the `number`th system call from now."""
-    left = number
-
-    def counted(call):
-        @functools.wraps(call)
-        def counting(*args, **options):
-            nonlocal left
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return call(*args, **options)
-
-        return counting
-
-    for name in CALLS:
-        setattr(os, name, counted(getattr(os, name)))
-    syscalls.renameat2 = counted(syscalls.renameat2)
-    syscalls.syncfs = counted(syscalls.syncfs)
-
-
-def killed(number: int, action) -> bool:
-    """Run `action` in a child that dies before its `number`th system call; False where it came to its end."""
-    gc.collect()
-    pid = os.fork()
-    if pid == 0:
-        gc.disable()  # what it would close isn't the import's, and would be counted
-        code = 1
-        try:
-            die_before(number)
-            action()
-            code = 0
-        except BaseException:  # noqa: BLE001  # the child must not go on as a second test run
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    status = os.waitpid(pid, 0)[1]
-    if os.WIFSIGNALED(status):
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
-
-
-def small_import(data, intent) -> None:
-    """One new session and one appended to, in the order of design.md "Placing"; `intent` stands for the catalog."""
-    store = LocalStore(data)
-    store.prepare()
-    store.hold("u")
-    stage = store.begin("u", "t1")
-    stage.put_whole("reading/y", OTHER["x/y"])
-    stage.move("reading", "one/x")
-    stage.adopt("archive/P/L", [("a", "two/a")])
-    with stage.put("two/b") as writer:
-        writer.write(NEW["b"])
-    stage.put_whole("receipt", b"{}")
-    stage.seal()
-    facts = {"one": stage.inode("one"), "two": stage.inode("two"), "trash": store.new_trash_id()}
-    draft = intent.with_suffix(".draft")
-    draft.write_text(json.dumps(facts))
-    RENAME(draft, intent)
-    place(store, stage, facts)
-
-
-def place(store, stage, facts) -> None:
-    store.publish_new(stage, "one", "prearchive/P/20260102_030405678/L", inode=facts["one"], settle=False)
-    store.publish_exchange(stage, "two", "archive/P/L", inode=facts["two"], settle=False)
-    store.settle()
-    if stage.exists("receipt"):
-        store.keep_receipt(stage, "receipt")
-    if stage.exists("two"):
-        store.retire("two", stage=stage, trash=facts["trash"])
-    store.finish(stage)
-
-
-def recover(data, intent) -> None:
-    store = LocalStore(data)
-    store.prepare()
-    for upload in store.works():
-        assert not store.owner_alive(upload)
-        store.hold(upload)
-        stage = store.take(upload, "t1", "t2")
-        if intent.exists():
-            place(store, stage, json.loads(intent.read_text()))
-        else:
-            store.finish(stage)
-
-
-def everything_stands(data, placed: bool) -> None:
-    store = LocalStore(data)
-    assert store.works() == []
-    assert store.sweep().left == 0
-    assert os.listdir(data / "trash" / "now") == []
-    assert content(store, "archive/P/L") == (NEW if placed else OLD)
-    trash = [entry for entry in store.trash() if entry.what]
-    if placed:
-        assert content(store, "prearchive/P/20260102_030405678/L") == OTHER
-        assert len(trash) == 1
-        store.restore(trash[0].id, "archive/P/old")
-        assert content(store, "archive/P/old") == OLD
-        with store.open_receipt("u") as reader:
-            assert reader.read() == b"{}"
-    else:
-        assert list(store.walk("prearchive")) == []
-        assert trash == []
-
-
-def test_an_import_killed_before_any_call_is_whole_or_absent(data, tmp_path):
-    seen = set()
-    number = 0
-    while True:
-        here, intent = data.parent / f"DATA{number}", tmp_path / f"intent{number}"
-        base = LocalStore(here)
-        base.prepare()
-        published(base, "archive/P/L", OLD)
-        died = killed(number, lambda here=here, intent=intent: small_import(here, intent))
-        placed = intent.exists()
-        seen.add(placed)
-        recover(here, intent)
-        everything_stands(here, placed)
-        if not died:
-            break
-        number += 1
-    assert number > 50
-    assert seen == {True, False}
+@each_file_system
+def test_an_import_killed_before_any_call_is_whole_or_absent(kind, tmp_path):
+    in_a_small_process("import_killed", kind, tmp_path)
 
 
 @pytest.mark.parametrize("first", [25, 55, 90])
-def test_recovery_killed_before_any_call_is_repeated(data, tmp_path, first):
-    number = 0
-    while True:
-        here, intent = data.parent / f"DATA{number}", tmp_path / f"intent{number}"
-        base = LocalStore(here)
-        base.prepare()
-        published(base, "archive/P/L", OLD)
-        killed(first, lambda here=here, intent=intent: small_import(here, intent))
-        died = killed(number, lambda here=here, intent=intent: recover(here, intent))
-        recover(here, intent)
-        everything_stands(here, intent.exists())
-        if not died:
-            break
-        number += 1
-    assert number > 5
+@each_file_system
+def test_recovery_killed_before_any_call_is_repeated(kind, tmp_path, first):
+    in_a_small_process("recovery_killed", kind, tmp_path, first)
 
 
-def test_preparing_killed_before_any_call_is_repeated(data):
-    number = 0
-    while killed(number, LocalStore(data / str(number)).prepare):
-        store = LocalStore(data / str(number))
-        store.prepare()
-        published(store, "archive/P/L", OLD)
-        assert content(store, "archive/P/L") == OLD
-        number += 1
-    assert number > 7
+@each_file_system
+def test_preparing_killed_before_any_call_is_repeated(kind, tmp_path):
+    in_a_small_process("preparing_killed", kind, tmp_path)
 
 
 def test_a_process_killed_while_it_writes(tmp_path):

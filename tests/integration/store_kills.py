@@ -1,0 +1,208 @@
+"""kill -9 before any single system call of a small import: what `test_local_store_kills` runs in a small process.
+
+`python -m tests.integration.store_kills import_killed|recovery_killed|preparing_killed renameat2|plain FOLDER [FIRST]`.
+Hundreds of forks of a process that holds all that a test run has imported would take most of the time.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import gc
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from scandock.store import syscalls
+from scandock.store.local import LocalStore
+from scandock.store.port import Stage
+from tests.integration.store_conformance import content, published
+
+CALLS = ("mkdir", "rename", "link", "unlink", "rmdir", "open", "write", "fsync", "close", "sendfile")
+RENAME = os.rename  # of the catalog's stand-in: not counted
+OLD, NEW = {"a": b"old"}, {"a": b"old", "b": b"new"}
+OTHER = {"x/y": b"other"}
+
+
+def no_renameat2(source: str, target: str, root_fd: int, flags: int) -> None:
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), source, None, target)
+
+
+def die_before(number: int) -> None:
+    """In this process, SIGKILL itself instead of the `number`th system call from now."""
+    left = number
+
+    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(call)
+        def counting(*args: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*args, **options)
+
+        return counting
+
+    for name in CALLS:
+        setattr(os, name, counted(getattr(os, name)))
+    syscalls.renameat2 = counted(syscalls.renameat2)
+    syscalls.syncfs = counted(syscalls.syncfs)
+
+
+def killed(number: int, action: Callable[[], object]) -> bool:
+    """Run `action` in a child that dies before its `number`th system call; False where it came to its end."""
+    pid = os.fork()
+    if pid == 0:
+        gc.disable()  # what it would close isn't the import's, and would be counted
+        code = 1
+        try:
+            die_before(number)
+            action()
+            code = 0
+        except BaseException:  # noqa: BLE001  # the child must not go on as a second test run
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    status = os.waitpid(pid, 0)[1]
+    if os.WIFSIGNALED(status):
+        return True
+    assert os.WEXITSTATUS(status) == 0
+    return False
+
+
+def small_import(data: Path, intent: Path) -> None:
+    """One new session and one appended to, in the order of design.md "Placing"; `intent` stands for the catalog."""
+    store = LocalStore(data)
+    store.prepare()
+    store.hold("u")
+    stage = store.begin("u", "t1")
+    stage.put_whole("reading/y", OTHER["x/y"])
+    stage.move("reading", "one/x")
+    stage.adopt("archive/P/L", [("a", "two/a")])
+    with stage.put("two/b") as writer:
+        writer.write(NEW["b"])
+    stage.put_whole("receipt", b"{}")
+    stage.seal()
+    facts = {"one": stage.inode("one"), "two": stage.inode("two"), "trash": store.new_trash_id()}
+    draft = intent.with_suffix(".draft")
+    draft.write_text(json.dumps(facts))
+    RENAME(draft, intent)
+    place(store, stage, facts)
+
+
+def place(store: LocalStore, stage: Stage, facts: dict[str, Any]) -> None:
+    store.publish_new(stage, "one", "prearchive/P/20260102_030405678/L", inode=facts["one"], settle=False)
+    store.publish_exchange(stage, "two", "archive/P/L", inode=facts["two"], settle=False)
+    store.settle()
+    if stage.exists("receipt"):
+        store.keep_receipt(stage, "receipt")
+    if stage.exists("two"):
+        store.retire("two", stage=stage, trash=facts["trash"])
+    store.finish(stage)
+
+
+def recover(data: Path, intent: Path) -> None:
+    store = LocalStore(data)
+    store.prepare()
+    for upload in store.works():
+        assert not store.owner_alive(upload)
+        store.hold(upload)
+        stage = store.take(upload, "t1", "t2")
+        if intent.exists():
+            place(store, stage, json.loads(intent.read_text()))
+        else:
+            store.finish(stage)
+
+
+def everything_stands(data: Path, placed: bool) -> None:
+    store = LocalStore(data)
+    assert store.works() == []
+    assert store.sweep().left == 0
+    assert os.listdir(data / "trash" / "now") == []
+    assert content(store, "archive/P/L") == (NEW if placed else OLD)
+    trash = [entry for entry in store.trash() if entry.what]
+    if placed:
+        assert content(store, "prearchive/P/20260102_030405678/L") == OTHER
+        assert len(trash) == 1
+        store.restore(trash[0].id, "archive/P/old")
+        assert content(store, "archive/P/old") == OLD
+        with store.open_receipt("u") as reader:
+            assert reader.read() == b"{}"
+    else:
+        assert list(store.walk("prearchive")) == []
+        assert trash == []
+
+
+def import_killed(folder: Path) -> None:
+    """An import that is killed before any call is whole or absent."""
+    seen: set[bool] = set()
+    number = 0
+    while True:
+        here, intent = folder / f"DATA{number}", folder / f"intent{number}"
+        base = LocalStore(here)
+        base.prepare()
+        published(base, "archive/P/L", OLD)
+        died = killed(number, lambda here=here, intent=intent: small_import(here, intent))
+        placed = intent.exists()
+        seen.add(placed)
+        recover(here, intent)
+        everything_stands(here, placed)
+        if not died:
+            break
+        number += 1
+    assert number > 50
+    assert seen == {True, False}
+
+
+def recovery_killed(folder: Path, first: int) -> None:
+    """Recovery from an import that was killed before its call `first`, killed before any call itself, is repeated."""
+    number = 0
+    while True:
+        here, intent = folder / f"DATA{number}", folder / f"intent{number}"
+        base = LocalStore(here)
+        base.prepare()
+        published(base, "archive/P/L", OLD)
+        killed(first, lambda here=here, intent=intent: small_import(here, intent))
+        died = killed(number, lambda here=here, intent=intent: recover(here, intent))
+        recover(here, intent)
+        everything_stands(here, intent.exists())
+        if not died:
+            break
+        number += 1
+    assert number > 5
+
+
+def preparing_killed(folder: Path) -> None:
+    """The making of DATA, killed before any call, is repeated."""
+    number = 0
+    while killed(number, LocalStore(folder / str(number)).prepare):
+        store = LocalStore(folder / str(number))
+        store.prepare()
+        published(store, "archive/P/L", OLD)
+        assert content(store, "archive/P/L") == OLD
+        number += 1
+    assert number > 7
+
+
+def main(name: str, kind: str, folder: str, *first: str) -> int:
+    """Run one of them; what is wrong is a traceback."""
+    os.fsync = lambda fd: None  # kills don't lose what the system has: still counted, but quick
+    syscalls.syncfs = lambda fd: None
+    if kind == "plain":
+        syscalls.renameat2 = no_renameat2
+    gc.collect()
+    gc.freeze()
+    functions: dict[str, Callable[..., None]] = {
+        one.__name__: one for one in (import_killed, recovery_killed, preparing_killed)
+    }
+    functions[name](Path(folder), *map(int, first))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

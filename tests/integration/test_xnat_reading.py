@@ -76,26 +76,25 @@ def test_the_tree_is_listed_from_the_project_down(client: httpx.Client) -> None:
     assert not {"ID", "URI"} & resource.keys()
 
 
-@pytest.mark.parametrize("prefix", ["/data", "/data/archive", "/REST", "/REST/archive"])
-@pytest.mark.parametrize(
-    "where",
-    [
+def test_each_address_of_a_session_is_the_same_one(client: httpx.Client, subtests: pytest.Subtests) -> None:
+    prefixes = ("/data", "/data/archive", "/REST", "/REST/archive")
+    addresses = (
         "/experiments/XNAT_E00001",
         "/projects/P/experiments/S1",
         "/projects/p/experiments/s1",
         "/subjects/XNAT_S00001/experiments/XNAT_E00001",
         "/projects/P/subjects/Ann/experiments/S1",
         "/projects/P/subjects/XNAT_S00001/experiments/XNAT_E00001",
-    ],
-)
-def test_each_address_of_a_session_is_the_same_one(client: httpx.Client, prefix: str, where: str) -> None:
-    fields = client.get(f"{prefix}{where}?format=json").json()["items"][0]["data_fields"]
-    assert (fields["ID"], fields["label"], fields["project"]) == ("XNAT_E00001", "S1", "P")
-    assert fields["subject_ID"] == "XNAT_S00001"
-    found = rows(client, f"{prefix}{where}/scans/4/resources/DICOM/files")
-    assert {one["URI"].rpartition("/files/")[0] for one in found} == {
-        f"/data/experiments/XNAT_E00001/scans/4/resources/{found[0]['cat_ID']}"
-    }
+    )
+    for address in (f"{prefix}{where}" for prefix in prefixes for where in addresses):
+        with subtests.test(address=address):
+            fields = client.get(f"{address}?format=json").json()["items"][0]["data_fields"]
+            assert (fields["ID"], fields["label"], fields["project"]) == ("XNAT_E00001", "S1", "P")
+            assert fields["subject_ID"] == "XNAT_S00001"
+            found = rows(client, f"{address}/scans/4/resources/DICOM/files")
+            assert {one["URI"].rpartition("/files/")[0] for one in found} == {
+                f"/data/experiments/XNAT_E00001/scans/4/resources/{found[0]['cat_ID']}"
+            }
 
 
 def test_a_session_of_another_subject_is_not_found_there(client: httpx.Client) -> None:
@@ -214,16 +213,14 @@ def test_columns_of_the_subject_are_the_subjects(client: httpx.Client) -> None:
     assert (found["subject_label"], found["project_name"]) == ("Ann", "First")
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+def test_what_there_is_never_is_an_empty_list(client: httpx.Client, subtests: pytest.Subtests) -> None:
+    for path in (
         "projects/P/resources", "subjects/XNAT_S00001/resources", "experiments/XNAT_E00001/assessors",
         "projects/P/files", "subjects/XNAT_S00001/files",
-    ],
-)  # fmt: skip
-def test_what_there_is_never_is_an_empty_list(client: httpx.Client, path: str) -> None:
-    assert rows(client, f"/data/{path}") == []
-    assert client.get(f"/data/{path}".replace("0001", "9999").replace("/P/", "/Q/")).status_code == 404
+    ):  # fmt: skip
+        with subtests.test(path=path):
+            assert rows(client, f"/data/{path}") == []
+            assert client.get(f"/data/{path}".replace("0001", "9999").replace("/P/", "/Q/")).status_code == 404
 
 
 def test_a_login_that_has_ended_is_401_and_no_empty_list(web: Web) -> None:
@@ -275,15 +272,16 @@ def test_files_come_whole_by_their_listed_address(client: httpx.Client) -> None:
     assert {one["URI"] for one in again} == {one["URI"] for one in found}
 
 
-@pytest.mark.parametrize("end", ["/files", ""], ids=["files", "itself"])
-@pytest.mark.parametrize("where", ["scans/ALL", "scans/*", "scans/4", "scans/4/resources/DICOM"])
-def test_zips_have_members_that_clients_can_split(client: httpx.Client, where: str, end: str) -> None:
-    answer = client.get(f"/data/experiments/XNAT_E00001/{where}{end}?format=zip")
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as made:
-        names = made.namelist()
-        assert {made.read(name) for name in names} == set(OBJECTS)
-    assert {name.rpartition("/files/")[0] for name in names} == {"S1/scans/4-T1_fast_3D/resources/DICOM"}
-    assert answer.headers["content-length"] == str(len(answer.content))
+def test_zips_have_members_that_clients_can_split(client: httpx.Client, subtests: pytest.Subtests) -> None:
+    scans = ("scans/ALL", "scans/*", "scans/4", "scans/4/resources/DICOM")
+    for where in (f"{scan}{end}" for scan in scans for end in ("/files", "")):
+        with subtests.test(where=where):
+            answer = client.get(f"/data/experiments/XNAT_E00001/{where}?format=zip")
+            with zipfile.ZipFile(io.BytesIO(answer.content)) as made:
+                names = made.namelist()
+                assert {made.read(name) for name in names} == set(OBJECTS)
+            assert {name.rpartition("/files/")[0] for name in names} == {"S1/scans/4-T1_fast_3D/resources/DICOM"}
+            assert answer.headers["content-length"] == str(len(answer.content))
 
 
 def test_several_sessions_come_as_one_zip(site: Site, client: httpx.Client) -> None:

@@ -32,7 +32,7 @@ RECEIVING = ("receiving", "accepted")
 """The points that the web process passes with each upload."""
 VICTIMS = {"web": WEB, "worker": WORKER, "attempt": ATTEMPT}
 EACH = 3
-"""Archives of one client."""
+"""Archives of one client, unless a round is to be short."""
 LONGEST = 2.0
 """Seconds after the first upload's beginning within which random kills fall."""
 
@@ -80,10 +80,11 @@ def server_rounds(count: int, seed: int) -> Iterator[ServerRound]:
 class Stage:
     """A server, its clients, and what is done to it."""
 
-    def __init__(self, folder: Path, one: ServerRound) -> None:
+    def __init__(self, folder: Path, one: ServerRound, each: int = EACH) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
         self.one = one
+        self.each = each
         self.chance = random.Random(str(one))
         self.port = free_port()
         self.log = Log(folder / "promised.jsonl")
@@ -110,8 +111,8 @@ class Stage:
         made: dict[str, list[Archive]] = {}
         for client, door in enumerate(DOORS):
             made[door] = []
-            for n in range(EACH):
-                number = client * EACH + n + 1
+            for n in range(self.each):
+                number = client * self.each + n + 1
                 side, count = self.chance.choice([(8, 2), (64, 8), (256, 12)])
                 study = Study(self.one.seed, number, series=1, count=count, side=side)
                 made[door].append(Archive(f"{door}-{number}", study))
@@ -153,9 +154,9 @@ class Stage:
         self.server.wait()
 
 
-def play_server(folder: Path, one: ServerRound) -> None:
+def play_server(folder: Path, one: ServerRound, each: int = EACH) -> None:
     """Play a round; AssertionError says what was wrong."""
-    stage = Stage(folder, one)
+    stage = Stage(folder, one, each)
     try:
         stage.server.ready().project()
         clients = {door: Uploader(stage.port, door, stage.log, stage.halfway) for door in DOORS}
@@ -165,8 +166,8 @@ def play_server(folder: Path, one: ServerRound) -> None:
                 stage.strike()
             finally:
                 stage.go_on.set()
-            for each in running:
-                each.result()
+            for upload in running:
+                upload.result()
         failed = [line for client in clients.values() for line in client.failed]
         assert not failed, "\n".join(failed)
         stage.server.ready()
@@ -197,15 +198,20 @@ def judge(data: Path, log: Log) -> None:
 
 
 def play_servers(
-    folder: Path, rounds: Iterable[ServerRound], *, jobs: int = 2, heard: Callable[[str, str], object] = lambda *_: None
+    folder: Path,
+    rounds: Iterable[ServerRound],
+    *,
+    jobs: int = 2,
+    each: int = EACH,
+    heard: Callable[[str, str], object] = lambda *_: None,
 ) -> dict[str, str]:
-    """Play rounds, `jobs` at a time; what was wrong, by the round that shows it."""
+    """Play rounds, `jobs` at a time, of `each` archives a client; what was wrong, by the round that shows it."""
     wrong: dict[str, str] = {}
 
     def one_round(one: ServerRound) -> None:
         place = folder / str(one).replace("/", "-")
         try:
-            play_server(place, one)
+            play_server(place, one, each)
         except Exception:  # noqa: BLE001  # the other rounds are played all the same
             wrong[str(one)] = traceback.format_exc() + _tail(place / "err")
         finally:

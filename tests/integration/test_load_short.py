@@ -8,9 +8,9 @@ import pytest
 
 from tests.load.run import LONG, flat, load, spread, table
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
-SECONDS = 6.0
+SECONDS = 2.0
 MB = 1_000_000
 
 

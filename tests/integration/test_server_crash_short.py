@@ -9,15 +9,16 @@ from tests.crash.checker import acknowledged_wrong
 from tests.crash.server_rounds import ServerRound, kinds, play_servers, server_rounds
 from tests.crash.uploaders import Archive, Log
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
-SHARE = (("web", "halfway"), ("web", "accepted"), ("group", "switched"))
+SHARE = (("web", "halfway", 1), ("web", "accepted", 1), ("group", "switched", 2))
+"""Who is killed, where, and archives of each of the three clients that upload meanwhile."""
 
 
-@pytest.mark.parametrize(("victim", "at"), SHARE)
-def test_what_was_acknowledged_stands_there_once(tmp_path, victim, at):
+@pytest.mark.parametrize(("victim", "at", "each"), SHARE)
+def test_what_was_acknowledged_stands_there_once(tmp_path, victim, at, each):
     assert (victim, at) in kinds()
-    wrong = play_servers(tmp_path, [ServerRound(victim=victim, at=at, seed=3)], jobs=1)
+    wrong = play_servers(tmp_path, [ServerRound(victim=victim, at=at, seed=3)], jobs=1, each=each)
     assert not wrong, "\n".join(wrong.values())
 
 

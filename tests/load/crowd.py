@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
+import json
 import random
-import subprocess
 import threading
 import time
 import zipfile
@@ -16,8 +15,8 @@ from pathlib import Path
 
 from bench.memory import pss
 from tests.crash.archives import Study
-from tests.crash.processes import SCANDOCK, environment, members
-from tests.crash.served import WEB, WORKER, Served, free_port, words_of
+from tests.crash.processes import members
+from tests.crash.served import WEB, WORKER, Served, basic, free_port, words_of
 from tests.crash.server_rounds import settled
 from tests.crash.uploaders import DOORS, Archive, Log, Uploader
 
@@ -63,12 +62,12 @@ class Crowd:
 
     def run(self) -> Served:
         """Serve, upload, and stop once every import has ended; the server, which has ended."""
-        users = self._prepare()
+        self.folder.mkdir(parents=True, exist_ok=True)
         server = Served(self.folder, free_port())
         over = threading.Event()
         sampler = threading.Thread(target=self._sample, args=(server, over))
         try:
-            server.ready()
+            users = self._prepare(server.ready())
             sampler.start()
             end = time.monotonic() + self.seconds
             with ThreadPoolExecutor(self.count) as pool:
@@ -85,23 +84,17 @@ class Crowd:
                 server.wait()
         return server
 
-    def _prepare(self) -> list[dict[str, str]]:
+    def _prepare(self, server: Served) -> list[dict[str, str]]:
         """A project and its members; what each sends to log in."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._admin("project", "add", "P")
+        server.project()
         users = []
         for number in range(min(USERS, self.count)):
-            self._admin("user", "add", f"user{number}", "--password-stdin", told=f"password {number}\n")
-            self._admin("member", "set", "P", f"user{number}", "member")
-            word = base64.b64encode(f"user{number}:password {number}".encode()).decode()
-            users.append({"Authorization": f"Basic {word}"})
+            name, password = f"user{number}", f"password {number}"
+            account = json.dumps({"name": name, "password": password}).encode()
+            assert server.ask("POST", "/api/v1/accounts", account)[0] == 201
+            assert server.ask("PUT", f"/api/v1/projects/P/members/{name}", b'{"role": "member"}')[0] < 300
+            users.append(basic(name, password))
         return users
-
-    def _admin(self, *words: str, told: str = "") -> None:
-        subprocess.run(
-            [SCANDOCK, "admin", *words, "--data", self.folder / "data"],
-            env=environment(), input=told, text=True, check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
 
     def _upload(self, port: int, login: dict[str, str], number: int, end: float) -> None:
         client = Uploader(port, DOORS[number % len(DOORS)], self.log, login=login)

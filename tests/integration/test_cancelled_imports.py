@@ -16,7 +16,7 @@ from tests.crash.processes import Command, import_words, run, unsound
 from tests.crash.rounds import ENDED, Ground, agree, placed
 from tests.integration.in_process import command_in_process
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 KINDS = ("new", "append", "replace", "bundle", "tar")
 MOMENTS = 6

@@ -59,6 +59,7 @@ def packed(path, entries):
     return path
 
 
+@pytest.mark.processes
 def test_two_archives_as_json_with_one_receipt(tmp_path, mr, ct):
     data, receipt = tmp_path / "data", tmp_path / "receipt.jsonl"
     done = call("import", mr, ct, "--data", data, "--project", "P", "--create-project", "--json", "--receipt", receipt)
@@ -86,6 +87,7 @@ def test_a_csv_receipt_has_one_heading_and_the_same_lines(tmp_path, mr, ct):
     assert {row["verdict"] for row in rows} == {"stored", "resource", "junk"}
 
 
+@pytest.mark.processes
 def test_the_worst_archive_gives_the_exit_code_and_the_others_are_taken(tmp_path, mr):
     damaged = tmp_path / "damaged.zip"
     damaged.write_bytes(mr.read_bytes()[:-200])
@@ -105,6 +107,7 @@ def test_an_unknown_project_is_wrong_usage_with_both_ways_out(tmp_path, mr):
     assert receipt.read_text() == "before"
 
 
+@pytest.mark.processes
 def test_a_pipe_gets_plain_lines_and_stderr_nothing(tmp_path, mr):
     done = call("import", mr, "--data", tmp_path / "data", "--project", "P", "--create-project")
     assert done.stderr == ""
@@ -225,6 +228,7 @@ class Terminal:
         return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", self.text).replace("\r\n", "\n")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("width", [60, 80, 140])
 def test_a_person_sees_progress_and_a_table(tmp_path, mr, width):
     terminal = Terminal("import", mr, "--data", tmp_path / "data", "--project", "P", "--create-project", width=width)
@@ -235,6 +239,7 @@ def test_a_person_sees_progress_and_a_table(tmp_path, mr, width):
         assert word in end
 
 
+@pytest.mark.processes
 def test_ctrl_c_on_a_terminal_cancels_says_so_and_leaves_nothing(tmp_path):
     header = MR.read_bytes()
     uid = b"1.3.6.1.4.1.5962.1.1.4.1.1.20040826185059.5457"

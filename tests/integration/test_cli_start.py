@@ -16,6 +16,8 @@ import pytest
 
 from tests.integration.in_process import call_in_process
 
+pytestmark = pytest.mark.processes
+
 SCRIPT = Path(sys.executable).with_name("scandock")
 COSTLY = {"rich", "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "pydicom", "nibabel", "numpy", "asyncio"}
 

@@ -11,6 +11,8 @@ import pytest
 from tests.integration.in_process import call_in_process
 from tests.integration.test_cli_import import CT, MR, SCANDOCK, environment, packed
 
+pytestmark = pytest.mark.processes
+
 
 def shell(words: str, redirections: str = "") -> subprocess.CompletedProcess[str]:
     """Run scandock by a shell, its exit code as it is also before a pipe."""

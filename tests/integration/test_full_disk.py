@@ -13,7 +13,7 @@ from tests.crash.processes import check, import_words, run
 from tests.crash.rounds import agree, clean, placed
 from tests.integration.in_process import command_in_process
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 SMALL, LARGE = Study(31, 1, count=4), Study(31, 2, series=2, count=200)
 """Some 70 KB, and 3.4 MB."""

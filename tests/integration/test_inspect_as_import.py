@@ -70,6 +70,7 @@ def test_real_archives(tmp_path: Path, corpus_archives: Path, name: str, named: 
     assert compare(tmp_path, corpus_archives / name, *named)["sessions"]
 
 
+@pytest.mark.processes
 @pytest.mark.corpus
 def test_a_real_archive_by_processes(tmp_path: Path, corpus_archives: Path) -> None:
     assert compare(tmp_path, corpus_archives / PACKED[0], *NAMED, by=call)["sessions"]

@@ -356,6 +356,7 @@ store.finish(stage)
 """
 
 
+@pytest.mark.processes
 def test_processes_that_make_and_leave_the_same_parents_lose_nothing(store, tmp_path):
     rounds = 150  # the last one, 149, stays where it was published
     children = [run(NEIGHBOUR, tmp_path / "DATA", mine, rounds) for mine in ("A", "B", "C")]
@@ -418,6 +419,7 @@ def test_a_missing_store_is_said(tmp_path):
     assert caught.value.code == "store_missing"
 
 
+@pytest.mark.processes
 def test_reader_processes_load_little():
     script = """
     import sys
@@ -428,6 +430,7 @@ def test_reader_processes_load_little():
     assert output(run(script)).strip() == "[]"
 
 
+@pytest.mark.processes
 def test_handles_left_open_end_quietly(tmp_path):
     script = """
     import sys

@@ -12,12 +12,20 @@ LISTS = [
 ]
 
 
-@pytest.fixture(params=["", "/dock"], ids=["root", "base path"])
-def client(tmp_path, request, monkeypatch):
-    if request.param:
-        monkeypatch.setenv("SCANDOCK_BASE_PATH", request.param)
-    with listening(tmp_path / "data", load_settings()) as web, web.client() as made:
-        made.base_url = web.base + request.param
+@pytest.fixture(scope="module", params=["", "/dock"], ids=["root", "base path"])
+def web(tmp_path_factory, request):
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param:
+            patch.setenv("SCANDOCK_BASE_PATH", request.param)
+        with listening(tmp_path_factory.mktemp("methods") / "data", load_settings()) as running:
+            yield running, request.param
+
+
+@pytest.fixture
+def client(web):
+    running, path = web
+    with running.client() as made:
+        made.base_url = running.base + path
         yield made
 
 

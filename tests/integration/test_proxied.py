@@ -10,11 +10,12 @@ from tests.integration.web import PASSWORD, listening
 LOGIN = {"name": "admin", "password": PASSWORD}
 
 
-@pytest.fixture
-def web(tmp_path, monkeypatch):
-    monkeypatch.setenv("SCANDOCK_PUBLIC_URL", "https://example.org/dock")
-    with listening(tmp_path / "data", load_settings()) as running:
-        yield running
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCANDOCK_PUBLIC_URL", "https://example.org/dock")
+        with listening(tmp_path_factory.mktemp("proxied") / "data", load_settings()) as running:
+            yield running
 
 
 @pytest.mark.parametrize("prefix", ["", "/dock"], ids=["taken off", "left"])
@@ -22,11 +23,12 @@ def test_addresses_in_answers_have_the_path(web, prefix):
     with web.client() as client:
         assert client.get(f"{prefix}/").status_code == 200
         assert client.get(f"{prefix}/readyz").status_code == 200
-        made = client.post(f"{prefix}/api/v1/projects", json={"id": "Q"})
-        assert made.headers["Location"] == "/dock/api/v1/projects/Q"
+        project = "Taken" if prefix == "" else "Left"
+        made = client.post(f"{prefix}/api/v1/projects", json={"id": project})
+        assert made.headers["Location"] == f"/dock/api/v1/projects/{project}"
         page = client.get(f"{prefix}/api/v1/projects", params={"limit": 1})
         assert page.headers["Link"].startswith("</dock/api/v1/projects?")
-        sent = client.post(f"{prefix}/api/v1/imports", params={"project": "Q"}, content=b"abc")
+        sent = client.post(f"{prefix}/api/v1/imports", params={"project": project}, content=b"abc")
         assert sent.headers["Location"] == f"/dock/api/v1/imports/{sent.json()['id']}"
         begun = client.post(f"{prefix}/api/v1/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "3"})
         assert begun.headers["Location"].startswith("/dock/api/v1/uploads/")
@@ -58,15 +60,16 @@ def test_the_sites_own_pages_are_known_by_its_public_address(web, origin, status
 
 
 def addresses(client):
+    """Where logins have come from, the latest first."""
     lines = client.get("/api/v1/audit", params={"action": "login"}).json()["items"]
-    return {line["address"] for line in lines}
+    return [line["address"] for line in lines]
 
 
 def test_the_clients_address_is_the_proxys_word_where_that_is_trusted(web):
     with web.client(None) as client:
         client.post("/api/v1/auth/login", json=LOGIN, headers={"X-Forwarded-For": "203.0.113.9, 198.51.100.7"})
     with web.client() as client:
-        assert addresses(client) == {"198.51.100.7"}  # the last one that no trusted proxy has said itself
+        assert addresses(client)[0] == "198.51.100.7"  # the last one that no trusted proxy has said itself
 
 
 def test_nobody_is_believed_where_none_is_trusted(tmp_path, monkeypatch):
@@ -76,4 +79,4 @@ def test_nobody_is_believed_where_none_is_trusted(tmp_path, monkeypatch):
         answer = client.post("/api/v1/auth/login", json=LOGIN, headers=told)
         assert "Secure" not in answer.headers["Set-Cookie"]
         with web.client() as admin:
-            assert addresses(admin) == {"127.0.0.1"}
+            assert addresses(admin) == ["127.0.0.1"]

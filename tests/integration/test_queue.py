@@ -261,6 +261,7 @@ sys.stdin.readline()
 """
 
 
+@pytest.mark.processes
 def test_claims_by_several_processes_are_never_doubled(server):
     sent = [server.send(b"x", by=f"user{n % 7}") for n in range(60)]
     words = [sys.executable, "-c", CLAIMER, server.catalog.engine.url.render_as_string(hide_password=False)]
@@ -325,6 +326,7 @@ def jobs(server):
         return connection.execute("SELECT id, status FROM procrastinate_jobs").fetchall()
 
 
+@pytest.mark.processes
 def test_a_lost_or_doubled_message_does_no_harm(tmp_path, postgres_url):
     server = Server(tmp_path / "data", postgres_url)
     engine = engine_of(server.catalog)
@@ -342,6 +344,7 @@ def test_a_lost_or_doubled_message_does_no_harm(tmp_path, postgres_url):
     server.close()
 
 
+@pytest.mark.processes
 def test_a_worker_on_postgresql_places_and_is_taken_over(tmp_path, postgres_url):
     from tests.crash.archives import Study, zip_bytes
 

@@ -15,7 +15,7 @@ from tests.crash.processes import Command, check, import_words, run, unsound, un
 from tests.crash.rounds import agree, clean, placed
 from tests.integration.in_process import command_in_process
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 MANY = Study(5, 1, series=2, count=300, side=8)
 """More than a reader tells of at a time, and in a tar, which one reader walks alone."""

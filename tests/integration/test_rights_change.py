@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 
 from scandock.catalog.server_tables import account
 from scandock.catalog.tables import upload
+from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import until
 from tests.integration.server_side import Server
@@ -110,7 +111,6 @@ def test_a_right_that_is_gone(web, door):
     nothing_is_left(web)
 
 
-@pytest.mark.crash
 def test_a_worker_refuses_what_an_account_sent_that_is_disabled_since(tmp_path):
     server = Server(tmp_path / "data")
     try:
@@ -118,7 +118,7 @@ def test_a_worker_refuses_what_an_account_sent_that_is_disabled_since(tmp_path):
         server.accept(uuid)
         with server.catalog.write() as connection:
             connection.execute(update(account).values(disabled=True))
-        with server.worker():
+        with InProcessWorker(server.data):
             assert server.ended(uuid) == "refused"
             until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
         assert server.row(uuid)["code"] == "account_disabled"

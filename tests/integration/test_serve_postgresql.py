@@ -10,7 +10,7 @@ from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import until
 from tests.crash.served import ATTEMPT, Served, free_port
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 
 def body(number):

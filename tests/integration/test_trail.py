@@ -158,6 +158,7 @@ def test_what_the_janitor_gives_up_is_in_the_trail(web):
     assert (line["actor"], line["target"], line["project"]) == ("system", one["id"], "P")
 
 
+@pytest.mark.processes
 def test_the_command_lines_changes_are_in_the_trail(tmp_path):
     data, rules, packed = tmp_path / "data", tmp_path / "rules", tmp_path / f"{WORD}.zip"
     rules.write_text("(0010,4000):.*P_(\\w+):1\n")

@@ -15,6 +15,8 @@ from sqlalchemy import update
 from scandock.catalog.server_tables import reception
 from tests.integration.web import PASSWORD, listening
 
+pytestmark = pytest.mark.processes
+
 NODE = Path(__file__).resolve().parent.parent / "node"
 DATA = hashlib.shake_256(b"by another client").digest(5_000_000)
 MB = 1_000_000

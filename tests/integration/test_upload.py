@@ -24,7 +24,7 @@ from tests.crash.processes import SCANDOCK, Command, environment, run, unsound, 
 from tests.crash.served import ATTEMPT, PASSWORD, Served, free_port
 from tests.integration.wire import Wire
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 MB = 1_000_000
 DIRECT = {"SCANDOCK_PASSWORD": PASSWORD, "NO_PROXY": "*", "no_proxy": "*"}

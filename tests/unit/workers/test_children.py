@@ -11,6 +11,8 @@ import pytest
 from scandock.workers import children
 from scandock.workers.children import Child, oom_kills
 
+pytestmark = pytest.mark.processes
+
 
 def ended(code):
     child = Child([sys.executable, "-c", code])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
+
 from scandock.workers.board import Board
 from scandock.workers.readers import start_process
 from tests.crash.processes import until
 
 
+@pytest.mark.processes
 def test_no_secret_is_in_a_readers_environment(monkeypatch):
     monkeypatch.setenv("SCANDOCK_DATABASE_URL", "postgresql://user:hush@host/name")
     monkeypatch.setenv("SCANDOCK_ADMIN_PASSWORD", "hush")

@@ -149,8 +149,8 @@ def test_an_import_whose_attempt_is_killed_has_an_end(web: Web, client: httpx.Cl
         ring(web.site.data)
         return told(client)["succeeded"] is not None
 
-    crash = {"SCANDOCK_CRASH_AT": "read", "SCANDOCK_CRASH_BY": "SIGKILL"}
-    with worker_on(Path(web.site.data), web.site.settings.database_url, **crash):
+    data, url = Path(web.site.data), web.site.settings.database_url
+    with worker_on(data, url, SCANDOCK_CRASH_AT="read", SCANDOCK_CRASH_BY="SIGKILL"):
         until(hurried, "it never ended")
     found = told(client)
     assert found["succeeded"] is False

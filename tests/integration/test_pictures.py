@@ -14,9 +14,11 @@ import pytest
 from PIL import Image as Picture
 from pydicom.uid import UID
 
+from scandock.services.decoding import Pictures
 from scandock.services.pictures import tidy
 from scandock.viewing.decoders import Lost
 from tests.builders import Site, documented, ecat
+from tests.integration.web import serving
 from tests.unit.viewing.made import dataset, file_of
 
 NAME = '"><script>alert(1)</script>'
@@ -175,14 +177,14 @@ def test_a_file_that_is_gone_is_told_and_the_others_are_shown(client, uuid, site
 # -- what is kept ------------------------------------------------------------------------------------------------------
 
 
-def test_the_second_time_no_decoder_is_asked(site, web, client, uuid):
+def test_the_second_time_no_decoder_is_asked(site, client, uuid):
     first = client.get(f"{scan(uuid)}/thumbnail")
     assert Picture.open(BytesIO(first.content)).size == (107, 256)
-    web.site.pictures._stacks.clear()
-    web.site.pictures.decoders.close()  # it would answer that it is busy
-    second = client.get(f"{scan(uuid)}/thumbnail")
-    assert second.content == first.content
-    assert len(client.get(f"{scan(uuid)}/stack").json()["images"]) == 3
+    with serving(site.data) as restarted, restarted.client() as again:
+        restarted.site.pictures.decoders.close()  # it would answer that it is busy
+        second = again.get(f"{scan(uuid)}/thumbnail")
+        assert second.content == first.content
+        assert len(again.get(f"{scan(uuid)}/stack").json()["images"]) == 3
     site.check()
 
 
@@ -203,8 +205,9 @@ def test_what_is_kept_goes_with_its_session(web, client, uuid, site):
     assert kept.endswith(uuid)
     assert tidy(web.site.pictures, web.site.catalog) == 0
     assert client.delete(f"/api/v1/sessions/{uuid}").status_code == 200
-    web.site.pictures._tidy_at = 0
-    assert tidy(web.site.pictures, web.site.catalog) == 1
+    other = Pictures(str(site.data), site.settings)  # of a process that has not tidied a moment ago
+    assert tidy(other, web.site.catalog) == 1
+    other.close()
     assert os.listdir(site.data / "cache") == []
 
 
@@ -236,7 +239,7 @@ def test_a_header_is_rows_of_text_and_can_be_searched(client, uuid):
 # -- who looks ---------------------------------------------------------------------------------------------------------
 
 
-def test_who_looks_is_noted_once_an_hour_for_each_session(web, client, uuid):
+def test_who_looks_is_noted_once_an_hour_for_each_session(site, web, client, uuid):
     web.account("ann", P="member")
     with web.client("ann") as ann:
         for _ in range(3):
@@ -249,8 +252,8 @@ def test_who_looks_is_noted_once_an_hour_for_each_session(web, client, uuid):
         ("admin", "session", uuid, "P"),
         ("ann", "session", uuid, "P"),
     ]
-    web.site.pictures._views.clear()
-    client.get(f"{scan(uuid)}/thumbnail")
+    with serving(site.data) as restarted, restarted.client() as again:
+        again.get(f"{scan(uuid)}/thumbnail")
     assert len(client.get("/api/v1/audit", params={"action": "view"}).json()["items"]) == 3
 
 

@@ -727,3 +727,19 @@ def test_a_project_takes_its_roles_along_when_it_goes(catalog, people):
     with catalog.read() as connection:
         assert members.members_of(connection, "P_public") == []
         assert members.accessibility_of(connection, "P_public") is Accessibility.PRIVATE
+
+
+def test_of_two_administrators_who_disable_each_other_one_waits(postgres_url):
+    """On PostgreSQL alone: SQLite has one writer at a time."""
+    catalog = open_catalog(postgres_url)
+    try:
+        with catalog.write() as connection:
+            anna, otto = (accounts.create(connection, name, password="-", admin=True) for name in ("anna", "otto"))
+        with catalog.write() as first:
+            accounts.set_disabled(first, anna, True)
+            with catalog.engine.connect() as second:
+                second.execute(text("SET lock_timeout = '100ms'"))
+                with pytest.raises(DBAPIError, match="lock timeout"):
+                    accounts.set_disabled(second, otto, True)
+    finally:
+        catalog.dispose()

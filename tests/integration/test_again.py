@@ -131,6 +131,14 @@ def test_equal_bytes_under_a_meta_of_another_syntax_are_other_content(site: Site
     assert told.counts.get("duplicate") is None
 
 
+def test_equal_bytes_in_two_transfer_syntaxes_are_no_duplicates(site: Site) -> None:
+    plain = image()
+    compressed = part10(plain.head(b"1.2.840.10008.1.2.4.70"), dataset(plain.elements()))
+    told = site.bring({"1.dcm": plain.file(), "2.dcm": compressed})
+
+    assert told.codes() == {"1.dcm": "conflict sop_clash", "2.dcm": "conflict sop_clash"}
+
+
 # -- 2: the same SOP UID with other content ----------------------------------------------------------------------------
 
 

@@ -322,3 +322,16 @@ def test_settings_take_owners(catalog: Catalog, tmp_path: Path) -> None:
         else:
             with pytest.raises(Denied):
                 editing.edit_project(desk, "P", {"prearchive_code": 0})
+
+
+def test_a_session_is_told_with_both_its_times(sqlite_url: str) -> None:
+    catalog = open_catalog(sqlite_url)
+    try:
+        seed(catalog, 5)
+        with catalog.write() as connection:
+            connection.execute(session.update().values(created=1_000, modified=2_000))
+        with catalog.read() as connection:
+            items = browsing.list_sessions(connection, SYSTEM, Wanted(), Sorting()).items
+        assert {(item["created"], item["modified"]) for item in items} == {(1_000, 2_000)}
+    finally:
+        catalog.dispose()

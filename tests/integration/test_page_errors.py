@@ -98,6 +98,14 @@ def test_a_fault_is_told_as_a_page_with_the_requests_number_and_logged(web, monk
     assert any(line.get("event") == "unexpected" and "ZeroDivisionError" in str(line) for line in web.logged)
 
 
+def test_what_an_error_quotes_is_escaped(web):
+    with web.client() as client:
+        page = client.post("/admin/accounts", data={"name": "<b>x", "password": "battery x9"})
+    assert page.status_code == 400
+    assert "&lt;b&gt;x" in page.text
+    assert "<b>x" not in page.text
+
+
 def test_the_providers_way_back_tells_people_by_a_page(web):
     page = told(web, "/api/v1/auth/oidc/callback?code=x&state=y", **BROWSER)
     assert page.status_code == 404

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 import psycopg
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
@@ -216,6 +217,20 @@ def test_a_cancel_wins_before_the_intent_alone(server):
     with server.catalog.write() as connection:
         finish(server.catalog, connection, found.lease, ImportState.CANCELLED, {"code": "cancelled"})
     assert server.cancel(uuid) is Cancelled.ENDED
+
+
+def test_a_cancel_asks_for_the_row_that_who_records_intents_has_locked(server):
+    if server.catalog.sqlite:
+        return  # a writer waits for another at its beginning
+    uuid = server.send(b"x")
+    found = claimed(server)
+    with server.catalog.write() as first:
+        may_show(server.catalog, first, found.lease)
+        with server.catalog.engine.connect() as second:
+            second.execute(text("SET lock_timeout = '100ms'"))
+            number = server.id(uuid)
+            with pytest.raises(DBAPIError, match="lock timeout"):
+                cancel(server.catalog, second, number)
 
 
 def test_a_cancel_waits_for_the_transaction_of_the_intents_and_sees_it(server):

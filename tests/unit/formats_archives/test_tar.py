@@ -191,6 +191,9 @@ class TestSizes:
         big = b"\x80" + (3).to_bytes(11, "big")
         assert walked(header(b"a", big) + padded(b"abc") + END) == [("a", b"abc")]
 
+    def test_a_pax_size_goes_before_the_headers(self) -> None:
+        assert walked(pax(size="3") + header(b"a", 600) + padded(b"abc") + END) == [("a", b"abc")]
+
     def test_pax_has_the_last_word(self) -> None:
         assert walked(pax(size="3") + header(b"a", 0) + padded(b"abc") + END) == [("a", b"abc")]
 

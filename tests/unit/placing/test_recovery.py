@@ -13,6 +13,7 @@ from sqlalchemy import func, insert, select, update
 
 from scandock.catalog.engine import open_catalog
 from scandock.catalog.projects import ProjectRow, add_project
+from scandock.catalog.sums import sum_up
 from scandock.catalog.tables import file, intent, project, reservation, session, tree, upload, upload_exception
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, write_files, write_structure
 from scandock.model.errors import Fault, TokenLost
@@ -20,6 +21,7 @@ from scandock.model.verdicts import ImportState
 from scandock.placing.complete import complete, end_without
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, SessionRow, new_tree, record
+from scandock.placing.publish import publish, switch
 from scandock.placing.recover import recover
 from scandock.placing.reserve import held_by_others, release, reserve
 from scandock.queue.leases import abandon, begin, find_dead, renew, take_over
@@ -239,6 +241,40 @@ def test_nothing_of_a_stale_process_stays(catalog, store):
         end_without(catalog, store, stage, lease, {"state": "failed"})
     assert tuple(state(catalog)) == ("failed", "interrupted")
     nothing_pending(catalog, store)
+
+
+def test_a_stale_lease_publishes_nothing(catalog, store):
+    stage, lease = started(catalog, store)
+    placement = staged(catalog, stage, lease)
+    intend(catalog, store, stage, lease, placement)
+    switch(store, stage, [placement])
+    dies(catalog, lease)
+    (dead,) = find_dead(catalog)
+    assert take_over(catalog, dead) is not None
+    with pytest.raises(TokenLost):
+        publish(catalog, lease, [placement])
+    assert count(catalog, session) == 0
+
+
+def test_folders_are_synced_before_the_switch_is_over(catalog, store, monkeypatch):
+    stage, lease = started(catalog, store)
+    placement = staged(catalog, stage, lease)
+    intend(catalog, store, stage, lease, placement)
+    synced = []
+    settle = store.settle
+    monkeypatch.setattr(store, "settle", lambda: synced.append(store.current(placement.name)) or settle())
+    switch(store, stage, [placement])
+    assert synced == [placement.inode]
+
+
+def test_the_sums_of_a_project_are_its_own(catalog, store):
+    stage, lease = started(catalog, store)
+    intend(catalog, store, stage, lease, staged(catalog, stage, lease))
+    complete(catalog, store, stage, lease)
+    add_project(catalog, ProjectRow(name="Q"))
+    with catalog.read() as connection:
+        numbers = {row.name: row.id for row in connection.execute(select(project.c.name, project.c.id))}
+        assert {name: sum_up(connection, number)["subjects"] for name, number in numbers.items()} == {"P": 1, "Q": 0}
 
 
 def test_an_intent_is_never_undone(catalog, store):

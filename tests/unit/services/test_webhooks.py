@@ -63,6 +63,20 @@ def test_a_name_that_leads_inside_is_refused_when_it_is_used(monkeypatch, addres
     assert caught.value.code == "webhook_failed"
 
 
+def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch):
+    def found(host, port, **options):
+        return [(2, 1, 6, "", ("93.184.216.34", port)), (2, 1, 6, "", ("10.1.2.3", port))]
+
+    def never(*args, **options):
+        raise AssertionError("nobody may connect")
+
+    monkeypatch.setattr("socket.getaddrinfo", found)
+    monkeypatch.setattr("socket.create_connection", never)
+    with pytest.raises(Fault) as caught:
+        post_signed(SITE, "http://example.org/", "secret", "id", {})
+    assert "network of the server's own" in caught.value.message
+
+
 def test_the_signature_is_over_time_and_body():
     body = b'{"a": 1}'
     mac = hmac.new(b"secret", b"1700000000." + body, hashlib.sha256).hexdigest()

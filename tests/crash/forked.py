@@ -165,8 +165,8 @@ def _serve(wire: socket.socket) -> dict[str, Any] | None:
     """Fork for each request until whoever asks is gone. In a fork: what it is to do; in the process itself: None."""
     running: dict[int, tuple[int, socket.socket]] = {}
     while True:
-        for ready in select.select([wire, *running], [], [])[0]:
-            if ready is not wire:
+        for ready in select.select([wire.fileno(), *running], [], [])[0]:
+            if ready != wire.fileno():
                 pid, asked = running.pop(ready)
                 os.close(ready)
                 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

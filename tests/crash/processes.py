@@ -77,7 +77,7 @@ class Command:
         """Wait for its end, and then for that of every process of its group: none may outlive it."""
         out, err = self.process.communicate(timeout=PATIENCE)
         until(lambda: not members(self.group), f"processes {members(self.group)} outlived their command")
-        return Done(self.process.returncode, out, err)
+        return Done(self.process.wait(), out, err)
 
     def stopped(self) -> None:
         """Wait until its own process is stopped by a signal."""
@@ -113,7 +113,7 @@ def run(words: list[str | Path], *, threads: bool = False, **changes: str) -> Do
 
 
 def check(data: Path, **changes: str) -> Done:
-    return run([SCANDOCK, "check", "--data", data], **changes)
+    return Command([SCANDOCK, "check", "--data", data], threads=False, **changes).wait()
 
 
 def unsound(data: Path) -> list[str]:

@@ -166,9 +166,9 @@ def play_server(folder: Path, one: ServerRound, each: int = EACH) -> None:
                 stage.strike()
             finally:
                 stage.go_on.set()
-            for upload in running:
-                upload.result()
-        failed = [line for client in clients.values() for line in client.failed]
+            for client in running:
+                client.result()
+        failed = [line for one in clients.values() for line in one.failed]
         assert not failed, "\n".join(failed)
         stage.server.ready()
         for upload in stage.log.uploads():

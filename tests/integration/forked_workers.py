@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import structlog
@@ -93,7 +94,7 @@ def attempting(server: Server, slots: int = 2, **changes: str) -> Iterator[Attem
             thread.join(END_SECONDS)
         assert not thread.is_alive(), "the worker did not end"
     for attempt in attempts.begun.values():
-        until(lambda pid=attempt.pid: not members(pid), "processes outlived their attempt")
+        until(partial(_is_gone, attempt.pid), "processes outlived their attempt")
 
 
 @contextmanager
@@ -109,6 +110,10 @@ def forked_worker(server: Server, slots: int = 2, **changes: str) -> Iterator[Wo
         yield running
     finally:
         running.kill()
+
+
+def _is_gone(group: int) -> bool:
+    return not members(group)
 
 
 def is_stopped(pid: int | None) -> bool:

@@ -171,8 +171,8 @@ def test_others_hear_of_theirs_alone(web):
         web.account("cas", A="member")
         web.account("dot", A="owner")
         with (
-            web.client("cas") as cas, web.client("dot") as dot, listening(admin) as by_admin,
-            listening(ben) as by_ben, listening(cas) as by_cas, listening(dot) as by_dot,
+            web.client("cas") as cas, web.client("dot") as dot, following(admin) as by_admin,
+            following(ben) as by_ben, following(cas) as by_cas, following(dot) as by_dot,
         ):  # fmt: skip
             for one in (by_admin, by_ben, by_cas, by_dot):
                 one.until("begin")

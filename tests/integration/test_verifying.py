@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from sqlalchemy import insert, select
@@ -20,6 +21,7 @@ from scandock.services.checking import check
 from scandock.services.opening import opened
 from scandock.services.upkeep import keep_up
 from scandock.services.verifying import list_rot, verify_again, verify_some
+from scandock.store.snapshots import LocalSnapshot
 from tests.builders import Site, documented, images, site_at
 
 
@@ -127,21 +129,42 @@ def test_it_goes_on_where_it_was_left(site: Site, monkeypatch: pytest.MonkeyPatc
         assert (done.files + rest.files, rest.trees) == (5, 1)
 
 
+class _Interrupted:
+    """A snapshot of which something else happens each time after a file was opened."""
+
+    def __init__(self, snapshot: LocalSnapshot, happens: Callable[[], None]) -> None:
+        self._snapshot = snapshot
+        self._happens = happens
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._snapshot, name)
+
+    def __enter__(self) -> _Interrupted:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._snapshot.close()
+
+    def open(self, path: str) -> IO[bytes]:
+        stream = self._snapshot.open(path)
+        self._happens()
+        return stream
+
+
 @pytest.mark.postgresql
 def test_a_session_that_is_replaced_meanwhile_harms_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.bring(documented("S1", "1", images(2)), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):
-        read_one = verifying._read_one
-        joined: list[int] = []
+        replaced = []
 
-        def replaced(*args: Any) -> None:
-            read_one(*args)
-            if not joined:
-                joined.append(1)
-                site.bring(documented("S1", "1", images(3)), session="S1")
+        def replace() -> None:
+            if not replaced:
+                replaced.append(site.bring(documented("S1", "1", images(3)), session="S1"))
 
-        monkeypatch.setattr(verifying, "_read_one", replaced)
+        snapshot = store.snapshot
+        monkeypatch.setattr(store, "snapshot", lambda name: _Interrupted(snapshot(name), replace))
         done = verify_some(catalog, store, 60)
+        assert len(replaced) == 1
         assert (done.problems, done.trees) == (0, 1)
         assert item(catalog)["verified"] is not None
     assert os.listdir(site.data / "work") == []

@@ -17,13 +17,12 @@ from structlog.testing import capture_logs
 
 from scandock.access import accounts
 from scandock.access.passwords import hash_password
-from scandock.http.app import create_app
 from scandock.http.deps import Site
 from scandock.http.problems import MEDIA_TYPE
 from scandock.http.process import config_of
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.data import make_data
-from scandock.testing.server import InProcessServer, add_account
+from scandock.testing.server import InProcessServer, add_account, make_app
 from tests.documented import documented_codes
 
 PASSWORD = "correct horse"
@@ -93,7 +92,7 @@ def listening(data: Path, settings: Settings | None = None) -> Iterator[Web]:
     settings = settings or load_settings()
     if settings.database_url is None:
         make_data(data)
-    app = create_app(str(data), settings)
+    app = make_app(data, settings)
     config = config_of(app, settings)
     config.port = 0
     server = uvicorn.Server(config)

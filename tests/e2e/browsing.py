@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
 
@@ -19,6 +19,7 @@ HOST_NAME = "scandock.test"
 WIDTHS = {"wide": (1280, 800), "narrow": (390, 844)}
 OF_COLORS = ["color-contrast", "link-in-text-block"]
 """Axe's default rules whose outcome depends on colors: themes differ in nothing else, which test_crowded holds."""
+THEMES: tuple[tuple[Literal["dark", "light"], list[str] | None], ...] = (("dark", OF_COLORS), ("light", None))
 PAINTED = """() => Promise.all(
   document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished.catch(() => {}))
 ).then(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))))"""
@@ -100,7 +101,7 @@ class Person:
         told = []
         for width in ("narrow", "wide"):
             self.resize(width)
-            for theme, rules in (("dark", OF_COLORS), ("light", None)):
+            for theme, rules in THEMES:
                 self.page.emulate_media(color_scheme=theme)
                 self.page.evaluate(PAINTED)
                 told += [f"{width} {theme}: {one}" for one in self.findings(rules)]

@@ -136,7 +136,8 @@ def test_it_is_tried_again_without_end(browser, project, tmp_path):
 
         def tried() -> bool:
             page.clock.fast_forward(90_000)  # longer than any wait between two tries
-            return page.locator(".up-transfer .state").inner_text() == "on the server"
+            shown: str = page.locator(".up-transfer .state").inner_text()
+            return shown == "on the server"
 
         until(tried, "it was not tried as often as it failed")
     assert failing["left"] == 0

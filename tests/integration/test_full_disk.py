@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 SMALL, LARGE = Study(31, 1, count=4), Study(31, 2, series=2, count=200)
 """Some 70 KB, and 3.4 MB."""
-FREE = {"SCANDOCK_MIN_FREE_BYTES": "0"}
+FREE: dict[str, Any] = {"SCANDOCK_MIN_FREE_BYTES": "0"}
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import subprocess
 from fcntl import ioctl
 from pathlib import Path
 from termios import TIOCSWINSZ
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ from tests.integration.wire import Wire
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 MB = 1_000_000
-DIRECT = {"SCANDOCK_PASSWORD": PASSWORD, "NO_PROXY": "*", "no_proxy": "*"}
+DIRECT: dict[str, Any] = {"SCANDOCK_PASSWORD": PASSWORD, "NO_PROXY": "*", "no_proxy": "*"}
 
 
 @pytest.fixture(scope="module")

@@ -155,7 +155,7 @@ class _Interrupted:
 def test_a_session_that_is_replaced_meanwhile_harms_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.bring(documented("S1", "1", images(2)), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):
-        replaced = []
+        replaced: list[Any] = []
 
         def replace() -> None:
             if not replaced:

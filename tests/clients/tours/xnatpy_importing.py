@@ -2,13 +2,14 @@
 
 import hashlib
 import inspect
+from typing import Any
 
 OPENED = 2
 """Files of each scan that are read one by one; all are read by the download of the session."""
 
 
 def tour(session, archive, project, folder):
-    seen = {"projects": [one.id for one in session.projects.values()]}
+    seen: dict[str, Any] = {"projects": [one.id for one in session.projects.values()]}
     seen["waiting"] = wait_and_archive(session, str(archive), project)
     found = session.projects[project].experiments[seen["waiting"]["label"]]
     seen["session"] = look(found)

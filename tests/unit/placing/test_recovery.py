@@ -262,7 +262,12 @@ def test_folders_are_synced_before_the_switch_is_over(catalog, store, monkeypatc
     intend(catalog, store, stage, lease, placement)
     synced = []
     settle = store.settle
-    monkeypatch.setattr(store, "settle", lambda: synced.append(store.current(placement.name)) or settle())
+
+    def sync():
+        synced.append(store.current(placement.name))
+        settle()
+
+    monkeypatch.setattr(store, "settle", sync)
     switch(store, stage, [placement])
     assert synced == [placement.inode]
 

@@ -12,8 +12,8 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.pixels import pixel_array
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.utils import pixel_array
 
 from scandock.viewing.dicom_frames import DicomFrames
 from scandock.viewing.frames import Frame, NoPicture, to_16_bits
@@ -133,6 +133,7 @@ def test_every_image_is_what_pydicom_reads(corpus, plain):
                 continue
             data, expected = read
             if is_mosaic:
+                assert isinstance(frames, DicomFrames)
                 mosaics += is_cut_as_nibabel_does(frames, data, where)
                 continue
             assert_same_numbers(frame, data, expected, where)

@@ -48,10 +48,12 @@ def test_webhooks_go_there(url):
     assert check_url(url, SITE).hostname
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "::1"])
-def test_a_name_that_leads_inside_is_refused_when_it_is_used(monkeypatch, address):
+@pytest.mark.parametrize("addresses", [["127.0.0.1"], ["10.1.2.3"], ["::1"], ["93.184.216.34", "10.1.2.3"]])
+def test_a_name_that_leads_inside_is_refused_when_it_is_used(monkeypatch, addresses):
+    """One private address among several is enough."""
+
     def found(host, port, **options):
-        return [(2, 1, 6, "", (address, port))]
+        return [(2, 1, 6, "", (address, port)) for address in addresses]
 
     def never(*args, **options):
         raise AssertionError("nobody may connect")
@@ -61,19 +63,6 @@ def test_a_name_that_leads_inside_is_refused_when_it_is_used(monkeypatch, addres
     with pytest.raises(Fault) as caught:
         post_signed(SITE, "http://example.org/", "secret", "id", {})
     assert caught.value.code == "webhook_failed"
-
-
-def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch):
-    def found(host, port, **options):
-        return [(2, 1, 6, "", ("93.184.216.34", port)), (2, 1, 6, "", ("10.1.2.3", port))]
-
-    def never(*args, **options):
-        raise AssertionError("nobody may connect")
-
-    monkeypatch.setattr("socket.getaddrinfo", found)
-    monkeypatch.setattr("socket.create_connection", never)
-    with pytest.raises(Fault) as caught:
-        post_signed(SITE, "http://example.org/", "secret", "id", {})
     assert "network of the server's own" in caught.value.message
 
 

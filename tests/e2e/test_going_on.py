@@ -9,6 +9,7 @@ from tests.crash.processes import until
 from tests.crash.served import Served, free_port
 from tests.e2e.projects import owner, project_of
 from tests.e2e.uploading import (
+    BROKEN,
     RAW,
     archive,
     drop,
@@ -74,7 +75,7 @@ def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
     project = project_of(served)
     again = None
     try:
-        with owner(browser, project, expected=("ERR_", "Failed to load")) as one:
+        with owner(browser, project, expected=(*BROKEN, "Failed to load")) as one:
             page = opened(one, project.id)
             slowed(page)
             begin(page, path)
@@ -117,7 +118,7 @@ def test_a_folder_goes_on_and_another_file_does_not(browser, project, tmp_path, 
     for n in (1, 2):
         (folder / f"{n}.dcm").write_bytes(image(n))
     (folder / "raw.bin").write_bytes(RAW)
-    with owner(browser, project, expected=("ERR_",)) as one:
+    with owner(browser, project, expected=BROKEN) as one:
         page = opened(one, project.id)
         slowed(page)
         begin(page, folder)
@@ -138,7 +139,7 @@ def test_a_folder_goes_on_and_another_file_does_not(browser, project, tmp_path, 
 
 def test_another_tab_leaves_alone_what_is_being_sent_until_it_is_cut(browser, project, large):
     path, whole = large
-    with owner(browser, project, expected=("ERR_",)) as one:
+    with owner(browser, project, expected=BROKEN) as one:
         page = opened(one, project.id)
         slowed(page)
         begin(page, path)
@@ -169,7 +170,7 @@ def test_another_tab_leaves_alone_what_is_being_sent_until_it_is_cut(browser, pr
 
 def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
     path, whole = large
-    with owner(browser, project, expected=("ERR_",)) as one:
+    with owner(browser, project, expected=BROKEN) as one:
         page = opened(one, project.id)
         slowed(page)
         begin(page, path)
@@ -194,7 +195,7 @@ def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
 def test_another_file_that_is_chosen_for_a_cut_one_is_told_and_not_taken(browser, project, large, tmp_path):
     path, whole = large
     other = archive(tmp_path / "other.zip", {"1.dcm": image(3, study=3)})
-    with owner(browser, project, expected=("ERR_",)) as one:
+    with owner(browser, project, expected=BROKEN) as one:
         page = opened(one, project.id)
         slowed(page)
         begin(page, path)
@@ -246,7 +247,7 @@ def test_moving_about_cuts_nothing(browser, project, large):
 
 def test_an_upload_can_be_given_up_running_or_not_finished(browser, project, large):
     path, _ = large
-    with owner(browser, project, expected=("ERR_",)) as one:
+    with owner(browser, project, expected=BROKEN) as one:
         page = opened(one, project.id)
         slowed(page)
         begin(page, path)
@@ -311,7 +312,7 @@ def test_what_the_server_refuses_is_said_and_gone_on_with(browser, project, tmp_
 
 def test_a_file_that_changes_on_the_way_is_told_and_chosen_again(browser, project, large, tmp_path):
     path, whole = large
-    with owner(browser, project, expected=("ERR_",)) as one:
+    with owner(browser, project, expected=BROKEN) as one:
         page = opened(one, project.id)
         slowed(page)
         begin(page, path)

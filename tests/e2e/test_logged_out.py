@@ -7,6 +7,7 @@ import pytest
 from tests.crash.processes import until
 from tests.e2e.projects import OWNERS_PASSWORD, owner
 from tests.e2e.uploading import (
+    BROKEN,
     RAW,
     archive,
     drop,
@@ -121,7 +122,7 @@ def test_somebody_else_who_logs_in_does_not_take_it_over(browser, project, tmp_p
 
 def test_what_was_whole_when_the_login_ended_is_imported_by_the_page_without_its_file(browser, project, tmp_path):
     path = archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/raw.bin": RAW})
-    with owner(browser, project, expected=("401", "ERR_")) as one:
+    with owner(browser, project, expected=("401", *BROKEN)) as one:
         page = opened(one, project.id)
         slowed(page)
         begin(page, path)

@@ -9,6 +9,7 @@ from tests.crash.processes import until
 from tests.e2e.browsing import HOST_NAME, person
 from tests.e2e.projects import OWNERS_PASSWORD, owner
 from tests.e2e.uploading import (
+    BROKEN,
     RAW,
     archive,
     drop,
@@ -93,7 +94,7 @@ def test_speed_and_time_left_are_told_and_nothing_is_kept_in_the_browser(browser
 
 def test_offline_it_waits_and_once_online_it_goes_on_by_itself(browser, project, large):
     path, whole = large
-    with owner(browser, project, expected=("ERR_",)) as one:
+    with owner(browser, project, expected=BROKEN) as one:
         page = opened(one, project.id)
         slowed(page)
         begin(page, path)
@@ -154,7 +155,7 @@ def test_a_connection_that_falls_silent_is_given_up_and_it_goes_on(browser, proj
         silent.append(route)  # and nothing is ever heard of it
         return None
 
-    with owner(browser, project, expected=("ERR_",)) as one:
+    with owner(browser, project, expected=BROKEN) as one:
         page = prepared(one, project, path, answer)
         with page.expect_request(lambda request: request.method == "PATCH"):
             page.get_by_role("button", name="Upload", exact=True).click()
@@ -171,7 +172,7 @@ def test_a_connection_that_falls_silent_is_given_up_and_it_goes_on(browser, proj
 
 def test_a_stored_handle_goes_on_in_one_click(browser, project, large):
     path, whole = large
-    with owner(browser, project, expected=("ERR_",)) as one:
+    with owner(browser, project, expected=BROKEN) as one:
         one.page.add_init_script(f"({COUNTED})()")
         page = opened(one, project.id)
         slowed(page)

@@ -91,3 +91,4 @@ class InProcessWorker:
         self._readers.__exit__(kind, error, at)
         if self._thread.is_alive():
             raise RuntimeError("The worker did not end.")
+        self._beats.close()

@@ -288,6 +288,15 @@ def test_items_edits_and_etags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         files = client.get("/api/v1/files", params={"session": found["id"], "sort": "name"}).json()["items"]
         assert len(files) == 3
         assert {(one["scan"], one["resource"]) for one in files} == {(one["id"], "DICOM"), (None, "NOTES")}
+        of_scan = {"session": found["id"], "scan": one["id"]}
+        labels = [told["label"] for told in client.get("/api/v1/resources", params=of_scan).json()["items"]]
+        assert labels == ["DICOM"]
+        for wanted, count in (
+            (of_scan, 2),
+            ({"session": found["id"], "resource": "notes"}, 1),
+            ({**of_scan, "resource": "NOTES"}, 0),
+        ):
+            assert len(client.get("/api/v1/files", params=wanted).json()["items"]) == count
         listed = client.get("/api/v1/resources", params={"session": found["id"]}).json()["items"]
         assert {one["label"]: one["files"] for one in listed} == {"DICOM": 2, "NOTES": 1}
 

@@ -151,6 +151,25 @@ class _Interrupted:
         return stream
 
 
+def test_a_session_that_is_replaced_before_its_first_file_is_read_is_left_to_the_next_look(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.bring(documented("S1", "1", images(2)), session="S1")
+    with opened(str(site.data), site.settings) as (catalog, store):
+        snapshot = store.snapshot
+        replaced: list[Any] = []
+
+        def replace(name: str) -> LocalSnapshot:
+            taken = snapshot(name)
+            if not replaced:
+                replaced.append(site.bring(documented("S1", "1", images(3)), session="S1"))
+            return taken
+
+        monkeypatch.setattr(store, "snapshot", replace)
+        done = verify_some(catalog, store, 60)
+        assert (done.problems, done.files, done.trees) == (0, 3, 1)
+
+
 @pytest.mark.postgresql
 def test_a_session_that_is_replaced_meanwhile_harms_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.bring(documented("S1", "1", images(2)), session="S1")

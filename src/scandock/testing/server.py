@@ -140,8 +140,10 @@ class AppTransport(httpx.BaseTransport):
             raise httpx.ReadTimeout(f"No whole answer in {ANSWER_SECONDS:.0f} seconds.", request=request) from None
 
     async def _ask(self, request: httpx.Request, body: bytes) -> httpx.Response:
+        # A stream, as `content` would add a length to what is sent in chunks.
+        stream = httpx.ByteStream(body)
         asked = httpx.Request(
-            request.method, request.url, headers=request.headers, content=body, extensions=request.extensions
+            request.method, request.url, headers=request.headers, stream=stream, extensions=request.extensions
         )
         answer = await self._transport.handle_async_request(asked)
         if not isinstance(answer.stream, httpx.AsyncByteStream):

@@ -125,3 +125,12 @@ def test_doubles_hold_within_their_context_alone() -> None:
         with quick_passwords(), thread_readers():
             assert cost() == "m=8,t=1,p=1"
         assert cost() == before == f"m={passwords.MEMORY_KIB},t={passwords.PASSES},p={passwords.LANES}"
+
+
+def test_a_body_in_chunks_has_no_length(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as web, web.client() as client:
+        sent = client.post("/api/v1/imports?project=P&filename=a.zip", content=iter([b"PK", b"\3\4"]))
+        assert sent.request.headers["transfer-encoding"] == "chunked"
+        assert (sent.status_code, "content-length" in sent.request.headers) == (202, False)
+        again = client.put("/data/projects/P/resources/R/files/a.txt?inbody=true", content=iter([b"chunks"]))
+        assert again.status_code in (200, 201), again.text

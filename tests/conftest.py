@@ -28,7 +28,11 @@ settings.load_profile("default")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="leave out PostgreSQL, and tests that start processes")
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="leave out PostgreSQL, and tests that start servers, commands, browsers or clients",
+    )
 
 
 def pytest_sessionstart() -> None:
@@ -52,9 +56,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--quick"):
         return
-    slow = [item for item in items if item.get_closest_marker("processes") or "postgresql" in item.name]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in set(slow)]
+    slow = {item for item in items if item.get_closest_marker("processes") or _asks_postgresql(item)}
+    config.hook.pytest_deselected(items=list(slow))
+    items[:] = [item for item in items if item not in slow]
+
+
+def _asks_postgresql(item: pytest.Item) -> bool:
+    asked: set[str] = set(getattr(item, "fixturenames", ()))
+    chosen = item.callspec.params if hasattr(item, "callspec") else {}
+    by_name = {name for name in ("database_url", "bare_database_url", "two_urls") if chosen.get(name) == "postgresql"}
+    return bool(by_name or asked & {"postgres_url", "postgres_cluster"})
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -69,7 +80,7 @@ def project_root() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick() -> Iterator[None]:
+def cheap_doubles() -> Iterator[None]:
     """Passwords cost nothing, imports within this process read in threads, and catalogs share what they compiled.
 
     What the production cost is, tests/unit/access/test_passwords.py holds; readers as processes are what every test of
@@ -82,7 +93,7 @@ def quick() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[postgres.Cluster]:
-    """One private cluster for the whole run, started when a test first asks for it."""
+    """One private cluster for each test process, started when a test first asks for it."""
     with postgres.cluster() as running:
         yield running
 

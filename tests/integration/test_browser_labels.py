@@ -32,6 +32,8 @@ from scandock.rules.policy import ProjectPolicy, Request, SiteRules
 from scandock.rules.settle import settle
 from scandock.rules.study import StudyFacts, as_date
 
+pytestmark = pytest.mark.processes
+
 NODE = Path(__file__).resolve().parent.parent / "node"
 CASES = 1_500
 PIECES = (

@@ -17,6 +17,8 @@ import pytest
 
 from tests.integration.in_process import call_in_process
 
+pytestmark = pytest.mark.processes
+
 NODE = Path(__file__).resolve().parent.parent / "node"
 FILES = sorted(NODE.glob("*.test.mjs"))
 NAMES = [name for file in FILES for name in re.findall(r'^test\("(.+?)",', file.read_text(), re.MULTILINE)]

@@ -192,6 +192,7 @@ def test_a_cancelled_file_is_no_file(web: Web, client: httpx.Client) -> None:
     assert client.post("/data/services/import", data={"src": SRC}).status_code == 404
 
 
+@pytest.mark.processes
 @pytest.mark.crash
 def test_a_file_survives_a_kill_of_the_whole_server(tmp_path: Path) -> None:
     port = free_port()

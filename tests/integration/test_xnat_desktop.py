@@ -117,6 +117,7 @@ def everything_stored(served: Served, url: str) -> str:
         engine.dispose()
 
 
+@pytest.mark.processes
 def test_the_whole_sequence(served: Served, client: httpx.Client, database_url: str) -> None:
     found = re.search(r'var csrfToken = "([^"]+)"', client.get("/").text)
     token = found[1] if found else "false"
@@ -163,6 +164,7 @@ def test_the_whole_sequence(served: Served, client: httpx.Client, database_url: 
     assert TYPED not in everything_stored(served, database_url)
 
 
+@pytest.mark.processes
 @pytest.mark.postgresql
 def test_series_that_are_sent_at_once_are_one_session_that_waits_where_the_project_says_so(
     client: httpx.Client,

@@ -139,6 +139,7 @@ def test_cancelled_and_deleted_imports_have_an_end(web: Web, client: httpx.Clien
     assert (told(client)["succeeded"], told(client)["finalMessage"]) == (True, DELETED)
 
 
+@pytest.mark.processes
 def test_an_import_whose_attempt_is_killed_has_an_end(web: Web, client: httpx.Client) -> None:
     submit(client)
 

@@ -104,11 +104,19 @@ def listening(data: Path, settings: Settings | None = None) -> Iterator[Web]:
         started.set()
 
     server.startup = tell  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.run, daemon=True)
+
+    def run() -> None:
+        try:
+            server.run()
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=run, daemon=True)
     with capture_logs() as logged:
         thread.start()
         try:
             assert started.wait(30)
+            assert server.started, f"the server did not start: {logged}"
             port = server.servers[0].sockets[0].getsockname()[1]
             base = f"http://127.0.0.1:{port}"
             transport = partial(httpx.HTTPTransport, verify=False)  # to load authorities takes longer than most tests

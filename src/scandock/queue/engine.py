@@ -51,7 +51,8 @@ class EmbeddedEngine:
     """The catalog itself is the queue; a ring wakes its worker (`wake.py`)."""
 
     def __init__(self) -> None:
-        self._bell: Bell | None = None
+        self._bells: list[Bell] = []
+        """Of the workers of this process: one, but for tests."""
 
     def prepare(self) -> None:
         """Nothing is needed."""
@@ -60,16 +61,18 @@ class EmbeddedEngine:
         """The row is the message."""
 
     def run(self, data: str, slots: Slots, stop: threading.Event) -> None:
-        with Bell(data) as self._bell:
-            slots.look()
-            while not stop.is_set():
-                self._bell.wait(POLL_SECONDS)
+        with Bell(data) as bell:
+            self._bells.append(bell)
+            try:
                 slots.look()
-        self._bell = None
+                while not stop.is_set():
+                    bell.wait(POLL_SECONDS)
+                    slots.look()
+            finally:
+                self._bells.remove(bell)
 
     def end(self) -> None:
-        bell = self._bell
-        if bell is not None:
+        for bell in list(self._bells):
             bell.end()
 
 

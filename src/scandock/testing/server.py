@@ -51,6 +51,7 @@ class InProcessServer:
     @property
     def site(self) -> Site:
         """What the routes work on: settings, catalog and store of DATA."""
+        self._loop()
         site: Site = self.app.state.site
         return site
 
@@ -64,7 +65,12 @@ class InProcessServer:
 
     def transport(self) -> AppTransport:
         """What hands a client's requests to this server."""
-        return AppTransport(self.app, self._started.result())
+        return AppTransport(self.app, self._loop())
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        if not self._thread.is_alive() or not self._started.done():
+            raise RuntimeError("This server does not run: use it as `with InProcessServer(data) as server`.")
+        return self._started.result()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -108,7 +114,7 @@ def make_app(data: str | os.PathLike[str], settings: Settings) -> FastAPI:
     app = create_app(os.fspath(data), settings)
     if not _ROUTES:
         _ROUTES.extend(app.router.routes)
-    app.router.routes = _ROUTES
+    app.router.routes = list(_ROUTES)
     return app
 
 

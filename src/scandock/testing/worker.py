@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
 import structlog
 
-from scandock.model.errors import Fault, ScandockError, TokenLost
+from scandock.model.errors import Fault, TokenLost
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.readers import thread_readers
 from scandock.workers.attempt import Order, run_attempt
@@ -34,9 +35,9 @@ class _AttemptThread:
             run_attempt(order, settings)
         except TokenLost:
             pass
-        except ScandockError as error:
+        except Exception as error:  # noqa: BLE001  what would end a process with a traceback
             self._failed = True
-            structlog.get_logger().error("attempt failed", upload=order.upload, code=error.code)
+            structlog.get_logger().error("attempt failed", upload=order.upload, exc_info=error)
 
     def kill(self, why: str) -> None:
         self.killed = self.killed or why
@@ -50,7 +51,7 @@ class _AttemptThread:
 
 
 class InProcessWorker:
-    """Imports what waits in a DATA with SQLite: `with InProcessWorker(data)`.
+    """Imports what waits in a DATA: `with InProcessWorker(data)`.
 
     Claims, leases, attempts and what becomes of them are the real ones. Attempts are threads, so that none dies, is
     killed or confined: a cancel that comes while an import is being read lets it go on to its end. Without `upkeep`
@@ -65,30 +66,48 @@ class InProcessWorker:
         *,
         upkeep: bool = True,
     ) -> None:
-        one_reader = (settings or load_settings()).model_copy(update={"workers": 1})
-        self._beats = Beats.make()
-        self._worker = Worker(
-            os.path.abspath(data),
-            slots,
-            one_reader,
-            os.getpid(),
-            self._beats,
-            structlog.get_logger(),
-            start=lambda order: _AttemptThread(order, one_reader),
-            upkeep=upkeep,
-        )
-        self._readers = thread_readers()
-        self._thread = threading.Thread(target=self._worker.run, name="worker", daemon=True)
+        self._data = os.path.abspath(data)
+        self._settings = (settings or load_settings()).model_copy(update={"workers": 1})
+        self._slots = slots
+        self._upkeep = upkeep
+        self._closing = ExitStack()
+        self._failed: BaseException | None = None
 
     def __enter__(self) -> Self:
-        self._readers.__enter__()
-        self._thread.start()
+        with ExitStack() as opened:
+            beats = Beats.make()
+            opened.callback(beats.close)
+            opened.enter_context(thread_readers())
+            worker = Worker(
+                self._data,
+                self._slots,
+                self._settings,
+                os.getpid(),
+                beats,
+                structlog.get_logger(),
+                start=lambda order: _AttemptThread(order, self._settings),
+                upkeep=self._upkeep,
+            )
+            thread = threading.Thread(target=self._run, args=(worker,), name="worker", daemon=True)
+            thread.start()
+            opened.callback(self._end, worker, thread)
+            self._closing = opened.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._worker.stop()
-        self._thread.join(END_SECONDS)
-        self._readers.__exit__(kind, error, at)
-        if self._thread.is_alive():
-            raise RuntimeError("The worker did not end.")
-        self._beats.close()
+        self._closing.close()
+        if self._failed is not None and error is None:
+            raise RuntimeError("The worker failed.") from self._failed
+
+    def _run(self, worker: Worker) -> None:
+        try:
+            worker.run()
+        except BaseException as error:  # noqa: BLE001  raised again where the context ends
+            self._failed = error
+
+    @staticmethod
+    def _end(worker: Worker, thread: threading.Thread) -> None:
+        worker.stop()
+        thread.join(END_SECONDS)
+        if thread.is_alive():
+            raise RuntimeError(f"The worker did not end within {END_SECONDS:.0f} seconds.")

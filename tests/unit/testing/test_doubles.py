@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from scandock.access import passwords
 from scandock.catalog.engine import open_catalog
+from scandock.queue.engine import EmbeddedEngine
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
@@ -22,6 +23,7 @@ from scandock.testing.worker import InProcessWorker
 from scandock.workers import readers
 from tests.builders import documented, images, zipped
 from tests.crash.processes import until
+from tests.crash.served import ENDS
 from tests.integration.web import Web, listening, serving
 
 ASKED = (
@@ -134,3 +136,38 @@ def test_a_body_in_chunks_has_no_length(tmp_path: Path) -> None:
         assert (sent.status_code, "content-length" in sent.request.headers) == (202, False)
         again = client.put("/data/projects/P/resources/R/files/a.txt?inbody=true", content=iter([b"chunks"]))
         assert again.status_code in (200, 201), again.text
+
+
+def test_two_workers_on_one_folder_end_each_by_itself(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with serving(data) as web, web.client() as client, InProcessWorker(data):
+        with InProcessWorker(data):
+            pass
+        sent = client.post("/api/v1/imports?project=P&filename=a.zip", content=zipped({"1.dcm": images(1)[0]})).json()
+        until(lambda: client.get(f"/api/v1/imports/{sent['id']}").json()["state"] in ENDS, "nobody was left")
+
+
+def test_a_worker_that_fails_says_so_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: EmbeddedEngine, *_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(EmbeddedEngine, "run", broken)
+    with pytest.raises(RuntimeError, match="The worker failed"), InProcessWorker(make_data(tmp_path / "data")):
+        pass
+
+
+def test_a_server_that_does_not_run_says_how_it_is_used(tmp_path: Path) -> None:
+    server = InProcessServer(tmp_path / "data")
+    with pytest.raises(RuntimeError, match="with InProcessServer"):
+        server.client()
+    with server:
+        pass
+    with pytest.raises(RuntimeError, match="with InProcessServer"):
+        server.add_account("ann", "correct horse")
+
+
+def test_a_route_of_one_server_is_not_another_s(tmp_path: Path) -> None:
+    with serving(tmp_path / "one") as one, serving(tmp_path / "other") as other:
+        one.app.add_api_route("/own", lambda: "mine")
+        with one.client() as mine, other.client() as theirs:
+            assert (mine.get("/own").status_code, theirs.get("/own").status_code) == (200, 404)

@@ -22,7 +22,7 @@ def test_a_link_says_that_the_server_does_not_answer_until_it_does(browser, tmp_
             served.wait()
             projects = page.get_by_role("navigation", name="Main").get_by_role("link", name="Projects")
             projects.click()
-            page.locator("#main").get_by_text(DOWN).wait_for()
+            page.locator("#main").get_by_text(DOWN).wait_for(timeout=60_000)  # the whole of a loaded machine's patience
             expect(page.locator("#polite")).to_have_text(DOWN)
             assert page.get_by_role("heading", name="Overview").is_visible()
             assert one.findings() == []

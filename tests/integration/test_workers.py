@@ -121,7 +121,7 @@ def test_an_attempt_that_dies_is_followed_by_another(server, tmp_path, point):
     with attempting(server, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_ONCE=once) as attempts:
         uuid = server.send(BODY)
         until(lambda: os.path.exists(once), f"{point} was not reached")
-        until(lambda: server.row(uuid)["code"] == "attempt_killed", "the death was not told of")
+        until(lambda: "attempt died" in [line["event"] for line in attempts.logged], "the death was not told of")
         server.hurry(uuid)
         placed(server, uuid)
     assert server.row(uuid)["attempt"] == 2

@@ -17,12 +17,13 @@ def test_a_link_says_that_the_server_does_not_answer_until_it_does(browser, tmp_
     try:
         login = log_in(base_of(served))
         with person(browser, base_of(served), storage_state=login, expected=("ERR_", "Failed to fetch")) as one:
-            page = one.go("/")
+            with one.page.expect_response(lambda answer: answer.url.endswith("/tray.js")):  # the last script that loads
+                page = one.go("/")
             served.kill()
             served.wait()
             projects = page.get_by_role("navigation", name="Main").get_by_role("link", name="Projects")
             projects.click()
-            page.locator("#main").get_by_text(DOWN).wait_for(timeout=60_000)  # the whole of a loaded machine's patience
+            page.locator("#main").get_by_text(DOWN).wait_for()
             expect(page.locator("#polite")).to_have_text(DOWN)
             assert page.get_by_role("heading", name="Overview").is_visible()
             assert one.findings() == []

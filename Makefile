@@ -32,7 +32,7 @@ serve: setup-run  ## Serve the folder DATA (data) on PORT (8080) in the foregrou
 test: lint  ## Set up all that is needed, then run every check and every test
 	$(BIN)/python -m pytest $(or $(ARGS),$(IN_PROCESSES))
 
-test-quick: setup  ## Run, in two minutes, the tests without servers, commands, browsers, clients and PostgreSQL
+test-quick: setup  ## Run the quicker tests: those without servers, commands, browsers, clients and PostgreSQL
 	$(BIN)/python -m pytest --quick $(IN_PROCESSES) tests/unit tests/integration $(ARGS)
 
 lint: setup  ## Run the checks that need no test: ruff, mypy, the rooms' order

@@ -219,18 +219,19 @@ def test_a_cancel_wins_before_the_intent_alone(server):
     assert server.cancel(uuid) is Cancelled.ENDED
 
 
-def test_a_cancel_asks_for_the_row_that_who_records_intents_has_locked(server):
-    if server.catalog.sqlite:
-        return  # a writer waits for another at its beginning
+def test_a_cancel_asks_for_the_row_that_who_records_intents_has_locked(tmp_path, postgres_url):
+    """On PostgreSQL alone: on SQLite a writer waits for another at its beginning."""
+    server = Server(tmp_path / "data", postgres_url)
     uuid = server.send(b"x")
     found = claimed(server)
+    number = server.id(uuid)
     with server.catalog.write() as first:
         may_show(server.catalog, first, found.lease)
         with server.catalog.engine.connect() as second:
             second.execute(text("SET lock_timeout = '100ms'"))
-            number = server.id(uuid)
             with pytest.raises(DBAPIError, match="lock timeout"):
                 cancel(server.catalog, second, number)
+    server.close()
 
 
 def test_a_cancel_waits_for_the_transaction_of_the_intents_and_sees_it(server):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,9 +12,11 @@ from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.tables import session, subject
 from scandock.services.xnat.experiments import list_experiments
 from scandock.services.xnat.projects import list_projects
 from scandock.services.xnat.subjects import list_subjects
@@ -162,21 +163,27 @@ def test_resources_of_scans_are_joined_where_they_are_asked_for(client: httpx.Cl
     assert shared == []
 
 
-def test_subjects_and_sessions_say_when_they_were_changed_last(client: httpx.Client) -> None:
+def test_subjects_and_sessions_say_when_they_were_changed_last(client: httpx.Client, site: Site) -> None:
     """pyxnat's caches and dax's go by it: a subject's is that of its sessions."""
+    columns = "columns=insert_date,last_modified,xnat:mrSessionData/meta/last_modified"
 
-    def told() -> list[str]:
-        (subject,) = rows(client, "/data/projects/P/subjects?columns=last_modified,xnat:subjectData/meta/insert_date")
-        assert subject["insert_date"] < subject["last_modified"]
-        (one,) = rows(client, "/data/experiments?columns=xnat:mrSessionData/meta/last_modified")
-        return [subject["last_modified"], one["xnat:mrsessiondata/meta/last_modified"]]
+    def changed() -> list[str]:
+        (ann,) = rows(client, f"/data/projects/P/subjects?{columns}")
+        (s1,) = rows(client, f"/data/experiments?{columns}")
+        assert ann["insert_date"] == s1["insert_date"] == "2024-01-31 10:00:00.0"
+        return [ann["last_modified"], s1["xnat:mrsessiondata/meta/last_modified"]]
 
-    client.put("/data/experiments/XNAT_E00001?note=before")
-    before = told()
-    assert before[0] == before[1]
-    time.sleep(0.2)
+    moment = 1_706_695_200_000
+    catalog = open_catalog(f"sqlite:///{site.data}/scandock.db")
+    with catalog.write() as connection:
+        connection.execute(update(subject).values(created=moment))
+        connection.execute(update(session).values(created=moment, modified=moment + 1500))
+    catalog.dispose()
+    assert changed() == ["2024-01-31 10:00:01.5"] * 2
     client.put("/data/experiments/XNAT_E00001?note=after")
-    assert all(now > then for now, then in zip(told(), before, strict=True))
+    now, same = changed()
+    assert now == same
+    assert now > "2024-01-31 10:00:01.5"
 
 
 def test_columns_of_scans_of_one_type_are_empty_for_others(client: httpx.Client) -> None:

@@ -6,8 +6,10 @@ with `SCANDOCK_CRASH_ONCE=file` one dies only where that file is not there yet, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import threading
 
 POINTS = (
     "began",
@@ -33,17 +35,24 @@ ENTRY = os.environ.get("SCANDOCK_CRASH_ENTRY", "")
 """End of the path of the entry at which a reader is to die; empty for none."""
 _ONCE = os.environ.get("SCANDOCK_CRASH_ONCE", "")
 _SIGNAL = signal.Signals[os.environ.get("SCANDOCK_CRASH_BY", "SIGKILL")] if _WANTED or ENTRY else signal.SIGKILL
+NOT_STOPPED = threading.Lock()
+"""Held while another thread than the import's writes: stopped within it, a process would keep the catalog's lock."""
 
 
 def reach(point: str) -> None:
     """Pass a named point; dies (or stops, by SCANDOCK_CRASH_BY) there where the crash suite asked for it."""
     if point == _WANTED and _first_time():
-        os.kill(os.getpid(), _SIGNAL)
+        _strike()
 
 
 def meet(path: str) -> None:
     """Begin to read an entry; a reader dies there where the crash suite asked for it."""
     if path.endswith(ENTRY) and _first_time():
+        _strike()
+
+
+def _strike() -> None:
+    with NOT_STOPPED if _SIGNAL == signal.SIGSTOP else contextlib.nullcontext():
         os.kill(os.getpid(), _SIGNAL)
 
 

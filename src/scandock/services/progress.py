@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, progress
+from scandock.model import points
 from scandock.model.errors import ScandockError
 from scandock.model.importing import Progress
 from scandock.queue.events import SHOWN_SESSIONS, add_event
@@ -88,7 +89,8 @@ class Recorder:
                     return
             last = time.monotonic()
             try:
-                self._write(moments)
+                with points.NOT_STOPPED:
+                    self._write(moments)
             except ScandockError:
                 continue  # the catalog is away, or the import is not ours any more: the outcome is written apart
 

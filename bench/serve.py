@@ -176,7 +176,7 @@ def settled(port: int) -> None:
 def web_process(supervisor: int) -> int:
     """The web process of a server."""
     for pid in memory.tree(supervisor):
-        if b"scandock.http.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if Path(f"/proc/{pid}/comm").read_text() == "web\n":
             return pid
     raise SystemExit("bench: the server has no web process")
 

@@ -16,7 +16,6 @@ import gc
 import importlib
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -27,14 +26,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-PREPARED = (
-    "scandock.workers.attempt", "scandock.workers.worker", "scandock.placing.forget", "scandock.placing.put_back",
-    "scandock.services.moving", "scandock.services.progress", "scandock.services.uploading",
-)  # fmt: skip
+from scandock.workers import fork_server
+
+PREPARED = (*fork_server.NEEDED, "scandock.workers.attempt", "scandock.workers.worker", "scandock.services.moving")
 """What is imported beyond what an import and a check need; what a fork lacks, it imports itself."""
-LARGEST = 1_000_000
-"""Bytes of a request."""
-CONNECTION_SECONDS = 60.0
+ANSWER_SECONDS = 60.0
 
 
 class Fork:
@@ -44,28 +40,24 @@ class Fork:
     """
 
     def __init__(self, function: str, *words: str, argv: list[str], env: Mapping[str, str]) -> None:
-        self.returncode: int | None = None
         self._out: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._err: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        self._wire, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._wire.settimeout(CONNECTION_SECONDS)
         request = {"function": function, "words": words, "argv": argv, "env": dict(env), "cwd": os.getcwd()}
-        with theirs:
-            _prepared().ask(request, [self._out.fileno(), self._err.fileno(), theirs.fileno()])
-        self.pid = int(self._wire.recv(100))
+        asked = _prepared().ask(request, [self._out.fileno(), self._err.fileno()])
+        self._fork = fork_server.Fork(asked, ANSWER_SECONDS)
+        self.pid = self._fork.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._fork.poll()
 
     def poll(self) -> int | None:
-        if self.returncode is None and select.select([self._wire], [], [], 0)[0]:
-            self._end()
-        return self.returncode
+        return self._fork.poll()
 
     def wait(self, timeout: float | None = None) -> int:
-        if self.returncode is None:
-            if not select.select([self._wire], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(f"fork {self.pid}", timeout or 0)
-            self._end()
-        assert self.returncode is not None
-        return self.returncode
+        if not self._fork.ends_within(timeout):
+            raise subprocess.TimeoutExpired(f"fork {self.pid}", timeout or 0)
+        return self._fork.wait()
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """Wait for its end; what it wrote to its streams."""
@@ -77,9 +69,7 @@ class Fork:
         return texts[0], texts[1]
 
     def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+        self._fork.signal(number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
@@ -87,12 +77,8 @@ class Fork:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
-    def _end(self) -> None:
-        self.returncode = int(self._wire.recv(100))
-        self._wire.close()
-
     def __del__(self) -> None:
-        self._wire.close()
+        self._fork.close()
         self._out.close()
         self._err.close()
 
@@ -147,9 +133,9 @@ class _Prepared:
         self.pid = self._process.pid
         atexit.register(self.close)
 
-    def ask(self, request: dict[str, Any], fds: list[int]) -> None:
+    def ask(self, request: dict[str, Any], fds: list[int]) -> socket.socket:
         with self._lock:
-            socket.send_fds(self._wire, [json.dumps(request).encode()], fds)
+            return fork_server.ask(self._wire, json.dumps(request).encode(), fds)
 
     def close(self) -> None:
         self._wire.close()
@@ -159,45 +145,6 @@ class _Prepared:
 @functools.cache
 def _prepared() -> _Prepared:
     return _Prepared()
-
-
-def _serve(wire: socket.socket) -> dict[str, Any] | None:
-    """Fork for each request until whoever asks is gone. In a fork: what it is to do; in the process itself: None."""
-    running: dict[int, tuple[int, socket.socket]] = {}
-    while True:
-        for ready in select.select([wire.fileno(), *running], [], [])[0]:
-            if ready != wire.fileno():
-                pid, asked = running.pop(ready)
-                os.close(ready)
-                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                with asked, contextlib.suppress(OSError):  # nobody may be left to hear of it
-                    asked.send(str(code).encode())
-                continue
-            text, fds, _, _ = socket.recv_fds(wire, LARGEST, 3)
-            if not text:
-                return None
-            out, err, end = fds
-            with contextlib.suppress(ImportError):  # of which the fork tells
-                importlib.import_module(json.loads(text)["function"].partition(":")[0])  # once for all that ask for it
-            asked = socket.socket(fileno=end)
-            pid = os.fork()
-            if pid == 0:
-                os.setsid()
-                asked.send(str(os.getpid()).encode())
-                for descriptor, (_, other) in running.items():
-                    os.close(descriptor)
-                    other.close()
-                asked.close()
-                wire.close()
-                os.dup2(out, 1)
-                os.dup2(err, 2)
-                os.close(out)
-                os.close(err)
-                request: dict[str, Any] = json.loads(text)
-                return request
-            os.close(out)
-            os.close(err)
-            running[os.pidfd_open(pid)] = (pid, asked)
 
 
 def _prepare() -> None:
@@ -243,8 +190,14 @@ def main(words: list[str]) -> int:
         raise RuntimeError("Nothing can be forked where threads run.")
     gc.collect()
     gc.freeze()
-    request = _serve(socket.socket(fileno=int(words[0])))
-    return 0 if request is None else _run(request)
+    asked = fork_server.serve(socket.socket(fileno=int(words[0])), own_group=True)
+    if asked is None:
+        return 0
+    request, streams = asked
+    for stream, standard in zip(streams, (1, 2), strict=True):
+        os.dup2(stream, standard)
+        os.close(stream)
+    return _run(json.loads(request))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ class Command:
 
     def readers(self) -> list[int]:
         """Its reader processes."""
-        return [pid for pid in members(self.group) if pid != self.group and b"workers.shard" in _words(pid)]
+        return [pid for pid in members(self.group) if pid != self.group and name_of(pid) == "reader"]
 
 
 class Done:
@@ -156,12 +156,13 @@ def _state(pid: int) -> str:
     return fields[0] if fields else ""
 
 
-def _words(pid: int) -> bytes:
+def name_of(pid: int) -> str:
+    """What the process calls itself (`scandock.model.process.confine`); empty for one that is gone."""
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read()
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\n")
     except OSError:
-        return b""
+        return ""
 
 
 KILLED = -signal.SIGKILL

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.crash.processes import SCANDOCK, environment, members, until
+from tests.crash.processes import SCANDOCK, environment, members, name_of, until
 
 PASSWORD = "secret"
 
@@ -25,9 +25,6 @@ def basic(name: str, password: str) -> dict[str, str]:
 
 
 LOGIN = basic("admin", PASSWORD)
-WEB = b"scandock.http.process"
-WORKER = b"workers.worker"
-ATTEMPT = b"workers.attempt"
 ENDS = ("placed", "held", "partly", "refused", "failed", "cancelled")
 
 
@@ -91,9 +88,9 @@ class Served:
         until(good, "it was never ready")
         return self
 
-    def child(self, what: bytes) -> int | None:
-        """A process of the group by a word of its command line."""
-        found = [pid for pid in members(self.group) if what in words_of(pid)]
+    def child(self, name: str) -> int | None:
+        """A process of the group by what it calls itself: web, worker, attempt ..."""
+        found = [pid for pid in members(self.group) if name_of(pid) == name]
         return found[0] if found else None
 
     def project(self) -> None:
@@ -119,11 +116,3 @@ class Served:
     def end(self) -> None:
         self.process.terminate()
         assert self.wait() == 0, self.err.read_text()
-
-
-def words_of(pid: int) -> bytes:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read()
-    except OSError:
-        return b""

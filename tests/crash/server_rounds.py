@@ -21,16 +21,15 @@ from pathlib import Path
 from scandock.model.points import POINTS
 from tests.crash.archives import Study
 from tests.crash.checker import acknowledged_wrong, examine
-from tests.crash.processes import check, until
+from tests.crash.processes import check, name_of, until
 from tests.crash.rounds import clean
-from tests.crash.served import ATTEMPT, WEB, WORKER, Served, free_port, words_of
+from tests.crash.served import Served, free_port
 from tests.crash.uploaders import DOORS, Archive, Log, Uploader
 
 WITHIN = POINTS[POINTS.index("began") : POINTS.index("finished")]
 """The points that an attempt of the server passes."""
 RECEIVING = ("receiving", "accepted")
 """The points that the web process passes with each upload."""
-VICTIMS = {"web": WEB, "worker": WORKER, "attempt": ATTEMPT}
 EACH = 3
 """Archives of one client, unless a round is to be short."""
 LONGEST = 2.0
@@ -39,7 +38,7 @@ LONGEST = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class ServerRound:
-    """`victim` is web, worker, attempt or group; `at` a named point, `halfway` through an upload, or `random`.
+    """`victim` is web, worker, forks (their server), attempt or group; `at` a point, `halfway` in an upload, `random`.
 
     At a named point a process kills itself, or (group) stops itself there until all are killed.
     """
@@ -63,7 +62,7 @@ def kinds() -> list[tuple[str, str]]:
     named = [("web", point) for point in RECEIVING] + [("attempt", point) for point in WITHIN]
     whole = [("group", point) for point in (*RECEIVING, *WITHIN)]
     return [
-        *((victim, at) for at in ("halfway", "random") for victim in ("web", "worker", "group")),
+        *((victim, at) for at in ("halfway", "random") for victim in ("web", "worker", "forks", "group")),
         *named, *whole, ("attempt", "random"),
     ]  # fmt: skip
 
@@ -71,7 +70,7 @@ def kinds() -> list[tuple[str, str]]:
 def server_rounds(count: int, seed: int) -> Iterator[ServerRound]:
     """So many rounds: every kind in turn, in an order of the seed, then at random moments."""
     every = random.Random(seed).sample(kinds(), len(kinds()))
-    moments = [("web", "random"), ("worker", "random"), ("group", "random"), ("group", "halfway")]
+    moments = [("web", "random"), ("worker", "random"), ("forks", "random"), ("group", "random"), ("group", "halfway")]
     for number in range(count):
         victim, at = every[number] if number < len(every) else moments[number % len(moments)]
         yield ServerRound(victim=victim, at=at, seed=seed + number)
@@ -142,8 +141,9 @@ class Stage:
             self.server.wait()
             self.server = self.start()
             return
-        pid = self.server.child(VICTIMS[self.one.victim])
-        if pid is not None and VICTIMS[self.one.victim] in words_of(pid):  # none: it is being started again
+        name = "fork server" if self.one.victim == "forks" else self.one.victim
+        pid = self.server.child(name)
+        if pid is not None and name_of(pid) == name:  # none: it is being started again
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

@@ -22,7 +22,7 @@ from scandock.testing.data import make_data
 from scandock.workers.importing import run_import
 from tests.builders import zipped
 from tests.crash.processes import until
-from tests.crash.served import ATTEMPT, PASSWORD, Served, basic, free_port
+from tests.crash.served import PASSWORD, Served, basic, free_port
 from tests.e2e.browsing import Person, base_of, person
 
 OWNERS_PASSWORD = "battery staple"
@@ -63,7 +63,7 @@ class NextImport:
         until(self.mark.exists, "the import never came to its point")
 
     def go_on(self) -> None:
-        attempt = self.served.child(ATTEMPT)
+        attempt = self.served.child("attempt")
         assert attempt is not None
         os.kill(attempt, signal.SIGCONT)
 
@@ -77,7 +77,7 @@ def stopping(served: Served) -> Iterator[NextImport]:
         yield NextImport(served=served, mark=mark)
     finally:
         mark.touch()
-        attempt = served.child(ATTEMPT)
+        attempt = served.child("attempt")
         if attempt is not None:
             os.kill(attempt, signal.SIGCONT)
 

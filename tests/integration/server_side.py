@@ -25,7 +25,7 @@ from scandock.queue.tokens import new_uuid
 from scandock.queue.wake import ring
 from scandock.store.local import LocalStore
 from scandock.testing.data import make_data
-from tests.crash.processes import environment, members, until
+from tests.crash.processes import environment, members, name_of, until
 
 ENDS = ("placed", "held", "partly", "refused", "failed", "cancelled")
 
@@ -165,7 +165,7 @@ class Worker:
 
     @property
     def attempts(self) -> list[int]:
-        return [pid for pid in members(self.process.pid) if b"workers.attempt" in _words(pid)]
+        return [pid for pid in members(self.process.pid) if name_of(pid) == "attempt"]
 
     def kill(self) -> None:
         """Kill the worker alone, as something else might; what it started dies with it."""
@@ -183,10 +183,3 @@ class Worker:
         if err:
             self.log.extend(json.loads(line) for line in err.splitlines() if line.startswith("{"))
         until(lambda: not members(self.process.pid), "processes outlived their worker")
-
-
-def _words(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""

@@ -16,7 +16,7 @@ import pytest
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.forked import Fork
 from tests.crash.processes import environment, members, until
-from tests.crash.served import LOGIN, WEB, WORKER, Served, free_port
+from tests.crash.served import LOGIN, Served, free_port
 from tests.integration.forked_workers import is_stopped
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -68,7 +68,7 @@ def test_one_server_from_its_start_to_its_stop(serve, subtests):
         assert "Another server is at work" in err
     with subtests.test("a worker that is stopped is not ready"):
         _is_not_ready_while_its_worker_is_stopped(server)
-    for child in (WEB, WORKER):
+    for child in ("web", "worker", "fork server"):
         with subtests.test("a dead child is started again", child=child):
             _is_restarted(server, child)
     with subtests.test("uploads that are under way are told that the server stops"):
@@ -105,7 +105,7 @@ def _tells_who_logs_and_no_secret(server, uuid):
 
 
 def _is_not_ready_while_its_worker_is_stopped(server):
-    worker = server.child(WORKER)
+    worker = server.child("worker")
     os.kill(worker, signal.SIGSTOP)
     until(lambda: server.ask("GET", "/readyz")[0] == 503, "it stayed ready")
     told = server.ask("GET", "/readyz")[1]
@@ -113,7 +113,7 @@ def _is_not_ready_while_its_worker_is_stopped(server):
     assert told["checks"]["workers"].startswith("the worker was not heard of for ")
     os.kill(worker, signal.SIGCONT)
     server.ready()
-    assert server.child(WORKER) == worker
+    assert server.child("worker") == worker
 
 
 def _is_restarted(server, child):
@@ -164,7 +164,7 @@ def _tells_that_the_server_stops(answer):
 def test_after_a_kill_it_is_ready_at_once_and_the_import_goes_on(serve):
     first = serve(SCANDOCK_CRASH_AT="rows", SCANDOCK_CRASH_BY="SIGSTOP").ready()
     uuid = first.send(BODY)
-    until(lambda: is_stopped(first.child(b"workers.attempt")), "the import did not get there")
+    until(lambda: is_stopped(first.child("attempt")), "the import did not get there")
     first.kill()
     begun = time.monotonic()
     second = serve().ready()

@@ -8,7 +8,7 @@ from scandock.services import checking
 from scandock.services.settings import load_settings
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import until
-from tests.crash.served import ATTEMPT, Served, free_port
+from tests.crash.served import Served, free_port
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -44,7 +44,7 @@ def test_it_takes_uploads_and_imports_them(begin, postgres_url, monkeypatch):
 def test_what_was_under_way_goes_on_after_a_kill(begin):
     server = begin(SCANDOCK_CRASH_AT="rows", SCANDOCK_CRASH_BY="SIGSTOP")
     uuid = server.send(body(2))
-    until(lambda: server.child(ATTEMPT) is not None, "no attempt began")
+    until(lambda: server.child("attempt") is not None, "no attempt began")
     server.kill()
     server.wait()
     begin().placed(uuid)

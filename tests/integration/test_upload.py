@@ -22,7 +22,7 @@ import pytest
 
 from tests.crash.archives import Study, zipped
 from tests.crash.processes import SCANDOCK, Command, environment, run, unsound, until
-from tests.crash.served import ATTEMPT, PASSWORD, Served, free_port
+from tests.crash.served import PASSWORD, Served, free_port
 from tests.integration.wire import Wire
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -271,7 +271,7 @@ def test_a_client_that_was_killed_while_it_waited_finds_its_import(begin, tmp_pa
 
 def going_on(server):
     """Let the attempt go on, which stops at each point of that name."""
-    attempt = server.child(ATTEMPT)
+    attempt = server.child("attempt")
     if attempt is not None:
         os.kill(attempt, signal.SIGCONT)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from bench.memory import pss
 from tests.crash.archives import Study
-from tests.crash.processes import members
-from tests.crash.served import WEB, WORKER, Served, basic, free_port, words_of
+from tests.crash.processes import members, name_of
+from tests.crash.served import Served, basic, free_port
 from tests.crash.server_rounds import settled
 from tests.crash.uploaders import DOORS, Archive, Log, Uploader
 
@@ -123,7 +123,7 @@ class Crowd:
 
     def _sample(self, server: Served, over: threading.Event) -> None:
         while not over.wait(SAMPLE_SECONDS):
-            for name, word in (("web", WEB), ("worker", WORKER)):
-                found = [pss(pid) for pid in members(server.group) if word in words_of(pid)]
+            for name in ("web", "worker"):
+                found = [pss(pid) for pid in members(server.group) if name_of(pid) == name]
                 if found:
                     self.measured.memory[name].append(sum(found))

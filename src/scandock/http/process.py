@@ -24,7 +24,7 @@ DRAIN_SECONDS = 10
 def main(words: list[str]) -> None:
     """Serve until SIGTERM."""
     parent, data, fd, beats = words
-    confine(int(parent))
+    confine(int(parent), "web")
     take_signals()
     settings = load_settings()
     set_up("web", settings.log_level)

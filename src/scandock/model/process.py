@@ -9,6 +9,7 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 
 
 def die_with(parent: int) -> None:
@@ -21,10 +22,15 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
-def confine(parent: int, *, oom: int = 0) -> None:
-    """`die_with`, and ignore Ctrl-C; `oom` says how gladly the kernel ends it when memory runs out."""
+def confine(parent: int, name: str, *, oom: int = 0) -> None:
+    """`die_with`, ignore Ctrl-C, and be called `name` (at most 15 bytes) by `ps -e` and `top`.
+
+    A fork has the command line of what it was forked from: its name alone tells them apart. `oom` says how gladly the
+    kernel ends it when memory runs out.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with(parent)
+    ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
     if oom:
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
             score.write(str(oom))

@@ -31,7 +31,7 @@ def main(fd: int, parent: int) -> None:
     """Answer until the other end is closed, or memory ran out: then a fresh process is better."""
     from scandock.model.process import confine
 
-    confine(parent, oom=700)
+    confine(parent, "decoder", oom=700)
     _bound()
     end = socket.socket(fileno=fd)
     while (asked := receive(end)) is not None:

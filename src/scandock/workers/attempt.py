@@ -1,8 +1,9 @@
 """One attempt of one import that came by the server: the same course as on the command line, from the spool.
 
-Started by a worker as `python -m scandock.workers.attempt PARENT DATA UPLOAD TOKEN PREVIOUS ATTEMPT EXHAUSTED REASON`.
-It exits with 0 once it has written what became of the import, or found that it is not its own any more; anything else
-is a death, which the worker tells of.
+Forked for a worker (`scandock.workers.fork_server`), or started by it as
+`python -m scandock.workers.attempt PARENT DATA UPLOAD TOKEN PREVIOUS ATTEMPT EXHAUSTED REASON`. It exits with 0 once it
+has written what became of the import, or found that it is not its own any more; anything else is a death, which the
+worker tells of.
 """
 
 from __future__ import annotations
@@ -271,7 +272,7 @@ def main(words: list[str]) -> int:
     parent, *rest = words
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its worker says when it is to stop, by SIGKILL
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    confine(int(parent), oom=OOM_SCORE)
+    confine(int(parent), "attempt", oom=OOM_SCORE)
     from scandock.services.settings import load_settings
 
     order = Order.read(rest)

@@ -49,18 +49,22 @@ class Child:
         return self.process.wait()
 
     def death(self, code: int) -> Fault:
-        """What a death that nobody here caused stands for: lack of memory, a kill from outside, or a fault of its own.
+        return death_of(code, self._before)
 
-        Codes: `out_of_memory`, `attempt_killed`, `attempt_died`.
-        """
-        if code == -signal.SIGKILL and oom_kills() > self._before:
-            return Fault(
-                "out_of_memory", "The machine ran out of memory.", "It is tried again, with half the readers each time."
-            )
-        if code == -signal.SIGKILL:
-            return Fault("attempt_killed", "The import's process was killed from outside.", "It is tried again.")
-        how = f"by {signal_name(-code)}" if code < 0 else f"with exit code {code}"
-        return Fault("attempt_died", f"The import's process ended {how}.", "It is tried again; look at the log.")
+
+def death_of(code: int, oom_before: int) -> Fault:
+    """What a death that nobody here caused stands for: lack of memory, a kill from outside, or a fault of its own.
+
+    `oom_before` is what `oom_kills` said when it began. Codes: `out_of_memory`, `attempt_killed`, `attempt_died`.
+    """
+    if code == -signal.SIGKILL and oom_kills() > oom_before:
+        return Fault(
+            "out_of_memory", "The machine ran out of memory.", "It is tried again, with half the readers each time."
+        )
+    if code == -signal.SIGKILL:
+        return Fault("attempt_killed", "The import's process was killed from outside.", "It is tried again.")
+    how = f"by {signal_name(-code)}" if code < 0 else f"with exit code {code}"
+    return Fault("attempt_died", f"The import's process ended {how}.", "It is tried again; look at the log.")
 
 
 def signal_name(number: int) -> str:

@@ -161,7 +161,7 @@ def _confine(parent: int) -> None:
 
     from scandock.model.process import confine
 
-    confine(parent, oom=500)
+    confine(parent, "reader", oom=500)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 

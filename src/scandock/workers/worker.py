@@ -21,6 +21,7 @@ from scandock.services.opening import open_data_catalog
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.workers.beats import Beats
+from scandock.workers.fork_server import Attempts, fork_server
 from scandock.workers.janitor import Janitor
 from scandock.workers.running import Running, StartAttempt, start_process
 from scandock.workers.slots import SlotPool
@@ -102,19 +103,22 @@ class Worker:
 def main(words: list[str]) -> int:
     """Run until SIGTERM."""
     parent, data, size, *shared = words
-    confine(int(parent))
+    confine(int(parent), "worker")
+    forks = fork_server()  # before there are threads
     beats = Beats(int(shared[0])) if shared else Beats.make()
     beats.start()  # before the catalog is opened, which may take long
     settings = load_settings()
-    worker = Worker(data, int(size), settings, int(parent), beats, set_up("worker", settings.log_level))
+    log = set_up("worker", settings.log_level)
+    with Attempts(log, start_process, forks) as start:
+        worker = Worker(data, int(size), settings, int(parent), beats, log, start)
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        worker.stop()
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            worker.stop()
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    take_signals()
-    worker.run()
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        take_signals()
+        worker.run()
     return 0
 
 

@@ -54,7 +54,7 @@ def test_our_own_kill_says_why_and_the_first_reason_stays():
 def test_a_child_dies_with_its_parent(tmp_path):
     inner = (
         "from scandock.model.process import confine; import os, sys, time\n"
-        "confine(int(sys.argv[1])); print(os.getpid(), flush=True); time.sleep(600)"
+        "confine(int(sys.argv[1]), 'child'); print(os.getpid(), flush=True); time.sleep(600)"
     )
     outer = (
         "import subprocess, sys, os\n"

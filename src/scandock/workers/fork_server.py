@@ -1,0 +1,369 @@
+"""A fork server: a process that has imported what is needed, and forks a process for each request.
+
+Importing its modules takes an attempt at an import most of a second of work; a fork of a process that has them shares
+them. The server has no thread, no database connection and no file of DATA open when it forks. A worker forks one from
+itself before it has any of these (`fork_server`), or starts it as `python -m scandock.workers.fork_server PARENT FD`
+where that one died; it dies with its worker, and its forks with it.
+
+On the wire, a socket of SOCK_SEQPACKET: the server says READY; a request is any text with descriptors, the last of them
+a socket for that fork alone, on which come `P` and its process number with a descriptor of the process (pidfd_open(2)),
+and then `C` and its exit code, minus the signal's number where one ended it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from scandock.model.process import confine, python, take_signals
+from scandock.workers.attempt import Order
+from scandock.workers.attempt import main as run_attempt
+from scandock.workers.children import Child, death_of, oom_kills
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from structlog.typing import FilteringBoundLogger
+
+    from scandock.model.errors import Fault
+    from scandock.workers.running import RunningAttempt, StartAttempt
+
+NAME = "fork server"
+READY = b"ready"
+LARGEST = 1_000_000
+"""Bytes of a request."""
+_MOST_DESCRIPTORS = 8
+ANSWER_SECONDS = 10.0
+"""For a fork to begin: longer takes only a server that is stopped."""
+START_SECONDS = 60.0
+PAUSE_SECONDS = 1.0
+"""Before a server that died is started again."""
+NEEDED = (
+    "scandock.catalog.engine", "scandock.pipeline.flow", "scandock.placing.complete", "scandock.placing.forget",
+    "scandock.placing.put_back", "scandock.placing.reserve", "scandock.queue.leases", "scandock.services.logs",
+    "scandock.services.opening", "scandock.services.progress", "scandock.services.settings",
+    "scandock.services.uploading", "scandock.store.local", "scandock.store.owners", "scandock.store.trees",
+    "scandock.workers.readers", "scandock.workers.site",
+)  # fmt: skip
+"""What an attempt imports as it goes, and what those import."""
+
+
+class Fork:
+    """A process that a server has forked, as it is seen by who asked for it."""
+
+    def __init__(self, wire: socket.socket, seconds: float) -> None:
+        """Waits for it to begin. Raises EOFError where it never will, TimeoutError where nothing is heard of it."""
+        self._wire = wire
+        self._code: int | None = None
+        wire.settimeout(seconds)
+        said, fds, _, _ = socket.recv_fds(wire, 100, 1)
+        wire.settimeout(None)
+        if said[:1] != b"P":
+            raise EOFError("The fork server has ended.")
+        self.pid = int(said[1:])
+        (self._process,) = fds
+
+    def ends_within(self, seconds: float | None) -> bool:
+        """Wait at most so long for its end; whether that came."""
+        return self._code is not None or bool(select.select([self._wire], [], [], seconds)[0])
+
+    def poll(self) -> int | None:
+        """Its exit code, once it has ended."""
+        return self.wait() if self.ends_within(0) else None
+
+    def wait(self) -> int:
+        """Its exit code; minus the signal's number where one ended it. To be called by one thread."""
+        if self._code is None:
+            said = self._wire.recv(100)
+            if said:
+                self._code = int(said[1:])
+            else:  # the server died, and takes its forks with it
+                select.select([self._process], [], [])
+                self._code = -signal.SIGKILL
+        return self._code
+
+    def signal(self, number: int) -> None:
+        """Nothing where it has ended; never to another that has its number since."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process, number)
+
+    def close(self) -> None:
+        self._wire.close()
+        if self._process >= 0:
+            os.close(self._process)
+            self._process = -1
+
+
+def ask(wire: socket.socket, request: bytes, fds: Sequence[int] = ()) -> socket.socket:
+    """Ask a server for a fork, with descriptors for it; the socket on which `Fork` hears of it. Raises OSError."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        try:
+            socket.send_fds(wire, [request], [*fds, theirs.fileno()])
+        except OSError:
+            ours.close()
+            raise
+    return ours
+
+
+def serve(wire: socket.socket, *, own_group: bool = False) -> tuple[bytes, list[int]] | None:
+    """Fork for each request until who asks is gone.
+
+    In a fork: the request, and the descriptors that came with it; in the server itself, at the end: None. With
+    `own_group` each fork leads a process group.
+    """
+    running: dict[int, tuple[int, socket.socket]] = {}
+    while True:
+        for ready in select.select([wire.fileno(), *running], [], [])[0]:
+            if ready != wire.fileno():
+                _bury(*running.pop(ready), ready)
+                continue
+            request, fds, _, _ = socket.recv_fds(wire, LARGEST, _MOST_DESCRIPTORS)
+            if not request:
+                return None
+            asked = socket.socket(fileno=fds.pop())
+            pid = _fork()
+            if pid == 0:
+                for descriptor, (_, other) in running.items():
+                    os.close(descriptor)
+                    other.close()
+                wire.close()
+                _begin(asked, own_group=own_group)
+                return request, fds
+            for descriptor in fds:
+                os.close(descriptor)
+            if pid is None:
+                asked.close()
+            else:
+                running[os.pidfd_open(pid)] = (pid, asked)
+
+
+def _fork() -> int | None:
+    """As os.fork; None where the machine has no room for another process, of which who asked hears as of its death."""
+    try:
+        return os.fork()
+    except OSError:
+        return None
+
+
+def _begin(asked: socket.socket, *, own_group: bool) -> None:
+    """In a fork: say that it runs."""
+    if own_group:
+        os.setsid()
+    me = os.pidfd_open(os.getpid())
+    with asked, contextlib.suppress(OSError):  # nobody may be left to hear of it
+        socket.send_fds(asked, [b"P%d" % os.getpid()], [me])
+    os.close(me)
+
+
+def _bury(pid: int, asked: socket.socket, descriptor: int) -> None:
+    """Say how a fork ended."""
+    os.close(descriptor)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with asked, contextlib.suppress(OSError):
+        asked.send(b"C%d" % code)
+
+
+class ForkedAttempt:
+    """An attempt at an import as a fork (`scandock.workers.running.RunningAttempt`); None is one that never began."""
+
+    def __init__(self, fork: Fork | None, oom_before: int) -> None:
+        self._fork = fork
+        self._oom_before = oom_before
+        self._code = -signal.SIGKILL
+        self._lock = threading.Lock()
+        self.killed = ""
+        self.pid = 0 if fork is None else fork.pid
+
+    def kill(self, why: str) -> None:
+        self.killed = self.killed or why
+        with self._lock:
+            if self._fork is not None:
+                self._fork.signal(signal.SIGKILL)
+
+    def wait(self) -> int:
+        if self._fork is not None:
+            self._code = self._fork.wait()
+            with self._lock:
+                self._fork.close()
+                self._fork = None
+        return self._code
+
+    def death(self, code: int) -> Fault:
+        return death_of(code, self._oom_before)
+
+
+class _Forked:
+    """A server that was forked from this process."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._process = os.pidfd_open(pid)
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
+
+    def wait(self) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+class _Started:
+    """A server that was started as a process of its own, once the worker had threads."""
+
+    def __init__(self, wire: socket.socket) -> None:
+        words = python("scandock.workers.fork_server", str(wire.fileno()))
+        self._child = Child(words, pass_fds=[wire.fileno()])
+
+    def kill(self) -> None:
+        self._child.kill("")
+
+    def wait(self) -> int:
+        return self._child.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A fork server of attempts, as its worker sees it."""
+
+    process: _Forked | _Started
+    wire: socket.socket
+
+
+def fork_server() -> Server:
+    """A server forked from this process, which may have no thread yet; quick where most is imported already."""
+    prepare()
+    worker = os.getpid()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        sys.exit(serve_attempts(worker, theirs))
+    theirs.close()
+    return Server(_Forked(pid), ours)
+
+
+def start_server() -> Server | None:
+    """A server as a process of its own, from a thread that lasts; None where it did not start."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = _Started(theirs)
+    ours.settimeout(START_SECONDS)
+    with contextlib.suppress(TimeoutError):
+        if ours.recv(100) == READY:
+            ours.settimeout(None)
+            return Server(process, ours)
+    process.kill()
+    process.wait()
+    ours.close()
+    return None
+
+
+def serve_attempts(worker: int, wire: socket.socket) -> int:
+    """Serve until the worker is gone; in each fork, run the attempt that was asked for. The exit code."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as its forks do: its worker says when it is to end
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    confine(worker, NAME)
+    take_signals()
+    server = os.getpid()
+    asked = serve(wire)
+    return 0 if asked is None else run_attempt([str(server), *json.loads(asked[0])])
+
+
+class Attempts:
+    """Starts attempts as forks of a server: `with Attempts(...) as start`, to be left once no attempt runs any more.
+
+    A server that dies is started again; while there is none, attempts are started by `instead`.
+    """
+
+    def __init__(self, log: FilteringBoundLogger, instead: StartAttempt, first: Server) -> None:
+        self._log = log
+        self._instead = instead
+        self._lock = threading.Lock()
+        self._server: Server | None = first
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="forks", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended.set()
+        self._kill()
+        self._thread.join()
+
+    def __call__(self, order: Order) -> RunningAttempt:
+        before = oom_kills()
+        try:
+            with self._lock:
+                if self._server is None:
+                    return self._instead(order)
+                asked = ask(self._server.wire, json.dumps(order.words()).encode())
+        except OSError:  # nothing was sent: the server has just died
+            return self._instead(order)
+        try:
+            return ForkedAttempt(Fork(asked, ANSWER_SECONDS), before)
+        except TimeoutError:
+            self._kill()
+        except EOFError:
+            pass
+        asked.close()
+        return ForkedAttempt(None, before)
+
+    def _kill(self) -> None:
+        with self._lock:
+            if self._server is not None:
+                self._server.process.kill()
+
+    def _keep(self) -> None:
+        """In a thread that lasts, since the servers that it starts die with it."""
+        while (server := self._server) is not None:
+            code = server.process.wait()
+            with self._lock:
+                server.wire.close()
+                self._server = None
+            if not self._ended.is_set():
+                self._log.warning("fork server died", exit=code)
+                self._start_again()
+
+    def _start_again(self) -> None:
+        while self._server is None and not self._ended.wait(PAUSE_SECONDS):
+            server = start_server()
+            with self._lock:
+                self._server = server
+        if self._ended.is_set():
+            self._kill()
+
+
+def prepare(modules: Sequence[str] = NEEDED) -> None:
+    """Import, with the collector of garbage off, which finds none then, and would write into every page of a fork."""
+    gc.disable()
+    for module in modules:
+        importlib.import_module(module)
+    gc.freeze()
+    gc.enable()
+
+
+def main(words: list[str]) -> int:
+    parent, fd = words
+    confine(int(parent), NAME)
+    prepare()
+    wire = socket.socket(fileno=int(fd))
+    wire.send(READY)
+    return serve_attempts(int(parent), wire)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,178 @@
+"""The fork server of attempts: what a fork is, deaths of forks and of their server, and what happens without one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from scandock.queue.claim import Slots, claim
+from scandock.queue.owner import this_owner
+from scandock.testing.data import make_data
+from scandock.workers import fork_server
+from scandock.workers.attempt import Order
+from scandock.workers.children import Child
+from scandock.workers.fork_server import Attempts, ForkedAttempt, start_server
+from tests.crash.archives import Study, zip_bytes
+from tests.crash.processes import members, name_of, until
+from tests.integration.server_side import Server
+
+pytestmark = pytest.mark.processes
+
+
+def order(data: str | Path) -> Order:
+    return Order(data=str(data), upload="u", token="t", previous="", attempt=1, exhausted=False, reason="")
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """The events that are logged, as they are."""
+    with capture_logs() as lines:
+        yield lines  # type: ignore[misc]
+
+
+@pytest.fixture
+def start(log: list[str]) -> Iterator[Attempts]:
+    first = start_server()
+    assert first is not None
+    with Attempts(
+        structlog.get_logger(), lambda _: Child([sys.executable, "-c", "raise SystemExit(7)"]), first
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Attempts wait for a database that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("SCANDOCK_DATABASE_URL", f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none")
+        yield
+
+
+def servers() -> list[int]:
+    return [pid for pid in members(os.getpgrp()) if name_of(pid) == "fork server" and _parent(pid) == os.getpid()]
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_an_attempt_is_a_fork_that_ends_with_its_exit_code(start: Attempts, tmp_path: Path) -> None:
+    make_data(tmp_path / "data")
+    lost, failed = start(order(tmp_path / "data")), start(order("/proc/none"))
+    assert isinstance(lost, ForkedAttempt)
+    assert (lost.wait(), failed.wait()) == (0, 1)  # the first has no such upload; the second no folder
+    assert failed.death(1).code == "attempt_died"
+    lost.kill("too late")
+    assert lost.wait() == 0
+
+
+def test_attempts_are_killed_and_their_names_tell_them_apart(endless: None, start: Attempts, tmp_path: Path) -> None:
+    one, other = start(order(tmp_path)), start(order(tmp_path))
+    until(lambda: name_of(one.pid) == "attempt", "it has no name")
+    assert [_parent(one.pid)] == servers()
+    one.kill("cancelled")
+    assert (one.wait(), one.killed) == (-signal.SIGKILL, "cancelled")
+    os.kill(other.pid, signal.SIGKILL)
+    assert (other.wait(), other.killed) == (-signal.SIGKILL, "")
+    assert other.death(-signal.SIGKILL).code == "attempt_killed"
+
+
+def test_what_is_asked_to_end_goes_on_as_long_as_its_worker(endless: None, start: Attempts, tmp_path: Path) -> None:
+    attempt = start(order(tmp_path))
+    until(lambda: name_of(attempt.pid) == "attempt", "it has no name")
+    for pid in (*servers(), attempt.pid):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            os.kill(pid, number)
+    other = start(order(tmp_path))
+    assert isinstance(other, ForkedAttempt)
+    for one in (attempt, other):
+        one.kill("the test is over")
+        assert one.wait() == -signal.SIGKILL
+
+
+def test_a_server_that_dies_takes_its_forks_along_and_is_started_again(
+    endless: None, start: Attempts, log: list[dict[str, object]], tmp_path: Path
+) -> None:
+    attempt = start(order(tmp_path))
+    (server,) = servers()
+    os.kill(server, signal.SIGKILL)
+    assert attempt.wait() == -signal.SIGKILL
+    assert attempt.death(-signal.SIGKILL).code == "attempt_killed"
+    until(lambda: "fork server died" in [line["event"] for line in log], "its death was not told of")
+    instead = start(order(tmp_path))
+    assert (type(instead), instead.wait()) == (Child, 7)
+    until(servers, "no other server")
+    started: list[ForkedAttempt] = []
+
+    def is_forked() -> bool:
+        made = start(order(tmp_path))
+        if isinstance(made, ForkedAttempt):
+            started.append(made)
+        else:
+            made.wait()
+        return bool(started)
+
+    until(is_forked, "nothing is forked any more")
+    started[0].kill("the test is over")
+    assert started[0].wait() == -signal.SIGKILL
+
+
+def test_a_server_that_is_stopped_is_given_up(
+    start: Attempts, monkeypatch: pytest.MonkeyPatch, log: list[dict[str, object]], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(fork_server, "ANSWER_SECONDS", 0.1)
+    (server,) = servers()
+    os.kill(server, signal.SIGSTOP)
+    attempt = start(order(tmp_path))
+    assert (attempt.wait(), attempt.pid) == (-signal.SIGKILL, 0)
+    until(lambda: "fork server died" in [line["event"] for line in log], "it is still there")
+
+
+def test_no_room_for_a_process_is_the_death_of_an_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    def no_room() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", no_room)
+    with ours, theirs, fork_server.ask(ours, b"one") as asked:
+        ours.shutdown(socket.SHUT_WR)
+        assert fork_server.serve(theirs) is None
+        with pytest.raises(EOFError):
+            fork_server.Fork(asked, 60)
+
+
+IMPORTING = """
+import json, os, sys
+from scandock.services.settings import load_settings
+from scandock.workers.attempt import Order, run_attempt
+from scandock.workers.fork_server import prepare
+prepare()
+before = set(sys.modules)
+assert len(os.listdir("/proc/self/task")) == 1, "it has threads, and could not fork"
+run_attempt(Order.read(sys.argv[1:]), load_settings())
+print(json.dumps(sorted(name for name in set(sys.modules) - before)))
+"""
+
+
+def test_an_attempt_has_nothing_left_to_import(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data")
+    uuid = server.send(zip_bytes(Study(1, 1, count=2, side=8).entries("S")))
+    one = claim(server.catalog, this_owner(), Slots(total=1))
+    assert one is not None
+    words = dataclasses.replace(order(server.data), upload=uuid, token=one.lease.token).words()
+    said = subprocess.run([sys.executable, "-c", IMPORTING, *words], capture_output=True, text=True, check=True)
+    assert server.state(uuid) == "placed"
+    assert json.loads(said.stdout) == []
+    server.close()

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import socket
 import sys
+from typing import TYPE_CHECKING
 
-import uvicorn
-from fastapi import FastAPI
+from scandock.model.process import confine, take_signals, without_collecting
 
-from scandock.http.app import create_app
-from scandock.model.process import confine, take_signals
-from scandock.services.logs import set_up
-from scandock.services.settings import Settings, load_settings
-from scandock.workers.beats import Beats
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
+    from scandock.services.settings import Settings
 
 DRAIN_SECONDS = 10
 """How long requests may still take once the server is to stop."""
@@ -26,15 +26,25 @@ def main(words: list[str]) -> None:
     parent, data, fd, beats = words
     confine(int(parent), "web")
     take_signals()
-    settings = load_settings()
-    set_up("web", settings.log_level)
-    app = create_app(data, settings, workers_ready=Beats(int(beats)).trouble)
+    with without_collecting():
+        import uvicorn
+
+        from scandock.http.app import create_app
+        from scandock.services.logs import set_up
+        from scandock.services.settings import load_settings
+        from scandock.workers.beats import Beats
+
+        settings = load_settings()
+        set_up("web", settings.log_level)
+        app = create_app(data, settings, workers_ready=Beats(int(beats)).trouble)
     with socket.socket(fileno=int(fd)) as listening:
         uvicorn.Server(config_of(app, settings)).run(sockets=[listening])
 
 
 def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How the application is served; who the client is, only trusted proxies may say."""
+    import uvicorn
+
     return uvicorn.Config(
         app,
         http="httptools",

@@ -13,7 +13,6 @@ and then `C` and its exit code, minus the signal's number where one ended it.
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import json
 import os
@@ -26,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from scandock.model.process import confine, python, take_signals
+from scandock.model.process import confine, python, take_signals, without_collecting
 from scandock.workers.attempt import Order
 from scandock.workers.attempt import main as run_attempt
 from scandock.workers.children import Child, death_of, oom_kills
@@ -348,12 +347,10 @@ class Attempts:
 
 
 def prepare(modules: Sequence[str] = NEEDED) -> None:
-    """Import, with the collector of garbage off, which finds none then, and would write into every page of a fork."""
-    gc.disable()
-    for module in modules:
-        importlib.import_module(module)
-    gc.freeze()
-    gc.enable()
+    """Import; of what is imported the collector has nothing to look at in a fork, whose pages it would write to."""
+    with without_collecting():
+        for module in modules:
+            importlib.import_module(module)
 
 
 def main(words: list[str]) -> int:

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from scandock.testing.server import InProcessServer
 from scandock.testing.worker import InProcessWorker
 from tests.clients.material import make_sessions, prepare, write_files
-from tests.crash.served import PASSWORD, Served, free_port
+from tests.crash.served import PASSWORD, FreshServed, free_port
 from tests.integration.web import Web, listening, serving
 
 HERE = Path(__file__).parent
@@ -67,7 +67,7 @@ def served(sessions: Path, tmp_path: Path) -> Iterator[tuple[str, str]]:
     """The same by `scandock serve`, with all its processes: its address, and the password of `admin`."""
     folder = tmp_path / "served"
     shutil.copytree(sessions, folder / "data")
-    server = Served(folder, free_port()).ready()
+    server = FreshServed(folder, free_port()).ready()
     address = f"http://127.0.0.1:{server.port}"
     try:
         with httpx.Client(base_url=address, auth=("admin", PASSWORD), timeout=30, trust_env=False) as client:

@@ -22,13 +22,19 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
+from scandock.access import passwords
 from scandock.workers import fork_server
 
-PREPARED = (*fork_server.NEEDED, "scandock.workers.attempt", "scandock.workers.worker", "scandock.services.moving")
+PREPARED = (
+    *fork_server.NEEDED, "scandock.workers.attempt", "scandock.workers.worker", "scandock.services.moving",
+    "scandock.workers.supervisor", "scandock.http.process", "uvicorn.lifespan.on", "uvicorn.loops.uvloop",
+    "uvicorn.protocols.http.httptools_impl",
+)  # fmt: skip
 """What is imported beyond what an import and a check need; what a fork lacks, it imports itself."""
 ANSWER_SECONDS = 60.0
 
@@ -39,9 +45,16 @@ class Fork:
     It exits with what the function returns, as a command does with what its `main` returns.
     """
 
-    def __init__(self, function: str, *words: str, argv: list[str], env: Mapping[str, str]) -> None:
-        self._out: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        self._err: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+    def __init__(
+        self,
+        function: str,
+        *words: str,
+        argv: list[str],
+        env: Mapping[str, str],
+        streams: tuple[IO[str], IO[str]] | None = None,
+    ) -> None:
+        """Standard output and error go to `streams`, else where `communicate` reads them."""
+        self._out, self._err = streams or (_stream(), _stream())
         request = {"function": function, "words": words, "argv": argv, "env": dict(env), "cwd": os.getcwd()}
         asked = _prepared().ask(request, [self._out.fileno(), self._err.fileno()])
         self._fork = fork_server.Fork(asked, ANSWER_SECONDS)
@@ -83,6 +96,10 @@ class Fork:
         self._err.close()
 
 
+def _stream() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+
+
 def read_in_threads() -> int:
     """`scandock` with readers that are threads of it: for commands that are not killed, where readers are not asked."""
     from scandock.cli import main as command
@@ -107,6 +124,54 @@ def worker(*words: str) -> int:
 
     module.DRAIN_SECONDS = 0.2
     return module.main(list(words))
+
+
+def serve() -> int:
+    """`scandock serve` whose web and worker processes are forks of it."""
+    from scandock.cli import main as command
+    from scandock.http import app
+    from scandock.testing.server import make_app
+    from scandock.workers import supervisor
+
+    app.create_app = make_app  # type: ignore[assignment]  # whose routes the prepared process has worked out
+    supervisor.serve = functools.partial(supervisor.serve, start=_ForkedChild)
+    return command()
+
+
+class _ForkedChild:
+    """A child of a supervisor (`scandock.workers.supervised.Process`) that is a fork of it."""
+
+    def __init__(self, words: Sequence[str], _fds: Sequence[int]) -> None:
+        self._code: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(*words[2:])  # behind: python -m
+
+    def poll(self) -> int | None:
+        if self._code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if pid else None
+        return self._code
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def _become(module: str, *words: str) -> NoReturn:
+    """Run a module as `python -m` does, and end."""
+    code: object = 1
+    try:
+        importlib.reload(passwords)  # whose thread has stayed behind
+        code = importlib.import_module(module).main(list(words))
+    except SystemExit as end:
+        code = end.code
+    except BaseException:  # noqa: BLE001  as an interpreter ends with it
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def prepared_pid() -> int:
@@ -152,6 +217,7 @@ def _prepare() -> None:
     from scandock.cli import main as command
     from scandock.testing.dialects import share_compiled_statements
     from scandock.testing.readers import thread_readers
+    from scandock.testing.server import InProcessServer
     from tests.crash.archives import Study, zipped
 
     share_compiled_statements()
@@ -167,6 +233,8 @@ def _prepare() -> None:
             with contextlib.redirect_stdout(nobody), contextlib.redirect_stderr(nobody):
                 if command() != 0:
                     raise RuntimeError(f"Nothing could be prepared: {sys.argv}.")
+        with InProcessServer(data) as server, server.client() as client:
+            client.get("/healthz").raise_for_status()
     sys.argv = arguments
 
 

@@ -23,6 +23,7 @@ from scandock.model.points import POINTS
 from tests.crash.crowds import play_crowd
 from tests.crash.processes import Command
 from tests.crash.rounds import Ground, Round, ended, play_all
+from tests.crash.served import Served
 from tests.crash.server_rounds import ServerRound, play_servers, server_rounds
 
 NEXT = ("check", "bystander", "again")
@@ -80,7 +81,7 @@ def main() -> int:
     seed = random.SystemRandom().randrange(10**6) if wanted.seed is None else wanted.seed
     print(f"seed {seed}", flush=True)
     told = Told()
-    Command.fresh = True  # as people start them
+    Command.fresh = Served.fresh = True  # as people start them
     with tempfile.TemporaryDirectory(prefix="scandock-crash-") as folder:
         served = _served(wanted, seed)
         play_servers(Path(folder), served, jobs=wanted.jobs, heard=told.of)

@@ -16,7 +16,7 @@ import pytest
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.forked import Fork
 from tests.crash.processes import environment, members, until
-from tests.crash.served import LOGIN, Served, free_port
+from tests.crash.served import LOGIN, FreshServed, free_port
 from tests.integration.forked_workers import is_stopped
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -40,7 +40,7 @@ def serve(tmp_path):
     begun = []
 
     def start(**changes):
-        begun.append(Served(tmp_path, port, **changes))
+        begun.append(FreshServed(tmp_path, port, **changes))
         return begun[-1]
 
     yield start

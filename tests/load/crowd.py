@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.memory import pss
 from tests.crash.archives import Study
 from tests.crash.processes import members, name_of
-from tests.crash.served import Served, basic, free_port
+from tests.crash.served import FreshServed, Served, basic, free_port
 from tests.crash.server_rounds import settled
 from tests.crash.uploaders import DOORS, Archive, Log, Uploader
 
@@ -63,7 +63,7 @@ class Crowd:
     def run(self) -> Served:
         """Serve, upload, and stop once every import has ended; the server, which has ended."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        server = Served(self.folder, free_port())
+        server = FreshServed(self.folder, free_port())
         over = threading.Event()
         sampler = threading.Thread(target=self._sample, args=(server, over))
         try:

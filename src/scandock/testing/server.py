@@ -106,12 +106,12 @@ class InProcessServer:
 _ROUTES: list[BaseRoute] = []
 
 
-def make_app(data: str | os.PathLike[str], settings: Settings) -> FastAPI:
+def make_app(data: str | os.PathLike[str], settings: Settings, **more: Any) -> FastAPI:  # noqa: ANN401  create_app's
     """Make the application of a DATA with the routes of the first that this process made.
 
     FastAPI works out what each route takes when it is first asked: 0.4 s for all of Scandock's, the same in each.
     """
-    app = create_app(os.fspath(data), settings)
+    app = create_app(os.fspath(data), settings, **more)
     if not _ROUTES:
         _ROUTES.extend(app.router.routes)
     app.router.routes = list(_ROUTES)

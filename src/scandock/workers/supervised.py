@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from scandock.workers.beats import HUNG_SECONDS, MISSED_SECONDS
 
@@ -21,6 +21,24 @@ LIVED_SECONDS = 10.0
 """A child that lived so long is started again at once."""
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 10.0
+
+
+class Process(Protocol):
+    """A child that was started, as far as its supervisor handles it; as `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def kill(self) -> None: ...
+
+
+StartChild = Callable[[Sequence[str], Sequence[int]], Process]
+"""Starts a child from the words of its command line, with descriptors that it is to have."""
+
+
+def start_process(words: Sequence[str], fds: Sequence[int]) -> Process:
+    """Start a child as a process of its own."""
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=fds)
 
 
 def back_off(early: int) -> float:
@@ -40,6 +58,7 @@ class Supervised:
         pass_fds: Sequence[int] = (),
         beats: Beats | None = None,
         clock: Callable[[], float] = time.monotonic,
+        start: StartChild = start_process,
     ) -> None:
         """`beats`: its sign of life, where it gives one; without one for `HUNG_SECONDS` it is killed."""
         self.name = name
@@ -48,6 +67,7 @@ class Supervised:
         self._fds = tuple(pass_fds)
         self._beats = beats
         self._clock = clock
+        self._start = start
         self._beat = 0.0
         self._heard = self._looked = clock()
         self._early = 0
@@ -55,7 +75,7 @@ class Supervised:
         self._stopping = False
         self.due: float | None = None
         """When it is to be started again; None while it runs."""
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     @property
     def running(self) -> bool:
@@ -64,7 +84,7 @@ class Supervised:
     def start(self) -> None:
         self.due = None
         self._begun = self._heard = self._looked = self._clock()
-        self.process = subprocess.Popen(self._words, stdin=subprocess.DEVNULL, pass_fds=self._fds)
+        self.process = self._start(self._words, self._fds)
         self._log.info("started", child=self.name, pid=self.process.pid)
 
     def look(self) -> None:

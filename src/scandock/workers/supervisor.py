@@ -27,7 +27,7 @@ from scandock.services.opening import open_data_catalog
 from scandock.services.settings import Settings
 from scandock.store.local import LocalStore
 from scandock.workers.beats import Beats
-from scandock.workers.supervised import Supervised
+from scandock.workers.supervised import StartChild, Supervised, start_process
 
 WAIT_SECONDS = 10.0
 """For the lock and the port of a server that was just killed."""
@@ -53,7 +53,7 @@ def default_slots() -> int:
     return max(2, min(4, len(os.sched_getaffinity(0))))
 
 
-def serve(asked: Serving, settings: Settings, say: Callable[[str], None]) -> int:
+def serve(asked: Serving, settings: Settings, say: Callable[[str], None], start: StartChild = start_process) -> int:
     """Serve until SIGTERM or Ctrl-C; `say` tells a person. Raises Usage or Fault where it can't begin."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [*STOPS, signal.SIGCHLD])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -66,8 +66,8 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None]) -> int
         web = python("scandock.http.process", store.path, str(listening.fileno()), str(beats.fd))
         worker = python("scandock.workers.worker", store.path, slots, str(beats.fd))
         children = [
-            Supervised("worker", worker, log, pass_fds=[beats.fd], beats=beats),
-            Supervised("web", web, log, pass_fds=[listening.fileno(), beats.fd]),
+            Supervised("worker", worker, log, pass_fds=[beats.fd], beats=beats, start=start),
+            Supervised("web", web, log, pass_fds=[listening.fileno(), beats.fd], start=start),
         ]
         children[0].start()  # at once: what is unfinished goes on while the rest is made ready
         _first_start(store, settings, say)

@@ -7,6 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -265,7 +266,8 @@ ODD = (
 
 
 # A field of each kind: a number behind a letter, a text, a date, a number and a time, those of scans, of subjects, of
-# their demographics, of projects, of their owners, and counts. PostgreSQL sees each kind of SQL once.
+# their demographics, of projects, of their owners, and counts. PostgreSQL sees each kind of SQL once;
+# a field of the same kind as another sees each value and each comparison, not each of both.
 BY_KIND = (
     f"{MR}/SESSION_ID", f"{MR}/LABEL", f"{MR}/DATE", f"{MR}/AGE", f"{MR}/INSERT_DATE", f"{MR}/scans/scan/frames",
     f"{SUBJECT}/DOB", f"{PROJECT}/PROJECT_OWNERS", f"{PROJECT}/PROJ_MR_COUNT",
@@ -288,13 +290,14 @@ def test_no_value_is_more_than_a_value(catalog: Catalog, field: str) -> None:
     who = somebody(catalog, P="owner")
     answered = set()
     with catalog.read() as connection:
-        for comparison in KNOWN:
-            for value in ODD:
-                asked = read_bundle(bundle(MR, [f"{MR}/LABEL"], [(field, comparison, value)]))
-                with contextlib.suppress(Usage):
-                    search(connection, who, asked)
-                    answered.add(comparison)
-    assert answered == set(KNOWN), "each comparison takes some of them"
+        pairs = product(KNOWN, ODD) if field in BY_KIND else zip(cycle(KNOWN), ODD, strict=False)
+        for comparison, value in pairs:
+            asked = read_bundle(bundle(MR, [f"{MR}/LABEL"], [(field, comparison, value)]))
+            with contextlib.suppress(Usage):
+                search(connection, who, asked)
+                answered.add(comparison)
+    if field in BY_KIND:
+        assert answered == set(KNOWN), "each comparison takes some of them"
 
 
 @pytest.mark.postgresql

@@ -256,13 +256,13 @@ def test_long_lists_are_lists(browser, project, tmp_path):
         page.set_input_files("#files", [*many, bulk])
         page.get_by_text("300 patients, 300 studies, 300 scans, 300 images").wait_for()
         page.get_by_text("101 archives of 400 sessions").wait_for()
-        for width in ("narrow", "wide"):
-            one.resize(width)
-            assert one.overflow() == 0
+        assert one.faults() == []
         # its subjects had to be told apart, so that it is open by itself
         page.get_by_role("button", name="Show more of 300 studies").click()
         assert page.locator(".up-studies").last.locator("tbody tr").count() == 250
-        assert one.faults() == []
+        for width in ("narrow", "wide"):
+            one.resize(width)
+            assert one.overflow() == 0
 
 
 def test_preview_of_an_archive_within_an_archive(browser, project, tmp_path):

@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE  # pytest rewrites 350 modules of tests, and ke
 BIN := .venv/bin
 CHECKED := src tests bench scripts
 # More than the cores that CI has: many a test waits for a process, a browser or a disk.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 IN_PROCESSES := --numprocesses $(TEST_PROCESSES) --dist worksteal
 CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100
@@ -29,11 +29,17 @@ demo: setup-run  ## Import and upload real session archives into demo/data, say 
 serve: setup-run  ## Serve the folder DATA (data) on PORT (8080) in the foreground
 	@exec $(BIN)/scandock serve --data $(DATA) --port $(PORT) $(ARGS)
 
-test: lint  ## Set up all that is needed, then run every check and every test
+test: setup  ## Set up all that is needed, then run every check and every test
+	@$(MAKE) --jobs=2 --output-sync=target lint collect
 	$(BIN)/python -m pytest $(or $(ARGS),$(IN_PROCESSES))
 
 test-quick: setup  ## Run the quicker tests: those without servers, commands, browsers, clients and PostgreSQL
 	$(BIN)/python -m pytest --quick $(IN_PROCESSES) tests/unit tests/integration $(ARGS)
+
+# Beside lint, which uses one core: pytest rewrites each module of tests here, and not in each of its processes.
+.PHONY: collect
+collect: setup
+	@$(BIN)/python -m pytest --collect-only -qq > /dev/null || true  # of what is wrong there the run itself tells
 
 lint: setup  ## Run the checks that need no test: ruff, mypy, the rooms' order
 	$(BIN)/ruff check $(CHECKED)

@@ -52,10 +52,17 @@ class Fork:
         argv: list[str],
         env: Mapping[str, str],
         streams: tuple[IO[str], IO[str]] | None = None,
+        folder: Path | None = None,
     ) -> None:
-        """Standard output and error go to `streams`, else where `communicate` reads them."""
+        """It works in `folder`; standard output and error go to `streams`, else where `communicate` reads them."""
         self._out, self._err = streams or (_stream(), _stream())
-        request = {"function": function, "words": words, "argv": argv, "env": dict(env), "cwd": os.getcwd()}
+        request = {
+            "function": function,
+            "words": words,
+            "argv": argv,
+            "env": dict(env),
+            "cwd": str(folder or os.getcwd()),
+        }
         asked = _prepared().ask(request, [self._out.fileno(), self._err.fileno()])
         self._fork = fork_server.Fork(asked, ANSWER_SECONDS)
         self.pid = self._fork.pid

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tests.crash.forked import Fork
 from tests.integration.in_process import run_in_process
 
 ADDRESS_SPACE: Final = 16 << 30
@@ -127,17 +128,8 @@ def _on_disk(folder: Path) -> int:
 
 def scandock(site: Site, *args: str, seconds: float, watched: bool = False) -> tuple[int, str, str, float, _Watch]:
     """Run the command line in a session of its own: exit code, stdout, stderr, seconds, and what was seen."""
-    command = [sys.executable, "-m", "scandock.cli", *args]
     started = time.monotonic()
-    process = subprocess.Popen(
-        command,
-        cwd=site.root / "cwd",
-        env=site.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = _forked(site, *args) if watched else _started(site, *args)
     resource.prlimit(process.pid, resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
     watch = _Watch(process.pid, site.data)
@@ -148,14 +140,32 @@ def scandock(site: Site, *args: str, seconds: float, watched: bool = False) -> t
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
-        raise AssertionError(f"no answer in {seconds + GRACE} s\n{err.decode(errors='replace')[-2000:]}") from None
+        raise AssertionError(f"no answer in {seconds + GRACE} s\n{err[-2000:]}") from None
     finally:
         watch.done.set()
     took = time.monotonic() - started
     if watched:
         watch.join()
     assert not list(_members(process.pid)), "a process outlived the command"
-    return process.returncode, out.decode(), err.decode(), took, watch
+    return process.wait(), out, err, took, watch
+
+
+def _started(site: Site, *args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "scandock.cli", *args],
+        cwd=site.root / "cwd",
+        env=site.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+
+
+def _forked(site: Site, *args: str) -> Fork:
+    """What it shares with the process that it is forked from counts for a part: measured is what it takes itself."""
+    return Fork("scandock.cli:main", argv=["scandock", *args], env=site.environment(), folder=site.root / "cwd")
 
 
 def import_by_process(

@@ -98,7 +98,8 @@ class Fork:
         self.send_signal(signal.SIGKILL)
 
     def __del__(self) -> None:
-        self._fork.close()
+        if hasattr(self, "_fork"):  # not where it never began
+            self._fork.close()
         self._out.close()
         self._err.close()
 

@@ -32,6 +32,7 @@ def confine(parent: int, name: str, *, oom: int = 0) -> None:
     kernel ends it when memory runs out.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it was inherited as ignored, nobody hears how a child ended
     die_with(parent)
     ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
     if oom:

@@ -5,14 +5,16 @@ them. The server has no thread, no database connection and no file of DATA open 
 itself before it has any of these (`fork_server`), or starts it as `python -m scandock.workers.fork_server PARENT FD`
 where that one died; it dies with its worker, and its forks with it.
 
-On the wire, a socket of SOCK_SEQPACKET: the server says READY; a request is any text with descriptors, the last of them
-a socket for that fork alone, on which come `P` and its process number with a descriptor of the process (pidfd_open(2)),
-and then `C` and its exit code, minus the signal's number where one ended it.
+On the wire, a socket of SOCK_SEQPACKET: a server that was started says READY; a request is any text with descriptors,
+the last of them a socket for that fork alone, on which come `P` and its process number with a descriptor of the process
+(pidfd_open(2), Linux 5.3), and then `C` and its exit code, minus the signal's number where one ended it; or `E` and an
+errno where it could not be forked.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import json
 import os
@@ -44,7 +46,9 @@ LARGEST = 1_000_000
 """Bytes of a request."""
 _MOST_DESCRIPTORS = 8
 ANSWER_SECONDS = 10.0
-"""For a fork to begin: longer takes only a server that is stopped."""
+"""For a fork to begin, less than a lease lasts: longer takes only a server that is stopped, which is given up."""
+GIVEN_UP = "fork server given up"
+"""Why attempts were killed whose server did not answer: they are tried again, and it does not count."""
 START_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
 """Before a server that died is started again."""
@@ -56,22 +60,29 @@ NEEDED = (
     "scandock.workers.readers", "scandock.workers.site",
 )  # fmt: skip
 """What an attempt imports as it goes, and what those import."""
+NEEDED_BY_POSTGRESQL = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg")
 
 
 class Fork:
     """A process that a server has forked, as it is seen by who asked for it."""
 
     def __init__(self, wire: socket.socket, seconds: float) -> None:
-        """Waits for it to begin. Raises EOFError where it never will, TimeoutError where nothing is heard of it."""
+        """Waits for it to begin. Raises EOFError where it never will, OSError where nobody knows."""
         self._wire = wire
         self._code: int | None = None
         wire.settimeout(seconds)
         said, fds, _, _ = socket.recv_fds(wire, 100, 1)
         wire.settimeout(None)
+        if said[:1] == b"E":
+            raise EOFError(f"No process could be forked: {os.strerror(int(said[1:]))}.")
         if said[:1] != b"P":
             raise EOFError("The fork server has ended.")
+        if not fds:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         self.pid = int(said[1:])
-        (self._process,) = fds
+        self._process = fds[0]
+        self.server_died = False
+        """Known once it has ended: it was killed by the death of its server."""
 
     def ends_within(self, seconds: float | None) -> bool:
         """Wait at most so long for its end; whether that came."""
@@ -84,12 +95,15 @@ class Fork:
     def wait(self) -> int:
         """Its exit code; minus the signal's number where one ended it. To be called by one thread."""
         if self._code is None:
-            said = self._wire.recv(100)
-            if said:
-                self._code = int(said[1:])
-            else:  # the server died, and takes its forks with it
+            if self._wire.fileno() not in select.select([self._wire.fileno(), self._process], [], [])[0]:
+                self._wire.settimeout(ANSWER_SECONDS)  # it has ended, and a server that is not stopped says how
+            said = b""
+            with contextlib.suppress(TimeoutError):
+                said = self._wire.recv(100)
+            if not said:  # the server died, and takes its forks with it
                 select.select([self._process], [], [])
-                self._code = -signal.SIGKILL
+            self.server_died = not said
+            self._code = int(said[1:]) if said else -signal.SIGKILL
         return self._code
 
     def signal(self, number: int) -> None:
@@ -132,7 +146,7 @@ def serve(wire: socket.socket, *, own_group: bool = False) -> tuple[bytes, list[
             if not request:
                 return None
             asked = socket.socket(fileno=fds.pop())
-            pid = _fork()
+            pid = _fork(asked)
             if pid == 0:
                 for descriptor, (_, other) in running.items():
                     os.close(descriptor)
@@ -142,27 +156,30 @@ def serve(wire: socket.socket, *, own_group: bool = False) -> tuple[bytes, list[
                 return request, fds
             for descriptor in fds:
                 os.close(descriptor)
-            if pid is None:
-                asked.close()
-            else:
+            if pid is not None:
                 running[os.pidfd_open(pid)] = (pid, asked)
 
 
-def _fork() -> int | None:
-    """As os.fork; None where the machine has no room for another process, of which who asked hears as of its death."""
+def _fork(asked: socket.socket) -> int | None:
+    """As os.fork; None where the machine has no room for another process, which is told."""
     try:
         return os.fork()
-    except OSError:
+    except OSError as error:
+        with asked, contextlib.suppress(OSError):
+            asked.send(b"E%d" % (error.errno or 0))
         return None
 
 
 def _begin(asked: socket.socket, *, own_group: bool) -> None:
-    """In a fork: say that it runs."""
+    """In a fork: say that it runs. It ends where nobody hears that."""
     if own_group:
         os.setsid()
-    me = os.pidfd_open(os.getpid())
-    with asked, contextlib.suppress(OSError):  # nobody may be left to hear of it
-        socket.send_fds(asked, [b"P%d" % os.getpid()], [me])
+    try:
+        me = os.pidfd_open(os.getpid())
+        with asked:
+            socket.send_fds(asked, [b"P%d" % os.getpid()], [me])
+    except OSError:
+        os._exit(1)
     os.close(me)
 
 
@@ -177,8 +194,9 @@ def _bury(pid: int, asked: socket.socket, descriptor: int) -> None:
 class ForkedAttempt:
     """An attempt at an import as a fork (`scandock.workers.running.RunningAttempt`); None is one that never began."""
 
-    def __init__(self, fork: Fork | None, oom_before: int) -> None:
+    def __init__(self, fork: Fork | None, server: Server, oom_before: int) -> None:
         self._fork = fork
+        self._server = server
         self._oom_before = oom_before
         self._code = -signal.SIGKILL
         self._lock = threading.Lock()
@@ -194,6 +212,8 @@ class ForkedAttempt:
     def wait(self) -> int:
         if self._fork is not None:
             self._code = self._fork.wait()
+            if self._fork.server_died and self._server.given_up:
+                self.killed = self.killed or GIVEN_UP
             with self._lock:
                 self._fork.close()
                 self._fork = None
@@ -232,16 +252,25 @@ class _Started:
         return self._child.wait()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Server:
     """A fork server of attempts, as its worker sees it."""
 
     process: _Forked | _Started
     wire: socket.socket
+    given_up: bool = False
+    """It was killed because it did not answer."""
 
 
-def fork_server() -> Server:
-    """A server forked from this process, which may have no thread yet; quick where most is imported already."""
+def fork_server() -> Server | None:
+    """A server forked from this process, which may have no thread yet; quick where most is imported already.
+
+    None where the system has no descriptors of processes.
+    """
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (OSError, AttributeError):
+        return None
     prepare()
     worker = os.getpid()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -255,17 +284,22 @@ def fork_server() -> Server:
 
 def start_server() -> Server | None:
     """A server as a process of its own, from a thread that lasts; None where it did not start."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        process = _Started(theirs)
-    ours.settimeout(START_SECONDS)
-    with contextlib.suppress(TimeoutError):
-        if ours.recv(100) == READY:
-            ours.settimeout(None)
-            return Server(process, ours)
-    process.kill()
-    process.wait()
-    ours.close()
+    with contextlib.ExitStack() as opened:
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            opened.enter_context(ours)
+            with theirs:
+                process = _Started(theirs)
+        except OSError:  # no room for descriptors or for another process
+            return None
+        ours.settimeout(START_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            if ours.recv(100) == READY:
+                ours.settimeout(None)
+                opened.pop_all()
+                return Server(process, ours)
+        process.kill()
+        process.wait()
     return None
 
 
@@ -283,10 +317,11 @@ def serve_attempts(worker: int, wire: socket.socket) -> int:
 class Attempts:
     """Starts attempts as forks of a server: `with Attempts(...) as start`, to be left once no attempt runs any more.
 
-    A server that dies is started again; while there is none, attempts are started by `instead`.
+    A server that dies is started again; while there is none, attempts are started by `instead`. Without a `first` there
+    never is one.
     """
 
-    def __init__(self, log: FilteringBoundLogger, instead: StartAttempt, first: Server) -> None:
+    def __init__(self, log: FilteringBoundLogger, instead: StartAttempt, first: Server | None) -> None:
         self._log = log
         self._instead = instead
         self._lock = threading.Lock()
@@ -300,31 +335,38 @@ class Attempts:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._ended.set()
-        self._kill()
+        if (server := self._server) is not None:
+            self._kill(server)
         self._thread.join()
 
     def __call__(self, order: Order) -> RunningAttempt:
         before = oom_kills()
-        try:
-            with self._lock:
-                if self._server is None:
-                    return self._instead(order)
-                asked = ask(self._server.wire, json.dumps(order.words()).encode())
-        except OSError:  # nothing was sent: the server has just died
+        server, asked = self._ask(order)
+        if server is None or asked is None:
             return self._instead(order)
         try:
-            return ForkedAttempt(Fork(asked, ANSWER_SECONDS), before)
-        except TimeoutError:
-            self._kill()
-        except EOFError:
-            pass
+            return ForkedAttempt(Fork(asked, ANSWER_SECONDS), server, before)
+        except EOFError as error:
+            self._log.warning("attempt not forked", error=str(error))
+        except OSError as error:  # it may begin, or have begun, and nobody could end it alone
+            self._log.error("fork server given up", error=str(error))
+            self._kill(server)
         asked.close()
-        return ForkedAttempt(None, before)
+        return ForkedAttempt(None, server, before)
 
-    def _kill(self) -> None:
+    def _ask(self, order: Order) -> tuple[Server | None, socket.socket | None]:
         with self._lock:
             if self._server is not None:
-                self._server.process.kill()
+                with contextlib.suppress(OSError):  # nothing was sent: it has just died, or there is no room
+                    return self._server, ask(self._server.wire, json.dumps(order.words()).encode())
+        return None, None
+
+    def _kill(self, server: Server) -> None:
+        """Kill a server, unless it is over."""
+        with self._lock:
+            if self._server is server:
+                server.given_up = True
+                server.process.kill()
 
     def _keep(self) -> None:
         """In a thread that lasts, since the servers that it starts die with it."""
@@ -342,14 +384,15 @@ class Attempts:
             server = start_server()
             with self._lock:
                 self._server = server
-        if self._ended.is_set():
-            self._kill()
+            self._log.info("fork server started" if server is not None else "fork server did not start")
+        if self._ended.is_set() and (server := self._server) is not None:
+            self._kill(server)
 
 
-def prepare(modules: Sequence[str] = NEEDED) -> None:
+def prepare() -> None:
     """Import; of what is imported the collector has nothing to look at in a fork, whose pages it would write to."""
     with without_collecting():
-        for module in modules:
+        for module in (*NEEDED, *(NEEDED_BY_POSTGRESQL if os.environ.get("SCANDOCK_DATABASE_URL") else ())):
             importlib.import_module(module)
 
 

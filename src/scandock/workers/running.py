@@ -16,6 +16,7 @@ from scandock.queue.leases import RENEW_SECONDS, renew_all
 from scandock.queue.retry import let_go, wait_seconds
 from scandock.workers.attempt import Order
 from scandock.workers.children import Child
+from scandock.workers.fork_server import GIVEN_UP
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -94,9 +95,10 @@ class Running:
             exhausted=claim.exhausted,
             reason=claim.reason,
         )
+        child = self._start_attempt(order)  # which may take a while: leases are renewed meanwhile
+        one = _One(claim, child)
         with self._lock:
-            child = self._start_attempt(order)
-            self._running[claim.lease.upload_id] = _One(claim, child)
+            self._running[claim.lease.upload_id] = one
             if self._stopping:
                 child.kill(STOP)
         log.info("import begun", pid=child.pid)
@@ -105,7 +107,8 @@ class Running:
             self._tell(claim, child, code, log)
         finally:
             with self._lock:
-                del self._running[claim.lease.upload_id]
+                if self._running.get(claim.lease.upload_id) is one:
+                    del self._running[claim.lease.upload_id]
 
     def _tell(self, claim: Claim, child: RunningAttempt, code: int, log: FilteringBoundLogger) -> None:
         lease = claim.lease
@@ -122,6 +125,9 @@ class Running:
         elif child.killed == STOP:
             let_go(self.catalog, lease, counted=False)
             log.info("import stopped with the server")
+        elif child.killed == GIVEN_UP:
+            let_go(self.catalog, lease, counted=False)
+            log.warning("import stopped with its fork server")
         else:
             death = child.death(code)
             seconds = wait_seconds(claim.attempt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ from scandock.testing.data import make_data
 from scandock.workers import fork_server
 from scandock.workers.attempt import Order
 from scandock.workers.children import Child
-from scandock.workers.fork_server import Attempts, ForkedAttempt, start_server
+from scandock.workers.fork_server import GIVEN_UP, Attempts, ForkedAttempt, start_server
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import members, name_of, until
 from tests.integration.server_side import Server
@@ -63,8 +64,11 @@ def servers() -> list[int]:
     return [pid for pid in members(os.getpgrp()) if name_of(pid) == "fork server" and _parent(pid) == os.getpid()]
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def test_an_attempt_is_a_fork_that_ends_with_its_exit_code(start: Attempts, tmp_path: Path) -> None:
@@ -129,27 +133,56 @@ def test_a_server_that_dies_takes_its_forks_along_and_is_started_again(
 
 
 def test_a_server_that_is_stopped_is_given_up(
-    start: Attempts, monkeypatch: pytest.MonkeyPatch, log: list[dict[str, object]], tmp_path: Path
+    endless: None, start: Attempts, monkeypatch: pytest.MonkeyPatch, log: list[dict[str, object]], tmp_path: Path
 ) -> None:
+    other = start(order(tmp_path))
     monkeypatch.setattr(fork_server, "ANSWER_SECONDS", 0.1)
     (server,) = servers()
     os.kill(server, signal.SIGSTOP)
     attempt = start(order(tmp_path))
-    assert (attempt.wait(), attempt.pid) == (-signal.SIGKILL, 0)
+    assert (attempt.wait(), attempt.pid, attempt.killed) == (-signal.SIGKILL, 0, "")
+    assert (other.wait(), other.killed) == (-signal.SIGKILL, GIVEN_UP)  # which does not count against it
     until(lambda: "fork server died" in [line["event"] for line in log], "it is still there")
+
+
+def test_an_end_that_a_stopped_server_does_not_tell_is_seen(
+    endless: None, start: Attempts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(fork_server, "ANSWER_SECONDS", 0.1)
+    attempt = start(order(tmp_path))
+    (server,) = servers()
+    os.kill(server, signal.SIGSTOP)
+    attempt.kill("cancelled")
+    assert (attempt.wait(), attempt.killed) == (-signal.SIGKILL, "cancelled")
+    os.kill(server, signal.SIGCONT)
+
+
+def test_without_descriptors_of_processes_there_is_no_server(
+    monkeypatch: pytest.MonkeyPatch, log: list[str], tmp_path: Path
+) -> None:
+    def unknown(_pid: int) -> int:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", unknown)
+    first = fork_server.fork_server()
+    assert first is None
+    with Attempts(
+        structlog.get_logger(), lambda _: Child([sys.executable, "-c", "raise SystemExit(7)"]), first
+    ) as start:
+        assert start(order(tmp_path)).wait() == 7
 
 
 def test_no_room_for_a_process_is_the_death_of_an_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     def no_room() -> int:
-        raise BlockingIOError
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", no_room)
     with ours, theirs, fork_server.ask(ours, b"one") as asked:
         ours.shutdown(socket.SHUT_WR)
         assert fork_server.serve(theirs) is None
-        with pytest.raises(EOFError):
+        with pytest.raises(EOFError, match="Resource temporarily unavailable"):
             fork_server.Fork(asked, 60)
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from scandock.access import passwords
+from scandock.testing.passwords import QUICK
 from scandock.workers import fork_server
 
 PREPARED = (
@@ -37,6 +38,8 @@ PREPARED = (
 )  # fmt: skip
 """What is imported beyond what an import and a check need; what a fork lacks, it imports itself."""
 ANSWER_SECONDS = 60.0
+_lasting = contextlib.ExitStack()
+"""Contexts that a fork enters for as long as it lasts."""
 
 
 class Fork:
@@ -135,12 +138,13 @@ def worker(*words: str) -> int:
 
 
 def serve() -> int:
-    """`scandock serve` whose web and worker processes are forks of it."""
+    """`scandock serve` whose web and worker processes are forks of it, with passwords that cost nothing."""
     from scandock.cli import main as command
     from scandock.http import app
     from scandock.testing.server import make_app
     from scandock.workers import supervisor
 
+    _lasting.enter_context(passwords.use_hasher(QUICK))
     app.create_app = make_app  # type: ignore[assignment]  # whose routes the prepared process has worked out
     supervisor.serve = functools.partial(supervisor.serve, start=_ForkedChild)
     return command()
@@ -171,6 +175,7 @@ def _become(module: str, *words: str) -> NoReturn:
     code: object = 1
     try:
         importlib.reload(passwords)  # whose thread has stayed behind
+        _lasting.enter_context(passwords.use_hasher(QUICK))
         code = importlib.import_module(module).main(list(words))
     except SystemExit as end:
         code = end.code

@@ -22,7 +22,7 @@ from scandock.testing.data import make_data
 from scandock.workers.importing import run_import
 from tests.builders import zipped
 from tests.crash.processes import until
-from tests.crash.served import PASSWORD, FreshServed, Served, basic, free_port
+from tests.crash.served import PASSWORD, Served, basic, free_port
 from tests.e2e.browsing import Person, base_of, person
 
 OWNERS_PASSWORD = "battery staple"
@@ -36,7 +36,7 @@ def shared_site(folder: Path) -> Iterator[Served]:
     make_data(folder / "data")
     stopped = folder / "stopped"
     stopped.touch()
-    running = FreshServed(
+    running = Served(
         folder,
         free_port(),
         SCANDOCK_WORKERS="1",

@@ -153,7 +153,7 @@ def site_in(folder: str) -> Site:
     return made
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(brought=uploads(), destination=st.sampled_from(["archive", "prearchive"]), workers=st.sampled_from([1, 2]))
 def test_the_same_objects_in_any_way_give_the_same(brought: list[Archive], destination: str, workers: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

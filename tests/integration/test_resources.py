@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import tarfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -311,17 +312,18 @@ SHARED = {**BIG, **{f"{n}.npy": bytes(7_000_000) for n in range(9)}}
 
 
 @pytest.mark.parametrize(
-    ("name", "inner"),
+    ("name", "pack"),
     [
-        ("logs.zip", zipped(LOGS)),
-        ("roi.npz", zipped({"arr_0.npy": b"numbers"})),
-        ("logs.tar.gz", tarred(LOGS)),
-        ("nested.zip", zipped({"more.zip": zipped(LOGS), "c.txt": b"c"})),
-        ("big.npz", zipped(BIG)),
-        ("shared.npz", zipped(SHARED)),
+        ("logs.zip", lambda: zipped(LOGS)),
+        ("roi.npz", lambda: zipped({"arr_0.npy": b"numbers"})),
+        ("logs.tar.gz", lambda: tarred(LOGS)),
+        ("nested.zip", lambda: zipped({"more.zip": zipped(LOGS), "c.txt": b"c"})),
+        ("big.npz", lambda: zipped(BIG)),
+        ("shared.npz", lambda: zipped(SHARED)),
     ],
 )
-def test_an_inner_archive_without_images_is_a_file(site: Site, name: str, inner: bytes) -> None:
+def test_an_inner_archive_without_images_is_a_file(site: Site, name: str, pack: Callable[[], bytes]) -> None:
+    inner = pack()
     told = site.bring({"S/1.dcm": study(), f"S/{name}": inner})
     assert told.state == "placed"
     assert told.codes() == {"S/1.dcm": "stored stored", f"S/{name}": "resource resource"}

@@ -19,7 +19,8 @@ from schemathesis.core.result import Ok
 from tests.integration.everyone import CANARY, PERSONAS, Everyone, Place, everyone
 from tests.integration.web import listening
 
-EXAMPLES = 6
+IS_FUZZING = settings.get_current_profile_name() == "fuzz"
+EXAMPLES = 60 if IS_FUZZING else 5
 """Of each operation; every role sends each of them."""
 PARTS = 4
 """Tests that the operations are shared out among."""
@@ -29,7 +30,7 @@ schemathesis.serializer.alias("application/offset+octet-stream", "application/oc
 CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
 OURS = settings(
     max_examples=EXAMPLES,
-    derandomize=True,
+    derandomize=not IS_FUZZING,
     database=None,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
@@ -97,6 +98,7 @@ def sessions(made: Everyone) -> Iterator[dict[str, requests.Session]]:
         session.close()
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_request_breaks_the_server_or_shows_what_is_hidden(
     made: Everyone, sessions: dict[str, requests.Session], part: int, subtests: pytest.Subtests

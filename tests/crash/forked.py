@@ -271,6 +271,7 @@ def main(words: list[str]) -> int:
         raise RuntimeError("Nothing can be forked where threads run.")
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)  # forks are short
     asked = fork_server.serve(socket.socket(fileno=int(words[0])), own_group=True)
     if asked is None:
         return 0

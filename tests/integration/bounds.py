@@ -89,7 +89,7 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         due = 0.0
-        while not self.done.wait(0.03):
+        while not self.done.wait(0.06):
             self.memory = max(self.memory, sum(map(_pss, _members(self.leader))))
             started = time.monotonic()
             if started >= due:  # a walk over 100,000 files takes longer than the pause, and as much of the processor

@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
         action="store_true",
-        help="leave out PostgreSQL, and tests that start servers, commands, browsers or clients",
+        help="leave out PostgreSQL, tests that start servers, commands, browsers or clients, and long ones",
     )
 
 
@@ -53,22 +53,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 
 
-LONG = frozenset(
-    ("test_bad_input", "test_badinput_generator", "test_corpus", "test_downloads", "test_header_differential",
-     "test_import_corpus", "test_inspect_as_import", "test_live_events", "test_notifying", "test_order_properties",
-     "test_page_permissions", "test_permission_matrix", "test_pictures", "test_properties", "test_schemathesis",
-     "test_xnat_own_files", "test_xnat_permissions", "test_xnat_searching")
-)  # fmt: skip
-"""Modules that go over the whole corpus, all routes or many made-up cases: --quick leaves them out."""
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--quick"):
         return
     slow = {
-        item
-        for item in items
-        if item.get_closest_marker("processes") or item.path.stem in LONG or _asks_postgresql(item)
+        item for item in items if any(map(item.get_closest_marker, ("processes", "long"))) or _asks_postgresql(item)
     }
     config.hook.pytest_deselected(items=list(slow))
     items[:] = [item for item in items if item not in slow]

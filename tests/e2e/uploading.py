@@ -15,9 +15,10 @@ from tests.builders import Image
 from tests.e2e.browsing import Person
 from tests.e2e.projects import Project
 
-BROKEN = ("ERR_", "423")
+BROKEN = ("ERR_", "423", "409")
 """What the console says of a transfer that was broken off: that, and once more where the page goes on before the server
-has noticed, which then still holds the upload for who sent before."""
+has noticed. The upload is then still held for who sent before (423), or grew by what was left of that request after
+the page had asked how far it is (409)."""
 
 
 def image(n: int, study: int = 1, patient: bytes = b"P1", name: bytes = b"Doe^Jane") -> bytes:

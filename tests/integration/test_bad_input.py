@@ -33,6 +33,8 @@ from tests.integration.bounds import (
 )
 from tests.integration.report_shape import assert_shape, assert_stored
 
+pytestmark = pytest.mark.long
+
 TABLE = Path("..", "shared", "reference", "bad-input.md")
 WATCHED = re.compile(r"bomb|many_|2GB|fffffffe|100000|10000_deep|65535|1TiB|size_override|size_lies")
 """Rows whose memory is measured: a thread's can't be told from the test's, and one of them might kill its reader."""

@@ -26,6 +26,8 @@ from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
 from tests.builders import Image, Site, documented, ecat, images, sha256
 from tests.integration.web import Web
 
+pytestmark = pytest.mark.long
+
 NAME = 'ümläut "quoted" $(x).txt'
 
 

@@ -26,6 +26,8 @@ from scandock.formats.dicom_object import uid_text
 from scandock.formats.dicom_scan import SEQUENCE_BYTES, VALUE_BYTES
 from scandock.model.tags import NUMBERS, SEQUENCES, WANTED
 
+pytestmark = pytest.mark.long
+
 ALL = frozenset(WANTED)
 UIDS = tuple(NUMBERS[keyword] for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
 LOOKED_AT = {NUMBERS["TransferSyntaxUID"], NUMBERS["SpecificCharacterSet"]}

@@ -14,6 +14,8 @@ import pytest
 from tests.integration.in_process import call_in_process
 from tests.integration.test_cli_import import CT, MR, call, packed
 
+pytestmark = pytest.mark.long
+
 ONLY_IMPORTED = {"upload", "bytes", "seconds"}
 NAMED = ("--project", "P", "--create-project", "--session", "L")
 PACKED = [

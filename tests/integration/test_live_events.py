@@ -21,6 +21,8 @@ from scandock.queue.owner import this_owner
 from scandock.services.watching import Watch
 from tests.integration.web import Web, listening
 
+pytestmark = pytest.mark.long
+
 
 class Heard:
     """A stream that is read event by event."""

@@ -12,6 +12,8 @@ from tests.builders import Site, documented, ecat, zipped
 from tests.integration.test_pictures import NAME, SESSION, image, report
 from tests.integration.web import serving
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def client(site: Site) -> Iterator[httpx.Client]:

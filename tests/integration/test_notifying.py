@@ -34,6 +34,8 @@ from tests.builders import Site, documented, images, site_at
 from tests.integration.web import serving
 from tests.sinks import http_sink, smtp_sink
 
+pytestmark = pytest.mark.long
+
 ALL = subscribing.STATES
 SETTINGS = load_settings()
 

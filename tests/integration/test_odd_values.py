@@ -13,6 +13,8 @@ import pytest
 from tests.badinput.objects import sha256_of
 from tests.builders import Image, Site, ecat, site_at
 
+pytestmark = pytest.mark.long
+
 NOISE = "".join(sha256_of([b"%d" % n]) for n in range(100)).encode()
 """6,400 characters that do not compress."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -18,6 +19,8 @@ from sqlalchemy import select
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.testing.data import make_data
 from tests.builders import Image, Site, ecat, sha256, zipped
+
+pytestmark = pytest.mark.long
 
 COMMENT = 0x00204000
 

@@ -14,6 +14,8 @@ from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, every
 from tests.integration.page_probes import LISTS, OPEN, PAGES, PageProbe
 from tests.integration.test_permission_matrix import matrix
 
+pytestmark = pytest.mark.long
+
 STATUS = {Answer.FORBIDDEN: 403, Answer.HIDDEN: 404}
 KINDS = sorted({path.split("/")[1] for _, path in PAGES})
 """What the pages are about, by the first word of their addresses."""

@@ -17,6 +17,8 @@ from scandock.rules.permissions import NEEDS, Accessibility, Action, Answer, ans
 from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
 from tests.integration.probes import EACH, FURTHER, LIST, OPEN, PROBES, SITE, Probe
 
+pytestmark = pytest.mark.long
+
 STATUS = {Answer.SIGN_IN: 401, Answer.FORBIDDEN: 403, Answer.HIDDEN: 404}
 CODES = {Answer.SIGN_IN: "login_needed", Answer.FORBIDDEN: "forbidden", Answer.HIDDEN: "not_found"}
 EVERY = [(method, path, probe) for (method, path), probe in PROBES.items()] + FURTHER

@@ -21,6 +21,8 @@ from tests.builders import Site, documented, ecat
 from tests.integration.web import serving
 from tests.unit.viewing.made import dataset, file_of
 
+pytestmark = pytest.mark.long
+
 NAME = '"><script>alert(1)</script>'
 AXIAL = [1, 0, 0, 0, 1, 0]
 

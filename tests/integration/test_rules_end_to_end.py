@@ -18,6 +18,8 @@ from scandock.services.settings import load_settings
 from tests.badinput.objects import uid
 from tests.builders import Image, Imported, Site, documented, ecat, images, sha256, site_at, zipped
 
+pytestmark = pytest.mark.long
+
 COMMENT = 0x00104000
 REMOVED = 0x00120062
 OTHER_ID = {0x00204000: (b"LT", b"another content")}

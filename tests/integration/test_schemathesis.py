@@ -19,6 +19,8 @@ from schemathesis.core.result import Ok
 from tests.integration.everyone import CANARY, PERSONAS, Everyone, Place, everyone
 from tests.integration.web import listening
 
+pytestmark = pytest.mark.long
+
 IS_FUZZING = settings.get_current_profile_name() == "fuzz"
 EXAMPLES = 60 if IS_FUZZING else 5
 """Of each operation; every role sends each of them."""

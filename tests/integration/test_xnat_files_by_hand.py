@@ -25,6 +25,8 @@ from scandock.services.xnat import hand_changes
 from tests.builders import Site, images, site_at, zipped
 from tests.integration.web import Web, serving
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:

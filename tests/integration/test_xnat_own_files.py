@@ -23,6 +23,8 @@ from scandock.services.verifying import list_rot, verify_some
 from tests.builders import Site, site_at, zipped
 from tests.integration.web import Web, serving
 
+pytestmark = pytest.mark.long
+
 SUBJECT = "/data/projects/P/subjects/S1"
 WHERE = {"project": "/data/projects/P", "subject": SUBJECT}
 URI = {"project": "/data/projects/P/resources/", "subject": "/data/subjects/XNAT_S00001/resources/"}

@@ -19,6 +19,8 @@ from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, every
 from tests.integration.test_permission_matrix import matrix
 from tests.unit.http.test_xnat_documented import short
 
+pytestmark = pytest.mark.long
+
 STATUS = {Answer.SIGN_IN: 401, Answer.FORBIDDEN: 403, Answer.HIDDEN: 404}
 
 

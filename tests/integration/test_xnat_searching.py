@@ -32,6 +32,8 @@ from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serving
 
+pytestmark = pytest.mark.long
+
 MR = "xnat:mrSessionData"
 SUBJECT = "xnat:subjectData"
 PROJECT = "xnat:projectData"

@@ -20,6 +20,8 @@ from tests import badinput
 from tests.badinput import bombs, ecat, objects, packing, tars, whole_files, zips
 from tests.badinput.case import Case
 
+pytestmark = pytest.mark.long
+
 IMAGES = ("stored", "conflict")
 SOUND_ZIPS = (
     "dicom_with_odd_suffixes.zip",

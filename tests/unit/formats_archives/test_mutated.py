@@ -12,6 +12,7 @@ import lzma
 import random
 import tarfile
 
+import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,8 @@ from scandock.model.errors import BadInput, ScandockError
 from scandock.model.limits import MIB, Limits
 from tests.unit.formats_archives.craft import Made, made_zip
 from tests.unit.formats_archives.test_zip_entry import PACKERS
+
+pytestmark = pytest.mark.long
 
 LIMITS = Limits(
     max_entries=200,

@@ -23,6 +23,8 @@ from scandock.formats.stream import ByteStream, open_stream
 from scandock.model.errors import BadInput, LimitExceeded
 from scandock.model.limits import Limits
 
+pytestmark = pytest.mark.long
+
 LIMITS = Limits()
 DATA = random.Random(11).randbytes(20_000) * 30 + bytes(2_000_000)
 PACK: dict[Kind, Callable[[bytes], bytes]] = {

@@ -7,6 +7,7 @@ from collections import defaultdict
 from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from scandock.rules.mapping import MappingRow
 from scandock.rules.settle import Decision
 from scandock.rules.study import StudyFacts
 from tests.unit.rules_sessions.builders import FakeCatalog, decide, held, study
+
+pytestmark = pytest.mark.long
 
 LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 PATIENTS = ["A.1", "A 1", "a_1", "A_1_20240101", "B", "b", "", "anon", "x" * 64, "x" * 70, "\u5c71"]

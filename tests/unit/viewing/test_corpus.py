@@ -20,7 +20,7 @@ from scandock.viewing.frames import Frame, NoPicture, to_16_bits
 from scandock.viewing.imagery import frames_of
 from scandock.viewing.pictures import thumbnail
 
-pytestmark = [pytest.mark.corpus, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.long, pytest.mark.corpus, pytest.mark.filterwarnings("ignore")]
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 LEAST = {

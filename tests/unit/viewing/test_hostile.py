@@ -25,6 +25,8 @@ from tests.unit.viewing.made import (
     ramp,
 )
 
+pytestmark = pytest.mark.long
+
 GOOD = dicom(ramp())
 
 

@@ -17,6 +17,7 @@ from starlette.responses import Response
 import scandock
 from scandock.http import described, health, problems, request_ids
 from scandock.http.base_path import BasePath
+from scandock.http.connections import Bodies, Connections, bounds_of
 from scandock.http.deps import Site, open_site
 from scandock.http.known_names import only_known_names
 from scandock.http.methods import Heads, Methods
@@ -97,6 +98,10 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
     app.state.methods = Methods(app.routes)
     app.add_middleware(Heads, methods=app.state.methods)
     app.add_middleware(OneTree)
+    app.state.connections = Connections(
+        bounds_of(settings), settings.trusted_proxies, lambda why: app.state.site.metrics.connections.labels(why).inc()
+    )
+    app.add_middleware(Bodies, connections=app.state.connections)
     app.add_middleware(request_ids.Around)
     if settings.root_path:
         app.add_middleware(BasePath, root_path=settings.root_path)

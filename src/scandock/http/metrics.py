@@ -36,6 +36,12 @@ class Metrics:
         self.requests = Counter(
             "scandock_requests", "Requests by route and status.", ("method", "route", "status"), registry=self.registry
         )
+        self.connections = Counter(
+            "scandock_connections_ended",
+            "Connections and requests that were ended for a limit, by what it bounds.",
+            ("limit",),
+            registry=self.registry,
+        )
         self.outcomes = Counter(
             "scandock_imports", "Imports that have ended, by outcome.", ("state",), registry=self.registry
         )

@@ -68,6 +68,7 @@ STATUS: Final = {
     "project_unknown": 404,
     "receipt_none": 404,
     "resource_unknown": 404,
+    "too_many_connections": 429,
     "too_many_logins": 429,
     "upload_cut": 400,
     "upload_expired": 410,
@@ -107,6 +108,12 @@ def problem(
     **more: Any,  # noqa: ANN401  what a code has to say besides
 ) -> Response:
     """The answer of an error."""
+    body = written(status, code, detail, remedy, request_id_of(request.scope), **more)
+    return Response(body, status, headers, MEDIA_TYPE)
+
+
+def written(status: int, code: str, detail: str, remedy: str, request_id: str, **more: Any) -> str:  # noqa: ANN401
+    """Its body, JSON."""
     body = {
         "type": f"urn:scandock:problem:{code}",
         "title": _TITLES.get(status) or HTTPStatus(status).phrase,
@@ -114,10 +121,10 @@ def problem(
         "code": code,
         "detail": detail,
         "remedy": remedy,
-        "request_id": request_id_of(request.scope),
+        "request_id": request_id,
         **more,
     }
-    return Response(json.dumps(body), status, headers, MEDIA_TYPE)
+    return json.dumps(body)
 
 
 def status_of(error: ScandockError) -> int:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from scandock.model.process import confine, take_signals, without_collecting
 
 if TYPE_CHECKING:
+    import asyncio
+
     import uvicorn
     from fastapi import FastAPI
 
@@ -30,12 +33,14 @@ def main(words: list[str]) -> None:
         import uvicorn
 
         from scandock.http.app import create_app
+        from scandock.http.connections import make_room
         from scandock.services.logs import set_up
         from scandock.services.settings import load_settings
         from scandock.workers.beats import Beats
 
         settings = load_settings()
         set_up("web", settings.log_level)
+        make_room(settings.max_connections)
         app = create_app(data, settings, workers_ready=Beats(int(beats)).trouble)
     with socket.socket(fileno=int(fd)) as listening:
         uvicorn.Server(config_of(app, settings)).run(sockets=[listening])
@@ -45,9 +50,11 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How the application is served; who the client is, only trusted proxies may say."""
     import uvicorn
 
+    from scandock.http.protocol import BoundedProtocol
+
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=cast("type[asyncio.Protocol]", partial(BoundedProtocol, connections=app.state.connections)),
         loop="uvloop",
         ws="none",
         lifespan="on",

@@ -40,6 +40,14 @@ class ServerSettings(BaseSettings):
         description="Addresses and networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are"
         " believed, with commas between; none: nobody's.",
     )
+    max_connections: Annotated[int, Field(ge=16, le=1_000_000)] = Field(
+        default=4096, description="Connections to the server at once; where there are more, those that wait give way."
+    )
+    max_connections_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=256,
+        description="Connections of one address whose request is not complete; trusted proxies count as whom they"
+        " name.",
+    )
     max_upload_bytes: Annotated[Bytes, Field(ge=1)] = Field(
         default=256 * GIB, description="Bytes of one upload, as it comes over the network."
     )

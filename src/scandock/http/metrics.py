@@ -53,6 +53,14 @@ class Metrics:
             "scandock_queue_oldest_seconds", "Age of the oldest upload whose import has not begun.",
             registry=self.registry,
         )  # fmt: skip
+        self.passwords_waited = Counter(
+            "scandock_password_checks_waited", "Password checks that waited for their turn.", registry=self.registry
+        )
+        self.passwords_refused = Counter(
+            "scandock_password_checks_refused",
+            "Password checks that were not taken, as too many of their address waited.",
+            registry=self.registry,
+        )
         for state in _FINAL:
             self.outcomes.labels(state.value)
         self._since = self._now()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scandock.access import accounts, logins, passwords
 from scandock.access.accounts import Account
-from scandock.access.authenticate import Gate, check_password, principal_of
+from scandock.access.authenticate import Gate, principal_of
 from scandock.access.logins import Login
 from scandock.access.oidc_accounts import account_for
 from scandock.access.oidc_settings import Identity, OidcSettings
@@ -36,12 +36,6 @@ def gate_for(catalog: Catalog) -> Gate:
             record(connection, asked, Did.LOGIN, "account", asked.uuid, request=request, outcome=Outcome.REFUSED)
 
     return Gate(refused=refused)
-
-
-def sign_in(catalog: Catalog, gate: Gate, name: str, password: str, request: RequestInfo) -> tuple[Account, Login]:
-    """Log in by name and password. Raises Denied `login_failed` (401) or Throttled (429)."""
-    one = check_password(catalog, name, password, request, gate)
-    return one, begin_login(catalog, one, request, by="password")
 
 
 def begin_login(catalog: Catalog, one: Account, request: RequestInfo, *, by: str) -> Login:

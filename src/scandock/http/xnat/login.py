@@ -12,12 +12,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from scandock.access.logins import IDLE_MS
 from scandock.access.principal import Door, Principal, deny
 from scandock.access.tokens import ALIAS
-from scandock.http.security import info_of
+from scandock.http.security import info_of, prove_password
 from scandock.http.v1.desks import Work
 from scandock.http.xnat.routing import JSESSION, Anybody, Asking, Known, router, said
 from scandock.rules.permissions import Answer, Scope
 from scandock.services.accounts import Accounts
-from scandock.services.sign_in import begin_for, sign_in, sign_out
+from scandock.services.sign_in import begin_for, begin_login, sign_out
 from scandock.services.xnat.projects import list_projects
 
 routes = router()
@@ -64,7 +64,8 @@ async def services_auth(request: Request, work: Anybody) -> Response:
     name, password = (form.get(one, request.query_params.getlist(one) or [""])[0] for one in ("username", "password"))
     if not name and work.desk.principal.signed_in:
         return await _begin(work)
-    _, made = await site.run(sign_in, site.catalog, site.gate, name, password, info_of(request))
+    one = await prove_password(request, name, password)
+    made = await site.run(begin_login, site.catalog, one, info_of(request), by="password")
     return with_login(request, PlainTextResponse(made.secret), made.secret)
 
 

@@ -137,8 +137,9 @@ def check_password(catalog: Catalog, name: str, password: str, request: RequestI
 
 
 def principal_of(
-    connection: Connection, one: Account, door: Door, *, scope: Scope = Scope.ALL, csrf: str = ""
-) -> Principal:
+    connection: Connection, one: Account, door: Door, *, scope: Scope = Scope.ALL, csrf: str = "",
+    token: str | None = None,
+) -> Principal:  # fmt: skip
     """An account as somebody who asks, with its roles as they are now."""
     return Principal(
         one.id,
@@ -150,6 +151,7 @@ def principal_of(
         door=door,
         csrf=csrf,
         epoch=one.epoch,
+        token=token,
     )
 
 
@@ -178,7 +180,7 @@ def _by_token(catalog: Catalog, alias: str, secret: str) -> Principal:
         one = accounts.by_id(connection, known.account_id) if known else None
         if known is None or one is None:
             raise _failed()
-        principal = principal_of(connection, one, Door.TOKEN, scope=known.scope)
+        principal = principal_of(connection, one, Door.TOKEN, scope=known.scope, token=known.alias)
     if known.stale:
         with contextlib.suppress(Fault), catalog.write() as connection:
             tokens.touch(connection, alias)
@@ -191,7 +193,7 @@ def _by_cookie(catalog: Catalog, secret: str) -> Principal:
         one = accounts.by_id(connection, known.account_id) if known else None
         if known is None or one is None:
             return ANONYMOUS
-        principal = principal_of(connection, one, Door.COOKIE, csrf=known.csrf)
+        principal = principal_of(connection, one, Door.COOKIE, csrf=known.csrf, token=known.token)
     if known.stale:
         with contextlib.suppress(Fault), catalog.write() as connection:
             logins.touch(connection, secret)

@@ -30,6 +30,7 @@ STATUS: Final = {
     "login_unknown": 404,
     "password_own": 409,
     "rules_kind": 404,
+    "too_many_projects": 409,
     "too_many_tokens": 409,
     "changed_meanwhile": 412,
     "file_exists": 409,

@@ -24,7 +24,7 @@ from scandock.access.authenticate import (
     parse_authorization,
     recall,
 )
-from scandock.access.logins import check_csrf, is_cross_site
+from scandock.access.logins import check_csrf, deny_elsewhere, is_cross_site
 from scandock.access.principal import ANONYMOUS, Denied, Door, Principal, ProjectRights, RequestInfo, deny, may
 from scandock.access.tokens import ALIAS
 from scandock.catalog.projects import is_set_aside
@@ -124,6 +124,15 @@ def from_elsewhere(request: Request) -> bool:
     if public is not None and told.get("sec-fetch-site") is None and told.get("origin") == _origin(public):
         return False  # by a proxy that asks here under another name
     return is_cross_site(told.get("sec-fetch-site"), told.get("origin"), told.get("host"))
+
+
+async def only_from_here(request: Request) -> None:
+    """Denied (403) where another site's page asks by GET for what changes something: a link of it would do.
+
+    For the addresses of XNAT whose clients change things by GET; these say nothing of where they come from.
+    """
+    if from_elsewhere(request):
+        deny_elsewhere()
 
 
 def _origin(url: str) -> str:

@@ -36,12 +36,12 @@ async def front(request: Request, work: Seen) -> Response:
     """Answers itself: XNAT's clients take a redirect's target for the server's address.
 
     Those that send a name and password here, or an alias and secret, want the cookies of a login, and look for its
-    token in the text (xnat-clients.md 1, rules 6 and 7; 5).
+    token in the text (xnat-clients.md 1, rules 6 and 7; 5). A link of another site's page begins none.
     """
     me = work.desk.principal
     if not me.signed_in:
         return page(request, "home.html", me)
-    if me.scope is not Scope.ALL or me.door not in (Door.BASIC, Door.TOKEN):
+    if me.scope is not Scope.ALL or me.door not in (Door.BASIC, Door.TOKEN) or from_elsewhere(request):
         return await _home(request, work, me)
     made = await work.site.run(begin_for, work.site.catalog, me, info_of(request))
     return with_login(request, await _home(request, work, replace(me, csrf=made.csrf)), made.secret)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -30,7 +31,7 @@ class HeldHasher(PasswordHasher):
         self.go_on = threading.Event()
         self.checked: list[bytes] = []
 
-    def verify(self, stored: str | bytes, password: str | bytes) -> bool:
+    def verify(self, stored: str | bytes, password: str | bytes) -> Literal[True]:
         self.checked.append(password if isinstance(password, bytes) else password.encode())
         if b"wrong" in self.checked[-1]:
             assert self.go_on.wait(30)

@@ -12,6 +12,7 @@ from scandock.access import logins, tokens
 from scandock.access.authenticate import Gate, authenticate, check_password
 from scandock.access.logins import Login
 from scandock.access.principal import ANONYMOUS, SYSTEM, Denied, Principal, RequestInfo
+from scandock.access.secret import secret_hash
 from scandock.access.tokens import DAY_MS, Issued
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.migrate import configuration
@@ -68,9 +69,9 @@ def test_a_revoked_token_ends_all_that_came_of_it_and_nothing_else(catalog, firs
     token_of_login = issue(catalog, login_of_it)
     deeper = begin(catalog, token_of_login)
     deepest = issue(catalog, deeper, days=1)
-    descent = [login_of_it, token_of_login, deeper, deepest]
+    descent: list[Issued | Login] = [login_of_it, token_of_login, deeper, deepest]
     other = Accounts(catalog, SYSTEM, HERE).issue_token(scope=Scope.ALL, of="alice")
-    others = [other, begin(catalog, other), log_in(catalog)]
+    others: list[Issued | Login] = [other, begin(catalog, other), log_in(catalog)]
     assert all(holds(catalog, one) for one in [first, *descent, *others])
 
     Accounts(catalog, SYSTEM, HERE).revoke_token(first.alias, of="alice")
@@ -173,7 +174,7 @@ def test_for_one_login_too_many_the_longest_idle_one_ends_and_none_is_refused(ca
     made = [log_in(catalog) for _ in range(3)]
     with catalog.write() as connection:
         for ago, one in zip((100_000, 300_000, 200_000), made, strict=True):
-            mine = login.c.secret_hash == logins.secret_hash(one.secret)
+            mine = login.c.secret_hash == secret_hash(one.secret)
             connection.execute(update(login).where(mine).values(seen=login.c.seen - ago))
     fourth = log_in(catalog)
     assert (fourth.ended, [holds(catalog, one) for one in [*made, fourth]]) == (1, [True, False, True, True])
@@ -186,7 +187,7 @@ def test_logins_that_have_ended_make_room_first(catalog, monkeypatch):
     monkeypatch.setattr(logins, "LOGINS_MOST", 2)
     one, two = log_in(catalog), log_in(catalog)
     with catalog.write() as connection:
-        mine = login.c.secret_hash == logins.secret_hash(two.secret)
+        mine = login.c.secret_hash == secret_hash(two.secret)
         connection.execute(update(login).where(mine).values(expires=login.c.created))
     third = log_in(catalog)
     assert (third.ended, holds(catalog, one)) == (0, True)

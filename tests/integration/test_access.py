@@ -13,8 +13,10 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from scandock.access import accounts, logins, members, passwords, tokens
-from scandock.access.authenticate import Gate, authenticate
+from scandock.access.accounts import Account
+from scandock.access.authenticate import Gate, authenticate, check_password
 from scandock.access.bootstrap import ensure_admin
+from scandock.access.logins import Login
 from scandock.access.principal import ANONYMOUS, SYSTEM, Denied, Door, Principal, ProjectRights, RequestInfo, may
 from scandock.access.throttle import PAIR, Throttled
 from scandock.access.visible import projects_where
@@ -27,7 +29,7 @@ from scandock.rules.permissions import Accessibility, Action, Answer, Role, Scop
 from scandock.services.accounts import Accounts
 from scandock.services.audit import Outcome, Wanted, export, record, search
 from scandock.services.members import list_members, set_accessibility, set_member
-from scandock.services.sign_in import change_own_password, gate_for, purge_ended, sign_in, sign_out
+from scandock.services.sign_in import begin_login, change_own_password, gate_for, purge_ended, sign_out
 
 HERE = RequestInfo("10.0.0.1", "req-1")
 
@@ -51,6 +53,12 @@ def admin(catalog: Catalog) -> Accounts:
 
 def enter(catalog: Catalog, gate: Gate, name: str, password: str) -> Principal:
     return authenticate(catalog, basic=(name, password), request=HERE, gate=gate)
+
+
+def sign_in(catalog: Catalog, gate: Gate, name: str, password: str, request: RequestInfo) -> tuple[Account, Login]:
+    """Log in by name and password."""
+    one = check_password(catalog, name, password, request, gate)
+    return one, begin_login(catalog, one, request, by="password")
 
 
 def trail(catalog: Catalog, **wanted) -> list[tuple[str, str, str]]:

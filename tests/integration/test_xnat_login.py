@@ -98,6 +98,98 @@ def test_another_sites_page_changes_nothing_by_the_cookie(nobody: httpx.Client) 
     assert nobody.get("/data/projects/Theirs").status_code == 404
 
 
+ELSEWHERE = [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://elsewhere.example"}]
+FROM_HERE = [{}, {"Sec-Fetch-Site": "none"}, {"Sec-Fetch-Site": "same-origin"}]
+
+
+def issue(client: httpx.Client) -> tuple[str, str]:
+    made = client.get("/data/services/tokens/issue").json()
+    return made["alias"], made["secret"]
+
+
+@pytest.mark.parametrize("said", ELSEWHERE)
+def test_another_sites_page_changes_nothing_by_a_get(web: Web, said: dict[str, str]) -> None:
+    """Its link, its image, its form: the browser sends the cookie, or the name and password it was asked for."""
+    with web.client(None) as browser, web.client() as basic:
+        secret = log_in(browser).text
+        pair = issue(basic)
+        before = tokens_and_logins(basic)
+        for client in (browser, basic):
+            for path in (
+                "/data/services/tokens/issue", "/data/services/tokens/invalidate/{}/{}".format(*pair),
+                "/app/action/LogoutUser",
+            ):  # fmt: skip
+                for method in ("GET", "HEAD"):
+                    answer = client.request(method, path, headers=said)
+                    assert answer.status_code == 403, (method, path)
+                    assert "set-cookie" not in answer.headers
+        for path in ("/data/JSESSION", "/data/JSESSIONID", "/data/auth"):
+            assert basic.get(path, headers=said).status_code == 403, path
+        front = basic.get("/", headers=said)
+        assert (front.status_code, front.headers.get("set-cookie")) == (200, None), "shown, and no login begun"
+        assert tokens_and_logins(basic) == before
+        assert browser.get("/data/JSESSION", headers=said).text == secret, "what a cookie holds is only told"
+
+
+def tokens_and_logins(client: httpx.Client) -> list[int]:
+    return [len(client.get(path).json()["items"]) for path in ("/api/v1/tokens", "/api/v1/auth/logins")]
+
+
+@pytest.mark.parametrize("said", FROM_HERE)
+def test_clients_and_own_pages_change_by_get_as_ever(web: Web, said: dict[str, str]) -> None:
+    with web.client(None, headers=said) as one:
+        log_in(one)
+        pair = issue(one)
+        assert one.get("/data/services/tokens/invalidate/{}/{}".format(*pair)).json() == {"result": "OK"}
+        assert one.get("/app/action/LogoutUser").status_code == 200
+        assert one.get("/data/auth").status_code == 401
+
+
+def test_who_holds_a_secret_ends_the_token_whatever_it_is_for_and_whoever_asks(web: Web, nobody: httpx.Client) -> None:
+    with web.client() as one:
+        made = [one.post("/api/v1/tokens", json={"scope": scope}).json() for scope in ("read", "upload", "all")]
+    for token in made:
+        address = f"/data/services/tokens/invalidate/{token['alias']}/{token['secret']}"
+        own = (token["alias"], token["secret"])
+        answer = nobody.get(address, auth=own) if token["scope"] == "upload" else nobody.get(address)
+        assert answer.json() == {"result": "OK"}
+        assert nobody.get("/data/projects/P", auth=own).status_code == 401
+        assert nobody.get(address).status_code == 404
+
+
+def test_a_wrong_secret_tells_nothing_and_guesses_are_slowed_down(web: Web) -> None:
+    with web.client() as one:
+        alias, secret = issue(one)
+    other = "00000000-0000-4000-8000-000000000000"
+    with web.asking() as nobody:
+        wrong, unknown, odd = (
+            nobody.get(f"/data/services/tokens/invalidate/{name}/wrong") for name in (alias, other, "no-alias")
+        )
+        assert wrong.status_code == unknown.status_code == odd.status_code == 404
+        assert wrong.text == unknown.text == odd.text
+        for name in (alias, other):
+            for verb in ("invalidate", "validate") * 8:
+                answer = nobody.get(f"/data/services/tokens/{verb}/{name}/wrong")
+                if answer.status_code == 429:
+                    break
+            assert (answer.status_code, "Retry-After" in answer.headers) == (429, True)
+        assert nobody.get("/data/projects", auth=(alias, secret)).status_code == 200, "it stands, and serves"
+
+
+def test_a_login_by_an_alias_token_ends_with_it(web: Web, nobody: httpx.Client) -> None:
+    """As xnatpy logs in by one: `/` gives the cookie that everything else is asked with."""
+    with web.client() as one:
+        pair = issue(one)
+    session = {"Cookie": f"JSESSIONID={nobody.get('/', auth=pair).cookies['JSESSIONID']}"}
+    nobody.cookies.clear()
+    renewed = nobody.get("/data/services/tokens/issue", headers=session).json()
+    again = (renewed["alias"], renewed["secret"])
+    assert nobody.get("/data/projects", auth=again).status_code == 200
+    assert nobody.get("/data/services/tokens/invalidate/{}/{}".format(*pair)).status_code == 200
+    assert nobody.get("/data/auth", headers=session).status_code == 401
+    assert nobody.get("/data/projects", auth=again).status_code == 401
+
+
 def test_what_clients_ask_first_is_answered_to_everybody(nobody: httpx.Client) -> None:
     assert nobody.get("/").status_code == 200
     assert nobody.get("/data/version").text == nobody.get("/xapi/siteConfig/buildInfo").json()["version"]

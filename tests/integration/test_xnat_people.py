@@ -70,6 +70,22 @@ def test_accounts_are_listed_for_administrators_alone(web: Web) -> None:
             assert other.get("/data/users").status_code == refused
 
 
+def test_addresses_of_members_are_for_those_who_manage_members(web: Web) -> None:
+    """The column stays, as clients look for it; collaborators may see who else is there, and no more."""
+    with web.client("olga") as olga:
+        assert olga.patch("/api/v1/auth/me", json={"email": "olga@example.org"}).status_code == 200
+        assert olga.put(f"{USERS}/Members/ann").status_code == 200
+    for name, shown in (("olga", "olga@example.org"), ("admin", "olga@example.org"), ("ann", "")):
+        with web.client(name) as client:
+            found = {one["login"]: one["email"] for one in rows(client, USERS)}
+            assert found["olga"] == shown, name
+            for form in ("json", "csv", "xml", "html"):
+                text = client.get(USERS, params={"format": form}).text
+                assert "email" in text, form
+                assert ("olga@example.org" in text) == bool(shown), (name, form)
+            assert "olga@example.org" not in client.get("/api/v1/projects/P/members").text
+
+
 def test_the_uptime_is_said_to_who_is_signed_in(web: Web) -> None:
     with web.client("ann") as ann:
         assert set(ann.get("/xapi/siteConfig/uptime").json()) == {"days", "hours", "minutes", "seconds"}

@@ -10,7 +10,7 @@ import binascii
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeGuard
 
 from sqlalchemy import Connection
 
@@ -87,19 +87,29 @@ def authenticate(
     """The principal of a request; anonymous where it brings nothing, or a cookie that no longer holds.
 
     Raises Denied `login_failed` (401) for a wrong name, password or token, Throttled (429) after too many of them.
-    May take a tenth of a second: not for an event loop's own thread.
+    A name and password may take a tenth of a second: the web process asks `recall` first, and has this done by
+    `password_queue`.
     """
     if basic is not None:
         name, password = basic
         if tokens.ALIAS.fullmatch(name):
             return _by_token(catalog, name, password)
-        one = check_password(catalog, name, password, request or RequestInfo(), gate)
-        with catalog.read() as connection:
-            return principal_of(connection, one, Door.BASIC)
+        return by_password(catalog, check_password(catalog, name, password, request or RequestInfo(), gate))
     if token is not None:
         alias, _, secret = token.partition(".")
         return _by_token(catalog, alias, secret)
     return _by_cookie(catalog, cookie) if cookie else ANONYMOUS
+
+
+def recall(catalog: Catalog, name: str, password: str, gate: Gate) -> Account | None:
+    """The account of a name and password that was good within the last minute; None where they have to be checked."""
+    with catalog.read() as connection:
+        one = accounts.find(connection, name)
+    return one if _is_remembered(one, name, password, gate) else None
+
+
+def _is_remembered(one: Account | None, name: str, password: str, gate: Gate) -> TypeGuard[Account]:
+    return one is not None and not one.disabled and gate.remembered.knows(name, password, one.id, one.epoch)
 
 
 def check_password(catalog: Catalog, name: str, password: str, request: RequestInfo, gate: Gate) -> Account:
@@ -109,7 +119,7 @@ def check_password(catalog: Catalog, name: str, password: str, request: RequestI
     """
     with catalog.read() as connection:
         one = accounts.find(connection, name)
-    if one is not None and not one.disabled and gate.remembered.knows(name, password, one.id, one.epoch):
+    if _is_remembered(one, name, password, gate):
         return one
     gate.throttle.begin(name, request.address)
     right = passwords.verify(one.password if one is not None else None, password)
@@ -127,8 +137,9 @@ def check_password(catalog: Catalog, name: str, password: str, request: RequestI
 
 
 def principal_of(
-    connection: Connection, one: Account, door: Door, *, scope: Scope = Scope.ALL, csrf: str = ""
-) -> Principal:
+    connection: Connection, one: Account, door: Door, *, scope: Scope = Scope.ALL, csrf: str = "",
+    token: str | None = None,
+) -> Principal:  # fmt: skip
     """An account as somebody who asks, with its roles as they are now."""
     return Principal(
         one.id,
@@ -140,7 +151,14 @@ def principal_of(
         door=door,
         csrf=csrf,
         epoch=one.epoch,
+        token=token,
     )
+
+
+def by_password(catalog: Catalog, one: Account) -> Principal:
+    """Who has proved their name and password just now."""
+    with catalog.read() as connection:
+        return principal_of(connection, one, Door.BASIC)
 
 
 def by_account(catalog: Catalog, before: Principal) -> Principal:
@@ -162,7 +180,7 @@ def _by_token(catalog: Catalog, alias: str, secret: str) -> Principal:
         one = accounts.by_id(connection, known.account_id) if known else None
         if known is None or one is None:
             raise _failed()
-        principal = principal_of(connection, one, Door.TOKEN, scope=known.scope)
+        principal = principal_of(connection, one, Door.TOKEN, scope=known.scope, token=known.alias)
     if known.stale:
         with contextlib.suppress(Fault), catalog.write() as connection:
             tokens.touch(connection, alias)
@@ -175,7 +193,7 @@ def _by_cookie(catalog: Catalog, secret: str) -> Principal:
         one = accounts.by_id(connection, known.account_id) if known else None
         if known is None or one is None:
             return ANONYMOUS
-        principal = principal_of(connection, one, Door.COOKIE, csrf=known.csrf)
+        principal = principal_of(connection, one, Door.COOKIE, csrf=known.csrf, token=known.token)
     if known.stale:
         with contextlib.suppress(Fault), catalog.write() as connection:
             logins.touch(connection, secret)

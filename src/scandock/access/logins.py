@@ -6,21 +6,24 @@ import hmac
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
 from scandock.access.principal import Denied, Door, Principal
 from scandock.access.secret import new_secret, secret_hash
+from scandock.access.tokens import expiry_of
 from scandock.catalog.server_tables import account, login
 from scandock.rules.permissions import Answer
 
 IDLE_MS: Final = 4 * 3_600_000
 ABSOLUTE_MS: Final = 7 * 86_400_000
 ID_DIGITS: Final = 24
+LOGINS_MOST: Final = 200
+"""Of one account; the longest idle one ends for a new one."""
 SEEN_MS: Final = 60_000
 """`seen` is written at most once a minute: a reader of pages is no writer."""
 
@@ -32,6 +35,8 @@ class Login:
     secret: str = field(repr=False)
     csrf: str = field(repr=False)
     expires: int
+    ended: int
+    """How many others ended for it, as the account had too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class Known:
     csrf: str = field(repr=False)
     stale: bool
     """Whether `touch` is due."""
+    token: str | None
+    """The token that it comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +90,17 @@ def end_of(connection: Connection, account_id: int, ids: Collection[str]) -> int
     return connection.execute(delete(login).where(login.c.secret_hash.in_(wanted))).rowcount if wanted else 0
 
 
-def begin(connection: Connection, one: Account) -> Login:
-    """Log an account in: always a new secret, so that nobody can have set it beforehand."""
+def begin(connection: Connection, one: Account, *, token: str | None = None) -> Login:
+    """Log an account in: always a new secret, so that nobody can have set it beforehand.
+
+    What a token begins (`token`, its alias) ends with it. Denied where that one has ended.
+    """
     now = now_ms(connection)
-    made = Login(new_secret(), secrets.token_urlsafe(24), now + ABSOLUTE_MS)
+    expires = now + ABSOLUTE_MS
+    if token is not None:
+        expires = min(expires, expiry_of(connection, token))
+    ended = _make_room(connection, one.id, now)
+    made = Login(new_secret(), secrets.token_urlsafe(24), expires, ended)
     connection.execute(
         insert(login).values(
             secret_hash=secret_hash(made.secret),
@@ -96,15 +110,29 @@ def begin(connection: Connection, one: Account) -> Login:
             created=now,
             seen=now,
             expires=made.expires,
+            token_alias=token,
         )
     )
     return made
 
 
+def _make_room(connection: Connection, account_id: int, now: int) -> int:
+    """End the longest idle logins where an account has as many as it may; how many. None is ever refused for them."""
+    mine = login.c.account_id == account_id
+    connection.execute(delete(login).where(mine, _has_ended(now)))
+    idle = select(login.c.secret_hash).where(mine).order_by(login.c.seen.desc(), login.c.created.desc())
+    hashes = connection.execute(idle.offset(LOGINS_MOST - 1)).scalars().all()
+    return connection.execute(delete(login).where(login.c.secret_hash.in_(hashes))).rowcount if hashes else 0
+
+
+def _has_ended(now: int) -> ColumnElement[bool]:
+    return or_(login.c.expires <= now, login.c.seen <= now - IDLE_MS)
+
+
 def find(connection: Connection, secret: str) -> Known | None:
     """The login of a cookie; None where it is unknown, has expired, or its account has moved on."""
     row = connection.execute(
-        select(login.c.account_id, login.c.csrf, login.c.seen, login.c.expires)
+        select(login.c.account_id, login.c.csrf, login.c.seen, login.c.expires, login.c.token_alias)
         .join(account, account.c.id == login.c.account_id)
         .where(
             login.c.secret_hash == secret_hash(secret),
@@ -117,7 +145,7 @@ def find(connection: Connection, secret: str) -> Known | None:
     now = now_ms(connection)
     if now >= row.expires or now >= row.seen + IDLE_MS:
         return None
-    return Known(row.account_id, row.csrf, now >= row.seen + SEEN_MS)
+    return Known(row.account_id, row.csrf, now >= row.seen + SEEN_MS, row.token_alias)
 
 
 def touch(connection: Connection, secret: str) -> None:
@@ -132,9 +160,7 @@ def end(connection: Connection, secret: str) -> None:
 
 def purge(connection: Connection) -> int:
     """Take away what has ended; how many."""
-    now = now_ms(connection)
-    gone = connection.execute(delete(login).where(or_(login.c.expires <= now, login.c.seen <= now - IDLE_MS)))
-    return gone.rowcount
+    return connection.execute(delete(login).where(_has_ended(now_ms(connection)))).rowcount
 
 
 def check_csrf(principal: Principal, given: str | None, *, cross_site: bool = False) -> None:
@@ -146,12 +172,17 @@ def check_csrf(principal: Principal, given: str | None, *, cross_site: bool = Fa
     by_cookie = principal.door is Door.COOKIE
     right = bool(given) and hmac.compare_digest((given or "").encode("utf-8", "replace"), principal.csrf.encode())
     if (cross_site and principal.signed_in) or (by_cookie and not right):
-        raise Denied(
-            Answer.FORBIDDEN,
-            "csrf_failed",
-            "This change did not come from a page of this server.",
-            "Load the page anew; a script that logged in by cookie sends the login's csrf in the header X-CSRF-Token.",
-        )
+        deny_elsewhere()
+
+
+def deny_elsewhere() -> NoReturn:
+    """Refuse (403) a change that another site's page asked for."""
+    raise Denied(
+        Answer.FORBIDDEN,
+        "csrf_failed",
+        "This change did not come from a page of this server.",
+        "Load the page anew; a script that logged in by cookie sends the login's csrf in the header X-CSRF-Token.",
+    )
 
 
 def is_cross_site(fetch_site: str | None, origin: str | None, host: str | None) -> bool:

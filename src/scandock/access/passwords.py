@@ -18,7 +18,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from scandock.access.clock import monotonic
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Usage
 
 MEMORY_KIB: Final = 19 * 1024
 PASSES: Final = 3
@@ -28,15 +28,14 @@ LANES: Final = 1
 LEAST: Final = 8
 """Characters of a password that somebody chooses for themselves."""
 MOST: Final = 4096
-WAIT_SECONDS: Final = 20.0
 REMEMBER_SECONDS: Final = 60.0
 REMEMBER_MOST: Final = 4096
 
 HASHER: Final = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
 _hasher = HASHER
-_one: Final = threading.Lock()
 _thread: Final = ThreadPoolExecutor(1, "passwords")
-"""All checks are made here: the allocator keeps a thread's freed memory for it, and many would hold it many times."""
+"""All checks are made here, one at a time: each takes its memory for its while, and the allocator keeps it for the
+thread that freed it. Requests come by way of `password_queue`, so that few of them wait here at once."""
 
 
 @contextmanager
@@ -66,19 +65,17 @@ def check_new(password: str, *, least: int = LEAST) -> None:
 
 def hash_password(password: str) -> str:
     """The argon2id hash, with its parameters and salt. Takes 0.1 s: never inside a transaction."""
-    with _turn():
-        return _thread.submit(_hasher.hash, _bytes(password)).result()
+    return _thread.submit(_hasher.hash, _bytes(password)).result()
 
 
 def verify(stored: str | None, password: str) -> bool:
     """Whether the password is the one that was hashed; takes as long where there is none (no such account)."""
     if len(password) > MOST:
         password, stored = "", None
-    with _turn():
-        try:
-            _thread.submit(_hasher.verify, stored or _nobody(_hasher), _bytes(password)).result()
-        except (VerificationError, InvalidHashError):
-            return False
+    try:
+        _thread.submit(_hasher.verify, stored or _nobody(_hasher), _bytes(password)).result()
+    except (VerificationError, InvalidHashError):
+        return False
     return stored is not None
 
 
@@ -96,17 +93,6 @@ def _bytes(password: str) -> bytes:
 def _nobody(hasher: PasswordHasher) -> str:
     """A hash that no password fits, which costs a check as much as any other of this hasher."""
     return _thread.submit(hasher.hash, secrets.token_hex(16)).result()
-
-
-class _turn:  # noqa: N801  reads as a word
-    """One check at a time: each takes its memory for its while. Who waits too long is told to come again."""
-
-    def __enter__(self) -> None:
-        if not _one.acquire(timeout=WAIT_SECONDS):
-            raise Fault("busy", "Too many passwords are being checked at once.", "Try again in a moment.")
-
-    def __exit__(self, *_: object) -> None:
-        _one.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +116,12 @@ class Remembered:
 
     def add(self, name: str, password: str, account_id: int, epoch: int) -> None:
         with self._lock:
-            self._good[self._digest(name, password)] = _Good(account_id, epoch, self._clock() + REMEMBER_SECONDS)
+            self._good[self.digest(name, password)] = _Good(account_id, epoch, self._clock() + REMEMBER_SECONDS)
             while len(self._good) > REMEMBER_MOST:
                 self._good.popitem(last=False)
 
     def knows(self, name: str, password: str, account_id: int, epoch: int) -> bool:
-        digest = self._digest(name, password)
+        digest = self.digest(name, password)
         with self._lock:
             good = self._good.get(digest)
             if good is None:
@@ -145,6 +131,7 @@ class Remembered:
             del self._good[digest]
             return False
 
-    def _digest(self, name: str, password: str) -> bytes:
+    def digest(self, name: str, password: str) -> bytes:
+        """What a name and a password are called here: a keyed hash of both."""
         text = f"{len(name)}:{name}:{password}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, text, "sha256")

@@ -48,6 +48,8 @@ class Principal:
     """What a change by cookie has to bring along; empty for the other doors, which need none."""
     epoch: int = field(default=0, repr=False)
     """The account's as it was: it changes with the password."""
+    token: str | None = None
+    """Alias of the token that asks, or that the login which asks comes from: what they make ends with it."""
 
     @property
     def signed_in(self) -> bool:

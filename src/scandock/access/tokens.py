@@ -1,6 +1,8 @@
 """Tokens for scripts: an alias and a secret, usable as name and password, scoped, expiring, revocable.
 
-The secret is shown once and kept as a hash alone. A token ends with its account's epoch, as logins do.
+The secret is shown once and kept as a hash alone. A token ends with its account's epoch, as logins do. What a token
+makes, logins and further tokens, is its own: none lives longer, and all of it ends with it (the catalog's foreign keys
+see to that, so that no way of ending a token can forget it).
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
+from scandock.access.principal import deny
 from scandock.access.secret import new_secret, secret_hash
 from scandock.catalog.server_tables import account, api_token
 from scandock.model.errors import Usage
-from scandock.rules.permissions import Scope
+from scandock.rules.permissions import Answer, Scope
 
 DAY_MS: Final = 86_400_000
 DAYS: Final = 30
@@ -60,20 +63,30 @@ class Token:
 class Known:
     """A token that holds."""
 
+    alias: str
     account_id: int
     scope: Scope
     stale: bool
 
 
-def issue(connection: Connection, one: Account, *, scope: Scope, days: int = DAYS, name: str = "") -> Issued:
-    """Make a token. Raises Usage `token_days` for a lifetime that is none, `too_many_tokens` beyond 100."""
+def issue(
+    connection: Connection, one: Account, *, scope: Scope, days: int = DAYS, name: str = "", parent: str | None = None
+) -> Issued:
+    """Make a token; one that another token makes (`parent`, its alias) ends when that one does.
+
+    Raises Usage `token_days` for a lifetime that is none, `too_many_tokens` beyond 100, and Denied where `parent` has
+    ended.
+    """
     if not 1 <= days <= DAYS_MOST:
         raise Usage("token_days", f"A token lives 1 to {DAYS_MOST} days.", "Name fewer days.")
     now = now_ms(connection)
     connection.execute(delete(api_token).where(api_token.c.account_id == one.id, api_token.c.expires <= now))
     if len(of_account(connection, one.id)) >= TOKENS_MOST:
         raise Usage("too_many_tokens", f"An account has at most {TOKENS_MOST} tokens.", "Revoke some.")
-    made = Issued(str(uuid.uuid4()), new_secret(), now + days * DAY_MS)
+    expires = now + days * DAY_MS
+    if parent is not None:
+        expires = min(expires, expiry_of(connection, parent))
+    made = Issued(str(uuid.uuid4()), new_secret(), expires)
     connection.execute(
         insert(api_token).values(
             alias=made.alias,
@@ -84,13 +97,25 @@ def issue(connection: Connection, one: Account, *, scope: Scope, days: int = DAY
             scope=scope,
             created=now,
             expires=made.expires,
+            parent_alias=parent,
         )
     )
     return made
 
 
+def expiry_of(connection: Connection, alias: str) -> int:
+    """When a token ends that is about to make something, and stays until it has; Denied where it has ended."""
+    expires: int | None = connection.execute(
+        select(api_token.c.expires).where(api_token.c.alias == alias).with_for_update(read=True, key_share=True)
+    ).scalar_one_or_none()
+    if expires is None:
+        deny(Answer.SIGN_IN)
+    return expires
+
+
 def find(connection: Connection, alias: str, secret: str) -> Known | None:
     """The token of alias and secret; None where one is wrong, it has expired, or its account has moved on."""
+    given = secret_hash(secret)  # also where there is no such alias: time tells nothing
     row = connection.execute(
         select(api_token)
         .join(account, account.c.id == api_token.c.account_id)
@@ -100,12 +125,12 @@ def find(connection: Connection, alias: str, secret: str) -> Known | None:
             ~account.c.disabled,
         )
     ).first()
-    if row is None or not hmac.compare_digest(row.secret_hash, secret_hash(secret)):
+    if row is None or not hmac.compare_digest(row.secret_hash, given):
         return None
     now = now_ms(connection)
     if now >= row.expires:
         return None
-    return Known(row.account_id, Scope(row.scope), row.seen is None or now >= row.seen + SEEN_MS)
+    return Known(row.alias, row.account_id, Scope(row.scope), row.seen is None or now >= row.seen + SEEN_MS)
 
 
 def touch(connection: Connection, alias: str) -> None:
@@ -124,7 +149,7 @@ def of_account(connection: Connection, account_id: int) -> Sequence[Token]:
 
 
 def revoke(connection: Connection, account_id: int, alias: str) -> bool:
-    """End one token of an account; False where it has none of that alias."""
+    """End one token of an account, with all that it made; False where it has none of that alias."""
     gone = connection.execute(
         delete(api_token).where(api_token.c.alias == alias.lower(), api_token.c.account_id == account_id)
     )

@@ -59,8 +59,11 @@ login = Table(
     Column("created", BigInteger, nullable=False),
     Column("seen", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
+    Column("token_alias", String(36), ForeignKey("api_token.alias", ondelete="CASCADE")),
     Index(None, "account_id"),
+    Index(None, "token_alias"),
 )
+"""`token_alias` is the token that began the login, or began the login that did: it ends with the token."""
 
 api_token = Table(
     "api_token",
@@ -74,9 +77,12 @@ api_token = Table(
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
     Column("seen", BigInteger),
+    Column("parent_alias", String(36), ForeignKey("api_token.alias", ondelete="CASCADE")),
     _one_of("scope", "read", "upload", "all"),
     Index(None, "account_id"),
+    Index(None, "parent_alias"),
 )
+"""`parent_alias` is the token that made this one, by itself or by a login that it began: this one ends with it."""
 
 member = Table(
     "member",
@@ -88,6 +94,15 @@ member = Table(
     _one_of("role", "owner", "member", "collaborator"),
     Index(None, "account_id"),
 )
+
+project_maker = Table(
+    "project_maker",
+    metadata,
+    Column("project_id", Id, ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Index(None, "account_id"),
+)
+"""Whose making a project counts as, whoever owns it now; those of earlier versions count as nobody's."""
 
 project_access = Table(
     "project_access",

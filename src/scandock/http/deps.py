@@ -16,6 +16,7 @@ from fastapi import Request
 from starlette.datastructures import State
 
 from scandock.access.authenticate import Gate
+from scandock.access.password_queue import PasswordQueue
 from scandock.catalog.engine import Catalog
 from scandock.http.metrics import Metrics
 from scandock.http.receiving.limits import limits_of
@@ -56,6 +57,8 @@ class Site:
     metrics: Metrics
     locks: Locks
     gate: Gate
+    passwords: PasswordQueue
+    """Whatever checks or hashes a password is done by it."""
     catalog_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
     pictures: Pictures
@@ -82,6 +85,7 @@ class Site:
     def close(self) -> None:
         """Give everything back, once no request is left."""
         self.hand_threads.shutdown(wait=True)
+        self.passwords.close()
         self.catalog_threads.shutdown(wait=True)
         self.spool_threads.shutdown(wait=True)
         self.pictures.close()
@@ -98,15 +102,17 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
     store.prepare()
     catalog = open_data_catalog(store.path, settings)
     hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
+    metrics = Metrics(catalog)
     return Site(
         data=store.path,
         settings=settings,
         store=store,
         catalog=catalog,
         receiving=Receiving(catalog, store, limits_of(settings)),
-        metrics=Metrics(catalog),
+        metrics=metrics,
         locks=Locks(),
         gate=gate_for(catalog),
+        passwords=PasswordQueue(waited=metrics.passwords_waited.inc, refused=metrics.passwords_refused.inc),
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
         pictures=Pictures(store.path, settings),

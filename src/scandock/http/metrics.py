@@ -11,16 +11,33 @@ import threading
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
+from scandock.services.limit_counts import limit_counts
 
 BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
 _WAITING = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
 _FINAL = tuple(state for state in ImportState if state not in _WAITING)
+
+
+class _AccountLimits(Collector):
+    """What services count by themselves."""
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        found = CounterMetricFamily(
+            "scandock_account_limits",
+            "Logins ended, or projects refused, as an account had too many.",
+            labels=["limit"],
+        )
+        for limit, times in limit_counts().items():
+            found.add_metric([limit.value], times)
+        yield found
 
 
 class Metrics:
@@ -59,6 +76,15 @@ class Metrics:
             "scandock_queue_oldest_seconds", "Age of the oldest upload whose import has not begun.",
             registry=self.registry,
         )  # fmt: skip
+        self.passwords_waited = Counter(
+            "scandock_password_checks_waited", "Password checks that waited for their turn.", registry=self.registry
+        )
+        self.passwords_refused = Counter(
+            "scandock_password_checks_refused",
+            "Password checks that were not taken, as too many of their address waited.",
+            registry=self.registry,
+        )
+        self.registry.register(_AccountLimits())
         for state in _FINAL:
             self.outcomes.labels(state.value)
         self._since = self._now()

@@ -21,6 +21,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 STATUS: Final = {
     "account_exists": 409,
+    "busy": 503,
     "account_unknown": 404,
     "identity_taken": 409,
     "last_admin": 409,
@@ -29,6 +30,7 @@ STATUS: Final = {
     "login_unknown": 404,
     "password_own": 409,
     "rules_kind": 404,
+    "too_many_projects": 409,
     "too_many_tokens": 409,
     "changed_meanwhile": 412,
     "file_exists": 409,
@@ -138,14 +140,19 @@ def status_of(error: ScandockError) -> int:
     return 503 if isinstance(error, Fault) else 400
 
 
+def retry_after(error: ScandockError) -> dict[str, str]:
+    """The header that says when to try again, where that helps."""
+    again = status_of(error) in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+    return {"Retry-After": str(getattr(error, "retry_after", RETRY_SECONDS))} if again else {}
+
+
 def told(request: Request, error: ScandockError) -> Response:
     """The answer of one of the project's own errors."""
     status = status_of(error)
     headers = {}
     if status == HTTPStatus.UNAUTHORIZED and request.headers.get("x-requested-with", "").lower() != "xmlhttprequest":
         headers["WWW-Authenticate"] = 'Basic realm="Scandock", charset="UTF-8"'
-    if status in (429, 503):
-        headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_SECONDS))
+    headers.update(retry_after(error))
     if error.code == "tus_version":
         headers["Tus-Version"] = "1.0.0"
     if error.code == "server_stopping":

@@ -8,17 +8,29 @@ that was asked for a name and password sends them along too, so what it says to 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from sqlalchemy import Connection
 
-from scandock.access.authenticate import Credentials, authenticate, by_account, parse_authorization
-from scandock.access.logins import check_csrf, is_cross_site
+from scandock.access.accounts import Account
+from scandock.access.authenticate import (
+    Credentials,
+    authenticate,
+    by_account,
+    by_password,
+    check_password,
+    parse_authorization,
+    recall,
+)
+from scandock.access.logins import check_csrf, deny_elsewhere, is_cross_site
 from scandock.access.principal import ANONYMOUS, Denied, Door, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.access.tokens import ALIAS
 from scandock.catalog.projects import is_set_aside
 from scandock.http.deps import site_of
 from scandock.http.problems import request_id_of
+from scandock.model.errors import ScandockError
 from scandock.rules.permissions import NEEDS, Action, Answer
 
 COOKIE: Final = "scandock_session"
@@ -44,13 +56,19 @@ async def current(request: Request) -> Principal:
 
 async def identify(request: Request) -> Principal:
     """As `current`, for doors that look for the CSRF token themselves: forms have it in a field."""
-    known: Principal | None = getattr(request.state, "principal", None)
+    known: Principal | ScandockError | None = getattr(request.state, "principal", None)
+    if isinstance(known, ScandockError):  # the page of an error asks again: a wrong password counts once
+        raise known
     if known is not None:
         return known
-    sent = parse_authorization(request.headers.get("authorization"), _cookie(request))
-    found = ANONYMOUS
-    if sent.basic is not None or sent.token is not None or sent.cookie is not None:
-        found = await _proved(request, sent)
+    try:
+        sent = parse_authorization(request.headers.get("authorization"), _cookie(request))
+        found = ANONYMOUS
+        if sent.basic is not None or sent.token is not None or sent.cookie is not None:
+            found = await _proved(request, sent)
+    except ScandockError as error:
+        request.state.principal = error
+        raise
     request.state.principal = found
     request.state.account_id = found.account_id
     return found
@@ -60,8 +78,23 @@ def _cookie(request: Request) -> str | None:
     return request.cookies.get(COOKIE) or request.cookies.get(XNAT_COOKIE)
 
 
+async def prove_password(request: Request, name: str, password: str) -> Account:
+    """The account of a name and its password; one that was good a moment ago waits for nobody.
+
+    Raises Denied `login_failed`, Throttled, PasswordsBusy.
+    """
+    site, info = site_of(request), info_of(request)
+    one = await site.run(recall, site.catalog, name, password, site.gate)
+    if one is not None:
+        return one
+    check = partial(check_password, site.catalog, name, password, info, site.gate)
+    return await site.passwords.run(info.address, check, key=site.gate.remembered.digest(name, password))
+
+
 async def _proved(request: Request, sent: Credentials) -> Principal:
     site = site_of(request)
+    if sent.basic is not None and not ALIAS.fullmatch(sent.basic[0]):
+        return await site.run(by_password, site.catalog, await prove_password(request, *sent.basic))
     return await site.run(
         authenticate,
         site.catalog,
@@ -91,6 +124,15 @@ def from_elsewhere(request: Request) -> bool:
     if public is not None and told.get("sec-fetch-site") is None and told.get("origin") == _origin(public):
         return False  # by a proxy that asks here under another name
     return is_cross_site(told.get("sec-fetch-site"), told.get("origin"), told.get("host"))
+
+
+async def only_from_here(request: Request) -> None:
+    """Denied (403) where another site's page asks by GET for what changes something: a link of it would do.
+
+    For the addresses of XNAT whose clients change things by GET; these say nothing of where they come from.
+    """
+    if from_elsewhere(request):
+        deny_elsewhere()
 
 
 def _origin(url: str) -> str:

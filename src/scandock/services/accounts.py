@@ -128,10 +128,13 @@ class Accounts:
             return accounts.page(connection, after=after, limit=limit)
 
     def issue_token(self, *, scope: Scope, days: int = tokens.DAYS, name: str = "", of: str | None = None) -> Issued:
-        """Make a token of one's own, or (`of`) of another account, as an administrator."""
+        """Make a token of one's own, or (`of`) of another account, as an administrator.
+
+        What asks by a token makes none that lives longer, and it ends with that token.
+        """
         with self._catalog.write() as connection:
             one = self._whose(connection, of)
-            made = tokens.issue(connection, one, scope=scope, days=days, name=name)
+            made = tokens.issue(connection, one, scope=scope, days=days, name=name, parent=self._asker.token)
             self._record(connection, Did.TOKEN_CREATE, one, {"alias": made.alias, "scope": scope, "days": days})
         return made
 
@@ -141,7 +144,10 @@ class Accounts:
             return tokens.of_account(connection, self._whose(connection, of, Action.ACCOUNT_READ).id)
 
     def revoke_token(self, alias: str, *, of: str | None = None) -> None:
-        """End a token at once. Raises Usage `token_unknown` where the account has none of that alias."""
+        """End a token at once, with the logins and tokens that it made.
+
+        Raises Usage `token_unknown` where the account has none of that alias.
+        """
         with self._catalog.write() as connection:
             one = self._whose(connection, of)
             if not tokens.revoke(connection, one.id, alias):

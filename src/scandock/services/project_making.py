@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
 from scandock.catalog.engine import Catalog
-from scandock.catalog.projects import find_project
-from scandock.catalog.server_tables import member
+from scandock.catalog.projects import find_project, set_aside
+from scandock.catalog.server_tables import account, member, project_maker
 from scandock.catalog.tables import project
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, is_project_id
 from scandock.rules.permissions import Action, Role
 from scandock.services.audit import Did, record
+from scandock.services.limit_counts import Limit, count_limit
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
+
+
+PROJECTS_MOST: Final = 500
+"""That one account has made and that stand; administrators make as many as they like."""
 
 
 def make_project(
@@ -35,8 +40,8 @@ def make_project(
 ) -> dict[str, Any]:
     """Make a project that its maker owns; what is None is as the settings have it.
 
-    Raises Denied, Usage `project_id_invalid`, `project_id_reserved`, and `project_exists` where the id is taken, in
-    any case.
+    Raises Denied, Usage `project_id_invalid`, `project_id_reserved`, `project_exists` where the id is taken, in any
+    case, and `too_many_projects` for the 501st of an account that is no administrator's.
     """
     if project_id.casefold() == UNASSIGNED.casefold():
         raise Usage(
@@ -54,6 +59,7 @@ def make_project(
             connection.execute(select(project.c.id).where(project.c.key == project_id.casefold()).with_for_update())
         if find_project(connection, project_id) is not None:
             raise Usage("project_exists", f"There is a project {project_id} already.", "Choose another id, or use it.")
+        _check_many(connection, principal)
         key = connection.execute(
             insert(project).values(
                 name=project_id,
@@ -71,6 +77,7 @@ def make_project(
             connection.execute(
                 insert(member).values(project_id=key[0], account_id=principal.account_id, role=Role.OWNER)
             )
+            connection.execute(insert(project_maker).values(project_id=key[0], account_id=principal.account_id))
         record(connection, principal, Did.PROJECT_CREATE, "project", project_id, project=project_id, request=request)
     return {
         "id": project_id,
@@ -78,3 +85,23 @@ def make_project(
         "prearchive_code": prearchive_code,
         "accessibility": "private",
     }
+
+
+def _check_many(connection: Connection, principal: Principal) -> None:
+    """Usage where an account has made as many projects as it may; deleted ones do not count."""
+    if principal.admin or principal.account_id is None:
+        return
+    # its row is locked, so that what it makes at once is counted one after the other (on SQLite a writer is alone)
+    connection.execute(select(account.c.id).where(account.c.id == principal.account_id).with_for_update())
+    made = connection.execute(
+        select(func.count())
+        .select_from(project_maker.join(project, project.c.id == project_maker.c.project_id))
+        .where(project_maker.c.account_id == principal.account_id, ~set_aside())
+    ).scalar_one()
+    if made >= PROJECTS_MOST:
+        count_limit(Limit.PROJECTS)
+        raise Usage(
+            "too_many_projects",
+            f"You have made {made} projects, and an account makes at most {PROJECTS_MOST}.",
+            "Delete one that is not needed, or ask an administrator to make it.",
+        )

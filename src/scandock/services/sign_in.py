@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection
+
 from scandock.access import accounts, logins, passwords
 from scandock.access.accounts import Account
-from scandock.access.authenticate import Gate, check_password, principal_of
+from scandock.access.authenticate import Gate, principal_of
 from scandock.access.logins import Login
 from scandock.access.oidc_accounts import account_for
 from scandock.access.oidc_settings import Identity, OidcSettings
@@ -15,7 +17,8 @@ from scandock.access.principal import Denied, Door, Principal, ProjectRights, Re
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer, Scope
-from scandock.services.audit import Did, Outcome, record
+from scandock.services.audit import Did, Outcome, Value, record
+from scandock.services.limit_counts import Limit, count_limit
 
 if TYPE_CHECKING:
     from scandock.access.oidc import Provider
@@ -38,18 +41,21 @@ def gate_for(catalog: Catalog) -> Gate:
     return Gate(refused=refused)
 
 
-def sign_in(catalog: Catalog, gate: Gate, name: str, password: str, request: RequestInfo) -> tuple[Account, Login]:
-    """Log in by name and password. Raises Denied `login_failed` (401) or Throttled (429)."""
-    one = check_password(catalog, name, password, request, gate)
-    return one, begin_login(catalog, one, request, by="password")
-
-
-def begin_login(catalog: Catalog, one: Account, request: RequestInfo, *, by: str) -> Login:
-    """Log in somebody who has proved who they are (`by`: password, oidc)."""
+def begin_login(catalog: Catalog, one: Account, request: RequestInfo, *, by: str, token: str | None = None) -> Login:
+    """Log in somebody who has proved who they are (`by`: password, oidc, token; `token` is its alias)."""
     with catalog.write() as connection:
-        made = logins.begin(connection, one)
-        asked = principal_of(connection, one, Door.COOKIE)
-        record(connection, asked, Did.LOGIN, "account", one.uuid, request=request, details={"by": by})
+        return _begin(connection, principal_of(connection, one, Door.COOKIE), one, request, by, token)
+
+
+def _begin(
+    connection: Connection, asked: Principal, one: Account, request: RequestInfo, by: str, token: str | None = None
+) -> Login:
+    made = logins.begin(connection, one, token=token)
+    details: dict[str, Value] = {"by": by}
+    if made.ended:
+        details["ended"] = made.ended
+        count_limit(Limit.LOGINS, made.ended)
+    record(connection, asked, Did.LOGIN, "account", one.uuid, request=request, details=details)
     return made
 
 
@@ -64,7 +70,7 @@ def begin_for(catalog: Catalog, principal: Principal, request: RequestInfo) -> L
         one = accounts.by_id(connection, principal.account_id) if principal.account_id is not None else None
     if one is None or one.disabled or one.epoch != principal.epoch:
         deny(Answer.SIGN_IN)
-    return begin_login(catalog, one, request, by=principal.door.value)
+    return begin_login(catalog, one, request, by=principal.door.value, token=principal.token)
 
 
 def sign_in_identity(
@@ -80,9 +86,7 @@ def sign_in_identity(
         asked = principal_of(connection, one, Door.COOKIE)
         if found.made:
             record(connection, asked, Did.ACCOUNT_CREATE, "account", one.uuid, request=request, details={"by": "oidc"})
-        made = logins.begin(connection, one)
-        record(connection, asked, Did.LOGIN, "account", one.uuid, request=request, details={"by": "oidc"})
-    return one, made
+        return one, _begin(connection, asked, one, request, "oidc")
 
 
 def sign_in_by_provider(

@@ -63,9 +63,9 @@ class InProcessServer:
         """Make an account with roles by project (`P="member"`), and give its number."""
         return add_account(self.site.catalog, name, hash_password(password), admin=admin, **roles)
 
-    def transport(self) -> AppTransport:
-        """What hands a client's requests to this server."""
-        return AppTransport(self.app, self._loop())
+    def transport(self, address: str = "127.0.0.1") -> AppTransport:
+        """What hands the requests of a client at `address` to this server."""
+        return AppTransport(self.app, self._loop(), address)
 
     def _loop(self) -> asyncio.AbstractEventLoop:
         if not self._thread.is_alive() or not self._started.done():

@@ -3,14 +3,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from argon2 import PasswordHasher
 
 from scandock.access import passwords
 from scandock.access.passwords import Remembered, check_new, hash_password, is_outdated, verify
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Usage
 
 
 class Clock:
@@ -90,26 +89,6 @@ def test_passwords_are_checked_one_at_a_time():
             thread.join()
     assert answers == [True] * 4
     assert most == 1
-
-
-def test_who_waits_too_long_for_a_turn_is_told_to_come_again(monkeypatch):
-    monkeypatch.setattr(passwords, "WAIT_SECONDS", 0.01)
-    stored, begun, go_on = hash_password("right"), threading.Event(), threading.Event()
-
-    class Slow(PasswordHasher):
-        def verify(self, *given):
-            begun.set()
-            assert go_on.wait(30)
-            return super().verify(*given)
-
-    with passwords.use_hasher(Slow()), ThreadPoolExecutor(1) as other:
-        checked = other.submit(verify, stored, "right")
-        assert begun.wait(30)
-        with pytest.raises(Fault) as refused:
-            verify(None, "x")
-        go_on.set()
-        assert checked.result()
-    assert refused.value.code == "busy"
 
 
 def test_a_good_login_is_remembered_for_a_minute_of_its_epoch():

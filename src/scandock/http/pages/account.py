@@ -77,7 +77,7 @@ async def password(request: Request, form: Sent) -> Response:
         problem = Usage("password_unfit", "The two new passwords are not the same.", "Type it the same way twice.")
         return await _told(request, form, problem)
     try:
-        made = await form.do(
+        made = await form.by_turn(
             lambda: change_own_password(
                 form.site.catalog, form.site.gate, me, current, new, form.desk.request, again=me.door is Door.COOKIE
             )

@@ -88,6 +88,7 @@ async def new_account(request: Request, form: Sent) -> Response:
         partial(_accounts, request, form, typed={"name": name, **values}),
         _ACCOUNTS,
         "account-made",
+        hashes=True,
     )
 
 
@@ -95,8 +96,9 @@ async def new_account(request: Request, form: Sent) -> Response:
 async def change_account(request: Request, form: Sent, account: str) -> Response:
     """Shut one out, let it in, make it an administrator or not, or set its password."""
     return await changed(
-        form, lambda: _change(form, account), partial(_accounts, request, form), _ACCOUNTS, "account-changed"
-    )
+        form, lambda: _change(form, account), partial(_accounts, request, form), _ACCOUNTS, "account-changed",
+        hashes=form.text("do") == "password",
+    )  # fmt: skip
 
 
 def _change(form: Form, account: str) -> None:

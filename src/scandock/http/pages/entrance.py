@@ -15,7 +15,7 @@ from scandock.http.pages.rendering import page, root_of
 from scandock.http.pages.routing import Seen, Sent, back
 from scandock.http.pages.routing import router as pages
 from scandock.http.problems import status_of
-from scandock.http.security import COOKIE, from_elsewhere, info_of
+from scandock.http.security import COOKIE, from_elsewhere, info_of, prove_password
 from scandock.http.v1.auth import set_cookie
 from scandock.http.xnat.login import with_login
 from scandock.model.errors import Usage
@@ -24,7 +24,7 @@ from scandock.services.activity import Sought, list_activity
 from scandock.services.browsing import Wanted, list_projects, waiting_counts
 from scandock.services.listing import Page, Sorting
 from scandock.services.project_making import make_project
-from scandock.services.sign_in import begin_for, sign_in, sign_out
+from scandock.services.sign_in import begin_for, begin_login, sign_out
 from scandock.services.uploadable import uploads_somewhere
 
 router = pages()
@@ -36,12 +36,12 @@ async def front(request: Request, work: Seen) -> Response:
     """Answers itself: XNAT's clients take a redirect's target for the server's address.
 
     Those that send a name and password here, or an alias and secret, want the cookies of a login, and look for its
-    token in the text (xnat-clients.md 1, rules 6 and 7; 5).
+    token in the text (xnat-clients.md 1, rules 6 and 7; 5). A link of another site's page begins none.
     """
     me = work.desk.principal
     if not me.signed_in:
         return page(request, "home.html", me)
-    if me.scope is not Scope.ALL or me.door not in (Door.BASIC, Door.TOKEN):
+    if me.scope is not Scope.ALL or me.door not in (Door.BASIC, Door.TOKEN) or from_elsewhere(request):
         return await _home(request, work, me)
     made = await work.site.run(begin_for, work.site.catalog, me, info_of(request))
     return with_login(request, await _home(request, work, replace(me, csrf=made.csrf)), made.secret)
@@ -92,11 +92,10 @@ async def login(request: Request) -> Response:
     form = await request.form(max_files=0, max_fields=10)
     name, then = str(form.get("name", "")), str(form.get("then", "/"))
     try:
-        _, made = await site.run(
-            sign_in, site.catalog, site.gate, name, str(form.get("password", "")), info_of(request)
-        )
+        one = await prove_password(request, name, str(form.get("password", "")))
     except Denied as denied:
         return _login(request, then, typed=name, problem=denied.message, status=401)
+    made = await site.run(begin_login, site.catalog, one, info_of(request), by="password")
     answer = back(request, safe_path(then))
     set_cookie(request, answer, made.secret)
     return answer

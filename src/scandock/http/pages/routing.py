@@ -18,7 +18,7 @@ from scandock.access.logins import check_csrf
 from scandock.access.principal import Denied, Principal
 from scandock.http.pages.forms import page_of_form
 from scandock.http.pages.rendering import page, root_of
-from scandock.http.problems import http_problem, own_problem, request_id_of, status_of, unexpected
+from scandock.http.problems import http_problem, own_problem, request_id_of, retry_after, status_of, unexpected
 from scandock.http.security import from_elsewhere, identify
 from scandock.http.v1.desks import Work
 from scandock.model.errors import Fault, ScandockError, Usage
@@ -72,14 +72,18 @@ def back(request: Request, path: str, said: str = "") -> Response:
 
 async def changed(
     form: Form, change: Callable[[], object], shown: Callable[[ScandockError], Coroutine[Any, Any, Response]],
-    path: str, said: str,
+    path: str, said: str, *, hashes: bool = False,
 ) -> Response:  # fmt: skip
-    """Do what a form asks and go to `path`, which says so; or show the form again with what was wrong."""
+    """Do what a form asks and go to `path`, which says so; or show the form again with what was wrong.
+
+    `hashes`: it makes a password's hash, in its turn.
+    """
     try:
-        await form.do(change)
+        await (form.by_turn(change) if hashes else form.do(change))
     except ScandockError as error:
         answer = await shown(error)
         answer.status_code = status_of(error)
+        answer.headers.update(retry_after(error))
         return answer
     return back(form.request, path, said)
 
@@ -161,4 +165,6 @@ async def _told(request: Request, error: ScandockError, status: int = 0) -> Resp
     except ScandockError:
         principal = None
     more = {} if principal is None else {"principal": principal}
-    return page(request, "error.html", status=status or status_of(error), error=error, **more)
+    answer = page(request, "error.html", status=status or status_of(error), error=error, **more)
+    answer.headers.update(retry_after(error))
+    return answer

@@ -96,7 +96,7 @@ async def list_all(
 @router.post("", status_code=201, summary="Make an account")
 async def create(work: Desked, wanted: NewAccount) -> Response:
     """409 `account_exists` where the name is taken, in any case."""
-    made = await work.do(
+    made = await work.by_turn(
         lambda: accounts_of(work).create(
             wanted.name, wanted.password, admin=wanted.admin, display=wanted.display, email=wanted.email
         )
@@ -124,5 +124,5 @@ async def change(work: Desked, account: str, changes: AccountChanges) -> Respons
 @router.put("/{account}/password", status_code=204, summary="Set a password", response_class=Response)
 async def set_password(work: Desked, account: str, wanted: NewPassword) -> Response:
     """Another's: all logins and tokens of the account end at once. 409 `password_own` for one's own."""
-    await work.do(lambda: accounts_of(work).set_password(account, wanted.password))
+    await work.by_turn(lambda: accounts_of(work).set_password(account, wanted.password))
     return Response(status_code=204)

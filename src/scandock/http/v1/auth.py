@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from scandock.access.logins import ABSOLUTE_MS
 from scandock.http.deps import site_of
-from scandock.http.security import COOKIE, Caller, SignedIn, info_of
-from scandock.services.sign_in import sign_in, sign_out
+from scandock.http.security import COOKIE, Caller, SignedIn, info_of, prove_password
+from scandock.services.sign_in import begin_login, sign_out
 
 router = APIRouter(prefix="/api/v1/auth", tags=["accounts"])
 
@@ -29,7 +29,8 @@ class NameAndPassword(BaseModel):
 async def login(request: Request, body: NameAndPassword) -> Response:
     """Sets the cookie; `csrf` goes into the header X-CSRF-Token of each change that is made by it."""
     site = site_of(request)
-    one, made = await site.run(sign_in, site.catalog, site.gate, body.name, body.password, info_of(request))
+    one = await prove_password(request, body.name, body.password)
+    made = await site.run(begin_login, site.catalog, one, info_of(request), by="password")
     answer = JSONResponse(
         {"name": one.name, "id": one.uuid, "admin": one.admin, "csrf": made.csrf, "expires": made.expires}
     )

@@ -55,6 +55,10 @@ class Work:
         bound = partial(copy_context().run, call)
         return await asyncio.get_running_loop().run_in_executor(self.site.spool_threads, bound)
 
+    async def by_turn(self, call: Callable[[], T]) -> T:
+        """Do what checks or hashes a password, when the address has its turn."""
+        return await self.site.passwords.run(self.desk.request.address if self.desk.request else "", call)
+
     async def page(self, ask: Callable[[Connection], Page]) -> Response:
         """A list as `{"items", "next"}`; the next page's address is in Link too."""
         found = await self.read(ask)

@@ -51,7 +51,7 @@ async def change_password(request: Request, work: Desked, wanted: PasswordChange
     """
     site, asker = work.site, work.desk.principal
     by_cookie = asker.door is Door.COOKIE
-    made = await work.do(
+    made = await work.by_turn(
         lambda: change_own_password(
             site.catalog, site.gate, asker, wanted.current, wanted.new, work.desk.request, again=by_cookie
         )

@@ -75,6 +75,6 @@ async def access(work: Known) -> Response:
 async def users(work: Known, project: str) -> Response:
     def ask(connection: Connection) -> Rows:
         rights.check(connection, work.desk.principal, Action.MEMBERS_READ, project)
-        return projects.users_of(connection, project)
+        return projects.users_of(connection, work.desk.principal, project)
 
     return listing(work.request, await work.read(ask))

@@ -6,18 +6,19 @@ import time
 from typing import Final
 from urllib.parse import parse_qs
 
-from fastapi import Request
+from fastapi import Depends, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from scandock.access.logins import IDLE_MS
-from scandock.access.principal import Door, Principal, deny
-from scandock.access.tokens import ALIAS
-from scandock.http.security import info_of
+from scandock.access.principal import Door, deny
+from scandock.http.deps import site_of
+from scandock.http.security import info_of, only_from_here, prove_password
 from scandock.http.v1.desks import Work
 from scandock.http.xnat.routing import JSESSION, Anybody, Asking, Known, router, said
 from scandock.rules.permissions import Answer, Scope
 from scandock.services.accounts import Accounts
-from scandock.services.sign_in import begin_for, sign_in, sign_out
+from scandock.services.held_tokens import holder_of, revoke_held
+from scandock.services.sign_in import begin_for, begin_login, sign_out
 from scandock.services.xnat.projects import list_projects
 
 routes = router()
@@ -49,6 +50,7 @@ async def _begin(work: Work, text: str | None = None) -> Response:
     if principal.door is Door.COOKIE:
         secret = request.cookies.get(JSESSION, "")
     else:
+        await only_from_here(request)
         secret = (await site.run(begin_for, site.catalog, principal, info_of(request))).secret
     return with_login(request, PlainTextResponse(secret if text is None else text), secret)
 
@@ -64,7 +66,8 @@ async def services_auth(request: Request, work: Anybody) -> Response:
     name, password = (form.get(one, request.query_params.getlist(one) or [""])[0] for one in ("username", "password"))
     if not name and work.desk.principal.signed_in:
         return await _begin(work)
-    _, made = await site.run(sign_in, site.catalog, site.gate, name, password, info_of(request))
+    one = await prove_password(request, name, password)
+    made = await site.run(begin_login, site.catalog, one, info_of(request), by="password")
     return with_login(request, PlainTextResponse(made.secret), made.secret)
 
 
@@ -92,9 +95,9 @@ async def session(work: Asking) -> Response:
     return PlainTextResponse("")
 
 
-@routes.delete("/data/JSESSION")
-@routes.delete("/data/JSESSIONID")
-@routes.get("/app/action/LogoutUser")
+@routes.delete("/data/JSESSION", dependencies=[Depends(only_from_here)])
+@routes.delete("/data/JSESSIONID", dependencies=[Depends(only_from_here)])
+@routes.get("/app/action/LogoutUser", dependencies=[Depends(only_from_here)])
 async def end(request: Request, work: Anybody) -> Response:
     """End the login."""
     secret = request.cookies.get(JSESSION)
@@ -112,7 +115,7 @@ def _accounts(work: Work) -> Accounts:
     return Accounts(work.site.catalog, work.desk.principal, info_of(work.request))
 
 
-@routes.get("/data/services/tokens/issue")
+@routes.get("/data/services/tokens/issue", dependencies=[Depends(only_from_here)])
 @routes.post("/data/services/tokens/issue")
 async def issue(work: Known) -> Response:
     """An alias and a secret, which serve as name and password for two days."""
@@ -130,33 +133,16 @@ async def issue(work: Known) -> Response:
 
 
 @routes.get("/data/services/tokens/validate/{alias}/{secret}")
-async def validate(work: Anybody, alias: str, secret: str) -> Response:
+async def validate(request: Request, alias: str, secret: str) -> Response:
     """Whose token it is; nothing where it holds no more."""
-    found = await _holder(work, alias, secret)
-    return JSONResponse({"valid": found.name} if found is not None else {})
+    site = site_of(request)
+    holder = await site.run(holder_of, site.catalog, site.gate, alias, secret, info_of(request))
+    return JSONResponse({"valid": holder} if holder else {})
 
 
-@routes.get("/data/services/tokens/invalidate/{alias}/{secret}")
-async def invalidate(work: Anybody, alias: str, secret: str) -> Response:
-    """End a token: who holds its secret may."""
-    found = await _holder(work, alias, secret)
-    if found is None:
-        deny(Answer.HIDDEN)
-    await work.site.run(Accounts(work.site.catalog, found, info_of(work.request)).revoke_token, alias.lower())
+@routes.get("/data/services/tokens/invalidate/{alias}/{secret}", dependencies=[Depends(only_from_here)])
+async def invalidate(request: Request, alias: str, secret: str) -> Response:
+    """End a token, with all that it made: who holds its secret may, whoever else they are, or nobody."""
+    site = site_of(request)
+    await site.run(revoke_held, site.catalog, site.gate, alias, secret, info_of(request))
     return JSONResponse({"result": "OK"})
-
-
-async def _holder(work: Work, alias: str, secret: str) -> Principal | None:
-    from scandock.access.authenticate import authenticate
-    from scandock.access.principal import Denied
-
-    if not ALIAS.fullmatch(alias):
-        return None
-    site = work.site
-    try:
-        found: Principal = await site.run(
-            authenticate, site.catalog, basic=(alias, secret), request=info_of(work.request), gate=site.gate
-        )
-    except Denied:
-        return None
-    return found

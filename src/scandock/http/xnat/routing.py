@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.logins import check_csrf
 from scandock.access.principal import Door, Principal, deny
-from scandock.http.problems import RETRY_SECONDS, request_id_of, status_of, unexpected
+from scandock.http.problems import request_id_of, retry_after, status_of, unexpected
 from scandock.http.security import COOKIE, XNAT_COOKIE, from_elsewhere, identify
 from scandock.http.v1.desks import Work
 from scandock.model.errors import Fault, ScandockError, Usage
@@ -78,11 +78,9 @@ def said(status: int, text: str, headers: Any = None) -> Response:  # noqa: ANN4
 def told(error: ScandockError) -> Response:
     """One of the project's own errors as the dialect tells it: the message and what helps, in a line."""
     status = status_of(error)
-    headers = {}
+    headers = retry_after(error)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="XNAT Protected Area"'
-    if status in (429, 503):
-        headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_SECONDS))
     if error.code == "server_stopping":
         log().info("stopping", code=error.code)
     elif isinstance(error, Fault):

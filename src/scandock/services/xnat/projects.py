@@ -14,6 +14,7 @@ from scandock.catalog.server_tables import account, member, project_access
 from scandock.catalog.tables import project
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Role
+from scandock.services import rights
 from scandock.services.xnat.columns import Column, Listing, Rows, by_name, moment, read
 
 _OPENED: Final = project_access.alias("opened")
@@ -88,8 +89,12 @@ def access_of(connection: Connection, principal: Principal) -> list[dict[str, st
     ]
 
 
-def users_of(connection: Connection, name: str) -> Rows:
-    """The members of a project, as `/data/projects/P/users` lists them; who may ask is the caller's to check."""
+def users_of(connection: Connection, principal: Principal, name: str) -> Rows:
+    """The members of a project, as `/data/projects/P/users` lists them; who may ask is the caller's to check.
+
+    E-mail addresses are for those who manage members; to others the column is there, and empty.
+    """
+    manages = rights.allowed(connection, principal, Action.MEMBERS_EDIT, name)
     rows = connection.execute(
         select(account.c.name, account.c.display, account.c.email, member.c.role)
         .join(member, member.c.account_id == account.c.id)
@@ -98,7 +103,7 @@ def users_of(connection: Connection, name: str) -> Rows:
         .order_by(account.c.key)
     )
     names = ["login", "displayname", "firstname", "lastname", "email", "GROUP_ID"]
-    return Rows(names, [_user(name, row.name, row.display, row.email, row.role) for row in rows])
+    return Rows(names, [_user(name, row.name, row.display, row.email if manages else "", row.role) for row in rows])
 
 
 def accounts_of(connection: Connection) -> Rows:

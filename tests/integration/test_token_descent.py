@@ -1,0 +1,248 @@
+"""What a token makes, logins and further tokens, lives no longer than it, may no more, and ends with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import create_engine, func, inspect, select, text, update
+
+from scandock.access import logins, tokens
+from scandock.access.authenticate import Gate, authenticate, check_password
+from scandock.access.logins import Login
+from scandock.access.principal import ANONYMOUS, SYSTEM, Denied, Principal, RequestInfo
+from scandock.access.secret import secret_hash
+from scandock.access.tokens import DAY_MS, Issued
+from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.migrate import configuration
+from scandock.catalog.server_tables import account, api_token, login
+from scandock.rules.permissions import Answer, Scope
+from scandock.services.accounts import Accounts
+from scandock.services.audit import Wanted, search
+from scandock.services.sign_in import begin_for, begin_login, change_own_password, purge_ended
+
+HERE = RequestInfo("10.0.0.1", "req-1")
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def catalog(database_url: str) -> Iterator[Catalog]:
+    opened = open_catalog(database_url)
+    Accounts(opened, SYSTEM, HERE).create("alice", PASSWORD)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def first(catalog: Catalog) -> Issued:
+    """A token of two days, which nothing but the password made."""
+    return Accounts(catalog, SYSTEM, HERE).issue_token(scope=Scope.ALL, days=2, of="alice")
+
+
+def by(catalog: Catalog, made: Issued | Login) -> Principal:
+    """Who asks by a token or by a login's cookie."""
+    if isinstance(made, Login):
+        return authenticate(catalog, cookie=made.secret, gate=Gate())
+    return authenticate(catalog, token=made.bearer, gate=Gate())
+
+
+def issue(catalog: Catalog, asker: Issued | Login, *, days: int = 30, scope: Scope = Scope.ALL) -> Issued:
+    return Accounts(catalog, by(catalog, asker), HERE).issue_token(scope=scope, days=days)
+
+
+def begin(catalog: Catalog, asker: Issued | Login) -> Login:
+    return begin_for(catalog, by(catalog, asker), HERE)
+
+
+def holds(catalog: Catalog, made: Issued | Login) -> bool:
+    try:
+        return by(catalog, made) is not ANONYMOUS
+    except Denied:
+        return False
+
+
+@pytest.mark.postgresql
+def test_a_revoked_token_ends_all_that_came_of_it_and_nothing_else(catalog, first):
+    """To any depth: a login of the token, a token of that login, a login of that token."""
+    login_of_it = begin(catalog, first)
+    token_of_login = issue(catalog, login_of_it)
+    deeper = begin(catalog, token_of_login)
+    deepest = issue(catalog, deeper, days=1)
+    descent: list[Issued | Login] = [login_of_it, token_of_login, deeper, deepest]
+    other = Accounts(catalog, SYSTEM, HERE).issue_token(scope=Scope.ALL, of="alice")
+    others: list[Issued | Login] = [other, begin(catalog, other), log_in(catalog)]
+    assert all(holds(catalog, one) for one in [first, *descent, *others])
+
+    Accounts(catalog, SYSTEM, HERE).revoke_token(first.alias, of="alice")
+
+    assert not any(holds(catalog, one) for one in [first, *descent])
+    assert all(holds(catalog, one) for one in others)
+
+
+def test_what_is_revoked_further_down_leaves_what_made_it(catalog, first):
+    login_of_it = begin(catalog, first)
+    token_of_login = issue(catalog, login_of_it)
+    Accounts(catalog, by(catalog, first), HERE).revoke_token(token_of_login.alias)
+    assert holds(catalog, first)
+    assert holds(catalog, login_of_it)
+    assert not holds(catalog, token_of_login)
+
+
+def log_in(catalog: Catalog) -> Login:
+    return begin_login(catalog, check_password(catalog, "alice", PASSWORD, HERE, Gate()), HERE, by="password")
+
+
+@pytest.mark.postgresql
+def test_nothing_outlives_the_token_that_made_it(catalog, first):
+    """Else two days would be as many as somebody likes who asks in time for the next."""
+    token = issue(catalog, first, days=tokens.DAYS_MOST)
+    session = begin(catalog, first)
+    assert (token.expires, session.expires) == (first.expires, first.expires)
+    assert issue(catalog, session, days=30).expires == first.expires
+    assert issue(catalog, token, days=1).expires < first.expires
+    with catalog.write() as connection:  # the time has come
+        for table in (api_token, login):
+            connection.execute(update(table).values(expires=table.c.expires - 2 * DAY_MS))
+    assert not any(holds(catalog, one) for one in (first, token, session))
+    purge_ended(catalog)
+    with catalog.read() as connection:
+        for table in (api_token, login):
+            assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
+
+
+def test_a_login_by_password_lives_as_long_as_ever_and_makes_tokens_of_any_length(catalog, first):
+    session = log_in(catalog)
+    assert session.expires > first.expires
+    token = issue(catalog, session, days=30)
+    assert token.expires > session.expires
+    with catalog.write() as connection:
+        logins.end(connection, session.secret)
+    assert holds(catalog, token), "a person who logs out keeps the tokens of their scripts"
+
+
+def test_no_token_makes_one_that_may_more(catalog):
+    system = Accounts(catalog, SYSTEM, HERE)
+    for scope in (Scope.READ, Scope.UPLOAD):
+        narrow = system.issue_token(scope=scope, of="alice")
+        for wanted in Scope:
+            with pytest.raises(Denied) as refused:
+                issue(catalog, narrow, scope=wanted)
+            assert refused.value.answer is Answer.FORBIDDEN
+        with pytest.raises(Denied):
+            begin(catalog, narrow)
+
+
+def test_what_an_administrators_token_makes_for_others_is_its_own_too(catalog):
+    system = Accounts(catalog, SYSTEM, HERE)
+    system.create("boss", PASSWORD, admin=True)
+    system.create("other", PASSWORD, admin=True)
+    token = system.issue_token(scope=Scope.ALL, days=2, of="boss")
+    for_alice = Accounts(catalog, by(catalog, token), HERE).issue_token(scope=Scope.ALL, days=30, of="alice")
+    assert for_alice.expires == token.expires
+    system.set_disabled("boss", True)
+    assert not holds(catalog, for_alice)
+
+
+def test_a_new_password_begins_a_login_that_is_no_tokens(catalog, first):
+    session = begin(catalog, first)
+    made = change_own_password(catalog, Gate(), by(catalog, session), PASSWORD, "battery staple", HERE)
+    assert made is not None
+    assert made.expires > first.expires
+    assert by(catalog, made).token is None
+
+
+@pytest.mark.postgresql
+def test_a_token_that_ends_in_this_moment_makes_nothing(catalog, first):
+    asker = by(catalog, first)
+    Accounts(catalog, SYSTEM, HERE).revoke_token(first.alias, of="alice")
+    for make in (
+        lambda: Accounts(catalog, asker, HERE).issue_token(scope=Scope.ALL),
+        lambda: begin_for(catalog, asker, HERE),
+    ):
+        with pytest.raises(Denied) as refused:
+            make()
+        assert refused.value.answer is Answer.SIGN_IN
+
+
+# --- how many logins an account has ---
+
+
+@pytest.mark.postgresql
+def test_for_one_login_too_many_the_longest_idle_one_ends_and_none_is_refused(catalog, monkeypatch):
+    monkeypatch.setattr(logins, "LOGINS_MOST", 3)
+    made = [log_in(catalog) for _ in range(3)]
+    with catalog.write() as connection:
+        for ago, one in zip((100_000, 300_000, 200_000), made, strict=True):
+            mine = login.c.secret_hash == secret_hash(one.secret)
+            connection.execute(update(login).where(mine).values(seen=login.c.seen - ago))
+    fourth = log_in(catalog)
+    assert (fourth.ended, [holds(catalog, one) for one in [*made, fourth]]) == (1, [True, False, True, True])
+    with catalog.read() as connection:
+        [line, *_] = search(connection, Wanted(action="login"))
+    assert json.loads(line.details) == {"by": "password", "ended": 1}
+
+
+def test_logins_that_have_ended_make_room_first(catalog, monkeypatch):
+    monkeypatch.setattr(logins, "LOGINS_MOST", 2)
+    one, two = log_in(catalog), log_in(catalog)
+    with catalog.write() as connection:
+        mine = login.c.secret_hash == secret_hash(two.secret)
+        connection.execute(update(login).where(mine).values(expires=login.c.created))
+    third = log_in(catalog)
+    assert (third.ended, holds(catalog, one)) == (0, True)
+
+
+def test_another_accounts_logins_are_not_touched(catalog, monkeypatch):
+    monkeypatch.setattr(logins, "LOGINS_MOST", 1)
+    Accounts(catalog, SYSTEM, HERE).create("bob", PASSWORD)
+    alices = log_in(catalog)
+    begin_login(catalog, check_password(catalog, "bob", PASSWORD, HERE, Gate()), HERE, by="password")
+    assert holds(catalog, alices)
+
+
+# --- a catalog from before ---
+
+
+def test_logins_and_tokens_of_an_older_catalog_go_on(bare_database_url):
+    from alembic.command import upgrade
+
+    engine = create_engine(bare_database_url)
+    config = configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        upgrade(config, "0007")
+        columns = {one["name"] for one in inspect(connection).get_columns("login")}
+        assert "token_alias" not in columns
+        connection.execute(
+            text(
+                "INSERT INTO account (id, uuid, name, key, epoch, created, modified) VALUES (1, 'u', 'a', 'a', 0, 0, 0)"
+            )
+        )
+        for alias in ("one", "two"):
+            connection.execute(
+                text(
+                    "INSERT INTO api_token (alias, account_id, epoch, secret_hash, scope, created, expires)"
+                    " VALUES (:alias, 1, 0, :hash, 'all', 0, 9)"
+                ),
+                {"alias": alias, "hash": b"t"},
+            )
+        connection.execute(
+            text(
+                "INSERT INTO login (secret_hash, account_id, epoch, csrf, created, seen, expires)"
+                " VALUES (:hash, 1, 0, 'c', 0, 0, 9)"
+            ),
+            {"hash": b"l"},
+        )
+    engine.dispose()
+
+    catalog = open_catalog(bare_database_url)
+    with catalog.write() as connection:
+        assert connection.execute(select(account.c.id)).scalars().all() == [1]
+        assert connection.execute(select(login.c.token_alias)).scalars().all() == [None]
+        connection.execute(update(login).values(token_alias="two"))
+        connection.execute(update(api_token).where(api_token.c.alias == "two").values(parent_alias="one"))
+        connection.execute(text("DELETE FROM api_token WHERE alias = 'one'"))
+        for table in (api_token, login):
+            assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
+    catalog.dispose()

@@ -83,6 +83,7 @@ def test_a_slow_upload_is_marked_as_it_comes_though_its_blocks_take_long(store):
         for _ in range(180):  # seconds
             moment += 1
             await into.feed(b"x" * 100)
+            await into.settle()
         return await into.finish()
 
     with threads() as pool:

@@ -44,6 +44,7 @@ class Held(AbstractContextManager["Held"]):
     stated: bool
     received: int = 0
     _checked: int = 0
+    _grown: int = 0
 
     @property
     def left(self) -> int:
@@ -53,6 +54,13 @@ class Held(AbstractContextManager["Held"]):
         """Note what came; whether the space is to be looked at (`check`), as its size was not stated."""
         self.received = received
         return not self.stated and received - self._checked >= CHECK_BYTES
+
+    def grew(self, count: int) -> None:
+        """Note bytes beside the body's own, as of files that are unpacked from it. Fault `disk_full`, as `check`."""
+        self._grown += count
+        if self._grown >= CHECK_BYTES:
+            self._grown = 0
+            self.check()
 
     def check(self) -> None:
         """Fault `disk_full` where what comes eats what was reserved for others."""

@@ -71,7 +71,7 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
                 await _receive_form(work, came, held, named, folder)
             else:
                 await _receive(work, came, held, named)
-            await work.do(lambda: _unpacked(work, came, named) if extract else None)
+            await work.do(lambda: _unpacked(work, came, held, named) if extract else None)
             change = await work.do(lambda: change_of(work.desk, wanted, came))
             uuid = wanted.uuid if shelf is None else await work.do(lambda: shelves.make_shelf(work.desk, shelf))
         except BaseException:
@@ -225,12 +225,12 @@ async def _receive_form(work: Work, came: Incoming, held: Held, named: str, fold
             await taking.close()
 
 
-def _unpacked(work: Work, came: Incoming, named: str) -> None:
+def _unpacked(work: Work, came: Incoming, held: Held, named: str) -> None:
     """Let the files of an archive stand in its place: below the folder that the address names."""
     archives, came.files = came.files, []
     for one in archives:
         folder = (named or one.name).rpartition("/")[0]
-        unpack(came, one.rel, f"{folder}/" if folder else "", work.site.settings.limits)
+        unpack(came, one.rel, f"{folder}/" if folder else "", work.site.settings.limits, held.grew)
 
 
 for _where in HOLDERS:

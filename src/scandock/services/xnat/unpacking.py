@@ -28,7 +28,8 @@ _LINK: Final = "Pack the files themselves (tar --dereference), or upload them on
 def unpack(came: Incoming, rel: str, folder: str, limits: Limits, grew: Callable[[int], None]) -> None:
     """Take the archive at `rel` in the stage apart into files below `folder` (empty, or with a slash behind it).
 
-    `grew` hears of each piece's size and may refuse it. Raises BadInput, LimitExceeded, Usage `not_an_archive` and `entry_refused`.
+    `grew` hears of each piece's size and may refuse it. Raises BadInput, LimitExceeded, Usage `not_an_archive` and
+    `entry_refused`.
     """
     path = came.stage.local_path(rel)
     if path is None:

@@ -181,7 +181,9 @@ def test_one_upload_may_take_all_and_several_of_an_account_half(web: Web, ann: h
     url = made(ann, 1_000)
     assert ann.delete(url).status_code == 204
     made(ann, 300)
-    told = full(asked(ann, 201))
+    refused = asked(ann, 201)
+    assert refused.headers["retry-after"] == "30"
+    told = full(refused)
     assert "501 bytes together" in told
     assert "may take 500, which is 50 %" in told
     assert "DELETE /api/v1/uploads/{id} gives up" in told
@@ -212,6 +214,7 @@ def test_bytes_that_came_count_as_much_as_those_that_are_to_come(web: Web, ann: 
     full(asked(ann, 100))
     two_hours_later(web)
     full(asked(ann, 100))
+    assert [one for one in web.logged if one["event"] == "fault"] == []  # nothing of the server is broken
 
 
 def test_the_part_is_a_setting(web: Web, ann: httpx.Client) -> None:

@@ -137,7 +137,7 @@ def told(request: Request, error: ScandockError) -> Response:
     headers = {}
     if status == HTTPStatus.UNAUTHORIZED and request.headers.get("x-requested-with", "").lower() != "xmlhttprequest":
         headers["WWW-Authenticate"] = 'Basic realm="Scandock", charset="UTF-8"'
-    if status in (429, 503):
+    if status in (429, 503) or hasattr(error, "retry_after"):
         headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_SECONDS))
     if error.code == "tus_version":
         headers["Tus-Version"] = "1.0.0"

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 from scandock.catalog.engine import SPACE_LOCK, Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
-from scandock.model.errors import Fault
+from scandock.model.errors import Fault, Usage
 from scandock.model.verdicts import ImportState
 from scandock.services.byte_sizes import format_bytes
 from scandock.store.local import LocalStore
@@ -27,11 +27,28 @@ from scandock.store.local import LocalStore
 RESERVED_MS: Final = 3_600_000
 """How long an upload's space is kept for it after its last byte: one that comes at 64 kbit/s brings 29 MB meanwhile."""
 
+RETRY_SECONDS: Final = 30
+"""After which an upload that its account's others have no room for is to be tried again."""
+
 CHECK_BYTES: Final = 64 * 1024 * 1024
 """After so many bytes of a body that stated no size the space is looked at again. A file by hand below that is checked
 without waiting for the catalog's writers: thousands come at once, and what stays free has room for such a race."""
 
 Why = Literal["disk", "account"]
+
+
+class PartTaken(Usage):
+    """An account's uploads would take more than its part together: 507, and it goes on once one of them is done."""
+
+    def __init__(self, together: int, most: int, percent: int) -> None:
+        super().__init__(
+            "disk_full",
+            f"Your open uploads would take {together:,} bytes together; several of one account may take {most:,},"
+            f" which is {percent} % of what is free. One alone may take all of it.",
+            "Go on once another of yours is done, or give one up: GET /api/v1/uploads lists them,"
+            " DELETE /api/v1/uploads/{id} gives up.",
+        )
+        self.retry_after = RETRY_SECONDS
 
 
 @dataclass(slots=True)
@@ -113,7 +130,7 @@ class Space:
         share: bool = True,
         held: Held | None = None,
     ) -> None:
-        """Fault `disk_full`, with figures and what to do, unless `needed` more bytes may come for an account.
+        """Fault or Usage `disk_full`, with figures and what to do, unless `needed` more bytes may come for an account.
 
         `received` are there already, of the upload `upload_id` (or of what is `held`), which does not count among the
         others. `share`: it counts as one of the account's uploads, which have a part of the space together. Who notes
@@ -136,13 +153,7 @@ class Space:
         most = (free + sums.own_received + received) * self.percent // 100
         if share and together > 0 and together + received + needed > most:
             self._count("account")
-            raise Fault(
-                "disk_full",
-                f"Your open uploads would take {together + received + needed:,} bytes together; several of one account"
-                f" may take {most:,}, which is {self.percent} % of what is free. One alone may take all of it.",
-                "Go on once another of yours is done, or give one up: GET /api/v1/uploads lists them,"
-                " DELETE /api/v1/uploads/{id} gives up.",
-            )
+            raise PartTaken(together + received + needed, most, self.percent)
 
     def hold(self, account_id: int, size: int | None) -> Held:
         """Reserve space for what has no row. Fault `disk_full`."""

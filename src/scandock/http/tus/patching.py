@@ -126,7 +126,7 @@ async def _leave(site: Site, arriving: Arriving, spooling: Spooling, *, keep: bo
             await site.run(site.receiving.mark, arriving, await spooling.finish())
         else:
             await spooling.settle()
-    except Fault as error:
+    except ScandockError as error:
         lost = lost or error.code == "sync_failed"
     if lost:
         await site.run(site.receiving.mark, arriving, 0)

@@ -81,7 +81,7 @@ def told(error: ScandockError) -> Response:
     headers = {}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="XNAT Protected Area"'
-    if status in (429, 503):
+    if status in (429, 503) or hasattr(error, "retry_after"):
         headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_SECONDS))
     if error.code == "server_stopping":
         log().info("stopping", code=error.code)

@@ -21,7 +21,7 @@ from scandock.catalog.tables import metadata
 from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FILE, keep_private
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
 
 BUSY_SECONDS = 60
@@ -29,6 +29,8 @@ _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT"
 _PG_DISK_FULL = "53100"
 _FULL_BYTES = 256 * 1024
 MAKE_LOCK = 7_230_411
+SPACE_LOCK = 7_230_413
+"""Of who reserves space (`services/reservations.py`)."""
 """Advisory lock on PostgreSQL, so that two first starts do not both make the tables."""
 
 
@@ -111,6 +113,14 @@ class Catalog:
 
     def _begin(self, connection: Connection, statement: str) -> None:
         connection.info["begin"] = statement
+
+    def alone(self, connection: Connection, lock: int) -> None:
+        """Let no other transaction that asks for this lock run beside this one, which writes.
+
+        On SQLite none that writes does anyway.
+        """
+        if not self.sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": lock})
 
     def now(self) -> ColumnElement[int]:
         """The database's own clock, in unix milliseconds: leases are judged by it alone."""
@@ -202,8 +212,7 @@ def keep_catalog_private(catalog: Catalog) -> None:
 
 def _bring_up(catalog: Catalog) -> None:
     with catalog.write() as connection:
-        if not catalog.sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": MAKE_LOCK})
+        catalog.alone(connection, MAKE_LOCK)
         if not inspect(connection).has_table("alembic_version"):
             metadata.create_all(connection)
             connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))

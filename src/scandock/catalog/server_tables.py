@@ -129,12 +129,16 @@ reception = Table(
     Column("accepted", BigInteger),
     Column("retry_at", BigInteger, nullable=False, server_default=text("0")),
     Column("cancel", Boolean, nullable=False, server_default=text("false")),
+    Column("reserved_until", BigInteger),
     UniqueConstraint("account_id", "idempotency_key"),
     _one_of("door", "raw", "multipart", "tus", "dimse"),
     Index(None, "account_id"),
     Index(None, "project_id"),
 )
-"""An upload that came by the server: whose it is, where to, and how far its bytes are."""
+"""An upload that came by the server: whose it is, where to, and how far its bytes are.
+
+`reserved_until`: how long the space for those that are still to come is kept for it.
+"""
 
 progress = Table(
     "progress",

@@ -103,12 +103,14 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
     catalog = open_data_catalog(store.path, settings)
     hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
     metrics = Metrics(catalog)
+    receiving = Receiving(catalog, store, limits_of(settings))
+    receiving.space.on_refusal = lambda why: metrics.space_refused.labels(why).inc()
     return Site(
         data=store.path,
         settings=settings,
         store=store,
         catalog=catalog,
-        receiving=Receiving(catalog, store, limits_of(settings)),
+        receiving=receiving,
         metrics=metrics,
         locks=Locks(),
         gate=gate_for(catalog),

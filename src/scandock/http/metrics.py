@@ -16,10 +16,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import reception
+from scandock.catalog.server_tables import delivery, reception
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
 from scandock.services.limit_counts import limit_counts
+from scandock.services.reservations import is_reserved, left_over
 
 BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
 _WAITING = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
@@ -85,6 +86,23 @@ class Metrics:
             registry=self.registry,
         )
         self.registry.register(_AccountLimits())
+        self.space_refused = Counter(
+            "scandock_space_refused", "Uploads refused for want of space: of the disk, or of the account's part.",
+            ("why",), registry=self.registry,
+        )  # fmt: skip
+        self.reserved = Gauge(
+            "scandock_reserved_bytes", "Bytes that uploads have reserved and that have not come.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.unreserved = Gauge(
+            "scandock_uploads_unreserved", "Open uploads that got no byte for so long that their space was given up.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.deliveries = Gauge(
+            "scandock_deliveries", "Mails and webhooks, by what became of them.", ("state",), registry=self.registry
+        )
+        for why in ("disk", "account"):
+            self.space_refused.labels(why)
         for state in _FINAL:
             self.outcomes.labels(state.value)
         self._since = self._now()
@@ -112,6 +130,18 @@ class Metrics:
                 .join(upload, upload.c.id == reception.c.upload_id)
                 .where(upload.c.state == ImportState.RECEIVED)
             ).scalar_one()
+            reserved, unreserved = connection.execute(
+                select(
+                    func.coalesce(func.sum(left_over(self._catalog)), 0),
+                    func.count().filter(~is_reserved(self._catalog), reception.c.size > reception.c.received),
+                )
+                .select_from(reception)
+                .join(upload, upload.c.id == reception.c.upload_id)
+                .where(upload.c.state == ImportState.RECEIVING)
+            ).one()
+            deliveries = connection.execute(
+                select(delivery.c.state, func.count().label("n")).group_by(delivery.c.state)
+            ).all()
             now = int(connection.execute(select(self._catalog.now())).scalar_one())
             ended = connection.execute(
                 select(upload.c.id, upload.c.state, upload.c.finished, upload.c.report).where(
@@ -121,6 +151,11 @@ class Metrics:
         counts: dict[str, int] = {row.state: row.n for row in waiting}
         for state in _WAITING:
             self.queue.labels(state.value).set(counts.get(state.value, 0))
+        self.reserved.set(int(reserved))
+        self.unreserved.set(unreserved)
+        told: dict[str, int] = {row.state: row.n for row in deliveries}
+        for delivered in ("waiting", "sent", "failed"):
+            self.deliveries.labels(delivered).set(told.get(delivered, 0))
         self.oldest.set((now - accepted) / 1000 if accepted is not None else 0)
         self._count([(row.id, row.state, row.finished, row.report) for row in ended])
 

@@ -142,7 +142,7 @@ def status_of(error: ScandockError) -> int:
 
 def retry_after(error: ScandockError) -> dict[str, str]:
     """The header that says when to try again, where that helps."""
-    again = status_of(error) in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+    again = hasattr(error, "retry_after") or status_of(error) in (429, 503)
     return {"Retry-After": str(getattr(error, "retry_after", RETRY_SECONDS))} if again else {}
 
 

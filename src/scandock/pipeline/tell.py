@@ -26,7 +26,6 @@ EXCEPTIONS = 1_000
 
 LINES = 1_000
 """Lines of the receipt that are packed at a time."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NEEDS_AN_EYE = (Verdict.UNPARSEABLE, Verdict.CONFLICT, Verdict.REFUSED)
 
 
@@ -181,18 +180,10 @@ def _left_out(count: int) -> str:
     return f"{count} entries that should be images can't be read and were left out"
 
 
-def csv_lines(source: Iterable[bytes]) -> Iterator[list[str]]:
-    """The receipt's lines as rows for CSV, the header first.
-
-    Spreadsheets run a cell that begins like a formula, and names come from archives: such texts get a `'` in front.
-    """
+def csv_lines(source: Iterable[bytes]) -> Iterator[list[str | int | None]]:
+    """The receipt's lines as rows of a table, the header first."""
     columns = ("archive", "path", "bytes", "sha256", "verdict", "code", "message", "stored_as")
     yield list(columns)
     for raw in source:
         line = json.loads(raw)
-        yield [_cell(line[column]) for column in columns]
-
-
-def _cell(value: str | int | None) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
+        yield [line[column] for column in columns]

@@ -6,7 +6,6 @@ trail outlives what was deleted. The database refuses to change or delete a row 
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from scandock.access.clock import now_ms
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import audit
+from scandock.model.spreadsheet import TableWriter
 from scandock.services.listing import one_of
 
 PAGE: Final = 1_000
@@ -182,7 +182,7 @@ def export(catalog: Catalog, wanted: Wanted, form: Literal["jsonl", "csv"]) -> I
             return
         before = rows[-1].id
         if form == "csv":
-            yield _csv([[_harmless(value) for value in told(row).values()] for row in rows])
+            yield _csv([list(told(row).values()) for row in rows])
         else:
             yield "".join(json.dumps(as_object(row)) + "\n" for row in rows)
 
@@ -214,10 +214,5 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
 
 def _csv(rows: Sequence[Sequence[object]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    TableWriter(text).write_rows(rows)
     return text.getvalue()
-
-
-def _harmless(value: object) -> object:
-    """Spreadsheets run what begins like a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value

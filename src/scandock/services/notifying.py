@@ -1,18 +1,21 @@
 """Told when it is done: outcomes are sent to who asked for them (`subscribing.py`), again with growing pauses.
 
-What is to be told is noted with the outcome itself (`catalog/deliveries.py`); a worker sends it from there. A delivery
-is taken by pushing its next attempt away, so that two workers don't send it twice, and one that dies loses nothing.
+What is to be told is noted with the outcome itself (`catalog/deliveries.py`); a worker sends it from there, several at
+once (`workers/messenger.py`), so that a slow receiver keeps no other waiting (`Lanes`). A delivery is taken by pushing
+its next attempt away, so that two workers don't send it twice, and one that dies loses nothing.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, or_, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, reception, subscription
@@ -29,7 +32,13 @@ PAUSES: Final = (60, 300, 1_800, 7_200, 28_800)
 """Seconds before the second and each further attempt; then it has failed."""
 
 TAKEN_SECONDS: Final = 300
-"""How long a delivery is left alone that somebody sends just now."""
+"""How long a delivery is left alone that somebody sends just now; longer where an attempt may take as long."""
+
+PER_OWNER: Final = 2
+"""Deliveries at once for one account, or one project: the slow receivers of one keep no other's waiting."""
+
+MAILS: Final = 4
+"""Mails at once: all of them go through the site's own mail server."""
 
 
 @dataclass(slots=True)
@@ -41,38 +50,91 @@ class Sent:
     failed: int = 0
 
 
-def send_due(catalog: Catalog, settings: Settings, stop: Callable[[], bool] = lambda: False, most: int = 50) -> Sent:
-    """Send what is due, the longest waiting first; called by a worker every few seconds. Never raises for a target."""
-    wanted = notify_settings(settings)
-    done = Sent()
-    for _ in range(most):
-        if stop():
-            break
-        taken = _take(catalog)
-        if taken is None:
-            break
+class Lanes:
+    """What is being sent: one delivery at a time for a subscription, few for an owner, and some mails."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sending: list[dict[str, Any]] = []
+
+    @contextmanager
+    def taken(self, catalog: Catalog, seconds: float) -> Iterator[dict[str, Any] | None]:
+        """The next delivery that is due and has a lane, in that lane; None where there is none."""
+        with self._lock:
+            found = _take(catalog, seconds, self._free()) if _is_due(catalog) else None
+            if found is not None:
+                self._sending.append(found)
         try:
-            _send(taken, wanted)
-        except (ScandockError, OSError, ValueError) as error:
-            _put_off(catalog, taken, str(error) or type(error).__name__, done)
-        else:
-            with catalog.write() as connection:
-                connection.execute(
-                    update(delivery)
-                    .where(delivery.c.id == taken["id"])
-                    .values(state="sent", error="", done=catalog.now())
-                )
-            done.sent += 1
+            yield found
+        finally:
+            if found is not None:
+                with self._lock:
+                    self._sending.remove(found)
+
+    def _free(self) -> list[ColumnElement[bool]]:
+        """Conditions that leave out what has no lane now."""
+        free: list[ColumnElement[bool]] = [subscription.c.id.not_in([one["subscription_id"] for one in self._sending])]
+        for name in ("account_id", "project_id"):
+            owners = Counter(one[name] for one in self._sending if one[name] is not None)
+            full = [owner for owner, count in owners.items() if count >= PER_OWNER]
+            free.append(or_(subscription.c[name].is_(None), subscription.c[name].not_in(full)))
+        if sum(one["kind"] == "email" for one in self._sending) >= MAILS:
+            free.append(subscription.c.kind != "email")
+        return free
+
+
+def send_due(
+    catalog: Catalog,
+    settings: Settings,
+    stop: Callable[[], bool] = lambda: False,
+    lanes: Lanes | None = None,
+    on_taken: Callable[[], None] = lambda: None,
+) -> Sent:
+    """Send what is due and has a lane, one after another, the longest waiting first. Never raises for a target.
+
+    `on_taken` is called before each is sent: somebody else may go on with the next meanwhile.
+    """
+    wanted = notify_settings(settings)
+    lanes = lanes or Lanes()
+    done = Sent()
+    while not stop():
+        with lanes.taken(catalog, wanted.seconds) as taken:
+            if taken is None:
+                break
+            on_taken()
+            _try(catalog, taken, wanted, done)
     return done
 
 
-def _take(catalog: Catalog) -> dict[str, Any] | None:
+def _try(catalog: Catalog, taken: dict[str, Any], wanted: NotifySettings, done: Sent) -> None:
+    try:
+        _send(taken, wanted)
+    except (ScandockError, OSError, ValueError) as error:
+        _put_off(catalog, taken, str(error) or type(error).__name__, done)
+        return
+    with catalog.write() as connection:
+        connection.execute(
+            update(delivery).where(delivery.c.id == taken["id"]).values(state="sent", error="", done=catalog.now())
+        )
+    done.sent += 1
+
+
+def _is_due(catalog: Catalog) -> bool:
+    """Whether anything is due, asked without waiting for the catalog's writers."""
+    with catalog.read() as connection:
+        due = select(delivery.c.id).where(delivery.c.state == "waiting", delivery.c.next_at <= catalog.now()).limit(1)
+        return connection.execute(due).first() is not None
+
+
+def _take(catalog: Catalog, seconds: float, free: Sequence[ColumnElement[bool]]) -> dict[str, Any] | None:
     """The next delivery that is due, taken for a while, with all that is to be told."""
     with catalog.write() as connection:
         now = connection.execute(select(catalog.now())).scalar_one()
         row = connection.execute(
             select(
-                delivery.c.id, delivery.c.attempts, subscription.c.uuid.label("subscription"), subscription.c.kind,
+                delivery.c.id, delivery.c.attempts, delivery.c.subscription_id,
+                subscription.c.account_id, subscription.c.project_id,
+                subscription.c.uuid.label("subscription"), subscription.c.kind,
                 subscription.c.target, subscription.c.secret, upload.c.uuid, upload.c.archive, upload.c.state,
                 upload.c.code, upload.c.message, upload.c.report, upload.c.finished, account.c.name.label("account"),
             )
@@ -80,7 +142,7 @@ def _take(catalog: Catalog) -> dict[str, Any] | None:
             .join(upload, upload.c.id == delivery.c.upload_id)
             .outerjoin(reception, reception.c.upload_id == upload.c.id)
             .outerjoin(account, account.c.id == reception.c.account_id)
-            .where(delivery.c.state == "waiting", delivery.c.next_at <= now)
+            .where(delivery.c.state == "waiting", delivery.c.next_at <= now, *free)
             .order_by(delivery.c.next_at, delivery.c.id)
             .limit(1)
             .with_for_update(of=delivery, skip_locked=True)
@@ -90,7 +152,7 @@ def _take(catalog: Catalog) -> dict[str, Any] | None:
         connection.execute(
             update(delivery)
             .where(delivery.c.id == row["id"])
-            .values(attempts=delivery.c.attempts + 1, next_at=now + TAKEN_SECONDS * 1000)
+            .values(attempts=delivery.c.attempts + 1, next_at=now + int(max(TAKEN_SECONDS, seconds + 60) * 1000))
         )
         return dict(row)
 

@@ -1,4 +1,4 @@
-"""What is refused before a byte of an upload is taken: too large, too many at once, no space."""
+"""What is refused before a byte of an upload is taken: too large, too many at once (space: `reservations.py`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from scandock.catalog.tables import upload
 from scandock.model.errors import Usage
 from scandock.model.verdicts import ImportState
 from scandock.services.byte_sizes import format_bytes
-from scandock.store.local import LocalStore
 
 
 def check_size(size: int | None, most: int) -> None:
@@ -37,13 +36,3 @@ def check_uploads(connection: Connection, account_id: int, most: int) -> None:
             "Wait until one of them is done, or give one up: GET /api/v1/uploads lists them,"
             " DELETE /api/v1/uploads/{id} gives up.",
         )
-
-
-def check_space(connection: Connection, store: LocalStore, needed: int, min_free: int) -> None:
-    """Fault `disk_full`, with figures, where an upload's bytes would not fit beside those that still come in."""
-    coming = connection.execute(
-        select(func.coalesce(func.sum(reception.c.size - reception.c.received), 0))
-        .join(upload, upload.c.id == reception.c.upload_id)
-        .where(upload.c.state == ImportState.RECEIVING, reception.c.size.is_not(None))
-    ).scalar_one()
-    store.reserve(needed + int(coming), files=2, min_free=min_free)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import json
@@ -12,6 +11,7 @@ from itertools import islice
 from typing import IO, Any, Final, Literal
 
 from scandock.model.errors import Usage
+from scandock.model.spreadsheet import TableWriter
 from scandock.model.verdicts import Verdict
 from scandock.rules.receipt_codes import CODES
 from scandock.store.local import LocalStore
@@ -49,16 +49,16 @@ def lines(packed: IO[bytes], fmt: Format, verdicts: Collection[str] = ()) -> Ite
     """The lines in pieces of some 64 KB; closes `packed` at the end."""
     wanted = tuple(f'"verdict": "{verdict}"'.encode() for verdict in verdicts)
     made = io.StringIO(newline="")
-    writer = csv.writer(made)
+    writer = TableWriter(made)
     if fmt == "csv":
-        writer.writerow(COLUMNS)
+        writer.write_row(COLUMNS)
     raw = bytearray()
     with packed, gzip.GzipFile(fileobj=packed) as every:
         for line in every:
             if wanted and not _is_of(line, wanted, verdicts):
                 continue
             if fmt == "csv":
-                writer.writerow(_row(json.loads(line)))
+                writer.write_row(_row(json.loads(line)))
                 if made.tell() >= PIECE:
                     yield made.getvalue().encode("utf-8", "backslashreplace")
                     made.seek(0)
@@ -76,14 +76,8 @@ def _is_of(line: bytes, wanted: tuple[bytes, ...], verdicts: Collection[str]) ->
     return any(text in line for text in wanted) and json.loads(line)["verdict"] in verdicts
 
 
-def _row(line: dict[str, object]) -> list[str]:
-    return [_cell(line.get(column)) for column in COLUMNS]
-
-
-def _cell(value: object) -> str:
-    """A value as a cell; what a spreadsheet would run as a formula is marked as text."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+def _row(line: dict[str, object]) -> list[object]:
+    return [line.get(column) for column in COLUMNS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, Update, delete, func, insert, select, update
 
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
@@ -25,10 +25,14 @@ from scandock.queue.owner import is_gone, this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.queue.wake import ring
 from scandock.services.audit import Did, record
-from scandock.services.quotas import check_size, check_space, check_uploads
+from scandock.services.quotas import check_size, check_uploads
+from scandock.services.reservations import RESERVED_MS, Space, is_reserved
 from scandock.store.local import LocalStore
 
 Door = Literal["raw", "multipart", "tus"]
+
+RENEWED_MS = 120_000
+"""For how long, beside the silence that a client may keep, space is reserved again for bytes that are still to come."""
 
 MANY = 500
 """Rows that one pass of the janitor looks at."""
@@ -43,6 +47,10 @@ class ReceivingLimits:
     min_free: int
     idle_seconds: float
     lasts_ms: int
+    space_percent: int
+    """Of the free space, for several uploads of one account together."""
+    reserved_ms: int = RESERVED_MS
+    """How long an upload's space is kept for it after its last byte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +99,7 @@ class Receiving:
         self.catalog = catalog
         self.store = store
         self.limits = limits
+        self.space = Space(catalog, store, limits.min_free, limits.space_percent)
 
     def begin(self, offer: Offer) -> Arriving:
         """Record that an upload comes, and reserve its space.
@@ -104,7 +113,8 @@ class Receiving:
             if found is not None:
                 return found
             check_uploads(connection, offer.account_id, self.limits.uploads)
-            check_space(connection, self.store, offer.size or 0, self.limits.min_free)
+            self.space.alone(connection)
+            self.space.check(connection, offer.account_id, offer.size or 0)
             uuid = new_uuid()
             self._insert(connection, offer, uuid)
             made = self._read(connection, uuid)
@@ -118,22 +128,65 @@ class Receiving:
             return self._read(connection, uuid)
 
     def mark(self, arriving: Arriving, received: int) -> bool:
-        """Note that so many bytes are on disk, synced, and put off the expiry.
+        """Note that so many bytes are on disk, synced, put off the expiry, and keep the space for those to come.
 
-        False where the upload is no longer being received: cancelled, or ended by somebody else.
+        False where the upload is no longer being received: cancelled, or ended by somebody else. Fault `disk_full`
+        where the space is gone: its size is not known, or nothing came for so long that it was given to others.
         """
-        if arriving.size is None:
-            self.store.reserve(0, min_free=self.limits.min_free)
         values: dict[str, Any] = {"received": received}
         if arriving.expires is not None:
             values["expires"] = self.catalog.now() + self.limits.lasts_ms
         with self.catalog.write() as connection:
-            changed = connection.execute(
-                update(reception)
-                .where(reception.c.upload_id == arriving.upload_id, reception.c.upload_id.in_(_still_receiving()))
-                .values(**values)
-            ).rowcount
-        return changed == 1
+            row = self._reservation(connection, arriving)
+            if row is None:
+                return False
+            if received > row.received:
+                if not row.reserved or arriving.size is None:
+                    self._check_space(connection, arriving, received)
+                values["reserved_until"] = self.catalog.now() + self.limits.reserved_ms
+            connection.execute(_update_of(arriving).values(**values))
+        return True
+
+    def keep_reserved(self, arriving: Arriving) -> bool:
+        """Keep the space of an upload whose bytes come and can't be noted yet, as they are to be checked as a whole.
+
+        As `mark` else.
+        """
+        with self.catalog.write() as connection:
+            row = self._reservation(connection, arriving)
+            if row is None:
+                return False
+            if not row.reserved:
+                self._check_space(connection, arriving, row.received)
+            connection.execute(_update_of(arriving).values(reserved_until=self.catalog.now() + self.limits.reserved_ms))
+        return True
+
+    def reserve_again(self, arriving: Arriving) -> None:
+        """Reserve the space of an upload that goes on, where it was given up. Fault `disk_full`: it may go on later.
+
+        For a short while: the first byte that comes keeps it for long, and a request that brings none does not.
+        """
+        with self.catalog.write() as connection:
+            row = self._reservation(connection, arriving)
+            if row is None or row.reserved:
+                return
+            self._check_space(connection, arriving, row.received)
+            lasts = min(self.limits.reserved_ms, int(self.limits.idle_seconds * 1000) + RENEWED_MS)
+            connection.execute(_update_of(arriving).values(reserved_until=self.catalog.now() + lasts))
+
+    def _reservation(self, connection: Connection, arriving: Arriving) -> Row[Any] | None:
+        """How far it is and whether its space is kept; None where it is received no more."""
+        return connection.execute(
+            select(reception.c.received, is_reserved(self.catalog).label("reserved"))
+            .join(upload, upload.c.id == reception.c.upload_id)
+            .where(reception.c.upload_id == arriving.upload_id, upload.c.state == ImportState.RECEIVING)
+            .with_for_update(of=reception)
+        ).first()
+
+    def _check_space(self, connection: Connection, arriving: Arriving, received: int) -> None:
+        self.space.alone(connection)
+        left = 0 if arriving.size is None else max(0, arriving.size - received)
+        self.space.check(connection, arriving.account_id, left, received=received, upload_id=arriving.upload_id)
 
     def accept(
         self,
@@ -180,11 +233,7 @@ class Receiving:
     def give_mapping(self, arriving: Arriving, mapping: str) -> bool:
         """Say where its studies go, in place of what was said; False where it is not receiving any more."""
         with self.catalog.write() as connection:
-            changed = connection.execute(
-                update(reception)
-                .where(reception.c.upload_id == arriving.upload_id, reception.c.upload_id.in_(_still_receiving()))
-                .values(mapping=mapping)
-            ).rowcount
+            changed = connection.execute(_update_of(arriving).values(mapping=mapping)).rowcount
         return changed == 1
 
     def discard(self, arriving: Arriving) -> bool:
@@ -259,6 +308,7 @@ class Receiving:
                 mapping=offer.mapping,
                 idempotency_key=offer.idempotency_key,
                 expires=now + self.limits.lasts_ms if offer.door == "tus" else None,
+                reserved_until=now + self.limits.reserved_ms,
             )
         )
 
@@ -348,6 +398,13 @@ def _record(
         project=where or "",
         request=request,
         details=details,
+    )
+
+
+def _update_of(arriving: Arriving) -> Update:
+    """A change of its row, where it is still being received."""
+    return update(reception).where(
+        reception.c.upload_id == arriving.upload_id, reception.c.upload_id.in_(_still_receiving())
     )
 
 

@@ -52,6 +52,11 @@ class ServerSettings(BaseSettings):
         default=256 * GIB, description="Bytes of one upload, as it comes over the network."
     )
     max_uploads_per_user: Count = Field(default=100, description="Uploads of one account that are not imported yet.")
+    max_space_percent_per_user: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=50,
+        description="Part of the free space that uploads of one account may take together, where it has several under"
+        " way; one alone may take all of it.",
+    )
     upload_idle_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=120, description="How long a client may send nothing before it is let go."
     )

@@ -1,4 +1,4 @@
-"""What is done beside the imports, by a worker that has time: telling outcomes, emptying the trash, verifying."""
+"""What is done beside the imports, by a worker that has time: emptying the trash, verifying."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from sqlalchemy import select
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
-from scandock.services.notifying import Sent, send_due
 from scandock.services.trash import empty_trash
 from scandock.services.verifying import Verified, verify_some
 from scandock.store.port import Store
@@ -24,22 +23,20 @@ if TYPE_CHECKING:
 class Kept:
     """What one turn has done."""
 
-    sent: Sent
     emptied: int
     verified: Verified
 
 
 def keep_up(catalog: Catalog, store: Store, settings: Settings, seconds: float, stop: Callable[[], bool]) -> Kept:
-    """One turn: send what is due, give up what was deleted long ago, then verify for about so long.
+    """One turn: give up what was deleted long ago, then verify for about so long.
 
     Nothing is verified while an import runs or waits: they have the disk first. Raises Fault where the catalog fails.
     """
-    sent = send_due(catalog, settings, stop)
     emptied = 0 if stop() else len(empty_trash(catalog, store, settings.trash_days))
     verified = Verified()
     if not stop() and _is_quiet(catalog):
         verified = verify_some(catalog, store, seconds, stop)
-    return Kept(sent, emptied, verified)
+    return Kept(emptied, verified)
 
 
 def _is_quiet(catalog: Catalog) -> bool:

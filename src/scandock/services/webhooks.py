@@ -1,7 +1,7 @@
 """A signed webhook: one POST of JSON, with an HMAC over time and body that only the site and its receiver can make.
 
-`X-Scandock-Signature: t={unix seconds},v1={hex HMAC-SHA256 of "{t}.{body}"}`. The address is looked up once, judged and
-then used, so that a name that changes its mind meanwhile leads nowhere else; redirects are not followed.
+`X-Scandock-Signature: t={unix seconds},v1={hex HMAC-SHA256 of "{t}.{body}"}`. Redirects are not
+followed; where it may go and how long it may take is seen to by `outgoing.py`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from scandock.model.errors import Fault, Usage
+from scandock.services.addresses import is_public
 from scandock.services.notify_settings import NotifySettings
+from scandock.services.outgoing import Deadline, NotPublic, connect
 
 _READ: Final = 4_096
 _MAX_URL: Final = 2_000
@@ -40,7 +43,7 @@ def check_url(url: str, settings: NotifySettings) -> SplitResult:
         literal = ipaddress.ip_address(parts.hostname)
     except ValueError:
         return parts
-    if not settings.webhook_private and not _public(str(literal)):
+    if not settings.webhook_private and not is_public(str(literal)):
         raise _invalid("It leads to a network of the server's own.")
     return parts
 
@@ -55,8 +58,18 @@ def signature(secret: str, moment: int, body: bytes) -> str:
     return f"t={moment},v1={mac}"
 
 
-def post_signed(settings: NotifySettings, url: str, secret: str, subscription: str, payload: Mapping[str, Any]) -> None:
-    """Send it. Fault `webhook_failed` unless the receiver answers with a status of 200 to 299."""
+def post_signed(
+    settings: NotifySettings,
+    url: str,
+    secret: str,
+    subscription: str,
+    payload: Mapping[str, Any],
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Send it. Fault `webhook_failed` unless the receiver answers with a status of 200 to 299.
+
+    From the look-up of its name to its answer it has `settings.seconds`, however it spends them.
+    """
     parts = check_url(url, settings)
     body = json.dumps(payload).encode()
     headers = {
@@ -66,55 +79,44 @@ def post_signed(settings: NotifySettings, url: str, secret: str, subscription: s
         "X-Scandock-Signature": signature(secret, int(time.time()), body),
         "Connection": "close",
     }
-    connection = _connection(parts, settings)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    deadline = Deadline(settings.seconds, clock)
     try:
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        answer.read(_READ)
+        with closing(_connection(parts, settings, deadline)) as connection:
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            with closing(answer), suppress(OSError, http.client.HTTPException):  # its status has said all
+                answer.read(_READ)
+    except TimeoutError as error:
+        raise Fault("webhook_failed", f"The receiver took longer than {settings.seconds:g} seconds.") from error
     except (OSError, http.client.HTTPException) as error:
         raise Fault("webhook_failed", f"The receiver could not be reached ({type(error).__name__}).") from error
-    finally:
-        connection.close()
     if not 200 <= answer.status <= 299:
         raise Fault("webhook_failed", f"The receiver answered {answer.status}.")
 
 
-def _connection(parts: SplitResult, settings: NotifySettings) -> http.client.HTTPConnection:
-    """A connection to the address that was judged."""
+def _connection(parts: SplitResult, settings: NotifySettings, deadline: Deadline) -> http.client.HTTPConnection:
+    """A connection to the address that was judged. Raises TimeoutError at the deadline."""
     host = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+        connected = connect(host, port, deadline, private=settings.webhook_private)
+    except NotPublic as error:
+        raise Fault("webhook_failed", "The receiver's name leads to a network of the server's own.") from error
+    except (socket.gaierror, UnicodeError) as error:
         raise Fault("webhook_failed", "The receiver's name is not known.") from error
-    addresses = [str(one[4][0]) for one in found]
-    if not settings.webhook_private and not all(map(_public, addresses)):
-        raise Fault("webhook_failed", "The receiver's name leads to a network of the server's own.")
-    seconds = settings.seconds
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(host, port, timeout=seconds)
-        raw = _open(addresses[0], port, seconds)
-        try:
-            connection.sock = ssl.create_default_context().wrap_socket(raw, server_hostname=host)
-        except OSError as error:
-            raw.close()
-            raise Fault("webhook_failed", "The receiver's certificate can't be trusted.") from error
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=seconds)
-        connection.sock = _open(addresses[0], port, seconds)
-    return connection
-
-
-def _open(address: str, port: int, seconds: float) -> socket.socket:
+    connection = http.client.HTTPConnection(host, port)
+    connection.auto_open = 0  # never by itself, to an address that nobody judged
+    connection.sock = connected  # which does all that http.client asks of one
+    if not secure:
+        return connection
+    connection.default_port = http.client.HTTPS_PORT  # which its header does not name
     try:
-        return socket.create_connection((address, port), timeout=seconds)
+        connected.secure(host, ssl.create_default_context())
     except OSError as error:
-        raise Fault("webhook_failed", f"The receiver could not be reached ({type(error).__name__}).") from error
-
-
-def _public(address: str) -> bool:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_global and not found.is_multicast
+        connected.close()
+        if isinstance(error, TimeoutError):
+            raise
+        raise Fault("webhook_failed", "The receiver's certificate can't be trusted.") from error
+    return connection

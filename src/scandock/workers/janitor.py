@@ -1,4 +1,4 @@
-"""What a worker does beside its imports: dead ones recovered, the trash emptied, outcomes told, files verified."""
+"""What a worker does beside its imports: dead ones recovered, the trash emptied, files verified."""
 
 from __future__ import annotations
 
@@ -63,8 +63,6 @@ class Janitor:
         while not self._ended and self._store.sweep(SWEEP_SECONDS).left:
             continue
         done = keep_up(self._catalog, self._store, self._settings, VERIFY_SECONDS, self._is_wanted)
-        if done.sent.failed:
-            self._log.warning("outcomes not told", count=done.sent.failed)
         if done.verified.problems:
             self._log.error("stored files are damaged", count=done.verified.problems)
 

@@ -26,10 +26,9 @@ class ImportResult:
             return
         with self._open() as packed, gzip.GzipFile(fileobj=packed) as lines:
             if fmt == "csv":
-                import csv
-
+                from scandock.model.spreadsheet import TableWriter
                 from scandock.pipeline.tell import csv_lines
 
-                csv.writer(fileobj).writerows(csv_lines(lines))
+                TableWriter(fileobj).write_rows(csv_lines(lines))
                 return
             fileobj.writelines(line.decode("utf-8") for line in lines)

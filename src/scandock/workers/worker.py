@@ -23,6 +23,7 @@ from scandock.store.local import LocalStore
 from scandock.workers.beats import Beats
 from scandock.workers.fork_server import Attempts, fork_server
 from scandock.workers.janitor import Janitor
+from scandock.workers.messenger import Messenger
 from scandock.workers.running import Running, StartAttempt, start_process
 from scandock.workers.slots import SlotPool
 
@@ -57,6 +58,7 @@ class Worker:
         self.engine = engine_of(self.catalog)
         self.running = Running(self.catalog, self.store, log, start)
         self.janitor = Janitor(self.catalog, self.store, settings, log) if upkeep else None
+        self.messenger = Messenger(self.catalog, settings, log) if upkeep else None
         self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log)
         self.log = log
         self._stop = threading.Event()
@@ -68,12 +70,16 @@ class Worker:
         self.running.run(one)
         if self.janitor is not None:
             self.janitor.call()
+        if self.messenger is not None:
+            self.messenger.call()
 
     def run(self) -> None:
         self.slots.start()
         self.running.start()
         if self.janitor is not None:
             self.janitor.start()
+        if self.messenger is not None:
+            self.messenger.start()
         self.beats.say(ready=True)
         self.log.info("worker ready", slots=self.slots.size)
         try:
@@ -94,6 +100,8 @@ class Worker:
         self.running.end()
         if self.janitor is not None:
             self.janitor.end()
+        if self.messenger is not None:
+            self.messenger.end()
         self.catalog.dispose()
         self.store.close()
         self.beats.end()

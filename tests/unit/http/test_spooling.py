@@ -70,6 +70,29 @@ def test_marks_are_told_when_the_bytes_are_synced(store, monkeypatch):
     assert marks == [2 * BLOCK, 4 * BLOCK]
 
 
+def test_a_slow_upload_is_marked_as_it_comes_though_its_blocks_take_long(store):
+    """At 64 kbit/s a block takes two minutes: what came is written and told of once a minute."""
+    marks: list[int] = []
+    moment = 0.0
+
+    def mark(offset):
+        marks.append(offset)
+        return True
+
+    async def run(pool):
+        nonlocal moment
+        into = Spooling(pool, store.spool("u"), most=1 << 40, mark=mark, clock=lambda: moment)
+        for _ in range(180):  # seconds
+            moment += 1
+            await into.feed(b"x" * 100)
+            await into.settle()
+        return await into.finish()
+
+    with threads() as pool:
+        assert asyncio.run(run(pool)) == 18_000
+    assert marks == [6_000, 12_000, 18_000]
+
+
 def test_an_upload_that_somebody_ended_is_not_gone_on_with(store, monkeypatch):
     monkeypatch.setattr(spooling, "MARK_BYTES", BLOCK)
     with pytest.raises(Usage) as stopped:

@@ -13,6 +13,7 @@ from scandock.cli.receipt_file import Format
 from scandock.cli.uploading.patience import Patience, Stopped
 from scandock.cli.uploading.server import Refusal, Server
 from scandock.model.errors import Fault
+from scandock.model.spreadsheet import TableWriter
 
 
 def copy_receipt(server: Server, patience: Patience, uuid: str, archive: str, fmt: Format, target: TextIO) -> None:
@@ -55,6 +56,6 @@ def _copy_lines(lines: Iterable[bytes], archive: str, target: TextIO) -> None:
 
 def _copy_table(lines: Iterable[str], archive: str, target: TextIO) -> None:
     rows = csv.reader(lines)
-    writer = csv.writer(target)
+    writer = TableWriter(target)  # an older server's cells are guarded too, and the archive is named anew
     for number, row in enumerate(rows):
-        writer.writerow([archive, *row[1:]] if number else row)
+        writer.write_row([archive, *row[1:]] if number else row)

@@ -227,7 +227,7 @@ def _refused(answer: httpx.Response) -> NoReturn:
     after = float(wait) if wait.isascii() and wait.isdigit() else None
     if status in _AWAY and code != "disk_full":
         raise Away(detail or f"it answers {_status(status)}", after)
-    if status in _BUSY:
+    if status in _BUSY or (status == HTTPStatus.INSUFFICIENT_STORAGE and after is not None):
         raise Away(detail or f"it answers {_status(status)}", after, busy=True, locked=status == HTTPStatus.LOCKED)
     raise Refusal(status, code, detail or f"The server answers {_status(status)}.", str(said.get("remedy", "")))
 

@@ -19,6 +19,7 @@ def limits_of(settings: Settings) -> ReceivingLimits:
         upload_bytes=settings.max_upload_bytes,
         uploads=settings.max_uploads_per_user,
         min_free=settings.min_free_bytes,
+        space_percent=settings.max_space_percent_per_user,
         idle_seconds=float(settings.upload_idle_seconds),
         lasts_ms=settings.upload_hours * 3_600_000,
     )

@@ -18,6 +18,8 @@ from scandock.model.errors import Usage
 BLOCK = 1024 * 1024
 MARK_BYTES = 64 * 1024 * 1024
 MARK_SECONDS = 5.0
+QUIET_SECONDS = 60.0
+"""So long what came may wait for the rest of its block: then it is written, so that a slow upload is seen to go on."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,7 +55,10 @@ class Spooling:
         most: int,
         mark: Callable[[int], bool] | None = None,
         digest: Digest | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
+        self._flushed_at = clock()
         self.received = offset
         self._threads = threads
         self._spool = spool
@@ -65,7 +70,7 @@ class Spooling:
         self._writing: asyncio.Future[None] | None = None
         self._written = offset
         self._marked = offset
-        self._marked_at = time.monotonic()
+        self._marked_at = clock()
 
     async def feed(self, data: bytes | memoryview) -> None:
         """Take what has come; waits where the disk is slower than the client."""
@@ -84,6 +89,8 @@ class Spooling:
             view = view[part.nbytes :]
             if self._fill == BLOCK:
                 await self._flush()
+        if self._fill and self._clock() - self._flushed_at >= QUIET_SECONDS:
+            await self._flush()
 
     async def finish(self) -> int:
         """Write what is left and sync all of it; gives the bytes that the spool then has."""
@@ -112,6 +119,7 @@ class Spooling:
 
     async def _flush(self) -> None:
         await self.settle()
+        self._flushed_at = self._clock()
         if not self._fill:
             return
         block, self._filling, self._spare = self._filling, self._spare, self._filling
@@ -128,7 +136,7 @@ class Spooling:
             self._digest.update(block)
         self._spool.append(self._written, block)
         self._written += block.nbytes
-        due = self._written - self._marked >= MARK_BYTES or time.monotonic() - self._marked_at >= MARK_SECONDS
+        due = self._written - self._marked >= MARK_BYTES or self._clock() - self._marked_at >= MARK_SECONDS
         if due and self._mark is not None:
             self._sync()
             if not self._mark(self._written):
@@ -137,4 +145,4 @@ class Spooling:
     def _sync(self) -> None:
         self._spool.sync()
         self._marked = self._written
-        self._marked_at = time.monotonic()
+        self._marked_at = self._clock()

@@ -34,6 +34,8 @@ async def append(
     """
     assert arriving.size is not None
     check_length(request, arriving.size - arriving.received, arriving.size)
+    if length_of(request) != 0:
+        await site.run(site.receiving.reserve_again, arriving)
     spooling = _spooling(site, arriving, checksum)
     try:
         async with aclosing(pieces(request, site.receiving.limits.idle_seconds, writer)) as body:
@@ -59,12 +61,15 @@ def _spooling(site: Site, arriving: Arriving, checksum: Checksum | None) -> Spoo
     def mark(received: int) -> bool:
         return site.receiving.mark(arriving, received)
 
+    def keep_reserved(_received: int) -> bool:
+        return site.receiving.keep_reserved(arriving)
+
     return Spooling(
         site.spool_threads,
         site.store.spool(arriving.uuid),
         offset=arriving.received,
         most=arriving.size,
-        mark=None if checksum is not None else mark,
+        mark=mark if checksum is None else keep_reserved,
         digest=checksum.digest() if checksum is not None else None,
     )
 
@@ -121,7 +126,7 @@ async def _leave(site: Site, arriving: Arriving, spooling: Spooling, *, keep: bo
             await site.run(site.receiving.mark, arriving, await spooling.finish())
         else:
             await spooling.settle()
-    except Fault as error:
+    except ScandockError as error:
         lost = lost or error.code == "sync_failed"
     if lost:
         await site.run(site.receiving.mark, arriving, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from starlette.responses import Response
 
 from scandock.http.xnat.schema import NESTED, attributes_of, element_of
 from scandock.model.errors import Usage
+from scandock.model.spreadsheet import TableWriter
 from scandock.rules.said_fields import rejoined
 from scandock.services.xnat.columns import Rows
 
@@ -65,10 +65,20 @@ def listing(request: Request, rows: Rows, *, title: str = "", default: str = "js
     rows = _part(request, rows)
     wanted = format_of(request, default)
     if wanted == "csv":
-        return Response(_csv(rows), media_type="text/csv; charset=utf-8")
+        people = is_navigation(request)
+        headers = {"Vary": "Sec-Fetch-Mode"}
+        return Response(_csv(rows, exact=not people), media_type="text/csv; charset=utf-8", headers=headers)
     if wanted == "xml":
         return Response(_xml(rows, title), media_type="text/xml; charset=utf-8")
     return _json(rows)
+
+
+def is_navigation(request: Request) -> bool:
+    """Whether a browser goes to the address, as by a click, so that what it gets is opened by a person's programs.
+
+    Scripts of pages and XNAT's clients say something else, or nothing (Fetch Metadata, `Sec-Fetch-Mode`).
+    """
+    return request.headers.get("sec-fetch-mode", "").strip().lower() == "navigate"
 
 
 def _part(request: Request, rows: Rows) -> Rows:
@@ -109,11 +119,12 @@ def _json(rows: Rows) -> Response:
     return Response(body.encode("utf-8", "backslashreplace"), media_type="application/json")
 
 
-def _csv(rows: Rows) -> bytes:
+def _csv(rows: Rows, *, exact: bool) -> bytes:
+    """`exact`: the values' bytes, as clients read them; else no cell runs as a formula in a spreadsheet."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-    writer.writerow(rows.names)
-    writer.writerows(rows.rows)
+    writer = TableWriter(out, line_end="\n", exact=exact)
+    writer.write_row(rows.names)
+    writer.write_rows(rows.rows)
     return out.getvalue().encode("utf-8", "backslashreplace")
 
 

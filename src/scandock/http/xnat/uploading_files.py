@@ -26,7 +26,8 @@ from scandock.http.xnat.routing import Known, router
 from scandock.http.xnat.wishes import true
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
-from scandock.services.quotas import check_size, check_space
+from scandock.services.quotas import check_size
+from scandock.services.reservations import Held
 from scandock.services.xnat import contents, shelves
 from scandock.services.xnat.hand_changes import Change
 from scandock.services.xnat.hand_files import (
@@ -61,20 +62,29 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
     if not named and not form and not extract:
         named = file_path(_name_of(request))
     wanted, shelf = await work.read(lambda c: _wanted(c, work, named if not extract else ""))
-    came = await work.do(lambda: incoming(work.site.store))
-    try:
-        if form:
-            await _receive_form(work, came, named, folder)
-        else:
-            await _receive(work, came, named)
-        await work.do(lambda: _unpacked(work, came, named) if extract else None)
-        change = await work.do(lambda: change_of(work.desk, wanted, came))
-        uuid = wanted.uuid if shelf is None else await work.do(lambda: shelves.make_shelf(work.desk, shelf))
-    except BaseException:
-        await asyncio.shield(asyncio.ensure_future(work.do(came.holds.close)))
-        raise
+    account_id = work.desk.principal.account_id
+    assert account_id is not None
+    with await work.site.run(work.site.receiving.space.hold, account_id, length_of(request)) as held:
+        came = await work.do(lambda: incoming(work.site.store))
+        try:
+            if form:
+                await _receive_form(work, came, held, named, folder)
+            else:
+                await _receive(work, came, held, named)
+            await work.do(lambda: _unpacked(work, came, held, named) if extract else None)
+            change = await work.do(lambda: change_of(work.desk, wanted, came))
+            uuid = wanted.uuid if shelf is None else await work.do(lambda: shelves.make_shelf(work.desk, shelf))
+        except BaseException:
+            await asyncio.shield(asyncio.ensure_future(work.do(came.holds.close)))
+            raise
     await made(work, uuid, change)
     return PlainTextResponse("")
+
+
+async def _came(work: Work, held: Held, received: int) -> None:
+    """Note what came of a body. Fault `disk_full` where it stated no size and eats what others reserved."""
+    if held.came(received):
+        await work.site.run(held.check)
 
 
 async def made(work: Work, uuid: str, change: Change) -> None:
@@ -95,14 +105,12 @@ def _name_of(request: Request) -> str:
 def _wanted(connection: Connection, work: Work, named: str) -> tuple[Wanted, Shelf | None]:
     """Where the files are to stand, and the shelf that may have to be made for it.
 
-    Denied, Usage `scan_unknown`, `resource_unknown`, `file_exists`, Fault `disk_full`. Asked again when they are shown.
+    Denied, Usage `scan_unknown`, `resource_unknown`, `file_exists`. Asked again when they are shown.
     """
     places, asked = work.request.path_params, work.request.query_params
     length = length_of(work.request)
     found = holder_of(connection, work, Action.SESSION_EDIT)
-    limits = work.site.receiving.limits
-    check_size(length, limits.upload_bytes)
-    check_space(connection, work.site.store, length or 0, limits.min_free)
+    check_size(length, work.site.receiving.limits.upload_bytes)
     place, there = place_of(connection, work)
     said = asked.get("overwrite", "").strip().lower()
     overwrite = None if not said else true(said)
@@ -170,12 +178,13 @@ async def _end(came: Incoming, taking: _Taking) -> None:
     came.add(taking.file.rel, taking.name, taking.digests)
 
 
-async def _receive(work: Work, came: Incoming, name: str) -> None:
+async def _receive(work: Work, came: Incoming, held: Held, name: str) -> None:
     taking = await _begin(work, came, name, work.site.receiving.limits.upload_bytes)
     try:
         async with aclosing(whole_body(work.site, work.request)) as body:
             async for data in body:
                 await taking.spooling.feed(data)
+                await _came(work, held, taking.spooling.received)
         size = length_of(work.request)
         if size is not None and taking.spooling.received != size:
             raise Usage("upload_cut", "The upload ended before its stated length.", "Send it again.")
@@ -184,14 +193,17 @@ async def _receive(work: Work, came: Incoming, name: str) -> None:
         await taking.close()
 
 
-async def _receive_form(work: Work, came: Incoming, named: str, folder: str) -> None:
+async def _receive_form(work: Work, came: Incoming, held: Held, named: str, folder: str) -> None:
     """The files of a form: under the address's name where it names one, else in its folder under their own."""
     reader = FormReader(boundary_of(work.request), many=True)
     left = work.site.receiving.limits.upload_bytes
+    received = 0
     taking: _Taking | None = None
     try:
         async with aclosing(whole_body(work.site, work.request)) as body:
             async for piece in body:
+                received += len(piece)
+                await _came(work, held, received)
                 for kind, value in reader.push(piece):
                     if kind == "archive":
                         if named and came.files:
@@ -213,12 +225,12 @@ async def _receive_form(work: Work, came: Incoming, named: str, folder: str) -> 
             await taking.close()
 
 
-def _unpacked(work: Work, came: Incoming, named: str) -> None:
+def _unpacked(work: Work, came: Incoming, held: Held, named: str) -> None:
     """Let the files of an archive stand in its place: below the folder that the address names."""
     archives, came.files = came.files, []
     for one in archives:
         folder = (named or one.name).rpartition("/")[0]
-        unpack(came, one.rel, f"{folder}/" if folder else "", work.site.settings.limits)
+        unpack(came, one.rel, f"{folder}/" if folder else "", work.site.settings.limits, held.grew)
 
 
 for _where in HOLDERS:

@@ -6,7 +6,7 @@ the resource refuse it, with the entry's name. Archives within archives stay fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from scandock.formats.kinds import HEAD_BYTES, STREAMS, Kind, kind_of
@@ -25,10 +25,11 @@ from scandock.store import names
 _LINK: Final = "Pack the files themselves (tar --dereference), or upload them one by one."
 
 
-def unpack(came: Incoming, rel: str, folder: str, limits: Limits) -> None:
+def unpack(came: Incoming, rel: str, folder: str, limits: Limits, grew: Callable[[int], None]) -> None:
     """Take the archive at `rel` in the stage apart into files below `folder` (empty, or with a slash behind it).
 
-    Raises BadInput, LimitExceeded, Usage `not_an_archive` and `entry_refused`.
+    `grew` hears of each piece's size and may refuse it. Raises BadInput, LimitExceeded, Usage `not_an_archive` and
+    `entry_refused`.
     """
     path = came.stage.local_path(rel)
     if path is None:
@@ -41,17 +42,20 @@ def unpack(came: Incoming, rel: str, folder: str, limits: Limits) -> None:
             if wanted in seen:
                 raise _refused(name, "it is in the archive twice", "Pack it once.")
             seen.add(wanted)
-            _keep(came, meter, wanted, name, chunks)
+            _keep(came, meter, wanted, name, chunks, grew)
     came.stage.remove(rel)
 
 
-def _keep(came: Incoming, meter: Meter, wanted: str, name: str, chunks: Iterator[Chunk]) -> None:
+def _keep(
+    came: Incoming, meter: Meter, wanted: str, name: str, chunks: Iterator[Chunk], grew: Callable[[int], None]
+) -> None:
     size = 0
 
     def counted(count: int) -> None:
         nonlocal size
         size += count
         meter.entry_bytes(name, size)
+        grew(count)
 
     came.keep(wanted, chunks, counted)
 

@@ -170,8 +170,10 @@ audit = Table(
     Index(None, "account_id", "id"),
     Index(None, "project_uuid", "id"),
 )
-"""Append only. `project` is the project's id as it was, which another one may have now; `project_uuid` tells which it
-was, and is NULL of lines from before there was any. `target` is an id (a UUID, a project, an account): labels may identify a person and stay out."""
+"""Append only. `project` is an id as it was, which another project may have now; `project_uuid` tells whose it was, and
+is NULL of lines from before there was any. `target` is an id (a UUID, a project, an account): labels may identify a
+person and stay out.
+"""
 
 subscription = Table(
     "subscription",

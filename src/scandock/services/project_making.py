@@ -8,7 +8,7 @@ from sqlalchemy import insert, select
 
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
 from scandock.catalog.engine import Catalog
-from scandock.catalog.projects import find_project
+from scandock.catalog.projects import check_not_deleting, find_project
 from scandock.catalog.server_tables import member
 from scandock.catalog.tables import project
 from scandock.model.errors import Usage
@@ -35,8 +35,8 @@ def make_project(
 ) -> dict[str, Any]:
     """Make a project that its maker owns; what is None is as the settings have it.
 
-    Raises Denied, Usage `project_id_invalid`, `project_id_reserved`, and `project_exists` where the id is taken, in
-    any case.
+    Raises Denied, Usage `project_id_invalid`, `project_id_reserved`, and where the id is taken, in any case,
+    `project_exists`, or `project_deleting` where it will soon be free.
     """
     if project_id.casefold() == UNASSIGNED.casefold():
         raise Usage(
@@ -53,6 +53,7 @@ def make_project(
         if not catalog.sqlite:
             connection.execute(select(project.c.id).where(project.c.key == project_id.casefold()).with_for_update())
         if find_project(connection, project_id) is not None:
+            check_not_deleting(connection, (project_id,))
             raise Usage("project_exists", f"There is a project {project_id} already.", "Choose another id, or use it.")
         key = connection.execute(
             insert(project).values(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit, trashed
@@ -20,7 +20,9 @@ from scandock.services.moving import Desk
 from scandock.services.project_deleting import delete_project, finish_deletions
 from scandock.services.project_making import make_project
 from scandock.services.trash import restore
+from scandock.testing.worker import InProcessWorker
 from tests.builders import Site, documented, images, site_at, zipped
+from tests.crash.processes import until
 from tests.integration.web import Web, serving
 
 pytestmark = pytest.mark.postgresql
@@ -183,6 +185,15 @@ def test_a_deletion_that_fails_is_finished_in_the_name_of_who_asked(
         assert admin.post("/api/v1/projects", json={"id": "P"}).status_code == 201
 
 
+def test_a_worker_finishes_what_was_interrupted(site: Site) -> None:
+    with served(site) as (web, admin):
+        site.bring(documented("E", "1", images(1)))
+        mark(web)
+        with InProcessWorker(site.data, site.settings):
+            until(lambda: listed(admin, "/api/v1/trash"), "the session never left")
+            until(lambda: admin.post("/api/v1/projects", json={"id": "P"}).status_code == 201, "its id stays taken")
+
+
 # -- what is left of it ------------------------------------------------------------------------------------------------
 
 
@@ -267,5 +278,3 @@ def test_lines_from_before_there_were_uuids_are_the_project_s_from_its_making_on
             assert ("edit", "newer") in lines(olga, "/api/v1/audit?project=P")
             assert ("edit", "older") not in lines(olga, "/api/v1/audit?project=P")
         assert {("edit", "newer"), ("edit", "older")} <= set(lines(admin, "/api/v1/audit?project=p"))
-        with web.site.catalog.write() as connection:
-            connection.execute(delete(project_deletion))

@@ -1,8 +1,7 @@
-"""A project's deletion that is killed at each named point is finished by the next command: `make crash` has all rounds."""
+"""A project's deletion that is killed at each named point is finished by the next command. More: `make crash`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,8 @@ pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begun]:
-    yield Begun(tmp_path_factory.mktemp("deletions"))
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
+    return Begun(tmp_path_factory.mktemp("deletions"))
 
 
 @pytest.mark.parametrize("at", AT)

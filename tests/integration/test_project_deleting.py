@@ -12,14 +12,16 @@ from sqlalchemy import insert, select, update
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit, trashed
+from scandock.catalog.standing import find_session
 from scandock.catalog.tables import project, project_deletion, session
 from scandock.model.errors import Fault, Usage
 from scandock.services import project_deleting
 from scandock.services.checking import check
-from scandock.services.moving import Desk
+from scandock.services.moving import Desk, move
 from scandock.services.project_deleting import delete_project, finish_deletions
 from scandock.services.project_making import make_project
-from scandock.services.trash import restore
+from scandock.services.trash import put_in_trash, restore
+from scandock.services.xnat.session_logs import entries_of
 from scandock.testing.worker import InProcessWorker
 from tests.builders import Site, documented, images, site_at, zipped
 from tests.crash.processes import until
@@ -132,7 +134,6 @@ def test_to_delete_again_does_the_rest_and_nothing_where_somebody_is_at_it(
         web.account("olga", P="owner")
         web.account("mia", P="member")
         asked: list[httpx.Response] = []
-        put_in_trash = project_deleting.put_in_trash
 
         def ask_meanwhile(*args: object, **kwargs: object) -> None:
             with web.client("olga") as olga, web.client("mia") as mia:
@@ -158,13 +159,13 @@ def test_a_deletion_that_fails_is_finished_in_the_name_of_who_asked(
         for number, label in enumerate(("E", "F"), start=1):
             site.bring(documented(label, "1", images(1, study=number)))
         number = web.account("olga", P="owner")
-        put_in_trash = project_deleting.put_in_trash
         left: list[object] = []
 
         def fail_second(*args: object, **kwargs: object) -> None:
             if left:
                 raise Fault("store_failed", "The disk is gone.")
-            left.append(put_in_trash(*args, **kwargs))  # type: ignore[arg-type, func-returns-value]
+            left.append(args)
+            put_in_trash(*args, **kwargs)  # type: ignore[arg-type]
 
         monkeypatch.setattr(project_deleting, "put_in_trash", fail_second)
         with web.client("olga") as olga:
@@ -278,3 +279,19 @@ def test_lines_from_before_there_were_uuids_are_the_project_s_from_its_making_on
             assert ("edit", "newer") in lines(olga, "/api/v1/audit?project=P")
             assert ("edit", "older") not in lines(olga, "/api/v1/audit?project=P")
         assert {("edit", "newer"), ("edit", "older")} <= set(lines(admin, "/api/v1/audit?project=p"))
+
+
+def test_the_log_of_a_waiting_session_tells_nothing_of_the_project_that_had_the_id(site: Site) -> None:
+    with served(site) as (web, admin):
+        site.bring(documented("W", "1", images(1)), destination="prearchive")
+        (uuid,) = listed(admin, "/api/v1/prearchive")
+        assert admin.delete("/data/projects/P").status_code == 200
+        assert admin.post("/api/v1/projects", json={"id": "P"}).status_code == 201
+        restore(desk_of(web), uuid)
+        assert move(desk_of(web), uuid, project_name="P").after is not None
+        with web.site.catalog.read() as connection:
+            found = find_session(connection, uuid)
+            assert found is not None
+            said = " ".join(one.text for one in entries_of(connection, found))
+        assert "move by system" in said
+        assert "delete by" not in said

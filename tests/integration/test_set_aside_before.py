@@ -74,8 +74,7 @@ def test_what_was_set_aside_is_renamed_and_nothing_else(site: Site) -> None:
             connection.execute(insert(member).values(project_id=7, account_id=mia, role="owner"))
         with catalog.write() as connection:
             set_back(connection)
-            old = dict(connection.execute(text("SELECT id, name FROM project")).all())  # type: ignore[arg-type]
-            assert old[1] == "P_deleted_1"
+            assert connection.execute(select(project.c.name).where(project.c.id == 1)).scalar() == "P_deleted_1"
     catalog = open_data_catalog(str(site.data), site.settings)
     assert names(catalog) == {**before, 2: f"{long[:54]}~2"}
     catalog.dispose()

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select
 
 from scandock.access.clock import now_ms
 from scandock.access.principal import Principal, RequestInfo
@@ -221,23 +221,38 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _parts(wanted: Wanted) -> list[list[ColumnElement[bool]]]:
-    """Conditions that no line meets twice; each is found along an index, in order, which both at once would not be.
+def of_project(number: int) -> ColumnElement[bool]:
+    """A condition that holds for a project's own lines, and for none of one that had its id before."""
+    return or_(*(and_(*part) for part in _own(_project.c.id == number)))
 
-    Lines of the project that has an id now, and of none that had it before. A line without a UUID is from before there
-    was any: it is the project's where it is no older than that.
+
+def _own(where: ColumnElement[bool]) -> list[list[ColumnElement[bool]]]:
+    """Conditions for the lines of a project that no line meets twice.
+
+    A line without a UUID is from before there was any: it is the project's where it is no older than that.
     """
-    if wanted.project is None:
-        return [[]]
     uuid, name, made = (
-        select(column).where(_project.c.key == wanted.project.casefold()).scalar_subquery()
+        select(column).where(where).scalar_subquery()
         for column in (_project.c.uuid, _project.c.name, _project.c.created)
     )
+    return [
+        [audit.c.project_uuid == uuid],
+        [audit.c.project == name, audit.c.project_uuid.is_(None), audit.c.at >= made],
+    ]
+
+
+def _parts(wanted: Wanted) -> list[list[ColumnElement[bool]]]:
+    """As `_own`, for what is wanted: each is found along an index, in order, which both at once would not be."""
+    if wanted.project is None:
+        return [[]]
+    where = _project.c.key == wanted.project.casefold()
+    own, old = _own(where)
     if wanted.earlier:
+        uuid, name = (
+            select(column).where(where).scalar_subquery() for column in (_project.c.uuid, _project.c.name)
+        )  # fmt: skip
         old = [audit.c.project == func.coalesce(name, wanted.project), audit.c.project_uuid.is_(None) | uuid.is_(None)]
-    else:
-        old = [audit.c.project == name, audit.c.project_uuid.is_(None), audit.c.at >= made]
-    return [[audit.c.project_uuid == uuid], old]
+    return [own, old]
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> str:

@@ -54,7 +54,7 @@ format: setup  ## Lay out the code as the checks want it
 clients: setup  ## Run all tours of XNAT's clients live, and record their requests anew
 	$(BIN)/python -m pytest tests/clients/test_tours.py --record-clients $(ARGS)
 
-crash: setup  ## Kill imports, and a server under load, at named and at random points (CRASH_ROUNDS, SERVER_ROUNDS)
+crash: setup  ## Kill imports, deletions, and a server under load, at named and at random points (CRASH_ROUNDS, SERVER_ROUNDS)
 	$(BIN)/python -m tests.crash.run --rounds $(CRASH_ROUNDS) $(ARGS)
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --server-rounds $(SERVER_ROUNDS) $(ARGS))
 

@@ -1,9 +1,10 @@
 """`python -m tests.crash.run --rounds 200 [--seed N]`: kill imports at every named point and at random moments.
 
-The named points come first, for every kind of import, then so many rounds at random moments, then crowds of imports.
+The named points come first, for every kind of import, then so many rounds at random moments, then crowds of imports,
+then deletions of a project.
 `--server-rounds 100` kills the server and its parts under load instead.
 Each round is told by what plays it again: `--only append/switched/group/check`, `--only crowd/17`,
-`--only server/web/halfway/17`.
+`--only deletion/left_one/again`, `--only server/web/halfway/17`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from scandock.model.points import POINTS
 from tests.crash.crowds import play_crowd
+from tests.crash.deletions import Deletion, deletions, play_deletions
 from tests.crash.processes import Command
 from tests.crash.rounds import Ground, Round, ended, play_all
 from tests.crash.served import Served
@@ -91,6 +93,7 @@ def main() -> int:
         play_all(ground, list(_rounds(ground, wanted, seed)), jobs=wanted.jobs, heard=told.of)
         for number in _crowds(wanted, seed):
             told.of(f"crowd/{number}", _crowd(Path(folder, f"crowd{number}"), number))
+        play_deletions(Path(folder, "deletions"), _deletions(wanted), heard=told.of)
     return told.end(seed)
 
 
@@ -138,9 +141,15 @@ def _crowds(wanted: argparse.Namespace, seed: int) -> list[int]:
     return [seed + number for number in range(wanted.crowds)]
 
 
+def _deletions(wanted: argparse.Namespace) -> list[Deletion]:
+    if wanted.only:
+        return [Deletion.parse(word) for word in wanted.only if word.startswith("deletion/")]
+    return [] if wanted.no_points else list(deletions())
+
+
 def _rounds(ground: Ground, wanted: argparse.Namespace, seed: int) -> Iterator[Round]:
     if wanted.only:
-        yield from map(parse, (word for word in wanted.only if not word.startswith(("crowd/", "server/"))))
+        yield from map(parse, (word for word in wanted.only if not word.startswith(("crowd/", "server/", "deletion/"))))
         return
     if not wanted.no_points:
         yield from named(list(ground.scenarios))

@@ -27,6 +27,9 @@ def set_back(database):
         connection.execute("DROP TABLE shelf")  # of 0007
         connection.execute("ALTER TABLE project DROP COLUMN quarantine")
         connection.execute("ALTER TABLE session DROP COLUMN quarantined")
+        connection.execute("DROP INDEX ix_project_uuid")  # of 0008
+        connection.execute("ALTER TABLE project DROP COLUMN uuid")
+        connection.execute("DROP TABLE project_deletion")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()
 

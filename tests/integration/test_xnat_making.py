@@ -331,7 +331,7 @@ def test_a_project_is_deleted_with_its_sessions_and_they_can_come_back(site: Sit
             assert done(olga.delete("/data/projects/P"), 404)
         done(client.put("/data/projects/P"), 201)
         (gone,) = client.get("/api/v1/trash").json()["items"]
-        assert (gone["label"], gone["project"].startswith("P_deleted_")) == ("E1", True)
+        assert (gone["label"], gone["project"].startswith("P~")) == ("E1", True)
         aside = gone["project"]
         assert [one["ID"] for one in rows(client.get("/data/projects"))] == ["GONE", "P"]
         assert aside not in {one["ID"] for one in client.get("/xapi/access/projects").json()}

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from sqlalchemy import Connection, select
 
+from scandock.catalog.projects import being_deleted
 from scandock.catalog.server_tables import project_access
-from scandock.catalog.tables import project
+from scandock.catalog.tables import project, project_deletion
 from scandock.model.errors import ScandockError
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Action, Answer, Role, Scope, answer
@@ -78,23 +79,36 @@ class Denied(ScandockError):
         self.answer = told
 
 
+class KnownProject(NamedTuple):
+    """A project as rights see it."""
+
+    name: str
+    """Its id as it is written."""
+    accessibility: Accessibility
+    deleting: bool
+    """Whether its deletion has begun."""
+
+
 class ProjectRights:
     """What one transaction knows of projects, each looked up once."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._known: dict[str, tuple[str, Accessibility] | None] = {}
+        self._known: dict[str, KnownProject | None] = {}
 
-    def find(self, name: str) -> tuple[str, Accessibility] | None:
-        """The project's id as it is written and its accessibility; None where there is none of that id."""
+    def find(self, name: str) -> KnownProject | None:
+        """The project of an id; None where there is none."""
         key = name.casefold()
         if key not in self._known:
             row = self._connection.execute(
-                select(project.c.name, project_access.c.accessibility)
+                select(project.c.name, project_access.c.accessibility, project_deletion.c.begun)
                 .outerjoin(project_access, project_access.c.project_id == project.c.id)
+                .outerjoin(project_deletion, project_deletion.c.project_id == project.c.id)
                 .where(project.c.key == key)
             ).first()
-            self._known[key] = row and (row.name, _accessibility(row.name, row.accessibility))
+            self._known[key] = row and KnownProject(
+                row.name, _accessibility(row.name, row.accessibility), row.begun is not None
+            )
         return self._known[key]
 
 
@@ -110,15 +124,16 @@ def may(
     `own`: the thing asked for is theirs, as their import, or a session in `Unassigned` that they uploaded.
     """
     found = None if project_name is None else rights.find(project_name)
-    accessibility = Accessibility.PRIVATE if project_name is None else found[1] if found else None
+    accessibility = Accessibility.PRIVATE if project_name is None else found.accessibility if found else None
     return answer(
         action,
-        role=principal.roles.get(found[0]) if found else None,
+        role=principal.roles.get(found.name) if found else None,
         accessibility=accessibility,
         admin=principal.admin,
         signed_in=principal.signed_in,
         own=own,
         scope=principal.scope,
+        deleting=found is not None and found.deleting,
     )
 
 
@@ -134,10 +149,12 @@ def require(
 def deny(told: Answer, principal: Principal | None = None, action: Action | None = None) -> NoReturn:
     """Raise what a door says for an answer: the same words whether a thing is hidden or not there.
 
-    With who asked and what for, a 403 says what is missing.
+    With who asked and what for, a 403 says what is missing. Usage `project_deleting` for a 409.
     """
     if told is Answer.SIGN_IN:
         raise Denied(told, "login_needed", "You are not signed in.", "Sign in, or send a name and password.")
+    if told is Answer.DELETING:
+        raise being_deleted("The project")
     if told is Answer.FORBIDDEN:
         if principal is not None and action is not None:
             raise Denied(told, "forbidden", *forbidden(action, principal.scope))

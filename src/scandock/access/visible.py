@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, exists, false, or_, select, true
 
 from scandock.access.principal import Principal
+from scandock.catalog.projects import begun_deletions
 from scandock.catalog.server_tables import member, project_access
 from scandock.catalog.tables import project, session
 from scandock.rules.labels import UNASSIGNED
@@ -12,7 +13,14 @@ from scandock.rules.permissions import Accessibility, Action, allowed, roles_for
 
 
 def projects_where(principal: Principal, action: Action) -> ColumnElement[bool]:
-    """A condition on `project` that holds for the projects in which `principal` may; one's own things come besides."""
+    """A condition on `project` that holds for the projects in which `principal` may; one's own things come besides.
+
+    Those that are being deleted are none of them.
+    """
+    return project.c.id.not_in(begun_deletions()) & _rights_where(principal, action)
+
+
+def _rights_where(principal: Principal, action: Action) -> ColumnElement[bool]:
     if principal.admin and allowed(action, admin=True, scope=principal.scope):
         return true()
     open_to = [

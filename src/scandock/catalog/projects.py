@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Text, cast, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, insert, select
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import project
-from scandock.rules.labels import UNASSIGNED
+from scandock.catalog.tables import project, project_deletion
+from scandock.model.errors import Usage
+from scandock.rules.labels import UNASSIGNED, fit
 
-SET_ASIDE: Final = "_deleted_"
-"""In the id of a deleted project's row, before its number."""
+SET_ASIDE: Final = "~"
+"""In the name of a deleted project's row, before its number: no id that people give can have it (`rules.labels`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +82,45 @@ def _row(row: object) -> ProjectRow:
 
 def set_aside() -> ColumnElement[bool]:
     """Whether a project's row is kept for its sessions in the trash alone: it was deleted, and its id is free again."""
-    return project.c.name.endswith(literal(SET_ASIDE) + cast(project.c.id, Text))
+    return project.c.name.contains(SET_ASIDE)
 
 
 def is_set_aside(connection: Connection, name: str) -> bool:
     """Whether the project of an id is such a row."""
-    found = connection.execute(select(project.c.id).where(project.c.key == name.casefold(), set_aside())).first()
-    return found is not None
+    return SET_ASIDE in name and find_project(connection, name) is not None
+
+
+def aside_name(name: str, number: int) -> str:
+    """The name under which a deleted project's row is kept: no other row can have it, and nobody can ask for it."""
+    return fit(name, f"{SET_ASIDE}{number}")
+
+
+def begun_deletions() -> Select[Any]:
+    """The numbers of projects that are being deleted, as a query within another one."""
+    return select(project_deletion.c.project_id)
+
+
+def are_begun(catalog: Catalog) -> bool:
+    """Whether any project is being deleted, or its deletion was interrupted."""
+    with catalog.read() as connection:
+        return connection.execute(begun_deletions().limit(1)).first() is not None
+
+
+def check_not_deleting(connection: Connection, names: Iterable[str]) -> None:
+    """Raise Usage `project_deleting` where one of these projects, named in any case, is being deleted."""
+    keys = sorted({name.casefold() for name in names})
+    found = connection.execute(
+        select(project.c.name)
+        .join(project_deletion, project_deletion.c.project_id == project.c.id)
+        .where(project.c.key.in_(keys))
+        .limit(1)
+    ).scalar()
+    if found is not None:
+        raise being_deleted(f"The project {found}")
+
+
+def being_deleted(which: str) -> Usage:
+    """Why a project takes nothing any more."""
+    return Usage(
+        "project_deleting", f"{which} is being deleted.", "Wait until that is done: then its id is free for a new one."
+    )

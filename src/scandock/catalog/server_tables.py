@@ -182,12 +182,17 @@ audit = Table(
     Column("request_id", String(64), nullable=False, server_default=EMPTY),
     Column("outcome", String(8), nullable=False, server_default=text("'done'")),
     Column("details", Text, nullable=False, server_default=EMPTY),
+    Column("project_uuid", String(36)),
     _one_of("outcome", "done", "refused", "failed"),
     Index(None, "at"),
     Index(None, "project", "id"),
     Index(None, "account_id", "id"),
+    Index(None, "project_uuid", "id"),
 )
-"""Append only. `target` is an id (a UUID, a project, an account): labels may identify a person and stay out."""
+"""Append only. `project` is an id as it was, which another project may have now; `project_uuid` tells whose it was, and
+is NULL of lines from before there was any. `target` is an id (a UUID, a project, an account): labels may identify a
+person and stay out.
+"""
 
 subscription = Table(
     "subscription",

@@ -7,6 +7,8 @@ row.
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -45,6 +47,10 @@ def _one_of(column: str, *values: str) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
+def _new_uuid() -> str:
+    return str(uuid4())
+
+
 project = Table(
     "project",
     metadata,
@@ -59,10 +65,25 @@ project = Table(
     Column("revision", BigInteger, nullable=False, server_default=text("0")),
     Column("created", BigInteger, nullable=False),
     Column("quarantine", Boolean, nullable=False, server_default=text("false")),
+    Column("uuid", String(36), nullable=False, server_default=EMPTY, default=_new_uuid),
+    Index(None, "uuid", unique=True),
     CheckConstraint("prearchive_code IN (0, 4, 5)", name="prearchive_code"),
     _one_of("identified", "accept", "warn", "hold"),
     _one_of("petmr", "petmr", "pet"),
 )
+"""A deleted project's id is free for another one, its `uuid` never: the audit goes by it."""
+
+project_deletion = Table(
+    "project_deletion",
+    metadata,
+    Column("project_id", Id, ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", Id),
+    Column("actor", String(64), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("begun", BigInteger, nullable=False),
+)
+"""Projects whose deletion has begun, and by whom: they take nothing new, and whoever opens DATA next finishes it."""
 
 subject = Table(
     "subject",

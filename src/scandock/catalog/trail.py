@@ -32,6 +32,7 @@ def note_end(catalog: Catalog, connection: Connection, upload_id: int, state: st
             reception.c.account_id,
             account.c.name.label("actor"),
             project.c.name.label("project"),
+            project.c.uuid.label("project_uuid"),
         )
         .outerjoin(reception, reception.c.upload_id == upload.c.id)
         .outerjoin(account, account.c.id == reception.c.account_id)
@@ -56,6 +57,7 @@ def note_end(catalog: Catalog, connection: Connection, upload_id: int, state: st
             kind="import",
             target=row.uuid,
             project=row.project or "",
+            project_uuid=row.project_uuid,
             address=f"local uid {os.getuid()}" if row.source == "cli" else "",
             request_id="",
             outcome="failed" if state == "failed" else "refused" if state == "refused" else "done",

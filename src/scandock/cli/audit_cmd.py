@@ -33,7 +33,7 @@ def audit(
         from scandock.services.audit import Wanted, export
 
         wanted = Wanted(
-            project=project, actor=account, action=action, target=target, since=after, until=before
+            project=project, earlier=True, actor=account, action=action, target=target, since=after, until=before
         )  # fmt: skip
         with reader_may_leave(sys.stdout):
             for piece in export(catalog, wanted, form):

@@ -64,6 +64,7 @@ STATUS: Final = {
     "multipart_damaged": 400,
     "not_found": 404,
     "project_busy": 409,
+    "project_deleting": 409,
     "has_own_files": 409,
     "project_exists": 409,
     "project_other": 409,

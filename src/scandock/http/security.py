@@ -194,4 +194,4 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
     if told is not Answer.ALLOWED:
         deny(told, principal, Action.UPLOAD)
     found = rights.find(project)
-    return found[0] if found is not None else project
+    return found.name if found is not None else project

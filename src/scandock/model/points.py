@@ -30,6 +30,9 @@ POINTS = (
 )
 """In the order in which an import passes them; docs/design/0003-placing.md says what holds at each."""
 
+DELETION_POINTS = ("marked", "left_one", "left_all", "deleted")
+"""In the order in which the deletion of a project passes them, beside those of each of its sessions."""
+
 _WANTED = os.environ.get("SCANDOCK_CRASH_AT", "")
 ENTRY = os.environ.get("SCANDOCK_CRASH_ENTRY", "")
 """End of the path of the entry at which a reader is to die; empty for none."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
+from scandock.catalog.projects import begun_deletions
 from scandock.catalog.tables import project
 from scandock.catalog.trees import base_session, files_of, resources_of, scans_of
 from scandock.catalog.view import SqlView
@@ -58,7 +59,12 @@ def plan(tools: Tools, jobs: list[Job], make_unassigned: Callable[[], None], use
     """
     with tools.catalog.read() as connection:
         policies = read_policies(connection)
-    usable = {name.casefold(): name for name in policies if name != UNASSIGNED and tools.allowed(name)}
+        closed = set(connection.execute(begun_deletions()).scalars())
+    usable = {
+        name.casefold(): name
+        for name, (number, _) in policies.items()
+        if name != UNASSIGNED and number not in closed and tools.allowed(name)
+    }
     for job in jobs:
         job.naming = name_study(job.study, tools.request, tools.site, lambda name: name.casefold() in usable)
         job.naming = replace(

@@ -49,15 +49,18 @@ class Operation:
             raise TokenLost("token_lost", "Another process has taken over this change.")
 
     @contextmanager
-    def reserved(self, projects: Iterable[str], names: Callable[[Connection], set[str]]) -> Iterator[Connection]:
+    def reserved(
+        self, projects: Iterable[str], names: Callable[[Connection], set[str]], *, deleting: bool = False
+    ) -> Iterator[Connection]:
         """A transaction in which `names` are this operation's until it ends; Usage `session_busy` after a while.
 
         `names` is asked within the transaction, with the projects locked, so that what it sees can't change.
+        `deleting`: it is a part of a project's deletion; Usage `project_deleting` to all others.
         """
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             with self.catalog.write() as connection:
-                lock_projects(connection, projects)
+                lock_projects(connection, projects, deleting=deleting)
                 wanted = names(connection)
                 if not held_by_others(connection, self.lease.upload_id, wanted):
                     reserve(self.catalog, connection, self.lease, wanted)

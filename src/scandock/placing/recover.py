@@ -15,6 +15,7 @@ from scandock.model.verdicts import ImportState
 from scandock.placing.complete import complete, end_without, has_intents
 from scandock.placing.forget import forget_tree
 from scandock.placing.put_back import came_by_server, drop_bytes, put_back_lost
+from scandock.placing.renamed import follow_renamed
 from scandock.queue.leases import Dead, Lease, abandon, find_dead, take_over
 from scandock.store.port import Store
 
@@ -60,6 +61,7 @@ def recover(catalog: Catalog, store: Store) -> Recovered:
                 abandon(catalog, lease)
         else:
             found.done.append(dead.uuid)
+    follow_renamed(catalog, store)
     _clear_rows(catalog)
     if _clear_works(catalog, store) or found.done:
         store.sweep(SWEEP_SECONDS)

@@ -7,18 +7,32 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, delete, insert, select
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.projects import check_not_deleting
 from scandock.catalog.tables import project, reservation
+from scandock.model.errors import Usage
 from scandock.queue.leases import Lease, guard
 
 
-def lock_projects(connection: Connection, names: Iterable[str]) -> dict[str, int]:
-    """Lock these projects' rows for the transaction, in one order (SQLite: the whole catalog is); name -> id."""
+def lock_projects(connection: Connection, names: Iterable[str], *, deleting: bool = False) -> dict[str, int]:
+    """Lock these projects' rows for the transaction, in one order (SQLite: the whole catalog is); name -> id.
+
+    Whatever changes a project comes by here, so nothing does once its deletion has begun: Usage `project_deleting`,
+    but of the deletion itself (`deleting`); `project_unknown` where it has gone.
+    """
+    wanted = sorted(set(names))
     found = connection.execute(
         select(project.c.name, project.c.id)
-        .where(project.c.name.in_(sorted(set(names))))
+        .where(project.c.name.in_(wanted))
         .order_by(project.c.id)
         .with_for_update()
-    )
+    ).all()  # fmt: skip
+    if not deleting:
+        check_not_deleting(connection, wanted)
+    gone = set(wanted) - {row.name for row in found}
+    if gone:
+        raise Usage(
+            "project_unknown", f"There is no project {min(gone)} any more.", "Name another one, or make it again."
+        )
     return {row.name: row.id for row in found}
 
 

@@ -47,6 +47,8 @@ class Answer(StrEnum):
     """404: in the very words for what does not exist."""
     SIGN_IN = "sign_in"
     """401: nobody is signed in; says nothing of what exists."""
+    DELETING = "deleting"
+    """409: they might, but the project is being deleted and takes nothing any more."""
 
 
 class Action(StrEnum):
@@ -184,20 +186,30 @@ def answer(
     signed_in: bool = True,
     own: bool = False,
     scope: Scope = Scope.ALL,
+    deleting: bool = False,
 ) -> Answer:
-    """What a door says; `accessibility` None where there is no such project.
+    """What a door says; `accessibility` None where there is no such project, `deleting` where it is being deleted.
 
-    A refusal is 403 only to those who may know that the project is there: all others hear what they would hear if it
-    were not. Those who are not signed in are asked to, whatever exists.
+    What is being deleted is read no more by anybody, and its refusals of changes say why. Any other refusal is 403 only
+    to those who may know that the project is there: all others hear what they would hear if it were not. Those who are
+    not signed in are asked to, whatever exists.
     """
-    if accessibility is None:
+    if accessibility is None or (deleting and Scope.READ in NEEDS[action].scopes and _ends_with_project(action, own)):
         return Answer.HIDDEN if signed_in else Answer.SIGN_IN
     if allowed(action, role=role, accessibility=accessibility, admin=admin, signed_in=signed_in, own=own, scope=scope):
-        return Answer.ALLOWED
+        return Answer.DELETING if deleting and _ends_with_project(action, own) else Answer.ALLOWED
     if not signed_in:
         return Answer.SIGN_IN
     seen = allowed(Action.PROJECT_SEE, role=role, accessibility=accessibility, admin=admin) or own
     return Answer.FORBIDDEN if seen or _siteless(action) else Answer.HIDDEN
+
+
+def _ends_with_project(action: Action, own: bool) -> bool:
+    """Whether nobody may any more once a project is being deleted: all but to delete it, and what is done to one's own.
+
+    Imports are their uploaders' for as long as they are kept, wherever their sessions went.
+    """
+    return action is not Action.PROJECT_DELETE and not (own and NEEDS[action].own)
 
 
 def _siteless(action: Action) -> bool:

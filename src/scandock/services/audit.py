@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select
 
 from scandock.access.clock import now_ms
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import audit
+from scandock.catalog.tables import project as _project
 from scandock.model.spreadsheet import TableWriter
 from scandock.services.listing import one_of
 
@@ -98,13 +99,17 @@ class AuditRow:
     details: str
 
 
+_COLUMNS: Final = tuple(audit.c[field.name] for field in fields(AuditRow))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which lines; what is None is not asked for. Times are unix milliseconds, `until` excluded."""
 
     project: str | None = None
-    projects: frozenset[str] | None = None
-    """Lines of these projects alone: what the asker may see."""
+    """Lines of the project that has this id now."""
+    earlier: bool = False
+    """For administrators: older lines without a UUID too, and all where no project has the id any more."""
     account_id: int | None = None
     actor: str | None = None
     action: str | None = None
@@ -146,6 +151,7 @@ def record(
             request_id=where.request_id[:64],
             outcome=outcome,
             details=json.dumps(dict(details), sort_keys=True) if details else "",
+            project_uuid=select(_project.c.uuid).where(_project.c.key == project.casefold()).scalar_subquery(),
         )
     )
 
@@ -164,10 +170,15 @@ def search(
     conditions = _conditions(wanted)
     if before is not None:
         conditions.append(audit.c.id < before)
-    rows = connection.execute(
-        select(audit).where(*conditions).order_by(audit.c.id.desc()).limit(min(max(limit, 1), PAGE_MOST))
-    )
-    return [AuditRow(*row) for row in rows]
+    most = min(max(limit, 1), PAGE_MOST)
+    rows = [
+        AuditRow(*row)
+        for part in _parts(wanted)
+        for row in connection.execute(
+            select(*_COLUMNS).where(*conditions, *part).order_by(audit.c.id.desc()).limit(most)
+        )
+    ]  # fmt: skip
+    return sorted(rows, key=lambda row: row.id, reverse=True)[:most]
 
 
 def export(catalog: Catalog, wanted: Wanted, form: Literal["jsonl", "csv"]) -> Iterator[str]:
@@ -200,16 +211,48 @@ def as_object(row: AuditRow) -> dict[str, object]:
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     conditions = [
         audit.c[name] == value
-        for name in ("project", "account_id", "actor", "action", "kind", "target", "request_id", "outcome")
+        for name in ("account_id", "actor", "action", "kind", "target", "request_id", "outcome")
         if (value := getattr(wanted, name)) is not None
     ]
-    if wanted.projects is not None:
-        conditions.append(audit.c.project.in_(sorted(wanted.projects)))
     if wanted.since is not None:
         conditions.append(audit.c.at >= wanted.since)
     if wanted.until is not None:
         conditions.append(audit.c.at < wanted.until)
     return conditions
+
+
+def of_project(number: int) -> ColumnElement[bool]:
+    """A condition that holds for a project's own lines, and for none of one that had its id before."""
+    return or_(*(and_(*part) for part in _own(_project.c.id == number)))
+
+
+def _own(where: ColumnElement[bool]) -> list[list[ColumnElement[bool]]]:
+    """Conditions for the lines of a project that no line meets twice.
+
+    A line without a UUID is from before there was any: it is the project's where it is no older than that.
+    """
+    uuid, name, made = (
+        select(column).where(where).scalar_subquery()
+        for column in (_project.c.uuid, _project.c.name, _project.c.created)
+    )
+    return [
+        [audit.c.project_uuid == uuid],
+        [audit.c.project == name, audit.c.project_uuid.is_(None), audit.c.at >= made],
+    ]
+
+
+def _parts(wanted: Wanted) -> list[list[ColumnElement[bool]]]:
+    """As `_own`, for what is wanted: each is found along an index, in order, which both at once would not be."""
+    if wanted.project is None:
+        return [[]]
+    where = _project.c.key == wanted.project.casefold()
+    own, old = _own(where)
+    if wanted.earlier:
+        uuid, name = (
+            select(column).where(where).scalar_subquery() for column in (_project.c.uuid, _project.c.name)
+        )  # fmt: skip
+        old = [audit.c.project == func.coalesce(name, wanted.project), audit.c.project_uuid.is_(None) | uuid.is_(None)]
+    return [own, old]
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> str:

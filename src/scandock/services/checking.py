@@ -24,6 +24,7 @@ from scandock.model.verdicts import ImportState
 from scandock.placing.recover import recover
 from scandock.services.imports import DELETED
 from scandock.services.opening import CATALOG, opened
+from scandock.services.project_deleting import finish_deletions
 from scandock.store.local import LocalStore
 from scandock.store.root import FOLDERS
 
@@ -73,13 +74,14 @@ def check(data: str, settings: Settings, on_progress: Told | None = None) -> lis
             "Name the folder that --data named at the import.",
         )
     with opened(data, settings) as (catalog, store):
-        return list(_Check(catalog, store, on_progress).run())
+        return list(_Check(catalog, store, settings, on_progress).run())
 
 
 class _Check:
-    def __init__(self, catalog: Catalog, store: LocalStore, on_progress: Told | None) -> None:
+    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, on_progress: Told | None) -> None:
         self.catalog = catalog
         self.store = store
+        self.settings = settings
         self.on_progress = on_progress
         self.begun = time.monotonic()
         self.files = 0
@@ -98,6 +100,8 @@ class _Check:
         yield from self._left_over()
         for number, why in sorted(recover(self.catalog, self.store).stuck.items()):
             yield Finding("unfinished", f"upload {number}", f"An import can't be finished. {why}")
+        for name, error in sorted(finish_deletions(self.catalog, self.store, self.settings).stuck.items()):
+            yield Finding("unfinished", f"project {name}", f"Its deletion can't be finished. {error}")
 
     def _sessions(self, connection: Connection, uuid: str | None = None) -> list[_Session]:
         """Every session, then every shelf; or that of a UUID."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.projects import are_begun
 from scandock.placing.recover import recover
 from scandock.store.local import LocalStore
 from scandock.store.space import refuse_network
@@ -39,6 +40,10 @@ def opened(data: str, settings: Settings) -> Iterator[tuple[Catalog, LocalStore]
     catalog = open_data_catalog(store.path, settings)
     try:
         recover(catalog, store)
+        if are_begun(catalog):
+            from scandock.services.project_deleting import finish_deletions
+
+            finish_deletions(catalog, store, settings)
         yield catalog, store
     finally:
         catalog.dispose()

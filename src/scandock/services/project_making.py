@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
 from scandock.catalog.engine import Catalog
-from scandock.catalog.projects import find_project, set_aside
+from scandock.catalog.projects import check_not_deleting, find_project, set_aside
 from scandock.catalog.server_tables import account, member, project_maker
 from scandock.catalog.tables import project
 from scandock.model.errors import Usage
@@ -40,8 +40,9 @@ def make_project(
 ) -> dict[str, Any]:
     """Make a project that its maker owns; what is None is as the settings have it.
 
-    Raises Denied, Usage `project_id_invalid`, `project_id_reserved`, `project_exists` where the id is taken, in any
-    case, and `too_many_projects` for the 501st of an account that is no administrator's.
+    Raises Denied, Usage `project_id_invalid`, `project_id_reserved`, and where the id is taken, in any case,
+    `project_exists`, or `project_deleting` where it will soon be free; `too_many_projects` for the 501st of an account
+    that is no administrator's.
     """
     if project_id.casefold() == UNASSIGNED.casefold():
         raise Usage(
@@ -58,6 +59,7 @@ def make_project(
         if not catalog.sqlite:
             connection.execute(select(project.c.id).where(project.c.key == project_id.casefold()).with_for_update())
         if find_project(connection, project_id) is not None:
+            check_not_deleting(connection, (project_id,))
             raise Usage("project_exists", f"There is a project {project_id} already.", "Choose another id, or use it.")
         _check_many(connection, principal)
         key = connection.execute(

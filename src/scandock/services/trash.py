@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -52,22 +52,32 @@ def delete_session(desk: Desk, uuid: str, *, place: str | None = None, dry_run: 
     outcome = Outcome(session=uuid, action="delete", dry_run=dry_run, before=source.uri, after=None)
     if dry_run:
         return outcome
+    put_in_trash(desk, source, lambda connection: _deletable(connection, desk, uuid, place))
+    return outcome
+
+
+def put_in_trash(
+    desk: Desk, source: Standing, find: Callable[[Connection], Standing], *, deleting: bool = False
+) -> None:
+    """Move a session to the trash; `find` gives it as it is, or refuses, once nobody else plans with its names.
+
+    `deleting`: it leaves a project that is being deleted.
+    """
     with operation(desk.catalog, desk.store, "delete") as running:
-        with running.reserved({source.project}, lambda _: names_of(source)) as connection:
-            source = _deletable(connection, desk, uuid, place)
+        with running.reserved({source.project}, lambda _: names_of(source), deleting=deleting) as connection:
+            source = find(connection)
         removal = removal_of(desk, source, keep=True)
 
         def note(connection: Connection) -> None:
             desk.note(
                 connection,
                 "delete",
-                uuid,
+                source.uuid,
                 source.project,
                 {"files": source.files, "bytes": source.bytes, "trash": removal.trash},
             )
 
         running.show([], [removal], note)
-    return outcome
 
 
 def _deletable(connection: Connection, desk: Desk, uuid: str, place: str | None) -> Standing:

@@ -38,10 +38,18 @@ class Place(NamedTuple):
 
 
 def label(text: str) -> str:
-    """`text` if it is a project, session, resource, upload or token: 1 to 128 of [A-Za-z0-9_-]; else ValueError."""
+    """`text` if it is a session, resource, upload or token: 1 to 128 of [A-Za-z0-9_-]; else ValueError."""
     if not text or len(text) > MAX_LABEL or not _LABEL.issuperset(text):
         raise ValueError(f"not a label: {text[:200]!r}")
     return text
+
+
+def project_name(text: str) -> str:
+    """`text` if it is a project: a label, and behind it, of a deleted one, `~` and its number; else ValueError."""
+    name, mark, number = text.partition("~")
+    if mark and not (number and _DIGITS.issuperset(number)):
+        raise ValueError(f"not a project: {text[:200]!r}")
+    return label(name) + mark + number
 
 
 def scan_id(text: str) -> str:
@@ -60,28 +68,28 @@ def timestamp(text: str) -> str:
 
 def archive(project: str, session: str) -> str:
     """Name of an archived session."""
-    return f"{ARCHIVE}/{label(project)}/{label(session)}"
+    return f"{ARCHIVE}/{project_name(project)}/{label(session)}"
 
 
 def prearchive(project: str, stamp: str, session: str) -> str:
     """Name of a prearchive session."""
-    return f"{PREARCHIVE}/{label(project)}/{timestamp(stamp)}/{label(session)}"
+    return f"{PREARCHIVE}/{project_name(project)}/{timestamp(stamp)}/{label(session)}"
 
 
 def resources(project: str, key: str) -> str:
     """Name of what a project or a subject has of its own."""
-    return f"{RESOURCES}/{label(project)}/{label(key)}"
+    return f"{RESOURCES}/{project_name(project)}/{label(key)}"
 
 
 def parse(name: str) -> Place:
     """The parts of a name; ValueError where it isn't one, so that `parse` is the check as well."""
     match name.split("/"):
         case ["archive", project, session]:
-            return Place(ARCHIVE, label(project), None, label(session))
+            return Place(ARCHIVE, project_name(project), None, label(session))
         case ["prearchive", project, stamp, session]:
-            return Place(PREARCHIVE, label(project), timestamp(stamp), label(session))
+            return Place(PREARCHIVE, project_name(project), timestamp(stamp), label(session))
         case ["resources", project, key]:
-            return Place(RESOURCES, label(project), None, label(key))
+            return Place(RESOURCES, project_name(project), None, label(key))
     raise ValueError(f"not the name of a tree: {name[:200]!r}")
 
 

@@ -86,8 +86,8 @@ def walk(root: Root, prefix: str) -> Iterator[Found]:
     pieces = prefix.split("/")
     if pieces[0] not in names.AREAS or len(pieces) > 4:
         raise ValueError(f"not a prefix of names: {prefix[:200]!r}")
-    for piece in pieces[1:]:
-        names.label(piece)
+    for check, piece in zip((names.project_name, names.label, names.label), pieces[1:], strict=False):
+        check(piece)
     depth = 4 if pieces[0] == names.PREARCHIVE else 3
     for path, status, kind in readers.walk(root.fd, prefix):
         parts = path.split("/")

@@ -1,4 +1,4 @@
-"""What a worker does beside its imports: dead ones recovered, the trash emptied, files verified."""
+"""What a worker does beside its imports: it finishes what died, empties the trash, verifies files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scandock.model.errors import ScandockError
 from scandock.placing.recover import recover
+from scandock.services.project_deleting import finish_deletions
 from scandock.services.upkeep import keep_up
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class Janitor:
             self._log.info("dead import recovered", upload=upload)
         for fault in found.stuck.values():
             self._log.warning("dead import stuck", code=fault.code)
+        deleted = finish_deletions(self._catalog, self._store, self._settings)
+        for project in deleted.done:
+            self._log.info("interrupted deletion finished", project=project)
+        for why in deleted.stuck.values():
+            self._log.warning("deletion of a project stuck", code=why.code)
         while not self._ended and self._store.sweep(SWEEP_SECONDS).left:
             continue
         done = keep_up(self._catalog, self._store, self._settings, VERIFY_SECONDS, self._is_wanted)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.engine import Catalog, open_catalog
-from scandock.catalog.projects import ProjectRow, add_project, find_project, list_projects
+from scandock.catalog.projects import ProjectRow, add_project, check_not_deleting, find_project, list_projects
 from scandock.catalog.tables import routing_rules
 from scandock.model.errors import Usage
 from scandock.model.importing import ImportOptions
@@ -54,6 +54,7 @@ class Site:
                 for name in projects_named(self.request)
                 if (made is None or label_key(name) != label_key(made)) and find_project(connection, name) is None
             }
+            check_not_deleting(connection, projects_named(self.request))
         if options.project is not None and label_key(options.project) in missing:
             raise Usage(
                 "project_unknown",

@@ -95,6 +95,17 @@ def test_a_refusal_is_403_to_those_who_may_know_and_404_to_others():
     assert answer(A.SESSION_READ, role=Role.COLLABORATOR) is Answer.ALLOWED
 
 
+def test_a_project_that_is_being_deleted_is_read_by_nobody_and_refuses_changes():
+    assert answer(A.SESSION_READ, admin=True, deleting=True) is Answer.HIDDEN
+    assert answer(A.PROJECT_SEE, accessibility=Accessibility.PUBLIC, signed_in=False, deleting=True) is Answer.SIGN_IN
+    assert answer(A.UPLOAD, role=Role.MEMBER, deleting=True) is Answer.DELETING
+    assert answer(A.MEMBERS_EDIT, admin=True, deleting=True) is Answer.DELETING
+    assert answer(A.UPLOAD, role=Role.COLLABORATOR, deleting=True) is Answer.FORBIDDEN
+    assert answer(A.UPLOAD, deleting=True) is Answer.HIDDEN
+    assert answer(A.PROJECT_DELETE, role=Role.OWNER, deleting=True) is Answer.ALLOWED
+    assert answer(A.IMPORT_READ, own=True, deleting=True) is Answer.ALLOWED
+
+
 @pytest.mark.parametrize("action", Action)
 def test_what_is_hidden_answers_as_what_is_not_there(action):
     """Whatever a stranger asks of a private project, the answer is that of a project that does not exist."""

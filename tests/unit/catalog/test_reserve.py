@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import reservation
-from scandock.model.errors import Fault, TokenLost
+from scandock.catalog.tables import project_deletion, reservation
+from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
 from scandock.queue.leases import Lease, begin
 from tests.unit.catalog.conftest import Rows
@@ -108,5 +108,20 @@ def test_who_locks_a_project_looks_alone(catalog: Catalog, rows: Rows) -> None:
 def test_locking_gives_the_projects_that_there_are(catalog: Catalog, rows: Rows) -> None:
     one, two = rows.project("P"), rows.project("Q")
     with catalog.write() as connection:
-        assert lock_projects(connection, ["Q", "P", "P", "R"]) == {"P": one, "Q": two}
+        assert lock_projects(connection, ["Q", "P", "P"]) == {"P": one, "Q": two}
         assert lock_projects(connection, []) == {}
+        with pytest.raises(Usage, match="There is no project R any more"):
+            lock_projects(connection, ["P", "R"])
+
+
+def test_what_is_being_deleted_is_locked_by_its_deletion_alone(catalog: Catalog, rows: Rows) -> None:
+    one, two = rows.project("P"), rows.project("Q")
+    with catalog.write() as connection:
+        connection.execute(
+            insert(project_deletion).values(project_id=one, actor="a", address="", request_id="", begun=0)
+        )
+        with pytest.raises(Usage, match="The project P is being deleted") as refused:
+            lock_projects(connection, ["P", "Q"])
+        assert refused.value.code == "project_deleting"
+        assert lock_projects(connection, ["P"], deleting=True) == {"P": one}
+        assert lock_projects(connection, ["Q"]) == {"Q": two}

@@ -26,6 +26,18 @@ def test_names_are_built_and_taken_apart():
     assert names.parse(waiting) == ("prearchive", "P-1", STAMP, "L_2")
 
 
+def test_a_deleted_project_has_its_number_behind_a_tilde():
+    aside = names.archive("P-1~17", "L_2")
+    assert names.parse(aside) == ("archive", "P-1~17", None, "L_2")
+    assert names.parse(names.resources("P~1", "project")).project == "P~1"
+    assert names.parse(names.prearchive("P~1", STAMP, "L")).project == "P~1"
+    for text in ("~1", "P~", "P~x", "P~1~2", "~", "P~1/L"):
+        with pytest.raises(ValueError, match="not a"):
+            names.archive(text, "L")
+    with pytest.raises(ValueError, match="not a label"):
+        names.archive("P", "L~1")
+
+
 def test_files_are_built_as_the_uploader_documents_them():
     assert names.scan_file("4-MR1", "DICOM", "1.2.3.dcm") == "scans/4-MR1/resources/DICOM/files/1.2.3.dcm"
     assert names.session_file("physio", "run 1/log.txt") == "resources/physio/files/run 1/log.txt"

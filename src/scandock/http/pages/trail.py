@@ -44,7 +44,7 @@ async def project_trail(request: Request, work: Seen, project: str) -> Response:
 async def _trail(request: Request, work: Work, project: str | None) -> Response:
     asked = {name: request.query_params.get(name, "").strip() for name in _ASKED}
     before = request.query_params.get("before", "")
-    wanted = audit.Wanted(project=project, **_filters(asked))
+    wanted = audit.Wanted(project=project, earlier=work.desk.principal.admin, **_filters(asked))
 
     def ask(connection: Connection) -> tuple[list[audit.AuditRow], Mapping[tuple[str, str], str]]:
         action = Action.SITE_ADMIN if project is None else Action.AUDIT_READ

@@ -16,6 +16,7 @@ from scandock.http.xnat.routing import Known, router
 from scandock.http.xnat.uploading_files import made, place_of
 from scandock.http.xnat.wishes import true
 from scandock.rules.permissions import Action
+from scandock.services.project_deleting import delete_project
 from scandock.services.trash import delete_session
 from scandock.services.xnat import contents, removing
 from scandock.services.xnat.next_tree import Place
@@ -33,7 +34,7 @@ def _with_files(work: Work) -> bool:
 
 @routes.delete("/data/projects/{project}")
 async def project(work: Known, project: str) -> Response:
-    await work.do(lambda: removing.delete_project(work.desk, project, with_files=_with_files(work)))
+    await work.do(lambda: delete_project(work.desk, project, with_files=_with_files(work)))
     return _done()
 
 

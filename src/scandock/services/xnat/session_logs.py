@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from scandock.catalog.server_tables import audit
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import tree, upload
+from scandock.services.audit import of_project
 from scandock.services.xnat.columns import Rows, moment
 
 MOST: Final = 1000
@@ -47,7 +48,7 @@ def entries_of(connection: Connection, standing: Standing) -> list[Entry]:
         entries.append(Entry(standing.modified, f"Conflict: {_sentence(*standing.held[1:])}"))
     done = connection.execute(
         select(audit.c.at, audit.c.actor, audit.c.action, audit.c.outcome)
-        .where(audit.c.project == standing.project, audit.c.kind == "session", audit.c.target == standing.uuid)
+        .where(of_project(standing.project_id), audit.c.kind == "session", audit.c.target == standing.uuid)
         .order_by(audit.c.id.desc())
         .limit(MOST)
     ).all()

@@ -137,14 +137,18 @@ def check_bare(desk: Desk, every: Iterable[Shelf]) -> None:
             )
 
 
-def remove_shelf(desk: Desk, of: Shelf, *, with_files: bool) -> None:
-    """Take a shelf away, its tree into the trash folder. Denied, Usage `has_own_files`, `session_busy`."""
+def remove_shelf(desk: Desk, of: Shelf, *, with_files: bool, deleting: bool = False) -> None:
+    """Take a shelf away, its tree into the trash folder. Denied, Usage `has_own_files`, `session_busy`.
+
+    `deleting`: its project is being deleted, for which the right was asked when that began.
+    """
     with operation(desk.catalog, desk.store, "delete") as running:
-        with running.reserved({of.project}, lambda _: {of.reserved}) as connection:
+        with running.reserved({of.project}, lambda _: {of.reserved}, deleting=deleting) as connection:
             source = find_shelf(connection, of.uuid)
             if source is None:
                 return
-            shelves.check(connection, desk.principal, source, Action.SESSION_DELETE)
+            if not deleting:
+                shelves.check(connection, desk.principal, source, Action.SESSION_DELETE)
             if not with_files:
                 check_bare(desk, [source])
         removal = Removal(

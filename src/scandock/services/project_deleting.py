@@ -1,0 +1,212 @@
+"""Deleting a project: marked in one transaction, its sessions leave by intents, then its row goes or is set aside.
+
+From the mark on it takes nothing (`placing.reserve.lock_projects`) and nobody sees it (`rules.permissions`), and the
+deletion only goes forward: where whoever carries it out dies, the next command or the janitor does the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+
+from scandock.access.principal import Door, Principal, RequestInfo, deny
+from scandock.catalog.engine import Catalog
+from scandock.catalog.projects import aside_name, begun_deletions, is_set_aside
+from scandock.catalog.server_tables import account, member, project_access, reception, subscription, trashed
+from scandock.catalog.shelves import shelves_of
+from scandock.catalog.standing import Standing, find_session
+from scandock.catalog.subjects import drop_subjects
+from scandock.catalog.tables import project, project_deletion, reservation, session, subject, upload
+from scandock.model.errors import Fault, ScandockError, Usage
+from scandock.model.points import reach
+from scandock.placing.moves import Operation, operation
+from scandock.placing.reserve import held_by_others, lock_projects, reserve
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Action, Answer
+from scandock.services import rights
+from scandock.services.moving import Desk
+from scandock.services.trash import put_in_trash
+from scandock.services.xnat.shelves import check_bare, remove_shelf
+from scandock.store.port import Store
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
+
+
+def delete_project(desk: Desk, name: str, *, with_files: bool) -> None:
+    """Delete a project: its sessions, waiting ones too, go to the trash, its members lose it, its id is free again.
+
+    While the trash has sessions of it, its row is kept under another name, which administrators alone see: they can
+    bring back what was not meant. Denied, Usage `project_busy`; `has_own_files` unless `with_files`. Of one that is
+    being deleted already the rest is done, unless somebody is at it.
+    """
+    _carry_out(desk, _begin(desk, name, with_files=with_files))
+
+
+@dataclass(slots=True)
+class Finished:
+    """The projects whose deletion was finished, by their ids, and those of which it could not be."""
+
+    done: list[str] = field(default_factory=list)
+    stuck: dict[str, ScandockError] = field(default_factory=dict)
+
+
+def finish_deletions(catalog: Catalog, store: Store, settings: Settings) -> Finished:
+    """Finish what interrupted deletions left, each in the name of who asked for it; nothing of those under way.
+
+    One that can't be finished now is reported, and tried again by whoever comes next.
+    """
+    with catalog.read() as connection:
+        begun = connection.execute(
+            select(project.c.id, project.c.name, project_deletion, account.c.uuid)
+            .join(project, project.c.id == project_deletion.c.project_id)
+            .outerjoin(account, account.c.id == project_deletion.c.account_id)
+            .order_by(project.c.id)
+        ).mappings().all()  # fmt: skip
+    found = Finished()
+    for row in begun:
+        try:
+            if _carry_out(_desk_of(row, catalog, store, settings), row["id"]):
+                found.done.append(row["name"])
+        except Exception as error:  # noqa: BLE001  whatever it is: one deletion must not lock people out of DATA
+            found.stuck[row["name"]] = error if isinstance(error, ScandockError) else _unexpected(error)
+    return found
+
+
+def _unexpected(error: Exception) -> Fault:
+    said = f"A project's deletion could not be finished: {type(error).__name__}: {error}."
+    return Fault("recovery_failed", said, "Please report it.")
+
+
+def _desk_of(row: RowMapping, catalog: Catalog, store: Store, settings: Settings) -> Desk:
+    """Where a deletion goes on, as whoever asked for it: their right to it was proved when it began."""
+    principal = Principal(row["account_id"], row["uuid"] or "", row["actor"], door=Door.SYSTEM)
+    return Desk(catalog, store, settings, principal, RequestInfo(row["address"], row["request_id"]))
+
+
+# -- beginning ---------------------------------------------------------------------------------------------------------
+
+
+def _begin(desk: Desk, name: str, *, with_files: bool) -> int:
+    """Mark a project as being deleted, with the line in the audit; its number. Nothing where it is marked already."""
+    with desk.catalog.write() as connection:
+        rights.check(connection, desk.principal, Action.PROJECT_DELETE, name)
+        row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).one()
+        number = int(row.id)
+        if row.name == UNASSIGNED:
+            raise Usage("project_id_reserved", f"{UNASSIGNED} can't be deleted.", "Choose another project.")
+        if is_set_aside(connection, row.name):
+            raise Usage("project_id_reserved", f"{row.name} is deleted already.", "Bring back or purge its sessions.")
+        lock_projects(connection, {row.name}, deleting=True)
+        if connection.execute(begun_deletions().where(project_deletion.c.project_id == number)).first() is not None:
+            return number
+        _check_idle(connection, number, row.name)
+        if not with_files:
+            check_bare(desk, shelves_of(connection, project_id=number))
+        where = desk.request or RequestInfo()
+        connection.execute(
+            insert(project_deletion).values(
+                project_id=number,
+                account_id=desk.principal.account_id,
+                actor=desk.principal.name[:64],
+                address=where.address[:64],
+                request_id=where.request_id[:64],
+                begun=desk.catalog.now(),
+            )
+        )
+        desk.note(connection, "delete", row.name, row.name, kind="project")
+    reach("marked")
+    return number
+
+
+def _check_idle(connection: Connection, project_id: int, name: str) -> None:
+    """Usage `project_busy` where something comes into a project, or is being changed in it."""
+    coming = connection.execute(
+        select(reception.c.upload_id)
+        .join(upload, upload.c.id == reception.c.upload_id)
+        .where(reception.c.project_id == project_id, upload.c.state.in_(("receiving", "received", "running")))
+        .limit(1)
+    ).first()
+    held = connection.execute(
+        select(reservation.c.name).where(reservation.c.name.startswith(f"{name}/", autoescape=True)).limit(1)
+    ).first()
+    if coming is not None or held is not None:
+        raise _busy()
+
+
+def _busy() -> Usage:
+    return Usage("project_busy", "Something is being uploaded to this project, or changed in it.", "Try again later.")
+
+
+# -- going on ----------------------------------------------------------------------------------------------------------
+
+
+def _carry_out(desk: Desk, number: int) -> bool:
+    """Do what is left of a deletion; False where it is done, or somebody is at it.
+
+    Whoever is holds a name for as long as they live, as for any other change.
+    """
+    with operation(desk.catalog, desk.store, "delete_project") as running:
+        name = _take(desk, running, number)
+        if name is None:
+            return False
+        with desk.catalog.read() as connection:
+            of = session.c.project_id == number
+            uuids = connection.execute(select(session.c.uuid).where(of).order_by(session.c.id)).scalars().all()
+            own = shelves_of(connection, project_id=number)
+        for uuid in uuids:
+            running.check()
+            _remove_session(desk, uuid)
+            reach("left_one")
+        for one in own:
+            remove_shelf(desk, one, with_files=True, deleting=True)
+        reach("left_all")
+        with desk.catalog.write() as connection:
+            lock_projects(connection, {name}, deleting=True)
+            _end(connection, number, name)
+        reach("deleted")
+    return True
+
+
+def _take(desk: Desk, running: Operation, number: int) -> str | None:
+    """The project's id, once nobody else can carry its deletion out; None where there is none, or somebody does."""
+    with desk.catalog.write() as connection:
+        name: str | None = connection.execute(
+            select(project.c.name)
+            .join(project_deletion, project_deletion.c.project_id == project.c.id)
+            .where(project.c.id == number)
+            .with_for_update(of=project)
+        ).scalar()
+        if name is None or held_by_others(connection, running.lease.upload_id, {f"{name}/deletion"}):
+            return None
+        reserve(desk.catalog, connection, running.lease, {f"{name}/deletion"})
+    return name
+
+
+def _remove_session(desk: Desk, uuid: str) -> None:
+    def find(connection: Connection) -> Standing:
+        found = find_session(connection, uuid)
+        if found is None:
+            deny(Answer.HIDDEN)
+        return found
+
+    with desk.catalog.read() as connection:
+        source = find(connection)
+    put_in_trash(desk, source, find, deleting=True)
+
+
+def _end(connection: Connection, number: int, name: str) -> None:
+    """Let go of the row of a project in which nothing stands any more, or set it aside for what the trash has of it."""
+    stands = connection.execute(select(session.c.id).where(session.c.project_id == number).limit(1)).first()
+    if stands is not None or shelves_of(connection, project_id=number):
+        raise _busy()
+    if connection.execute(select(trashed.c.uuid).where(trashed.c.project_id == number).limit(1)).first() is None:
+        drop_subjects(connection, subject.c.project_id == number)
+        connection.execute(delete(project).where(project.c.id == number))
+        return
+    for table in (member, project_access, subscription, project_deletion):
+        connection.execute(delete(table).where(table.c.project_id == number))
+    aside = aside_name(name, number)
+    connection.execute(update(project).where(project.c.id == number).values(name=aside, key=aside.casefold()))

@@ -1,0 +1,158 @@
+"""One round of a deletion: a project goes, whoever deletes it is killed, the next command finishes it; a judge looks.
+
+A project with archived sessions, one that waits and files of its own: killed at any point behind the mark, the next
+command leaves nothing of it but what is in the trash, and its id is free.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sqlite3
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from scandock.access.principal import SYSTEM
+from scandock.catalog.shelves import shelf_of_project
+from scandock.model.points import DELETION_POINTS, POINTS
+from scandock.services.moving import Desk
+from scandock.services.opening import opened
+from scandock.services.project_deleting import delete_project
+from scandock.services.settings import load_settings
+from scandock.services.xnat.hand_changes import make_changes
+from scandock.services.xnat.hand_files import Wanted, change_of, incoming
+from scandock.services.xnat.next_tree import Place
+from scandock.services.xnat.shelves import make_shelf
+from tests.crash.archives import Step, Study, zipped
+from tests.crash.checker import examine, trashed
+from tests.crash.forked import Fork
+from tests.crash.processes import check, environment, import_words, run, unsound
+from tests.crash.rounds import clean, placed
+
+OF_SESSIONS = ("intent", "published", "finished")
+"""The points that each session passes on its way to the trash."""
+AT = tuple(point for point in (*DELETION_POINTS, *POINTS) if point in {*DELETION_POINTS, *OF_SESSIONS})
+OWN = b"a protocol"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deletion:
+    """`at` is a named point; `again`: the first command that goes on is killed at the same one."""
+
+    at: str
+    again: bool = False
+
+    def __str__(self) -> str:
+        return f"deletion/{self.at}/{'again' if self.again else 'once'}"
+
+    @classmethod
+    def parse(cls, word: str) -> Deletion:
+        """A round from what it was told by."""
+        _, at, again = word.split("/")
+        return cls(at=at, again=again == "again")
+
+
+def deletions() -> Iterator[Deletion]:
+    """Every point, killed once and twice."""
+    for at in AT:
+        for again in (False, True):
+            yield Deletion(at=at, again=again)
+
+
+class Begun:
+    """A DATA with a project that is to be deleted, made once and copied for each round."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        studies = [Study(77, number, series=1, count=3, side=8) for number in (1, 2, 3)]
+        self.files = {digest for study in studies for digest in study.held().files}
+        self.first = Step(zipped(folder / "1.zip", studies[0].entries("S1")))
+        waits = ("--destination", "prearchive")
+        more = [zipped(folder / f"{n}.zip", studies[n - 1].entries(f"S{n}")) for n in (2, 3)]
+        data = folder / "begun"
+        for step in (self.first, Step(more[0]), Step(more[1], waits)):
+            placed(run(import_words(step, data), threads=True))
+        _put_own(data)
+
+    def copy(self, name: str) -> Path:
+        data = self.folder / name
+        shutil.rmtree(data, ignore_errors=True)
+        shutil.copytree(self.folder / "begun", data)
+        return data
+
+
+def _put_own(data: Path) -> None:
+    """Put a file with the project itself."""
+    settings = load_settings()
+    with opened(str(data), settings) as (catalog, store):
+        desk = Desk(catalog, store, settings, SYSTEM)
+        with catalog.read() as connection:
+            uuid = make_shelf(desk, shelf_of_project(connection, 1, "P"))
+        came = incoming(store)
+        came.keep("protocol.txt", [OWN], lambda _: None)
+        change = change_of(desk, Wanted(uuid, Place(None, "R"), overwrite=True), came)
+        try:
+            assert make_changes(uuid, [change]) == [None]
+        finally:
+            change.holds.close()
+
+
+def delete(data: str) -> None:
+    """What is killed."""
+    settings = load_settings()
+    with opened(data, settings) as (catalog, store):
+        delete_project(Desk(catalog, store, settings, SYSTEM), "P", with_files=True)
+
+
+def play_deletion(begun: Begun, one: Deletion, name: str = "deleted") -> None:
+    """Play a round; AssertionError says what was wrong."""
+    data = begun.copy(name)
+    killed = Fork(
+        f"{__name__}:{delete.__name__}", str(data), argv=["delete"], env=environment(SCANDOCK_CRASH_AT=one.at)
+    )
+    _, err = killed.communicate(60)
+    assert killed.returncode == -signal.SIGKILL, f"{one.at} was not reached: {err}"
+    if one.again and one.at not in ("marked", "deleted"):  # which nobody passes twice
+        assert check(data, SCANDOCK_CRASH_AT=one.at).code == -signal.SIGKILL, f"{one.at} was not reached again"
+    clean(check(data))
+    _whole(data, begun)
+    placed(run(import_words(begun.first, data), threads=True))
+    held, wrong = examine(data)
+    assert not wrong, "\n".join(wrong)
+    assert [session.place for session in held.values()] == ["archive"]
+    assert not (found := unsound(data)), found
+
+
+def _whole(data: Path, begun: Begun) -> None:
+    """The project is gone, all that was in it is in the trash, and nothing is half."""
+    held, wrong = examine(data)
+    assert not wrong, "\n".join(wrong)
+    assert not held
+    assert begun.files <= trashed(data)
+    assert [one.read_bytes() for one in (data / "trash").glob("*/tree/resources/R/files/*")] == [OWN]
+    with closing(sqlite3.connect(data / "scandock.db")) as database:
+        assert [name for (name,) in database.execute("SELECT name FROM project")] == ["P~1"]
+        assert database.execute("SELECT COUNT(*) FROM trashed").fetchone() == (3,)
+        told = database.execute("SELECT kind, COUNT(*) FROM audit WHERE action = 'delete' GROUP BY kind ORDER BY kind")
+        assert told.fetchall() == [("project", 1), ("session", 3)]
+
+
+def play_deletions(
+    folder: Path, rounds: list[Deletion], *, heard: Callable[[str, str], object] = lambda *_: None
+) -> dict[str, str]:
+    """Play rounds; what was wrong, by the round that shows it."""
+    wrong: dict[str, str] = {}
+    if not rounds:
+        return wrong
+    begun = Begun(folder)
+    for one in rounds:
+        try:
+            play_deletion(begun, one)
+        except Exception:  # noqa: BLE001  the others are played all the same
+            wrong[str(one)] = traceback.format_exc()
+        heard(str(one), wrong.get(str(one), ""))
+    return wrong

@@ -1,0 +1,117 @@
+"""Projects that an older version set aside get the name that this one gives, and what stands in them follows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, insert, select, text, update
+
+from scandock.access.principal import SYSTEM
+from scandock.catalog.engine import HEAD, Catalog
+from scandock.catalog.server_tables import member
+from scandock.catalog.tables import project, session
+from scandock.rules.labels import fit
+from scandock.services.audit import record
+from scandock.services.checking import check
+from scandock.services.listing import Sorting
+from scandock.services.moving import Desk
+from scandock.services.opening import open_data_catalog, opened
+from scandock.services.project_deleting import delete_project
+from scandock.services.project_making import make_project
+from scandock.services.trash import list_trash, restore
+from scandock.testing.server import add_account
+from tests.builders import Site, documented, images, site_at
+
+pytestmark = pytest.mark.postgresql
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
+    return site_at(tmp_path, monkeypatch, database_url)
+
+
+def set_back(connection: Connection) -> None:
+    """Make of a catalog what version 0007 left: what it set aside had a name that people can give."""
+    for number, name in connection.execute(select(project.c.id, project.c.name)).all():
+        old = fit(name.removesuffix(f"~{number}"), f"_deleted_{number}") if "~" in name else name
+        connection.execute(update(project).where(project.c.id == number).values(name=old, key=old.casefold()))
+    for statement in (
+        "DROP INDEX ix_project_uuid",
+        "ALTER TABLE project DROP COLUMN uuid",
+        "DROP TABLE project_deletion",
+        "DROP INDEX ix_audit_project_uuid_id",
+        "ALTER TABLE audit DROP COLUMN project_uuid",
+        "UPDATE alembic_version SET version_num = '0007'",
+    ):
+        connection.execute(text(statement))
+
+
+def names(catalog: Catalog) -> dict[int, str]:
+    with catalog.read() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == HEAD
+        rows = connection.execute(select(project.c.id, project.c.name, project.c.uuid).order_by(project.c.id)).all()
+    assert len({row.uuid for row in rows} - {""}) == len(rows)
+    return {row.id: row.name for row in rows}
+
+
+def test_what_was_set_aside_is_renamed_and_nothing_else(site: Site) -> None:
+    long = "L" * 60  # which was cut, to have its number behind it
+    with opened(str(site.data), site.settings) as (catalog, store):
+        desk = Desk(catalog, store, site.settings, SYSTEM)
+        for name in ("P", long):
+            site.bring(documented("E", "1", images(1)), project=name)
+            delete_project(desk, name, with_files=False)
+        # what people made, though it is called so: with and without the line of its making, with a member
+        for name in ("Q", "Q_deleted_1", "P_deleted_77", "R_deleted_6", "S_deleted_7"):
+            make_project(catalog, site.settings, SYSTEM, name, "", None)
+        mia = add_account(catalog, "mia", "")
+        before = names(catalog)
+        with catalog.write() as connection:
+            for number in (6, 7):
+                assert before[number].endswith(f"_deleted_{number}")
+                record(connection, SYSTEM, "delete", "project", before[number].split("_")[0])
+            connection.execute(insert(member).values(project_id=7, account_id=mia, role="owner"))
+        with catalog.write() as connection:
+            set_back(connection)
+            assert connection.execute(select(project.c.name).where(project.c.id == 1)).scalar() == "P_deleted_1"
+    catalog = open_data_catalog(str(site.data), site.settings)
+    assert names(catalog) == {**before, 2: f"{long[:54]}~2"}
+    catalog.dispose()
+
+
+def test_what_was_brought_back_follows(site: Site) -> None:
+    site.bring(documented("E", "1", images(1)))
+    site.bring(documented("W", "1", images(1, study=2)), destination="prearchive")
+    with opened(str(site.data), site.settings) as (catalog, store):
+        desk = Desk(catalog, store, site.settings, SYSTEM)
+        delete_project(desk, "P", with_files=False)
+        with catalog.read() as connection:
+            gone = [one["id"] for one in list_trash(connection, desk, Sorting()).items]
+        for uuid in gone:
+            restore(desk, uuid)
+        with catalog.write() as connection:
+            set_back(connection)
+    for area in ("archive", "prearchive"):
+        (site.data / area / "P~1").rename(site.data / area / "P_deleted_1")
+    assert check(str(site.data), site.settings) == []
+    assert sorted(one.name for one in (site.data / "archive").iterdir()) == ["P~1"]
+    assert (site.data / "archive/P~1/E").is_dir()
+    assert [one.name for one in (site.data / "prearchive/P~1").glob("*/*")] == ["W"]
+    with opened(str(site.data), site.settings) as (catalog, _), catalog.read() as connection:
+        assert connection.execute(select(session.c.id)).all() != []
+
+
+def test_the_folders_of_a_project_that_has_the_old_name_now_stay(site: Site) -> None:
+    site.bring(documented("E", "1", images(1)))
+    with opened(str(site.data), site.settings) as (catalog, store):
+        desk = Desk(catalog, store, site.settings, SYSTEM)
+        delete_project(desk, "P", with_files=False)
+    site.bring(documented("E", "1", images(1)), project="P_deleted_1")
+    with opened(str(site.data), site.settings) as (catalog, store):
+        desk = Desk(catalog, store, site.settings, SYSTEM)
+        with catalog.read() as connection:
+            (gone,) = [one["id"] for one in list_trash(connection, desk, Sorting()).items]
+        restore(desk, gone)
+    assert check(str(site.data), site.settings) == []
+    assert sorted(one.name for one in (site.data / "archive").iterdir()) == ["P_deleted_1", "P~1"]

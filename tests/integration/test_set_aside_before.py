@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from alembic.command import upgrade
 from sqlalchemy import Connection, insert, select, text, update
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import HEAD, Catalog
+from scandock.catalog.migrate import configuration
 from scandock.catalog.server_tables import member
 from scandock.catalog.tables import project, session
 from scandock.rules.labels import fit
@@ -31,8 +33,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> 
     return site_at(tmp_path, monkeypatch, database_url)
 
 
-def set_back(connection: Connection) -> None:
-    """Make of a catalog what version 0007 left: what it set aside had a name that people can give."""
+def migrate_again(connection: Connection) -> None:
+    """Make of a catalog what version 0007 left, what was set aside under names that people can give, and migrate it.
+
+    What later versions have brought stays as it is.
+    """
     for number, name in connection.execute(select(project.c.id, project.c.name)).all():
         old = fit(name.removesuffix(f"~{number}"), f"_deleted_{number}") if "~" in name else name
         connection.execute(update(project).where(project.c.id == number).values(name=old, key=old.casefold()))
@@ -45,6 +50,10 @@ def set_back(connection: Connection) -> None:
         "UPDATE alembic_version SET version_num = '0007'",
     ):
         connection.execute(text(statement))
+    config = configuration()
+    config.attributes["connection"] = connection
+    upgrade(config, "0008")
+    connection.execute(text(f"UPDATE alembic_version SET version_num = '{HEAD}'"))
 
 
 def names(catalog: Catalog) -> dict[int, str]:
@@ -73,8 +82,7 @@ def test_what_was_set_aside_is_renamed_and_nothing_else(site: Site) -> None:
                 record(connection, SYSTEM, "delete", "project", before[number].split("_")[0])
             connection.execute(insert(member).values(project_id=7, account_id=mia, role="owner"))
         with catalog.write() as connection:
-            set_back(connection)
-            assert connection.execute(select(project.c.name).where(project.c.id == 1)).scalar() == "P_deleted_1"
+            migrate_again(connection)
     catalog = open_data_catalog(str(site.data), site.settings)
     assert names(catalog) == {**before, 2: f"{long[:54]}~2"}
     catalog.dispose()
@@ -91,7 +99,7 @@ def test_what_was_brought_back_follows(site: Site) -> None:
         for uuid in gone:
             restore(desk, uuid)
         with catalog.write() as connection:
-            set_back(connection)
+            migrate_again(connection)
     for area in ("archive", "prearchive"):
         (site.data / area / "P~1").rename(site.data / area / "P_deleted_1")
     assert check(str(site.data), site.settings) == []

@@ -17,6 +17,7 @@ from starlette.responses import Response
 import scandock
 from scandock.http import described, health, problems, request_ids
 from scandock.http.base_path import BasePath
+from scandock.http.bodies import Bodies
 from scandock.http.deps import Site, open_site
 from scandock.http.known_names import only_known_names
 from scandock.http.methods import Heads, Methods
@@ -98,13 +99,19 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
     app.add_middleware(Heads, methods=app.state.methods)
     app.add_middleware(OneTree)
     app.add_middleware(request_ids.Around)
+    app.add_middleware(Bodies, most=settings.max_body_bytes)
     if settings.root_path:
         app.add_middleware(BasePath, root_path=settings.root_path)
     return app
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    """What no route answers is told in the words of the door that was asked."""
+    """What no route answers is told in the words of the door that was asked.
+
+    FastAPI wraps what ends the reading of a body that a route declares: then the reason is told.
+    """
+    if isinstance(error.__cause__, ScandockError):
+        return await browsed_problem(request, error.__cause__)
     path = request.url.path.removeprefix(request.scope.get("root_path", ""))
     return await (no_xnat_route if is_xnat(path) else no_page)(request, error)
 

@@ -36,6 +36,9 @@ class Metrics:
         self.requests = Counter(
             "scandock_requests", "Requests by route and status.", ("method", "route", "status"), registry=self.registry
         )
+        self.bodies_refused = Counter(
+            "scandock_bodies_refused", "Bodies that were too large or too slow.", ("by",), registry=self.registry
+        )
         self.outcomes = Counter(
             "scandock_imports", "Imports that have ended, by outcome.", ("state",), registry=self.registry
         )
@@ -53,6 +56,8 @@ class Metrics:
             "scandock_queue_oldest_seconds", "Age of the oldest upload whose import has not begun.",
             registry=self.registry,
         )  # fmt: skip
+        for by in ("size", "deadline"):
+            self.bodies_refused.labels(by)
         for state in _FINAL:
             self.outcomes.labels(state.value)
         self._since = self._now()

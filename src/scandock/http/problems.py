@@ -30,6 +30,8 @@ STATUS: Final = {
     "password_own": 409,
     "rules_kind": 404,
     "too_many_tokens": 409,
+    "body_too_large": 413,
+    "body_too_slow": 408,
     "changed_meanwhile": 412,
     "file_exists": 409,
     "file_missing": 500,

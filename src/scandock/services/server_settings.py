@@ -43,6 +43,9 @@ class ServerSettings(BaseSettings):
     max_upload_bytes: Annotated[Bytes, Field(ge=1)] = Field(
         default=256 * GIB, description="Bytes of one upload, as it comes over the network."
     )
+    max_body_bytes: Annotated[Bytes, Field(ge=1)] = Field(
+        default=1024**2, description="Bytes of a request's body that is no upload."
+    )
     max_uploads_per_user: Count = Field(default=100, description="Uploads of one account that are not imported yet.")
     upload_idle_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=120, description="How long a client may send nothing before it is let go."

@@ -9,6 +9,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from scandock.access.principal import deny
+from scandock.http.bodies import ANONYMOUS_BYTES, takes_body
 from scandock.http.receiving.stream import whole_body
 from scandock.http.xnat.answers import listing
 from scandock.http.xnat.routing import Asking, router
@@ -45,6 +46,7 @@ async def saved(request: Request, _work: Asking) -> Response:
 
 
 @routes.post("/data/search")
+@takes_body(MAX_BYTES)
 async def searching(request: Request, work: Asking) -> Response:
     """What a bundle finds. It changes nothing, so that it is asked like a listing."""
     body = await _body(request, work)

@@ -65,17 +65,18 @@ def seconds_for(came: int, first: float = FIRST_SECONDS) -> float:
 class Bodies:
     """Bounds the bodies of requests by size and by time, and closes connections whose bodies do not end."""
 
-    def __init__(self, app: ASGIApp, most: int, first_seconds: float = FIRST_SECONDS) -> None:
-        """`most` are the bytes of a body after login; `first_seconds` are those before any byte has come."""
+    first_seconds = FIRST_SECONDS
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        """`most` are the bytes of a body after login."""
         self._app = app
         self._most = most
-        self._first_seconds = first_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _has_body(scope):
             await self._app(scope, receive, send)
             return
-        body = _Body(scope, receive, send, self._most, self._first_seconds)
+        body = _Body(scope, receive, send, self._most, self.first_seconds)
         try:
             await self._app(scope, body.receive, body.send)
         finally:

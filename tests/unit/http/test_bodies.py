@@ -64,7 +64,9 @@ def ask(
             "type": "http", "method": "POST", "path": "/", "headers": list(client.headers), "endpoint": endpoint,
             "state": {"principal": principal}, "app": SimpleNamespace(state=SimpleNamespace(site=site)),
         }  # fmt: skip
-        await Bodies(endpoint, most, seconds)(scope, client.receive, client.send)
+        layer = Bodies(endpoint, most)
+        layer.first_seconds = seconds
+        await layer(scope, client.receive, client.send)
 
     asyncio.run(run())
     assert not client.answers[-1].get("more_body")

@@ -26,6 +26,7 @@ from scandock.http.v1.desks import Work
 from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.rules.permissions import Answer
 
+
 class PageRoute(APIRoute):
     """A page's route: an error is a page too."""
 

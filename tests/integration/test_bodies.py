@@ -76,10 +76,10 @@ def basic(password: str = PASSWORD) -> str:
 def test_routes_that_take_uploads_are_these_and_no_others(served: Web) -> None:
     """A new route is bounded unless it says that it takes an upload."""
     marked = {
-        f"{endpoint.__module__.removeprefix('scandock.http.')}.{endpoint.__name__}"
+        f"{route.endpoint.__module__.removeprefix('scandock.http.')}.{route.endpoint.__name__}"
         for one in served.app.routes
         for route in getattr(getattr(one, "original_router", None), "routes", [one])
-        if is_upload(endpoint := getattr(route, "endpoint", None))
+        if is_upload(route.endpoint)
     }
     assert marked == {
         "v1.imports.create", "tus.routes.create", "tus.routes.go_on", "tus.routes.overridden", "pages.upload.send",

@@ -19,7 +19,7 @@ from scandock.http import described, health, problems, request_ids
 from scandock.http.base_path import BasePath
 from scandock.http.bodies import Bodies
 from scandock.http.deps import Site, open_site
-from scandock.http.known_names import only_known_names
+from scandock.http.known_names import few_parameters, only_known_names
 from scandock.http.methods import Heads, Methods
 from scandock.http.pages.all import PAGES
 from scandock.http.pages.rendering import warm
@@ -82,6 +82,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
+        dependencies=[Depends(few_parameters)],
     )
     problems.install(app)
     app.add_exception_handler(HTTPException, _no_route)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Any, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 
 from scandock.model.errors import Usage
+
+MAX_PARAMETERS: Final = 1_000
+
+
+async def few_parameters(request: Request) -> None:
+    """A dependency of every route: so many names in the query and no more. Raises Usage `request_invalid`."""
+    if request.scope["query_string"].count(b"&") >= MAX_PARAMETERS:
+        many = f"The query has more than {MAX_PARAMETERS:,} parameters."
+        raise Usage("request_invalid", many, "Ask for less at once.")
 
 
 def only_known_names(request: Request) -> None:

@@ -61,6 +61,7 @@ STATUS: Final = {
     "import_not_failed": 409,
     "image_unknown": 404,
     "import_unknown": 404,
+    "mapping_too_long": 413,
     "multipart_damaged": 400,
     "not_found": 404,
     "project_busy": 409,

@@ -66,7 +66,7 @@ def ask(
         }  # fmt: skip
         layer = Bodies(endpoint, most)
         layer.first_seconds = seconds
-        await layer(scope, client.receive, client.send)
+        await layer(scope, client.receive, client.send)  # type: ignore[arg-type]
 
     asyncio.run(run())
     assert not client.answers[-1].get("more_body")

@@ -19,7 +19,7 @@ from scandock.http import described, health, problems, request_ids
 from scandock.http.base_path import BasePath
 from scandock.http.bodies import Bodies
 from scandock.http.deps import Site, open_site
-from scandock.http.known_names import few_parameters, only_known_names
+from scandock.http.known_names import FewParameters, few_parameters, only_known_names
 from scandock.http.methods import Heads, Methods
 from scandock.http.pages.all import PAGES
 from scandock.http.pages.rendering import warm
@@ -99,6 +99,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
     app.state.methods = Methods(app.routes)
     app.add_middleware(Heads, methods=app.state.methods)
     app.add_middleware(OneTree)
+    app.add_middleware(FewParameters)
     app.add_middleware(request_ids.Around)
     app.add_middleware(Bodies, most=settings.max_body_bytes)
     if settings.root_path:

@@ -114,7 +114,7 @@ class _Search:
             raise off(f"{bundle.root[:80]} can't be searched.", "GET /data/search/elements names what can be.")
         self._principal, self._bundle, self._kind = principal, bundle, kind
         self._root = bundle.root.lower()
-        self._criteria = self._values = 0
+        self._criteria = self._values = self._sets = 0
 
     def run(self, connection: Connection) -> Rows:
         columns = self._columns()
@@ -190,6 +190,9 @@ class _Search:
 
     def _all(self, criteria: Criteria) -> ColumnElement[bool]:
         """The condition of a set. None of nothing holds: so pyxnat asks for the subjects of a search without any."""
+        self._sets += 1
+        if self._sets > MAX_CRITERIA:
+            raise too_many("sets of criteria", MAX_CRITERIA)
         if criteria.method == "AND":
             return and_(true(), *(self._holds(one) for one in criteria.members))
         same: dict[tuple[str, str], list[str]] = {}

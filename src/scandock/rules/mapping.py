@@ -163,10 +163,13 @@ def _json_rows(text: str) -> Iterable[MappingRow]:
         data = data.get("rows")
     if not isinstance(data, list):
         raise Usage("mapping_unreadable", "The mapping is no list of rows, nor an object with `rows`.", _REMEDY)
+    names: list[str] = []
+    columns: list[str] = []
     for number, item in enumerate(data, 1):
         if not isinstance(item, dict):
             raise _bad(number, "is no object")
-        columns = _columns([str(name) for name in item], number)
+        if number == 1 or list(item) != names:  # most lists name the same in each row
+            names, columns = list(item), _columns(list(item), number)
         yield _row(
             number, {name: _text(number, name, value) for name, value in zip(columns, item.values(), strict=True)}
         )

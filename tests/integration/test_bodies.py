@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -162,7 +161,19 @@ def test_100_continue_is_said_where_a_body_is_wanted(served: Web) -> None:
         assert line.answer()[0] == 201
 
 
-def test_a_refused_upload_is_told_to_a_client_that_goes_on_sending(served: Web, tmp_path: Path) -> None:
+def test_a_mapping_of_16_mb_is_taken_after_login(served: Web) -> None:
+    whole = b'[{"folder": "a", "session": "b"}'
+    whole += b" " * (16 * KB * KB - len(whole) - 1) + b"]"
+    with served.client() as client:
+        made = client.post("/api/v1/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "10"})
+        address = f"{made.headers['location']}/mapping"
+        assert client.put(address, content=whole).status_code == 204
+        assert client.put(address, content=whole + b" ").status_code == 413
+    with served.client(None) as client:
+        assert client.put(address, content=whole).status_code == 401
+
+
+def test_a_refused_upload_is_told_to_a_client_that_goes_on_sending(served: Web) -> None:
     size = 64 * 1024 * KB
     with Line(served).send("POST /api/v1/imports?project=Nowhere", basic(), f"Content-Length: {size}") as line:
         for _ in range(64):

@@ -109,11 +109,11 @@ class _Body:
         """The next piece. Usage `body_too_large`, `body_too_slow`; Denied where who asks proves nothing."""
         if self._ended:
             return await self._receive()
-        if self._refused is not None:
+        if self._refused is not None and not self._answered:
             raise self._refused
         if self._is_upload():
             return self._noted(await self._receive())
-        if self._came == 0:
+        if self._came == 0 and not self._answered:
             await self._check_size(self._length)
         try:
             async with asyncio.timeout_at(self._deadline()):
@@ -124,7 +124,8 @@ class _Body:
             if self._answered:
                 return {"type": "http.disconnect"}
             raise self._refuse("deadline", _slow(self._came, self._first_seconds)) from None
-        await self._check_size(self._came)
+        if not self._answered:  # else somebody waits for the client to go, and throws away what comes
+            await self._check_size(self._came)
         return message
 
     async def send(self, message: Message) -> None:
@@ -143,7 +144,8 @@ class _Body:
         """
         if not self._held:
             return
-        stopping = asyncio.ensure_future(self._site().stopping.wait())
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(self._site().stopping.wait())
+        coming = stopping
         self._began, discarded, self._came = None, 0, 0
         most = None if self._is_upload() else MAX_DISCARDED
         try:
@@ -152,12 +154,11 @@ class _Body:
                 coming = asyncio.ensure_future(self._receive())
                 await asyncio.wait({coming, stopping}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 if not coming.done():
-                    coming.cancel()
-                    await asyncio.wait({coming})
                     break
                 discarded += len(self._noted(coming.result()).get("body", b""))
         finally:
-            stopping.cancel()
+            waiting = {one for one in (stopping, coming) if one.cancel()}
+            await asyncio.wait(waiting or {stopping})
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     # -- its parts -------------------------------------------------------------------------------------------------

@@ -17,9 +17,10 @@ from starlette.responses import Response
 import scandock
 from scandock.http import described, health, problems, request_ids
 from scandock.http.base_path import BasePath
-from scandock.http.connections import Bodies, Connections, bounds_of
+from scandock.http.bodies import Bodies
+from scandock.http.connections import Connections, Senders, bounds_of
 from scandock.http.deps import Site, open_site
-from scandock.http.known_names import only_known_names
+from scandock.http.known_names import FewParameters, few_parameters, only_known_names
 from scandock.http.methods import Heads, Methods
 from scandock.http.pages.all import PAGES
 from scandock.http.pages.rendering import warm
@@ -82,6 +83,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
+        dependencies=[Depends(few_parameters)],
     )
     problems.install(app)
     app.add_exception_handler(HTTPException, _no_route)
@@ -101,15 +103,22 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
     app.state.connections = Connections(
         bounds_of(settings), settings.trusted_proxies, lambda why: app.state.site.metrics.connections.labels(why).inc()
     )
-    app.add_middleware(Bodies, connections=app.state.connections)
+    app.add_middleware(Senders, connections=app.state.connections)
+    app.add_middleware(FewParameters)
     app.add_middleware(request_ids.Around)
+    app.add_middleware(Bodies, most=settings.max_body_bytes)
     if settings.root_path:
         app.add_middleware(BasePath, root_path=settings.root_path)
     return app
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    """What no route answers is told in the words of the door that was asked."""
+    """What no route answers is told in the words of the door that was asked.
+
+    FastAPI wraps what ends the reading of a body that a route declares: then the reason is told.
+    """
+    if isinstance(error.__cause__, ScandockError):
+        return await browsed_problem(request, error.__cause__)
     path = request.url.path.removeprefix(request.scope.get("root_path", ""))
     return await (no_xnat_route if is_xnat(path) else no_page)(request, error)
 

@@ -4,7 +4,7 @@ A connection waits from its beginning, or from the first byte of a further reque
 Those that rest between two requests, or whose head is not complete, may be ended at any time without harm: the longest
 waiting one makes room for who comes, so that somebody who opens thousands and sends nothing keeps nobody out.
 
-Heads are counted by the protocol (`scandock.http.protocol`), bodies by `Bodies`, which knows the client that a trusted
+Heads are counted by the protocol (`scandock.http.protocol`), bodies by `Senders`, which knows the client that a trusted
 proxy names.
 """
 
@@ -193,7 +193,7 @@ class Connections:
 _LENGTHS: Final = (b"content-length", b"transfer-encoding")
 
 
-class Bodies:
+class Senders:
     """Counts requests whose body has not all come, by their client's address; one too many is told so (429)."""
 
     def __init__(self, app: ASGIApp, connections: Connections) -> None:

@@ -54,6 +54,9 @@ class Metrics:
         self.requests = Counter(
             "scandock_requests", "Requests by route and status.", ("method", "route", "status"), registry=self.registry
         )
+        self.bodies_refused = Counter(
+            "scandock_bodies_refused", "Bodies that were too large or too slow.", ("by",), registry=self.registry
+        )
         self.connections = Counter(
             "scandock_connections_ended",
             "Connections and requests that were ended for a limit, by what it bounds.",
@@ -103,6 +106,8 @@ class Metrics:
         )
         for why in ("disk", "account"):
             self.space_refused.labels(why)
+        for by in ("size", "deadline"):
+            self.bodies_refused.labels(by)
         for state in _FINAL:
             self.outcomes.labels(state.value)
         self._since = self._now()

@@ -51,6 +51,9 @@ class ServerSettings(BaseSettings):
     max_upload_bytes: Annotated[Bytes, Field(ge=1)] = Field(
         default=256 * GIB, description="Bytes of one upload, as it comes over the network."
     )
+    max_body_bytes: Annotated[Bytes, Field(ge=1)] = Field(
+        default=1024**2, description="Bytes of a request's body that is no upload."
+    )
     max_uploads_per_user: Count = Field(default=100, description="Uploads of one account that are not imported yet.")
     max_space_percent_per_user: Annotated[int, Field(ge=1, le=100)] = Field(
         default=50,

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from scandock.access.principal import Denied, Principal, deny
+from scandock.http.bodies import receives_upload
 from scandock.http.deps import Site, site_of
 from scandock.http.receiving.wanted import check_foreign, offer_of
 from scandock.http.security import Caller, SignedIn, check_upload
@@ -87,6 +88,7 @@ async def unfinished(request: Request, principal: SignedIn) -> dict[str, Any]:
 
 
 @router.post("", status_code=201, summary="Make an upload", response_class=Response)
+@receives_upload
 async def create(request: Request, principal: SignedIn) -> Response:
     """`Upload-Length`, and in `Upload-Metadata` the names of `POST /api/v1/imports`; a body is its first bytes."""
     site = site_of(request)
@@ -187,6 +189,7 @@ async def offset_of(request: Request, upload: str, principal: Caller) -> Respons
 
 
 @router.patch("/{upload}", status_code=204, summary="Go on with an upload", response_class=Response)
+@receives_upload
 async def go_on(request: Request, upload: str, principal: Caller) -> Response:
     """The bytes from `Upload-Offset` on; `Upload-Checksum` where they are to be checked."""
     site = site_of(request)
@@ -239,6 +242,7 @@ async def terminate(request: Request, upload: str, principal: Caller) -> Respons
 
 
 @router.post("/{upload}", include_in_schema=False, response_class=Response)
+@receives_upload
 async def overridden(request: Request, upload: str, principal: Caller) -> Response:
     """`X-HTTP-Method-Override`, for clients behind what lets POST through alone."""
     wanted = request.headers.get("x-http-method-override", "").upper()

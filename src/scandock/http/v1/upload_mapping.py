@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from scandock.access.principal import Principal
+from scandock.http.bodies import takes_body
 from scandock.http.deps import Site, site_of
 from scandock.http.receiving.limits import FIELD_BYTES
 from scandock.http.security import Caller, check_upload
@@ -20,23 +21,15 @@ router = APIRouter(prefix="/api/v1/uploads", tags=["uploads (tus 1.0)"])
 
 
 @router.put("/{upload}/mapping", status_code=204, summary="Say where an upload's studies go", response_class=Response)
+@takes_body(FIELD_BYTES)
 async def give(request: Request, upload: str, principal: Caller) -> Response:
     """The body is the mapping, CSV or JSON; it takes the place of an earlier one. 409 once all bytes are there."""
     site = site_of(request)
     request.state.upload = upload
     await site.run(_check, site, principal, upload)
-    text = decode_mapping(await _body(request))
+    text = decode_mapping(await request.body())
     await site.run(_keep, site, principal, upload, text)
     return Response(status_code=204)
-
-
-async def _body(request: Request) -> bytes:
-    whole = bytearray()
-    async for piece in request.stream():
-        whole += piece
-        if len(whole) > FIELD_BYTES:
-            raise Usage("field_too_large", "The mapping is too large.", f"At most {FIELD_BYTES:,} bytes are taken.")
-    return bytes(whole)
 
 
 def _check(site: Site, principal: Principal, upload: str) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from starlette.responses import FileResponse, Response
 
 from scandock.access.principal import deny
+from scandock.http.bodies import receives_upload
 from scandock.http.receiving.kept import Keeping
 from scandock.http.receiving.raw import length_of
 from scandock.http.receiving.wanted import filename_of
@@ -36,6 +37,7 @@ IN_BODY: Final = (
 
 @routes.put(f"{CACHE}/{{resource}}/files/{{name:whole}}")
 @routes.post(f"{CACHE}/{{resource}}/files/{{name:whole}}")
+@receives_upload
 async def put(request: Request, work: Known, resource: str, name: str) -> Response:
     """A file, as the body or in a form; 200 once its bytes are kept for good. One of the same name goes then."""
     site, principal = work.site, work.desk.principal

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.principal import Denied, Principal
+from scandock.http.bodies import receives_upload
 from scandock.http.receiving.multipart import receive_multipart
 from scandock.http.receiving.raw import length_of, receive_raw
 from scandock.http.receiving.wanted import offer_of
@@ -50,6 +51,7 @@ _SRC: Final = re.compile(r"(?:/data)?/user/cache/resources/(?P<resource>[^/]+)/f
 
 @routes.post("/data/services/import")
 @routes.post("/data/services/import/{name:path}")
+@receives_upload
 async def import_archive(request: Request, work: Known, name: str = "") -> Response:
     """One archive: as the body, as the one file of a form, from the user's cache, or a folder of the server."""
     media_type = media_type_of(request)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.catalog.shelves import Shelf
+from scandock.http.bodies import receives_upload
 from scandock.http.receiving.multipart import FormReader, boundary_of
 from scandock.http.receiving.raw import length_of
 from scandock.http.receiving.spooling import Spooling
@@ -50,6 +51,7 @@ _ID_DIGITS: Final = 10
 """A resource that is named by so many digits is meant by its id, and is never made."""
 
 
+@receives_upload
 async def put(request: Request, work: Known, path: str = "") -> Response:
     """One file, or with `extract=true` those of an archive."""
     asked = request.query_params

@@ -12,7 +12,7 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan
 from scandock.model.errors import Usage
-from scandock.services.xnat.columns import Rows
+from scandock.services.xnat.columns import MAX_COLUMNS, MAX_VALUES, Rows, split
 from scandock.services.xnat.ids import resource_id
 
 ALL: Final = frozenset({"ALL", "*"})
@@ -220,7 +220,8 @@ def _escaped(name: str) -> str:
 def _narrowed(cells: Sequence[dict[str, str]], filters: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     """Rows whose columns are what a request says: several values with commas between."""
     known = set().union(*cells) if cells else set()
-    wanted = [(name.lower(), said.lower().split(",")) for name, said in filters if name.lower() in known]
+    named = [(name.lower(), said.lower()) for name, said in filters]
+    wanted = [(name, set(split(said, "values", MAX_VALUES))) for name, said in named if name in known]
     return [row for row in cells if all(row.get(name, "").lower() in said for name, said in wanted)]
 
 
@@ -230,7 +231,7 @@ def table_of(
     """Rows by lower-case names as a listing of the columns that were asked for; what nobody knows is empty."""
     names: dict[str, str] = {name.lower(): name for name in (*default, *always)}
     asked: list[str] = []
-    for name in (columns or "DEFAULT").split(","):
+    for name in split(columns or "DEFAULT", "columns", MAX_COLUMNS):
         asked += default if name.strip().upper() == "DEFAULT" else [name.strip()]
     chosen: dict[str, str] = {}
     for name in (*asked, *always):

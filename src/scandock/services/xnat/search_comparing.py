@@ -67,6 +67,10 @@ def any_of(field: Field, values: Sequence[str]) -> ColumnElement[bool]:
     different = sorted(set(values))
     if len(different) > MAX_RANGES:
         raise off(f"{field.id} is compared with {len(different)} values.", f"At most {MAX_RANGES}: search in parts.")
+    if field.type is Type.DATE:
+        return _text(field).in_([_date(field, one) for one in different])
+    if field.type in (Type.INTEGER, Type.FLOAT):
+        return _number(field).in_([_float(field, one) for one in different])
     return or_(false(), *(_one(field, "=", one) for one in different))
 
 
@@ -81,8 +85,7 @@ def _one(field: Field, comparison: str, value: str) -> ColumnElement[bool]:
     if field.type in (Type.INTEGER, Type.FLOAT):
         return _ordered(_number(field), comparison, literal(_float(field, value), Float))
     if field.type is Type.DATE:
-        year, month, day = _day(field, value)[:3]
-        value = f"{year:04}-{month:02}-{day:02}"
+        value = _date(field, value)
     text = _text(field)
     return text == value if comparison == "=" else and_(text != "", _ordered(text, comparison, literal(value)))
 
@@ -167,6 +170,11 @@ def _day(field: Field, value: str) -> tuple[int, int, int, int | None, int | Non
             hour, minute, second = (None if one is None else int(one) for one in time.groups())
             return year, month, day, hour, minute, second
     raise off(f"{field.id} is compared with {value[:40]!r}.", "Right is a date, as 2026-11-24.")
+
+
+def _date(field: Field, value: str) -> str:
+    year, month, day = _day(field, value)[:3]
+    return f"{year:04}-{month:02}-{day:02}"
 
 
 def _ms(field: Field, value: str, *parts: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,9 +25,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
 
 
 @pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bodies that stop are told so at once."""
+def soon(served: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bodies that stop are told so at once, and what is left of them is not waited for."""
     monkeypatch.setattr(Bodies, "first_seconds", 0.2)
+    connections = served.app.state.connections
+    monkeypatch.setattr(connections, "bounds", replace(connections.bounds, rest_seconds=0.2, linger_seconds=0.2))
 
 
 class Line:
@@ -63,7 +66,10 @@ class Line:
 
     def is_closed(self) -> bool:
         """Whether the server ends the connection; waits until it does."""
-        return self.raw.recv(1) == b""
+        try:
+            return self.raw.recv(1) == b""
+        except ConnectionResetError:
+            return True
 
 
 def basic(password: str = PASSWORD) -> str:
@@ -97,10 +103,13 @@ def test_routes_that_take_uploads_are_these_and_no_others(served: Web) -> None:
 )
 def test_315_mb_of_a_stranger_are_refused_before_they_come(served: Web, route: str, kind: str, shown: bytes) -> None:
     for more in (("Content-Length: 315000000", "Expect: 100-continue"), ("Transfer-Encoding: chunked",)):
-        body = b"" if len(more) == 2 else b"11000\r\n" + b"x" * 0x11000 + b"\r\n"
+        expected = len(more) == 2
+        body = b"" if expected else b"11000\r\n" + b"x" * 0x11000 + b"\r\n"
         with Line(served).send(route, f"Content-Type: {kind}", *more, body=body) as line:
             status, headers, told = line.answer()
-            assert (status, headers["connection"], shown in told) == (413, "close", True), told
+            assert (status, headers.get("connection"), shown in told) == (413, "close" if expected else None, True), (
+                told
+            )
             assert body or line.is_closed()
     with served.client() as client:
         assert 'scandock_bodies_refused_total{by="size"}' in client.get("/metrics").text
@@ -111,7 +120,7 @@ def test_what_proves_nothing_buys_no_body(served: Web) -> None:
     with served.client(None) as client:
         for route in ("auth/login", "projects"):
             told = client.post(f"/api/v1/{route}", json=big, headers={"Cookie": "scandock_session=x"})
-            assert (told.status_code, told.headers["connection"]) == (413, "close"), told.text
+            assert told.status_code == 413, told.text
             assert client.post(f"/api/v1/{route}", json=big, auth=("admin", "wrong")).status_code == 401
         assert client.post("/api/v1/auth/login", json={"name": "admin", "password": PASSWORD}).status_code == 200
 
@@ -143,8 +152,7 @@ def test_a_body_that_stops_is_told_so_and_an_upload_is_waited_for(served: Web) -
 @pytest.mark.usefixtures("soon")
 def test_a_half_sent_body_that_nobody_reads_ends_with_its_connection(served: Web) -> None:
     with Line(served).send("POST /data/JSESSION", basic(), "Content-Length: 8", body=b"half") as line:
-        status, headers, _ = line.answer()
-        assert (status, headers["connection"]) == (200, "close")
+        assert line.answer()[0] == 200
         assert line.is_closed()
 
 

@@ -1,4 +1,4 @@
-"""Bodies of requests: how large each may be, how slowly it may come, and what becomes of one that nobody reads.
+"""Bodies of requests: how large each may be, and how slowly it may come.
 
 A body is bounded unless its route says otherwise: `@receives_upload` leaves an upload to the idle limit of its reader
 (`receiving.stream`), `@takes_body(n)` lets a route take more bytes after a login. Whoever is not known gets no more
@@ -27,9 +27,6 @@ ANONYMOUS_BYTES: Final = 64 * 1024
 FIRST_SECONDS: Final = 30.0
 BYTES_A_SECOND: Final = 4 * 1024
 """A body has `FIRST_SECONDS` to come, and one second more for each so many bytes that came."""
-MAX_DISCARDED: Final = 16 * 1024 * 1024
-"""Bytes behind an answer that are taken and thrown away, where they are no upload's."""
-_BODILESS: Final = frozenset({204, 304})
 _MARK: Final = "scandock_body"
 _UPLOAD: Final = -1
 
@@ -63,7 +60,7 @@ def seconds_for(came: int, first: float = FIRST_SECONDS) -> float:
 
 
 class Bodies:
-    """Bounds the bodies of requests by size and by time, and closes connections whose bodies do not end."""
+    """Bounds the bodies of requests by size and by time."""
 
     first_seconds = FIRST_SECONDS
 
@@ -77,10 +74,7 @@ class Bodies:
             await self._app(scope, receive, send)
             return
         body = _Body(scope, receive, send, self._most, self.first_seconds)
-        try:
-            await self._app(scope, body.receive, body.send)
-        finally:
-            await body.close()
+        await self._app(scope, body.receive, body.send)
 
 
 class _Body:
@@ -93,15 +87,12 @@ class _Body:
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
         self._length = int(length) if length.isdecimal() else 0
-        self._asked_to_send = headers.get("expect", "").lower() != "100-continue"
-        """Whether the client sends without being told to: a body that is expected is not fetched to be thrown away."""
+        self._sends_unasked = headers.get("expect", "").lower() != "100-continue"
         self._came = 0
         self._began: float | None = None
         self._ended = False
         self._refused: Usage | None = None
         self._answered = False
-        self._holds = self._held = False
-        """Whether the end of the answer is to wait, and waits, until the rest of the body has been thrown away."""
 
     # -- what the application sees ---------------------------------------------------------------------------------
 
@@ -129,37 +120,17 @@ class _Body:
         return message
 
     async def send(self, message: Message) -> None:
-        """Say that the connection is closed where the body has not ended, and keep it open for the client to read."""
-        if message["type"] == "http.response.start":
-            await self._begin_answer(message)
-        elif self._holds and not message.get("more_body", False):
-            self._held = True
-            message = {**message, "more_body": True}
-        await self._send(message)
+        """As the application says; what is left of the body is the protocol's (`scandock.http.protocol`).
 
-    async def close(self) -> None:
-        """Throw away what still comes of the body: a client that sends on would lose the answer with its connection.
-
-        It has as long for that as for any body. After a body that was too slow there is nothing to wait for.
+        The connection is closed where that can't be told from the next request: the client was not told to send it and
+        may or may not do so (RFC 9110, 10.1.1), or it has stopped.
         """
-        if not self._held:
-            return
-        stopping: asyncio.Future[Any] = asyncio.ensure_future(self._site().stopping.wait())
-        coming = stopping
-        self._began, discarded, self._came = None, 0, 0
-        most = None if self._is_upload() else MAX_DISCARDED
-        try:
-            while not self._ended and (most is None or discarded < most):
-                left = self._deadline() - asyncio.get_running_loop().time()
-                coming = asyncio.ensure_future(self._receive())
-                await asyncio.wait({coming, stopping}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    break
-                discarded += len(self._noted(coming.result()).get("body", b""))
-        finally:
-            waiting = {one for one in (stopping, coming) if one.cancel()}
-            await asyncio.wait(waiting or {stopping})
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        if message["type"] == "http.response.start":
+            self._answered = True
+            slow = self._refused is not None and self._refused.code == "body_too_slow"
+            if not self._ended and (slow or not (self._sends_unasked or self._came)):
+                MutableHeaders(scope=message)["Connection"] = "close"
+        await self._send(message)
 
     # -- its parts -------------------------------------------------------------------------------------------------
 
@@ -202,29 +173,6 @@ class _Body:
         self._refused = error
         self._site().metrics.bodies_refused.labels(by).inc()
         return error
-
-    async def _begin_answer(self, start: Message) -> None:
-        if not self._ended and self._refused is None and (self._asked_to_send or self._came):
-            await self._take_what_is_there()
-        self._answered = True
-        if self._ended and self._refused is None:
-            return
-        headers = MutableHeaders(scope=start)
-        headers["Connection"] = "close"
-        slow = self._refused is not None and self._refused.code == "body_too_slow"
-        whole = "content-length" in headers or start["status"] in _BODILESS or self._scope["method"] == "HEAD"
-        self._holds = whole and not slow and not self._ended and (self._asked_to_send or self._came > 0)
-
-    async def _take_what_is_there(self) -> None:
-        """Throw away a small body that has come already and that nobody reads: its connection can be used again."""
-        while not self._ended and self._came <= ANONYMOUS_BYTES:
-            coming = asyncio.ensure_future(self._receive())
-            await asyncio.sleep(0)
-            if not coming.done():
-                coming.cancel()
-                await asyncio.wait({coming})
-                return
-            self._noted(coming.result())
 
 
 def _has_body(scope: Scope) -> bool:

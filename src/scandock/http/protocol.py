@@ -28,7 +28,7 @@ PIPELINED: Final = 32
 AHEAD_BYTES: Final = 1024 * 1024
 """Of the body of a request that was sent ahead."""
 DISCARD_BYTES: Final = 4 * 1024 * 1024
-"""That are read, and forgotten, of a client that was refused."""
+"""That are read, and forgotten, of a client whose connection is being closed."""
 BYTES_A_SECOND: Final = 4096
 
 

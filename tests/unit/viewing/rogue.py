@@ -58,8 +58,12 @@ def _write(_: Message) -> Any:
     return {}, b""
 
 
+def _large(asked: Message) -> Any:
+    return {}, b"x" * asked.said["bytes"]
+
+
 decoder.VERBS.update(
-    echo=_echo, hold=_hold, crash=_crash, hang=_hang, drip=_drip, garbage=_garbage, eat=_eat, write=_write
+    large=_large, echo=_echo, hold=_hold, crash=_crash, hang=_hang, drip=_drip, garbage=_garbage, eat=_eat, write=_write
 )
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from PIL import Image as Picture
 from pydicom.uid import UID
 
 from scandock.services.decoding import Pictures
+from scandock.services.held_answers import HeldAnswers
 from scandock.services.pictures import tidy
 from scandock.viewing.decoders import Lost
 from tests.builders import Site, documented, ecat
@@ -146,7 +147,7 @@ def test_a_decoder_that_dies_costs_a_picture_and_is_not_tried_at_once_again(web,
     client.get(f"{scan(uuid)}/stack")
     asked = []
 
-    def dies(*args: object) -> None:
+    def dies(*args: object, **more: object) -> None:
         asked.append(args)
         raise Lost("The decoder died of it.")
 
@@ -207,7 +208,7 @@ def test_what_is_kept_goes_with_its_session(web, client, uuid, site):
     assert kept.endswith(uuid)
     assert tidy(web.site.pictures, web.site.catalog) == 0
     assert client.delete(f"/api/v1/sessions/{uuid}").status_code == 200
-    other = Pictures(str(site.data), site.settings)  # of a process that has not tidied a moment ago
+    other = Pictures(str(site.data), site.settings, HeldAnswers(2**20))  # of a process that has not tidied a moment ago
     assert tidy(other, web.site.catalog) == 1
     other.close()
     assert os.listdir(site.data / "cache") == []

@@ -19,8 +19,10 @@ from scandock.access.authenticate import Gate
 from scandock.catalog.engine import Catalog
 from scandock.http.metrics import Metrics
 from scandock.http.receiving.limits import limits_of
+from scandock.http.sending import Answers
 from scandock.http.tus.locks import Locks, Writer
 from scandock.services.decoding import Pictures
+from scandock.services.held_answers import HeldAnswers
 from scandock.services.opening import open_data_catalog
 from scandock.services.receiving import Receiving
 from scandock.services.sign_in import gate_for
@@ -59,6 +61,10 @@ class Site:
     catalog_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
     pictures: Pictures
+    held: HeldAnswers
+    """Room for answers that wait until their clients take them."""
+    answers: Answers
+    """Those that are being sent."""
     hands: Gathering[Change]
     """Changes by hand to archived sessions, those of one session together."""
     provider: Provider | None = None
@@ -98,18 +104,25 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
     store.prepare()
     catalog = open_data_catalog(store.path, settings)
     hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
+    metrics = Metrics(catalog)
+    held = HeldAnswers(settings.answer_bytes, metrics.full.inc)
+    pictures = Pictures(store.path, settings, held, lambda what: metrics.decoders.labels(what).inc())
+    metrics.held.set_function(lambda: held.bytes)
+    metrics.waiting.set_function(lambda: pictures.decoders.waiting)
     return Site(
         data=store.path,
         settings=settings,
         store=store,
         catalog=catalog,
         receiving=Receiving(catalog, store, limits_of(settings)),
-        metrics=Metrics(catalog),
+        metrics=metrics,
         locks=Locks(),
         gate=gate_for(catalog),
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
-        pictures=Pictures(store.path, settings),
+        pictures=pictures,
+        held=held,
+        answers=Answers(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),
         hands=Gathering(hand_threads, make_changes, lambda change: change.holds.close()),
         hand_threads=hand_threads,
         provider=_provider(settings),

@@ -45,9 +45,11 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How the application is served; who the client is, only trusted proxies may say."""
     import uvicorn
 
+    from scandock.http.sending import Reachable
+
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Reachable,
         loop="uvloop",
         ws="none",
         lifespan="on",

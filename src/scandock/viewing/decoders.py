@@ -151,7 +151,7 @@ class Decoders:
         self._free: list[_Decoder] = []
         self._all: set[_Decoder] = set()
         self._starting = 0
-        self._turns = Turns(line)
+        self._turns: Turns[_Waiting] = Turns(line)
         self._heavy: OrderedDict[Hashable, None] = OrderedDict()
         self._closed = False
         self._keeper: threading.Thread | None = None
@@ -269,9 +269,8 @@ class Decoders:
         self._note("refused")
         raise Busy
 
-    def _tell(self, question: Question, decoder: _Decoder | None = None, trouble: Lost | None = None) -> None:
+    def _tell(self, question: _Waiting, decoder: _Decoder | None = None, trouble: Lost | None = None) -> None:
         """Let a question's thread go on, with a decoder or without. Called with the lock."""
-        assert isinstance(question, _Waiting)
         question.decoder, question.trouble = decoder, trouble
         question.turn.set()
 

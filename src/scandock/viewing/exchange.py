@@ -6,6 +6,7 @@ bounded before a byte is kept.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -105,7 +106,8 @@ def _kept(end: socket.socket, count: int, keep: Keep) -> bytes | None:
         count -= got
         if file is not None and why is None:
             try:
-                file.write(view[:got])
+                if file.write(view[:got]) < got:
+                    why = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as error:
                 why = error
     if why is not None:

@@ -9,7 +9,7 @@ import itertools
 from collections import Counter, OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 LINE: Final = 400
 """Questions that may wait for a decoder: those of 50 browsers that look at series at once, and more."""
@@ -45,23 +45,26 @@ class Question:
         """When it came, among all."""
 
 
+Q = TypeVar("Q", bound=Question)
+
+
 class Full(Exception):
     """The line is full, and whoever asks has no less in it than others."""
 
 
-class Turns:
+class Turns(Generic[Q]):
     """The line of questions."""
 
     def __init__(self, most: int = LINE) -> None:
         self._most = most
-        self._line: list[Question] = []
+        self._line: list[Q] = []
         self._numbers = itertools.count(1)
         self._served: OrderedDict[Hashable, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._line)
 
-    def add(self, question: Question) -> Question | None:
+    def add(self, question: Q) -> Q | None:
         """Put a question into the line; gives the one that had to leave for it. Full.
 
         A full line is left by visitors for whoever is signed in, else by those who have the most in it for those who
@@ -75,7 +78,7 @@ class Turns:
         self._line.append(question)
         return leaving
 
-    def _leaving(self, newcomer: Asker) -> Question:
+    def _leaving(self, newcomer: Asker) -> Q:
         among = [one for one in self._line if one.asker.visitor]
         least = 0
         if newcomer.visitor or not among:
@@ -87,7 +90,7 @@ class Turns:
         most = max(counts.values())
         return max((one for one in among if counts[one.asker.who] == most), key=lambda one: one.number)
 
-    def remove(self, question: Question) -> None:
+    def remove(self, question: Q) -> None:
         """Take out a question that nobody waits for any more."""
         self._line.remove(question)
 
@@ -95,7 +98,7 @@ class Turns:
         """Whether a question waits that is not known to be heavy."""
         return any(not one.heavy for one in self._line)
 
-    def next(self, *, heavy: bool) -> Question | None:
+    def next(self, *, heavy: bool) -> Q | None:
         """Take out the question whose turn it is, `heavy` ones among it or not; None where none may be asked."""
         question = min((one for one in self._line if heavy or not one.heavy), key=self._place, default=None)
         if question is None:
@@ -109,7 +112,7 @@ class Turns:
             self._served.popitem(last=False)
         return question
 
-    def _place(self, one: Question) -> tuple[bool, int, int, int]:
+    def _place(self, one: Q) -> tuple[bool, int, int, int]:
         """Who had no turn for the longest time comes first."""
         who, session = (self._served.get(key, 0) for key in self._keys(one.asker))
         return one.asker.visitor, who, session, one.number

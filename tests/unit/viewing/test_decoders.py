@@ -36,7 +36,7 @@ def several() -> Iterator[Callable[..., Decoders]]:
 
 
 @pytest.fixture
-def rogue(several) -> Decoders:
+def rogue(several: Callable[..., Decoders]) -> Decoders:
     return several()
 
 

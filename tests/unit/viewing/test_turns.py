@@ -11,7 +11,7 @@ def of(account: int | None = None, session: str = "", *, address: str = "", heav
     return Question(Asker(account, address, session), heavy=heavy)
 
 
-def names(turns: Turns, *, heavy: bool = True) -> list[tuple[object, str]]:
+def names(turns: Turns[Question], *, heavy: bool = True) -> list[tuple[object, str]]:
     """Who is asked, in order, until nobody may be."""
     order: list[tuple[object, str]] = []
     while (question := turns.next(heavy=heavy)) is not None:
@@ -19,8 +19,8 @@ def names(turns: Turns, *, heavy: bool = True) -> list[tuple[object, str]]:
     return order
 
 
-def line(*questions: Question, most: int = 400) -> Turns:
-    turns = Turns(most)
+def line(*questions: Question, most: int = 400) -> Turns[Question]:
+    turns: Turns[Question] = Turns(most)
     for question in questions:
         turns.add(question)
     return turns

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 from scandock.model.errors import ScandockError
 from scandock.services.held_answers import HeldAnswers, HeldFile
 from scandock.viewing.cache import Cache
 from scandock.viewing.decoders import MOST, Busy, Decoders, Lost, Opened
-from scandock.viewing.exchange import NotKept
+from scandock.viewing.exchange import Message, NotKept
 from scandock.viewing.stack import Stack
 from scandock.viewing.turns import LINE, Asker
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
-THREADS: Final = LINE + MOST + 14
-"""One for each question that waits or is asked, and some for pictures that are kept. Who waits costs little."""
+T = TypeVar("T")
+
+WORKING: Final = 12
+"""Threads that are at work at once: those that wait for a decoder are none of them."""
+
+THREADS: Final = LINE + MOST + WORKING
+"""One for each question that waits or is asked. A thread that waits costs little."""
 
 BUSY: Final = "Many pictures are being made just now. Load it again in a moment."
 NO_ROOM: Final = "There is no room on the server for it just now. Load it again in a moment."
@@ -88,6 +92,7 @@ class Pictures:
         self.held = held
         self.cache = Cache(data, settings.cache_bytes, settings.min_free_bytes)
         self.threads = ThreadPoolExecutor(THREADS, "pictures")
+        self._working = threading.Semaphore(WORKING)
         self._lock = threading.Lock()
         self._tidy_at = 0.0
         self._stacks: OrderedDict[tuple[str, int], Stack] = OrderedDict()
@@ -97,6 +102,11 @@ class Pictures:
     def close(self) -> None:
         self.decoders.close()
         self.threads.shutdown(wait=True)
+
+    def work(self, call: Callable[[], T]) -> T:
+        """Do what asks decoders, in one of `threads`: few at once, those aside that wait for their turn."""
+        with self._working:
+            return call()
 
     def ask(
         self,
@@ -117,12 +127,7 @@ class Pictures:
                 return Made(reason=before[1], lasting=False)
         keeping = _Keeping(self, asker)
         try:
-            with contextlib.ExitStack() as unless_answered:
-                unless_answered.callback(keeping.close)
-                answer = self.decoders.ask(
-                    said, opened, asker=asker, content=key[:2], seconds=seconds, keep=keeping
-                )  # fmt: skip
-                unless_answered.pop_all()
+            answer = self._answer(said, opened, keeping, asker=asker, content=key[:2], seconds=seconds)
         except Busy:
             return Made(reason=BUSY, lasting=False)
         except Lost as lost:
@@ -136,6 +141,17 @@ class Pictures:
             keeping.close()
             return Made(reason="Its picture is too large.", lasting=False)
         return Made(answer.said, answer.body, str(answer.said.get("reason", "")), file=keeping.file)
+
+    def _answer(self, said: dict[str, Any], opened: Opened, keeping: _Keeping, **more: Any) -> Message:  # noqa: ANN401
+        """Wait for the decoder's answer, while another thread may work."""
+        self._working.release()
+        try:
+            return self.decoders.ask(said, opened, keep=keeping, **more)
+        except BaseException:
+            keeping.close()
+            raise
+        finally:
+            self._working.acquire()
 
     def known(self, key: tuple[str, int]) -> Stack | None:
         with self._lock:

@@ -23,6 +23,7 @@ from scandock.model.errors import Usage
 from scandock.services import contents
 from scandock.services.decoding import BUSY, NO_ROOM, Made, Pictures
 from scandock.services.downloads import steady
+from scandock.services.held_answers import Hold
 from scandock.services.moving import Desk
 from scandock.viewing.exchange import FILES
 from scandock.viewing.stack import Stack, stacked
@@ -36,6 +37,13 @@ VERSION: Final = 1
 
 MOST_FILES: Final = 20_000
 """Files of one scan that its stack is made of."""
+
+MOST_IMAGES: Final = 100_000
+"""Images of one stack."""
+
+_ROW_BYTES: Final = 1_000
+_IMAGE_BYTES: Final = 700
+"""What a file's row and an image take in memory while a stack is made."""
 
 MISSING: Final = "The file is not in the store. Run `scandock check`."
 _BATCH_SECONDS: Final = 30.0
@@ -59,6 +67,10 @@ class Looked:
         """Whose turn it takes at the decoders."""
         address = self.desk.request.address if self.desk.request is not None else ""
         return Asker(self.desk.principal.account_id, address, self.standing.uuid)
+
+    def room(self, size: int) -> Hold:
+        """Room for what is made for whoever looks. AnswersFull."""
+        return self.pictures.held.hold(self.asker.who, size)
 
     def tag(self, *about: object) -> str:
         """The ETag of a picture of it."""
@@ -114,7 +126,7 @@ def stack_of(looked: Looked) -> Stack:
 
 
 def _make_stack(looked: Looked) -> tuple[Stack, bool]:
-    """The stack, and whether the next one would be the same."""
+    """The stack, and whether the next one would be the same. AnswersFull where too many are made at once."""
     query = (
         contents.files_query(looked.standing)
         .add_columns(resource.c.n.label("resource_n"))
@@ -128,11 +140,13 @@ def _make_stack(looked: Looked) -> tuple[Stack, bool]:
     if len(rows) > MOST_FILES:
         stack.note = f"The scan has more than {MOST_FILES} files; these are its first."
     found: list[tuple[int, int, list[list[Any]]]] = []
-    with _opened(looked) as snapshot:
+    room = MOST_IMAGES
+    with contextlib.ExitStack() as held:
+        snapshot = held.enter_context(_opened(looked))
+        held.enter_context(looked.room(len(rows) * _ROW_BYTES))
         for start in range(0, min(len(rows), MOST_FILES), FILES):
             batch = rows[start : min(start + FILES, MOST_FILES)]
             streams: list[tuple[RowMapping, int]] = []
-
             made = looked.pictures.ask(
                 {"verb": "places"}, partial(_opened_files, snapshot, batch, streams),
                 ("places", looked.tree, looked.scan_n, start), asker=looked.asker, seconds=_BATCH_SECONDS,
@@ -142,12 +156,20 @@ def _make_stack(looked: Looked) -> tuple[Stack, bool]:
                 stack.reasons.append((batch[0]["n"], made.reason))
                 lasting = lasting and made.lasting
                 continue
+            before = room
             for (row, _), told in zip(streams, made.said["files"], strict=True):
                 if "images" in told:
-                    found.append((row["resource_n"], row["n"], told["images"]))
+                    found.append((row["resource_n"], row["n"], told["images"][:room]))
+                    room -= len(told["images"])
                 elif len(stack.reasons) < 100:
                     stack.reasons.append((row["n"], str(told["reason"])))
-    stack.images = stacked(found)
+                if room < 0:
+                    stack.note = f"The scan has more than {MOST_IMAGES} images; these are its first."
+                    break
+            held.enter_context(looked.room((before - max(room, 0)) * _IMAGE_BYTES))
+            if room < 0:
+                break
+        stack.images = stacked(found)
     if not stack.images and not stack.reasons and rows:
         stack.reasons.append((rows[0]["n"], MISSING))
     return stack, lasting

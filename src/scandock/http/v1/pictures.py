@@ -57,7 +57,7 @@ _GUARD: Final = {
 
 async def do(work: Work, call: Callable[[], T]) -> T:
     """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
-    bound = partial(copy_context().run, call)
+    bound = partial(copy_context().run, work.site.pictures.work, call)
     return await asyncio.get_running_loop().run_in_executor(work.site.pictures.threads, bound)
 
 

@@ -32,7 +32,7 @@ FRAME = SIDE * SIDE * 2
 @pytest.fixture
 def web(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     monkeypatch.setattr(sending, "LOOK_SECONDS", 0.01)
-    with listening(site.data, load_settings().model_copy(update={"answer_bytes": 3 * FRAME})) as running:
+    with listening(site.data, load_settings().model_copy(update={"answer_bytes": 5 * FRAME})) as running:
         pixels = (np.arange(SIDE * SIDE, dtype="u4") % 60_000).astype("<u2").reshape(SIDE, SIDE)
         image = file_of(dataset(pixels, SeriesNumber=4))
         site.bring(documented("S1", "4", [image]), session="S1", destination="archive")

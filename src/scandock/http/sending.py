@@ -25,6 +25,7 @@ from starlette.responses import Response, StreamingResponse
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from scandock.model.errors import ScandockError
+from scandock.services.held_answers import asker_of
 from scandock.services.logs import log
 
 if TYPE_CHECKING:
@@ -72,7 +73,6 @@ class Transport(Protocol):
     """What is used of asyncio's transports."""
 
     def abort(self) -> None: ...
-    def is_closing(self) -> bool: ...
     def get_write_buffer_size(self) -> int: ...
     def get_extra_info(self, name: str) -> Any: ...  # noqa: ANN401  as asyncio has it
 
@@ -211,10 +211,8 @@ class _Answer:
 
     @property
     def _asker(self) -> Hashable:
-        """Whose room it is: as `viewing.turns.Asker.who`."""
-        account: int | None = self._scope.get("state", {}).get("account_id")
         client = self._scope.get("client")
-        return account if account is not None else client[0] if client else ""
+        return asker_of(self._scope.get("state", {}).get("account_id"), client[0] if client else "")
 
     async def _in_pieces(self, message: Message) -> None:
         body, at = message.get("body", b""), 0

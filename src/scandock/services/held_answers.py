@@ -1,7 +1,7 @@
 """Bytes of answers that wait until their clients take them: bounded over all, and fair among who asks.
 
 An answer is made whole before it is sent, or its frame waits in a file, so a client that asks and reads nothing keeps
-it here. One asker holds at most half of what all may, so that the others still get theirs.
+it here. One asker holds at most half of what the others leave, so that there is room for the next one in any case.
 """
 
 from __future__ import annotations
@@ -12,10 +12,16 @@ from collections.abc import Callable, Hashable, Iterator
 from types import TracebackType
 from typing import IO, Final, Self
 
+from scandock.access.throttle import network
 from scandock.model.errors import ScandockError
 
 RETRY_SECONDS: Final = 5
 _PIECE: Final = 256 * 1024
+
+
+def asker_of(account: int | None, address: str) -> Hashable:
+    """Who asks: the account, else the address; of IPv6 the /64."""
+    return network(address) if account is None else account
 
 
 class AnswersFull(ScandockError):
@@ -75,7 +81,7 @@ class HeldAnswers:
         """Room for an answer. AnswersFull; never where nothing else is held, so that the largest one can be had too."""
         with self._lock:
             own, total = self._bytes[asker], self._bytes.total()
-            full = (total > 0 and total + size > self._most) or (own > 0 and own + size > self._most // 2)
+            full = total > 0 and own + size > (self._most - (total - own)) // 2
             if not full:
                 self._bytes[asker] += size
         if full:

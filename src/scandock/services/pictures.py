@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from sqlalchemy import RowMapping, select
 
+from scandock.access.throttle import network
 from scandock.catalog.engine import Catalog
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource, scan, session
@@ -66,7 +67,7 @@ class Looked:
     def asker(self) -> Asker:
         """Whose turn it takes at the decoders."""
         address = self.desk.request.address if self.desk.request is not None else ""
-        return Asker(self.desk.principal.account_id, address, self.standing.uuid)
+        return Asker(self.desk.principal.account_id, network(address), self.standing.uuid)
 
     def room(self, size: int) -> Hold:
         """Room for what is made for whoever looks. AnswersFull."""

@@ -52,7 +52,8 @@ class ServerSettings(BaseSettings):
     )
     answer_bytes: Annotated[Bytes, Field(ge=16 * 1024**2)] = Field(
         default=512 * 1024**2,
-        description="Answers that wait until their clients take them, all together; one asker's have half of it.",
+        description="Answers that wait until their clients take them, all together; one asker has half of what others"
+        " leave.",
     )
     download_idle_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=600, description="How long the client of a file or a zip may take nothing before it is let go."

@@ -20,7 +20,7 @@ _SERVED: Final = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks, and of which session. Visitors have no account and are told apart by their address."""
+    """Who asks, and of which session. Visitors have no account and are told apart by their address or network."""
 
     account: int | None = None
     address: str = ""

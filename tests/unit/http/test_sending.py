@@ -247,9 +247,10 @@ def test_the_next_answer_of_a_connection_takes_the_place_of_the_one_before():
 def test_what_has_no_room_is_refused_and_what_is_small_is_not():
     async def scene(at: Scene) -> None:
         async with at.asked(whole(2_000_000), client=("198.51.100.8", 1)), at.asked(whole(3_000_000)) as (first, task):
+            await settle()
             async with at.asked(whole(3_000_000)) as (second, _):
                 assert (second.status, second.body) == (503, b'{"code":"answers_full"}')
-            async with at.asked(stream(40, size=STREAM_BYTES)) as (third, refused):
+            async with at.asked(stream(40)) as (third, refused):
                 assert third.status == 503
                 assert isinstance(refused.exception(), ClientDisconnect)  # nothing more of it is made
             async with at.asked(whole(PIECE // 1000 * 1000)) as (small, _):
@@ -261,7 +262,7 @@ def test_what_has_no_room_is_refused_and_what_is_small_is_not():
             async with at.asked(whole(3_000_000)) as (again, _):
                 assert again.status == 200
 
-    play(scene, most=5_100_000)
+    play(scene, most=8_000_000)
 
 
 def test_a_file_that_waits_counts_as_large_and_is_closed_whatever_happens():

@@ -3,7 +3,8 @@
 Whose question is next is decided by `turns`. What takes more than a moment is heavy: one heavy question at a time is
 asked, so that a decoder stays free for the others. Which one is heavy is seen by its time alone, as a header may claim
 anything: where all decoders are busy for more than a moment and another question waits, the younger one is stopped and
-put back into the line as a heavy one.
+put back into the line as a heavy one. A moment is one of the processor's time: where the machine is busy with other
+things, small pictures take long too, and to begin again would help nobody.
 """
 
 from __future__ import annotations
@@ -30,15 +31,19 @@ PATIENCE: Final = 30.0
 """Seconds that a question waits for its turn."""
 
 MOMENT: Final = 1.0
-"""Seconds after which a question is heavy."""
+"""Seconds of the processor's time after which a question is heavy."""
 
-START_SECONDS: Final = 3.0
+START_SECONDS: Final = 0.5
 """What a decoder's first question may take longer: the libraries are loaded with it."""
+
+STUCK_SECONDS: Final = 10.0
+"""After so many it is heavy as well where it waits for something else than the processor."""
 
 IDLE_SECONDS: Final = 120.0
 WORK: Final = 2_000
 """Questions after which a decoder is replaced: libraries in C lose memory."""
 
+_LOOK_SECONDS: Final = 0.02
 _HEAVY: Final = 2_000
 """Contents that are known to be heavy."""
 
@@ -84,6 +89,23 @@ class _Decoder:
         """When it was last given a question, or back."""
         self.question: _Waiting | None = None
         """What it is asked now."""
+        self._clock = ~self.process.pid << 3 | 2  # as clock_getcpuclockid(3) makes it
+        self._used = 0.0
+
+    def give(self, question: _Waiting) -> None:
+        """Note what it is asked from now on."""
+        self.question, self.since, self._used = question, time.monotonic(), self._processor_seconds()
+        self.asked += 1
+
+    def seconds(self) -> tuple[float, float]:
+        """What the question takes so far: of the processor's time, and of all."""
+        return self._processor_seconds() - self._used, time.monotonic() - self.since
+
+    def _processor_seconds(self) -> float:
+        try:
+            return time.clock_gettime(self._clock)
+        except OSError:  # it has ended
+            return self._used
 
     def ask(self, said: dict[str, Any], files: Sequence[int], seconds: float, keep: Keep | None) -> Message:
         """Lost where it gives no answer in time, or none that is one. NotKept."""
@@ -137,6 +159,7 @@ class Decoders:
         idle: float = IDLE_SECONDS,
         moment: float = MOMENT,
         start: float = START_SECONDS,
+        stuck: float = STUCK_SECONDS,
         line: int = LINE,
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -145,6 +168,7 @@ class Decoders:
         self._idle = idle
         self._moment = moment
         self._start_seconds = start
+        self._stuck = stuck
         self._note = note
         self._words = words or [sys.executable, "-m", "scandock.viewing.decoder"]
         self._change = threading.Condition()
@@ -282,7 +306,7 @@ class Decoders:
             if question is None:
                 return
             decoder = self._free.pop()
-            decoder.question, decoder.since, decoder.asked = question, time.monotonic(), decoder.asked + 1
+            decoder.give(question)
             self._tell(question, decoder)
         wanted = len(self._turns) if not self._has_heavy() else int(self._turns.has_light())
         if not self._closed and len(self._all) + self._starting < MOST and self._starting < wanted:
@@ -315,9 +339,10 @@ class Decoders:
             self._share()
 
     def _left(self, decoder: _Decoder) -> float:
-        """Seconds until what a decoder is asked is heavy; below 0 once it is."""
+        """Seconds until what a decoder is asked is heavy, at least; below 0 once it is."""
+        processor, whole = decoder.seconds()
         allowed = self._moment + (self._start_seconds if decoder.asked == 1 else 0)
-        return decoder.since + allowed - time.monotonic()
+        return min(allowed - processor, self._stuck - whole)
 
     def _keep(self) -> None:
         """Have a keeper; called with the lock."""
@@ -343,7 +368,7 @@ class Decoders:
             return idle
         left = max(self._left(one) for one in self._all)
         if left > 0:
-            return left
+            return max(left, _LOOK_SECONDS)
         busy = sorted((one for one in self._all if one.question is not None), key=lambda one: one.since)
         for one in busy:
             if one.question is not None:

@@ -130,7 +130,7 @@ def test_one_that_was_killed_between_questions_is_not_asked(rogue, image):
 
 def test_two_at_most_work_and_the_line_is_bounded(image, several):
     """Those in line have their turn once the two that work are killed, and a full line says so at once."""
-    rogue = several(line=3, moment=600)
+    rogue = several(line=3, stuck=600)
     held, release = os.pipe()
     with ThreadPoolExecutor(MOST + 3) as threads:
         first = [threads.submit(rogue.ask, {"verb": "hold"}, of(held)) for _ in range(MOST)]
@@ -191,7 +191,7 @@ def test_they_are_given_the_files_of_a_question_and_no_others(image, rogue, tmp_
 def test_heavy_questions_keep_nobody_waiting(image, several):
     """Two that take for ever are asked; one of them is put back for a small one, and asked once the other has ended."""
     noted: list[str] = []
-    rogue = several(moment=0.05, start=0.0, note=noted.append)
+    rogue = several(stuck=0.05, note=noted.append)
     hog, other = Asker(1), Asker(2)
     held, release = os.pipe()
     with ThreadPoolExecutor(3) as threads:
@@ -213,8 +213,22 @@ def test_heavy_questions_keep_nobody_waiting(image, several):
     os.close(held)
 
 
+def test_what_takes_the_processor_s_time_is_heavy(image, several):
+    noted: list[str] = []
+    rogue = several(moment=0.05, start=0.0, note=noted.append)
+    with ThreadPoolExecutor(2) as threads:
+        busy = [
+            threads.submit(rogue.ask, {"verb": "spin"}, of(image), asker=Asker(1), content=content, seconds=2)
+            for content in ("a", "b")
+        ]
+        until(lambda: len(rogue.pids) == MOST and not rogue.waiting)
+        assert rogue.ask({"verb": "echo"}, of(image), asker=Asker(2)).said == {}
+        assert noted[0] == "put_back"
+        assert all(isinstance(one.exception(30), Lost) for one in busy)
+
+
 def test_files_are_opened_once_it_is_their_turn(several):
-    rogue = several(line=2, moment=600)
+    rogue = several(line=2, stuck=600)
     held, release = os.pipe()
     opened: list[str] = []
 

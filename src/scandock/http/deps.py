@@ -20,8 +20,10 @@ from scandock.access.password_queue import PasswordQueue
 from scandock.catalog.engine import Catalog
 from scandock.http.metrics import Metrics
 from scandock.http.receiving.limits import limits_of
+from scandock.http.sending import Answers
 from scandock.http.tus.locks import Locks, Writer
 from scandock.services.decoding import Pictures
+from scandock.services.held_answers import HeldAnswers
 from scandock.services.opening import open_data_catalog
 from scandock.services.receiving import Receiving
 from scandock.services.sign_in import gate_for
@@ -62,6 +64,10 @@ class Site:
     catalog_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
     pictures: Pictures
+    held: HeldAnswers
+    """Room for answers that wait until their clients take them."""
+    answers: Answers
+    """Those that are being sent."""
     hands: Gathering[Change]
     """Changes by hand to archived sessions, those of one session together."""
     provider: Provider | None = None
@@ -105,6 +111,10 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
     metrics = Metrics(catalog)
     receiving = Receiving(catalog, store, limits_of(settings))
     receiving.space.on_refusal = lambda why: metrics.space_refused.labels(why).inc()
+    held = HeldAnswers(settings.answer_bytes, metrics.full.inc)
+    pictures = Pictures(store.path, settings, held, lambda what: metrics.decoders.labels(what).inc())
+    metrics.held.set_function(lambda: held.bytes)
+    metrics.waiting.set_function(lambda: pictures.decoders.waiting)
     return Site(
         data=store.path,
         settings=settings,
@@ -117,7 +127,9 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
         passwords=PasswordQueue(waited=metrics.passwords_waited.inc, refused=metrics.passwords_refused.inc),
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
-        pictures=Pictures(store.path, settings),
+        pictures=pictures,
+        held=held,
+        answers=Answers(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),
         hands=Gathering(hand_threads, make_changes, lambda change: change.holds.close()),
         hand_threads=hand_threads,
         provider=_provider(settings),

@@ -108,6 +108,28 @@ class Metrics:
             self.space_refused.labels(why)
         for by in ("size", "deadline"):
             self.bodies_refused.labels(by)
+        self.held = Gauge(
+            "scandock_answers_held_bytes", "Answers that wait until their clients take them.", registry=self.registry
+        )
+        self.full = Counter(
+            "scandock_answers_refused", "Answers for which there was no room beside those that wait.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.unread = Counter(
+            "scandock_answers_ended",
+            "Connections that were ended as the client took nothing, by what was sent: large, or other.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.waiting = Gauge(
+            "scandock_decoders_waiting", "Questions that wait for a decoder of images.", registry=self.registry
+        )
+        self.decoders = Counter(
+            "scandock_decoders_questions",
+            "Questions that were refused, as too many waited, or put back, as they took long and others waited.",
+            ("what",),
+            registry=self.registry,
+        )
         for state in _FINAL:
             self.outcomes.labels(state.value)
         self._since = self._now()

@@ -21,6 +21,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 STATUS: Final = {
     "account_exists": 409,
+    "answers_full": 503,
     "busy": 503,
     "account_unknown": 404,
     "identity_taken": 409,

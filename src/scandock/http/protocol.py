@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from scandock.http.connections import Connections, Crowded
 from scandock.http.problems import MEDIA_TYPE, RETRY_SECONDS, written
 from scandock.http.request_ids import HEADERS
+from scandock.http.sending import TRANSPORT
 from scandock.model.errors import ScandockError, Usage
 from scandock.services.logs import log
 
@@ -187,6 +188,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._unset_keepalive_if_required()
         super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]  # no data, as of ASGI's own
         self._in_head = self._in_message = True
         self._head = -self._piece
         self._between = 0

@@ -26,7 +26,7 @@ from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Action
 from scandock.services import contents, rights, shelves
 from scandock.services.moving import Desk
-from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
+from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from scandock.store.port import Snapshot
 
 H = TypeVar("H", bound=Holder)
@@ -67,7 +67,7 @@ class FileDownload:
     def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes of a range; then the file is closed."""
         with self._snapshot as snapshot, snapshot.open(self._path, offset, length) as stream:
-            while chunk := stream.read(1024 * 1024):
+            while chunk := stream.read(CHUNK):
                 yield chunk
 
     def close(self) -> None:

@@ -66,6 +66,14 @@ class ServerSettings(BaseSettings):
     upload_hours: Annotated[int, Field(ge=1, le=87_600)] = Field(
         default=72, description="Hours after which a resumable upload is removed that nobody goes on with."
     )
+    answer_bytes: Annotated[Bytes, Field(ge=16 * 1024**2)] = Field(
+        default=512 * 1024**2,
+        description="Answers that wait until their clients take them, all together; one asker has half of what others"
+        " leave.",
+    )
+    download_idle_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=600, description="How long the client of a file or a zip may take nothing before it is let go."
+    )
     inbox_folders: Folders = Field(
         default=(),
         description="Folders of this machine whose content may be imported by XNAT's inbox, with commas between;"

@@ -161,9 +161,9 @@ async def _no_form(request: Request) -> Response:
 
 
 async def browsed_problem(request: Request, error: Exception) -> Response:
-    """One of the project's own errors: at the provider's way back, where a person's browser stands, a page."""
+    """One of the project's own errors: where a person's browser stands, as at the provider's way back, a page."""
     browsed = "/auth/oidc/" in request.url.path and "text/html" in request.headers.get("accept", "")
-    if browsed and isinstance(error, ScandockError):
+    if (browsed or wants_page(request)) and isinstance(error, ScandockError):
         return await _told(request, error)
     return await own_problem(request, error)
 

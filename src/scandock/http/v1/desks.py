@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextvars import copy_context
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -18,6 +18,7 @@ from scandock.http.conditions import is_known
 from scandock.http.deps import Site, site_of
 from scandock.http.security import Caller, info_of
 from scandock.services.editing import etag
+from scandock.services.held_answers import asker_of
 from scandock.services.listing import LIMIT, MAX_LIMIT, Page, Sorting
 from scandock.services.moving import Desk, Outcome
 from scandock.services.prearchive import MANY, each, outcome_json
@@ -58,6 +59,11 @@ class Work:
     async def by_turn(self, call: Callable[[], T]) -> T:
         """Do what checks or hashes a password, when the address has its turn."""
         return await self.site.passwords.run(self.desk.request.address if self.desk.request else "", call)
+
+    @property
+    def asker(self) -> Hashable:
+        """Whose room the answer takes while it waits."""
+        return asker_of(self.desk.principal.account_id, info_of(self.request).address)
 
     async def page(self, ask: Callable[[Connection], Page]) -> Response:
         """A list as `{"items", "next"}`; the next page's address is in Link too."""

@@ -14,7 +14,7 @@ from scandock.access.principal import Principal, ProjectRights, RequestInfo, may
 from scandock.catalog.engine import Catalog
 from scandock.catalog.shelves import Holder
 from scandock.catalog.standing import Standing, name_of, uri_of
-from scandock.catalog.tables import project, session
+from scandock.catalog.tables import project, session, tree
 from scandock.catalog.view import SqlView
 from scandock.model.errors import Usage
 from scandock.placing.intents import Placement, SessionRow
@@ -294,8 +294,12 @@ def free_timestamp(desk: Desk, connection: Connection, project_name: str) -> str
 
 
 def subject_warnings(connection: Connection, project_name: str, subject: str, source: Standing) -> tuple[Notice, ...]:
-    """The warning that a subject will hold another patient than it does."""
-    known = SqlView(connection).subject(project_name, subject)
+    """The warning that a subject will hold another patient than it does, of those whom its uploader has brought.
+
+    That is so for what is in `Unassigned`, whoever moves it there; elsewhere a subject is the project's.
+    """
+    brought = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
+    known = SqlView(connection, brought).subject(project_name, subject)
     others = (known.patient_ids if known is not None else frozenset()) - {source.patient_id}
     return (notice("subject_other_patient", subject=subject),) if others and source.patient_id else ()
 

@@ -1,5 +1,5 @@
-"""What is sent without a project waits in `Unassigned` apart: nobody's upload joins a stranger's session or subject, and
-nobody hears what strangers have there.
+"""What is sent without a project waits in `Unassigned` apart: nobody's upload joins a stranger's session, or meets a
+stranger's subject, and nobody hears what strangers have there.
 """
 
 from __future__ import annotations

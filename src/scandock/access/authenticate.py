@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +21,7 @@ from scandock.access.principal import ANONYMOUS, Denied, Door, Principal, Reques
 from scandock.access.throttle import Throttle
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Fault
-from scandock.rules.permissions import Answer, Scope
+from scandock.rules.permissions import Answer, Role, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def parse_authorization(header: str | None, cookie: str | None = None) -> Creden
         try:
             raw = base64.b64decode(rest.strip(), validate=True)
         except (binascii.Error, ValueError):
-            raise _failed() from None
+            raise login_failed() from None
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError:  # older clients write Latin 1
@@ -72,7 +72,7 @@ def parse_authorization(header: str | None, cookie: str | None = None) -> Creden
         name, colon, password = text.partition(":")
         if colon:
             return Credentials(basic=(name, password))
-    raise _failed()
+    raise login_failed()
 
 
 def authenticate(
@@ -115,11 +115,11 @@ def check_password(catalog: Catalog, name: str, password: str, request: RequestI
     right = passwords.verify(one.password if one is not None else None, password)
     if one is None or one.disabled or not right:
         gate.refused(None if one is None else one.id, request)
-        raise _failed()
+        raise login_failed()
     with catalog.read() as connection:  # it may have been changed meanwhile
         now = accounts.by_id(connection, one.id)
     if now is None or now.disabled or now.epoch != one.epoch:
-        raise _failed()
+        raise login_failed()
     gate.throttle.good(name, request.address)
     gate.remembered.add(name, password, one.id, one.epoch)
     _keep_up(catalog, now, password)
@@ -127,33 +127,26 @@ def check_password(catalog: Catalog, name: str, password: str, request: RequestI
 
 
 def principal_of(
-    connection: Connection, one: Account, door: Door, *, scope: Scope = Scope.ALL, csrf: str = ""
+    connection: Connection,
+    one: Account,
+    door: Door,
+    *,
+    scope: Scope = Scope.ALL,
+    csrf: str = "",
+    roles: Mapping[str, Role] | None = None,
 ) -> Principal:
-    """An account as somebody who asks, with its roles as they are now."""
+    """An account as somebody who asks, with its roles as they are now; `roles` where they were just read."""
     return Principal(
         one.id,
         one.uuid,
         one.name,
         admin=one.admin,
         scope=scope,
-        roles=members.roles_of(connection, one.id),
+        roles=members.roles_of(connection, one.id) if roles is None else roles,
         door=door,
         csrf=csrf,
         epoch=one.epoch,
     )
-
-
-def by_account(catalog: Catalog, before: Principal) -> Principal:
-    """Who asked by name and password, as their account is now. Denied where it is disabled, or its password changed.
-
-    For requests that take long: their password need not be hashed, nor be throttled, a second time.
-    """
-    assert before.account_id is not None
-    with catalog.read() as connection:
-        one = accounts.by_id(connection, before.account_id)
-        if one is None or one.disabled or one.epoch != before.epoch:
-            raise _failed()
-        return principal_of(connection, one, before.door)
 
 
 def _by_token(catalog: Catalog, alias: str, secret: str) -> Principal:
@@ -161,7 +154,7 @@ def _by_token(catalog: Catalog, alias: str, secret: str) -> Principal:
         known = tokens.find(connection, alias, secret)
         one = accounts.by_id(connection, known.account_id) if known else None
         if known is None or one is None:
-            raise _failed()
+            raise login_failed()
         principal = principal_of(connection, one, Door.TOKEN, scope=known.scope)
     if known.stale:
         with contextlib.suppress(Fault), catalog.write() as connection:
@@ -190,5 +183,6 @@ def _keep_up(catalog: Catalog, one: Account, password: str) -> None:
             accounts.rehashed(connection, one, fresh)
 
 
-def _failed() -> Denied:
+def login_failed() -> Denied:
+    """Why somebody is not let in, in the same words whatever was wrong."""
     return Denied(Answer.SIGN_IN, "login_failed", "Name, password or token is wrong.", "Check them, and sign in again.")

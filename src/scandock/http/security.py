@@ -13,9 +13,10 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from sqlalchemy import Connection
 
-from scandock.access.authenticate import Credentials, authenticate, by_account, parse_authorization
+from scandock.access.authenticate import Credentials, authenticate, parse_authorization
 from scandock.access.logins import check_csrf, is_cross_site
-from scandock.access.principal import ANONYMOUS, Denied, Door, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.access.principal import ANONYMOUS, Denied, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.access.proofs import Proof, ask_again, proof_of
 from scandock.catalog.projects import is_set_aside
 from scandock.http.deps import site_of
 from scandock.http.problems import request_id_of
@@ -73,15 +74,15 @@ async def _proved(request: Request, sent: Credentials) -> Principal:
     )
 
 
+def proved_by(request: Request, principal: Principal) -> Proof:
+    """What a request proved its sender by, to be asked again while it goes on (`access.proofs`)."""
+    return proof_of(principal, parse_authorization(request.headers.get("authorization"), _cookie(request)))
+
+
 async def still(request: Request, principal: Principal) -> Principal:
-    """Who asks, as their account is at the end of a request that took long. Denied (401) where they may no more."""
-    if principal.door is Door.BASIC:
-        site = site_of(request)
-        return await site.run(by_account, site.catalog, principal)
-    found = await _proved(request, parse_authorization(request.headers.get("authorization"), _cookie(request)))
-    if not found.signed_in:
-        deny(Answer.SIGN_IN)
-    return found
+    """Who asks, as their account is after a request has taken long. Denied (401) where they may no more."""
+    site = site_of(request)
+    return await site.run(ask_again, site.catalog, proved_by(request, principal))
 
 
 def from_elsewhere(request: Request) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,12 @@ class Desk:
     principal: Principal
     request: RequestInfo | None = None
     """Where from it was asked, for the audit trail."""
+    ask_again: Callable[[], Principal] | None = field(default=None, compare=False, repr=False)
+    """Gives who asks as they are now, Denied where they may ask no more; None on the server's own machine."""
+
+    def still(self) -> Principal:
+        """Who asks, after what has lasted a while. Denied (401) where their account, login or token has ended."""
+        return self.principal if self.ask_again is None else self.ask_again()
 
     def note(
         self,

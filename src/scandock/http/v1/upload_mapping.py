@@ -11,7 +11,7 @@ from starlette.responses import Response
 from scandock.access.principal import Principal
 from scandock.http.deps import Site, site_of
 from scandock.http.receiving.limits import FIELD_BYTES
-from scandock.http.security import Caller, check_upload
+from scandock.http.security import Caller, check_upload, still
 from scandock.http.tus.routes import find_upload
 from scandock.model.errors import Usage
 from scandock.rules.mapping import decode_mapping, parse_mapping
@@ -26,6 +26,7 @@ async def give(request: Request, upload: str, principal: Caller) -> Response:
     request.state.upload = upload
     await site.run(_check, site, principal, upload)
     text = decode_mapping(await _body(request))
+    principal = await still(request, principal)
     await site.run(_keep, site, principal, upload, text)
     return Response(status_code=204)
 

@@ -38,7 +38,10 @@ class Outcome(StrEnum):
 
 
 class Did(StrEnum):
-    """What was done; more may come, none is renamed. A setting of a project is PROJECT_EDIT, who sees it ACCESS_SET."""
+    """What was done; more may come, none is renamed. A setting of a project is PROJECT_EDIT, who sees it ACCESS_SET.
+
+    READ, REQUEST, SITE_ADMIN and TOKEN_USE are lines of what was refused alone (`services.refusals`).
+    """
 
     LOGIN = "login"
     LOGOUT = "logout"
@@ -55,7 +58,12 @@ class Did(StrEnum):
     PROJECT_CREATE = "project_create"
     PROJECT_EDIT = "project_edit"
     RULES_SET = "rules_set"
+    UPLOAD_BEGIN = "upload_begin"
+    UPLOAD_DELETE = "upload_delete"
+    MAPPING_SET = "mapping_set"
     UPLOAD = "upload"
+    CACHE_PUT = "cache_put"
+    CACHE_DELETE = "cache_delete"
     IMPORT_CANCEL = "import_cancel"
     IMPORT_RETRY = "import_retry"
     IMPORT_DELETE = "import_delete"
@@ -72,10 +80,16 @@ class Did(StrEnum):
     VIEW = "view"
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
+    AUDIT_EXPORT = "audit_export"
+    READ = "read"
+    REQUEST = "request"
+    SITE_ADMIN = "site_admin"
+    TOKEN_USE = "token_use"  # noqa: S105
 
 
 KINDS: Final = (
-    "account", "file", "import", "login", "project", "rules", "scan", "session", "subject", "subscription", "token",
+    "account", "audit", "file", "import", "login", "project", "rules", "scan", "session", "subject", "subscription",
+    "token",
 )  # fmt: skip
 """What lines are about."""
 

@@ -10,7 +10,7 @@ import binascii
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import Connection
 
@@ -18,7 +18,7 @@ from scandock.access import accounts, logins, members, passwords, tokens
 from scandock.access.accounts import Account
 from scandock.access.passwords import Remembered
 from scandock.access.principal import ANONYMOUS, Denied, Door, Principal, RequestInfo
-from scandock.access.throttle import Throttle
+from scandock.access.throttle import Throttle, Throttled
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Fault
 from scandock.rules.permissions import Answer, Role, Scope
@@ -33,8 +33,23 @@ class Credentials:
     cookie: str | None = field(default=None, repr=False)
 
 
-def _ignore(_account_id: int | None, _request: RequestInfo) -> None:
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A name and password, or a token, that did not hold."""
+
+    what: Literal["login", "password", "token_use"]
+    account_id: int | None
+    """The account that it was for, where there is one."""
+    request: RequestInfo
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+def _ignore(_attempt: Attempt) -> None:
     """Nobody wants to know of refused logins."""
+
+
+def _settled() -> None:
+    """There is nothing to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +58,10 @@ class Gate:
 
     throttle: Throttle = field(default_factory=Throttle)
     remembered: Remembered = field(default_factory=Remembered)
-    refused: Callable[[int | None, RequestInfo], None] = _ignore
-    """Told of each wrong password, with the account that it was for, where there is one."""
+    refused: Callable[[Attempt], None] = _ignore
+    """Told of each that did not hold, or was one too many. It takes no time: that would tell which accounts exist."""
+    settle: Callable[[], None] = _settled
+    """Waits until the first of them are written down, so that what succeeded stands behind them."""
 
 
 _GATE: Final = Gate()
@@ -92,13 +109,13 @@ def authenticate(
     if basic is not None:
         name, password = basic
         if tokens.ALIAS.fullmatch(name):
-            return _by_token(catalog, name, password)
+            return _by_token(catalog, name, password, request or RequestInfo(), gate)
         one = check_password(catalog, name, password, request or RequestInfo(), gate)
         with catalog.read() as connection:
             return principal_of(connection, one, Door.BASIC)
     if token is not None:
         alias, _, secret = token.partition(".")
-        return _by_token(catalog, alias, secret)
+        return _by_token(catalog, alias, secret, request or RequestInfo(), gate)
     return _by_cookie(catalog, cookie) if cookie else ANONYMOUS
 
 
@@ -111,10 +128,15 @@ def check_password(catalog: Catalog, name: str, password: str, request: RequestI
         one = accounts.find(connection, name)
     if one is not None and not one.disabled and gate.remembered.knows(name, password, one.id, one.epoch):
         return one
-    gate.throttle.begin(name, request.address)
+    attempt = Attempt("login", None if one is None else one.id, request)
+    try:
+        gate.throttle.begin(name, request.address)
+    except Throttled:
+        gate.refused(attempt)
+        raise
     right = passwords.verify(one.password if one is not None else None, password)
     if one is None or one.disabled or not right:
-        gate.refused(None if one is None else one.id, request)
+        gate.refused(attempt)
         raise login_failed()
     with catalog.read() as connection:  # it may have been changed meanwhile
         now = accounts.by_id(connection, one.id)
@@ -149,11 +171,12 @@ def principal_of(
     )
 
 
-def _by_token(catalog: Catalog, alias: str, secret: str) -> Principal:
+def _by_token(catalog: Catalog, alias: str, secret: str, request: RequestInfo, gate: Gate) -> Principal:
     with catalog.read() as connection:
         known = tokens.find(connection, alias, secret)
         one = accounts.by_id(connection, known.account_id) if known else None
         if known is None or one is None:
+            gate.refused(Attempt("token_use", tokens.account_of(connection, alias), request))
             raise login_failed()
         principal = principal_of(connection, one, Door.TOKEN, scope=known.scope)
     if known.stale:

@@ -116,6 +116,14 @@ def find_all(connection: Connection, pairs: Collection[tuple[str, str]]) -> dict
     return found
 
 
+def account_of(connection: Connection, alias: str) -> int | None:
+    """The account of an alias, whether or not its token still holds; None where there is none, as of a revoked one."""
+    found: int | None = connection.execute(
+        select(api_token.c.account_id).where(api_token.c.alias == alias.lower())
+    ).scalar()
+    return found
+
+
 def touch(connection: Connection, alias: str) -> None:
     """The token was used."""
     connection.execute(update(api_token).where(api_token.c.alias == alias.lower()).values(seen=now_ms(connection)))

@@ -23,6 +23,7 @@ from scandock.http.tus.locks import Locks, Writer
 from scandock.services.decoding import Pictures
 from scandock.services.opening import open_data_catalog
 from scandock.services.receiving import Receiving
+from scandock.services.refusals import Refusals
 from scandock.services.sign_in import gate_for
 from scandock.services.xnat.gathering import Gathering
 from scandock.services.xnat.hand_changes import Change, make_changes
@@ -56,6 +57,7 @@ class Site:
     metrics: Metrics
     locks: Locks
     gate: Gate
+    refusals: Refusals
     catalog_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
     pictures: Pictures
@@ -84,6 +86,7 @@ class Site:
         self.hand_threads.shutdown(wait=True)
         self.catalog_threads.shutdown(wait=True)
         self.spool_threads.shutdown(wait=True)
+        self.refusals.close()
         self.pictures.close()
         self.provider_threads.shutdown(wait=True)
         if self.provider is not None:
@@ -98,15 +101,19 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
     store.prepare()
     catalog = open_data_catalog(store.path, settings)
     hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
+    metrics = Metrics(catalog)
+    refusals = Refusals(catalog, counted=lambda did: metrics.refused.labels(did.value).inc())
+    refusals.start()
     return Site(
         data=store.path,
         settings=settings,
         store=store,
         catalog=catalog,
         receiving=Receiving(catalog, store, limits_of(settings)),
-        metrics=Metrics(catalog),
+        metrics=metrics,
         locks=Locks(),
-        gate=gate_for(catalog),
+        gate=gate_for(catalog, refusals),
+        refusals=refusals,
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
         pictures=Pictures(store.path, settings),

@@ -36,6 +36,12 @@ class Metrics:
         self.requests = Counter(
             "scandock_requests", "Requests by route and status.", ("method", "route", "status"), registry=self.registry
         )
+        self.refused = Counter(
+            "scandock_refused",
+            "Requests that a right refused, and logins and tokens that failed, by what the audit calls them.",
+            ("action",),
+            registry=self.registry,
+        )
         self.outcomes = Counter(
             "scandock_imports", "Imports that have ended, by outcome.", ("state",), registry=self.registry
         )

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from scandock.access.authenticate import Credentials, authenticate, parse_authorization
 from scandock.access.logins import check_csrf, is_cross_site
 from scandock.access.principal import ANONYMOUS, Denied, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.access.principal import require as require_right
 from scandock.access.proofs import Proof, ask_again, proof_of
 from scandock.catalog.projects import is_set_aside
 from scandock.http.deps import site_of
@@ -116,13 +117,11 @@ def require(action: Action, of: str = "project") -> Callable[[Request, Principal
         site = site_of(request)
         name = request.path_params.get(of)
 
-        def ask() -> Answer:
+        def ask() -> None:
             with site.catalog.read() as connection:
-                return may(principal, action, name, ProjectRights(connection))
+                require_right(principal, action, name, ProjectRights(connection))
 
-        told = await site.run(ask)
-        if told is not Answer.ALLOWED:
-            deny(told, principal, action)
+        await site.run(ask)
         return principal
 
     return check
@@ -141,6 +140,7 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
         return None
     rights = ProjectRights(connection)
     told = may(principal, Action.UPLOAD, project, rights)
+    found = rights.find(project)
     if told is Answer.ALLOWED and is_set_aside(connection, project):
         told = Answer.HIDDEN
     if told is Answer.HIDDEN:
@@ -149,8 +149,9 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
             "project_unknown",
             f"There is no project {project}, or you may not upload to it.",
             "Name one that exists, or have it created first.",
+            action=Action.UPLOAD,
+            project=found[0] if found is not None else "",
         )
     if told is not Answer.ALLOWED:
-        deny(told, principal, Action.UPLOAD)
-    found = rights.find(project)
+        deny(told, principal, Action.UPLOAD, found[0] if found is not None else "")
     return found[0] if found is not None else project

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -26,6 +26,7 @@ from scandock.services.listing import one_of
 PAGE: Final = 1_000
 PAGE_MOST: Final = 10_000
 
+Form = Literal["jsonl", "csv"]
 Value = str | int | bool | None | Sequence[str | int]
 
 
@@ -88,8 +89,8 @@ class Did(StrEnum):
 
 
 KINDS: Final = (
-    "account", "audit", "file", "import", "login", "project", "rules", "scan", "session", "subject", "subscription",
-    "token",
+    "account", "audit", "file", "import", "login", "project", "request", "rules", "scan", "session", "subject",
+    "subscription", "token",
 )  # fmt: skip
 """What lines are about."""
 
@@ -141,13 +142,13 @@ def record(
     request: RequestInfo | None = None,
     outcome: Outcome = Outcome.DONE,
     details: Mapping[str, Value] | None = None,
-) -> None:
-    """Add a line within the caller's transaction: the change and its line are there both, or neither.
+) -> int:
+    """Add a line within the caller's transaction, so that the change and its line are there both, or neither; its id.
 
     `kind` and `target` name the thing by its id: ("session", its UUID), ("project", its id), ("account", its UUID).
     """
     where = request or RequestInfo()
-    connection.execute(
+    made = connection.execute(
         insert(audit).values(
             at=now_ms(connection),
             account_id=principal.account_id,
@@ -161,7 +162,9 @@ def record(
             outcome=outcome,
             details=json.dumps(dict(details), sort_keys=True) if details else "",
         )
-    )
+    ).inserted_primary_key
+    assert made is not None
+    return int(made[0])
 
 
 def search(
@@ -171,10 +174,7 @@ def search(
 
     Usage `request_invalid` for an action, outcome or kind that no line can have.
     """
-    for name, known in (("action", Did), ("outcome", Outcome), ("kind", KINDS)):
-        value = getattr(wanted, name)
-        if value is not None:
-            one_of(name, (value,), known)
+    _check(wanted)
     conditions = _conditions(wanted)
     if before is not None:
         conditions.append(audit.c.id < before)
@@ -184,12 +184,45 @@ def search(
     return [AuditRow(*row) for row in rows]
 
 
-def export(catalog: Catalog, wanted: Wanted, form: Literal["jsonl", "csv"]) -> Iterator[str]:
-    """The lines as JSON lines or CSV, the newest first, in pieces; no transaction is held between them."""
+def _check(wanted: Wanted) -> None:
+    for name, known in (("action", Did), ("outcome", Outcome), ("kind", KINDS)):
+        value = getattr(wanted, name)
+        if value is not None:
+            one_of(name, (value,), known)
+
+
+def note_export(
+    catalog: Catalog, principal: Principal, wanted: Wanted, form: Form, request: RequestInfo | None = None
+) -> int:
+    """Add the line of an export that begins now; its id, before which `export` begins."""
+    _check(wanted)
+    asked = {
+        name: value for name, value in asdict(wanted).items() if isinstance(value, str | int) and name != "project"
+    }
+    with catalog.write() as connection:
+        return record(
+            connection, principal, Did.AUDIT_EXPORT, "audit", "",
+            project=wanted.project or "", request=request, details={"format": form, **asked},
+        )  # fmt: skip
+
+
+def export(
+    catalog: Catalog,
+    wanted: Wanted,
+    form: Form,
+    *,
+    before: int | None = None,
+    still: Callable[[], None] | None = None,
+) -> Iterator[str]:
+    """The lines before one, as JSON lines or CSV, the newest first, in pieces; no transaction is held between them.
+
+    `still` raises Denied where whoever asked may not read on; asked for each piece.
+    """
     if form == "csv":
         yield _csv([[field.name for field in fields(AuditRow)] + ["time"]])
-    before: int | None = None
     while True:
+        if still is not None:
+            still()
         with catalog.read() as connection:
             rows = search(connection, wanted, before=before, limit=PAGE)
         if not rows:

@@ -152,7 +152,12 @@ def test_an_orderly_end_loses_nothing(catalog: Catalog) -> None:
     """As the web process has it: a thread writes, and what was counted is written at the end."""
     noted = Refusals(catalog)
     noted.start()
-    threads = [threading.Thread(target=lambda: [noted.note(refusal()) for _ in range(100)]) for _ in range(4)]
+
+    def ask() -> None:
+        for _ in range(100):
+            noted.note(refusal())
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
     for one in threads:
         one.start()
     for one in threads:

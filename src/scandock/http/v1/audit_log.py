@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from scandock.access.principal import Principal
 from scandock.http.described import binary
 from scandock.http.v1.desks import Desked, Maybe, flowing
 from scandock.rules.permissions import Action
@@ -59,9 +60,9 @@ def _wanted(
     )
 
 
-def _check(connection: Connection, work: Desked, wanted: audit.Wanted) -> None:
+def _check(connection: Connection, principal: Principal, wanted: audit.Wanted) -> None:
     action = Action.SITE_ADMIN if wanted.project is None else Action.AUDIT_READ
-    rights.check(connection, work.desk.principal, action, wanted.project)
+    rights.check(connection, principal, action, wanted.project)
 
 
 @router.get("", summary="Lines of the audit trail, the newest first")
@@ -83,9 +84,10 @@ async def list_all(
     wanted = _wanted(project, actor, action, kind, target, request_id, outcome, since, until)
 
     def ask(connection: Connection) -> list[dict[str, object]]:
-        _check(connection, work, wanted)
+        _check(connection, work.desk.principal, wanted)
         return [audit.as_object(row) for row in audit.search(connection, wanted, before=before, limit=limit)]
 
+    await work.site.run(work.site.refusals.settle)
     items = await work.read(ask)
     return JSONResponse({"items": items, "next": items[-1]["id"] if len(items) == limit else None})
 
@@ -103,10 +105,22 @@ async def export(
     until: Moment = None,
     format: Literal["jsonl", "csv"] = "jsonl",  # noqa: A002  the parameter's name
 ) -> Response:
-    """All lines that the filters leave, the newest first."""
+    """All lines that the filters leave, the newest first. The export's own line comes behind them."""
     wanted = audit.Wanted(project=project, since=since, until=until)
-    await work.read(lambda connection: _check(connection, work, wanted))
+    desk, catalog = work.desk, work.site.catalog
+
+    def still() -> None:
+        principal = desk.still()
+        with catalog.read() as connection:
+            _check(connection, principal, wanted)
+
+    def begin() -> int:
+        still()
+        work.site.refusals.settle()
+        return audit.note_export(catalog, desk.principal, wanted, format, desk.request)
+
+    before = await work.site.run(begin)
     kind = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"
-    pieces = (piece.encode() for piece in audit.export(work.site.catalog, wanted, format))
+    pieces = (piece.encode() for piece in audit.export(catalog, wanted, format, before=before, still=still))
     headers = {"Content-Disposition": f'attachment; filename="audit.{format}"', "X-Content-Type-Options": "nosniff"}
     return flowing(pieces, status=200, headers=headers, media_type=kind)

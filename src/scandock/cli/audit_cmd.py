@@ -31,14 +31,15 @@ def audit(
     after, before = _time("--since", since), _time("--until", until)
     with catalog_of(data, must_exist=True) as catalog:
         from scandock.access.principal import SYSTEM
-        from scandock.services.audit import Wanted, export, note_export
+        from scandock.services.audit import Wanted
+        from scandock.services.audit_export import begin_export
 
         wanted = Wanted(
             project=project, actor=account, action=action, target=target, since=after, until=before
         )  # fmt: skip
-        own = note_export(catalog, SYSTEM, wanted, form, here())
+        pieces = begin_export(catalog, SYSTEM, wanted, form, here())
         with reader_may_leave(sys.stdout):
-            for piece in export(catalog, wanted, form, before=own):
+            for piece in pieces:
                 sys.stdout.write(piece)
 
 

@@ -174,7 +174,7 @@ def search(
 
     Usage `request_invalid` for an action, outcome or kind that no line can have.
     """
-    _check(wanted)
+    check_wanted(wanted)
     conditions = _conditions(wanted)
     if before is not None:
         conditions.append(audit.c.id < before)
@@ -184,26 +184,12 @@ def search(
     return [AuditRow(*row) for row in rows]
 
 
-def _check(wanted: Wanted) -> None:
+def check_wanted(wanted: Wanted) -> None:
+    """Usage `request_invalid` for an action, outcome or kind that no line can have."""
     for name, known in (("action", Did), ("outcome", Outcome), ("kind", KINDS)):
         value = getattr(wanted, name)
         if value is not None:
             one_of(name, (value,), known)
-
-
-def note_export(
-    catalog: Catalog, principal: Principal, wanted: Wanted, form: Form, request: RequestInfo | None = None
-) -> int:
-    """Add the line of an export that begins now; its id, before which `export` begins."""
-    _check(wanted)
-    asked = {
-        name: value for name, value in asdict(wanted).items() if isinstance(value, str | int) and name != "project"
-    }
-    with catalog.write() as connection:
-        return record(
-            connection, principal, Did.AUDIT_EXPORT, "audit", "",
-            project=wanted.project or "", request=request, details={"format": form, **asked},
-        )  # fmt: skip
 
 
 def export(

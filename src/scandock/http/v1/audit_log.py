@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from scandock.http.described import binary
 from scandock.http.v1.desks import Desked, Maybe, flowing
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
+from scandock.services.audit_export import begin_export
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
 
@@ -114,13 +116,13 @@ async def export(
         with catalog.read() as connection:
             _check(connection, principal, wanted)
 
-    def begin() -> int:
+    def begin() -> Iterator[str]:
         still()
         work.site.refusals.settle()
-        return audit.note_export(catalog, desk.principal, wanted, format, desk.request)
+        return begin_export(catalog, desk.principal, wanted, format, desk.request, still)
 
-    before = await work.site.run(begin)
+    found = await work.site.run(begin)
     kind = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"
-    pieces = (piece.encode() for piece in audit.export(catalog, wanted, format, before=before, still=still))
+    pieces = (piece.encode() for piece in found)
     headers = {"Content-Disposition": f'attachment; filename="audit.{format}"', "X-Content-Type-Options": "nosniff"}
     return flowing(pieces, status=200, headers=headers, media_type=kind)

@@ -11,7 +11,7 @@ from scandock.access.principal import ANONYMOUS, Denied, Principal
 from scandock.http.deps import site_of
 from scandock.http.security import info_of
 from scandock.services.audit import Did
-from scandock.services.refusals import DID, Refusal
+from scandock.services.refusals import Refusal
 
 _BY_LOGIN: Final = "oidc_"
 """Codes of logins begin so that did not succeed, which `services.sign_in` notes itself."""
@@ -26,12 +26,13 @@ def note_refused(request: Request, refused: Iterable[Denied]) -> None:
             continue
         site.refusals.note(
             Refusal(
-                did=Did.REQUEST if one.action is None else DID[one.action],
+                did=Did.REQUEST,
+                right="" if one.action is None else one.action.value,
                 account_id=principal.account_id,
                 kind="request",
                 target="",
                 project=one.project,
                 request=where,
-                details={"code": one.code, "right": "" if one.action is None else one.action.value},
+                details={"code": one.code},
             )
         )

@@ -41,7 +41,7 @@ class Outcome(StrEnum):
 class Did(StrEnum):
     """What was done; more may come, none is renamed. A setting of a project is PROJECT_EDIT, who sees it ACCESS_SET.
 
-    READ, REQUEST, SITE_ADMIN and TOKEN_USE are lines of what was refused alone (`services.refusals`).
+    REQUEST and TOKEN_USE are lines of what was refused alone (`services.refusals`).
     """
 
     LOGIN = "login"
@@ -82,9 +82,7 @@ class Did(StrEnum):
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
     AUDIT_EXPORT = "audit_export"
-    READ = "read"
     REQUEST = "request"
-    SITE_ADMIN = "site_admin"
     TOKEN_USE = "token_use"  # noqa: S105
 
 

@@ -11,7 +11,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Connection
@@ -22,7 +21,6 @@ from scandock.access.principal import Principal, RequestInfo
 from scandock.access.throttle import network
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import ScandockError
-from scandock.rules.permissions import Action
 from scandock.services.audit import Did, Outcome, Value, record
 from scandock.services.logs import cause, log, where
 
@@ -32,37 +30,7 @@ KEYS_MOST: Final = 1_000
 RETRY_SECONDS: Final = 1.0
 _UNKNOWN: Final = Principal(None, "", "unknown")
 
-DID: Final[Mapping[Action, Did]] = MappingProxyType(
-    {
-        **dict.fromkeys(
-            (
-                Action.PROJECT_SEE, Action.PROJECT_READ, Action.SUBJECT_READ, Action.SESSION_READ,
-                Action.PREARCHIVE_READ, Action.TRASH_READ, Action.IMPORT_READ, Action.MEMBERS_READ, Action.AUDIT_READ,
-                Action.ACCOUNT_READ,
-            ),
-            Did.READ,
-        ),
-        **dict.fromkeys((Action.PROJECT_EDIT, Action.SETTINGS_EDIT), Did.PROJECT_EDIT),
-        **dict.fromkeys(
-            (Action.PROJECT_DELETE, Action.SUBJECT_DELETE, Action.SESSION_DELETE, Action.PREARCHIVE_DELETE), Did.DELETE
-        ),
-        **dict.fromkeys(
-            (Action.SUBJECT_EDIT, Action.SESSION_EDIT, Action.SESSION_ACTIVATE, Action.PREARCHIVE_EDIT), Did.EDIT
-        ),
-        Action.UPLOAD: Did.UPLOAD,
-        Action.SESSION_ARCHIVE: Did.ARCHIVE,
-        Action.TRASH_RESTORE: Did.RESTORE,
-        Action.IMPORT_CANCEL: Did.IMPORT_CANCEL,
-        Action.IMPORT_DELETE: Did.IMPORT_DELETE,
-        Action.MEMBERS_EDIT: Did.MEMBER_SET,
-        Action.ACCOUNT_EDIT: Did.ACCOUNT_EDIT,
-        Action.PROJECT_CREATE: Did.PROJECT_CREATE,
-        Action.SITE_ADMIN: Did.SITE_ADMIN,
-    }
-)  # fmt: skip
-"""What a line calls an action that was refused."""
-
-Key = tuple[str, int | None, str]
+Key = tuple[str, int | None, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +38,8 @@ class Refusal:
     """Something that was refused: to an account, or to somebody unknown (None)."""
 
     did: Did
+    right: str = ""
+    """Which right was missing, as `Action` has it; empty for a login or a token."""
     account_id: int | None = None
     kind: str = "account"
     target: str | None = None
@@ -80,7 +50,7 @@ class Refusal:
 
     @property
     def key(self) -> Key:
-        return network(self.request.address), self.account_id, self.did
+        return network(self.request.address), self.account_id, self.did, self.right
 
     def common(self, other: Refusal) -> Refusal:
         """What is true of two refusals of one key; of the request its address alone."""
@@ -132,7 +102,7 @@ def _record(connection: Connection, lines: Sequence[Refusal]) -> None:
             project=line.project,
             request=line.request,
             outcome=Outcome.REFUSED,
-            details=line.details,
+            details={**line.details, "right": line.right} if line.right else line.details,
         )
 
 
@@ -172,7 +142,7 @@ class Refusals:
         with self._changed:
             window = self._windows.get(refusal.key)
             if window is None and len(self._windows) >= KEYS_MOST:
-                refusal = Refusal(did=refusal.did, details={"addresses": "many"})
+                refusal = Refusal(did=refusal.did, right=refusal.right, details={"addresses": "many"})
                 window = self._windows.get(refusal.key)
             if window is not None:
                 window.add(refusal)

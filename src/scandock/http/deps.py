@@ -26,6 +26,7 @@ from scandock.services.decoding import Pictures
 from scandock.services.held_answers import HeldAnswers
 from scandock.services.opening import open_data_catalog
 from scandock.services.receiving import Receiving
+from scandock.services.refusals import Refusals
 from scandock.services.sign_in import gate_for
 from scandock.services.xnat.gathering import Gathering
 from scandock.services.xnat.hand_changes import Change, make_changes
@@ -61,6 +62,7 @@ class Site:
     gate: Gate
     passwords: PasswordQueue
     """Whatever checks or hashes a password is done by it."""
+    refusals: Refusals
     catalog_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
     pictures: Pictures
@@ -94,6 +96,7 @@ class Site:
         self.passwords.close()
         self.catalog_threads.shutdown(wait=True)
         self.spool_threads.shutdown(wait=True)
+        self.refusals.close()
         self.pictures.close()
         self.provider_threads.shutdown(wait=True)
         if self.provider is not None:
@@ -115,6 +118,8 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
     pictures = Pictures(store.path, settings, held, lambda what: metrics.decoders.labels(what).inc())
     metrics.held.set_function(lambda: held.bytes)
     metrics.waiting.set_function(lambda: pictures.decoders.waiting)
+    refusals = Refusals(catalog, counted=lambda did: metrics.refused.labels(did.value).inc())
+    refusals.start()
     return Site(
         data=store.path,
         settings=settings,
@@ -123,7 +128,8 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
         receiving=receiving,
         metrics=metrics,
         locks=Locks(),
-        gate=gate_for(catalog),
+        gate=gate_for(catalog, refusals),
+        refusals=refusals,
         passwords=PasswordQueue(waited=metrics.passwords_waited.inc, refused=metrics.passwords_refused.inc),
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),

@@ -54,6 +54,12 @@ class Metrics:
         self.requests = Counter(
             "scandock_requests", "Requests by route and status.", ("method", "route", "status"), registry=self.registry
         )
+        self.refused = Counter(
+            "scandock_refused",
+            "Requests that a right refused, and logins and tokens that failed, by what the audit calls them.",
+            ("action",),
+            registry=self.registry,
+        )
         self.bodies_refused = Counter(
             "scandock_bodies_refused", "Bodies that were too large or too slow.", ("by",), registry=self.registry
         )

@@ -14,17 +14,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import IO, Final, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Connection, select
 
+from scandock.access.principal import Denied
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Action
 from scandock.services import contents, rights, shelves
+from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from scandock.store.port import Snapshot
@@ -59,6 +62,8 @@ class FileDownload:
     """When the tree that holds it was made, in Unix milliseconds: a new label changes nothing of a file."""
     _snapshot: Snapshot
     _path: str
+    _holder: Holder
+    _lasting: Lasting
 
     @property
     def etag(self) -> str:
@@ -67,8 +72,7 @@ class FileDownload:
     def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes of a range; then the file is closed."""
         with self._snapshot as snapshot, snapshot.open(self._path, offset, length) as stream:
-            while chunk := stream.read(CHUNK):
-                yield chunk
+            yield from self._lasting.each(self._holder, iter(partial(stream.read, CHUNK), b""))
 
     def close(self) -> None:
         self._snapshot.close()
@@ -114,6 +118,8 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True) -> FileDownl
         modified=made,
         _snapshot=snapshot,
         _path=item["path"],
+        _holder=standing,
+        _lasting=Lasting(desk),
     )
 
 
@@ -136,13 +142,13 @@ def zip_of_session(desk: Desk, uuid: str, *, scan_id: str | None = None, deflate
         snapshot.close()
         raise
     name = f"{standing.label}_{scan_id}.zip" if scan_id is not None else f"{standing.label}.zip"
-    return ZipDownload(name, length, _zip_one(snapshot, standing, under, deflate=deflate))
+    return ZipDownload(name, length, _zip_one(desk, snapshot, standing, under, deflate=deflate))
 
 
-def _zip_one(snapshot: Snapshot, standing: Standing, under: str, *, deflate: bool) -> Iterator[bytes]:
+def _zip_one(desk: Desk, snapshot: Snapshot, standing: Standing, under: str, *, deflate: bool) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(deflate=deflate, moment=moment_of(standing))
-        yield from made.chunks(_entries(snapshot, standing, under))
+        yield from made.chunks(Lasting(desk).each(standing, _entries(snapshot, standing, under)))
 
 
 def _entries(snapshot: Snapshot, standing: Standing, under: str = "") -> Iterator[ZipEntry]:
@@ -159,7 +165,8 @@ def _entries(snapshot: Snapshot, standing: Standing, under: str = "") -> Iterato
 def zip_of_project(desk: Desk, name: str, *, deflate: bool = False) -> ZipDownload:
     """All archived sessions of a project as one zip, one folder each.
 
-    Each session is as it stands when its turn comes; one that is gone by then is named in `not-included.txt`.
+    Each session is as it stands when its turn comes; one that is gone by then, or may not be read any more, is named in
+    `not-included.txt`.
     """
     with desk.catalog.read() as connection:
         rights.check(connection, desk.principal, Action.SESSION_READ, name)
@@ -180,6 +187,7 @@ def zip_of_project(desk: Desk, name: str, *, deflate: bool = False) -> ZipDownlo
 
 def _every(desk: Desk, uuids: list[str]) -> Iterator[ZipEntry]:
     gone = []
+    lasting = Lasting(desk)
     for uuid in uuids:
         try:
             standing, snapshot = steady(desk, uuid)
@@ -187,7 +195,12 @@ def _every(desk: Desk, uuids: list[str]) -> Iterator[ZipEntry]:
             gone.append(uuid)
             continue
         with snapshot:
-            yield from _entries(snapshot, standing)
+            try:
+                lasting.check(standing)
+            except Denied:
+                gone.append(uuid)
+                continue
+            yield from lasting.each(standing, _entries(snapshot, standing))
     if gone:
         text = "".join(f"{uuid}\r\n" for uuid in gone).encode()
         yield ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))

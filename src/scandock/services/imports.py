@@ -56,7 +56,7 @@ def find_import(connection: Connection, principal: Principal, uuid: str, action:
         _unknown(principal)  # also for members of its project: imports are not theirs to know of
     told = may(principal, action, row["project"], rights, own=own)
     if told is not Answer.ALLOWED:
-        deny(told, principal, action)
+        deny(told, principal, action, row["project"] or "")
     return Found(
         upload_id=row["id"],
         uuid=row["uuid"],

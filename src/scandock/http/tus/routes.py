@@ -13,7 +13,7 @@ from scandock.access.principal import Denied, Principal, deny
 from scandock.http.bodies import receives_upload
 from scandock.http.deps import Site, site_of
 from scandock.http.receiving.wanted import check_foreign, offer_of
-from scandock.http.security import Caller, SignedIn, check_upload
+from scandock.http.security import Caller, SignedIn, check_upload, info_of
 from scandock.http.tus.locks import Writer
 from scandock.http.tus.patching import append, check_length, finish
 from scandock.http.tus.protocol import (
@@ -31,8 +31,9 @@ from scandock.http.tus.protocol import (
 )
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
+from scandock.services.audit import Did
 from scandock.services.imports import find_import
-from scandock.services.receiving import Arriving
+from scandock.services.receiving import Arriving, noted
 from scandock.services.unfinished import unfinished_uploads
 
 router = APIRouter(prefix=PREFIX, tags=["uploads (tus 1.0)"])
@@ -145,7 +146,8 @@ def _begin(site: Site, request: Request, principal: Principal, size: int) -> Arr
             key=request.headers.get("idempotency-key"),
             metadata=raw,
         )
-    return site.receiving.begin(offer)
+    note = noted(Did.UPLOAD_BEGIN, principal, info_of(request), {"bytes": size, "door": "tus"})
+    return site.receiving.begin(offer, note)
 
 
 def _expiry(arriving: Arriving, offset: int) -> str | None:
@@ -236,7 +238,8 @@ async def terminate(request: Request, upload: str, principal: Caller) -> Respons
     await site.run(find_upload, site, principal, upload)
     async with site.locks.write(upload, stop=True):
         arriving = await site.run(find_upload, site, principal, upload)
-        if not await site.run(site.receiving.discard, arriving):
+        note = noted(Did.UPLOAD_DELETE, principal, info_of(request), {"bytes": arriving.received, "door": "tus"})
+        if not await site.run(site.receiving.discard, arriving, note):
             raise Usage("import_running", "The upload has all its bytes: its import waits or runs.", "Cancel that.")
     return _answer(204)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable, Iterator
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -14,9 +15,11 @@ from sqlalchemy import Connection
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from scandock.access.principal import Principal
+from scandock.access.proofs import ask_again
 from scandock.http.conditions import is_known
 from scandock.http.deps import Site, site_of
-from scandock.http.security import Caller, info_of
+from scandock.http.security import Caller, info_of, proved_by
 from scandock.services.editing import etag
 from scandock.services.held_answers import asker_of
 from scandock.services.listing import LIMIT, MAX_LIMIT, Page, Sorting
@@ -40,7 +43,21 @@ class Work:
     def __init__(self, request: Request, principal: Caller) -> None:
         self.request = request
         self.site: Site = site_of(request)
-        self.desk = Desk(self.site.catalog, self.site.store, self.site.settings, principal, info_of(request))
+        proof = proved_by(request, principal)
+        self.desk = Desk(
+            self.site.catalog,
+            self.site.store,
+            self.site.settings,
+            principal,
+            info_of(request),
+            ask_again=partial(ask_again, self.site.catalog, proof),
+        )
+
+    async def still(self) -> Principal:
+        """Who asks, after the request has taken long: from now on the desk is theirs as they are now. Denied (401)."""
+        principal = await self.site.run(self.desk.still)
+        self.desk = replace(self.desk, principal=principal)
+        return principal
 
     async def read(self, ask: Callable[[Connection], T]) -> T:
         """Ask the catalog, in one transaction."""

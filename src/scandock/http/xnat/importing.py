@@ -174,9 +174,13 @@ async def answer(request: Request, work: Work, uuid: str) -> Response:
 
 
 async def _ended(request: Request, work: Work, uuid: str) -> dict[str, Any]:
-    """The import of an id, once it has ended. Fault `server_stopping` where the server ends first; ClientDisconnect."""
+    """The import of an id, once it has ended. Fault `server_stopping` where the server ends first; ClientDisconnect.
+
+    Denied (401) where the login or token that it was asked for by ends first: the import goes on, and is told no more.
+    """
     seconds = LOOK_SECONDS[0]
     while True:
+        await work.still()
         try:
             found: dict[str, Any] = await work.site.run(read_import, work.site.catalog, work.desk.principal, uuid)
         except Denied:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping
 from scandock.catalog.shelves import Holder
 from scandock.services import shelves
 from scandock.services.downloads import COUNTED, ZipDownload, moment_of, steady_holder
+from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
 from scandock.services.xnat import contents
 from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
@@ -25,7 +26,8 @@ Choice = Callable[[Connection, Holder], Sequence[RowMapping]]
 def zip_of_sessions(desk: Desk, wanted: Sequence[tuple[str, Choice]]) -> ZipDownload:
     """Resources of several sessions as one zip, each session as it stands when its turn comes.
 
-    Two sessions of one label have folders of their own. Fault `file_missing` ends the zip where a session is gone.
+    Two sessions of one label have folders of their own. Fault `file_missing` ends the zip where a session is gone, and
+    Denied where it may not be read any more.
     """
     if len(wanted) == 1:
         return zip_of_resources(desk, *wanted[0])
@@ -34,13 +36,15 @@ def zip_of_sessions(desk: Desk, wanted: Sequence[tuple[str, Choice]]) -> ZipDown
 
 def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]]) -> Iterator[ZipEntry]:
     taken: set[str] = set()
+    lasting = Lasting(desk)
     for uuid, choose in wanted:
         standing, snapshot = steady_holder(desk, uuid)
         with snapshot:
+            lasting.check(standing)
             files, of = _listed(desk, standing, choose)
             folder = standing.label if standing.label not in taken else f"{standing.label}_{standing.project}"
             taken.add(folder)
-            for one in files:
+            for one in lasting.each(standing, files):
                 entry = _entry(snapshot, standing, of[one["resource_n"]], one)
                 yield replace(entry, name=folder + entry.name.removeprefix(standing.label))
 
@@ -67,7 +71,7 @@ def zip_of_resources(desk: Desk, uuid: str, choose: Choice) -> ZipDownload:
     except BaseException:
         snapshot.close()
         raise
-    return ZipDownload(f"{standing.label}.zip", length, _chunks(snapshot, standing, files, of))
+    return ZipDownload(f"{standing.label}.zip", length, _chunks(desk, snapshot, standing, files, of))
 
 
 def zip_of_nothing(label: str) -> ZipDownload:
@@ -85,11 +89,12 @@ def member_name(standing: Holder, resource: RowMapping, file: RowMapping) -> str
 
 
 def _chunks(
-    snapshot: Snapshot, standing: Holder, files: Sequence[RowMapping], of: dict[int, RowMapping]
+    desk: Desk, snapshot: Snapshot, standing: Holder, files: Sequence[RowMapping], of: dict[int, RowMapping]
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(moment=moment_of(standing))
-        yield from made.chunks(_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
+        entries = (_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
+        yield from made.chunks(Lasting(desk).each(standing, entries))
 
 
 def _entry(snapshot: Snapshot, standing: Holder, resource: RowMapping, file: RowMapping) -> ZipEntry:

@@ -16,8 +16,14 @@ from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, func
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from scandock.model.errors import Usage
+
 DEFAULT: Final = "DEFAULT"
-_TYPES: Final = re.compile(r"\[[^\]]*\]")
+MAX_NAME: Final = 300
+"""Characters of a column's name; the longest path into XNAT's documents that a listing knows has 70."""
+MAX_PATTERN: Final = 1000
+"""Characters of a text with `*` or `%` in it that values are compared with."""
+_TYPES: Final = re.compile(r"\[[^\[\]]*\]")
 _PATH: Final = re.compile(r"x(?:nat|dat):\w+/.+", re.IGNORECASE)
 
 
@@ -95,6 +101,8 @@ class Listing:
 
         `demographics[@xsi:type=xnat:demographicData]/gender`: no element here can be of two types, so none is read.
         """
+        if len(name) > MAX_NAME:
+            return None
         low = _TYPES.sub("", name.strip().lower())
         if low in self.columns:
             return self.columns[low]
@@ -107,7 +115,10 @@ class Listing:
         return self.columns.get(rest)
 
     def chosen(self, asked: str | None) -> list[Column]:
-        """The columns of an answer, each once: what was asked for in its order, then what is never left out."""
+        """The columns of an answer, each once: what was asked for in its order, then what is never left out.
+
+        Usage `request_invalid` for a name that no column can have: each row of the answer would bear it.
+        """
         names: list[str] = []
         for name in (asked or DEFAULT).split(","):
             names += self.default if name.strip().upper() == DEFAULT else [name.strip()]
@@ -115,6 +126,7 @@ class Listing:
         for name in (*names, *self.always):
             if not name:
                 continue
+            check_name(name)
             column = self.find(name)
             if column is None:
                 found.setdefault(name.lower(), Column(name, literal("")))
@@ -143,9 +155,31 @@ def _is(column: Column, said: str) -> ColumnElement[bool]:
         value = column.parse(said)
         return literal(False) if value is None else sought == value
     if "*" in said or "%" in said:
-        pattern = said.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
-        return func.lower(cast(sought, Text)).like(pattern, escape="\\")
+        return like(cast(sought, Text), said, column.name)
     return and_(sought.is_not(None), func.lower(cast(sought, Text)) == said.lower())
+
+
+def check_name(name: str) -> None:
+    """Raise Usage `request_invalid` for what is too long to be a column's name."""
+    if len(name) > MAX_NAME:
+        raise Usage(
+            "request_invalid", f"A column is named by {len(name)} characters.", f"At most {MAX_NAME} are a name."
+        )
+
+
+def like(value: ColumnElement[str], said: str, name: str) -> ColumnElement[bool]:
+    """Whether a value is a text in which `*` or `%` stand for anything, in any case; `name` is what it is called.
+
+    Usage `request_invalid` for a longer text than is compared.
+    """
+    if len(said) > MAX_PATTERN:
+        raise Usage(
+            "request_invalid",
+            f"{name} is compared with {len(said)} characters.",
+            f"At most {MAX_PATTERN} are a pattern.",
+        )
+    pattern = said.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
+    return func.lower(value).like(pattern, escape="\\")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan
 from scandock.model.errors import Usage
-from scandock.services.xnat.columns import Rows
+from scandock.services.xnat.columns import Rows, check_name
 from scandock.services.xnat.ids import resource_id
 
 ALL: Final = frozenset({"ALL", "*"})
@@ -220,7 +220,7 @@ def _escaped(name: str) -> str:
 def _narrowed(cells: Sequence[dict[str, str]], filters: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     """Rows whose columns are what a request says: several values with commas between."""
     known = set().union(*cells) if cells else set()
-    wanted = [(name.lower(), said.lower().split(",")) for name, said in filters if name.lower() in known]
+    wanted = [(name.lower(), frozenset(said.lower().split(","))) for name, said in filters if name.lower() in known]
     return [row for row in cells if all(row.get(name, "").lower() in said for name, said in wanted)]
 
 
@@ -235,6 +235,7 @@ def table_of(
     chosen: dict[str, str] = {}
     for name in (*asked, *always):
         if name:
+            check_name(name)
             low = name.lower()
             chosen.setdefault(low.rpartition(":")[2].partition("/")[2] or low, names.get(low, name))
     return Rows(list(chosen.values()), [[str(row.get(low, "")) for low in chosen] for row in cells])

@@ -16,7 +16,7 @@ from scandock.catalog.tables import project, resource, scan, session, subject, t
 from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
-from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, padded, read
+from scandock.services.xnat.columns import MAX_NAME, Column, Listing, Rows, attribute, by_name, moment, padded, read
 from scandock.services.xnat.ids import EXPERIMENT, SUBJECT, experiment_number, subject_number
 
 ABSTRACT: Final = frozenset({"xnat:experimentdata", "xnat:subjectassessordata", "xnat:imagesessiondata"})
@@ -94,7 +94,7 @@ class _Experiments(Listing):
     """Sessions, whose columns of scans are called by the scans' type: `xnat:mrscandata/id` is empty for scans of CT."""
 
     def find(self, name: str) -> Column | None:
-        of_type = _SCAN_TYPE.fullmatch(name.strip().lower())
+        of_type = _SCAN_TYPE.fullmatch(name.strip().lower()) if len(name) <= MAX_NAME else None
         if of_type is None:
             return Listing.find(self, name)
         kind, rest = of_type.groups()

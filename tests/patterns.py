@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from re import _constants as op  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _constants as op
+from re import _parser as parser
 from typing import Any, Final
 
 import scandock
@@ -87,9 +87,10 @@ def _calls(tree: ast.AST) -> Iterator[ast.Call]:
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
             and isinstance(node.func.value, ast.Name)
+            and node.func.value.id == "re"
+            and node.func.attr in METHODS | {"compile"}
         ):
-            if node.func.value.id == "re" and node.func.attr in METHODS | {"compile"}:
-                yield node
+            yield node
 
 
 def _is_local(node: ast.expr, function: ast.FunctionDef) -> bool:
@@ -147,10 +148,9 @@ def _importing(module: str, name: str) -> Iterator[ast.Module]:
     """The modules that import a name of another."""
     for path, text in _modules().items():
         if name in text and module in text:
-            for node in ast.walk(_tree(path)):
-                if isinstance(node, ast.ImportFrom) and node.module == module:
-                    if name in {one.name for one in node.names}:
-                        yield _tree(path)
+            imports = (node for node in ast.walk(_tree(path)) if isinstance(node, ast.ImportFrom))
+            if any(node.module == module and name in {one.name for one in node.names} for node in imports):
+                yield _tree(path)
 
 
 def _asked(tree: ast.Module, target: str) -> set[str]:

@@ -39,6 +39,9 @@ CATALOG_THREADS = 8
 SPOOL_THREADS = 32
 """More than disks like at once, as one of them may hang on a sync for seconds; a thread that waits costs little."""
 
+ZIP_THREADS = 4
+"""Zips that are made ready at once: one may name thousands of things, and listings and uploads don't wait for that."""
+
 PROVIDER_THREADS = 2
 HAND_THREADS = 8
 """Sessions that are changed by hand at once: each has one thread, however many requests wait for it."""
@@ -58,6 +61,7 @@ class Site:
     gate: Gate
     catalog_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
+    zip_threads: ThreadPoolExecutor
     pictures: Pictures
     hands: Gathering[Change]
     """Changes by hand to archived sessions, those of one session together."""
@@ -84,6 +88,7 @@ class Site:
         self.hand_threads.shutdown(wait=True)
         self.catalog_threads.shutdown(wait=True)
         self.spool_threads.shutdown(wait=True)
+        self.zip_threads.shutdown(wait=True)
         self.pictures.close()
         self.provider_threads.shutdown(wait=True)
         if self.provider is not None:
@@ -109,6 +114,7 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
         gate=gate_for(catalog),
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
+        zip_threads=ThreadPoolExecutor(ZIP_THREADS, "zip"),
         pictures=Pictures(store.path, settings),
         hands=Gathering(hand_threads, make_changes, lambda change: change.holds.close()),
         hand_threads=hand_threads,

@@ -36,6 +36,11 @@ class Metrics:
         self.requests = Counter(
             "scandock_requests", "Requests by route and status.", ("method", "route", "status"), registry=self.registry
         )
+        self.names = Counter(
+            "scandock_names_refused",
+            "Requests that were refused as they named more things than SCANDOCK_MAX_NAMES.",
+            registry=self.registry,
+        )
         self.outcomes = Counter(
             "scandock_imports", "Imports that have ended, by outcome.", ("state",), registry=self.registry
         )

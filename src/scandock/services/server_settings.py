@@ -44,6 +44,10 @@ class ServerSettings(BaseSettings):
         default=256 * GIB, description="Bytes of one upload, as it comes over the network."
     )
     max_uploads_per_user: Count = Field(default=100, description="Uploads of one account that are not imported yet.")
+    max_names: Count = Field(
+        default=2000,
+        description="Different names of sessions, scans and resources in one address of XNAT's dialect; ALL is one.",
+    )
     upload_idle_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=120, description="How long a client may send nothing before it is let go."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextvars import copy_context
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -52,8 +53,15 @@ class Work:
 
     async def do(self, call: Callable[[], T]) -> T:
         """Do what may take a while, where nobody waits for the catalog's threads."""
+        return await self._within(self.site.spool_threads, call)
+
+    async def prepare(self, call: Callable[[], T]) -> T:
+        """Make a zip ready, where neither listings nor uploads wait for it."""
+        return await self._within(self.site.zip_threads, call)
+
+    async def _within(self, threads: Executor, call: Callable[[], T]) -> T:
         bound = partial(copy_context().run, call)
-        return await asyncio.get_running_loop().run_in_executor(self.site.spool_threads, bound)
+        return await asyncio.get_running_loop().run_in_executor(threads, bound)
 
     async def page(self, ask: Callable[[Connection], Page]) -> Response:
         """A list as `{"items", "next"}`; the next page's address is in Link too."""

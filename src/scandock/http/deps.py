@@ -43,6 +43,9 @@ CATALOG_THREADS = 8
 SPOOL_THREADS = 32
 """More than disks like at once, as one of them may hang on a sync for seconds; a thread that waits costs little."""
 
+ZIP_THREADS = 4
+"""Zips that are made ready at once: one may name thousands of things, and listings and uploads don't wait for that."""
+
 PROVIDER_THREADS = 2
 HAND_THREADS = 8
 """Sessions that are changed by hand at once: each has one thread, however many requests wait for it."""
@@ -65,6 +68,7 @@ class Site:
     refusals: Refusals
     catalog_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
+    zip_threads: ThreadPoolExecutor
     pictures: Pictures
     held: HeldAnswers
     """Room for answers that wait until their clients take them."""
@@ -96,6 +100,7 @@ class Site:
         self.passwords.close()
         self.catalog_threads.shutdown(wait=True)
         self.spool_threads.shutdown(wait=True)
+        self.zip_threads.shutdown(wait=True)
         self.refusals.close()
         self.pictures.close()
         self.provider_threads.shutdown(wait=True)
@@ -133,6 +138,7 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
         passwords=PasswordQueue(waited=metrics.passwords_waited.inc, refused=metrics.passwords_refused.inc),
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
+        zip_threads=ThreadPoolExecutor(ZIP_THREADS, "zip"),
         pictures=pictures,
         held=held,
         answers=Answers(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),

@@ -54,6 +54,11 @@ class Metrics:
         self.requests = Counter(
             "scandock_requests", "Requests by route and status.", ("method", "route", "status"), registry=self.registry
         )
+        self.names = Counter(
+            "scandock_names_refused",
+            "Requests that were refused as they named more things than SCANDOCK_MAX_NAMES.",
+            registry=self.registry,
+        )
         self.refused = Counter(
             "scandock_refused",
             "Requests that a right refused, and logins and tokens that failed, by what the audit calls them.",

@@ -60,6 +60,10 @@ class ServerSettings(BaseSettings):
         description="Part of the free space that uploads of one account may take together, where it has several under"
         " way; one alone may take all of it.",
     )
+    max_names: Count = Field(
+        default=2000,
+        description="Different names of sessions, scans and resources in one address of XNAT's dialect; ALL is one.",
+    )
     upload_idle_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=120, description="How long a client may send nothing before it is let go."
     )

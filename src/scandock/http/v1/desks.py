@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Executor
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
@@ -70,8 +71,15 @@ class Work:
 
     async def do(self, call: Callable[[], T]) -> T:
         """Do what may take a while, where nobody waits for the catalog's threads."""
+        return await self._within(self.site.spool_threads, call)
+
+    async def prepare(self, call: Callable[[], T]) -> T:
+        """Make a zip ready, where neither listings nor uploads wait for it."""
+        return await self._within(self.site.zip_threads, call)
+
+    async def _within(self, threads: Executor, call: Callable[[], T]) -> T:
         bound = partial(copy_context().run, call)
-        return await asyncio.get_running_loop().run_in_executor(self.site.spool_threads, bound)
+        return await asyncio.get_running_loop().run_in_executor(threads, bound)
 
     async def by_turn(self, call: Callable[[], T]) -> T:
         """Do what checks or hashes a password, when the address has its turn."""

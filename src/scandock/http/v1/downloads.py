@@ -36,7 +36,7 @@ def zip_answer(made: ZipDownload) -> Response:
 )
 async def session_zip(work: Desked, session: str, compress: Compressed = False) -> Response:
     """In the layout {session}/scans/{scan}/resources/{resource}/files/{file}."""
-    return zip_answer(await work.do(lambda: zip_of_session(work.desk, session, deflate=compress)))
+    return zip_answer(await work.prepare(lambda: zip_of_session(work.desk, session, deflate=compress)))
 
 
 @router.get(
@@ -47,7 +47,7 @@ async def session_zip(work: Desked, session: str, compress: Compressed = False) 
 )
 async def scan_zip(work: Desked, session: str, scan: str, compress: Compressed = False) -> Response:
     """In the same layout, that scan alone."""
-    return zip_answer(await work.do(lambda: zip_of_session(work.desk, session, scan_id=scan, deflate=compress)))
+    return zip_answer(await work.prepare(lambda: zip_of_session(work.desk, session, scan_id=scan, deflate=compress)))
 
 
 @router.get(
@@ -58,4 +58,4 @@ async def scan_zip(work: Desked, session: str, scan: str, compress: Compressed =
 )
 async def project_zip(work: Desked, project: str, compress: Compressed = False) -> Response:
     """One folder a session."""
-    return zip_answer(await work.do(lambda: zip_of_project(work.desk, project, deflate=compress)))
+    return zip_answer(await work.prepare(lambda: zip_of_project(work.desk, project, deflate=compress)))

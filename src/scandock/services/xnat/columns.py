@@ -19,7 +19,11 @@ from sqlalchemy.sql.functions import FunctionElement
 from scandock.model.errors import Usage
 
 DEFAULT: Final = "DEFAULT"
-_TYPES: Final = re.compile(r"\[[^\]]*\]")
+MAX_NAME: Final = 300
+"""Characters of a column's name; the longest path into XNAT's documents that a listing knows has 70."""
+MAX_PATTERN: Final = 1000
+"""Characters of a text with `*` or `%` in it that values are compared with."""
+_TYPES: Final = re.compile(r"\[[^\[\]]*\]")
 _PATH: Final = re.compile(r"x(?:nat|dat):\w+/.+", re.IGNORECASE)
 
 MAX_COLUMNS: Final = 200
@@ -28,8 +32,6 @@ MAX_VALUES: Final = 1_000
 """Values that all filters of one request may name."""
 MAX_CONDITIONS: Final = 200
 """Filters, and patterns in them: each looks at every row, and SQLite takes conditions 1,000 deep."""
-MAX_PATTERN: Final = 1_000
-"""Characters of a pattern."""
 
 
 def split(text: str, what: str, most: int) -> list[str]:
@@ -118,6 +120,8 @@ class Listing:
 
         `demographics[@xsi:type=xnat:demographicData]/gender`: no element here can be of two types, so none is read.
         """
+        if len(name) > MAX_NAME:
+            return None
         low = _TYPES.sub("", name.strip().lower())
         if low in self.columns:
             return self.columns[low]
@@ -132,7 +136,8 @@ class Listing:
     def chosen(self, asked: str | None) -> list[Column]:
         """The columns of an answer, each once: what was asked for in its order, then what is never left out.
 
-        Usage `request_invalid` for more than can be asked for.
+        Usage `request_invalid` for more than can be asked for, and for a name that no column can have: each row of the
+        answer would bear it.
         """
         names: list[str] = []
         for name in split(asked or DEFAULT, "columns", MAX_COLUMNS):
@@ -141,6 +146,7 @@ class Listing:
         for name in (*names, *self.always):
             if not name:
                 continue
+            check_name(name)
             column = self.find(name)
             if column is None:
                 found.setdefault(name.lower(), Column(name, literal("")))
@@ -180,13 +186,30 @@ def _is(column: Column, named: Sequence[str], patterns: Sequence[str]) -> Column
     text, apart = func.lower(cast(sought, Text)), set(patterns)
     whole = [one.lower() for one in named if one not in apart]
     found = [and_(sought.is_not(None), text.in_(whole))] if whole else []
-    return or_(*found, *(text.like(_pattern(one), escape="\\") for one in patterns))
+    return or_(*found, *(like(cast(sought, Text), one, column.name) for one in patterns))
 
 
-def _pattern(said: str) -> str:
+def check_name(name: str) -> None:
+    """Raise Usage `request_invalid` for what is too long to be a column's name."""
+    if len(name) > MAX_NAME:
+        raise Usage(
+            "request_invalid", f"A column is named by {len(name)} characters.", f"At most {MAX_NAME} are a name."
+        )
+
+
+def like(value: ColumnElement[str], said: str, name: str) -> ColumnElement[bool]:
+    """Whether a value is a text in which `*` or `%` stand for anything, in any case; `name` is what it is called.
+
+    Usage `request_invalid` for a longer text than is compared.
+    """
     if len(said) > MAX_PATTERN:
-        raise Usage("request_invalid", f"A pattern has more than {MAX_PATTERN:,} characters.", "Shorten it.")
-    return said.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
+        raise Usage(
+            "request_invalid",
+            f"{name} is compared with {len(said):,} characters.",
+            f"At most {MAX_PATTERN:,} are a pattern.",
+        )
+    pattern = said.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
+    return func.lower(value).like(pattern, escape="\\")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
 from scandock.services.xnat.columns import (
+    MAX_NAME,
     MAX_VALUES,
     Column,
     Listing,
@@ -105,7 +106,7 @@ class _Experiments(Listing):
     """Sessions, whose columns of scans are called by the scans' type: `xnat:mrscandata/id` is empty for scans of CT."""
 
     def find(self, name: str) -> Column | None:
-        of_type = _SCAN_TYPE.fullmatch(name.strip().lower())
+        of_type = _SCAN_TYPE.fullmatch(name.strip().lower()) if len(name) <= MAX_NAME else None
         if of_type is None:
             return Listing.find(self, name)
         kind, rest = of_type.groups()

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Float, Integer, Text, and_, case, cast, false, func, literal, not_, or_
 
+from scandock.services.xnat.columns import like
 from scandock.services.xnat.search_fields import Field, Type
 from scandock.services.xnat.xml_reading import off
 
@@ -24,7 +25,6 @@ MAX_VALUES: Final = 30_000
 """Values of one comparison: databases take so many, and few more."""
 MAX_RANGES: Final = 200
 """The same where each value is a condition of its own, as a day is."""
-MAX_PATTERN: Final = 1000
 _NUMBER: Final = r"^[+-]?[0-9]{1,15}(\.[0-9]{0,15})?$"
 """What databases make a number of."""
 _DAY: Final = (re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})"), re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})"))
@@ -122,10 +122,7 @@ def _like(field: Field, value: str) -> ColumnElement[bool]:
         begin = _ms(field, value, year, month or 1, 1)
         end = _ms(field, value, year + (month in (0, 12)), month % 12 + 1 if month else 1, 1)
         return _within(_number(field), "=", begin, end)
-    if len(value) > MAX_PATTERN:
-        raise off(f"{field.id} is compared with {len(value)} characters.", f"At most {MAX_PATTERN} are a pattern.")
-    pattern = value.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
-    return func.lower(_text(field)).like(pattern, escape="\\")
+    return like(_text(field), value, field.id)
 
 
 def _is_empty(field: Field) -> ColumnElement[bool]:

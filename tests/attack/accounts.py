@@ -17,6 +17,8 @@ from tests.crash.archives import Study, zip_bytes
 from tests.crash.served import basic
 from tests.sinks import http_sink
 
+HOOK_SECONDS = 30.0
+"""How long alice's hook may have to be called, whatever an attack's seconds are."""
 JSON = {"Content-Type": "application/json"}
 
 
@@ -67,18 +69,17 @@ def many_projects(site: AttackedSite, deadline: Deadline, number: int = 600) -> 
     return repeat(once, deadline, most=number)
 
 
-def reserved_space(site: AttackedSite, deadline: Deadline, number: int = 8) -> Answers:
-    """Uploads that each reserve a third of the free space, and send nothing; alice uploads meanwhile."""
+def reserved_space(site: AttackedSite, deadline: Deadline) -> Answers:
+    """Uploads that reserve as much as they may, and send nothing; alice uploads meanwhile."""
     made: list[Answer] = []
-    length = site.free_bytes() // 3
-
-    def once() -> str:
-        made.append(site.tus(length))
-        return str(made[-1].status)
-
+    length = site.free_bytes() // 2
     try:
-        answers = repeat(once, deadline, most=number)
-        while not deadline.is_over:
+        while length > 1024 and len(made) < 90 and not deadline.is_over:
+            made.append(site.tus(length))
+            if made[-1].status != 201:
+                length //= 2
+        answers = Answers(str(one.status) for one in made)
+        while answers.total() == len(made) or not deadline.is_over:
             answers[f"alice's upload {_upload(site)}"] += 1
             time.sleep(1.0)
         return answers
@@ -89,19 +90,19 @@ def reserved_space(site: AttackedSite, deadline: Deadline, number: int = 8) -> A
 def dripping_hooks(site: AttackedSite, deadline: Deadline, number: int = 20) -> Answers:
     """Hooks that answer a byte a second and never end; whether alice's hook is called meanwhile."""
     answers: Answers = Answers()
-    with _drip() as address, http_sink() as hook:
+    with _drip() as (address, calls), http_sink() as hook:
         made = [_subscribe(site, "mallory", f"{address}/{one}") for one in range(number)]
         made.append(_subscribe(site, "alice", hook.url))
         answers.update(str(one.status) for one in made)
-        for turn in range(2):
-            body = zip_bytes(Study(8, turn + time.monotonic_ns(), series=1, count=1, side=8).entries("H"))
-            path = "/api/v1/imports?project=M&filename=h.zip"
-            answers[f"mallory's upload {site.status_of('POST', path, body)}"] += 1
-        time.sleep(1.0)  # mallory's hooks come first
+        for _ in range(2):
+            archive = zip_bytes(Study(8, time.monotonic_ns(), series=1, count=1, side=8).entries("H"))
+            answers[f"mallory's import {site.upload('mallory', 'M', archive)[0]}"] += 1
         answers[f"alice's upload {_upload(site)}"] += 1
+        deadline = Deadline(max(deadline.left, HOOK_SECONDS))
         while not hook.calls and not deadline.is_over:
             time.sleep(0.1)
         answers["alice's hook called" if hook.calls else "alice's hook not called"] += 1
+        answers["calls of mallory's hooks"] = len(calls)
         for one, account in zip(made, ["mallory"] * number + ["alice"], strict=True):
             if one.status == 201:
                 site.ask("DELETE", one.headers["location"], account=account)
@@ -119,14 +120,16 @@ def _upload(site: AttackedSite) -> str:
 
 
 @contextmanager
-def _drip() -> Iterator[str]:
-    """An HTTP server that answers a byte a second, for as long as one reads; its URL."""
+def _drip() -> Iterator[tuple[str, list[None]]]:
+    """An HTTP server that answers a byte a second, for as long as one reads; its URL, and an entry for each call."""
     ended = threading.Event()
+    calls: list[None] = []
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            self.request.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            calls.append(None)
             try:
+                self.request.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
                 while not ended.wait(1.0):
                     self.request.sendall(b"a")
             except OSError:
@@ -141,7 +144,7 @@ def _drip() -> Iterator[str]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            yield f"http://127.0.0.1:{server.server_address[1]}", calls
         finally:
             ended.set()
             server.shutdown()

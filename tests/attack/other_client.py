@@ -97,7 +97,12 @@ def main(port: str, session: str, kinds: str) -> None:
     assert not client.failed, client.failed
     client.seconds.clear()
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait_for_end() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait_for_end, daemon=True).start()
     print("ready", flush=True)
     client.round((*kinds.split(","), "upload"))
     while not ended.is_set():

@@ -23,7 +23,7 @@ def unread_files(site: AttackedSite, deadline: Deadline, number: int = 100) -> A
     """So many zips, files and listings, none of which is read."""
     paths = (
         f"/api/v1/sessions/{site.huge}/download",
-        "/data/projects/M/experiments/S1/scans/ALL/files?format=zip",
+        f"/data/projects/M/experiments/{site.label}/scans/ALL/files?format=zip",
         f"/api/v1/sessions/{site.huge}/files/1/content",
         "/data/experiments?format=json",
     )
@@ -32,7 +32,7 @@ def unread_files(site: AttackedSite, deadline: Deadline, number: int = 100) -> A
 
 def one_name_many_times(site: AttackedSite, deadline: Deadline, times: int = 5_000, at_once: int = 8) -> Answers:
     """Zips of one scan that is named so many times."""
-    path = f"/data/projects/M/experiments/S1/scans/{','.join(['1'] * times)}/files?format=zip"
+    path = f"/data/projects/M/experiments/{site.label}/scans/{','.join(['1'] * times)}/files?format=zip"
     return repeat(lambda: site.status_of("GET", path), deadline, at_once=at_once)
 
 
@@ -40,8 +40,8 @@ def many_names(site: AttackedSite, deadline: Deadline, number: int = 5_000, at_o
     """Zips of so many different names, of which one is there; each of scans and of resources."""
     names = ",".join(map(str, range(1, number + 1)))
     paths = (
-        f"/data/projects/M/experiments/S1/scans/{names}/files?format=zip",
-        f"/data/projects/M/experiments/S1/scans/ALL/resources/{names}/files?format=zip",
+        f"/data/projects/M/experiments/{site.label}/scans/{names}/files?format=zip",
+        f"/data/projects/M/experiments/{site.label}/scans/ALL/resources/{names}/files?format=zip",
         f"/data/projects/M/experiments/{names}?format=json",
     )
     turn = count()

@@ -62,7 +62,9 @@ class AttackedSite:
     huge: str = ""
     """The uuid of mallory's session with the huge image."""
     small: str = ""
-    """The uuid of alice's session; mallory has one as well, with the label `S1` in M."""
+    """The uuid of alice's session, in P."""
+    label: str = ""
+    """The label of mallory's small session, in M."""
 
     @contextmanager
     def running(self) -> Iterator[Served]:
@@ -85,9 +87,13 @@ class AttackedSite:
         return members(self.server.group)
 
     def faults(self) -> list[str]:
-        """Lines of the server's log that tell of a fault of the program, or of a process that ended."""
+        """Lines of the server's log that tell of a fault of the program, or of a process that ended.
+
+        A full disk is none: what does not fit is refused.
+        """
         lines = self.server.err.read_text(errors="replace").splitlines()
-        return [line[:400] for line in lines if '"level": "error"' in line or line.startswith("Traceback")]
+        told = [line for line in lines if '"level": "error"' in line or line.startswith("Traceback")]
+        return [line for line in told if '"code": "disk_full"' not in line]
 
     def free_bytes(self) -> int:
         """What is free on the disk of DATA."""
@@ -153,25 +159,29 @@ class AttackedSite:
             )  # fmt: skip
             assert made.status == 201, made
         small = {"alice": Study(7, 1, series=2, count=6), "mallory": Study(7, 2, series=2, count=6)}
-        self.small = self._import("alice", "P", zip_bytes(small["alice"].entries("S1")))
-        self._import("mallory", "M", zip_bytes(small["mallory"].entries("S1")))
-        self.huge = self._import("mallory", "M", huge_archive(self.huge_side, self.huge_frames))
+        self.small, _ = self._archive("alice", "P", zip_bytes(small["alice"].entries("S1")))
+        _, self.label = self._archive("mallory", "M", zip_bytes(small["mallory"].entries("S1")))
+        self.huge, _ = self._archive("mallory", "M", huge_archive(self.huge_side, self.huge_frames))
 
-    def _import(self, account: str, project: str, body: bytes) -> str:
-        """Upload an archive of one session, and wait until it is archived; its uuid."""
+    def _archive(self, account: str, project: str, body: bytes) -> tuple[str, str]:
+        """Upload an archive of one session, and wait until it is archived; its uuid and label."""
+        state, sessions = self.upload(account, project, body)
+        assert state == "placed", (state, sessions)
+        label = sessions[0]["label"]
+        listed = self.ask("GET", f"/api/v1/sessions?project={project}", account=account).json["items"]
+        (uuid,) = [session["id"] for session in listed if session["label"] == label]
+        return uuid, label
+
+    def upload(self, account: str, project: str, body: bytes) -> tuple[str, list[dict[str, Any]]]:
+        """Upload an archive, and wait until its import has ended; its state and sessions."""
         path = f"/api/v1/imports?project={project}&destination=archive&filename=S.zip"
         sent = self.ask("POST", path, body, account=account)
         assert sent.status == 202, sent
         while True:
             now = self.ask("GET", f"/api/v1/imports/{sent.json['id']}", account=account).json
             if now["finished"] is not None:
-                break
+                return now["state"], now["sessions"]
             time.sleep(0.05)
-        assert now["state"] == "placed", now
-        (one,) = now["sessions"]
-        listed = self.ask("GET", f"/api/v1/sessions?project={project}", account=account).json["items"]
-        (uuid,) = [session["id"] for session in listed if session["label"] == one["label"]]
-        return str(uuid)
 
 
 def huge_archive(side: int, frames: int) -> bytes:

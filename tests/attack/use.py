@@ -86,7 +86,8 @@ def clients_of_xnat(site: AttackedSite, deadline: Deadline) -> Answers:
     """What XNAT's clients send: forms to log in and to archive, multipart uploads, searches of 3 MB, long listings."""
     study = Study(11, 1, series=1, count=1, side=8)
     archive = zip_bytes(study.entries("X"))
-    part = b"--b\r\nContent-Disposition: form-data; name=file; filename=x.zip\r\n\r\n"
+    head = b"--b\r\nContent-Disposition: form-data; name=file; filename=x.zip\r\n\r\n"
+    multipart = head + archive + b"\r\n--b--\r\n"
     form = "application/x-www-form-urlencoded"
     criterion = (
         "<criteria><schema_field>xnat:subjectData/SUBJECT_ID</schema_field><comparison_type>=</comparison_type>"
@@ -105,7 +106,7 @@ def clients_of_xnat(site: AttackedSite, deadline: Deadline) -> Answers:
     requests = (
         ("PUT", "/data/services/auth", login, form, None),
         ("POST", "/data/JSESSION", b"", form, "mallory"),
-        ("POST", f"{imports}?project=M", part + archive + b"\r\n--b--\r\n", "multipart/form-data; boundary=b", "mallory"),
+        ("POST", f"{imports}?project=M", multipart, "multipart/form-data; boundary=b", "mallory"),
         ("POST", f"{imports}?project=M&inbody=true", archive, "application/zip", "mallory"),
         ("POST", "/data/search?format=csv", search, "application/xml", "mallory"),
         ("GET", f"/data/projects/M/experiments?columns={columns}", None, form, "mallory"),

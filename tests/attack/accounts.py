@@ -17,6 +17,9 @@ from tests.crash.archives import Study, zip_bytes
 from tests.crash.served import basic
 from tests.sinks import http_sink
 
+LOGINS, PROJECTS = 200, 500
+"""What one account may have."""
+TOO_MANY_LOGINS, TOO_MANY_PROJECTS = f"more than {LOGINS} logins", f"more than {PROJECTS} projects"
 HOOK_SECONDS = 30.0
 """How long alice's hook may have to be called, whatever an attack's seconds are."""
 JSON = {"Content-Type": "application/json"}
@@ -50,12 +53,13 @@ def wrong_logins_of_one(site: AttackedSite, deadline: Deadline, at_once: int = 5
 
 
 def many_logins(site: AttackedSite, deadline: Deadline, number: int = 1_000) -> Answers:
-    """So many logins of one account; `logins` counts those that there are afterwards."""
+    """So many logins of one account, none of which is refused; and whether too many are left."""
     body = json_login("mallory", PASSWORDS["mallory"])
     answers = repeat(
         lambda: site.status_of("POST", "/api/v1/auth/login", body, account=None, headers=JSON), deadline, most=number
     )
-    answers["logins"] = len(site.ask("GET", "/api/v1/auth/logins").json["items"])
+    if len(site.ask("GET", "/api/v1/auth/logins").json["items"]) > LOGINS:
+        answers[TOO_MANY_LOGINS] += 1
     return answers
 
 
@@ -66,7 +70,10 @@ def many_projects(site: AttackedSite, deadline: Deadline, number: int = 600) -> 
     def once() -> str:
         return site.status_of("POST", "/api/v1/projects", json.dumps({"id": f"X{next(turn)}"}).encode(), headers=JSON)
 
-    return repeat(once, deadline, most=number)
+    answers = repeat(once, deadline, most=number)
+    if answers["201"] > PROJECTS:
+        answers[TOO_MANY_PROJECTS] += 1
+    return answers
 
 
 def reserved_space(site: AttackedSite, deadline: Deadline) -> Answers:

@@ -24,7 +24,7 @@ def unread_files(site: AttackedSite, deadline: Deadline, number: int = 100) -> A
     paths = (
         f"/api/v1/sessions/{site.huge}/download",
         f"/data/projects/M/experiments/{site.label}/scans/ALL/files?format=zip",
-        f"/api/v1/sessions/{site.huge}/files/1/content",
+        f"/api/v1/sessions/{site.huge}/files/{site.huge_file}/content",
         "/data/experiments?format=json",
     )
     return _unread(site, [paths[one % len(paths)] for one in range(number)], deadline)

@@ -56,6 +56,8 @@ class AttackedSite:
     folder: Path
     huge_side: int = 10_000
     huge_frames: int = 6
+    many_files: int = 600
+    """Files of mallory's other session."""
     forked: bool = False
     """Fork it from a process that has imported Scandock, with passwords that cost nothing: for tests."""
     port: int = field(default_factory=free_port)
@@ -63,8 +65,10 @@ class AttackedSite:
     """The uuid of mallory's session with the huge image."""
     small: str = ""
     """The uuid of alice's session, in P."""
+    huge_file: int = 0
+    """The number of its only file."""
     label: str = ""
-    """The label of mallory's small session, in M."""
+    """The label of mallory's other session, with many small files, in M."""
 
     @contextmanager
     def running(self) -> Iterator[Served]:
@@ -158,10 +162,13 @@ class AttackedSite:
                 {"Content-Type": "application/json"}, account=name,
             )  # fmt: skip
             assert made.status == 201, made
-        small = {"alice": Study(7, 1, series=2, count=6), "mallory": Study(7, 2, series=2, count=6)}
-        self.small, _ = self._archive("alice", "P", zip_bytes(small["alice"].entries("S1")))
-        _, self.label = self._archive("mallory", "M", zip_bytes(small["mallory"].entries("S1")))
+        small = Study(7, 1, series=2, count=6).entries("S")
+        many = Study(7, 2, series=1, count=self.many_files, side=8).entries("S")
+        self.small, _ = self._archive("alice", "P", zip_bytes(small))
+        _, self.label = self._archive("mallory", "M", zip_bytes(many))
         self.huge, _ = self._archive("mallory", "M", huge_archive(self.huge_side, self.huge_frames))
+        files = self.ask("GET", f"/api/v1/files?session={self.huge}").json["items"]
+        self.huge_file = files[0]["id"]
 
     def _archive(self, account: str, project: str, body: bytes) -> tuple[str, str]:
         """Upload an archive of one session, and wait until it is archived; its uuid and label."""

@@ -30,10 +30,16 @@ def unread_files(site: AttackedSite, deadline: Deadline, number: int = 100) -> A
     return _unread(site, [paths[one % len(paths)] for one in range(number)], deadline)
 
 
-def one_name_many_times(site: AttackedSite, deadline: Deadline, times: int = 5_000, at_once: int = 8) -> Answers:
+def one_session_many_times(site: AttackedSite, deadline: Deadline, times: int = 5_000, at_once: int = 8) -> Answers:
+    """Zips of one session that is named so many times, so many at once."""
+    path = f"/data/projects/M/experiments/{','.join([site.label] * times)}/scans/ALL/files?format=zip"
+    return repeat(lambda: _begun(site, path), deadline, at_once=at_once)
+
+
+def one_scan_many_times(site: AttackedSite, deadline: Deadline, times: int = 5_000, at_once: int = 8) -> Answers:
     """Zips of one scan that is named so many times."""
     path = f"/data/projects/M/experiments/{site.label}/scans/{','.join(['1'] * times)}/files?format=zip"
-    return repeat(lambda: site.status_of("GET", path), deadline, at_once=at_once)
+    return repeat(lambda: _begun(site, path), deadline, at_once=at_once)
 
 
 def many_names(site: AttackedSite, deadline: Deadline, number: int = 5_000, at_once: int = 4) -> Answers:
@@ -62,6 +68,17 @@ def huge_pictures(site: AttackedSite, deadline: Deadline, at_once: int = 8) -> A
         return "not made" if "x-scandock-reason" in answer.headers else str(answer.status)
 
     return repeat(once, deadline, at_once=at_once)
+
+
+def _begun(site: AttackedSite, path: str) -> str:
+    """How a request is answered whose answer is read for a second, and no further."""
+    login = basic("mallory", PASSWORDS["mallory"])["Authorization"]
+    with site.connect() as connection:
+        connection.send(f"GET {path} HTTP/1.1\r\nHost: attacked\r\nAuthorization: {login}\r\n\r\n".encode())
+        status, end = connection.status(), Deadline(1.0)
+        while not end.is_over and connection.read(end.left):
+            pass
+        return status
 
 
 def _unread(site: AttackedSite, paths: list[str], deadline: Deadline) -> Answers:

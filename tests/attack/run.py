@@ -130,7 +130,8 @@ ATTACKS = (
     ),
     *_attacks(
         "names",
-        ("a zip of one name 5,000 times, 8 at once", reading.one_name_many_times),
+        ("a zip of one session 5,000 times, 8 at once", reading.one_session_many_times),
+        ("a zip of one scan 5,000 times, 8 at once", reading.one_scan_many_times),
         ("5,000 different names", reading.many_names),
     ),
     *_attacks(

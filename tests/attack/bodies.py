@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from tests.attack.connections import Answers, Connection, Deadline, close_all, hold, repeat
+from tests.attack.connections import Answers, Connection, Deadline, close_all, hold, in_turn, repeat
 from tests.attack.heads import LOGIN, MB
 from tests.attack.site import PASSWORDS, AttackedSite
 from tests.crash.served import basic
@@ -75,13 +75,11 @@ def many_fields(site: AttackedSite, deadline: Deadline, number: int = 100_000) -
         ("PUT", "/data/services/auth", None),
         ("POST", "/data/services/archive", "mallory"),
     )
-    turn = iter(range(10**9))
-
-    def once() -> str:
-        method, path, account = routes[next(turn) % len(routes)]
-        return site.status_of(method, path, body, headers=headers, account=account)
-
-    return repeat(once, deadline, at_once=2)
+    each = [
+        partial(site.status_of, method, path, body, headers=headers, account=account)
+        for method, path, account in routes
+    ]
+    return in_turn(each, deadline, at_once=2)
 
 
 def many_parts(site: AttackedSite, deadline: Deadline, number: int = 100_000) -> Answers:
@@ -94,13 +92,8 @@ def many_parts(site: AttackedSite, deadline: Deadline, number: int = 100_000) ->
         ("/data/services/import?project=M", "mallory"),
         ("/api/v1/imports?project=M", "mallory"),
     )
-    turn = iter(range(10**9))
-
-    def once() -> str:
-        path, account = routes[next(turn) % len(routes)]
-        return site.status_of("POST", path, body, headers=headers, account=account)
-
-    return repeat(once, deadline, at_once=2)
+    each = [partial(site.status_of, "POST", path, body, headers=headers, account=account) for path, account in routes]
+    return in_turn(each, deadline, at_once=2)
 
 
 def many_rows(site: AttackedSite, deadline: Deadline, number: int = 1_000_000) -> Answers:
@@ -125,8 +118,7 @@ def many_values(site: AttackedSite, deadline: Deadline, number: int = 10_000) ->
         "/api/v1/sessions?" + "&".join(f"f{one}=1" for one in range(number)),
         "/projects?" + "&".join(f"f{one}=1" for one in range(number)),
     )
-    turn = iter(range(10**9))
-    return repeat(lambda: site.status_of("GET", paths[next(turn) % len(paths)]), deadline, at_once=2)
+    return in_turn([partial(site.status_of, "GET", path) for path in paths], deadline, at_once=2)
 
 
 def many_criteria(site: AttackedSite, deadline: Deadline, number: int = 10_000) -> Answers:
@@ -136,13 +128,11 @@ def many_criteria(site: AttackedSite, deadline: Deadline, number: int = 10_000) 
     wide = (begin + field * number + "</bundle>").encode()
     deep = "<child_set method='OR'>" * number + "</child_set>" * number
     nested = (begin + field + f"<search_where method='OR'>{deep}</search_where></bundle>").encode()
-    turn = iter(range(10**9))
-
-    def once() -> str:
-        body = (wide, nested)[next(turn) % 2]
-        return site.status_of("POST", "/data/search?format=json", body, headers={"Content-Type": "application/xml"})
-
-    return repeat(once, deadline, at_once=2)
+    headers = {"Content-Type": "application/xml"}
+    each = [
+        partial(site.status_of, "POST", "/data/search?format=json", body, headers=headers) for body in (wide, nested)
+    ]
+    return in_turn(each, deadline, at_once=2)
 
 
 def deep_json(site: AttackedSite, deadline: Deadline, depth: int = 30_000) -> Answers:
@@ -150,13 +140,8 @@ def deep_json(site: AttackedSite, deadline: Deadline, depth: int = 30_000) -> An
     body = b"[" * depth + b"]" * depth
     headers = {"Content-Type": "application/json"}
     routes = (("/api/v1/auth/login", None), ("/api/v1/projects", "mallory"))
-    turn = iter(range(10**9))
-
-    def once() -> str:
-        path, account = routes[next(turn) % 2]
-        return site.status_of("POST", path, body, headers=headers, account=account)
-
-    return repeat(once, deadline)
+    each = [partial(site.status_of, "POST", path, body, headers=headers, account=account) for path, account in routes]
+    return in_turn(each, deadline, at_once=2)
 
 
 def json_login(name: str, password: str) -> bytes:

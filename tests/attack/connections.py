@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import select
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
@@ -114,28 +115,36 @@ class Connection:
         return b"".join(parts)
 
 
-def repeat(once: Callable[[], str], deadline: Deadline, *, at_once: int = 1, most: int | None = None) -> Answers:
-    """Do something again and again, in so many threads, until the deadline or `most` times; at least once each.
+def repeat(
+    once: Callable[[], str], deadline: Deadline, *, at_once: int = 1, least: int = 1, most: int | None = None
+) -> Answers:
+    """Do something again and again, in so many threads: `least` times, then until the deadline or `most` times.
 
     A connection that the server does not take is `refused`.
     """
     answers: Answers = Counter()
-    turns = iter(range(most)) if most is not None else None
+    turns = itertools.count() if most is None else iter(range(most))
 
     def work() -> None:
-        while turns is None or next(turns, None) is not None:
+        for turn in turns:
             try:
                 answers[once()] += 1
             except OSError:
                 answers["refused"] += 1
                 time.sleep(0.05)
-            if deadline.is_over:
+            if deadline.is_over and turn + at_once >= least:
                 return
 
     with ThreadPoolExecutor(at_once) as pool:
         for done in [pool.submit(work) for _ in range(at_once)]:
             done.result()
     return answers
+
+
+def in_turn(each: Sequence[Callable[[], str]], deadline: Deadline, *, at_once: int = 1) -> Answers:
+    """Do each of several things, then again and again until the deadline."""
+    turns = itertools.count()
+    return repeat(lambda: each[next(turns) % len(each)](), deadline, at_once=at_once, least=len(each))
 
 
 def hold(connections: list[Connection], drip: bytes, deadline: Deadline, pause: float = 1.0) -> Answers:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from itertools import count
 
-from tests.attack.connections import Answers, Connection, Deadline, close_all, repeat
+from tests.attack.connections import Answers, Connection, Deadline, close_all, in_turn, repeat
 from tests.attack.site import PASSWORDS, AttackedSite
 from tests.crash.served import basic
 
@@ -50,8 +51,7 @@ def many_names(site: AttackedSite, deadline: Deadline, number: int = 5_000, at_o
         f"/data/projects/M/experiments/{site.label}/scans/ALL/resources/{names}/files?format=zip",
         f"/data/projects/M/experiments/{names}?format=json",
     )
-    turn = count()
-    return repeat(lambda: site.status_of("GET", paths[next(turn) % len(paths)]), deadline, at_once=at_once)
+    return in_turn([partial(site.status_of, "GET", path) for path in paths], deadline, at_once=at_once)
 
 
 def huge_pictures(site: AttackedSite, deadline: Deadline, at_once: int = 8) -> Answers:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote
 
-from tests.attack.connections import Answers, Deadline, repeat
+from tests.attack.connections import Answers, Deadline, in_turn, repeat
 from tests.attack.site import AttackedSite
 
 SPECIAL = "[({<&%\\\"'/ .,:;-_@=*+?|^$~#!\t0a"
@@ -24,13 +26,8 @@ def long_search_fields(site: AttackedSite, deadline: Deadline, number: int = 60_
         for part in ("element", "field", "schema", "comparison", "value")
         for character in ("[", "x", "/", ".", " ", "%", "-", "0")
     ]
-    turn = iter(range(10**9))
-
-    def once() -> str:
-        body = bodies[next(turn) % len(bodies)]
-        return site.status_of("POST", "/data/search?format=json", body, headers=XML)
-
-    return repeat(once, deadline, at_once=2)
+    each = [partial(site.status_of, "POST", "/data/search?format=json", body, headers=XML) for body in bodies]
+    return in_turn(each, deadline, at_once=2)
 
 
 def every_character_in_queries(site: AttackedSite, deadline: Deadline, number: int = 15_000) -> Answers:
@@ -50,28 +47,21 @@ def every_character_in_queries(site: AttackedSite, deadline: Deadline, number: i
         "/login?then={}",
     )
     paths = [route.format(quote(one * number, safe="[({<,")) for one in SPECIAL for route in routes]
-    turn = iter(range(10**9))
-    return repeat(lambda: site.status_of("GET", paths[next(turn) % len(paths)]), deadline, at_once=2)
+    return in_turn([partial(site.status_of, "GET", path) for path in paths], deadline, at_once=2)
 
 
 def long_names(site: AttackedSite, deadline: Deadline, number: int = 50_000) -> Answers:
-    """Names in addresses, headers and uploads as one character so many times."""
-    turn = iter(range(10**9))
-
-    def once() -> str:
-        at = next(turn)
-        text = "[(.-_ 0a"[at // 4 % 8] * number
-        match at % 4:
-            case 0:
-                return site.status_of("GET", f"/data/projects/{quote(text[:15_000])}")
-            case 1:
-                return site.status_of("GET", "/", headers={"Accept": text})
-            case 2:
-                return site.status_of("GET", "/", headers={"If-None-Match": text})
-            case _:
-                return site.status_of("POST", f"/api/v1/imports?project=M&filename={quote(text[:15_000])}", b"x")
-
-    return repeat(once, deadline, at_once=2)
+    """Names in headers as one character so many times, and in addresses and of uploads as a third of that."""
+    each: list[Callable[[], str]] = []
+    for character in "[(.-_ 0a":
+        text, short = character * number, quote(character * (number // 3))
+        each += [
+            partial(site.status_of, "GET", f"/data/projects/{short}"),
+            partial(site.status_of, "GET", "/", headers={"Accept": text}),
+            partial(site.status_of, "GET", "/", headers={"If-None-Match": text}),
+            partial(site.status_of, "POST", f"/api/v1/imports?project=M&filename={short}", b"x"),
+        ]
+    return in_turn(each, deadline, at_once=2)
 
 
 def _bundle(

@@ -23,7 +23,9 @@ PAGES = (
 )
 
 
-def browsers_behind_one_address(site: AttackedSite, deadline: Deadline, number: int = 50) -> Answers:
+def browsers_behind_one_address(
+    site: AttackedSite, deadline: Deadline, number: int = 50, pause: float = 0.5
+) -> Answers:
     """So many people who look at pages at once, from one address, and by a proxy that names one."""
     turn = count()
 
@@ -31,7 +33,7 @@ def browsers_behind_one_address(site: AttackedSite, deadline: Deadline, number: 
         at = next(turn)
         address, headers = (ATTACKER, {}) if at % 2 else (PROXY, {"X-Forwarded-For": "203.0.113.8"})
         status = site.status_of("GET", PAGES[at % len(PAGES)], headers=headers, address=address)
-        time.sleep(0.5)  # they read what they see
+        time.sleep(pause)  # they read what they see
         return status
 
     return repeat(once, deadline, at_once=number)
@@ -82,8 +84,8 @@ def paused_download(site: AttackedSite, deadline: Deadline) -> Answers:
     return Answers([status if len(text) > whole else f"{status} cut off"])
 
 
-def clients_of_xnat(site: AttackedSite, deadline: Deadline) -> Answers:
-    """What XNAT's clients send: forms to log in and to archive, multipart uploads, searches of 3 MB, long listings."""
+def clients_of_xnat(site: AttackedSite, deadline: Deadline, criteria: int = 10_000) -> Answers:
+    """What XNAT's clients send: a form to log in, uploads, searches of many criteria (10,000 are 2 MB), files."""
     study = Study(11, 1, series=1, count=1, side=8)
     archive = zip_bytes(study.entries("X"))
     head = b"--b\r\nContent-Disposition: form-data; name=file; filename=x.zip\r\n\r\n"
@@ -97,7 +99,7 @@ def clients_of_xnat(site: AttackedSite, deadline: Deadline) -> Answers:
         "<bundle><root_element_name>xnat:subjectData</root_element_name><search_field>"
         "<element_name>xnat:subjectData</element_name><field_ID>SUBJECT_LABEL</field_ID></search_field>"
         "<search_where method='OR'>"
-        + "".join(criterion.format(one) for one in range(10_000))
+        + "".join(criterion.format(one) for one in range(criteria))
         + "</search_where></bundle>"
     ).encode()
     login = f"username=mallory&password={PASSWORDS['mallory'].replace(' ', '+')}".encode()

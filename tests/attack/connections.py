@@ -86,6 +86,10 @@ class Connection:
                 return False
         return True
 
+    def is_answered(self) -> bool:
+        """Whether something came, or the server closed the connection."""
+        return bool(select.select([self._socket], [], [], 0.0)[0])
+
     def read(self, seconds: float, most: int = PIECE) -> bytes | None:
         """What comes within so many seconds: nothing at the connection's end, None where nothing came."""
         if not select.select([self._socket], [], [], seconds)[0]:
@@ -154,7 +158,7 @@ def hold(connections: list[Connection], drip: bytes, deadline: Deadline, pause: 
     while waiting and not deadline.is_over:
         kept = []
         for one in waiting:
-            if one.send(drip, 0.0):
+            if one.send(drip, 0.0) if drip else not one.is_answered():
                 kept.append(one)
             else:
                 answers[one.status(1.0)] += 1

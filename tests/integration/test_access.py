@@ -687,9 +687,9 @@ def test_the_trail_is_exported_whole(catalog, monkeypatch):
 
 def test_a_spreadsheet_runs_nothing_of_the_trail(catalog):
     with catalog.write() as connection:
-        record(connection, SYSTEM, "move", "session", "=1+1", request=RequestInfo("@x", "-1"))
+        record(connection, SYSTEM, "move", "session", "=1+1", request=RequestInfo("@x", "-1+2"))
     [row] = csv.DictReader(io.StringIO("".join(export(catalog, Wanted(), "csv"))))
-    assert (row["target"], row["address"], row["request_id"]) == ("'=1+1", "'@x", "'-1")
+    assert (row["target"], row["address"], row["request_id"]) == ("'=1+1", "'@x", "'-1+2")
 
 
 def test_a_refused_login_names_the_account_but_never_what_was_typed_for_one(catalog, gate, admin):

@@ -147,7 +147,7 @@ def test_who_loses_the_role_hears_nothing_more_of_the_project(web: Web, role) ->
             one.next()
         tell(web, uuid, "stage", stage="placing")
         own = send(ole)
-        assert [found[2]["id"] for found in every.until("received")] == [own]
+        assert {found[2]["id"] for found in every.until("received")} == {own}
 
 
 def test_who_is_no_administrator_any_more_hears_their_own_alone(web: Web) -> None:
@@ -162,7 +162,7 @@ def test_who_is_no_administrator_any_more_hears_their_own_alone(web: Web) -> Non
             one.next()
         tell(web, uuid, "stage", stage="placing")
         own = send(adam)
-        assert [found[2]["id"] for found in every.until("received")] == [own]
+        assert {found[2]["id"] for found in every.until("received")} == {own}
 
 
 def test_the_stream_of_an_import_ends_when_that_is_forgotten(web: Web) -> None:

@@ -22,12 +22,12 @@ from scandock.http.sending import TRANSPORT
 from scandock.model.errors import ScandockError, Usage
 from scandock.services.logs import log
 
-PIECE: Final = 16 * 1024
+PIECE: Final = 2 * 1024
 """Bytes that the parser is given at once while a head is awaited."""
 PIPELINED: Final = 32
-"""Requests that may be sent ahead of answers."""
+"""Requests that were sent ahead of answers, and after which no more are looked at."""
 AHEAD_BYTES: Final = 1024 * 1024
-"""Of the body of a request that was sent ahead."""
+"""Of what was sent ahead: the body of a request that waits, or what is not looked at yet."""
 DISCARD_BYTES: Final = 4 * 1024 * 1024
 """That are read, and forgotten, of a client whose connection is being closed."""
 BYTES_A_SECOND: Final = 4096
@@ -76,6 +76,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._piece = 0
         self._head = 0
         """Bytes of the head that have come; those of the piece in which it began are not counted."""
+        self._later = b""
+        """What was sent ahead and was not looked at yet."""
         self._between = 0
         """Bytes since the last that were of a body: what chunks are told of, and trailers."""
         self._brought = False
@@ -134,13 +136,24 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.ending:
             self._discard(len(data))
             return
+        data, self._later = self._later + data if self._later else data, b""
         at = 0
         while at < len(data):
+            if len(self.pipeline) > PIPELINED:
+                self._look_later(data[at:])
+                return
             size = PIECE if self._in_head or not self._in_message else len(data)
             if not self._feed(data[at : at + size]):
                 return
             at += size
         self._count_head()
+
+    def _look_later(self, data: bytes) -> None:
+        """Keep what was sent ahead until some of what came before is answered."""
+        self._later = data
+        self.flow.pause_reading()
+        if len(data) > AHEAD_BYTES:
+            self._cut("ahead")
 
     def _count_head(self) -> None:
         """Count a connection whose further head has begun to come, as soon as nothing else is being answered on it."""
@@ -181,7 +194,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._between = 0 if self._brought else self._between + self._piece
             if self._between > self._all.bounds.head_bytes:
                 self._cut("head_bytes")
-        if len(self.pipeline) > PIPELINED or (self.cycle is not None and len(self.cycle.body) > AHEAD_BYTES):
+        if self.cycle is not None and len(self.cycle.body) > AHEAD_BYTES:
             self._cut("ahead")
         return not self.ending
 
@@ -232,6 +245,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._later and not self.ending:
+            self.data_received(b"")
         if self.timeout_keep_alive_task is None or self.ending:  # the next request of several is answered now
             return
         if not self._in_message:

@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 
 from scandock.catalog.server_tables import audit, progress, reception
 from scandock.catalog.tables import intent, tree, upload
+from scandock.http import readiness
 from scandock.http.v1 import events as streams
 from scandock.model.errors import Fault
 from scandock.model.report import make_report
@@ -500,6 +501,7 @@ def test_readiness_says_what_is_not_ready(web, client, monkeypatch):
         "checks": dict.fromkeys(("catalog", "store", "workers"), "ok"),
     }
     monkeypatch.setattr(web.site, "workers_ready", lambda: "no worker listens")
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json() == {"ready": False, "checks": {"catalog": "ok", "store": "ok", "workers": "no worker listens"}}

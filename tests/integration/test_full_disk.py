@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import Any
 
 import pytest
@@ -13,35 +12,13 @@ from tests.crash.checker import examine
 from tests.crash.processes import check, import_words, run
 from tests.crash.rounds import agree, clean, placed
 from tests.integration.in_process import command_in_process
+from tests.integration.small_disks import disk, enlarge  # noqa: F401  a fixture
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 SMALL, LARGE = Study(31, 1, count=4), Study(31, 2, series=2, count=200)
 """Some 70 KB, and 3.4 MB."""
 FREE: dict[str, Any] = {"SCANDOCK_MIN_FREE_BYTES": "0"}
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """A DATA folder on a file system of its own; `disk(bytes)` mounts it."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small file system to fill")
-    data = tmp_path / "data"
-    data.mkdir()
-
-    def mount(size):
-        words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "scandock", str(data)]
-        done = subprocess.run(words, check=False, capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-        return data
-
-    yield mount
-    subprocess.run(["umount", "-l", str(data)], check=False, capture_output=True)
-
-
-def enlarge(data, size):
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(data)], check=True)
 
 
 @pytest.fixture(scope="module")

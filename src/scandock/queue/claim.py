@@ -6,6 +6,7 @@ worker is kept for small imports.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from sqlalchemy.sql import ColumnElement
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
+from scandock.model.errors import OUTAGES
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
 from scandock.queue.leases import LEASE_MS, Lease
@@ -69,11 +71,16 @@ class Claim:
     """Code of what ended the attempt before; empty where nothing did."""
 
 
-def claim(catalog: Catalog, owner: str, slots: Slots) -> Claim | None:
-    """The next import, now owned by `owner` (`this_owner`); None where none may begin."""
+def claim(catalog: Catalog, owner: str, slots: Slots, held: Collection[int] = ()) -> Claim | None:
+    """The next import, now owned by `owner` (`this_owner`); None where none may begin.
+
+    `held`: uploads that the caller runs already. Their leases may be over, as the catalog was away for long, but they
+    are not lost.
+    """
     if slots.busy >= slots.total:
         return None
     dead, waits = _look(catalog)
+    dead = [one for one in dead if one[0] not in held]
     if not dead and not waits:
         return None
     with catalog.write() as connection:
@@ -136,8 +143,8 @@ def _next(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) ->
 
 def _take(catalog: Catalog, connection: Connection, row: Row[Any], owner: str) -> Claim | None:
     died = row.state == ImportState.RUNNING
-    counted = not (died and server_is_gone(row.owner))
-    attempt = row.attempt + (1 if counted else 0)
+    counted = row.code not in OUTAGES and not (died and server_is_gone(row.owner))
+    attempt = max(row.attempt + (1 if counted else 0), 1)
     token = new_token()
     changed = connection.execute(
         update(upload)

@@ -54,6 +54,11 @@ class Dead:
     code: str = ""
     """Why it was let go; empty where it was not."""
 
+    @property
+    def let_go(self) -> bool:
+        """Whether it waits for its next attempt, with a reason: the one before was counted then, if it was to be."""
+        return not self.owner and bool(self.code)
+
 
 def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> Lease:
     """Record an import of the command line as running, owned by this process."""
@@ -185,7 +190,7 @@ def take_over(catalog: Catalog, dead: Dead) -> Lease | None:
             .values(
                 token=token,
                 owner=this_owner(),
-                attempt=upload.c.attempt + 1,
+                attempt=upload.c.attempt + (0 if dead.let_go else 1),
                 lease_until=catalog.now() + LEASE_MS,
             )
         ).rowcount

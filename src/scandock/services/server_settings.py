@@ -63,6 +63,11 @@ class ServerSettings(BaseSettings):
     upload_hours: Annotated[int, Field(ge=1, le=87_600)] = Field(
         default=72, description="Hours after which a resumable upload is removed that nobody goes on with."
     )
+    outage_hours: Annotated[int, Field(ge=0, le=8_760)] = Field(
+        default=24,
+        description="Hours that an import waits altogether for a disk, rights or a catalog that fail; then it has"
+        " failed, and its bytes are kept.",
+    )
     inbox_folders: Folders = Field(
         default=(),
         description="Folders of this machine whose content may be imported by XNAT's inbox, with commas between;"

@@ -27,6 +27,7 @@ from scandock.workers.heartbeat import Heartbeat
 from scandock.workers.peek import rule_texts
 from scandock.workers.reading import Reading
 from scandock.workers.results import ImportResult
+from scandock.workers.troubles import machine_fault
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -130,9 +131,14 @@ class _Import(Course):
         return self.lost.is_set() or self.trouble is not None
 
     def _leave(self, error: BaseException) -> None:
-        """Leave nothing behind after an error that nobody foresaw; what can't be done now, the next command does."""
+        """Leave nothing behind after a fault that was met while ending, or an error that nobody foresaw.
+
+        What can't be done now, the next command does.
+        """
         if self.lease is None:
             self.store.forget(self.number)
             return
         with contextlib.suppress(ScandockError):
-            self.end(ImportState.FAILED, "internal", f"An unexpected error: {type(error).__name__}.")
+            fault = machine_fault(error) if isinstance(error, Exception) else None
+            unexpected = f"An unexpected error: {type(error).__name__}."
+            self.end(ImportState.FAILED, *(("internal", unexpected) if fault is None else (fault.code, str(fault))))

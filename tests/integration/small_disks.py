@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,11 @@ import pytest
 Mount = Callable[[str], Path]
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Mount]:
-    """A DATA folder on a file system of its own; `disk("3m")` mounts it."""
+@contextmanager
+def small_disk(data: Path) -> Iterator[Mount]:
+    """A folder to be a file system of its own; `disk("3m")` mounts it."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount a small file system to fill")
-    data = tmp_path / "data"
     data.mkdir()
 
     def mount(size: str) -> Path:
@@ -27,12 +27,18 @@ def disk(tmp_path: Path) -> Iterator[Mount]:
             pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
         return data
 
-    yield mount
-    subprocess.run(["umount", "-l", str(data)], check=False, capture_output=True)
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "-l", str(data)], check=False, capture_output=True)
+
+
+def remount(data: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", str(data)], check=True)
 
 
 def enlarge(data: Path, size: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(data)], check=True)
+    remount(data, f"size={size}")
 
 
 def fill(data: Path) -> Path:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from scandock.model.errors import Fault
+from scandock.pipeline import flow
+from scandock.placing import complete
+from scandock.placing.complete import end_without
 from tests.crash.archives import Step, Study, tarred, zipped
 from tests.crash.checker import examine
 from tests.crash.processes import check, import_words, run
 from tests.crash.rounds import agree, clean, placed
 from tests.integration.in_process import command_in_process
-from tests.integration.small_disks import disk, enlarge  # noqa: F401  a fixture
+from tests.integration.small_disks import enlarge
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -86,3 +92,23 @@ def test_no_room_for_a_data_folder(disk, small):
     enlarge(data, "16m")
     placed(command_in_process(import_words(small, data), **FREE))
     agree(data, {SMALL.uid: SMALL.held()})
+
+
+def test_a_fault_met_while_failing_keeps_its_name(tmp_path, small, monkeypatch):
+    full, ends = Fault("disk_full", "No space left.", "Free some."), []
+
+    def no_room(*_words):
+        ends.append(1)
+        if len(ends) == 1:
+            raise full
+        return end_without(*_words)
+
+    def refuse(*_words):
+        raise full
+
+    monkeypatch.setattr(flow, "decide_and_place", refuse)
+    monkeypatch.setattr(complete, "end_without", no_room)
+    done = command_in_process(import_words(small, tmp_path / "data"), **FREE)
+    assert (done.code, len(ends)) == (1, 2)
+    with closing(sqlite3.connect(tmp_path / "data" / "scandock.db")) as catalog:
+        assert catalog.execute("SELECT state, code FROM upload").fetchall() == [("failed", "disk_full")]

@@ -138,8 +138,8 @@ reception = Table(
 )
 """An upload that came by the server: whose it is, where to, and how far its bytes are.
 
-`reserved_until`: how long the space for those that are still to come is kept for it. `outages`: how often its import has
-waited for the disk, the rights or the catalog to be well again.
+`reserved_until`: how long the space for those that are still to come is kept for it. `outages`: how often its import
+has waited for the disk, the rights or the catalog to be well again.
 """
 
 progress = Table(

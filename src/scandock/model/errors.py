@@ -16,7 +16,7 @@ OUTAGES: Final = {
     "store_read_only": "the data folder can't be written to",
     "sync_failed": "the disk does not keep what is written",
 }
-"""Codes of faults of disk, rights and catalog: no import is to blame for them, and each passes once the machine is well.
+"""Codes of faults of disk, rights and catalog: no import is to blame, and they pass once the machine is well.
 
 With each, what the log says of it: the words of an error may quote names, these never do.
 """

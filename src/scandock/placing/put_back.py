@@ -9,7 +9,7 @@ from sqlalchemy import select
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
-from scandock.model.errors import OUTAGES, Fault, ScandockError
+from scandock.model.errors import Fault, ScandockError, TokenLost
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import end_without, has_intents
@@ -59,9 +59,13 @@ def wait_or_fail(catalog: Catalog, lease: Lease, outage: Fault, *, most_seconds:
     alone. TokenLost where it is not ours any more.
     """
     with catalog.read() as connection:
-        outages = connection.execute(
-            select(reception.c.outages).where(reception.c.upload_id == lease.upload_id)
-        ).scalar_one()
+        outages, owner = connection.execute(
+            select(reception.c.outages, upload.c.owner)
+            .join(upload, upload.c.id == reception.c.upload_id)
+            .where(reception.c.upload_id == lease.upload_id)
+        ).one()
+    if not owner:  # a commit before, of which nobody heard that it was done
+        raise TokenLost("token_lost", "This import was given up already.")
     over = outage_waited(outages) >= most_seconds and not has_intents(catalog, lease)
     if not over:
         with catalog.write() as connection:
@@ -79,7 +83,7 @@ def put_back_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, de
     no failed attempt.
     """
     attempt = dead.attempt - (1 if server_is_gone(dead.owner) else 0)
-    if attempt >= MAX_ATTEMPTS and not (dead.let_go and dead.code in OUTAGES):
+    if attempt >= MAX_ATTEMPTS and not dead.outage:
         fail(catalog, store, stage, lease, exhausted(dead.code))
         return
     _clear(catalog, stage, lease)

@@ -16,7 +16,7 @@ from sqlalchemy.sql import ColumnElement
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import progress, reception
 from scandock.catalog.tables import reservation, upload, upload_exception
-from scandock.model.errors import Fault, ScandockError, TokenLost
+from scandock.model.errors import Fault, ScandockError
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
 from scandock.queue.leases import Lease, guard
@@ -104,18 +104,12 @@ def let_wait(catalog: Catalog, connection: Connection, lease: Lease, why: Fault,
     guard(catalog, connection, lease)
     seconds = outage_wait(outages)
     values = {"owner": "", "lease_until": 0, "code": why.code[:32], "message": str(why)}
-    changed = connection.execute(
-        update(upload)
-        .where(upload.c.id == lease.upload_id, upload.c.owner != "")
-        .values(**values)
-    ).rowcount
-    if changed != 1:  # a commit before, of which nobody heard that it was done
-        raise TokenLost("token_lost", "This import was given up already.")
-    connection.execute(
-        update(reception).where(reception.c.upload_id == lease.upload_id).values(outages=outages + 1)
-    )
+    connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(**values))
+    connection.execute(update(reception).where(reception.c.upload_id == lease.upload_id).values(outages=outages + 1))
     _not_before(catalog, connection, lease.upload_id, seconds)
-    add_event(catalog, connection, lease.upload_id, "retry", {"code": why.code, "message": str(why), "seconds": seconds})
+    add_event(
+        catalog, connection, lease.upload_id, "retry", {"code": why.code, "message": str(why), "seconds": seconds}
+    )
     return seconds
 
 
@@ -149,7 +143,9 @@ def again(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
     ).rowcount
     if changed != 1:
         return False
-    connection.execute(update(reception).where(reception.c.upload_id == upload_id).values(cancel=False, retry_at=0, outages=0))
+    connection.execute(
+        update(reception).where(reception.c.upload_id == upload_id).values(cancel=False, retry_at=0, outages=0)
+    )
     connection.execute(delete(progress).where(progress.c.upload_id == upload_id))
     connection.execute(delete(upload_exception).where(upload_exception.c.upload_id == upload_id))
     announce(catalog, connection, upload_id)
@@ -159,12 +155,8 @@ def again(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
 def _hurry(connection: Connection, upload_id: int) -> bool:
     """Let the time be over that an upload has to wait for its next attempt; False where it does not wait for one."""
     waits = select(upload.c.id).where(upload.c.id == upload_id, waits_for_next())
-    values = {"retry_at": 0, "outages": 0}
-    return connection.execute(
-        update(reception)
-        .where(reception.c.upload_id.in_(waits), reception.c.retry_at > 0)
-        .values(**values)
-    ).rowcount == 1  # fmt: skip
+    hurried = update(reception).where(reception.c.upload_id.in_(waits)).values(retry_at=0, outages=0)
+    return connection.execute(hurried).rowcount == 1
 
 
 def waits_for_next() -> ColumnElement[bool]:

@@ -50,7 +50,9 @@ class _AttemptThread:
         return int(self._failed)
 
     def death(self, code: int) -> Fault:
-        return self._fault or Fault("attempt_died", f"The import's thread ended with {code}.", "It is tried again; look at the log.")
+        return self._fault or Fault(
+            "attempt_died", f"The import's thread ended with {code}.", "It is tried again; look at the log."
+        )
 
 
 class InProcessWorker:

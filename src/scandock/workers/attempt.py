@@ -246,7 +246,7 @@ class _Attempt(Course):
                 self.store.sweep(FREE_SECONDS)
 
     def _end_unexpected(self, error: Exception) -> None:
-        """A mistake of ours: the import has failed, or is rolled forward once more where it has recorded its intents."""
+        """A mistake of ours: the import has failed, or is rolled forward once more where it has intents."""
         from scandock.placing.complete import has_intents
         from scandock.placing.put_back import put_back_or_fail
 
@@ -321,13 +321,12 @@ def main(words: list[str], telling: int = NOBODY) -> int:
     except Exception as error:
         from scandock.services.logs import cause, set_up
 
-        fault = machine_fault(error)
-        if fault is not None:
-            tell(telling, fault)
-        elif not isinstance(error, ScandockError):
+        why = machine_fault(error) or error
+        if not isinstance(why, ScandockError):
             raise
-        code = fault.code if fault is not None else error.code
-        set_up("attempt").error("attempt failed", upload=order.upload, code=code, cause=cause(error))
+        if isinstance(why, Fault):
+            tell(telling, why)
+        set_up("attempt").error("attempt failed", upload=order.upload, code=why.code, cause=cause(error))
         return 1
     return 0
 

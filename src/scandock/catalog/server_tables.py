@@ -339,3 +339,16 @@ inbox_import = Table(
     Index(None, "upload_id"),
 )
 """Imports of folders of the server: `message` says why one never became an upload, `cleaned` when its files went."""
+
+clock_seen = Table(
+    "clock_seen",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("wall", BigInteger, nullable=False),
+    Column("start", String(64), nullable=False),
+    Column("since_start", BigInteger, nullable=False),
+    Column("held_until", BigInteger, nullable=False),
+    Column("jumped", BigInteger, nullable=False),
+)
+"""One row: the clock as it was last seen, with the machine's start and the time since then; until when nothing is
+deleted for its age, and by how much the clock had jumped then (milliseconds)."""

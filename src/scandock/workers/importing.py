@@ -63,6 +63,7 @@ class _Import(Course):
             try:
                 self.reading.start()
                 report = self._run()
+                self._empty_trash()
             except BaseException as error:
                 self.reading.close()
                 self._leave(error)
@@ -72,11 +73,19 @@ class _Import(Course):
                 self.heartbeat.stop()
                 if self.site is not None:
                     self.site.catalog.dispose()
-        self.store.purge(self.settings.trash_days * 86_400)
         self.store.sweep(SWEEP_SECONDS)
         reach("swept")
         has_receipt = report["state"] not in (ImportState.FAILED, ImportState.CANCELLED)
         return ImportResult(report, partial(self.store.open_receipt, self.number) if has_receipt else None)
+
+    def _empty_trash(self) -> None:
+        """Give up what was replaced long ago, where the clock can be trusted; else the next command does."""
+        from scandock.services.clock_watch import why_wait
+
+        assert self.site is not None
+        with contextlib.suppress(ScandockError):
+            if not why_wait(self.site.catalog):
+                self.store.purge(self.settings.trash_days * 86_400)
 
     # -- the catalog, beside the readers -------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ class Janitor:
         self._log = log
         self._called = threading.Event()
         self._ended = False
+        self._waits = ""
         self._thread = threading.Thread(target=self._run, name="janitor", daemon=True)
 
     def start(self) -> None:
@@ -75,6 +76,9 @@ class Janitor:
         while not self._ended and self._store.sweep(SWEEP_SECONDS).left:
             continue
         done = keep_up(self._catalog, self._store, self._settings, VERIFY_SECONDS, self._is_wanted)
+        if done.waits != self._waits:
+            self._waits = done.waits
+            self._log.warning("nothing is deleted for its age" if done.waits else "deleting goes on", why=done.waits)
         if done.verified.problems:
             self._log.error("stored files are damaged", count=done.verified.problems)
 

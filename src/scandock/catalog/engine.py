@@ -24,7 +24,7 @@ from scandock.model.private import PRIVATE_FILE, keep_private
 
 T = TypeVar("T")
 
-HEAD = "0011"
+HEAD = "0014"
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
 
 VALUES_MOST = 500
@@ -33,6 +33,14 @@ VALUES_MOST = 500
 BUSY_SECONDS = 60
 _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"})
 _PG_DISK_FULL = "53100"
+_PG_BUSY = frozenset({"55P03", "57014"})
+"""lock_not_available, and query_canceled by a timeout (PostgreSQL's manual, appendix A)."""
+_STEPS = 10_000
+"""Of SQLite's machine, after which it asks whether to go on."""
+DAMAGED_REMEDY = (
+    "Stop the server, keep the file, and put the catalog back from a backup; docs/operating.md says how, and what to do"
+    " without one."
+)
 _FULL_BYTES = 256 * 1024
 MAKE_LOCK = 7_230_411
 """Advisory lock on PostgreSQL, so that two first starts do not both make the tables."""
@@ -57,6 +65,8 @@ class Catalog:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.sqlite = engine.dialect.name == "sqlite"
+        self.damaged = ""
+        """What the database has said of its own damage, if it did."""
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -93,12 +103,62 @@ class Catalog:
             or self._is_full(said)
         ):
             return Fault("disk_full", f"The catalog {what}: {said}.", "Free some space, then run it again.")
+        if _is_damaged(error, said):
+            self.damaged = f"The catalog {what}: it is damaged ({said})."
+            return Fault("catalog_damaged", self.damaged, DAMAGED_REMEDY)
+        if _is_busy(error):
+            return Fault(
+                "catalog", f"The catalog {what}: another process holds its lock.", "Find what works on it for so long."
+            )
         closed = self._closed_file() if "readonly" in said or "unable to open" in said else ""
         if closed:
             who = f"{closed} is not open to this user for reading and writing ({_rights(closed)})"
             return Fault("catalog", f"The catalog {what}: {who}.", _opened_by(closed))
         remedy = "Look at the disk and the database, then run the same command again."
         return Fault("catalog", f"The catalog {what}: {said}.", remedy)
+
+    def try_writing(self, seconds: int) -> None:
+        """Write a row as it is and commit; Fault where that can't be, or a lock has not come free for `seconds`."""
+        with self._connect() as connection, self._impatient(connection, seconds):
+            self._begin(connection, "BEGIN IMMEDIATE")
+            with connection.begin():
+                if not self.sqlite:
+                    connection.execute(text(f"SET LOCAL lock_timeout = {seconds * 1000}"))
+                    connection.execute(text(f"SET LOCAL statement_timeout = {seconds * 1000}"))
+                connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
+    @contextmanager
+    def _impatient(self, connection: Connection, seconds: int) -> Iterator[None]:
+        """Let SQLite's connection wait for a lock for no longer than that."""
+        raw: Any = connection.connection.dbapi_connection
+        if not self.sqlite:
+            yield
+            return
+        raw.execute(f"PRAGMA busy_timeout = {seconds * 1000}").close()
+        try:
+            yield
+        finally:
+            raw.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}").close()
+
+    def look_over(self, seconds: float) -> None:
+        """Let SQLite look for damage, for so long at most; Fault `catalog_damaged` where it finds some."""
+        if not self.sqlite:
+            return
+        deadline = time.monotonic() + seconds
+        with self.read() as connection:
+            raw: Any = connection.connection.dbapi_connection
+            raw.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+            try:
+                said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one_or_none()
+            except OperationalError as error:
+                if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_INTERRUPT":
+                    raise
+                return
+            finally:
+                raw.set_progress_handler(None, 0)
+        if said != "ok":
+            self.damaged = f"The catalog is damaged ({said})."
+            raise Fault("catalog_damaged", self.damaged, DAMAGED_REMEDY)
 
     def _closed_file(self) -> str:
         """The file of an SQLite catalog, or its folder, that this user may not write; empty where there is none.
@@ -143,6 +203,16 @@ class Catalog:
 
     def dispose(self) -> None:
         self.engine.dispose()
+
+
+def _is_damaged(error: Exception, said: str) -> bool:
+    name = getattr(getattr(error, "orig", error), "sqlite_errorname", "")
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "malformed" in said
+
+
+def _is_busy(error: Exception) -> bool:
+    orig = getattr(error, "orig", error)
+    return getattr(orig, "sqlite_errorname", "") in _BUSY or getattr(orig, "sqlstate", "") in _PG_BUSY
 
 
 def _rights(path: str) -> str:

@@ -19,6 +19,7 @@ from scandock.access.authenticate import Gate
 from scandock.access.password_queue import PasswordQueue
 from scandock.catalog.engine import Catalog
 from scandock.http.metrics import Metrics
+from scandock.http.readiness import Readiness, store_in, write_to
 from scandock.http.receiving.limits import limits_of
 from scandock.http.sending import Answers
 from scandock.http.tus.locks import Locks, Writer
@@ -82,12 +83,22 @@ class Site:
     hand_threads: ThreadPoolExecutor
     workers_ready: Callable[[], str]
     """Why no worker takes imports; empty where one does."""
+    readiness: Readiness = field(init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
     bodies: WeakSet[Writer] = field(default_factory=WeakSet)
     """Bodies that are being received, and can't be gone on with later."""
     receptions: set[asyncio.Task[Any]] = field(default_factory=set)
     """Requests that receive a whole body: what is broken off is cleared away before the process ends."""
+
+    def __post_init__(self) -> None:
+        self.readiness = Readiness(
+            {
+                "catalog": lambda: write_to(self.catalog),
+                "store": lambda: store_in(self.store, self.settings),
+                "workers": lambda: self.workers_ready(),  # noqa: PLW0108  as it is then
+            }
+        )
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call what asks the catalog, in a thread."""
@@ -96,6 +107,7 @@ class Site:
 
     def close(self) -> None:
         """Give everything back, once no request is left."""
+        self.readiness.close()
         self.hand_threads.shutdown(wait=True)
         self.passwords.close()
         self.catalog_threads.shutdown(wait=True)

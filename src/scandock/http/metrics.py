@@ -16,9 +16,10 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import delivery, reception
+from scandock.catalog.server_tables import clock_seen, delivery, reception
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
+from scandock.queue.retry import waits_for_next
 from scandock.services.limit_counts import limit_counts
 from scandock.services.reservations import is_reserved, left_over
 
@@ -89,6 +90,14 @@ class Metrics:
         )
         self.oldest = Gauge(
             "scandock_queue_oldest_seconds", "Age of the oldest upload whose import has not begun.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.waiting = Gauge(
+            "scandock_imports_waiting", "Imports that wait for their next attempt, by what stopped the one before.",
+            ("code",), registry=self.registry,
+        )  # fmt: skip
+        self.held = Gauge(
+            "scandock_deletions_held", "1 while nothing is deleted for its age, since the clock has jumped.",
             registry=self.registry,
         )  # fmt: skip
         self.passwords_waited = Counter(
@@ -163,6 +172,12 @@ class Metrics:
                 .where(upload.c.state.in_(_WAITING))
                 .group_by(upload.c.state)
             ).all()
+            stopped = connection.execute(
+                select(upload.c.code, func.count().label("n")).where(waits_for_next()).group_by(upload.c.code)
+            ).all()
+            held = connection.execute(
+                select(func.count()).where(clock_seen.c.held_until > self._catalog.now())
+            ).scalar_one()
             accepted = connection.execute(
                 select(func.min(reception.c.accepted))
                 .join(upload, upload.c.id == reception.c.upload_id)
@@ -189,6 +204,10 @@ class Metrics:
         counts: dict[str, int] = {row.state: row.n for row in waiting}
         for state in _WAITING:
             self.queue.labels(state.value).set(counts.get(state.value, 0))
+        self.held.set(held)
+        self.waiting.clear()
+        for row in stopped:
+            self.waiting.labels(row.code).set(row.n)
         self.reserved.set(int(reserved))
         self.unreserved.set(unreserved)
         told: dict[str, int] = {row.state: row.n for row in deliveries}

@@ -109,6 +109,9 @@ ARCHIVES: Final[dict[str, ArchiveCode]] = {
     "catalog": ArchiveCode(
         "The catalog could not be read or written.", "Look at the disk and the database, then try again."
     ),
+    "catalog_damaged": ArchiveCode(
+        "The catalog's file is damaged.", "Stop the server and put the catalog back from a backup."
+    ),
     "interrupted": ArchiveCode(
         "The import was ended before it was done: nothing was taken.", "Import the archive again."
     ),

@@ -78,6 +78,11 @@ class ServerSettings(BaseSettings):
     download_idle_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=600, description="How long the client of a file or a zip may take nothing before it is let go."
     )
+    outage_hours: Annotated[int, Field(ge=0, le=8_760)] = Field(
+        default=24,
+        description="Hours that an import waits altogether for a disk, rights or a catalog that fail; then it has"
+        " failed, and its bytes are kept.",
+    )
     inbox_folders: Folders = Field(
         default=(),
         description="Folders of this machine whose content may be imported by XNAT's inbox, with commas between;"

@@ -75,6 +75,11 @@ class LocalStore:
     def spool(self, upload: str) -> LocalSpool:
         return LocalSpool(self._root, upload)
 
+    def try_writing(self) -> list[str]:
+        from scandock.store.space import try_writing
+
+        return try_writing(self._root)
+
     def spools(self) -> list[str]:
         return self._root.list(INCOMING)
 

@@ -49,6 +49,12 @@ class Store(Protocol):
         Returns the bytes that are available.
         """
 
+    def try_writing(self) -> list[str]:
+        """Write and sync a little where uploads arrive and imports work; Fault where that can't be.
+
+        Folders of its own that are missing are made anew; gives their names.
+        """
+
     # what arrives
     def spool(self, upload: str) -> Spool: ...
     def spools(self) -> list[str]: ...

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault, Usage
 from scandock.store import syscalls
-from scandock.store.durable import fault
-from scandock.store.root import RUBBISH
+from scandock.store.durable import fault, write_all
+from scandock.store.root import FOLDERS, INCOMING, RUBBISH, WORK
 from scandock.store.values import Capabilities
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ NETWORK: Final = frozenset(
 )
 # fmt: on
 """Types in mountinfo on which SQLite's write-ahead log, which needs shared memory between processes, is lost."""
+
+
+_NO_TMPFILE: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
+_LITTLE: Final = 4096
 
 
 def filesystem_of(path: str) -> str:
@@ -94,6 +99,51 @@ def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
             "Free inodes under DATA, then try again.",
         )
     return available
+
+
+def try_writing(root: Root) -> list[str]:
+    """See port.Store.try_writing."""
+    try:
+        now = os.stat(root.path)
+        if (now.st_dev, now.st_ino) != (os.fstat(root.fd).st_dev, os.fstat(root.fd).st_ino):
+            raise Fault(
+                "store_missing",
+                f"{root.path} is another folder now than when it was opened.",
+                "Start the server again.",
+            )
+        made = [folder for folder in FOLDERS if root.inode(folder) is None and root.make(folder)]
+    except OSError as error:
+        raise fault(error, f"making the folders of {root.path}") from error
+    for folder in FOLDERS:
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, dir_fd=root.fd, effective_ids=True):
+            raise Fault(
+                "store_read_only",
+                f"The folder {folder} of {root.path} may not be written to.",
+                "Open it to the user that runs Scandock, and see that its file system is mounted for writing.",
+            )
+    for folder in (INCOMING, WORK):
+        try:
+            _write_a_little(root, folder)
+        except OSError as error:
+            raise fault(error, f"writing to {folder}") from error
+    return made
+
+
+def _write_a_little(root: Root, folder: str) -> None:
+    """Write and sync a file without a name, so that nothing is left of it whatever happens."""
+    try:
+        fd = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=root.fd)
+    except OSError as error:
+        if error.errno not in _NO_TMPFILE:
+            raise
+        name = f"{RUBBISH}/probe-{os.urandom(8).hex()}"
+        fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=root.fd)
+        os.unlink(name, dir_fd=root.fd)
+    try:
+        write_all(fd, bytes(_LITTLE))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def probe(root: Root) -> Capabilities:

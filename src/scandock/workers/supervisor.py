@@ -34,6 +34,8 @@ WAIT_SECONDS = 10.0
 STOP_SECONDS = 20.0
 """After which children that were asked to end are killed."""
 TICK_SECONDS = 1.0
+LOOK_SECONDS = 5.0
+"""For which a start looks for damage in the catalog."""
 STOPS = (signal.SIGTERM, signal.SIGINT)
 _BACKLOG = 2048
 
@@ -61,6 +63,7 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None], start:
     store = LocalStore(os.path.abspath(asked.data))
     store.prepare()
     with _locked(store.path), _listening(asked) as listening:
+        store.try_writing()
         slots = str(asked.slots or default_slots())
         beats = Beats.make()
         web = python("scandock.http.process", store.path, str(listening.fileno()), str(beats.fd))
@@ -86,6 +89,8 @@ def _first_start(store: LocalStore, settings: Settings, say: Callable[[str], Non
     """Tables and the first account, before anybody is let in."""
     catalog = open_data_catalog(store.path, settings)
     try:
+        catalog.try_writing(int(WAIT_SECONDS))
+        catalog.look_over(LOOK_SECONDS)
         engine_of(catalog)
         given = settings.admin_password
         made = ensure_admin(catalog, given.get_secret_value() if given is not None else None)

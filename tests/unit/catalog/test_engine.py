@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.engine import HEAD, Catalog, open_catalog
 from scandock.catalog.tables import project, session
 from scandock.model.errors import Fault
 
@@ -144,8 +144,54 @@ def test_sqlite_syncs_and_keeps_foreign_keys(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "catalog.db").write_bytes(b"this is no database at all" * 100)
 
-    with pytest.raises(Fault, match=r"could not be opened|could not be read"):
+    with pytest.raises(Fault, match=r"could not be read or written: it is damaged") as caught:
         open_catalog(f"sqlite:///{tmp_path / 'catalog.db'}")
+    assert caught.value.code == "catalog_damaged"
+    assert "backup" in caught.value.remedy
+
+
+def test_damage_is_found_by_looking_over_and_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    catalog = open_catalog(f"sqlite:///{path}")
+    with catalog.write() as connection:
+        connection.execute(insert(project), [values(f"P{n}") for n in range(5_000)])
+    catalog.look_over(60)
+    assert catalog.damaged == ""
+    catalog.dispose()
+    whole = path.read_bytes()
+    page = len(whole) // 8192 * 4096  # in the middle: one of the rows, which opening does not look at
+    path.write_bytes(whole[:page] + bytes(4096) + whole[page + 4096 :])
+
+    catalog = open_catalog(f"sqlite:///{path}")
+    with pytest.raises(Fault, match="is damaged") as caught:
+        catalog.look_over(60)
+    assert caught.value.code == "catalog_damaged"
+    assert "damaged" in catalog.damaged
+
+
+def test_looking_over_ends_in_time(tmp_path: Path) -> None:
+    catalog = open_catalog(f"sqlite:///{tmp_path / 'catalog.db'}")
+    with catalog.write() as connection:
+        connection.execute(insert(project), [values(f"P{n}") for n in range(20_000)])
+    catalog.look_over(-1)
+    assert (count(catalog), catalog.damaged) == (20_000, "")
+
+
+def test_writing_is_tried_in_earnest_and_changes_nothing(catalog: Catalog) -> None:
+    catalog.try_writing(2)
+    with catalog.read() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [HEAD]
+
+
+def test_a_lock_that_lasts_is_told_and_not_waited_for(catalog: Catalog) -> None:
+    with catalog.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        with pytest.raises(Fault, match="another process holds its lock"):
+            catalog.try_writing(1)
+    catalog.try_writing(1)
+    if catalog.sqlite:
+        with catalog.read() as connection:
+            assert connection.execute(text("PRAGMA busy_timeout")).scalar_one() == 60_000
 
 
 def test_a_writer_waits_for_another(tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""What `/readyz` tells: whether bytes, rows and imports get to where they belong, as last tried.
+
+Each check is tried by one thread of its own, and not again within a few seconds: however many ask, and however long a
+disk hangs, no more than that waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from scandock.model.errors import ScandockError
+from scandock.services.logs import cause, log, where
+
+if TYPE_CHECKING:
+    from scandock.catalog.engine import Catalog
+    from scandock.services.settings import Settings
+    from scandock.store.port import Store
+
+SECONDS: Final = 5.0
+"""After which a part that does not answer is not ready."""
+FRESH_SECONDS: Final = 3.0
+"""For which an answer is given again."""
+LOCK_SECONDS: Final = 2
+
+
+class Check:
+    """One part, and what is known of it."""
+
+    def __init__(self, name: str, look: Callable[[], str], clock: Callable[[], float] = time.monotonic) -> None:
+        """`look` gives what is the matter, or nothing; ScandockError is what is the matter, too."""
+        self._look = look
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, f"ready {name}")
+        self._running: Future[str] | None = None
+        self._began = 0.0
+        self._said = ""
+        self._at = float("-inf")
+
+    async def ask(self) -> str:
+        """`ok`, or what is the matter."""
+        if self._running is None:
+            if self._clock() - self._at < FRESH_SECONDS:
+                return self._said
+            self._began = self._clock()
+            self._running = self._thread.submit(self._tell)
+        running = self._running
+        left = max(0.0, self._began + SECONDS - self._clock())
+        await asyncio.wait([asyncio.wrap_future(running)], timeout=left)
+        if not running.done():
+            return f"has not answered for {self._clock() - self._began:.0f} seconds"
+        if self._running is running:
+            self._running = None
+            self._said, self._at = running.result(), self._clock()
+        return running.result()
+
+    def _tell(self) -> str:
+        try:
+            return self._look() or "ok"
+        except ScandockError as error:
+            return f"{error.message} {error.remedy}".rstrip()
+        except Exception as error:  # noqa: BLE001  whatever it is, it is not ready
+            log().error("unexpected", cause=cause(error), where=where(error))
+            return "An unexpected error; the log tells where."
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+class Readiness:
+    """The checks of a site."""
+
+    def __init__(self, checks: Mapping[str, Callable[[], str]]) -> None:
+        self._checks = {name: Check(name, look) for name, look in checks.items()}
+
+    async def ask(self) -> dict[str, str]:
+        """What each says."""
+        said = await asyncio.gather(*(check.ask() for check in self._checks.values()))
+        return dict(zip(self._checks, said, strict=True))
+
+    def close(self) -> None:
+        for check in self._checks.values():
+            check.close()
+
+
+def write_to(catalog: Catalog) -> str:
+    """Whether rows get where they belong."""
+    catalog.try_writing(LOCK_SECONDS)
+    return catalog.damaged
+
+
+def store_in(store: Store, settings: Settings) -> str:
+    """Whether bytes do. A folder of the store that is missing is made anew, and the log says so."""
+    for folder in store.try_writing():
+        log().warning("folder_made", folder=folder)
+    store.reserve(0, files=1, min_free=settings.min_free_bytes)
+    return ""

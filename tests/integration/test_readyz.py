@@ -1,0 +1,127 @@
+"""`/readyz` and `serve` where the machine gives no room, no rights or no rest: real file systems, real locks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing, contextmanager
+
+import pytest
+
+from scandock.http import readiness
+from scandock.services.settings import load_settings
+from tests.crash.processes import SCANDOCK, run
+from tests.integration.web import listening, serving
+
+CHECKS = ("catalog", "store", "workers")
+
+
+@pytest.fixture(autouse=True)
+def each_time(monkeypatch):
+    """Whatever is asked is tried."""
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+
+
+@pytest.fixture
+def own_disk(tmp_path):
+    """DATA on a file system of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a file system")
+    data = tmp_path / "data"
+    data.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "scandock", data], check=False, capture_output=True
+    )
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
+    yield data
+    subprocess.run(["umount", "-l", data], check=False, capture_output=True)
+
+
+def told(web):
+    with web.client(None) as stranger:
+        answer = stranger.get("/readyz")
+    said = answer.json()
+    assert said["ready"] is (answer.status_code == 200)
+    assert tuple(said["checks"]) == CHECKS
+    return said["checks"]
+
+
+@contextmanager
+def read_only(folder):
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
+
+
+SMALL = load_settings().model_copy(update={"min_free_bytes": 0})
+
+
+def test_a_full_and_a_read_only_file_system_are_told(own_disk):
+    with serving(own_disk, SMALL) as web:
+        assert set(told(web).values()) == {"ok"}
+        with (own_disk / "filler").open("wb") as filler:
+            os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(own_disk).free)
+        said = told(web)
+        assert said["store"].startswith("No space left while writing to incoming")
+        assert "disk" in said["catalog"]
+        (own_disk / "filler").unlink()
+        assert set(told(web).values()) == {"ok"}
+
+
+@pytest.mark.processes
+def test_a_read_only_file_system_lets_no_server_begin(own_disk):
+    with serving(own_disk, SMALL):
+        pass
+    with read_only(own_disk):
+        done = run([SCANDOCK, "serve", "--data", str(own_disk), "--port", "0"])
+    assert done.code == 2, str(done)
+    assert "can't be written to" in done.err
+
+
+def test_folders_that_are_gone_are_made_anew_and_one_that_is_no_folder_is_told(tmp_path):
+    data = tmp_path / "data"
+    with serving(data) as web:
+        shutil.rmtree(data / "incoming")
+        shutil.rmtree(data / "work")
+        assert told(web)["store"] == "ok"
+        assert [line["folder"] for line in web.logged if line["event"] == "folder_made"] == ["incoming", "work"]
+        (data / "work").rmdir()
+        (data / "work").write_text("no folder")
+        assert "work" in told(web)["store"]
+        (data / "work").unlink()
+        assert told(web)["store"] == "ok"
+        os.rename(data, tmp_path / "elsewhere")
+        data.mkdir()
+        assert "another folder" in told(web)["store"]
+        data.rmdir()
+        os.rename(tmp_path / "elsewhere", data)
+
+
+def test_a_lock_that_lasts_is_told_while_everything_else_is_answered(tmp_path):
+    with listening(tmp_path / "data") as web, closing(sqlite3.connect(tmp_path / "data" / "scandock.db")) as other:
+        other.isolation_level = None
+        other.execute("BEGIN IMMEDIATE")
+        said = told(web)
+        assert "another process holds its lock" in said["catalog"]
+        assert said["store"] == "ok"
+        other.execute("ROLLBACK")
+        assert told(web)["catalog"] == "ok"
+
+
+@pytest.mark.processes
+def test_a_catalog_that_was_found_damaged_stays_so(tmp_path):
+    data = tmp_path / "data"
+    with serving(data) as web:
+        web.site.catalog.fault(sqlite3.DatabaseError("database disk image is malformed"), "could not be read")
+        assert "damaged" in told(web)["catalog"]
+    whole = (data / "scandock.db").read_bytes()
+    (data / "scandock.db").write_bytes(whole[:8192] + bytes(len(whole) - 8192))
+    done = run([SCANDOCK, "serve", "--data", str(data), "--port", "0"])
+    assert done.code == 1, str(done)
+    assert "damaged" in done.err
+    assert "backup" in done.err

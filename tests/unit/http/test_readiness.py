@@ -1,0 +1,66 @@
+"""What /readyz tells, tried against folders and catalogs that are out of order."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from scandock.http.readiness import FRESH_SECONDS, SECONDS, Check
+from scandock.model.errors import Fault
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_was_said_is_said_again_for_a_moment():
+    clock, asked = Clock(), []
+
+    def look() -> str:
+        asked.append(1)
+        return "" if len(asked) == 1 else "gone"
+
+    check = Check("it", look, clock)
+    assert asyncio.run(check.ask()) == "ok"
+    assert asyncio.run(check.ask()) == "ok"
+    clock.now += FRESH_SECONDS
+    assert asyncio.run(check.ask()) == "gone"
+    assert len(asked) == 2
+    check.close()
+
+
+def test_a_fault_is_told_with_its_remedy_and_another_error_without_its_words():
+    def full() -> str:
+        raise Fault("disk_full", "No space left.", "Free some.")
+
+    def broken() -> str:
+        raise KeyError("secret")
+
+    assert asyncio.run(Check("it", full).ask()) == "No space left. Free some."
+    assert asyncio.run(Check("it", broken).ask()) == "An unexpected error; the log tells where."
+
+
+def test_one_that_hangs_is_told_so_and_is_asked_once():
+    clock, asked, free = Clock(), [], threading.Event()
+
+    def hang() -> str:
+        asked.append(1)
+        clock.now += SECONDS + 2  # as if it had hung for so long
+        free.wait(30)
+        return ""
+
+    async def twice() -> list[str]:
+        check = Check("it", hang, clock)
+        told = [await check.ask(), await check.ask()]
+        free.set()
+        while (last := await check.ask()) != "ok":
+            await asyncio.sleep(0)
+        check.close()
+        return [*told, last]
+
+    assert asyncio.run(twice()) == ["has not answered for 7 seconds", "has not answered for 7 seconds", "ok"]
+    assert len(asked) == 1

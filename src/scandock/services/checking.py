@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, literal, select, true
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, intent, project, session, shelf, tree, upload
-from scandock.catalog.trees import files_of, resources_of, scans_of
+from scandock.catalog.trees import paths_of, resources_of, scans_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
@@ -143,17 +143,10 @@ class _Check:
         return connection.execute(select(intent.c.id).where(intent.c.name == name).limit(1)).first() is not None
 
     def _session(self, one: _Session) -> Iterator[Finding]:
-        expected: dict[str, tuple[int, bytes]] = {}
         with self.catalog.read() as connection:
             scans = scans_of(connection, one.tree_id)
-            by_n = {scan.n: scan.scan_id for scan in scans}
             resources = resources_of(connection, one.tree_id)
-            folders = {
-                r.n: (f"scans/{by_n[r.scan_n]}/" if r.scan_n is not None else "") + f"resources/{r.label}/files/"
-                for r in resources
-            }
-            for row in files_of(connection, one.tree_id):
-                expected[folders[row.resource_n] + row.name] = (row.bytes, row.sha256)
+            expected = paths_of(connection, one.tree_id)
         total = sum(size for size, _ in expected.values())
         if (len(scans), len(expected), total) != (one.scans, one.files, one.bytes) or (
             sum(r.files for r in resources) != len(expected) or sum(r.bytes for r in resources) != total

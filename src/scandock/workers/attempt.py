@@ -137,19 +137,18 @@ def _upload(connection: Connection, order: Order) -> Upload:
 
 def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: Upload, order: Order) -> bool:
     """Deal with what an attempt before has left: intents roll forward, all else goes. True where that was all."""
-    from scandock.placing.complete import complete, has_intents
+    from scandock.placing.complete import has_intents
     from scandock.placing.forget import forget_exceptions, forget_staged
-    from scandock.placing.put_back import drop_bytes, exhausted, fail, put_back_or_fail
+    from scandock.placing.put_back import exhausted, fail, put_back_or_fail
     from scandock.placing.reserve import release
+    from scandock.placing.roll_forward import roll_forward
 
     lease = upload.lease
     if has_intents(catalog, lease):
         try:
-            complete(catalog, store, stage, lease)
+            roll_forward(catalog, store, stage, lease)
         except Fault as fault:
             put_back_or_fail(catalog, store, stage, lease, fault, attempt=order.attempt)
-            return True
-        drop_bytes(catalog, store, lease)
         return True
     if order.exhausted:
         fail(catalog, store, stage, lease, exhausted(order.reason))

@@ -1,0 +1,114 @@
+"""A copy of DATA whose catalog was copied while an import stood between its intents and its end.
+
+`work` is in no backup, and a copied tree has another inode than the intent says: what is restored is judged by rows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.crash.archives import scenarios
+from tests.crash.checker import examine
+from tests.crash.processes import import_words, run, unsound
+
+pytestmark = pytest.mark.processes
+
+KEPT = ("archive", "prearchive", "resources", "receipts", "trash", "incoming")
+BEFORE, AFTER = ("intent",), ("switched", "receipt", "published", "retired", "finished")
+"""Points at which a copy without `work` has the old trees still, and those at which it has the new ones."""
+
+
+def copied(data, restored):
+    """The plain way of docs/operating.md: the catalog by SQLite's backup, then the folders."""
+    restored.mkdir()
+    with (
+        closing(sqlite3.connect(data / "scandock.db")) as live,
+        closing(sqlite3.connect(restored / "scandock.db")) as kept,
+    ):
+        live.backup(kept)
+    for folder in KEPT:
+        shutil.copytree(data / folder, restored / folder, symlinks=True)
+    return restored
+
+
+def killed_and_copied(tmp_path, scenario, point):
+    data = tmp_path / "data"
+    for step in scenario.base:
+        assert run(import_words(step, data), threads=True).code == 0
+    killed = run(import_words(scenario.step, data), threads=True, SCANDOCK_CRASH_AT=point)
+    assert killed.code == -signal.SIGKILL, str(killed)
+    restored = copied(data, tmp_path / "restored")
+    shutil.rmtree(data)  # whose inodes the copy must not need
+    return restored
+
+
+def last_import(data):
+    with closing(sqlite3.connect(data / "scandock.db")) as database:
+        return database.execute("SELECT state, code, message FROM upload ORDER BY id DESC LIMIT 1").fetchone()
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory):
+    return scenarios(tmp_path_factory.mktemp("archives"), count=3)
+
+
+@pytest.mark.parametrize("name", ["new", "append", "replace", "prearchive"])
+@pytest.mark.parametrize("point", [*BEFORE, *AFTER])
+def test_what_is_restored_is_as_before_or_as_after_and_takes_the_archive_again(tmp_path, every, name, point):
+    scenario = every[name]
+    restored = killed_and_copied(tmp_path, scenario, point)
+    assert unsound(restored) == []
+    held, wrong = examine(restored)
+    lost = scenario.replaces and point in AFTER[:3]  # what it had replaced was in `work`, on its way to the trash
+    assert [one for one in wrong if not (lost and one.endswith("says its receipt, and is nowhere"))] == []
+    assert held == (scenario.before if point in BEFORE else scenario.after)
+    state, code, message = last_import(restored)
+    if point in BEFORE:
+        assert (state, code) == ("failed", "staging_lost")
+        assert "could not be placed" in message
+    else:
+        assert state == "placed"
+    again = run(import_words(scenario.step, restored), threads=True)
+    assert again.code == 0, str(again)
+    assert examine(restored)[0] == scenario.after
+    assert unsound(restored) == []
+
+
+def test_what_came_whole_is_shown_and_what_did_not_is_set_aside_with_its_bytes(tmp_path, every):
+    scenario = every["bundle"]
+    restored = killed_and_copied(tmp_path, scenario, "switched")
+    whole, cut, gone = sorted((restored / "archive/P").iterdir())
+    first = next(path for path in sorted(cut.rglob("*")) if path.is_file())
+    rest = {path.name: path.read_bytes() for path in cut.rglob("*") if path.is_file() and path != first}
+    first.unlink()
+    shutil.rmtree(gone)
+
+    assert unsound(restored) == []
+    assert sorted((restored / "archive/P").iterdir()) == [whole]
+    state, code, message = last_import(restored)
+    assert (state, code) == ("failed", "staging_lost")
+    for words in (f"archive/P/{cut.name}", f"archive/P/{gone.name}", "1 of 3 sessions", "trash"):
+        assert words in message
+    (aside,) = [one for one in (restored / "trash").iterdir() if one.name != "now"]
+    assert {path.name: path.read_bytes() for path in (aside / "tree").rglob("*") if path.is_file()} == rest
+
+    assert run(import_words(scenario.step, restored), threads=True).code == 0
+    assert examine(restored)[0] == scenario.after
+    assert unsound(restored) == []
+
+
+def test_a_folder_of_somebody_elses_at_the_name_is_left_alone(tmp_path, every):
+    restored = killed_and_copied(tmp_path, every["new"], "intent")
+    with closing(sqlite3.connect(restored / "scandock.db")) as database:
+        ((name,),) = database.execute("SELECT name FROM intent").fetchall()
+    folder = restored / name
+    folder.mkdir(parents=True)
+    (folder / "mine.txt").write_text("mine")
+    assert unsound(restored) == [f"stray: {name}: The catalog knows no session here."]
+    assert last_import(restored)[:2] == ("failed", "staging_lost")
+    assert (folder / "mine.txt").read_text() == "mine"

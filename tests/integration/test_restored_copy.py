@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import sqlite3
@@ -13,8 +14,8 @@ from contextlib import closing
 import pytest
 
 from tests.crash.archives import scenarios
-from tests.crash.checker import examine
-from tests.crash.processes import import_words, run, unsound
+from tests.crash.checker import examine, hashes
+from tests.crash.processes import SCANDOCK, import_words, run, unsound
 
 pytestmark = pytest.mark.processes
 
@@ -112,3 +113,31 @@ def test_a_folder_of_somebody_elses_at_the_name_is_left_alone(tmp_path, every):
     assert unsound(restored) == [f"stray: {name}: The catalog knows no session here."]
     assert last_import(restored)[:2] == ("failed", "staging_lost")
     assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_an_import_that_cant_be_finished_is_listed_and_released_with_its_bytes_kept(tmp_path, every):
+    data, scenario = tmp_path / "data", every["new"]
+    assert run(import_words(scenario.step, data), threads=True, SCANDOCK_CRASH_AT="intent").code == -signal.SIGKILL
+    with closing(sqlite3.connect(data / "scandock.db")) as database:
+        ((name, uuid),) = database.execute("SELECT i.name, u.uuid FROM intent i JOIN upload u ON u.id = i.upload_id")
+    (data / name).mkdir(parents=True)
+    (data / name / "mine.txt").write_text("mine")
+
+    (stuck,) = json.loads(run([SCANDOCK, "admin", "import", "list", "--stuck", "--json", "--data", data]).out)
+    assert (stuck["id"], stuck["code"], stuck["state"]) == (uuid, "name_taken", "running")
+    assert any(one.startswith(f"unfinished: import {uuid}: ") for one in unsound(data))
+
+    released = run([SCANDOCK, "admin", "import", "release", uuid, "--data", data])
+    assert released.code == 0, str(released)
+    assert last_import(data)[:2] == ("failed", "released")
+    (aside,) = [one for one in (data / "trash").iterdir() if one.name != "now"]
+    assert frozenset(hashes(aside / "tree").values()) == scenario.after[next(iter(scenario.after))].files
+    assert (data / name / "mine.txt").read_text() == "mine"
+    assert json.loads(run([SCANDOCK, "admin", "import", "list", "--stuck", "--json", "--data", data]).out) == []
+    refused = run([SCANDOCK, "admin", "import", "release", uuid, "--data", data])
+    assert (refused.code, "import list --stuck" in refused.err) == (2, True)
+
+    shutil.rmtree(data / name)
+    assert run(import_words(scenario.step, data), threads=True).code == 0
+    assert examine(data)[0] == scenario.after
+    assert unsound(data) == []

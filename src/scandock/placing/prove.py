@@ -3,7 +3,7 @@
 A backup holds no `work`, and a copied tree has another inode than its intent. So where no tree bears the inode of an
 intent, the tree that stands is compared with the intent's rows, by names, sizes and sha256. A whole one is what the
 intent meant. Without one the intent is given up: what stands of a new session goes to the trash, and a session that was
-to change stays as it was.
+to change stays as it was. A person may ask for the same where an import can't be finished for another reason.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, upload
 from scandock.catalog.trees import paths_of
 from scandock.model.errors import Fault
 from scandock.model.verdicts import ImportState
-from scandock.placing.deletes import Removal, removals_of
+from scandock.placing.deletes import REMOVED, Removal, removals_of
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, published, recorded
 from scandock.queue.leases import RENEW_SECONDS, Lease, guard, renew
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from scandock.store.port import Found, Stage, Store
 
 _CHUNK = 1024 * 1024
+NAMED = 10
+"""Sessions that a message names; of more, the number."""
 Rows = Mapping[str, tuple[int, bytes]]
 """Size and sha256 of each file of a tree, by its path there."""
 
@@ -55,7 +57,9 @@ class Fitted:
     lost: list[Placement] = field(default_factory=list)
     """Placements that were given up."""
     aside: list[str] = field(default_factory=list)
-    """Names of theirs at which something stood that is in the trash now."""
+    """Names of theirs of which bytes are in the trash now."""
+    why: Fault | None = None
+    """Why they were given up; None where none was."""
 
 
 class _Tree(Protocol):
@@ -78,18 +82,18 @@ class _Staged:
         return self.stage.open(f"{self.rel}/{rel}")
 
 
-def fit_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> Fitted:
+def fit_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool = False) -> Fitted:
     """Let the intents of a dead import name what stands, and give up those of which nothing whole does.
 
-    Costs a look at each name where the inodes are right, as they are without a copy. TokenLost; Fault where a tree
-    can't be read.
+    `release`: give up also those whose trees wait in the stage, or can't be read. Costs a look at each name where the
+    inodes are right, as they are without a copy. TokenLost; Fault where a tree can't be read.
     """
     with catalog.read() as connection:
         waiting = recorded(connection, lease.upload_id)
         going = [
             removal for state in ("intent", "published") for removal in removals_of(connection, lease.upload_id, state)
         ]
-    proving = _Proving(catalog, store, stage, lease)
+    proving = _Proving(catalog, store, stage, lease, release=release)
     fitted = Fitted()
     inodes: dict[int, int] = {}
     for placement in waiting:
@@ -102,11 +106,13 @@ def fit_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> F
     if not inodes and not moved and not fitted.lost:
         return fitted
     fitted.aside = [placement.name for placement in fitted.lost if proving.set_aside(placement)]
+    if fitted.lost:
+        fitted.why = _why(fitted, every=len(waiting), release=release)
     with catalog.write() as connection:
         guard(catalog, connection, lease)
         _write(connection, lease, inodes, moved)
-        if fitted.lost:
-            _give_up(connection, lease, fitted, every=len(waiting))
+        if fitted.why is not None:
+            _give_up(connection, lease, fitted, fitted.why)
     for placement in fitted.lost:
         if placement.moves is None and placement.restores is None:  # of those two the rows are a session's already
             forget_tree(catalog, placement.tree_id)
@@ -114,11 +120,12 @@ def fit_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> F
 
 
 class _Proving:
-    def __init__(self, catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> None:
+    def __init__(self, catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool) -> None:
         self.catalog = catalog
         self.store = store
         self.stage = stage
         self.lease = lease
+        self.release = release
         self.renewed = time.monotonic()
 
     def tree_of(self, placement: Placement) -> int | None:
@@ -126,6 +133,8 @@ class _Proving:
         standing = self.store.current(placement.name)
         if standing == placement.inode:
             return standing
+        if self.release:
+            return self._whole(placement, standing)
         if placement.restores is not None:
             return self.store.trashed(placement.restores) or self._whole(placement, standing)
         if placement.moves is not None:
@@ -165,22 +174,26 @@ class _Proving:
             return None if self._compare(rows, {}, tree) is Proof.OTHER else standing
 
     def set_aside(self, placement: Placement) -> bool:
-        """Move what stands of a new session to the trash; False where nothing does, or what stands is another's."""
-        mine = placement.base_tree_id is None and placement.moves is None and placement.restores is None
-        if not mine or self.store.current(placement.name) is None:
-            return False
-        if self._at(placement, placement.name) is not Proof.PART:
-            return False
-        note = {"upload": self.lease.uuid, "name": placement.name, "why": "staging_lost"}
-        return self.store.retire(placement.name, note=note) is not None
+        """Move what there is of a placement to the trash; False where nothing is, or what stands is another's."""
+        if placement.moves is not None or placement.restores is not None:
+            return False  # it stays where it is
+        note = {"upload": self.lease.uuid, "name": placement.name, "why": "not placed"}
+        kept = self.store.retire(placement.staged, stage=self.stage, note=note) is not None
+        if placement.base_tree_id is None and self.store.current(placement.name) is not None:
+            if self._at(placement, placement.name) is Proof.PART:
+                kept = self.store.retire(placement.name, note=note) is not None or kept
+        return kept
 
     def _at(self, placement: Placement, name: str) -> Proof:
         try:
-            snapshot = self.store.snapshot(name)
+            with self.store.snapshot(name) as tree:
+                return self._prove(placement, tree)
         except FileNotFoundError:
             return Proof.OTHER
-        with snapshot as tree:
-            return self._prove(placement, tree)
+        except (OSError, Fault):
+            if self.release:
+                return Proof.PART
+            raise
 
     def _prove(self, placement: Placement, tree: _Tree) -> Proof:
         with self.catalog.read() as connection:
@@ -237,13 +250,16 @@ def _intent(lease: Lease, n: int) -> Any:  # noqa: ANN401  an update, whose valu
     return update(intent).where(intent.c.upload_id == lease.upload_id, intent.c.n == n)
 
 
-def _give_up(connection: Connection, lease: Lease, fitted: Fitted, *, every: int) -> None:
-    """Remove the intents that were lost, and say so in the outcome."""
+def _give_up(connection: Connection, lease: Lease, fitted: Fitted, why: Fault) -> None:
+    """Remove the intents that were lost, and say so in the outcome.
+
+    With them go removals that were to follow: what a session was merged into must stand before it may go.
+    """
     numbers = [placement.n for placement in fitted.lost]
-    connection.execute(delete(intent).where(intent.c.upload_id == lease.upload_id, intent.c.n.in_(numbers)))
+    waiting = (intent.c.upload_id == lease.upload_id, intent.c.state == "intent")
+    connection.execute(delete(intent).where(*waiting, or_(intent.c.n.in_(numbers), intent.c.staged == REMOVED)))
     mine = upload.c.id == lease.upload_id
     report = json.loads(connection.execute(select(upload.c.report).where(mine)).scalar_one())
-    why = staging_lost(fitted, every)
     names = {placement.name for placement in fitted.lost}
     report |= {"state": ImportState.FAILED.value, "code": why.code, "message": str(why)}
     if "sessions" in report:
@@ -251,17 +267,24 @@ def _give_up(connection: Connection, lease: Lease, fitted: Fitted, *, every: int
     connection.execute(update(upload).where(mine).values(report=json.dumps(report)))
 
 
-def staging_lost(fitted: Fitted, every: int) -> Fault:
+def _why(fitted: Fitted, *, every: int, release: bool) -> Fault:
     """Why an import ends of which not everything could be placed."""
-    names = ", ".join(placement.name for placement in fitted.lost[:10])
-    more = f" and {len(fitted.lost) - 10} more" if len(fitted.lost) > 10 else ""
-    rest = every - len(fitted.lost)
-    said = f"What the import had staged is gone, as in a copy of the data folder: {names}{more} could not be placed."
+    code, said = (
+        ("released", "An administrator released the import")
+        if release
+        else ("staging_lost", "What the import had staged is gone, as in a copy of the data folder")
+    )
+    said += f": {_listed([placement.name for placement in fitted.lost])} could not be placed."
     if fitted.aside:
-        said += f" Incomplete files of {', '.join(fitted.aside[:10])} are in the trash folder."
-    if rest:
-        said += f" {rest} of {every} sessions were placed."
-    return Fault("staging_lost", said, "Import the archive again.")
+        said += f" The files that there were of {_listed(fitted.aside)} are in the trash folder."
+    if len(fitted.lost) < every:
+        said += f" {every - len(fitted.lost)} of {every} sessions were placed."
+    return Fault(code, said, "Import the archive again.")
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def keep_receipt_anew(catalog: Catalog, store: Store, stage: Stage, lease: Lease, rel: str) -> bool:

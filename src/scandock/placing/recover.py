@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, reservation, tree, upload
-from scandock.model.errors import Fault, TokenLost
+from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import end_without, has_intents
 from scandock.placing.forget import forget_tree
@@ -43,8 +43,8 @@ class Recovered:
 def recover(catalog: Catalog, store: Store) -> Recovered:
     """Take over every dead import: with intents it is rolled forward, without any it ends `failed`, `interrupted`.
 
-    One that came by the server has its bytes kept, and waits for its next attempt instead. What was staged may be gone, as
-    in a copy of DATA: then what stands is compared with what was recorded, and the rest is given up in words.
+    One that came by the server has its bytes kept, and waits for its next attempt instead. What was staged may be gone,
+    as in a copy of DATA: then what stands is compared with what was recorded, and the rest is given up in words.
     Live imports are known by their lease and are left alone. One that can't be finished now (a full disk, a folder that
     stands in its way) is reported as stuck and never keeps a command from its own work; Fault where the catalog fails.
     """
@@ -77,6 +77,41 @@ def recover(catalog: Catalog, store: Store) -> Recovered:
 def _unexpected(error: Exception) -> Fault:
     said = f"A dead import could not be dealt with: {type(error).__name__}: {error}."
     return Fault("recovery_failed", said, "Please report it.")
+
+
+def release(catalog: Catalog, store: Store, uuid: str) -> Fault:
+    """End an import that can't be finished, for a person: what it has not placed yet is given up, its bytes kept.
+
+    The Fault says what was given up. Usage `import_not_stuck` where it is none of these.
+    """
+    dead = next((one for one in find_dead(catalog) if one.uuid == uuid), None)
+    lease = take_over(catalog, dead) if dead is not None else None
+    if dead is None or lease is None:
+        raise _not_stuck(uuid)
+    try:
+        with store.hold(uuid, force=True):
+            stage = store.take(uuid, dead.token, lease.token)
+            try:
+                why = roll_forward(catalog, store, stage, lease, release=True) if has_intents(catalog, lease) else None
+            finally:
+                stage.close()
+    except Exception:
+        with contextlib.suppress(Fault):
+            abandon(catalog, lease)
+        raise
+    if why is None:
+        with contextlib.suppress(Fault):
+            abandon(catalog, lease)
+        raise _not_stuck(uuid)
+    return why
+
+
+def _not_stuck(uuid: str) -> Usage:
+    return Usage(
+        "import_not_stuck",
+        f"Import {uuid} is none that can't be finished.",
+        "scandock admin import list --stuck shows those; others are cancelled or deleted on their page.",
+    )
 
 
 def _recover_one(catalog: Catalog, store: Store, dead: Dead, lease: Lease) -> Fault | None:

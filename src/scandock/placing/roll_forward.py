@@ -13,7 +13,7 @@ from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Fault
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import RECEIPT, complete, end_without, has_intents
-from scandock.placing.prove import fit_intents, keep_receipt_anew, staging_lost
+from scandock.placing.prove import fit_intents, keep_receipt_anew
 from scandock.placing.put_back import drop_bytes
 from scandock.queue.leases import Lease, guard
 from scandock.queue.retry import again
@@ -26,13 +26,16 @@ RECEIPT_ANEW = {
 }
 
 
-def roll_forward(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> Fault | None:
+def roll_forward(
+    catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool = False
+) -> Fault | None:
     """Finish what a dead import has recorded; the Fault `staging_lost` where not all of it could be placed.
 
-    Such a one ends `failed`, and is tried again by itself where its bytes are in the store.
+    Such a one ends `failed`, and is tried again by itself where its bytes are in the store. `release`: a person gives
+    up what is not placed yet; the Fault is `released`, and nothing is tried again.
     Fault where the machine fails, and then it is to be tried again; TokenLost.
     """
-    fitted = fit_intents(catalog, store, stage, lease)
+    why = fit_intents(catalog, store, stage, lease, release=release).why
     with catalog.read() as connection:
         report, request = (
             json.loads(text or "{}")
@@ -40,7 +43,6 @@ def roll_forward(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> 
                 select(upload.c.report, upload.c.request).where(upload.c.id == lease.upload_id)
             ).one()
         )
-    lost = staging_lost(fitted, len(fitted.lost)) if fitted.lost else None
     if has_intents(catalog, lease):
         if OPERATION not in request and keep_receipt_anew(catalog, store, stage, lease, RECEIPT):
             _note_receipt(catalog, lease, report)
@@ -48,9 +50,9 @@ def roll_forward(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> 
     else:
         end_without(catalog, store, stage, lease, report)
     drop_bytes(catalog, store, lease)
-    if lost is not None:
+    if why is not None and not release:
         _try_again(catalog, store, lease)
-    return lost
+    return why
 
 
 def _note_receipt(catalog: Catalog, lease: Lease, report: dict[str, object]) -> None:

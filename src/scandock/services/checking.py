@@ -21,10 +21,10 @@ from scandock.catalog.trees import paths_of, resources_of, scans_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
-from scandock.placing.recover import recover
 from scandock.services.imports import DELETED
 from scandock.services.opening import CATALOG, opened
 from scandock.services.project_deleting import finish_deletions
+from scandock.services.stuck_imports import list_imports
 from scandock.store.local import LocalStore
 from scandock.store.root import FOLDERS
 
@@ -98,8 +98,9 @@ class _Check:
             yield from self._settled(one)
         yield from self._strays({one.name for one in sessions})
         yield from self._left_over()
-        for number, why in sorted(recover(self.catalog, self.store).stuck.items()):
-            yield Finding("unfinished", f"upload {number}", f"An import can't be finished. {why}")
+        for row in list_imports(self.catalog, self.store, stuck=True):
+            remedy = f"If that can't be mended: scandock admin import release {row.uuid}"
+            yield Finding("unfinished", f"import {row.uuid}", f"An import can't be finished. {row.message} {remedy}.")
         for name, error in sorted(finish_deletions(self.catalog, self.store, self.settings).stuck.items()):
             yield Finding("unfinished", f"project {name}", f"Its deletion can't be finished. {error}")
 

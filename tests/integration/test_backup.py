@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from tests.crash.archives import Step, Study, zipped
-from tests.crash.processes import import_words, run, unsound
+from tests.crash.archives import Step, Study, scenarios, zipped
+from tests.crash.checker import examine
+from tests.crash.processes import KILLED, SCANDOCK, import_words, run, unsound
 
 pytestmark = pytest.mark.processes
 
@@ -47,3 +49,49 @@ def test_what_is_restored_is_whole_and_takes_up_what_came_after_the_catalogs_cop
     assert imported(steps[0], backup)["entries"]["stored"] == 0, "what was restored is known"
     assert imported(steps[1], backup)["sessions"][0]["path"] == path
     assert unsound(backup) == []
+
+
+def made(data, to):
+    done = run([SCANDOCK, "backup", "--data", data, "--to", to, "--json"])
+    assert done.code == 0, str(done)
+    return done.report
+
+
+def test_a_backup_is_restored_whole_and_the_next_one_copies_only_what_is_new(tmp_path, steps):
+    data, to = tmp_path / "data", tmp_path / "backups"
+    imported(steps[0], data)
+    first = made(data, to)
+    assert (first["trees"], first["copied"]) == (1, 1)
+    imported(steps[1], data)
+    second = made(data, to)
+    assert (second["trees"], second["copied"]) == (2, 1)
+    one, two = (
+        {path.relative_to(top): path.stat().st_ino for path in top.glob("archive/**/*.dcm")}
+        for top in (Path(first["path"]), Path(second["path"]))
+    )
+    assert {name: two[name] for name in one} == one, "files that both have are the same"
+
+    new = tmp_path / "new"
+    done = run([SCANDOCK, "restore", to, "--data", new])
+    assert done.code == 0, str(done)
+    assert examine(new) == examine(data)
+    assert imported(steps[0], new)["entries"]["stored"] == 0
+    old = tmp_path / "old"
+    assert run([SCANDOCK, "restore", first["path"], "--data", old]).code == 0
+    assert imported(steps[1], old)["entries"]["stored"] == len(SECOND.objects)
+    again = run([SCANDOCK, "restore", to, "--data", new])
+    assert (again.code, "not empty" in again.err) == (2, True)
+
+
+@pytest.mark.parametrize("point", ["intent", "switched", "published"])
+def test_a_backup_has_what_a_dead_import_had_staged(tmp_path, point):
+    scenario = scenarios(tmp_path / "archives", count=3)["replace"]
+    data, new = tmp_path / "data", tmp_path / "new"
+    for step in scenario.base:
+        imported(step, data)
+    assert run(import_words(scenario.step, data), threads=True, SCANDOCK_CRASH_AT=point).code == KILLED
+    made(data, tmp_path / "backups")
+    shutil.rmtree(data)
+    done = run([SCANDOCK, "restore", tmp_path / "backups", "--data", new])
+    assert done.code == 0, str(done)
+    assert examine(new) == (scenario.after, [])

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from scandock.services.backing_up import back_up
+from scandock.services.restoring import restore
+from scandock.services.settings import load_settings
 from tests.crash.archives import Step, Study, scenarios, zipped
 from tests.crash.checker import examine
 from tests.crash.processes import KILLED, SCANDOCK, import_words, run, unsound
@@ -95,3 +99,34 @@ def test_a_backup_has_what_a_dead_import_had_staged(tmp_path, point):
     done = run([SCANDOCK, "restore", tmp_path / "backups", "--data", new])
     assert done.code == 0, str(done)
     assert examine(new) == (scenario.after, [])
+
+
+def test_a_backup_while_imports_run_has_everything_that_its_catalog_knows(tmp_path):
+    """Objects of one session are replaced by others of the same size, and sessions come, while backups are made."""
+    data, to = tmp_path / "data", tmp_path / "backups"
+    archives = [
+        Step(
+            zipped(tmp_path / f"{n}.zip", Study(73, 1, count=6, side=16, version=n).entries("S")),
+            ("--overwrite", "delete"),
+        )
+        for n in range(4)
+    ] + [Step(zipped(tmp_path / f"new{n}.zip", Study(73, 10 + n, count=6, side=16).entries("N"))) for n in range(4)]
+    imported(archives[0], data)
+    codes: list[int] = []
+
+    def import_all():
+        codes.extend(run(import_words(step, data), threads=True).code for step in archives[1:])
+
+    importing = threading.Thread(target=import_all)
+    importing.start()
+    paths = []
+    while importing.is_alive():
+        paths.append(back_up(str(data), load_settings(), str(to)).path)
+    importing.join()
+    assert codes == [0] * len(archives[1:])
+    assert len(paths) > 1
+    for n in {0, len(paths) // 2, len(paths) - 1}:
+        assert restore(paths[n], str(tmp_path / f"new{n}"), load_settings()) == []
+    paths.append(back_up(str(data), load_settings(), str(to)).path)
+    assert restore(str(to), str(tmp_path / "last"), load_settings()) == []
+    assert examine(tmp_path / "last") == examine(data)

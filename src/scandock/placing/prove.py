@@ -179,9 +179,8 @@ class _Proving:
             return False  # it stays where it is
         note = {"upload": self.lease.uuid, "name": placement.name, "why": "not placed"}
         kept = self.store.retire(placement.staged, stage=self.stage, note=note) is not None
-        if placement.base_tree_id is None and self.store.current(placement.name) is not None:
-            if self._at(placement, placement.name) is Proof.PART:
-                kept = self.store.retire(placement.name, note=note) is not None or kept
+        if placement.base_tree_id is None and self._at(placement, placement.name) is Proof.PART:
+            kept = self.store.retire(placement.name, note=note) is not None or kept
         return kept
 
     def _at(self, placement: Placement, name: str) -> Proof:

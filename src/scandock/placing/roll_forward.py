@@ -1,4 +1,4 @@
-"""The end of an import that died behind its intents: placed, or, where what it had staged is gone, given up in words."""
+"""The end of an import that died behind its intents: placed, or given up in words where its staging is gone."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ RECEIPT_ANEW = {
 }
 
 
-def roll_forward(
-    catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool = False
-) -> Fault | None:
+def roll_forward(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool = False) -> Fault | None:
     """Finish what a dead import has recorded; the Fault `staging_lost` where not all of it could be placed.
 
     Such a one ends `failed`, and is tried again by itself where its bytes are in the store. `release`: a person gives

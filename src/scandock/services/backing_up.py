@@ -194,14 +194,19 @@ class _Backup:
         )
 
     def _wanted(self, connection: Connection) -> _Wanted:
-        sessions = select(session.c.place, project.c.name, session.c.timestamp, session.c.label, tree.c.id).join_from(
-            session, project, project.c.id == session.c.project_id
-        ).join(tree, tree.c.id == session.c.tree_id)  # fmt: skip
-        shelves = select(
-            literal("resources"), project.c.name, literal(""), shelf.c.key, tree.c.id
-        ).join_from(shelf, project, project.c.id == shelf.c.project_id).join(tree, tree.c.id == shelf.c.tree_id)  # fmt: skip
+        sessions = (
+            select(session.c.place, project.c.name, session.c.timestamp, session.c.label, session.c.tree_id)
+            .join(project, project.c.id == session.c.project_id)
+        )  # fmt: skip
+        shelves = (
+            select(literal("resources"), project.c.name, literal(""), shelf.c.key, shelf.c.tree_id)
+            .join(project, project.c.id == shelf.c.project_id)
+        )  # fmt: skip
         rows = [(name_of(*row[:4]), row[4], "") for row in connection.execute(union_all(sessions, shelves))]
-        rows += [(f"trash/{row[0]}", row[1], row[0]) for row in connection.execute(select(trashed.c.trash_id, trashed.c.tree_id))]
+        rows += [
+            (f"trash/{row[0]}", row[1], row[0])
+            for row in connection.execute(select(trashed.c.trash_id, trashed.c.tree_id))
+        ]
         keys = {
             row.id: f"{row.id}-{row.created}-{row.files}-{row.bytes}-{row.uuid}"
             for row in connection.execute(
@@ -319,8 +324,8 @@ class _Backup:
         for trash in self._ids():
             target = f"{self.path}/trash/{trash}/tree"
             if f"trash/{trash}" not in wanted.trees and not os.path.exists(target):
-                source = f"{self.before}/trash/{trash}/tree"
-                if not (self.before and backups.link_folder(source, target, None, self._tell)):
+                earlier = f"{self.before}/trash/{trash}/tree"
+                if not (self.before and backups.link_folder(earlier, target, None, self._tell)):
                     self._copy("", target, trash=trash)
             self._file(f"trash/{trash}/what.json")
 

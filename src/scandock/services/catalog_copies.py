@@ -36,7 +36,9 @@ def copied_catalog(data: str, database_url: str | None, target: str) -> Iterator
                 yield connection
     except (sqlite3.Error, DBAPIError) as error:
         said = str(getattr(error, "orig", error))
-        raise Fault("catalog", f"The catalog could not be copied: {said}.", "Look at the disk and the database.") from error
+        raise Fault(
+            "catalog", f"The catalog could not be copied: {said}.", "Look at the disk and the database."
+        ) from error
 
 
 @contextmanager
@@ -102,7 +104,9 @@ def put_back_catalog(backup: str, data: str, database_url: str | None) -> None:
     if not os.path.exists(os.path.join(backup, DUMP)):
         raise _other("SCANDOCK_DATABASE_URL is set, and the backup holds an SQLite catalog")
     check_empty_database(database_url)
-    _run("pg_restore", database_url, "--no-owner", "--exit-on-error", "--single-transaction", os.path.join(backup, DUMP))
+    _run(
+        "pg_restore", database_url, "--no-owner", "--exit-on-error", "--single-transaction", os.path.join(backup, DUMP)
+    )
 
 
 def check_empty_database(database_url: str) -> None:
@@ -111,7 +115,9 @@ def check_empty_database(database_url: str) -> None:
     try:
         names = inspect(engine).get_table_names()
     except DBAPIError as error:
-        raise Fault("catalog", f"The database can't be opened: {error.orig}.", "Look at SCANDOCK_DATABASE_URL.") from error
+        raise Fault(
+            "catalog", f"The database can't be opened: {error.orig}.", "Look at SCANDOCK_DATABASE_URL."
+        ) from error
     finally:
         engine.dispose()
     if names:
@@ -130,8 +136,8 @@ def _run(program: str, database_url: str, *words: str) -> None:
     environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}
     plain = url.set(password=None).render_as_string(hide_password=False)
     try:
-        done = subprocess.run(  # noqa: S603  its words are ours
-            [program, f"--dbname={plain}", *words],  # noqa: S607  where PATH has it
+        done = subprocess.run(
+            [program, f"--dbname={plain}", *words],
             env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
     except FileNotFoundError:

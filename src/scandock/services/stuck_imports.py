@@ -1,4 +1,4 @@
-"""Imports as whoever runs the machine sees them: those of all accounts and of the command line, and those that stuck."""
+"""Imports as whoever runs the machine sees them: of all accounts and of the command line, and those that are stuck."""
 
 from __future__ import annotations
 

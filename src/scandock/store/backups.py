@@ -62,8 +62,9 @@ class OpenFolder:
 
 
 def copy_folder(source: Readable, target: str, on_file: Callable[[int], None]) -> Content:
-    """Copy every regular file into the new folder `target`; what they hold. Files that vanish meanwhile are left out, and so are names that no file of ours has.
+    """Copy every regular file into the new folder `target`; what they hold.
 
+    Files that vanish meanwhile are left out, and so are names that no file of ours has.
     `on_file` is called with the size of each. Fault disk_full and others.
     """
     content: Content = {}

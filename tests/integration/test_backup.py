@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import threading
@@ -13,9 +14,12 @@ import pytest
 from scandock.services.backing_up import back_up
 from scandock.services.restoring import restore
 from scandock.services.settings import load_settings
-from tests.crash.archives import Step, Study, scenarios, zipped
+from scandock.testing.worker import InProcessWorker
+from tests.crash.archives import Step, Study, scenarios, zip_bytes, zipped
 from tests.crash.checker import examine
-from tests.crash.processes import KILLED, SCANDOCK, import_words, run, unsound
+from tests.crash.processes import KILLED, SCANDOCK, import_words, run, unsound, until
+from tests.integration.forked_workers import attempting
+from tests.integration.server_side import Server
 
 pytestmark = pytest.mark.processes
 
@@ -130,3 +134,36 @@ def test_a_backup_while_imports_run_has_everything_that_its_catalog_knows(tmp_pa
     paths.append(back_up(str(data), load_settings(), str(to)).path)
     assert restore(str(to), str(tmp_path / "last"), load_settings()) == []
     assert examine(tmp_path / "last") == examine(data)
+
+
+@pytest.fixture
+def server(tmp_path):
+    served = Server(tmp_path / "data")
+    yield served
+    served.close()
+
+
+def test_an_upload_that_is_being_placed_is_restored_with_its_staging_or_tried_again_without(tmp_path, server):
+    body = zip_bytes(FIRST.entries("S"))
+    with attempting(server, SCANDOCK_CRASH_AT="intent", SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
+        uuid = server.send(body)
+        attempts.stopped(uuid)
+        path = back_up(str(server.data), load_settings(), str(tmp_path / "backups")).path
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert restore(path, str(one), load_settings()) == []
+    assert last_import(one)[0] == "placed"
+    assert examine(one)[0] == {FIRST.uid: FIRST.held()}
+
+    shutil.rmtree(Path(path) / "work")
+    assert restore(path, str(two), load_settings()) == []
+    assert last_import(two) == ("received", 0), "no attempt is counted against it"
+    assert (two / "incoming" / uuid / "archive").read_bytes() == body
+    with InProcessWorker(two, upkeep=False):
+        until(lambda: last_import(two)[0] == "placed", "it was not tried again")
+        until(lambda: not os.listdir(two / "incoming"), "its bytes were left")
+    assert examine(two)[0] == {FIRST.uid: FIRST.held()}
+
+
+def last_import(data):
+    with closing(sqlite3.connect(data / "scandock.db")) as database:
+        return database.execute("SELECT state, attempt FROM upload ORDER BY id DESC LIMIT 1").fetchone()

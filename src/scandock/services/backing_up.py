@@ -307,8 +307,8 @@ class _Backup:
 
     def _others(self, wanted: _Wanted) -> None:
         """Receipts, uploads that have not ended, what they have staged, and what else lies in the trash."""
-        for folder in ("receipts", "incoming", "work", "trash"):
-            backups.make_private(os.path.join(self.path, folder))
+        for area in ("receipts", "incoming", "work", "trash"):
+            backups.make_private(os.path.join(self.path, area))
         for uuid in wanted.receipts:
             self._file(f"receipts/{uuid}.jsonl.gz", share=True)
         for uuid, received in wanted.spools.items():

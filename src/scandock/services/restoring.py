@@ -7,11 +7,16 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from sqlalchemy import update
+
+from scandock.catalog.tables import upload
 from scandock.model.errors import Usage
 from scandock.model.importing import Progress
+from scandock.model.verdicts import ImportState
 from scandock.services.backing_up import WHAT, Told, finished_backups
 from scandock.services.catalog_copies import check_empty_database, put_back_catalog
 from scandock.services.checking import Finding, check
+from scandock.services.opening import open_data_catalog
 from scandock.store import backups
 from scandock.store.local import LocalStore
 from scandock.store.root import FOLDERS, RUBBISH
@@ -51,9 +56,22 @@ def restore(backup: str, data: str, settings: Settings, on_progress: Told | None
                 backups.copy_folder(there, os.path.join(data, folder), tell)
     backups.sync_all(data)
     put_back_catalog(source, data, settings.database_url)
+    _disown(data, settings)
     backups.sync_all(data)
     store.close()
     return check(data, settings, on_progress)
+
+
+def _disown(data: str, settings: Settings) -> None:
+    """Let nobody own the imports that ran: whoever did may live on this very machine, and works on another folder."""
+    catalog = open_data_catalog(data, settings)
+    try:
+        with catalog.write() as connection:
+            connection.execute(
+                update(upload).where(upload.c.state == ImportState.RUNNING).values(owner="", lease_until=0)
+            )
+    finally:
+        catalog.dispose()
 
 
 def find_backup(path: str) -> str:

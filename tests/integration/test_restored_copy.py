@@ -13,9 +13,16 @@ from contextlib import closing
 
 import pytest
 
-from tests.crash.archives import scenarios
+from scandock.access.principal import SYSTEM
+from scandock.services.archiving import archive
+from scandock.services.moving import Desk
+from scandock.services.opening import opened
+from scandock.services.settings import load_settings
+from scandock.services.trash import delete_session, restore
+from tests.crash.archives import Step, Study, scenarios, zipped
 from tests.crash.checker import examine, hashes
-from tests.crash.processes import SCANDOCK, import_words, run, unsound
+from tests.crash.forked import Fork
+from tests.crash.processes import SCANDOCK, environment, import_words, run, unsound
 
 pytestmark = pytest.mark.processes
 
@@ -58,8 +65,11 @@ def every(tmp_path_factory):
     return scenarios(tmp_path_factory.mktemp("archives"), count=3)
 
 
-@pytest.mark.parametrize("name", ["new", "append", "replace", "prearchive"])
-@pytest.mark.parametrize("point", [*BEFORE, *AFTER])
+@pytest.mark.parametrize(
+    ("name", "point"),
+    [(name, point) for name in ("new", "append", "replace") for point in (*BEFORE, *AFTER)]
+    + [("prearchive", point) for point in (*BEFORE, AFTER[0])],
+)
 def test_what_is_restored_is_as_before_or_as_after_and_takes_the_archive_again(tmp_path, every, name, point):
     scenario = every[name]
     restored = killed_and_copied(tmp_path, scenario, point)
@@ -141,3 +151,52 @@ def test_an_import_that_cant_be_finished_is_listed_and_released_with_its_bytes_k
     assert run(import_words(scenario.step, data), threads=True).code == 0
     assert examine(data)[0] == scenario.after
     assert unsound(data) == []
+
+
+def act(data: str, what: str, uuid: str) -> None:
+    """What is killed: a person's change of a session."""
+    settings = load_settings()
+    with opened(data, settings) as (catalog, store):
+        ACTIONS[what](Desk(catalog, store, settings, SYSTEM), uuid)
+
+
+ACTIONS = {"delete": delete_session, "restore": restore, "archive": archive}
+WAITING = ("--destination", "prearchive")
+
+
+@pytest.mark.parametrize("point", ["intent", "switched", "published"])
+@pytest.mark.parametrize("what", ["delete", "restore", "archive", "join"])
+def test_a_change_by_hand_is_done_or_not_in_a_copy_and_loses_nothing(tmp_path, what, point):
+    study = Study(5, 1, count=3, side=8)
+    half, rest = study.part(0, 0.5), study.part(0.5, 1)
+    parts = {"join": ((half, ()), (rest, WAITING)), "archive": ((study, WAITING),)}.get(what, ((study, ()),))
+    data = tmp_path / "data"
+    for n, (part, options) in enumerate(parts):
+        step = Step(zipped(tmp_path / f"{n}.zip", part.entries("S", note=False)), options)
+        assert run(import_words(step, data), threads=True).code == 0
+    with closing(sqlite3.connect(data / "scandock.db")) as database:
+        ((uuid,),) = database.execute("SELECT uuid FROM session ORDER BY id DESC LIMIT 1").fetchall()
+    if what == "restore":
+        act(str(data), "delete", uuid)
+    did = "archive" if what == "join" else what
+    words = (f"{__name__}:{act.__name__}", str(data), did, uuid)
+    killed = Fork(*words, argv=["change"], env=environment(SCANDOCK_CRASH_AT=point))
+    _, err = killed.communicate(60)
+    assert killed.returncode == -signal.SIGKILL, err
+
+    restored = copied(data, tmp_path / "restored")
+    shutil.rmtree(data)
+    assert unsound(restored) == []
+    everything = frozenset(hashes(restored).values())
+    assert study.held(note=False).files <= everything, "bytes are gone"
+    with closing(sqlite3.connect(restored / "scandock.db")) as database:
+        places = [row[0] for row in database.execute("SELECT place FROM session ORDER BY place")]
+        waits = database.execute("SELECT count(*) FROM upload WHERE state = 'running'").fetchone()[0]
+    lost = what == "join" and point == "intent"  # what it had joined was in `work` alone: nothing is changed
+    done = {"delete": [], "restore": ["archive"], "archive": ["archive"], "join": ["archive"]}[what]
+    assert places == (["archive", "prearchive"] if lost else done)
+    assert waits == 0
+    if lost:
+        act(str(restored), did, uuid)
+        assert unsound(restored) == []
+        assert examine(restored)[0] == {study.uid: study.held(note=False)}

@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 NONE = "-"
 OOM_SCORE = 300
 LACKED_MEMORY = ("out_of_memory", "reader_failed", "attempt_killed")
+BYTES_MISSING = Fault(
+    "bytes_missing",
+    "The bytes of this upload are not in the data folder, as in a copy of it that was made after the import had ended.",
+    "Send the archive again.",
+)
 _ASKED = (
     "project", "subject", "session", "destination", "overwrite", "ignore_unparsable", "resources", "dialect",
     "keep_names", "said", "quarantine",
@@ -81,6 +86,7 @@ class Upload:
     options: ImportOptions
     mapping: str
     name: str
+    received: int
 
 
 def run_attempt(order: Order, settings: Settings) -> None:
@@ -118,7 +124,14 @@ def _upload(connection: Connection, order: Order) -> Upload:
     from scandock.queue.leases import Lease
 
     row = connection.execute(
-        select(upload.c.id, upload.c.archive, upload.c.request, reception.c.account_id, reception.c.mapping)
+        select(
+            upload.c.id,
+            upload.c.archive,
+            upload.c.request,
+            reception.c.account_id,
+            reception.c.mapping,
+            reception.c.received,
+        )
         .join(reception, reception.c.upload_id == upload.c.id)
         .where(upload.c.uuid == order.upload, upload.c.token == order.token)
     ).first()
@@ -132,6 +145,7 @@ def _upload(connection: Connection, order: Order) -> Upload:
         options=ImportOptions(**wanted),
         mapping=row.mapping,
         name=row.archive,
+        received=row.received,
     )
 
 
@@ -152,6 +166,9 @@ def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: 
         return True
     if order.exhausted:
         fail(catalog, store, stage, lease, exhausted(order.reason))
+        return True
+    if upload.received and not store.spool(order.upload).size():
+        fail(catalog, store, stage, lease, BYTES_MISSING)
         return True
     stage.clear()
     if order.previous:

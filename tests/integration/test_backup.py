@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from scandock.services.backing_up import back_up
+from scandock.access.principal import SYSTEM
+from scandock.catalog.tables import session
+from scandock.model.errors import Fault
+from scandock.services import backing_up
+from scandock.services.backing_up import back_up, finished_backups
+from scandock.services.moving import Desk
+from scandock.services.opening import opened
 from scandock.services.restoring import restore
 from scandock.services.settings import load_settings
+from scandock.services.trash import delete_session
+from scandock.store import backups
 from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Step, Study, scenarios, zip_bytes, zipped
 from tests.crash.checker import examine
@@ -113,8 +123,8 @@ def test_a_backup_while_imports_run_has_everything_that_its_catalog_knows(tmp_pa
             zipped(tmp_path / f"{n}.zip", Study(73, 1, count=6, side=16, version=n).entries("S")),
             ("--overwrite", "delete"),
         )
-        for n in range(4)
-    ] + [Step(zipped(tmp_path / f"new{n}.zip", Study(73, 10 + n, count=6, side=16).entries("N"))) for n in range(4)]
+        for n in range(3)
+    ] + [Step(zipped(tmp_path / f"new{n}.zip", Study(73, 10 + n, count=6, side=16).entries("N"))) for n in range(2)]
     imported(archives[0], data)
     codes: list[int] = []
 
@@ -134,6 +144,36 @@ def test_a_backup_while_imports_run_has_everything_that_its_catalog_knows(tmp_pa
     paths.append(back_up(str(data), load_settings(), str(to)).path)
     assert restore(str(to), str(tmp_path / "last"), load_settings()) == []
     assert examine(tmp_path / "last") == examine(data)
+
+
+def test_what_changes_between_the_catalogs_copy_and_the_files_is_copied_again(tmp_path, monkeypatch):
+    scenario = scenarios(tmp_path / "archives", count=3)["replace"]
+    data, to = tmp_path / "data", tmp_path / "backups"
+    for step in scenario.base:
+        imported(step, data)
+    late = Step(zipped(tmp_path / "late.zip", FIRST.entries("L")))
+    rounds = []
+    copied = backing_up.copied_catalog
+
+    @contextmanager
+    def then_changed(*where):
+        with copied(*where) as connection:
+            rounds.append(where)
+            if len(rounds) == 1:
+                imported(scenario.step, data)
+            if len(rounds) == 2:
+                imported(late, data)
+                with opened(str(data), load_settings()) as (catalog, store):
+                    desk = Desk(catalog, store, load_settings(), SYSTEM)
+                    for uuid in connection.execute(select(session.c.uuid)).scalars().all():
+                        delete_session(desk, uuid)
+            yield connection
+
+    monkeypatch.setattr(backing_up, "copied_catalog", then_changed)
+    back_up(str(data), load_settings(), str(to))
+    assert len(rounds) == 3
+    assert restore(str(to), str(tmp_path / "new"), load_settings()) == []
+    assert examine(tmp_path / "new") == examine(data)
 
 
 @pytest.fixture
@@ -167,3 +207,75 @@ def test_an_upload_that_is_being_placed_is_restored_with_its_staging_or_tried_ag
 def last_import(data):
     with closing(sqlite3.connect(data / "scandock.db")) as database:
         return database.execute("SELECT state, attempt FROM upload ORDER BY id DESC LIMIT 1").fetchone()
+
+
+@pytest.mark.timeout(120)
+def test_a_catalog_in_postgresql_is_dumped_with_the_files_that_it_knows(
+    tmp_path, steps, postgres_url, postgres_cluster
+):
+    data, to, new = tmp_path / "data", tmp_path / "backups", tmp_path / "new"
+    assert run(import_words(steps[0], data), threads=True, SCANDOCK_DATABASE_URL=postgres_url).code == 0
+    done = run([SCANDOCK, "backup", "--data", data, "--to", to], SCANDOCK_DATABASE_URL=postgres_url)
+    assert done.code == 0, str(done)
+    full = run([SCANDOCK, "restore", to, "--data", new], SCANDOCK_DATABASE_URL=postgres_url)
+    assert (full.code, "Name an empty one" in full.err) == (2, True)
+    other = run([SCANDOCK, "restore", to, "--data", tmp_path / "lite"])
+    assert (other.code, "dump of PostgreSQL" in other.err) == (2, True)
+    assert not (tmp_path / "lite").exists()
+    with postgres_cluster.database() as empty:
+        done = run([SCANDOCK, "restore", to, "--data", new], SCANDOCK_DATABASE_URL=empty)
+        assert done.code == 0, str(done)
+        again = run(import_words(steps[0], new), threads=True, SCANDOCK_DATABASE_URL=empty)
+        assert (again.code, again.report["entries"]["stored"]) == (0, 0), str(again)
+
+
+def test_what_is_damaged_in_the_data_folder_is_told_and_kept_as_it_is(tmp_path, steps):
+    data, to = tmp_path / "data", tmp_path / "backups"
+    path = imported(steps[0], data)["sessions"][0]["path"]
+    file = next((data / path).rglob("*.dcm"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    damaged = run([SCANDOCK, "backup", "--data", data, "--to", to])
+    assert (damaged.code, damaged.out.splitlines()[0].startswith(f"damaged: {path}: ")) == (3, True), str(damaged)
+    restored = run([SCANDOCK, "restore", to, "--data", tmp_path / "new"])
+    assert (restored.code, restored.out.startswith("changed: ")) == (3, True), str(restored)
+    file.write_bytes(whole)
+    assert made(data, to)["copied"] == 1, "what was damaged is not taken from the backup before"
+
+
+def test_a_backup_that_was_interrupted_is_gone_on_with(tmp_path, steps, monkeypatch):
+    data, to = tmp_path / "data", tmp_path / "backups"
+    for step in steps:
+        imported(step, data)
+    copied = []
+    copy_folder = backups.copy_folder
+
+    def cut(source, target, on_file):
+        copied.append(target)
+        if len(copied) == 2:
+            raise Fault("disk_full", "No space left.", "")
+        return copy_folder(source, target, on_file)
+
+    monkeypatch.setattr(backups, "copy_folder", cut)
+    monkeypatch.setattr(backing_up, "_SAFE_TREES", 0)
+    with pytest.raises(Fault, match="No space left"):
+        back_up(str(data), load_settings(), str(to))
+    assert finished_backups(str(to)) == []
+    done = back_up(str(data), load_settings(), str(to))
+    assert (done.trees, done.copied) == (2, 1)
+    assert restore(str(to), str(tmp_path / "new"), load_settings()) == []
+
+
+def test_a_backup_does_not_go_into_the_data_folder_nor_beside_another(tmp_path, steps):
+    data = tmp_path / "data"
+    imported(steps[0], data)
+    inside = run([SCANDOCK, "backup", "--data", data, "--to", data / "backups"])
+    assert (inside.code, "lies in the data folder" in inside.err) == (2, True)
+    to = tmp_path / "backups"
+    to.mkdir()
+    with (to / backing_up.LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        busy = run([SCANDOCK, "backup", "--data", data, "--to", to])
+    assert (busy.code, "Another backup" in busy.err) == (2, True)
+    empty = run([SCANDOCK, "restore", to, "--data", tmp_path / "new"])
+    assert (empty.code, "no finished backup" in empty.err) == (2, True)

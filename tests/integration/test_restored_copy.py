@@ -9,6 +9,7 @@ import json
 import shutil
 import signal
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
@@ -160,7 +161,7 @@ def act(data: str, what: str, uuid: str) -> None:
         ACTIONS[what](Desk(catalog, store, settings, SYSTEM), uuid)
 
 
-ACTIONS = {"delete": delete_session, "restore": restore, "archive": archive}
+ACTIONS: dict[str, Callable[..., object]] = {"delete": delete_session, "restore": restore, "archive": archive}
 WAITING = ("--destination", "prearchive")
 
 

@@ -88,10 +88,8 @@ def _check_version(connection: Connection) -> None:
 
 
 def put_back_catalog(backup: str, data: str, database_url: str | None) -> None:
-    """Put the catalog of a backup where DATA's is to be. Usage `restore_other_catalog`, `restore_not_empty`."""
+    """Put the catalog of a backup where DATA's is to be; see `check_restorable`."""
     if database_url is None:
-        if not os.path.exists(os.path.join(backup, CATALOG)):
-            raise _other("SCANDOCK_DATABASE_URL is not set, and the backup holds a dump of PostgreSQL")
         temporary = os.path.join(data, CATALOG + ".new")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
         with open(os.path.join(backup, CATALOG), "rb") as source, open(fd, "wb") as made:
@@ -101,16 +99,23 @@ def put_back_catalog(backup: str, data: str, database_url: str | None) -> None:
             os.fsync(made.fileno())
         os.rename(temporary, os.path.join(data, CATALOG))
         return
-    if not os.path.exists(os.path.join(backup, DUMP)):
-        raise _other("SCANDOCK_DATABASE_URL is set, and the backup holds an SQLite catalog")
-    check_empty_database(database_url)
     _run(
         "pg_restore", database_url, "--no-owner", "--exit-on-error", "--single-transaction", os.path.join(backup, DUMP)
     )
 
 
-def check_empty_database(database_url: str) -> None:
-    """Usage `restore_not_empty` where the database holds tables."""
+def check_restorable(backup: str, database_url: str | None) -> None:
+    """Usage `restore_other_catalog` where a backup has the other kind of catalog, `restore_not_empty` of a database."""
+    there = os.path.exists(os.path.join(backup, CATALOG if database_url is None else DUMP))
+    if not there:
+        why = (
+            "SCANDOCK_DATABASE_URL is not set, and the backup holds a dump of PostgreSQL"
+            if database_url is None
+            else "SCANDOCK_DATABASE_URL is set, and the backup holds an SQLite catalog"
+        )
+        raise Usage("restore_other_catalog", f"{why}.", "Restore with the kind of catalog that the backup has.")
+    if database_url is None:
+        return
     engine = create_engine(database_url)
     try:
         names = inspect(engine).get_table_names()
@@ -124,10 +129,6 @@ def check_empty_database(database_url: str) -> None:
         raise Usage(
             "restore_not_empty", "The database that SCANDOCK_DATABASE_URL names holds tables.", "Name an empty one."
         )
-
-
-def _other(why: str) -> Usage:
-    return Usage("restore_other_catalog", f"{why}.", "Restore with the kind of catalog that the backup has.")
 
 
 def _run(program: str, database_url: str, *words: str) -> None:

@@ -14,7 +14,7 @@ from scandock.model.errors import Usage
 from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
 from scandock.services.backing_up import WHAT, Told, finished_backups
-from scandock.services.catalog_copies import check_empty_database, put_back_catalog
+from scandock.services.catalog_copies import check_restorable, put_back_catalog
 from scandock.services.checking import Finding, check
 from scandock.services.opening import open_data_catalog
 from scandock.store import backups
@@ -37,8 +37,7 @@ def restore(backup: str, data: str, settings: Settings, on_progress: Told | None
     data = os.path.abspath(data)
     if os.path.isdir(data) and os.listdir(data):
         raise Usage("restore_not_empty", f"{data} is not empty.", "Name a new or an empty folder.")
-    if settings.database_url is not None:
-        check_empty_database(settings.database_url)
+    check_restorable(source, settings.database_url)
     store = LocalStore(data)
     store.prepare()
     begun, done = time.monotonic(), [0, 0]

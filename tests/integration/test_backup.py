@@ -18,6 +18,7 @@ from scandock.catalog.tables import session
 from scandock.model.errors import Fault
 from scandock.services import backing_up
 from scandock.services.backing_up import back_up, finished_backups
+from scandock.services.catalog_copies import copied_catalog
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.restoring import restore
@@ -153,7 +154,7 @@ def test_what_changes_between_the_catalogs_copy_and_the_files_is_copied_again(tm
         imported(step, data)
     late = Step(zipped(tmp_path / "late.zip", FIRST.entries("L")))
     rounds = []
-    copied = backing_up.copied_catalog
+    copied = copied_catalog
 
     @contextmanager
     def then_changed(*where):

@@ -32,7 +32,7 @@ BEFORE, AFTER = ("intent",), ("switched", "receipt", "published", "retired", "fi
 """Points at which a copy without `work` has the old trees still, and those at which it has the new ones."""
 
 
-def copied(data, restored):
+def copied(data, restored, *also):
     """The plain way of docs/operating.md: the catalog by SQLite's backup, then the folders."""
     restored.mkdir()
     with (
@@ -40,7 +40,7 @@ def copied(data, restored):
         closing(sqlite3.connect(restored / "scandock.db")) as kept,
     ):
         live.backup(kept)
-    for folder in KEPT:
+    for folder in (*KEPT, *also):
         shutil.copytree(data / folder, restored / folder, symlinks=True)
     return restored
 
@@ -112,6 +112,23 @@ def test_what_came_whole_is_shown_and_what_did_not_is_set_aside_with_its_bytes(t
     assert run(import_words(scenario.step, restored), threads=True).code == 0
     assert examine(restored)[0] == scenario.after
     assert unsound(restored) == []
+
+
+@pytest.mark.parametrize("point", ["intent", "switched"])
+def test_a_tree_that_by_chance_has_the_inode_of_the_intent_is_not_taken_for_its(tmp_path, every, point):
+    scenario, data = every["replace"], tmp_path / "data"
+    for step in scenario.base:
+        assert run(import_words(step, data), threads=True).code == 0
+    assert run(import_words(scenario.step, data), threads=True, SCANDOCK_CRASH_AT=point).code == -signal.SIGKILL
+    restored = copied(data, tmp_path / "restored", "work")
+    shutil.rmtree(data)
+    with closing(sqlite3.connect(restored / "scandock.db")) as database, database:
+        ((name, staged),) = database.execute("SELECT name, staged FROM intent").fetchall()
+        (in_stage,) = (restored / "work").glob(f"*/*/{staged}")
+        wrong = restored / name if point == "intent" else in_stage
+        database.execute("UPDATE intent SET inode = ?", (wrong.stat().st_ino,))
+    assert unsound(restored) == []
+    assert examine(restored) == (scenario.after, [])
 
 
 def test_a_folder_of_somebody_elses_at_the_name_is_left_alone(tmp_path, every):

@@ -43,7 +43,7 @@ def backup(
         else:
             for name in made.damaged:
                 line(f"damaged: {name}: It is not as it was stored; scandock check names the files.", sys.stdout)
-            what = f"{plural(made.trees, 'session')}, {made.copied} of them copied ({size(made.bytes)})"
+            what = f"{plural(made.trees, 'folder')} of files, {made.copied} copied ({size(made.bytes)})"
             line(f"Backup made in {made.path}: {what}", sys.stdout)
     raise typer.Exit(errors.FINDINGS if made.damaged else 0)
 

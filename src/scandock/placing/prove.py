@@ -85,6 +85,8 @@ class _Staged:
 def fit_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool = False) -> Fitted:
     """Let the intents of a dead import name what stands, and give up those of which nothing whole does.
 
+    In a copy any tree may have the intent's inode: the time at which its folder was changed tells it apart.
+
     `release`: give up also those whose trees wait in the stage, or can't be read. Costs a look at each name where the
     inodes are right, as they are without a copy. TokenLost; Fault where a tree can't be read.
     """
@@ -131,7 +133,9 @@ class _Proving:
     def tree_of(self, placement: Placement) -> int | None:
         """The inode of the tree that a placement is to show, wherever it stands; None where there is none."""
         standing = self.store.current(placement.name)
-        if standing == placement.inode:
+        if standing == placement.inode and (
+            placement.stamp is None or self.store.stamp(placement.name) == placement.stamp
+        ):
             return standing
         if self.release:
             return self._whole(placement, standing)
@@ -140,7 +144,7 @@ class _Proving:
         if placement.moves is not None:
             return self._moving(placement, standing)
         staged = self.stage.inode(placement.staged)
-        if staged == placement.inode:
+        if staged == placement.inode and placement.stamp in (None, self.stage.stamp(placement.staged)):
             return staged
         found = self._whole(placement, standing)
         if found is None and staged is not None:

@@ -30,8 +30,10 @@ from scandock.catalog.tables import intent, project, session, shelf, tree, uploa
 from scandock.catalog.trees import paths_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
+from scandock.model.verdicts import ImportState
 from scandock.placing.deletes import REMOVED
 from scandock.services.catalog_copies import copied_catalog
+from scandock.services.checking import HAS_RECEIPT
 from scandock.services.imports import UNFINISHED
 from scandock.services.opening import CATALOG
 from scandock.store import backups
@@ -69,7 +71,7 @@ class Made:
     bytes: int
     """Bytes that were copied."""
     damaged: list[str] = field(default_factory=list)
-    """Names of trees that are not in DATA as they were stored; they are in the backup as they are."""
+    """Names of trees and files that are not in DATA as they were stored; they are in the backup as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,9 @@ class _Wanted:
     """The intents of imports that stand between decision and end."""
     receipts: list[str]
     spools: dict[str, int]
-    """Bytes of each upload that has not ended, by its id."""
+    """Bytes of each upload whose archive is kept, by its id."""
+    failed: set[str]
+    """Those of them that have ended and can be retried while their archive is there."""
     works: list[str]
 
 
@@ -102,6 +106,8 @@ class _Missed:
 
     trees: dict[str, str] = field(default_factory=dict)
     placing: dict[str, str] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
+    """Receipts, and archives that wait for their import, which are not in DATA."""
 
 
 def back_up(data: str, settings: Settings, target: str, on_progress: Told | None = None) -> Made:
@@ -119,7 +125,10 @@ def back_up(data: str, settings: Settings, target: str, on_progress: Told | None
         raise Usage("backup_in_data", f"{target} lies in the data folder.", "Name a folder on another disk.")
     backups.make_private(target)
     with _alone(target):
-        return _Backup(data, settings, target, on_progress).run()
+        try:
+            return _Backup(data, settings, target, on_progress).run()
+        except OSError as error:
+            raise backups.failed(error, target) from error
 
 
 @contextmanager
@@ -183,10 +192,10 @@ class _Backup:
                 wanted = self._wanted(connection)
                 now = self._round(connection, wanted)
             settled = now == before and turn >= (STUCK_ROUNDS if now.placing else 2)
-            if settled or not (now.placing or now.trees):
+            if settled or not (now.placing or now.trees or now.files):
                 return self._end(wanted, now)
             before = now
-        names = ", ".join(sorted({*before.trees, *before.placing})[:5])
+        names = ", ".join(sorted({*before.trees, *before.placing, *before.files})[:5])
         raise Fault(
             "backup_unsettled",
             f"Sessions were changed {ROUNDS} times while they were copied: {names}.",
@@ -220,18 +229,17 @@ class _Backup:
                 upload, upload.c.id == intent.c.upload_id
             )
         ).all()
+        spools = connection.execute(
+            select(upload.c.uuid, upload.c.state, reception.c.received)
+            .join(reception, reception.c.upload_id == upload.c.id)
+            .where(upload.c.state.in_((*UNFINISHED, ImportState.FAILED)))
+        ).all()
         return _Wanted(
             trees={name: _Tree(name, number, keys.get(number, f"{number}"), trash) for name, number, trash in rows},
             placing=list(placing),
-            receipts=list(connection.execute(select(upload.c.uuid).where(upload.c.finished.is_not(None))).scalars()),
-            spools={
-                row.uuid: row.received
-                for row in connection.execute(
-                    select(upload.c.uuid, reception.c.received)
-                    .join(reception, reception.c.upload_id == upload.c.id)
-                    .where(upload.c.state.in_((*UNFINISHED, "failed")))
-                )
-            },
+            receipts=list(connection.execute(select(upload.c.uuid).where(HAS_RECEIPT)).scalars()),
+            spools={row.uuid: row.received for row in spools},
+            failed={row.uuid for row in spools if row.state == ImportState.FAILED},
             works=sorted({row.uuid for row in placing}),
         )
 
@@ -247,7 +255,7 @@ class _Backup:
             if one.name not in placing and self.kept.get(one.name) != one.key and not self._keep(connection, one):
                 missed.trees[one.name] = one.key
         self._secure()
-        self._others(wanted)
+        missed.files = self._others(wanted)
         for row in wanted.placing:
             if not self._placing(connection, row):
                 missed.placing[row.name] = f"{row.uuid}/{row.tree_id}"
@@ -305,15 +313,22 @@ class _Backup:
                 }
         return False
 
-    def _others(self, wanted: _Wanted) -> None:
-        """Receipts, uploads that have not ended, what they have staged, and what else lies in the trash."""
+    def _others(self, wanted: _Wanted) -> set[str]:
+        """Receipts, uploads that have not ended, what they have staged, and what else lies in the trash.
+
+        Gives those that should be in DATA and are not.
+        """
+        missing = set()
         for area in ("receipts", "incoming", "work", "trash"):
             backups.make_private(os.path.join(self.path, area))
         for uuid in wanted.receipts:
-            self._file(f"receipts/{uuid}.jsonl.gz", share=True)
+            if not self._file(name := f"receipts/{uuid}.jsonl.gz", share=True):
+                missing.add(name)
         for uuid, received in wanted.spools.items():
             backups.make_private(os.path.join(self.path, "incoming", uuid))
-            self._file(f"incoming/{uuid}/archive", most=received)
+            there = self._file(name := f"incoming/{uuid}/archive", most=received)
+            if received and uuid not in wanted.failed and not there:
+                missing.add(name)
         for uuid in set(self._list("incoming")) - wanted.spools.keys():
             backups.remove(f"{self.path}/incoming/{uuid}")
         for uuid in self._list("work"):
@@ -328,6 +343,7 @@ class _Backup:
                 if not (self.before and backups.link_folder(earlier, target, None, self._tell)):
                     self._copy("", target, trash=trash)
             self._file(f"trash/{trash}/what.json")
+        return missing
 
     def _ids(self) -> list[str]:
         return [entry.id for entry in self.store.trash()]
@@ -337,8 +353,8 @@ class _Backup:
             return sorted(os.listdir(os.path.join(self.path, *parts)))
         return []
 
-    def _file(self, rel: str, most: int | None = None, *, share: bool = False) -> None:
-        """Copy one file of DATA; one that is there already as it is in DATA stays, one that is nowhere is left out."""
+    def _file(self, rel: str, most: int | None = None, *, share: bool = False) -> bool:
+        """Copy one file of DATA, unless it is there already as it is in DATA; False where it is not in DATA."""
         source, target = os.path.join(self.data, rel), os.path.join(self.path, rel)
         with contextlib.suppress(FileNotFoundError):
             fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -346,14 +362,16 @@ class _Backup:
                 status = os.fstat(fd)
                 size = status.st_size if most is None else min(most, status.st_size)
                 if _is_copy(target, size, status.st_mtime_ns if most is None else None):
-                    return  # of an upload that grows the bytes that have come stay as they are
+                    return True  # of an upload that grows the bytes that have come stay as they are
                 backups.remove(target)
                 if share and self.before and _is_copy(f"{self.before}/{rel}", size, status.st_mtime_ns):
                     with contextlib.suppress(OSError):
                         os.link(f"{self.before}/{rel}", target)
-                        return
+                        return True
                 os.makedirs(os.path.dirname(target), exist_ok=True)
                 self.copied_bytes += backups.copy_file(stream, target, most)[0]
+                return most is None or size == most
+        return False
 
     # -- what is kept --------------------------------------------------------------------------------------------
 
@@ -393,7 +411,7 @@ class _Backup:
 
     def _end(self, wanted: _Wanted, missed: _Missed) -> Made:
         self._secure()
-        damaged = sorted(missed.trees.keys() - self.strays)
+        damaged = sorted((missed.trees.keys() - self.strays) | missed.files)
         facts = {
             "format": 1,
             "version": __version__,

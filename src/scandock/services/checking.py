@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024 * 1024
 _AREAS = ("archive", "prearchive", "resources")
-_HAS_RECEIPT = upload.c.state.in_(("placed", "held", "partly", "refused")) & (upload.c.report != DELETED)
+HAS_RECEIPT = upload.c.state.in_(("placed", "held", "partly", "refused")) & (upload.c.report != DELETED)
 """Imports whose receipt is in the store; of one that was deleted it went, though its row stays for its sessions."""
 Told = Callable[[Progress], None]
 
@@ -224,7 +224,7 @@ class _Check:
             loose = connection.execute(
                 select(func.count(file.c.tree_id.distinct())).where(file.c.tree_id.not_in(select(tree.c.id)))
             ).scalar_one()
-            receipts = connection.execute(select(upload.c.uuid).where(_HAS_RECEIPT)).scalars().all()
+            receipts = connection.execute(select(upload.c.uuid).where(HAS_RECEIPT)).scalars().all()
         for work in self.store.works():
             if self._is_left(work):
                 yield Finding("left_over", f"work/{work}", "Staging of an import that is over.")
@@ -241,7 +241,7 @@ class _Check:
 
     def _has_receipt(self, number: str) -> bool:
         with self.catalog.read() as connection:
-            asked = select(upload.c.id).where(upload.c.uuid == number, _HAS_RECEIPT)
+            asked = select(upload.c.id).where(upload.c.uuid == number, HAS_RECEIPT)
             return connection.execute(asked).first() is not None
 
     def _is_left(self, work: str) -> bool:

@@ -54,7 +54,10 @@ def restore(backup: str, data: str, settings: Settings, on_progress: Told | None
             with backups.OpenFolder(os.path.join(source, folder)) as there:
                 backups.copy_folder(there, os.path.join(data, folder), tell)
     backups.sync_all(data)
-    put_back_catalog(source, data, settings.database_url)
+    try:
+        put_back_catalog(source, data, settings.database_url)
+    except OSError as error:
+        raise backups.failed(error, data) from error
     _disown(data, settings)
     backups.sync_all(data)
     store.close()

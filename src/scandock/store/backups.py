@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Final, Protocol
 
+from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FOLDER
 from scandock.store import names, readers, syscalls
 from scandock.store.durable import fault, sync_failed, write_all
@@ -82,8 +83,14 @@ def copy_folder(source: Readable, target: str, on_file: Callable[[int], None]) -
                     content[found.rel] = copy_file(stream, path)
                     on_file(content[found.rel][0])
     except OSError as error:
-        raise fault(error, f"copying into {target}") from error
+        raise failed(error, target) from error
     return content
+
+
+def failed(error: OSError, target: str) -> Fault:
+    """The Fault for an OSError met while copying into a folder that is no data folder."""
+    found = fault(error, f"copying into {target}")
+    return Fault(found.code, found.message, "Look at the disk of that folder, then run the same command again.")
 
 
 def copy_file(stream: IO[bytes], path: str, most: int | None = None) -> tuple[int, bytes]:
@@ -139,7 +146,7 @@ def make_private(path: str) -> None:
     try:
         os.makedirs(path, PRIVATE_FOLDER, exist_ok=True)
     except OSError as error:
-        raise fault(error, f"making {path}") from error
+        raise failed(error, path) from error
 
 
 def sync_all(path: str) -> None:

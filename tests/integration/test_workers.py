@@ -109,6 +109,14 @@ def test_a_bad_archive_is_refused_once(server):
     assert json.loads(row["report"])["state"] == "refused"
 
 
+def test_an_upload_whose_bytes_are_gone_fails_at_once_and_says_so(server):
+    uuid = server.send(BODY)
+    server.store.spool(uuid).discard()
+    with InProcessWorker(server.data):
+        assert server.ended(uuid) == "failed"
+    assert (server.row(uuid)["code"], server.row(uuid)["attempt"]) == ("bytes_missing", 1)
+
+
 def test_a_project_that_has_gone_refuses(server):
     with InProcessWorker(server.data):
         uuid = server.send(BODY, project="Nowhere")

@@ -135,6 +135,17 @@ def files_of(connection: Connection, tree_id: int) -> Iterator[FileRow]:
         yield FileRow(*row)
 
 
+def paths_of(connection: Connection, tree_id: int) -> dict[str, tuple[int, bytes]]:
+    """Size and sha256 of every file of a tree, by its path there."""
+    scans = connection.execute(select(scan.c.n, scan.c.scan_id).where(scan.c.tree_id == tree_id))
+    by_n = {row.n: row.scan_id for row in scans}
+    folders = {
+        r.n: (f"scans/{by_n[r.scan_n]}/" if r.scan_n is not None else "") + f"resources/{r.label}/files/"
+        for r in resources_of(connection, tree_id)
+    }
+    return {folders[row.resource_n] + row.name: (row.bytes, row.sha256) for row in files_of(connection, tree_id)}
+
+
 def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None:
     """Add files in batches, each a short transaction of its own."""
     mark = "?" if catalog.sqlite else "%s"

@@ -69,6 +69,7 @@ class Did(StrEnum):
     IMPORT_CANCEL = "import_cancel"
     IMPORT_RETRY = "import_retry"
     IMPORT_DELETE = "import_delete"
+    IMPORT_RELEASE = "import_release"
     IMPORT_END = "import_end"
     ARCHIVE = "archive"
     MOVE = "move"

@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 NONE = "-"
 OOM_SCORE = 300
 LACKED_MEMORY = ("out_of_memory", "reader_failed", "attempt_killed")
+BYTES_MISSING = Fault(
+    "bytes_missing",
+    "The bytes of this upload are not in the data folder, as in a copy of it that was made after the import had ended.",
+    "Send the archive again.",
+)
 _ASKED = (
     "project", "subject", "session", "destination", "overwrite", "ignore_unparsable", "resources", "dialect",
     "keep_names", "said", "quarantine",
@@ -84,6 +89,7 @@ class Upload:
     options: ImportOptions
     mapping: str
     name: str
+    received: int
 
 
 def run_attempt(order: Order, settings: Settings) -> None:
@@ -121,7 +127,14 @@ def _upload(connection: Connection, order: Order) -> Upload:
     from scandock.queue.leases import Lease
 
     row = connection.execute(
-        select(upload.c.id, upload.c.archive, upload.c.request, reception.c.account_id, reception.c.mapping)
+        select(
+            upload.c.id,
+            upload.c.archive,
+            upload.c.request,
+            reception.c.account_id,
+            reception.c.mapping,
+            reception.c.received,
+        )
         .join(reception, reception.c.upload_id == upload.c.id)
         .where(upload.c.uuid == order.upload, upload.c.token == order.token)
     ).first()
@@ -135,29 +148,32 @@ def _upload(connection: Connection, order: Order) -> Upload:
         options=ImportOptions(**wanted),
         mapping=row.mapping,
         name=row.archive,
+        received=row.received,
     )
 
 
 def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: Upload, order: Order) -> bool:
     """Deal with what an attempt before has left: intents roll forward, all else goes. True where that was all."""
-    from scandock.placing.complete import complete, has_intents
+    from scandock.placing.complete import has_intents
     from scandock.placing.forget import forget_exceptions, forget_staged
-    from scandock.placing.put_back import drop_bytes, exhausted, fail, put_back_or_fail
+    from scandock.placing.put_back import exhausted, fail, put_back_or_fail
     from scandock.placing.reserve import release
+    from scandock.placing.roll_forward import roll_forward
 
     lease = upload.lease
     if has_intents(catalog, lease):
         try:
-            complete(catalog, store, stage, lease)
+            roll_forward(catalog, store, stage, lease)
         except Fault as fault:
             if fault.is_outage:
                 raise
             put_back_or_fail(catalog, store, stage, lease, fault, attempt=order.attempt)
-            return True
-        drop_bytes(catalog, store, lease)
         return True
     if order.exhausted:
         fail(catalog, store, stage, lease, exhausted(order.reason))
+        return True
+    if upload.received and not store.spool(order.upload).size():
+        fail(catalog, store, stage, lease, BYTES_MISSING)
         return True
     stage.clear()
     if order.previous:

@@ -66,6 +66,8 @@ class Janitor:
         found = recover(self._catalog, self._store)
         for upload in found.done:
             self._log.info("dead import recovered", upload=upload)
+        for upload, lost in found.lost.items():
+            self._log.warning("dead import given up", upload=upload, code=lost.code)
         for fault in found.stuck.values():
             self._log.warning("dead import stuck", code=fault.code)
         deleted = finish_deletions(self._catalog, self._store, self._settings)

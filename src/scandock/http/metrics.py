@@ -92,11 +92,11 @@ class Metrics:
             "scandock_queue_oldest_seconds", "Age of the oldest upload whose import has not begun.",
             registry=self.registry,
         )  # fmt: skip
-        self.waiting = Gauge(
+        self.imports_waiting = Gauge(
             "scandock_imports_waiting", "Imports that wait for their next attempt, by what stopped the one before.",
             ("code",), registry=self.registry,
         )  # fmt: skip
-        self.held = Gauge(
+        self.deletions_held = Gauge(
             "scandock_deletions_held", "1 while nothing is deleted for its age, since the clock has jumped.",
             registry=self.registry,
         )  # fmt: skip
@@ -204,10 +204,10 @@ class Metrics:
         counts: dict[str, int] = {row.state: row.n for row in waiting}
         for state in _WAITING:
             self.queue.labels(state.value).set(counts.get(state.value, 0))
-        self.held.set(held)
-        self.waiting.clear()
+        self.deletions_held.set(held)
+        self.imports_waiting.clear()
         for row in stopped:
-            self.waiting.labels(row.code).set(row.n)
+            self.imports_waiting.labels(row.code).set(row.n)
         self.reserved.set(int(reserved))
         self.unreserved.set(unreserved)
         told: dict[str, int] = {row.state: row.n for row in deliveries}

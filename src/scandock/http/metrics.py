@@ -27,7 +27,7 @@ _WAITING = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
 _FINAL = tuple(state for state in ImportState if state not in _WAITING)
 
 
-class _Limits(Collector):
+class LimitCounts(Collector):
     """What is counted where it is refused."""
 
     def collect(self) -> Iterable[CounterMetricFamily]:
@@ -105,7 +105,7 @@ class Metrics:
             "Password checks that were not taken, as too many of their address waited.",
             registry=self.registry,
         )
-        self.registry.register(_Limits())
+        self.registry.register(LimitCounts())
         self.space_refused = Counter(
             "scandock_space_refused", "Uploads refused for want of space: of the disk, or of the account's part.",
             ("why",), registry=self.registry,

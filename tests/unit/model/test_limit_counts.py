@@ -6,15 +6,17 @@ import json
 
 import pytest
 from fastapi import Request
+from prometheus_client import CollectorRegistry
+from sqlalchemy import literal
 
 from scandock.http.known_names import few_parameters
+from scandock.http.metrics import LimitCounts
 from scandock.http.receiving.multipart import MAX_PARTS, FormReader
 from scandock.http.xnat.bodies import pairs_of
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, Limit, limit_counts
 from scandock.rules import mapping
-from scandock.services.xnat.columns import check_name, split
-from scandock.services.xnat.search_comparing import any_of
+from scandock.services.xnat.columns import check_name, like, split
 
 
 def parts(count):
@@ -33,6 +35,7 @@ OVER = {
     Asked.MAPPING_COLUMNS: lambda: mapping.parse_mapping(json.dumps([{str(n): "" for n in range(101)}]), "m.json"),
     Asked.COLUMNS: lambda: split("a," * 200, "columns", 200),
     Asked.VALUES: lambda: split("a," * 1000, "values", 1000),
+    Asked.PATTERN: lambda: like(literal("a"), "*" * 1001, "label"),
     Asked.NAME: lambda: check_name("a" * 301),
 }
 
@@ -45,19 +48,12 @@ def test_what_is_over_a_limit_counts_once_and_by_its_own_name(limit):
     assert limit_counts(Asked) == {**before, limit: before[limit] + 1}
 
 
-def test_rows_of_a_mapping_and_values_of_a_search_count(monkeypatch):
+def test_rows_of_a_mapping_count(monkeypatch):
     monkeypatch.setattr(mapping, "MAX_ROWS", 1)
     before = limit_counts(Asked)
     with pytest.raises(Usage, match="rows"):
         mapping.parse_mapping("patient_id,project\na,A\nb,B\n", "m.csv")
-    with pytest.raises(Usage, match="values"):
-        any_of(FIELDS[Kind.SUBJECT]["label"], ["1"] * 30_001)
-    after = limit_counts(Asked)
-    assert after == {
-        **before,
-        Asked.MAPPING_ROWS: before[Asked.MAPPING_ROWS] + 1,
-        Asked.VALUES: before[Asked.VALUES] + 1,
-    }
+    assert limit_counts(Asked) == {**before, Asked.MAPPING_ROWS: before[Asked.MAPPING_ROWS] + 1}
 
 
 def test_what_is_within_the_limits_counts_nowhere():
@@ -72,3 +68,11 @@ def test_what_is_within_the_limits_counts_nowhere():
 
 def test_no_limit_of_accounts_is_one_of_requests():
     assert not set(map(str, Limit)) & set(map(str, Asked))
+
+
+def test_metrics_have_every_limit_from_the_start_by_labels_of_its_own():
+    registry = CollectorRegistry()
+    registry.register(LimitCounts())
+    for name, kind in (("scandock_account_limits_total", Limit), ("scandock_limits_refused_total", Asked)):
+        found = {limit: registry.get_sample_value(name, {"limit": limit.value}) for limit in kind}
+        assert found == limit_counts(kind)

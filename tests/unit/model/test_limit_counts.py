@@ -20,8 +20,9 @@ from scandock.services.xnat.columns import check_name, like, split
 
 
 def parts(count):
-    part = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
-    FormReader(b"b").push(part * count)
+    part = b'--b\r\nContent-Disposition: form-data; name="%d"\r\n\r\n1\r\n'
+    reader = FormReader(b"b", frozenset(map(str, range(count))))
+    reader.push(b"".join(part % number for number in range(count)))
 
 
 def few():
@@ -73,6 +74,14 @@ def test_no_limit_of_accounts_is_one_of_requests():
 def test_metrics_have_every_limit_from_the_start_by_labels_of_its_own():
     registry = CollectorRegistry()
     registry.register(LimitCounts())
-    for name, kind in (("scandock_account_limits_total", Limit), ("scandock_limits_refused_total", Asked)):
-        found = {limit: registry.get_sample_value(name, {"limit": limit.value}) for limit in kind}
-        assert found == limit_counts(kind)
+    accounts, requests = (
+        {
+            sample.labels["limit"]: sample.value
+            for family in registry.collect()
+            for sample in family.samples
+            if sample.name == name
+        }
+        for name in ("scandock_account_limits_total", "scandock_limits_refused_total")
+    )
+    assert accounts == limit_counts(Limit)
+    assert requests == limit_counts(Asked)

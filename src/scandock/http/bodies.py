@@ -20,11 +20,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scandock.http.deps import Site
 from scandock.http.security import identify
+from scandock.model import request_limits
 from scandock.model.errors import Usage
 
-ANONYMOUS_BYTES: Final = 64 * 1024
+ANONYMOUS_BYTES: Final = request_limits.ANONYMOUS_BODY_BYTES
 """Of a body without a login."""
-FIRST_SECONDS: Final = 30.0
+FIRST_SECONDS: Final = request_limits.BODY_SECONDS
 BYTES_A_SECOND: Final = 4 * 1024
 """A body has `FIRST_SECONDS` to come, and one second more for each so many bytes that came."""
 _MARK: Final = "scandock_body"

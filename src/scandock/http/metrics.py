@@ -18,9 +18,9 @@ from sqlalchemy import func, select
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import clock_seen, delivery, reception
 from scandock.catalog.tables import upload
+from scandock.model.limit_counts import Asked, Limit, limit_counts
 from scandock.model.verdicts import ImportState
 from scandock.queue.retry import waits_for_next
-from scandock.services.limit_counts import limit_counts
 from scandock.services.reservations import is_reserved, left_over
 
 BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
@@ -28,8 +28,8 @@ _WAITING = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
 _FINAL = tuple(state for state in ImportState if state not in _WAITING)
 
 
-class _AccountLimits(Collector):
-    """What services count by themselves."""
+class LimitCounts(Collector):
+    """What is counted where it is refused."""
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         found = CounterMetricFamily(
@@ -37,9 +37,15 @@ class _AccountLimits(Collector):
             "Logins ended, or projects refused, as an account had too many.",
             labels=["limit"],
         )
-        for limit, times in limit_counts().items():
+        for limit, times in limit_counts(Limit).items():
             found.add_metric([limit.value], times)
         yield found
+        refused = CounterMetricFamily(
+            "scandock_limits_refused", "Requests that were refused as they asked or said too much.", labels=["limit"]
+        )
+        for asked, times in limit_counts(Asked).items():
+            refused.add_metric([asked.value], times)
+        yield refused
 
 
 class Metrics:
@@ -108,7 +114,7 @@ class Metrics:
             "Password checks that were not taken, as too many of their address waited.",
             registry=self.registry,
         )
-        self.registry.register(_AccountLimits())
+        self.registry.register(LimitCounts())
         self.space_refused = Counter(
             "scandock_space_refused", "Uploads refused for want of space: of the disk, or of the account's part.",
             ("why",), registry=self.registry,

@@ -22,6 +22,7 @@ from scandock.http.connections import Connections, Crowded
 from scandock.http.problems import MEDIA_TYPE, RETRY_SECONDS, written
 from scandock.http.request_ids import HEADERS
 from scandock.http.sending import TRANSPORT
+from scandock.model import request_limits
 from scandock.model.errors import ScandockError, Usage
 from scandock.services.logs import log
 
@@ -35,7 +36,7 @@ PIPELINED: Final = 32
 """Requests that were sent ahead of answers, and after which no more are looked at; less where their heads are long."""
 CHUNKS: Final = 16 * 1024
 """As `PIECE`, of a body whose length is not known: behind its end another head may begin."""
-AHEAD_BYTES: Final = 1024 * 1024
+AHEAD_BYTES: Final = request_limits.AHEAD_BYTES
 """Of what was sent ahead: the body of a request that waits, or what is not looked at yet."""
 DISCARD_BYTES: Final = 4 * 1024 * 1024
 """That are read, and forgotten, of a client whose connection is being closed."""

@@ -18,7 +18,9 @@ from io import StringIO
 from itertools import islice
 from typing import Final
 
+from scandock.model import request_limits
 from scandock.model.errors import Usage
+from scandock.model.limit_counts import Asked, over
 from scandock.rules.labels import RESERVED, UNASSIGNED, clean, is_project_id, label_key
 from scandock.rules.notices import Notice, notice, shown
 from scandock.rules.study import StudyFacts
@@ -41,8 +43,8 @@ _PIECES: Final = re.compile(r"[/\\!]+")
 _ARCHIVE_SUFFIX: Final = re.compile(r"\.(zip|tar|tgz|tar\.(gz|bz2|xz|zst))\Z", re.IGNORECASE)
 _SEPARATOR: Final = re.compile(r'"?sep=([,;\t|])"?(?=[\r\n]|\Z)', re.IGNORECASE)
 _NAMED_ROWS: Final = 10
-MAX_ROWS: Final = 200_000
-MAX_COLUMNS: Final = 100
+MAX_ROWS: Final = request_limits.MAPPING_ROWS
+MAX_COLUMNS: Final = request_limits.MAPPING_COLUMNS
 """Columns, also those that say nothing."""
 _NAME: Final = 64
 """Characters of a column's name that may be a slip of a known one."""
@@ -88,7 +90,7 @@ def parse_mapping(text: str, filename: str) -> tuple[MappingRow, ...]:
         rows = _csv_rows(body)
     found = tuple(islice(rows, MAX_ROWS + 1))
     if len(found) > MAX_ROWS:
-        raise _too_long()
+        raise over(Asked.MAPPING_ROWS, _too_long())
     if not found:
         raise Usage("mapping_unreadable", "The mapping has no rows: it says of no study where it goes.", _REMEDY)
     return found
@@ -154,7 +156,7 @@ def _csv_rows(text: str) -> Iterable[MappingRow]:
 
 def _json_rows(text: str) -> Iterable[MappingRow]:
     if text.count("{") + text.count("[") > 2 * MAX_ROWS:  # before each of them is an object in memory
-        raise _too_long()
+        raise over(Asked.MAPPING_ROWS, _too_long())
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -187,7 +189,7 @@ def _text(number: int, column: str, value: object) -> str:
 
 def _columns(names: Sequence[str], number: int) -> list[str]:
     if len(names) > MAX_COLUMNS:
-        raise _bad(number, f"has more than {MAX_COLUMNS} columns")
+        raise over(Asked.MAPPING_COLUMNS, _bad(number, f"has more than {MAX_COLUMNS} columns"))
     columns = []
     for name in names:
         known = _COLUMNS.get(re.sub(r"[\s_-]", "", name).casefold())

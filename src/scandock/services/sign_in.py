@@ -16,9 +16,9 @@ from scandock.access.oidc_settings import Identity, OidcSettings
 from scandock.access.principal import Denied, Door, Principal, ProjectRights, RequestInfo, deny, require
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Usage
+from scandock.model.limit_counts import Limit, count_limit
 from scandock.rules.permissions import Action, Answer, Scope
 from scandock.services.audit import Did, Value, record
-from scandock.services.limit_counts import Limit, count_limit
 from scandock.services.refusals import Refusal, Refusals
 
 if TYPE_CHECKING:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from scandock.model import request_limits
 from scandock.services.receiving import ReceivingLimits
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
-FIELD_BYTES: Final = 16 * 1024 * 1024
+FIELD_BYTES: Final = request_limits.MAPPING_BYTES
 """Of one field beside the archive in a multipart body: a mapping of a big upload has some MB."""
 
-MAX_FIELDS: Final = 1_000
+MAX_FIELDS: Final = request_limits.FORM_FIELDS
 """Fields of one form, or parts, where a lower limit is not its own."""
 
 

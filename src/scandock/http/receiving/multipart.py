@@ -19,11 +19,13 @@ from scandock.http.receiving.raw import PLAIN, length_of
 from scandock.http.receiving.repeated import Repeated
 from scandock.http.receiving.stream import whole_body
 from scandock.http.receiving.wanted import Speech, offer_of
+from scandock.model import request_limits
 from scandock.model.errors import Usage
+from scandock.model.limit_counts import Asked, over
 from scandock.rules.mapping import decode_mapping
 from scandock.services.receiving import Arriving, Offer
 
-MAX_PARTS: Final = 64
+MAX_PARTS: Final = request_limits.UPLOAD_PARTS
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ class FormReader:
     def _begin(self) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            raise _damaged(f"The multipart body has more than {MAX_PARTS} parts.")
+            raise over(Asked.PARTS, _damaged(f"The multipart body has more than {MAX_PARTS} parts."))
         self._part = Part()
         self._headers = {}
 

@@ -19,6 +19,7 @@ from scandock.http.receiving.stream import whole_body
 from scandock.http.receiving.wanted import Speech
 from scandock.http.xnat.wishes import by_name
 from scandock.model.errors import Usage
+from scandock.model.limit_counts import Asked, over
 
 URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
@@ -36,7 +37,8 @@ def pairs_of(body: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError:
-        raise Usage("request_invalid", f"The form has more than {MAX_FIELDS:,} fields.", "Say less at once.") from None
+        many = f"The form has more than {MAX_FIELDS:,} fields."
+        raise over(Asked.FIELDS, Usage("request_invalid", many, "Say less at once.")) from None
 
 
 def has_body(request: Request) -> bool:

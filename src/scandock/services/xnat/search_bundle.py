@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from scandock.model import request_limits
 from scandock.services.xnat.xml_reading import off, read_xml
 
-MAX_BYTES: Final = 4 * 1024 * 1024
+MAX_BYTES: Final = request_limits.SEARCH_BYTES
 """pyxnat writes one criterion for each subject that an earlier search found: 10,000 of them are 3 MB."""
 _SEND: Final = "Send an xdat:bundle as the body."
 _ROOTS: Final = frozenset({"bundle", "search", "stored_search"})

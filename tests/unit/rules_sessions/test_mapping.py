@@ -232,6 +232,6 @@ def test_json_is_read_row_by_row_and_no_more_of_it_than_a_row_may_have(text, why
 
 
 def test_long_rows_of_json_and_what_stands_around_them_are_read():
-    long = {"folder": "a", **{f"more {n}": '\N{SNOWMAN} {[\\"' * 60 for n in range(99)}}
+    long = {"folder": "a", **{f"more {n}": '\N{SNOWMAN} {[\\"' * 20 for n in range(99)}}
     text = json.dumps({"note": ["x", {"y": 1}], "rows": [{"folder": "b"}, long], "by": None}, indent=2)
     assert [row.folder for row in rows(text, "")] == ["b", "a"]

@@ -96,6 +96,10 @@ STATUS: Final = {
 _ANSWERS: Final = {Answer.SIGN_IN: 401, Answer.FORBIDDEN: 403, Answer.HIDDEN: 404}
 _TITLES: Final = {460: "Checksum Mismatch"}
 RETRY_SECONDS: Final = 10
+MAX_ERRORS: Final = 20
+"""Errors of one request that are named."""
+MAX_WORDS: Final = 200
+"""Characters of a name in a request, or of what is off with it, that are said again."""
 
 
 def request_id_of(scope: Scope) -> str:
@@ -189,14 +193,21 @@ async def http_problem(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [{"where": ".".join(str(part) for part in one["loc"]), "what": str(one["msg"])} for one in error.errors()]
+    found = error.errors()[:MAX_ERRORS]
+    errors = [
+        {"where": ".".join(_short(str(part)) for part in one["loc"]), "what": _short(str(one["msg"]))} for one in found
+    ]
     detail = _broken_json(error) or "; ".join(f"{one['where']}: {one['what']}" for one in errors[:5]) + "."
     return problem(request, 422, "request_invalid", detail, "See the description of the API.", errors=errors)
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS]}..."
+
+
 def _broken_json(error: RequestValidationError) -> str:
     """Where a body stops being JSON; empty where it is some."""
-    for one in error.errors():
+    for one in error.errors()[:1]:
         if one["type"] == "json_invalid":
             why = str(one.get("ctx", {}).get("error", "it can't be read")).rstrip(".")
             return f"The body is no JSON: {why}, at character {one['loc'][-1]}."

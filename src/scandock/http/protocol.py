@@ -407,14 +407,14 @@ def _answer(status: int, error: ScandockError) -> bytes:
 
 
 def _too_long(most: int, url: bytes, long_url: bool) -> ScandockError:
-    what = "address" if long_url else "request's headers"
+    what = "address is" if long_url else "request's headers are"
     if b"mapping=" in url:
         remedy = "Send the mapping as a field of a multipart body, or with PUT to /api/v1/uploads/{id}/mapping."
     elif long_url:
         remedy = "Send what is long in the request's body, or ask in several requests."
     else:
         remedy = "Send fewer or shorter headers; a browser's cookies of this site can be deleted."
-    return Usage("head_too_long", f"The {what} is longer than the {most:,} bytes that are read.", remedy)
+    return Usage("head_too_long", f"The {what} longer than the {most:,} bytes that are read.", remedy)
 
 
 def _too_many(most: int) -> ScandockError:

@@ -21,6 +21,8 @@ MAPPING_BYTES: Final = 16 * MIB
 SEARCH_BYTES: Final = 4 * MIB
 BODY_SECONDS: Final = 30.0
 FORM_FIELDS: Final = 1_000
+JSON_MEMBERS: Final = 1_000
+JSON_VALUES: Final = 10_000
 UPLOAD_PARTS: Final = 64
 MAPPING_ROWS: Final = 200_000
 MAPPING_COLUMNS: Final = 100
@@ -75,6 +77,8 @@ FIXED_LIMITS: Final = (
     FixedLimit("body of a search", SEARCH_BYTES, "B", "Bytes of a search in XNAT's dialect."),
     FixedLimit("time of a body", BODY_SECONDS, "s", "For a body that is no upload; more for what comes."),
     FixedLimit("fields of a form", FORM_FIELDS, "", "Fields of a form without a file."),
+    FixedLimit("members of a JSON object", JSON_MEMBERS, "", "Names in one object of a body."),
+    FixedLimit("values of a JSON body", JSON_VALUES, "", "Of all its objects and lists together."),
     FixedLimit("parts of an upload", UPLOAD_PARTS, "", "Parts of a multipart body with an archive or files."),
     FixedLimit("rows of a mapping", MAPPING_ROWS, "", "Lines of a CSV, objects of a JSON list."),
     FixedLimit("columns of a mapping", MAPPING_COLUMNS, "", "Also those that say nothing."),

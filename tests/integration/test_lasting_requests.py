@@ -19,7 +19,7 @@ from scandock.access.principal import Denied, Door, Principal
 from scandock.access.proofs import Proof, ask_again
 from scandock.http.v1 import upload_mapping
 from scandock.http.xnat import uploading_files
-from scandock.services import downloads, lasting
+from scandock.services import downloads, lasting, zip_stream
 from scandock.services.downloads import zip_of_session
 from scandock.services.moving import Desk
 from scandock.services.trash import delete_session
@@ -143,6 +143,43 @@ def test_a_session_is_asked_for_again_after_a_while(web, monkeypatch, end) -> No
         return
     with pytest.raises(Denied):
         list(made.chunks)
+
+
+@pytest.mark.parametrize("end", [lose_role, nothing])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/sessions/{}/download",
+        "/api/v1/projects/P/download",
+        "/data/experiments/{}/scans/ALL/files?format=zip",
+        "/data/projects/P/experiments/S1,S2/scans/ALL/files?format=zip",
+    ],
+)
+def test_it_is_asked_within_one_file_too(web, monkeypatch, end, path) -> None:
+    """Half a minute goes by after each piece that is read of a file, by the clock of the test."""
+    now, read = [0.0], [0]
+
+    def piece(entry: zip_stream.ZipEntry, stream: Any) -> bytes:
+        entry.ask()
+        read[0] += 1
+        if read[0] == 2:
+            end(web)
+        now[0] += lasting.ASK_SECONDS
+        return stream.read(64)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(zip_stream, "_next", piece)
+    for module in (downloads, zips):
+        monkeypatch.setattr(module, "Lasting", partial(lasting.Lasting, clock=lambda: now[0]))
+    with web.client("mia") as mia:
+        uuid = next(one["id"] for one in mia.get("/api/v1/sessions").json()["items"] if one["label"] == "S1")
+        ask = partial(mia.get, path.format(uuid))
+        if end is nothing:
+            assert "S1" in folders(ask())
+            assert read[0] > 2
+            return
+        with pytest.raises((httpx.RemoteProtocolError, zipfile.BadZipFile)):  # cut off, by whichever transport
+            folders(ask())
+        assert read[0] == 2
 
 
 @pytest.mark.parametrize("end", [*ENDS, nothing])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -151,35 +152,34 @@ def test_a_session_is_asked_for_again_after_a_while(web, monkeypatch, end) -> No
     [
         "/api/v1/sessions/{}/download",
         "/api/v1/projects/P/download",
-        "/data/experiments/{}/scans/ALL/files?format=zip",
+        "/data/projects/P/experiments/S1/scans/ALL/files?format=zip",
         "/data/projects/P/experiments/S1,S2/scans/ALL/files?format=zip",
     ],
 )
 def test_it_is_asked_within_one_file_too(web, monkeypatch, end, path) -> None:
-    """Half a minute goes by after each piece that is read of a file, by the clock of the test."""
-    now, read = [0.0], [0]
+    """A file is many pieces, and by the clock of the test half a minute goes by between any two."""
+    checked, asked, clock = lasting.Lasting.check, [0], itertools.count(0, lasting.ASK_SECONDS)
 
-    def piece(entry: zip_stream.ZipEntry, stream: Any) -> bytes:
-        entry.ask()
-        read[0] += 1
-        if read[0] == 2:
+    def check(self: lasting.Lasting, holder: Any) -> None:
+        checked(self, holder)
+        asked[0] += 1
+        if asked[0] == 5:
             end(web)
-        now[0] += lasting.ASK_SECONDS
-        return stream.read(64)  # type: ignore[no-any-return]
 
-    monkeypatch.setattr(zip_stream, "_next", piece)
+    monkeypatch.setattr(zip_stream, "CHUNK", 16)
+    monkeypatch.setattr(lasting.Lasting, "check", check)
     for module in (downloads, zips):
-        monkeypatch.setattr(module, "Lasting", partial(lasting.Lasting, clock=lambda: now[0]))
+        monkeypatch.setattr(module, "Lasting", partial(lasting.Lasting, clock=lambda: float(next(clock))))
     with web.client("mia") as mia:
         uuid = next(one["id"] for one in mia.get("/api/v1/sessions").json()["items"] if one["label"] == "S1")
         ask = partial(mia.get, path.format(uuid))
         if end is nothing:
             assert "S1" in folders(ask())
-            assert read[0] > 2
+            assert asked[0] > 20
             return
         with pytest.raises((httpx.RemoteProtocolError, zipfile.BadZipFile)):  # cut off, by whichever transport
             folders(ask())
-        assert read[0] == 2
+        assert asked[0] == 5
 
 
 @pytest.mark.parametrize("end", [*ENDS, nothing])

@@ -164,11 +164,22 @@ def told(request: Request, error: ScandockError) -> Response:
     headers.update(retry_after(error))
     if error.code == "tus_version":
         headers["Tus-Version"] = "1.0.0"
+    note(error)
+    return problem(request, status, error.code, error.message, error.remedy, headers=headers)
+
+
+def note(error: ScandockError) -> None:
+    """Log an error that is answered, where it is the machine's and not the client's.
+
+    Space that was refused before anything was written is a plain answer of a door, however often somebody asks: a
+    warning. Where the disk itself said that it is full, there is that error as its cause.
+    """
     if error.code == "server_stopping":
         log().info("stopping", code=error.code)
+    elif isinstance(error, Fault) and error.code == "disk_full" and error.__cause__ is None:
+        log().warning("refused", code=error.code)
     elif isinstance(error, Fault):
         log().error("fault", code=error.code, cause=cause(error), where=where(error))
-    return problem(request, status, error.code, error.message, error.remedy, headers=headers)
 
 
 async def own_problem(request: Request, error: Exception) -> Response:

@@ -148,7 +148,7 @@ def zip_of_session(desk: Desk, uuid: str, *, scan_id: str | None = None, deflate
 def _zip_one(desk: Desk, snapshot: Snapshot, standing: Standing, under: str, *, deflate: bool) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(deflate=deflate, moment=moment_of(standing))
-        yield from made.chunks(Lasting(desk).each(standing, _entries(snapshot, standing, under)))
+        yield from made.chunks(Lasting(desk).entries(standing, _entries(snapshot, standing, under)))
 
 
 def _entries(snapshot: Snapshot, standing: Standing, under: str = "") -> Iterator[ZipEntry]:
@@ -166,7 +166,7 @@ def zip_of_project(desk: Desk, name: str, *, deflate: bool = False) -> ZipDownlo
     """All archived sessions of a project as one zip, one folder each.
 
     Each session is as it stands when its turn comes; one that is gone by then, or may not be read any more, is named in
-    `not-included.txt`.
+    `not-included.txt`. What ends within one ends the zip.
     """
     with desk.catalog.read() as connection:
         rights.check(connection, desk.principal, Action.SESSION_READ, name)
@@ -200,7 +200,7 @@ def _every(desk: Desk, uuids: list[str]) -> Iterator[ZipEntry]:
             except Denied:
                 gone.append(uuid)
                 continue
-            yield from lasting.each(standing, _entries(snapshot, standing))
+            yield from lasting.entries(standing, _entries(snapshot, standing))
     if gone:
         text = "".join(f"{uuid}\r\n" for uuid in gone).encode()
         yield ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))

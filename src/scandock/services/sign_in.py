@@ -63,7 +63,7 @@ def begin_for(catalog: Catalog, principal: Principal, request: RequestInfo) -> L
     Denied where the account has ended, and (403) to a token that is for less than everything: a login may do all.
     """
     if principal.scope is not Scope.ALL:
-        deny(Answer.FORBIDDEN)
+        deny(Answer.FORBIDDEN, principal, Action.ACCOUNT_EDIT)
     with catalog.read() as connection:
         one = accounts.by_id(connection, principal.account_id) if principal.account_id is not None else None
     if one is None or one.disabled or one.epoch != principal.epoch:

@@ -20,7 +20,7 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import project_access, reception, subscription
 from scandock.catalog.tables import project, session, subject, tree, upload
-from scandock.queue.claim import Slots, claim
+from scandock.queue.claim import LONGEST_WAIT_MS, Slots, claim
 from scandock.queue.owner import this_owner
 from scandock.rules.permissions import Accessibility, Role, Scope
 from scandock.services.moving import Desk
@@ -257,7 +257,8 @@ def _waits(server: Server, uuid: str) -> None:
     with server.catalog.write() as connection:
         number = server.id(uuid)
         connection.execute(update(upload).where(upload.c.id == number).values(state="received"))
-        connection.execute(update(reception).where(reception.c.upload_id == number).values(accepted=1, retry_at=2**52))
+        later = server.catalog.now() + LONGEST_WAIT_MS
+        connection.execute(update(reception).where(reception.c.upload_id == number).values(accepted=1, retry_at=later))
 
 
 def _session(server: Server, uuid: str) -> str:

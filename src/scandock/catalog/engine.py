@@ -21,7 +21,7 @@ from scandock.catalog.tables import metadata
 from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FILE, keep_private
 
-HEAD = "0011"
+HEAD = "0013"
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
 
 BUSY_SECONDS = 60

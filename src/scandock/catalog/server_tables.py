@@ -233,11 +233,34 @@ verification = Table(
     Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), primary_key=True),
     Column("done_n", Integer, nullable=False),
     Column("finished", BigInteger),
-    Column("problems", Integer, nullable=False, server_default=text("0")),
-    Column("details", Text, nullable=False, server_default=EMPTY),
+    Column("begun", BigInteger),
+    Column("asked", BigInteger),
+    Column("oldest", BigInteger),
     Index(None, "finished"),
+    Index(None, "oldest"),
 )
-"""How far the re-reading of a tree is; verified is a tree with `finished` set and no problems."""
+"""How far the re-reading of a tree is: `begun` and `done_n` of the round that runs, `finished` of the last that ended.
+
+`asked` is when a person wanted a round, until it has ended; `oldest` when the file was read that waits the longest.
+"""
+
+damage = Table(
+    "damage",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), nullable=False),
+    Column("file_n", Integer),
+    Column("kind", String(16), nullable=False),
+    Column("bytes", BigInteger),
+    Column("error", Text, nullable=False, server_default=EMPTY),
+    Column("found", BigInteger, nullable=False),
+    UniqueConstraint("tree_id", "file_n"),
+    _one_of("kind", "changed", "missing", "unreadable", "folder_missing"),
+)
+"""Stored files that are not what they were, as verification last found them; without `file_n` the tree's whole folder.
+
+`bytes` is how many there are now, where they could be read.
+"""
 
 trashed = Table(
     "trashed",

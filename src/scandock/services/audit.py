@@ -73,6 +73,7 @@ class Did(StrEnum):
     VIEW = "view"
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
+    VERIFY = "verify"
 
 
 KINDS: Final = (

@@ -33,6 +33,7 @@ STATUS: Final = {
     "too_many_projects": 409,
     "too_many_tokens": 409,
     "changed_meanwhile": 412,
+    "file_damaged": 409,
     "file_exists": 409,
     "file_missing": 500,
     "file_unknown": 404,

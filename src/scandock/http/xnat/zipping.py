@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastapi import Request
 from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
@@ -9,6 +10,8 @@ from scandock.catalog.shelves import Holder
 from scandock.http.v1.desks import Work
 from scandock.http.v1.downloads import zip_answer
 from scandock.http.xnat.parts import Chosen, chosen
+from scandock.services.damaged_files import Damaged
+from scandock.services.listing import one_of
 from scandock.services.xnat import contents
 from scandock.services.xnat.zips import Choice, zip_of_nothing, zip_of_sessions
 
@@ -25,7 +28,14 @@ async def as_zip(work: Work) -> Response:
     wanted = [(part.experiment.standing.uuid, _same(part)) for part in parts if part.experiment.standing.uuid]
     if not wanted:  # nobody has put anything on that shelf yet
         return zip_answer(zip_of_nothing(parts[0].experiment.standing.label))
-    return zip_answer(await work.do(lambda: zip_of_sessions(work.desk, wanted)))
+    return zip_answer(await work.do(lambda: zip_of_sessions(work.desk, wanted, damaged_of(work.request))))
+
+
+def damaged_of(request: Request) -> Damaged:
+    """What `damaged=` says is wanted of damaged files; XNAT's clients name none, and are refused them."""
+    named = request.query_params.get("damaged", Damaged.REFUSE).lower()
+    one_of("damaged", (named,), tuple(Damaged))
+    return Damaged(named)
 
 
 def _same(part: Chosen) -> Choice:

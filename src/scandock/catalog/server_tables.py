@@ -215,17 +215,24 @@ delivery = Table(
     "delivery",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("subscription_id", Id, ForeignKey("subscription.id", ondelete="CASCADE"), nullable=False),
-    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), nullable=False),
+    Column("subscription_id", Id, ForeignKey("subscription.id", ondelete="CASCADE")),
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE")),
     Column("state", String(8), nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("next_at", BigInteger, nullable=False),
     Column("error", Text, nullable=False, server_default=EMPTY),
     Column("done", BigInteger),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE")),
     UniqueConstraint("subscription_id", "upload_id"),
     _one_of("state", "waiting", "sent", "failed"),
+    CheckConstraint("(subscription_id IS NULL) <> (account_id IS NULL)", name="whose"),
     Index(None, "state", "next_at"),
+    Index(None, "account_id"),
 )
+"""What is to be told: the outcome of `upload_id`, or (it is null) that stored files are damaged, one row a receiver.
+
+To a subscription's target, or by e-mail to an administrator's account that has none for damage.
+"""
 
 verification = Table(
     "verification",

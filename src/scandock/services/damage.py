@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, literal, select, true, union_all
 
 from scandock.access.visible import projects_where
-from scandock.catalog.server_tables import damage, verification
+from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.shelves import Holder
 from scandock.catalog.standing import uri_of
 from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
@@ -102,6 +103,42 @@ def count_damage(connection: Connection) -> dict[str, int]:
         .group_by(damage.c.kind)
     )
     return {row.kind: row.n for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is damaged, for a message: how much, when it was found last, and the newest by name."""
+
+    files: int
+    sessions: int
+    found: int
+    named: list[dict[str, Any]]
+    page: str
+    """Where all of it is listed for who is told."""
+
+
+NAMED: Final = 20
+
+
+def figures_of(connection: Connection, *, project_id: int | None, account_id: int | None) -> Figures:
+    """What is damaged in a project, or in all that an account answers for: as an administrator, of the site."""
+    holder = _holders()
+    if account_id is None:
+        name = connection.execute(select(project.c.name).where(project.c.id == project_id)).scalar_one()
+        where, page = project.c.id == project_id, f"/projects/{name}/damage"
+    elif connection.execute(select(account.c.admin).where(account.c.id == account_id)).scalar_one():
+        where, page = true(), "/admin/damage"
+    else:
+        owned = select(member.c.project_id).where(member.c.account_id == account_id, member.c.role == "owner")
+        where, page = project.c.id.in_(owned), "/projects"
+    totals = connection.execute(
+        select(func.count(), func.count(damage.c.tree_id.distinct()), func.max(damage.c.found))
+        .join(holder, holder.c.tree_id == damage.c.tree_id)
+        .join(project, project.c.id == holder.c.project_id)
+        .where(where)
+    ).one()
+    rows = connection.execute(_rows().where(where).order_by(damage.c.id.desc()).limit(NAMED)).mappings()
+    return Figures(totals[0], totals[1], totals[2] or 0, [_item(row) for row in rows], page)
 
 
 def verification_ages(connection: Connection) -> tuple[int | None, int]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, insert, or_, select, update
 
 from scandock.access.principal import SYSTEM
+from scandock.catalog.deliveries import enqueue_damage
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import damage, verification
 from scandock.catalog.shelves import Holder, find_holder, standing_tree
@@ -24,7 +25,6 @@ from scandock.catalog.trees import mend_files
 from scandock.model.errors import Fault
 from scandock.services import audit
 from scandock.services.contents import path_of
-from scandock.services.damage_messages import enqueue_damage
 from scandock.services.pacing import Pace
 from scandock.services.shelves import target_of
 from scandock.store.port import Snapshot, Store

@@ -103,7 +103,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Delivery": shape(
         "What was sent, waits or failed",
         {
-            "import": TEXT,
+            "import": MAYBE_TEXT,
             "state": TEXT,
             "attempts": WHOLE,
             "next": MAYBE_MOMENT,

@@ -1,4 +1,4 @@
-"""Verification comes again and again, and damage has rows of its own."""
+"""Verification comes again and again; damage has rows of its own and is told of."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ def upgrade() -> None:
         op.add_column("verification", sa.Column(name, sa.BigInteger()))
     op.create_index(op.f("ix_verification_oldest"), "verification", ["oldest"])
     _keep_damage(op.get_bind())
+    with op.batch_alter_table("delivery") as deliveries:
+        deliveries.alter_column("subscription_id", existing_type=ID, nullable=True)
+        deliveries.alter_column("upload_id", existing_type=ID, nullable=True)
+        deliveries.add_column(sa.Column("account_id", ID))
+        deliveries.create_foreign_key(
+            op.f("fk_delivery_account_id"), "account", ["account_id"], ["id"], ondelete="CASCADE"
+        )
+        deliveries.create_check_constraint(
+            op.f("ck_delivery_whose"), "(subscription_id IS NULL) <> (account_id IS NULL)"
+        )
+    op.create_index(op.f("ix_delivery_account_id"), "delivery", ["account_id"])
     op.drop_column("verification", "problems")
     op.drop_column("verification", "details")
 

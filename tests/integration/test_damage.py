@@ -129,6 +129,27 @@ def test_owners_see_what_is_theirs_and_nobody_else_does(site: Site, web: Web, cl
         assert ann.post(f"/api/v1/sessions/{of_q['session']}/verify").status_code == 403
 
 
+def test_the_pages_list_damage_and_have_it_read_again(site: Site, web: Web, client: httpx.Client) -> None:
+    victim = stored(site, site.bring(ARCHIVE, session="S1"))[0]
+    web.account("ann", P="owner")
+    assert "No stored file is known to be damaged" in client.get("/admin/damage").text
+    flip(victim)
+    verify(web)
+    (one,) = listed(client)
+    with web.client("ann") as ann:
+        assert "/projects/P/damage" in ann.get("/projects/P").text
+        for person, address in ((client, "/admin/damage"), (ann, "/projects/P/damage")):
+            assert one["path"] in person.get(address).text
+        assert ann.get("/admin/damage").status_code == 403
+        text = ann.get("/projects/P/sessions/S1").text
+        assert "1 file damaged" in text
+        assert "damaged=omit" in text
+        flip(victim)
+        assert ann.post(f"/damage/{one['session']}/verify", data={"project": "P"}).status_code == 303
+        verify(web)
+        assert one["path"] not in ann.get("/projects/P/damage").text
+
+
 # -- downloads ---------------------------------------------------------------------------------------------------------
 
 

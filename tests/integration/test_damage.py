@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
-from scandock.services.verifying import verify_some
+from scandock.catalog.tables import session
+from scandock.services.checking import check
+from scandock.services.verifying import verify_again, verify_some
+from scandock.store.snapshots import LocalSnapshot
 from tests.builders import Imported, Site, documented, images, site_at
 from tests.integration.web import Web, serving
 
@@ -148,6 +154,34 @@ def test_the_pages_list_damage_and_have_it_read_again(site: Site, web: Web, clie
         assert ann.post(f"/damage/{one['session']}/verify", data={"project": "P"}).status_code == 303
         verify(web)
         assert one["path"] not in ann.get("/projects/P/damage").text
+
+
+def test_check_names_what_can_not_be_read_and_what_is_listed_though_it_is_whole(
+    site: Site, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim, other, _ = stored(site, site.bring(ARCHIVE, session="S1"))
+    flip(victim)
+    verify(web)
+    opened = LocalSnapshot.open
+
+    def failing(snapshot: LocalSnapshot, rel: str, *more: Any) -> IO[bytes]:
+        if rel.endswith(other.name):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return opened(snapshot, rel, *more)
+
+    monkeypatch.setattr(LocalSnapshot, "open", failing)
+    found = {one.name.rpartition("/")[2]: one.kind for one in check(str(site.data), site.settings)}
+    assert found == {victim.name: "changed", other.name: "unreadable"}
+    flip(victim)  # put back, and verified by nobody yet
+    found = {one.name.rpartition("/")[2]: one.kind for one in check(str(site.data), site.settings)}
+    assert found == {victim.name: "listed", other.name: "unreadable"}
+    with web.site.catalog.write() as connection:
+        (number,) = connection.execute(select(session.c.tree_id)).scalars()
+        verify_again(web.site.catalog, connection, number)
+    verify(web)
+    with web.client() as client:
+        (one,) = listed(client)
+    assert (one["kind"], one["path"].rpartition("/")[2]) == ("unreadable", other.name)
 
 
 # -- downloads ---------------------------------------------------------------------------------------------------------

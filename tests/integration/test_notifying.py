@@ -384,3 +384,28 @@ def test_owners_and_projects_hear_of_damage_once_they_ask(site: Site, sent_with:
         found(desk, mail=False)
         assert send_due(desk.catalog, SETTINGS).sent == 2
         assert len(hook.calls) == 2  # what is whole again is not told of
+
+
+def test_what_is_found_while_a_message_is_sent_is_told_in_the_next(
+    site: Site, sent_with: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk_of(site) as desk:
+        subscribe(desk, kind="webhook", target="https://example.org/hook", states=["damaged"])
+        sent_with()
+        told: list[int] = []
+
+        def post(*sent: Any) -> None:
+            told.append(sent[-1]["files"])
+            if len(told) == 1:
+                rot(site, 1)
+                found(desk, mail=False)
+
+        monkeypatch.setattr(notifying, "post_signed", post)
+        rot(site)
+        found(desk, mail=False)
+        assert send_due(desk.catalog, SETTINGS).sent == 1
+        due(desk.catalog)
+        assert send_due(desk.catalog, SETTINGS).sent == 1
+        due(desk.catalog)
+        assert send_due(desk.catalog, SETTINGS).sent == 0
+        assert told == [1, 2]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
+import structlog
 from sqlalchemy import insert, select, update
+from structlog.testing import capture_logs
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit, verification
@@ -24,8 +27,9 @@ from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.pacing import Pace
 from scandock.services.upkeep import Verification
-from scandock.services.verifying import Plan, verify_some
+from scandock.services.verifying import Plan, Verified, verify_some
 from scandock.store.snapshots import LocalSnapshot
+from scandock.workers.verifier import VerifierThread
 from tests.builders import Site, documented, images, site_at
 
 
@@ -339,3 +343,27 @@ def test_it_stops_within_a_large_file_and_reads_it_again_from_its_beginning(
         assert verify_some(catalog, store, 60, lambda: next(asked, True)).files == 0
         assert damaged(catalog, store, site) == []
         assert verify_some(catalog, store, 60).trees == 1
+
+
+def test_a_worker_s_thread_verifies_and_says_what_is_damaged(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = site.bring(documented("S1", "1", images(2)), session="S1")
+    flip(min((site.data / told.session["path"]).rglob("*.dcm")))
+    turns: list[int] = []
+    over = threading.Event()
+    turn = Verification.turn
+
+    def counted(self: Verification, seconds: float, stop: Callable[[], bool]) -> Verified:
+        done = turn(self, seconds, stop)
+        turns.append(done.files)
+        if len(turns) == 2:
+            over.set()
+        return done
+
+    monkeypatch.setattr(Verification, "turn", counted)
+    with opened(str(site.data), site.settings) as (catalog, store), capture_logs() as logged:
+        thread = VerifierThread(catalog, store, site.settings, structlog.get_logger())
+        thread.start()
+        assert over.wait(60)
+        thread.end()
+        assert turns == [2, 0]  # then it waits, and ends at once
+        assert [(one["event"], one["count"]) for one in logged] == [("stored files are damaged", 1)]

@@ -112,6 +112,8 @@ class Figures:
     files: int
     sessions: int
     found: int
+    newest: int
+    """The id of what was found last; 0 where nothing is damaged."""
     named: list[dict[str, Any]]
     page: str
     """Where all of it is listed for who is told."""
@@ -132,13 +134,13 @@ def figures_of(connection: Connection, *, project_id: int | None, account_id: in
         owned = select(member.c.project_id).where(member.c.account_id == account_id, member.c.role == "owner")
         where, page = project.c.id.in_(owned), "/projects"
     totals = connection.execute(
-        select(func.count(), func.count(damage.c.tree_id.distinct()), func.max(damage.c.found))
+        select(func.count(), func.count(damage.c.tree_id.distinct()), func.max(damage.c.found), func.max(damage.c.id))
         .join(holder, holder.c.tree_id == damage.c.tree_id)
         .join(project, project.c.id == holder.c.project_id)
         .where(where)
     ).one()
     rows = connection.execute(_rows().where(where).order_by(damage.c.id.desc()).limit(NAMED)).mappings()
-    return Figures(totals[0], totals[1], totals[2] or 0, [_item(row) for row in rows], page)
+    return Figures(totals[0], totals[1], totals[2] or 0, totals[3] or 0, [_item(row) for row in rows], page)
 
 
 def verification_ages(connection: Connection) -> tuple[int | None, int]:

@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
+from scandock.catalog.deliveries import PAUSE_MS
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, reception, subscription
 from scandock.catalog.tables import upload
 from scandock.model.errors import ScandockError
-from scandock.services.damage import figures_of
+from scandock.services.damage import Figures, figures_of
 from scandock.services.damage_messages import damage_letter, damage_payload
 from scandock.services.mail import send_mail
 from scandock.services.notify_settings import NotifySettings, notify_settings
@@ -116,10 +117,16 @@ def _try(catalog: Catalog, taken: dict[str, Any], wanted: NotifySettings, done: 
         _put_off(catalog, taken, str(error) or type(error).__name__, done)
         return
     with catalog.write() as connection:
-        connection.execute(
-            update(delivery).where(delivery.c.id == taken["id"]).values(state="sent", error="", done=catalog.now())
-        )
+        values: dict[str, Any] = {"state": "sent", "error": "", "done": catalog.now()}
+        if "damage" in taken and _damage_of(connection, taken).newest > taken["damage"].newest:
+            values |= {"state": "waiting", "attempts": 0, "next_at": catalog.now() + PAUSE_MS}  # more came meanwhile
+        connection.execute(update(delivery).where(delivery.c.id == taken["id"]).values(**values))
     done.sent += 1
+
+
+def _damage_of(connection: Connection, taken: dict[str, Any]) -> Figures:
+    """What is damaged of all that who is told answers for."""
+    return figures_of(connection, project_id=taken["project_id"], account_id=taken["account_id"])
 
 
 def _is_due(catalog: Catalog) -> bool:
@@ -163,8 +170,7 @@ def _take(catalog: Catalog, seconds: float, free: Sequence[ColumnElement[bool]])
         )
         found = dict(row)
         if found["upload_id"] is None:
-            whose = {"project_id": found["project_id"], "account_id": found["account_id"]}
-            found["damage"] = figures_of(connection, **whose)
+            found["damage"] = _damage_of(connection, found)
         return found
 
 

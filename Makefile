@@ -18,7 +18,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-quick clients lint format crash load fuzz bench bench-serve bench-listings bench-pages pictures startup lock setup hooks clean distclean
+.PHONY: help demo serve test test-quick clients lint format crash load attack fuzz bench bench-serve bench-listings bench-pages pictures startup lock setup hooks clean distclean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -60,6 +60,9 @@ crash: setup  ## Kill imports, deletions, and a server under load, at named and 
 
 load: setup  ## Load a server with 50 uploaders for two minutes (ARGS="--seconds 20 --uploaders 10" for less)
 	$(BIN)/python -m tests.load.run $(ARGS)
+
+attack: setup  ## Attack a server in every way of tests/attack: answers, memory, others' waits (ARGS="--only head,bodies --seconds 4")
+	$(BIN)/python -m tests.attack.run $(ARGS)
 
 fuzz: setup  ## Run the property tests with many more and ever new examples
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)

@@ -56,8 +56,12 @@ class Fork:
         env: Mapping[str, str],
         streams: tuple[IO[str], IO[str]] | None = None,
         folder: Path | None = None,
+        fds: Sequence[int] = (),
     ) -> None:
-        """It works in `folder`; standard output and error go to `streams`, else where `communicate` reads them."""
+        """It works in `folder`; standard output and error go to `streams`, else where `communicate` reads them.
+
+        Descriptors `fds` go along, their numbers in it as the last words.
+        """
         self._out, self._err = streams or (_stream(), _stream())
         request = {
             "function": function,
@@ -66,7 +70,7 @@ class Fork:
             "env": dict(env),
             "cwd": str(folder or os.getcwd()),
         }
-        asked = _prepared().ask(request, [self._out.fileno(), self._err.fileno()])
+        asked = _prepared().ask(request, [self._out.fileno(), self._err.fileno(), *fds])
         self._fork = fork_server.Fork(asked, ANSWER_SECONDS)
         self.pid = self._fork.pid
 
@@ -126,7 +130,7 @@ def attempt(*words: str) -> int:
     from scandock.workers.attempt import main as run
 
     with thread_readers():
-        return run(list(words))
+        return run(list(words[:-1]), int(words[-1]))
 
 
 def worker(*words: str) -> int:
@@ -275,11 +279,12 @@ def main(words: list[str]) -> int:
     asked = fork_server.serve(socket.socket(fileno=int(words[0])), own_group=True)
     if asked is None:
         return 0
-    request, streams = asked
-    for stream, standard in zip(streams, (1, 2), strict=True):
+    request, (out, err, *more) = asked
+    for stream, standard in ((out, 1), (err, 2)):
         os.dup2(stream, standard)
         os.close(stream)
-    return _run(json.loads(request))
+    told = json.loads(request)
+    return _run({**told, "words": [*told["words"], *map(str, more)]})
 
 
 if __name__ == "__main__":

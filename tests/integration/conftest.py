@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.builders import Site, site_at
+from tests.integration.small_disks import Mount, small_disk
 from tests.integration.web import Web, serving
 
 
@@ -30,3 +31,10 @@ def client(web: Web) -> Iterator[httpx.Client]:
     """The administrator, by HTTP."""
     with web.client() as made:
         yield made
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Mount]:
+    """A DATA folder on a file system of its own; `disk("3m")` mounts it."""
+    with small_disk(tmp_path / "data") as mount:
+        yield mount

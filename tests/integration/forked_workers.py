@@ -18,6 +18,7 @@ from scandock.model.errors import Fault
 from scandock.services.settings import load_settings
 from scandock.workers.attempt import Order
 from scandock.workers.beats import Beats
+from scandock.workers.fault_pipe import FaultPipe
 from scandock.workers.worker import Worker as ProductsWorker
 from tests.crash.forked import Fork, prepared_pid
 from tests.crash.processes import environment, members, until
@@ -32,9 +33,12 @@ class ForkedAttempt:
     def __init__(self, order: Order, changes: dict[str, str]) -> None:
         words = (str(prepared_pid()), *order.words())
         env = environment(SCANDOCK_WORKERS="1", **changes)
-        self._fork = Fork("tests.crash.forked:attempt", *words, argv=["attempt"], env=env)
+        pipe = FaultPipe()
+        self._fork = Fork("tests.crash.forked:attempt", *words, argv=["attempt"], env=env, fds=[pipe.writing])
+        self._pipe = pipe.begun()
         self.pid = self._fork.pid
         self.killed = ""
+        self._fault: Fault | None = None
 
     def kill(self, why: str) -> None:
         self.killed = self.killed or why
@@ -44,6 +48,9 @@ class ForkedAttempt:
         return self._fork.wait()
 
     def death(self, code: int) -> Fault:
+        self._fault = self._fault or self._pipe.end()
+        if self._fault is not None:
+            return self._fault
         if code == -signal.SIGKILL:
             return Fault("attempt_killed", "The import's process was killed from outside.", "It is tried again.")
         told = self._fork.communicate()[1]

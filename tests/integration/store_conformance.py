@@ -280,6 +280,16 @@ class StoreConformance:
         assert content(store, NAME) == {}
         assert [one.kind for one in store.walk("archive")] == ["folder"]
 
+    def test_a_stamp_tells_two_trees_apart_and_follows_a_switch(self, store):
+        stage = staged(store, "u", {"tree/a": b"a"})
+        assert stage.stamp("none") is None
+        assert store.stamp(NAME) is None
+        before = stage.stamp("tree")
+        store.publish_new(stage, "tree", NAME)
+        assert store.stamp(NAME) >= before
+        stage.make("next")
+        assert stage.stamp("next") != before
+
     def test_remove_and_clear(self, store):
         stage = staged(store, "u", {"x/1/a": b"a", "x/b": b"b", "c": b"c"})
         stage.remove("x/1")

@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from scandock.model.errors import Fault
+from scandock.pipeline import flow
+from scandock.placing import complete
+from scandock.placing.complete import end_without
 from tests.crash.archives import Step, Study, tarred, zipped
 from tests.crash.checker import examine
 from tests.crash.processes import check, import_words, run
 from tests.crash.rounds import agree, clean, placed
 from tests.integration.in_process import command_in_process
+from tests.integration.small_disks import enlarge
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 SMALL, LARGE = Study(31, 1, count=4), Study(31, 2, series=2, count=200)
 """Some 70 KB, and 3.4 MB."""
 FREE: dict[str, Any] = {"SCANDOCK_MIN_FREE_BYTES": "0"}
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """A DATA folder on a file system of its own; `disk(bytes)` mounts it."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small file system to fill")
-    data = tmp_path / "data"
-    data.mkdir()
-
-    def mount(size):
-        words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "scandock", str(data)]
-        done = subprocess.run(words, check=False, capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-        return data
-
-    yield mount
-    subprocess.run(["umount", "-l", str(data)], check=False, capture_output=True)
-
-
-def enlarge(data, size):
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(data)], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +92,23 @@ def test_no_room_for_a_data_folder(disk, small):
     enlarge(data, "16m")
     placed(command_in_process(import_words(small, data), **FREE))
     agree(data, {SMALL.uid: SMALL.held()})
+
+
+def test_a_fault_met_while_failing_keeps_its_name(tmp_path, small, monkeypatch):
+    full, ends = Fault("disk_full", "No space left.", "Free some."), []
+
+    def no_room(*_words):
+        ends.append(1)
+        if len(ends) == 1:
+            raise full
+        return end_without(*_words)
+
+    def refuse(*_words):
+        raise full
+
+    monkeypatch.setattr(flow, "decide_and_place", refuse)
+    monkeypatch.setattr(complete, "end_without", no_room)
+    done = command_in_process(import_words(small, tmp_path / "data"), **FREE)
+    assert (done.code, len(ends)) == (1, 2)
+    with closing(sqlite3.connect(tmp_path / "data" / "scandock.db")) as catalog:
+        assert catalog.execute("SELECT state, code FROM upload").fetchall() == [("failed", "disk_full")]

@@ -8,7 +8,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from scandock.catalog.server_tables import audit, progress, reception
 from scandock.catalog.tables import intent, tree, upload
@@ -17,6 +17,7 @@ from scandock.http.v1 import events as streams
 from scandock.model.errors import Fault
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
+from scandock.placing.put_back import wait_or_fail
 from scandock.queue.claim import Slots, claim
 from scandock.queue.leases import finish
 from scandock.queue.owner import this_owner
@@ -217,10 +218,53 @@ def test_an_import_that_waits_for_its_next_attempt_says_when(web, client, back):
     assert waiting["message"] == (
         f"The import's process was killed from outside. It is tried again. The next attempt begins at {when}."
     )
+    assert waiting["waiting"] == {"code": why.code, "message": str(why), "counted": True, "next_attempt": at}
+    hurried = client.post(f"/api/v1/imports/{uuid}/retry")
+    assert (hurried.status_code, hurried.json()["waiting"]["next_attempt"]) == (202, None)
+    run(web)
     told = client.post(f"/api/v1/imports/{uuid}/retry")
     assert code(told) == (409, "import_not_failed")
-    assert "begins by itself" in told.json()["detail"]
     assert "Upload" not in told.json()["remedy"]
+
+
+@pytest.mark.postgresql
+def test_an_import_that_waits_for_the_machine_says_so_and_begins_at_once_when_asked(web, client):
+    uuid = send(client, project="P")
+    catalog = web.site.catalog
+    full = Fault("disk_full", "No space left.", "Free some.")
+    for seconds in (5, 10, 20):
+        assert wait_or_fail(catalog, run(web), full, most_seconds=3600) == seconds
+        told = client.get(f"/api/v1/imports/{uuid}").json()
+        assert told["waiting"]["code"] == "disk_full"
+        assert not told["waiting"]["counted"]
+        assert told["message"].startswith("No space left. Free some. The import waits until that is mended;")
+        assert claim(catalog, this_owner(), Slots(1)) is None
+        with catalog.write() as connection:
+            connection.execute(update(reception).values(retry_at=0))
+    assert 'scandock_imports_waiting{code="disk_full"} 1.0' in client.get("/metrics").text
+    page = client.get("/activity").text
+    assert "No space left. Free some." in page
+    assert f"/imports/{uuid}/retry" in page
+    with catalog.write() as connection:
+        connection.execute(update(reception).values(retry_at=2**52))
+    assert client.post(f"/api/v1/imports/{uuid}/retry").json()["waiting"]["next_attempt"] is None
+    lease = run(web)
+    assert client.get(f"/api/v1/imports/{uuid}").json()["attempt"] == 1
+    assert wait_or_fail(catalog, lease, full, most_seconds=3600) == 5  # a person's retry begins the waiting anew
+
+
+def test_waiting_for_the_machine_has_an_end_that_keeps_name_and_bytes(web, client):
+    uuid = send(client, project="P")
+    full = Fault("disk_full", "No space left.", "Free some.")
+    assert wait_or_fail(web.site.catalog, run(web), full, most_seconds=5) == 5
+    client.post(f"/api/v1/imports/{uuid}/retry")
+    with web.site.catalog.write() as connection:
+        connection.execute(update(reception).values(outages=1))
+    assert wait_or_fail(web.site.catalog, run(web), full, most_seconds=5) is None
+    told = client.get(f"/api/v1/imports/{uuid}").json()
+    assert (told["state"], told["code"], told["message"]) == ("failed", "disk_full", "No space left. Free some.")
+    assert (told["waiting"], told["attempt"]) == (None, 1)
+    assert client.post(f"/api/v1/imports/{uuid}/retry").status_code == 202
 
 
 def test_a_refusal_says_what_is_missing(web, client):

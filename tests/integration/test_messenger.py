@@ -112,7 +112,7 @@ def test_a_slow_receiver_keeps_nothing_waiting(site: Site, catalog: Catalog, mon
             assert receivers.begun.count("slow") == 1  # one at a time for a hook
             assert sorted(receivers.ended) == ["other"] * 4 + ["quick"] * 3
         with opened(str(site.data), site.settings) as (other, store):
-            assert keep_up(other, store, site.settings, lambda: False) == 0
+            assert keep_up(other, store, site.settings, lambda: False).emptied == 0
             assert verify_some(other, store, 1).problems == 0
         receivers.go.set()
         with receivers.changed:

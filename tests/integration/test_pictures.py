@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
@@ -14,9 +15,12 @@ import pytest
 from PIL import Image as Picture
 from pydicom.uid import UID
 
+from scandock.services import pictures
 from scandock.services.decoding import Pictures
+from scandock.services.held_answers import HeldAnswers
 from scandock.services.pictures import tidy
 from scandock.viewing.decoders import Lost
+from scandock.viewing.turns import Asker
 from tests.builders import Site, documented, ecat
 from tests.integration.web import serving
 from tests.unit.viewing.made import dataset, file_of
@@ -146,7 +150,7 @@ def test_a_decoder_that_dies_costs_a_picture_and_is_not_tried_at_once_again(web,
     client.get(f"{scan(uuid)}/stack")
     asked = []
 
-    def dies(*args: object) -> None:
+    def dies(*args: object, **more: object) -> None:
         asked.append(args)
         raise Lost("The decoder died of it.")
 
@@ -174,6 +178,49 @@ def test_a_file_that_is_gone_is_told_and_the_others_are_shown(client, uuid, site
     page = client.get("/projects/P/sessions/S1/scans/4", params={"file": 0})
     assert page.status_code == 200
     assert "not in the store" in page.text
+
+
+# -- whose turn it is --------------------------------------------------------------------------------------------------
+
+
+def test_decoders_are_asked_by_account_and_session_and_for_visitors_by_address(web, client, uuid, monkeypatch):
+    askers = []
+    ask = web.site.pictures.decoders.ask
+
+    def note(*args: Any, asker: Asker, **more: Any) -> Any:
+        askers.append(asker)
+        return ask(*args, asker=asker, **more)
+
+    monkeypatch.setattr(web.site.pictures.decoders, "ask", note)
+    assert client.patch("/api/v1/projects/P", json={"accessibility": "public"}).status_code == 200
+    client.get(f"{scan(uuid)}/frames/0")
+    with web.client(None) as visitor:
+        assert visitor.get(f"{scan(uuid)}/frames/1").status_code == 200
+    assert {(one.visitor, one.who == "127.0.0.1", one.session) for one in askers} == {
+        (False, False, uuid),
+        (True, True, uuid),
+    }
+
+
+def test_fifty_browsers_at_one_address_all_see_the_series(web, client, uuid):
+    assert client.patch("/api/v1/projects/P", json={"accessibility": "public"}).status_code == 200
+
+    def looks(number: int) -> bool:
+        with web.asking() as browser:
+            frame = browser.get(f"{scan(uuid)}/frames/{number % 3}")
+            thumbnail = browser.get(f"{scan(uuid)}/thumbnail")
+        return "x-scandock-frame" in frame.headers and thumbnail.headers["content-type"] == "image/webp"
+
+    with ThreadPoolExecutor(50) as browsers:
+        assert all(browsers.map(looks, range(50)))
+    assert web.site.pictures.decoders.waiting == 0
+
+
+def test_a_stack_has_a_bound(web, client, uuid, monkeypatch):
+    monkeypatch.setattr(pictures, "MOST_IMAGES", 2)
+    told = client.get(f"{scan(uuid)}/stack").json()
+    assert (len(told["images"]), told["note"]) == (2, "The scan has more than 2 images; these are its first.")
+    assert web.site.held.bytes == 0
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------
@@ -207,7 +254,7 @@ def test_what_is_kept_goes_with_its_session(web, client, uuid, site):
     assert kept.endswith(uuid)
     assert tidy(web.site.pictures, web.site.catalog) == 0
     assert client.delete(f"/api/v1/sessions/{uuid}").status_code == 200
-    other = Pictures(str(site.data), site.settings)  # of a process that has not tidied a moment ago
+    other = Pictures(str(site.data), site.settings, HeldAnswers(2**20))  # of a process that has not tidied a moment ago
     assert tidy(other, web.site.catalog) == 1
     other.close()
     assert os.listdir(site.data / "cache") == []

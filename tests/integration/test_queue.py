@@ -17,6 +17,7 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, TokenLost
 from scandock.model.verdicts import ImportState
+from scandock.placing.put_back import wait_or_fail
 from scandock.queue.cancel import Cancelled, cancel, may_show
 from scandock.queue.claim import SMALL_BYTES, Claim, Slots, claim
 from scandock.queue.engine import engine_of
@@ -124,13 +125,13 @@ def test_what_is_to_wait_waits(server):
     uuid = server.send(b"x")
     lease = claimed(server).lease
     with server.catalog.write() as connection:
-        put_back(server.catalog, connection, lease, Fault("disk_full", "Full."), attempt=1, seconds=60)
+        put_back(server.catalog, connection, lease, Fault("out_of_memory", "None left."), attempt=1, seconds=60)
     row = server.row(uuid)
-    assert (row["state"], row["code"], row["attempt"]) == ("received", "disk_full", 1)
+    assert (row["state"], row["code"], row["attempt"]) == ("received", "out_of_memory", 1)
     assert take(server) is None
     server.hurry(uuid)
     found = claimed(server)
-    assert (found.attempt, found.reason, found.previous) == (2, "disk_full", lease.token)
+    assert (found.attempt, found.reason, found.previous) == (2, "out_of_memory", lease.token)
     with pytest.raises(TokenLost):
         renew(server.catalog, lease)
 
@@ -163,7 +164,7 @@ def test_a_lease_whose_import_has_ended_or_waits_again_is_not_lost(server):
     server.send(b"y")
     waits = claimed(server).lease
     with server.catalog.write() as connection:
-        put_back(server.catalog, connection, waits, Fault("disk_full", "Full."), attempt=1, seconds=60)
+        put_back(server.catalog, connection, waits, Fault("out_of_memory", "None left."), attempt=1, seconds=60)
     assert renew_all(server.catalog, [ended, waits]) == NotRenewed(lost=[], ended=[ended, waits])
 
 
@@ -193,6 +194,34 @@ def test_a_lost_attempt_too_many_is_told(server):
     assert (last.exhausted, last.reason) == (True, "attempt_died")
     assert not let_go(server.catalog, found.lease, counted=True)
     assert server.state(uuid) == "running"
+
+
+def test_waiting_for_the_machine_counts_as_no_attempt_and_keeps_its_cause(server):
+    uuid = server.send(b"x")
+    away = Fault("catalog", "The database is away.")
+    for seconds in (5, 10, 20, 40):
+        found = claimed(server)
+        assert (found.attempt, found.exhausted) == (1, False)
+        assert wait_or_fail(server.catalog, found.lease, away, most_seconds=60) == seconds
+        assert not let_go(server.catalog, found.lease, counted=True, code="attempt_died", message="It died.")
+        with pytest.raises(TokenLost):  # told once: a second time nothing is counted, and nothing waited for
+            wait_or_fail(server.catalog, found.lease, away, most_seconds=60)
+        row = server.row(uuid)
+        assert (row["state"], row["code"], row["message"]) == ("running", "catalog", "The database is away.")
+        assert take(server) is None
+        server.hurry(uuid)
+    assert wait_or_fail(server.catalog, claimed(server).lease, away, most_seconds=60) is None
+    assert (server.state(uuid), server.row(uuid)["code"]) == ("failed", "catalog")
+
+
+def test_what_a_worker_runs_it_does_not_claim_anew_though_the_lease_is_over(server):
+    uuid = server.send(b"x")
+    first = claimed(server)
+    over(server, uuid)
+    assert claim(server.catalog, OWNER, ONE, frozenset({first.lease.upload_id})) is None
+    renew(server.catalog, first.lease)
+    over(server, uuid)
+    assert claimed(server).attempt == 2
 
 
 def test_a_failed_upload_is_tried_again_when_asked(server):

@@ -1,16 +1,23 @@
-"""What is sent without a project waits in `Unassigned` apart: nobody's upload joins a stranger's session."""
+"""What is sent without a project waits in `Unassigned` apart: nobody's upload joins a stranger's session, or meets a
+stranger's subject, and nobody hears what strangers have there.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.builders import documented, images, zipped
-from tests.integration.server_side import Server
+from tests.crash.processes import until
+from tests.integration.server_side import ENDS, Server
+from tests.integration.web import Web, serving
 
 FIRST, SECOND = (zipped(documented("S", "1", images(count))) for count in (1, 2))
 """The same study, once with an image more."""
@@ -34,3 +41,86 @@ def test_ones_own_upload_is_joined_and_no_strangers(tmp_path: Path, database_url
     assert uris[0] != uris[1]
     assert uris[2] == uris[0]
     assert [one["files"] for one in sessions] == [1, 2, 2]
+
+
+def _patient(study: int, patient: str, name: str = "Doe^Jane") -> bytes:
+    """A study of somebody of this name; the subject's label comes from the header."""
+    return zipped(
+        documented(f"S{study}", "1", images(1, study=study, patient_name=name.encode(), patient_id=patient.encode()))
+    )
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Web]:
+    with serving(tmp_path / "data") as running, InProcessWorker(tmp_path / "data"):
+        for name in ("ann", "bob"):
+            running.account(name, P="member")
+        yield running
+
+
+def _brought(client: httpx.Client, archive: bytes, **asked: str) -> dict[str, Any]:
+    """The one session that an upload makes, with the warnings of its import."""
+    sent = client.post("/api/v1/imports", params={"filename": "a.zip", **asked}, content=archive)
+    assert sent.status_code == 202, sent.text
+    at = f"/api/v1/imports/{sent.json()['id']}"
+    until(lambda: client.get(at).json()["state"] in ENDS, "it never ended")
+    told = client.get(at).json()
+    assert told["state"] == "placed", told
+    [session] = told["sessions"]
+    [here] = [one for one in client.get("/api/v1/prearchive").json()["items"] if one["uri"] == session["uri"]]
+    codes = {one["code"] for one in [*told["warnings"], *here["warnings"]]} - {"project_unassigned"}
+    return {**here, "codes": codes}
+
+
+def _moved(client: httpx.Client, uuid: str, **to: str) -> tuple[dict[str, Any], set[str]]:
+    """A session after a move, and the codes of what was said with it."""
+    told = client.post(f"/api/v1/prearchive/{uuid}/move", json=to)
+    assert told.status_code == 200, told.text
+    return client.get(f"/api/v1/sessions/{uuid}").json(), {one["code"] for one in told.json()["warnings"]}
+
+
+def test_a_strangers_subject_is_another_and_nothing_tells_of_it(web: Web) -> None:
+    with web.client("ann") as ann, web.client("bob") as bob:
+        first = _brought(ann, _patient(1, "A"))
+        assert (first["project"], first["subject"], first["codes"]) == ("Unassigned", "Doe_Jane", set())
+        others = _brought(bob, _patient(2, "B", "DOE^JANE"))
+        assert (others["subject"], others["codes"]) == ("DOE_JANE", set())
+        own = _brought(ann, _patient(3, "C"))
+        assert own["subject"].startswith("Doe_Jane_")
+        assert own["codes"] == {"subjects_told_apart"}
+
+
+def test_renaming_a_subject_tells_of_ones_own_alone(web: Web) -> None:
+    with web.client("ann") as ann, web.client("bob") as bob, web.client() as admin:
+        _brought(ann, _patient(1, "A"))
+        own = _brought(ann, _patient(2, "B", "Roe^Max"))
+        others = _brought(bob, _patient(3, "C", "Poe^Ida"))
+        for asker in (bob, admin):  # what another does to it changes nothing of whose it is
+            assert _moved(asker, others["id"], subject="Doe_Jane")[1] == set()
+        here, said = _moved(ann, own["id"], subject="Doe_Jane")
+        assert (here["subject"], said) == ("Doe_Jane", {"subject_other_patient"})
+
+
+def test_in_a_project_it_meets_the_projects_subject(web: Web) -> None:
+    with web.client("ann") as ann, web.client("bob") as bob:
+        there = _brought(bob, _patient(1, "A"), project="P", destination="prearchive")
+        same, other = _brought(ann, _patient(2, "A")), _brought(ann, _patient(3, "B"))
+        here, said = _moved(ann, same["id"], project="P")
+        assert (here["project"], here["subject"], said) == ("P", there["subject"], set())
+        here, said = _moved(ann, other["id"], project="P", subject="Doe_Jane")
+        assert (here["subject"], said) == ("Doe_Jane", {"subject_other_patient"})
+
+
+def test_an_import_tells_of_no_strangers_session_of_its_study(web: Web) -> None:
+    with web.client("ann") as ann, web.client("bob") as bob:
+        mine = _brought(ann, FIRST)
+        [imported] = ann.get("/api/v1/imports").json()["items"]
+        others = _brought(bob, SECOND)
+        assert _moved(bob, others["id"], label="Secret_name")[0]["label"] == "Secret_name"
+        assert ann.delete(f"/api/v1/prearchive/{mine['id']}").status_code in (200, 204)
+        for page in ("/activity", f"/activity/{imported['id']}"):
+            told = ann.get(page)
+            assert told.status_code == 200
+            assert "Secret_name" not in told.text
+            assert others["id"] not in told.text
+        assert "Secret_name" in bob.get("/activity").text

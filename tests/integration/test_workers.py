@@ -13,6 +13,7 @@ import pytest
 
 from scandock.model.importing import STAGES
 from scandock.model.points import POINTS
+from scandock.queue.retry import MAX_ATTEMPTS
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
@@ -106,6 +107,14 @@ def test_a_bad_archive_is_refused_once(server):
     row = server.row(uuid)
     assert (row["code"], row["attempt"]) == ("not_an_archive", 1)
     assert json.loads(row["report"])["state"] == "refused"
+
+
+def test_an_upload_whose_bytes_are_gone_fails_at_once_and_says_so(server):
+    uuid = server.send(BODY)
+    server.store.spool(uuid).discard()
+    with InProcessWorker(server.data):
+        assert server.ended(uuid) == "failed"
+    assert (server.row(uuid)["code"], server.row(uuid)["attempt"]) == ("bytes_missing", 1)
 
 
 def test_a_project_that_has_gone_refuses(server):
@@ -208,28 +217,31 @@ def without_space():
     return load_settings().model_copy(update={"min_free_bytes": 2**58})
 
 
-def test_a_fault_of_the_machine_is_tried_again(server):
+def tried(server, uuid, times):
+    return [kind for kind, _ in server.events(uuid)].count("retry") == times
+
+
+def test_a_fault_of_the_machine_is_waited_for(server):
     with InProcessWorker(server.data, without_space()):
         uuid = server.send(BODY)
-        until(lambda: server.row(uuid)["code"] == "disk_full", "no fault was met")
-        assert server.row(uuid)["retry_at"] > 0
-        assert server.events(uuid)[-1][0] == "retry"
-        server.hurry(uuid)
-        until(lambda: server.row(uuid)["attempt"] == 2 and server.state(uuid) == "received", "no second attempt")
-        until(lambda: server.store.works() == [], "staging was left")
+        for times in range(1, MAX_ATTEMPTS + 2):
+            until(partial(tried, server, uuid, times), f"no fault was met: {times}")
+            until(partial(waits, server, uuid, 1, "disk_full"), "it was not put back")
+            assert server.row(uuid)["retry_at"] > 0
+            until(lambda: server.store.works() == [], "staging was left")
+            server.hurry(uuid)
     server.hurry(uuid)
     with InProcessWorker(server.data):
         placed(server, uuid)
-    assert server.row(uuid)["attempt"] == 3
+    assert server.row(uuid)["attempt"] == 1
 
 
 def test_a_fault_that_stays_fails_in_the_end(server):
-    with InProcessWorker(server.data, without_space()):
+    settings = without_space().model_copy(update={"outage_hours": 0})
+    with InProcessWorker(server.data, settings):
         uuid = server.send(BODY)
-        for attempt in (1, 2):
-            until(partial(waits, server, uuid, attempt, "disk_full"), f"no attempt {attempt}")
-            server.hurry(uuid)
         assert server.ended(uuid) == "failed"
+        until(lambda: server.store.works() == [], "staging was left")
     assert server.row(uuid)["code"] == "disk_full"
     assert server.spooled() == [uuid]
 

@@ -78,7 +78,6 @@ def test_paths_of_a_session_s_resource_stand_as_they_are(site: Site) -> None:
 
 def test_a_long_catalog_waits_on_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogs, "IN_MEMORY", 100)
-    monkeypatch.setattr(catalogs, "PIECE", 64)
     with served(site) as client:
         site.bring(documented("E1", "1", images(20)), project="P", subject="S1", session="E1", destination="prearchive")
         (row,) = client.get("/data/prearchive/projects/P").json()["ResultSet"]["Result"]

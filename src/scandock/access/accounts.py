@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 from sqlalchemy.exc import IntegrityError
 
 from scandock.access.clock import now_ms
+from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, api_token, login
 from scandock.model.errors import Usage
 from scandock.queue.tokens import new_uuid
@@ -101,6 +102,13 @@ def find(connection: Connection, name: str) -> Account | None:
 
 def by_id(connection: Connection, account_id: int) -> Account | None:
     return _maybe(connection, account.c.id == account_id)
+
+
+def by_ids(connection: Connection, ids: Iterable[int]) -> Iterator[Account]:
+    """The accounts of many numbers, those that there are."""
+    for part in in_parts(ids):
+        for row in connection.execute(select(account).where(account.c.id.in_(part))).mappings():
+            yield _account(row)
 
 
 def by_uuid(connection: Connection, uuid: str) -> Account | None:

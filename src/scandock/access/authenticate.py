@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeGuard
+from typing import Final, Literal, TypeGuard
 
 from sqlalchemy import Connection
 
@@ -18,10 +18,10 @@ from scandock.access import accounts, logins, members, passwords, tokens
 from scandock.access.accounts import Account
 from scandock.access.passwords import Remembered
 from scandock.access.principal import ANONYMOUS, Denied, Door, Principal, RequestInfo
-from scandock.access.throttle import Throttle
+from scandock.access.throttle import Throttle, Throttled
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Fault
-from scandock.rules.permissions import Answer, Scope
+from scandock.rules.permissions import Answer, Role, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,23 @@ class Credentials:
     cookie: str | None = field(default=None, repr=False)
 
 
-def _ignore(_account_id: int | None, _request: RequestInfo) -> None:
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A name and password, or a token, that did not hold."""
+
+    what: Literal["login", "password", "token_use"]
+    account_id: int | None
+    """The account that it was for, where there is one."""
+    request: RequestInfo
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+def _ignore(_attempt: Attempt) -> None:
     """Nobody wants to know of refused logins."""
+
+
+def _settled() -> None:
+    """There is nothing to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +58,10 @@ class Gate:
 
     throttle: Throttle = field(default_factory=Throttle)
     remembered: Remembered = field(default_factory=Remembered)
-    refused: Callable[[int | None, RequestInfo], None] = _ignore
-    """Told of each wrong password, with the account that it was for, where there is one."""
+    refused: Callable[[Attempt], None] = _ignore
+    """Told of each that did not hold, or was one too many. It takes no time: that would tell which accounts exist."""
+    settle: Callable[[], None] = _settled
+    """Waits until the first of them are written down, so that what succeeded stands behind them."""
 
 
 _GATE: Final = Gate()
@@ -64,7 +81,7 @@ def parse_authorization(header: str | None, cookie: str | None = None) -> Creden
         try:
             raw = base64.b64decode(rest.strip(), validate=True)
         except (binascii.Error, ValueError):
-            raise _failed() from None
+            raise login_failed() from None
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError:  # older clients write Latin 1
@@ -72,7 +89,7 @@ def parse_authorization(header: str | None, cookie: str | None = None) -> Creden
         name, colon, password = text.partition(":")
         if colon:
             return Credentials(basic=(name, password))
-    raise _failed()
+    raise login_failed()
 
 
 def authenticate(
@@ -93,11 +110,11 @@ def authenticate(
     if basic is not None:
         name, password = basic
         if tokens.ALIAS.fullmatch(name):
-            return _by_token(catalog, name, password)
+            return _by_token(catalog, name, password, request or RequestInfo(), gate)
         return by_password(catalog, check_password(catalog, name, password, request or RequestInfo(), gate))
     if token is not None:
         alias, _, secret = token.partition(".")
-        return _by_token(catalog, alias, secret)
+        return _by_token(catalog, alias, secret, request or RequestInfo(), gate)
     return _by_cookie(catalog, cookie) if cookie else ANONYMOUS
 
 
@@ -121,33 +138,45 @@ def check_password(catalog: Catalog, name: str, password: str, request: RequestI
         one = accounts.find(connection, name)
     if _is_remembered(one, name, password, gate):
         return one
-    gate.throttle.begin(name, request.address)
+    attempt = Attempt("login", None if one is None else one.id, request)
+    try:
+        gate.throttle.begin(name, request.address)
+    except Throttled:
+        gate.refused(attempt)
+        raise
     right = passwords.verify(one.password if one is not None else None, password)
     if one is None or one.disabled or not right:
-        gate.refused(None if one is None else one.id, request)
-        raise _failed()
+        gate.refused(attempt)
+        raise login_failed()
     with catalog.read() as connection:  # it may have been changed meanwhile
         now = accounts.by_id(connection, one.id)
     if now is None or now.disabled or now.epoch != one.epoch:
-        raise _failed()
+        raise login_failed()
     gate.throttle.good(name, request.address)
     gate.remembered.add(name, password, one.id, one.epoch)
     _keep_up(catalog, now, password)
+    gate.settle()
     return now
 
 
 def principal_of(
-    connection: Connection, one: Account, door: Door, *, scope: Scope = Scope.ALL, csrf: str = "",
+    connection: Connection,
+    one: Account,
+    door: Door,
+    *,
+    scope: Scope = Scope.ALL,
+    csrf: str = "",
     token: str | None = None,
-) -> Principal:  # fmt: skip
-    """An account as somebody who asks, with its roles as they are now."""
+    roles: Mapping[str, Role] | None = None,
+) -> Principal:
+    """An account as somebody who asks, with its roles as they are now; `roles` where they were just read."""
     return Principal(
         one.id,
         one.uuid,
         one.name,
         admin=one.admin,
         scope=scope,
-        roles=members.roles_of(connection, one.id),
+        roles=members.roles_of(connection, one.id) if roles is None else roles,
         door=door,
         csrf=csrf,
         epoch=one.epoch,
@@ -161,25 +190,13 @@ def by_password(catalog: Catalog, one: Account) -> Principal:
         return principal_of(connection, one, Door.BASIC)
 
 
-def by_account(catalog: Catalog, before: Principal) -> Principal:
-    """Who asked by name and password, as their account is now. Denied where it is disabled, or its password changed.
-
-    For requests that take long: their password need not be hashed, nor be throttled, a second time.
-    """
-    assert before.account_id is not None
-    with catalog.read() as connection:
-        one = accounts.by_id(connection, before.account_id)
-        if one is None or one.disabled or one.epoch != before.epoch:
-            raise _failed()
-        return principal_of(connection, one, before.door)
-
-
-def _by_token(catalog: Catalog, alias: str, secret: str) -> Principal:
+def _by_token(catalog: Catalog, alias: str, secret: str, request: RequestInfo, gate: Gate) -> Principal:
     with catalog.read() as connection:
         known = tokens.find(connection, alias, secret)
         one = accounts.by_id(connection, known.account_id) if known else None
         if known is None or one is None:
-            raise _failed()
+            gate.refused(Attempt("token_use", tokens.account_of(connection, alias), request))
+            raise login_failed()
         principal = principal_of(connection, one, Door.TOKEN, scope=known.scope, token=known.alias)
     if known.stale:
         with contextlib.suppress(Fault), catalog.write() as connection:
@@ -208,5 +225,6 @@ def _keep_up(catalog: Catalog, one: Account, password: str) -> None:
             accounts.rehashed(connection, one, fresh)
 
 
-def _failed() -> Denied:
+def login_failed() -> Denied:
+    """Why somebody is not let in, in the same words whatever was wrong."""
     return Denied(Answer.SIGN_IN, "login_failed", "Name, password or token is wrong.", "Check them, and sign in again.")

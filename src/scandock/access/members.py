@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.access.accounts import Account
+from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, member, project_access
 from scandock.catalog.tables import project
 from scandock.model.errors import Usage
@@ -44,12 +45,21 @@ def project_key(connection: Connection, name: str) -> tuple[int, str]:
 
 def roles_of(connection: Connection, account_id: int) -> Mapping[str, Role]:
     """An account's roles, by project."""
-    rows = connection.execute(
-        select(project.c.name, member.c.role)
-        .join(project, project.c.id == member.c.project_id)
-        .where(member.c.account_id == account_id, project.c.name != UNASSIGNED)
-    )
-    return {row.name: Role(row.role) for row in rows}
+    return roles_of_all(connection, [account_id])[account_id]
+
+
+def roles_of_all(connection: Connection, ids: Iterable[int]) -> Mapping[int, Mapping[str, Role]]:
+    """Of many accounts each one's roles, by project."""
+    found: dict[int, dict[str, Role]] = {account_id: {} for account_id in ids}
+    for part in in_parts(found):
+        rows = connection.execute(
+            select(member.c.account_id, project.c.name, member.c.role)
+            .join(project, project.c.id == member.c.project_id)
+            .where(member.c.account_id.in_(part), project.c.name != UNASSIGNED)
+        )
+        for row in rows:
+            found[row.account_id][row.name] = Role(row.role)
+    return found
 
 
 def set_role(connection: Connection, project_name: str, one: Account, role: Role | None) -> Role | None:

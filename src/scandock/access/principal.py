@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -72,11 +73,32 @@ class RequestInfo:
 
 
 class Denied(ScandockError):
-    """A wish that is not granted; `answer` says whether the door tells 401, 403 or 404."""
+    """A wish that is not granted; `answer` says whether the door tells 401, 403 or 404.
 
-    def __init__(self, told: Answer, code: str, message: str, remedy: str = "") -> None:
+    `action` and `project` say what was refused and where, of something that is there: the audit tells of it.
+    """
+
+    def __init__(
+        self,
+        told: Answer,
+        code: str,
+        message: str,
+        remedy: str = "",
+        *,
+        action: Action | None = None,
+        project: str = "",
+    ) -> None:
         super().__init__(code, message, remedy)
         self.answer = told
+        self.action = action
+        self.project = project
+        heard = REFUSED.get()
+        if heard is not None and (told is Answer.FORBIDDEN or (told is Answer.HIDDEN and project)):
+            heard.append(self)
+
+
+REFUSED: Final[ContextVar[list[Denied] | None]] = ContextVar("refused", default=None)
+"""What one request was refused, however its answer tells of it: what is not there is no refusal."""
 
 
 class KnownProject(NamedTuple):
@@ -143,13 +165,17 @@ def require(
     """As `may`, but what is not allowed is raised as Denied."""
     told = may(principal, action, project_name, rights, own=own)
     if told is not Answer.ALLOWED:
-        deny(told, principal, action)
+        found = None if project_name is None else rights.find(project_name)
+        deny(told, principal, action, found[0] if found else "")
 
 
-def deny(told: Answer, principal: Principal | None = None, action: Action | None = None) -> NoReturn:
+def deny(
+    told: Answer, principal: Principal | None = None, action: Action | None = None, project_name: str = ""
+) -> NoReturn:
     """Raise what a door says for an answer: the same words whether a thing is hidden or not there.
 
-    With who asked and what for, a 403 says what is missing. Usage `project_deleting` for a 409.
+    With who asked and what for, a 403 says what is missing. `project_name`: where the thing is, if there is one. Usage
+    `project_deleting` for a 409.
     """
     if told is Answer.SIGN_IN:
         raise Denied(told, "login_needed", "You are not signed in.", "Sign in, or send a name and password.")
@@ -157,6 +183,13 @@ def deny(told: Answer, principal: Principal | None = None, action: Action | None
         raise being_deleted("The project")
     if told is Answer.FORBIDDEN:
         if principal is not None and action is not None:
-            raise Denied(told, "forbidden", *forbidden(action, principal.scope))
+            raise Denied(told, "forbidden", *forbidden(action, principal.scope), action=action, project=project_name)
         raise Denied(told, "forbidden", "You may not do this here.", "It is somebody else's.")
-    raise Denied(told, "not_found", "There is nothing of that name, or you may not know of it.", "Check the address.")
+    raise Denied(
+        told,
+        "not_found",
+        "There is nothing of that name, or you may not know of it.",
+        "Check the address.",
+        action=action,
+        project=project_name,
+    )

@@ -10,16 +10,17 @@ from __future__ import annotations
 import hmac
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
 from scandock.access.principal import deny
 from scandock.access.secret import new_secret, secret_hash
+from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, api_token
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Answer, Scope
@@ -115,22 +116,36 @@ def expiry_of(connection: Connection, alias: str) -> int:
 
 def find(connection: Connection, alias: str, secret: str) -> Known | None:
     """The token of alias and secret; None where one is wrong, it has expired, or its account has moved on."""
-    given = secret_hash(secret)  # also where there is no such alias: time tells nothing
-    row = connection.execute(
-        select(api_token)
-        .join(account, account.c.id == api_token.c.account_id)
-        .where(
-            api_token.c.alias == alias.lower(),
-            api_token.c.epoch == account.c.epoch,
-            ~account.c.disabled,
+    return find_all(connection, [(alias, secret)]).get((alias, secret))
+
+
+def find_all(connection: Connection, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+    """As `find`, of many tokens by their aliases and secrets."""
+    rows: dict[str, Row[Any]] = {}
+    for part in in_parts({alias.lower() for alias, _ in pairs}):
+        asked = (
+            select(api_token)
+            .join(account, account.c.id == api_token.c.account_id)
+            .where(api_token.c.alias.in_(part), api_token.c.epoch == account.c.epoch, ~account.c.disabled)
         )
-    ).first()
-    if row is None or not hmac.compare_digest(row.secret_hash, given):
-        return None
-    now = now_ms(connection)
-    if now >= row.expires:
-        return None
-    return Known(row.alias, row.account_id, Scope(row.scope), row.seen is None or now >= row.seen + SEEN_MS)
+        rows |= {row.alias: row for row in connection.execute(asked)}
+    now = now_ms(connection) if rows else 0
+    found = {}
+    for alias, secret in pairs:
+        row = rows.get(alias.lower())
+        if row is None or not hmac.compare_digest(row.secret_hash, secret_hash(secret)) or now >= row.expires:
+            continue
+        stale = row.seen is None or now >= row.seen + SEEN_MS
+        found[alias, secret] = Known(row.alias, row.account_id, Scope(row.scope), stale)
+    return found
+
+
+def account_of(connection: Connection, alias: str) -> int | None:
+    """The account of an alias, whether or not its token still holds; None where there is none, as of a revoked one."""
+    found: int | None = connection.execute(
+        select(api_token.c.account_id).where(api_token.c.alias == alias.lower())
+    ).scalar()
+    return found
 
 
 def touch(connection: Connection, alias: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
 
 from scandock.access.principal import Principal
 from scandock.catalog.projects import begun_deletions
 from scandock.catalog.server_tables import member, project_access
 from scandock.catalog.tables import project, session
+from scandock.catalog.view import brought_by
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Action, allowed, roles_for
 
@@ -50,6 +51,13 @@ def _rights_where(principal: Principal, action: Action) -> ColumnElement[bool]:
             )
         )
     return (project.c.name != UNASSIGNED) & or_(false(), *ways)
+
+
+def own_where(principal: Principal) -> ColumnElement[bool]:
+    """A condition on `session` and its `project` that holds for what `principal` has uploaded to `Unassigned`."""
+    if principal.account_id is None or not principal.signed_in:
+        return false()
+    return and_(project.c.name == UNASSIGNED, session.c.tree_id.in_(brought_by(principal.account_id)))
 
 
 def sessions_where(principal: Principal) -> ColumnElement[bool]:

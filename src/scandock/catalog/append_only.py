@@ -10,9 +10,15 @@ from scandock.catalog.server_tables import audit
 
 REFUSAL: Final = "audit is append only"
 
+_EVENTS: Final = {
+    "audit_no_update": "UPDATE ON audit",
+    "audit_no_delete": "DELETE ON audit",
+    "audit_no_replace": "INSERT ON audit WHEN NEW.id > 0 AND EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)",
+}
+"""`INSERT OR REPLACE` takes away the row that is there without asking the trigger for deletions. A new row that names
+no id has none yet before it is inserted (SQLite says -1)."""
 SQLITE: Final = tuple(
-    f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
-    for verb in ("UPDATE", "DELETE")
+    f"CREATE TRIGGER {name} BEFORE {when} BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END" for name, when in _EVENTS.items()
 )
 POSTGRESQL: Final = (
     f"CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '{REFUSAL}'; END $$",

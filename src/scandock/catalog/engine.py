@@ -8,9 +8,10 @@ import pwd
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, literal_column, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -21,8 +22,13 @@ from scandock.catalog.tables import metadata
 from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FILE, keep_private
 
-HEAD = "0013"
+T = TypeVar("T")
+
+HEAD = "0014"
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
+
+VALUES_MOST = 500
+"""Values that one statement names at most: SQLite takes no more than 999 in old versions."""
 
 BUSY_SECONDS = 60
 _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"})
@@ -37,9 +43,16 @@ DAMAGED_REMEDY = (
 )
 _FULL_BYTES = 256 * 1024
 MAKE_LOCK = 7_230_411
+"""Advisory lock on PostgreSQL, so that two first starts do not both make the tables."""
 SPACE_LOCK = 7_230_413
 """Of who reserves space (`services/reservations.py`)."""
-"""Advisory lock on PostgreSQL, so that two first starts do not both make the tables."""
+
+
+def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
+    """Values as many at a time as one statement names."""
+    left = iter(values)
+    while part := list(islice(left, VALUES_MOST)):
+        yield part
 
 
 class Catalog:

@@ -130,6 +130,7 @@ reception = Table(
     Column("retry_at", BigInteger, nullable=False, server_default=text("0")),
     Column("cancel", Boolean, nullable=False, server_default=text("false")),
     Column("reserved_until", BigInteger),
+    Column("outages", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("account_id", "idempotency_key"),
     _one_of("door", "raw", "multipart", "tus", "dimse"),
     Index(None, "account_id"),
@@ -137,7 +138,8 @@ reception = Table(
 )
 """An upload that came by the server: whose it is, where to, and how far its bytes are.
 
-`reserved_until`: how long the space for those that are still to come is kept for it.
+`reserved_until`: how long the space for those that are still to come is kept for it. `outages`: how often its import
+has waited for the disk, the rights or the catalog to be well again.
 """
 
 progress = Table(
@@ -367,3 +369,16 @@ inbox_import = Table(
     Index(None, "upload_id"),
 )
 """Imports of folders of the server: `message` says why one never became an upload, `cleaned` when its files went."""
+
+clock_seen = Table(
+    "clock_seen",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("wall", BigInteger, nullable=False),
+    Column("start", String(64), nullable=False),
+    Column("since_start", BigInteger, nullable=False),
+    Column("held_until", BigInteger, nullable=False),
+    Column("jumped", BigInteger, nullable=False),
+)
+"""One row: the clock as it was last seen, with the machine's start and the time since then; until when nothing is
+deleted for its age, and by how much the clock had jumped then (milliseconds)."""

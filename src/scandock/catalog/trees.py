@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, literal, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import damage
@@ -134,6 +134,33 @@ def files_of(connection: Connection, tree_id: int) -> Iterator[FileRow]:
     )  # fmt: skip
     for row in rows:
         yield FileRow(*row)
+
+
+def paths_of(connection: Connection, tree_id: int) -> dict[str, tuple[int, bytes]]:
+    """Size and sha256 of every file of a tree, by its path there."""
+    folders = _folders_of(connection, tree_id)
+    return {folders[row.resource_n] + row.name: (row.bytes, row.sha256) for row in files_of(connection, tree_id)}
+
+
+def damaged_paths_of(connection: Connection, tree_id: int) -> set[str]:
+    """The paths of the files of a tree that are known to be damaged."""
+    rows = connection.execute(
+        select(file.c.resource_n, file.c.name)
+        .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))
+        .where(file.c.tree_id == tree_id)
+    ).all()
+    folders = _folders_of(connection, tree_id) if rows else {}
+    return {folders[row.resource_n] + row.name for row in rows}
+
+
+def _folders_of(connection: Connection, tree_id: int) -> dict[int, str]:
+    """Resource number -> the folder of its files in the tree."""
+    scans = connection.execute(select(scan.c.n, scan.c.scan_id).where(scan.c.tree_id == tree_id))
+    by_n = {row.n: row.scan_id for row in scans}
+    return {
+        r.n: (f"scans/{by_n[r.scan_n]}/" if r.scan_n is not None else "") + f"resources/{r.label}/files/"
+        for r in resources_of(connection, tree_id)
+    }
 
 
 def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None:

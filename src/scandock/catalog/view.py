@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select, true
 
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import project, session, subject, subject_patient, tree
@@ -31,7 +31,7 @@ def _known(row: RowMapping) -> KnownSession:
     )
 
 
-def _brought_by(account_id: int) -> Select[tuple[int]]:
+def brought_by(account_id: int) -> Select[tuple[int]]:
     """The trees that uploads of an account have made."""
     return (
         select(tree.c.id)
@@ -41,9 +41,10 @@ def _brought_by(account_id: int) -> Select[tuple[int]]:
 
 
 class SqlView:
-    """The catalog within one transaction, for the import of `upload_id` where it is for one.
+    """The catalog within one transaction; `upload_id` is the upload that this is for, or that brought what is moved.
 
-    In `Unassigned` an import sees what its own account has brought there: nobody may join a stranger's session.
+    In `Unassigned` its account's own sessions and subjects are all that is seen: nobody may join a stranger's session,
+    or hear which subjects strangers have there.
     """
 
     def __init__(self, connection: Connection, upload_id: int | None = None) -> None:
@@ -63,21 +64,25 @@ class SqlView:
             .where(project.c.name == project_name, condition)
             .order_by(session.c.id)
         )
-        account_id = self._account() if project_name == UNASSIGNED else None
-        if account_id is not None:
-            query = query.where(session.c.tree_id.in_(_brought_by(account_id)))
+        query = query.where(self._apart(project_name))
         return [_known(row) for row in self.connection.execute(query).mappings()]
 
-    def _account(self) -> int | None:
-        """Whose import this is for; None for one of the command line, which sees all."""
-        if self._upload_id is None:
-            return None
+    def _apart(self, project_name: str) -> ColumnElement[bool]:
+        """Of sessions in `Unassigned`: whether they came from the account that this is for.
+
+        An upload of the command line has no account, and sees all.
+        """
+        if project_name != UNASSIGNED or self._upload_id is None:
+            return true()
         of = select(reception.c.account_id).where(reception.c.upload_id == self._upload_id)
-        found: int | None = self.connection.execute(of).scalar_one_or_none()
-        return found
+        account_id: int | None = self.connection.execute(of).scalar_one_or_none()
+        return true() if account_id is None else session.c.tree_id.in_(brought_by(account_id))
 
     def subject(self, project_name: str, label: str) -> KnownSubject | None:
-        """The subject of a label; its patients are those of its sessions, of unheld ones in the prearchive too."""
+        """The subject of a label; its patients are those of its sessions, of unheld ones in the prearchive too.
+
+        In `Unassigned` no subject has a row: one is what its uploader's sessions there say.
+        """
         of_project = project.c.name == project_name
         row = self.connection.execute(
             select(subject.c.id, subject.c.label)
@@ -92,6 +97,7 @@ class SqlView:
                 session.c.place == "prearchive",
                 session.c.state == "ready",
                 func.lower(session.c.subject) == label.lower(),
+                self._apart(project_name),
             )
             .order_by(session.c.id)
         ).all()

@@ -1,4 +1,4 @@
-"""`scandock admin`: projects, accounts and the site's rules."""
+"""`scandock admin`: projects, accounts, imports and the site's rules."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scandock.cli import checks, options
 from scandock.cli.accounts_cmd import catalog_of, here, known, member, token, user
 from scandock.cli.audit_cmd import audit
 from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
+from scandock.cli.imports_cmd import imports
 from scandock.cli.plain import plain
 from scandock.cli.rules_cmd import rules
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from scandock.services.projects import Project
 
 admin = typer.Typer(
-    help="Projects, accounts, and the rules that name sessions.",
+    help="Projects, accounts, imports, and the rules that name sessions.",
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
@@ -28,6 +29,7 @@ admin = typer.Typer(
 project = typer.Typer(help="Make and list projects.", no_args_is_help=True, rich_markup_mode=None)
 admin.add_typer(project, name="project")
 admin.add_typer(rules, name="rules")
+admin.add_typer(imports, name="import")
 admin.add_typer(user, name="user")
 admin.add_typer(member, name="member")
 admin.add_typer(token, name="token")

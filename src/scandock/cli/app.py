@@ -14,6 +14,7 @@ import typer
 from scandock import __version__
 from scandock.cli import errors
 from scandock.cli.admin_cmd import admin
+from scandock.cli.backup_cmd import backup, restore
 from scandock.cli.check_cmd import check
 from scandock.cli.consoles import output_failed
 from scandock.cli.import_cmd import import_
@@ -37,6 +38,8 @@ app.command("import")(import_)
 app.command("inspect")(inspect)
 app.command("upload")(upload)
 app.command("check")(check)
+app.command("backup")(backup)
+app.command("restore")(restore)
 app.command("serve")(serve)
 app.command("settings")(settings)
 app.add_typer(admin, name="admin")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from scandock.cli import options
-from scandock.cli.accounts_cmd import catalog_of
+from scandock.cli.accounts_cmd import catalog_of, here
 from scandock.cli.consoles import reader_may_leave
 from scandock.model.errors import Usage
 
@@ -30,13 +30,16 @@ def audit(
     """Print the trail of who did what, the newest first."""
     after, before = _time("--since", since), _time("--until", until)
     with catalog_of(data, must_exist=True) as catalog:
-        from scandock.services.audit import Wanted, export
+        from scandock.access.principal import SYSTEM
+        from scandock.services.audit import Wanted
+        from scandock.services.audit_export import begin_export
 
         wanted = Wanted(
             project=project, earlier=True, actor=account, action=action, target=target, since=after, until=before
         )  # fmt: skip
+        pieces = begin_export(catalog, SYSTEM, wanted, form, here())
         with reader_may_leave(sys.stdout):
-            for piece in export(catalog, wanted, form):
+            for piece in pieces:
                 sys.stdout.write(piece)
 
 

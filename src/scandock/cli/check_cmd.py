@@ -36,11 +36,12 @@ def check(data: options.ExistingData, as_json: options.AsJson = False) -> None:
     with display(data, Interrupt()) as on_progress:
         findings = list(run(data, settings, on_progress))
     with reader_may_leave(sys.stdout):
-        _print(data, findings, as_json=as_json)
+        print_findings(data, findings, as_json=as_json)
     raise typer.Exit(errors.FINDINGS if findings else 0)
 
 
-def _print(data: str, findings: Sequence[Finding], *, as_json: bool) -> None:
+def print_findings(data: str, findings: Sequence[Finding], *, as_json: bool) -> None:
+    """Print what a check of DATA found."""
     if as_json:
         parts = [{"kind": one.kind, "name": one.name, "message": one.message} for one in findings]
         sys.stdout.write(json.dumps({"data": os.path.abspath(data), "findings": parts}) + "\n")

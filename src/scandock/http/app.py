@@ -17,20 +17,23 @@ from starlette.responses import Response
 import scandock
 from scandock.http import described, health, problems, request_ids
 from scandock.http.base_path import BasePath
-from scandock.http.connections import Bodies, Connections, bounds_of
+from scandock.http.bodies import Bodies
+from scandock.http.connections import Connections, Senders, bounds_of
 from scandock.http.deps import Site, open_site
-from scandock.http.known_names import only_known_names
+from scandock.http.known_names import FewParameters, few_parameters, only_known_names
 from scandock.http.methods import Heads, Methods
 from scandock.http.pages.all import PAGES
 from scandock.http.pages.rendering import warm
 from scandock.http.pages.routing import browsed_problem, no_page
 from scandock.http.receiving.stream import end_bodies
+from scandock.http.sending import Sending
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, live, oidc, projects_create, receipts, tokens
 from scandock.http.v1.routers import ROUTERS
 from scandock.http.xnat.all import ROUTERS as XNAT
 from scandock.http.xnat.one_tree import OneTree, is_xnat
 from scandock.http.xnat.routing import no_route as no_xnat_route
+from scandock.http.xnat.routing import told as xnat_problem
 from scandock.model.errors import ScandockError
 from scandock.services.arrivals import drop_ended, expire, forget_broken
 from scandock.services.logs import cause, log, where
@@ -61,6 +64,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         janitor = asyncio.ensure_future(_tidy(site))
         ending = asyncio.ensure_future(_end_streams(site))
         bodies = asyncio.ensure_future(_end_bodies(site))
+        answers = asyncio.ensure_future(site.answers.watch())
         with _hearing(site, loop):
             try:
                 yield
@@ -68,7 +72,8 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
                 site.stopping.set()
                 janitor.cancel()
                 bodies.cancel()
-                await asyncio.gather(warming, janitor, bodies, ending, return_exceptions=True)
+                answers.cancel()
+                await asyncio.gather(warming, janitor, bodies, answers, ending, return_exceptions=True)
                 if site.receptions:
                     await asyncio.wait(site.receptions, timeout=END_SECONDS)
                 await loop.run_in_executor(None, site.close)
@@ -82,6 +87,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
+        dependencies=[Depends(few_parameters)],
     )
     problems.install(app)
     app.add_exception_handler(HTTPException, _no_route)
@@ -101,17 +107,31 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
     app.state.connections = Connections(
         bounds_of(settings), settings.trusted_proxies, lambda why: app.state.site.metrics.connections.labels(why).inc()
     )
-    app.add_middleware(Bodies, connections=app.state.connections)
+    app.add_middleware(Senders, connections=app.state.connections)
+    app.add_middleware(FewParameters)
+    app.add_middleware(Sending, refuse=_no_room)
     app.add_middleware(request_ids.Around)
+    app.add_middleware(Bodies, most=settings.max_body_bytes)
     if settings.root_path:
         app.add_middleware(BasePath, root_path=settings.root_path)
     return app
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    """What no route answers is told in the words of the door that was asked."""
+    """What no route answers is told in the words of the door that was asked.
+
+    FastAPI wraps what ends the reading of a body that a route declares: then the reason is told.
+    """
+    if isinstance(error.__cause__, ScandockError):
+        return await browsed_problem(request, error.__cause__)
     path = request.url.path.removeprefix(request.scope.get("root_path", ""))
     return await (no_xnat_route if is_xnat(path) else no_page)(request, error)
+
+
+async def _no_room(request: Request, error: ScandockError) -> Response:
+    """An answer for which there is no room is told so in the same way."""
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    return xnat_problem(error) if is_xnat(path) else await browsed_problem(request, error)
 
 
 @contextlib.contextmanager

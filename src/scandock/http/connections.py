@@ -4,7 +4,7 @@ A connection waits from its beginning, or from the first byte of a further reque
 Those that rest between two requests, or whose head is not complete, may be ended at any time without harm: the longest
 waiting one makes room for who comes, so that somebody who opens thousands and sends nothing keeps nobody out.
 
-Heads are counted by the protocol (`scandock.http.protocol`), bodies by `Bodies`, which knows the client that a trusted
+Heads are counted by the protocol (`scandock.http.protocol`), bodies by `Senders`, which knows the client that a trusted
 proxy names.
 """
 
@@ -58,6 +58,8 @@ class Bounds:
     """Without a complete request."""
     head_bytes: int = 64 * 1024
     """Of the URL and the headers together."""
+    fields: int = 256
+    """Headers of one request."""
     head_seconds: float = 30.0
     """From the first byte, or from the connection's beginning, to the end of the headers."""
     rest_seconds: float = 30.0
@@ -67,13 +69,13 @@ class Bounds:
 
 
 OWN_DESCRIPTORS: Final = 512
-"""Of files, databases and processes: what connections leave free."""
+"""Of databases and processes: what connections and their files leave free."""
 
 
 def make_room(connections: int) -> None:
-    """Let the process have a descriptor for each of so many connections, as far as the system allows."""
+    """Let the process have a descriptor for each of so many connections and one for its file, as far as may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + OWN_DESCRIPTORS
+    wanted = 2 * connections + OWN_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
@@ -84,7 +86,7 @@ def bounds_of(settings: Settings) -> Bounds:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     total = settings.max_connections
     if soft != resource.RLIM_INFINITY:
-        total = max(1, min(total, soft - OWN_DESCRIPTORS))
+        total = max(1, min(total, (soft - OWN_DESCRIPTORS) // 2))
     return Bounds(total=total, per_address=settings.max_connections_per_address)
 
 
@@ -96,7 +98,9 @@ class Connections:
         self.bounds = bounds
         self.refused = refused
         self._trusted = [ipaddress.ip_network(one, strict=False) for one in trusted]
-        self._open: set[Waiting] = set()
+        self._open: dict[Waiting, str | None] = {}
+        self._of: dict[str, dict[Waiting, None]] = {}
+        """All of an address, the oldest first."""
         self._quiet: dict[Waiting, str | None] = {}
         """May be ended, the longest waiting one first."""
         self._heads: dict[str, dict[Waiting, None]] = {}
@@ -126,9 +130,11 @@ class Connections:
         """Take a new connection, which waits for its first head; else why not: `address` or `total`."""
         if address is not None and not self._has_room(address):
             return "address"
-        if len(self._open) >= self.bounds.total and not self._end_longest(self._quiet):
+        if len(self._open) >= self.bounds.total and not self._end_longest(self._quiet) and not self._end_most(address):
             return "total"
-        self._open.add(one)
+        self._open[one] = address
+        if address is not None:
+            self._of.setdefault(address, {})[one] = None
         self._wait(one, address)
         return ""
 
@@ -140,6 +146,7 @@ class Connections:
         return True
 
     def _wait(self, one: Waiting, address: str | None) -> None:
+        self._quiet.pop(one, None)
         self._quiet[one] = address
         if address is not None:
             self._heads.setdefault(address, {})[one] = None
@@ -160,7 +167,12 @@ class Connections:
 
     def close(self, one: Waiting) -> None:
         self.work(one)
-        self._open.discard(one)
+        address = self._open.pop(one, None)
+        if address is not None:
+            mine = self._of[address]
+            del mine[one]
+            if not mine:
+                del self._of[address]
 
     def _has_room(self, address: str) -> bool:
         return self.waiting(address) < self.bounds.per_address or self._end_longest(self._heads.get(address, {}))
@@ -173,6 +185,18 @@ class Connections:
         self.close(longest)
         longest.give_way()
         return True
+
+    def _end_most(self, address: str | None) -> bool:
+        """Where all are at work: end the oldest one of the address that has the most, if that is another's, and many.
+
+        They may all be answers that nobody reads.
+        """
+        if not self._of:
+            return False
+        most = max(self._of, key=lambda one: len(self._of[one]))
+        if most == address or len(self._of[most]) <= self.bounds.total // 4:
+            return False
+        return self._end_longest(self._of[most])
 
     # -- bodies --------------------------------------------------------------------------------------------------
 
@@ -193,7 +217,7 @@ class Connections:
 _LENGTHS: Final = (b"content-length", b"transfer-encoding")
 
 
-class Bodies:
+class Senders:
     """Counts requests whose body has not all come, by their client's address; one too many is told so (429)."""
 
     def __init__(self, app: ASGIApp, connections: Connections) -> None:
@@ -224,8 +248,13 @@ class Bodies:
                 end()
             return message
 
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                end()  # what is left of the body the protocol counts
+            await send(message)
+
         try:
-            await self._app(scope, watched, send)
+            await self._app(scope, watched, answer)
         finally:
             end()
 

@@ -21,10 +21,13 @@ from scandock.catalog.engine import Catalog
 from scandock.http.metrics import Metrics
 from scandock.http.readiness import Readiness, store_in, write_to
 from scandock.http.receiving.limits import limits_of
+from scandock.http.sending import Answers
 from scandock.http.tus.locks import Locks, Writer
 from scandock.services.decoding import Pictures
+from scandock.services.held_answers import HeldAnswers
 from scandock.services.opening import open_data_catalog
 from scandock.services.receiving import Receiving
+from scandock.services.refusals import Refusals
 from scandock.services.sign_in import gate_for
 from scandock.services.xnat.gathering import Gathering
 from scandock.services.xnat.hand_changes import Change, make_changes
@@ -40,6 +43,9 @@ T = TypeVar("T")
 CATALOG_THREADS = 8
 SPOOL_THREADS = 32
 """More than disks like at once, as one of them may hang on a sync for seconds; a thread that waits costs little."""
+
+ZIP_THREADS = 4
+"""Zips that are made ready at once: one may name thousands of things, and listings and uploads don't wait for that."""
 
 PROVIDER_THREADS = 2
 HAND_THREADS = 8
@@ -60,9 +66,15 @@ class Site:
     gate: Gate
     passwords: PasswordQueue
     """Whatever checks or hashes a password is done by it."""
+    refusals: Refusals
     catalog_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
+    zip_threads: ThreadPoolExecutor
     pictures: Pictures
+    held: HeldAnswers
+    """Room for answers that wait until their clients take them."""
+    answers: Answers
+    """Those that are being sent."""
     hands: Gathering[Change]
     """Changes by hand to archived sessions, those of one session together."""
     provider: Provider | None = None
@@ -100,6 +112,8 @@ class Site:
         self.passwords.close()
         self.catalog_threads.shutdown(wait=True)
         self.spool_threads.shutdown(wait=True)
+        self.zip_threads.shutdown(wait=True)
+        self.refusals.close()
         self.pictures.close()
         self.provider_threads.shutdown(wait=True)
         if self.provider is not None:
@@ -117,6 +131,12 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
     metrics = Metrics(catalog)
     receiving = Receiving(catalog, store, limits_of(settings))
     receiving.space.on_refusal = lambda why: metrics.space_refused.labels(why).inc()
+    held = HeldAnswers(settings.answer_bytes, metrics.full.inc)
+    pictures = Pictures(store.path, settings, held, lambda what: metrics.decoders.labels(what).inc())
+    metrics.held.set_function(lambda: held.bytes)
+    metrics.waiting.set_function(lambda: pictures.decoders.waiting)
+    refusals = Refusals(catalog, counted=lambda did: metrics.refused.labels(did.value).inc())
+    refusals.start()
     return Site(
         data=store.path,
         settings=settings,
@@ -125,11 +145,15 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
         receiving=receiving,
         metrics=metrics,
         locks=Locks(),
-        gate=gate_for(catalog),
+        gate=gate_for(catalog, refusals),
+        refusals=refusals,
         passwords=PasswordQueue(waited=metrics.passwords_waited.inc, refused=metrics.passwords_refused.inc),
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
-        pictures=Pictures(store.path, settings),
+        zip_threads=ThreadPoolExecutor(ZIP_THREADS, "zip"),
+        pictures=pictures,
+        held=held,
+        answers=Answers(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),
         hands=Gathering(hand_threads, make_changes, lambda change: change.holds.close()),
         hand_threads=hand_threads,
         provider=_provider(settings),

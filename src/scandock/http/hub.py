@@ -1,4 +1,7 @@
-"""One look at the catalog for all who listen in this process: what it finds is handed to each who may hear it."""
+"""One look at the catalog for all who listen in this process: what it finds is handed to each who may hear it.
+
+With each look it is asked who may still listen, and what they may hear now: for all of them at once, too.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Final
 from fastapi import Request
 
 from scandock.access.principal import Principal
+from scandock.access.proofs import Proof, ask_all_again
 from scandock.http.deps import Site, site_of
 from scandock.model.errors import ScandockError
 from scandock.services.logs import cause, log, where
@@ -23,10 +27,11 @@ MOST_WAITING: Final = 2_000
 class Listener:
     """Somebody who listens: what waits for them, of progress the newest of each import alone."""
 
-    def __init__(self, principal: Principal) -> None:
+    def __init__(self, principal: Principal, proof: Proof) -> None:
         self.principal = principal
+        self.proof = proof
         self.lost = False
-        """Too much has waited: what was told is not whole any more."""
+        """Too much has waited, so that what was told is not whole any more; or the login has ended."""
         self._told: deque[Happening] = deque()
         self._far: dict[str, Happening] = {}
         self._news = asyncio.Event()
@@ -56,6 +61,13 @@ class Listener:
     def wake(self) -> None:
         self._news.set()
 
+    def end(self) -> None:
+        """Let nothing more be heard: what waits was for somebody who may not any more."""
+        self.lost = True
+        self._told.clear()
+        self._far.clear()
+        self._news.set()
+
 
 class Hub:
     """The listeners of one process. It looks while there is one, and not else."""
@@ -67,9 +79,9 @@ class Hub:
         self._looking: asyncio.Task[None] | None = None
         self._beginning = asyncio.Lock()
 
-    async def join(self, principal: Principal) -> Listener:
-        """Listen from now on."""
-        one = Listener(principal)
+    async def join(self, principal: Principal, proof: Proof) -> Listener:
+        """Listen from now on, as long as the proof holds."""
+        one = Listener(principal, proof)
         async with self._beginning:
             if self._looking is None or self._looking.done():
                 await self._site.run(self._watch.begin)
@@ -81,19 +93,33 @@ class Hub:
         self._listeners.discard(one)
 
     async def _look(self) -> None:
+        found: list[Happening] = []
         while self._listeners or self._beginning.locked():
             if await self._stops():
                 break
             try:
-                found = await self._site.run(self._watch.look)
+                found += await self._site.run(self._watch.look)
+                await self._ask_who_may()
             except ScandockError as error:  # the catalog is away for a moment
                 log().warning("listening", code=error.code, cause=cause(error), where=where(error))
                 continue
             for told in found:
                 for one in self._listeners:
                     one.hear(told)
+            found.clear()
         for one in self._listeners:
             one.wake()
+
+    async def _ask_who_may(self) -> None:
+        """Ask who may still listen, and as whom; asked behind what has happened, so that nobody hears too much."""
+        asked = list(self._listeners)
+        people = await self._site.run(ask_all_again, self._site.catalog, {one.proof for one in asked})
+        for one in asked:
+            if one.proof in people:
+                one.principal = people[one.proof]
+            else:
+                one.end()
+                self.leave(one)
 
     async def _stops(self) -> bool:
         """Wait until it is time to look again; True where the server ends meanwhile."""

@@ -1,15 +1,39 @@
-"""A name in the query that means nothing is refused: a slip of the pen would list, or change, something else."""
+"""Names in the query: so many and no more, and none that means nothing, which would list, or change, something else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Any, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scandock.model.errors import Usage
+
+MAX_PARAMETERS: Final = 1_000
+_OVER: Final = "too_many_parameters"
+
+
+class FewParameters:
+    """Takes a query of too many parameters away, for `few_parameters` to tell: to read it alone holds up the others."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["query_string"].count(b"&") >= MAX_PARAMETERS:
+            scope["query_string"] = b""
+            scope.setdefault("state", {})[_OVER] = True
+        await self._app(scope, receive, send)
+
+
+async def few_parameters(request: Request) -> None:
+    """A dependency of every route: so many names in the query and no more. Raises Usage `request_invalid`."""
+    if getattr(request.state, _OVER, False):
+        many = f"The query has more than {MAX_PARAMETERS:,} parameters."
+        raise Usage("request_invalid", many, "Ask for less at once.")
 
 
 def only_known_names(request: Request) -> None:

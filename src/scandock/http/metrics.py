@@ -16,9 +16,10 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import delivery, reception
+from scandock.catalog.server_tables import clock_seen, delivery, reception
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
+from scandock.queue.retry import waits_for_next
 from scandock.services.damage import KINDS, count_damage, verification_ages
 from scandock.services.limit_counts import limit_counts
 from scandock.services.reservations import is_reserved, left_over
@@ -55,6 +56,20 @@ class Metrics:
         self.requests = Counter(
             "scandock_requests", "Requests by route and status.", ("method", "route", "status"), registry=self.registry
         )
+        self.names = Counter(
+            "scandock_names_refused",
+            "Requests that were refused as they named more things than SCANDOCK_MAX_NAMES.",
+            registry=self.registry,
+        )
+        self.refused = Counter(
+            "scandock_refused",
+            "Requests that a right refused, and logins and tokens that failed, by what the audit calls them.",
+            ("action",),
+            registry=self.registry,
+        )
+        self.bodies_refused = Counter(
+            "scandock_bodies_refused", "Bodies that were too large or too slow.", ("by",), registry=self.registry
+        )
         self.connections = Counter(
             "scandock_connections_ended",
             "Connections and requests that were ended for a limit, by what it bounds.",
@@ -76,6 +91,14 @@ class Metrics:
         )
         self.oldest = Gauge(
             "scandock_queue_oldest_seconds", "Age of the oldest upload whose import has not begun.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.waiting = Gauge(
+            "scandock_imports_waiting", "Imports that wait for their next attempt, by what stopped the one before.",
+            ("code",), registry=self.registry,
+        )  # fmt: skip
+        self.held = Gauge(
+            "scandock_deletions_held", "1 while nothing is deleted for its age, since the clock has jumped.",
             registry=self.registry,
         )  # fmt: skip
         self.passwords_waited = Counter(
@@ -116,6 +139,30 @@ class Metrics:
         )
         for why in ("disk", "account"):
             self.space_refused.labels(why)
+        for by in ("size", "deadline"):
+            self.bodies_refused.labels(by)
+        self.held = Gauge(
+            "scandock_answers_held_bytes", "Answers that wait until their clients take them.", registry=self.registry
+        )
+        self.full = Counter(
+            "scandock_answers_refused", "Answers for which there was no room beside those that wait.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.unread = Counter(
+            "scandock_answers_ended",
+            "Connections that were ended as the client took nothing, by what was sent: large, or other.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.waiting = Gauge(
+            "scandock_decoders_waiting", "Questions that wait for a decoder of images.", registry=self.registry
+        )
+        self.decoders = Counter(
+            "scandock_decoders_questions",
+            "Questions that were refused, as too many waited, or put back, as they took long and others waited.",
+            ("what",),
+            registry=self.registry,
+        )
         for state in _FINAL:
             self.outcomes.labels(state.value)
         self._since = self._now()
@@ -138,6 +185,12 @@ class Metrics:
                 .where(upload.c.state.in_(_WAITING))
                 .group_by(upload.c.state)
             ).all()
+            stopped = connection.execute(
+                select(upload.c.code, func.count().label("n")).where(waits_for_next()).group_by(upload.c.code)
+            ).all()
+            held = connection.execute(
+                select(func.count()).where(clock_seen.c.held_until > self._catalog.now())
+            ).scalar_one()
             accepted = connection.execute(
                 select(func.min(reception.c.accepted))
                 .join(upload, upload.c.id == reception.c.upload_id)
@@ -166,6 +219,10 @@ class Metrics:
         counts: dict[str, int] = {row.state: row.n for row in waiting}
         for state in _WAITING:
             self.queue.labels(state.value).set(counts.get(state.value, 0))
+        self.held.set(held)
+        self.waiting.clear()
+        for row in stopped:
+            self.waiting.labels(row.code).set(row.n)
         self.reserved.set(int(reserved))
         self.unreserved.set(unreserved)
         told: dict[str, int] = {row.state: row.n for row in deliveries}

@@ -21,6 +21,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 STATUS: Final = {
     "account_exists": 409,
+    "answers_full": 503,
     "busy": 503,
     "account_unknown": 404,
     "identity_taken": 409,
@@ -32,6 +33,8 @@ STATUS: Final = {
     "rules_kind": 404,
     "too_many_projects": 409,
     "too_many_tokens": 409,
+    "body_too_large": 413,
+    "body_too_slow": 408,
     "changed_meanwhile": 412,
     "file_damaged": 409,
     "file_exists": 409,
@@ -62,6 +65,7 @@ STATUS: Final = {
     "import_not_failed": 409,
     "image_unknown": 404,
     "import_unknown": 404,
+    "mapping_too_long": 413,
     "multipart_damaged": 400,
     "not_found": 404,
     "project_busy": 409,

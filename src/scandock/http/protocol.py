@@ -8,9 +8,12 @@ and counted. What bounds bodies and answers is above (`scandock.http.app`).
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import secrets
+from collections import deque
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -18,17 +21,24 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from scandock.http.connections import Connections, Crowded
 from scandock.http.problems import MEDIA_TYPE, RETRY_SECONDS, written
 from scandock.http.request_ids import HEADERS
+from scandock.http.sending import TRANSPORT
 from scandock.model.errors import ScandockError, Usage
 from scandock.services.logs import log
 
-PIECE: Final = 16 * 1024
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+PIECE: Final = 2 * 1024
 """Bytes that the parser is given at once while a head is awaited."""
 PIPELINED: Final = 32
-"""Requests that may be sent ahead of answers."""
+"""Requests that were sent ahead of answers, and after which no more are looked at; less where their heads are long."""
+CHUNKS: Final = 16 * 1024
+"""As `PIECE`, of a body whose length is not known: behind its end another head may begin."""
 AHEAD_BYTES: Final = 1024 * 1024
-"""Of the body of a request that was sent ahead."""
+"""Of what was sent ahead: the body of a request that waits, or what is not looked at yet."""
 DISCARD_BYTES: Final = 4 * 1024 * 1024
-"""That are read, and forgotten, of a client that was refused."""
+"""That are read, and forgotten, of a client whose connection is being closed."""
 BYTES_A_SECOND: Final = 4096
 
 
@@ -72,9 +82,18 @@ class BoundedProtocol(HttpToolsProtocol):
         """As `_in_head`, to the end of the body."""
         self._awaited = False
         """It is counted among those that wait for a head."""
+        self._left: int | None = None
+        """Bytes of the body that are still to come, where that is known."""
+        self._ahead: deque[int] = deque()
+        """Lengths of the heads in `pipeline`, the first one first."""
+        self._running: RequestResponseCycle | None = None
+        self._as_plain = b""
+        """The head of a request that offers another protocol, without the offer."""
         self._piece = 0
         self._head = 0
         """Bytes of the head that have come; those of the piece in which it began are not counted."""
+        self._later = b""
+        """What was sent ahead and was not looked at yet."""
         self._between = 0
         """Bytes since the last that were of a body: what chunks are told of, and trailers."""
         self._brought = False
@@ -85,7 +104,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         self._raw = transport
         super().connection_made(Closing(transport, self))  # type: ignore[arg-type]  # is one by `__getattr__`
-        self._address = self._all.address_of(self.client[0]) if self.client else None
+        if self.client is not None:
+            self.client = (_unmapped(self.client[0]), self.client[1])
+            self._address = self._all.address_of(self.client[0])
         refused = self._all.open(self, self._address)
         if not refused:
             self._await_head()
@@ -98,7 +119,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._all.close(self)
         self.ending = True
+        if self._running is not None:  # uvicorn tells the last request of several, which may still wait for its turn
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def give_way(self) -> None:
         """End now: others need the room."""
@@ -133,13 +161,30 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.ending:
             self._discard(len(data))
             return
+        data, self._later = self._later + data if self._later else data, b""
         at = 0
         while at < len(data):
-            size = PIECE if self._in_head or not self._in_message else len(data)
+            if len(self.pipeline) > PIPELINED or sum(self._ahead) > self._all.bounds.head_bytes:
+                self._look_later(data[at:])
+                return
+            size = self._next_size()
             if not self._feed(data[at : at + size]):
                 return
             at += size
         self._count_head()
+
+    def _next_size(self) -> int:
+        """Bytes that the parser may have at once, so that no more than a few heads begin among them."""
+        if self._in_head or not self._in_message:
+            return PIECE
+        return CHUNKS if self._left is None else max(self._left, 1)
+
+    def _look_later(self, data: bytes) -> None:
+        """Keep what was sent ahead until some of what came before is answered."""
+        self._later = data
+        self.flow.pause_reading()
+        if len(data) > AHEAD_BYTES:
+            self._cut("ahead")
 
     def _count_head(self) -> None:
         """Count a connection whose further head has begun to come, as soon as nothing else is being answered on it."""
@@ -163,10 +208,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._piece = len(piece)
         self._brought = False
         try:
-            self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:  # to nothing that is spoken here: what follows can't be told from a request
-            if self.cycle is not None:
-                self.cycle.keep_alive = False
+            self._parse(piece)
         except httptools.HttpParserError:
             if not self.ending:
                 self._refuse(400, "unreadable", _unreadable())
@@ -180,38 +222,66 @@ class BoundedProtocol(HttpToolsProtocol):
             self._between = 0 if self._brought else self._between + self._piece
             if self._between > self._all.bounds.head_bytes:
                 self._cut("head_bytes")
-        if len(self.pipeline) > PIPELINED or (self.cycle is not None and len(self.cycle.body) > AHEAD_BYTES):
+        if self.cycle is not None and len(self.cycle.body) > AHEAD_BYTES:
             self._cut("ahead")
         return not self.ending
+
+    def _parse(self, piece: bytes) -> None:
+        """Feed the parser. An offer of another protocol is left aside (RFC 9110, 7.8); with it, it would take no body.
+
+        Then the same request is read once more, without the offer.
+        """
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as offer:
+            head, self._as_plain = self._as_plain, b""
+            if not head:
+                raise httptools.HttpParserError("CONNECT") from None
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser.feed_data(head)
+            self.parser.feed_data(piece[offer.args[0] :])
 
     def on_message_begin(self) -> None:
         self._unset_keepalive_if_required()
         super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]  # no data, as of ASGI's own
         self._in_head = self._in_message = True
         self._head = -self._piece
         self._between = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # trailers are none: they would come to stand among what was decided upon
-            super().on_header(name, value)
+        if not self._in_head:  # trailers are none: they would come to stand among what was decided upon
+            return
+        if len(self.headers) >= self._all.bounds.fields:
+            self._refuse(431, "fields", _too_many(self._all.bounds.fields))
+            raise Refused
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if (
-            len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-            > self._all.bounds.head_bytes
-        ):
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self._all.bounds.head_bytes:
             self._refuse_head()
             raise Refused
+        if self.parser.should_upgrade():
+            self._as_plain = _without_offer(self.parser.get_method(), self.url, self.headers)
+            return
         self._in_head = False
+        self._left = _length(self.headers)
         if self._awaited:
             self._awaited = False
             self._stop_timer()
         self._unset_keepalive_if_required()
         self._all.work(self)
+        queued = len(self.pipeline)
         super().on_headers_complete()
+        if len(self.pipeline) > queued:
+            self._ahead.append(size)
 
     def on_body(self, body: bytes) -> None:
         self._brought = True
+        if self._left is not None:
+            self._left -= len(body)
         if self.cycle.response_complete:
             self._until = min(
                 self._until + len(body) / BYTES_A_SECOND, self.loop.time() + self._all.bounds.rest_seconds
@@ -219,6 +289,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._in_head:  # of a request that is read once more
+            return
         self._in_message = False
         super().on_message_complete()
         if self.cycle.response_complete and not self.ending:
@@ -229,7 +301,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._all.rest(self)
 
     def on_response_complete(self) -> None:
+        queued = len(self.pipeline)
         super().on_response_complete()
+        if len(self.pipeline) < queued:
+            self._ahead.popleft()
+        if self._later and not self.ending:
+            self.data_received(b"")
         if self.timeout_keep_alive_task is None or self.ending:  # the next request of several is answered now
             return
         if not self._in_message:
@@ -238,6 +315,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._in_head:
             self._count_head()
+        elif not self._all.wait(self, self._address):
+            self._cut("address")
         else:
             self._until = self.loop.time() + self._all.bounds.rest_seconds
             self._timer = self.loop.call_at(self._until, self._rest_late)
@@ -292,6 +371,30 @@ class BoundedProtocol(HttpToolsProtocol):
         self._raw.abort()
 
 
+def _unmapped(host: str) -> str:
+    """A peer's address, of IPv4 as itself where a socket of IPv6 took the connection: so proxies are named."""
+    try:
+        mapped = ipaddress.IPv6Address(host).ipv4_mapped
+    except ValueError:
+        return host
+    return host if mapped is None else str(mapped)
+
+
+def _length(headers: Sequence[tuple[bytes, bytes]]) -> int | None:
+    """How long a body will be; None where that is not told."""
+    said = next((value for name, value in headers if name == b"content-length"), None)
+    return int(said) if said is not None and said.isdigit() else None
+
+
+def _without_offer(method: bytes, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The head of a request, without what offers another protocol; nothing of CONNECT, which is no offer."""
+    if method == b"CONNECT":
+        return b""
+    kept = [(name, value) for name, value in headers if name not in {b"upgrade", b"connection", b"http2-settings"}]
+    lines = [b"%s: %s\r\n" % one for one in kept]
+    return b"".join([method, b" ", url, b" HTTP/1.1\r\n", *lines, b"\r\n"])
+
+
 def _answer(status: int, error: ScandockError) -> bytes:
     request_id = secrets.token_hex(8)
     body = written(status, error.code, error.message, error.remedy, request_id).encode()
@@ -311,6 +414,10 @@ def _too_long(most: int, url: bytes, long_url: bool) -> ScandockError:
     else:
         remedy = "Send fewer or shorter headers; a browser's cookies of this site can be deleted."
     return Usage("head_too_long", f"The {what} is longer than the {most:,} bytes that are read.", remedy)
+
+
+def _too_many(most: int) -> ScandockError:
+    return Usage("head_too_long", f"The request has more than {most:,} headers.", "Send fewer.")
 
 
 def _late(seconds: float) -> ScandockError:

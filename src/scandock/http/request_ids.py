@@ -15,7 +15,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from scandock.access.principal import REFUSED, Denied
 from scandock.http.problems import unexpected
+from scandock.http.refused import note_refused
 from scandock.http.tus.protocol import PREFIX as TUS_PREFIX
 from scandock.http.tus.protocol import VERSION as TUS_VERSION
 from scandock.services.logs import log
@@ -77,6 +79,8 @@ class Around:
         bind_contextvars(request_id=request_id)
         began = time.perf_counter()
         status = 0
+        refused: list[Denied] = []
+        REFUSED.set(refused)
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -102,6 +106,8 @@ class Around:
             await unexpected(Request(scope), error)(scope, receive, answer)
         finally:
             self._note(scope, status, time.perf_counter() - began)
+            if refused:
+                note_refused(Request(scope), refused)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route, method = route_of(scope) or "none", scope["method"]

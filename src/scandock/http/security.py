@@ -18,14 +18,15 @@ from scandock.access.accounts import Account
 from scandock.access.authenticate import (
     Credentials,
     authenticate,
-    by_account,
     by_password,
     check_password,
     parse_authorization,
     recall,
 )
 from scandock.access.logins import check_csrf, deny_elsewhere, is_cross_site
-from scandock.access.principal import ANONYMOUS, Denied, Door, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.access.principal import ANONYMOUS, Denied, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.access.principal import require as require_right
+from scandock.access.proofs import Proof, ask_again, proof_of
 from scandock.access.tokens import ALIAS
 from scandock.catalog.projects import is_set_aside
 from scandock.http.deps import site_of
@@ -106,15 +107,15 @@ async def _proved(request: Request, sent: Credentials) -> Principal:
     )
 
 
+def proved_by(request: Request, principal: Principal) -> Proof:
+    """What a request proved its sender by, to be asked again while it goes on (`access.proofs`)."""
+    return proof_of(principal, parse_authorization(request.headers.get("authorization"), _cookie(request)))
+
+
 async def still(request: Request, principal: Principal) -> Principal:
-    """Who asks, as their account is at the end of a request that took long. Denied (401) where they may no more."""
-    if principal.door is Door.BASIC:
-        site = site_of(request)
-        return await site.run(by_account, site.catalog, principal)
-    found = await _proved(request, parse_authorization(request.headers.get("authorization"), _cookie(request)))
-    if not found.signed_in:
-        deny(Answer.SIGN_IN)
-    return found
+    """Who asks, as their account is after a request has taken long. Denied (401) where they may no more."""
+    site = site_of(request)
+    return await site.run(ask_again, site.catalog, proved_by(request, principal))
 
 
 def from_elsewhere(request: Request) -> bool:
@@ -157,13 +158,11 @@ def require(action: Action, of: str = "project") -> Callable[[Request, Principal
         site = site_of(request)
         name = request.path_params.get(of)
 
-        def ask() -> Answer:
+        def ask() -> None:
             with site.catalog.read() as connection:
-                return may(principal, action, name, ProjectRights(connection))
+                require_right(principal, action, name, ProjectRights(connection))
 
-        told = await site.run(ask)
-        if told is not Answer.ALLOWED:
-            deny(told, principal, action)
+        await site.run(ask)
         return principal
 
     return check
@@ -182,6 +181,7 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
         return None
     rights = ProjectRights(connection)
     told = may(principal, Action.UPLOAD, project, rights)
+    found = rights.find(project)
     if told is Answer.ALLOWED and is_set_aside(connection, project):
         told = Answer.HIDDEN
     if told is Answer.HIDDEN:
@@ -190,8 +190,9 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
             "project_unknown",
             f"There is no project {project}, or you may not upload to it.",
             "Name one that exists, or have it created first.",
+            action=Action.UPLOAD,
+            project=found[0] if found is not None else "",
         )
     if told is not Answer.ALLOWED:
-        deny(told, principal, Action.UPLOAD)
-    found = rights.find(project)
-    return found.name if found is not None else project
+        deny(told, principal, Action.UPLOAD, found[0] if found is not None else "")
+    return found[0] if found is not None else project

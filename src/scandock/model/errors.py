@@ -2,6 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+OUTAGES: Final = {
+    "catalog": "the catalog can't be used",
+    "catalog_damaged": "the catalog is damaged",
+    "disk_full": "the disk is full",
+    "read_failed": "the disk can't be read or written",
+    "scratch_failed": "the work folder can't be written to",
+    "store_failed": "the system refuses to read or write files",
+    "store_missing": "the data folder is not there",
+    "store_other_filesystem": "the folders of DATA are not on one file system",
+    "store_read_only": "the data folder can't be written to",
+    "sync_failed": "the disk does not keep what is written",
+}
+"""Codes of faults of disk, rights and catalog: no import is to blame, and they pass once the machine is well.
+
+With each, what the log says of it: the words of an error may quote names, these never do.
+"""
+
 
 class ScandockError(Exception):
     """Base of every error that a person may see.
@@ -38,6 +57,11 @@ class LimitExceeded(BadInput):
 
 class Fault(ScandockError):
     """A fault of the machine (disk, memory, database): the same input may succeed later."""
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether it is one of disk, rights or catalog, which is waited for and counts as no attempt."""
+        return self.code in OUTAGES
 
 
 class Usage(ScandockError):

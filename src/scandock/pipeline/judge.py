@@ -20,8 +20,9 @@ NAMED = 20
 """Entries that a message names; the receipt names all."""
 
 
-_DOUBLED = re.compile(r"\A('.*'): (?=\1)")
-"""The name of an archive before a sentence that begins with it."""
+_DOUBLED = re.compile(r"\A('.{0,1000}'): (?=\1)")
+"""The name of an archive before a sentence that begins with it. A longer name stays doubled: each place where it may
+end is compared with what follows."""
 
 
 @dataclass(slots=True)

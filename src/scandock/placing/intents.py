@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from scandock.catalog.tables import intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.placing.deletes import REMOVED, Removal, check_standing, record_removals
 from scandock.queue.leases import Lease, guard
-from scandock.store.port import Store
+from scandock.store.port import Stage, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,8 @@ class Placement:
     """The name at which the tree stands now, where it is no staged one but a session's that moves."""
     restores: str | None = None
     """The id under which the tree lies in the trash, where it comes back from there."""
+    stamp: int | None = None
+    """With the inode it tells the staged tree from any that a copy of DATA has; set as the intent is recorded."""
 
 
 def record(
@@ -116,14 +119,12 @@ def record(
         check_standing(store, connection, removal.uuid, removal.tree_id, removal.name, removal.inode)
     record_removals(connection, lease.upload_id, removals)
     if placements:
-        connection.execute(
-            insert(intent),
-            [_row(store, lease, p) for p in placements],
-        )
+        with closing(store.stage(lease.uuid, lease.token)) as stage:
+            connection.execute(insert(intent), [_row(store, stage, lease, p) for p in placements])
     connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=json.dumps(report)))
 
 
-def _row(store: Store, lease: Lease, p: Placement) -> dict[str, Any]:
+def _row(store: Store, stage: Stage, lease: Lease, p: Placement) -> dict[str, Any]:
     """An intent as the catalog keeps it."""
     kept = {
         **asdict(p.session),
@@ -131,6 +132,7 @@ def _row(store: Store, lease: Lease, p: Placement) -> dict[str, Any]:
         "trash": store.new_trash_id() if p.keep_base else None,
         "moves": p.moves,
         "restores": p.restores,
+        "stamp": stage.stamp(p.staged) if p.staged else None,
     }
     return {
         "upload_id": lease.upload_id,
@@ -169,6 +171,7 @@ def _placements(connection: Connection, upload_id: int, state: str) -> list[Plac
 def _placement(row: dict[str, Any]) -> Placement:
     facts = json.loads(row["session"])
     trash, moves, restores = facts.pop("trash"), facts.pop("moves", None), facts.pop("restores", None)
+    stamp = facts.pop("stamp", None)  # an older version recorded none
     is_shelf = facts.pop("shelf", False)
     said = ShelfRow(**facts) if is_shelf else SessionRow(**{**facts, "held": tuple(facts["held"])})
     return Placement(
@@ -182,6 +185,7 @@ def _placement(row: dict[str, Any]) -> Placement:
         keep_base=row["keep_base"],
         moves=moves,
         restores=restores,
+        stamp=stamp,
         session=said,
         trash=trash,
     )

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
-from scandock.model.errors import Fault, ScandockError
+from scandock.model.errors import Fault, ScandockError, TokenLost
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import end_without, has_intents
@@ -17,7 +17,15 @@ from scandock.placing.forget import forget_exceptions, forget_staged
 from scandock.queue.cancel import MESSAGE
 from scandock.queue.leases import Dead, Lease, finish
 from scandock.queue.owner import server_is_gone
-from scandock.queue.retry import EXHAUSTED, MAX_ATTEMPTS, let_go, put_back, wait_seconds
+from scandock.queue.retry import (
+    EXHAUSTED,
+    MAX_ATTEMPTS,
+    let_go,
+    let_wait,
+    outage_waited,
+    put_back,
+    wait_seconds,
+)
 from scandock.store.port import Stage, Store
 
 WORKER_LOST = Fault("worker_lost", "The worker of this import was lost.", "It is tried again by itself.")
@@ -43,6 +51,31 @@ def put_back_or_fail(
         store.finish(stage)
 
 
+def wait_or_fail(catalog: Catalog, lease: Lease, outage: Fault, *, most_seconds: float) -> int | None:
+    """Have an import wait for an outage to pass, its attempt not counted; for how many seconds it does.
+
+    None: it has waited for `most_seconds` altogether and has failed, its bytes kept. One with intents only rolls
+    forward, and so waits on. What it staged is cleared by whoever has it next, or by `recover`: this needs the catalog
+    alone. TokenLost where it is not ours any more.
+    """
+    with catalog.read() as connection:
+        outages, owner = connection.execute(
+            select(reception.c.outages, upload.c.owner)
+            .join(upload, upload.c.id == reception.c.upload_id)
+            .where(reception.c.upload_id == lease.upload_id)
+        ).one()
+    if not owner:  # a commit before, of which nobody heard that it was done
+        raise TokenLost("token_lost", "This import was given up already.")
+    over = outage_waited(outages) >= most_seconds and not has_intents(catalog, lease)
+    if not over:
+        with catalog.write() as connection:
+            return let_wait(catalog, connection, lease, outage, outages=outages)
+    report = plain_report(catalog, lease, ImportState.FAILED, outage.code, str(outage))
+    with catalog.write() as connection:
+        finish(catalog, connection, lease, ImportState.FAILED, report)
+    return None
+
+
 def put_back_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, dead: Dead) -> None:
     """After the death of its attempt, or of its worker, without intents: the same, and nothing to wait for.
 
@@ -50,13 +83,12 @@ def put_back_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, de
     no failed attempt.
     """
     attempt = dead.attempt - (1 if server_is_gone(dead.owner) else 0)
-    let_go_before = not dead.owner and bool(dead.code)
-    if attempt >= MAX_ATTEMPTS:
+    if attempt >= MAX_ATTEMPTS and not dead.outage:
         fail(catalog, store, stage, lease, exhausted(dead.code))
         return
     _clear(catalog, stage, lease)
     with catalog.write() as connection:
-        why = None if let_go_before else WORKER_LOST
+        why = None if dead.let_go else WORKER_LOST
         put_back(catalog, connection, lease, why, attempt=attempt, seconds=0)
     store.finish(stage)
 

@@ -10,12 +10,13 @@ from sqlalchemy import delete, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, reservation, tree, upload
-from scandock.model.errors import Fault, TokenLost
+from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.model.verdicts import ImportState
-from scandock.placing.complete import complete, end_without, has_intents
+from scandock.placing.complete import end_without, has_intents
 from scandock.placing.forget import forget_tree
-from scandock.placing.put_back import came_by_server, drop_bytes, put_back_lost
+from scandock.placing.put_back import came_by_server, put_back_lost
 from scandock.placing.renamed import follow_renamed
+from scandock.placing.roll_forward import roll_forward
 from scandock.queue.leases import Dead, Lease, abandon, find_dead, take_over
 from scandock.store.port import Store
 
@@ -35,12 +36,15 @@ class Recovered:
 
     done: list[str] = field(default_factory=list)
     stuck: dict[int, Fault] = field(default_factory=dict)
+    lost: dict[str, Fault] = field(default_factory=dict)
+    """Of those that were dealt with: why not all that they had recorded could be placed."""
 
 
 def recover(catalog: Catalog, store: Store) -> Recovered:
     """Take over every dead import: with intents it is rolled forward, without any it ends `failed`, `interrupted`.
 
-    One that came by the server has its bytes kept, and waits for its next attempt instead.
+    One that came by the server has its bytes kept, and waits for its next attempt instead. What was staged may be gone,
+    as in a copy of DATA: then what stands is compared with what was recorded, and the rest is given up in words.
     Live imports are known by their lease and are left alone. One that can't be finished now (a full disk, a folder that
     stands in its way) is reported as stuck and never keeps a command from its own work; Fault where the catalog fails.
     """
@@ -52,7 +56,7 @@ def recover(catalog: Catalog, store: Store) -> Recovered:
         if lease is None:
             continue  # another command was quicker, or it has ended
         try:
-            _recover_one(catalog, store, dead, lease)
+            why = _recover_one(catalog, store, dead, lease)
         except TokenLost:
             continue  # this took so long that another has taken over from us
         except Exception as error:  # noqa: BLE001  whatever it is: one dead import must not lock people out of DATA
@@ -61,6 +65,8 @@ def recover(catalog: Catalog, store: Store) -> Recovered:
                 abandon(catalog, lease)
         else:
             found.done.append(dead.uuid)
+            if why is not None:
+                found.lost[dead.uuid] = why
     follow_renamed(catalog, store)
     _clear_rows(catalog)
     if _clear_works(catalog, store) or found.done:
@@ -73,20 +79,55 @@ def _unexpected(error: Exception) -> Fault:
     return Fault("recovery_failed", said, "Please report it.")
 
 
-def _recover_one(catalog: Catalog, store: Store, dead: Dead, lease: Lease) -> None:
+def release(catalog: Catalog, store: Store, uuid: str) -> Fault:
+    """End an import that can't be finished, for a person: what it has not placed yet is given up, its bytes kept.
+
+    The Fault says what was given up. Usage `import_not_stuck` where it is none of these.
+    """
+    dead = next((one for one in find_dead(catalog) if one.uuid == uuid), None)
+    lease = take_over(catalog, dead) if dead is not None else None
+    if dead is None or lease is None:
+        raise _not_stuck(uuid)
+    try:
+        with store.hold(uuid, force=True):
+            stage = store.take(uuid, dead.token, lease.token)
+            try:
+                why = roll_forward(catalog, store, stage, lease, release=True) if has_intents(catalog, lease) else None
+            finally:
+                stage.close()
+    except Exception:
+        with contextlib.suppress(Fault):
+            abandon(catalog, lease)
+        raise
+    if why is None:
+        with contextlib.suppress(Fault):
+            abandon(catalog, lease)
+        raise _not_stuck(uuid)
+    return why
+
+
+def _not_stuck(uuid: str) -> Usage:
+    return Usage(
+        "import_not_stuck",
+        f"Import {uuid} is none that can't be finished.",
+        "scandock admin import list --stuck shows those; others are cancelled or deleted on their page.",
+    )
+
+
+def _recover_one(catalog: Catalog, store: Store, dead: Dead, lease: Lease) -> Fault | None:
     # by force: a stopped process keeps its lock. The lease is ours alone, so nobody else gets here with a right to it
     with store.hold(dead.uuid, force=True):
         stage = store.take(dead.uuid, dead.token, lease.token)
         try:
             if has_intents(catalog, lease):
-                complete(catalog, store, stage, lease)
-                drop_bytes(catalog, store, lease)
-            elif not came_by_server(catalog, lease):
+                return roll_forward(catalog, store, stage, lease)
+            if not came_by_server(catalog, lease):
                 end_without(catalog, store, stage, lease, INTERRUPTED)
             else:
                 put_back_lost(catalog, store, stage, lease, dead)
         finally:
             stage.close()
+    return None
 
 
 def _clear_rows(catalog: Catalog) -> None:

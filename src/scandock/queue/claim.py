@@ -6,6 +6,7 @@ worker is kept for small imports.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,17 +28,21 @@ from sqlalchemy.sql import ColumnElement
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
+from scandock.model.errors import OUTAGES
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
 from scandock.queue.leases import LEASE_MS, Lease
 from scandock.queue.owner import is_gone, server_is_gone
-from scandock.queue.retry import MAX_ATTEMPTS
+from scandock.queue.retry import LONGEST_OUTAGE_WAIT, MAX_ATTEMPTS
 from scandock.queue.tokens import new_token
 
 SMALL_BYTES = 100_000_000
 HUGE_BYTES = 4_000_000_000
 PATIENCE_MS = 10 * 60_000
 """An import that has waited so long stands in front of smaller ones of its user."""
+
+
+LONGEST_WAIT_MS = 2 * LONGEST_OUTAGE_WAIT * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,16 @@ class Claim:
     """Code of what ended the attempt before; empty where nothing did."""
 
 
-def claim(catalog: Catalog, owner: str, slots: Slots) -> Claim | None:
-    """The next import, now owned by `owner` (`this_owner`); None where none may begin."""
+def claim(catalog: Catalog, owner: str, slots: Slots, held: Collection[int] = ()) -> Claim | None:
+    """The next import, now owned by `owner` (`this_owner`); None where none may begin.
+
+    `held`: uploads that the caller runs already. Their leases may be over, as the catalog was away for long, but they
+    are not lost.
+    """
     if slots.busy >= slots.total:
         return None
     dead, waits = _look(catalog)
+    dead = [one for one in dead if one[0] not in held]
     if not dead and not waits:
         return None
     with catalog.write() as connection:
@@ -84,7 +94,7 @@ def claim(catalog: Catalog, owner: str, slots: Slots) -> Claim | None:
 def _look(catalog: Catalog) -> tuple[list[tuple[int, str]], bool]:
     """Ids and tokens of imports whose worker is gone, and whether others wait; asked before anything is locked."""
     with catalog.read() as connection:
-        due = reception.c.retry_at <= catalog.now()
+        due = _is_due(catalog)
         joined = select(
             upload.c.id, upload.c.token, upload.c.owner, (upload.c.lease_until < catalog.now()).label("over")
         )
@@ -97,6 +107,12 @@ def _look(catalog: Catalog) -> tuple[list[tuple[int, str]], bool]:
             select(exists().where(upload.c.state == ImportState.RECEIVED, reception.c.upload_id == upload.c.id, due))
         ).scalar_one()
     return [(row.id, row.token) for row in running if row.over or is_gone(row.owner) is True], bool(waits)
+
+
+def _is_due(catalog: Catalog) -> ColumnElement[bool]:
+    """That its time has come; what has longer to wait than anything ever has was told so by a clock that was wrong."""
+    now = catalog.now()
+    return or_(reception.c.retry_at <= now, reception.c.retry_at > now + LONGEST_WAIT_MS)
 
 
 def _next(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) -> Select[Any]:
@@ -118,7 +134,7 @@ def _next(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) ->
         select(upload, size.label("size"))
         .join(reception, reception.c.upload_id == upload.c.id)
         .outerjoin(running, running.c.account_id == reception.c.account_id)
-        .where(ready, reception.c.retry_at <= now)
+        .where(ready, _is_due(catalog))
         .order_by(
             case((upload.c.state == ImportState.RUNNING, 0), else_=1),
             func.coalesce(running.c.n, 0),
@@ -136,8 +152,8 @@ def _next(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) ->
 
 def _take(catalog: Catalog, connection: Connection, row: Row[Any], owner: str) -> Claim | None:
     died = row.state == ImportState.RUNNING
-    counted = not (died and server_is_gone(row.owner))
-    attempt = row.attempt + (1 if counted else 0)
+    counted = row.code not in OUTAGES and not (died and server_is_gone(row.owner))
+    attempt = max(row.attempt + (1 if counted else 0), 1)
     token = new_token()
     changed = connection.execute(
         update(upload)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import reservation, upload
 from scandock.catalog.trail import note_end
-from scandock.model.errors import TokenLost
+from scandock.model.errors import OUTAGES, TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
 from scandock.queue.owner import is_at_work, is_gone, is_mine, this_owner
@@ -53,6 +53,16 @@ class Dead:
     owner: str = ""
     code: str = ""
     """Why it was let go; empty where it was not."""
+
+    @property
+    def let_go(self) -> bool:
+        """Whether it waits for its next attempt, with a reason and a time to wait, which both stay."""
+        return not self.owner and bool(self.code)
+
+    @property
+    def outage(self) -> bool:
+        """Whether it waits for an outage to pass, which counts as no attempt."""
+        return self.let_go and self.code in OUTAGES
 
 
 def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> Lease:
@@ -185,7 +195,7 @@ def take_over(catalog: Catalog, dead: Dead) -> Lease | None:
             .values(
                 token=token,
                 owner=this_owner(),
-                attempt=upload.c.attempt + 1,
+                attempt=upload.c.attempt + (0 if dead.outage else 1),
                 lease_until=catalog.now() + LEASE_MS,
             )
         ).rowcount

@@ -1,19 +1,22 @@
 """Trying again: after a fault of the machine, after the death of an attempt, or because a person asks for it.
 
 A fault puts an upload back among those that wait, its staging cleared (placing/put_back.py). A death leaves it
-`running` without an owner, since only the next attempt can tell whether it had recorded its intents.
+`running` without an owner, since only the next attempt can tell whether it had recorded its intents. So does an outage
+(`Fault.is_outage`): it is waited for, longer each time, whoever clears up first puts the upload back, and what is
+claimed with the code of one begins the same attempt again.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import progress, reception
 from scandock.catalog.tables import reservation, upload, upload_exception
-from scandock.model.errors import ScandockError
+from scandock.model.errors import Fault, ScandockError
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
 from scandock.queue.leases import Lease, guard
@@ -22,12 +25,26 @@ MAX_ATTEMPTS = 3
 WAITS = (5, 60)
 """Seconds before the second and the third attempt."""
 
+FIRST_OUTAGE_WAIT = 5
+LONGEST_OUTAGE_WAIT = 600
+"""Seconds: each wait for an outage is twice the one before, up to this."""
+
 EXHAUSTED = "attempts_exhausted"
 
 
 def wait_seconds(attempt: int) -> int:
     """How long to wait after attempt number `attempt`, from 1."""
     return WAITS[min(max(attempt, 1), len(WAITS)) - 1]
+
+
+def outage_wait(outages: int) -> int:
+    """Seconds to wait after an outage that has been waited for so often before."""
+    return min(LONGEST_OUTAGE_WAIT, FIRST_OUTAGE_WAIT << min(outages, 16))
+
+
+def outage_waited(outages: int) -> int:
+    """Seconds of so many waits together. Counted, not looked up on a clock, which may jump."""
+    return sum(outage_wait(number) for number in range(outages))
 
 
 def put_back(
@@ -55,13 +72,19 @@ def let_go(
 ) -> bool:
     """Give a running import up for whoever claims it next, not before `seconds`; False where it is not ours any more.
 
-    `counted`: the attempt was lost. Not so where the server was stopped: that is no failure of the import.
+    `counted`: the attempt was lost. Not so where the server was stopped: that is no failure of the import. One that was
+    given up for a reason keeps that.
     """
     with catalog.write() as connection:
         values = {"owner": "", "lease_until": 0, "code": code[:32], "message": message}
         changed = connection.execute(
             update(upload)
-            .where(upload.c.id == lease.upload_id, upload.c.token == lease.token, upload.c.state == ImportState.RUNNING)
+            .where(
+                upload.c.id == lease.upload_id,
+                upload.c.token == lease.token,
+                upload.c.state == ImportState.RUNNING,
+                or_(upload.c.owner != "", upload.c.code == ""),
+            )
             .values(attempt=upload.c.attempt - (0 if counted else 1), **values)
         ).rowcount
         if changed != 1:
@@ -73,8 +96,33 @@ def let_go(
     return True
 
 
+def let_wait(catalog: Catalog, connection: Connection, lease: Lease, why: Fault, *, outages: int) -> int:
+    """Give a running import up until an outage, waited for `outages` times before, may be over; the seconds.
+
+    TokenLost where it is not ours any more.
+    """
+    guard(catalog, connection, lease)
+    seconds = outage_wait(outages)
+    values = {"owner": "", "lease_until": 0, "code": why.code[:32], "message": str(why)}
+    connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(**values))
+    connection.execute(update(reception).where(reception.c.upload_id == lease.upload_id).values(outages=outages + 1))
+    _not_before(catalog, connection, lease.upload_id, seconds)
+    add_event(
+        catalog, connection, lease.upload_id, "retry", {"code": why.code, "message": str(why), "seconds": seconds}
+    )
+    return seconds
+
+
 def again(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
-    """Have a failed upload, whose bytes were kept, imported anew; False where it has not failed. Then `wake`."""
+    """Have a failed upload, whose bytes were kept, imported anew, or one that waits for its next attempt begin it now.
+
+    False where it is neither. Then `ring`.
+    """
+    from scandock.queue.enqueue import announce
+
+    if _hurry(connection, upload_id):
+        announce(catalog, connection, upload_id)
+        return True
     changed = connection.execute(
         update(upload)
         .where(
@@ -95,13 +143,31 @@ def again(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
     ).rowcount
     if changed != 1:
         return False
-    connection.execute(update(reception).where(reception.c.upload_id == upload_id).values(cancel=False, retry_at=0))
+    connection.execute(
+        update(reception).where(reception.c.upload_id == upload_id).values(cancel=False, retry_at=0, outages=0)
+    )
     connection.execute(delete(progress).where(progress.c.upload_id == upload_id))
     connection.execute(delete(upload_exception).where(upload_exception.c.upload_id == upload_id))
-    from scandock.queue.enqueue import announce
-
     announce(catalog, connection, upload_id)
     return True
+
+
+def _hurry(connection: Connection, upload_id: int) -> bool:
+    """Let the time be over that an upload has to wait for its next attempt; False where it does not wait for one."""
+    waits = select(upload.c.id).where(upload.c.id == upload_id, waits_for_next())
+    hurried = update(reception).where(reception.c.upload_id.in_(waits)).values(retry_at=0, outages=0)
+    return connection.execute(hurried).rowcount == 1
+
+
+def waits_for_next() -> ColumnElement[bool]:
+    """That an upload waits for its next attempt, and `code` and `message` say why."""
+    return and_(
+        or_(
+            upload.c.state == ImportState.RECEIVED,
+            and_(upload.c.state == ImportState.RUNNING, upload.c.owner == ""),
+        ),
+        upload.c.code != "",
+    )
 
 
 def _not_before(catalog: Catalog, connection: Connection, upload_id: int, seconds: float) -> None:

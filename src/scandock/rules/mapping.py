@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from io import StringIO
+from itertools import islice
 from typing import Final
 
 from scandock.model.errors import Usage
@@ -40,6 +41,11 @@ _PIECES: Final = re.compile(r"[/\\!]+")
 _ARCHIVE_SUFFIX: Final = re.compile(r"\.(zip|tar|tgz|tar\.(gz|bz2|xz|zst))\Z", re.IGNORECASE)
 _SEPARATOR: Final = re.compile(r'"?sep=([,;\t|])"?(?=[\r\n]|\Z)', re.IGNORECASE)
 _NAMED_ROWS: Final = 10
+MAX_ROWS: Final = 200_000
+MAX_COLUMNS: Final = 100
+"""Columns, also those that say nothing."""
+_NAME: Final = 64
+"""Characters of a column's name that may be a slip of a known one."""
 _LIKE: Final = 0.75
 """How like a known name one has to be to be taken for a slip of it."""
 
@@ -73,14 +79,16 @@ class MappingRow:
 def parse_mapping(text: str, filename: str) -> tuple[MappingRow, ...]:
     """The rows of a mapping file; JSON by its suffix or its first character, else CSV.
 
-    `Usage` (`mapping_unreadable`) names the row and the column of what cannot be read.
+    `Usage` (`mapping_unreadable`) names the row and the column of what cannot be read; `mapping_too_long`.
     """
     body = text.lstrip("\N{BYTE ORDER MARK}")
     if filename.lower().endswith(".json") or body.lstrip()[:1] in {"[", "{"}:
         rows = _json_rows(body)
     else:
         rows = _csv_rows(body)
-    found = tuple(rows)
+    found = tuple(islice(rows, MAX_ROWS + 1))
+    if len(found) > MAX_ROWS:
+        raise _too_long()
     if not found:
         raise Usage("mapping_unreadable", "The mapping has no rows: it says of no study where it goes.", _REMEDY)
     return found
@@ -145,6 +153,8 @@ def _csv_rows(text: str) -> Iterable[MappingRow]:
 
 
 def _json_rows(text: str) -> Iterable[MappingRow]:
+    if text.count("{") + text.count("[") > 2 * MAX_ROWS:  # before each of them is an object in memory
+        raise _too_long()
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -153,10 +163,13 @@ def _json_rows(text: str) -> Iterable[MappingRow]:
         data = data.get("rows")
     if not isinstance(data, list):
         raise Usage("mapping_unreadable", "The mapping is no list of rows, nor an object with `rows`.", _REMEDY)
+    names: list[str] = []
+    columns: list[str] = []
     for number, item in enumerate(data, 1):
         if not isinstance(item, dict):
             raise _bad(number, "is no object")
-        columns = _columns([str(name) for name in item], number)
+        if number == 1 or list(item) != names:  # most lists name the same in each row
+            names, columns = list(item), _columns(list(item), number)
         yield _row(
             number, {name: _text(number, name, value) for name, value in zip(columns, item.values(), strict=True)}
         )
@@ -173,11 +186,13 @@ def _text(number: int, column: str, value: object) -> str:
 
 
 def _columns(names: Sequence[str], number: int) -> list[str]:
+    if len(names) > MAX_COLUMNS:
+        raise _bad(number, f"has more than {MAX_COLUMNS} columns")
     columns = []
     for name in names:
         known = _COLUMNS.get(re.sub(r"[\s_-]", "", name).casefold())
         if known is None and name:
-            if _is_slip(name.casefold()):
+            if len(name) <= _NAME and _is_slip(name.casefold()):
                 raise _bad(number, f"names a column {shown(name)!r}; known are {', '.join(_KNOWN)}")
             known = _UNKNOWN + name
         if known is not None and known in columns:
@@ -251,6 +266,10 @@ def _pieces(path: str) -> tuple[str, ...]:
 
 
 _REMEDY: Final = f"It is a CSV with a header, or a JSON list of objects, with {', '.join(_KNOWN)}."
+
+
+def _too_long() -> Usage:
+    return Usage("mapping_too_long", f"The mapping has more than {MAX_ROWS:,} rows.", "Split the upload.")
 
 
 def _bad(number: int, what: str) -> Usage:

@@ -19,13 +19,16 @@ from scandock.model.errors import Usage
 from scandock.rules.study import StudyFacts
 
 MAX_VALUE: Final = 300
-_LINE: Final = re.compile(
-    r"\((?P<g>[0-9A-Fa-f]{4})\s*,\s*(?P<e>[0-9A-Fa-f]{4})\)\s*:(?P<pattern>.+?)(?::(?P<group>\d{1,3}))?"
-    r"(?:\s+t:(?P<target>.*?))?(?:\s+r:(?P<replacement>.*))?"
+_LINE: Final = re.compile(r"\((?P<g>[0-9A-Fa-f]{4})\s*+,\s*+(?P<e>[0-9A-Fa-f]{4})\)\s*+:(?P<rest>.+)")
+_AFTER_PATTERN: Final = re.compile(
+    r"(?::(?P<group>\d{1,3}))?(?:(?:(?<!\s)|(?<=\A\s))\s++(?P<word>[tr]):(?P<said>.*))?\Z", re.DOTALL
 )
+"""What follows a pattern, which ends where this is first found: a group, and what is replaced in it."""
+_AFTER_TARGET: Final = re.compile(r"(?<!\s)\s++r:")
 _JAVA_PATTERN: Final = re.compile(r"\\.|\(\?<(?![=!])", re.DOTALL)
 _JAVA_GROUP: Final = re.compile(r"\\(.)|\$(\d{1,2})")
-_RUNAWAY: Final = re.compile(r"\((?:\?:|\?P<\w+>)?(?:\\.|\[(?:\\.|[^\]\\])+\]|[^\\()\[\]])[+*]\)[+*{]")
+_TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]|\[.*|\((?:\?:|\?P<\w+>)?|\)[+*{]?|.", re.DOTALL)
+"""A piece of a pattern. A class that does not end is one, too: else each of its signs would be looked at as one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +86,18 @@ def _parse(line: str, number: int) -> RoutingRule:
     match = _LINE.fullmatch(line)
     if match is None:
         raise _bad(number, "is not (gggg,eeee):pattern[:group] [t:target] [r:replacement]")
-    pattern = _compile(match["pattern"], number)
-    group = int(match["group"] or 1)
+    rest = match["rest"]
+    after = _AFTER_PATTERN.search(rest, 1)
+    assert after is not None  # as it finds the end
+    pattern = _compile(rest[: after.start()], number)
+    group = int(after["group"] or 1)
     if group > pattern.groups:
         raise _bad(number, f"takes group {group}, and its pattern has {pattern.groups}")
-    if match["replacement"] is not None and match["target"] is None:
+    if after["word"] == "r":
         raise _bad(number, "has r: without t:")
-    target = _compile(match["target"], number) if match["target"] else None
-    replacement = _python_replacement(match["replacement"] or "")
+    wanted, *said = _AFTER_TARGET.split(after["said"] or "", maxsplit=1)
+    target = _compile(wanted, number) if wanted else None
+    replacement = _python_replacement(said[0] if said else "")
     if target is not None:
         _try_replacement(target, replacement, number)
     tag = int(match["g"] + match["e"], 16)
@@ -99,12 +106,21 @@ def _parse(line: str, number: int) -> RoutingRule:
 
 def _compile(pattern: str, number: int) -> re.Pattern[str]:
     python = _JAVA_PATTERN.sub(lambda m: {"(?<": "(?P<", r"\z": r"\Z"}.get(m[0], m[0]), pattern)
-    if _RUNAWAY.search(python):
+    if _is_runaway(python):
         raise _bad(number, f"repeats a repetition ({pattern}), which may never end")
     try:
         return re.compile(python, re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
         raise _bad(number, f"has a pattern that can't be read ({pattern}): {error}") from None
+
+
+def _is_runaway(pattern: str) -> bool:
+    """Whether a group that is itself nothing but a repetition is repeated."""
+    tokens = _TOKEN.findall(pattern)
+    return any(
+        opening[0] == "(" and single[0] not in "()" and again in ("+", "*") and closing in (")+", ")*", "){")
+        for opening, single, again, closing in zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False)
+    )
 
 
 def _python_replacement(text: str) -> str:

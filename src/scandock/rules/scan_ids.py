@@ -24,7 +24,7 @@ _MAX_MODALITY: Final = 10
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _NOT_WORD: Final = re.compile(r"[^A-Za-z0-9_]")
 _DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
-_NUMBERED: Final = re.compile(r"(.+)-([A-Z0-9_]+?)(\d+)")
+_NUMBERED: Final = re.compile(r"(.+)-([A-Z0-9_]{1,64}?)(\d{1,64})")
 ECAT_MODALITY: Final = "PT"
 
 

@@ -11,6 +11,7 @@ from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
 from scandock.queue.owner import is_gone, this_owner
+from scandock.services.clock_watch import why_wait
 from scandock.services.receiving import MANY, Receiving
 
 EXPIRED = "upload_expired"
@@ -47,7 +48,10 @@ def forget_broken(receiving: Receiving) -> int:
 
 
 def expire(receiving: Receiving, busy: Collection[str] = ()) -> int:
-    """End resumable uploads that nobody went on with in time; their rows stay and say so."""
+    """End resumable uploads that nobody went on with in time; their rows stay and say so.
+
+    None while the clock can't be trusted.
+    """
     catalog = receiving.catalog
     with catalog.read() as connection:
         rows = connection.execute(
@@ -56,6 +60,8 @@ def expire(receiving: Receiving, busy: Collection[str] = ()) -> int:
             .where(upload.c.state == ImportState.RECEIVING, reception.c.expires < catalog.now())
             .limit(MANY)
         ).all()
+    if not rows or why_wait(catalog):
+        return 0
     for row in rows:
         if row.uuid in busy:
             continue

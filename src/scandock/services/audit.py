@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -27,6 +27,7 @@ from scandock.services.listing import one_of
 PAGE: Final = 1_000
 PAGE_MOST: Final = 10_000
 
+Form = Literal["jsonl", "csv"]
 Value = str | int | bool | None | Sequence[str | int]
 
 
@@ -39,7 +40,10 @@ class Outcome(StrEnum):
 
 
 class Did(StrEnum):
-    """What was done; more may come, none is renamed. A setting of a project is PROJECT_EDIT, who sees it ACCESS_SET."""
+    """What was done; more may come, none is renamed. A setting of a project is PROJECT_EDIT, who sees it ACCESS_SET.
+
+    REQUEST and TOKEN_USE are lines of what was refused alone (`services.refusals`).
+    """
 
     LOGIN = "login"
     LOGOUT = "logout"
@@ -56,10 +60,16 @@ class Did(StrEnum):
     PROJECT_CREATE = "project_create"
     PROJECT_EDIT = "project_edit"
     RULES_SET = "rules_set"
+    UPLOAD_BEGIN = "upload_begin"
+    UPLOAD_DELETE = "upload_delete"
+    MAPPING_SET = "mapping_set"
     UPLOAD = "upload"
+    CACHE_PUT = "cache_put"
+    CACHE_DELETE = "cache_delete"
     IMPORT_CANCEL = "import_cancel"
     IMPORT_RETRY = "import_retry"
     IMPORT_DELETE = "import_delete"
+    IMPORT_RELEASE = "import_release"
     IMPORT_END = "import_end"
     ARCHIVE = "archive"
     MOVE = "move"
@@ -74,10 +84,14 @@ class Did(StrEnum):
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
     VERIFY = "verify"
+    AUDIT_EXPORT = "audit_export"
+    REQUEST = "request"
+    TOKEN_USE = "token_use"  # noqa: S105
 
 
 KINDS: Final = (
-    "account", "file", "import", "login", "project", "rules", "scan", "session", "subject", "subscription", "token",
+    "account", "audit", "file", "import", "login", "project", "request", "rules", "scan", "session", "subject",
+    "subscription", "token",
 )  # fmt: skip
 """What lines are about."""
 
@@ -133,13 +147,13 @@ def record(
     request: RequestInfo | None = None,
     outcome: Outcome = Outcome.DONE,
     details: Mapping[str, Value] | None = None,
-) -> None:
-    """Add a line within the caller's transaction: the change and its line are there both, or neither.
+) -> int:
+    """Add a line within the caller's transaction, so that the change and its line are there both, or neither; its id.
 
     `kind` and `target` name the thing by its id: ("session", its UUID), ("project", its id), ("account", its UUID).
     """
     where = request or RequestInfo()
-    connection.execute(
+    made = connection.execute(
         insert(audit).values(
             at=now_ms(connection),
             account_id=principal.account_id,
@@ -154,7 +168,9 @@ def record(
             details=json.dumps(dict(details), sort_keys=True) if details else "",
             project_uuid=select(_project.c.uuid).where(_project.c.key == project.casefold()).scalar_subquery(),
         )
-    )
+    ).inserted_primary_key
+    assert made is not None
+    return int(made[0])
 
 
 def search(
@@ -164,10 +180,7 @@ def search(
 
     Usage `request_invalid` for an action, outcome or kind that no line can have.
     """
-    for name, known in (("action", Did), ("outcome", Outcome), ("kind", KINDS)):
-        value = getattr(wanted, name)
-        if value is not None:
-            one_of(name, (value,), known)
+    check_wanted(wanted)
     conditions = _conditions(wanted)
     if before is not None:
         conditions.append(audit.c.id < before)
@@ -182,12 +195,31 @@ def search(
     return sorted(rows, key=lambda row: row.id, reverse=True)[:most]
 
 
-def export(catalog: Catalog, wanted: Wanted, form: Literal["jsonl", "csv"]) -> Iterator[str]:
-    """The lines as JSON lines or CSV, the newest first, in pieces; no transaction is held between them."""
+def check_wanted(wanted: Wanted) -> None:
+    """Usage `request_invalid` for an action, outcome or kind that no line can have."""
+    for name, known in (("action", Did), ("outcome", Outcome), ("kind", KINDS)):
+        value = getattr(wanted, name)
+        if value is not None:
+            one_of(name, (value,), known)
+
+
+def export(
+    catalog: Catalog,
+    wanted: Wanted,
+    form: Form,
+    *,
+    before: int | None = None,
+    still: Callable[[], object] | None = None,
+) -> Iterator[str]:
+    """The lines before one, as JSON lines or CSV, the newest first, in pieces; no transaction is held between them.
+
+    `still` raises Denied where whoever asked may not read on; asked for each piece.
+    """
     if form == "csv":
         yield _csv([[field.name for field in fields(AuditRow)] + ["time"]])
-    before: int | None = None
     while True:
+        if still is not None:
+            still()
         with catalog.read() as connection:
             rows = search(connection, wanted, before=before, limit=PAGE)
         if not rows:

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, or_, select
 
 from scandock.access.principal import Principal
-from scandock.access.visible import projects_where
-from scandock.catalog.server_tables import project_access, project_sums, reception, verification
+from scandock.access.visible import own_where, projects_where
+from scandock.catalog.server_tables import project_access, project_sums, verification
 from scandock.catalog.standing import uri_of
 from scandock.catalog.sums import sum_up
-from scandock.catalog.tables import project, session, subject, tree
+from scandock.catalog.tables import project, session, subject
 from scandock.rules.choices import choices_of
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.notices import CODES
@@ -238,15 +238,8 @@ _VALUES = {"state": ("ready", "conflict"), "code": [code for code, one in CODES.
 
 
 def visible(principal: Principal, action: Action) -> ColumnElement[bool]:
-    own: ColumnElement[bool] = false()
-    if principal.account_id is not None and principal.signed_in:
-        mine = (
-            select(tree.c.id)
-            .join(reception, reception.c.upload_id == tree.c.upload_id)
-            .where(reception.c.account_id == principal.account_id)
-        )
-        own = and_(project.c.name == UNASSIGNED, session.c.tree_id.in_(mine))
-    return or_(projects_where(principal, action), own)
+    """A condition that holds where `principal` may do `action`, or has uploaded it to `Unassigned`."""
+    return or_(projects_where(principal, action), own_where(principal))
 
 
 def find_session(connection: Connection, principal: Principal, uuid: str) -> dict[str, Any]:

@@ -17,14 +17,14 @@ from sqlalchemy import Connection, func, literal, select, true
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, intent, project, session, shelf, tree, upload
-from scandock.catalog.trees import damaged_files, files_of, resources_of, scans_of
+from scandock.catalog.trees import damaged_paths_of, paths_of, resources_of, scans_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
-from scandock.placing.recover import recover
 from scandock.services.imports import DELETED
 from scandock.services.opening import CATALOG, opened
 from scandock.services.project_deleting import finish_deletions
+from scandock.services.stuck_imports import list_imports
 from scandock.store.local import LocalStore
 from scandock.store.port import Snapshot
 from scandock.store.root import FOLDERS
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024 * 1024
 _AREAS = ("archive", "prearchive", "resources")
-_HAS_RECEIPT = upload.c.state.in_(("placed", "held", "partly", "refused")) & (upload.c.report != DELETED)
+HAS_RECEIPT = upload.c.state.in_(("placed", "held", "partly", "refused")) & (upload.c.report != DELETED)
 """Imports whose receipt is in the store; of one that was deleted it went, though its row stays for its sessions."""
 
 
@@ -107,8 +107,9 @@ class _Check:
             yield from self._settled(one)
         yield from self._strays({one.name for one in sessions})
         yield from self._left_over()
-        for number, why in sorted(recover(self.catalog, self.store).stuck.items()):
-            yield Finding("unfinished", f"upload {number}", f"An import can't be finished. {why}")
+        for row in list_imports(self.catalog, self.store, stuck=True):
+            remedy = f"If that can't be mended: scandock admin import release {row.uuid}"
+            yield Finding("unfinished", f"import {row.uuid}", f"An import can't be finished. {row.message} {remedy}.")
         for name, error in sorted(finish_deletions(self.catalog, self.store, self.settings).stuck.items()):
             yield Finding("unfinished", f"project {name}", f"Its deletion can't be finished. {error}")
 
@@ -152,22 +153,11 @@ class _Check:
         return connection.execute(select(intent.c.id).where(intent.c.name == name).limit(1)).first() is not None
 
     def _session(self, one: _Session) -> Iterator[Finding]:
-        expected: dict[str, tuple[int, bytes]] = {}
-        listed: set[str] = set()
         with self.catalog.read() as connection:
             scans = scans_of(connection, one.tree_id)
-            by_n = {scan.n: scan.scan_id for scan in scans}
             resources = resources_of(connection, one.tree_id)
-            damaged = damaged_files(connection, one.tree_id)
-            folders = {
-                r.n: (f"scans/{by_n[r.scan_n]}/" if r.scan_n is not None else "") + f"resources/{r.label}/files/"
-                for r in resources
-            }
-            for row in files_of(connection, one.tree_id):
-                path = folders[row.resource_n] + row.name
-                expected[path] = (row.bytes, row.sha256)
-                if row.n in damaged:
-                    listed.add(path)
+            expected = paths_of(connection, one.tree_id)
+            listed = damaged_paths_of(connection, one.tree_id)
         total = sum(size for size, _ in expected.values())
         if (len(scans), len(expected), total) != (one.scans, one.files, one.bytes) or (
             sum(r.files for r in resources) != len(expected) or sum(r.bytes for r in resources) != total
@@ -256,7 +246,7 @@ class _Check:
             loose = connection.execute(
                 select(func.count(file.c.tree_id.distinct())).where(file.c.tree_id.not_in(select(tree.c.id)))
             ).scalar_one()
-            receipts = connection.execute(select(upload.c.uuid).where(_HAS_RECEIPT)).scalars().all()
+            receipts = connection.execute(select(upload.c.uuid).where(HAS_RECEIPT)).scalars().all()
         for work in self.store.works():
             if self._is_left(work):
                 yield Finding("left_over", f"work/{work}", "Staging of an import that is over.")
@@ -273,7 +263,7 @@ class _Check:
 
     def _has_receipt(self, number: str) -> bool:
         with self.catalog.read() as connection:
-            asked = select(upload.c.id).where(upload.c.uuid == number, _HAS_RECEIPT)
+            asked = select(upload.c.id).where(upload.c.uuid == number, HAS_RECEIPT)
             return connection.execute(asked).first() is not None
 
     def _is_left(self, work: str) -> bool:

@@ -5,15 +5,16 @@ Refused unless it is asked for them: an image of which a byte has flipped looks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Connection, and_, func, select
 
+from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import damage
 from scandock.catalog.shelves import Holder
-from scandock.catalog.tables import file, project, session
+from scandock.catalog.tables import file, project, session, shelf
 from scandock.model.errors import Usage
 from scandock.services.contents import files_query, path_of
 
@@ -48,6 +49,21 @@ def damaged_paths(
         path, kind = next(iter(found.items()))
         first = "" if len(found) == 1 else " is the first"
         raise _refused(len(found), holder.label, f": {path} ({_HOW[kind]}){first}")
+    return found
+
+
+def holders_with_damage(connection: Connection, uuids: Iterable[str]) -> set[str]:
+    """The sessions and shelves, of these, that have files which are known to be damaged."""
+    found: set[str] = set()
+    for part in in_parts(uuids):
+        for table in (session, shelf):
+            rows = connection.execute(
+                select(table.c.uuid)
+                .join(damage, damage.c.tree_id == table.c.tree_id)
+                .where(table.c.uuid.in_(part), damage.c.file_n.is_not(None))
+                .distinct()
+            )
+            found.update(rows.scalars())
     return found
 
 

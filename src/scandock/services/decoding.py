@@ -5,22 +5,39 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
+from scandock.model.errors import ScandockError
+from scandock.services.held_answers import HeldAnswers, HeldFile
 from scandock.viewing.cache import Cache
-from scandock.viewing.decoders import Busy, Decoders, Lost
-from scandock.viewing.exchange import Message
+from scandock.viewing.decoders import MOST, Busy, Decoders, Lost, Opened
+from scandock.viewing.exchange import Message, NotKept
 from scandock.viewing.stack import Stack
+from scandock.viewing.turns import LINE, Asker
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
-THREADS: Final = 12
+T = TypeVar("T")
+
+WORKING: Final = 12
+"""Threads that are at work at once: those that wait for a decoder are none of them."""
+
+THREADS: Final = LINE + MOST + WORKING
+"""One for each question that waits or is asked. A thread that waits costs little."""
+
 BUSY: Final = "Many pictures are being made just now. Load it again in a moment."
+NO_ROOM: Final = "There is no room on the server for it just now. Load it again in a moment."
+_LARGE: Final = frozenset({"raw", "picture"})
+"""What may have a large body."""
+
 _STACKS: Final = 12
+_STACK_IMAGES: Final = 300_000
+"""Of all stacks that are remembered; the last one is in any case."""
+
 _FAILED: Final = 2_000
 _FAILED_SECONDS: Final = 600.0
 _VIEW_SECONDS: Final = 3600.0
@@ -30,21 +47,52 @@ _TIDY_SECONDS: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a decoder made, or the reason why it did not; `lasting`: asked again, the answer is the same."""
+    """What a decoder made, or the reason why it did not; `lasting`: asked again, the answer is the same.
+
+    A large body is in `file`, which whoever takes it closes.
+    """
 
     said: dict[str, Any] = field(default_factory=dict)
     body: bytes = b""
     reason: str = ""
     lasting: bool = True
+    file: HeldFile | None = None
+
+
+class _Keeping:
+    """Where the body of one answer is kept while it waits for its client."""
+
+    def __init__(self, pictures: Pictures, asker: Asker) -> None:
+        self._pictures = pictures
+        self._asker = asker
+        self.file: HeldFile | None = None
+
+    def __call__(self, size: int) -> IO[bytes]:
+        """AnswersFull, OSError."""
+        self.close()  # of a question that was put back
+        hold = self._pictures.held.hold(self._asker.who, size)
+        file = self._pictures.cache.unnamed(size)
+        self.file = HeldFile(file, hold)
+        return file
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+            self.file = None
 
 
 class Pictures:
     """What the web process keeps for pictures: the decoders, their threads, and what was made lately."""
 
-    def __init__(self, data: str, settings: Settings) -> None:
-        self.decoders = Decoders()
+    def __init__(
+        self, data: str, settings: Settings, held: HeldAnswers, note: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`note` is told of questions as by `Decoders`."""
+        self.decoders = Decoders(note=note)
+        self.held = held
         self.cache = Cache(data, settings.cache_bytes, settings.min_free_bytes)
         self.threads = ThreadPoolExecutor(THREADS, "pictures")
+        self._working = threading.Semaphore(WORKING)
         self._lock = threading.Lock()
         self._tidy_at = 0.0
         self._stacks: OrderedDict[tuple[str, int], Stack] = OrderedDict()
@@ -55,22 +103,55 @@ class Pictures:
         self.decoders.close()
         self.threads.shutdown(wait=True)
 
+    def work(self, call: Callable[[], T]) -> T:
+        """Do what asks decoders, in one of `threads`: few at once, those aside that wait for their turn."""
+        with self._working:
+            return call()
+
     def ask(
-        self, said: dict[str, Any], files: Sequence[int], key: tuple[Any, ...], seconds: float | None = None
+        self,
+        said: dict[str, Any],
+        opened: Opened,
+        key: tuple[Any, ...],
+        *,
+        asker: Asker,
+        seconds: float | None = None,
     ) -> Made:
-        """Ask a decoder; what killed one, or took too long, is not tried again for a while (by `key`)."""
+        """Ask a decoder; what killed one, or took too long, is not tried again for a while (by `key`). AnswersFull.
+
+        `key` begins with what is asked and the content that it is asked of: what is slow is known by these two.
+        """
         with self._lock:
             before = self._failed.get(key)
             if before is not None and time.monotonic() - before[0] < _FAILED_SECONDS:
                 return Made(reason=before[1], lasting=False)
+        keeping = _Keeping(self, asker)
         try:
-            answer: Message = self.decoders.ask(said, files, seconds)
+            answer = self._answer(said, opened, keeping, asker=asker, content=key[:2], seconds=seconds)
         except Busy:
             return Made(reason=BUSY, lasting=False)
         except Lost as lost:
             self._put(self._failed, key, (time.monotonic(), str(lost)), _FAILED)
             return Made(reason=str(lost), lasting=False)
-        return Made(answer.said, answer.body, str(answer.said.get("reason", "")))
+        except NotKept as error:
+            if isinstance(error.__cause__, ScandockError):
+                raise error.__cause__ from None
+            return Made(reason=NO_ROOM, lasting=False)
+        if keeping.file is not None and said["verb"] not in _LARGE:  # no decoder of ours does that
+            keeping.close()
+            return Made(reason="Its picture is too large.", lasting=False)
+        return Made(answer.said, answer.body, str(answer.said.get("reason", "")), file=keeping.file)
+
+    def _answer(self, said: dict[str, Any], opened: Opened, keeping: _Keeping, **more: Any) -> Message:  # noqa: ANN401
+        """Wait for the decoder's answer, while another thread may work."""
+        self._working.release()
+        try:
+            return self.decoders.ask(said, opened, keep=keeping, **more)
+        except BaseException:
+            keeping.close()
+            raise
+        finally:
+            self._working.acquire()
 
     def known(self, key: tuple[str, int]) -> Stack | None:
         with self._lock:
@@ -81,6 +162,9 @@ class Pictures:
 
     def remember(self, key: tuple[str, int], stack: Stack) -> None:
         self._put(self._stacks, key, stack, _STACKS)
+        with self._lock:
+            while len(self._stacks) > 1 and sum(len(one.images) for one in self._stacks.values()) > _STACK_IMAGES:
+                self._stacks.popitem(last=False)
 
     def is_new_view(self, who: tuple[Any, ...]) -> bool:
         """Whether this person was not noted at this session within the hour; they are now."""

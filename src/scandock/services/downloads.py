@@ -14,11 +14,13 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import IO, Final, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Connection, select
 
+from scandock.access.principal import Denied
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import intent, project, session, tree
@@ -26,8 +28,9 @@ from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Action
 from scandock.services import contents, rights, shelves
 from scandock.services.damaged_files import Damaged, damaged_of_project, damaged_paths
+from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
-from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
+from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from scandock.store.port import Snapshot
 
 H = TypeVar("H", bound=Holder)
@@ -60,6 +63,8 @@ class FileDownload:
     """When the tree that holds it was made, in Unix milliseconds: a new label changes nothing of a file."""
     _snapshot: Snapshot
     _path: str
+    _holder: Holder
+    _lasting: Lasting
     damaged: str = ""
     """How it is known to be damaged; empty: it is not."""
 
@@ -70,8 +75,7 @@ class FileDownload:
     def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes of a range; then the file is closed."""
         with self._snapshot as snapshot, snapshot.open(self._path, offset, length) as stream:
-            while chunk := stream.read(1024 * 1024):
-                yield chunk
+            yield from self._lasting.each(self._holder, iter(partial(stream.read, CHUNK), b""))
 
     def close(self) -> None:
         self._snapshot.close()
@@ -124,6 +128,8 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True, damaged: Dam
         modified=made,
         _snapshot=snapshot,
         _path=item["path"],
+        _holder=standing,
+        _lasting=Lasting(desk),
         damaged=known.get(item["path"], ""),
     )
 
@@ -154,15 +160,16 @@ def zip_of_session(
         snapshot.close()
         raise
     name = f"{standing.label}_{scan_id}.zip" if scan_id is not None else f"{standing.label}.zip"
-    return ZipDownload(name, length, _zip_one(snapshot, standing, under, omitted, deflate=deflate), len(known))
+    chunks = _zip_one(desk, snapshot, standing, under, omitted, deflate=deflate)
+    return ZipDownload(name, length, chunks, len(known))
 
 
 def _zip_one(
-    snapshot: Snapshot, standing: Standing, under: str, omitted: Collection[str], *, deflate: bool
+    desk: Desk, snapshot: Snapshot, standing: Standing, under: str, omitted: Collection[str], *, deflate: bool
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(deflate=deflate, moment=moment_of(standing))
-        yield from made.chunks(_entries(snapshot, standing, under, omitted))
+        yield from made.chunks(Lasting(desk).each(standing, _entries(snapshot, standing, under, omitted)))
 
 
 def _entries(
@@ -181,7 +188,8 @@ def _entries(
 def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Damaged = Damaged.REFUSE) -> ZipDownload:
     """All archived sessions of a project as one zip, one folder each. Usage `file_damaged` as `zip_of_session`.
 
-    Each session is as it stands when its turn comes; one that is gone by then, or found to be damaged, is named in
+    Each session is as it stands when its turn comes; one that is gone by then, that may not be read any more or was
+    found to be damaged (unless such files are included or omitted) is named in
     `not-included.txt`.
     """
     with desk.catalog.read() as connection:
@@ -204,6 +212,7 @@ def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Dam
 
 def _every(desk: Desk, uuids: list[str], damaged: Damaged) -> Iterator[ZipEntry]:
     gone = []
+    lasting = Lasting(desk)
     for uuid in uuids:
         try:
             standing, snapshot = steady(desk, uuid)
@@ -212,12 +221,14 @@ def _every(desk: Desk, uuids: list[str], damaged: Damaged) -> Iterator[ZipEntry]
             continue
         with snapshot:
             try:
+                lasting.check(standing)
                 with desk.catalog.read() as connection:
                     known = damaged_paths(connection, standing, damaged)
-            except Usage:
+            except (Denied, Usage):
                 gone.append(uuid)
                 continue
-            yield from _entries(snapshot, standing, omitted=known if damaged is Damaged.OMIT else ())
+            omitted = known if damaged is Damaged.OMIT else ()
+            yield from lasting.each(standing, _entries(snapshot, standing, omitted=omitted))
     if gone:
         text = "".join(f"{uuid}\r\n" for uuid in gone).encode()
         yield ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))

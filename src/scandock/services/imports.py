@@ -18,7 +18,7 @@ from scandock.access.visible import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
-from scandock.model.errors import Usage
+from scandock.model.errors import OUTAGES, Usage
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.queue.cancel import Cancelled, cancel
@@ -56,7 +56,7 @@ def find_import(connection: Connection, principal: Principal, uuid: str, action:
         _unknown(principal)  # also for members of its project: imports are not theirs to know of
     told = may(principal, action, row["project"], rights, own=own)
     if told is not Answer.ALLOWED:
-        deny(told, principal, action)
+        deny(told, principal, action, row["project"] or "")
     return Found(
         upload_id=row["id"],
         uuid=row["uuid"],
@@ -143,8 +143,9 @@ def cancel_import(
 
 
 def retry_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo) -> None:
-    """Have a failed import tried again. Usage `import_not_failed` where there is nothing to try: bytes are kept of
-    failed ones alone.
+    """Have a failed import tried again, or one that waits for its next attempt begin it at once.
+
+    Usage `import_not_failed` where there is nothing to try: bytes are kept of failed ones alone.
     """
     with catalog.write() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
@@ -275,9 +276,26 @@ def _object(row: RowMapping, told: dict[str, Any] | None) -> dict[str, Any]:
     elif state is ImportState.RUNNING:
         made["progress"] = told
         made["cancelling"] = bool(row["cancel"])
-    if state in (ImportState.RECEIVED, ImportState.RUNNING) and row["code"] and row["retry_at"] and not row["owner"]:
-        made["message"] += f" The next attempt begins at {_clock(row['retry_at'])}."
+    made["waiting"] = None
+    if state in (ImportState.RECEIVED, ImportState.RUNNING) and row["code"] and not row["owner"]:
+        made["waiting"] = {
+            "code": row["code"],
+            "message": row["message"],
+            "counted": row["code"] not in OUTAGES,
+            "next_attempt": row["retry_at"] or None,
+        }
+        made["message"] = _waits(made["waiting"])
     return made
+
+
+def _waits(waiting: dict[str, Any]) -> str:
+    """Why an import waits for its next attempt, and for how long."""
+    said = [waiting["message"]]
+    if not waiting["counted"]:
+        said.append("The import waits until that is mended; this counts as no attempt.")
+    if waiting["next_attempt"] is not None:
+        said.append(f"The next attempt begins at {_clock(waiting['next_attempt'])}.")
+    return " ".join(said)
 
 
 def _clock(moment: int) -> str:
@@ -292,7 +310,7 @@ _NOT_TO_RETRY = {
     ImportState.RECEIVING: ("The upload has not come whole.", "Send the rest of it."),
     ImportState.RECEIVED: ("The import waits, and begins by itself.", "Wait for its outcome."),
     ImportState.RUNNING: (
-        "The import has not ended: it runs, or waits for its next attempt, which begins by itself.",
+        "The import has not ended: it runs.",
         "Wait for its outcome.",
     ),
 }

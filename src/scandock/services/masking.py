@@ -7,6 +7,8 @@ from typing import Final
 
 MASK: Final = "***"
 """What stands in place of a secret."""
+_USER: Final = re.compile(r"(://[^:/@]*):.*", re.DOTALL)
+_WORDS: Final = ("password", "passwd", "secret")
 
 
 def mask(url: str | None) -> str | None:
@@ -14,5 +16,17 @@ def mask(url: str | None) -> str | None:
     if url is None:
         return None
     # by hand, as passwords hold signs that a parser of URLs trips over; what is masked too much does no harm
-    masked = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
-    return re.sub(r"(?i)([?&][^=&]*(?:password|passwd|secret)[^=&]*=)[^&]*", r"\1***", masked)
+    before, at, after = url.rpartition("@")
+    masked = _USER.sub(rf"\1:{MASK}", before) + at + after
+    first, *others = masked.split("&")
+    return "&".join([_without_secret(first, known=False), *(_without_secret(one, known=True) for one in others)])
+
+
+def _without_secret(part: str, *, known: bool) -> str:
+    """What stands between two `&`, without the value of a secret; `known`: it begins with a key, else after a `?`."""
+    pieces = part.split("=")
+    for at, piece in enumerate(pieces[:-1]):
+        key = piece if known and at == 0 else piece.partition("?")[2]
+        if any(word in key.lower() for word in _WORDS):
+            return "=".join([*pieces[: at + 1], MASK])
+    return part

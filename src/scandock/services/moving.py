@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from scandock.access.principal import Principal, ProjectRights, RequestInfo, may
 from scandock.catalog.engine import Catalog
 from scandock.catalog.shelves import Holder
 from scandock.catalog.standing import Standing, name_of, uri_of
-from scandock.catalog.tables import project, session
+from scandock.catalog.tables import project, session, tree
 from scandock.catalog.view import SqlView
 from scandock.model.errors import Usage
 from scandock.placing.intents import Placement, SessionRow
@@ -43,6 +43,12 @@ class Desk:
     principal: Principal
     request: RequestInfo | None = None
     """Where from it was asked, for the audit trail."""
+    ask_again: Callable[[], Principal] | None = field(default=None, compare=False, repr=False)
+    """Gives who asks as they are now, Denied where they may ask no more; None on the server's own machine."""
+
+    def still(self) -> Principal:
+        """Who asks, after what has lasted a while. Denied (401) where their account, login or token has ended."""
+        return self.principal if self.ask_again is None else self.ask_again()
 
     def note(
         self,
@@ -294,8 +300,12 @@ def free_timestamp(desk: Desk, connection: Connection, project_name: str) -> str
 
 
 def subject_warnings(connection: Connection, project_name: str, subject: str, source: Standing) -> tuple[Notice, ...]:
-    """The warning that a subject will hold another patient than it does."""
-    known = SqlView(connection).subject(project_name, subject)
+    """The warning that a subject will hold another patient than it does, of those whom its uploader has brought.
+
+    That is so for what is in `Unassigned`, whoever moves it there; elsewhere a subject is the project's.
+    """
+    brought = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
+    known = SqlView(connection, brought).subject(project_name, subject)
     others = (known.patient_ids if known is not None else frozenset()) - {source.patient_id}
     return (notice("subject_other_patient", subject=subject),) if others and source.patient_id else ()
 

@@ -9,22 +9,26 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 
+from scandock.access.throttle import network
 from scandock.catalog.engine import Catalog
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.model.errors import Usage
 from scandock.services import contents
-from scandock.services.decoding import BUSY, Made, Pictures
+from scandock.services.decoding import BUSY, NO_ROOM, Made, Pictures
 from scandock.services.downloads import steady
+from scandock.services.held_answers import Hold
 from scandock.services.moving import Desk
 from scandock.viewing.exchange import FILES
 from scandock.viewing.stack import Stack, stacked
+from scandock.viewing.turns import Asker
 
 if TYPE_CHECKING:
     from scandock.store.port import Snapshot
@@ -34,6 +38,13 @@ VERSION: Final = 1
 
 MOST_FILES: Final = 20_000
 """Files of one scan that its stack is made of."""
+
+MOST_IMAGES: Final = 100_000
+"""Images of one stack."""
+
+_ROW_BYTES: Final = 1_000
+_IMAGE_BYTES: Final = 700
+"""What a file's row and an image take in memory while a stack is made."""
 
 MISSING: Final = "The file is not in the store. Run `scandock check`."
 _BATCH_SECONDS: Final = 30.0
@@ -51,6 +62,16 @@ class Looked:
     @property
     def tree(self) -> str:
         return tree_key(self.standing.tree_id, self.standing.uuid)
+
+    @property
+    def asker(self) -> Asker:
+        """Whose turn it takes at the decoders."""
+        address = self.desk.request.address if self.desk.request is not None else ""
+        return Asker(self.desk.principal.account_id, network(address), self.standing.uuid)
+
+    def room(self, size: int) -> Hold:
+        """Room for what is made for whoever looks. AnswersFull."""
+        return self.pictures.held.hold(self.asker.who, size)
 
     def tag(self, *about: object) -> str:
         """The ETag of a picture of it."""
@@ -106,7 +127,7 @@ def stack_of(looked: Looked) -> Stack:
 
 
 def _make_stack(looked: Looked) -> tuple[Stack, bool]:
-    """The stack, and whether the next one would be the same."""
+    """The stack, and whether the next one would be the same. AnswersFull where too many are made at once."""
     query = (
         contents.files_query(looked.standing)
         .add_columns(resource.c.n.label("resource_n"))
@@ -120,30 +141,36 @@ def _make_stack(looked: Looked) -> tuple[Stack, bool]:
     if len(rows) > MOST_FILES:
         stack.note = f"The scan has more than {MOST_FILES} files; these are its first."
     found: list[tuple[int, int, list[list[Any]]]] = []
-    with _opened(looked) as snapshot:
+    room = MOST_IMAGES
+    with contextlib.ExitStack() as held:
+        snapshot = held.enter_context(_opened(looked))
+        held.enter_context(looked.room(len(rows) * _ROW_BYTES))
         for start in range(0, min(len(rows), MOST_FILES), FILES):
             batch = rows[start : min(start + FILES, MOST_FILES)]
-            with contextlib.ExitStack() as open_files:
-                streams = []
-                for row in batch:
-                    with contextlib.suppress(FileNotFoundError):
-                        stream = open_files.enter_context(snapshot.open(contents.path_of(row)))
-                        streams.append((row, _fd(stream, open_files)))
-                lasting = lasting and len(streams) == len(batch)
-                made = looked.pictures.ask(
-                    {"verb": "places"}, [fd for _, fd in streams],
-                    ("places", looked.tree, looked.scan_n, start), _BATCH_SECONDS,
-                )  # fmt: skip
+            streams: list[tuple[RowMapping, int]] = []
+            made = looked.pictures.ask(
+                {"verb": "places"}, partial(_opened_files, snapshot, batch, streams),
+                ("places", looked.tree, looked.scan_n, start), asker=looked.asker, seconds=_BATCH_SECONDS,
+            )  # fmt: skip
+            lasting = lasting and len(streams) == len(batch)
             if made.reason:
                 stack.reasons.append((batch[0]["n"], made.reason))
                 lasting = lasting and made.lasting
                 continue
+            before = room
             for (row, _), told in zip(streams, made.said["files"], strict=True):
                 if "images" in told:
-                    found.append((row["resource_n"], row["n"], told["images"]))
+                    found.append((row["resource_n"], row["n"], told["images"][:room]))
+                    room -= len(told["images"])
                 elif len(stack.reasons) < 100:
                     stack.reasons.append((row["n"], str(told["reason"])))
-    stack.images = stacked(found)
+                if room < 0:
+                    stack.note = f"The scan has more than {MOST_IMAGES} images; these are its first."
+                    break
+            held.enter_context(looked.room((before - max(room, 0)) * _IMAGE_BYTES))
+            if room < 0:
+                break
+        stack.images = stacked(found)
     if not stack.images and not stack.reasons and rows:
         stack.reasons.append((rows[0]["n"], MISSING))
     return stack, lasting
@@ -207,16 +234,21 @@ def _ask(looked: Looked, stack: Stack, at: int, said: dict[str, Any]) -> Made:
 
 def _ask_of(looked: Looked, path: str, said: dict[str, Any], content: object) -> Made:
     """Ask a decoder about one file; by its content it is known again where that killed one."""
-    try:
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[list[int]]:
         with _opened(looked) as snapshot, _file(snapshot, path) as fd:
-            return looked.pictures.ask(said, [fd], (said["verb"], content, said.get("frame")))
+            yield [fd]
+
+    try:
+        return looked.pictures.ask(said, opened, (said["verb"], content, said.get("frame")), asker=looked.asker)
     except FileNotFoundError:
         return Made(reason=MISSING, lasting=False)
 
 
 def _nothing(stack: Stack) -> Made:
     reason = stack.reasons[0][1] if stack.reasons else "The scan has no files."
-    return Made(reason=reason, lasting=reason not in (BUSY, MISSING))
+    return Made(reason=reason, lasting=reason not in (BUSY, MISSING, NO_ROOM))
 
 
 @contextlib.contextmanager
@@ -227,6 +259,19 @@ def _opened(looked: Looked) -> Iterator[Snapshot]:
         if standing.tree_id != looked.standing.tree_id:
             raise Usage("changed_meanwhile", "The session has just changed.", "Load it anew.")
         yield snapshot
+
+
+@contextlib.contextmanager
+def _opened_files(
+    snapshot: Snapshot, rows: Sequence[RowMapping], streams: list[tuple[RowMapping, int]]
+) -> Iterator[list[int]]:
+    """The descriptors of files, those that are not there left out; `streams` has them with their rows."""
+    streams.clear()
+    with contextlib.ExitStack() as opened:
+        for row in rows:
+            with contextlib.suppress(FileNotFoundError):
+                streams.append((row, _fd(opened.enter_context(snapshot.open(contents.path_of(row))), opened)))
+        yield [fd for _, fd in streams]
 
 
 @contextlib.contextmanager

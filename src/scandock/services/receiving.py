@@ -8,7 +8,8 @@ counts for nothing.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, Update, delete, func, insert, select, update
@@ -24,7 +25,7 @@ from scandock.queue.enqueue import accept
 from scandock.queue.owner import is_gone, this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.queue.wake import ring
-from scandock.services.audit import Did, record
+from scandock.services.audit import Did, Value, record
 from scandock.services.quotas import check_size, check_uploads
 from scandock.services.reservations import RESERVED_MS, Space, is_reserved
 from scandock.store.local import LocalStore
@@ -92,6 +93,10 @@ class Arriving:
         return self.state is ImportState.RECEIVING
 
 
+Noted = Callable[[Connection, Arriving], None]
+"""Writes a line of the audit in the transaction of a change to an upload."""
+
+
 class Receiving:
     """The rows of uploads until they are accepted; every call is short, and blocks."""
 
@@ -101,8 +106,8 @@ class Receiving:
         self.limits = limits
         self.space = Space(catalog, store, limits.min_free, limits.space_percent)
 
-    def begin(self, offer: Offer) -> Arriving:
-        """Record that an upload comes, and reserve its space.
+    def begin(self, offer: Offer, note: Noted | None = None) -> Arriving:
+        """Record that an upload comes, and reserve its space; `note` writes what the audit says of one that is new.
 
         Usage `upload_too_large`, `uploads_too_many`, `idempotency_key_reused` or `upload_running`; Fault `disk_full`.
         """
@@ -118,7 +123,9 @@ class Receiving:
             uuid = new_uuid()
             self._insert(connection, offer, uuid)
             made = self._read(connection, uuid)
-        assert made is not None
+            assert made is not None
+            if note is not None:
+                note(connection, made)
         reach("receiving")
         return made
 
@@ -215,7 +222,8 @@ class Receiving:
                     .values(archive=offer.filename, request=json.dumps(offer.options))
                 )
             connection.execute(update(reception).where(reception.c.upload_id == arriving.upload_id).values(**values))
-            _record(connection, arriving, received, principal, request)
+            at = arriving if offer is None else replace(arriving, project_id=offer.project_id)
+            noted(Did.UPLOAD, principal, request, {"bytes": received, "door": arriving.door})(connection, at)
         reach("accepted")
         ring(self.store.path)
         return True
@@ -230,14 +238,22 @@ class Receiving:
         if row is None or not _is_same(row, offer) or (row.received, row.metadata) != (received, _kept_digest(digest)):
             raise reused()
 
-    def give_mapping(self, arriving: Arriving, mapping: str) -> bool:
-        """Say where its studies go, in place of what was said; False where it is not receiving any more."""
+    def give_mapping(self, arriving: Arriving, mapping: str, note: Noted | None = None) -> bool:
+        """Say where its studies go, in place of what was said; False where it is not receiving any more.
+
+        `note` writes what the audit says of it.
+        """
         with self.catalog.write() as connection:
             changed = connection.execute(_update_of(arriving).values(mapping=mapping)).rowcount
+            if changed == 1 and note is not None:
+                note(connection, arriving)
         return changed == 1
 
-    def discard(self, arriving: Arriving) -> bool:
-        """Forget an upload that is not accepted, its bytes first; False, and nothing done, where it is."""
+    def discard(self, arriving: Arriving, note: Noted | None = None) -> bool:
+        """Forget an upload that is not accepted, its bytes first; False, and nothing done, where it is.
+
+        `note` writes what the audit says of it.
+        """
         with self.catalog.read() as connection:
             now = self._read(connection, arriving.uuid)
         if now is None:
@@ -251,6 +267,8 @@ class Receiving:
             changed = connection.execute(
                 delete(upload).where(upload.c.id == arriving.upload_id, upload.c.state == ImportState.RECEIVING)
             ).rowcount
+            if changed == 1 and note is not None:
+                note(connection, now)
         return changed == 1
 
     # -- rows ----------------------------------------------------------------------------------------------------
@@ -380,25 +398,23 @@ def _arriving(row: Row[Any], *, known: bool) -> Arriving:
     )
 
 
-def _record(
-    connection: Connection, arriving: Arriving, received: int, principal: Principal, request: RequestInfo
-) -> None:
-    where = connection.execute(
-        select(project.c.name)
-        .join(reception, reception.c.project_id == project.c.id)
-        .where(reception.c.upload_id == arriving.upload_id)
-    ).scalar()
-    details: dict[str, str | int] = {"bytes": received, "door": arriving.door}
-    record(
-        connection,
-        principal,
-        Did.UPLOAD,
-        "import",
-        arriving.uuid,
-        project=where or "",
-        request=request,
-        details=details,
-    )
+def noted(
+    did: Did,
+    principal: Principal,
+    request: RequestInfo,
+    details: Mapping[str, Value],
+    *,
+    kind: str = "import",
+) -> Noted:
+    """What writes a line about an upload, in the project that it is for where one is named."""
+
+    def note(connection: Connection, arriving: Arriving) -> None:
+        where = connection.execute(select(project.c.name).where(project.c.id == arriving.project_id)).scalar()
+        record(
+            connection, principal, did, kind, arriving.uuid, project=where or "", request=request, details=details
+        )  # fmt: skip
+
+    return note
 
 
 def _update_of(arriving: Arriving) -> Update:

@@ -60,7 +60,7 @@ def session_for(
     own = is_own(connection, principal, found.tree_id, found.project)
     told = may(principal, asked, found.project, ProjectRights(connection), own=own)
     if told is not Answer.ALLOWED:
-        deny(told, principal, asked)
+        deny(told, principal, asked, found.project)
     return found
 
 

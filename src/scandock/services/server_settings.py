@@ -52,17 +52,37 @@ class ServerSettings(BaseSettings):
     max_upload_bytes: Annotated[Bytes, Field(ge=1)] = Field(
         default=256 * GIB, description="Bytes of one upload, as it comes over the network."
     )
+    max_body_bytes: Annotated[Bytes, Field(ge=1)] = Field(
+        default=1024**2, description="Bytes of a request's body that is no upload."
+    )
     max_uploads_per_user: Count = Field(default=100, description="Uploads of one account that are not imported yet.")
     max_space_percent_per_user: Annotated[int, Field(ge=1, le=100)] = Field(
         default=50,
         description="Part of the free space that uploads of one account may take together, where it has several under"
         " way; one alone may take all of it.",
     )
+    max_names: Count = Field(
+        default=2000,
+        description="Different names of sessions, scans and resources in one address of XNAT's dialect; ALL is one.",
+    )
     upload_idle_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=120, description="How long a client may send nothing before it is let go."
     )
     upload_hours: Annotated[int, Field(ge=1, le=87_600)] = Field(
         default=72, description="Hours after which a resumable upload is removed that nobody goes on with."
+    )
+    answer_bytes: Annotated[Bytes, Field(ge=16 * 1024**2)] = Field(
+        default=512 * 1024**2,
+        description="Answers that wait until their clients take them, all together; one asker has half of what others"
+        " leave.",
+    )
+    download_idle_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=600, description="How long the client of a file or a zip may take nothing before it is let go."
+    )
+    outage_hours: Annotated[int, Field(ge=0, le=8_760)] = Field(
+        default=24,
+        description="Hours that an import waits altogether for a disk, rights or a catalog that fail; then it has"
+        " failed, and its bytes are kept.",
     )
     inbox_folders: Folders = Field(
         default=(),

@@ -52,12 +52,14 @@ def _path(value: str) -> str:
 def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
     if names == ("none",):
         return ()
-    for name in names:
-        try:
-            ipaddress.ip_network(name, strict=False)
-        except ValueError:
-            raise ValueError("names no addresses; right is 127.0.0.1, 10.1.0.0/16 or none") from None
-    return names
+    try:  # with what is behind the prefix left out: uvicorn takes a network as it is defined alone
+        return tuple(str(ipaddress.ip_network(name, strict=False)) if "/" in name else _address(name) for name in names)
+    except ValueError:
+        raise ValueError("names no addresses; right is 127.0.0.1, 10.1.0.0/16 or none") from None
+
+
+def _address(name: str) -> str:
+    return str(ipaddress.ip_address(name))
 
 
 def _folders(paths: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from scandock.access import accounts, logins, passwords
 from scandock.access.accounts import Account
-from scandock.access.authenticate import Gate, principal_of
+from scandock.access.authenticate import Attempt, Gate, principal_of
 from scandock.access.logins import Login
 from scandock.access.oidc_accounts import account_for
 from scandock.access.oidc_settings import Identity, OidcSettings
@@ -17,28 +17,26 @@ from scandock.access.principal import Denied, Door, Principal, ProjectRights, Re
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer, Scope
-from scandock.services.audit import Did, Outcome, Value, record
+from scandock.services.audit import Did, Value, record
 from scandock.services.limit_counts import Limit, count_limit
+from scandock.services.refusals import Refusal, Refusals
 
 if TYPE_CHECKING:
     from scandock.access.oidc import Provider
 
-_UNKNOWN = Principal(None, "", "unknown")
 
-
-def gate_for(catalog: Catalog) -> Gate:
-    """The gate of a web process: it writes refused logins into the trail.
+def gate_for(catalog: Catalog, refusals: Refusals | None = None) -> Gate:
+    """The gate of a web process: refused logins and tokens that failed come into the trail.
 
     A name that no account has is not written down: it may be a password in the wrong field.
     """
+    noted = Refusals(catalog) if refusals is None else refusals
 
-    def refused(account_id: int | None, request: RequestInfo) -> None:
-        with catalog.write() as connection:
-            one = accounts.by_id(connection, account_id) if account_id is not None else None
-            asked = _UNKNOWN if one is None else Principal(one.id, one.uuid, one.name)
-            record(connection, asked, Did.LOGIN, "account", asked.uuid, request=request, outcome=Outcome.REFUSED)
+    def refused(attempt: Attempt) -> None:
+        did = Did(attempt.what)
+        noted.note(Refusal(did=did, account_id=attempt.account_id, request=attempt.request, details=attempt.details))
 
-    return Gate(refused=refused)
+    return Gate(refused=refused, settle=noted.settle)
 
 
 def begin_login(catalog: Catalog, one: Account, request: RequestInfo, *, by: str, token: str | None = None) -> Login:
@@ -101,7 +99,7 @@ def sign_in_by_provider(
     """Log in who comes back from the provider; the login, and where to go on.
 
     Raises Denied as `Provider.finish` and `sign_in_identity` do, Throttled after too many that failed from one address,
-    which leave a line in the trail each.
+    of which the trail tells.
     """
     tries = f"oidc {request.address}"  # no account's name: those who log in by password are not slowed down
     gate.throttle.begin(tries, request.address)
@@ -110,15 +108,11 @@ def sign_in_by_provider(
         identity, then = provider.finish(answer, cookie, redirect_uri)
         with catalog.read() as connection:
             known = accounts.by_identity(connection, identity.key)
+        gate.settle()
         _, made = sign_in_identity(catalog, provider.settings, identity, request)
     except Denied as error:
-        asked = _UNKNOWN if known is None else Principal(known.id, known.uuid, known.name)
         said = {"by": "oidc", "code": error.code}
-        with catalog.write() as connection:
-            record(
-                connection, asked, Did.LOGIN, "account", asked.uuid,
-                request=request, outcome=Outcome.REFUSED, details=said,
-            )  # fmt: skip
+        gate.refused(Attempt("login", None if known is None else known.id, request, said))
         raise
     gate.throttle.good(tries, request.address)
     return made, then
@@ -153,10 +147,10 @@ def change_own_password(
     address = request.address if request is not None else ""
     gate.throttle.begin(one.name, address)
     if not passwords.verify(one.password, current):
-        with catalog.write() as connection:
-            record(connection, principal, Did.PASSWORD, "account", one.uuid, request=request, outcome=Outcome.REFUSED)
+        gate.refused(Attempt("password", one.id, request or RequestInfo()))
         raise Usage("password_wrong", "The present password is wrong.", "Type it again.")
     gate.throttle.good(one.name, address)
+    gate.settle()
     hashed = passwords.hash_password(new)
     with catalog.write() as connection:
         changed = accounts.set_password(connection, one, hashed)

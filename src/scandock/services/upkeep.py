@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from sqlalchemy import select
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
+from scandock.services.clock_watch import why_wait
 from scandock.services.pacing import Pace
 from scandock.services.trash import empty_trash
 from scandock.services.verifying import Plan, Verified, Verifier
@@ -22,9 +24,21 @@ BUSY_SHARE: Final = 0.25
 """Part of the allowed bandwidth that verification takes while imports run or wait: they have the disk first."""
 
 
-def keep_up(catalog: Catalog, store: Store, settings: Settings, stop: Callable[[], bool]) -> int:
-    """Give up what was deleted long ago; how many sessions. Raises Fault where the catalog fails."""
-    return 0 if stop() else len(empty_trash(catalog, store, settings.trash_days))
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What one turn has done."""
+
+    emptied: int
+    """Sessions that were given up."""
+    waits: str
+    """Why nothing was deleted for its age; empty where it may be."""
+
+
+def keep_up(catalog: Catalog, store: Store, settings: Settings, stop: Callable[[], bool]) -> Kept:
+    """Give up what was deleted long ago, where the clock can be trusted. Raises Fault where the catalog fails."""
+    waits = why_wait(catalog)
+    emptied = 0 if stop() or waits else len(empty_trash(catalog, store, settings.trash_days))
+    return Kept(emptied, waits)
 
 
 class Verification:

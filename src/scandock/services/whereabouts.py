@@ -9,9 +9,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, or_, select, union
 
 from scandock.access.principal import Principal
-from scandock.access.visible import sessions_where
+from scandock.access.visible import own_where, sessions_where
 from scandock.catalog.tables import project, session, tree, upload
-from scandock.rules.labels import UNASSIGNED
 
 _COLUMNS: Final = (
     session.c.uuid, session.c.place, session.c.label, session.c.timestamp, session.c.study_uid, session.c.held_code,
@@ -84,8 +83,8 @@ def _of_studies(principal: Principal, projects: Iterable[str], studies: Iterable
 
 
 def _visible(principal: Principal) -> Any:  # noqa: ANN401  a condition
-    """Who sees an import sees where its sessions went, as far as they may look there."""
-    return or_(sessions_where(principal), (session.c.place == "prearchive") & (project.c.name == UNASSIGNED))
+    """Who sees an import sees where its sessions went, as far as they may look there: in `Unassigned` at their own."""
+    return or_(sessions_where(principal), (session.c.place == "prearchive") & own_where(principal))
 
 
 def _row_of(uuid: str, told: dict[str, Any], rows: Iterable[Any]) -> Any:  # noqa: ANN401  a row, or None

@@ -1,7 +1,8 @@
-"""A zip as a stream of bytes: nothing but the entry at hand is in memory, nothing is written to disk.
+"""A zip as a stream of bytes: nothing but the entry at hand is in memory.
 
 Entries are stored or deflated at level 1, sizes and CRC follow each in a data descriptor (APPNOTE.TXT 4.3.9), zip64
-where a size or offset needs it. The central directory waits compressed: 200,000 entries cost some megabytes.
+where a size or offset needs it. The central directory waits compressed, what is more than a megabyte of it on disk:
+who reads slowly, or not at all, keeps no more in memory than that.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from tempfile import SpooledTemporaryFile
 from typing import IO, Final
 
 from isal import isal_zlib
@@ -18,6 +20,7 @@ from isal import isal_zlib
 from scandock.model.errors import Fault
 
 CHUNK: Final = 256 * 1024
+IN_MEMORY: Final = 1024 * 1024
 _BIG: Final = 0xFFFFFFFF
 _MANY: Final = 0xFFFF
 _FLAGS: Final = 0x0808
@@ -47,19 +50,23 @@ class ZipStream:
         self._count = 0
         self._central_size = 0
         self._packer = zlib.compressobj(1)
-        self._packed: list[bytes] = []
+        self._packed = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  closed once all is sent
 
     def chunks(self, entries: Iterable[ZipEntry]) -> Iterator[bytes]:
         """The bytes of the zip, entry by entry, then its directory."""
+        with self._packed:
+            yield from self._all(entries)
+
+    def _all(self, entries: Iterable[ZipEntry]) -> Iterator[bytes]:
         for entry in entries:
             for chunk in self._entry(entry):
                 self._at += len(chunk)
                 yield chunk
         start = self._at
-        self._packed.append(self._packer.flush())
+        self._packed.write(self._packer.flush())
+        self._packed.seek(0)
         unpacker = zlib.decompressobj()
-        for packed in self._packed:
-            left = packed
+        while left := self._packed.read(CHUNK):
             while left:
                 if chunk := unpacker.decompress(left, CHUNK):
                     yield chunk
@@ -108,7 +115,7 @@ class ZipStream:
         self._count += 1
         self._central_size += len(record)
         if packed_record := self._packer.compress(record):
-            self._packed.append(packed_record)
+            self._packed.write(packed_record)
 
     def _end(self, start: int) -> bytes:
         return _end(self._count, self._central_size, start)

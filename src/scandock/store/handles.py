@@ -122,6 +122,9 @@ class Stage(Protocol):
     def inode(self, rel: str) -> int | None:
         """The number of a file or folder, kept by every rename; None where it isn't there."""
 
+    def stamp(self, rel: str) -> int | None:
+        """As port.Store.stamp, of a staged tree."""
+
     def close(self) -> None: ...
 
 

@@ -159,6 +159,10 @@ class LocalStore:
         names.parse(name)
         return self._root.inode(name)
 
+    def stamp(self, name: str) -> int | None:
+        names.parse(name)
+        return self._root.stamp(name)
+
     def snapshot(self, name: str) -> LocalSnapshot:
         from scandock.store.snapshots import LocalSnapshot
 

@@ -115,6 +115,12 @@ class Store(Protocol):
     def current(self, name: str) -> int | None:
         """The number of the tree that stands at `name`, None where none does."""
 
+    def stamp(self, name: str) -> int | None:
+        """When the folder of the tree at `name` was last changed itself, in ns; None where none stands.
+
+        A tree that was published has that of its staged one, or a later one; the copy of another tree never has.
+        """
+
     def snapshot(self, name: str) -> Snapshot:
         """Open the tree at `name`; FileNotFoundError."""
 

@@ -94,6 +94,13 @@ class Root:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def stamp(self, path: str) -> int | None:
+        """When what stands at `path` was last changed itself, in ns, or None; with the inode it tells a copy apart."""
+        try:
+            return os.stat(path, dir_fd=self.fd, follow_symlinks=False).st_mtime_ns
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
     def is_folder(self, path: str) -> bool:
         try:
             return stat.S_ISDIR(os.stat(path, dir_fd=self.fd, follow_symlinks=False).st_mode)

@@ -249,6 +249,9 @@ class LocalStage:
     def inode(self, rel: str) -> int | None:
         return self._root.inode(f"{self.path}/{names.relpath(rel)}")
 
+    def stamp(self, rel: str) -> int | None:
+        return self._root.stamp(f"{self.path}/{names.relpath(rel)}")
+
     def list(self, rel: str = "") -> list[str]:
         try:
             return sorted(os.listdir(self._folders.fd(rel)))

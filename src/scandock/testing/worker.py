@@ -15,6 +15,7 @@ from scandock.services.settings import Settings, load_settings
 from scandock.testing.readers import thread_readers
 from scandock.workers.attempt import Order, run_attempt
 from scandock.workers.beats import Beats
+from scandock.workers.troubles import machine_fault
 from scandock.workers.worker import Worker
 
 END_SECONDS = 60.0
@@ -27,6 +28,7 @@ class _AttemptThread:
         self.killed = ""
         self.pid = os.getpid()
         self._failed = False
+        self._fault: Fault | None = None
         self._thread = threading.Thread(target=self._run, args=(order, settings), name="attempt", daemon=True)
         self._thread.start()
 
@@ -37,6 +39,7 @@ class _AttemptThread:
             pass
         except Exception as error:  # noqa: BLE001  what would end a process with a traceback
             self._failed = True
+            self._fault = machine_fault(error)
             structlog.get_logger().error("attempt failed", upload=order.upload, exc_info=error)
 
     def kill(self, why: str) -> None:
@@ -47,7 +50,9 @@ class _AttemptThread:
         return int(self._failed)
 
     def death(self, code: int) -> Fault:
-        return Fault("attempt_died", f"The import's thread ended with {code}.", "It is tried again; look at the log.")
+        return self._fault or Fault(
+            "attempt_died", f"The import's thread ended with {code}.", "It is tried again; look at the log."
+        )
 
 
 class InProcessWorker:

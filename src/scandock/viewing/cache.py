@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import IO, Final
 
 from scandock.model.private import PRIVATE_FILE, PRIVATE_FOLDER
 
@@ -60,6 +61,15 @@ class Cache:
             except OSError:
                 os.unlink(beside)
                 raise
+
+    def unnamed(self, size: int) -> IO[bytes]:
+        """A file without a name for so many bytes, gone once it is closed; in memory where the disk has no room."""
+        with contextlib.suppress(OSError):
+            os.makedirs(self._root, PRIVATE_FOLDER, exist_ok=True)
+            room = os.statvfs(self._root)
+            if room.f_bavail * room.f_frsize >= self._free + size:
+                return tempfile.TemporaryFile(dir=self._root, buffering=0)
+        return open(os.memfd_create("scandock-picture"), "w+b", buffering=0)
 
     def tidy(self, standing: Callable[[list[str]], Iterable[str]]) -> int:
         """Remove what is kept of trees that stand no more (`standing` says which do), then what is too much.

@@ -1,4 +1,11 @@
-"""The decoder processes of one server: started when first asked, killed when they take too long, ended when idle."""
+"""The decoder processes of one server: started when first asked, killed when they take too long, ended when idle.
+
+Whose question is next is decided by `turns`. What takes more than a moment is heavy: one heavy question at a time is
+asked, so that a decoder stays free for the others. Which one is heavy is seen by its time alone, as a header may claim
+anything: where all decoders are busy for more than a moment and another question waits, the younger one is stopped and
+put back into the line as a heavy one. A moment is one of the processor's time: where the machine is busy with other
+things, small pictures take long too, and to begin again would help nobody.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +15,40 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
-from scandock.viewing.exchange import Message, receive, send
+from scandock.viewing.exchange import Keep, Message, NotKept, receive, send
+from scandock.viewing.turns import LINE, Asker, Full, Question, Turns
 
 MOST: Final = 2
-LINE: Final = 48
-"""Questions that may wait for a decoder; more are told to come again."""
-
 SECONDS: Final = 15.0
 """What one question may take, once it is its turn."""
 
 PATIENCE: Final = 30.0
 """Seconds that a question waits for its turn."""
 
+MOMENT: Final = 1.0
+"""Seconds of the processor's time after which a question is heavy."""
+
+START_SECONDS: Final = 0.5
+"""What a decoder's first question may take longer: the libraries are loaded with it."""
+
+STUCK_SECONDS: Final = 10.0
+"""After so many it is heavy as well where it waits for something else than the processor."""
+
 IDLE_SECONDS: Final = 120.0
 WORK: Final = 2_000
 """Questions after which a decoder is replaced: libraries in C lose memory."""
+
+_LOOK_SECONDS: Final = 0.02
+_HEAVY: Final = 2_000
+"""Contents that are known to be heavy."""
+
+Opened = Callable[[], AbstractContextManager[Sequence[int]]]
+"""Opens the files of a question once its turn has come: what waits holds no descriptor."""
 
 _ENVIRONMENT: Final = {
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "PYTHONDONTWRITEBYTECODE": "1",
@@ -63,17 +86,36 @@ class _Decoder:
         self.late = False
         """Whether the last answer came so late that the kill may be under way."""
         self.since = time.monotonic()
+        """When it was last given a question, or back."""
+        self.question: _Waiting | None = None
+        """What it is asked now."""
+        self._clock = ~self.process.pid << 3 | 2  # as clock_getcpuclockid(3) makes it
+        self._used = 0.0
 
-    def ask(self, said: dict[str, Any], files: Sequence[int], seconds: float) -> Message:
-        """Lost where it gives no answer in time, or none that is one."""
+    def give(self, question: _Waiting) -> None:
+        """Note what it is asked from now on."""
+        self.question, self.since, self._used = question, time.monotonic(), self._processor_seconds()
         self.asked += 1
+
+    def seconds(self) -> tuple[float, float]:
+        """What the question takes so far: of the processor's time, and of all."""
+        return self._processor_seconds() - self._used, time.monotonic() - self.since
+
+    def _processor_seconds(self) -> float:
+        try:
+            return time.clock_gettime(self._clock)
+        except OSError:  # it has ended
+            return self._used
+
+    def ask(self, said: dict[str, Any], files: Sequence[int], seconds: float, keep: Keep | None) -> Message:
+        """Lost where it gives no answer in time, or none that is one. NotKept."""
         deadline = time.monotonic() + seconds
         killer = threading.Timer(seconds, self.process.kill)  # however slowly it sends, byte by byte
         killer.daemon = True
         killer.start()
         try:
             send(self.end, said, b"", files)
-            answer = receive(self.end)
+            answer = receive(self.end, keep)
         except OSError:
             answer = None
         finally:
@@ -92,42 +134,108 @@ class _Decoder:
         self.end.close()
 
 
+class _Waiting(Question):
+    """A question of a thread, which waits for `turn`."""
+
+    def __init__(self, asker: Asker, content: Hashable, *, heavy: bool) -> None:
+        super().__init__(asker, heavy=heavy)
+        self.content = content
+        self.turn = threading.Event()
+        self.decoder: _Decoder | None = None
+        """The one that it may ask; None once its turn is there: none any more."""
+        self.trouble: Lost | None = None
+        self.stopped = False
+        """Its decoder was killed for the sake of others."""
+
+
 class Decoders:
     """At most `MOST` of them. Their processes die with the thread that starts them, so one that lasts does that."""
 
     def __init__(
-        self, words: Sequence[str] | None = None, *, seconds: float = SECONDS, idle: float = IDLE_SECONDS
+        self,
+        words: Sequence[str] | None = None,
+        *,
+        seconds: float = SECONDS,
+        idle: float = IDLE_SECONDS,
+        moment: float = MOMENT,
+        start: float = START_SECONDS,
+        stuck: float = STUCK_SECONDS,
+        line: int = LINE,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`note` is told of each question that was `refused`, as too many wait, or `put_back`, as it is heavy."""
         self.seconds = seconds
         self._idle = idle
+        self._moment = moment
+        self._start_seconds = start
+        self._stuck = stuck
+        self._note = note
         self._words = words or [sys.executable, "-m", "scandock.viewing.decoder"]
         self._change = threading.Condition()
         self._free: list[_Decoder] = []
         self._all: set[_Decoder] = set()
         self._starting = 0
-        self._waiting = 0
-        self._failed: OSError | None = None
+        self._turns: Turns[_Waiting] = Turns(line)
+        self._heavy: OrderedDict[Hashable, None] = OrderedDict()
         self._closed = False
         self._keeper: threading.Thread | None = None
 
-    def ask(self, said: dict[str, Any], files: Sequence[int], seconds: float | None = None) -> Message:
-        """The answer to one question; `files` are open descriptors, which stay the caller's. Busy, Lost."""
-        decoder = self._take()
+    def ask(
+        self,
+        said: dict[str, Any],
+        opened: Opened,
+        *,
+        asker: Asker = Asker(),  # noqa: B008  frozen
+        content: Hashable = None,
+        seconds: float | None = None,
+        keep: Keep | None = None,
+    ) -> Message:
+        """The answer to one question. `content` is what it is known by, should it come again. Busy, Lost, NotKept."""
+        question = _Waiting(asker, content, heavy=content is not None and content in self._heavy)
+        while True:
+            decoder = self._take(question)
+            try:
+                return self._ask(decoder, question, said, opened, seconds or self.seconds, keep)
+            except Lost:
+                if not question.stopped:
+                    raise
+                self._note("put_back")
+                question.stopped = False
+                question.turn.clear()
+            finally:
+                self._remember(question)
+
+    def _ask(
+        self,
+        decoder: _Decoder,
+        question: _Waiting,
+        said: dict[str, Any],
+        opened: Opened,
+        seconds: float,
+        keep: Keep | None,
+    ) -> Message:
+        """Ask the decoder that was taken; it is free again, or gone, whatever comes of it."""
+        usable = True
         try:
-            answer = decoder.ask(said, files, seconds or self.seconds)
-        except BaseException:
-            self._drop(decoder)
-            raise
-        if answer.said.get("spent") or decoder.late or decoder.asked >= WORK:
-            self._drop(decoder)
-        else:
-            self._give_back(decoder)
-        return answer
+            with opened() as files:
+                usable = False
+                try:
+                    answer = decoder.ask(said, files, seconds, keep)
+                except NotKept:
+                    usable = True
+                    raise
+                question.heavy = self._left(decoder) < 0
+                usable = not (answer.said.get("spent") or decoder.late or decoder.asked >= WORK)
+            return answer
+        finally:
+            self._give_back(decoder, usable=usable)
 
     def close(self) -> None:
         """End them all."""
         with self._change:
             self._closed = True
+            while (question := self._turns.next(heavy=True)) is not None:
+                self._tell(question)
             self._change.notify_all()
             keeper = self._keeper
         if keeper is not None:
@@ -141,7 +249,7 @@ class Decoders:
     def waiting(self) -> int:
         """How many questions wait for a decoder."""
         with self._change:
-            return self._waiting
+            return len(self._turns)
 
     @property
     def pids(self) -> list[int]:
@@ -149,47 +257,92 @@ class Decoders:
         with self._change:
             return [one.process.pid for one in self._all]
 
-    def _take(self) -> _Decoder:
+    def _remember(self, question: _Waiting) -> None:
+        """Know a content for heavy, should it be asked for again, or for heavy no more."""
+        if question.content is None:
+            return
         with self._change:
-            if self._waiting >= LINE:
-                raise Busy
-            self._waiting += 1
-            deadline = time.monotonic() + PATIENCE
-            try:
-                while not self._has_living():
-                    if self._closed or time.monotonic() > deadline:
-                        raise Busy
-                    if len(self._all) + self._starting < MOST:
-                        self._starting += 1
-                        self._keep()
-                        self._change.notify_all()
-                    self._change.wait(PATIENCE)
-                    if self._failed is not None and not self._free:
-                        failed, self._failed = self._failed, None
-                        raise Lost(f"No decoder could be started ({failed.strerror}).")
-                return self._free.pop()
-            finally:
-                self._waiting -= 1
+            self._heavy.pop(question.content, None)
+            if question.heavy:
+                self._heavy[question.content] = None
+                while len(self._heavy) > _HEAVY:
+                    self._heavy.popitem(last=False)
 
-    def _has_living(self) -> bool:
-        """Whether a decoder is free, once those are buried that died without a question (killed for memory)."""
+    def _take(self, question: _Waiting) -> _Decoder:
+        """Wait for a question's turn; the decoder that it is asked."""
+        with self._change:
+            try:
+                if self._closed:
+                    raise Full
+                leaving = self._turns.add(question)
+            except Full:
+                self._note("refused")
+                raise Busy from None
+            if leaving is not None:
+                self._tell(leaving)
+            self._share()
+            self._change.notify_all()
+        in_time = question.turn.wait(PATIENCE)
+        with self._change:
+            if not in_time and not question.turn.is_set():
+                self._turns.remove(question)
+            if question.decoder is not None:
+                return question.decoder
+        if question.trouble is not None:
+            raise question.trouble
+        self._note("refused")
+        raise Busy
+
+    def _tell(self, question: _Waiting, decoder: _Decoder | None = None, trouble: Lost | None = None) -> None:
+        """Let a question's thread go on, with a decoder or without. Called with the lock."""
+        question.decoder, question.trouble = decoder, trouble
+        question.turn.set()
+
+    def _share(self) -> None:
+        """Give decoders that are free to those whose turn it is, and have others started. Called with the lock."""
+        self._bury()
+        while self._free:
+            question = self._turns.next(heavy=not self._has_heavy())
+            if question is None:
+                return
+            decoder = self._free.pop()
+            decoder.give(question)
+            self._tell(question, decoder)
+        wanted = len(self._turns) if not self._has_heavy() else int(self._turns.has_light())
+        if not self._closed and len(self._all) + self._starting < MOST and self._starting < wanted:
+            self._starting += 1
+            self._keep()
+            self._change.notify_all()
+
+    def _has_heavy(self) -> bool:
+        return any(one.question is not None and one.question.heavy for one in self._all)
+
+    def _bury(self) -> None:
+        """Forget decoders that died without a question (killed for memory)."""
         for one in [one for one in self._free if one.process.poll() is not None]:
             self._free.remove(one)
             self._all.discard(one)
             one.end_it()
-        return bool(self._free)
 
-    def _give_back(self, decoder: _Decoder) -> None:
-        decoder.since = time.monotonic()
+    def _give_back(self, decoder: _Decoder, *, usable: bool) -> None:
+        """Free a decoder, or end it where it can't be asked again."""
         with self._change:
-            self._free.append(decoder)
-            self._change.notify_all()
-
-    def _drop(self, decoder: _Decoder) -> None:
+            question, decoder.question = decoder.question, None
+            decoder.since = time.monotonic()
+            if usable and not (question is not None and question.stopped):  # which may have come too late
+                self._free.append(decoder)
+                self._share()
+                return
         decoder.end_it()
         with self._change:
             self._all.discard(decoder)
-            self._change.notify_all()
+            self._share()
+
+    def _left(self, decoder: _Decoder) -> float:
+        """Seconds until what a decoder is asked is heavy, at least; below 0 once it is."""
+        processor, whole = decoder.seconds()
+        allowed = self._moment + (self._start_seconds if decoder.asked == 1 else 0)
+        return min(allowed - processor, self._stuck - whole)
 
     def _keep(self) -> None:
         """Have a keeper; called with the lock."""
@@ -198,14 +351,35 @@ class Decoders:
             self._keeper.start()
 
     def _run(self) -> None:
-        """Start what is asked for, and end what nobody has asked anything for a while."""
+        """Start what is asked for, stop what keeps others waiting, and end what nobody has asked for a while."""
         with self._change:
             while not self._closed:
                 if self._starting:
                     self._start()
                 self._end_idle()
+                wait = self._stop_heavy()
                 if not self._starting:
-                    self._change.wait(self._idle / 4 if self._all else None)
+                    self._change.wait(wait)
+
+    def _stop_heavy(self) -> float | None:
+        """Stop the younger of questions that keep all decoders for long while others wait; when to look again."""
+        idle = self._idle / 4 if self._all else None
+        if not self._turns.has_light() or self._free or self._starting or len(self._all) < MOST:
+            return idle
+        left = max(self._left(one) for one in self._all)
+        if left > 0:
+            return max(left, _LOOK_SECONDS)
+        busy = sorted((one for one in self._all if one.question is not None), key=lambda one: one.since)
+        for one in busy:
+            if one.question is not None:
+                one.question.heavy = True
+                self._remember(one.question)
+        youngest = busy[-1] if len(busy) == MOST else None
+        if youngest is None or youngest.question is None or youngest.question.stopped:  # one is on its way back
+            return self._moment
+        youngest.question.stopped = True
+        youngest.process.kill()
+        return idle
 
     def _start(self) -> None:
         self._change.release()
@@ -218,11 +392,13 @@ class Decoders:
         finally:
             self._change.acquire()
         self._starting -= 1
-        self._failed = failed
         if made is not None:
             self._all.add(made)
             self._free.append(made)
-        self._change.notify_all()
+            self._share()
+        elif failed is not None and (question := self._turns.next(heavy=True)) is not None:
+            self._tell(question, trouble=Lost(f"No decoder could be started ({failed.strerror})."))
+            self._share()
 
     def _end_idle(self) -> None:
         now = time.monotonic()

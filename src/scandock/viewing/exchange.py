@@ -6,12 +6,13 @@ bounded before a byte is kept.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
 import struct
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import IO, Any, Final, NamedTuple
 
 FILES: Final = 200
 """Open files in one message; the kernel takes 253."""
@@ -19,10 +20,24 @@ FILES: Final = 200
 _HEAD: Final = struct.Struct("<IQ")
 _MAX_SAID: Final = 32 * 1024**2
 _MAX_BODY: Final = 512 * 1024**2
+_PIECE: Final = 256 * 1024
+
+IN_MEMORY: Final = 1024**2
+"""Bytes up to which a body is kept in memory; a longer one goes into a file, piece by piece, where there is one."""
+
+Keep = Callable[[int], IO[bytes]]
+"""Opens what a body of so many bytes is written to; it stays the caller's."""
+
+
+class NotKept(Exception):
+    """A body had no place to be written to; the message was read to its end. Its cause says why."""
 
 
 class Message(NamedTuple):
-    """What was said, the bytes with it, and the descriptors, which who receives them closes."""
+    """What was said, the bytes with it, and the descriptors, which who receives them closes.
+
+    `body` is empty where it was kept elsewhere (`receive`).
+    """
 
     said: dict[str, Any]
     body: bytes
@@ -42,8 +57,11 @@ def send(end: socket.socket, said: dict[str, Any], body: bytes = b"", files: Seq
         end.sendall(body)
 
 
-def receive(end: socket.socket) -> Message | None:
-    """The next message; None where the other end is gone, or sends what is none. TimeoutError by the socket's time."""
+def receive(end: socket.socket, keep: Keep | None = None) -> Message | None:
+    """The next message; None where the other end is gone, or sends what is none. TimeoutError by the socket's time.
+
+    A body of more than `IN_MEMORY` bytes is written to what `keep` opens for it. NotKept where that fails.
+    """
     head, files, _, _ = socket.recv_fds(end, _HEAD.size, FILES)
     try:
         rest = _exactly(end, _HEAD.size - len(head)) if head else None
@@ -52,7 +70,8 @@ def receive(end: socket.socket) -> Message | None:
         texts, bodies = _HEAD.unpack(head + rest)
         if texts > _MAX_SAID or bodies > _MAX_BODY:
             return None
-        text, body = _exactly(end, texts), _exactly(end, bodies)
+        text = _exactly(end, texts)
+        body = _exactly(end, bodies) if keep is None or bodies <= IN_MEMORY else _kept(end, bodies, keep)
         said = None if text is None or body is None else _parsed(text)
         if said is None or body is None:
             return None
@@ -69,6 +88,31 @@ def _parsed(text: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return said if isinstance(said, dict) else None
+
+
+def _kept(end: socket.socket, count: int, keep: Keep) -> bytes | None:
+    """Write a body to where it is kept; b"" once it is all there. NotKept, once it was read to its end all the same."""
+    file: IO[bytes] | None = None
+    why: Exception | None = None
+    try:
+        file = keep(count)
+    except Exception as error:  # noqa: BLE001  whatever it is, the decoder has to be read to the end of its answer
+        why = error
+    view = memoryview(bytearray(min(count, _PIECE)))
+    while count:
+        got = end.recv_into(view[: min(count, len(view))])
+        if not got:
+            return None
+        count -= got
+        if file is not None and why is None:
+            try:
+                if file.write(view[:got]) < got:
+                    why = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError as error:
+                why = error
+    if why is not None:
+        raise NotKept from why
+    return b""
 
 
 def _exactly(end: socket.socket, count: int) -> bytes | None:

@@ -1,13 +1,14 @@
 """One attempt of one import that came by the server: the same course as on the command line, from the spool.
 
 Forked for a worker (`scandock.workers.fork_server`), or started by it as
-`python -m scandock.workers.attempt PARENT DATA UPLOAD TOKEN PREVIOUS ATTEMPT EXHAUSTED REASON`. It exits with 0 once it
-has written what became of the import, or found that it is not its own any more; anything else is a death, which the
-worker tells of.
+`python -m scandock.workers.attempt PARENT DATA UPLOAD TOKEN PREVIOUS ATTEMPT EXHAUSTED REASON FD`. It exits with 0 once
+it has written what became of the import, or found that it is not its own any more; anything else is a death, which the
+worker tells of, with the fault that it was told of on the pipe FD (`fault_pipe.py`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -21,7 +22,9 @@ from scandock.model.points import reach
 from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
 from scandock.workers.course import Course
+from scandock.workers.fault_pipe import NOBODY, tell
 from scandock.workers.reading import Reading, default_readers
+from scandock.workers.troubles import machine_fault
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -36,6 +39,11 @@ if TYPE_CHECKING:
 NONE = "-"
 OOM_SCORE = 300
 LACKED_MEMORY = ("out_of_memory", "reader_failed", "attempt_killed")
+BYTES_MISSING = Fault(
+    "bytes_missing",
+    "The bytes of this upload are not in the data folder, as in a copy of it that was made after the import had ended.",
+    "Send the archive again.",
+)
 _ASKED = (
     "project", "subject", "session", "destination", "overwrite", "ignore_unparsable", "resources", "dialect",
     "keep_names", "said", "quarantine",
@@ -81,6 +89,7 @@ class Upload:
     options: ImportOptions
     mapping: str
     name: str
+    received: int
 
 
 def run_attempt(order: Order, settings: Settings) -> None:
@@ -118,7 +127,14 @@ def _upload(connection: Connection, order: Order) -> Upload:
     from scandock.queue.leases import Lease
 
     row = connection.execute(
-        select(upload.c.id, upload.c.archive, upload.c.request, reception.c.account_id, reception.c.mapping)
+        select(
+            upload.c.id,
+            upload.c.archive,
+            upload.c.request,
+            reception.c.account_id,
+            reception.c.mapping,
+            reception.c.received,
+        )
         .join(reception, reception.c.upload_id == upload.c.id)
         .where(upload.c.uuid == order.upload, upload.c.token == order.token)
     ).first()
@@ -132,27 +148,32 @@ def _upload(connection: Connection, order: Order) -> Upload:
         options=ImportOptions(**wanted),
         mapping=row.mapping,
         name=row.archive,
+        received=row.received,
     )
 
 
 def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: Upload, order: Order) -> bool:
     """Deal with what an attempt before has left: intents roll forward, all else goes. True where that was all."""
-    from scandock.placing.complete import complete, has_intents
+    from scandock.placing.complete import has_intents
     from scandock.placing.forget import forget_exceptions, forget_staged
-    from scandock.placing.put_back import drop_bytes, exhausted, fail, put_back_or_fail
+    from scandock.placing.put_back import exhausted, fail, put_back_or_fail
     from scandock.placing.reserve import release
+    from scandock.placing.roll_forward import roll_forward
 
     lease = upload.lease
     if has_intents(catalog, lease):
         try:
-            complete(catalog, store, stage, lease)
+            roll_forward(catalog, store, stage, lease)
         except Fault as fault:
+            if fault.is_outage:
+                raise
             put_back_or_fail(catalog, store, stage, lease, fault, attempt=order.attempt)
-            return True
-        drop_bytes(catalog, store, lease)
         return True
     if order.exhausted:
         fail(catalog, store, stage, lease, exhausted(order.reason))
+        return True
+    if upload.received and not store.spool(order.upload).size():
+        fail(catalog, store, stage, lease, BYTES_MISSING)
         return True
     stage.clear()
     if order.previous:
@@ -198,9 +219,13 @@ class _Attempt(Course):
             self._run()
         except TokenLost:
             raise
-        except Exception as error:  # noqa: BLE001  the last fence: what it was is logged, and the import has an end
-            self.end(ImportState.FAILED, "internal", f"An unexpected error: {type(error).__name__}.")
+        except Exception as error:  # the last fence: what it was is logged, and the import has an end
+            fault = machine_fault(error)
+            if fault is not None:
+                self._make_room()
+                raise fault from error
             _tell_unexpected(self.order.upload, error)
+            self._end_unexpected(error)
         finally:
             self.reading.close()
         drop_bytes(self.site.catalog, self.store, self.lease)
@@ -223,6 +248,33 @@ class _Attempt(Course):
         except Usage as error:
             self._refuse_request(error)
 
+    def _make_room(self) -> None:
+        """Give up what was staged before the fault is told: on a full disk nothing could be written down else."""
+        from scandock.placing.complete import FREE_SECONDS, has_intents
+
+        assert self.site is not None
+        assert self.stage is not None
+        assert self.lease is not None
+        self.reading.close()
+        with contextlib.suppress(ScandockError, OSError):
+            if not has_intents(self.site.catalog, self.lease):
+                self.stage.clear()
+                self.store.sweep(FREE_SECONDS)
+
+    def _end_unexpected(self, error: Exception) -> None:
+        """A mistake of ours: the import has failed, or is rolled forward once more where it has intents."""
+        from scandock.placing.complete import has_intents
+        from scandock.placing.put_back import put_back_or_fail
+
+        assert self.site is not None
+        assert self.stage is not None
+        assert self.lease is not None
+        why = Fault("internal", f"An unexpected error: {type(error).__name__}.")
+        if has_intents(self.site.catalog, self.lease):
+            put_back_or_fail(self.site.catalog, self.store, self.stage, self.lease, why, attempt=self.order.attempt)
+        else:
+            self.end(ImportState.FAILED, why.code, why.message)
+
     def _check_account(self) -> None:
         """What names no project asks for no right in one, and would stand in `Unassigned`, whoever sent it."""
         from scandock.services.uploading import is_disabled
@@ -243,7 +295,9 @@ class _Attempt(Course):
             self.finish(BadInput(error.code, error.message, error.remedy))
 
     def fault(self, fault: Fault) -> dict[str, Any]:
-        """The bytes are kept: a fault of the machine is tried again."""
+        """The bytes are kept: a fault of the machine is tried again. An outage the worker has it wait for."""
+        if fault.is_outage:
+            raise fault
         from scandock.placing.put_back import put_back_or_fail
 
         assert self.site is not None
@@ -267,8 +321,8 @@ def _tell_unexpected(upload: str, error: Exception) -> None:
     set_up("attempt").error("unexpected", upload=upload, error=type(error).__name__, where=where(error))
 
 
-def main(words: list[str]) -> int:
-    """Exit code 0 where what became of the import is written."""
+def main(words: list[str], telling: int = NOBODY) -> int:
+    """Exit code 0 where what became of the import is written; else what stopped it is told on the pipe `telling`."""
     parent, *rest = words
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its worker says when it is to stop, by SIGKILL
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -280,13 +334,18 @@ def main(words: list[str]) -> int:
         run_attempt(order, load_settings())
     except TokenLost:
         return 0
-    except ScandockError as error:
+    except Exception as error:
         from scandock.services.logs import cause, set_up
 
-        set_up("attempt").error("attempt failed", upload=order.upload, code=error.code, cause=cause(error))
+        why = machine_fault(error) or error
+        if not isinstance(why, ScandockError):
+            raise
+        if isinstance(why, Fault):
+            tell(telling, why)
+        set_up("attempt").error("attempt failed", upload=order.upload, code=why.code, cause=cause(error))
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:-1], int(sys.argv[-1])))

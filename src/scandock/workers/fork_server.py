@@ -31,6 +31,7 @@ from scandock.model.process import confine, python, take_signals, without_collec
 from scandock.workers.attempt import Order
 from scandock.workers.attempt import main as run_attempt
 from scandock.workers.children import Child, death_of, oom_kills
+from scandock.workers.fault_pipe import FaultPipe
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -194,8 +195,10 @@ def _bury(pid: int, asked: socket.socket, descriptor: int) -> None:
 class ForkedAttempt:
     """An attempt at an import as a fork (`scandock.workers.running.RunningAttempt`); None is one that never began."""
 
-    def __init__(self, fork: Fork | None, server: Server, oom_before: int) -> None:
+    def __init__(self, fork: Fork | None, server: Server, oom_before: int, pipe: FaultPipe) -> None:
         self._fork = fork
+        self._pipe = pipe
+        self._fault: Fault | None = None
         self._server = server
         self._oom_before = oom_before
         self._code = -signal.SIGKILL
@@ -217,10 +220,11 @@ class ForkedAttempt:
             with self._lock:
                 self._fork.close()
                 self._fork = None
+        self._fault = self._fault or self._pipe.end()
         return self._code
 
     def death(self, code: int) -> Fault:
-        return death_of(code, self._oom_before)
+        return self._fault or death_of(code, self._oom_before)
 
 
 class _Forked:
@@ -311,7 +315,7 @@ def serve_attempts(worker: int, wire: socket.socket) -> int:
     take_signals()
     server = os.getpid()
     asked = serve(wire)
-    return 0 if asked is None else run_attempt([str(server), *json.loads(asked[0])])
+    return 0 if asked is None else run_attempt([str(server), *json.loads(asked[0])], asked[1][0])
 
 
 class Attempts:
@@ -340,25 +344,28 @@ class Attempts:
         self._thread.join()
 
     def __call__(self, order: Order) -> RunningAttempt:
-        before = oom_kills()
-        server, asked = self._ask(order)
+        before, pipe = oom_kills(), FaultPipe()
+        server, asked = self._ask(order, pipe)
+        pipe.begun()
         if server is None or asked is None:
+            pipe.end()
             return self._instead(order)
         try:
-            return ForkedAttempt(Fork(asked, ANSWER_SECONDS), server, before)
+            return ForkedAttempt(Fork(asked, ANSWER_SECONDS), server, before, pipe)
         except EOFError as error:
             self._log.warning("attempt not forked", error=str(error))
         except OSError as error:  # it may begin, or have begun, and nobody could end it alone
             self._log.error("fork server given up", error=str(error))
             self._kill(server)
         asked.close()
-        return ForkedAttempt(None, server, before)
+        return ForkedAttempt(None, server, before, pipe)
 
-    def _ask(self, order: Order) -> tuple[Server | None, socket.socket | None]:
+    def _ask(self, order: Order, pipe: FaultPipe) -> tuple[Server | None, socket.socket | None]:
         with self._lock:
             if self._server is not None:
                 with contextlib.suppress(OSError):  # nothing was sent: it has just died, or there is no room
-                    return self._server, ask(self._server.wire, json.dumps(order.words()).encode())
+                    words = json.dumps(order.words()).encode()
+                    return self._server, ask(self._server.wire, words, [pipe.writing])
         return None, None
 
     def _kill(self, server: Server) -> None:

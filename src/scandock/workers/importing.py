@@ -27,6 +27,7 @@ from scandock.workers.heartbeat import Heartbeat
 from scandock.workers.peek import rule_texts
 from scandock.workers.reading import Reading
 from scandock.workers.results import ImportResult
+from scandock.workers.troubles import machine_fault
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -62,6 +63,7 @@ class _Import(Course):
             try:
                 self.reading.start()
                 report = self._run()
+                self._empty_trash()
             except BaseException as error:
                 self.reading.close()
                 self._leave(error)
@@ -71,11 +73,19 @@ class _Import(Course):
                 self.heartbeat.stop()
                 if self.site is not None:
                     self.site.catalog.dispose()
-        self.store.purge(self.settings.trash_days * 86_400)
         self.store.sweep(SWEEP_SECONDS)
         reach("swept")
         has_receipt = report["state"] not in (ImportState.FAILED, ImportState.CANCELLED)
         return ImportResult(report, partial(self.store.open_receipt, self.number) if has_receipt else None)
+
+    def _empty_trash(self) -> None:
+        """Give up what was replaced long ago, where the clock can be trusted; else the next command does."""
+        from scandock.services.clock_watch import why_wait
+
+        assert self.site is not None
+        with contextlib.suppress(ScandockError):
+            if not why_wait(self.site.catalog):
+                self.store.purge(self.settings.trash_days * 86_400)
 
     # -- the catalog, beside the readers -------------------------------------------------------------------------
 
@@ -130,9 +140,14 @@ class _Import(Course):
         return self.lost.is_set() or self.trouble is not None
 
     def _leave(self, error: BaseException) -> None:
-        """Leave nothing behind after an error that nobody foresaw; what can't be done now, the next command does."""
+        """Leave nothing behind after a fault that was met while ending, or an error that nobody foresaw.
+
+        What can't be done now, the next command does.
+        """
         if self.lease is None:
             self.store.forget(self.number)
             return
         with contextlib.suppress(ScandockError):
-            self.end(ImportState.FAILED, "internal", f"An unexpected error: {type(error).__name__}.")
+            fault = machine_fault(error) if isinstance(error, Exception) else None
+            unexpected = f"An unexpected error: {type(error).__name__}."
+            self.end(ImportState.FAILED, *(("internal", unexpected) if fault is None else (fault.code, str(fault))))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from scandock.model.errors import ScandockError
+from scandock.model.errors import OUTAGES
 from scandock.placing.recover import recover
 from scandock.services.project_deleting import finish_deletions
 from scandock.services.upkeep import keep_up
+from scandock.workers.troubles import machine_fault
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -31,6 +32,7 @@ class Janitor:
         self._log = log
         self._called = threading.Event()
         self._ended = False
+        self._waits = ""
         self._thread = threading.Thread(target=self._run, name="janitor", daemon=True)
 
     def start(self) -> None:
@@ -49,15 +51,22 @@ class Janitor:
         while not self._ended:
             try:
                 self._clear()
-            except ScandockError as error:
-                self._log.warning("not cleared", code=error.code)
+            except Exception as error:  # noqa: BLE001  whatever it is, the next turn may do better
+                fault = machine_fault(error)
+                if fault is not None:
+                    self._log.warning("not cleared", code=fault.code, why=OUTAGES.get(fault.code))
+                else:
+                    self._log.error("not cleared", exc_info=error)
             self._called.wait(EVERY_SECONDS)
             self._called.clear()
 
     def _clear(self) -> None:
+        self._store.sweep(SWEEP_SECONDS)  # first: a full disk takes no rows before it has room
         found = recover(self._catalog, self._store)
         for upload in found.done:
             self._log.info("dead import recovered", upload=upload)
+        for upload, lost in found.lost.items():
+            self._log.warning("dead import given up", upload=upload, code=lost.code)
         for fault in found.stuck.values():
             self._log.warning("dead import stuck", code=fault.code)
         deleted = finish_deletions(self._catalog, self._store, self._settings)
@@ -67,7 +76,10 @@ class Janitor:
             self._log.warning("deletion of a project stuck", code=why.code)
         while not self._ended and self._store.sweep(SWEEP_SECONDS).left:
             continue
-        keep_up(self._catalog, self._store, self._settings, self._is_wanted)
+        done = keep_up(self._catalog, self._store, self._settings, self._is_wanted)
+        if done.waits != self._waits:
+            self._waits = done.waits
+            self._log.warning("nothing is deleted for its age" if done.waits else "deleting goes on", why=done.waits)
 
     def _is_wanted(self) -> bool:
         """Whether something else is to be done than what takes long."""

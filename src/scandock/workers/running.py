@@ -8,21 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scandock.model.errors import ScandockError, TokenLost
+from scandock.model.errors import OUTAGES, Fault, ScandockError, TokenLost
 from scandock.model.process import python
-from scandock.placing.put_back import end_cancelled
+from scandock.placing.put_back import end_cancelled, wait_or_fail
 from scandock.queue.cancel import cancelled
 from scandock.queue.leases import RENEW_SECONDS, renew_all
 from scandock.queue.retry import let_go, wait_seconds
 from scandock.workers.attempt import Order
 from scandock.workers.children import Child
+from scandock.workers.fault_pipe import FaultPipe
 from scandock.workers.fork_server import GIVEN_UP
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from scandock.catalog.engine import Catalog
-    from scandock.model.errors import Fault
     from scandock.queue.claim import Claim
     from scandock.store.local import LocalStore
 
@@ -30,6 +30,8 @@ CANCEL, LOST, STOP, LINGERED = "cancelled", "lost", "stopped", "lingered"
 CLEARING_SECONDS = 60.0
 """For an attempt to clear up behind its import's end; then its slot is wanted back."""
 WATCH_SECONDS = 0.25
+TELL_SECONDS = 2.0
+"""After which the end of an import is written once more that could not be."""
 
 
 class RunningAttempt(Protocol):
@@ -47,9 +49,32 @@ class RunningAttempt(Protocol):
 StartAttempt = Callable[[Order], RunningAttempt]
 
 
-def start_process(order: Order) -> Child:
+class _Process(Child):
+    """An attempt as a process of its own."""
+
+    def __init__(self, order: Order) -> None:
+        self._pipe = FaultPipe()
+        self._fault: Fault | None = None
+        try:
+            words = python("scandock.workers.attempt", *order.words(), str(self._pipe.writing))
+            super().__init__(words, pass_fds=[self._pipe.writing])
+        except BaseException:
+            self._pipe.end()
+            raise
+        self._pipe.begun()
+
+    def wait(self) -> int:
+        code = super().wait()
+        self._fault = self._fault or self._pipe.end()
+        return code
+
+    def death(self, code: int) -> Fault:
+        return self._fault or super().death(code)
+
+
+def start_process(order: Order) -> RunningAttempt:
     """Start an attempt as a process of its own."""
-    return Child(python("scandock.workers.attempt", *order.words()))
+    return _Process(order)
 
 
 @dataclass(slots=True)
@@ -64,15 +89,22 @@ class Running:
     """Runs attempts (`run`, in a slot's thread) and watches over all that run, from two threads of its own."""
 
     def __init__(
-        self, catalog: Catalog, store: LocalStore, log: FilteringBoundLogger, start: StartAttempt = start_process
+        self,
+        catalog: Catalog,
+        store: LocalStore,
+        log: FilteringBoundLogger,
+        outage_seconds: float,
+        start: StartAttempt = start_process,
     ) -> None:
+        """`outage_seconds`: how long an import waits altogether for a disk, rights or a catalog that fail."""
         self.catalog = catalog
+        self._outage_seconds = outage_seconds
         self.store = store
         self.log = log
         self._start_attempt = start
         self._lock = threading.Lock()
         self._running: dict[int, _One] = {}
-        self._stopping = False
+        self._stopping = threading.Event()
         self._ended = threading.Event()
         self._threads = [
             threading.Thread(target=self._every, args=(RENEW_SECONDS, self._renew), name="leases", daemon=True),
@@ -99,16 +131,39 @@ class Running:
         one = _One(claim, child)
         with self._lock:
             self._running[claim.lease.upload_id] = one
-            if self._stopping:
+            if self._stopping.is_set():
                 child.kill(STOP)
         log.info("import begun", pid=child.pid)
         try:
             code = child.wait()
-            self._tell(claim, child, code, log)
+            self._tell_at_last(claim, child, code, log)
         finally:
             with self._lock:
                 if self._running.get(claim.lease.upload_id) is one:
                     del self._running[claim.lease.upload_id]
+
+    @property
+    def held(self) -> frozenset[int]:
+        """Imports that are run here, or whose end is still to be written: nobody here may claim them anew."""
+        with self._lock:
+            return frozenset(self._running)
+
+    def _tell_at_last(self, claim: Claim, child: RunningAttempt, code: int, log: FilteringBoundLogger) -> None:
+        """Write what became of an import, as soon as catalog and disk take it: until then it is not to be run anew.
+
+        Where the server stops before that, its lease runs out, and no attempt counts.
+        """
+        said = ""
+        while True:
+            try:
+                self._tell(claim, child, code, log)
+                return
+            except Fault as fault:
+                if fault.code != said:
+                    log.warning("end not written yet", code=fault.code, why=OUTAGES.get(fault.code))
+                said = fault.code
+            if self._stopping.wait(TELL_SECONDS):
+                return
 
     def _tell(self, claim: Claim, child: RunningAttempt, code: int, log: FilteringBoundLogger) -> None:
         lease = claim.lease
@@ -130,16 +185,31 @@ class Running:
             log.warning("import stopped with its fork server")
         else:
             death = child.death(code)
+            if death.is_outage:
+                self._wait_out(claim, death, log)
+                return
             seconds = wait_seconds(claim.attempt)
             if let_go(self.catalog, lease, counted=True, seconds=seconds, code=death.code, message=str(death)):
                 log.error("attempt died", code=death.code, exit=code, again_in=seconds)
             else:
                 log.info("attempt ended", exit=code)
 
+    def _wait_out(self, claim: Claim, outage: Fault, log: FilteringBoundLogger) -> None:
+        try:
+            seconds = wait_or_fail(self.catalog, claim.lease, outage, most_seconds=self._outage_seconds)
+        except TokenLost:
+            log.info("attempt ended", code=outage.code)
+            return
+        why = OUTAGES[outage.code]
+        if seconds is None:
+            log.error("import failed, the machine was not well for too long", code=outage.code, why=why)
+        else:
+            log.warning("import waits for the machine", code=outage.code, why=why, again_in=seconds)
+
     def stop(self) -> None:
         """Kill what runs: it waits for the next start, and no attempt is counted for it."""
         with self._lock:
-            self._stopping = True
+            self._stopping.set()
             for one in self._running.values():
                 one.child.kill(STOP)
 

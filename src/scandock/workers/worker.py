@@ -57,7 +57,7 @@ class Worker:
         self.store.prepare()
         self.catalog = open_data_catalog(self.store.path, settings)
         self.engine = engine_of(self.catalog)
-        self.running = Running(self.catalog, self.store, log, start)
+        self.running = Running(self.catalog, self.store, log, settings.outage_hours * 3600, start)
         self.janitor = Janitor(self.catalog, self.store, settings, log) if upkeep else None
         self.messenger = Messenger(self.catalog, settings, log) if upkeep else None
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
@@ -66,7 +66,7 @@ class Worker:
         self._stop = threading.Event()
 
     def _claim(self, owner: str, slots: Slots) -> Claim | None:
-        return claim(self.catalog, owner, slots)
+        return claim(self.catalog, owner, slots, self.running.held)
 
     def _run(self, one: Claim) -> None:
         self.running.run(one)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from scandock.model.errors import Usage
+from scandock.rules import mapping
 from scandock.rules.mapping import decode_mapping, parse_mapping, row_for, unused_rows
 from tests.unit.rules_sessions.builders import series, study, study_of
 
@@ -181,3 +182,23 @@ def test_files_of_spreadsheets_are_read():
     assert decode_mapping("\N{BYTE ORDER MARK}M\xfcller".encode()) == "M\xfcller"
     assert decode_mapping("M\xfcller".encode("utf-16")) == "M\xfcller"
     assert decode_mapping("M\xfcller".encode("cp1252")) == "M\xfcller"
+
+
+def test_a_mapping_has_200_000_rows_and_no_more(monkeypatch):
+    assert mapping.MAX_ROWS == 200_000
+    monkeypatch.setattr(mapping, "MAX_ROWS", 500)
+    csv = "folder,session\n" + "a,b\n" * 500
+    assert len(rows(csv)) == 500
+    for text in (csv + "a,b\n", "[" + ",".join(["[]"] * 1_001) + "]", json.dumps([{"folder": "a"}] * 501)):
+        with pytest.raises(Usage) as refused:
+            rows(text, "")
+        assert refused.value.code == "mapping_too_long"
+
+
+def test_a_mapping_has_100_columns_and_no_10_000():
+    names = [f"c{n}" for n in range(10_000)]
+    for text in (f"folder,{','.join(names)}\n", json.dumps([dict.fromkeys(names, "")])):
+        with pytest.raises(Usage, match="more than 100 columns"):
+            rows(text, "")
+    assert rows(f"folder,{','.join(names[:99])}\na\n")[0].folder == "a"
+    assert rows(f"folder,{'session' * 10_000}\na\n")[0].folder == "a"

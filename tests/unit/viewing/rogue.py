@@ -34,6 +34,11 @@ def _hang(_: Message) -> Any:
         time.sleep(60)
 
 
+def _spin(_: Message) -> Any:
+    while True:
+        pass
+
+
 def _drip(asked: Message) -> Any:
     """Begins an answer of a mebibyte (`exchange.receive`), and sends it byte by byte."""
     end = socket.socket(fileno=int(sys.argv[1]))
@@ -58,8 +63,21 @@ def _write(_: Message) -> Any:
     return {}, b""
 
 
+def _large(asked: Message) -> Any:
+    return {}, b"x" * asked.said["bytes"]
+
+
 decoder.VERBS.update(
-    echo=_echo, hold=_hold, crash=_crash, hang=_hang, drip=_drip, garbage=_garbage, eat=_eat, write=_write
+    large=_large,
+    spin=_spin,
+    echo=_echo,
+    hold=_hold,
+    crash=_crash,
+    hang=_hang,
+    drip=_drip,
+    garbage=_garbage,
+    eat=_eat,
+    write=_write,
 )
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def decoders() -> Iterator[Decoders]:
 def ask(decoders: Decoders, tmp_path: Path, raw: bytes, verb: str = "thumbnail", frame: int = 0) -> dict:
     fd = os.open(kept(tmp_path, raw), os.O_RDONLY)
     try:
-        return dict(decoders.ask({"verb": verb, "frame": frame}, [fd]).said)
+        return dict(decoders.ask({"verb": verb, "frame": frame}, lambda: nullcontext([fd])).said)
     finally:
         os.close(fd)
 
@@ -130,7 +131,7 @@ def test_one_bad_file_hides_no_place_of_others(decoders, tmp_path):
         paths[-1].write_bytes(raw)
     files = [os.open(path, os.O_RDONLY) for path in paths]
     try:
-        told = decoders.ask({"verb": "places"}, files).said["files"]
+        told = decoders.ask({"verb": "places"}, lambda: nullcontext(files)).said["files"]
     finally:
         for fd in files:
             os.close(fd)

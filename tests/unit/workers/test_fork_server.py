@@ -76,7 +76,7 @@ def test_an_attempt_is_a_fork_that_ends_with_its_exit_code(start: Attempts, tmp_
     lost, failed = start(order(tmp_path / "data")), start(order("/proc/none"))
     assert isinstance(lost, ForkedAttempt)
     assert (lost.wait(), failed.wait()) == (0, 1)  # the first has no such upload; the second no folder
-    assert failed.death(1).code == "attempt_died"
+    assert failed.death(1).code == "store_failed"  # told on its pipe; without one it has just died
     lost.kill("too late")
     assert lost.wait() == 0
 

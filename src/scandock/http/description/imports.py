@@ -71,6 +71,10 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "resources": many(_SUM),
         },
     ),
+    "ImportWaiting": shape(
+        "Why an import waits for its next attempt, whether the one before was counted, and when that begins",
+        {"code": TEXT, "message": TEXT, "counted": TRUTH, "next_attempt": MAYBE_MOMENT},
+    ),
     "Import": shape(
         "An import: what `scandock import --json` prints, and how far it is",
         {
@@ -94,6 +98,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "finished": MAYBE_MOMENT,
             "progress": maybe(ref("Progress")),
             "cancelling": TRUTH,
+            "waiting": maybe(ref("ImportWaiting")),
         },
         optional=("cancelling",),
     ),

@@ -6,13 +6,13 @@ import re
 from typing import Final
 
 _STANDS: Final = (
-    (r"/account/.+", "/account"),
-    (r"/projects/([^/]+)/members", r"/projects/\1/settings"),
-    (r"/admin/accounts/[^/]+", "/admin/accounts"),
-    (r"/admin/rules/[^/]+", "/admin/rules"),
-    (r"/sessions/([^/]+)/quarantine", r"/sessions/\1/change"),
-    (r"/imports/[^/]+/(cancel|retry)", "/activity"),
-    (r"/logout", "/"),
+    (re.compile(r"/account/.+"), "/account"),
+    (re.compile(r"/projects/([^/]+)/members"), r"/projects/\1/settings"),
+    (re.compile(r"/admin/accounts/[^/]+"), "/admin/accounts"),
+    (re.compile(r"/admin/rules/[^/]+"), "/admin/rules"),
+    (re.compile(r"/sessions/([^/]+)/quarantine"), r"/sessions/\1/change"),
+    (re.compile(r"/imports/[^/]+/(cancel|retry)"), "/activity"),
+    (re.compile(r"/logout"), "/"),
 )
 """Patterns of addresses as they are asked, and the page where the form is."""
 
@@ -20,6 +20,6 @@ _STANDS: Final = (
 def page_of_form(path: str) -> str:
     """The path of the page with the form; nothing where there is no one page."""
     for pattern, stands in _STANDS:
-        if found := re.fullmatch(pattern, path):
+        if found := pattern.fullmatch(path):
             return found.expand(stands)
     return ""

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 
 from scandock.access.logins import check_csrf
@@ -19,12 +20,11 @@ from scandock.access.principal import Denied, Principal
 from scandock.http.pages.forms import page_of_form
 from scandock.http.pages.rendering import page, root_of
 from scandock.http.problems import http_problem, own_problem, request_id_of, retry_after, status_of, unexpected
+from scandock.http.receiving.limits import MAX_FIELDS
 from scandock.http.security import from_elsewhere, identify
 from scandock.http.v1.desks import Work
 from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.rules.permissions import Answer
-
-MANY_FIELDS = 2_000
 
 
 class PageRoute(APIRoute):
@@ -45,12 +45,21 @@ class PageRoute(APIRoute):
             except RequestValidationError as error:
                 names = ", ".join(str(one["loc"][-1]) for one in error.errors())
                 return await _told(request, Usage("request_invalid", f"The address is off: {names}.", "Begin anew."))
+            except HTTPException as error:
+                return await _told(request, _of_body(error))
+            except ClientDisconnect:  # there is nobody to answer
+                raise
             except Exception as error:  # noqa: BLE001  a page that fails is told as a page, and logged
                 unexpected(request, error)
                 said = f"A fault in the program ended the request {request_id_of(request.scope)}."
                 return await _told(request, Fault("internal", said, "Report it with that number."), 500)
 
         return answer
+
+
+def _of_body(error: HTTPException) -> Usage:
+    """What Starlette says of a form that it can't read, or that has too many fields."""
+    return Usage("request_invalid", f"The form can't be read: {error.detail}", "Load the page again.")
 
 
 def router() -> APIRouter:
@@ -111,7 +120,7 @@ async def _seen(request: Request) -> Work:
 async def _sent(request: Request) -> Form:
     """Denied where the form's CSRF token is not the login's, or another site sent it."""
     principal = await identify(request)
-    fields = await request.form(max_files=0, max_fields=MANY_FIELDS)
+    fields = await request.form(max_files=0, max_fields=MAX_FIELDS)
     check_csrf(principal, str(fields.get("csrf", "")), cross_site=from_elsewhere(request))
     return Form(request, principal, fields)
 
@@ -152,9 +161,9 @@ async def _no_form(request: Request) -> Response:
 
 
 async def browsed_problem(request: Request, error: Exception) -> Response:
-    """One of the project's own errors: at the provider's way back, where a person's browser stands, a page."""
+    """One of the project's own errors: where a person's browser stands, as at the provider's way back, a page."""
     browsed = "/auth/oidc/" in request.url.path and "text/html" in request.headers.get("accept", "")
-    if browsed and isinstance(error, ScandockError):
+    if (browsed or wants_page(request)) and isinstance(error, ScandockError):
         return await _told(request, error)
     return await own_problem(request, error)
 

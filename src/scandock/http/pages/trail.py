@@ -53,6 +53,7 @@ async def _trail(request: Request, work: Work, project: str | None) -> Response:
         lines = list(audit.search(connection, wanted, before=most, limit=SHOWN + 1))
         return lines, names_of_targets(connection, work.desk.principal, lines)
 
+    await work.site.run(work.site.refusals.settle)
     found, names = await work.read(ask)
     rows = [(row, _details(row)) for row in found[:SHOWN]]
     kept = {name: value for name, value in asked.items() if value}

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.access.logins import check_csrf
+from scandock.http.bodies import receives_upload
 from scandock.http.deps import site_of
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Seen, back
@@ -60,6 +61,7 @@ async def upload(request: Request, work: Seen, project: str = "") -> Response:
 
 
 @router.post("/upload")
+@receives_upload
 async def send(request: Request) -> Response:
     """One archive by the plain form; it goes the way of every upload."""
     principal = await identify(request)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 FIELD_BYTES: Final = 16 * 1024 * 1024
 """Of one field beside the archive in a multipart body: a mapping of a big upload has some MB."""
 
+MAX_FIELDS: Final = 1_000
+"""Fields of one form, or parts, where a lower limit is not its own."""
+
 
 def limits_of(settings: Settings) -> ReceivingLimits:
     """What the settings allow."""

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from scandock.access.principal import Denied, Principal, deny
+from scandock.http.bodies import receives_upload
 from scandock.http.deps import Site, site_of
 from scandock.http.receiving.wanted import check_foreign, offer_of
-from scandock.http.security import Caller, SignedIn, check_upload
+from scandock.http.security import Caller, SignedIn, check_upload, info_of
 from scandock.http.tus.locks import Writer
 from scandock.http.tus.patching import append, check_length, finish
 from scandock.http.tus.protocol import (
@@ -30,8 +31,9 @@ from scandock.http.tus.protocol import (
 )
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
+from scandock.services.audit import Did
 from scandock.services.imports import find_import
-from scandock.services.receiving import Arriving
+from scandock.services.receiving import Arriving, noted
 from scandock.services.unfinished import unfinished_uploads
 
 router = APIRouter(prefix=PREFIX, tags=["uploads (tus 1.0)"])
@@ -87,6 +89,7 @@ async def unfinished(request: Request, principal: SignedIn) -> dict[str, Any]:
 
 
 @router.post("", status_code=201, summary="Make an upload", response_class=Response)
+@receives_upload
 async def create(request: Request, principal: SignedIn) -> Response:
     """`Upload-Length`, and in `Upload-Metadata` the names of `POST /api/v1/imports`; a body is its first bytes."""
     site = site_of(request)
@@ -143,7 +146,8 @@ def _begin(site: Site, request: Request, principal: Principal, size: int) -> Arr
             key=request.headers.get("idempotency-key"),
             metadata=raw,
         )
-    return site.receiving.begin(offer)
+    note = noted(Did.UPLOAD_BEGIN, principal, info_of(request), {"bytes": size, "door": "tus"})
+    return site.receiving.begin(offer, note)
 
 
 def _expiry(arriving: Arriving, offset: int) -> str | None:
@@ -187,6 +191,7 @@ async def offset_of(request: Request, upload: str, principal: Caller) -> Respons
 
 
 @router.patch("/{upload}", status_code=204, summary="Go on with an upload", response_class=Response)
+@receives_upload
 async def go_on(request: Request, upload: str, principal: Caller) -> Response:
     """The bytes from `Upload-Offset` on; `Upload-Checksum` where they are to be checked."""
     site = site_of(request)
@@ -233,12 +238,14 @@ async def terminate(request: Request, upload: str, principal: Caller) -> Respons
     await site.run(find_upload, site, principal, upload)
     async with site.locks.write(upload, stop=True):
         arriving = await site.run(find_upload, site, principal, upload)
-        if not await site.run(site.receiving.discard, arriving):
+        note = noted(Did.UPLOAD_DELETE, principal, info_of(request), {"bytes": arriving.received, "door": "tus"})
+        if not await site.run(site.receiving.discard, arriving, note):
             raise Usage("import_running", "The upload has all its bytes: its import waits or runs.", "Cancel that.")
     return _answer(204)
 
 
 @router.post("/{upload}", include_in_schema=False, response_class=Response)
+@receives_upload
 async def overridden(request: Request, upload: str, principal: Caller) -> Response:
     """`X-HTTP-Method-Override`, for clients behind what lets POST through alone."""
     wanted = request.headers.get("x-http-method-override", "").upper()

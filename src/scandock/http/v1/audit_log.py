@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -12,10 +13,12 @@ from pydantic import BeforeValidator
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from scandock.access.principal import Principal
 from scandock.http.described import binary
 from scandock.http.v1.desks import Desked, Maybe, flowing
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
+from scandock.services.audit_export import begin_export
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
 
@@ -60,11 +63,11 @@ def _wanted(
     )
 
 
-def _check(connection: Connection, work: Desked, wanted: audit.Wanted) -> audit.Wanted:
+def _check(connection: Connection, principal: Principal, wanted: audit.Wanted) -> audit.Wanted:
     """What the asker may see of it."""
     action = Action.SITE_ADMIN if wanted.project is None else Action.AUDIT_READ
-    rights.check(connection, work.desk.principal, action, wanted.project)
-    return replace(wanted, earlier=work.desk.principal.admin)
+    rights.check(connection, principal, action, wanted.project)
+    return replace(wanted, earlier=principal.admin)
 
 
 @router.get("", summary="Lines of the audit trail, the newest first")
@@ -86,9 +89,10 @@ async def list_all(
     wanted = _wanted(project, actor, action, kind, target, request_id, outcome, since, until)
 
     def ask(connection: Connection) -> list[dict[str, object]]:
-        seen = _check(connection, work, wanted)
+        seen = _check(connection, work.desk.principal, wanted)
         return [audit.as_object(row) for row in audit.search(connection, seen, before=before, limit=limit)]
 
+    await work.site.run(work.site.refusals.settle)
     items = await work.read(ask)
     return JSONResponse({"items": items, "next": items[-1]["id"] if len(items) == limit else None})
 
@@ -106,10 +110,22 @@ async def export(
     until: Moment = None,
     format: Literal["jsonl", "csv"] = "jsonl",  # noqa: A002  the parameter's name
 ) -> Response:
-    """All lines that the filters leave, the newest first."""
+    """All lines that the filters leave, the newest first. The export's own line comes behind them."""
     wanted = audit.Wanted(project=project, since=since, until=until)
-    seen = await work.read(lambda connection: _check(connection, work, wanted))
+    desk, catalog = work.desk, work.site.catalog
+
+    def still() -> audit.Wanted:
+        principal = desk.still()
+        with catalog.read() as connection:
+            return _check(connection, principal, wanted)
+
+    def begin() -> Iterator[str]:
+        seen = still()
+        work.site.refusals.settle()
+        return begin_export(catalog, desk.principal, seen, format, desk.request, still)
+
+    found = await work.site.run(begin)
     kind = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"
-    pieces = (piece.encode() for piece in audit.export(work.site.catalog, seen, format))
+    pieces = (piece.encode() for piece in found)
     headers = {"Content-Disposition": f'attachment; filename="audit.{format}"', "X-Content-Type-Options": "nosniff"}
     return flowing(pieces, status=200, headers=headers, media_type=kind)

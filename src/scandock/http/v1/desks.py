@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Executor
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 
@@ -14,10 +16,13 @@ from sqlalchemy import Connection
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from scandock.access.principal import Principal
+from scandock.access.proofs import ask_again
 from scandock.http.conditions import is_known
 from scandock.http.deps import Site, site_of
-from scandock.http.security import Caller, info_of
+from scandock.http.security import Caller, info_of, proved_by
 from scandock.services.editing import etag
+from scandock.services.held_answers import asker_of
 from scandock.services.listing import LIMIT, MAX_LIMIT, Page, Sorting
 from scandock.services.moving import Desk, Outcome
 from scandock.services.prearchive import MANY, each, outcome_json
@@ -39,7 +44,21 @@ class Work:
     def __init__(self, request: Request, principal: Caller) -> None:
         self.request = request
         self.site: Site = site_of(request)
-        self.desk = Desk(self.site.catalog, self.site.store, self.site.settings, principal, info_of(request))
+        proof = proved_by(request, principal)
+        self.desk = Desk(
+            self.site.catalog,
+            self.site.store,
+            self.site.settings,
+            principal,
+            info_of(request),
+            ask_again=partial(ask_again, self.site.catalog, proof),
+        )
+
+    async def still(self) -> Principal:
+        """Who asks, after the request has taken long: from now on the desk is theirs as they are now. Denied (401)."""
+        principal = await self.site.run(self.desk.still)
+        self.desk = replace(self.desk, principal=principal)
+        return principal
 
     async def read(self, ask: Callable[[Connection], T]) -> T:
         """Ask the catalog, in one transaction."""
@@ -52,12 +71,24 @@ class Work:
 
     async def do(self, call: Callable[[], T]) -> T:
         """Do what may take a while, where nobody waits for the catalog's threads."""
+        return await self._within(self.site.spool_threads, call)
+
+    async def prepare(self, call: Callable[[], T]) -> T:
+        """Make a zip ready, where neither listings nor uploads wait for it."""
+        return await self._within(self.site.zip_threads, call)
+
+    async def _within(self, threads: Executor, call: Callable[[], T]) -> T:
         bound = partial(copy_context().run, call)
-        return await asyncio.get_running_loop().run_in_executor(self.site.spool_threads, bound)
+        return await asyncio.get_running_loop().run_in_executor(threads, bound)
 
     async def by_turn(self, call: Callable[[], T]) -> T:
         """Do what checks or hashes a password, when the address has its turn."""
         return await self.site.passwords.run(self.desk.request.address if self.desk.request else "", call)
+
+    @property
+    def asker(self) -> Hashable:
+        """Whose room the answer takes while it waits."""
+        return asker_of(self.desk.principal.account_id, info_of(self.request).address)
 
     async def page(self, ask: Callable[[Connection], Page]) -> Response:
         """A list as `{"items", "next"}`; the next page's address is in Link too."""

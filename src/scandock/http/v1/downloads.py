@@ -44,7 +44,7 @@ async def session_zip(
     work: Desked, session: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """In the layout {session}/scans/{scan}/resources/{resource}/files/{file}."""
-    return zip_answer(await work.do(lambda: zip_of_session(work.desk, session, deflate=compress, damaged=damaged)))
+    return zip_answer(await work.prepare(lambda: zip_of_session(work.desk, session, deflate=compress, damaged=damaged)))
 
 
 @router.get(
@@ -58,7 +58,7 @@ async def scan_zip(
 ) -> Response:
     """In the same layout, that scan alone."""
     return zip_answer(
-        await work.do(lambda: zip_of_session(work.desk, session, scan_id=scan, deflate=compress, damaged=damaged))
+        await work.prepare(lambda: zip_of_session(work.desk, session, scan_id=scan, deflate=compress, damaged=damaged))
     )
 
 
@@ -72,4 +72,4 @@ async def project_zip(
     work: Desked, project: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """One folder a session."""
-    return zip_answer(await work.do(lambda: zip_of_project(work.desk, project, deflate=compress, damaged=damaged)))
+    return zip_answer(await work.prepare(lambda: zip_of_project(work.desk, project, deflate=compress, damaged=damaged)))

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from scandock.access.principal import Principal
+from scandock.access.principal import Denied, Principal
+from scandock.access.proofs import Proof, ask_again
 from scandock.http.deps import Site, site_of
-from scandock.http.security import Caller
+from scandock.http.security import Caller, proved_by
 from scandock.model.errors import Usage
 from scandock.model.verdicts import ImportState
 from scandock.services.imports import UNFINISHED, find_import, read_import
@@ -42,7 +43,8 @@ async def events(
 ) -> Response:
     """Goes on behind `Last-Event-ID` (or `?after=`); `progress` has no id, as only the newest counts.
 
-    `outcome` is the last event; 204 to who has had it already, so that browsers stop asking.
+    `outcome` is the last event; 204 to who has had it already, so that browsers stop asking. It ends before that where
+    whoever asked may not see the import any more.
     """
     site = site_of(request)
     since = _since(after, last_event_id)
@@ -50,7 +52,7 @@ async def events(
     if since is not None and ended and not told:
         return Response(status_code=204)
     first = None if since is not None else await site.run(read_import, site.catalog, principal, id)
-    stream = _stream(site, principal, id, upload_id, told, since or 0, first)
+    stream = _stream(site, proved_by(request, principal), id, upload_id, told, since or 0, first)
     return StreamingResponse(stream, 200, _HEADERS, "text/event-stream")
 
 
@@ -74,9 +76,10 @@ def _begin(site: Site, principal: Principal, uuid: str, after: int) -> tuple[int
 
 
 def _look(
-    site: Site, principal: Principal, uuid: str, upload_id: int, after: int
+    site: Site, proof: Proof, uuid: str, upload_id: int, after: int
 ) -> tuple[list[Told], bool, dict[str, Any] | None]:
     """What is new, whether that is the end, and how far the import is. Denied once it may no longer be seen."""
+    principal = ask_again(site.catalog, proof)
     with site.catalog.read() as connection:
         state = find_import(connection, principal, uuid).state
         told = events_after(connection, after, upload_id=upload_id)
@@ -86,7 +89,7 @@ def _look(
 
 async def _stream(
     site: Site,
-    principal: Principal,
+    proof: Proof,
     uuid: str,
     upload_id: int,
     told: list[Told],
@@ -104,7 +107,10 @@ async def _stream(
             last = one.id
             yield _event(one.kind, {**one.data, "at": one.at}, one.id)
             spoken = loop.time()
-        told, ended, far = await site.run(_look, site, principal, uuid, upload_id, last)
+        try:
+            told, ended, far = await site.run(_look, site, proof, uuid, upload_id, last)
+        except Denied:
+            return
         if told:
             continue
         if ended:

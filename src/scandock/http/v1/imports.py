@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
+from scandock.http.bodies import receives_upload
 from scandock.http.deps import site_of
 from scandock.http.description.uploads import KEY, NAMES
 from scandock.http.receiving.multipart import receive_multipart
@@ -26,6 +27,7 @@ _QUERY: dict[str, Any] = {
 
 
 @router.post("", status_code=202, summary="Upload an archive", openapi_extra=_QUERY)
+@receives_upload
 async def create(request: Request, principal: SignedIn) -> Response:
     """The archive is the body itself, or one file part of a multipart body. 202 once its bytes are kept for good."""
     site = site_of(request)

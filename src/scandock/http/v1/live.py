@@ -11,16 +11,15 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from scandock.access.principal import Denied, Principal
+from scandock.access.principal import Principal
 from scandock.http.deps import Site, site_of
 from scandock.http.hub import Hub, Listener, hub_of
-from scandock.http.security import SignedIn, still
+from scandock.http.security import SignedIn, proved_by
 from scandock.services.watching import Happening, missed, newest_mark, under_way
 
 router = APIRouter(prefix="/api/v1", tags=["imports"])
 
 HEARTBEAT_SECONDS: Final = 15.0
-"""Also how long a login that has ended is still heard of at most: it is looked at again with each."""
 RETRY_MS: Final = 2000
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -38,9 +37,12 @@ async def live(
     follow: Annotated[bool, Query(description="No: say what there is, and end")] = True,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Goes on behind `Last-Event-ID` (or `?after=`), an id that the stream gave. `begin` says whether it could."""
+    """Goes on behind `Last-Event-ID` (or `?after=`), an id that the stream gave. `begin` says whether it could.
+
+    It ends with the login or the token that it was asked for by, and with the account.
+    """
     hub = hub_of(request)
-    listener = await hub.join(principal)
+    listener = await hub.join(principal, proved_by(request, principal))
     try:
         start = await site_of(request).run(_start, site_of(request), principal, last_event_id or after or "")
     except BaseException:
@@ -80,19 +82,15 @@ async def _stream(
         begun = {"user": listener.principal.name, "resumed": start.resumed, "imports": start.imports}
         yield _event("begin", begun, start.mark)
         had = {one.mark for one in start.told} | {start.mark}
-        judged = loop.time()
+        spoken = loop.time()
         while follow and not site.stopping.is_set() and not listener.lost:
             for one in await listener.next(HEARTBEAT_SECONDS):
                 if one.number == 0:
                     yield _event(one.kind, one.for_listener(listener.principal))
                 elif one.mark not in had:
                     yield _event(one.kind, one.for_listener(listener.principal), one.mark)
-            if loop.time() - judged >= HEARTBEAT_SECONDS:
-                judged = loop.time()
-                try:
-                    listener.principal = await still(request, listener.principal)
-                except Denied:
-                    return
+            if loop.time() - spoken >= HEARTBEAT_SECONDS and not listener.lost:
+                spoken = loop.time()
                 yield b": still here\n\n"
     finally:
         hub.leave(listener)

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 
 from scandock.http.conditions import is_known
 from scandock.http.described import binary
+from scandock.http.sending import HeldResponse
 from scandock.http.v1.desks import Desked, Text, Work
 from scandock.http.v1.files import Number
 from scandock.model.errors import Usage
@@ -56,7 +57,7 @@ _GUARD: Final = {
 
 async def do(work: Work, call: Callable[[], T]) -> T:
     """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
-    bound = partial(copy_context().run, call)
+    bound = partial(copy_context().run, work.site.pictures.work, call)
     return await asyncio.get_running_loop().run_in_executor(work.site.pictures.threads, bound)
 
 
@@ -109,7 +110,7 @@ async def frame(
     headers[FACTS] = json.dumps(made.said, separators=(",", ":"))
     if packed:
         headers["Content-Encoding"] = "gzip"
-    return Response(made.body, headers=headers, media_type="application/octet-stream")
+    return _body(made, headers, "application/octet-stream")
 
 
 @router.get(
@@ -198,9 +199,15 @@ def _kept(looked: pictures.Looked, tree: int | None, tag: str) -> dict[str, str]
     }
 
 
+def _body(made: Made, headers: dict[str, str], media_type: str) -> Response:
+    if made.file is not None:
+        return HeldResponse(made.file, headers, media_type)
+    return Response(made.body, headers=headers, media_type=media_type)
+
+
 def _drawn(made: Made, headers: dict[str, str]) -> Response:
     if not made.reason:
-        return Response(made.body, headers=headers, media_type=made.said["type"])
+        return _body(made, headers, made.said["type"])
     if not made.lasting:
         headers = {**_GUARD, "Cache-Control": "no-store"}
     headers[REASON] = quote(made.reason, safe=" ,.;:()'")

@@ -8,10 +8,11 @@ from typing import IO, Annotated, Final
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from scandock.access.principal import Principal
+from scandock.access.principal import Principal, RequestInfo
 from scandock.http.deps import Site, site_of
 from scandock.http.described import binary
-from scandock.http.security import Caller
+from scandock.http.security import Caller, info_of
+from scandock.services.audit import Did, record
 from scandock.services.imports import find_import
 from scandock.services.receipts import Format, check_verdicts, lines, open_receipt
 
@@ -36,7 +37,7 @@ async def receipt(
     """One line for each entry; with `verdict` (which may come again) those of some verdicts alone."""
     site = site_of(request)
     wanted = check_verdicts([one for given in verdict or () for one in given.split(",") if one])
-    packed = await site.run(_open, site, principal, id)
+    packed = await site.run(_open, site, principal, id, format, info_of(request))
     headers = {"Content-Disposition": f'attachment; filename="receipt-{id}.{format}"'}
     if format == "jsonl" and not wanted and _takes_gzip(request):
         headers["Content-Encoding"] = "gzip"
@@ -44,10 +45,21 @@ async def receipt(
     return StreamingResponse(_each(site, lines(packed, format, wanted)), 200, headers, _TYPES[format])
 
 
-def _open(site: Site, principal: Principal, uuid: str) -> IO[bytes]:
+def _open(site: Site, principal: Principal, uuid: str, format: Format, info: RequestInfo) -> IO[bytes]:  # noqa: A002
+    """The receipt, once the audit tells that somebody takes it."""
     with site.catalog.read() as connection:
-        find_import(connection, principal, uuid)
-    return open_receipt(site.store, uuid)
+        found = find_import(connection, principal, uuid)
+    packed = open_receipt(site.store, uuid)
+    try:
+        with site.catalog.write() as connection:
+            record(
+                connection, principal, Did.DOWNLOAD, "import", uuid,
+                project=found.project or "", request=info, details={"receipt": format},
+            )  # fmt: skip
+    except BaseException:
+        packed.close()
+        raise
+    return packed
 
 
 def _takes_gzip(request: Request) -> bool:

@@ -5,52 +5,52 @@ A mapping of hundreds of studies is too long for `Upload-Metadata`: headers have
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from scandock.access.principal import Principal
+from scandock.access.principal import Principal, RequestInfo
+from scandock.http.bodies import takes_body
 from scandock.http.deps import Site, site_of
 from scandock.http.receiving.limits import FIELD_BYTES
-from scandock.http.security import Caller, check_upload
+from scandock.http.security import Caller, check_upload, info_of, still
 from scandock.http.tus.routes import find_upload
 from scandock.model.errors import Usage
-from scandock.rules.mapping import decode_mapping, parse_mapping
+from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
+from scandock.services.audit import Did
+from scandock.services.receiving import noted
 
 router = APIRouter(prefix="/api/v1/uploads", tags=["uploads (tus 1.0)"])
 
 
 @router.put("/{upload}/mapping", status_code=204, summary="Say where an upload's studies go", response_class=Response)
+@takes_body(FIELD_BYTES)
 async def give(request: Request, upload: str, principal: Caller) -> Response:
     """The body is the mapping, CSV or JSON; it takes the place of an earlier one. 409 once all bytes are there."""
     site = site_of(request)
     request.state.upload = upload
     await site.run(_check, site, principal, upload)
-    text = decode_mapping(await _body(request))
-    await site.run(_keep, site, principal, upload, text)
+    text = decode_mapping(await request.body())
+    principal = await still(request, principal)
+    await site.run(_keep, site, principal, upload, text, info_of(request))
     return Response(status_code=204)
-
-
-async def _body(request: Request) -> bytes:
-    whole = bytearray()
-    async for piece in request.stream():
-        whole += piece
-        if len(whole) > FIELD_BYTES:
-            raise Usage("field_too_large", "The mapping is too large.", f"At most {FIELD_BYTES:,} bytes are taken.")
-    return bytes(whole)
 
 
 def _check(site: Site, principal: Principal, upload: str) -> None:
     find_upload(site, principal, upload, own=True)
 
 
-def _keep(site: Site, principal: Principal, upload: str, text: str) -> None:
+def _keep(site: Site, principal: Principal, upload: str, text: str, info: RequestInfo) -> None:
     arriving = find_upload(site, principal, upload, own=True)
+    rows: Sequence[MappingRow] = ()
     if text.strip():
         rows = parse_mapping(text, "")
         with site.catalog.read() as connection:
             for name in dict.fromkeys(row.project for row in rows if row.project):
                 check_upload(principal, connection, name)
-    if not site.receiving.give_mapping(arriving, text if text.strip() else ""):
+    note = noted(Did.MAPPING_SET, principal, info, {"rows": len(rows)})
+    if not site.receiving.give_mapping(arriving, text if text.strip() else "", note):
         raise Usage(
             "import_running", "The upload has all its bytes: its import waits or runs.", "Cancel that, or wait for it."
         )

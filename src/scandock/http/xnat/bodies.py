@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from scandock.http.deps import Site
+from scandock.http.receiving.limits import MAX_FIELDS
 from scandock.http.receiving.multipart import FormReader, boundary_of
 from scandock.http.receiving.stream import whole_body
 from scandock.http.receiving.wanted import Speech
@@ -28,6 +29,14 @@ _FORM_BYTES: Final = frozenset(range(0x21, 0x7F))
 
 def media_type_of(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def pairs_of(body: bytes) -> list[tuple[str, str]]:
+    """The names and values of an urlencoded form. Usage `request_invalid` for too many."""
+    try:
+        return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise Usage("request_invalid", f"The form has more than {MAX_FIELDS:,} fields.", "Say less at once.") from None
 
 
 def has_body(request: Request) -> bool:
@@ -56,8 +65,7 @@ async def form_or_file(request: Request, idle: float) -> tuple[dict[str, str] | 
         if not ended and _may_be_form(body):
             continue
         if ended and _may_be_form(body):
-            pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True)
-            return by_name(pairs, "form"), request
+            return by_name(pairs_of(body), "form"), request
         break
 
     async def again() -> Message:

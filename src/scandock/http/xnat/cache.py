@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 from starlette.responses import FileResponse, Response
 
 from scandock.access.principal import deny
+from scandock.http.bodies import receives_upload
 from scandock.http.receiving.kept import Keeping
 from scandock.http.receiving.raw import length_of
 from scandock.http.receiving.wanted import filename_of
+from scandock.http.security import info_of
 from scandock.http.v1.desks import Work
 from scandock.http.xnat.answers import listing
 from scandock.http.xnat.bodies import MULTIPART, file_of, has_body, media_type_of
@@ -36,6 +38,7 @@ IN_BODY: Final = (
 
 @routes.put(f"{CACHE}/{{resource}}/files/{{name:whole}}")
 @routes.post(f"{CACHE}/{{resource}}/files/{{name:whole}}")
+@receives_upload
 async def put(request: Request, work: Known, resource: str, name: str) -> Response:
     """A file, as the body or in a form; 200 once its bytes are kept for good. One of the same name goes then."""
     site, principal = work.site, work.desk.principal
@@ -67,7 +70,7 @@ async def put(request: Request, work: Known, resource: str, name: str) -> Respon
                 await keeping.feed(data)
         if not multipart and offer.size is not None and keeping.spooling.received != offer.size:
             raise Usage("upload_cut", "The upload ended before its stated length.", "Send it again.")
-        await keeping.keep(partial(user_cache.keep, site.receiving, arriving))
+        await keeping.keep(partial(user_cache.keep, site.receiving, arriving, principal, info_of(request)))
     return said(200, "")
 
 
@@ -85,7 +88,7 @@ async def get(work: Known, resource: str, name: str) -> Response:
 async def delete_file(work: Known, resource: str, name: str) -> Response:
     """200 too where an import has taken it: it is in the cache no more."""
     rights.check_scope(work.desk.principal, Action.UPLOAD)
-    gone = await work.do(lambda: user_cache.remove(work.site.receiving, _account(work), resource, name))
+    gone = await _removed(work, resource, name)
     if not gone and await work.read(lambda c: user_cache.taken_by(c, _account(work), resource, name)) is None:
         deny(Answer.HIDDEN)
     return said(200, "")
@@ -94,7 +97,7 @@ async def delete_file(work: Known, resource: str, name: str) -> Response:
 @routes.delete(f"{CACHE}/{{resource}}")
 async def delete_resource(work: Known, resource: str) -> Response:
     rights.check_scope(work.desk.principal, Action.UPLOAD)
-    await work.do(lambda: user_cache.remove(work.site.receiving, _account(work), resource))
+    await _removed(work, resource)
     return said(200, "")
 
 
@@ -119,6 +122,11 @@ async def files(request: Request, work: Known, resource: str) -> Response:
         deny(Answer.HIDDEN)
     rows = [[one.name, str(one.size), f"{CACHE}/{resource}/files/{one.name}"] for one in found]
     return listing(request, Rows(["Name", "Size", "URI"], rows), title="Files")
+
+
+async def _removed(work: Work, resource: str, name: str | None = None) -> int:
+    who, where = work.desk.principal, info_of(work.request)
+    return await work.do(lambda: user_cache.remove(work.site.receiving, who, where, resource, name))
 
 
 def _account(work: Work) -> int:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
 from typing import IO, Final
 
 from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
-from scandock.http.v1.desks import Work, flowing
+from scandock.http.sending import HeldResponse
+from scandock.http.v1.desks import Work
 from scandock.http.xnat.answers import attribute
 from scandock.http.xnat.parts import Chosen
+from scandock.services.held_answers import HeldFile
 from scandock.services.verifying import verify_now
 from scandock.services.xnat import cataloguing
 
 IN_MEMORY: Final = 1024 * 1024
-PIECE: Final = 64 * 1024
 _HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n<cat:Catalog xmlns:cat="http://nrg.wustl.edu/catalog" ID={}>\n'
 _TAIL: Final = "</cat:Catalog>\n"
 
@@ -30,11 +30,11 @@ async def catalog_of(work: Work, part: Chosen) -> Response:
     file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  closed once it is sent
     try:
         size = await work.read(lambda c: _write(c, part, resource, file))
+        body = HeldFile(file, work.site.held.hold(work.asker, size))
     except BaseException:
         file.close()
         raise
-    said = {"Content-Length": str(size)}
-    return flowing(_pieces(file), status=200, headers=said, media_type="text/xml; charset=utf-8")
+    return HeldResponse(body, {}, "text/xml; charset=utf-8")
 
 
 def _write(connection: Connection, part: Chosen, resource: RowMapping, file: IO[bytes]) -> int:
@@ -53,12 +53,4 @@ def _write(connection: Connection, part: Chosen, resource: RowMapping, file: IO[
         write(f"<cat:entry URI={path} ID={path} name={name}{digest}{said}/>\n")
     write("</cat:entries>\n")
     write(_TAIL)
-    size = file.tell()
-    file.seek(0)
-    return size
-
-
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(PIECE):
-            yield piece
+    return file.tell()

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import aclosing
-from email import message_from_bytes
-from email.message import Message
 from typing import Final
 from xml.etree import ElementTree as ET
 
 from fastapi import Request
 
-from scandock.http.receiving.stream import whole_body
 from scandock.http.v1.desks import Work
-from scandock.http.xnat.bodies import MULTIPART, has_body, media_type_of
+from scandock.http.xnat.bodies import MULTIPART, file_of, has_body, media_type_of
 from scandock.http.xnat.schema import SCANS, SESSIONS, element_of
 from scandock.http.xnat.wishes import true
 from scandock.services.xnat.subjects import SUBJECT_TYPE
@@ -57,8 +54,6 @@ async def said_in_document(work: Work, *, open_handed: bool = True) -> list[tupl
     if not has_body(request) or not (told or (open_handed and not media)):
         return []
     body = await _body(work)
-    if media == MULTIPART:
-        body = _file_of(request, body)
     if not told and not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return []
     return _pairs(read_xml(body, _WHAT, _SEND), request)
@@ -66,27 +61,12 @@ async def said_in_document(work: Work, *, open_handed: bool = True) -> list[tupl
 
 async def _body(work: Work) -> bytes:
     body = bytearray()
-    async with aclosing(whole_body(work.site, work.request)) as pieces:
+    async with aclosing(file_of(work.site, work.request)) as pieces:
         async for piece in pieces:
             body += piece
             if len(body) > MAX_BYTES:
                 raise off(f"{_WHAT} has more than {MAX_BYTES} bytes.", _SEND)
     return bytes(body)
-
-
-def _file_of(request: Request, body: bytes) -> bytes:
-    """The one file of a form."""
-    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode("latin-1")
-    parts = [one for one in message_from_bytes(head + body).walk() if not one.is_multipart()]
-    files = [one for one in parts if one.get_filename()]
-    if len(files) != 1:
-        raise off(f"The form has {len(files)} files.", "Send one document.")
-    return _content(files[0])
-
-
-def _content(part: Message) -> bytes:
-    found = part.get_payload(decode=True)
-    return found if isinstance(found, bytes) else b""
 
 
 def _pairs(root: ET.Element, request: Request) -> list[tuple[str, str]]:

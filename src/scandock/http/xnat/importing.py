@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.principal import Denied, Principal
+from scandock.http.bodies import receives_upload
 from scandock.http.receiving.multipart import receive_multipart
 from scandock.http.receiving.raw import length_of, receive_raw
 from scandock.http.receiving.wanted import offer_of
@@ -50,6 +51,7 @@ _SRC: Final = re.compile(r"(?:/data)?/user/cache/resources/(?P<resource>[^/]+)/f
 
 @routes.post("/data/services/import")
 @routes.post("/data/services/import/{name:path}")
+@receives_upload
 async def import_archive(request: Request, work: Known, name: str = "") -> Response:
     """One archive: as the body, as the one file of a form, from the user's cache, or a folder of the server."""
     media_type = media_type_of(request)
@@ -172,9 +174,13 @@ async def answer(request: Request, work: Work, uuid: str) -> Response:
 
 
 async def _ended(request: Request, work: Work, uuid: str) -> dict[str, Any]:
-    """The import of an id, once it has ended. Fault `server_stopping` where the server ends first; ClientDisconnect."""
+    """The import of an id, once it has ended. Fault `server_stopping` where the server ends first; ClientDisconnect.
+
+    Denied (401) where the login or token that it was asked for by ends first: the import goes on, and is told no more.
+    """
     seconds = LOOK_SECONDS[0]
     while True:
+        await work.still()
         try:
             found: dict[str, Any] = await work.site.run(read_import, work.site.catalog, work.desk.principal, uuid)
         except Denied:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from typing import Final
-from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -14,6 +13,7 @@ from scandock.access.principal import Door, deny
 from scandock.http.deps import site_of
 from scandock.http.security import info_of, only_from_here, prove_password
 from scandock.http.v1.desks import Work
+from scandock.http.xnat.bodies import pairs_of
 from scandock.http.xnat.routing import JSESSION, Anybody, Asking, Known, router, said
 from scandock.rules.permissions import Answer, Scope
 from scandock.services.accounts import Accounts
@@ -61,9 +61,10 @@ async def services_auth(request: Request, work: Anybody) -> Response:
     body = await request.body()
     if len(body) > _FORM_BYTES:
         return said(400, f"The form has more than {_FORM_BYTES:,} bytes. Send username and password alone.")
-    form = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+    form = dict(reversed(pairs_of(body)))  # the first of each name
     site = work.site
-    name, password = (form.get(one, request.query_params.getlist(one) or [""])[0] for one in ("username", "password"))
+    asked = request.query_params
+    name, password = (form.get(one, (asked.getlist(one) or [""])[0]) for one in ("username", "password"))
     if not name and work.desk.principal.signed_in:
         return await _begin(work)
     one = await prove_password(request, name, password)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
-from urllib.parse import parse_qsl
 
 from fastapi import Request
 from sqlalchemy import Connection
@@ -18,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.principal import Denied
 from scandock.http.v1.desks import Work
+from scandock.http.xnat.bodies import pairs_of
 from scandock.http.xnat.documents import said_in_document
 from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, subject_of
 from scandock.http.xnat.routing import Known, router
@@ -65,7 +65,7 @@ async def said_in(work: Work, document: Sequence[tuple[str, str]] | None = None)
                     f"The form has more than {_FORM_BYTES:,} bytes.",
                     "Say less at once, or send a document.",
                 )
-        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+        pairs = pairs_of(body)
     return said_of([*pairs, *request.query_params.multi_items()])
 
 

@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import json
 from typing import Final
-from urllib.parse import parse_qsl
 
 from fastapi import Request
 from starlette.datastructures import ImmutableMultiDict
 from starlette.formparsers import MultiPartException
 
+from scandock.http.xnat.bodies import pairs_of
 from scandock.model.errors import Usage
 
 MOST_BYTES: Final = 1_048_576
-MOST_FIELDS: Final = 2_000
 Parameters = ImmutableMultiDict[str, str]
 
 
@@ -29,11 +28,7 @@ async def parameters(request: Request) -> Parameters:
     if kind == "multipart/form-data":
         pairs += await _fields(request)
     elif kind == "application/x-www-form-urlencoded":
-        text = (await _body(request)).decode("utf-8", "replace")
-        try:
-            pairs += parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
-        except ValueError:
-            raise _off() from None
+        pairs += pairs_of(await _body(request))
     elif kind == "application/json":
         pairs += _members(await _body(request))
     return ImmutableMultiDict(pairs)

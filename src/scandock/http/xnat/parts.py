@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping
@@ -30,8 +30,14 @@ def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str
     `whole`: where neither scans nor resources are named, those of all scans are meant besides the session's own.
     `name`: one of several experiments that the address names with commas.
     """
-    places = work.request.path_params
     found = any_of(connection, work) if name is None else experiment_of(connection, work, name=name)
+    return part_of(connection, found, work.request.path_params, whole=whole)
+
+
+def part_of(
+    connection: Connection, found: AnySession | Shelved, places: Mapping[str, str], *, whole: bool = False
+) -> Chosen:
+    """The part of what was found that the pieces of an address name, as `chosen`."""
     scans = contents.scans_of(connection, found.standing, places["scans"]) if "scans" in places else None
     resources = contents.resources_of(connection, found.standing, places.get("resources", "ALL"), scans=scans)
     if whole and scans is None and "resources" not in places:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection
@@ -9,7 +10,7 @@ from sqlalchemy import Connection
 from scandock.http.v1.desks import Work
 from scandock.rules.permissions import Action
 from scandock.services import shelves
-from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_subject
+from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_experiments, find_subject
 from scandock.services.xnat.shelves import Shelved, find_of_project, find_of_subject
 from scandock.services.xnat.waiting import Address, AnySession, Waiting, find_waiting
 
@@ -49,6 +50,18 @@ def experiment_of(
         in_project=places.get("project"),
         of_subject=places.get("subject"),
         action=action,
+    )
+
+
+def experiments_of(connection: Connection, work: Work, names: Sequence[str]) -> list[Experiment]:
+    """The experiments that an address names with commas, each once, to be read. Denied."""
+    places = work.request.path_params
+    return find_experiments(
+        connection,
+        work.desk.principal,
+        names,
+        in_project=places.get("project"),
+        of_subject=places.get("subject"),
     )
 
 

@@ -20,12 +20,14 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.logins import check_csrf
 from scandock.access.principal import Door, Principal, deny
+from scandock.http.deps import site_of
 from scandock.http.problems import request_id_of, retry_after, status_of, unexpected
 from scandock.http.security import COOKIE, XNAT_COOKIE, from_elsewhere, identify
 from scandock.http.v1.desks import Work
 from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.rules.permissions import Answer
 from scandock.services.logs import cause, log, where
+from scandock.services.xnat.contents import names_of
 
 JSESSION: Final = XNAT_COOKIE
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -110,6 +112,7 @@ async def _asking(request: Request) -> Work:
     a change unless a browser says that it comes from elsewhere. The pages' own cookie needs its token here too.
     """
     _check_address(request)
+    _check_names(request)
     principal = await identify(request)
     if request.method not in _SAFE and principal.signed_in:
         elsewhere = from_elsewhere(request)
@@ -131,6 +134,27 @@ def _check_address(request: Request) -> None:
             raise Usage(
                 "request_invalid", "The address is no UTF-8.", "Write a % in a name as %25, and other signs in UTF-8."
             ) from None
+
+
+_SEVERAL: Final = ("experiment", "scans", "resources", "projects")
+"""Pieces of an address that may be several names with commas between."""
+
+
+def _check_names(request: Request) -> None:
+    """Usage for an address that names more different things than are looked up for one request.
+
+    A piece with one name counts for nothing: an experiment's 2,000 scans are 2,000 names.
+    """
+    pieces = [names_of(request.path_params.get(piece, "")) for piece in _SEVERAL]
+    count = sum(len(names) for names in pieces if len(names) > 1)
+    site = site_of(request)
+    if count > site.settings.max_names:
+        site.metrics.names.inc()
+        raise Usage(
+            "request_invalid",
+            f"The address has {count} different names of sessions, scans and resources.",
+            f"At most {site.settings.max_names} are looked up at once: ask in parts, or for ALL.",
+        )
 
 
 async def _looking(work: Annotated[Work, Depends(_asking)]) -> Work:

@@ -1,7 +1,7 @@
 """Files put by hand: PUT and POST of one as the body or in a form, or of an archive to be extracted (2.4, 3, 4).
 
-Rights are asked before the first byte, and again when the files are shown. An answer comes once they are durable and
-listed; what comes for one session at the same time is shown together (`services.xnat.gathering`).
+Rights are asked before the first byte, and again, as they are then, when the files are shown. An answer comes once they
+are durable and listed; what comes for one session at the same time is shown together (`services.xnat.gathering`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.catalog.shelves import Shelf
+from scandock.http.bodies import receives_upload
 from scandock.http.receiving.multipart import FormReader, boundary_of
 from scandock.http.receiving.raw import length_of
 from scandock.http.receiving.spooling import Spooling
@@ -50,6 +51,7 @@ _ID_DIGITS: Final = 10
 """A resource that is named by so many digits is meant by its id, and is never made."""
 
 
+@receives_upload
 async def put(request: Request, work: Known, path: str = "") -> Response:
     """One file, or with `extract=true` those of an archive."""
     asked = request.query_params
@@ -71,6 +73,7 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
                 await _receive_form(work, came, held, named, folder)
             else:
                 await _receive(work, came, held, named)
+            await work.still()
             await work.do(lambda: _unpacked(work, came, held, named) if extract else None)
             change = await work.do(lambda: change_of(work.desk, wanted, came))
             uuid = wanted.uuid if shelf is None else await work.do(lambda: shelves.make_shelf(work.desk, shelf))

@@ -1,6 +1,11 @@
-"""`format=zip` of whatever an address names (xnat-clients.md 1, rule 10; 5: manifests of the Desktop Client)."""
+"""`format=zip` of whatever an address names (xnat-clients.md 1, rule 10; 5: manifests of the Desktop Client).
+
+What is named is looked up in threads that listings do not share: it may be thousands of sessions.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from fastapi import Request
 from sqlalchemy import Connection, RowMapping
@@ -9,26 +14,33 @@ from starlette.responses import Response
 from scandock.catalog.shelves import Holder
 from scandock.http.v1.desks import Work
 from scandock.http.v1.downloads import zip_answer
-from scandock.http.xnat.parts import Chosen, chosen
+from scandock.http.xnat.parts import chosen, part_of
+from scandock.http.xnat.places import experiments_of
 from scandock.services.damaged_files import Damaged
+from scandock.services.downloads import ZipDownload
 from scandock.services.listing import one_of
 from scandock.services.xnat import contents
 from scandock.services.xnat.zips import Choice, zip_of_nothing, zip_of_sessions
 
 
 async def as_zip(work: Work) -> Response:
-    """All files of the part that an address names; of several experiments (`E1,E2`), of each."""
-    names = work.request.path_params.get("experiment", "").split(",")
-    asked: list[str | None] = [None] if len(names) == 1 else [name for name in names if name]
+    """All files of the part that an address names; of several experiments (`E1,E2`), of each, and of each once."""
+    names = contents.names_of(work.request.path_params.get("experiment", ""))
+    damaged = damaged_of(work.request)
 
-    def ask(connection: Connection) -> list[Chosen]:
-        return [chosen(connection, work, whole=True, name=name) for name in asked]
+    def make() -> ZipDownload:
+        with work.site.catalog.read() as connection:
+            if len(names) > 1:
+                wanted = _of_each(connection, work, names)
+            else:
+                part = chosen(connection, work, whole=True, name=names[0] if names else None)
+                standing = part.experiment.standing
+                if not standing.uuid:  # nobody has put anything on that shelf yet
+                    return zip_of_nothing(standing.label)
+                wanted = [(standing.uuid, _same(part.resources))]
+        return zip_of_sessions(work.desk, wanted, damaged)
 
-    parts = await work.read(ask)
-    wanted = [(part.experiment.standing.uuid, _same(part)) for part in parts if part.experiment.standing.uuid]
-    if not wanted:  # nobody has put anything on that shelf yet
-        return zip_answer(zip_of_nothing(parts[0].experiment.standing.label))
-    return zip_answer(await work.do(lambda: zip_of_sessions(work.desk, wanted, damaged_of(work.request))))
+    return zip_answer(await work.prepare(make))
 
 
 def damaged_of(request: Request) -> Damaged:
@@ -38,13 +50,33 @@ def damaged_of(request: Request) -> Damaged:
     return Damaged(named)
 
 
-def _same(part: Chosen) -> Choice:
-    """The resources of a part, in the tree that is there when it is read."""
-    wanted = {(one["scan_id"], one["label"]) for one in part.resources}
+def _of_each(connection: Connection, work: Work, names: Sequence[str]) -> list[tuple[str, Choice]]:
+    """The part that an address names of each of several experiments. Denied; Usage where one has not that part."""
+    places = work.request.path_params
+    found = experiments_of(connection, work, names)
+    if "resources" not in places and contents.is_all(places.get("scans", "ALL")):  # which any experiment has
+        return [(one.standing.uuid, _every(own="scans" not in places)) for one in found]
+    parts = [part_of(connection, one, places, whole=True) for one in found]
+    return [(part.experiment.standing.uuid, _same(part.resources)) for part in parts]
+
+
+def _every(*, own: bool) -> Choice:
+    """The resources of all scans, and the session's own."""
 
     def choose(connection: Connection, standing: Holder) -> list[RowMapping]:
         scans = contents.scans_of(connection, standing)
-        every = contents.resources_of(connection, standing, scans=scans) + contents.resources_of(connection, standing)
-        return [one for one in every if (one["scan_id"], one["label"]) in wanted]
+        found = contents.resources_of(connection, standing, scans=scans)
+        return found + (contents.resources_of(connection, standing) if own else [])
+
+    return choose
+
+
+def _same(resources: Sequence[RowMapping]) -> Choice:
+    """The same resources, in the tree that is there when it is read."""
+    wanted = {(one["scan_id"], one["label"]) for one in resources}
+    every = _every(own=True)
+
+    def choose(connection: Connection, standing: Holder) -> list[RowMapping]:
+        return [one for one in every(connection, standing) if (one["scan_id"], one["label"]) in wanted]
 
     return choose

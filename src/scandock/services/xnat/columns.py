@@ -16,9 +16,34 @@ from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, func
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from scandock.model.errors import Usage
+
 DEFAULT: Final = "DEFAULT"
-_TYPES: Final = re.compile(r"\[[^\]]*\]")
+MAX_NAME: Final = 300
+"""Characters of a column's name; the longest path into XNAT's documents that a listing knows has 70."""
+MAX_PATTERN: Final = 1000
+"""Characters of a text with `*` or `%` in it that values are compared with."""
+_TYPES: Final = re.compile(r"\[[^\[\]]*\]")
 _PATH: Final = re.compile(r"x(?:nat|dat):\w+/.+", re.IGNORECASE)
+
+MAX_COLUMNS: Final = 200
+"""Columns that one request may name: databases give back 1,600, and each is a text in every row."""
+MAX_VALUES: Final = 1_000
+"""Values that all filters of one request may name."""
+MAX_CONDITIONS: Final = 200
+"""Filters, and patterns in them: each looks at every row, and SQLite takes conditions 1,000 deep."""
+
+
+def split(text: str, what: str, most: int) -> list[str]:
+    """What stands between commas. Usage `request_invalid` for more than `most` of `what`."""
+    if text.count(",") >= most:
+        raise too_many(what, most)
+    return text.split(",")
+
+
+def too_many(what: str, most: int) -> Usage:
+    """The error of a request that names more than can be asked at once."""
+    return Usage("request_invalid", f"The request names more than {most:,} {what}.", "Ask for less at once.")
 
 
 class attribute(FunctionElement[str]):  # noqa: N801  reads as a function in queries
@@ -95,6 +120,8 @@ class Listing:
 
         `demographics[@xsi:type=xnat:demographicData]/gender`: no element here can be of two types, so none is read.
         """
+        if len(name) > MAX_NAME:
+            return None
         low = _TYPES.sub("", name.strip().lower())
         if low in self.columns:
             return self.columns[low]
@@ -107,14 +134,19 @@ class Listing:
         return self.columns.get(rest)
 
     def chosen(self, asked: str | None) -> list[Column]:
-        """The columns of an answer, each once: what was asked for in its order, then what is never left out."""
+        """The columns of an answer, each once: what was asked for in its order, then what is never left out.
+
+        Usage `request_invalid` for more than can be asked for, and for a name that no column can have: each row of the
+        answer would bear it.
+        """
         names: list[str] = []
-        for name in (asked or DEFAULT).split(","):
+        for name in split(asked or DEFAULT, "columns", MAX_COLUMNS):
             names += self.default if name.strip().upper() == DEFAULT else [name.strip()]
         found: dict[str, Column] = {}
         for name in (*names, *self.always):
             if not name:
                 continue
+            check_name(name)
             column = self.find(name)
             if column is None:
                 found.setdefault(name.lower(), Column(name, literal("")))
@@ -126,26 +158,58 @@ class Listing:
         """Rows whose columns are what a request says: several values with commas between, `*` or `%` for anything.
 
         A path that has no place here (`xnat:imageSessionData/sharing/share/project`) holds for no row; other unknown
-        names may be words of another kind, and are passed over.
+        names may be words of another kind, and are passed over. Usage `request_invalid` for more than can be asked.
         """
+        values = conditions = 0
         for name, said in filters:
             column = self.find(name)
             if column is not None and said:
-                query = query.where(or_(*(_is(column, one.strip()) for one in said.split(","))))
+                named = list(dict.fromkeys(one.strip() for one in split(said, "values", MAX_VALUES)))
+                patterns = [] if column.parse is not None else [one for one in named if "*" in one or "%" in one]
+                values, conditions = values + len(named), conditions + 1 + len(patterns)
+                if values > MAX_VALUES:
+                    raise too_many("values", MAX_VALUES)
+                if conditions > MAX_CONDITIONS:
+                    raise too_many("filters and patterns", MAX_CONDITIONS)
+                query = query.where(_is(column, named, patterns))
             elif column is None and said and _PATH.fullmatch(name):
                 query = query.where(literal(False))
         return query
 
 
-def _is(column: Column, said: str) -> ColumnElement[bool]:
+def _is(column: Column, named: Sequence[str], patterns: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a column is one of some values; `patterns` are those of them that are no whole ones."""
     sought = column.value if column.sought is None else column.sought
     if column.parse is not None:
-        value = column.parse(said)
-        return literal(False) if value is None else sought == value
-    if "*" in said or "%" in said:
-        pattern = said.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
-        return func.lower(cast(sought, Text)).like(pattern, escape="\\")
-    return and_(sought.is_not(None), func.lower(cast(sought, Text)) == said.lower())
+        parsed = {value for one in named if (value := column.parse(one)) is not None}
+        return sought.in_(sorted(parsed, key=str)) if parsed else literal(False)
+    text, apart = func.lower(cast(sought, Text)), set(patterns)
+    whole = [one.lower() for one in named if one not in apart]
+    found = [and_(sought.is_not(None), text.in_(whole))] if whole else []
+    return or_(*found, *(like(cast(sought, Text), one, column.name) for one in patterns))
+
+
+def check_name(name: str) -> None:
+    """Raise Usage `request_invalid` for what is too long to be a column's name."""
+    if len(name) > MAX_NAME:
+        raise Usage(
+            "request_invalid", f"A column is named by {len(name)} characters.", f"At most {MAX_NAME} are a name."
+        )
+
+
+def like(value: ColumnElement[str], said: str, name: str) -> ColumnElement[bool]:
+    """Whether a value is a text in which `*` or `%` stand for anything, in any case; `name` is what it is called.
+
+    Usage `request_invalid` for a longer text than is compared.
+    """
+    if len(said) > MAX_PATTERN:
+        raise Usage(
+            "request_invalid",
+            f"{name} is compared with {len(said):,} characters.",
+            f"At most {MAX_PATTERN:,} are a pattern.",
+        )
+    pattern = said.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
+    return func.lower(value).like(pattern, escape="\\")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan
 from scandock.model.errors import Usage
-from scandock.services.xnat.columns import Rows
+from scandock.services.xnat.columns import MAX_COLUMNS, MAX_VALUES, Rows, check_name, split
 from scandock.services.xnat.ids import resource_id
 
 ALL: Final = frozenset({"ALL", "*"})
@@ -20,9 +20,14 @@ RESOURCE_TYPE: Final = "xnat:resourceCatalog"
 Cell = Callable[[RowMapping], str]
 
 
-def _names_of(text: str) -> list[str] | None:
-    """The names in a piece of an address, `1,2`; None where it is `ALL`."""
-    return None if text.upper() in ALL else [one for one in text.split(",") if one]
+def is_all(text: str) -> bool:
+    """Whether a piece of an address means everything."""
+    return text.upper() in ALL
+
+
+def names_of(text: str) -> list[str]:
+    """The different names in a piece of an address, `1,2`, in their order."""
+    return [one for one in dict.fromkeys(text.split(",")) if one]
 
 
 # -- scans -------------------------------------------------------------------------------------------------------------
@@ -48,16 +53,19 @@ def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL") -> l
         .where(scan.c.tree_id == standing.tree_id)
         .order_by(scan.c.n)
     ).mappings().all()  # fmt: skip
-    names = _names_of(wanted)
-    if names is None:
+    if is_all(wanted):
         return list(rows)
-    chosen = []
-    for name in names:
-        found = [row for row in rows if row["scan_id"] == name] or [row for row in rows if row["type"] == name]
-        if not found:
+    by_id = {row["scan_id"]: row for row in rows}
+    by_type: dict[str, list[RowMapping]] = {}
+    for row in rows:
+        by_type.setdefault(row["type"], []).append(row)
+    chosen: dict[int, RowMapping] = {}
+    for name in names_of(wanted):
+        found = [by_id[name]] if name in by_id else by_type.get(name)
+        if found is None:
             raise Usage("scan_unknown", f"The session has no scan {name[:128]!r}.", "GET .../scans lists them.")
-        chosen += [row for row in found if row not in chosen]
-    return chosen
+        chosen |= {row["n"]: row for row in found if row["n"] not in chosen}
+    return list(chosen.values())
 
 
 def scan_fields(row: RowMapping) -> dict[str, str]:
@@ -122,19 +130,19 @@ def resources_of(
         for row in connection.execute(query).mappings()
         if (row["scan_id"] is None if ids is None else row["scan_id"] in ids)
     ]
-    names = _names_of(wanted)
-    if names is None:
+    if is_all(wanted):
         return rows
-    chosen = [row for row in rows if _is_named(row, standing, names)]
-    for name in names:
-        if not any(_is_named(row, standing, [name]) for row in chosen):
+    called: dict[str, list[RowMapping]] = {}
+    for row in rows:
+        for word in (resource_id(standing.uuid, row["scan_id"], row["label"]), row["label"].casefold()):
+            called.setdefault(word, []).append(row)
+    chosen: set[int] = set()
+    for name in names_of(wanted):
+        found = called.get(name.casefold())
+        if found is None:
             raise Usage("resource_unknown", f"There is no resource {name[:128]!r}.", "GET .../resources lists them.")
-    return chosen
-
-
-def _is_named(row: RowMapping, standing: Holder, names: Iterable[str]) -> bool:
-    number = resource_id(standing.uuid, row["scan_id"], row["label"])
-    return any(name == number or name.casefold() == row["label"].casefold() for name in names)
+        chosen.update(row["n"] for row in found)
+    return [row for row in rows if row["n"] in chosen]
 
 
 def list_resources(rows: Sequence[RowMapping], uuid: str) -> Rows:
@@ -220,7 +228,8 @@ def _escaped(name: str) -> str:
 def _narrowed(cells: Sequence[dict[str, str]], filters: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     """Rows whose columns are what a request says: several values with commas between."""
     known = set().union(*cells) if cells else set()
-    wanted = [(name.lower(), said.lower().split(",")) for name, said in filters if name.lower() in known]
+    named = [(name.lower(), said.lower()) for name, said in filters]
+    wanted = [(name, set(split(said, "values", MAX_VALUES))) for name, said in named if name in known]
     return [row for row in cells if all(row.get(name, "").lower() in said for name, said in wanted)]
 
 
@@ -230,11 +239,12 @@ def table_of(
     """Rows by lower-case names as a listing of the columns that were asked for; what nobody knows is empty."""
     names: dict[str, str] = {name.lower(): name for name in (*default, *always)}
     asked: list[str] = []
-    for name in (columns or "DEFAULT").split(","):
+    for name in split(columns or "DEFAULT", "columns", MAX_COLUMNS):
         asked += default if name.strip().upper() == "DEFAULT" else [name.strip()]
     chosen: dict[str, str] = {}
     for name in (*asked, *always):
         if name:
+            check_name(name)
             low = name.lower()
             chosen.setdefault(low.rpartition(":")[2].partition("/")[2] or low, names.get(low, name))
     return Rows(list(chosen.values()), [[str(row.get(low, "")) for low in chosen] for row in cells])

@@ -16,7 +16,19 @@ from scandock.catalog.tables import project, resource, scan, session, subject, t
 from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
-from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, padded, read
+from scandock.services.xnat.columns import (
+    MAX_NAME,
+    MAX_VALUES,
+    Column,
+    Listing,
+    Rows,
+    attribute,
+    by_name,
+    moment,
+    padded,
+    read,
+    split,
+)
 from scandock.services.xnat.ids import EXPERIMENT, SUBJECT, experiment_number, subject_number
 
 ABSTRACT: Final = frozenset({"xnat:experimentdata", "xnat:subjectassessordata", "xnat:imagesessiondata"})
@@ -94,7 +106,7 @@ class _Experiments(Listing):
     """Sessions, whose columns of scans are called by the scans' type: `xnat:mrscandata/id` is empty for scans of CT."""
 
     def find(self, name: str) -> Column | None:
-        of_type = _SCAN_TYPE.fullmatch(name.strip().lower())
+        of_type = _SCAN_TYPE.fullmatch(name.strip().lower()) if len(name) <= MAX_NAME else None
         if of_type is None:
             return Listing.find(self, name)
         kind, rest = of_type.groups()
@@ -204,7 +216,7 @@ def readable(
     query = _experiments(with_scans=with_scans, with_files=with_files).where(
         session.c.place == "archive", projects_where(principal, Action.SESSION_READ)
     )
-    wanted = {one.strip().lower() for one in types.split(",") if one.strip()}
+    wanted = {one.strip().lower() for one in split(types, "types", MAX_VALUES) if one.strip()}
     if wanted and not wanted & ABSTRACT:
         query = query.where(func.lower(session.c.xsi_type).in_(sorted(wanted)))
     return query

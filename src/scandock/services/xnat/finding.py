@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, or_, select
 
 from scandock.access.principal import Principal, ProjectRights, deny, may
 from scandock.catalog.server_tables import accession
@@ -65,29 +66,63 @@ def find_experiment(
     A label without its project is found where one alone of that label may be seen. Denied, in the same words where
     there is none and where it is hidden.
     """
+    return find_experiments(connection, principal, [name], in_project=in_project, of_subject=of_subject, action=action)[
+        0
+    ]
+
+
+def find_experiments(
+    connection: Connection,
+    principal: Principal,
+    names: Sequence[str],
+    *,
+    in_project: str | None = None,
+    of_subject: str | None = None,
+    action: Action = Action.SESSION_READ,
+) -> list[Experiment]:
+    """The archived sessions of several ids and labels, as `find_experiment`; each once, in a statement for many."""
+    known = ProjectRights(connection)
+    different = list(dict.fromkeys(names))
+    found: dict[int, Experiment] = {}
+    for first in range(0, len(different), _AT_ONCE):
+        names_at_once = different[first : first + _AT_ONCE]
+        query = _experiments_of(names_at_once, in_project, of_subject).limit(_MANY * len(names_at_once))
+        seen: dict[str | int, list[RowMapping]] = {}
+        forbidden: set[str | int] = set()
+        for row in connection.execute(query).mappings():
+            said = may(principal, action, row["project"], known)
+            for called in (row["key"], row["number"]):
+                if said is Answer.ALLOWED:
+                    seen.setdefault(called, []).append(row)
+                elif said is Answer.FORBIDDEN:
+                    forbidden.add(called)
+        for name in names_at_once:
+            number = experiment_number(name)
+            called = name.casefold() if number is None else number
+            rows = seen.get(called, [])
+            if len(rows) != 1:
+                hidden = Answer.HIDDEN if principal.signed_in or rows else Answer.SIGN_IN
+                deny(Answer.FORBIDDEN if called in forbidden and not rows else hidden, principal, action)
+            found.setdefault(rows[0]["number"], Experiment(standing(rows[0]), rows[0]["number"]))
+    return list(found.values())
+
+
+def _experiments_of(names: Sequence[str], in_project: str | None, of_subject: str | None) -> Select[Any]:
+    """Archived sessions with their numbers that are called by one of some ids and labels."""
+    numbers = [number for name in names if (number := experiment_number(name)) is not None]
+    keys = [name.casefold() for name in names if experiment_number(name) is None]
+    called = or_(*([session.c.key.in_(keys)] if keys else []), *([accession.c.number.in_(numbers)] if numbers else []))
     query = standing_rows().add_columns(accession.c.number).join(accession, accession.c.uuid == session.c.uuid)
-    number = experiment_number(name)
-    query = query.where(
-        session.c.place == "archive",
-        session.c.key == name.casefold() if number is None else accession.c.number == number,
-    )
+    query = query.where(session.c.place == "archive", called)
     if in_project is not None:
         query = query.where(project.c.key == in_project.casefold())
     if of_subject is not None:
         query = query.outerjoin(subject, subject.c.id == session.c.subject_id).where(_is_subject(of_subject))
-    known = ProjectRights(connection)
-    seen, told = [], Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN
-    for row in connection.execute(query.limit(_MANY)).mappings():
-        said = may(principal, action, row["project"], known)
-        if said is Answer.ALLOWED:
-            seen.append(row)
-        elif said is Answer.FORBIDDEN:
-            told = said
-    if len(seen) != 1:
-        deny(told if not seen else Answer.HIDDEN, principal, action)
-    return Experiment(standing(seen[0]), seen[0]["number"])
+    return query
 
 
+_AT_ONCE = 50
+"""Names that one statement looks for."""
 _MANY = 1000
 """Sessions of one label, in as many projects, that are looked at."""
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Float, Integer, Text, and_, case, cast, false, func, literal, not_, or_
 
+from scandock.services.xnat.columns import like
 from scandock.services.xnat.search_fields import Field, Type
 from scandock.services.xnat.xml_reading import off
 
@@ -24,7 +25,6 @@ MAX_VALUES: Final = 30_000
 """Values of one comparison: databases take so many, and few more."""
 MAX_RANGES: Final = 200
 """The same where each value is a condition of its own, as a day is."""
-MAX_PATTERN: Final = 1000
 _NUMBER: Final = r"^[+-]?[0-9]{1,15}(\.[0-9]{0,15})?$"
 """What databases make a number of."""
 _DAY: Final = (re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})"), re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})"))
@@ -67,6 +67,10 @@ def any_of(field: Field, values: Sequence[str]) -> ColumnElement[bool]:
     different = sorted(set(values))
     if len(different) > MAX_RANGES:
         raise off(f"{field.id} is compared with {len(different)} values.", f"At most {MAX_RANGES}: search in parts.")
+    if field.type is Type.DATE:
+        return _text(field).in_([_date(field, one) for one in different])
+    if field.type in (Type.INTEGER, Type.FLOAT):
+        return _number(field).in_([_float(field, one) for one in different])
     return or_(false(), *(_one(field, "=", one) for one in different))
 
 
@@ -81,8 +85,7 @@ def _one(field: Field, comparison: str, value: str) -> ColumnElement[bool]:
     if field.type in (Type.INTEGER, Type.FLOAT):
         return _ordered(_number(field), comparison, literal(_float(field, value), Float))
     if field.type is Type.DATE:
-        year, month, day = _day(field, value)[:3]
-        value = f"{year:04}-{month:02}-{day:02}"
+        value = _date(field, value)
     text = _text(field)
     return text == value if comparison == "=" else and_(text != "", _ordered(text, comparison, literal(value)))
 
@@ -119,10 +122,7 @@ def _like(field: Field, value: str) -> ColumnElement[bool]:
         begin = _ms(field, value, year, month or 1, 1)
         end = _ms(field, value, year + (month in (0, 12)), month % 12 + 1 if month else 1, 1)
         return _within(_number(field), "=", begin, end)
-    if len(value) > MAX_PATTERN:
-        raise off(f"{field.id} is compared with {len(value)} characters.", f"At most {MAX_PATTERN} are a pattern.")
-    pattern = value.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
-    return func.lower(_text(field)).like(pattern, escape="\\")
+    return like(_text(field), value, field.id)
 
 
 def _is_empty(field: Field) -> ColumnElement[bool]:
@@ -167,6 +167,11 @@ def _day(field: Field, value: str) -> tuple[int, int, int, int | None, int | Non
             hour, minute, second = (None if one is None else int(one) for one in time.groups())
             return year, month, day, hour, minute, second
     raise off(f"{field.id} is compared with {value[:40]!r}.", "Right is a date, as 2026-11-24.")
+
+
+def _date(field: Field, value: str) -> str:
+    year, month, day = _day(field, value)[:3]
+    return f"{year:04}-{month:02}-{day:02}"
 
 
 def _ms(field: Field, value: str, *parts: int) -> int:

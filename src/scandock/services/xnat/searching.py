@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, fun
 from scandock.access.principal import Denied, Principal
 from scandock.catalog.tables import project, scan, session, subject
 from scandock.services.xnat import experiments, projects, subjects
-from scandock.services.xnat.columns import Column, Rows, read
+from scandock.services.xnat.columns import MAX_COLUMNS, Column, Rows, read, too_many
 from scandock.services.xnat.search_bundle import Bundle, Criteria, Criterion, Wanted
 from scandock.services.xnat.search_comparing import any_of, compare
 from scandock.services.xnat.search_fields import FIELDS, Field, Kind, field_of, kind_of, type_of
@@ -24,6 +24,8 @@ MAX_CRITERIA: Final = 100
 """Comparisons of one search: each may look at every row. Those of a field with one value or another count once."""
 APART: Final = 10
 """What one of another kind counts, as it looks at every row of those, too."""
+MAX_ALL_VALUES: Final = 30_000
+"""Values of all comparisons of one search: databases take so many, and few more."""
 _ALWAYS: Final = {
     Kind.PROJECT: ("ID",),
     Kind.SUBJECT: ("SUBJECTID", "PROJECT"),
@@ -112,7 +114,7 @@ class _Search:
             raise off(f"{bundle.root[:80]} can't be searched.", "GET /data/search/elements names what can be.")
         self._principal, self._bundle, self._kind = principal, bundle, kind
         self._root = bundle.root.lower()
-        self._criteria = 0
+        self._criteria = self._values = self._sets = 0
 
     def run(self, connection: Connection) -> Rows:
         columns = self._columns()
@@ -133,6 +135,8 @@ class _Search:
     def _columns(self) -> list[Column]:
         """The columns of the answer, each header once: those that are asked for or else all, and what is in each."""
         asked = self._bundle.columns or [Wanted(self._bundle.root, name) for name in FIELDS[self._kind]]
+        if len(asked) > MAX_COLUMNS:
+            raise too_many("columns", MAX_COLUMNS)
         found: dict[str, Column] = {}
         for one in (*asked, *(Wanted(self._bundle.root, name) for name in _ALWAYS[self._kind])):
             header = self._header(one)
@@ -186,6 +190,9 @@ class _Search:
 
     def _all(self, criteria: Criteria) -> ColumnElement[bool]:
         """The condition of a set. None of nothing holds: so pyxnat asks for the subjects of a search without any."""
+        self._sets += 1
+        if self._sets > MAX_CRITERIA:
+            raise too_many("sets of criteria", MAX_CRITERIA)
         if criteria.method == "AND":
             return and_(true(), *(self._holds(one) for one in criteria.members))
         same: dict[tuple[str, str], list[str]] = {}
@@ -214,6 +221,9 @@ class _Search:
                 f"{element[:80]}/{name[:80]} is no field that can be searched.",
                 "GET /data/search/elements names types, and below each its fields.",
             )
+        self._values += len(said) if isinstance(said, Sequence) else said.value.count(",") + 1
+        if self._values > MAX_ALL_VALUES:
+            raise too_many("values", MAX_ALL_VALUES)
         holds = compare(field, said.comparison, said.value) if isinstance(said, Criterion) else any_of(field, said)
         if kind is Kind.SCAN and element != experiments.SCANS.removesuffix("/"):
             holds = and_(holds, func.lower(scan.c.xsi_type) == element)

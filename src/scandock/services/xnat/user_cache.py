@@ -16,7 +16,8 @@ from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Usage
 from scandock.model.verdicts import ImportState
-from scandock.services.receiving import Arriving, Offer, Receiving
+from scandock.services.audit import Did
+from scandock.services.receiving import Arriving, Noted, Offer, Receiving, noted
 
 MAX_NAME: Final = 1_000
 _SAYS: Final = "The file is kept in its sender's cache; an import of it was not asked for yet."
@@ -45,7 +46,7 @@ def begin(receiving: Receiving, offer: Offer, resource: str, name: str) -> Arriv
     return arriving
 
 
-def keep(receiving: Receiving, arriving: Arriving, received: int) -> bool:
+def keep(receiving: Receiving, arriving: Arriving, principal: Principal, request: RequestInfo, received: int) -> bool:
     """Show a file whose bytes are all on disk, synced, in place of one of the same name.
 
     False where it is not receiving any more: somebody cancelled it.
@@ -73,6 +74,7 @@ def keep(receiving: Receiving, arriving: Arriving, received: int) -> bool:
                 cached_file.c.resource == resource, cached_file.c.name == name, upload.c.id < arriving.upload_id
             )
         ).all()
+        noted(Did.CACHE_PUT, principal, request, {"bytes": received}, kind="file")(connection, arriving)
     for row in before:
         _discard(receiving, row.uuid)
     return True
@@ -110,14 +112,20 @@ def taken_by(connection: Connection, account_id: int, resource: str, name: str) 
     return uuid
 
 
-def remove(receiving: Receiving, account_id: int, resource: str, name: str | None = None) -> int:
+def remove(
+    receiving: Receiving, principal: Principal, request: RequestInfo, resource: str, name: str | None = None
+) -> int:
     """Remove a file, or all of a resource, and their bytes; how many there were."""
-    query = _files(account_id).where(cached_file.c.resource == resource)
+    assert principal.account_id is not None
+    query = _files(principal.account_id).where(cached_file.c.resource == resource)
     if name is not None:
         query = query.where(cached_file.c.name == name)
     with receiving.catalog.read() as connection:
-        uuids = [row.uuid for row in connection.execute(query)]
-    return sum(_discard(receiving, uuid) for uuid in uuids)
+        rows = connection.execute(query).all()
+    return sum(
+        _discard(receiving, row.uuid, noted(Did.CACHE_DELETE, principal, request, {"bytes": row.received}, kind="file"))
+        for row in rows
+    )
 
 
 def take(receiving: Receiving, file: Cached, offer: Offer, principal: Principal, request: RequestInfo) -> bool:
@@ -130,9 +138,9 @@ def take(receiving: Receiving, file: Cached, offer: Offer, principal: Principal,
     return receiving.accept(arriving, file.size, principal, request, offer)
 
 
-def _discard(receiving: Receiving, uuid: str) -> bool:
+def _discard(receiving: Receiving, uuid: str, note: Noted | None = None) -> bool:
     arriving = receiving.find(uuid)
-    return arriving is not None and receiving.discard(arriving)
+    return arriving is not None and receiving.discard(arriving, note)
 
 
 def _files(account_id: int) -> Select[tuple[str, int, int, str, str, int]]:

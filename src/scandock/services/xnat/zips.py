@@ -11,8 +11,9 @@ from sqlalchemy import Connection, RowMapping
 
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.services import shelves
-from scandock.services.damaged_files import Damaged, damaged_paths
+from scandock.services.damaged_files import Damaged, damaged_paths, holders_with_damage
 from scandock.services.downloads import COUNTED, ZipDownload, moment_of, steady_holder
+from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
 from scandock.services.xnat import contents
 from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
@@ -28,19 +29,23 @@ def zip_of_sessions(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: D
 
     Usage `file_damaged` unless files that are known to be damaged are to be included or omitted.
 
-    Two sessions of one label have folders of their own. Fault `file_missing` ends the zip where a session is gone.
+    Two sessions of one label have folders of their own. Fault `file_missing` ends the zip where a session is gone, and
+    Denied where it may not be read any more.
     """
     if len(wanted) == 1:
         return zip_of_resources(desk, *wanted[0], damaged)
-    known = sum(len(_known(desk, uuid, choose, damaged)) for uuid, choose in wanted)
+    known = sum(len(one) for one in _known(desk, wanted, damaged))
     return ZipDownload("sessions.zip", None, ZipStream().chunks(_each(desk, wanted, damaged)), known)
 
 
-def _known(desk: Desk, uuid: str, choose: Choice, damaged: Damaged) -> Mapping[str, str]:
-    """The damaged files of one session that is wanted; none where it is gone, which its turn will tell."""
+def _known(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -> Iterator[Mapping[str, str]]:
+    """The damaged files of each session that has some; one that is gone has none, which its turn will tell."""
     with desk.catalog.read() as connection:
-        standing = find_holder(connection, uuid)
-        return _damaged(connection, standing, choose(connection, standing), damaged) if standing is not None else {}
+        with_damage = holders_with_damage(connection, [uuid for uuid, _ in wanted])
+        for uuid, choose in wanted:
+            standing = find_holder(connection, uuid) if uuid in with_damage else None
+            if standing is not None:
+                yield _damaged(connection, standing, choose(connection, standing), damaged)
 
 
 def _damaged(
@@ -52,13 +57,15 @@ def _damaged(
 
 def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -> Iterator[ZipEntry]:
     taken: set[str] = set()
+    lasting = Lasting(desk)
     for uuid, choose in wanted:
         standing, snapshot = steady_holder(desk, uuid)
         with snapshot:
+            lasting.check(standing)
             files, of, _ = _listed(desk, standing, snapshot, choose, damaged)
             folder = standing.label if standing.label not in taken else f"{standing.label}_{standing.project}"
             taken.add(folder)
-            for one in files:
+            for one in lasting.each(standing, files):
                 entry = _entry(snapshot, standing, of[one["resource_n"]], one)
                 yield replace(entry, name=folder + entry.name.removeprefix(standing.label))
 
@@ -99,7 +106,7 @@ def zip_of_resources(desk: Desk, uuid: str, choose: Choice, damaged: Damaged = D
     except BaseException:
         snapshot.close()
         raise
-    return ZipDownload(f"{standing.label}.zip", length, _chunks(snapshot, standing, files, of), known)
+    return ZipDownload(f"{standing.label}.zip", length, _chunks(desk, snapshot, standing, files, of), known)
 
 
 def zip_of_nothing(label: str) -> ZipDownload:
@@ -117,11 +124,12 @@ def member_name(standing: Holder, resource: RowMapping, file: Mapping[str, Any])
 
 
 def _chunks(
-    snapshot: Snapshot, standing: Holder, files: Sequence[Mapping[str, Any]], of: dict[int, RowMapping]
+    desk: Desk, snapshot: Snapshot, standing: Holder, files: Sequence[Mapping[str, Any]], of: dict[int, RowMapping]
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(moment=moment_of(standing))
-        yield from made.chunks(_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
+        entries = (_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
+        yield from made.chunks(Lasting(desk).each(standing, entries))
 
 
 def _entry(snapshot: Snapshot, standing: Holder, resource: RowMapping, file: Mapping[str, Any]) -> ZipEntry:

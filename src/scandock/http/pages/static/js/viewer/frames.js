@@ -1,6 +1,6 @@
 // The frames of a scan: fetched once, kept while there is room, neighbours before they are asked for.
 
-import { ask, root } from "../site.js";
+import { ask, problemOf, root } from "../site.js";
 
 const MOST_BYTES = 160 * 1024 * 1024;
 const AT_ONCE = 4;
@@ -89,7 +89,7 @@ export class Frames {
 
   async #fetch(at, signal) {
     const response = await ask(`${this.api}/frames/${at}?tree=${this.tree}`, { signal });
-    if (!response.ok) throw new Error(`The server answered ${response.status}.`);
+    if (!response.ok) throw new Error(await problemOf(response));
     const frame = await this.#read(at, response, signal);
     if (!this.#ended) this.#keep(at, frame);
     return frame;

@@ -1,0 +1,75 @@
+"""`scandock backup` and `scandock restore`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from scandock.cli import checks, errors, options
+from scandock.cli.consoles import line, reader_may_leave
+from scandock.cli.plain import plural, size
+
+
+def backup(
+    *,
+    data: options.ExistingData,
+    to: Annotated[str, typer.Option("--to", metavar="DIR", help="Folder of the backups; each gets a folder there.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Back up a data folder with its catalog, also while it is served.
+
+    Files that the last backup in DIR has are shared with it by hard links. One that was interrupted is gone on with.
+
+    Exit codes: 0 done, 3 done but files are damaged in the data folder, 1 a fault of the machine, 2 wrong usage.
+    """
+    checks.check_data(data, must_exist=True)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.interrupt import Interrupt
+    from scandock.cli.progress import display
+    from scandock.services.backing_up import back_up
+
+    settings = load_settings()
+    # nothing in DATA is written, and what was copied is gone on with: Ctrl-C may stop this at once
+    with display(data, Interrupt()) as on_progress:
+        made = back_up(data, settings, to, on_progress)
+    with reader_may_leave(sys.stdout):
+        if as_json:
+            sys.stdout.write(json.dumps(asdict(made)) + "\n")
+        else:
+            for name in made.damaged:
+                line(f"damaged: {name}: It is not as it was stored; scandock check names the files.", sys.stdout)
+            what = f"{plural(made.trees, 'folder')} of files, {made.copied} copied ({size(made.bytes)})"
+            line(f"Backup made in {made.path}: {what}", sys.stdout)
+    raise typer.Exit(errors.FINDINGS if made.damaged else 0)
+
+
+def restore(
+    source: Annotated[
+        str, typer.Argument(metavar="DIR", help="A backup, or the folder of backups: then the newest is taken.")
+    ],
+    *,
+    data: Annotated[str, typer.Option("--data", metavar="NEW", help="Data folder to make; it must be empty.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Restore a backup into a new data folder, and check it.
+
+    Exit codes: 0 restored and clean, 3 findings, 1 a fault of the machine, 2 wrong usage.
+    """
+    checks.check_data(data)
+    from scandock.cli.check_cmd import print_findings
+    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.interrupt import Interrupt
+    from scandock.cli.progress import display
+    from scandock.services.restoring import restore as run
+
+    settings = load_settings()
+    with display(os.path.abspath(source), Interrupt()) as on_progress:
+        findings = run(source, data, settings, on_progress)
+    with reader_may_leave(sys.stdout):
+        print_findings(data, findings, as_json=as_json)
+    raise typer.Exit(errors.FINDINGS if findings else 0)

@@ -1,0 +1,65 @@
+"""`scandock admin import`: imports of all accounts, and those that can't be finished."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from scandock.cli import checks, options
+from scandock.cli.accounts_cmd import here
+from scandock.cli.consoles import line, reader_may_leave
+
+imports = typer.Typer(
+    help="List imports, and release those that can't be finished.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@imports.command("list")
+def import_list(
+    *,
+    data: options.ExistingData,
+    stuck: Annotated[
+        bool, typer.Option("--stuck", help="Only those that are decided and can't be finished, with the reason.")
+    ] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """List imports, the newest first."""
+    checks.check_data(data, must_exist=True)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.opening import opened
+    from scandock.services.stuck_imports import list_imports
+
+    with opened(data, load_settings()) as (catalog, store):
+        rows = list_imports(catalog, store, stuck=stuck)
+    with reader_may_leave(sys.stdout):
+        if as_json:
+            parts = [{"id": values.pop("uuid"), **values} for values in map(asdict, rows)]
+            sys.stdout.write(json.dumps(parts, indent=2) + "\n")
+            return
+        for row in rows:
+            came = datetime.fromtimestamp(row.created / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+            why = f", {row.code}: {row.message}" if row.code else ""
+            line(f"{row.uuid}: {row.archive}, {came} UTC, {row.state}{why}", sys.stdout)
+
+
+@imports.command("release")
+def import_release(
+    uuid: Annotated[str, typer.Argument(metavar="ID", help="Id of the import.")], *, data: options.ExistingData
+) -> None:
+    """End an import that can't be finished.
+
+    What it has not placed is given up: sessions stay as they were, and the bytes that there are go to the trash folder.
+    """
+    checks.check_data(data, must_exist=True)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.opening import opened
+    from scandock.services.stuck_imports import release_import
+
+    with opened(data, load_settings()) as (catalog, store):
+        why = release_import(catalog, store, uuid, here())
+    line(f"Import {uuid} has ended. {why}", sys.stdout)

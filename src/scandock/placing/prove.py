@@ -1,0 +1,328 @@
+"""What a dead import's intents name, beside what stands: in a copy of DATA inodes differ, and staging is gone.
+
+A backup holds no `work`, and a copied tree has another inode than its intent. So where no tree bears the inode of an
+intent, the tree that stands is compared with the intent's rows, by names, sizes and sha256. A whole one is what the
+intent meant. Without one the intent is given up: what stands of a new session goes to the trash, and a session that was
+to change stays as it was. A person may ask for the same where an import can't be finished for another reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import Connection, delete, or_, select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.tables import intent, upload
+from scandock.catalog.trees import paths_of
+from scandock.model.errors import Fault
+from scandock.model.verdicts import ImportState
+from scandock.placing.deletes import REMOVED, Removal, removals_of
+from scandock.placing.forget import forget_tree
+from scandock.placing.intents import Placement, published, recorded
+from scandock.queue.leases import RENEW_SECONDS, Lease, guard, renew
+
+if TYPE_CHECKING:
+    from scandock.store.port import Found, Stage, Store
+
+_CHUNK = 1024 * 1024
+NAMED = 10
+"""Sessions that a message names; of more, the number."""
+Rows = Mapping[str, tuple[int, bytes]]
+"""Size and sha256 of each file of a tree, by its path there."""
+
+
+class Proof(StrEnum):
+    """What a tree is beside the rows of one."""
+
+    WHOLE = "whole"
+    """Every file is there; names that no row knows do not count."""
+    PART = "part"
+    """Some of its files are there."""
+    OTHER = "other"
+    """None is: it is somebody else's."""
+
+
+@dataclass(slots=True)
+class Fitted:
+    """What became of the intents of an import."""
+
+    lost: list[Placement] = field(default_factory=list)
+    """Placements that were given up."""
+    aside: list[str] = field(default_factory=list)
+    """Names of theirs of which bytes are in the trash now."""
+    why: Fault | None = None
+    """Why they were given up; None where none was."""
+
+
+class _Tree(Protocol):
+    def walk(self) -> Iterable[Found]: ...
+    def open(self, rel: str) -> IO[bytes]: ...
+
+
+class _Staged:
+    """A staged tree, read as a snapshot is."""
+
+    def __init__(self, stage: Stage, rel: str) -> None:
+        self.stage = stage
+        self.rel = rel
+
+    def walk(self) -> Iterable[Found]:
+        for found in self.stage.walk(self.rel):
+            yield found._replace(rel=found.rel.removeprefix(f"{self.rel}/"))
+
+    def open(self, rel: str) -> IO[bytes]:
+        return self.stage.open(f"{self.rel}/{rel}")
+
+
+def fit_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool = False) -> Fitted:
+    """Let the intents of a dead import name what stands, and give up those of which nothing whole does.
+
+    In a copy any tree may have the intent's inode: the time at which its folder was changed tells it apart.
+
+    `release`: give up also those whose trees wait in the stage, or can't be read. Costs a look at each name where the
+    inodes are right, as they are without a copy. TokenLost; Fault where a tree can't be read.
+    """
+    with catalog.read() as connection:
+        waiting = recorded(connection, lease.upload_id)
+        going = [
+            removal for state in ("intent", "published") for removal in removals_of(connection, lease.upload_id, state)
+        ]
+    proving = _Proving(catalog, store, stage, lease, release=release)
+    fitted = Fitted()
+    inodes: dict[int, int] = {}
+    for placement in waiting:
+        inode = proving.tree_of(placement)
+        if inode is None:
+            fitted.lost.append(placement)
+        elif inode != placement.inode:
+            inodes[placement.n] = inode
+    moved = {removal.n: (removal, inode) for removal in going if (inode := proving.leaving(removal)) is not None}
+    if not inodes and not moved and not fitted.lost:
+        return fitted
+    fitted.aside = [placement.name for placement in fitted.lost if proving.set_aside(placement)]
+    if fitted.lost:
+        fitted.why = _why(fitted, every=len(waiting), release=release)
+    with catalog.write() as connection:
+        guard(catalog, connection, lease)
+        _write(connection, lease, inodes, moved)
+        if fitted.why is not None:
+            _give_up(connection, lease, fitted, fitted.why)
+    for placement in fitted.lost:
+        if placement.moves is None and placement.restores is None:  # of those two the rows are a session's already
+            forget_tree(catalog, placement.tree_id)
+    return fitted
+
+
+class _Proving:
+    def __init__(self, catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool) -> None:
+        self.catalog = catalog
+        self.store = store
+        self.stage = stage
+        self.lease = lease
+        self.release = release
+        self.renewed = time.monotonic()
+
+    def tree_of(self, placement: Placement) -> int | None:
+        """The inode of the tree that a placement is to show, wherever it stands; None where there is none."""
+        standing = self.store.current(placement.name)
+        if standing == placement.inode and (
+            placement.stamp is None or self.store.stamp(placement.name) == placement.stamp
+        ):
+            return standing
+        if self.release:
+            return self._whole(placement, standing)
+        if placement.restores is not None:
+            return self.store.trashed(placement.restores) or self._whole(placement, standing)
+        if placement.moves is not None:
+            return self._moving(placement, standing)
+        staged = self.stage.inode(placement.staged)
+        if staged == placement.inode and placement.stamp in (None, self.stage.stamp(placement.staged)):
+            return staged
+        found = self._whole(placement, standing)
+        if found is None and staged is not None:
+            there = _Staged(self.stage, placement.staged)
+            found = staged if self._prove(placement, there) is Proof.WHOLE else None
+        return found
+
+    def _whole(self, placement: Placement, standing: int | None) -> int | None:
+        return standing if standing is not None and self._at(placement, placement.name) is Proof.WHOLE else None
+
+    def _moving(self, placement: Placement, standing: int | None) -> int | None:
+        """A session that moves is taken as it is, damaged or not: its rows are shown already."""
+        assert placement.moves is not None
+        before = self.store.current(placement.moves)
+        if before == placement.inode:
+            return before
+        if standing is not None and self._at(placement, placement.name) is not Proof.OTHER:
+            return standing
+        if before is not None and self._at(placement, placement.moves) is not Proof.OTHER:
+            return before
+        return None
+
+    def leaving(self, removal: Removal) -> int | None:
+        """The inode at a removed session's name where it is its tree and not known by that; None else."""
+        standing = self.store.current(removal.name)
+        if standing is None or standing == removal.inode or self.store.trashed(removal.trash) is not None:
+            return None
+        with self.catalog.read() as connection:
+            rows = paths_of(connection, removal.tree_id)
+        with self.store.snapshot(removal.name) as tree:
+            return None if self._compare(rows, {}, tree) is Proof.OTHER else standing
+
+    def set_aside(self, placement: Placement) -> bool:
+        """Move what there is of a placement to the trash; False where nothing is, or what stands is another's."""
+        if placement.moves is not None or placement.restores is not None:
+            return False  # it stays where it is
+        note = {"upload": self.lease.uuid, "name": placement.name, "why": "not placed"}
+        kept = self.store.retire(placement.staged, stage=self.stage, note=note) is not None
+        if placement.base_tree_id is None and self._at(placement, placement.name) is Proof.PART:
+            kept = self.store.retire(placement.name, note=note) is not None or kept
+        return kept
+
+    def _at(self, placement: Placement, name: str) -> Proof:
+        try:
+            with self.store.snapshot(name) as tree:
+                return self._prove(placement, tree)
+        except FileNotFoundError:
+            return Proof.OTHER
+        except (OSError, Fault):
+            if self.release:
+                return Proof.PART
+            raise
+
+    def _prove(self, placement: Placement, tree: _Tree) -> Proof:
+        with self.catalog.read() as connection:
+            rows = paths_of(connection, placement.tree_id)
+            before = paths_of(connection, placement.base_tree_id) if placement.base_tree_id is not None else {}
+        return self._compare(rows, before, tree)
+
+    def _compare(self, rows: Rows, before: Rows, tree: _Tree) -> Proof:
+        """`before` are the rows of the tree that is replaced: a file of its alone shows that this is the old one."""
+        there = {}
+        strange = old = 0
+        for found in tree.walk():
+            if found.kind == "file" and found.rel in rows:
+                there[found.rel] = found.size
+            elif found.kind != "folder":
+                strange += 1
+                old += found.rel in before
+        same = [rel for rel, size in there.items() if size == rows[rel][0]]
+        if not same and (strange or rows):
+            return Proof.OTHER
+        if old or len(same) != len(rows):
+            return Proof.PART
+        return Proof.WHOLE if all(self._is_same(tree, rel, rows[rel][1]) for rel in same) else Proof.PART
+
+    def _is_same(self, tree: _Tree, rel: str, sha256: bytes) -> bool:
+        digest = hashlib.sha256()
+        with tree.open(rel) as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+                self._hold()
+        return digest.digest() == sha256
+
+    def _hold(self) -> None:
+        if time.monotonic() - self.renewed > RENEW_SECONDS:
+            renew(self.catalog, self.lease)
+            self.renewed = time.monotonic()
+
+
+def _write(
+    connection: Connection, lease: Lease, inodes: Mapping[int, int], moved: Mapping[int, tuple[Removal, int]]
+) -> None:
+    for n, inode in inodes.items():
+        connection.execute(_intent(lease, n).values(inode=inode))
+    for n, (removal, inode) in moved.items():
+        kept = json.loads(
+            connection.execute(
+                select(intent.c.session).where(intent.c.upload_id == lease.upload_id, intent.c.n == removal.n)
+            ).scalar_one()
+        )
+        connection.execute(_intent(lease, n).values(inode=inode, session=json.dumps({**kept, "inode": inode})))
+
+
+def _intent(lease: Lease, n: int) -> Any:  # noqa: ANN401  an update, whose values are still to be said
+    return update(intent).where(intent.c.upload_id == lease.upload_id, intent.c.n == n)
+
+
+def _give_up(connection: Connection, lease: Lease, fitted: Fitted, why: Fault) -> None:
+    """Remove the intents that were lost, and say so in the outcome.
+
+    With them go removals that were to follow: what a session was merged into must stand before it may go.
+    """
+    numbers = [placement.n for placement in fitted.lost]
+    waiting = (intent.c.upload_id == lease.upload_id, intent.c.state == "intent")
+    connection.execute(delete(intent).where(*waiting, or_(intent.c.n.in_(numbers), intent.c.staged == REMOVED)))
+    mine = upload.c.id == lease.upload_id
+    report = json.loads(connection.execute(select(upload.c.report).where(mine)).scalar_one())
+    names = {placement.name for placement in fitted.lost}
+    report |= {"state": ImportState.FAILED.value, "code": why.code, "message": str(why)}
+    if "sessions" in report:
+        report["sessions"] = [one for one in report["sessions"] if one.get("path") not in names]
+    connection.execute(update(upload).where(mine).values(report=json.dumps(report)))
+
+
+def _why(fitted: Fitted, *, every: int, release: bool) -> Fault:
+    """Why an import ends of which not everything could be placed."""
+    code, said = (
+        ("released", "An administrator released the import")
+        if release
+        else ("staging_lost", "What the import had staged is gone, as in a copy of the data folder")
+    )
+    said += f": {_listed([placement.name for placement in fitted.lost])} could not be placed."
+    if fitted.aside:
+        said += f" The files that there were of {_listed(fitted.aside)} are in the trash folder."
+    if len(fitted.lost) < every:
+        said += f" {every - len(fitted.lost)} of {every} sessions were placed."
+    return Fault(code, said, "Import the archive again.")
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def keep_receipt_anew(catalog: Catalog, store: Store, stage: Stage, lease: Lease, rel: str) -> bool:
+    """Write the receipt of what an import shows from its rows, where the one it had made is gone with its staging."""
+    if stage.exists(rel):
+        return False
+    with contextlib.suppress(FileNotFoundError):
+        store.open_receipt(lease.uuid).close()
+        return False
+    import gzip
+
+    with catalog.read() as connection:
+        archive = connection.execute(select(upload.c.archive).where(upload.c.id == lease.upload_id)).scalar_one()
+        lines = [
+            line
+            for state in (recorded, published)
+            for placement in state(connection, lease.upload_id)
+            for line in _lines(connection, archive, placement)
+        ]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    stage.put_whole(rel, gzip.compress(text.encode("utf-8", "backslashreplace"), 1, mtime=0))
+    return True
+
+
+def _lines(connection: Connection, archive: str, placement: Placement) -> Iterable[dict[str, Any]]:
+    before = paths_of(connection, placement.base_tree_id) if placement.base_tree_id is not None else {}
+    for path, (size, sha256) in paths_of(connection, placement.tree_id).items():
+        if before.get(path) != (size, sha256):
+            yield {
+                "archive": archive,
+                "path": path,
+                "bytes": size,
+                "sha256": sha256.hex(),
+                "verdict": "stored",
+                "code": "stored",
+                "message": "Stored. The import's own receipt was lost; this line is from the catalog.",
+                "stored_as": f"{placement.name}/{path}",
+            }

@@ -1,0 +1,73 @@
+"""The end of an import that died behind its intents: placed, or given up in words where its staging is gone."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import upload
+from scandock.catalog.trail import OPERATION
+from scandock.model.errors import Fault
+from scandock.model.verdicts import ImportState
+from scandock.placing.complete import RECEIPT, complete, end_without, has_intents
+from scandock.placing.prove import fit_intents, keep_receipt_anew
+from scandock.placing.put_back import drop_bytes
+from scandock.queue.leases import Lease, guard
+from scandock.queue.retry import again
+from scandock.store.port import Stage, Store
+
+RECEIPT_ANEW = {
+    "code": "receipt_anew",
+    "message": "The receipt was lost with what the import had staged: this one is from the catalog, and has only the"
+    " files that were stored.",
+}
+
+
+def roll_forward(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool = False) -> Fault | None:
+    """Finish what a dead import has recorded; the Fault `staging_lost` where not all of it could be placed.
+
+    Such a one ends `failed`, and is tried again by itself where its bytes are in the store. `release`: a person gives
+    up what is not placed yet; the Fault is `released`, and nothing is tried again.
+    Fault where the machine fails, and then it is to be tried again; TokenLost.
+    """
+    why = fit_intents(catalog, store, stage, lease, release=release).why
+    with catalog.read() as connection:
+        report, request = (
+            json.loads(text or "{}")
+            for text in connection.execute(
+                select(upload.c.report, upload.c.request).where(upload.c.id == lease.upload_id)
+            ).one()
+        )
+    if has_intents(catalog, lease):
+        if OPERATION not in request and keep_receipt_anew(catalog, store, stage, lease, RECEIPT):
+            _note_receipt(catalog, lease, report)
+        complete(catalog, store, stage, lease)
+    else:
+        end_without(catalog, store, stage, lease, report)
+    drop_bytes(catalog, store, lease)
+    if why is not None and not release:
+        _try_again(catalog, store, lease)
+    return why
+
+
+def _note_receipt(catalog: Catalog, lease: Lease, report: dict[str, object]) -> None:
+    warnings = report.get("warnings")
+    noted = {**report, "warnings": [*(warnings if isinstance(warnings, list) else []), RECEIPT_ANEW]}
+    with catalog.write() as connection:
+        guard(catalog, connection, lease)
+        connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=json.dumps(noted)))
+
+
+def _try_again(catalog: Catalog, store: Store, lease: Lease) -> None:
+    """Let an import that was lost with its staging wait for a new attempt, if its bytes came with the copy."""
+    with catalog.write() as connection:
+        received = connection.execute(
+            select(reception.c.received)
+            .join(upload, upload.c.id == reception.c.upload_id)
+            .where(upload.c.id == lease.upload_id, upload.c.state == ImportState.FAILED)
+        ).scalar_one_or_none()
+        if received and store.spool(lease.uuid).size() == received:
+            again(catalog, connection, lease.upload_id)

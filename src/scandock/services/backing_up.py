@@ -1,0 +1,448 @@
+"""Backups: a folder that holds all of DATA as its catalog knows it at one moment, taken while a server writes.
+
+The catalog is copied first, then each tree that it knows, compared with its rows as it is read. What was replaced,
+moved or deleted between the two is found out by that, and then the catalog is copied once more, and what differs from
+it: a tree's rows never change, so what is copied already is good. That ends as soon as nothing was changed while the
+last few trees were copied. A tree that is as it was and still differs from its rows is damaged in DATA, and told.
+
+Trees that the last backup has too are hard links to its files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, literal, select, union_all
+
+from scandock import __version__
+from scandock.catalog.server_tables import reception, trashed
+from scandock.catalog.standing import name_of
+from scandock.catalog.tables import intent, project, session, shelf, tree, upload
+from scandock.catalog.trees import paths_of
+from scandock.model.errors import Fault, Usage
+from scandock.model.importing import Progress
+from scandock.model.verdicts import ImportState
+from scandock.placing.deletes import REMOVED
+from scandock.services.catalog_copies import copied_catalog
+from scandock.services.checking import HAS_RECEIPT
+from scandock.services.imports import UNFINISHED
+from scandock.services.opening import CATALOG
+from scandock.store import backups
+from scandock.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
+
+WHAT: Final = "backup.json"
+TREES: Final = "trees.jsonl"
+"""In a backup: one line for each tree, its name and what its files are known by."""
+PARTIAL: Final = "unfinished"
+"""Name of a backup that is being made, or was when its command was ended: the next one goes on with it."""
+LOCK: Final = ".lock"
+ROUNDS: Final = 20
+"""Times that the catalog is copied until nothing has changed meanwhile."""
+STUCK_ROUNDS: Final = 10
+"""After so many of them, what is being placed and does not move is taken for what can't be finished, and as it is."""
+_STAMP: Final = "%Y%m%dT%H%M%SZ"
+_SAFE_BYTES: Final = 1_000_000_000
+_SAFE_TREES: Final = 500
+"""After so many bytes, or trees, what was copied is made durable and noted, so that it need not be copied again."""
+
+Told = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A backup that was made."""
+
+    path: str
+    trees: int
+    copied: int
+    """Trees whose files were copied; those of all others are shared with the backup before."""
+    bytes: int
+    """Bytes that were copied."""
+    damaged: list[str] = field(default_factory=list)
+    """Names of trees and files that are not in DATA as they were stored; they are in the backup as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """A tree that a session or a shelf shows, or that lies in the trash."""
+
+    name: str
+    tree_id: int
+    key: str
+    """What its files are known by in other backups: trees are never changed, and no two have the same."""
+    trash: str = ""
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What the catalog's copy knows."""
+
+    trees: dict[str, _Tree]
+    placing: list[Any]
+    """The intents of imports that stand between decision and end."""
+    receipts: list[str]
+    spools: dict[str, int]
+    """Bytes of each upload whose archive is kept, by its id."""
+    failed: set[str]
+    """Those of them that have ended and can be retried while their archive is there."""
+    works: list[str]
+
+
+@dataclass(slots=True)
+class _Missed:
+    """What a round found otherwise than the catalog's copy says: what the name shows, by the name."""
+
+    trees: dict[str, str] = field(default_factory=dict)
+    placing: dict[str, str] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
+    """Receipts, and archives that wait for their import, which are not in DATA."""
+
+
+def back_up(data: str, settings: Settings, target: str, on_progress: Told | None = None) -> Made:
+    """Make a backup of DATA in a new folder below `target`; a server may run. Nothing in DATA is changed.
+
+    Usage `data_missing`, `backup_in_data`, `backup_running`, `catalog_other_version`; Fault, and then the next call
+    goes on where this one ended.
+    """
+    data, target = os.path.abspath(data), os.path.abspath(target)
+    if settings.database_url is None and not os.path.exists(os.path.join(data, CATALOG)):
+        raise Usage("data_missing", f"There is no Scandock data in {data}.", "Name the folder of the server's --data.")
+    if os.path.realpath(target).startswith(os.path.realpath(data) + os.sep) or os.path.realpath(
+        target
+    ) == os.path.realpath(data):
+        raise Usage("backup_in_data", f"{target} lies in the data folder.", "Name a folder on another disk.")
+    backups.make_private(target)
+    with _alone(target):
+        try:
+            return _Backup(data, settings, target, on_progress).run()
+        except OSError as error:
+            raise backups.failed(error, target) from error
+
+
+@contextmanager
+def _alone(target: str) -> Iterator[None]:
+    fd = os.open(os.path.join(target, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Usage("backup_running", f"Another backup to {target} is running.", "Wait for its end.") from None
+    else:
+        yield
+    finally:
+        os.close(fd)
+
+
+def finished_backups(target: str) -> list[str]:
+    """Paths of the finished backups in a folder, the oldest first."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        names = sorted(name for name in os.listdir(target) if name != PARTIAL)
+        return [path for name in names if os.path.isfile(os.path.join(path := os.path.join(target, name), WHAT))]
+    return []
+
+
+def _noted(path: str) -> dict[str, str]:
+    """The trees of a backup, by their names: what their files are known by."""
+    noted: dict[str, str] = {}
+    with contextlib.suppress(FileNotFoundError), open(os.path.join(path, TREES), encoding="utf-8") as lines:
+        for line in lines:
+            with contextlib.suppress(ValueError):  # the last one, which a power cut has cut
+                name, key = json.loads(line)
+                noted[name] = key
+    return noted
+
+
+class _Backup:
+    def __init__(self, data: str, settings: Settings, target: str, on_progress: Told | None) -> None:
+        self.store = LocalStore(data)
+        self.data = data
+        self.settings = settings
+        self.target = target
+        self.path = os.path.join(target, PARTIAL)
+        self.on_progress = on_progress
+        self.begun = time.monotonic()
+        backups.make_private(self.path)
+        self.kept = _noted(self.path)
+        earlier = finished_backups(target)
+        self.before = earlier[-1] if earlier else ""
+        self.linkable = {key: name for name, key in _noted(self.before).items()} if earlier else {}
+        self.strays: set[str] = set()
+        """Trees that are whole, beside files that no row knows."""
+        self.unsafe: dict[str, str] = {}
+        self.unsafe_bytes = 0
+        self.files = self.bytes = self.copied = self.copied_bytes = 0
+
+    def run(self) -> Made:
+        before = _Missed()
+        for turn in range(ROUNDS):
+            if turn:
+                time.sleep(min(0.05 * turn, 1.0))
+            with copied_catalog(self.data, self.settings.database_url, self.path) as connection:
+                wanted = self._wanted(connection)
+                now = self._round(connection, wanted)
+            settled = now == before and turn >= (STUCK_ROUNDS if now.placing else 2)
+            if settled or not (now.placing or now.trees or now.files):
+                return self._end(wanted, now)
+            before = now
+        names = ", ".join(sorted({*before.trees, *before.placing, *before.files})[:5])
+        raise Fault(
+            "backup_unsettled",
+            f"Sessions were changed {ROUNDS} times while they were copied: {names}.",
+            "Run the backup again, best when less is imported; it goes on where it ended.",
+        )
+
+    def _wanted(self, connection: Connection) -> _Wanted:
+        sessions = (
+            select(session.c.place, project.c.name, session.c.timestamp, session.c.label, session.c.tree_id)
+            .join(project, project.c.id == session.c.project_id)
+        )  # fmt: skip
+        shelves = (
+            select(literal("resources"), project.c.name, literal(""), shelf.c.key, shelf.c.tree_id)
+            .join(project, project.c.id == shelf.c.project_id)
+        )  # fmt: skip
+        rows = [(name_of(*row[:4]), row[4], "") for row in connection.execute(union_all(sessions, shelves))]
+        rows += [
+            (f"trash/{row[0]}", row[1], row[0])
+            for row in connection.execute(select(trashed.c.trash_id, trashed.c.tree_id))
+        ]
+        keys = {
+            row.id: f"{row.id}-{row.created}-{row.files}-{row.bytes}-{row.uuid}"
+            for row in connection.execute(
+                select(tree.c.id, tree.c.created, tree.c.files, tree.c.bytes, upload.c.uuid).join(
+                    upload, upload.c.id == tree.c.upload_id
+                )
+            )
+        }
+        placing = connection.execute(
+            select(intent.c.name, intent.c.staged, intent.c.tree_id, intent.c.base_tree_id, upload.c.uuid).join(
+                upload, upload.c.id == intent.c.upload_id
+            )
+        ).all()
+        spools = connection.execute(
+            select(upload.c.uuid, upload.c.state, reception.c.received)
+            .join(reception, reception.c.upload_id == upload.c.id)
+            .where(upload.c.state.in_((*UNFINISHED, ImportState.FAILED)))
+        ).all()
+        return _Wanted(
+            trees={name: _Tree(name, number, keys.get(number, f"{number}"), trash) for name, number, trash in rows},
+            placing=list(placing),
+            receipts=list(connection.execute(select(upload.c.uuid).where(HAS_RECEIPT)).scalars()),
+            spools={row.uuid: row.received for row in spools},
+            failed={row.uuid for row in spools if row.state == ImportState.FAILED},
+            works=sorted({row.uuid for row in placing}),
+        )
+
+    # -- one round -----------------------------------------------------------------------------------------------
+
+    def _round(self, connection: Connection, wanted: _Wanted) -> _Missed:
+        """Make the backup what the catalog's copy knows; gives what was not so in DATA."""
+        missed = _Missed()
+        placing = {row.name for row in wanted.placing}
+        for name in [name for name in self.kept if name not in wanted.trees or name in placing]:
+            self._drop(name)
+        for one in wanted.trees.values():
+            if one.name not in placing and self.kept.get(one.name) != one.key and not self._keep(connection, one):
+                missed.trees[one.name] = one.key
+        self._secure()
+        missed.files = self._others(wanted)
+        for row in wanted.placing:
+            if not self._placing(connection, row):
+                missed.placing[row.name] = f"{row.uuid}/{row.tree_id}"
+        return missed
+
+    def _keep(self, connection: Connection, one: _Tree) -> bool:
+        """Link or copy a tree; False where what stands in DATA is not what its rows say."""
+        rows = paths_of(connection, one.tree_id)
+        target = self._place(one)
+        self._drop(one.name)
+        earlier = self.linkable.get(one.key)
+        if earlier is not None:
+            source = os.path.join(self.before, earlier + ("/tree" if earlier.startswith("trash/") else ""))
+            sizes = {rel: size for rel, (size, _) in rows.items()}
+            if backups.link_folder(source, target, sizes, self._tell):
+                self._note(one, 0)
+                return True
+        content = self._copy(one.name if not one.trash else "", target, trash=one.trash)
+        if content != rows:
+            if content is not None and rows.items() <= content.items():
+                self.strays.add(one.name)
+            return False
+        size = sum(size for size, _ in rows.values())
+        self.copied += 1
+        self.copied_bytes += size
+        self._note(one, size)
+        return True
+
+    def _copy(self, name: str, target: str, trash: str = "") -> backups.Content | None:
+        """Copy what stands at a name, or in the trash; None where nothing does."""
+        backups.remove(target)
+        try:
+            source = backups.OpenFolder(f"{self.data}/trash/{trash}/tree") if trash else self.store.snapshot(name)
+        except FileNotFoundError:
+            return None
+        with source as folder:
+            return backups.copy_folder(folder, target, self._tell)
+
+    def _placing(self, connection: Connection, row: Any) -> bool:  # noqa: ANN401  of `_wanted`
+        """Copy what stands where an import is placing; False where neither what was there nor what comes is whole."""
+        target = os.path.join(self.path, row.name)
+        content = self._copy(row.name, target)
+        if row.staged in ("", REMOVED):
+            return False  # what moves, comes back or goes is elsewhere soon; else its rows tell what it is
+        new = paths_of(connection, row.tree_id)
+        if content == new:
+            return True
+        if content is not None and (row.base_tree_id is None or content != paths_of(connection, row.base_tree_id)):
+            return False
+        for token in self._list("work", row.uuid):
+            staged = f"{self.path}/work/{row.uuid}/{token}/{row.staged}"
+            with contextlib.suppress(FileNotFoundError), backups.OpenFolder(staged) as folder:
+                return {found.rel: found.size for found in folder.walk() if found.kind == "file"} == {
+                    rel: size for rel, (size, _) in new.items()
+                }
+        return False
+
+    def _others(self, wanted: _Wanted) -> set[str]:
+        """Receipts, uploads that have not ended, what they have staged, and what else lies in the trash.
+
+        Gives those that should be in DATA and are not.
+        """
+        missing = set()
+        for area in ("receipts", "incoming", "work", "trash"):
+            backups.make_private(os.path.join(self.path, area))
+        for uuid in wanted.receipts:
+            if not self._file(name := f"receipts/{uuid}.jsonl.gz", share=True):
+                missing.add(name)
+        for uuid, received in wanted.spools.items():
+            backups.make_private(os.path.join(self.path, "incoming", uuid))
+            there = self._file(name := f"incoming/{uuid}/archive", most=received)
+            if received and uuid not in wanted.failed and not there:
+                missing.add(name)
+        for uuid in set(self._list("incoming")) - wanted.spools.keys():
+            backups.remove(f"{self.path}/incoming/{uuid}")
+        for uuid in self._list("work"):
+            backups.remove(f"{self.path}/work/{uuid}")
+        for uuid in wanted.works:
+            with contextlib.suppress(FileNotFoundError), backups.OpenFolder(f"{self.data}/work/{uuid}") as folder:
+                backups.copy_folder(folder, f"{self.path}/work/{uuid}", self._tell)
+        for trash in self._ids():
+            target = f"{self.path}/trash/{trash}/tree"
+            if f"trash/{trash}" not in wanted.trees and not os.path.exists(target):
+                earlier = f"{self.before}/trash/{trash}/tree"
+                if not (self.before and backups.link_folder(earlier, target, None, self._tell)):
+                    self._copy("", target, trash=trash)
+            self._file(f"trash/{trash}/what.json")
+        return missing
+
+    def _ids(self) -> list[str]:
+        return [entry.id for entry in self.store.trash()]
+
+    def _list(self, *parts: str) -> list[str]:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return sorted(os.listdir(os.path.join(self.path, *parts)))
+        return []
+
+    def _file(self, rel: str, most: int | None = None, *, share: bool = False) -> bool:
+        """Copy one file of DATA, unless it is there already as it is in DATA; False where it is not in DATA."""
+        source, target = os.path.join(self.data, rel), os.path.join(self.path, rel)
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with os.fdopen(fd, "rb") as stream:
+                status = os.fstat(fd)
+                size = status.st_size if most is None else min(most, status.st_size)
+                if _is_copy(target, size, status.st_mtime_ns if most is None else None):
+                    return True  # of an upload that grows the bytes that have come stay as they are
+                backups.remove(target)
+                if share and self.before and _is_copy(f"{self.before}/{rel}", size, status.st_mtime_ns):
+                    with contextlib.suppress(OSError):
+                        os.link(f"{self.before}/{rel}", target)
+                        return True
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                self.copied_bytes += backups.copy_file(stream, target, most)[0]
+                return most is None or size == most
+        return False
+
+    # -- what is kept --------------------------------------------------------------------------------------------
+
+    def _place(self, one: _Tree) -> str:
+        return os.path.join(self.path, one.name + ("/tree" if one.trash else ""))
+
+    def _drop(self, name: str) -> None:
+        self.kept.pop(name, None)
+        self.unsafe.pop(name, None)
+        backups.remove(os.path.join(self.path, name + ("/tree" if name.startswith("trash/") else "")))
+
+    def _note(self, one: _Tree, size: int) -> None:
+        self.kept[one.name] = self.unsafe[one.name] = one.key
+        self.unsafe_bytes += size
+        if self.unsafe_bytes > _SAFE_BYTES or len(self.unsafe) > _SAFE_TREES:
+            self._secure()
+
+    def _secure(self) -> None:
+        """Make durable what was copied, and then the notes that say so."""
+        backups.sync_all(self.path)
+        temporary = os.path.join(self.path, TREES + ".new")
+        with open(temporary, "w", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(pair) + "\n" for pair in sorted(self.kept.items()))
+            lines.flush()
+            os.fsync(lines.fileno())
+        os.replace(temporary, os.path.join(self.path, TREES))
+        self.unsafe.clear()
+        self.unsafe_bytes = 0
+
+    def _tell(self, size: int) -> None:
+        self.files += 1
+        self.bytes += size
+        if self.on_progress is not None:
+            seconds = time.monotonic() - self.begun
+            now = Progress(stage="reading", entries_done=self.files, bytes_done=self.bytes, seconds=seconds)
+            self.on_progress(now)
+
+    def _end(self, wanted: _Wanted, missed: _Missed) -> Made:
+        self._secure()
+        damaged = sorted((missed.trees.keys() - self.strays) | missed.files)
+        facts = {
+            "format": 1,
+            "version": __version__,
+            "data": self.data,
+            "catalog": "sqlite" if self.settings.database_url is None else "postgresql",
+            "made": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "trees": len(wanted.trees),
+            "damaged": damaged,
+        }
+        with open(os.path.join(self.path, WHAT), "w", encoding="utf-8") as file:
+            file.write(json.dumps(facts, indent=2) + "\n")
+        backups.sync_all(self.path)
+        path = self._free()
+        os.rename(self.path, path)
+        backups.sync_all(self.target)
+        return Made(path=path, trees=len(wanted.trees), copied=self.copied, bytes=self.copied_bytes, damaged=damaged)
+
+    def _free(self) -> str:
+        """A name by the time, that sorts behind those of all backups before."""
+        last = os.path.basename(self.before)
+        stamp = datetime.now(UTC).strftime(_STAMP)
+        name, n = stamp, 0
+        while name <= last or os.path.lexists(os.path.join(self.target, name)):
+            n += 1
+            name = f"{max(stamp, last.partition('-')[0])}-{n:04d}"
+        return os.path.join(self.target, name)
+
+
+def _is_copy(path: str, size: int, modified: int | None) -> bool:
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return status.st_size == size and modified in (None, status.st_mtime_ns)

@@ -1,0 +1,149 @@
+"""The catalog in a backup: copied as it is at one moment, beside a server that writes, and put back from there."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from scandock.catalog.engine import HEAD
+from scandock.model.errors import Fault, Usage
+from scandock.model.private import PRIVATE_FILE
+from scandock.services.opening import CATALOG
+
+DUMP = "catalog.dump"
+"""A PostgreSQL catalog in a backup, in pg_dump's own format."""
+
+
+@contextmanager
+def copied_catalog(data: str, database_url: str | None, target: str) -> Iterator[Connection]:
+    """Copy the catalog into the folder `target`; a connection that reads the very state that was copied.
+
+    Usage `catalog_other_version`; Fault where it can't be read.
+    """
+    try:
+        if database_url is None:
+            with _copied_sqlite(data, target) as connection:
+                yield connection
+        else:
+            with _dumped(database_url, target) as connection:
+                yield connection
+    except (sqlite3.Error, DBAPIError) as error:
+        said = str(getattr(error, "orig", error))
+        raise Fault(
+            "catalog", f"The catalog could not be copied: {said}.", "Look at the disk and the database."
+        ) from error
+
+
+@contextmanager
+def _copied_sqlite(data: str, target: str) -> Iterator[Connection]:
+    path = os.path.join(target, CATALOG)
+    with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE), "wb"):
+        pass
+    with (
+        closing(sqlite3.connect(os.path.join(data, CATALOG), timeout=60)) as live,
+        closing(sqlite3.connect(path + ".new")) as copy,
+    ):
+        live.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE").close()  # one file, whole; the next opening turns WAL on again
+    os.replace(path + ".new", path)
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        with engine.connect() as connection:
+            _check_version(connection)
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _dumped(database_url: str, target: str) -> Iterator[Connection]:
+    engine = create_engine(database_url)
+    try:
+        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection, connection.begin():
+            _check_version(connection)
+            snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
+            path = os.path.join(target, DUMP)
+            _run("pg_dump", database_url, "--format=custom", f"--snapshot={snapshot}", f"--file={path}.new")
+            os.replace(path + ".new", path)
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _check_version(connection: Connection) -> None:
+    version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    if version != HEAD:
+        raise Usage(
+            "catalog_other_version",
+            f"The catalog is of another version of Scandock ({version}; this one has {HEAD}).",
+            "Back up with the version that the server runs.",
+        )
+
+
+def put_back_catalog(backup: str, data: str, database_url: str | None) -> None:
+    """Put the catalog of a backup where DATA's is to be; see `check_restorable`."""
+    if database_url is None:
+        temporary = os.path.join(data, CATALOG + ".new")
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+        with open(os.path.join(backup, CATALOG), "rb") as source, open(fd, "wb") as made:
+            while part := source.read(1024 * 1024):
+                made.write(part)
+            made.flush()
+            os.fsync(made.fileno())
+        os.rename(temporary, os.path.join(data, CATALOG))
+        return
+    _run(
+        "pg_restore", database_url, "--no-owner", "--exit-on-error", "--single-transaction", os.path.join(backup, DUMP)
+    )
+
+
+def check_restorable(backup: str, database_url: str | None) -> None:
+    """Usage `restore_other_catalog` where a backup has the other kind of catalog, `restore_not_empty` of a database."""
+    there = os.path.exists(os.path.join(backup, CATALOG if database_url is None else DUMP))
+    if not there:
+        why = (
+            "SCANDOCK_DATABASE_URL is not set, and the backup holds a dump of PostgreSQL"
+            if database_url is None
+            else "SCANDOCK_DATABASE_URL is set, and the backup holds an SQLite catalog"
+        )
+        raise Usage("restore_other_catalog", f"{why}.", "Restore with the kind of catalog that the backup has.")
+    if database_url is None:
+        return
+    engine = create_engine(database_url)
+    try:
+        names = inspect(engine).get_table_names()
+    except DBAPIError as error:
+        raise Fault(
+            "catalog", f"The database can't be opened: {error.orig}.", "Look at SCANDOCK_DATABASE_URL."
+        ) from error
+    finally:
+        engine.dispose()
+    if names:
+        raise Usage(
+            "restore_not_empty", "The database that SCANDOCK_DATABASE_URL names holds tables.", "Name an empty one."
+        )
+
+
+def _run(program: str, database_url: str, *words: str) -> None:
+    """Run one of PostgreSQL's programs on a database; its password goes by the environment, which others can't read."""
+    url = make_url(database_url).set(drivername="postgresql")
+    environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}
+    plain = url.set(password=None).render_as_string(hide_password=False)
+    try:
+        done = subprocess.run(
+            [program, f"--dbname={plain}", *words],
+            env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise Usage(
+            "program_missing", f"{program} is not installed here.", "Install PostgreSQL's client programs."
+        ) from None
+    if done.returncode:
+        raise Fault("catalog", f"{program} failed: {done.stderr.strip()}", "Look at the disk and the database.")

@@ -1,0 +1,194 @@
+"""Requests that last: a right that ends meanwhile is not used to their end, and one that stands is."""
+
+from __future__ import annotations
+
+import io
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from scandock.access import accounts
+from scandock.access.authenticate import principal_of
+from scandock.access.principal import Denied, Door, Principal
+from scandock.access.proofs import Proof, ask_again
+from scandock.http.v1 import upload_mapping
+from scandock.http.xnat import uploading_files
+from scandock.services import downloads, lasting
+from scandock.services.downloads import zip_of_session
+from scandock.services.moving import Desk
+from scandock.services.trash import delete_session
+from scandock.services.xnat import zips
+from tests.builders import documented, images, site_at
+from tests.crash.processes import until
+from tests.integration.web import PASSWORD, Web, listening, serving
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """Two sessions of the project P, and mia who is a member of it."""
+    site = site_at(tmp_path, monkeypatch)
+    with serving(site.data) as running:
+        running.account("mia", P="member")
+        for number in (1, 2):
+            site.bring(documented(f"S{number}", "1", images(2, study=number)), session=f"S{number}")
+        yield running
+
+
+def lose_role(web: Web) -> None:
+    with web.client() as admin:
+        assert admin.delete("/api/v1/projects/P/members/mia").status_code == 204
+
+
+def be_disabled(web: Web) -> None:
+    with web.client() as admin:
+        assert admin.patch("/api/v1/accounts/mia", json={"disabled": True}).status_code == 200
+
+
+def nothing(web: Web) -> None:
+    pass
+
+
+def once(patch: pytest.MonkeyPatch, module: Any, name: str, then: Callable[[], None]) -> None:
+    """Let something happen behind the first call of a function."""
+    called, left = getattr(module, name), [then]
+
+    def wrapped(*given: Any, **named: Any) -> Any:
+        told = called(*given, **named)
+        while left:
+            left.pop()()
+        return told
+
+    patch.setattr(module, name, wrapped)
+
+
+def folders(answer: httpx.Response) -> set[str]:
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as made:
+        assert made.testzip() is None
+        return {name.partition("/")[0] for name in made.namelist()}
+
+
+ENDS = [lose_role, be_disabled]
+
+
+@pytest.mark.parametrize("end", [*ENDS, nothing])
+def test_the_zip_of_a_project_holds_what_may_be_read_when_its_turn_comes(web, monkeypatch, end) -> None:
+    checked = lasting.Lasting.check
+    seen: list[str] = []
+
+    def check(self: lasting.Lasting, holder: Any) -> None:
+        checked(self, holder)
+        if not seen:
+            end(web)
+        seen.append(holder.uuid)
+
+    monkeypatch.setattr(lasting.Lasting, "check", check)
+    with web.client("mia") as mia:
+        answer = mia.get("/api/v1/projects/P/download")
+    assert answer.status_code == 200
+    assert folders(answer) == ({"S1", "S2"} if end is nothing else {"S1", "not-included.txt"})
+
+
+@pytest.mark.parametrize("end", [*ENDS, nothing])
+def test_several_sessions_of_the_dialect_end_with_the_right(web, monkeypatch, end) -> None:
+    once(monkeypatch, zips, "_listed", lambda: end(web))
+    with web.client("mia") as mia:
+        ask = partial(mia.get, "/data/projects/P/experiments/S1,S2/scans/ALL/files?format=zip")
+        if end is nothing:
+            assert folders(ask()) == {"S1", "S2"}
+            return
+        with pytest.raises((httpx.RemoteProtocolError, zipfile.BadZipFile)):  # cut off, by whichever transport
+            folders(ask())
+        assert len(_lines(web, action="download")) == 1
+
+
+def _lines(web: Web, **asked: str) -> list[dict[str, Any]]:
+    with web.client() as admin:
+        return list(admin.get("/api/v1/audit", params=asked).json()["items"])
+
+
+def _desk(web: Web, name: str) -> tuple[Desk, Principal]:
+    site = web.site
+    with site.catalog.read() as connection:
+        person = accounts.find(connection, name)
+        assert person is not None
+        principal = principal_of(connection, person, Door.BASIC)
+    proof = Proof(Door.BASIC, principal.account_id, principal.epoch)
+    return Desk(
+        site.catalog, site.store, site.settings, principal, ask_again=partial(ask_again, site.catalog, proof)
+    ), principal
+
+
+@pytest.mark.parametrize("end", [*ENDS, nothing])
+def test_a_session_is_asked_for_again_after_a_while(web, monkeypatch, end) -> None:
+    """Half a minute apart, by the clock of the test; what stands goes on, also what was deleted meanwhile."""
+    now = [0.0]
+    monkeypatch.setattr(downloads, "Lasting", partial(lasting.Lasting, clock=lambda: now[0]))
+    desk, _ = _desk(web, "mia")
+    with web.client() as admin:
+        [uuid] = [one["id"] for one in admin.get("/api/v1/sessions").json()["items"] if one["label"] == "S1"]
+    made = zip_of_session(desk, uuid)
+    sent = bytearray(next(made.chunks))
+    end(web)
+    if end is nothing:
+        delete_session(_desk(web, "admin")[0], uuid)
+    now[0] = lasting.ASK_SECONDS
+    if end is nothing:
+        assert len(sent) + sum(map(len, made.chunks)) == made.length
+        return
+    with pytest.raises(Denied):
+        list(made.chunks)
+
+
+@pytest.mark.parametrize("end", [*ENDS, nothing])
+def test_a_file_that_is_put_is_not_shown_once_the_right_has_gone(web, monkeypatch, end) -> None:
+    once(monkeypatch, uploading_files, "incoming", lambda: end(web))
+    at = "/data/projects/P/experiments/S1/resources/NOTES/files/a.txt"
+    with web.client("mia") as mia, web.client() as admin:
+        answer = mia.put(at, content=b"words")
+        assert answer.status_code == {lose_role: 404, be_disabled: 401, nothing: 200}[end], answer.text
+        assert admin.get(at).status_code == (200 if end is nothing else 404)
+
+
+@pytest.mark.parametrize("end", [*ENDS, nothing])
+def test_a_mapping_is_kept_for_who_still_may(web, monkeypatch, end) -> None:
+    with web.client("mia") as mia, web.client() as admin:
+        said = {"Tus-Resumable": "1.0.0", "Upload-Length": "10", "Upload-Metadata": "filename YS56aXA="}
+        made = mia.post("/api/v1/uploads", headers=said)
+        assert made.status_code == 201
+        once(monkeypatch, upload_mapping, "_check", lambda: end(web))
+        answer = mia.put(f"{made.headers['location']}/mapping", content=b"study_uid,project\n1.2,P\n")
+        assert answer.status_code == {lose_role: 404, be_disabled: 401, nothing: 204}[end], answer.text
+        assert admin.get("/api/v1/projects").status_code == 200
+
+
+@pytest.mark.parametrize("end", [be_disabled, nothing])
+def test_who_waits_for_an_import_of_the_dialect_hears_no_more_than_they_may(tmp_path: Path, end) -> None:
+    """No worker takes it: it waits until it is cancelled, or until who asked may ask no more."""
+    with listening(tmp_path / "data") as web:
+        web.account("mia", P="member")
+        found: list[httpx.Response] = []
+
+        def send() -> None:
+            with web.asking(auth=("mia", PASSWORD)) as mia:
+                kind = {"Content-Type": "application/zip"}
+                found.append(mia.post("/data/services/import?project=P", content=b"some bytes", headers=kind))
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        with web.client() as admin:
+
+            def imports() -> list[dict[str, Any]]:
+                return [one for one in admin.get("/api/v1/imports").json()["items"] if one["state"] == "received"]
+
+            until(lambda: len(imports()) == 1, "it was never kept")
+            end(web)
+            if end is nothing:
+                admin.post(f"/api/v1/imports/{imports()[0]['id']}/cancel")
+            thread.join(20)
+        assert [one.status_code for one in found] == [410 if end is nothing else 401]

@@ -1,0 +1,148 @@
+"""Disk, rights and catalog that fail under a server's imports: they wait, burn no attempt, and say why."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from scandock.model.points import POINTS
+from scandock.queue.retry import MAX_ATTEMPTS
+from scandock.services.settings import load_settings
+from scandock.testing.worker import InProcessWorker
+from tests.crash.archives import Study, zip_bytes
+from tests.crash.checker import examine
+from tests.crash.processes import until
+from tests.integration.forked_workers import attempting, is_stopped
+from tests.integration.server_side import Server
+from tests.integration.small_disks import fill, remount
+
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
+
+STUDY = Study(51, 1, count=6, side=8)
+BODY = zip_bytes(STUDY.entries("S"))
+PASSED = [point for point in POINTS if POINTS.index("began") <= POINTS.index(point) <= POINTS.index("finished")]
+
+
+def placed(server, uuid):
+    server.hurry(uuid)
+    assert server.ended(uuid) == "placed", server.row(uuid)
+    until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
+    if server.url is None:
+        held, wrong = examine(server.data)
+        assert not wrong, wrong
+        assert held == {STUDY.uid: STUDY.held()}
+    assert server.row(uuid)["attempt"] == 1
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = Server(tmp_path / "data")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("point", PASSED)
+def test_a_disk_that_is_full_is_waited_for_at_every_point(disk, point):
+    server = Server(disk("8m"))
+    once = str(server.data.parent / "once")
+    stop = {"SCANDOCK_CRASH_AT": point, "SCANDOCK_CRASH_BY": "SIGSTOP", "SCANDOCK_CRASH_ONCE": once}
+    with attempting(server, SCANDOCK_MIN_FREE_BYTES="0", **stop) as attempts:
+        uuid = server.send(BODY)
+        attempt = attempts.stopped(uuid)
+        ballast = fill(server.data)
+        os.kill(attempt.pid, signal.SIGCONT)
+        until(lambda: not attempt.runs, "it did not end")
+        until(
+            lambda: (
+                {"import waits for the machine", "end not written yet", "attempt ended"}
+                & {line["event"] for line in attempts.logged}
+            ),
+            "nothing was told of it",
+        )
+        ballast.unlink()
+        until(lambda: server.row(uuid)["code"] == "disk_full" or server.state(uuid) == "placed", "the cause was lost")
+        placed(server, uuid)
+    events = server.events(uuid)
+    assert {data["code"] for kind, data in events if kind == "retry"} <= {"disk_full"}
+    assert [data["state"] for kind, data in events if kind == "outcome"] == ["placed"]
+    server.close()
+
+
+def test_a_work_folder_that_is_none_is_waited_for_under_its_name(server):
+    work = server.data / "work"
+    with InProcessWorker(server.data):
+        until(work.exists, "it did not begin")
+        work.rmdir()
+        work.write_bytes(b"")
+        uuid = server.send(BODY)
+        for times in range(1, MAX_ATTEMPTS + 2):
+            until(partial(tried, server, uuid, times), "it was not tried")
+            row = server.row(uuid)
+            assert (row["code"], row["attempt"]) == ("store_failed", 1)
+            assert "(Not a directory)" in row["message"]
+            server.hurry(uuid)
+        work.unlink()
+        work.mkdir()
+        placed(server, uuid)
+
+
+def tried(server, uuid, times):
+    return [kind for kind, _ in server.events(uuid)].count("retry") == times
+
+
+def test_a_data_folder_that_is_read_only_is_waited_for(disk, tmp_path, postgres_url):
+    """Beside a catalog that is elsewhere: root may write to whatever is not mounted read-only."""
+    server = Server(disk("8m"), postgres_url)
+    settings = load_settings().model_copy(update={"database_url": postgres_url, "min_free_bytes": 0})
+    with InProcessWorker(server.data, settings):
+        uuid = server.receive(BODY)
+        remount(server.data, "ro")
+        server.accept(uuid)
+        until(partial(tried, server, uuid, 1), "it was not tried")
+        row = server.row(uuid)
+        assert (row["code"], row["attempt"]) == ("store_read_only", 1)
+        remount(server.data, "rw")
+        placed(server, uuid)
+    server.close()
+
+
+@pytest.fixture
+def starved(postgres_cluster, postgres_url):
+    """Let nobody connect to the database; `starved(False)` lets them again."""
+    name = make_url(postgres_url).database
+
+    def starve(yes=True):
+        with psycopg.connect(postgres_cluster.conninfo("postgres"), autocommit=True) as connection:
+            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {"false" if yes else "true"}')
+            if yes:
+                connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+
+    return starve
+
+
+def test_a_database_without_connections_is_waited_for(tmp_path, postgres_url, starved):
+    server = Server(tmp_path / "data", postgres_url)
+    once = str(tmp_path / "once")
+    stop = {"SCANDOCK_CRASH_AT": "read", "SCANDOCK_CRASH_BY": "SIGSTOP", "SCANDOCK_CRASH_ONCE": once}
+    with server.worker(2, **stop) as worker:
+        uuid = server.send(BODY)
+        until(lambda: worker.attempts and is_stopped(worker.attempts[0]), "it was not reached")
+        (attempt,) = worker.attempts
+        starved()
+        server.catalog.dispose()
+        os.kill(attempt, signal.SIGCONT)
+        until(lambda: not worker.attempts, "it did not end")
+        starved(False)
+        until(lambda: server.row(uuid)["code"] == "catalog", "the cause was lost")
+        placed(server, uuid)
+        assert worker.process.poll() is None
+        worker.stop()
+    told = [line["event"] for line in worker.log if line.get("upload") == uuid]
+    assert "import waits for the machine" in told
+    assert "attempt died" not in told
+    server.close()

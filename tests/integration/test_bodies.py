@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from scandock.http.bodies import Bodies, is_upload
+from scandock.http.receiving.limits import mapping_too_large
 from scandock.services.settings import load_settings
 from tests.integration.web import PASSWORD, Web, listening
 
@@ -131,6 +132,62 @@ def test_a_body_after_login_may_have_a_megabyte(served: Web) -> None:
         assert (told.status_code, told.json()["code"]) == (422, "request_invalid")
         told = client.post("/api/v1/projects", json={"id": "Q", "name": "x" * 1100 * KB})
         assert (told.status_code, told.json()["code"]) == (413, "body_too_large")
+
+
+def test_a_json_body_has_1_000_names_in_an_object_and_10_000_values_and_no_more(served: Web) -> None:
+    many = {str(n): 1 for n in range(5_000)}
+    with served.client(None) as client:
+        told = client.post("/api/v1/auth/login", json=many)
+        assert (told.status_code, told.json()["code"], len(told.content) < 1_000) == (400, "request_invalid", True)
+    with served.client() as client:
+        for route, body in {
+            "projects": {"id": "ZZ", **{str(n): 1 for n in range(95_000)}},
+            "prearchive/delete": {"sessions": [0] * 400_000},
+            "sessions/known": {"sessions": [dict.fromkeys("abcdefgh", 1)] * 2_000},
+        }.items():
+            told = client.post(f"/api/v1/{route}", json=body)
+            assert (told.status_code, told.json()["code"]) == (400, "request_invalid"), told.text
+            assert "The body has" in told.json()["detail"]
+            assert len(told.content) < 1_000
+        told = client.post("/data/services/archive", json=many)
+        assert (told.status_code, b"more than 1,000 members" in told.content) == (400, True), told.text
+
+
+def test_what_is_off_with_a_body_is_named_within_bounds_and_large_ones_are_taken(served: Web) -> None:
+    with served.client() as client:
+        told = client.post("/api/v1/projects", json={"id": "ZZ", **{"x" * 800 + str(n): 1 for n in range(900)}})
+        assert (told.status_code, len(told.json()["errors"])) == (422, 20)
+        assert len(told.content) < 20_000
+        told = client.post("/api/v1/prearchive/delete", json={"sessions": [str(n) for n in range(500)]})
+        assert (told.status_code, len(told.json()["items"])) == (200, 500), told.text
+        known = [{"project": "P", "label": str(n), "study_uid": "1"} for n in range(2_000)]
+        assert client.post("/api/v1/sessions/known", json={"sessions": known}).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b'{"id": "\xff"}', b"[" * 100_000, b'{"id": ' + b"1" * 5_000 + b"}"])
+def test_a_body_that_is_no_json_is_said_to_be_none(served: Web, body: bytes) -> None:
+    with served.client() as client:
+        told = client.post("/api/v1/projects", content=body, headers={"Content-Type": "application/json"})
+        assert (told.status_code, told.json()["code"]) == (400, "request_invalid")
+        assert "The body is no JSON" in told.json()["detail"]
+        assert "JSON" in told.json()["remedy"]
+
+
+def test_a_multipart_form_of_the_dialect_has_1_000_fields_and_no_more(served: Web) -> None:
+    with served.client() as client:
+        for number, many in ((1_000, False), (1_001, True)):
+            told = client.post("/data/services/archive", files=[("src", (None, "x"))] * number)
+            assert (b"The form has more than 1,000 fields." in told.content) is many, told.text
+            assert b"Too many fields" not in told.content
+        assert told.status_code == 400
+
+
+def test_a_mapping_over_16_mib_is_named_with_its_limit(served: Web) -> None:
+    large = b"x" * (16 * 1024 * KB + 1)
+    with served.client() as client:
+        form = client.post("/api/v1/imports", files={"mapping": ("m.csv", large), "file": ("a.zip", b"PK")})
+        assert (form.status_code, form.json()["code"]) == (413, "body_too_large")
+        assert form.json()["detail"] == mapping_too_large().message
 
 
 @pytest.mark.usefixtures("soon")

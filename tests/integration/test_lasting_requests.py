@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from scandock.access.principal import Denied, Door, Principal
 from scandock.access.proofs import Proof, ask_again
 from scandock.http.v1 import upload_mapping
 from scandock.http.xnat import uploading_files
-from scandock.services import downloads, lasting
+from scandock.services import downloads, lasting, zip_stream
 from scandock.services.downloads import zip_of_session
 from scandock.services.moving import Desk
 from scandock.services.trash import delete_session
@@ -143,6 +144,42 @@ def test_a_session_is_asked_for_again_after_a_while(web, monkeypatch, end) -> No
         return
     with pytest.raises(Denied):
         list(made.chunks)
+
+
+@pytest.mark.parametrize("end", [lose_role, nothing])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/sessions/{}/download",
+        "/api/v1/projects/P/download",
+        "/data/projects/P/experiments/S1/scans/ALL/files?format=zip",
+        "/data/projects/P/experiments/S1,S2/scans/ALL/files?format=zip",
+    ],
+)
+def test_it_is_asked_within_one_file_too(web, monkeypatch, end, path) -> None:
+    """A file is many pieces, and by the clock of the test half a minute goes by between any two."""
+    checked, asked, clock = lasting.Lasting.check, [0], itertools.count(0, lasting.ASK_SECONDS)
+
+    def check(self: lasting.Lasting, holder: Any) -> None:
+        checked(self, holder)
+        asked[0] += 1
+        if asked[0] == 5:
+            end(web)
+
+    monkeypatch.setattr(zip_stream, "CHUNK", 16)
+    monkeypatch.setattr(lasting.Lasting, "check", check)
+    for module in (downloads, zips):
+        monkeypatch.setattr(module, "Lasting", partial(lasting.Lasting, clock=lambda: float(next(clock))))
+    with web.client("mia") as mia:
+        uuid = next(one["id"] for one in mia.get("/api/v1/sessions").json()["items"] if one["label"] == "S1")
+        ask = partial(mia.get, path.format(uuid))
+        if end is nothing:
+            assert "S1" in folders(ask())
+            assert asked[0] > 20
+            return
+        with pytest.raises((httpx.RemoteProtocolError, zipfile.BadZipFile)):  # cut off, by whichever transport
+            folders(ask())
+        assert asked[0] == 5
 
 
 @pytest.mark.parametrize("end", [*ENDS, nothing])

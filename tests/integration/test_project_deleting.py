@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog.server_tables import audit, trashed
+from scandock.catalog.server_tables import audit, project_access, trashed
 from scandock.catalog.standing import find_session
 from scandock.catalog.tables import project, project_deletion, session
 from scandock.model.errors import Fault, Usage
@@ -225,6 +225,56 @@ def test_what_comes_back_stands_in_the_deleted_project_and_leaves_it_again(site:
         assert admin.get(f"/projects/{aside}").status_code == 200
         assert admin.get(f"/api/v1/files?session={gone}").status_code == 200
         assert admin.delete(f"/api/v1/sessions/{gone}").status_code == 200
+
+
+def test_a_deleted_project_is_not_there_at_any_door_but_to_leave_it(site: Site) -> None:
+    with served(site) as (web, admin):
+        site.bring(documented("E", "1", images(1)))
+        site.bring(documented("W", "1", images(1, study=2)), destination="prearchive")
+        web.account("bob")
+        aside = f"P~{number_of(web, 'P')}"
+        (waiting,) = listed(admin, "/api/v1/prearchive")
+        assert admin.delete("/data/projects/P").status_code == 200
+        admin.post("/api/v1/projects", json={"id": "Q"})
+        assert admin.post(f"/api/v1/trash/{waiting}/restore").status_code == 200
+        site.bring(documented("V", "1", images(1, study=3)), project="Q", destination="prearchive")
+        (other,) = set(listed(admin, "/api/v1/prearchive")) - {waiting}
+        hook = {"kind": "webhook", "target": "https://example.org/", "states": ["placed"], "project": aside}
+        refused = [
+            admin.patch(f"/api/v1/projects/{aside}", json={"accessibility": "public"}),
+            admin.patch(f"/api/v1/projects/{aside}", json={"name": "x"}),
+            admin.put(f"/api/v1/projects/{aside}/members/bob", json={"role": "member"}),
+            admin.post(f"/api/v1/prearchive/{other}/move", json={"project": aside}),
+            admin.post(f"/api/v1/prearchive/{waiting}/archive", json={}),
+            admin.post("/api/v1/subscriptions", json=hook),
+            admin.put(f"/data/projects/{aside}/subjects/NEW"),
+            admin.put(f"/data/projects/{aside}/resources/R/files/a.txt", content=b"a"),
+            admin.put(f"/data/projects/{aside}/accessibility/public"),
+            admin.delete(f"/data/projects/{aside}"),
+        ]
+        assert [one.status_code for one in refused] == [404] * len(refused), [one.text for one in refused]
+        assert admin.get(f"/api/v1/prearchive/{waiting}").json()["project"] == aside
+        moved = admin.post(f"/api/v1/prearchive/{waiting}/move", json={"project": "Q"})
+        assert moved.status_code == 200, moved.text
+        assert admin.get(f"/api/v1/prearchive/{waiting}").json()["project"] == "Q"
+
+
+def test_one_that_was_opened_before_is_closed_to_strangers(site: Site) -> None:
+    with served(site) as (web, admin):
+        site.bring(documented("E", "1", images(1)))
+        aside = f"P~{number_of(web, 'P')}"
+        (gone,) = listed(admin, "/api/v1/sessions")
+        assert admin.delete("/data/projects/P").status_code == 200
+        assert admin.post(f"/api/v1/trash/{gone}/restore").status_code == 200
+        with web.site.catalog.write() as connection:
+            values = {"project_id": number_of(web, aside), "accessibility": "public"}
+            connection.execute(insert(project_access).values(**values))
+        web.account("bob")
+        with web.client("bob") as bob, web.client(None) as nobody:
+            assert listed(bob, "/api/v1/projects") == listed(bob, "/api/v1/sessions") == []
+            assert bob.get(f"/api/v1/sessions/{gone}").status_code == 404
+            assert nobody.get(f"/api/v1/projects/{aside}").status_code == 401
+        assert listed(admin, "/api/v1/sessions") == [gone]
 
 
 def test_of_a_project_without_sessions_nothing_is_left(site: Site) -> None:

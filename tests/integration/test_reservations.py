@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import account, reception
@@ -80,6 +81,15 @@ def full(answer: httpx.Response) -> str:
     """The words of a refusal for want of space."""
     assert (answer.status_code, answer.json()["code"]) == (507, "disk_full"), answer.text
     return f"{answer.json()['detail']} {answer.json()['remedy']}"
+
+
+def test_a_refusal_of_space_is_no_fault_of_the_program(ann: httpx.Client) -> None:
+    with structlog.testing.capture_logs() as told:
+        full(asked(ann, 2_000))
+        for path in ("/api/v1/imports?project=P", "/data/services/import?project=P"):
+            assert ann.post(path, content=b"x" * 2_000, headers={"Content-Type": "application/zip"}).status_code == 507
+    refused = [one for one in told if one.get("code") == "disk_full"]
+    assert refused == [{"event": "refused", "log_level": "warning", "code": "disk_full"}] * 3
 
 
 def two_hours_later(web: Web) -> None:

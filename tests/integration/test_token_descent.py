@@ -16,7 +16,7 @@ from scandock.access.secret import secret_hash
 from scandock.access.tokens import DAY_MS, Issued
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.migrate import configuration
-from scandock.catalog.server_tables import account, api_token, login
+from scandock.catalog.server_tables import account, api_token, audit, login
 from scandock.rules.permissions import Answer, Scope
 from scandock.services.accounts import Accounts
 from scandock.services.audit import Wanted, search
@@ -87,6 +87,15 @@ def test_what_is_revoked_further_down_leaves_what_made_it(catalog, first):
     assert holds(catalog, first)
     assert holds(catalog, login_of_it)
     assert not holds(catalog, token_of_login)
+
+
+def test_the_trail_tells_the_days_that_a_token_really_has(catalog, first):
+    for days in (tokens.DAYS_MOST, 1):
+        issue(catalog, first, days=days)
+    with catalog.read() as connection:
+        lines = connection.execute(select(audit.c.details).where(audit.c.action == "token_create").order_by(audit.c.id))
+        told = [json.loads(one)["days"] for one in lines.scalars()]
+    assert told == [2, 2, 1]
 
 
 def log_in(catalog: Catalog) -> Login:

@@ -195,6 +195,19 @@ def test_another_sites_page_is_told_of(web: Web) -> None:
     assert (line["action"], line["details"]) == ("request", {"code": "csrf_failed"})
 
 
+def test_a_link_of_another_site_is_told_of_with_the_account(web: Web) -> None:
+    with web.client("ann", headers={"Sec-Fetch-Site": "cross-site"}) as ann:
+        for path in ("/data/services/tokens/issue", "/app/action/LogoutUser"):
+            answer = ann.get(path)
+            assert answer.status_code == 403
+            assert "Open the address here by itself" in answer.text
+            assert "X-CSRF-Token" not in answer.text
+        assert ann.post("/login", data={"name": "ann", "password": PASSWORD}).status_code == 403
+    web.site.refusals.settle()
+    assert len(lines(web, actor="ann", action="request")) == 1  # the others are counted with it
+    assert lines(web, actor="unknown") == []
+
+
 def test_tokens_that_fail_are_one_line_for_each_account(web: Web) -> None:
     with web.client("ann") as ann:
         token = good(ann.post("/api/v1/tokens", json={"scope": "read"})).json()

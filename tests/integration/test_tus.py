@@ -530,7 +530,9 @@ def test_a_mapping_comes_beside_the_bytes_while_they_come(web, client):
     assert (wrong.status_code, wrong.json()["code"]) == (400, "mapping_unreadable")
     elsewhere = client.put(f"{url}/mapping", content=b"folder,project\na,Nowhere\n")
     assert (elsewhere.status_code, elsewhere.json()["code"]) == (404, "project_unknown")
-    assert client.put(f"{url}/mapping", content=b"x" * (16 * 1024 * 1024 + 1)).json()["code"] == "body_too_large"
+    large = client.put(f"{url}/mapping", content=b"x" * (16 * 1024 * 1024 + 1))
+    assert (large.status_code, large.json()["code"]) == (413, "body_too_large")
+    assert large.json()["detail"] == "The mapping has more than 16 MiB (16,777,216 bytes)."
     assert patch(client, url, 0, b"0123456789").status_code == 204
     late = client.put(f"{url}/mapping", content=b"folder,session\na,b\n")
     assert (late.status_code, late.json()["code"]) == (409, "import_running")

@@ -157,6 +157,15 @@ def test_who_holds_a_secret_ends_the_token_whatever_it_is_for_and_whoever_asks(w
         assert nobody.get(address).status_code == 404
 
 
+@pytest.mark.parametrize("scope", ["read", "upload"])
+def test_a_token_that_is_for_less_hears_that_of_its_scope(web: Web, nobody: httpx.Client, scope: str) -> None:
+    with web.client() as one:
+        token = one.post("/api/v1/tokens", json={"scope": scope}).json()
+    answer = nobody.post("/data/JSESSION", auth=(token["alias"], token["secret"]))
+    assert answer.status_code == 403
+    assert f"The token's scope is {scope}, which does not serve for this. Use a token with the scope all" in answer.text
+
+
 def test_a_wrong_secret_tells_nothing_and_guesses_are_slowed_down(web: Web) -> None:
     with web.client() as one:
         alias, secret = issue(one)

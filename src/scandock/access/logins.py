@@ -18,12 +18,13 @@ from scandock.access.secret import new_secret, secret_hash
 from scandock.access.tokens import expiry_of
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, login
+from scandock.model import request_limits
 from scandock.rules.permissions import Answer
 
 IDLE_MS: Final = 4 * 3_600_000
 ABSOLUTE_MS: Final = 7 * 86_400_000
 ID_DIGITS: Final = 24
-LOGINS_MOST: Final = 200
+LOGINS_MOST: Final = request_limits.LOGINS
 """Of one account; the longest idle one ends for a new one."""
 SEEN_MS: Final = 60_000
 """`seen` is written at most once a minute: a reader of pages is no writer."""

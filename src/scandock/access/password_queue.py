@@ -15,15 +15,16 @@ from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from scandock.access.throttle import network
+from scandock.model import request_limits
 from scandock.model.errors import ScandockError
 
 T = TypeVar("T")
 
 THREADS: Final = 4
 """The hashing itself is done one at a time (`passwords`): these are for what the catalog is asked before and after."""
-WAITING_MOST: Final = 100
+WAITING_MOST: Final = request_limits.PASSWORDS_WAITING
 """Of one address (of IPv6 a /64): more than 50 browsers behind one send at once."""
-TOTAL_MOST: Final = 2_000
+TOTAL_MOST: Final = request_limits.PASSWORDS_WAITING_OF_ALL
 """Of all addresses together: the longest line gives way."""
 WAIT_SECONDS: Final = 20.0
 RETRY_SECONDS: Final = 10

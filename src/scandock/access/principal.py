@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from sqlalchemy import Connection, select
 
-from scandock.catalog.projects import being_deleted
+from scandock.catalog.projects import SET_ASIDE, being_deleted
 from scandock.catalog.server_tables import project_access
 from scandock.catalog.tables import project, project_deletion
 from scandock.model.errors import ScandockError
@@ -110,6 +110,11 @@ class KnownProject(NamedTuple):
     deleting: bool
     """Whether its deletion has begun."""
 
+    @property
+    def set_aside(self) -> bool:
+        """Whether it was deleted, and its row is kept for its sessions in the trash alone."""
+        return SET_ASIDE in self.name
+
 
 class ProjectRights:
     """What one transaction knows of projects, each looked up once."""
@@ -156,6 +161,7 @@ def may(
         own=own,
         scope=principal.scope,
         deleting=found is not None and found.deleting,
+        set_aside=found is not None and found.set_aside,
     )
 
 

@@ -41,6 +41,8 @@ class Issued:
     alias: str
     secret: str = field(repr=False)
     expires: int
+    days: int
+    """How long it lives, a day begun as a whole one: fewer than were asked for where its maker ends before."""
 
     @property
     def bearer(self) -> str:
@@ -87,7 +89,7 @@ def issue(
     expires = now + days * DAY_MS
     if parent is not None:
         expires = min(expires, expiry_of(connection, parent))
-    made = Issued(str(uuid.uuid4()), new_secret(), expires)
+    made = Issued(str(uuid.uuid4()), new_secret(), expires, -((now - expires) // DAY_MS))
     connection.execute(
         insert(api_token).values(
             alias=made.alias,

@@ -5,20 +5,21 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
 
 from scandock.access.principal import Principal
-from scandock.catalog.projects import begun_deletions
+from scandock.catalog.projects import begun_deletions, set_aside
 from scandock.catalog.server_tables import member, project_access
 from scandock.catalog.tables import project, session
 from scandock.catalog.view import brought_by
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Accessibility, Action, allowed, roles_for
+from scandock.rules.permissions import Accessibility, Action, allowed, roles_for, serves_aside
 
 
 def projects_where(principal: Principal, action: Action) -> ColumnElement[bool]:
     """A condition on `project` that holds for the projects in which `principal` may; one's own things come besides.
 
-    Those that are being deleted are none of them.
+    Those that are being deleted are none of them, nor are deleted ones but for `serves_aside`.
     """
-    return project.c.id.not_in(begun_deletions()) & _rights_where(principal, action)
+    aside = true() if serves_aside(action, admin=principal.admin) else ~set_aside()
+    return project.c.id.not_in(begun_deletions()) & aside & _rights_where(principal, action)
 
 
 def _rights_where(principal: Principal, action: Action) -> ColumnElement[bool]:

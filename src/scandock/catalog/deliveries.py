@@ -10,11 +10,12 @@ from sqlalchemy.types import String
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, member, reception, subscription
 from scandock.catalog.tables import project, session, tree
+from scandock.model.request_limits import DAMAGE_MESSAGE_SECONDS
 
 GATHERED_MS: Final = 60_000
 """How long damage is gathered before the first message: a disk that dies takes more than one file."""
 
-PAUSE_MS: Final = 3_600_000
+PAUSE_MS: Final = DAMAGE_MESSAGE_SECONDS * 1000
 """Between two messages of damage to one receiver; each tells of all that there is."""
 
 

@@ -85,11 +85,6 @@ def set_aside() -> ColumnElement[bool]:
     return project.c.name.contains(SET_ASIDE)
 
 
-def is_set_aside(connection: Connection, name: str) -> bool:
-    """Whether the project of an id is such a row."""
-    return SET_ASIDE in name and find_project(connection, name) is not None
-
-
 def aside_name(name: str, number: int) -> str:
     """The name under which a deleted project's row is kept: no other row can have it, and nobody can ask for it."""
     return fit(name, f"{SET_ASIDE}{number}")

@@ -11,28 +11,34 @@ from scandock.cli import options
 from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
 
 if TYPE_CHECKING:
-    from scandock.services.settings import SettingRow
+    from scandock.services.settings import LimitRow, SettingRow
 
 _TABLE: Final = 120
+_FIXED: Final = "fixed"
+"""Where the value of a limit that is no setting comes from."""
 
 
 def settings(as_json: options.AsJson = False) -> None:
-    """Print every setting, its value and where that comes from.
+    """Print every setting, its value and where that comes from; below them the limits that are no settings.
 
     A setting is an environment variable, SCANDOCK_*. Passwords are masked.
     """
-    from scandock.services.settings import describe, load_settings, unknown_settings
+    from scandock.services.settings import describe, describe_limits, load_settings, unknown_settings
 
-    rows = describe(load_settings())
+    rows, limits = describe(load_settings()), describe_limits()
     with reader_may_leave(sys.stdout):
         if as_json:
             parts = [{"name": r.name, "value": r.value, "source": r.source, "meaning": r.meaning} for r in rows]
+            parts += [{"name": r.name, "value": r.value, "source": _FIXED, "meaning": r.meaning} for r in limits]
             sys.stdout.write(json.dumps(parts, indent=2) + "\n")
         elif is_terminal(sys.stdout):
             _print_table(rows)
+            _print_limits(limits)
         else:
             for row in rows:
                 line(f"{row.name}={row.shown} ({row.source})", sys.stdout)
+            for limit in limits:
+                line(f"{limit.name}={limit.shown} ({_FIXED})", sys.stdout)
     for sentence in unknown_settings():
         line(f"Warning: {sentence}")
 
@@ -59,6 +65,26 @@ def _print_table(rows: Sequence[SettingRow]) -> None:
             table.add_row(setting, value, source, meaning)
         else:
             terminal.print(Text.assemble(setting, " = ", value, " (", source, ")"))
+            terminal.print(Padding(meaning, (0, 0, 0, 4)))
+    if table.row_count:
+        terminal.print(table)
+
+
+def _print_limits(rows: Sequence[LimitRow]) -> None:
+    """As the settings, below them: nobody looks for what can't be set before what can."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = console(sys.stdout)
+    terminal.print(Text("\nLimits that are no settings", style="bold"))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for row in rows:
+        name, value, meaning = Text(row.name), Text(row.shown, style="bold"), Text(row.meaning, style="dim")
+        if terminal.width >= _TABLE:
+            table.add_row(name, value, meaning)
+        else:
+            terminal.print(Text.assemble(name, " = ", value))
             terminal.print(Padding(meaning, (0, 0, 0, 4)))
     if table.row_count:
         terminal.print(table)

@@ -20,6 +20,7 @@ from scandock.http.base_path import BasePath
 from scandock.http.bodies import Bodies
 from scandock.http.connections import Connections, Senders, bounds_of
 from scandock.http.deps import Site, open_site
+from scandock.http.json_bodies import few_values, no_json
 from scandock.http.known_names import FewParameters, few_parameters, only_known_names
 from scandock.http.methods import Heads, Methods
 from scandock.http.pages.all import PAGES
@@ -87,7 +88,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        dependencies=[Depends(few_parameters)],
+        dependencies=[Depends(few_parameters), Depends(few_values)],
     )
     problems.install(app)
     app.add_exception_handler(HTTPException, _no_route)
@@ -124,6 +125,8 @@ async def _no_route(request: Request, error: Exception) -> Response:
     """
     if isinstance(error.__cause__, ScandockError):
         return await browsed_problem(request, error.__cause__)
+    if isinstance(error.__cause__, ValueError | RecursionError):  # a body that a route declares, and that is no JSON
+        return await browsed_problem(request, no_json())
     path = request.url.path.removeprefix(request.scope.get("root_path", ""))
     return await (no_xnat_route if is_xnat(path) else no_page)(request, error)
 

@@ -20,14 +20,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scandock.http.deps import Site
 from scandock.http.security import identify
+from scandock.model import request_limits
 from scandock.model.errors import Usage
 
-ANONYMOUS_BYTES: Final = 64 * 1024
+ANONYMOUS_BYTES: Final = request_limits.ANONYMOUS_BODY_BYTES
 """Of a body without a login."""
-FIRST_SECONDS: Final = 30.0
+FIRST_SECONDS: Final = request_limits.BODY_SECONDS
 BYTES_A_SECOND: Final = 4 * 1024
 """A body has `FIRST_SECONDS` to come, and one second more for each so many bytes that came."""
 _MARK: Final = "scandock_body"
+_OVER: Final = "scandock_body_over"
 _UPLOAD: Final = -1
 
 E = TypeVar("E", bound=Callable[..., Any])
@@ -39,11 +41,15 @@ def receives_upload(endpoint: E) -> E:
     return endpoint
 
 
-def takes_body(most: int) -> Callable[[E], E]:
-    """Mark an endpoint that takes a body of `most` bytes from who is logged in, in place of the setting's."""
+def takes_body(most: int, over: Callable[[], Usage] | None = None) -> Callable[[E], E]:
+    """Mark an endpoint that takes a body of `most` bytes from who is logged in, in place of the setting's.
+
+    `over` is what a larger one is told, where the body has a name of its own.
+    """
 
     def mark(endpoint: E) -> E:
         setattr(endpoint, _MARK, most)
+        setattr(endpoint, _OVER, over)
         return endpoint
 
     return mark
@@ -167,7 +173,8 @@ class _Body:
         if not principal.signed_in:
             raise self._refuse("size", _large(least, "without a login", "Log in, or send less at once."))
         if size > most:
-            raise self._refuse("size", _large(most, "here", "Send less at once."))
+            over: Callable[[], Usage] | None = getattr(self._scope.get("endpoint"), _OVER, None)
+            raise self._refuse("size", over() if over else _large(most, "here", "Send less at once."))
 
     def _refuse(self, by: str, error: Usage) -> Usage:
         self._refused = error

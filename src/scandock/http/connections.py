@@ -22,6 +22,7 @@ from fastapi import Request
 
 from scandock.access.throttle import network
 from scandock.http.problems import told
+from scandock.model import request_limits
 from scandock.model.errors import ScandockError
 
 if TYPE_CHECKING:
@@ -56,13 +57,13 @@ class Bounds:
     total: int
     per_address: int
     """Without a complete request."""
-    head_bytes: int = 64 * 1024
+    head_bytes: int = request_limits.HEAD_BYTES
     """Of the URL and the headers together."""
-    fields: int = 256
+    fields: int = request_limits.HEAD_FIELDS
     """Headers of one request."""
-    head_seconds: float = 30.0
+    head_seconds: float = request_limits.HEAD_SECONDS
     """From the first byte, or from the connection's beginning, to the end of the headers."""
-    rest_seconds: float = 30.0
+    rest_seconds: float = request_limits.REST_SECONDS
     """For what is left of a body whose answer was sent before it came, and a second more for each 4 kB that comes."""
     linger_seconds: float = 5.0
     """For which a client that was refused may go on sending, so that it reads why."""

@@ -23,6 +23,7 @@ from scandock.http.readiness import Readiness, store_in, write_to
 from scandock.http.receiving.limits import limits_of
 from scandock.http.sending import Answers
 from scandock.http.tus.locks import Locks, Writer
+from scandock.model import request_limits
 from scandock.services.decoding import Pictures
 from scandock.services.held_answers import HeldAnswers
 from scandock.services.opening import open_data_catalog
@@ -44,7 +45,7 @@ CATALOG_THREADS = 8
 SPOOL_THREADS = 32
 """More than disks like at once, as one of them may hang on a sync for seconds; a thread that waits costs little."""
 
-ZIP_THREADS = 4
+ZIP_THREADS = request_limits.ZIPS_MADE_READY
 """Zips that are made ready at once: one may name thousands of things, and listings and uploads don't wait for that."""
 
 PROVIDER_THREADS = 2

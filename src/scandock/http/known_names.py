@@ -10,9 +10,11 @@ from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from scandock.model import request_limits
 from scandock.model.errors import Usage
+from scandock.model.limit_counts import Asked, over
 
-MAX_PARAMETERS: Final = 1_000
+MAX_PARAMETERS: Final = request_limits.QUERY_PARAMETERS
 _OVER: Final = "too_many_parameters"
 
 
@@ -33,7 +35,7 @@ async def few_parameters(request: Request) -> None:
     """A dependency of every route: so many names in the query and no more. Raises Usage `request_invalid`."""
     if getattr(request.state, _OVER, False):
         many = f"The query has more than {MAX_PARAMETERS:,} parameters."
-        raise Usage("request_invalid", many, "Ask for less at once.")
+        raise over(Asked.PARAMETERS, Usage("request_invalid", many, "Ask for less at once."))
 
 
 def only_known_names(request: Request) -> None:

@@ -18,10 +18,10 @@ from sqlalchemy import func, select
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import clock_seen, delivery, reception
 from scandock.catalog.tables import upload
+from scandock.model.limit_counts import Asked, Limit, limit_counts
 from scandock.model.verdicts import ImportState
 from scandock.queue.retry import waits_for_next
 from scandock.services.damage import KINDS, count_damage, verification_ages
-from scandock.services.limit_counts import limit_counts
 from scandock.services.reservations import is_reserved, left_over
 
 BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
@@ -29,8 +29,8 @@ _WAITING = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
 _FINAL = tuple(state for state in ImportState if state not in _WAITING)
 
 
-class _AccountLimits(Collector):
-    """What services count by themselves."""
+class LimitCounts(Collector):
+    """What is counted where it is refused."""
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         found = CounterMetricFamily(
@@ -38,9 +38,15 @@ class _AccountLimits(Collector):
             "Logins ended, or projects refused, as an account had too many.",
             labels=["limit"],
         )
-        for limit, times in limit_counts().items():
+        for limit, times in limit_counts(Limit).items():
             found.add_metric([limit.value], times)
         yield found
+        refused = CounterMetricFamily(
+            "scandock_limits_refused", "Requests that were refused as they asked or said too much.", labels=["limit"]
+        )
+        for asked, times in limit_counts(Asked).items():
+            refused.add_metric([asked.value], times)
+        yield refused
 
 
 class Metrics:
@@ -93,11 +99,11 @@ class Metrics:
             "scandock_queue_oldest_seconds", "Age of the oldest upload whose import has not begun.",
             registry=self.registry,
         )  # fmt: skip
-        self.waiting = Gauge(
+        self.imports_waiting = Gauge(
             "scandock_imports_waiting", "Imports that wait for their next attempt, by what stopped the one before.",
             ("code",), registry=self.registry,
         )  # fmt: skip
-        self.held = Gauge(
+        self.deletions_held = Gauge(
             "scandock_deletions_held", "1 while nothing is deleted for its age, since the clock has jumped.",
             registry=self.registry,
         )  # fmt: skip
@@ -109,7 +115,7 @@ class Metrics:
             "Password checks that were not taken, as too many of their address waited.",
             registry=self.registry,
         )
-        self.registry.register(_AccountLimits())
+        self.registry.register(LimitCounts())
         self.space_refused = Counter(
             "scandock_space_refused", "Uploads refused for want of space: of the disk, or of the account's part.",
             ("why",), registry=self.registry,
@@ -219,10 +225,10 @@ class Metrics:
         counts: dict[str, int] = {row.state: row.n for row in waiting}
         for state in _WAITING:
             self.queue.labels(state.value).set(counts.get(state.value, 0))
-        self.held.set(held)
-        self.waiting.clear()
+        self.deletions_held.set(held)
+        self.imports_waiting.clear()
         for row in stopped:
-            self.waiting.labels(row.code).set(row.n)
+            self.imports_waiting.labels(row.code).set(row.n)
         self.reserved.set(int(reserved))
         self.unreserved.set(unreserved)
         told: dict[str, int] = {row.state: row.n for row in deliveries}

@@ -97,6 +97,10 @@ STATUS: Final = {
 _ANSWERS: Final = {Answer.SIGN_IN: 401, Answer.FORBIDDEN: 403, Answer.HIDDEN: 404}
 _TITLES: Final = {460: "Checksum Mismatch"}
 RETRY_SECONDS: Final = 10
+MAX_ERRORS: Final = 20
+"""Errors of one request that are named."""
+MAX_WORDS: Final = 200
+"""Characters of a name in a request, or of what is off with it, that are said again."""
 
 
 def request_id_of(scope: Scope) -> str:
@@ -161,11 +165,22 @@ def told(request: Request, error: ScandockError) -> Response:
     headers.update(retry_after(error))
     if error.code == "tus_version":
         headers["Tus-Version"] = "1.0.0"
+    note(error)
+    return problem(request, status, error.code, error.message, error.remedy, headers=headers)
+
+
+def note(error: ScandockError) -> None:
+    """Log an error that is answered, where it is the machine's and not the client's.
+
+    Space that was refused before anything was written is a plain answer of a door, however often somebody asks: a
+    warning. Where the disk itself said that it is full, there is that error as its cause.
+    """
     if error.code == "server_stopping":
         log().info("stopping", code=error.code)
+    elif isinstance(error, Fault) and error.code == "disk_full" and error.__cause__ is None:
+        log().warning("refused", code=error.code)
     elif isinstance(error, Fault):
         log().error("fault", code=error.code, cause=cause(error), where=where(error))
-    return problem(request, status, error.code, error.message, error.remedy, headers=headers)
 
 
 async def own_problem(request: Request, error: Exception) -> Response:
@@ -190,14 +205,21 @@ async def http_problem(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [{"where": ".".join(str(part) for part in one["loc"]), "what": str(one["msg"])} for one in error.errors()]
+    found = error.errors()[:MAX_ERRORS]
+    errors = [
+        {"where": ".".join(_short(str(part)) for part in one["loc"]), "what": _short(str(one["msg"]))} for one in found
+    ]
     detail = _broken_json(error) or "; ".join(f"{one['where']}: {one['what']}" for one in errors[:5]) + "."
     return problem(request, 422, "request_invalid", detail, "See the description of the API.", errors=errors)
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS]}..."
+
+
 def _broken_json(error: RequestValidationError) -> str:
     """Where a body stops being JSON; empty where it is some."""
-    for one in error.errors():
+    for one in error.errors()[:1]:
         if one["type"] == "json_invalid":
             why = str(one.get("ctx", {}).get("error", "it can't be read")).rstrip(".")
             return f"The body is no JSON: {why}, at character {one['loc'][-1]}."

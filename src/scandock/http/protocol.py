@@ -22,6 +22,7 @@ from scandock.http.connections import Connections, Crowded
 from scandock.http.problems import MEDIA_TYPE, RETRY_SECONDS, written
 from scandock.http.request_ids import HEADERS
 from scandock.http.sending import TRANSPORT
+from scandock.model import request_limits
 from scandock.model.errors import ScandockError, Usage
 from scandock.services.logs import log
 
@@ -35,7 +36,7 @@ PIPELINED: Final = 32
 """Requests that were sent ahead of answers, and after which no more are looked at; less where their heads are long."""
 CHUNKS: Final = 16 * 1024
 """As `PIECE`, of a body whose length is not known: behind its end another head may begin."""
-AHEAD_BYTES: Final = 1024 * 1024
+AHEAD_BYTES: Final = request_limits.AHEAD_BYTES
 """Of what was sent ahead: the body of a request that waits, or what is not looked at yet."""
 DISCARD_BYTES: Final = 4 * 1024 * 1024
 """That are read, and forgotten, of a client whose connection is being closed."""
@@ -406,14 +407,14 @@ def _answer(status: int, error: ScandockError) -> bytes:
 
 
 def _too_long(most: int, url: bytes, long_url: bool) -> ScandockError:
-    what = "address" if long_url else "request's headers"
+    what = "address is" if long_url else "request's headers are"
     if b"mapping=" in url:
         remedy = "Send the mapping as a field of a multipart body, or with PUT to /api/v1/uploads/{id}/mapping."
     elif long_url:
         remedy = "Send what is long in the request's body, or ask in several requests."
     else:
         remedy = "Send fewer or shorter headers; a browser's cookies of this site can be deleted."
-    return Usage("head_too_long", f"The {what} is longer than the {most:,} bytes that are read.", remedy)
+    return Usage("head_too_long", f"The {what} longer than the {most:,} bytes that are read.", remedy)
 
 
 def _too_many(most: int) -> ScandockError:

@@ -7,9 +7,10 @@ that was asked for a name and password sends them along too, so what it says to 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 from fastapi import Depends, Request
 from sqlalchemy import Connection
@@ -23,12 +24,11 @@ from scandock.access.authenticate import (
     parse_authorization,
     recall,
 )
-from scandock.access.logins import check_csrf, deny_elsewhere, is_cross_site
+from scandock.access.logins import check_csrf, is_cross_site
 from scandock.access.principal import ANONYMOUS, Denied, Principal, ProjectRights, RequestInfo, deny, may
 from scandock.access.principal import require as require_right
 from scandock.access.proofs import Proof, ask_again, proof_of
 from scandock.access.tokens import ALIAS
-from scandock.catalog.projects import is_set_aside
 from scandock.http.deps import site_of
 from scandock.http.problems import request_id_of
 from scandock.model.errors import ScandockError
@@ -133,7 +133,22 @@ async def only_from_here(request: Request) -> None:
     For the addresses of XNAT whose clients change things by GET; these say nothing of where they come from.
     """
     if from_elsewhere(request):
-        deny_elsewhere()
+        await refuse_elsewhere(request)
+
+
+async def refuse_elsewhere(request: Request) -> NoReturn:
+    """Refuse (403) what another site's page asks for by a link or a login's form: what helps is to do it here.
+
+    Who asks is looked up first where the request says it, so that the audit names the account.
+    """
+    with contextlib.suppress(ScandockError):
+        await identify(request)
+    raise Denied(
+        Answer.FORBIDDEN,
+        "csrf_failed",
+        f"This {'login' if request.method == 'POST' else 'request'} did not come from a page of this server.",
+        "Open the address here by itself, not by a link or a form of another site.",
+    )
 
 
 def _origin(url: str) -> str:
@@ -182,8 +197,6 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
     rights = ProjectRights(connection)
     told = may(principal, Action.UPLOAD, project, rights)
     found = rights.find(project)
-    if told is Answer.ALLOWED and is_set_aside(connection, project):
-        told = Answer.HIDDEN
     if told is Answer.HIDDEN:
         raise Denied(
             told,

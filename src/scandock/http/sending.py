@@ -23,6 +23,7 @@ from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
+from scandock.model import request_limits
 from scandock.model.errors import ScandockError
 from scandock.services.held_answers import asker_of
 from scandock.services.logs import log
@@ -39,7 +40,7 @@ STREAM_BYTES: Final = 256 * 1024
 """Room of a stream: what is read of a file or a zip at once."""
 
 LARGE_BYTES: Final = 1024 * 1024
-LARGE_SECONDS: Final = 60.0
+LARGE_SECONDS: Final = request_limits.LARGE_ANSWER_SECONDS
 """How long the client of an answer that holds more than `LARGE_BYTES` may take nothing."""
 
 LARGE_LEAST: Final = 16 * 1024

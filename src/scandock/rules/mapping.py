@@ -10,15 +10,17 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from io import StringIO
-from itertools import islice
+from itertools import count, islice
 from typing import Final
 
+from scandock.model import request_limits
 from scandock.model.errors import Usage
+from scandock.model.limit_counts import Asked, over
 from scandock.rules.labels import RESERVED, UNASSIGNED, clean, is_project_id, label_key
 from scandock.rules.notices import Notice, notice, shown
 from scandock.rules.study import StudyFacts
@@ -41,9 +43,17 @@ _PIECES: Final = re.compile(r"[/\\!]+")
 _ARCHIVE_SUFFIX: Final = re.compile(r"\.(zip|tar|tgz|tar\.(gz|bz2|xz|zst))\Z", re.IGNORECASE)
 _SEPARATOR: Final = re.compile(r'"?sep=([,;\t|])"?(?=[\r\n]|\Z)', re.IGNORECASE)
 _NAMED_ROWS: Final = 10
-MAX_ROWS: Final = 200_000
-MAX_COLUMNS: Final = 100
+MAX_ROWS: Final = request_limits.MAPPING_ROWS
+MAX_COLUMNS: Final = request_limits.MAPPING_COLUMNS
 """Columns, also those that say nothing."""
+MAX_ROW: Final = 65_536
+"""Characters of one row of a JSON list."""
+_PIECE: Final = 2_048
+"""Characters that are looked at first: nearly all rows are shorter."""
+_LONGEST_SIGN: Final = 16
+"""What of a text that was cut may be left unread at its end: a word, an escape, a number's exponent."""
+_DECODER: Final = json.JSONDecoder()
+_BLANKS: Final = re.compile(r"[ \t\n\r]*")
 _NAME: Final = 64
 """Characters of a column's name that may be a slip of a known one."""
 _LIKE: Final = 0.75
@@ -83,12 +93,12 @@ def parse_mapping(text: str, filename: str) -> tuple[MappingRow, ...]:
     """
     body = text.lstrip("\N{BYTE ORDER MARK}")
     if filename.lower().endswith(".json") or body.lstrip()[:1] in {"[", "{"}:
-        rows = _json_rows(body)
+        rows: Iterable[MappingRow] = _json_rows(body)
     else:
         rows = _csv_rows(body)
     found = tuple(islice(rows, MAX_ROWS + 1))
     if len(found) > MAX_ROWS:
-        raise _too_long()
+        raise over(Asked.MAPPING_ROWS, _too_long())
     if not found:
         raise Usage("mapping_unreadable", "The mapping has no rows: it says of no study where it goes.", _REMEDY)
     return found
@@ -152,20 +162,108 @@ def _csv_rows(text: str) -> Iterable[MappingRow]:
         raise Usage("mapping_unreadable", "The mapping is empty.", _REMEDY)
 
 
-def _json_rows(text: str) -> Iterable[MappingRow]:
-    if text.count("{") + text.count("[") > 2 * MAX_ROWS:  # before each of them is an object in memory
-        raise _too_long()
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Usage("mapping_unreadable", f"The mapping is no JSON: {error}.", _REMEDY) from None
-    if isinstance(data, dict):
-        data = data.get("rows")
-    if not isinstance(data, list):
-        raise Usage("mapping_unreadable", "The mapping is no list of rows, nor an object with `rows`.", _REMEDY)
+class _Json:
+    """A JSON text that is read value by value, each within bounds.
+
+    Read at once it would be in memory as objects of thirty times its size, made while no other thread runs.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def peek(self) -> str:
+        """The next character behind blanks; empty at the end."""
+        blanks = _BLANKS.match(self._text, self._at)
+        self._at = blanks.end() if blanks is not None else self._at
+        return self._text[self._at : self._at + 1]
+
+    def skip(self, sign: str) -> None:
+        """Go past a sign that has to be there."""
+        if self.peek() != sign:
+            raise self._off(f"Expecting {sign!r} delimiter", self._at)
+        self._at += 1
+
+    def items(self, end: str) -> Iterator[int]:
+        """Step onto each item of the list or object that begins here, from 1; whoever asks reads it."""
+        self._at += 1
+        if self.peek() == end:
+            self._at += 1
+            return
+        for number in count(1):
+            yield number
+            if self.peek() == end:
+                self._at += 1
+                return
+            self.skip(",")
+
+    def value(self, number: int) -> object:
+        """Read the value that comes next, in row `number`."""
+        self.peek()
+        for size in (_PIECE, MAX_ROW):
+            piece = self._text[self._at : self._at + size]
+            try:
+                value, length = _DECODER.raw_decode(piece)
+            except json.JSONDecodeError as error:
+                is_cut = self._at + size < len(self._text)
+                if size < MAX_ROW and is_cut:
+                    continue
+                if is_cut and (error.msg.startswith("Unterminated") or error.pos > size - _LONGEST_SIGN):
+                    what = f"has more than {MAX_COLUMNS} columns, or more than {MAX_ROW:,} characters"
+                    raise _bad(number, what) from None
+                raise self._off(error.msg, self._at + error.pos) from None
+            except (ValueError, RecursionError) as error:
+                raise _no_json(str(error)) from None
+            self._at += length
+            break
+        return value
+
+    def end(self) -> None:
+        """Check that nothing is behind what was read."""
+        if self.peek():
+            raise self._off("Extra data", self._at)
+
+    def _off(self, why: str, at: int) -> Usage:
+        return _no_json(str(json.JSONDecodeError(why, self._text, at)))
+
+
+def _json_rows(text: str) -> Iterator[MappingRow]:
+    if text.count("{") + text.count("[") > 2 * MAX_ROWS:  # cheaper than to come to the first that is too much
+        raise over(Asked.MAPPING_ROWS, _too_long())
+    source = _Json(text)
+    begins = source.peek()
+    lists = 0
+    if begins == "[":
+        lists = 1
+        yield from _objects(source)
+    elif begins == "{":
+        for number in source.items("}"):
+            if number > MAX_COLUMNS:
+                raise _unreadable(f"The object around the mapping's rows has more than {MAX_COLUMNS} members.")
+            if source.peek() != '"':
+                source.skip('"')
+            name = source.value(1)
+            source.skip(":")
+            if name == "rows" and source.peek() == "[":
+                lists += 1
+                if lists > 1:
+                    raise _unreadable("The mapping has `rows` twice.")
+                yield from _objects(source)
+            else:
+                source.value(1)
+    else:
+        source.value(1)
+    source.end()
+    if not lists:
+        raise _unreadable("The mapping is no list of rows, nor an object with `rows`.")
+
+
+def _objects(source: _Json) -> Iterator[MappingRow]:
+    """The rows of the list that begins here."""
     names: list[str] = []
     columns: list[str] = []
-    for number, item in enumerate(data, 1):
+    for number in source.items("]"):
+        item = source.value(number)
         if not isinstance(item, dict):
             raise _bad(number, "is no object")
         if number == 1 or list(item) != names:  # most lists name the same in each row
@@ -187,7 +285,7 @@ def _text(number: int, column: str, value: object) -> str:
 
 def _columns(names: Sequence[str], number: int) -> list[str]:
     if len(names) > MAX_COLUMNS:
-        raise _bad(number, f"has more than {MAX_COLUMNS} columns")
+        raise over(Asked.MAPPING_COLUMNS, _bad(number, f"has more than {MAX_COLUMNS} columns"))
     columns = []
     for name in names:
         known = _COLUMNS.get(re.sub(r"[\s_-]", "", name).casefold())
@@ -267,9 +365,19 @@ def _pieces(path: str) -> tuple[str, ...]:
 
 _REMEDY: Final = f"It is a CSV with a header, or a JSON list of objects, with {', '.join(_KNOWN)}."
 
+_FEWER: Final = "Leave out rows of other studies, or send the studies in several uploads, each with its own rows."
+
 
 def _too_long() -> Usage:
-    return Usage("mapping_too_long", f"The mapping has more than {MAX_ROWS:,} rows.", "Split the upload.")
+    return Usage("mapping_too_long", f"The mapping has more than {MAX_ROWS:,} rows.", _FEWER)
+
+
+def _no_json(why: str) -> Usage:
+    return _unreadable(f"The mapping is no JSON: {why}.")
+
+
+def _unreadable(what: str) -> Usage:
+    return Usage("mapping_unreadable", what, _REMEDY)
 
 
 def _bad(number: int, what: str) -> Usage:

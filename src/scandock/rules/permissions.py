@@ -156,6 +156,24 @@ NEEDS: Final = MappingProxyType(
     }
 )
 """The matrix: every action, and nothing is allowed that is not in it."""
+_ASIDE: Final = frozenset(
+    {
+        Action.PROJECT_SEE,
+        Action.PROJECT_READ,
+        Action.SUBJECT_READ,
+        Action.SESSION_READ,
+        Action.SESSION_DELETE,
+        Action.PREARCHIVE_READ,
+        Action.PREARCHIVE_EDIT,
+        Action.PREARCHIVE_DELETE,
+        Action.TRASH_READ,
+        Action.TRASH_RESTORE,
+        Action.IMPORT_READ,
+        Action.IMPORT_DELETE,
+        Action.AUDIT_READ,
+    }
+)
+"""What is left to do in a project that was deleted: to look, and to bring back, move away or delete what it had."""
 
 
 def allowed(
@@ -191,14 +209,19 @@ def answer(
     own: bool = False,
     scope: Scope = Scope.ALL,
     deleting: bool = False,
+    set_aside: bool = False,
 ) -> Answer:
     """What a door says; `accessibility` None where there is no such project, `deleting` where it is being deleted.
+
+    `set_aside`: it was deleted, and is as one that there is not to everybody but for `serves_aside`.
 
     What is being deleted is read no more by anybody, and its refusals of changes say why. Any other refusal is 403 only
     to those who may know that the project is there: all others hear what they would hear if it were not. Those who are
     not signed in are asked to, whatever exists.
     """
-    if accessibility is None or (deleting and Scope.READ in NEEDS[action].scopes and _ends_with_project(action, own)):
+    aside = set_aside and not serves_aside(action, admin=admin or (own and NEEDS[action].own))
+    unread = deleting and Scope.READ in NEEDS[action].scopes and _ends_with_project(action, own)
+    if accessibility is None or aside or unread:
         return Answer.HIDDEN if signed_in else Answer.SIGN_IN
     if allowed(action, role=role, accessibility=accessibility, admin=admin, signed_in=signed_in, own=own, scope=scope):
         return Answer.DELETING if deleting and _ends_with_project(action, own) else Answer.ALLOWED
@@ -206,6 +229,14 @@ def answer(
         return Answer.SIGN_IN
     seen = allowed(Action.PROJECT_SEE, role=role, accessibility=accessibility, admin=admin) or own
     return Answer.FORBIDDEN if seen or _siteless(action) else Answer.HIDDEN
+
+
+def serves_aside(action: Action, *, admin: bool) -> bool:
+    """Whether an action may be done in a deleted project whose row is kept for the trash: administrators' alone.
+
+    And to the imports that came for it, by who sent them.
+    """
+    return admin and action in _ASIDE
 
 
 def _ends_with_project(action: Action, own: bool) -> bool:

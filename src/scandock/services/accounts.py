@@ -135,7 +135,7 @@ class Accounts:
         with self._catalog.write() as connection:
             one = self._whose(connection, of)
             made = tokens.issue(connection, one, scope=scope, days=days, name=name, parent=self._asker.token)
-            self._record(connection, Did.TOKEN_CREATE, one, {"alias": made.alias, "scope": scope, "days": days})
+            self._record(connection, Did.TOKEN_CREATE, one, {"alias": made.alias, "scope": scope, "days": made.days})
         return made
 
     def tokens(self, *, of: str | None = None) -> Sequence[Token]:

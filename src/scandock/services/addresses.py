@@ -7,6 +7,7 @@ An IPv6 address that stands for an IPv4 one is judged by that one, as a gateway 
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
@@ -27,6 +28,8 @@ _LOCAL_NAT64: Final = IPv6Network("64:ff9b:1::/48")
 _6TO4: Final = IPv6Network("2002::/16")
 _SHIFTS: Final = (48, 56, 64, 96)
 """Lengths of a prefix behind which the IPv4 address begins; bits 64 to 71 are left out (RFC 6052, 2.2)."""
+_RESERVED: Final = IPv4Network("192.0.0.0/24")
+"""For protocols (RFC 6890): single addresses of it are global by the registry, and none is anybody's receiver."""
 _NO_HOST: Final = IPv4Network("0.0.0.0/8")
 """What a wrong length reads where there are zeros: no packet goes there."""
 
@@ -44,7 +47,25 @@ def is_public(text: str) -> bool:
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and address not in _RESERVED
+
+
+def is_public_host(host: str) -> bool:
+    """Whether a URL's host may be public: a name that is looked up only later may, `localhost` and its like may not.
+
+    What the system's resolver takes for an IPv4 address is one here too, as `127.1`, `0x7f000001` or `017700000001`.
+    """
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, 6.3
+        return False
+    try:
+        return is_public(name)
+    except ValueError:
+        pass
+    try:
+        return is_public(socket.inet_ntoa(socket.inet_aton(name)))
+    except (OSError, UnicodeError):
+        return True
 
 
 def _inside(address: IPv6Address) -> Iterator[IPv4Address]:

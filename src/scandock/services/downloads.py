@@ -169,7 +169,7 @@ def _zip_one(
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(deflate=deflate, moment=moment_of(standing))
-        yield from made.chunks(Lasting(desk).each(standing, _entries(snapshot, standing, under, omitted)))
+        yield from made.chunks(Lasting(desk).entries(standing, _entries(snapshot, standing, under, omitted)))
 
 
 def _entries(
@@ -189,8 +189,8 @@ def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Dam
     """All archived sessions of a project as one zip, one folder each. Usage `file_damaged` as `zip_of_session`.
 
     Each session is as it stands when its turn comes; one that is gone by then, that may not be read any more or was
-    found to be damaged (unless such files are included or omitted) is named in
-    `not-included.txt`.
+    found to be damaged (unless such files are included or omitted) is named in `not-included.txt`. What ends within one
+    ends the zip.
     """
     with desk.catalog.read() as connection:
         rights.check(connection, desk.principal, Action.SESSION_READ, name)
@@ -228,7 +228,7 @@ def _every(desk: Desk, uuids: list[str], damaged: Damaged) -> Iterator[ZipEntry]
                 gone.append(uuid)
                 continue
             omitted = known if damaged is Damaged.OMIT else ()
-            yield from lasting.each(standing, _entries(snapshot, standing, omitted=omitted))
+            yield from lasting.entries(standing, _entries(snapshot, standing, omitted=omitted))
     if gone:
         text = "".join(f"{uuid}\r\n" for uuid in gone).encode()
         yield ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Final, TypeVar
 
 from scandock.access.clock import monotonic
@@ -10,6 +12,7 @@ from scandock.catalog.shelves import Holder, find_holder
 from scandock.rules.permissions import Action
 from scandock.services import rights, shelves
 from scandock.services.moving import Desk
+from scandock.services.zip_stream import ZipEntry
 
 T = TypeVar("T")
 
@@ -31,6 +34,11 @@ class Lasting:
         for piece in pieces:
             self.check(holder)
             yield piece
+
+    def entries(self, holder: Holder, entries: Iterable[ZipEntry]) -> Iterator[ZipEntry]:
+        """As `each`, of a zip: within an entry it is asked too, as one file may take longer than all others."""
+        for one in self.each(holder, entries):
+            yield replace(one, ask=partial(self.check, holder))
 
     def check(self, holder: Holder) -> None:
         """Raise Denied where who asks has lost the right, or the login or token that they came by has ended."""

@@ -21,6 +21,7 @@ from scandock.catalog.deliveries import PAUSE_MS
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, reception, subscription
 from scandock.catalog.tables import upload
+from scandock.model import request_limits
 from scandock.model.errors import ScandockError
 from scandock.services.damage import Figures, figures_of
 from scandock.services.damage_messages import damage_letter, damage_payload
@@ -37,10 +38,10 @@ PAUSES: Final = (60, 300, 1_800, 7_200, 28_800)
 TAKEN_SECONDS: Final = 300
 """How long a delivery is left alone that somebody sends just now; longer where an attempt may take as long."""
 
-PER_OWNER: Final = 2
+PER_OWNER: Final = request_limits.MESSAGES_PER_OWNER
 """Deliveries at once for one account, or one project: the slow receivers of one keep no other's waiting."""
 
-MAILS: Final = 4
+MAILS: Final = request_limits.MAILS_AT_ONCE
 """Mails at once: all of them go through the site's own mail server."""
 
 

@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from scandock.model import request_limits
 from scandock.services.addresses import is_public
 
-MAX_LOOKUPS: Final = 16
+MAX_LOOKUPS: Final = request_limits.LOOKUPS_AT_ONCE
 """Names that are looked up at once: one that is slow goes on in its thread after nobody waits for it any more."""
 
 _lookups = threading.BoundedSemaphore(MAX_LOOKUPS)

@@ -20,6 +20,7 @@ from scandock.access.throttle import network
 from scandock.catalog.engine import Catalog
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource, scan, session
+from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.services import contents
 from scandock.services.decoding import BUSY, NO_ROOM, Made, Pictures
@@ -39,7 +40,7 @@ VERSION: Final = 1
 MOST_FILES: Final = 20_000
 """Files of one scan that its stack is made of."""
 
-MOST_IMAGES: Final = 100_000
+MOST_IMAGES: Final = request_limits.STACK_IMAGES
 """Images of one stack."""
 
 _ROW_BYTES: Final = 1_000

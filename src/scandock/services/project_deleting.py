@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from scandock.access.principal import Door, Principal, RequestInfo, deny
 from scandock.catalog.engine import Catalog
-from scandock.catalog.projects import aside_name, begun_deletions, is_set_aside
+from scandock.catalog.projects import aside_name, begun_deletions
 from scandock.catalog.server_tables import account, member, project_access, reception, subscription, trashed
 from scandock.catalog.shelves import shelves_of
 from scandock.catalog.standing import Standing, find_session
@@ -97,8 +97,6 @@ def _begin(desk: Desk, name: str, *, with_files: bool) -> int:
         number = int(row.id)
         if row.name == UNASSIGNED:
             raise Usage("project_id_reserved", f"{UNASSIGNED} can't be deleted.", "Choose another project.")
-        if is_set_aside(connection, row.name):
-            raise Usage("project_id_reserved", f"{row.name} is deleted already.", "Bring back or purge its sessions.")
         lock_projects(connection, {row.name}, deleting=True)
         if connection.execute(begun_deletions().where(project_deletion.c.project_id == number)).first() is not None:
             return number

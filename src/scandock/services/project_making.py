@@ -11,17 +11,18 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import check_not_deleting, find_project, set_aside
 from scandock.catalog.server_tables import account, member, project_maker
 from scandock.catalog.tables import project
+from scandock.model import request_limits
 from scandock.model.errors import Usage
+from scandock.model.limit_counts import Limit, count_limit
 from scandock.rules.labels import UNASSIGNED, is_project_id
 from scandock.rules.permissions import Action, Role
 from scandock.services.audit import Did, record
-from scandock.services.limit_counts import Limit, count_limit
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 
-PROJECTS_MOST: Final = 500
+PROJECTS_MOST: Final = request_limits.PROJECTS
 """That one account has made and that stand; administrators make as many as they like."""
 
 

@@ -20,12 +20,13 @@ from scandock.access.clock import monotonic
 from scandock.access.principal import Principal, RequestInfo
 from scandock.access.throttle import network
 from scandock.catalog.engine import Catalog
+from scandock.model import request_limits
 from scandock.model.errors import ScandockError
 from scandock.services.audit import Did, Outcome, Value, record
 from scandock.services.logs import cause, log, where
 
-MINUTE: Final = 60.0
-KEYS_MOST: Final = 1_000
+MINUTE: Final = request_limits.REFUSALS_SECONDS
+KEYS_MOST: Final = request_limits.REFUSALS_TOLD_APART
 """Addresses, accounts and actions together that are told apart; more are counted by action alone."""
 RETRY_SECONDS: Final = 1.0
 _UNKNOWN: Final = Principal(None, "", "unknown")

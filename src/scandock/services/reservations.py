@@ -19,12 +19,13 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 from scandock.catalog.engine import SPACE_LOCK, Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
+from scandock.model import request_limits
 from scandock.model.errors import Fault, Usage
 from scandock.model.verdicts import ImportState
 from scandock.services.byte_sizes import format_bytes
 from scandock.store.local import LocalStore
 
-RESERVED_MS: Final = 3_600_000
+RESERVED_MS: Final = request_limits.RESERVED_SECONDS * 1_000
 """How long an upload's space is kept for it after its last byte: one that comes at 64 kbit/s brings 29 MB meanwhile."""
 
 RETRY_SECONDS: Final = 30

@@ -15,6 +15,7 @@ from pydantic_settings import SettingsConfigDict
 
 from scandock.model.errors import Usage
 from scandock.model.limits import Limits
+from scandock.model.request_limits import FIXED_LIMITS
 from scandock.rules.labels import PLACEHOLDERS
 from scandock.services.byte_sizes import format_bytes
 from scandock.services.masking import MASK, mask
@@ -157,6 +158,18 @@ class SettingRow:
     meaning: str
 
 
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """One line of the limits that are no settings, below those of `scandock settings`."""
+
+    name: str
+    """As docs/limits.md has it."""
+    value: int | float
+    shown: str
+    """The value as a person reads it."""
+    meaning: str
+
+
 def load_settings() -> Settings:
     """Settings of this process: the environment's, else the defaults.
 
@@ -178,6 +191,16 @@ def describe(settings: Settings) -> list[SettingRow]:
         plain = _plain(name, getattr(settings, name))
         source: Literal["default", "environment"] = "environment" if name in settings.model_fields_set else "default"
         rows.append(SettingRow(variable(name), plain, _shown(name, plain), source, field.description or ""))
+    return rows
+
+
+def describe_limits() -> list[LimitRow]:
+    """Every limit of requests that is no setting, in the order of docs/limits.md."""
+    rows = []
+    for limit in FIXED_LIMITS:
+        value = int(limit.value) if limit.value == int(limit.value) else limit.value
+        shown = format_bytes(int(value)) if limit.unit == "B" else f"{value} {limit.unit}".rstrip()
+        rows.append(LimitRow(limit.name, value, shown, limit.meaning))
     return rows
 
 

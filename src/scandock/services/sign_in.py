@@ -16,9 +16,9 @@ from scandock.access.oidc_settings import Identity, OidcSettings
 from scandock.access.principal import Denied, Door, Principal, ProjectRights, RequestInfo, deny, require
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Usage
+from scandock.model.limit_counts import Limit, count_limit
 from scandock.rules.permissions import Action, Answer, Scope
 from scandock.services.audit import Did, Value, record
-from scandock.services.limit_counts import Limit, count_limit
 from scandock.services.refusals import Refusal, Refusals
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def begin_for(catalog: Catalog, principal: Principal, request: RequestInfo) -> L
     Denied where the account has ended, and (403) to a token that is for less than everything: a login may do all.
     """
     if principal.scope is not Scope.ALL:
-        deny(Answer.FORBIDDEN)
+        deny(Answer.FORBIDDEN, principal, Action.ACCOUNT_EDIT)
     with catalog.read() as connection:
         one = accounts.by_id(connection, principal.account_id) if principal.account_id is not None else None
     if one is None or one.disabled or one.epoch != principal.epoch:

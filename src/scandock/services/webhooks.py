@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import http.client
-import ipaddress
 import json
 import socket
 import ssl
@@ -20,7 +19,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from scandock.model.errors import Fault, Usage
-from scandock.services.addresses import is_public
+from scandock.services.addresses import is_public_host
 from scandock.services.notify_settings import NotifySettings
 from scandock.services.outgoing import Deadline, NotPublic, connect
 
@@ -39,11 +38,7 @@ def check_url(url: str, settings: NotifySettings) -> SplitResult:
         raise _invalid("It must be http or https.")
     if parts.username or parts.password or parts.fragment or any(c <= " " for c in url) or port == 0:
         raise _invalid("It must have no name, password or fragment.")
-    try:
-        literal = ipaddress.ip_address(parts.hostname)
-    except ValueError:
-        return parts
-    if not settings.webhook_private and not is_public(str(literal)):
+    if not settings.webhook_private and not is_public_host(parts.hostname):
         raise _invalid("It leads to a network of the server's own.")
     return parts
 

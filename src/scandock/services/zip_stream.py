@@ -31,6 +31,10 @@ _UNIX: Final = 3 << 8
 _PLAIN_FILE: Final = 0o100644 << 16
 
 
+def _goes_on() -> None:
+    """Nobody is asked whether an entry may go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class ZipEntry:
     """One file of a zip: its name there, its size, and how it is opened when its turn comes."""
@@ -38,6 +42,8 @@ class ZipEntry:
     name: str
     size: int
     open: Callable[[], IO[bytes]]
+    ask: Callable[[], None] = _goes_on
+    """Called before each piece of it is read; what it raises ends the zip."""
 
 
 class ZipStream:
@@ -88,7 +94,7 @@ class ZipStream:
         crc, read, written = 0, 0, 0
         packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15) if self.deflate else None
         with entry.open() as stream:
-            while chunk := stream.read(CHUNK):
+            while chunk := _next(entry, stream):
                 crc = isal_zlib.crc32(chunk, crc)
                 read += len(chunk)
                 if packer is not None:
@@ -119,6 +125,11 @@ class ZipStream:
 
     def _end(self, start: int) -> bytes:
         return _end(self._count, self._central_size, start)
+
+
+def _next(entry: ZipEntry, stream: IO[bytes]) -> bytes:
+    entry.ask()
+    return stream.read(CHUNK)
 
 
 def stored_length(names_and_sizes: Iterable[tuple[str, int]]) -> int:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
+from scandock.model import request_limits
 from scandock.viewing.exchange import Keep, Message, NotKept, receive, send
 from scandock.viewing.turns import LINE, Asker, Full, Question, Turns
 
@@ -30,7 +31,7 @@ SECONDS: Final = 15.0
 PATIENCE: Final = 30.0
 """Seconds that a question waits for its turn."""
 
-MOMENT: Final = 1.0
+MOMENT: Final = request_limits.DECODER_MOMENT
 """Seconds of the processor's time after which a question is heavy."""
 
 START_SECONDS: Final = 0.5

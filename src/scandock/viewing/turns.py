@@ -11,7 +11,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-LINE: Final = 400
+from scandock.model import request_limits
+
+LINE: Final = request_limits.DECODER_LINE
 """Questions that may wait for a decoder: those of 50 browsers that look at series at once, and more."""
 
 _SERVED: Final = 5_000

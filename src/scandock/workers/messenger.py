@@ -6,6 +6,7 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from scandock.model import request_limits
 from scandock.model.errors import ScandockError
 from scandock.services.notifying import Lanes, send_due
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
     from scandock.services.settings import Settings
 
-SENDERS = 8
+SENDERS = request_limits.MESSAGES_AT_ONCE
 EVERY_SECONDS = 30.0
 END_SECONDS = 5.0
 """How long what is being sent may still take when the worker ends; a later attempt sends what was cut."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import pytest
@@ -104,6 +105,22 @@ def test_a_project_that_is_being_deleted_is_read_by_nobody_and_refuses_changes()
     assert answer(A.UPLOAD, deleting=True) is Answer.HIDDEN
     assert answer(A.PROJECT_DELETE, role=Role.OWNER, deleting=True) is Answer.ALLOWED
     assert answer(A.IMPORT_READ, own=True, deleting=True) is Answer.ALLOWED
+
+
+LEFT = {
+    A.PROJECT_SEE, A.PROJECT_READ, A.SUBJECT_READ, A.SESSION_READ, A.SESSION_DELETE, A.PREARCHIVE_READ,
+    A.PREARCHIVE_EDIT, A.PREARCHIVE_DELETE, A.TRASH_READ, A.TRASH_RESTORE, A.IMPORT_READ, A.IMPORT_DELETE, A.AUDIT_READ,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("action", [one for one in Action if one not in SITELESS | {A.SITE_ADMIN}])
+def test_of_a_project_that_was_deleted_administrators_have_what_brings_back_and_others_nothing(action):
+    aside = partial(answer, action, accessibility=Accessibility.PUBLIC, set_aside=True)
+    assert aside(admin=True) is (Answer.ALLOWED if action in LEFT else Answer.HIDDEN)
+    assert aside(role=Role.OWNER) is Answer.HIDDEN
+    assert aside(signed_in=False) is Answer.SIGN_IN
+    own = action in {A.IMPORT_READ, A.IMPORT_DELETE}
+    assert not own or answer(action, own=True, set_aside=True) is Answer.ALLOWED
 
 
 @pytest.mark.parametrize("action", Action)

@@ -188,6 +188,8 @@ def test_settings_in_a_pipe_and_as_json(run, monkeypatch):
     assert rows["SCANDOCK_TRASH_DAYS"] == rows["SCANDOCK_TRASH_DAYS"] | {"value": 7, "source": "environment"}
     assert rows["SCANDOCK_MAX_ENTRY_BYTES"]["value"] == 50 * 1024**3
     assert "geheim" not in out + err + as_json
+    assert out.splitlines().index("length of a head=64 KiB (fixed)") == sum(name.isupper() for name in rows)
+    assert rows["time of a head"] == rows["time of a head"] | {"value": 30, "source": "fixed"}
 
 
 @pytest.mark.parametrize("command", ["import", "inspect"])

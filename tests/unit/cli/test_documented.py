@@ -9,8 +9,9 @@ import pytest
 import typer
 
 from scandock.cli.app import app
+from scandock.model.limit_counts import Asked
 from scandock.model.limits import Limits
-from scandock.services.settings import OUTSIDE, describe, load_settings, variable
+from scandock.services.settings import OUTSIDE, describe, describe_limits, load_settings, variable
 
 
 def page(project_root, name):
@@ -68,6 +69,25 @@ def test_every_limit_is_on_its_page_with_its_default(project_root):
     table = defaults_on(page(project_root, "limits.md"))
     assert [name for name in limits if name not in table] == []
     assert table == {name: shown[name] for name in table}
+
+
+def test_every_limit_of_requests_that_is_no_setting_is_on_its_page_with_its_value(project_root):
+    text = page(project_root, "limits.md").partition("\n## Requests\n")[2]
+    rows = re.findall(r"^\| (?!`|limit \||---)([^|]+) \| ([^|]+) \|", text, re.MULTILINE)
+    table = {name: default.replace(",", "") for name, default in rows if "SCANDOCK_" not in default}
+    table.pop("space of one upload")  # all that is free
+    limits = {limit.name: limit.shown for limit in describe_limits()}
+    assert table.keys() == limits.keys()
+    assert {name: said for name, said in table.items() if not re.search(rf"\b{limits[name]}\b", said)} == {}
+
+
+def test_every_label_of_ended_connections_and_refused_requests_is_on_the_page(project_root):
+    text = page(project_root, "limits.md")
+    http = project_root / "src" / "scandock" / "http"
+    source = (http / "protocol.py").read_text() + (http / "connections.py").read_text()
+    ended = set(re.findall(r"(?:_cut|_refuse|refused)\((?:\d.*?, )?\"(\w+)\"", source)) | {"total"}
+    assert len(ended) == 9
+    assert [name for name in (*ended, *Asked) if f"`{name}`" not in text] == []
 
 
 def defaults_on(text):

@@ -83,3 +83,13 @@ def test_a_field_does_not_fill_the_memory():
     with pytest.raises(Usage) as refused:
         read(form(part('name="project"', b"x" * (17 * 1024 * 1024))))
     assert refused.value.code == "field_too_large"
+
+
+def test_many_parts_and_a_large_mapping_are_told_what_the_limit_is():
+    with pytest.raises(Usage, match="more than 64 parts") as refused:
+        FormReader(BOUNDARY, many=True).push(form(*(part('name="f"; filename="a"', b"") for _ in range(65))))
+    assert refused.value.code == "multipart_damaged"
+    assert "multipart/form-data" not in refused.value.remedy
+    with pytest.raises(Usage, match="The mapping has more than 16 MiB") as refused:
+        read(form(part('name="mapping"; filename="m.csv"', b"x" * (17 * 1024 * 1024))))
+    assert refused.value.code == "body_too_large"

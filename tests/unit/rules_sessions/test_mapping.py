@@ -202,3 +202,36 @@ def test_a_mapping_has_100_columns_and_no_10_000():
             rows(text, "")
     assert rows(f"folder,{','.join(names[:99])}\na\n")[0].folder == "a"
     assert rows(f"folder,{'session' * 10_000}\na\n")[0].folder == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[{" + ",".join(f'"{n}":1' for n in range(20_000)) + "}]", "Row 1 .* more than 100 columns"),
+        ('[{"folder":"a"},{"folder":"' + "x" * 100_000 + '"}]', "Row 2 .* more than 65,536 characters"),
+        ("{" + ",".join(f'"{n}":1' for n in range(20_000)) + ',"rows":[]}', "more than 100 members"),
+        ('[{"folder":"a" "b"},' + '{"folder":"a"},' * 10_000, "no JSON: Expecting ',' delimiter"),
+        ('[{"folder":"a"}] []', "no JSON: Extra data"),
+        ('[{"folder":"a"},]', "no JSON"),
+        ('{"rows":[{"folder":"a"}],"rows":[{"folder":"a"}]}', "twice"),
+        ('{"row":[{"folder":"a"}]}', "nor an object with `rows`"),
+    ],
+)
+def test_json_is_read_row_by_row_and_no_more_of_it_than_a_row_may_have(text, why, monkeypatch):
+    read = []
+
+    class Decoder(json.JSONDecoder):
+        def raw_decode(self, s, idx=0):
+            read.append(len(s))
+            return super().raw_decode(s, idx)
+
+    monkeypatch.setattr(mapping, "_DECODER", Decoder())
+    with pytest.raises(Usage, match=why):
+        rows(text, "m.json")
+    assert max(read) <= 65_536
+
+
+def test_long_rows_of_json_and_what_stands_around_them_are_read():
+    long = {"folder": "a", **{f"more {n}": '\N{SNOWMAN} {[\\"' * 20 for n in range(99)}}
+    text = json.dumps({"note": ["x", {"y": 1}], "rows": [{"folder": "b"}, long], "by": None}, indent=2)
+    assert [row.folder for row in rows(text, "")] == ["b", "a"]

@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from scandock.services.addresses import is_public
+from scandock.services.addresses import is_public, is_public_host
 
 
 def nat64(address: str, length: int) -> str:
@@ -25,7 +25,8 @@ def nat64(address: str, length: int) -> str:
     "address",
     [
         "127.0.0.1", "10.1.2.3", "100.64.0.1", "169.254.169.254", "192.168.1.1", "0.0.0.0", "224.0.0.1",
-        "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1",
+        "255.255.255.255", "192.0.0.8", "192.0.0.9", "192.0.0.170",
+        "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1",
         "fec0::1", "feff::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1",
         "::127.0.0.1", "::10.0.0.1", "::a9fe:a9fe",
@@ -49,3 +50,21 @@ def test_networks_of_the_server_s_own_are_none_of_the_public(address):
 )  # fmt: skip
 def test_public_ones_are_public_however_they_are_written(address):
     assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost", "LOCALHOST.", "hooks.localhost", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7F.1",
+        "017700000001", "0177.0.0.1", "0", "10.1", "127.0.0.1.", "::1", "fe80::1%eth0",
+    ],
+)  # fmt: skip
+def test_no_form_of_an_inner_address_is_a_public_host(host):
+    assert not is_public_host(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["example.org", "localhost.example.org", "mylocalhost", "8.8.8.8", "134744072", "0x8080808", "1e100.net"]
+)
+def test_names_and_public_addresses_may_be_public_hosts(host):
+    assert is_public_host(host)

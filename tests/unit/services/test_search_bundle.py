@@ -69,6 +69,13 @@ def test_paths_may_have_slashes_points_and_types() -> None:
     )
 
 
+def column(element: str, field: str) -> str:
+    return (
+        f"<xdat:search_field><xdat:element_name>{element}</xdat:element_name>"
+        f"<xdat:field_ID>{field}</xdat:field_ID></xdat:search_field>"
+    )
+
+
 def where(inner: str) -> bytes:
     return around(f"<xdat:search_where>{inner}</xdat:search_where>")
 
@@ -96,6 +103,9 @@ LAUGHS = b"<!DOCTYPE a [<!ENTITY a 'ha'>" + b"".join(
         (where(criterion(comparison="")), "how to compare"),
         (where(criterion()).replace(b"<xdat:search_where>", b"<xdat:search_where method='XOR'>"), "'XOR'"),
         (around("<xdat:search_field/>"), "Column 1"),
+        (around(column("xnat:subjectData", "[" * 301)), "301 characters"),
+        (around(column("x" * 301, "ID")), "301 characters"),
+        (where(criterion(f"xnat:subjectData/{'x' * 300}")), "317 characters"),
         (where(DEEP), "nested"),
         (where("<a/>" * MAX_ELEMENTS), "elements"),
         (b"x" * (MAX_BYTES + 1), "bytes"),

@@ -15,11 +15,11 @@ from scandock.http.pages.rendering import page, root_of
 from scandock.http.pages.routing import Seen, Sent, back
 from scandock.http.pages.routing import router as pages
 from scandock.http.problems import status_of
-from scandock.http.security import COOKIE, from_elsewhere, info_of, prove_password
+from scandock.http.security import COOKIE, from_elsewhere, info_of, prove_password, refuse_elsewhere
 from scandock.http.v1.auth import set_cookie
 from scandock.http.xnat.login import with_login
 from scandock.model.errors import Usage
-from scandock.rules.permissions import Answer, Scope
+from scandock.rules.permissions import Scope
 from scandock.services.activity import Sought, list_activity
 from scandock.services.browsing import Wanted, list_projects, waiting_counts
 from scandock.services.listing import Page, Sorting
@@ -83,12 +83,7 @@ async def login(request: Request) -> Response:
     """Log in, and go on to where one came from."""
     site = site_of(request)
     if from_elsewhere(request):
-        raise Denied(
-            Answer.FORBIDDEN,
-            "csrf_failed",
-            "This login did not come from a page of this server.",
-            "Load the page anew.",
-        )
+        await refuse_elsewhere(request)
     form = await request.form(max_files=0, max_fields=10)
     name, then = str(form.get("name", "")), str(form.get("then", "/"))
     try:

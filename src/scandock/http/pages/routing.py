@@ -24,6 +24,7 @@ from scandock.http.receiving.limits import MAX_FIELDS
 from scandock.http.security import from_elsewhere, identify
 from scandock.http.v1.desks import Work
 from scandock.model.errors import Fault, ScandockError, Usage
+from scandock.model.limit_counts import Asked, over
 from scandock.rules.permissions import Answer
 
 
@@ -120,7 +121,12 @@ async def _seen(request: Request) -> Work:
 async def _sent(request: Request) -> Form:
     """Denied where the form's CSRF token is not the login's, or another site sent it."""
     principal = await identify(request)
-    fields = await request.form(max_files=0, max_fields=MAX_FIELDS)
+    try:
+        fields = await request.form(max_files=0, max_fields=MAX_FIELDS)
+    except HTTPException as error:
+        if error.detail.startswith("Too many fields"):
+            over(Asked.FIELDS, error)
+        raise
     check_csrf(principal, str(fields.get("csrf", "")), cross_site=from_elsewhere(request))
     return Form(request, principal, fields)
 

@@ -14,16 +14,19 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from scandock.access.principal import Principal
 from scandock.http.deps import Site
 from scandock.http.receiving.kept import Keeping
-from scandock.http.receiving.limits import FIELD_BYTES
+from scandock.http.receiving.limits import FIELD_BYTES, mapping_too_large
 from scandock.http.receiving.raw import PLAIN, length_of
 from scandock.http.receiving.repeated import Repeated
 from scandock.http.receiving.stream import whole_body
 from scandock.http.receiving.wanted import Speech, offer_of
+from scandock.model import request_limits
 from scandock.model.errors import Usage
+from scandock.model.limit_counts import Asked, over
 from scandock.rules.mapping import decode_mapping
+from scandock.rules.notices import shown
 from scandock.services.receiving import Arriving, Offer
 
-MAX_PARTS: Final = 64
+MAX_PARTS: Final = request_limits.UPLOAD_PARTS
 
 
 @dataclass(slots=True)
@@ -98,7 +101,12 @@ class FormReader:
     def _begin(self) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            raise _damaged(f"The multipart body has more than {MAX_PARTS} parts.")
+            many = Usage(
+                "multipart_damaged",
+                f"The multipart body has more than {MAX_PARTS} parts.",
+                "Send fewer: an archive has room for many files, and other files go in several requests.",
+            )
+            raise over(Asked.PARTS, many)
         self._part = Part()
         self._headers = {}
 
@@ -126,7 +134,13 @@ class FormReader:
             return
         self._part.data += data[start:end]
         if len(self._part.data) > FIELD_BYTES:
-            raise Usage("field_too_large", f"The field {self._part.name!r} is too large.", "Send it as a file.")
+            if self._part.name == "mapping":
+                raise mapping_too_large()
+            raise Usage(
+                "field_too_large",
+                f"The field {shown(self._part.name)!r} has more than {FIELD_BYTES:,} bytes.",
+                "Send less in it; an archive is a part with a filename.",
+            )
 
     def _end(self) -> None:
         part = self._part

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from scandock.access.principal import Principal, RequestInfo
 from scandock.http.bodies import takes_body
 from scandock.http.deps import Site, site_of
-from scandock.http.receiving.limits import FIELD_BYTES
+from scandock.http.receiving.limits import FIELD_BYTES, mapping_too_large
 from scandock.http.security import Caller, check_upload, info_of, still
 from scandock.http.tus.routes import find_upload
 from scandock.model.errors import Usage
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/api/v1/uploads", tags=["uploads (tus 1.0)"])
 
 
 @router.put("/{upload}/mapping", status_code=204, summary="Say where an upload's studies go", response_class=Response)
-@takes_body(FIELD_BYTES)
+@takes_body(FIELD_BYTES, mapping_too_large)
 async def give(request: Request, upload: str, principal: Caller) -> Response:
     """The body is the mapping, CSV or JSON; it takes the place of an earlier one. 409 once all bytes are there."""
     site = site_of(request)

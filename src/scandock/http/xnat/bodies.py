@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from scandock.http.deps import Site
-from scandock.http.receiving.limits import MAX_FIELDS
+from scandock.http.receiving.limits import MAX_FIELDS, too_many_fields
 from scandock.http.receiving.multipart import FormReader, boundary_of
 from scandock.http.receiving.stream import whole_body
 from scandock.http.receiving.wanted import Speech
@@ -36,7 +36,7 @@ def pairs_of(body: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError:
-        raise Usage("request_invalid", f"The form has more than {MAX_FIELDS:,} fields.", "Say less at once.") from None
+        raise too_many_fields() from None
 
 
 def has_body(request: Request) -> bool:

@@ -9,8 +9,10 @@ from typing import Final
 
 from fastapi import Request
 from starlette.datastructures import ImmutableMultiDict
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 
+from scandock.http.json_bodies import check_values
+from scandock.http.receiving.limits import MAX_FIELDS, too_many_fields
 from scandock.http.xnat.bodies import pairs_of
 from scandock.model.errors import Usage
 
@@ -36,10 +38,10 @@ async def parameters(request: Request) -> Parameters:
 
 async def _fields(request: Request) -> list[tuple[str, str]]:
     try:
-        async with request.form(max_files=0, max_fields=200, max_part_size=16_384) as form:
+        async with request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=16_384) as form:
             return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    except MultiPartException:
-        raise _off() from None
+    except HTTPException as error:  # Starlette's, of its MultiPartException
+        raise (too_many_fields() if error.detail.startswith("Too many fields") else _off()) from None
 
 
 def _members(body: bytes) -> list[tuple[str, str]]:
@@ -52,6 +54,7 @@ def _members(body: bytes) -> list[tuple[str, str]]:
         raise _off() from None
     if not isinstance(found, dict):
         raise _off()
+    check_values(found)
     return [(name, str(value)) for name, value in found.items() if isinstance(value, str | int | float)]
 
 

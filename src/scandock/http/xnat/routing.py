@@ -21,12 +21,11 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.access.logins import check_csrf
 from scandock.access.principal import Door, Principal, deny
 from scandock.http.deps import site_of
-from scandock.http.problems import request_id_of, retry_after, status_of, unexpected
+from scandock.http.problems import note, request_id_of, retry_after, status_of, unexpected
 from scandock.http.security import COOKIE, XNAT_COOKIE, from_elsewhere, identify
 from scandock.http.v1.desks import Work
-from scandock.model.errors import Fault, ScandockError, Usage
+from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Answer
-from scandock.services.logs import cause, log, where
 from scandock.services.xnat.contents import names_of
 
 JSESSION: Final = XNAT_COOKIE
@@ -83,10 +82,7 @@ def told(error: ScandockError) -> Response:
     headers = retry_after(error)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="XNAT Protected Area"'
-    if error.code == "server_stopping":
-        log().info("stopping", code=error.code)
-    elif isinstance(error, Fault):
-        log().error("fault", code=error.code, cause=cause(error), where=where(error))
+    note(error)
     return said(status, in_a_line(error.message, error.remedy), headers)
 
 

@@ -16,28 +16,30 @@ from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, func
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from scandock.model import request_limits
 from scandock.model.errors import Usage
+from scandock.model.limit_counts import Asked, over
 
 DEFAULT: Final = "DEFAULT"
-MAX_NAME: Final = 300
+MAX_NAME: Final = request_limits.COLUMN_NAME
 """Characters of a column's name; the longest path into XNAT's documents that a listing knows has 70."""
-MAX_PATTERN: Final = 1000
+MAX_PATTERN: Final = request_limits.PATTERN
 """Characters of a text with `*` or `%` in it that values are compared with."""
 _TYPES: Final = re.compile(r"\[[^\[\]]*\]")
 _PATH: Final = re.compile(r"x(?:nat|dat):\w+/.+", re.IGNORECASE)
 
-MAX_COLUMNS: Final = 200
+MAX_COLUMNS: Final = request_limits.LISTING_COLUMNS
 """Columns that one request may name: databases give back 1,600, and each is a text in every row."""
-MAX_VALUES: Final = 1_000
+MAX_VALUES: Final = request_limits.LISTING_VALUES
 """Values that all filters of one request may name."""
-MAX_CONDITIONS: Final = 200
+MAX_CONDITIONS: Final = request_limits.LISTING_CONDITIONS
 """Filters, and patterns in them: each looks at every row, and SQLite takes conditions 1,000 deep."""
 
 
 def split(text: str, what: str, most: int) -> list[str]:
     """What stands between commas. Usage `request_invalid` for more than `most` of `what`."""
     if text.count(",") >= most:
-        raise too_many(what, most)
+        raise over(Asked.COLUMNS if what == "columns" else Asked.VALUES, too_many(what, most))
     return text.split(",")
 
 
@@ -168,9 +170,9 @@ class Listing:
                 patterns = [] if column.parse is not None else [one for one in named if "*" in one or "%" in one]
                 values, conditions = values + len(named), conditions + 1 + len(patterns)
                 if values > MAX_VALUES:
-                    raise too_many("values", MAX_VALUES)
+                    raise over(Asked.VALUES, too_many("values", MAX_VALUES))
                 if conditions > MAX_CONDITIONS:
-                    raise too_many("filters and patterns", MAX_CONDITIONS)
+                    raise over(Asked.CONDITIONS, too_many("filters and patterns", MAX_CONDITIONS))
                 query = query.where(_is(column, named, patterns))
             elif column is None and said and _PATH.fullmatch(name):
                 query = query.where(literal(False))
@@ -192,9 +194,8 @@ def _is(column: Column, named: Sequence[str], patterns: Sequence[str]) -> Column
 def check_name(name: str) -> None:
     """Raise Usage `request_invalid` for what is too long to be a column's name."""
     if len(name) > MAX_NAME:
-        raise Usage(
-            "request_invalid", f"A column is named by {len(name)} characters.", f"At most {MAX_NAME} are a name."
-        )
+        long = f"A column is named by {len(name)} characters."
+        raise over(Asked.NAME, Usage("request_invalid", long, f"At most {MAX_NAME} are a name."))
 
 
 def like(value: ColumnElement[str], said: str, name: str) -> ColumnElement[bool]:
@@ -203,11 +204,8 @@ def like(value: ColumnElement[str], said: str, name: str) -> ColumnElement[bool]
     Usage `request_invalid` for a longer text than is compared.
     """
     if len(said) > MAX_PATTERN:
-        raise Usage(
-            "request_invalid",
-            f"{name} is compared with {len(said):,} characters.",
-            f"At most {MAX_PATTERN:,} are a pattern.",
-        )
+        long = f"{name} is compared with {len(said):,} characters."
+        raise over(Asked.PATTERN, Usage("request_invalid", long, f"At most {MAX_PATTERN:,} are a pattern."))
     pattern = said.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
     return func.lower(value).like(pattern, escape="\\")
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from scandock.model import request_limits
+from scandock.services.xnat.columns import check_name
 from scandock.services.xnat.xml_reading import off, read_xml
 
-MAX_BYTES: Final = 4 * 1024 * 1024
+MAX_BYTES: Final = request_limits.SEARCH_BYTES
 """pyxnat writes one criterion for each subject that an earlier search found: 10,000 of them are 3 MB."""
 _SEND: Final = "Send an xdat:bundle as the body."
 _ROOTS: Final = frozenset({"bundle", "search", "stored_search"})
@@ -71,6 +73,8 @@ def read_bundle(body: bytes) -> Bundle:
     for n, one in enumerate(columns, 1):
         if not one.element or not one.field:
             raise off(f"Column {n} of the search is not named.", "A search_field has element_name and field_ID.")
+        check_name(one.element)
+        check_name(one.field)
     return Bundle(of, tuple(columns), Criteria("AND", tuple(_criteria(one) for one in root.iterfind("search_where"))))
 
 
@@ -93,6 +97,7 @@ def _criterion(element: ET.Element) -> Criterion:
     at = min((path.find(one) for one in "/." if one in path), default=-1)
     if at < 1 or not path[at + 1 :]:
         raise off(f"A criterion is of {path[:80]!r}.", "Right is a type and a field, as xnat:subjectData/SUBJECT_ID.")
+    check_name(path)
     if not comparison:
         raise off(f"The criterion of {path[:80]} does not say how to compare.", "Name a comparison_type, as =.")
     value = element.find("value")

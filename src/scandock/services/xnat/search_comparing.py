@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Float, Integer, Text, and_, case, cast, false, func, literal, not_, or_
 
+from scandock.model import request_limits
+from scandock.model.limit_counts import Asked, over
 from scandock.services.xnat.columns import like
 from scandock.services.xnat.search_fields import Field, Type
 from scandock.services.xnat.xml_reading import off
@@ -21,7 +23,7 @@ _SAME: Final = {"<>": "!=", "%": "LIKE", "*": "LIKE", "CONTAINS": "LIKE", "EQUAL
 KNOWN: Final = (
     "=", "!=", "<", ">", "<=", ">=", "LIKE", "NOT LIKE", "IN", "NOT IN", "BETWEEN", "IS NULL", "IS NOT NULL",
 )  # fmt: skip
-MAX_VALUES: Final = 30_000
+MAX_VALUES: Final = request_limits.SEARCH_VALUES
 """Values of one comparison: databases take so many, and few more."""
 MAX_RANGES: Final = 200
 """The same where each value is a condition of its own, as a day is."""
@@ -58,7 +60,8 @@ def compare(field: Field, comparison: str, value: str) -> ColumnElement[bool]:
 def any_of(field: Field, values: Sequence[str]) -> ColumnElement[bool]:
     """Whether a field is one of some values. Usage `request_invalid` for more than can be asked."""
     if len(values) > MAX_VALUES:
-        raise off(f"{field.id} is compared with {len(values)} values.", f"At most {MAX_VALUES}: search in parts.")
+        many = f"{field.id} is compared with {len(values)} values."
+        raise over(Asked.VALUES, off(many, f"At most {MAX_VALUES}: search in parts."))
     if field.column.parse is not None and field.column.sought is not None:
         numbers = {field.column.parse(one) for one in values} - {None}
         return field.column.sought.in_(sorted(numbers, key=str)) if numbers else false()
@@ -66,7 +69,8 @@ def any_of(field: Field, values: Sequence[str]) -> ColumnElement[bool]:
         return _text(field).in_(sorted(set(values)))
     different = sorted(set(values))
     if len(different) > MAX_RANGES:
-        raise off(f"{field.id} is compared with {len(different)} values.", f"At most {MAX_RANGES}: search in parts.")
+        many = f"{field.id} is compared with {len(different)} values."
+        raise over(Asked.VALUES, off(many, f"At most {MAX_RANGES}: search in parts."))
     if field.type is Type.DATE:
         return _text(field).in_([_date(field, one) for one in different])
     if field.type in (Type.INTEGER, Type.FLOAT):

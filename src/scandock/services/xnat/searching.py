@@ -13,6 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, fun
 
 from scandock.access.principal import Denied, Principal
 from scandock.catalog.tables import project, scan, session, subject
+from scandock.model import request_limits
+from scandock.model.limit_counts import Asked, over
 from scandock.services.xnat import experiments, projects, subjects
 from scandock.services.xnat.columns import MAX_COLUMNS, Column, Rows, read, too_many
 from scandock.services.xnat.search_bundle import Bundle, Criteria, Criterion, Wanted
@@ -20,11 +22,11 @@ from scandock.services.xnat.search_comparing import any_of, compare
 from scandock.services.xnat.search_fields import FIELDS, Field, Kind, field_of, kind_of, type_of
 from scandock.services.xnat.xml_reading import off
 
-MAX_CRITERIA: Final = 100
+MAX_CRITERIA: Final = request_limits.SEARCH_CRITERIA
 """Comparisons of one search: each may look at every row. Those of a field with one value or another count once."""
 APART: Final = 10
 """What one of another kind counts, as it looks at every row of those, too."""
-MAX_ALL_VALUES: Final = 30_000
+MAX_ALL_VALUES: Final = request_limits.SEARCH_VALUES
 """Values of all comparisons of one search: databases take so many, and few more."""
 _ALWAYS: Final = {
     Kind.PROJECT: ("ID",),
@@ -136,7 +138,7 @@ class _Search:
         """The columns of the answer, each header once: those that are asked for or else all, and what is in each."""
         asked = self._bundle.columns or [Wanted(self._bundle.root, name) for name in FIELDS[self._kind]]
         if len(asked) > MAX_COLUMNS:
-            raise too_many("columns", MAX_COLUMNS)
+            raise over(Asked.COLUMNS, too_many("columns", MAX_COLUMNS))
         found: dict[str, Column] = {}
         for one in (*asked, *(Wanted(self._bundle.root, name) for name in _ALWAYS[self._kind])):
             header = self._header(one)
@@ -192,7 +194,7 @@ class _Search:
         """The condition of a set. None of nothing holds: so pyxnat asks for the subjects of a search without any."""
         self._sets += 1
         if self._sets > MAX_CRITERIA:
-            raise too_many("sets of criteria", MAX_CRITERIA)
+            raise over(Asked.CRITERIA, too_many("sets of criteria", MAX_CRITERIA))
         if criteria.method == "AND":
             return and_(true(), *(self._holds(one) for one in criteria.members))
         same: dict[tuple[str, str], list[str]] = {}
@@ -223,7 +225,7 @@ class _Search:
             )
         self._values += len(said) if isinstance(said, Sequence) else said.value.count(",") + 1
         if self._values > MAX_ALL_VALUES:
-            raise too_many("values", MAX_ALL_VALUES)
+            raise over(Asked.VALUES, too_many("values", MAX_ALL_VALUES))
         holds = compare(field, said.comparison, said.value) if isinstance(said, Criterion) else any_of(field, said)
         if kind is Kind.SCAN and element != experiments.SCANS.removesuffix("/"):
             holds = and_(holds, func.lower(scan.c.xsi_type) == element)
@@ -240,10 +242,8 @@ class _Search:
     def _count(self, more: int) -> None:
         self._criteria += more
         if self._criteria > MAX_CRITERIA:
-            raise off(
-                f"The search has more than {MAX_CRITERIA} criteria; those of another type count {APART}.",
-                "Search in parts.",
-            )
+            many = f"The search has more than {MAX_CRITERIA} criteria; those of another type count {APART}."
+            raise over(Asked.CRITERIA, off(many, "Search in parts."))
 
 
 def _after(element: str, name: str) -> str:

@@ -65,8 +65,8 @@ def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) ->
             files, of, _ = _listed(desk, standing, snapshot, choose, damaged)
             folder = standing.label if standing.label not in taken else f"{standing.label}_{standing.project}"
             taken.add(folder)
-            for one in lasting.each(standing, files):
-                entry = _entry(snapshot, standing, of[one["resource_n"]], one)
+            entries = (_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
+            for entry in lasting.entries(standing, entries):
                 yield replace(entry, name=folder + entry.name.removeprefix(standing.label))
 
 
@@ -129,7 +129,7 @@ def _chunks(
     with snapshot:
         made = ZipStream(moment=moment_of(standing))
         entries = (_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
-        yield from made.chunks(Lasting(desk).each(standing, entries))
+        yield from made.chunks(Lasting(desk).entries(standing, entries))
 
 
 def _entry(snapshot: Snapshot, standing: Holder, resource: RowMapping, file: Mapping[str, Any]) -> ZipEntry:

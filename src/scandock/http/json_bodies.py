@@ -1,0 +1,57 @@
+"""JSON bodies: how many names and values one may have.
+
+What is over it is refused before it is compared with what a route takes: that makes an error of each name that means
+nothing, on the loop, and an answer of many times the body's size.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import Request
+
+from scandock.model import request_limits
+from scandock.model.errors import Usage
+from scandock.model.limit_counts import Asked, over
+
+MAX_MEMBERS: Final = request_limits.JSON_MEMBERS
+"""Members of one object."""
+MAX_VALUES: Final = request_limits.JSON_VALUES
+"""Values of all objects and lists of a body: 2,000 sessions that are looked for have 8,000."""
+
+
+async def few_values(request: Request) -> None:
+    """A dependency of every route: the JSON body that was read has so many values and no more.
+
+    Routes that read their body by themselves have none yet. Raises Usage `request_invalid`.
+    """
+    check_values(vars(request).get("_json"))  # where Starlette keeps it; what a route does not take is not read
+
+
+def check_values(body: object) -> None:
+    """Raise Usage `request_invalid` for a body of too many members or values, of any depth."""
+    left: list[Any] = [body]
+    count = 0
+    while left:
+        value = left.pop()
+        if isinstance(value, dict) and len(value) > MAX_MEMBERS:
+            raise _many(f"an object with more than {MAX_MEMBERS:,} members")
+        if isinstance(value, dict | list):
+            count += len(value)
+            if count > MAX_VALUES:
+                raise _many(f"more than {MAX_VALUES:,} values")
+            left += value.values() if isinstance(value, dict) else value
+
+
+def no_json() -> Usage:
+    """The error of a body that can't be read as JSON at all."""
+    return Usage(
+        "request_invalid",
+        "The body is no JSON: it is no UTF-8, is nested too deeply, or has a number that is too long.",
+        "Send it as JSON in UTF-8.",
+    )
+
+
+def _many(what: str) -> Usage:
+    remedy = "Leave out what the route does not take, or ask in parts."
+    return over(Asked.MEMBERS, Usage("request_invalid", f"The body has {what}.", remedy))

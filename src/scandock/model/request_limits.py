@@ -1,0 +1,114 @@
+"""Limits of requests that are no settings: each stands here once, with what it counts, and is taken from here.
+
+Light, so that `scandock settings` prints them without a load of what they bound. docs/limits.md has the same names.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+HEAD_BYTES: Final = 64 * KIB
+HEAD_FIELDS: Final = 256
+HEAD_SECONDS: Final = 30.0
+AHEAD_BYTES: Final = 1 * MIB
+REST_SECONDS: Final = 30.0
+
+ANONYMOUS_BODY_BYTES: Final = 64 * KIB
+MAPPING_BYTES: Final = 16 * MIB
+SEARCH_BYTES: Final = 4 * MIB
+BODY_SECONDS: Final = 30.0
+FORM_FIELDS: Final = 1_000
+JSON_MEMBERS: Final = 1_000
+JSON_VALUES: Final = 10_000
+UPLOAD_PARTS: Final = 64
+MAPPING_ROWS: Final = 200_000
+MAPPING_COLUMNS: Final = 100
+
+QUERY_PARAMETERS: Final = 1_000
+LISTING_COLUMNS: Final = 200
+LISTING_VALUES: Final = 1_000
+LISTING_CONDITIONS: Final = 200
+SEARCH_CRITERIA: Final = 100
+SEARCH_VALUES: Final = 30_000
+COLUMN_NAME: Final = 300
+PATTERN: Final = 1_000
+ZIPS_MADE_READY: Final = 4
+
+LARGE_ANSWER_SECONDS: Final = 60.0
+DECODER_LINE: Final = 400
+DECODER_MOMENT: Final = 1.0
+STACK_IMAGES: Final = 100_000
+
+RESERVED_SECONDS: Final = 3_600
+DAMAGE_MESSAGE_SECONDS: Final = 3_600
+MESSAGES_AT_ONCE: Final = 8
+MESSAGES_PER_OWNER: Final = 2
+MAILS_AT_ONCE: Final = 4
+LOOKUPS_AT_ONCE: Final = 16
+
+PASSWORDS_WAITING: Final = 100
+PASSWORDS_WAITING_OF_ALL: Final = 2_000
+LOGINS: Final = 200
+PROJECTS: Final = 500
+REFUSALS_SECONDS: Final = 60.0
+REFUSALS_TOLD_APART: Final = 1_000
+
+
+class FixedLimit(NamedTuple):
+    """A limit that nobody can change, as it is shown."""
+
+    name: str
+    value: float
+    unit: str
+    """`B`, `s` or another word; none where things are counted that the name says."""
+    meaning: str
+
+
+FIXED_LIMITS: Final = (
+    FixedLimit("length of a head", HEAD_BYTES, "B", "Bytes of a request's address and headers together."),
+    FixedLimit("headers of a request", HEAD_FIELDS, "", "Headers of one request."),
+    FixedLimit("time of a head", HEAD_SECONDS, "s", "From the first byte of a request to the end of its headers."),
+    FixedLimit("sent ahead", AHEAD_BYTES, "B", "Bytes behind requests of a connection that are not answered yet."),
+    FixedLimit("rest of a body", REST_SECONDS, "s", "For a body that was answered already; more for what comes."),
+    FixedLimit("body without a login", ANONYMOUS_BODY_BYTES, "B", "Bytes of a body that is no upload."),
+    FixedLimit("body of a mapping", MAPPING_BYTES, "B", "Bytes of a mapping."),
+    FixedLimit("body of a search", SEARCH_BYTES, "B", "Bytes of a search in XNAT's dialect."),
+    FixedLimit("time of a body", BODY_SECONDS, "s", "For a body that is no upload; more for what comes."),
+    FixedLimit("fields of a form", FORM_FIELDS, "", "Fields of a form without a file."),
+    FixedLimit("members of a JSON object", JSON_MEMBERS, "", "Names in one object of a body."),
+    FixedLimit("values of a JSON body", JSON_VALUES, "", "Of all its objects and lists together."),
+    FixedLimit("parts of an upload", UPLOAD_PARTS, "", "Parts of a multipart body with an archive or files."),
+    FixedLimit("rows of a mapping", MAPPING_ROWS, "", "Lines of a CSV, objects of a JSON list."),
+    FixedLimit("columns of a mapping", MAPPING_COLUMNS, "", "Also those that say nothing."),
+    FixedLimit("parameters of a query", QUERY_PARAMETERS, "", "Names behind the ? of an address."),
+    FixedLimit("columns of a listing", LISTING_COLUMNS, "", "Columns that one listing or search names."),
+    FixedLimit("values of a listing", LISTING_VALUES, "", "Values of all filters of a listing."),
+    FixedLimit("conditions of a listing", LISTING_CONDITIONS, "", "Patterns and filters of a listing together."),
+    FixedLimit("criteria of a search", SEARCH_CRITERIA, "", "Comparisons of a search, or sets of them."),
+    FixedLimit("values of a search", SEARCH_VALUES, "", "Values of all comparisons of a search."),
+    FixedLimit("name of a column", COLUMN_NAME, "characters", "One name in a listing."),
+    FixedLimit("pattern of a filter", PATTERN, "characters", "One value with * or % in it."),
+    FixedLimit("zips made ready", ZIPS_MADE_READY, "", "Zips whose names are looked up at once."),
+    FixedLimit("time of a large answer", LARGE_ANSWER_SECONDS, "s", "For which a client may take next to nothing."),
+    FixedLimit("questions to decoders", DECODER_LINE, "", "Questions that wait for a decoder of images."),
+    FixedLimit("heavy questions to decoders", DECODER_MOMENT, "s", "Of the processor's time: what takes more waits."),
+    FixedLimit("images of a stack", STACK_IMAGES, "", "Images of one scan that the viewer shows."),
+    FixedLimit("reservation of an upload", RESERVED_SECONDS, "s", "For which space is kept after its last byte."),
+    FixedLimit("messages of damage", DAMAGE_MESSAGE_SECONDS, "s", "Between two to one receiver."),
+    FixedLimit("messages at once", MESSAGES_AT_ONCE, "", "Mails and webhooks that are being sent."),
+    FixedLimit("messages of an owner", MESSAGES_PER_OWNER, "", "Of an account or project at once."),
+    FixedLimit("mails at once", MAILS_AT_ONCE, "", "Mails that are being sent."),
+    FixedLimit("names looked up at once", LOOKUPS_AT_ONCE, "", "Names of servers that get webhooks."),
+    FixedLimit("password checks that wait", PASSWORDS_WAITING, "", "Of one address."),
+    FixedLimit("password checks that wait, of all", PASSWORDS_WAITING_OF_ALL, "", "Of all addresses."),
+    FixedLimit("logins", LOGINS, "", "Of one account."),
+    FixedLimit("projects", PROJECTS, "", "That one account made and that are not deleted."),
+    FixedLimit("lines of refusals in the audit", REFUSALS_SECONDS, "s", "In which those of one kind make one line."),
+    FixedLimit(
+        "addresses, accounts and actions told apart", REFUSALS_TOLD_APART, "", "Of which something was refused."
+    ),
+)
+"""In the order of docs/limits.md."""

@@ -1,0 +1,87 @@
+"""What is refused is counted where it is raised, and only that."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from fastapi import Request
+from prometheus_client import CollectorRegistry
+from sqlalchemy import literal
+
+from scandock.http.known_names import few_parameters
+from scandock.http.metrics import LimitCounts
+from scandock.http.receiving.multipart import MAX_PARTS, FormReader
+from scandock.http.xnat.bodies import pairs_of
+from scandock.model.errors import Usage
+from scandock.model.limit_counts import Asked, Limit, limit_counts
+from scandock.rules import mapping
+from scandock.services.xnat.columns import check_name, like, split
+
+
+def parts(count):
+    part = b'--b\r\nContent-Disposition: form-data; name="%d"\r\n\r\n1\r\n'
+    reader = FormReader(b"b", frozenset(map(str, range(count))))
+    reader.push(b"".join(part % number for number in range(count)))
+
+
+def few():
+    few_parameters(Request({"type": "http", "state": {"too_many_parameters": True}})).send(None)
+
+
+OVER = {
+    Asked.FIELDS: lambda: pairs_of(b"&".join([b"a=1"] * 1001)),
+    Asked.PARTS: lambda: parts(MAX_PARTS + 1),
+    Asked.PARAMETERS: lambda: few(),
+    Asked.MAPPING_COLUMNS: lambda: mapping.parse_mapping(json.dumps([{str(n): "" for n in range(101)}]), "m.json"),
+    Asked.COLUMNS: lambda: split("a," * 200, "columns", 200),
+    Asked.VALUES: lambda: split("a," * 1000, "values", 1000),
+    Asked.PATTERN: lambda: like(literal("a"), "*" * 1001, "label"),
+    Asked.NAME: lambda: check_name("a" * 301),
+}
+
+
+@pytest.mark.parametrize("limit", OVER)
+def test_what_is_over_a_limit_counts_once_and_by_its_own_name(limit):
+    before = limit_counts(Asked)
+    with pytest.raises(Usage):
+        OVER[limit]()
+    assert limit_counts(Asked) == {**before, limit: before[limit] + 1}
+
+
+def test_rows_of_a_mapping_count(monkeypatch):
+    monkeypatch.setattr(mapping, "MAX_ROWS", 1)
+    before = limit_counts(Asked)
+    with pytest.raises(Usage, match="rows"):
+        mapping.parse_mapping("patient_id,project\na,A\nb,B\n", "m.csv")
+    assert limit_counts(Asked) == {**before, Asked.MAPPING_ROWS: before[Asked.MAPPING_ROWS] + 1}
+
+
+def test_what_is_within_the_limits_counts_nowhere():
+    before = limit_counts(Asked)
+    pairs_of(b"a=1&b=2")
+    parts(MAX_PARTS)
+    split("a,b", "columns", 200)
+    check_name("label")
+    mapping.parse_mapping("patient_id,project\na,A\n", "m.csv")
+    assert limit_counts(Asked) == before
+
+
+def test_no_limit_of_accounts_is_one_of_requests():
+    assert not set(map(str, Limit)) & set(map(str, Asked))
+
+
+def test_metrics_have_every_limit_from_the_start_by_labels_of_its_own():
+    registry = CollectorRegistry()
+    registry.register(LimitCounts())
+    accounts, requests = (
+        {
+            sample.labels["limit"]: sample.value
+            for family in registry.collect()
+            for sample in family.samples
+            if sample.name == name
+        }
+        for name in ("scandock_account_limits_total", "scandock_limits_refused_total")
+    )
+    assert accounts == limit_counts(Limit)
+    assert requests == limit_counts(Asked)

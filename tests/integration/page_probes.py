@@ -81,6 +81,10 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ),
     ("GET", "/projects/{project}/audit"): PageProbe(action=Action.AUDIT_READ),
     ("GET", "/projects/{project}/trash"): PageProbe(action=Action.TRASH_READ),
+    ("GET", "/projects/{project}/damage"): PageProbe(action=Action.DAMAGE_READ),
+    ("POST", "/damage/{session}/verify"): PageProbe(
+        action=Action.DAMAGE_VERIFY, of="archived", fields={"project": "{project}"}, good=(303,)
+    ),
     ("POST", "/trash/{session}/restore"): PageProbe(
         action=Action.TRASH_RESTORE,
         of="trashed",
@@ -101,6 +105,7 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("GET", "/admin/rules"): _admin(),
     ("POST", "/admin/rules/{kind}"): _admin(fields={"text": "no rule"}, good=(400,)),
     ("GET", "/admin/trash"): _admin(),
+    ("GET", "/admin/damage"): _admin(),
     ("GET", "/admin/audit"): _admin(),
     ("GET", "/prearchive/{uuid}/change"): PageProbe(action=Action.PREARCHIVE_EDIT, of="waiting"),
     ("GET", "/sessions/{uuid}/change"): PageProbe(action=Action.SESSION_EDIT, of="archived"),

@@ -177,6 +177,8 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("POST", f"{_V1}/trash/{{session}}/restore"): Probe(
         action=Action.TRASH_RESTORE, of="trashed", params={"dry_run": "true"}
     ),
+    ("GET", f"{_V1}/damage"): Probe(action=Action.DAMAGE_READ, of="owned", params={"project": "{project}"}),
+    ("POST", f"{_V1}/sessions/{{session}}/verify"): _session(Action.DAMAGE_VERIFY, good=(204,)),
     ("GET", f"{_V1}/audit"): Probe(action=Action.AUDIT_READ, of="owned", params={"project": "{project}"}),
     ("GET", f"{_V1}/audit/export"): Probe(action=Action.AUDIT_READ, of="owned", params={"project": "{project}"}),
     ("GET", f"{_V1}/subscriptions"): _account(),

@@ -109,7 +109,7 @@ def test_trash_and_uploads_that_are_too_old_stay_while_the_clock_is_not_trusted(
     with server.catalog.write() as connection:
         connection.execute(update(reception).values(door="tus", expires=1))
         connection.execute(update(clock_seen).values(jumped=40 * DAY, held_until=4 * 10**12 if held else 0))
-    done = keep_up(server.catalog, server.store, load_settings(), 0, lambda: False)
+    done = keep_up(server.catalog, server.store, load_settings(), lambda: False)
     expire(Receiving(server.catalog, server.store, limits_of(load_settings())))
     assert (entry.exists(), server.state(uuid)) == ((True, "receiving") if held else (False, "cancelled"))
     assert ("jumped by 40 days" in done.waits) is held

@@ -22,6 +22,7 @@ from scandock.services.notifying import MAILS, PER_OWNER, Lanes
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings
 from scandock.services.upkeep import keep_up
+from scandock.services.verifying import verify_some
 from scandock.workers.messenger import SENDERS, Messenger
 from tests.builders import Site, site_at
 
@@ -111,7 +112,8 @@ def test_a_slow_receiver_keeps_nothing_waiting(site: Site, catalog: Catalog, mon
             assert receivers.begun.count("slow") == 1  # one at a time for a hook
             assert sorted(receivers.ended) == ["other"] * 4 + ["quick"] * 3
         with opened(str(site.data), site.settings) as (other, store):
-            assert keep_up(other, store, site.settings, 1, lambda: False).verified.problems == 0
+            assert keep_up(other, store, site.settings, lambda: False).emptied == 0
+            assert verify_some(other, store, 1).problems == 0
         receivers.go.set()
         with receivers.changed:
             receivers.changed.wait_for(lambda: receivers.ended.count("slow") == 5, 20)

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import alembic.command
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, select, text
 from sqlalchemy.schema import CreateTable
 
 from scandock.catalog.engine import HEAD, Catalog, open_catalog
 from scandock.catalog.migrate import configuration, upgrade
+from scandock.catalog.server_tables import damage, verification
 from scandock.catalog.tables import metadata
 from scandock.model.errors import Fault
 from tests import postgres
@@ -174,6 +176,47 @@ def test_a_catalog_from_before_the_first_migration_is_brought_up(bare_database_u
 
     assert versions == [HEAD]
     assert tables == {*metadata.tables, "alembic_version"}
+
+
+def test_damage_that_an_older_catalog_names_is_listed_and_read_again(bare_database_url: str) -> None:
+    engine = create_engine(bare_database_url)
+    config = configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0011")
+        connection.execute(
+            text(
+                "INSERT INTO upload (id, uuid, archive, source, state, request, created)"
+                " VALUES (1, 'u', 'a.zip', 'server', 'placed', '{}', 0)"
+            )
+        )
+        for number in (1, 2):
+            connection.execute(
+                text(
+                    "INSERT INTO tree (id, upload_id, state, files, bytes, created) VALUES (:n, 1, 'current', 0, 0, 0)"
+                ),
+                {"n": number},
+            )
+        details = '[{"file": 7, "kind": "changed", "bytes": 3}, {"file": 8, "kind": "unreadable", "error": "OSError"}]'
+        for number, problems, said in ((1, 2, details), (2, 0, "")):
+            connection.execute(
+                text(
+                    "INSERT INTO verification (tree_id, done_n, finished, problems, details) VALUES (:n, 9, 5, :p, :d)"
+                ),
+                {"n": number, "p": problems, "d": said},
+            )
+    engine.dispose()
+
+    catalog = open_catalog(bare_database_url)
+    with catalog.read() as connection:
+        kept = connection.execute(select(damage).order_by(damage.c.file_n)).all()
+        rounds = connection.execute(select(verification.c.tree_id, verification.c.oldest)).all()
+    catalog.dispose()
+    assert [(one.tree_id, one.file_n, one.kind, one.bytes, one.error, one.found) for one in kept] == [
+        (1, 7, "changed", 3, "", 5),
+        (1, 8, "unreadable", None, "OSError", 5),
+    ]
+    assert [tuple(one) for one in rounds] == [(2, 5)]
 
 
 def test_a_newer_catalog_is_refused(bare_database_url: str) -> None:

@@ -18,7 +18,7 @@ from scandock.access.principal import Denied, Door, Principal
 from scandock.catalog.deliveries import enqueue
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, member, reception, subscription
-from scandock.catalog.tables import project, upload
+from scandock.catalog.tables import project, session, upload
 from scandock.model.errors import Usage
 from scandock.queue.events import add_event
 from scandock.queue.tokens import new_uuid
@@ -30,6 +30,7 @@ from scandock.services.notifying import PAUSES, send_due
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings
 from scandock.services.subscribing import list_deliveries, list_subscriptions, subscribe, unsubscribe
+from scandock.services.verifying import Plan, verify_again, verify_some
 from tests.builders import Site, documented, images, site_at
 from tests.integration.web import serving
 from tests.sinks import http_sink, smtp_sink
@@ -309,3 +310,102 @@ def test_over_http(tmp_path: Path) -> None:
         assert (private.status_code, private.json()["code"]) == (400, "url_invalid")
         assert client.delete(where).status_code == 204
         assert client.get("/api/v1/subscriptions").json() == {"items": []}
+
+
+# -- damage ------------------------------------------------------------------------------------------------------------
+
+
+def rot(site: Site, number: int = 0) -> None:
+    """Flip a bit in a stored file."""
+    victim = sorted((site.data / "archive").rglob("*.dcm"))[number]
+    data = bytearray(victim.read_bytes())
+    data[-1] ^= 1
+    victim.write_bytes(data)
+
+
+def found(desk: Desk, *, mail: bool) -> None:
+    """Have everything read again, and what is to be told of it be due."""
+    with desk.catalog.write() as connection:
+        for number in connection.execute(select(session.c.tree_id)).scalars().all():
+            verify_again(desk.catalog, connection, number)
+    verify_some(desk.catalog, desk.store, 60, plan=Plan(mail=mail))
+    due(desk.catalog)
+
+
+@pytest.mark.postgresql
+def test_administrators_hear_of_damage_unasked(site: Site, sent_with: Any) -> None:
+    with desk_of(site) as desk, smtp_sink() as box:
+        with desk.catalog.write() as connection:
+            for name, admin, disabled in (("root", True, False), ("gone", True, True), ("bob", False, False)):
+                values = {"name": name, "key": name, "email": f"{name}@example.org", "created": 1, "modified": 1}
+                connection.execute(insert(account).values(uuid=new_uuid(), admin=admin, disabled=disabled, **values))
+        sent_with(smtp_host="127.0.0.1", smtp_port=box.port, public_url="https://dock.example.org")
+        found(desk, mail=True)
+        assert send_due(desk.catalog, SETTINGS).sent == 0  # nothing is damaged
+        rot(site)
+        found(desk, mail=False)  # as without mail
+        assert send_due(desk.catalog, SETTINGS).sent == 0
+        rot(site, 1)
+        found(desk, mail=True)
+        assert send_due(desk.catalog, SETTINGS).sent == 1
+        ((to, mail),) = box.mails
+        assert to == "root@example.org"
+        text = mail.as_string()
+        for said in ("Files: 2", "Sessions: 1", "https://dock.example.org/admin/damage"):
+            assert said in text
+        assert "S1" not in text
+        found(desk, mail=True)  # nothing is new
+        assert send_due(desk.catalog, SETTINGS).sent == 0
+
+
+@pytest.mark.postgresql
+def test_owners_and_projects_hear_of_damage_once_they_ask(site: Site, sent_with: Any) -> None:
+    with desk_of(site) as desk, http_sink() as hook:
+        for target, more in (("mine", {}), ("project", {"project_name": "P"})):
+            subscribe(desk, kind="webhook", target=f"{hook.url}&{target}", states=["damaged"], **more)
+        with desk_of(site, "eve") as eve:
+            subscribe(eve, kind="webhook", target=f"{hook.url}&outcomes", states=["placed"])
+        sent_with(labels=True)
+        rot(site)
+        found(desk, mail=False)
+        assert send_due(desk.catalog, SETTINGS).sent == 2
+        assert sorted(path.rpartition("&")[2] for path, _, _ in hook.calls) == ["mine", "project"]
+        for _, _, body in hook.calls:
+            told = json.loads(body)
+            assert (told["event"], told["files"], told["sessions"]) == ("damage.found", 1, 1)
+            assert [one["label"] for one in told["damage"]] == ["S1"]
+        with desk.catalog.read() as connection:
+            (sent,) = list_deliveries(connection, desk, list_subscriptions(connection, desk)[0]["id"])
+        assert (sent["import"], sent["state"]) == (None, "sent")
+        rot(site)  # put back from a backup, before who is told of the next file is
+        rot(site, 1)
+        found(desk, mail=False)
+        rot(site, 1)
+        found(desk, mail=False)
+        assert send_due(desk.catalog, SETTINGS).sent == 2
+        assert len(hook.calls) == 2  # what is whole again is not told of
+
+
+def test_what_is_found_while_a_message_is_sent_is_told_in_the_next(
+    site: Site, sent_with: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk_of(site) as desk:
+        subscribe(desk, kind="webhook", target="https://example.org/hook", states=["damaged"])
+        sent_with()
+        told: list[int] = []
+
+        def post(*sent: Any) -> None:
+            told.append(sent[-1]["files"])
+            if len(told) == 1:
+                rot(site, 1)
+                found(desk, mail=False)
+
+        monkeypatch.setattr(notifying, "post_signed", post)
+        rot(site)
+        found(desk, mail=False)
+        assert send_due(desk.catalog, SETTINGS).sent == 1
+        due(desk.catalog)
+        assert send_due(desk.catalog, SETTINGS).sent == 1
+        due(desk.catalog)
+        assert send_due(desk.catalog, SETTINGS).sent == 0
+        assert told == [1, 2]

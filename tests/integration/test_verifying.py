@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from sqlalchemy import insert, select
+import structlog
+from sqlalchemy import insert, select, update
+from structlog.testing import capture_logs
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit, verification
@@ -18,10 +21,15 @@ from scandock.catalog.tables import file, session, upload
 from scandock.queue.tokens import new_uuid
 from scandock.services import browsing, verifying
 from scandock.services.checking import check
+from scandock.services.damage import list_damage, read_again
+from scandock.services.listing import Sorting
+from scandock.services.moving import Desk
 from scandock.services.opening import opened
-from scandock.services.upkeep import keep_up
-from scandock.services.verifying import list_rot, verify_again, verify_some
+from scandock.services.pacing import Pace
+from scandock.services.upkeep import Verification
+from scandock.services.verifying import Plan, Verified, verify_some
 from scandock.store.snapshots import LocalSnapshot
+from scandock.workers.verifier import VerifierThread
 from tests.builders import Site, documented, images, site_at
 
 
@@ -65,6 +73,11 @@ def test_what_joins_is_read_and_what_was_there_is_not_again(site: Site) -> None:
         assert item(catalog)["verified"] is not None
 
 
+def damaged(catalog: Any, store: Any, site: Site) -> list[dict[str, Any]]:
+    with catalog.read() as connection:
+        return list_damage(connection, Desk(catalog, store, site.settings, SYSTEM), Sorting()).items
+
+
 HARMS = ("changed", "shorter", "missing", "folder")
 
 
@@ -92,12 +105,12 @@ def test_rot_is_told(site: Site, harm: str) -> None:
         assert (done.problems, done.trees) == (1, 1)
         found = item(catalog)
         assert (found["verified"], found["damaged"]) == (None, 1)
+        (rot,) = damaged(catalog, store, site)
         with catalog.read() as connection:
-            (rot,) = list_rot(connection)
             line = connection.execute(select(audit).where(audit.c.action == "verify")).one()
-        assert rot.session == found["id"] == line.target
+        assert rot["session"] == found["id"] == line.target
         assert (line.outcome, json.loads(line.details)) == ("failed", {"problems": 1})
-        assert rot.details[0]["kind"] == {
+        assert rot["kind"] == {
             "changed": "changed", "shorter": "changed", "missing": "missing", "folder": "folder_missing",
         }[harm]  # fmt: skip
         assert verify_some(catalog, store, 60).trees == 0
@@ -107,9 +120,10 @@ def test_rot_is_told(site: Site, harm: str) -> None:
             data[-1] ^= harm == "changed"
             victim.write_bytes(data)
         if harm != "missing":
-            verify_again(catalog, found["id"])
+            read_again(Desk(catalog, store, site.settings, SYSTEM), found["id"])
             assert verify_some(catalog, store, 60).problems == 0
             assert item(catalog)["verified"] is not None
+            assert damaged(catalog, store, site) == []
     kinds = {finding.kind for finding in check(str(site.data), site.settings)}
     assert kinds == ({"missing"} if harm == "missing" else set())
 
@@ -189,16 +203,167 @@ def test_a_session_that_is_replaced_meanwhile_harms_nothing(site: Site, monkeypa
     assert os.listdir(site.data / "work") == []
 
 
+DAY = 86_400_000
+
+
+class Moment:
+    """A clock that is set by hand, as the database's."""
+
+    def __init__(self, catalog: Any) -> None:
+        with catalog.read() as connection:
+            self.at: int = connection.execute(select(catalog.now())).scalar_one()
+
+    def __call__(self, _connection: Any) -> int:
+        return self.at
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
 @pytest.mark.postgresql
-def test_a_worker_verifies_while_nothing_else_is_to_be_done(site: Site) -> None:
-    site.bring(documented("S1", "1", images(2)), session="S1")
+def test_what_rots_after_it_was_verified_is_found_within_the_period(site: Site) -> None:
+    told = site.bring(documented("S1", "1", images(3)), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):
+        now = Moment(catalog)
+        plan = Plan(days=30, now=now)
+        assert verify_some(catalog, store, 60, plan=plan).files == 3
+        flip(sorted((site.data / told.session["path"]).rglob("*.dcm"))[1])
+        now.at += 26 * DAY
+        assert verify_some(catalog, store, 60, plan=plan).files == 0
+        now.at += 4 * DAY
+        done = verify_some(catalog, store, 60, plan=plan)
+        assert (done.files, done.problems, done.trees) == (3, 1, 1)
+        (rot,) = damaged(catalog, store, site)
+        assert (rot["kind"], rot["found"], rot["bytes"]) == ("changed", now.at, rot["stored_bytes"])
+        assert verify_some(catalog, store, 60, plan=plan).files == 0
+        now.at += 30 * DAY
+        assert verify_some(catalog, store, 60, plan=plan).problems == 1
+        assert damaged(catalog, store, site) == [rot]  # once, and as it was found first
+
+
+def followed(store: Any) -> list[str]:
+    """The labels of sessions as they are opened from now on."""
+    read: list[str] = []
+    snapshot = store.snapshot
+
+    def follow(name: str) -> LocalSnapshot:
+        read.append(name.rpartition("/")[2])
+        found: LocalSnapshot = snapshot(name)
+        return found
+
+    store.snapshot = follow
+    return read
+
+
+def test_the_oldest_comes_first_and_new_ones_take_turns_with_it(site: Site) -> None:
+    for number in (1, 2):
+        site.bring(documented(f"S{number}", "1", images(1, case=f"c{number}")), session=f"S{number}")
+    with opened(str(site.data), site.settings) as (catalog, store):
+        now = Moment(catalog)
+        plan = Plan(days=10, now=now)
+        verify_some(catalog, store, 60, plan=plan)
+        with catalog.write() as connection:  # the second was read a day before the first
+            second = select(session.c.tree_id).where(session.c.label == "S2").scalar_subquery()
+            where = verification.c.tree_id == second
+            connection.execute(update(verification).where(where).values(oldest=verification.c.oldest - DAY))
+        for number in (3, 4):
+            site.bring(documented(f"S{number}", "1", images(1, case=f"c{number}")), session=f"S{number}")
+        now.at += 11 * DAY
+        read = followed(store)
+        verify_some(catalog, store, 60, plan=plan)
+        assert read == ["S3", "S2", "S4", "S1"]
+
+
+def test_what_a_person_asks_for_is_read_first_and_whole(site: Site) -> None:
+    for number in (1, 2):
+        site.bring(documented(f"S{number}", "1", images(2, case=f"c{number}")), session=f"S{number}")
+    with opened(str(site.data), site.settings) as (catalog, store):
+        now = Moment(catalog)
+        plan = Plan(now=now)
+        verify_some(catalog, store, 60, plan=plan)
+        site.bring(documented("S3", "1", images(1, case="c3")), session="S3")
+        now.at += DAY
+        with catalog.write() as connection:
+            uuid = connection.execute(select(session.c.uuid).where(session.c.label == "S2")).scalar_one()
+        read_again(Desk(catalog, store, site.settings, SYSTEM), uuid)
+        read = followed(store)
+        assert verify_some(catalog, store, 60, plan=plan).files == 3
+        assert read == ["S2", "S3"]
+
+
+class Clock:
+    """Time that goes on by waiting alone."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+    def wait(self, seconds: float) -> None:
+        self.at += seconds
+
+
+@pytest.mark.postgresql
+def test_it_reads_no_faster_than_is_allowed_and_a_quarter_so_fast_while_imports_wait(site: Site) -> None:
+    objects = images(2)
+    site.bring(documented("S1", "1", objects), session="S1")
+    settings = site.settings.model_copy(update={"verify_bytes_per_second": 100})
+    size = sum(map(len, objects))
+    with opened(str(site.data), site.settings) as (catalog, store):
+        clock = Clock()
+        paced = Verification(catalog, store, settings, Pace(clock=clock, wait=clock.wait))
         with catalog.write() as connection:
             row = {"archive": "a.zip", "source": "server", "state": "received", "request": "{}", "created": 1}
             waiting = connection.execute(insert(upload).values(uuid=new_uuid(), **row).returning(upload.c.id))
             number = waiting.scalar_one()
-        assert keep_up(catalog, store, site.settings, 60, lambda: False).verified.files == 0
+        assert paced.turn(60, lambda: True).files == 0
+        assert paced.turn(60, lambda: False).files == 2
+        assert clock.at == pytest.approx(size / 25)
         with catalog.write() as connection:
             connection.execute(upload.delete().where(upload.c.id == number))
-        assert keep_up(catalog, store, site.settings, 60, lambda: True).verified.files == 0
-        assert keep_up(catalog, store, site.settings, 60, lambda: False).verified.files == 2
+            uuid = connection.execute(select(session.c.uuid)).scalar_one()
+        read_again(Desk(catalog, store, site.settings, SYSTEM), uuid)
+        clock.at = 0.0
+        paced = Verification(catalog, store, settings, Pace(clock=clock, wait=clock.wait))
+        assert paced.turn(60, lambda: False).files == 2
+        assert clock.at == pytest.approx(size / 100)
+
+
+def test_it_stops_within_a_large_file_and_reads_it_again_from_its_beginning(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "_CHUNK", 16)
+    site.bring(documented("S1", "1", images(1)), session="S1")
+    with opened(str(site.data), site.settings) as (catalog, store):
+        asked = iter([False] * 4)
+        assert verify_some(catalog, store, 60, lambda: next(asked, True)).files == 0
+        assert damaged(catalog, store, site) == []
+        assert verify_some(catalog, store, 60).trees == 1
+
+
+def test_a_worker_s_thread_verifies_and_says_what_is_damaged(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = site.bring(documented("S1", "1", images(2)), session="S1")
+    flip(min((site.data / told.session["path"]).rglob("*.dcm")))
+    turns: list[int] = []
+    over = threading.Event()
+    turn = Verification.turn
+
+    def counted(self: Verification, seconds: float, stop: Callable[[], bool]) -> Verified:
+        done = turn(self, seconds, stop)
+        turns.append(done.files)
+        if len(turns) == 2:
+            over.set()
+        return done
+
+    monkeypatch.setattr(Verification, "turn", counted)
+    with opened(str(site.data), site.settings) as (catalog, store), capture_logs() as logged:
+        thread = VerifierThread(catalog, store, site.settings, structlog.get_logger())
+        thread.start()
+        assert over.wait(60)
+        thread.end()
+        assert turns == [2, 0]  # then it waits, and ends at once
+        assert [(one["event"], one["count"]) for one in logged] == [("stored files are damaged", 1)]

@@ -16,10 +16,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import make_unassigned
 from scandock.services.checking import check
+from scandock.services.damage import list_damage
+from scandock.services.listing import Sorting
+from scandock.services.moving import Desk
 from scandock.services.opening import opened
-from scandock.services.verifying import list_rot, verify_some
+from scandock.services.verifying import verify_some
 from tests.builders import Site, site_at, zipped
 from tests.integration.web import Web, serving
 
@@ -356,6 +360,7 @@ def test_check_and_verification_find_what_is_not_as_it_was(
     with opened(str(site.data), site.settings) as (catalog, store):
         verify_some(catalog, store, 10)
         with catalog.read() as connection:
-            rot = [(one.label, one.problems) for one in list_rot(connection)]
+            desk = Desk(catalog, store, site.settings, SYSTEM)
+            rot = [(one["label"], one["place"]) for one in list_damage(connection, desk, Sorting()).items]
     whose = WHERE[of].rpartition("/")[2]
-    assert rot == ([] if harm == "stray" else [(whose, 1)])
+    assert rot == ([] if harm == "stray" else [(whose, "resources")])

@@ -217,17 +217,24 @@ delivery = Table(
     "delivery",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("subscription_id", Id, ForeignKey("subscription.id", ondelete="CASCADE"), nullable=False),
-    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), nullable=False),
+    Column("subscription_id", Id, ForeignKey("subscription.id", ondelete="CASCADE")),
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE")),
     Column("state", String(8), nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("next_at", BigInteger, nullable=False),
     Column("error", Text, nullable=False, server_default=EMPTY),
     Column("done", BigInteger),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE")),
     UniqueConstraint("subscription_id", "upload_id"),
     _one_of("state", "waiting", "sent", "failed"),
+    CheckConstraint("(subscription_id IS NULL) <> (account_id IS NULL)", name="whose"),
     Index(None, "state", "next_at"),
+    Index(None, "account_id"),
 )
+"""What is to be told: the outcome of `upload_id`, or (it is null) that stored files are damaged, one row a receiver.
+
+To a subscription's target, or by e-mail to an administrator's account that has none for damage.
+"""
 
 verification = Table(
     "verification",
@@ -235,11 +242,34 @@ verification = Table(
     Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), primary_key=True),
     Column("done_n", Integer, nullable=False),
     Column("finished", BigInteger),
-    Column("problems", Integer, nullable=False, server_default=text("0")),
-    Column("details", Text, nullable=False, server_default=EMPTY),
+    Column("begun", BigInteger),
+    Column("asked", BigInteger),
+    Column("oldest", BigInteger),
     Index(None, "finished"),
+    Index(None, "oldest"),
 )
-"""How far the re-reading of a tree is; verified is a tree with `finished` set and no problems."""
+"""How far the re-reading of a tree is: `begun` and `done_n` of the round that runs, `finished` of the last that ended.
+
+`asked` is when a person wanted a round, until it has ended; `oldest` when the file was read that waits the longest.
+"""
+
+damage = Table(
+    "damage",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), nullable=False),
+    Column("file_n", Integer),
+    Column("kind", String(16), nullable=False),
+    Column("bytes", BigInteger),
+    Column("error", Text, nullable=False, server_default=EMPTY),
+    Column("found", BigInteger, nullable=False),
+    UniqueConstraint("tree_id", "file_n"),
+    _one_of("kind", "changed", "missing", "unreadable", "folder_missing"),
+)
+"""Stored files that are not what they were, as verification last found them; without `file_n` the tree's whole folder.
+
+`bytes` is how many there are now, where they could be read.
+"""
 
 trashed = Table(
     "trashed",

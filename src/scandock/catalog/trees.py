@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, literal, select, update
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import file, resource, scan, session, tree
 from scandock.model.series import EcatFacts, SeriesTally
 
@@ -137,13 +138,29 @@ def files_of(connection: Connection, tree_id: int) -> Iterator[FileRow]:
 
 def paths_of(connection: Connection, tree_id: int) -> dict[str, tuple[int, bytes]]:
     """Size and sha256 of every file of a tree, by its path there."""
+    folders = _folders_of(connection, tree_id)
+    return {folders[row.resource_n] + row.name: (row.bytes, row.sha256) for row in files_of(connection, tree_id)}
+
+
+def damaged_paths_of(connection: Connection, tree_id: int) -> set[str]:
+    """The paths of the files of a tree that are known to be damaged."""
+    rows = connection.execute(
+        select(file.c.resource_n, file.c.name)
+        .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))
+        .where(file.c.tree_id == tree_id)
+    ).all()
+    folders = _folders_of(connection, tree_id) if rows else {}
+    return {folders[row.resource_n] + row.name for row in rows}
+
+
+def _folders_of(connection: Connection, tree_id: int) -> dict[int, str]:
+    """Resource number -> the folder of its files in the tree."""
     scans = connection.execute(select(scan.c.n, scan.c.scan_id).where(scan.c.tree_id == tree_id))
     by_n = {row.n: row.scan_id for row in scans}
-    folders = {
+    return {
         r.n: (f"scans/{by_n[r.scan_n]}/" if r.scan_n is not None else "") + f"resources/{r.label}/files/"
         for r in resources_of(connection, tree_id)
     }
-    return {folders[row.resource_n] + row.name: (row.bytes, row.sha256) for row in files_of(connection, tree_id)}
 
 
 def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None:
@@ -166,17 +183,54 @@ def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Iterabl
     gone = sorted(dropped)
     for start in range(0, len(gone), BATCH):
         with catalog.write() as connection:
-            connection.execute(
-                delete(file).where(file.c.tree_id == new, file.c.n == bindparam("gone")),
-                [{"gone": n} for n in gone[start : start + BATCH]],
-            )
+            drop_files(connection, new, gone[start : start + BATCH])
 
 
 def copy_batch(connection: Connection, old: int, new: int, start: int) -> None:
-    """Let a new tree hold the files of an old one from number `start` on, as many as fit into one transaction."""
+    """Let a new tree hold the files of an old one from number `start` on, as many as fit into one transaction.
+
+    What is known to be damaged of them goes with them: the new tree has the very bytes.
+    """
     columns = [column for column in file.c if column.name != "tree_id"]
     source = select(literal(new), *columns).where(file.c.tree_id == old, file.c.n.between(start, start + BATCH - 1))
     connection.execute(insert(file).from_select(["tree_id", *(c.name for c in columns)], source))
+    columns = [column for column in damage.c if column.name not in ("id", "tree_id")]
+    source = select(literal(new), *columns).where(
+        damage.c.tree_id == old, damage.c.file_n.between(start, start + BATCH - 1)
+    )
+    connection.execute(insert(damage).from_select(["tree_id", *(c.name for c in columns)], source))
+
+
+def drop_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
+    """Take files out of a tree that nobody sees yet."""
+    gone = [{"gone": n} for n in numbers]
+    if gone:
+        connection.execute(delete(file).where(file.c.tree_id == tree_id, file.c.n == bindparam("gone")), gone)
+        mend_files(connection, tree_id, (one["gone"] for one in gone))
+
+
+def mend_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
+    """Forget the damage of files that are gone from a tree, or whole again."""
+    whole = [{"whole": n} for n in numbers]
+    if whole:
+        where = (damage.c.tree_id == tree_id, damage.c.file_n == bindparam("whole"))
+        connection.execute(delete(damage).where(*where), whole)
+
+
+def unverify_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
+    """Have files of a tree read again as soon as its turn comes, as if nobody had yet."""
+    again = [{"again": n} for n in numbers]
+    if again:
+        where = (file.c.tree_id == tree_id, file.c.n == bindparam("again"))
+        connection.execute(update(file).where(*where).values(verified=None), again)
+
+
+def damaged_files(connection: Connection, tree_id: int) -> dict[int, str]:
+    """Number -> kind of what is known to be damaged of a tree; not its folder as a whole."""
+    rows = connection.execute(
+        select(damage.c.file_n, damage.c.kind).where(damage.c.tree_id == tree_id, damage.c.file_n.is_not(None))
+    )
+    return {row.file_n: row.kind for row in rows}
 
 
 def sum_up(connection: Connection, tree_id: int) -> dict[int, tuple[int, int, int]]:

@@ -21,6 +21,7 @@ from scandock.catalog.tables import upload
 from scandock.model.limit_counts import Asked, Limit, limit_counts
 from scandock.model.verdicts import ImportState
 from scandock.queue.retry import waits_for_next
+from scandock.services.damage import KINDS, count_damage, verification_ages
 from scandock.services.reservations import is_reserved, left_over
 
 BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
@@ -127,6 +128,18 @@ class Metrics:
             "scandock_uploads_unreserved", "Open uploads that got no byte for so long that their space was given up.",
             registry=self.registry,
         )  # fmt: skip
+        self.damaged = Gauge(
+            "scandock_damaged_files", "Stored files that are known to be damaged, by how.", ("kind",),
+            registry=self.registry,
+        )  # fmt: skip
+        self.verified = Gauge(
+            "scandock_verification_oldest_seconds", "Age of the oldest checksum that was confirmed.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.unverified = Gauge(
+            "scandock_unverified_trees", "Sessions and own files whose checksums nobody has confirmed yet.",
+            registry=self.registry,
+        )  # fmt: skip
         self.deliveries = Gauge(
             "scandock_deliveries", "Mails and webhooks, by what became of them.", ("state",), registry=self.registry
         )
@@ -201,6 +214,8 @@ class Metrics:
             deliveries = connection.execute(
                 select(delivery.c.state, func.count().label("n")).group_by(delivery.c.state)
             ).all()
+            damaged = count_damage(connection)
+            oldest, unverified = verification_ages(connection)
             now = int(connection.execute(select(self._catalog.now())).scalar_one())
             ended = connection.execute(
                 select(upload.c.id, upload.c.state, upload.c.finished, upload.c.report).where(
@@ -219,6 +234,10 @@ class Metrics:
         told: dict[str, int] = {row.state: row.n for row in deliveries}
         for delivered in ("waiting", "sent", "failed"):
             self.deliveries.labels(delivered).set(told.get(delivered, 0))
+        for kind in KINDS:
+            self.damaged.labels(kind).set(damaged.get(kind, 0))
+        self.verified.set((now - oldest) / 1000 if oldest is not None else 0)
+        self.unverified.set(unverified)
         self.oldest.set((now - accepted) / 1000 if accepted is not None else 0)
         self._count([(row.id, row.state, row.finished, row.report) for row in ended])
 

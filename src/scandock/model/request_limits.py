@@ -43,6 +43,7 @@ DECODER_MOMENT: Final = 1.0
 STACK_IMAGES: Final = 100_000
 
 RESERVED_SECONDS: Final = 3_600
+DAMAGE_MESSAGE_SECONDS: Final = 3_600
 MESSAGES_AT_ONCE: Final = 8
 MESSAGES_PER_OWNER: Final = 2
 MAILS_AT_ONCE: Final = 4
@@ -96,6 +97,7 @@ FIXED_LIMITS: Final = (
     FixedLimit("heavy questions to decoders", DECODER_MOMENT, "s", "Of the processor's time: what takes more waits."),
     FixedLimit("images of a stack", STACK_IMAGES, "", "Images of one scan that the viewer shows."),
     FixedLimit("reservation of an upload", RESERVED_SECONDS, "s", "For which space is kept after its last byte."),
+    FixedLimit("messages of damage", DAMAGE_MESSAGE_SECONDS, "s", "Between two to one receiver."),
     FixedLimit("messages at once", MESSAGES_AT_ONCE, "", "Mails and webhooks that are being sent."),
     FixedLimit("messages of an owner", MESSAGES_PER_OWNER, "", "Of an account or project at once."),
     FixedLimit("mails at once", MAILS_AT_ONCE, "", "Mails that are being sent."),

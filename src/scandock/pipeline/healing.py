@@ -1,12 +1,11 @@
 """Files of a joined session that are not in the store as they were stored, and how an import that brings them heals it.
 
-Nothing is read for it: whether a file is there and has its size is all that is asked. What is in it, `scandock check`
-tells.
+Nothing is read for it: whether a file is there and has its size is all that is asked, beside what verification found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Final, Protocol
 
@@ -19,6 +18,8 @@ GONE: Final = 1
 """The ledger's `base.broken`: no file stands there."""
 RESIZED: Final = 2
 """The ledger's `base.broken`: the file has another size than the stored one had."""
+ROTTEN: Final = 3
+"""The ledger's `base.broken`: the file has its size, but verification read other bytes in it, or could not read it."""
 
 
 _BRING: Final = "Import an archive that has these files; `scandock check` names all."
@@ -54,7 +55,7 @@ def standing(store: Store, name: str) -> Iterator[Base]:
 
 
 def note_broken(ledger: Ledger, job: int, base: Base) -> None:
-    """Mark in the ledger the base files that are gone or have another size."""
+    """Mark in the ledger the base files that are gone or have another size, beside those that verification found."""
     broken = []
     for n, path, size in ledger.stream("SELECT n, path, bytes FROM base WHERE job = ? ORDER BY n", (job,)):
         found = base.size(path)
@@ -63,13 +64,20 @@ def note_broken(ledger: Ledger, job: int, base: Base) -> None:
     ledger.many("UPDATE base SET broken = ? WHERE job = ? AND n = ?", broken)
 
 
+def note_rotten(ledger: Ledger, job: int, damaged: Mapping[int, str]) -> None:
+    """Mark in the ledger the base files in which verification found other bytes than the stored ones, by number."""
+    rotten = [(ROTTEN, job, n) for n, kind in damaged.items() if kind in ("changed", "unreadable")]
+    ledger.many("UPDATE base SET broken = ? WHERE job = ? AND n = ?", rotten)
+
+
 class Healer:
     """The broken files of the session that a job joins; which are healed, and what is left."""
 
     def __init__(self, ledger: Ledger, job: int) -> None:
         self._ledger = ledger
         self._job = job
-        self.healed = 0
+        self.mended: list[int] = []
+        """Numbers of the base files that were healed."""
         broken = self._broken()
         self.gone = frozenset(n for n, _, how in broken if how == GONE)
         """Numbers of the base files that were not there at the beginning, healed or not."""
@@ -90,8 +98,18 @@ class Healer:
         done = self._ledger.run(
             "UPDATE base SET broken = 0 WHERE job = ? AND n = ? AND broken > 0 AND sha256 = ?", (self._job, n, sha256)
         )
-        self.healed += done
+        if done:
+            self.mended.append(n)
         return bool(done)
+
+    @property
+    def healed(self) -> int:
+        """How many files were healed."""
+        return len(self.mended)
+
+    def broken(self) -> list[int]:
+        """Numbers of the base files that are not healed."""
+        return [n for n, _, _ in self._broken()]
 
     def keeps(self, path: str, dropped: set[int]) -> bool:
         """Whether a path is kept for a base file that is not there."""

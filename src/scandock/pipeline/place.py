@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scandock.catalog.trees import copy_files, sum_up, write_files, write_structure
+from scandock.catalog.trees import copy_files, mend_files, sum_up, unverify_files, write_files, write_structure
 from scandock.model.points import reach
 from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.describe import describe, session_warnings
@@ -50,6 +50,9 @@ def write_job(tools: Tools, job: Job, arranger: Arranger) -> None:
             tree_id = new_tree(tools.catalog, connection, tools.lease)
         if job.base is not None:
             copy_files(tools.catalog, job.base.tree_id, tree_id, job.last_file, arranger.dropped)
+            with tools.catalog.write() as connection:
+                mend_files(connection, tree_id, healer.mended)
+                unverify_files(connection, tree_id, [*healer.mended, *healer.broken()])
         write_files(tools.catalog, tree_id, arranger.rows())
         with tools.catalog.write() as connection:
             sum_resources(job, sum_up(connection, tree_id))

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, select
 
 from scandock.catalog.projects import begun_deletions
 from scandock.catalog.tables import project
-from scandock.catalog.trees import base_session, files_of, resources_of, scans_of
+from scandock.catalog.trees import base_session, damaged_files, files_of, resources_of, scans_of
 from scandock.catalog.view import SqlView
-from scandock.pipeline.healing import note_broken, standing
+from scandock.pipeline.healing import note_broken, note_rotten, standing
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.repeats import against_base
 from scandock.placing.recover import recover
@@ -181,6 +181,7 @@ def join_base(tools: Tools, connection: Connection, job: Job) -> None:
             for f in files_of(connection, job.base.tree_id)
         ),
     )
+    note_rotten(tools.ledger, job.n, damaged_files(connection, job.base.tree_id))
     job.last_file = tools.ledger.rows("SELECT COALESCE(MAX(n), -1) FROM base WHERE job = ?", (job.n,))[0][0]
 
 

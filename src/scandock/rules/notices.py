@@ -181,14 +181,14 @@ CODES: Final[dict[str, Code]] = {
     "healed": Code(
         "warning",
         "Again 6",
-        "Files of session {label} were gone from the store or had another size ({count}); they were stored again.",
+        "Files of session {label} were damaged or gone from the store ({count}); they were stored again.",
         "Look at the disk, and who can write to the data folder.",
     ),
     "session_damaged": Code(
         "warning",
         "Again 6",
-        "Files of session {label} are gone from the store or have another size ({count}, {file} the first); this import"
-        " does not bring them.",
+        "Files of session {label} are damaged or gone from the store ({count}, {file} the first); this import does not"
+        " bring them.",
         "Import an archive that has these files; `scandock check` names all.",
     ),
     "ecat_apart": Code(

@@ -80,6 +80,8 @@ class Action(StrEnum):
     MEMBERS_EDIT = "members_edit"
     SETTINGS_EDIT = "settings_edit"  # accessibility, prearchive code, who is told
     AUDIT_READ = "audit_read"  # of the project
+    DAMAGE_READ = "damage_read"  # which stored files are damaged
+    DAMAGE_VERIFY = "damage_verify"  # have them read again
     # of one's own account, and of the site
     ACCOUNT_READ = "account_read"
     ACCOUNT_EDIT = "account_edit"  # password, e-mail, who is told, tokens
@@ -145,6 +147,8 @@ NEEDS: Final = MappingProxyType(
         Action.MEMBERS_EDIT: Need(Role.OWNER),
         Action.SETTINGS_EDIT: Need(Role.OWNER),
         Action.AUDIT_READ: Need(Role.OWNER, scopes=_READ),
+        Action.DAMAGE_READ: Need(Role.OWNER, scopes=_READ),
+        Action.DAMAGE_VERIFY: Need(Role.OWNER),
         Action.ACCOUNT_READ: Need(anywhere=True, scopes=_ANY),
         Action.ACCOUNT_EDIT: Need(anywhere=True),
         Action.PROJECT_CREATE: Need(anywhere=True),

@@ -61,7 +61,7 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
     "healed": _of(
         Verdict.STORED,
         Verdict.RESOURCE,
-        say="Stored again: the session holds this file, but it was gone from the store or had another size.",
+        say="Stored again: the session holds this file, but it was damaged or gone from the store.",
     ),
     # there already
     "same_bytes": _of(Verdict.DUPLICATE, say="The archive holds the same file once more; it is stored once."),

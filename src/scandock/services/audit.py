@@ -83,6 +83,7 @@ class Did(StrEnum):
     VIEW = "view"
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
+    VERIFY = "verify"
     AUDIT_EXPORT = "audit_export"
     REQUEST = "request"
     TOKEN_USE = "token_use"  # noqa: S105

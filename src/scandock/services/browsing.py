@@ -24,6 +24,7 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.notices import CODES
 from scandock.rules.permissions import NEEDS, Action
 from scandock.services import rights
+from scandock.services.damage import damaged_of
 from scandock.services.listing import Page, Sorting, like, one_of, page_of, rows_of
 
 PROJECT_SORTS = {"id": project.c.key, "created": project.c.created, "title": project.c.title}
@@ -191,7 +192,7 @@ def _sessions() -> Select[Any]:
             session.c.held_code, session.c.held_message, session.c.held_remedy, session.c.tree_id, session.c.scans,
             session.c.files, session.c.bytes, session.c.created, session.c.modified, project.c.name.label("project"),
             session.c.quarantined, subject.c.uuid.label("subject_uuid"), verification.c.finished,
-            verification.c.problems,
+            damaged_of(session.c.tree_id).label("damaged"),
         )
         .join(project, project.c.id == session.c.project_id)
         .outerjoin(subject, subject.c.id == session.c.subject_id)
@@ -295,8 +296,8 @@ def session_item(row: RowMapping) -> dict[str, Any]:
         "scans": row["scans"],
         "files": row["files"],
         "bytes": row["bytes"],
-        "verified": row["finished"] if row["finished"] is not None and not row["problems"] else None,
-        "damaged": row["problems"] or 0,
+        "verified": None if row["damaged"] else row["finished"],
+        "damaged": row["damaged"],
         "created": row["created"],
         "modified": row["modified"],
         "tree": row["tree_id"],

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, literal, select, true
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, intent, project, session, shelf, tree, upload
-from scandock.catalog.trees import paths_of, resources_of, scans_of
+from scandock.catalog.trees import damaged_paths_of, paths_of, resources_of, scans_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
@@ -26,6 +26,7 @@ from scandock.services.opening import CATALOG, opened
 from scandock.services.project_deleting import finish_deletions
 from scandock.services.stuck_imports import list_imports
 from scandock.store.local import LocalStore
+from scandock.store.port import Snapshot
 from scandock.store.root import FOLDERS
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ _CHUNK = 1024 * 1024
 _AREAS = ("archive", "prearchive", "resources")
 HAS_RECEIPT = upload.c.state.in_(("placed", "held", "partly", "refused")) & (upload.c.report != DELETED)
 """Imports whose receipt is in the store; of one that was deleted it went, though its row stays for its sessions."""
+
+
+def reason_of(error: OSError | Fault) -> str:
+    """What the system says, as a sentence."""
+    said = error.message if isinstance(error, Fault) else error.strerror or type(error).__name__
+    return f"{said.rstrip('.')}."
+
+
 Told = Callable[[Progress], None]
 
 
@@ -42,7 +51,7 @@ Told = Callable[[Progress], None]
 class Finding:
     """Something that is not as it should be.
 
-    Kinds: missing, changed, stray, sums, left_over, receipt_missing, unfinished.
+    Kinds: missing, changed, unreadable, listed, stray, sums, left_over, receipt_missing, unfinished.
     """
 
     kind: str
@@ -148,6 +157,7 @@ class _Check:
             scans = scans_of(connection, one.tree_id)
             resources = resources_of(connection, one.tree_id)
             expected = paths_of(connection, one.tree_id)
+            listed = damaged_paths_of(connection, one.tree_id)
         total = sum(size for size, _ in expected.values())
         if (len(scans), len(expected), total) != (one.scans, one.files, one.bytes) or (
             sum(r.files for r in resources) != len(expected) or sum(r.bytes for r in resources) != total
@@ -168,18 +178,30 @@ class _Check:
                     yield Finding("stray", where, "The catalog does not know this file.")
                 elif found.kind != "file" or found.size != wanted[0]:
                     yield Finding("changed", where, f"It has {found.size} bytes; it was stored with {wanted[0]}.")
-                elif not self._same(snapshot.open(found.rel), wanted[1]):
-                    yield Finding("changed", where, "Its content is not what was stored (sha256).")
+                elif (trouble := self._trouble(snapshot, found.rel, wanted[1])) is not None:
+                    yield Finding(trouble[0], where, trouble[1])
+                elif found.rel in listed:
+                    yield Finding(
+                        "listed", where, "It is listed as damaged, but is whole: have its session verified again."
+                    )
                 self._tell(found.size)
         for rel in sorted(expected):
             yield Finding("missing", f"{one.name}/{rel}", "The file is not in the store.")
 
-    def _same(self, opened_file: object, sha256: bytes) -> bool:
+    def _trouble(self, snapshot: Snapshot, rel: str, sha256: bytes) -> tuple[str, str] | None:
+        """What is wrong with a file's content, as kind and sentence: one that the disk does not give ends no check."""
         digest = hashlib.sha256()
-        with opened_file as stream:  # type: ignore[attr-defined]
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-        return digest.digest() == sha256
+        try:
+            with snapshot.open(rel) as stream:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+        except FileNotFoundError:
+            return "missing", "The file is not in the store."
+        except (OSError, Fault) as error:
+            return "unreadable", f"It can't be read: {reason_of(error)}"
+        if digest.digest() != sha256:
+            return "changed", "Its content is not what was stored (sha256)."
+        return None
 
     def _tell(self, size: int) -> None:
         self.files += 1

@@ -11,7 +11,7 @@ import contextlib
 import io
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -27,6 +27,7 @@ from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Action
 from scandock.services import contents, rights, shelves
+from scandock.services.damaged_files import Damaged, damaged_of_project, damaged_paths
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
@@ -64,6 +65,8 @@ class FileDownload:
     _path: str
     _holder: Holder
     _lasting: Lasting
+    damaged: str = ""
+    """How it is known to be damaged; empty: it is not."""
 
     @property
     def etag(self) -> str:
@@ -85,22 +88,29 @@ class ZipDownload:
     name: str
     length: int | None
     chunks: Iterator[bytes]
+    damaged: int = 0
+    """Files that are known to be damaged, of those that were asked for."""
 
 
-def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True) -> FileDownload:
-    """Open a file of a session, or a shelf, by its number. Denied, Usage `file_unknown`, Fault `file_missing`.
+def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True, damaged: Damaged = Damaged.REFUSE) -> FileDownload:
+    """Open a file of a session, or a shelf, by its number.
+
+    Denied, Usage `file_unknown`, `file_damaged` unless it is to be included, Fault `file_missing`.
 
     `noted`: the audit trail tells of it (not where only its headers are asked for).
     """
+    wanted = damaged if damaged is Damaged.INCLUDE else Damaged.REFUSE
     with desk.catalog.read() as connection:
         shelves.holder_for(connection, desk.principal, uuid, Action.SESSION_READ, waiting=Action.PREARCHIVE_READ)
     standing, snapshot = steady_holder(desk, uuid)
     try:
         with desk.catalog.read() as connection:
             item = contents.file_of(connection, standing, n)
+            known = damaged_paths(connection, standing, wanted, lambda path: path == item["path"])
             made = connection.execute(select(tree.c.created).where(tree.c.id == standing.tree_id)).scalar_one()
         with snapshot.open(item["path"], 0, _HEAD) as stream:
             head = stream.read(_HEAD)
+        size = (snapshot.size(item["path"]) or 0) if known else item["bytes"]
         if noted:
             with desk.catalog.write() as connection:
                 shelves.note(desk, connection, "download", standing, {"file": n, "bytes": item["bytes"]})
@@ -112,7 +122,7 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True) -> FileDownl
         raise
     return FileDownload(
         name=item["name"].rpartition("/")[2],
-        size=item["bytes"],
+        size=size,
         sha256=item["sha256"],
         media_type=media_type(head),
         modified=made,
@@ -120,11 +130,16 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True) -> FileDownl
         _path=item["path"],
         _holder=standing,
         _lasting=Lasting(desk),
+        damaged=known.get(item["path"], ""),
     )
 
 
-def zip_of_session(desk: Desk, uuid: str, *, scan_id: str | None = None, deflate: bool = False) -> ZipDownload:
-    """A session, or one scan of it, as a zip that is a valid upload again. Denied, Usage `scan_unknown`."""
+def zip_of_session(
+    desk: Desk, uuid: str, *, scan_id: str | None = None, deflate: bool = False, damaged: Damaged = Damaged.REFUSE
+) -> ZipDownload:
+    """A session, or one scan of it, as a zip that is a valid upload again. Denied, Usage `scan_unknown`,
+    `file_damaged` unless the damaged files are to be included or omitted.
+    """
     with desk.catalog.read() as connection:
         contents.readable(connection, desk.principal, uuid)
         if scan_id is not None:
@@ -132,9 +147,12 @@ def zip_of_session(desk: Desk, uuid: str, *, scan_id: str | None = None, deflate
     under = f"scans/{scan_id}/" if scan_id is not None else ""
     standing, snapshot = steady(desk, uuid)
     try:
+        with desk.catalog.read() as connection:
+            known = damaged_paths(connection, standing, damaged, lambda path: path.startswith(under))
+        omitted = known if damaged is Damaged.OMIT else ()
         length = None
         if not deflate and standing.files <= COUNTED:
-            length = stored_length((entry.name, entry.size) for entry in _entries(snapshot, standing, under))
+            length = stored_length((entry.name, entry.size) for entry in _entries(snapshot, standing, under, omitted))
         with desk.catalog.write() as connection:
             said = {"files": standing.files, "bytes": standing.bytes, "scan": scan_id}
             desk.note(connection, "download", uuid, standing.project, said)
@@ -142,19 +160,24 @@ def zip_of_session(desk: Desk, uuid: str, *, scan_id: str | None = None, deflate
         snapshot.close()
         raise
     name = f"{standing.label}_{scan_id}.zip" if scan_id is not None else f"{standing.label}.zip"
-    return ZipDownload(name, length, _zip_one(desk, snapshot, standing, under, deflate=deflate))
+    chunks = _zip_one(desk, snapshot, standing, under, omitted, deflate=deflate)
+    return ZipDownload(name, length, chunks, len(known))
 
 
-def _zip_one(desk: Desk, snapshot: Snapshot, standing: Standing, under: str, *, deflate: bool) -> Iterator[bytes]:
+def _zip_one(
+    desk: Desk, snapshot: Snapshot, standing: Standing, under: str, omitted: Collection[str], *, deflate: bool
+) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(deflate=deflate, moment=moment_of(standing))
-        yield from made.chunks(Lasting(desk).entries(standing, _entries(snapshot, standing, under)))
+        yield from made.chunks(Lasting(desk).entries(standing, _entries(snapshot, standing, under, omitted)))
 
 
-def _entries(snapshot: Snapshot, standing: Standing, under: str = "") -> Iterator[ZipEntry]:
+def _entries(
+    snapshot: Snapshot, standing: Standing, under: str = "", omitted: Collection[str] = ()
+) -> Iterator[ZipEntry]:
     """The files of a tree as the layout has them."""
     for found in snapshot.walk():
-        if found.kind == "file" and found.rel.startswith(under):
+        if found.kind == "file" and found.rel.startswith(under) and found.rel not in omitted:
 
             def opened(rel: str = found.rel) -> IO[bytes]:
                 return snapshot.open(rel)
@@ -162,11 +185,12 @@ def _entries(snapshot: Snapshot, standing: Standing, under: str = "") -> Iterato
             yield ZipEntry(f"{standing.label}/{found.rel}", found.size, opened)
 
 
-def zip_of_project(desk: Desk, name: str, *, deflate: bool = False) -> ZipDownload:
-    """All archived sessions of a project as one zip, one folder each.
+def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Damaged = Damaged.REFUSE) -> ZipDownload:
+    """All archived sessions of a project as one zip, one folder each. Usage `file_damaged` as `zip_of_session`.
 
-    Each session is as it stands when its turn comes; one that is gone by then, or may not be read any more, is named in
-    `not-included.txt`. What ends within one ends the zip.
+    Each session is as it stands when its turn comes; one that is gone by then, that may not be read any more or was
+    found to be damaged (unless such files are included or omitted) is named in `not-included.txt`. What ends within one
+    ends the zip.
     """
     with desk.catalog.read() as connection:
         rights.check(connection, desk.principal, Action.SESSION_READ, name)
@@ -178,14 +202,15 @@ def zip_of_project(desk: Desk, name: str, *, deflate: bool = False) -> ZipDownlo
         ).all()
         if not rows:
             raise Usage("nothing_there", "The project has no archived session.")
-    uuids, known = [row.uuid for row in rows], rows[0].name
+        known = damaged_of_project(connection, name, damaged)
+    uuids, title = [row.uuid for row in rows], rows[0].name
     with desk.catalog.write() as connection:
-        desk.note(connection, "download", known, known, {"sessions": len(uuids)}, kind="project")
+        desk.note(connection, "download", title, title, {"sessions": len(uuids)}, kind="project")
     made = ZipStream(deflate=deflate)
-    return ZipDownload(f"{known}.zip", None, made.chunks(_every(desk, uuids)))
+    return ZipDownload(f"{title}.zip", None, made.chunks(_every(desk, uuids, damaged)), known)
 
 
-def _every(desk: Desk, uuids: list[str]) -> Iterator[ZipEntry]:
+def _every(desk: Desk, uuids: list[str], damaged: Damaged) -> Iterator[ZipEntry]:
     gone = []
     lasting = Lasting(desk)
     for uuid in uuids:
@@ -197,10 +222,13 @@ def _every(desk: Desk, uuids: list[str]) -> Iterator[ZipEntry]:
         with snapshot:
             try:
                 lasting.check(standing)
-            except Denied:
+                with desk.catalog.read() as connection:
+                    known = damaged_paths(connection, standing, damaged)
+            except (Denied, Usage):
                 gone.append(uuid)
                 continue
-            yield from lasting.entries(standing, _entries(snapshot, standing))
+            omitted = known if damaged is Damaged.OMIT else ()
+            yield from lasting.entries(standing, _entries(snapshot, standing, omitted=omitted))
     if gone:
         text = "".join(f"{uuid}\r\n" for uuid in gone).encode()
         yield ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))

@@ -15,13 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
+from scandock.catalog.deliveries import PAUSE_MS
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, reception, subscription
 from scandock.catalog.tables import upload
 from scandock.model import request_limits
 from scandock.model.errors import ScandockError
+from scandock.services.damage import Figures, figures_of
+from scandock.services.damage_messages import damage_letter, damage_payload
 from scandock.services.mail import send_mail
 from scandock.services.notify_settings import NotifySettings, notify_settings
 from scandock.services.webhooks import post_signed
@@ -74,13 +77,14 @@ class Lanes:
 
     def _free(self) -> list[ColumnElement[bool]]:
         """Conditions that leave out what has no lane now."""
-        free: list[ColumnElement[bool]] = [subscription.c.id.not_in([one["subscription_id"] for one in self._sending])]
+        sending = [one["subscription_id"] for one in self._sending]
+        free: list[ColumnElement[bool]] = [or_(subscription.c.id.is_(None), subscription.c.id.not_in(sending))]
         for name in ("account_id", "project_id"):
             owners = Counter(one[name] for one in self._sending if one[name] is not None)
             full = [owner for owner, count in owners.items() if count >= PER_OWNER]
             free.append(or_(subscription.c[name].is_(None), subscription.c[name].not_in(full)))
         if sum(one["kind"] == "email" for one in self._sending) >= MAILS:
-            free.append(subscription.c.kind != "email")
+            free.append(subscription.c.kind != "email")  # nor to an account, which has no subscription
         return free
 
 
@@ -114,10 +118,16 @@ def _try(catalog: Catalog, taken: dict[str, Any], wanted: NotifySettings, done: 
         _put_off(catalog, taken, str(error) or type(error).__name__, done)
         return
     with catalog.write() as connection:
-        connection.execute(
-            update(delivery).where(delivery.c.id == taken["id"]).values(state="sent", error="", done=catalog.now())
-        )
+        values: dict[str, Any] = {"state": "sent", "error": "", "done": catalog.now()}
+        if "damage" in taken and _damage_of(connection, taken).newest > taken["damage"].newest:
+            values |= {"state": "waiting", "attempts": 0, "next_at": catalog.now() + PAUSE_MS}  # more came meanwhile
+        connection.execute(update(delivery).where(delivery.c.id == taken["id"]).values(**values))
     done.sent += 1
+
+
+def _damage_of(connection: Connection, taken: dict[str, Any]) -> Figures:
+    """What is damaged of all that who is told answers for."""
+    return figures_of(connection, project_id=taken["project_id"], account_id=taken["account_id"])
 
 
 def _is_due(catalog: Catalog) -> bool:
@@ -131,16 +141,20 @@ def _take(catalog: Catalog, seconds: float, free: Sequence[ColumnElement[bool]])
     """The next delivery that is due, taken for a while, with all that is to be told."""
     with catalog.write() as connection:
         now = connection.execute(select(catalog.now())).scalar_one()
+        teller = account.alias("teller")
         row = connection.execute(
             select(
-                delivery.c.id, delivery.c.attempts, delivery.c.subscription_id,
-                subscription.c.account_id, subscription.c.project_id,
-                subscription.c.uuid.label("subscription"), subscription.c.kind,
-                subscription.c.target, subscription.c.secret, upload.c.uuid, upload.c.archive, upload.c.state,
+                delivery.c.id, delivery.c.attempts, delivery.c.subscription_id, delivery.c.upload_id,
+                func.coalesce(subscription.c.account_id, delivery.c.account_id).label("account_id"),
+                subscription.c.project_id, subscription.c.uuid.label("subscription"),
+                func.coalesce(subscription.c.kind, "email").label("kind"),
+                func.coalesce(subscription.c.target, teller.c.email).label("target"), subscription.c.secret,
+                upload.c.uuid, upload.c.archive, upload.c.state,
                 upload.c.code, upload.c.message, upload.c.report, upload.c.finished, account.c.name.label("account"),
             )
-            .join(subscription, subscription.c.id == delivery.c.subscription_id)
-            .join(upload, upload.c.id == delivery.c.upload_id)
+            .outerjoin(subscription, subscription.c.id == delivery.c.subscription_id)
+            .outerjoin(teller, teller.c.id == delivery.c.account_id)
+            .outerjoin(upload, upload.c.id == delivery.c.upload_id)
             .outerjoin(reception, reception.c.upload_id == upload.c.id)
             .outerjoin(account, account.c.id == reception.c.account_id)
             .where(delivery.c.state == "waiting", delivery.c.next_at <= now, *free)
@@ -155,7 +169,10 @@ def _take(catalog: Catalog, seconds: float, free: Sequence[ColumnElement[bool]])
             .where(delivery.c.id == row["id"])
             .values(attempts=delivery.c.attempts + 1, next_at=now + int(max(TAKEN_SECONDS, seconds + 60) * 1000))
         )
-        return dict(row)
+        found = dict(row)
+        if found["upload_id"] is None:
+            found["damage"] = _damage_of(connection, found)
+        return found
 
 
 def _put_off(catalog: Catalog, taken: dict[str, Any], why: str, done: Sent) -> None:
@@ -173,6 +190,8 @@ def _put_off(catalog: Catalog, taken: dict[str, Any], why: str, done: Sent) -> N
 
 
 def _send(taken: dict[str, Any], settings: NotifySettings) -> None:
+    if "damage" in taken and not taken["damage"].files:
+        return  # it was healed meanwhile
     if taken["kind"] == "email":
         subject, text = letter(taken, settings)
         send_mail(settings, taken["target"], subject, text)
@@ -187,6 +206,8 @@ def _figures(taken: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]
 
 def letter(taken: dict[str, Any], settings: NotifySettings) -> tuple[str, str]:
     """Subject and text of the e-mail: plain words, the figures, a link. Labels only where the site allows them."""
+    if "damage" in taken:
+        return damage_letter(taken["damage"], settings)
     report, sessions = _figures(taken)
     state = taken["state"]
     lines = [f"{_WORDS[state]}"]
@@ -223,6 +244,8 @@ def _listed(where: Counter[str]) -> str:
 
 def payload(taken: dict[str, Any], settings: NotifySettings) -> dict[str, Any]:
     """What a webhook is sent."""
+    if "damage" in taken:
+        return damage_payload(taken["damage"], settings)
     report, sessions = _figures(taken)
     told: dict[str, Any] = {
         "event": "import.ended",

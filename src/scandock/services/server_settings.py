@@ -12,6 +12,7 @@ from scandock.access.oidc_settings import OidcSettings
 from scandock.services.setting_kinds import BasePath, Bytes, Count, Folders, Names, Networks, SiteUrl
 
 GIB: Final = 1024**3
+MIB: Final = 1024**2
 
 
 class ServerSettings(BaseSettings):
@@ -89,6 +90,13 @@ class ServerSettings(BaseSettings):
         " not set: none.",
     )
     cache_bytes: Bytes = Field(default=2 * GIB, description="Thumbnails that are kept in the data folder; 0: none are.")
+    verify_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        default=90, description="Days within which every stored file is read again and its checksum confirmed."
+    )
+    verify_bytes_per_second: Annotated[Bytes, Field(ge=65_536)] = Field(
+        default=32 * MIB,
+        description="Bytes a second that this reads at most; a quarter of them while imports run or wait.",
+    )
     notify_labels: bool = Field(
         default=False,
         description="Messages may name projects, labels and archives, which may identify a person.",

@@ -248,7 +248,8 @@ def _shown(name: str, value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return ", ".join(value) or "none"
-    return format_bytes(value) if isinstance(value, int) and name.endswith("_bytes") else str(value)
+    sized = name.endswith(("_bytes", "_bytes_per_second"))
+    return format_bytes(value) if isinstance(value, int) and sized else str(value)
 
 
 def _sentence(error: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ _RIGHTS: Final[Mapping[Action, tuple[Action, Action]]] = {
     Action.SESSION_READ: (Action.PROJECT_READ, Action.SUBJECT_READ),
     Action.SESSION_EDIT: (Action.SESSION_EDIT, Action.SUBJECT_EDIT),
     Action.SESSION_DELETE: (Action.SESSION_DELETE, Action.SUBJECT_DELETE),
+    Action.DAMAGE_VERIFY: (Action.DAMAGE_VERIFY, Action.DAMAGE_VERIFY),
 }
 """What is asked of a session -> of a project's own shelf, of a subject's. Members put files, owners take them out."""
 

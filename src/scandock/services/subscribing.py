@@ -20,7 +20,9 @@ from scandock.services.moving import Desk
 from scandock.services.notify_settings import notify_settings
 from scandock.services.webhooks import check_url
 
-STATES: Final = ("placed", "held", "partly", "refused", "failed", "cancelled")
+STATES: Final = ("placed", "held", "partly", "refused", "failed", "cancelled", "damaged")
+"""Outcomes of imports, and that stored files are damaged."""
+
 KINDS: Final = ("email", "webhook")
 MOST: Final = 20
 """Subscriptions of one account, or of one project."""
@@ -158,7 +160,7 @@ def list_deliveries(connection: Connection, desk: Desk, uuid: str, limit: int = 
     row = _mine(connection, desk, uuid)
     rows = connection.execute(
         select(delivery, upload.c.uuid)
-        .join(upload, upload.c.id == delivery.c.upload_id)
+        .outerjoin(upload, upload.c.id == delivery.c.upload_id)
         .where(delivery.c.subscription_id == row["id"])
         .order_by(delivery.c.id.desc())
         .limit(limit)

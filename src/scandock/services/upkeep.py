@@ -1,10 +1,10 @@
-"""What is done beside the imports, by a worker that has time: emptying the trash, verifying."""
+"""What is done beside the imports, by a worker: emptying the trash, verifying."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
@@ -12,12 +12,16 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
 from scandock.services.clock_watch import why_wait
+from scandock.services.pacing import Pace
 from scandock.services.trash import empty_trash
-from scandock.services.verifying import Verified, verify_some
+from scandock.services.verifying import Plan, Verified, Verifier
 from scandock.store.port import Store
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
+
+BUSY_SHARE: Final = 0.25
+"""Part of the allowed bandwidth that verification takes while imports run or wait: they have the disk first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +29,36 @@ class Kept:
     """What one turn has done."""
 
     emptied: int
-    verified: Verified
+    """Sessions that were given up."""
     waits: str
     """Why nothing was deleted for its age; empty where it may be."""
 
 
-def keep_up(catalog: Catalog, store: Store, settings: Settings, seconds: float, stop: Callable[[], bool]) -> Kept:
-    """One turn: give up what was deleted long ago, where the clock can be trusted, then verify for about so long.
-
-    Nothing is verified while an import runs or waits: they have the disk first. Raises Fault where the catalog fails.
-    """
+def keep_up(catalog: Catalog, store: Store, settings: Settings, stop: Callable[[], bool]) -> Kept:
+    """Give up what was deleted long ago, where the clock can be trusted. Raises Fault where the catalog fails."""
     waits = why_wait(catalog)
     emptied = 0 if stop() or waits else len(empty_trash(catalog, store, settings.trash_days))
-    verified = Verified()
-    if not stop() and _is_quiet(catalog):
-        verified = verify_some(catalog, store, seconds, stop)
-    return Kept(emptied, verified, waits)
+    return Kept(emptied, waits)
 
 
-def _is_quiet(catalog: Catalog) -> bool:
+class Verification:
+    """Verifies as the site's settings say, a turn at a time; also while imports run, only slower."""
+
+    def __init__(self, catalog: Catalog, store: Store, settings: Settings, pace: Pace | None = None) -> None:
+        self._catalog = catalog
+        self._pace = pace or Pace()
+        self._rate = settings.verify_bytes_per_second
+        plan = Plan(days=settings.verify_days, pace=self._pace, mail=settings.smtp_host is not None)
+        self._verifier = Verifier(catalog, store, plan)
+
+    def turn(self, seconds: float, stop: Callable[[], bool]) -> Verified:
+        """Verify for about so long. Raises Fault where the catalog fails."""
+        self._pace.bytes_per_second = self._rate * (BUSY_SHARE if _is_busy(self._catalog) else 1)
+        return self._verifier.run(seconds, stop)
+
+
+def _is_busy(catalog: Catalog) -> bool:
     busy = (ImportState.RECEIVED, ImportState.RUNNING)
     with catalog.read() as connection:
         found = connection.execute(select(upload.c.id).where(upload.c.state.in_(busy)).limit(1)).first()
-    return found is None
+    return found is not None

@@ -1,37 +1,67 @@
 """Verification: what was placed is read again in the background, its sha256 confirmed and its MD5 recorded.
 
-A tree is verified once; what a new tree took over from an old one by hard links is not read again. What has changed on
-the disk is rot: it is counted on the tree, named there, and told in the audit trail.
+A new tree is read soon after it was placed, but for what it took over from an old one by hard links. From then on every
+file is read again within a period, so that what rots on the disk is found: it stands in a list (`damage.py`) until it
+reads as it was stored, or an import has stored it again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, insert, or_, select, update
 
 from scandock.access.principal import SYSTEM
+from scandock.catalog.deliveries import enqueue_damage
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import verification
+from scandock.catalog.server_tables import damage, verification
 from scandock.catalog.shelves import Holder, find_holder, standing_tree
-from scandock.catalog.tables import file, intent, resource, scan, session, shelf, tree
+from scandock.catalog.tables import file, intent, resource, scan, session, shelf
+from scandock.catalog.trees import mend_files
 from scandock.model.errors import Fault
 from scandock.services import audit
 from scandock.services.contents import path_of
+from scandock.services.pacing import Pace
 from scandock.services.shelves import target_of
 from scandock.store.port import Snapshot, Store
 
 BATCH: Final = 200
 BATCH_SECONDS: Final = 1.0
-NAMED: Final = 100
-"""Problems of one tree that are named; further ones are only counted."""
+TURN_SECONDS: Final = 20.0
+"""How long one tree is read before another has its turn; it is gone on with where it was left."""
 
+DAY_MS: Final = 86_400_000
 _CHUNK: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """When stored files are read again, how fast, and who hears of damage."""
+
+    days: int = 90
+    """Within so many days every file is read again."""
+    pace: Pace = field(default_factory=Pace)
+    mail: bool = False
+    """Whether administrators are sent mail of damage, unasked."""
+    now: Callable[[Connection], int] | None = None
+    """The moment, in Unix milliseconds; not given: the database's clock."""
+
+    def moment(self, catalog: Catalog, connection: Connection) -> int:
+        if self.now is not None:
+            return self.now(connection)
+        return int(connection.execute(select(catalog.now())).scalar_one())
+
+    def due_before(self, now: int) -> int:
+        """A tree is due with a file that was read before this: a tenth of the period is left to get round to it."""
+        return now - self.days * DAY_MS * 9 // 10
+
+    def read_before(self, begun: int) -> int:
+        """Once a tree is due, all its files are read that were before this: half a period, so that rounds are few."""
+        return begun - self.days * DAY_MS // 2
 
 
 @dataclass(slots=True)
@@ -45,107 +75,93 @@ class Verified:
     """Trees whose verification came to its end."""
 
 
-def verify_some(catalog: Catalog, store: Store, seconds: float, stop: Callable[[], bool] = lambda: False) -> Verified:
-    """Verify trees that nobody has yet, for about so long, or until `stop`; the longest waiting session first.
+class Verifier:
+    """Reads what is to be read, a turn at a time: what a person asked for, else new trees and old ones by turns.
 
-    May be ended at any time, and run in several processes at once: what one reads twice does no harm.
+    So neither keeps the other waiting: not a site that imports all day its old trees, nor a backlog the new ones.
     """
-    done = Verified()
-    deadline = time.monotonic() + seconds
-    passed: set[int] = set()
-    while time.monotonic() < deadline and not stop():
-        with catalog.read() as connection:
-            chosen = _next(connection, passed)
-        if chosen is None:
-            break
-        if not _verify_tree(catalog, store, chosen, done, lambda: time.monotonic() >= deadline or stop()):
-            passed.add(chosen.tree_id)
-    return done
+
+    def __init__(self, catalog: Catalog, store: Store, plan: Plan) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._plan = plan
+        self._turns = 0
+
+    def run(self, seconds: float, stop: Callable[[], bool] = lambda: False) -> Verified:
+        """Verify for about so long, or until `stop`. May be ended at any time: nothing is lost but a batch."""
+        done = Verified()
+        deadline = time.monotonic() + seconds
+        passed: set[int] = set()
+        while time.monotonic() < deadline and not stop():
+            self._turns += 1
+            with self._catalog.read() as connection:
+                now = self._plan.moment(self._catalog, connection)
+                chosen = _next(connection, passed, self._plan.due_before(now), new_first=self._turns % 2 == 1)
+            if chosen is None:
+                break
+            until = min(deadline, time.monotonic() + TURN_SECONDS)
+            if not self._turn(chosen, done, lambda until=until: time.monotonic() >= until, stop):  # type: ignore[misc]
+                passed.add(chosen.tree_id)
+        return done
+
+    def _turn(self, chosen: Holder, done: Verified, late: Callable[[], bool], stop: Callable[[], bool]) -> bool:
+        return _Reading(self._catalog, self._store, self._plan, chosen, done, stop).run(late)
+
+
+def verify_some(
+    catalog: Catalog, store: Store, seconds: float, stop: Callable[[], bool] = lambda: False, plan: Plan | None = None
+) -> Verified:
+    """Verify what is new, and what is due again, for about so long, or until `stop`."""
+    return Verifier(catalog, store, plan or Plan()).run(seconds, stop)
 
 
 def verify_now(catalog: Catalog, store: Store, standing: Holder) -> None:
-    """Verify one session's tree, or a shelf's, to its end, for who needs the MD5s of its files at once."""
-    _verify_tree(catalog, store, standing, Verified(), lambda: False)
+    """Verify one session's new tree, or a shelf's, to its end, for who needs the MD5s of its files at once."""
+    with catalog.read() as connection:
+        finished = select(verification.c.finished).where(verification.c.tree_id == standing.tree_id)
+        if connection.execute(finished).scalar_one_or_none() is not None:
+            return
+    _Reading(catalog, store, Plan(), standing, Verified(), lambda: False).run(lambda: False)
 
 
-def _next(connection: Connection, passed: set[int]) -> Holder | None:
-    """The session whose tree waits longest to be verified, or to be verified further; where there is none, a shelf."""
-    for table in (session, shelf):
-        uuid = connection.execute(
-            select(table.c.uuid)
-            .outerjoin(verification, verification.c.tree_id == table.c.tree_id)
-            .where(verification.c.finished.is_(None), table.c.tree_id.not_in(sorted(passed)))
-            .order_by(table.c.modified)
-            .limit(1)
-        ).scalar_one_or_none()
-        if uuid is not None:
-            return find_holder(connection, uuid)
+def verify_again(catalog: Catalog, connection: Connection, tree_id: int) -> None:
+    """Have every file of a tree read once more, before all others: after a repair, or as a person asked for it."""
+    values = {"begun": catalog.now(), "asked": catalog.now(), "done_n": -1}
+    where = verification.c.tree_id == tree_id
+    if not connection.execute(update(verification).where(where).values(**values)).rowcount:
+        connection.execute(insert(verification).values(tree_id=tree_id, **values))
+
+
+def _next(connection: Connection, passed: set[int], due_before: int, *, new_first: bool) -> Holder | None:
+    """Whose tree is to be verified, or to be verified further; of sessions and shelves alike."""
+    asked = verification.c.asked.is_not(None)
+    new = verification.c.finished.is_(None)
+    old = and_(
+        verification.c.finished.is_not(None),
+        or_(verification.c.begun.is_not(None), verification.c.oldest <= due_before),
+    )
+    by_turns = [(new, "modified"), (old, "oldest")]
+    for where, order in [(asked, "asked"), *(by_turns if new_first else reversed(by_turns))]:
+        found = [
+            row
+            for table in (session, shelf)
+            if (row := connection.execute(_first(table, passed, where, order)).first()) is not None
+        ]
+        if found:
+            return find_holder(connection, min(found, key=lambda row: int(row.at)).uuid)
     return None
 
 
-def _verify_tree(catalog: Catalog, store: Store, standing: Holder, done: Verified, over: Callable[[], bool]) -> bool:
-    """Verify one tree from where it was left; False where it can't be now, as it is being replaced."""
-    try:
-        snapshot = store.snapshot(standing.name)
-    except FileNotFoundError:
-        return _note_missing(catalog, standing, done)
-    with snapshot:
-        with catalog.write() as connection:
-            if not _begin(connection, standing):
-                return False
-            at = connection.execute(
-                select(verification.c.done_n).where(verification.c.tree_id == standing.tree_id)
-            ).scalar_one()
-        while not over():
-            batch = _read(catalog, snapshot, standing, at, over)
-            with catalog.write() as connection:
-                if not _is_current(connection, standing):
-                    return False
-                finished = _write(catalog, connection, standing, batch)
-            at = batch.at
-            done.files += batch.files
-            done.bytes += batch.bytes
-            done.problems += len(batch.problems)
-            if finished:
-                done.trees += 1
-                return True
-    return True
-
-
-def _note_missing(catalog: Catalog, standing: Holder, done: Verified) -> bool:
-    """Note that a session's folder is not there, unless it is just being moved or replaced."""
-    with catalog.write() as connection:
-        moving = connection.execute(
-            select(intent.c.id)
-            .where((intent.c.tree_id == standing.tree_id) | (intent.c.base_tree_id == standing.tree_id))
-            .limit(1)
-        ).first()
-        now = find_holder(connection, standing.uuid)
-        if moving is not None or now is None or now.name != standing.name or not _begin(connection, standing):
-            return False
-        batch = _Batch(at=-1, last=True, problems=[{"kind": "folder_missing"}])
-        _write(catalog, connection, standing, batch)
-    done.problems += 1
-    done.trees += 1
-    return True
-
-
-def _begin(connection: Connection, standing: Holder) -> bool:
-    if not _is_current(connection, standing):
-        return False
-    there = connection.execute(select(verification.c.tree_id).where(verification.c.tree_id == standing.tree_id)).first()
-    if there is None:
-        connection.execute(
-            insert(verification).from_select(
-                ["tree_id", "done_n", "problems"],
-                select(tree.c.id, literal(-1), literal(0)).where(tree.c.id == standing.tree_id),
-            )
-        )
-    return True
-
-
-def _is_current(connection: Connection, standing: Holder) -> bool:
-    return standing_tree(connection, standing.uuid) == standing.tree_id
+def _first(table: Table, passed: set[int], where: ColumnElement[bool], order: str) -> Select[Any]:
+    """Which session, or shelf, comes first by a time of its own, or of its verification."""
+    at = table.c[order] if order == "modified" else verification.c[order]
+    return (
+        select(table.c.uuid, at.label("at"))
+        .outerjoin(verification, verification.c.tree_id == table.c.tree_id)
+        .where(where, table.c.tree_id.not_in(sorted(passed)))
+        .order_by(at)
+        .limit(1)
+    )
 
 
 @dataclass(slots=True)
@@ -160,125 +176,190 @@ class _Batch:
     problems: list[dict[str, object]] = field(default_factory=list)
 
 
-def _read(catalog: Catalog, snapshot: Snapshot, standing: Holder, at: int, over: Callable[[], bool]) -> _Batch:
-    """Read the next files of a tree, for a second at most."""
-    with catalog.read() as connection:
-        rows = connection.execute(
-            select(file.c.n, file.c.name, file.c.bytes, file.c.sha256, file.c.verified,
-                   resource.c.label.label("resource"), scan.c.scan_id)
-            .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
-            .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
-            .where(file.c.tree_id == standing.tree_id, file.c.n > at)
-            .order_by(file.c.n)
-            .limit(BATCH)
-        ).mappings().all()  # fmt: skip
-    batch = _Batch(at, len(rows) < BATCH)
-    until = time.monotonic() + BATCH_SECONDS
-    for row in rows:
-        if row["verified"] is None:
-            _read_one(snapshot, batch, path_of(row), row["n"], row["bytes"], row["sha256"])
-        batch.at = row["n"]
-        if row is not rows[-1] and (time.monotonic() > until or over()):
-            batch.last = False
-            break
-    return batch
+class _Stopped(Exception):
+    """What is read is to be left at once; it is read again from the file's beginning."""
 
 
-def _read_one(snapshot: Snapshot, batch: _Batch, path: str, n: int, size: int, sha256: bytes) -> None:
-    batch.files += 1
-    ours, digest = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    length = 0
-    try:
-        with snapshot.open(path) as stream:
-            while chunk := stream.read(_CHUNK):
-                ours.update(chunk)
-                digest.update(chunk)
-                length += len(chunk)
-    except FileNotFoundError:
-        batch.problems.append({"file": n, "kind": "missing"})
-        return
-    except (OSError, Fault) as error:
-        batch.problems.append({"file": n, "kind": "unreadable", "error": type(error).__name__})
-        return
-    batch.bytes += length
-    if length != size or ours.digest() != sha256:
-        batch.problems.append({"file": n, "kind": "changed", "bytes": length})
-        return
-    batch.good.append({"number": n, "digest": digest.digest()})
+@dataclass(slots=True)
+class _Reading:
+    """One tree, read from where it was left."""
 
+    catalog: Catalog
+    store: Store
+    plan: Plan
+    standing: Holder
+    done: Verified
+    stop: Callable[[], bool]
 
-def _write(catalog: Catalog, connection: Connection, standing: Holder, batch: _Batch) -> bool:
-    """Note a batch; True where the tree's verification is over."""
-    if batch.good:
-        connection.execute(
-            update(file)
-            .where(file.c.tree_id == standing.tree_id, file.c.n == bindparam("number"))
-            .values(md5=bindparam("digest"), verified=catalog.now()),
-            batch.good,
-        )
-    where = verification.c.tree_id == standing.tree_id
-    before = connection.execute(select(verification.c.problems, verification.c.details).where(where)).one()
-    known = json.loads(before.details) if before.details else []
-    problems = before.problems + len(batch.problems)
-    connection.execute(
-        update(verification)
-        .where(where)
-        .values(
-            done_n=batch.at,
-            problems=problems,
-            details=json.dumps((known + batch.problems)[:NAMED]) if problems else "",
-            finished=catalog.now() if batch.last else None,
-        )
-    )
-    if batch.last and problems:
-        kind, target = target_of(standing)
+    def run(self, late: Callable[[], bool]) -> bool:
+        """Read until `late` or to the tree's end; False where it can't be now, as it is being replaced."""
+        try:
+            snapshot = self.store.snapshot(self.standing.name)
+        except FileNotFoundError:
+            return self._note_missing()
+        with snapshot:
+            with self.catalog.write() as connection:
+                begun = self._begin(connection)
+                if begun is None:
+                    return False
+                connection.execute(damage.delete().where(self._damage, damage.c.file_n.is_(None)))
+            at, read_before = begun
+            while not self.stop():
+                batch = self._read(snapshot, at, read_before)
+                with self.catalog.write() as connection:
+                    if not self._is_current(connection):
+                        return False
+                    self._write(connection, batch)
+                at = batch.at
+                self.done.files += batch.files
+                self.done.bytes += batch.bytes
+                self.done.problems += len(batch.problems)
+                self.done.trees += batch.last
+                if batch.last or late():
+                    break
+        return True
+
+    @property
+    def _damage(self) -> ColumnElement[bool]:
+        return damage.c.tree_id == self.standing.tree_id
+
+    @property
+    def _verification(self) -> ColumnElement[bool]:
+        return verification.c.tree_id == self.standing.tree_id
+
+    def _note_missing(self) -> bool:
+        """Note that a session's folder is not there, unless it is just being moved or replaced."""
+        with self.catalog.write() as connection:
+            moving = connection.execute(
+                select(intent.c.id)
+                .where((intent.c.tree_id == self.standing.tree_id) | (intent.c.base_tree_id == self.standing.tree_id))
+                .limit(1)
+            ).first()
+            now = find_holder(connection, self.standing.uuid)
+            if moving is not None or now is None or now.name != self.standing.name or self._begin(connection) is None:
+                return False
+            self._write(connection, _Batch(at=-1, last=True, problems=[{"file_n": None, "kind": "folder_missing"}]))
+        self.done.problems += 1
+        self.done.trees += 1
+        return True
+
+    def _begin(self, connection: Connection) -> tuple[int, int] | None:
+        """After which file to go on, and when those were read last that are to be read; None where the tree is gone."""
+        if not self._is_current(connection):
+            return None
+        now = self.plan.moment(self.catalog, connection)
+        row = connection.execute(select(verification).where(self._verification)).first()
+        if row is None:
+            connection.execute(insert(verification).values(tree_id=self.standing.tree_id, done_n=-1, begun=now))
+            return -1, self.plan.read_before(now)
+        if row.begun is None:
+            connection.execute(update(verification).where(self._verification).values(done_n=-1, begun=now))
+            return -1, self.plan.read_before(now)
+        return row.done_n, row.begun if row.asked is not None else self.plan.read_before(row.begun)
+
+    def _is_current(self, connection: Connection) -> bool:
+        return standing_tree(connection, self.standing.uuid) == self.standing.tree_id
+
+    def _read(self, snapshot: Snapshot, at: int, read_before: int) -> _Batch:
+        """Read the next files of a tree, for a second or to the end of one file."""
+        with self.catalog.read() as connection:
+            rows = connection.execute(
+                select(file.c.n, file.c.name, file.c.bytes, file.c.sha256, file.c.verified,
+                       resource.c.label.label("resource"), scan.c.scan_id)
+                .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
+                .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
+                .where(file.c.tree_id == self.standing.tree_id, file.c.n > at)
+                .order_by(file.c.n)
+                .limit(BATCH)
+            ).mappings().all()  # fmt: skip
+        batch = _Batch(at, len(rows) < BATCH)
+        until = time.monotonic() + BATCH_SECONDS
+        for row in rows:
+            if row["verified"] is None or row["verified"] < read_before:
+                try:
+                    self._read_one(snapshot, batch, path_of(row), row["n"], row["bytes"], row["sha256"])
+                except _Stopped:
+                    batch.last = False
+                    break
+            batch.at = row["n"]
+            if row is not rows[-1] and (time.monotonic() > until or self.stop()):
+                batch.last = False
+                break
+        return batch
+
+    def _read_one(self, snapshot: Snapshot, batch: _Batch, path: str, n: int, size: int, sha256: bytes) -> None:
+        ours, digest = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+        length = 0
+        try:
+            with snapshot.open(path) as stream:
+                while chunk := stream.read(_CHUNK):
+                    ours.update(chunk)
+                    digest.update(chunk)
+                    length += len(chunk)
+                    self.plan.pace.spend(len(chunk))
+                    if length < size and self.stop():
+                        raise _Stopped
+        except FileNotFoundError:
+            batch.problems.append({"file_n": n, "kind": "missing"})
+        except (OSError, Fault) as error:
+            batch.problems.append({"file_n": n, "kind": "unreadable", "error": type(error).__name__})
+        else:
+            if length != size or ours.digest() != sha256:
+                batch.problems.append({"file_n": n, "kind": "changed", "bytes": length})
+            else:
+                batch.good.append({"number": n, "digest": digest.digest()})
+        batch.files += 1
+        batch.bytes += length
+
+    def _write(self, connection: Connection, batch: _Batch) -> None:
+        """Note a batch, and the end of the round where it is the last."""
+        now = self.plan.moment(self.catalog, connection)
+        tree_id = self.standing.tree_id
+        known = set(connection.execute(select(damage.c.file_n).where(self._damage)).scalars())
+        if batch.good:
+            connection.execute(
+                update(file)
+                .where(file.c.tree_id == tree_id, file.c.n == bindparam("number"))
+                .values(md5=bindparam("digest"), verified=now),
+                batch.good,
+            )
+            mend_files(connection, tree_id, [int(str(one["number"])) for one in batch.good if one["number"] in known])
+        for one in batch.problems:
+            self._note(connection, {"bytes": None, "error": "", **one}, now, known=one["file_n"] in known)
+        if any(one["file_n"] not in known for one in batch.problems):
+            enqueue_damage(self.catalog, connection, self.standing.project, mail=self.plan.mail)
+        values: dict[str, object] = {"done_n": batch.at}
+        if batch.last:
+            oldest = connection.execute(select(func.min(file.c.verified)).where(file.c.tree_id == tree_id)).scalar_one()
+            values |= {"finished": now, "begun": None, "asked": None, "oldest": now if oldest is None else oldest}
+        connection.execute(update(verification).where(self._verification).values(**values))
+        if batch.last:
+            self._tell(connection)
+
+    def _note(self, connection: Connection, found: dict[str, object], now: int, *, known: bool) -> None:
+        """Keep what is wrong with a file, or (no number) with the folder; when it was found first stays."""
+        tree_id, n = self.standing.tree_id, found["file_n"]
+        if known:
+            where = damage.c.file_n.is_(None) if n is None else damage.c.file_n == n
+            connection.execute(update(damage).where(self._damage, where).values(**found))
+        else:
+            connection.execute(insert(damage).values(tree_id=tree_id, found=now, **found))
+        if n is not None:
+            connection.execute(update(file).where(file.c.tree_id == tree_id, file.c.n == n).values(verified=None))
+
+    def _tell(self, connection: Connection) -> None:
+        """Write to the audit trail what a round ended with, where it is damage."""
+        count = connection.execute(select(func.count()).where(self._damage)).scalar_one()
+        if not count:
+            return
+        kind, target = target_of(self.standing)
         audit.record(
             connection,
             SYSTEM,
             "verify",
             kind,
             target,
-            project=standing.project,
+            project=self.standing.project,
             outcome=audit.Outcome.FAILED,
-            details={"problems": problems},
+            details={"problems": count},
         )
-    return batch.last
-
-
-@dataclass(frozen=True, slots=True)
-class Rot:
-    """A session, or a shelf, of which files are not what they were."""
-
-    session: str
-    project: str
-    label: str
-    problems: int
-    details: list[dict[str, object]]
-
-
-def list_rot(connection: Connection) -> list[Rot]:
-    """Every session, then every shelf, whose verification found something, for those who run the site."""
-    rows = [
-        row
-        for table in (session, shelf)
-        for row in connection.execute(
-            select(table.c.uuid, verification.c.problems, verification.c.details)
-            .join(verification, verification.c.tree_id == table.c.tree_id)
-            .where(verification.c.problems > 0)
-            .order_by(table.c.id)
-        )
-    ]
-    found = []
-    for row in rows:
-        standing = find_holder(connection, row.uuid)
-        if standing is not None:
-            found.append(Rot(row.uuid, standing.project, standing.label, row.problems, json.loads(row.details)))
-    return found
-
-
-def verify_again(catalog: Catalog, uuid: str) -> None:
-    """Have the tree of a session, or of a shelf, read once more from its beginning: after a repair, or as asked for."""
-    with catalog.write() as connection:
-        number = standing_tree(connection, uuid)
-        connection.execute(update(file).where(file.c.tree_id == number).values(verified=None))
-        connection.execute(verification.delete().where(verification.c.tree_id == number))

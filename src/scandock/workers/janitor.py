@@ -1,4 +1,4 @@
-"""What a worker does beside its imports: it finishes what died, empties the trash, verifies files."""
+"""What a worker does beside its imports: it finishes what died, and empties the trash."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 30.0
 SWEEP_SECONDS = 5.0
-VERIFY_SECONDS = 20.0
 
 
 class Janitor:
@@ -77,12 +76,10 @@ class Janitor:
             self._log.warning("deletion of a project stuck", code=why.code)
         while not self._ended and self._store.sweep(SWEEP_SECONDS).left:
             continue
-        done = keep_up(self._catalog, self._store, self._settings, VERIFY_SECONDS, self._is_wanted)
+        done = keep_up(self._catalog, self._store, self._settings, self._is_wanted)
         if done.waits != self._waits:
             self._waits = done.waits
             self._log.warning("nothing is deleted for its age" if done.waits else "deleting goes on", why=done.waits)
-        if done.verified.problems:
-            self._log.error("stored files are damaged", count=done.verified.problems)
 
     def _is_wanted(self) -> bool:
         """Whether something else is to be done than what takes long."""

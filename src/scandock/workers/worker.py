@@ -26,6 +26,7 @@ from scandock.workers.janitor import Janitor
 from scandock.workers.messenger import Messenger
 from scandock.workers.running import Running, StartAttempt, start_process
 from scandock.workers.slots import SlotPool
+from scandock.workers.verifier import VerifierThread
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -59,6 +60,7 @@ class Worker:
         self.running = Running(self.catalog, self.store, log, settings.outage_hours * 3600, start)
         self.janitor = Janitor(self.catalog, self.store, settings, log) if upkeep else None
         self.messenger = Messenger(self.catalog, settings, log) if upkeep else None
+        self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
         self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log)
         self.log = log
         self._stop = threading.Event()
@@ -80,6 +82,8 @@ class Worker:
             self.janitor.start()
         if self.messenger is not None:
             self.messenger.start()
+        if self.verifier is not None:
+            self.verifier.start()
         self.beats.say(ready=True)
         self.log.info("worker ready", slots=self.slots.size)
         try:
@@ -100,6 +104,8 @@ class Worker:
         self.running.end()
         if self.janitor is not None:
             self.janitor.end()
+        if self.verifier is not None:
+            self.verifier.end()
         if self.messenger is not None:
             self.messenger.end()
         self.catalog.dispose()

@@ -49,6 +49,24 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "deleted": MOMENT,
         },
     ),
+    "Damage": shape(
+        "A stored file that is not what it was, or (no `file`) a whole folder that is gone",
+        {
+            "id": WHOLE,
+            "kind": one_of("changed", "missing", "unreadable", "folder_missing"),
+            "project": TEXT,
+            "subject": TEXT,
+            "session": TEXT,
+            "label": TEXT,
+            "place": one_of("archive", "prearchive", "resources"),
+            "uri": TEXT,
+            "file": MAYBE_WHOLE,
+            "path": MAYBE_TEXT,
+            "bytes": MAYBE_WHOLE,
+            "stored_bytes": MAYBE_WHOLE,
+            "found": MOMENT,
+        },
+    ),
     "TrailLine": shape(
         "A line of the audit trail: ids alone, no labels",
         {
@@ -85,7 +103,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Delivery": shape(
         "What was sent, waits or failed",
         {
-            "import": TEXT,
+            "import": MAYBE_TEXT,
             "state": TEXT,
             "attempts": WHOLE,
             "next": MAYBE_MOMENT,

@@ -27,6 +27,7 @@ OFFERED: Final = {
     "settings": Action.SETTINGS_EDIT,
     "trash": Action.TRASH_READ,
     "audit": Action.AUDIT_READ,
+    "damage": Action.DAMAGE_READ,
     "upload": Action.UPLOAD,
 }
 """What a project's page leads to, where one may."""

@@ -47,6 +47,7 @@ OFFERED: Final = {
     "change": Action.SESSION_EDIT,
     "activate": Action.SESSION_ACTIVATE,
     "delete": Action.SESSION_DELETE,
+    "damage": Action.DAMAGE_READ,
 }
 """What the page of an archived session offers to whoever may; the prearchive has its own."""
 

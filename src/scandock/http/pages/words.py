@@ -68,6 +68,7 @@ SAID: Final = {
     "none-chosen": "Nothing was done: no session is ticked. Tick the sessions first, then press the button.",
     "activated": "The session is out of quarantine.",
     "quarantined": "The session is in quarantine until an owner of its project activates it.",
+    "verifying": "The files are read again, before all others. Look again in a while.",
     "restored": "The session is back where it stood.",
 }
 """What a page says of the change that led to it, by the word in its address: an address never brings a sentence."""

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -132,6 +132,9 @@ def sorting(
     """Which page of a list."""
     return Sorting(sort=sort, limit=limit, cursor=cursor)
 
+
+DAMAGED: Final = "X-Scandock-Damaged"
+"""The header that says of a download that it is known to be damaged: how, or of a zip how many files are."""
 
 Desked = Annotated[Work, Depends(Work)]
 Sorted = Annotated[Sorting, Depends(sorting)]

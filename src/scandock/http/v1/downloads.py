@@ -8,11 +8,15 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from scandock.http.described import binary
-from scandock.http.v1.desks import Desked, flowing
+from scandock.http.v1.desks import DAMAGED, Desked, flowing
+from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import ZipDownload, disposition, zip_of_project, zip_of_session
 
 router = APIRouter(prefix="/api/v1", tags=["downloads"])
 
+WantDamaged = Annotated[
+    Damaged, Query(description="What is to be done about files that are known to be damaged: they are refused (409)")
+]
 Compressed = Annotated[bool, Query(description="Deflate the files; else they are stored, which is faster")]
 
 
@@ -23,6 +27,8 @@ def zip_answer(made: ZipDownload) -> Response:
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, no-store",
     }
+    if made.damaged:
+        headers[DAMAGED] = str(made.damaged)
     if made.length is not None:
         headers["Content-Length"] = str(made.length)
     return flowing(made.chunks, status=200, headers=headers, media_type="application/zip")
@@ -34,9 +40,11 @@ def zip_answer(made: ZipDownload) -> Response:
     response_class=StreamingResponse,
     responses=binary("application/zip"),
 )
-async def session_zip(work: Desked, session: str, compress: Compressed = False) -> Response:
+async def session_zip(
+    work: Desked, session: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
+) -> Response:
     """In the layout {session}/scans/{scan}/resources/{resource}/files/{file}."""
-    return zip_answer(await work.prepare(lambda: zip_of_session(work.desk, session, deflate=compress)))
+    return zip_answer(await work.prepare(lambda: zip_of_session(work.desk, session, deflate=compress, damaged=damaged)))
 
 
 @router.get(
@@ -45,9 +53,13 @@ async def session_zip(work: Desked, session: str, compress: Compressed = False) 
     response_class=StreamingResponse,
     responses=binary("application/zip"),
 )
-async def scan_zip(work: Desked, session: str, scan: str, compress: Compressed = False) -> Response:
+async def scan_zip(
+    work: Desked, session: str, scan: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
+) -> Response:
     """In the same layout, that scan alone."""
-    return zip_answer(await work.prepare(lambda: zip_of_session(work.desk, session, scan_id=scan, deflate=compress)))
+    return zip_answer(
+        await work.prepare(lambda: zip_of_session(work.desk, session, scan_id=scan, deflate=compress, damaged=damaged))
+    )
 
 
 @router.get(
@@ -56,6 +68,8 @@ async def scan_zip(work: Desked, session: str, scan: str, compress: Compressed =
     response_class=StreamingResponse,
     responses=binary("application/zip"),
 )
-async def project_zip(work: Desked, project: str, compress: Compressed = False) -> Response:
+async def project_zip(
+    work: Desked, project: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
+) -> Response:
     """One folder a session."""
-    return zip_answer(await work.prepare(lambda: zip_of_project(work.desk, project, deflate=compress)))
+    return zip_answer(await work.prepare(lambda: zip_of_project(work.desk, project, deflate=compress, damaged=damaged)))

@@ -12,8 +12,10 @@ from starlette.responses import Response, StreamingResponse
 
 from scandock.http.conditions import is_unchanged
 from scandock.http.described import binary
-from scandock.http.v1.desks import Desked, Maybe, Sorted, Text, flowing
+from scandock.http.v1.desks import DAMAGED, Desked, Maybe, Sorted, Text, flowing
+from scandock.http.v1.downloads import WantDamaged
 from scandock.services import contents
+from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import FileDownload, byte_range, disposition, open_file
 
 router = APIRouter(prefix="/api/v1", tags=["files"])
@@ -51,9 +53,11 @@ async def read(work: Desked, session: str, file: Number) -> Response:
     response_class=StreamingResponse,
     responses=_BYTES,
 )
-async def content(request: Request, work: Desked, session: str, file: Number) -> Response:
+async def content(
+    request: Request, work: Desked, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
+) -> Response:
     """Whole, or the range that Range asks for."""
-    return file_answer(request, await work.do(lambda: open_file(work.desk, session, file)))
+    return file_answer(request, await work.do(lambda: open_file(work.desk, session, file, damaged=damaged)))
 
 
 @router.head(
@@ -62,30 +66,36 @@ async def content(request: Request, work: Desked, session: str, file: Number) ->
     response_class=StreamingResponse,
     responses=binary("*/*"),
 )
-async def content_head(request: Request, work: Desked, session: str, file: Number) -> Response:
+async def content_head(
+    request: Request, work: Desked, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
+) -> Response:
     """The headers of the whole file."""
-    return file_head(request, await work.do(lambda: open_file(work.desk, session, file, noted=False)))
+    found = await work.do(lambda: open_file(work.desk, session, file, noted=False, damaged=damaged))
+    return file_head(request, found)
 
 
 def file_head(request: Request, found: FileDownload) -> Response:
     """The headers of a file that was opened; it is closed."""
     found.close()
     headers = _headers(found)
-    if is_unchanged(request.headers, found.etag, found.modified // 1000):
+    if not found.damaged and is_unchanged(request.headers, found.etag, found.modified // 1000):
         return Response(status_code=304, headers=headers)
     return Response(status_code=200, headers={**headers, "Content-Length": str(found.size)})
 
 
 def _headers(found: FileDownload) -> dict[str, str]:
+    if found.damaged:  # no tag is right: it is not the file that was stored, and may be another tomorrow
+        names = {DAMAGED: found.damaged, "Cache-Control": "private, no-store"}
+    else:
+        modified = format_datetime(datetime.fromtimestamp(found.modified // 1000, UTC), usegmt=True)
+        names = {"ETag": found.etag, "Last-Modified": modified, "Cache-Control": "private, no-cache"}
     return {
-        "ETag": found.etag,
-        "Last-Modified": format_datetime(datetime.fromtimestamp(found.modified // 1000, UTC), usegmt=True),
+        **names,
         "Accept-Ranges": "bytes",
         "Content-Type": found.media_type,
         "Content-Disposition": disposition(found.name),
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox; default-src 'none'",
-        "Cache-Control": "private, no-cache",
     }
 
 
@@ -100,11 +110,11 @@ def file_answer(request: Request, found: FileDownload) -> Response:
 
 def _answer(request: Request, found: FileDownload) -> Response:
     headers = _headers(found)
-    if is_unchanged(request.headers, found.etag, found.modified // 1000):
+    if not found.damaged and is_unchanged(request.headers, found.etag, found.modified // 1000):
         found.close()
         return Response(status_code=304, headers=headers)
     wanted = request.headers.get("range")
-    if wanted is not None and request.headers.get("if-range", found.etag).strip() != found.etag:
+    if wanted is not None and _has_changed(request, found):
         wanted = None
     part = byte_range(wanted, found.size)
     if part is None:
@@ -115,6 +125,12 @@ def _answer(request: Request, found: FileDownload) -> Response:
         headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{found.size}"
     headers["Content-Length"] = str(length)
     return flowing(_closing(found, chunks), status=status, headers=headers, media_type=found.media_type)
+
+
+def _has_changed(request: Request, found: FileDownload) -> bool:
+    """Whether a range would be of other bytes than those that a client has the beginning of."""
+    named = request.headers.get("if-range")
+    return named is not None and (bool(found.damaged) or named.strip() != found.etag)
 
 
 def _closing(found: FileDownload, chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from scandock.services.subscribing import list_deliveries, list_subscriptions, s
 
 router = APIRouter(prefix="/api/v1/subscriptions", tags=["subscriptions"])
 
-State = Literal["placed", "held", "partly", "refused", "failed", "cancelled"]
+State = Literal["placed", "held", "partly", "refused", "failed", "cancelled", "damaged"]
 
 
 class Subscribed(BaseModel):
@@ -23,8 +23,8 @@ class Subscribed(BaseModel):
 
     kind: Literal["email", "webhook"]
     target: Annotated[str, Field(min_length=1, max_length=2000, description="An e-mail address, or a URL")]
-    states: Annotated[list[State], Field(min_length=1, max_length=6)]
-    project: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    states: Annotated[list[State], Field(min_length=1, max_length=7)]
+    project: Annotated[str, Field(min_length=1, max_length=74)] | None = None
 
 
 @router.get("", summary="Your subscriptions, or a project's")

@@ -12,7 +12,7 @@ from scandock.http.xnat.answers import FORMATS, filters_of, format_of, listing
 from scandock.http.xnat.parts import Chosen, chosen
 from scandock.http.xnat.places import HOLDERS
 from scandock.http.xnat.routing import Asking, router, said
-from scandock.http.xnat.zipping import as_zip
+from scandock.http.xnat.zipping import as_zip, damaged_of
 from scandock.model.errors import Usage
 from scandock.services.downloads import open_file
 from scandock.services.verifying import verify_now
@@ -46,14 +46,14 @@ async def files(request: Request, work: Asking) -> Response:
 async def file(request: Request, work: Asking, path: str) -> Response:
     """A file's bytes, whole or by ranges."""
     uuid, number = await work.read(lambda c: _find(c, work, path))
-    found = await work.do(lambda: open_file(work.desk, uuid, number))
+    found = await work.do(lambda: open_file(work.desk, uuid, number, damaged=damaged_of(request)))
     return file_answer(request, found)
 
 
 async def head(request: Request, work: Asking, path: str) -> Response:
     """What a file's bytes would come with."""
     uuid, number = await work.read(lambda c: _find(c, work, path))
-    found = await work.do(lambda: open_file(work.desk, uuid, number, noted=False))
+    found = await work.do(lambda: open_file(work.desk, uuid, number, noted=False, damaged=damaged_of(request)))
     return file_head(request, found)
 
 

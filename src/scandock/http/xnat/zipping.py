@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fastapi import Request
 from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
@@ -15,7 +16,9 @@ from scandock.http.v1.desks import Work
 from scandock.http.v1.downloads import zip_answer
 from scandock.http.xnat.parts import chosen, part_of
 from scandock.http.xnat.places import experiments_of
+from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import ZipDownload
+from scandock.services.listing import one_of
 from scandock.services.xnat import contents
 from scandock.services.xnat.zips import Choice, zip_of_nothing, zip_of_sessions
 
@@ -23,6 +26,7 @@ from scandock.services.xnat.zips import Choice, zip_of_nothing, zip_of_sessions
 async def as_zip(work: Work) -> Response:
     """All files of the part that an address names; of several experiments (`E1,E2`), of each, and of each once."""
     names = contents.names_of(work.request.path_params.get("experiment", ""))
+    damaged = damaged_of(work.request)
 
     def make() -> ZipDownload:
         with work.site.catalog.read() as connection:
@@ -34,9 +38,16 @@ async def as_zip(work: Work) -> Response:
                 if not standing.uuid:  # nobody has put anything on that shelf yet
                     return zip_of_nothing(standing.label)
                 wanted = [(standing.uuid, _same(part.resources))]
-        return zip_of_sessions(work.desk, wanted)
+        return zip_of_sessions(work.desk, wanted, damaged)
 
     return zip_answer(await work.prepare(make))
+
+
+def damaged_of(request: Request) -> Damaged:
+    """What `damaged=` says is wanted of damaged files; XNAT's clients name none, and are refused them."""
+    named = request.query_params.get("damaged", Damaged.REFUSE).lower()
+    one_of("damaged", (named,), tuple(Damaged))
+    return Damaged(named)
 
 
 def _of_each(connection: Connection, work: Work, names: Sequence[str]) -> list[tuple[str, Choice]]:

@@ -11,13 +11,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, insert, select
 
 from scandock.access.principal import deny
 from scandock.catalog.shelves import Holder, Shelf, find_holder
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, tree
-from scandock.catalog.trees import BATCH, copy_batch, copy_files, sum_up, write_structure
+from scandock.catalog.trees import BATCH, copy_batch, copy_files, drop_files, sum_up, write_structure
 from scandock.model.errors import ScandockError, Usage
 from scandock.model.points import reach
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
@@ -169,8 +169,7 @@ def _write_rows(desk: Desk, running: Operation, to_be: NextTree) -> int:
         rows = _new_rows(to_be, tree_id)
         if to_be.last < BATCH and len(rows) <= BATCH:  # nearly every session: one transaction, few files or one
             copy_batch(connection, old, tree_id, 0)
-            for gone in to_be.dropped:
-                connection.execute(delete(file).where(file.c.tree_id == tree_id, file.c.n == gone))
+            drop_files(connection, tree_id, to_be.dropped)
             _finish_rows(connection, to_be, tree_id, rows)
             return tree_id
     copy_files(desk.catalog, old, tree_id, to_be.last, to_be.dropped)

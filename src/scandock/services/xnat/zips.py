@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from sqlalchemy import Connection, RowMapping
 
-from scandock.catalog.shelves import Holder
+from scandock.catalog.shelves import Holder, find_holder
 from scandock.services import shelves
+from scandock.services.damaged_files import Damaged, damaged_paths, holders_with_damage
 from scandock.services.downloads import COUNTED, ZipDownload, moment_of, steady_holder
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
@@ -23,25 +24,45 @@ Choice = Callable[[Connection, Holder], Sequence[RowMapping]]
 """The resources that are wanted of a session, or of a shelf, as it stands (rows of `contents.resources_of`)."""
 
 
-def zip_of_sessions(desk: Desk, wanted: Sequence[tuple[str, Choice]]) -> ZipDownload:
+def zip_of_sessions(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged = Damaged.REFUSE) -> ZipDownload:
     """Resources of several sessions as one zip, each session as it stands when its turn comes.
+
+    Usage `file_damaged` unless files that are known to be damaged are to be included or omitted.
 
     Two sessions of one label have folders of their own. Fault `file_missing` ends the zip where a session is gone, and
     Denied where it may not be read any more.
     """
     if len(wanted) == 1:
-        return zip_of_resources(desk, *wanted[0])
-    return ZipDownload("sessions.zip", None, ZipStream().chunks(_each(desk, wanted)))
+        return zip_of_resources(desk, *wanted[0], damaged)
+    known = sum(len(one) for one in _known(desk, wanted, damaged))
+    return ZipDownload("sessions.zip", None, ZipStream().chunks(_each(desk, wanted, damaged)), known)
 
 
-def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]]) -> Iterator[ZipEntry]:
+def _known(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -> Iterator[Mapping[str, str]]:
+    """The damaged files of each session that has some; one that is gone has none, which its turn will tell."""
+    with desk.catalog.read() as connection:
+        with_damage = holders_with_damage(connection, [uuid for uuid, _ in wanted])
+        for uuid, choose in wanted:
+            standing = find_holder(connection, uuid) if uuid in with_damage else None
+            if standing is not None:
+                yield _damaged(connection, standing, choose(connection, standing), damaged)
+
+
+def _damaged(
+    connection: Connection, standing: Holder, resources: Sequence[RowMapping], damaged: Damaged
+) -> Mapping[str, str]:
+    folders = tuple(_folder(one) for one in resources)
+    return damaged_paths(connection, standing, damaged, lambda path: path.startswith(folders))
+
+
+def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -> Iterator[ZipEntry]:
     taken: set[str] = set()
     lasting = Lasting(desk)
     for uuid, choose in wanted:
         standing, snapshot = steady_holder(desk, uuid)
         with snapshot:
             lasting.check(standing)
-            files, of = _listed(desk, standing, choose)
+            files, of, _ = _listed(desk, standing, snapshot, choose, damaged)
             folder = standing.label if standing.label not in taken else f"{standing.label}_{standing.project}"
             taken.add(folder)
             entries = (_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
@@ -49,29 +70,43 @@ def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]]) -> Iterator[ZipEntry
                 yield replace(entry, name=folder + entry.name.removeprefix(standing.label))
 
 
-def _listed(desk: Desk, standing: Holder, choose: Choice) -> tuple[Sequence[RowMapping], dict[int, RowMapping]]:
-    """The files of what is wanted, with their resources by number; the download is noted in the trail."""
+def _listed(
+    desk: Desk, standing: Holder, snapshot: Snapshot, choose: Choice, damaged: Damaged
+) -> tuple[list[Mapping[str, Any]], dict[int, RowMapping], int]:
+    """The files of what is wanted, their resources by number, and how many are damaged; noted in the trail.
+
+    Damaged files have the size that they have now.
+    """
     with desk.catalog.read() as connection:
         resources = list(choose(connection, standing))
-        files = contents.files_of(connection, standing, resources)
+        known = _damaged(connection, standing, resources, damaged)
+        files: list[Mapping[str, Any]] = []
+        of = {row["n"]: row for row in resources}
+        for found in contents.files_of(connection, standing, resources):
+            row: dict[str, Any] = {**found}
+            path = path_of(of[row["resource_n"]], row)
+            if path not in known:
+                files.append(row)
+            elif damaged is Damaged.INCLUDE and (size := snapshot.size(path)) is not None:
+                files.append({**row, "bytes": size})
     with desk.catalog.write() as connection:
         said = {"files": len(files), "bytes": sum(one["bytes"] for one in files)}
         shelves.note(desk, connection, "download", standing, said)
-    return files, {row["n"]: row for row in resources}
+    return files, of, len(known)
 
 
-def zip_of_resources(desk: Desk, uuid: str, choose: Choice) -> ZipDownload:
+def zip_of_resources(desk: Desk, uuid: str, choose: Choice, damaged: Damaged = Damaged.REFUSE) -> ZipDownload:
     """Resources of a session, whose right to be read was checked, as a zip that is made while it is sent."""
     standing, snapshot = steady_holder(desk, uuid)
     try:
-        files, of = _listed(desk, standing, choose)
+        files, of, known = _listed(desk, standing, snapshot, choose, damaged)
         length = None
         if len(files) <= COUNTED:
             length = stored_length((member_name(standing, of[one["resource_n"]], one), one["bytes"]) for one in files)
     except BaseException:
         snapshot.close()
         raise
-    return ZipDownload(f"{standing.label}.zip", length, _chunks(desk, snapshot, standing, files, of))
+    return ZipDownload(f"{standing.label}.zip", length, _chunks(desk, snapshot, standing, files, of), known)
 
 
 def zip_of_nothing(label: str) -> ZipDownload:
@@ -79,7 +114,7 @@ def zip_of_nothing(label: str) -> ZipDownload:
     return ZipDownload(f"{label}.zip", stored_length(()), ZipStream().chunks(()))
 
 
-def member_name(standing: Holder, resource: RowMapping, file: RowMapping) -> str:
+def member_name(standing: Holder, resource: RowMapping, file: Mapping[str, Any]) -> str:
     """`{label}/scans/{id}-{type}/resources/{resource}/files/{name}`; without scans for the session's own."""
     scan = ""
     if resource["scan_id"] is not None:
@@ -89,7 +124,7 @@ def member_name(standing: Holder, resource: RowMapping, file: RowMapping) -> str
 
 
 def _chunks(
-    desk: Desk, snapshot: Snapshot, standing: Holder, files: Sequence[RowMapping], of: dict[int, RowMapping]
+    desk: Desk, snapshot: Snapshot, standing: Holder, files: Sequence[Mapping[str, Any]], of: dict[int, RowMapping]
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(moment=moment_of(standing))
@@ -97,7 +132,7 @@ def _chunks(
         yield from made.chunks(Lasting(desk).entries(standing, entries))
 
 
-def _entry(snapshot: Snapshot, standing: Holder, resource: RowMapping, file: RowMapping) -> ZipEntry:
+def _entry(snapshot: Snapshot, standing: Holder, resource: RowMapping, file: Mapping[str, Any]) -> ZipEntry:
     path = path_of(resource, file)
 
     def opened() -> IO[bytes]:
@@ -106,7 +141,11 @@ def _entry(snapshot: Snapshot, standing: Holder, resource: RowMapping, file: Row
     return ZipEntry(member_name(standing, resource, file), file["bytes"], opened)
 
 
-def path_of(resource: RowMapping, file: RowMapping) -> str:
+def path_of(resource: RowMapping, file: Mapping[str, Any]) -> str:
     """Where a file stands in its session's tree."""
+    return _folder(resource) + str(file["name"])
+
+
+def _folder(resource: RowMapping) -> str:
     scan = f"scans/{resource['scan_id']}/" if resource["scan_id"] is not None else ""
-    return f"{scan}resources/{resource['label']}/files/{file['name']}"
+    return f"{scan}resources/{resource['label']}/files/"

@@ -1,0 +1,64 @@
+"""Damaged files: of the site for its administrators, of a project for its owners; and reading them again."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from fastapi import Request
+from starlette.responses import Response
+
+from scandock.http.pages.rendering import page
+from scandock.http.pages.routing import Seen, Sent, changed
+from scandock.http.pages.routing import router as pages
+from scandock.http.v1.desks import Work
+from scandock.model.errors import ScandockError
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.damage import list_damage, read_again
+from scandock.services.listing import Sorting
+
+router = pages()
+HOW: Final = {
+    "changed": "Changed",
+    "missing": "Missing",
+    "unreadable": "Unreadable",
+    "folder_missing": "Folder missing",
+}
+
+
+@router.get("/admin/damage")
+async def of_site(request: Request, work: Seen, cursor: str | None = None) -> Response:
+    """Of all projects."""
+    await work.read(lambda c: rights.check(c, work.desk.principal, Action.SITE_ADMIN, None))
+    return await _listed(request, work, None, cursor=cursor)
+
+
+@router.get("/projects/{project}/damage")
+async def of_project(request: Request, work: Seen, project: str, cursor: str | None = None) -> Response:
+    """Of a project."""
+    return await _listed(request, work, project, cursor=cursor)
+
+
+async def _listed(
+    request: Request, work: Work, project: str | None, problem: ScandockError | None = None, cursor: str | None = None
+) -> Response:
+    sorting = Sorting(sort="-found", cursor=cursor)
+    found = await work.read(lambda c: list_damage(c, work.desk, sorting, project_name=project))
+    return page(
+        request, "damage.html", work.desk.principal, here="Projects" if project else "Administration", at="damage",
+        project=project, page=found, days=work.site.settings.verify_days, how=HOW, problem=problem,
+    )  # fmt: skip
+
+
+@router.post("/damage/{session}/verify")
+async def verify(request: Request, form: Sent, session: str) -> Response:
+    """Have the files of a session, or of a project's or subject's own, read again."""
+    project = form.text("project") or None
+    return await changed(
+        form,
+        lambda: read_again(form.desk, session),
+        partial(_listed, request, form, project),
+        f"/projects/{project}/damage" if project else "/admin/damage",
+        "verifying",
+    )

@@ -1,0 +1,24 @@
+"""/api/v1/damage: stored files that are not what they were, and reading them again."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from scandock.http.v1.desks import Desked, Maybe, Sorted
+from scandock.services.damage import list_damage, read_again
+
+router = APIRouter(prefix="/api/v1", tags=["damage"])
+
+
+@router.get("/damage", summary="Damaged files")
+async def list_all(work: Desked, page: Sorted, project: Maybe = None) -> Response:
+    """Of the projects that you own; sorted by found."""
+    return await work.page(lambda c: list_damage(c, work.desk, page, project_name=project))
+
+
+@router.post("/sessions/{session}/verify", status_code=204, summary="Have a session's files read again")
+async def verify(work: Desked, session: str) -> Response:
+    """Before all others; what a project or a subject has of its own goes by the id that the list of damage has."""
+    await work.do(lambda: read_again(work.desk, session))
+    return Response(status_code=204)

@@ -1,0 +1,167 @@
+"""Damage: stored files that are not what they were, as verification found them, for administrators and owners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, literal, select, true, union_all
+
+from scandock.access.visible import projects_where
+from scandock.catalog.server_tables import account, damage, member, verification
+from scandock.catalog.shelves import Holder
+from scandock.catalog.standing import uri_of
+from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
+from scandock.rules.permissions import Action
+from scandock.services import rights, shelves
+from scandock.services.contents import path_of
+from scandock.services.listing import Page, Sorting, page_of
+from scandock.services.moving import Desk
+from scandock.services.verifying import verify_again
+
+KINDS: Final = ("changed", "missing", "unreadable", "folder_missing")
+"""How a file is damaged: its bytes are others, it is gone, the disk does not give it; or the whole folder is gone."""
+
+SORTS: Final = {"found": damage.c.found}
+"""What the list may be sorted by."""
+
+
+def list_damage(connection: Connection, desk: Desk, sorting: Sorting, *, project_name: str | None = None) -> Page:
+    """What is damaged, of the projects whose damage the principal may see; the earliest found first unless asked
+    otherwise. What is in the trash is not listed.
+    """
+    rights.check_scope(desk.principal, Action.DAMAGE_READ)
+    query = _rows().where(projects_where(desk.principal, Action.DAMAGE_READ))
+    if project_name is not None:
+        rights.check(connection, desk.principal, Action.DAMAGE_READ, project_name)
+        query = query.where(project.c.key == project_name.casefold())
+    return page_of(connection, query, SORTS, damage.c.id, sorting, _item)
+
+
+def _holders() -> Any:  # noqa: ANN401  a Subquery
+    """Sessions, and what projects and subjects have of their own, by their trees."""
+    sessions = select(
+        session.c.tree_id, session.c.project_id, session.c.uuid, session.c.place, session.c.timestamp,
+        session.c.subject, session.c.label,
+    )  # fmt: skip
+    own = select(
+        shelf.c.tree_id, shelf.c.project_id, shelf.c.uuid, literal("resources").label("place"),
+        literal("").label("timestamp"), func.coalesce(subject.c.label, "").label("subject"),
+        literal("").label("label"),
+    ).outerjoin(subject, subject.c.id == shelf.c.subject_id)  # fmt: skip
+    return union_all(sessions, own).subquery("holder")
+
+
+def _rows() -> Select[Any]:
+    holder = _holders()
+    return (
+        select(
+            damage.c.id, damage.c.file_n, damage.c.kind, damage.c.bytes, damage.c.found,
+            project.c.name.label("project"), holder.c.uuid, holder.c.place, holder.c.timestamp,
+            holder.c.subject, holder.c.label, file.c.name, file.c.bytes.label("stored_bytes"),
+            resource.c.label.label("resource"), scan.c.scan_id,
+        )
+        .join(holder, holder.c.tree_id == damage.c.tree_id)
+        .join(project, project.c.id == holder.c.project_id)
+        .outerjoin(file, and_(file.c.tree_id == damage.c.tree_id, file.c.n == damage.c.file_n))
+        .outerjoin(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
+        .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
+    )  # fmt: skip
+
+
+def _item(row: RowMapping) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "kind": row["kind"],
+        "project": row["project"],
+        "subject": row["subject"],
+        "session": row["uuid"],
+        "label": row["label"] or row["subject"] or row["project"],
+        "place": row["place"],
+        "uri": _uri(row),
+        "file": row["file_n"],
+        "path": path_of(row) if row["name"] is not None else None,
+        "bytes": row["bytes"],
+        "stored_bytes": row["stored_bytes"],
+        "found": row["found"],
+    }
+
+
+def _uri(row: RowMapping) -> str:
+    if row["place"] == "resources":
+        of = f"/subjects/{row['subject']}" if row["subject"] else ""
+        return f"/data/archive/projects/{row['project']}{of}"
+    return uri_of(row["place"], row["project"], row["timestamp"], row["subject"], row["label"])
+
+
+def count_damage(connection: Connection) -> dict[str, int]:
+    """How many are damaged by kind, over the site, for its metrics."""
+    holder = _holders()
+    rows = connection.execute(
+        select(damage.c.kind, func.count().label("n"))
+        .join(holder, holder.c.tree_id == damage.c.tree_id)
+        .group_by(damage.c.kind)
+    )
+    return {row.kind: row.n for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is damaged, for a message: how much, when it was found last, and the newest by name."""
+
+    files: int
+    sessions: int
+    found: int
+    newest: int
+    """The id of what was found last; 0 where nothing is damaged."""
+    named: list[dict[str, Any]]
+    page: str
+    """Where all of it is listed for who is told."""
+
+
+NAMED: Final = 20
+
+
+def figures_of(connection: Connection, *, project_id: int | None, account_id: int | None) -> Figures:
+    """What is damaged in a project, or in all that an account answers for: as an administrator, of the site."""
+    holder = _holders()
+    if account_id is None:
+        name = connection.execute(select(project.c.name).where(project.c.id == project_id)).scalar_one()
+        where, page = project.c.id == project_id, f"/projects/{name}/damage"
+    elif connection.execute(select(account.c.admin).where(account.c.id == account_id)).scalar_one():
+        where, page = true(), "/admin/damage"
+    else:
+        owned = select(member.c.project_id).where(member.c.account_id == account_id, member.c.role == "owner")
+        where, page = project.c.id.in_(owned), "/projects"
+    totals = connection.execute(
+        select(func.count(), func.count(damage.c.tree_id.distinct()), func.max(damage.c.found), func.max(damage.c.id))
+        .join(holder, holder.c.tree_id == damage.c.tree_id)
+        .join(project, project.c.id == holder.c.project_id)
+        .where(where)
+    ).one()
+    rows = connection.execute(_rows().where(where).order_by(damage.c.id.desc()).limit(NAMED)).mappings()
+    return Figures(totals[0], totals[1], totals[2] or 0, totals[3] or 0, [_item(row) for row in rows], page)
+
+
+def verification_ages(connection: Connection) -> tuple[int | None, int]:
+    """When the file was read that waits the longest for being read again, and how many trees nobody has read whole."""
+    holder = _holders()
+    row = connection.execute(
+        select(func.min(verification.c.oldest), func.count().filter(verification.c.finished.is_(None)))
+        .select_from(holder)
+        .outerjoin(verification, verification.c.tree_id == holder.c.tree_id)
+    ).one()
+    return row[0], row[1]
+
+
+def damaged_of(tree_id: ColumnElement[int]) -> ColumnElement[int]:
+    """How many files of a tree are damaged, for a query that has the tree."""
+    return select(func.count()).where(damage.c.tree_id == tree_id).scalar_subquery()
+
+
+def read_again(desk: Desk, uuid: str) -> None:
+    """Have the files of a session, or of a project's or subject's own, read again before all others. Denied."""
+    with desk.catalog.write() as connection:
+        holder: Holder = shelves.holder_for(connection, desk.principal, uuid, Action.DAMAGE_VERIFY)
+        verify_again(desk.catalog, connection, holder.tree_id)
+        shelves.note(desk, connection, "verify", holder)

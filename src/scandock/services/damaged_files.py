@@ -1,0 +1,90 @@
+"""What a download does about files that are known to be damaged: nobody gets bytes for whole that are not.
+
+Refused unless it is asked for them: an image of which a byte has flipped looks right, and is passed on for years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection, and_, func, select
+
+from scandock.catalog.engine import in_parts
+from scandock.catalog.server_tables import damage
+from scandock.catalog.shelves import Holder
+from scandock.catalog.tables import file, project, session, shelf
+from scandock.model.errors import Usage
+from scandock.services.contents import files_query, path_of
+
+
+class Damaged(StrEnum):
+    """What is wanted of damaged files."""
+
+    REFUSE = "refuse"
+    INCLUDE = "include"
+    OMIT = "omit"
+
+
+_HOW: Final = {
+    "changed": "its bytes are not those that were stored",
+    "missing": "it is gone from the store",
+    "unreadable": "the disk does not give its bytes",
+}
+
+
+def damaged_paths(
+    connection: Connection, holder: Holder, wanted: Damaged, chosen: Callable[[str], bool] = lambda _: True
+) -> Mapping[str, str]:
+    """Path -> kind of the damaged files among those that are chosen. Usage `file_damaged` where they are refused."""
+    rows = connection.execute(
+        files_query(holder)
+        .add_columns(damage.c.kind)
+        .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))
+        .order_by(file.c.n)
+    ).mappings()
+    found = {path: row["kind"] for row in rows if chosen(path := path_of(row))}
+    if found and wanted is Damaged.REFUSE:
+        path, kind = next(iter(found.items()))
+        first = "" if len(found) == 1 else " is the first"
+        raise _refused(len(found), holder.label, f": {path} ({_HOW[kind]}){first}")
+    return found
+
+
+def holders_with_damage(connection: Connection, uuids: Iterable[str]) -> set[str]:
+    """The sessions and shelves, of these, that have files which are known to be damaged."""
+    found: set[str] = set()
+    for part in in_parts(uuids):
+        for table in (session, shelf):
+            rows = connection.execute(
+                select(table.c.uuid)
+                .join(damage, damage.c.tree_id == table.c.tree_id)
+                .where(table.c.uuid.in_(part), damage.c.file_n.is_not(None))
+                .distinct()
+            )
+            found.update(rows.scalars())
+    return found
+
+
+def damaged_of_project(connection: Connection, project_name: str, wanted: Damaged) -> int:
+    """How many files of a project's archived sessions are damaged. Usage `file_damaged` where they are refused."""
+    found: int = connection.execute(
+        select(func.count())
+        .select_from(damage)
+        .join(session, session.c.tree_id == damage.c.tree_id)
+        .join(project, project.c.id == session.c.project_id)
+        .where(project.c.key == project_name.casefold(), session.c.place == "archive", damage.c.file_n.is_not(None))
+    ).scalar_one()
+    if found and wanted is Damaged.REFUSE:
+        raise _refused(found, f"project {project_name}", "")
+    return found
+
+
+def _refused(count: int, label: str, which: str) -> Usage:
+    return Usage(
+        "file_damaged",
+        f"{count} {'file' if count == 1 else 'files'} of {label} {'is' if count == 1 else 'are'} damaged{which}.",
+        "Import the archive again, which heals it. With damaged=include you get the bytes as they are now, with"
+        " damaged=omit the other files.",
+    )

@@ -1,0 +1,251 @@
+"""Damage: listed for those whose it is, never handed out as if it were whole, read again by hand, healed by imports."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from scandock.catalog.tables import session
+from scandock.services.checking import check
+from scandock.services.verifying import verify_again, verify_some
+from scandock.store.snapshots import LocalSnapshot
+from tests.builders import Imported, Site, documented, images, site_at
+from tests.integration.web import Web, serving
+
+OBJECTS = images(3)
+ARCHIVE = documented("S1", "1", OBJECTS)
+HEADER = "X-Scandock-Damaged"
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Site:
+    made = site_at(tmp_path, monkeypatch, sqlite_url)
+    made.checked = False
+    return made
+
+
+def stored(site: Site, told: Imported) -> list[Path]:
+    """Where the objects of ARCHIVE stand, in its order."""
+    return [site.data / str(told.line(path)["stored_as"]) for path in ARCHIVE]
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.fixture
+def web(site: Site) -> Iterator[Web]:
+    with serving(site.data, site.settings) as web:
+        yield web
+
+
+@pytest.fixture
+def client(web: Web) -> Iterator[httpx.Client]:
+    """An administrator's."""
+    with web.client() as client:
+        yield client
+
+
+def verify(web: Web) -> None:
+    verify_some(web.site.catalog, web.site.store, 60)
+
+
+def listed(client: httpx.Client, **asked: str) -> list[dict[str, Any]]:
+    answer = client.get("/api/v1/damage", params=asked)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["items"])
+
+
+def test_damage_is_listed_until_the_same_archive_has_healed_it(site: Site, web: Web, client: httpx.Client) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    victim, other, _ = stored(site, told)
+    whole = victim.read_bytes()
+    flip(victim)
+    other.unlink()
+    verify(web)
+    changed, missing = listed(client)
+    assert (changed["kind"], missing["kind"]) == ("changed", "missing")
+    assert changed["path"] == victim.relative_to(site.data / told.session["path"]).as_posix()
+    assert (changed["project"], changed["label"], changed["place"]) == ("P", "S1", "archive")
+    metrics = client.get("/metrics").text
+    assert 'scandock_damaged_files{kind="changed"} 1.0' in metrics
+    session = client.get(f"/api/v1/sessions/{changed['session']}").json()
+    assert (session["damaged"], session["verified"]) == (2, None)
+
+    again = site.bring(ARCHIVE, session="S1")
+
+    assert again.counts == {"stored": 2, "duplicate": 1}
+    assert again.warned() == {"healed"}
+    assert victim.read_bytes() == whole
+    assert listed(client) == []
+    assert 'scandock_damaged_files{kind="changed"} 0.0' in client.get("/metrics").text
+    verify(web)
+    assert client.get(f"/api/v1/sessions/{changed['session']}").json()["verified"] is not None
+    site.check()
+
+
+def test_what_an_import_does_not_bring_stays_listed(site: Site, web: Web, client: httpx.Client) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    flip(stored(site, told)[0])
+    verify(web)
+    (before,) = listed(client)
+    more = site.bring(documented("S1", "1", images(5)[3:]), session="S1")
+    assert more.warned() == {"session_damaged"}
+    (after,) = listed(client)
+    assert {**after, "id": 0} == {**before, "id": 0}
+    more = site.bring({**documented("S1", "1", images(4)[:1]), "S1/resources/N/files/a.txt": b"a"}, session="S1")
+    assert more.warned() == {"healed"}
+    assert listed(client) == []
+
+
+def test_it_is_read_again_when_somebody_asks(site: Site, web: Web, client: httpx.Client) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    victim = stored(site, told)[0]
+    flip(victim)
+    verify(web)
+    (one,) = listed(client)
+    flip(victim)  # put back from a backup
+    assert client.post(f"/api/v1/sessions/{one['session']}/verify").status_code == 204
+    verify(web)
+    assert listed(client) == []
+
+
+def test_owners_see_what_is_theirs_and_nobody_else_does(site: Site, web: Web, client: httpx.Client) -> None:
+    for project in ("P", "Q"):
+        flip(stored(site, site.bring(ARCHIVE, session="S1", project=project))[0])
+    web.account("ann", P="owner", Q="member")
+    verify(web)
+    assert {one["project"] for one in listed(client)} == {"P", "Q"}
+    of_q = next(one for one in listed(client) if one["project"] == "Q")
+    with web.client("ann") as ann:
+        assert {one["project"] for one in listed(ann)} == {"P"}
+        assert {one["project"] for one in listed(ann, project="P")} == {"P"}
+        assert ann.get("/api/v1/damage", params={"project": "Q"}).status_code == 403
+        assert ann.post(f"/api/v1/sessions/{of_q['session']}/verify").status_code == 403
+
+
+def test_the_pages_list_damage_and_have_it_read_again(site: Site, web: Web, client: httpx.Client) -> None:
+    victim = stored(site, site.bring(ARCHIVE, session="S1"))[0]
+    web.account("ann", P="owner")
+    assert "No stored file is known to be damaged" in client.get("/admin/damage").text
+    flip(victim)
+    verify(web)
+    (one,) = listed(client)
+    with web.client("ann") as ann:
+        assert "/projects/P/damage" in ann.get("/projects/P").text
+        for person, address in ((client, "/admin/damage"), (ann, "/projects/P/damage")):
+            assert one["path"] in person.get(address).text
+        assert ann.get("/admin/damage").status_code == 403
+        text = ann.get("/projects/P/sessions/S1").text
+        assert "1 file damaged" in text
+        assert "damaged=omit" in text
+        flip(victim)
+        assert ann.post(f"/damage/{one['session']}/verify", data={"project": "P"}).status_code == 303
+        verify(web)
+        assert one["path"] not in ann.get("/projects/P/damage").text
+
+
+def test_check_names_what_can_not_be_read_and_what_is_listed_though_it_is_whole(
+    site: Site, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim, other, _ = stored(site, site.bring(ARCHIVE, session="S1"))
+    flip(victim)
+    verify(web)
+    opened = LocalSnapshot.open
+
+    def failing(snapshot: LocalSnapshot, rel: str, *more: Any) -> IO[bytes]:
+        if rel.endswith(other.name):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return opened(snapshot, rel, *more)
+
+    monkeypatch.setattr(LocalSnapshot, "open", failing)
+    found = {one.name.rpartition("/")[2]: one.kind for one in check(str(site.data), site.settings)}
+    assert found == {victim.name: "changed", other.name: "unreadable"}
+    flip(victim)  # put back, and verified by nobody yet
+    found = {one.name.rpartition("/")[2]: one.kind for one in check(str(site.data), site.settings)}
+    assert found == {victim.name: "listed", other.name: "unreadable"}
+    with web.site.catalog.write() as connection:
+        (number,) = connection.execute(select(session.c.tree_id)).scalars()
+        verify_again(web.site.catalog, connection, number)
+    verify(web)
+    with web.client() as client:
+        (one,) = listed(client)
+    assert (one["kind"], one["path"].rpartition("/")[2]) == ("unreadable", other.name)
+
+
+# -- downloads ---------------------------------------------------------------------------------------------------------
+
+
+def members(answer: httpx.Response) -> dict[str, bytes]:
+    assert answer.status_code == 200, answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+        return {name: packed.read(name) for name in packed.namelist()}
+
+
+def test_a_damaged_file_is_refused_unless_it_is_asked_for(site: Site, web: Web, client: httpx.Client) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    victim, whole, _ = stored(site, told)
+    rows = client.get("/api/v1/files", params={"session": client.get("/api/v1/sessions").json()["items"][0]["id"]})
+    where = {
+        row["path"].rpartition("/")[2]: f"/api/v1/sessions/{row['session']}/files/{row['id']}/content"
+        for row in rows.json()["items"]
+    }
+    tag = client.get(where[victim.name]).headers["etag"]
+    victim.write_bytes(b"cut")
+    verify(web)
+    for ask in (client.get, client.head):
+        assert ask(where[victim.name]).status_code == 409
+        assert ask(where[victim.name], headers={"If-None-Match": tag}).status_code == 409
+        assert ask(where[victim.name], params={"damaged": "omit"}).status_code == 409
+        assert ask(where[whole.name]).status_code == 200
+    problem = client.get(where[victim.name]).json()
+    assert (problem["code"], victim.name in problem["detail"]) == ("file_damaged", True)
+    given = client.get(where[victim.name], params={"damaged": "include"}, headers={"If-None-Match": tag})
+    assert (given.status_code, given.content, given.headers[HEADER]) == (200, b"cut", "changed")
+    assert "etag" not in given.headers
+    uri = f"{told.session['uri']}/scans/1/resources/DICOM/files"
+    assert client.get(f"{uri}/{victim.name}").status_code == 409
+    assert client.get(f"{uri}/{victim.name}", params={"damaged": "include"}).content == b"cut"
+    assert client.get(f"{uri}/{whole.name}").content == whole.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "/api/v1/sessions/{session}/download",
+        "/api/v1/sessions/{session}/scans/1/download",
+        "/api/v1/projects/P/download",
+        "/data/archive/experiments/{xnat}/scans/ALL/files?format=zip",
+        "/data/archive/experiments/{xnat},{other}/scans/ALL/files?format=zip",
+    ],
+)
+def test_zips_hold_no_damaged_file_unasked(site: Site, web: Web, client: httpx.Client, where: str) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    site.bring(documented("S2", "1", images(1, case="other")), session="S2")
+    victim = stored(site, told)[0]
+    uuid = next(one["id"] for one in client.get("/api/v1/sessions").json()["items"] if one["label"] == "S1")
+    rows = client.get("/data/experiments", params={"format": "json"}).json()["ResultSet"]["Result"]
+    ids = {row["label"]: row["ID"] for row in rows}
+    address = httpx.URL(where.format(session=uuid, xnat=ids["S1"], other=ids["S2"]))
+    before = members(client.get(address))
+    (name,) = [one for one in before if one.startswith("S1/") and one.endswith(f"/{victim.name}")]
+    victim.write_bytes(b"cut")
+    verify(web)
+    refused = client.get(address)
+    assert (refused.status_code, "damaged" in refused.text) == (409, True)
+    omitted = client.get(address.copy_add_param("damaged", "omit"))
+    assert members(omitted) == {one: data for one, data in before.items() if one != name}
+    included = client.get(address.copy_add_param("damaged", "include"))
+    assert members(included) == {**before, name: b"cut"}
+    assert omitted.headers[HEADER] == included.headers[HEADER] == "1"

@@ -337,7 +337,7 @@ def test_a_project_is_deleted_with_its_sessions_and_they_can_come_back(site: Sit
         assert aside not in {one["ID"] for one in client.get("/xapi/access/projects").json()}
         body = zipped(documented("S", "1", images(1)))
         assert client.post("/data/services/import", params={"project": aside}, content=body).status_code == 404
-        assert client.delete(f"/data/projects/{aside}").status_code == 400
+        assert client.delete(f"/data/projects/{aside}").status_code == 404
         assert client.post(f"/api/v1/trash/{gone['id']}/restore").status_code == 200
         assert [one["project"] for one in rows(client.get("/data/experiments"))] == [gone["project"]]
 

@@ -57,6 +57,7 @@ clients: setup  ## Run all tours of XNAT's clients live, and record their reques
 crash: setup  ## Kill imports, deletions, and a server under load, at named and at random points (CRASH_ROUNDS, SERVER_ROUNDS)
 	$(BIN)/python -m tests.crash.run --rounds $(CRASH_ROUNDS) $(ARGS)
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --server-rounds $(SERVER_ROUNDS) $(ARGS))
+	$(if $(findstring --only,$(ARGS)),,ALL_POINTS=1 $(BIN)/python -m pytest tests/integration/test_outages.py)
 
 load: setup  ## Load a server with 50 uploaders for two minutes (ARGS="--seconds 20 --uploaders 10" for less)
 	$(BIN)/python -m tests.load.run $(ARGS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -25,7 +23,7 @@ from scandock.services.xnat.session_logs import entries_of
 from scandock.testing.worker import InProcessWorker
 from tests.builders import Site, documented, images, site_at, zipped
 from tests.crash.processes import until
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, served
 
 pytestmark = pytest.mark.postgresql
 
@@ -33,15 +31,6 @@ pytestmark = pytest.mark.postgresql
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
     return site_at(tmp_path, monkeypatch, database_url)
-
-
-@contextmanager
-def served(site: Site) -> Iterator[tuple[Web, httpx.Client]]:
-    """The site's DATA behind HTTP, and its administrator's client; checked once it has ended."""
-    with serving(site.data, site.settings) as web, web.client() as client:
-        yield web, client
-    assert check(str(site.data), site.settings) == []
-    assert list((site.data / "work").iterdir()) == []
 
 
 def desk_of(web: Web) -> Desk:

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -17,9 +15,8 @@ from sqlalchemy import select
 
 from scandock.catalog.server_tables import audit
 from scandock.catalog.tables import session, upload
-from scandock.services.checking import check
 from tests.builders import Site, documented, images, site_at, zipped
-from tests.integration.web import Web, serving
+from tests.integration.web import served
 
 MR = {"xsiType": "xnat:mrSessionData", "req_format": "qs"}
 
@@ -27,15 +24,6 @@ MR = {"xsiType": "xnat:mrSessionData", "req_format": "qs"}
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
     return site_at(tmp_path, monkeypatch, database_url)
-
-
-@contextmanager
-def served(site: Site) -> Iterator[tuple[Web, httpx.Client]]:
-    """The site's DATA behind HTTP, and its administrator's client; checked once it has ended."""
-    with serving(site.data, site.settings) as web, web.client() as client:
-        yield web, client
-    assert check(str(site.data), site.settings) == []
-    assert list((site.data / "work").iterdir()) == []
 
 
 def rows(answer: httpx.Response) -> list[dict[str, str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog.tables import session
-from scandock.services.checking import check
 from tests.builders import Site, documented, images, site_at
-from tests.integration.web import Web, serving
+from tests.integration.web import served
 
 MR = {"xsiType": "xnat:mrSessionData"}
 AGREED = {0x00080070: (b"LO", b"ACME"), 0x00081010: (b"SH", b"SCANNER1")}
@@ -23,13 +20,6 @@ AGREED = {0x00080070: (b"LO", b"ACME"), 0x00081010: (b"SH", b"SCANNER1")}
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
     return site_at(tmp_path, monkeypatch, database_url)
-
-
-@contextmanager
-def served(site: Site) -> Iterator[tuple[Web, httpx.Client]]:
-    with serving(site.data, site.settings) as web, web.client() as client:
-        yield web, client
-    assert check(str(site.data), site.settings) == []
 
 
 def fields(answer: httpx.Response) -> dict[str, str]:

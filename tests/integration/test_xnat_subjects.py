@@ -19,7 +19,8 @@ from scandock.catalog.server_tables import audit
 from scandock.http.xnat.answers import XNAT, XSI
 from scandock.http.xnat.schema import xnat_xsd
 from tests.builders import Site, documented, images, site_at
-from tests.integration.test_xnat_making import MR, done, experiment, fields, rows, served
+from tests.integration.test_xnat_making import MR, done, experiment, fields, rows
+from tests.integration.web import served
 
 S1 = "/data/projects/P/subjects/S1"
 TYPED = "xnat:subjectData/demographics[@xsi:type=xnat:demographicData]"

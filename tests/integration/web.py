@@ -20,9 +20,11 @@ from scandock.access.passwords import hash_password
 from scandock.http.deps import Site
 from scandock.http.problems import MEDIA_TYPE
 from scandock.http.process import config_of
+from scandock.services.checking import check
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer, add_account, make_app
+from tests import builders
 from tests.documented import documented_codes
 
 PASSWORD = "correct horse"
@@ -135,3 +137,12 @@ def _begun(web: Web) -> Web:
     with web.client() as client:
         assert client.post("/api/v1/projects", json={"id": "P", "name": "First"}).status_code == 201
     return web
+
+
+@contextmanager
+def served(site: builders.Site) -> Iterator[tuple[Web, httpx.Client]]:
+    """A site's DATA behind HTTP, and its administrator's client; checked once it has ended."""
+    with serving(site.data, site.settings) as web, web.client() as client:
+        yield web, client
+    assert check(str(site.data), site.settings) == []
+    assert list((site.data / "work").iterdir()) == []

@@ -255,11 +255,11 @@ def test_many_patches_at_once_keep_the_bytes_once(web, client):
 
 
 def test_a_request_that_died_silently_gives_way(web, client, monkeypatch):
-    monkeypatch.setattr(locks, "STALE_SECONDS", 0.0)
     url = make(client)
     uuid = url.rpartition("/")[2]
     with open_patch(web, url, 0, len(DATA), DATA[:1000]) as raw:
-        until(lambda: uuid in web.site.locks)
+        until(lambda: listed(client) == (True, 0, 1000))
+        monkeypatch.setattr(locks, "STALE_SECONDS", 0.0)
         refused = patch(client, url, 0, DATA)  # lets the first one go, which keeps its bytes
         assert code(refused) == (409, "tus_offset")
         assert b"423 " in raw.recv(65536)

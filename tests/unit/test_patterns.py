@@ -15,7 +15,7 @@ from scandock.services.xnat.columns import MAX_NAME
 from scandock.services.xnat.experiments import LISTING
 from tests.patterns import TAIL, Pattern, hostile, patterns, unknown_patterns
 
-SIZES = (20, 600, 6_000, 60_000)
+SIZES = (20, 600, 6_000)
 MOST = 20
 """Times of a text's that ten times its length may take."""
 FLOOR = 0.0005

@@ -76,7 +76,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
                 answers.cancel()
                 await asyncio.gather(warming, janitor, bodies, answers, ending, return_exceptions=True)
                 if site.receptions:
-                    await asyncio.wait(site.receptions, timeout=END_SECONDS)
+                    await asyncio.wait(site.receptions.values(), timeout=END_SECONDS)
                 await loop.run_in_executor(None, site.close)
 
     app = FastAPI(
@@ -174,7 +174,7 @@ async def _end_bodies(site: Site) -> None:
 async def _tidy(site: Site) -> None:
     """Forget what stopped coming in: at the start what a killed server left, then whatever expires."""
     steps: list[Callable[[], int]] = [
-        lambda: forget_broken(site.receiving),
+        lambda: forget_broken(site.receiving, set(site.receptions)),
         lambda: expire(site.receiving, set(site.locks)),
         lambda: drop_ended(site.receiving),
         lambda: purge_ended(site.catalog),

@@ -89,8 +89,8 @@ class Site:
     """Set when the server ends: streams that never end by themselves listen to it."""
     bodies: WeakSet[Writer] = field(default_factory=WeakSet)
     """Bodies that are being received, and can't be gone on with later."""
-    receptions: set[asyncio.Task[Any]] = field(default_factory=set)
-    """Requests that receive a whole body: what is broken off is cleared away before the process ends."""
+    receptions: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
+    """Uploads that come whole, and what receives each: what is broken off is cleared away before the process ends."""
 
     def __post_init__(self) -> None:
         self.readiness = Readiness(
@@ -100,6 +100,11 @@ class Site:
                 "workers": lambda: self.workers_ready(),  # noqa: PLW0108  as it is then
             }
         )
+
+    def receives(self, upload: str, task: asyncio.Task[Any]) -> None:
+        """Note that a task of this process receives an upload, until it ends."""
+        self.receptions[upload] = task
+        task.add_done_callback(lambda _: self.receptions.pop(upload, None))
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call what asks the catalog, in a thread."""

@@ -47,8 +47,7 @@ class Keeping:
     async def __aenter__(self) -> Keeping:
         task = asyncio.current_task()
         assert task is not None
-        self._site.receptions.add(task)
-        task.add_done_callback(self._site.receptions.discard)
+        self._site.receives(self._arriving.uuid, task)
         return self
 
     async def feed(self, data: bytes | memoryview) -> None:

@@ -52,9 +52,7 @@ async def ask(request: Request, work: Work, call: Call) -> Response:
     begin = partial(inbox.begin, site.receiving, offer, path, cleanup=cleanup, asked=asked)
     number, arriving = await site.run(begin)
     request.state.upload = arriving.uuid
-    task = asyncio.ensure_future(_bring(request, work, arriving, place))
-    site.receptions.add(task)
-    task.add_done_callback(site.receptions.discard)
+    site.receives(arriving.uuid, asyncio.ensure_future(_bring(request, work, arriving, place)))
     return Response(f"/xapi/dicom/{number}\r\n", media_type="text/uri-list")
 
 

@@ -104,7 +104,7 @@ class Running:
         self._start_attempt = start
         self._lock = threading.Lock()
         self._claimed: dict[str, Claim] = {}
-        """By token, from the claim until its end is written: the lease is renewed while the attempt is being started."""
+        """By token, from the claim until its end is written: leases are renewed while attempts are being started."""
         self._running: dict[str, _One] = {}
         """Those whose attempt has been started; by token too, as one that clears up may live beside the next."""
         self._stopping = threading.Event()

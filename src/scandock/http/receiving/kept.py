@@ -62,7 +62,7 @@ class Keeping:
         """
         received = await self.spooling.finish()
         principal = await still(self._request, self._principal)
-        offer = await self._site.run(ask, principal)
+        offer = await self._site.read(ask, principal)
         who = (principal, info_of(self._request))
         digest = self.spooling.digest()
         if not await self._site.run(self._site.receiving.accept, self._arriving, received, *who, offer, digest):

@@ -10,7 +10,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ from scandock.model.private import PRIVATE_FILE, keep_private
 
 T = TypeVar("T")
 
-HEAD = "0014"
+HEAD = "0015"
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
 
 VALUES_MOST = 500
@@ -339,10 +339,15 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(connection.info.get("begin", "BEGIN"))
 
 
-def open_catalog(url: str) -> Catalog:
-    """Connect, and make or bring up to date the tables.
+def _always() -> AbstractContextManager[bool]:
+    return nullcontext(enter_result=True)
 
-    `url` is SQLAlchemy's (`sqlite:///path`, `postgresql+psycopg://...`). Raises `Fault` where it can't be opened.
+
+def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[bool]] = _always) -> Catalog:
+    """Connect, and make the tables; those of an older version are brought up to date, where that may be done.
+
+    `may_upgrade` is asked then, and what it gives is held until the end of that. `url` is SQLAlchemy's
+    (`sqlite:///path`, `postgresql+psycopg://...`). Raises `Fault` where it can't be opened.
     """
     sqlite = url.startswith("sqlite")
     engine = create_engine(
@@ -354,7 +359,7 @@ def open_catalog(url: str) -> Catalog:
     catalog = Catalog(engine)
     try:
         keep_catalog_private(catalog)
-        _bring_up(catalog)
+        _bring_up(catalog, may_upgrade)
     except BaseException as error:
         engine.dispose()
         if not isinstance(error, OperationalError):
@@ -375,7 +380,7 @@ def keep_catalog_private(catalog: Catalog) -> None:
             keep_private(database + end)
 
 
-def _bring_up(catalog: Catalog) -> None:
+def _bring_up(catalog: Catalog, may_upgrade: Callable[[], AbstractContextManager[bool]]) -> None:
     with catalog.write() as connection:
         catalog.alone(connection, MAKE_LOCK)
         if not inspect(connection).has_table("alembic_version"):
@@ -386,6 +391,15 @@ def _bring_up(catalog: Catalog) -> None:
         version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
         if version == HEAD:
             return
-        from scandock.catalog.migrate import upgrade
+        from scandock.catalog.migrate import check_known, upgrade
 
-        upgrade(connection, version)
+        check_known(version)
+        with may_upgrade() as may:
+            if not may:
+                raise Fault(
+                    "catalog_older",
+                    f"A server of an older version is at work on this catalog ({version}; this version has {HEAD}).",
+                    "Use the version that the server runs; or stop the server and start this version's, which brings"
+                    " the catalog up to date.",
+                )
+            upgrade(connection, version)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
@@ -70,8 +69,7 @@ def test_reads_are_served_while_sixty_wait_to_write(web: Web) -> None:
             connection.execute(update(api_token).values(seen=0))
         lock.enter_context(locked(web))
         waiting = [many.submit(write, admin, n) for n in range(MANY)]
-        pool: Any = web.site.catalog.engine.pool
-        until(lambda: pool.checkedout() >= engine.WRITERS, "they do not wait")
+        until(lambda: web.site.catalog.waiting, "they do not wait")
         bearer = {"Authorization": f"Bearer {issued['token']}"}
         uuid = made.rpartition("/")[2]
         for client, path, headers in (
@@ -89,6 +87,8 @@ def test_reads_are_served_while_sixty_wait_to_write(web: Web) -> None:
         ):
             answer = asked(client, path, headers)
             assert answer.status_code == 200, (path, answer.text)
+        figures = admin.get("/metrics").text.splitlines()
+        assert float(next(line for line in figures if line.startswith("scandock_catalog_waiting ")).split()[1]) > 0
         assert admin.head(made, headers=TUS).headers["upload-offset"] == "0"
         assert [one.result() for one in waiting if one.done()] == []
         lock.close()

@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import upload
+from scandock.http.app import clear_broken
 from scandock.model.errors import Fault, ScandockError
 from scandock.services.arrivals import forget_broken
 from scandock.services.receiving import Arriving, Offer, Receiving
@@ -355,8 +356,9 @@ def test_a_broken_upload_gives_back_its_space_and_its_row(
     vanish(web, ann, monkeypatch)
     with web.client("bob", headers=TUS) as bob:
         made(bob, 800)  # also before the sweeper came
-    assert forget(web) == 1
+    assert clear_broken(web.site) == 1
     assert web.spools() == []
+    assert figures(web)["scandock_uploads_broken_total"] == "1.0"
     assert ann.get("/api/v1/imports").json()["items"] == []
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog import append_only  # noqa: F401  its tables and triggers are made with the others
 from scandock.catalog.tables import metadata
+from scandock.model import request_limits
 from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FILE, keep_private
 
@@ -33,9 +34,9 @@ VALUES_MOST = 500
 """Values that one statement names at most: SQLite takes no more than 999 in old versions."""
 
 BUSY_SECONDS = 60
-WRITERS = 8
+WRITERS = request_limits.CATALOG_WRITERS
 """Transactions of a process that write, or wait for a lock to do so, at once: others wait without a connection."""
-READERS = 24
+READERS = request_limits.CATALOG_CONNECTIONS - WRITERS
 """Connections of a process beside those: who reads has one, however many wait to write."""
 CONNECTION_SECONDS = 10
 """For which a transaction waits for a connection of its process to come free."""
@@ -91,6 +92,8 @@ class Catalog:
         self._notes: dict[Hashable, Callable[[Connection], object]] = {}
         self._noting: threading.Thread | None = None
         self._lock = threading.Lock()
+        self.waiting = 0
+        """Transactions of this process that wait for their turn to write."""
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -105,7 +108,7 @@ class Catalog:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Be one of those of this process that write."""
-        if not self._turns.acquire(timeout=BUSY_SECONDS):
+        if not (self._turns.acquire(blocking=False) or self._wait_for_turn()):
             raise Fault(
                 "catalog",
                 f"The catalog could not be written: {WRITERS} others of this process have waited for its lock.",
@@ -115,6 +118,15 @@ class Catalog:
             yield
         finally:
             self._turns.release()
+
+    def _wait_for_turn(self) -> bool:
+        with self._lock:
+            self.waiting += 1
+        try:
+            return self._turns.acquire(timeout=BUSY_SECONDS)
+        finally:
+            with self._lock:
+                self.waiting -= 1
 
     def note(self, key: Hashable, write: Callable[[Connection], object]) -> None:
         """Write something small that is no loss where the catalog can't be written to.

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -171,10 +172,17 @@ async def _end_bodies(site: Site) -> None:
     end_bodies(site)
 
 
+def clear_broken(site: Site) -> int:
+    """Clear away uploads whose request is gone; how many."""
+    forgotten = forget_broken(site.receiving, set(site.receptions))
+    site.metrics.broken.inc(forgotten)
+    return forgotten
+
+
 async def _tidy(site: Site) -> None:
     """Forget what stopped coming in: at the start what a killed server left, then whatever expires."""
     steps: list[Callable[[], int]] = [
-        lambda: forget_broken(site.receiving, set(site.receptions)),
+        partial(clear_broken, site),
         lambda: expire(site.receiving, set(site.locks)),
         lambda: drop_ended(site.receiving),
         lambda: purge_ended(site.catalog),

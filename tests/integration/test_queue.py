@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from concurrent.futures import Future
 
 import psycopg
 import pytest
+import structlog
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
@@ -22,10 +24,14 @@ from scandock.queue.cancel import Cancelled, cancel, may_show
 from scandock.queue.claim import SMALL_BYTES, Claim, Slots, claim
 from scandock.queue.engine import engine_of
 from scandock.queue.enqueue import accept
-from scandock.queue.leases import NotRenewed, finish, renew, renew_all
-from scandock.queue.owner import boot_id, this_owner
+from scandock.queue.leases import PATIENCE_MS, NotRenewed, finish, renew, renew_all
+from scandock.queue.owner import boot_id, start_time, this_owner
 from scandock.queue.procrastinate_engine import ProcrastinateEngine, conninfo
 from scandock.queue.retry import MAX_ATTEMPTS, again, let_go, put_back
+from scandock.services.settings import load_settings
+from scandock.workers import running
+from scandock.workers.beats import Beats
+from scandock.workers.worker import Worker
 from tests.crash.processes import until
 from tests.integration.server_side import Server
 
@@ -222,6 +228,74 @@ def test_what_a_worker_runs_it_does_not_claim_anew_though_the_lease_is_over(serv
     renew(server.catalog, first.lease)
     over(server, uuid)
     assert claimed(server).attempt == 2
+
+
+class _Ends:
+    """An attempt that has ended as soon as it was started."""
+
+    killed, pid = "", 0
+
+    def kill(self, why):
+        self.killed = why
+
+    def wait(self):
+        return 0
+
+    def death(self, code):
+        return Fault("attempt_died", "It died.")
+
+
+def test_an_attempt_that_is_slow_to_start_is_claimed_once_and_keeps_its_lease(server, monkeypatch):
+    """As under load, or where a lock kept its worker from the catalog: the other slots are free, the lease is over."""
+    monkeypatch.setattr(running, "RENEW_SECONDS", 0.02)
+    begun, go, started = threading.Event(), threading.Event(), []
+
+    def start(order):
+        started.append(order.token)
+        begun.set()
+        assert len(started) > 1 or go.wait(60)
+        return _Ends()
+
+    uuid = server.send(b"x")
+    settings = load_settings().model_copy(update={"database_url": server.url})
+    log = structlog.get_logger()
+    worker = Worker(str(server.data), 3, settings, 1, Beats.make(), log, start, upkeep=False)
+    worker.slots.start()
+    worker.slots.look()
+    try:
+        assert begun.wait(60)
+        over(server, uuid)
+        assert worker.slots.offer().result(60) is False
+        worker.running.start()
+        until(lambda: server.row(uuid)["lease_until"] > 1, "the lease was not renewed")
+    finally:
+        go.set()
+        worker.slots.end()
+        worker.slots.join()
+        worker.running.end()
+        worker.catalog.dispose()
+        worker.store.close()
+    assert len(started) == 1
+    assert worker.running.held == frozenset()
+
+
+def test_who_lives_on_this_host_is_spared_for_a_while(server):
+    """Beside a worker that a lock keeps waiting: it renews once that is free, and nobody runs its import meanwhile."""
+    uuid = server.send(b"x")
+    facts = json.loads(this_owner(1))
+    lives = {"pid": os.getppid(), "started": start_time(os.getppid())}
+    first = claimed(server, json.dumps({**facts, **lives}))
+    over_by(server, uuid, 30_000)
+    assert claim(server.catalog, OWNER, ONE) is None
+    renew(server.catalog, first.lease)
+    over_by(server, uuid, PATIENCE_MS + 1)
+    assert claimed(server).attempt == 2
+
+
+def over_by(server, uuid, milliseconds):
+    with server.catalog.write() as connection:
+        until = server.catalog.now() - milliseconds
+        connection.execute(update(upload).where(upload.c.uuid == uuid).values(lease_until=until))
 
 
 def test_a_failed_upload_is_tried_again_when_asked(server):

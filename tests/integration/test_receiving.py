@@ -272,6 +272,19 @@ def test_what_a_killed_server_left_of_whole_bodies_is_cleared_away(web, monkeypa
     assert web.site.receiving.find(alive.uuid) is not None
 
 
+def test_what_a_request_brings_is_never_taken_for_broken(embedded):
+    """However long ago it could last be noted."""
+    with begin_request(embedded, "/api/v1/imports", {"Content-Length": "1000"}, b"x") as raw:
+        until(lambda: rows(embedded) == 1)
+        with embedded.site.catalog.write() as connection:
+            connection.execute(reception.update().values(reserved_until=1))
+        until(lambda: embedded.site.receptions)
+        assert arrivals.forget_broken(embedded.site.receiving, set(embedded.site.receptions)) == 0
+        raw.sendall(b"x" * 999)
+        assert b"202 Accepted" in raw.recv(65536)
+    assert until(lambda: not embedded.site.receptions)
+
+
 def replaced(offer, account_id):
     from dataclasses import replace
 

@@ -16,10 +16,13 @@ from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import upload
+from scandock.http.app import clear_broken
 from scandock.model.errors import Fault, ScandockError
+from scandock.services.arrivals import forget_broken
 from scandock.services.receiving import Arriving, Offer, Receiving
 from scandock.services.reservations import CHECK_BYTES
 from scandock.store.local import LocalStore
+from scandock.store.spools import LocalSpool
 from tests.builders import site_at
 from tests.integration.web import Web, serving
 
@@ -314,3 +317,88 @@ def test_an_import_that_ended_or_was_given_up_reserves_nothing(web: Web) -> None
     with web.site.catalog.write() as connection:
         connection.execute(update(upload).where(upload.c.uuid == arriving.uuid).values(state="received"))
     begin(web.site.receiving, bob, size=200)
+
+
+# -- who brings them is gone -------------------------------------------------------------------------------------------
+
+
+def minutes_later(web: Web, minutes: int) -> None:
+    """Let every reservation be older, and nothing be received meanwhile."""
+    with web.site.catalog.write() as connection:
+        connection.execute(update(reception).values(reserved_until=reception.c.reserved_until - minutes * 60_000))
+
+
+def forget(web: Web) -> int:
+    """The sweeper's turn, as the web process has it."""
+    return forget_broken(web.site.receiving, set(web.site.receptions))
+
+
+def vanish(web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, **headers: str) -> None:
+    """An upload of 900 bytes that breaks off while its request can't clear anything away, as a disk is away."""
+
+    def away(spool: LocalSpool) -> None:
+        raise Fault("store_failed", "The disk is away.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalSpool, "discard", away)
+        cut = client.post("/api/v1/imports?project=P", content=b"x" * 100, headers={**headers, "Content-Length": "900"})
+        assert cut.status_code == 503
+        assert forget(web) == 0
+        minutes_later(web, 5)
+        assert forget(web) == 0  # nor can the sweeper, which goes on with the others and tries again
+    assert "broken upload not cleared" in [one["event"] for one in web.logged]
+
+
+@pytest.mark.postgresql
+def test_a_broken_upload_gives_back_its_space_and_its_row(
+    web: Web, ann: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vanish(web, ann, monkeypatch)
+    with web.client("bob", headers=TUS) as bob:
+        made(bob, 800)  # also before the sweeper came
+    assert clear_broken(web.site) == 1
+    assert web.spools() == []
+    assert figures(web)["scandock_uploads_broken_total"] == "1.0"
+    assert ann.get("/api/v1/imports").json()["items"] == []
+
+
+@pytest.mark.postgresql
+def test_a_broken_upload_is_sent_again_under_its_key(web: Web, ann: httpx.Client) -> None:
+    keyed = {"Idempotency-Key": "k"}
+    arriving = begin(
+        web.site.receiving, account_of(web, "ann"), size=900, idempotency_key="k", options={"project": "P"}
+    )
+    waits = ann.post("/api/v1/imports?project=P", content=b"x" * 900, headers=keyed)
+    assert (waits.status_code, waits.json()["code"]) == (409, "upload_running")
+    minutes_later(web, 5)
+    assert ann.post("/api/v1/imports?project=P", content=b"x" * 900, headers=keyed).status_code == 202
+    assert web.site.receiving.find(arriving.uuid) is None
+
+
+@pytest.mark.postgresql
+def test_bytes_renew_the_lease_of_a_body_and_its_request_keeps_it(web: Web) -> None:
+    arriving = begin(web.site.receiving, account_of(web, "ann"), size=900)
+    lease = reserved_until(web)
+    assert lease <= now(web) + web.site.receiving.limits.lease_ms < now(web) + 600_000
+    minutes_later(web, 3)
+    assert web.site.receiving.mark(arriving, 10)
+    assert reserved_until(web) >= lease
+    minutes_later(web, 5)
+    assert forget_broken(web.site.receiving, {arriving.uuid}) == 0  # its request lives, and a lock keeps it waiting
+    assert forget(web) == 1
+
+
+def test_resumable_uploads_keep_their_space_and_their_row(web: Web, ann: httpx.Client) -> None:
+    url = made(ann, 900)
+    minutes_later(web, 50)
+    assert forget(web) == 0
+    with web.client("bob", headers=TUS) as bob:
+        full(asked(bob, 200))
+    minutes_later(web, 50)
+    assert forget(web) == 0
+    assert ann.head(url).headers["upload-offset"] == "0"
+
+
+def now(web: Web) -> int:
+    with web.site.catalog.read() as connection:
+        return int(connection.execute(select(web.site.catalog.now())).scalar_one())

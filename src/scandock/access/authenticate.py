@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeGuard
@@ -20,7 +19,6 @@ from scandock.access.passwords import Remembered
 from scandock.access.principal import ANONYMOUS, Denied, Door, Principal, RequestInfo
 from scandock.access.throttle import Throttle, Throttled
 from scandock.catalog.engine import Catalog
-from scandock.model.errors import Fault
 from scandock.rules.permissions import Answer, Role, Scope
 
 
@@ -199,8 +197,7 @@ def _by_token(catalog: Catalog, alias: str, secret: str, request: RequestInfo, g
             raise login_failed()
         principal = principal_of(connection, one, Door.TOKEN, scope=known.scope, token=known.alias)
     if known.stale:
-        with contextlib.suppress(Fault), catalog.write() as connection:
-            tokens.touch(connection, alias)
+        catalog.note(("token", alias), lambda connection: tokens.touch(connection, alias))
     return principal
 
 
@@ -212,8 +209,7 @@ def _by_cookie(catalog: Catalog, secret: str) -> Principal:
             return ANONYMOUS
         principal = principal_of(connection, one, Door.COOKIE, csrf=known.csrf, token=known.token)
     if known.stale:
-        with contextlib.suppress(Fault), catalog.write() as connection:
-            logins.touch(connection, secret)
+        catalog.note(("login", secret), lambda connection: logins.touch(connection, secret))
     return principal
 
 

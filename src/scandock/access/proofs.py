@@ -5,7 +5,6 @@ Roles are read anew with it: what is asked of the principal that this gives is a
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,6 @@ from scandock.access import accounts, logins, members, tokens
 from scandock.access.authenticate import Credentials, login_failed, principal_of
 from scandock.access.principal import ANONYMOUS, Door, Principal, deny
 from scandock.catalog.engine import Catalog
-from scandock.model.errors import Fault
 from scandock.rules.permissions import Answer
 
 
@@ -97,9 +95,12 @@ def _touch(catalog: Catalog, stale: list[Proof]) -> None:
     """What asks again is used: at most once a minute for each, in one transaction for all."""
     if not stale:
         return
-    with contextlib.suppress(Fault), catalog.write() as connection:
+
+    def touch(connection: Connection) -> None:
         for one in stale:
             if one.door is Door.COOKIE:
                 logins.touch(connection, one.secret)
             else:
                 tokens.touch(connection, one.alias)
+
+    catalog.note(tuple(stale), touch)

@@ -7,30 +7,39 @@ import os
 import pwd
 import sqlite3
 import stat
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, literal_column, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog import append_only  # noqa: F401  its tables and triggers are made with the others
 from scandock.catalog.tables import metadata
+from scandock.model import request_limits
 from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FILE, keep_private
 
 T = TypeVar("T")
 
-HEAD = "0014"
+HEAD = "0015"
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
 
 VALUES_MOST = 500
 """Values that one statement names at most: SQLite takes no more than 999 in old versions."""
 
 BUSY_SECONDS = 60
+WRITERS = request_limits.CATALOG_WRITERS
+"""Transactions of a process that write, or wait for a lock to do so, at once: others wait without a connection."""
+READERS = request_limits.CATALOG_CONNECTIONS - WRITERS
+"""Connections of a process beside those: who reads has one, however many wait to write."""
+CONNECTION_SECONDS = 10
+"""For which a transaction waits for a connection of its process to come free."""
 _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"})
 _PG_DISK_FULL = "53100"
 _PG_BUSY = frozenset({"55P03", "57014"})
@@ -55,6 +64,18 @@ def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
         yield part
 
 
+_THIS_THREAD = threading.local()
+
+
+def only_read() -> None:
+    """Let this thread never write to a catalog: what it does then never waits for a lock."""
+    _THIS_THREAD.only_reads = True
+
+
+def _only_reads() -> bool:
+    return bool(getattr(_THIS_THREAD, "only_reads", False))
+
+
 class Catalog:
     """One database: `read()` and `write()` give a connection inside a transaction.
 
@@ -67,14 +88,74 @@ class Catalog:
         self.sqlite = engine.dialect.name == "sqlite"
         self.damaged = ""
         """What the database has said of its own damage, if it did."""
+        self._turns = threading.BoundedSemaphore(WRITERS)
+        self._notes: dict[Hashable, Callable[[Connection], object]] = {}
+        self._noting: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self.waiting = 0
+        """Transactions of this process that wait for their turn to write."""
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that may write; commits at its end, rolls back on any exception."""
-        with self._connect() as connection:
+        if _only_reads():
+            raise RuntimeError("A thread that only reads is to write to the catalog.")
+        with self._turn(), self._connect() as connection:
             self._begin(connection, "BEGIN IMMEDIATE")
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Be one of those of this process that write."""
+        if not (self._turns.acquire(blocking=False) or self._wait_for_turn()):
+            raise Fault(
+                "catalog",
+                f"The catalog could not be written: {WRITERS} others of this process have waited for its lock.",
+                "Try again in a moment. Where that lasts, find what works on the catalog for so long.",
+            )
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def _wait_for_turn(self) -> bool:
+        with self._lock:
+            self.waiting += 1
+        try:
+            return self._turns.acquire(timeout=BUSY_SECONDS)
+        finally:
+            with self._lock:
+                self.waiting -= 1
+
+    def note(self, key: Hashable, write: Callable[[Connection], object]) -> None:
+        """Write something small that is no loss where the catalog can't be written to.
+
+        At once; or where this thread only reads a little later, in another, what has the same key only once.
+        """
+        if not _only_reads():
+            self._write_notes([write])
+            return
+        with self._lock:
+            self._notes[key] = write
+            if self._noting is None:
+                self._noting = threading.Thread(target=self._keep_notes, name="notes", daemon=True)
+                self._noting.start()
+
+    def _keep_notes(self) -> None:
+        while True:
+            with self._lock:
+                notes = list(self._notes.values())
+                self._notes.clear()
+                if not notes:
+                    self._noting = None
+                    return
+            self._write_notes(notes)
+
+    def _write_notes(self, notes: list[Callable[[Connection], object]]) -> None:
+        with contextlib.suppress(Fault), self.write() as connection:
+            for write in notes:
+                write(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -93,6 +174,13 @@ class Catalog:
                 yield connection
         except (DBAPIError, sqlite3.Error) as error:  # sqlite3's own, while a connection is being tuned
             raise self.fault(error, "could not be read or written") from error
+        except NoConnectionError as error:
+            raise Fault(
+                "catalog",
+                f"The catalog could not be read or written: all {WRITERS + READERS} connections of this process to it"
+                " are in use.",
+                "Try again in a moment. Where that lasts, find what works on the catalog for so long.",
+            ) from error
 
     def fault(self, error: Exception, what: str) -> Fault:
         """The Fault for an error of the database: `disk_full` where that is why, else `catalog`."""
@@ -202,6 +290,10 @@ class Catalog:
         return literal_column("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 
     def dispose(self) -> None:
+        """Close every connection, once what was noted is written."""
+        noting = self._noting
+        if noting is not None:
+            noting.join()
         self.engine.dispose()
 
 
@@ -259,20 +351,27 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(connection.info.get("begin", "BEGIN"))
 
 
-def open_catalog(url: str) -> Catalog:
-    """Connect, and make or bring up to date the tables.
+def _always() -> AbstractContextManager[bool]:
+    return nullcontext(enter_result=True)
 
-    `url` is SQLAlchemy's (`sqlite:///path`, `postgresql+psycopg://...`). Raises `Fault` where it can't be opened.
+
+def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[bool]] = _always) -> Catalog:
+    """Connect, and make the tables; those of an older version are brought up to date, where that may be done.
+
+    `may_upgrade` is asked then, and what it gives is held until the end of that. `url` is SQLAlchemy's
+    (`sqlite:///path`, `postgresql+psycopg://...`). Raises `Fault` where it can't be opened.
     """
     sqlite = url.startswith("sqlite")
-    engine = create_engine(url, pool_pre_ping=not sqlite)
+    engine = create_engine(
+        url, pool_pre_ping=not sqlite, max_overflow=WRITERS + READERS - 5, pool_timeout=CONNECTION_SECONDS
+    )
     if sqlite:
         event.listen(engine, "connect", _tune_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     catalog = Catalog(engine)
     try:
         keep_catalog_private(catalog)
-        _bring_up(catalog)
+        _bring_up(catalog, may_upgrade)
     except BaseException as error:
         engine.dispose()
         if not isinstance(error, OperationalError):
@@ -293,7 +392,7 @@ def keep_catalog_private(catalog: Catalog) -> None:
             keep_private(database + end)
 
 
-def _bring_up(catalog: Catalog) -> None:
+def _bring_up(catalog: Catalog, may_upgrade: Callable[[], AbstractContextManager[bool]]) -> None:
     with catalog.write() as connection:
         catalog.alone(connection, MAKE_LOCK)
         if not inspect(connection).has_table("alembic_version"):
@@ -304,6 +403,15 @@ def _bring_up(catalog: Catalog) -> None:
         version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
         if version == HEAD:
             return
-        from scandock.catalog.migrate import upgrade
+        from scandock.catalog.migrate import check_known, upgrade
 
-        upgrade(connection, version)
+        check_known(version)
+        with may_upgrade() as may:
+            if not may:
+                raise Fault(
+                    "catalog_older",
+                    f"A server of an older version is at work on this catalog ({version}; this version has {HEAD}).",
+                    "Use the version that the server runs; or stop the server and start this version's, which brings"
+                    " the catalog up to date.",
+                )
+            upgrade(connection, version)

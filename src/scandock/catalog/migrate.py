@@ -18,18 +18,23 @@ def configuration() -> Config:
     return config
 
 
-def upgrade(connection: Connection, version: str | None) -> None:
-    """Run the migrations from `version` to the newest, within the caller's transaction.
-
-    Raises `Fault` (`catalog_newer`) where the catalog was written by a newer Scandock.
-    """
-    config = configuration()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+def check_known(version: str | None) -> None:
+    """Raise `Fault` (`catalog_newer`) where a catalog was written by a newer Scandock."""
+    known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
     if version is not None and version not in known:
         raise Fault(
             "catalog_newer",
             f"This catalog was written by a newer Scandock (its version is {version}).",
             "Use that version, or restore a backup from before the upgrade.",
         )
+
+
+def upgrade(connection: Connection, version: str | None) -> None:
+    """Run the migrations from `version` to the newest, within the caller's transaction.
+
+    Raises `Fault` (`catalog_newer`), as `check_known`.
+    """
+    check_known(version)
+    config = configuration()
     config.attributes["connection"] = connection
     alembic_upgrade(config, "head")

@@ -382,3 +382,11 @@ clock_seen = Table(
 )
 """One row: the clock as it was last seen, with the machine's start and the time since then; until when nothing is
 deleted for its age, and by how much the clock had jumped then (milliseconds)."""
+
+data_folder = Table(
+    "data_folder",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("path", Text, nullable=False),
+)
+"""One row, of a database beside the data folder: that folder's own id, and where it was opened last."""

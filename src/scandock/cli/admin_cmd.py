@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -130,6 +131,25 @@ def project_list(data: options.ExistingData, as_json: options.AsJson = False) ->
         for one in projects:
             policy = f"prearchive-code {one.prearchive_code}, petmr {one.petmr}, identified {one.identified}"
             line(f"{one.id}: {one.name or one.id}, {policy}", sys.stdout)
+
+
+@admin.command("adopt")
+def adopt(data: options.ExistingData) -> None:
+    """Let the database of SCANDOCK_DATABASE_URL belong to a data folder that was restored or copied by hand.
+
+    A database belongs to one data folder, and every other is refused. One that was moved is known, and one that
+    `scandock restore` made is the database's own already. No server may be at work on either folder.
+    """
+    checks.check_data(data, must_exist=True)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.opening import open_data_catalog
+
+    settings = load_settings()
+    if settings.database_url is None:
+        line(f"The catalog of {data} is in the folder itself: there is nothing to adopt.", sys.stdout)
+        return
+    open_data_catalog(os.path.abspath(data), settings, adopts=True).dispose()
+    line(f"The database belongs to {os.path.abspath(data)} now.", sys.stdout)
 
 
 def _print_table(projects: Sequence[Project]) -> None:

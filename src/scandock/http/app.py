@@ -7,6 +7,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
                 answers.cancel()
                 await asyncio.gather(warming, janitor, bodies, answers, ending, return_exceptions=True)
                 if site.receptions:
-                    await asyncio.wait(site.receptions, timeout=END_SECONDS)
+                    await asyncio.wait(site.receptions.values(), timeout=END_SECONDS)
                 await loop.run_in_executor(None, site.close)
 
     app = FastAPI(
@@ -171,10 +172,17 @@ async def _end_bodies(site: Site) -> None:
     end_bodies(site)
 
 
+def clear_broken(site: Site) -> int:
+    """Clear away uploads whose request is gone; how many."""
+    forgotten = forget_broken(site.receiving, set(site.receptions))
+    site.metrics.broken.inc(forgotten)
+    return forgotten
+
+
 async def _tidy(site: Site) -> None:
     """Forget what stopped coming in: at the start what a killed server left, then whatever expires."""
     steps: list[Callable[[], int]] = [
-        lambda: forget_broken(site.receiving),
+        partial(clear_broken, site),
         lambda: expire(site.receiving, set(site.locks)),
         lambda: drop_ended(site.receiving),
         lambda: purge_ended(site.catalog),

@@ -17,7 +17,7 @@ from starlette.datastructures import State
 
 from scandock.access.authenticate import Gate
 from scandock.access.password_queue import PasswordQueue
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, only_read
 from scandock.http.metrics import Metrics
 from scandock.http.readiness import Readiness, store_in, write_to
 from scandock.http.receiving.limits import limits_of
@@ -42,6 +42,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CATALOG_THREADS = 8
+READ_THREADS = 8
+"""Beside those: who only reads the catalog never waits for who waits to write to it."""
+
 SPOOL_THREADS = 32
 """More than disks like at once, as one of them may hang on a sync for seconds; a thread that waits costs little."""
 
@@ -69,6 +72,7 @@ class Site:
     """Whatever checks or hashes a password is done by it."""
     refusals: Refusals
     catalog_threads: ThreadPoolExecutor
+    read_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
     zip_threads: ThreadPoolExecutor
     pictures: Pictures
@@ -89,8 +93,8 @@ class Site:
     """Set when the server ends: streams that never end by themselves listen to it."""
     bodies: WeakSet[Writer] = field(default_factory=WeakSet)
     """Bodies that are being received, and can't be gone on with later."""
-    receptions: set[asyncio.Task[Any]] = field(default_factory=set)
-    """Requests that receive a whole body: what is broken off is cleared away before the process ends."""
+    receptions: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
+    """Uploads that come whole, and what receives each: what is broken off is cleared away before the process ends."""
 
     def __post_init__(self) -> None:
         self.readiness = Readiness(
@@ -101,10 +105,20 @@ class Site:
             }
         )
 
+    def receives(self, upload: str, task: asyncio.Task[Any]) -> None:
+        """Note that a task of this process receives an upload, until it ends."""
+        self.receptions[upload] = task
+        task.add_done_callback(lambda _: self.receptions.pop(upload, None))
+
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call what asks the catalog, in a thread."""
+        """Call what asks the catalog and may write to it, in a thread."""
         bound = partial(copy_context().run, call, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self.catalog_threads, bound)
+
+    async def read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call what only reads the catalog, in a thread that those who wait to write leave alone."""
+        bound = partial(copy_context().run, call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.read_threads, bound)
 
     def close(self) -> None:
         """Give everything back, once no request is left."""
@@ -112,6 +126,7 @@ class Site:
         self.hand_threads.shutdown(wait=True)
         self.passwords.close()
         self.catalog_threads.shutdown(wait=True)
+        self.read_threads.shutdown(wait=True)
         self.spool_threads.shutdown(wait=True)
         self.zip_threads.shutdown(wait=True)
         self.refusals.close()
@@ -150,6 +165,7 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
         refusals=refusals,
         passwords=PasswordQueue(waited=metrics.passwords_waited.inc, refused=metrics.passwords_refused.inc),
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
+        read_threads=ThreadPoolExecutor(READ_THREADS, "reads", initializer=only_read),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
         zip_threads=ThreadPoolExecutor(ZIP_THREADS, "zip"),
         pictures=pictures,

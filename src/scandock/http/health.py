@@ -29,4 +29,4 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def metrics(request: Request) -> Any:  # noqa: ANN401
     site = site_of(request)
-    return Response(await site.run(site.metrics.text), media_type=CONTENT_TYPE_LATEST)
+    return Response(await site.read(site.metrics.text), media_type=CONTENT_TYPE_LATEST)

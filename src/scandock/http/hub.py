@@ -84,7 +84,7 @@ class Hub:
         one = Listener(principal, proof)
         async with self._beginning:
             if self._looking is None or self._looking.done():
-                await self._site.run(self._watch.begin)
+                await self._site.read(self._watch.begin)
                 self._looking = asyncio.ensure_future(self._look())
             self._listeners.add(one)
         return one
@@ -98,7 +98,7 @@ class Hub:
             if await self._stops():
                 break
             try:
-                found += await self._site.run(self._watch.look)
+                found += await self._site.read(self._watch.look)
                 await self._ask_who_may()
             except ScandockError as error:  # the catalog is away for a moment
                 log().warning("listening", code=error.code, cause=cause(error), where=where(error))
@@ -113,7 +113,7 @@ class Hub:
     async def _ask_who_may(self) -> None:
         """Ask who may still listen, and as whom; asked behind what has happened, so that nobody hears too much."""
         asked = list(self._listeners)
-        people = await self._site.run(ask_all_again, self._site.catalog, {one.proof for one in asked})
+        people = await self._site.read(ask_all_again, self._site.catalog, {one.proof for one in asked})
         for one in asked:
             if one.proof in people:
                 one.principal = people[one.proof]

@@ -124,6 +124,15 @@ class Metrics:
             "scandock_reserved_bytes", "Bytes that uploads have reserved and that have not come.",
             registry=self.registry,
         )  # fmt: skip
+        self.broken = Counter(
+            "scandock_uploads_broken", "Uploads by one request that nobody brought any more, and were cleared away.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.catalog_waiting = Gauge(
+            "scandock_catalog_waiting", "Transactions that wait for their turn to write to the catalog.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.catalog_waiting.set_function(lambda: catalog.waiting)
         self.unreserved = Gauge(
             "scandock_uploads_unreserved", "Open uploads that got no byte for so long that their space was given up.",
             registry=self.registry,

@@ -85,7 +85,7 @@ async def prove_password(request: Request, name: str, password: str) -> Account:
     Raises Denied `login_failed`, Throttled, PasswordsBusy.
     """
     site, info = site_of(request), info_of(request)
-    one = await site.run(recall, site.catalog, name, password, site.gate)
+    one = await site.read(recall, site.catalog, name, password, site.gate)
     if one is not None:
         return one
     check = partial(check_password, site.catalog, name, password, info, site.gate)
@@ -95,8 +95,8 @@ async def prove_password(request: Request, name: str, password: str) -> Account:
 async def _proved(request: Request, sent: Credentials) -> Principal:
     site = site_of(request)
     if sent.basic is not None and not ALIAS.fullmatch(sent.basic[0]):
-        return await site.run(by_password, site.catalog, await prove_password(request, *sent.basic))
-    return await site.run(
+        return await site.read(by_password, site.catalog, await prove_password(request, *sent.basic))
+    return await site.read(
         authenticate,
         site.catalog,
         basic=sent.basic,
@@ -115,7 +115,7 @@ def proved_by(request: Request, principal: Principal) -> Proof:
 async def still(request: Request, principal: Principal) -> Principal:
     """Who asks, as their account is after a request has taken long. Denied (401) where they may no more."""
     site = site_of(request)
-    return await site.run(ask_again, site.catalog, proved_by(request, principal))
+    return await site.read(ask_again, site.catalog, proved_by(request, principal))
 
 
 def from_elsewhere(request: Request) -> bool:
@@ -177,7 +177,7 @@ def require(action: Action, of: str = "project") -> Callable[[Request, Principal
             with site.catalog.read() as connection:
                 require_right(principal, action, name, ProjectRights(connection))
 
-        await site.run(ask)
+        await site.read(ask)
         return principal
 
     return check

@@ -7,6 +7,7 @@ from typing import Final
 OUTAGES: Final = {
     "catalog": "the catalog can't be used",
     "catalog_damaged": "the catalog is damaged",
+    "catalog_older": "the catalog is of an older version, and its server runs",
     "disk_full": "the disk is full",
     "read_failed": "the disk can't be read or written",
     "scratch_failed": "the work folder can't be written to",

@@ -42,6 +42,9 @@ DECODER_LINE: Final = 400
 DECODER_MOMENT: Final = 1.0
 STACK_IMAGES: Final = 100_000
 
+CATALOG_WRITERS: Final = 8
+CATALOG_CONNECTIONS: Final = 32
+
 RESERVED_SECONDS: Final = 3_600
 DAMAGE_MESSAGE_SECONDS: Final = 3_600
 MESSAGES_AT_ONCE: Final = 8
@@ -96,6 +99,8 @@ FIXED_LIMITS: Final = (
     FixedLimit("questions to decoders", DECODER_LINE, "", "Questions that wait for a decoder of images."),
     FixedLimit("heavy questions to decoders", DECODER_MOMENT, "s", "Of the processor's time: what takes more waits."),
     FixedLimit("images of a stack", STACK_IMAGES, "", "Images of one scan that the viewer shows."),
+    FixedLimit("transactions that write", CATALOG_WRITERS, "", "Of one process, those included that wait for a lock."),
+    FixedLimit("connections to the catalog", CATALOG_CONNECTIONS, "", "Of one process; most are for reading."),
     FixedLimit("reservation of an upload", RESERVED_SECONDS, "s", "For which space is kept after its last byte."),
     FixedLimit("messages of damage", DAMAGE_MESSAGE_SECONDS, "s", "Between two to one receiver."),
     FixedLimit("messages at once", MESSAGES_AT_ONCE, "", "Mails and webhooks that are being sent."),

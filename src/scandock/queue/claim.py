@@ -31,8 +31,8 @@ from scandock.catalog.tables import upload
 from scandock.model.errors import OUTAGES
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
-from scandock.queue.leases import LEASE_MS, Lease
-from scandock.queue.owner import is_gone, server_is_gone
+from scandock.queue.leases import LEASE_MS, Lease, is_over
+from scandock.queue.owner import is_gone, is_mine, server_is_gone
 from scandock.queue.retry import LONGEST_OUTAGE_WAIT, MAX_ATTEMPTS
 from scandock.queue.tokens import new_token
 
@@ -82,8 +82,7 @@ def claim(catalog: Catalog, owner: str, slots: Slots, held: Collection[int] = ()
     """
     if slots.busy >= slots.total:
         return None
-    dead, waits = _look(catalog)
-    dead = [one for one in dead if one[0] not in held]
+    dead, waits = _look(catalog, held)
     if not dead and not waits:
         return None
     with catalog.write() as connection:
@@ -91,13 +90,11 @@ def claim(catalog: Catalog, owner: str, slots: Slots, held: Collection[int] = ()
         return None if row is None else _take(catalog, connection, row, owner)
 
 
-def _look(catalog: Catalog) -> tuple[list[tuple[int, str]], bool]:
+def _look(catalog: Catalog, held: Collection[int]) -> tuple[list[tuple[int, str]], bool]:
     """Ids and tokens of imports whose worker is gone, and whether others wait; asked before anything is locked."""
     with catalog.read() as connection:
         due = _is_due(catalog)
-        joined = select(
-            upload.c.id, upload.c.token, upload.c.owner, (upload.c.lease_until < catalog.now()).label("over")
-        )
+        joined = select(upload.c.id, upload.c.token, upload.c.owner, upload.c.lease_until, catalog.now().label("now"))
         running = connection.execute(
             joined.join(reception, reception.c.upload_id == upload.c.id).where(
                 upload.c.state == ImportState.RUNNING, due
@@ -106,7 +103,15 @@ def _look(catalog: Catalog) -> tuple[list[tuple[int, str]], bool]:
         waits = connection.execute(
             select(exists().where(upload.c.state == ImportState.RECEIVED, reception.c.upload_id == upload.c.id, due))
         ).scalar_one()
-    return [(row.id, row.token) for row in running if row.over or is_gone(row.owner) is True], bool(waits)
+    lost = (row for row in running if row.id not in held and _is_lost(row.lease_until, row.now, row.owner))
+    return [(row.id, row.token) for row in lost], bool(waits)
+
+
+def _is_lost(lease_until: int, now: int, owner: str) -> bool:
+    """Whether nobody runs an import any more: what this process runs is asked of itself, and not of leases."""
+    if is_mine(owner):
+        return lease_until < now
+    return is_over(lease_until, now, owner) or is_gone(owner) is True
 
 
 def _is_due(catalog: Catalog) -> ColumnElement[bool]:

@@ -175,11 +175,12 @@ def find_dead(catalog: Catalog) -> list[Dead]:
     return [
         Dead(*row[:5], overdue=row.lease_until < now, owner=row.owner, code=row.code)
         for row in rows
-        if not is_mine(row.owner) and (_is_over(row.lease_until, now, row.owner) or is_gone(row.owner) is True)
+        if not is_mine(row.owner) and (is_over(row.lease_until, now, row.owner) or is_gone(row.owner) is True)
     ]
 
 
-def _is_over(lease_until: int, now: int, owner: str) -> bool:
+def is_over(lease_until: int, now: int, owner: str) -> bool:
+    """Whether a lease is over for good: its owner may not be just waiting for a disk or a lock."""
     if lease_until >= now:
         return False
     return lease_until + PATIENCE_MS < now or not is_at_work(owner)

@@ -8,11 +8,14 @@ from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
+from scandock.model.errors import ScandockError
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
-from scandock.queue.owner import is_gone, this_owner
+from scandock.queue.owner import is_gone
 from scandock.services.clock_watch import why_wait
+from scandock.services.logs import cause, log, where
 from scandock.services.receiving import MANY, Receiving
+from scandock.services.reservations import is_reserved
 
 EXPIRED = "upload_expired"
 _ENDED = tuple(
@@ -22,15 +25,18 @@ _ENDED = tuple(
 )
 
 
-def forget_broken(receiving: Receiving) -> int:
-    """Forget uploads by raw or multipart body whose receiver is no more: their clients know that they failed.
+def forget_broken(receiving: Receiving, busy: Collection[str] = ()) -> int:
+    """Forget uploads by raw or multipart body that nobody brings any more: their clients know that they failed.
 
-    Not those of a user's cache that have come whole: their clients know that they are kept.
+    Their process is gone, or their lease is over, which the request renewed while it lived: it may have ended where the
+    catalog or the disk could not be written to, and then it has left all of it. `busy` are those that a request of this
+    process brings, however long a lock has kept it from saying so. Not those of a user's cache that have come whole:
+    their clients know that they are kept.
     """
     cached = select(cached_file.c.upload_id).where(cached_file.c.whole)
     with receiving.catalog.read() as connection:
         rows = connection.execute(
-            select(upload.c.uuid, upload.c.owner)
+            select(upload.c.uuid, upload.c.owner, is_reserved(receiving.catalog).label("leased"))
             .join(reception, reception.c.upload_id == upload.c.id)
             .where(
                 upload.c.state == ImportState.RECEIVING,
@@ -38,13 +44,21 @@ def forget_broken(receiving: Receiving) -> int:
                 upload.c.id.not_in(cached),
             )
         ).all()
-    mine = this_owner()
-    gone = [row.uuid for row in rows if row.owner != mine and is_gone(row.owner) is True]
-    for uuid in gone:
+    gone = [row.uuid for row in rows if row.uuid not in busy and (not row.leased or is_gone(row.owner) is True)]
+    return sum(_forget(receiving, uuid) for uuid in gone)
+
+
+def _forget(receiving: Receiving, uuid: str) -> bool:
+    """Forget one of them; whether that could be done. What hinders one hinders no other, and the next turn tries it."""
+    try:
         arriving = receiving.find(uuid)
-        if arriving is not None:
-            receiving.discard(arriving)
-    return len(gone)
+        done = arriving is not None and receiving.discard(arriving)
+    except ScandockError as error:
+        log().warning("broken upload not cleared", upload=uuid, code=error.code, cause=cause(error), where=where(error))
+        return False
+    if done:
+        log().info("broken upload cleared", upload=uuid)
+    return done
 
 
 def expire(receiving: Receiving, busy: Collection[str] = ()) -> int:

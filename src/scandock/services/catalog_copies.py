@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from scandock.catalog.engine import HEAD
 from scandock.model.errors import Fault, Usage
 from scandock.model.private import PRIVATE_FILE
+from scandock.services.data_folders import check_copied
 from scandock.services.opening import CATALOG
 
 DUMP = "catalog.dump"
@@ -32,7 +33,7 @@ def copied_catalog(data: str, database_url: str | None, target: str) -> Iterator
             with _copied_sqlite(data, target) as connection:
                 yield connection
         else:
-            with _dumped(database_url, target) as connection:
+            with _dumped(data, database_url, target) as connection:
                 yield connection
     except (sqlite3.Error, DBAPIError) as error:
         said = str(getattr(error, "orig", error))
@@ -63,11 +64,12 @@ def _copied_sqlite(data: str, target: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def _dumped(database_url: str, target: str) -> Iterator[Connection]:
+def _dumped(data: str, database_url: str, target: str) -> Iterator[Connection]:
     engine = create_engine(database_url)
     try:
         with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection, connection.begin():
             _check_version(connection)
+            check_copied(connection, os.path.abspath(data))
             snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
             path = os.path.join(target, DUMP)
             _run("pg_dump", database_url, "--format=custom", f"--snapshot={snapshot}", f"--file={path}.new")

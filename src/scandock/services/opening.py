@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.projects import are_begun
 from scandock.placing.recover import recover
+from scandock.services.data_folders import adopt, check_folder, unserved
 from scandock.store.local import LocalStore
 from scandock.store.space import refuse_network
 
@@ -19,12 +21,24 @@ if TYPE_CHECKING:
 CATALOG = "scandock.db"
 
 
-def open_data_catalog(data: str, settings: Settings) -> Catalog:
-    """The catalog of a DATA folder: its SQLite file, or the database that the settings name."""
+def open_data_catalog(data: str, settings: Settings, *, serves: bool = False, adopts: bool = False) -> Catalog:
+    """The catalog of a DATA folder: its SQLite file, or the database that the settings name.
+
+    One of an older version is brought up to this one, unless a server is at work on DATA: Fault `catalog_older`.
+    `serves`: this is that server's beginning. A database that belongs to another folder is Usage `data_folder_other`;
+    `adopts`: it is to belong to this one.
+    """
+    if settings.database_url is None:
+        refuse_network(data)
+    url = settings.database_url or f"sqlite:///{data}/{CATALOG}"
+    catalog = open_catalog(url) if serves else open_catalog(url, may_upgrade=partial(unserved, data))
     if settings.database_url is not None:
-        return open_catalog(settings.database_url)
-    refuse_network(data)
-    return open_catalog(f"sqlite:///{data}/{CATALOG}")
+        try:
+            (adopt if adopts else check_folder)(catalog, os.path.abspath(data))
+        except BaseException:
+            catalog.dispose()
+            raise
+    return catalog
 
 
 def is_there(data: str, settings: Settings) -> bool:

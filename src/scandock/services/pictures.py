@@ -70,6 +70,12 @@ class Looked:
         address = self.desk.request.address if self.desk.request is not None else ""
         return Asker(self.desk.principal.account_id, network(address), self.standing.uuid)
 
+    def is_new_view(self) -> bool:
+        """Whether the trail is to tell that they look at the session's images: once an hour."""
+        who = self.desk.principal.account_id
+        where = self.desk.request.address if self.desk.request is not None and who is None else ""
+        return self.pictures.is_new_view((who, where, self.standing.uuid))
+
     def room(self, size: int) -> Hold:
         """Room for what is made for whoever looks. AnswersFull."""
         return self.pictures.held.hold(self.asker.who, size)
@@ -93,17 +99,13 @@ def look(desk: Desk, pictures: Pictures, uuid: str, scan_id: str) -> Looked:
         ).scalar()
     if found is None:
         raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
-    note_view(desk, pictures, standing)
     return Looked(desk, pictures, standing, found)
 
 
-def note_view(desk: Desk, pictures: Pictures, standing: Standing) -> None:
-    """Note in the trail that somebody looks at a session's images, once an hour."""
-    who = desk.principal.account_id
-    where = desk.request.address if desk.request is not None and who is None else ""
-    if pictures.is_new_view((who, where, standing.uuid)):
-        with desk.catalog.write() as connection:
-            desk.note(connection, "view", standing.uuid, standing.project)
+def note_view(looked: Looked) -> None:
+    """Note in the trail that somebody looks at a session's images."""
+    with looked.desk.catalog.write() as connection:
+        looked.desk.note(connection, "view", looked.standing.uuid, looked.standing.project)
 
 
 def stack_of(looked: Looked) -> Stack:
@@ -210,8 +212,9 @@ def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str
     with desk.catalog.read() as connection:
         standing = contents.readable(connection, desk.principal, uuid)
         item = contents.file_of(connection, standing, n)
-    note_view(desk, pictures, standing)
     looked = Looked(desk, pictures, standing, -1)
+    if looked.is_new_view():
+        note_view(looked)
     return _ask_of(looked, item["path"], {"verb": "header"}, item["sha256"]), looked.tag("header", n)
 
 

@@ -33,7 +33,11 @@ from scandock.store.local import LocalStore
 Door = Literal["raw", "multipart", "tus"]
 
 RENEWED_MS = 120_000
-"""For how long, beside the silence that a client may keep, space is reserved again for bytes that are still to come."""
+"""For how long, beside the silence that a client may keep, an upload's space is kept that can't be gone on with later.
+
+That long is also what a resumable one reserves again with, until its first byte is there. It covers what comes without
+being noted: bytes wait up to a minute for a block to be full, and are synced before their row is written.
+"""
 
 MANY = 500
 """Rows that one pass of the janitor looks at."""
@@ -51,7 +55,20 @@ class ReceivingLimits:
     space_percent: int
     """Of the free space, for several uploads of one account together."""
     reserved_ms: int = RESERVED_MS
-    """How long an upload's space is kept for it after its last byte."""
+    """How long the space of an upload that can be gone on with later is kept for it after its last byte."""
+
+    @property
+    def lease_ms(self) -> int:
+        """For how long a request that brings bytes is believed to live after those that it has noted."""
+        return min(self.reserved_ms, int(self.idle_seconds * 1000) + RENEWED_MS)
+
+    def kept_ms(self, door: str) -> int:
+        """How long the space of an upload is kept after its last byte.
+
+        A whole body comes in one request or not at all: its reservation is that request's lease. Where it was not
+        renewed, nobody brings the upload any more, and it is cleared away (`arrivals.forget_broken`).
+        """
+        return self.reserved_ms if door == "tus" else self.lease_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +167,7 @@ class Receiving:
             if received > row.received:
                 if not row.reserved or arriving.size is None:
                     self._check_space(connection, arriving, received)
-                values["reserved_until"] = self.catalog.now() + self.limits.reserved_ms
+                values["reserved_until"] = self.catalog.now() + self.limits.kept_ms(arriving.door)
             connection.execute(_update_of(arriving).values(**values))
         return True
 
@@ -165,7 +182,8 @@ class Receiving:
                 return False
             if not row.reserved:
                 self._check_space(connection, arriving, row.received)
-            connection.execute(_update_of(arriving).values(reserved_until=self.catalog.now() + self.limits.reserved_ms))
+            until = self.catalog.now() + self.limits.kept_ms(arriving.door)
+            connection.execute(_update_of(arriving).values(reserved_until=until))
         return True
 
     def reserve_again(self, arriving: Arriving) -> None:
@@ -178,8 +196,8 @@ class Receiving:
             if row is None or row.reserved:
                 return
             self._check_space(connection, arriving, row.received)
-            lasts = min(self.limits.reserved_ms, int(self.limits.idle_seconds * 1000) + RENEWED_MS)
-            connection.execute(_update_of(arriving).values(reserved_until=self.catalog.now() + lasts))
+            until = self.catalog.now() + self.limits.lease_ms
+            connection.execute(_update_of(arriving).values(reserved_until=until))
 
     def _reservation(self, connection: Connection, arriving: Arriving) -> Row[Any] | None:
         """How far it is and whether its space is kept; None where it is received no more."""
@@ -278,16 +296,16 @@ class Receiving:
         if offer.idempotency_key is None:
             return None
         row = connection.execute(
-            _offered().where(
-                reception.c.account_id == offer.account_id, reception.c.idempotency_key == offer.idempotency_key
-            )
+            _offered()
+            .add_columns(is_reserved(self.catalog).label("reserved"))
+            .where(reception.c.account_id == offer.account_id, reception.c.idempotency_key == offer.idempotency_key)
         ).first()
         if row is None:
             return None
         found = self._read(connection, row.uuid, known=True)
         assert found is not None
         if found.receiving and found.door != "tus":
-            if is_gone(row.owner) is not True:
+            if row.reserved and is_gone(row.owner) is not True:
                 raise Usage(
                     "upload_running", "The upload of this idempotency key is still being received.", "Wait for its end."
                 )
@@ -326,7 +344,7 @@ class Receiving:
                 mapping=offer.mapping,
                 idempotency_key=offer.idempotency_key,
                 expires=now + self.limits.lasts_ms if offer.door == "tus" else None,
-                reserved_until=now + self.limits.reserved_ms,
+                reserved_until=now + self.limits.kept_ms(offer.door),
             )
         )
 

@@ -65,8 +65,11 @@ def restore(backup: str, data: str, settings: Settings, on_progress: Told | None
 
 
 def _disown(data: str, settings: Settings) -> None:
-    """Let nobody own the imports that ran: whoever did may live on this very machine, and works on another folder."""
-    catalog = open_data_catalog(data, settings)
+    """Let nobody own the imports that ran: whoever did may live on this very machine, and works on another folder.
+
+    The database is this folder's from now on, and not that of the one that the backup was made of.
+    """
+    catalog = open_data_catalog(data, settings, adopts=True)
     try:
         with catalog.write() as connection:
             connection.execute(

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from scandock.model.errors import OUTAGES, Fault, ScandockError, TokenLost
 from scandock.model.process import python
@@ -103,7 +103,10 @@ class Running:
         self.log = log
         self._start_attempt = start
         self._lock = threading.Lock()
-        self._running: dict[int, _One] = {}
+        self._claimed: dict[str, Claim] = {}
+        """By token, from the claim until its end is written: leases are renewed while attempts are being started."""
+        self._running: dict[str, _One] = {}
+        """Those whose attempt has been started; by token too, as one that clears up may live beside the next."""
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._threads = [
@@ -114,6 +117,11 @@ class Running:
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
+
+    def hold(self, claim: Claim) -> None:
+        """Hold what was claimed just now, before anybody here claims again; `run` is to follow."""
+        with self._lock:
+            self._claimed[claim.lease.token] = claim
 
     def run(self, claim: Claim) -> None:
         """Have a claimed import run by a process of its own; returns when that has ended and is told of."""
@@ -127,26 +135,25 @@ class Running:
             exhausted=claim.exhausted,
             reason=claim.reason,
         )
-        child = self._start_attempt(order)  # which may take a while: leases are renewed meanwhile
-        one = _One(claim, child)
-        with self._lock:
-            self._running[claim.lease.upload_id] = one
-            if self._stopping.is_set():
-                child.kill(STOP)
-        log.info("import begun", pid=child.pid)
+        self.hold(claim)
         try:
-            code = child.wait()
-            self._tell_at_last(claim, child, code, log)
+            child = self._start_attempt(order)  # which may take a while
+            with self._lock:
+                self._running[claim.lease.token] = _One(claim, child)
+                if self._stopping.is_set():
+                    child.kill(STOP)
+            log.info("import begun", pid=child.pid)
+            self._tell_at_last(claim, child, child.wait(), log)
         finally:
             with self._lock:
-                if self._running.get(claim.lease.upload_id) is one:
-                    del self._running[claim.lease.upload_id]
+                self._running.pop(claim.lease.token, None)
+                self._claimed.pop(claim.lease.token, None)
 
     @property
     def held(self) -> frozenset[int]:
-        """Imports that are run here, or whose end is still to be written: nobody here may claim them anew."""
+        """Imports that were claimed here and whose end is still to be written: nobody here may claim them anew."""
         with self._lock:
-            return frozenset(self._running)
+            return frozenset(claim.lease.upload_id for claim in self._claimed.values())
 
     def _tell_at_last(self, claim: Claim, child: RunningAttempt, code: int, log: FilteringBoundLogger) -> None:
         """Write what became of an import, as soon as catalog and disk take it: until then it is not to be run anew.
@@ -218,21 +225,23 @@ class Running:
         for thread in self._threads:
             thread.join()
 
-    def _every(self, seconds: float, do: Any) -> None:  # noqa: ANN401
+    def _every(self, seconds: float, do: Callable[[], None]) -> None:
         while not self._ended.wait(seconds):
-            with self._lock:
-                ones = list(self._running.values())
-            if not ones:
-                continue
             try:
-                do(ones)
+                do()
             except ScandockError as error:
                 self.log.warning("catalog away", code=error.code)
+            except Exception as error:  # without this thread every import here would lose its lease
+                self.log.error("not watched", exc_info=error)
 
-    def _renew(self, ones: list[_One]) -> None:
-        told = renew_all(self.catalog, [one.claim.lease for one in ones])
+    def _renew(self) -> None:
+        with self._lock:
+            leases = [claim.lease for claim in self._claimed.values()]
+        if not leases:
+            return
+        told = renew_all(self.catalog, leases)
         now = time.monotonic()
-        for one in ones:
+        for one in self._started():
             if one.claim.lease in told.lost:
                 one.child.kill(LOST)
             elif one.claim.lease in told.ended:  # it clears up, which may take a while
@@ -240,9 +249,16 @@ class Running:
                 if now - one.ended > CLEARING_SECONDS:
                     one.child.kill(LINGERED)
 
-    def _hear(self, ones: list[_One]) -> None:
-        by_id = {one.claim.lease.upload_id: one for one in ones}
+    def _hear(self) -> None:
+        ones = self._started()
+        if not ones:
+            return
         with self.catalog.read() as connection:
-            wanted = cancelled(connection, list(by_id))
-        for number in wanted:
-            by_id[number].child.kill(CANCEL)
+            wanted = set(cancelled(connection, [one.claim.lease.upload_id for one in ones]))
+        for one in ones:
+            if one.claim.lease.upload_id in wanted:
+                one.child.kill(CANCEL)
+
+    def _started(self) -> list[_One]:
+        with self._lock:
+            return list(self._running.values())

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from scandock.access.bootstrap import ensure_admin
+from scandock.catalog.engine import Catalog
 from scandock.model.errors import Fault, Usage
 from scandock.model.process import python
 from scandock.queue.engine import engine_of
@@ -72,8 +73,9 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None], start:
             Supervised("worker", worker, log, pass_fds=[beats.fd], beats=beats, start=start),
             Supervised("web", web, log, pass_fds=[listening.fileno(), beats.fd], start=start),
         ]
+        catalog = open_data_catalog(store.path, settings, serves=True)  # first: nobody else upgrades it while we serve
         children[0].start()  # at once: what is unfinished goes on while the rest is made ready
-        _first_start(store, settings, say)
+        _first_start(catalog, settings, say)
         children[1].start()
         host, port = listening.getsockname()[:2]
         say(f"Scandock serves {store.path} at http://{f'[{host}]' if ':' in host else host}:{port}/")
@@ -85,9 +87,8 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None], start:
     return 0
 
 
-def _first_start(store: LocalStore, settings: Settings, say: Callable[[str], None]) -> None:
+def _first_start(catalog: Catalog, settings: Settings, say: Callable[[str], None]) -> None:
     """Tables and the first account, before anybody is let in."""
-    catalog = open_data_catalog(store.path, settings)
     try:
         catalog.try_writing(int(WAIT_SECONDS))
         catalog.look_over(LOOK_SECONDS)

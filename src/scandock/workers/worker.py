@@ -66,7 +66,10 @@ class Worker:
         self._stop = threading.Event()
 
     def _claim(self, owner: str, slots: Slots) -> Claim | None:
-        return claim(self.catalog, owner, slots, self.running.held)
+        one = claim(self.catalog, owner, slots, self.running.held)
+        if one is not None:
+            self.running.hold(one)
+        return one
 
     def _run(self, one: Claim) -> None:
         self.running.run(one)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from scandock.catalog.engine import HEAD, Catalog, open_catalog
+from scandock.catalog import engine
+from scandock.catalog.engine import HEAD, READERS, WRITERS, Catalog, only_read, open_catalog
 from scandock.catalog.tables import project, session
 from scandock.model.errors import Fault
+from tests.crash.processes import until
 
 pytestmark = pytest.mark.postgresql
 
@@ -192,6 +197,74 @@ def test_a_lock_that_lasts_is_told_and_not_waited_for(catalog: Catalog) -> None:
     if catalog.sqlite:
         with catalog.read() as connection:
             assert connection.execute(text("PRAGMA busy_timeout")).scalar_one() == 60_000
+
+
+def test_who_reads_has_a_connection_however_many_wait_to_write(catalog: Catalog) -> None:
+    many = ThreadPoolExecutor(60)
+    with catalog.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        waiting = [many.submit(_write, catalog) for _ in range(60)]
+        until(lambda: catalog.waiting == 60 + 1 - WRITERS, "they do not wait")
+        with ExitStack() as reads:
+            for _ in range(READERS):
+                assert reads.enter_context(catalog.read()).execute(text("SELECT 1")).scalar_one() == 1
+        assert not any(one.done() for one in waiting)
+    assert [one.result(60) for one in waiting] == [None] * 60
+    many.shutdown()
+
+
+def _write(catalog: Catalog) -> None:
+    with catalog.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
+
+def test_a_process_whose_connections_are_all_in_use_says_so(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "READERS", 0)
+    monkeypatch.setattr(engine, "CONNECTION_SECONDS", 0)
+    catalog = open_catalog(database_url)
+    with ExitStack() as reads:
+        for _ in range(WRITERS):
+            reads.enter_context(catalog.read())
+        with pytest.raises(Fault, match="all 8 connections of this process to it are in use") as caught:
+            reads.enter_context(catalog.read())
+    assert (caught.value.code, bool(caught.value.remedy)) == ("catalog", True)
+    assert count(catalog) == 0
+    catalog.dispose()
+
+
+def test_who_waits_too_long_behind_others_that_write_is_told_so(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "WRITERS", 1)
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0)
+    catalog = open_catalog(database_url)
+    with catalog.write(), pytest.raises(Fault, match="have waited for its lock") as caught:
+        _write(catalog)
+    assert caught.value.code == "catalog"
+    _write(catalog)
+    catalog.dispose()
+
+
+def test_a_thread_that_only_reads_writes_nothing_and_notes_what_nobody_waits_for(catalog: Catalog) -> None:
+    written: list[str] = []
+
+    def write(connection: Connection, name: str) -> None:
+        connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        written.append(name)
+
+    with ThreadPoolExecutor(1, initializer=only_read) as reads:
+        assert reads.submit(count, catalog).result(60) == 0
+        with pytest.raises(RuntimeError, match="only reads"):
+            reads.submit(_write, catalog).result(60)
+        with catalog.write() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+            for name in (*"A" * 10, "B"):  # none of them waits for the lock
+                assert reads.submit(catalog.note, name, partial(write, name=name)).result(60) is None
+            assert written == []
+        until(lambda: "B" in written, "it was not written")
+    assert written.count("A") <= 2  # one that had begun to wait, and one for all others
+    catalog.note("C", partial(write, name="C"))
+    assert written[-1] == "C"
 
 
 def test_a_writer_waits_for_another(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ async def _shown(
     def ask() -> dict[str, Any]:
         return {"logins": _logins(work).list(), "tokens": accounts_of(work).tokens(), "own": accounts_of(work).own()}
 
-    found = await work.do(ask)
+    found = await work.look(ask)
     return page(
         request, "account.html", me, here="Account", **found, scopes=SCOPES, days=DAYS, most=DAYS_MOST,
         problem=problem, issued=issued,

@@ -40,7 +40,7 @@ async def activity(
     group = group if group in GROUPS else ""
     sought = Sought(mine=whose != "all", group=group, project=project, search=q)
     sorting = Sorting(sort="-id", limit=SHOWN, cursor=cursor)
-    found = await work.site.run(list_activity, work.site.catalog, me, sought, sorting)
+    found = await work.site.read(list_activity, work.site.catalog, me, sought, sorting)
     return page(
         request, "activity.html", me, here="Activity", page=found, sought=sought, script="activity",
         groups=tuple(GROUPS), first=cursor is None, query=query_of(request),
@@ -51,7 +51,7 @@ async def activity(
 async def item(request: Request, work: Seen, uuid: str) -> Response:
     """One import as it stands in the list, for the page that shows it to take over."""
     me = work.desk.principal
-    one = await work.site.run(read_activity, work.site.catalog, me, uuid)
+    one = await work.site.read(read_activity, work.site.catalog, me, uuid)
     return fragment(request, "activity_item.html", me, one=one)
 
 
@@ -75,8 +75,8 @@ async def retry(request: Request, form: Sent, uuid: str) -> Response:
 async def ask_forget(request: Request, work: Seen, uuid: str) -> Response:
     """What forgetting an import takes away, before it is done."""
     me = work.desk.principal
-    await work.site.run(may_delete, work.site.catalog, me, uuid)
-    one = await work.site.run(read_activity, work.site.catalog, me, uuid)
+    await work.site.read(may_delete, work.site.catalog, me, uuid)
+    one = await work.site.read(read_activity, work.site.catalog, me, uuid)
     return page(request, "forget.html", me, here="Activity", one=one)
 
 
@@ -84,7 +84,7 @@ async def ask_forget(request: Request, work: Seen, uuid: str) -> Response:
 async def forget(request: Request, form: Sent, uuid: str) -> Response:
     """Forget an import: its receipt and kept bytes too; sessions that it stored stay."""
     site, me = form.site, form.desk.principal
-    await site.run(may_delete, site.catalog, me, uuid)
+    await site.read(may_delete, site.catalog, me, uuid)
     async with site.locks.write(uuid, stop=True):
         await site.run(delete_import, site.catalog, site.store, me, uuid, info_of(request))
     return back(request, "/activity", "import-forgotten")

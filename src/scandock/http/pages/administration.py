@@ -68,7 +68,7 @@ async def _accounts(
     request: Request, work: Work, problem: ScandockError | None = None, *, after: str = "",
     typed: dict[str, Any] | None = None,
 ) -> Response:  # fmt: skip
-    found = await work.do(lambda: accounts_of(work).page(after=after, limit=SHOWN + 1))
+    found = await work.look(lambda: accounts_of(work).page(after=after, limit=SHOWN + 1))
     following = found[SHOWN - 1].name if len(found) > SHOWN else ""
     return page(
         request, "admin_accounts.html", work.desk.principal, here="Administration", at="accounts",

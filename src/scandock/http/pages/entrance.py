@@ -54,7 +54,7 @@ async def _home(request: Request, work: Seen, me: Principal) -> Response:
 
     projects, waiting, uploads = await work.read(ask)
     latest = Sorting(sort="-id", limit=FEW)
-    imports = await work.site.run(list_activity, work.site.catalog, me, Sought(mine=False), latest)
+    imports = await work.site.read(list_activity, work.site.catalog, me, Sought(mine=False), latest)
     return page(request, "home.html", me, projects=projects, imports=imports, waiting=waiting, uploads=uploads)
 
 

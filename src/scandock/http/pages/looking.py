@@ -23,7 +23,7 @@ from scandock.http.pages.sifting import ORDERS, Sift, all_scans
 from scandock.http.pages.waiting import choices_for, may_decide
 from scandock.http.pages.words import segment
 from scandock.http.v1.desks import Work
-from scandock.http.v1.pictures import do, header_json
+from scandock.http.v1.pictures import do, header_json, look_at
 from scandock.model.errors import Fault
 from scandock.rules.choices import MEANING
 from scandock.rules.labels import UNASSIGNED
@@ -195,10 +195,9 @@ async def _scan(
 
 async def _stack(work: Work, uuid: str, scan_id: str) -> Stack:
     """The order of the scan's images; empty, with the reason, where it can't be told."""
-    desk, kept = work.desk, work.site.pictures
-    looked = await work.site.run(pictures.look, desk, kept, uuid, scan_id)
+    found = await look_at(work, uuid, scan_id)
     try:
-        return await do(work, lambda: pictures.stack_of(looked))
+        return await do(work, lambda: pictures.stack_of(found))
     except Fault as fault:
         return Stack(reasons=[(0, str(fault))])
 

@@ -49,7 +49,7 @@ async def _shown(request: Request, work: Work, project: str, problem: ScandockEr
         }
 
     found = await work.read(ask)
-    members = await work.do(lambda: list_members(work.site.catalog, me, project))
+    members = await work.look(lambda: list_members(work.site.catalog, me, project))
     return page(
         request, "project_settings.html", me, here="Projects", **found, members=members, codes=CODES,
         roles=[role.value for role in Role], problem=problem, site_identified=work.site.settings.identified,

@@ -30,7 +30,7 @@ async def receipt(
     """Its entries by pages, of one verdict or with a word in their path where that is asked for."""
     me = work.desk.principal
     wanted = check_verdicts([verdict] if verdict else [])
-    one, packed = await work.site.run(_open, work.site, me, uuid)
+    one, packed = await work.site.read(_open, work.site, me, uuid)
     sight = await work.do(lambda: look(packed, verdicts=wanted, search=q.strip(), start=start))
     return page(
         request, "receipt.html", me, here="Activity", one=one, sight=sight, verdict=verdict, q=q.strip(), start=start

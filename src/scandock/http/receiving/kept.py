@@ -47,8 +47,7 @@ class Keeping:
     async def __aenter__(self) -> Keeping:
         task = asyncio.current_task()
         assert task is not None
-        self._site.receptions.add(task)
-        task.add_done_callback(self._site.receptions.discard)
+        self._site.receives(self._arriving.uuid, task)
         return self
 
     async def feed(self, data: bytes | memoryview) -> None:
@@ -63,7 +62,7 @@ class Keeping:
         """
         received = await self.spooling.finish()
         principal = await still(self._request, self._principal)
-        offer = await self._site.run(ask, principal)
+        offer = await self._site.read(ask, principal)
         who = (principal, info_of(self._request))
         digest = self.spooling.digest()
         if not await self._site.run(self._site.receiving.accept, self._arriving, received, *who, offer, digest):

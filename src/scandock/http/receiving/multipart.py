@@ -190,7 +190,7 @@ async def receive_multipart(
         with site.catalog.read() as connection:
             return offer_of(connection, who, fields, more, door="multipart", size=length_of(request), key=key)
 
-    await site.run(ask, principal)  # what the query names is known before a byte is read
+    await site.read(ask, principal)  # what the query names is known before a byte is read
     arriving: Arriving | None = None
     async with AsyncExitStack() as stack:
         body = await stack.enter_async_context(aclosing(whole_body(site, request)))
@@ -216,7 +216,7 @@ async def receive_multipart(
         if to is None or arriving is None:
             raise Usage("multipart_no_file", "The multipart body has no file.", "Send the archive as a file part.")
         if isinstance(to, Repeated):
-            await to.end(await site.run(ask, principal))
+            await to.end(await site.read(ask, principal))
         else:
             await to.accept(ask)
     return arriving.uuid

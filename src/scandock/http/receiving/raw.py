@@ -54,7 +54,7 @@ async def receive_raw(site: Site, request: Request, principal: Principal, speech
     if arriving.known:
         repeated = Repeated(site, arriving)
         await _receive(site, request, repeated, size)
-        await repeated.end(await site.run(ask, principal))
+        await repeated.end(await site.read(ask, principal))
         return arriving.uuid
     async with Keeping(site, request, principal, arriving, keyed=bool(key)) as keeping:
         await _receive(site, request, keeping, size)

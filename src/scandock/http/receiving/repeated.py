@@ -54,4 +54,4 @@ class Repeated:
         received = await self.spooling.finish()
         digest = self.spooling.digest()
         assert digest is not None
-        await self._site.run(self._site.receiving.check_same, self._arriving, offer, received, digest)
+        await self._site.read(self._site.receiving.check_same, self._arriving, offer, received, digest)

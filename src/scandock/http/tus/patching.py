@@ -84,7 +84,7 @@ async def _keep(site: Site, request: Request, principal: Principal, arriving: Ar
     if received == arriving.size:
         try:
             principal = await still(request, principal)
-            await site.run(_check_right, site, principal, arriving)
+            await site.read(_check_right, site, principal, arriving)
         except ScandockError:
             await site.run(site.receiving.mark, arriving, received)
             raise
@@ -108,7 +108,7 @@ async def finish(site: Site, request: Request, principal: Principal, arriving: A
         return arriving
     async with site.locks.write(arriving.uuid):
         await _keep(site, request, principal, arriving, _spooling(site, arriving, None))
-    return await site.run(site.receiving.find, arriving.uuid) or arriving
+    return await site.read(site.receiving.find, arriving.uuid) or arriving
 
 
 def _check_right(site: Site, principal: Principal, arriving: Arriving) -> None:

@@ -67,7 +67,7 @@ async def unfinished(request: Request, principal: SignedIn) -> dict[str, Any]:
     `arrived` bytes are there, of which `offset` are kept for certain.
     """
     site = site_of(request)
-    found = await site.run(unfinished_uploads, site.catalog, principal)
+    found = await site.read(unfinished_uploads, site.catalog, principal)
     writers = {one.uuid: site.locks.bringing(one.uuid) for one in found}
     items = [
         {
@@ -178,7 +178,7 @@ async def offset_of(request: Request, upload: str, principal: Caller) -> Respons
     """`Upload-Offset`: bytes that are on disk for certain. Where those are all, its import begins now at the latest."""
     site = site_of(request)
     check_version(request.headers)
-    arriving = await site.run(find_upload, site, principal, upload)
+    arriving = await site.read(find_upload, site, principal, upload)
     arriving = await finish(site, request, principal, arriving)
     return _answer(
         200,
@@ -200,9 +200,9 @@ async def go_on(request: Request, upload: str, principal: Caller) -> Response:
     check_body(request.headers)
     offset = number(request.headers, "Upload-Offset")
     checksum = parse_checksum(request.headers.get("upload-checksum"))
-    await site.run(partial(find_upload, site, principal, upload, own=True))
+    await site.read(partial(find_upload, site, principal, upload, own=True))
     async with site.locks.write(upload) as writer:
-        arriving = await site.run(partial(find_upload, site, principal, upload, own=True))
+        arriving = await site.read(partial(find_upload, site, principal, upload, own=True))
         if offset != arriving.received:
             raise Usage(
                 "tus_offset",
@@ -210,7 +210,7 @@ async def go_on(request: Request, upload: str, principal: Caller) -> Response:
                 "Ask for the offset by HEAD and go on from there.",
             )
         received = await _taken(site, request, principal, arriving, writer, checksum)
-    again = await site.run(site.receiving.find, upload)
+    again = await site.read(site.receiving.find, upload)
     return _answer(204, Upload_Offset=received, Upload_Expires=None if again is None else _expiry(again, received))
 
 
@@ -235,9 +235,9 @@ async def terminate(request: Request, upload: str, principal: Caller) -> Respons
     site = site_of(request)
     request.state.upload = upload
     check_version(request.headers)
-    await site.run(find_upload, site, principal, upload)
+    await site.read(find_upload, site, principal, upload)
     async with site.locks.write(upload, stop=True):
-        arriving = await site.run(find_upload, site, principal, upload)
+        arriving = await site.read(find_upload, site, principal, upload)
         note = noted(Did.UPLOAD_DELETE, principal, info_of(request), {"bytes": arriving.received, "door": "tus"})
         if not await site.run(site.receiving.discard, arriving, note):
             raise Usage("import_running", "The upload has all its bytes: its import waits or runs.", "Cancel that.")

@@ -87,7 +87,7 @@ async def list_all(
     cursor: Annotated[str, Query(max_length=64, description="The last name of the page before")] = "",
 ) -> Response:
     """`{"items", "next"}`; `next` is the following page's `cursor`."""
-    found = await work.do(lambda: accounts_of(work).page(after=cursor, limit=limit))
+    found = await work.look(lambda: accounts_of(work).page(after=cursor, limit=limit))
     return JSONResponse(
         {"items": [told(one) for one in found], "next": found[-1].name if len(found) == limit else None}
     )
@@ -108,7 +108,7 @@ async def create(work: Desked, wanted: NewAccount) -> Response:
 @router.get("/{account}", summary="One account")
 async def read(work: Desked, account: str) -> Response:
     """404 `account_unknown` where there is none."""
-    return JSONResponse(told(await work.do(lambda: accounts_of(work).find(account))))
+    return JSONResponse(told(await work.look(lambda: accounts_of(work).find(account))))
 
 
 @router.patch("/{account}", summary="Change an account")

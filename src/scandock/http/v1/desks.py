@@ -56,7 +56,7 @@ class Work:
 
     async def still(self) -> Principal:
         """Who asks, after the request has taken long: from now on the desk is theirs as they are now. Denied (401)."""
-        principal = await self.site.run(self.desk.still)
+        principal = await self.site.read(self.desk.still)
         self.desk = replace(self.desk, principal=principal)
         return principal
 
@@ -67,7 +67,11 @@ class Work:
             with self.site.catalog.read() as connection:
                 return ask(connection)
 
-        return await self.site.run(within)
+        return await self.look(within)
+
+    async def look(self, call: Callable[[], T]) -> T:
+        """Do what only reads the catalog, however many wait to write to it."""
+        return await self.site.read(call)
 
     async def do(self, call: Callable[[], T]) -> T:
         """Do what may take a while, where nobody waits for the catalog's threads."""

@@ -48,10 +48,10 @@ async def events(
     """
     site = site_of(request)
     since = _since(after, last_event_id)
-    upload_id, told, ended = await site.run(_begin, site, principal, id, since or 0)
+    upload_id, told, ended = await site.read(_begin, site, principal, id, since or 0)
     if since is not None and ended and not told:
         return Response(status_code=204)
-    first = None if since is not None else await site.run(read_import, site.catalog, principal, id)
+    first = None if since is not None else await site.read(read_import, site.catalog, principal, id)
     stream = _stream(site, proved_by(request, principal), id, upload_id, told, since or 0, first)
     return StreamingResponse(stream, 200, _HEADERS, "text/event-stream")
 
@@ -108,7 +108,7 @@ async def _stream(
             yield _event(one.kind, {**one.data, "at": one.at}, one.id)
             spoken = loop.time()
         try:
-            told, ended, far = await site.run(_look, site, proof, uuid, upload_id, last)
+            told, ended, far = await site.read(_look, site, proof, uuid, upload_id, last)
         except Denied:
             return
         if told:

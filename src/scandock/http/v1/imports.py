@@ -33,7 +33,7 @@ async def create(request: Request, principal: SignedIn) -> Response:
     site = site_of(request)
     multipart = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"
     uuid = await (receive_multipart if multipart else receive_raw)(site, request, principal)
-    made = await site.run(read_import, site.catalog, principal, uuid)
+    made = await site.read(read_import, site.catalog, principal, uuid)
     where = f"{request.scope.get('root_path', '')}/api/v1/imports/{uuid}"
     return JSONResponse(made, 202, {"Location": where})
 
@@ -51,7 +51,7 @@ async def list_all(
     site = site_of(request)
     sorting = Sorting(sort="-id", limit=limit, cursor=cursor)
     states = tuple(one for some in state or () for one in some.split(","))
-    page = await site.run(list_imports, site.catalog, principal, sorting, project_name=project, states=states)
+    page = await site.read(list_imports, site.catalog, principal, sorting, project_name=project, states=states)
     return {"items": page.items, "next": page.next}
 
 
@@ -59,7 +59,7 @@ async def list_all(
 async def read(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002  the route's own name
     """What `scandock import --json` prints, with `id`, `state` as it is now, and `progress`."""
     site = site_of(request)
-    return with_etag(request, await site.run(read_import, site.catalog, principal, id))
+    return with_etag(request, await site.read(read_import, site.catalog, principal, id))
 
 
 @router.post("/{id}/cancel", status_code=202, summary="Cancel an import")
@@ -68,7 +68,7 @@ async def cancel(request: Request, id: str, principal: Caller) -> Response:  # n
     site = site_of(request)
     request.state.upload = id
     await site.run(cancel_import, site.catalog, site.store, principal, id, info_of(request))
-    return JSONResponse(await site.run(read_import, site.catalog, principal, id), 202)
+    return JSONResponse(await site.read(read_import, site.catalog, principal, id), 202)
 
 
 @router.post("/{id}/retry", status_code=202, summary="Try a failed import again")
@@ -76,7 +76,7 @@ async def retry(request: Request, id: str, principal: Caller) -> Response:  # no
     site = site_of(request)
     request.state.upload = id
     await site.run(retry_import, site.catalog, site.store, principal, id, info_of(request))
-    return JSONResponse(await site.run(read_import, site.catalog, principal, id), 202)
+    return JSONResponse(await site.read(read_import, site.catalog, principal, id), 202)
 
 
 @router.delete("/{id}", status_code=204, summary="Forget an import", response_class=Response)
@@ -84,7 +84,7 @@ async def forget(request: Request, id: str, principal: Caller) -> Response:  # n
     """Its receipt and kept bytes too; sessions that it stored stay."""
     site = site_of(request)
     request.state.upload = id
-    await site.run(may_delete, site.catalog, principal, id)
+    await site.read(may_delete, site.catalog, principal, id)
     async with site.locks.write(id, stop=True):
         await site.run(delete_import, site.catalog, site.store, principal, id, info_of(request))
     return Response(status_code=204)

@@ -44,7 +44,7 @@ async def live(
     hub = hub_of(request)
     listener = await hub.join(principal, proved_by(request, principal))
     try:
-        start = await site_of(request).run(_start, site_of(request), principal, last_event_id or after or "")
+        start = await site_of(request).read(_start, site_of(request), principal, last_event_id or after or "")
     except BaseException:
         hub.leave(listener)
         raise

@@ -37,7 +37,7 @@ def _told(one: Member) -> dict[str, Any]:
 @router.get("", summary="Who has a role in a project")
 async def list_all(work: Desked, project: str) -> Response:
     """By name."""
-    found = await work.do(lambda: list_members(work.site.catalog, work.desk.principal, project))
+    found = await work.look(lambda: list_members(work.site.catalog, work.desk.principal, project))
     return JSONResponse({"items": [_told(one) for one in found]})
 
 

@@ -74,7 +74,7 @@ async def change_profile(work: Desked, wanted: Profile) -> Response:
 @router.get("/logins", summary="Your logins by cookie")
 async def logins(work: Desked) -> Response:
     """Those that hold, the newest first; `current` is the one that asks."""
-    return JSONResponse({"items": await work.do(_logins(work).list)})
+    return JSONResponse({"items": await work.look(_logins(work).list)})
 
 
 @router.delete("/logins/{login}", status_code=204, summary="End one of your logins", response_class=Response)

@@ -67,7 +67,7 @@ async def do(work: Work, call: Callable[[], T]) -> T:
 )  # fmt: skip
 async def thumbnail(request: Request, work: Desked, session: str, scan: str, tree: Tree = None) -> Response:
     """WebP, at most 256 pixels wide and high, of the image in the middle; else an SVG with the reason."""
-    looked = await _looked(work, session, scan)
+    looked = await look_at(work, session, scan)
     tag = looked.tag("thumbnail")
     if _has(request, tag):
         return _unchanged(tag)
@@ -77,7 +77,7 @@ async def thumbnail(request: Request, work: Desked, session: str, scan: str, tre
 @router.get("/sessions/{session}/scans/{scan}/stack", summary="In which order the images of a scan are shown")
 async def stack(request: Request, work: Desked, session: str, scan: str, tree: Tree = None) -> Response:
     """By place in space, then by time, echo and number. `images` are rows of the names in `columns`."""
-    looked = await _looked(work, session, scan)
+    looked = await look_at(work, session, scan)
     tag = looked.tag("stack")
     if _has(request, tag):
         return _unchanged(tag)
@@ -96,7 +96,7 @@ async def frame(
 
     Of a colour image, and of one that can't be shown, JSON instead: its `kind` is `colour` or `none`, with the reason.
     """
-    looked = await _looked(work, session, scan)
+    looked = await look_at(work, session, scan)
     packed = "gzip" in request.headers.get("accept-encoding", "")
     tag = looked.tag("frame", image, "gzip" if packed else "plain")
     if _has(request, tag):
@@ -131,7 +131,7 @@ async def picture(
     """PNG through the window of `center` and `width`, else through the header's; an SVG where there is a reason."""
     if (center is None) != (width is None) or (width is not None and width <= 0):
         raise Usage("window_invalid", "A window has a center, and a width above 0.", "Name both, or none.")
-    looked = await _looked(work, session, scan)
+    looked = await look_at(work, session, scan)
     tag = looked.tag("picture", image, center, width, size)
     if _has(request, tag):
         return _unchanged(tag)
@@ -177,8 +177,12 @@ def header_json(made: Made, search: str = "") -> dict[str, Any]:
     }
 
 
-async def _looked(work: Work, session: str, scan: str) -> pictures.Looked:
-    return await work.site.run(pictures.look, work.desk, work.site.pictures, session, scan)
+async def look_at(work: Work, session: str, scan: str) -> pictures.Looked:
+    """A scan of a session that may be read; the trail tells of it, once an hour."""
+    found = await work.site.read(pictures.look, work.desk, work.site.pictures, session, scan)
+    if found.is_new_view():
+        await work.site.run(pictures.note_view, found)
+    return found
 
 
 def _has(request: Request, tag: str) -> bool:

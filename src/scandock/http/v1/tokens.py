@@ -54,7 +54,7 @@ async def issue(request: Request, body: NewToken, principal: SignedIn) -> dict[s
 async def mine(request: Request, principal: SignedIn) -> dict[str, Any]:
     """Without their secrets, which are not kept."""
     site = site_of(request)
-    found = await site.run(_accounts(site, request, principal).tokens)
+    found = await site.read(_accounts(site, request, principal).tokens)
     return {"items": [asdict(one) for one in found]}
 
 

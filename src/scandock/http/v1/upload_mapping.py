@@ -30,7 +30,7 @@ async def give(request: Request, upload: str, principal: Caller) -> Response:
     """The body is the mapping, CSV or JSON; it takes the place of an earlier one. 409 once all bytes are there."""
     site = site_of(request)
     request.state.upload = upload
-    await site.run(_check, site, principal, upload)
+    await site.read(_check, site, principal, upload)
     text = decode_mapping(await request.body())
     principal = await still(request, principal)
     await site.run(_keep, site, principal, upload, text, info_of(request))

@@ -92,7 +92,7 @@ async def _sent(request: Request, work: Work, call: Call) -> str | None:
                 return None
             raise
     if media_type == URLENCODED:
-        await work.site.run(_offer, work, work.desk.principal, call)  # before the client is asked for a byte
+        await work.site.read(_offer, work, work.desk.principal, call)  # before the client is asked for a byte
         form, request = await form_or_file(request, work.site.receiving.limits.idle_seconds)
         if form is not None:
             call.form = form
@@ -113,7 +113,7 @@ async def _without_file(request: Request, work: Work, call: Call) -> Response:
     if isinstance(found, Response):
         return found
     key = check_key(listener_of(call.said))
-    offer = await work.site.run(_offer, work, work.desk.principal, call, found.name)
+    offer = await work.site.read(_offer, work, work.desk.principal, call, found.name)
     if key:
         await work.site.run(follow, work.site.catalog, work.desk.principal, key, found.uuid)
     request.state.upload = found.uuid
@@ -164,7 +164,7 @@ def _labels(work: Work, named: Named) -> Named:
 async def answer(request: Request, work: Work, uuid: str) -> Response:
     """What a client hears of an import once it has ended."""
     found = await _ended(request, work, uuid)
-    asked = await work.site.run(asked_of, work.site.catalog, work.desk.principal, uuid)
+    asked = await work.site.read(asked_of, work.site.catalog, work.desk.principal, uuid)
     end = ended(found, asked)
     if not end.good:
         return said(end.status, end.text)
@@ -182,7 +182,7 @@ async def _ended(request: Request, work: Work, uuid: str) -> dict[str, Any]:
     while True:
         await work.still()
         try:
-            found: dict[str, Any] = await work.site.run(read_import, work.site.catalog, work.desk.principal, uuid)
+            found: dict[str, Any] = await work.site.read(read_import, work.site.catalog, work.desk.principal, uuid)
         except Denied:
             raise Usage(
                 "upload_stopped", f"The import {uuid} was deleted meanwhile.", "What it stored stays."

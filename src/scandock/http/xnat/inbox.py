@@ -39,7 +39,7 @@ _EXISTS: Final = {
 async def ask(request: Request, work: Work, call: Call) -> Response:
     """Let a folder be imported; the address at which that can be followed, as the original answers it."""
     site = work.site
-    offer, place = await site.run(_wanted, work, call)
+    offer, place = await site.read(_wanted, work, call)
     path = "/".join((place.root, *place.parts))
     label = offer.options.get("session", "")
     if label and offer.options.get("project"):
@@ -52,9 +52,7 @@ async def ask(request: Request, work: Work, call: Call) -> Response:
     begin = partial(inbox.begin, site.receiving, offer, path, cleanup=cleanup, asked=asked)
     number, arriving = await site.run(begin)
     request.state.upload = arriving.uuid
-    task = asyncio.ensure_future(_bring(request, work, arriving, place))
-    site.receptions.add(task)
-    task.add_done_callback(site.receptions.discard)
+    site.receives(arriving.uuid, asyncio.ensure_future(_bring(request, work, arriving, place)))
     return Response(f"/xapi/dicom/{number}\r\n", media_type="text/uri-list")
 
 
@@ -106,7 +104,7 @@ def _wanted(work: Work, call: Call) -> tuple[Offer, Place]:
 async def follow(work: Known, number: str) -> Response:
     """How the import of a folder goes. The key with the slip of the pen is what xnatpy reads."""
     known = number.isascii() and number.isdigit() and len(number) < 19
-    found = await work.site.run(inbox.tell, work.site.catalog, work.desk.principal, int(number)) if known else None
+    found = await work.site.read(inbox.tell, work.site.catalog, work.desk.principal, int(number)) if known else None
     if found is None:
         deny(Answer.HIDDEN)
     told = {

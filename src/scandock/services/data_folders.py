@@ -1,0 +1,116 @@
+"""Which data folder a database belongs to: PostgreSQL lies beside it, and what two folders hold would mix up there.
+
+A folder has an id in a file of its own, and the database knows it. A folder that was moved takes the file along; one
+that was restored or copied is another, and becomes the database's own when somebody says so (`adopt`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from scandock.catalog.engine import MAKE_LOCK, Catalog
+from scandock.catalog.server_tables import data_folder
+from scandock.model.errors import Fault, Usage
+from scandock.queue.tokens import new_uuid
+from scandock.store.identity import read_identity, write_identity
+
+
+def check_folder(catalog: Catalog, data: str) -> None:
+    """Let a database be opened from its own data folder alone; the first one becomes that.
+
+    Usage `data_folder_other`. A folder that is not there is none, and nothing is checked.
+    """
+    if not os.path.isdir(data):
+        return
+    with catalog.read() as connection:
+        row = _row(connection)
+    if row is not None and (row.uuid, row.path) == (read_identity(data), data):
+        return
+    with catalog.write() as connection:
+        catalog.alone(connection, MAKE_LOCK)
+        row = _row(connection)
+        if row is None:
+            _take(connection, data, read_identity(data))
+            return
+        check_known(row, data)
+        connection.execute(update(data_folder).values(path=data))  # it was moved, or is called so on this machine
+
+
+def check_copied(connection: Connection, data: str) -> None:
+    """As `check_folder`, where nothing may be written."""
+    row = _row(connection)
+    if row is not None:
+        check_known(row, data)
+
+
+def check_known(row: Row[Any], data: str) -> None:
+    """Usage `data_folder_other` where a folder is not the one of the row, which may have been moved."""
+    known = read_identity(data) == row.uuid
+    if known and not _is_another(row.path, data, row.uuid):
+        return
+    how = "a copy of it" if known else "another folder"
+    raise Usage(
+        "data_folder_other",
+        f"The database of SCANDOCK_DATABASE_URL belongs to the data folder {row.path}; {data} is {how}.",
+        f"Name {row.path}, or set the database that belongs to {data}. Where {data} takes the place of {row.path}, as"
+        f" after a restore by hand: stop what runs on either, then scandock admin adopt --data {data}",
+    )
+
+
+def adopt(catalog: Catalog, data: str) -> None:
+    """Make a folder the database's own, whatever folder that had. Fault `data_served` while that one is served."""
+    with catalog.write() as connection:
+        catalog.alone(connection, MAKE_LOCK)
+        row = _row(connection)
+        before = row.path if row is not None and read_identity(row.path) == row.uuid else ""
+        for folder in {data, before} - {""}:
+            with unserved(folder) as free:
+                if not free:
+                    raise Fault("data_served", f"A server is at work on {folder}.", "Stop it first.")
+        connection.execute(delete(data_folder))
+        _take(connection, data, "")
+
+
+@contextmanager
+def unserved(data: str) -> Iterator[bool]:
+    """Whether no server is at work on a data folder; where none is, none begins until the end of this."""
+    try:
+        fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        yield True  # it is not there
+        return
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        yield free
+    finally:
+        os.close(fd)
+
+
+def _row(connection: Connection) -> Row[Any] | None:
+    row: Row[Any] | None = connection.execute(select(data_folder)).first()
+    return row
+
+
+def _take(connection: Connection, data: str, identity: str) -> None:
+    if not identity:
+        identity = new_uuid()
+        write_identity(data, identity)
+    connection.execute(insert(data_folder).values(uuid=identity, path=data))
+
+
+def _is_another(path: str, data: str, identity: str) -> bool:
+    """Whether the folder that the database knows is still there, and is not this one by another name."""
+    try:
+        return read_identity(path) == identity and not os.path.samefile(path, data)
+    except (OSError, Fault):
+        return False

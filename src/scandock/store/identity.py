@@ -1,0 +1,43 @@
+"""The id of a data folder, in a file of its own: it goes where the folder is moved, and tells it from any other."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from scandock.model.private import PRIVATE_FILE
+from scandock.store.durable import fault, sync_folder, write_all
+
+IDENTITY: Final = "data-id"
+_LENGTH: Final = 64
+
+
+def read_identity(data: str) -> str:
+    """The id of a data folder; empty where it has none. Fault where it can't be read."""
+    try:
+        with open(os.path.join(data, IDENTITY), "rb") as file:
+            return file.read(_LENGTH).decode("ascii", "replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise fault(error, f"reading {IDENTITY} of {data}") from error
+
+
+def write_identity(data: str, identity: str) -> None:
+    """Give a data folder an id, durably, in place of any that it has. Fault where it can't be written."""
+    try:
+        folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            new = f"{IDENTITY}.new"
+            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE, dir_fd=folder)
+            try:
+                write_all(fd, f"{identity}\n".encode("ascii"))
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.rename(new, IDENTITY, src_dir_fd=folder, dst_dir_fd=folder)
+            sync_folder(".", folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise fault(error, f"writing {IDENTITY} of {data}") from error

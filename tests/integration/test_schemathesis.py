@@ -16,6 +16,7 @@ from schemathesis.checks import content_type_conformance, not_a_server_error, re
 from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 
+from tests.crash.shares import share
 from tests.integration.everyone import CANARY, PERSONAS, Everyone, Place, everyone
 from tests.integration.web import listening
 
@@ -26,8 +27,8 @@ EXAMPLES = 60 if IS_FUZZING else 5
 """Of each operation; every role sends each of them."""
 PARTS = 4
 """Tests that the operations are shared out among."""
-ASKING = [one for one in PERSONAS if one.name not in ("uploader", "reading", "uploading")]
-"""Everybody by role; the matrix's test asks with tokens of less scope too."""
+ASKING = share([one for one in PERSONAS if one.name not in ("uploader", "reading", "uploading")], PERSONAS)
+"""Everybody by role; in `make crash` those too who have a token of less scope, as in the matrix's test."""
 schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
 OURS = settings(

@@ -14,6 +14,8 @@ from tests.badinput.objects import BIG_ENDIAN, IMPLICIT, dataset, implicit, meta
 from tests.builders import Image, Site, documented, ecat, images, sha256, site_at, zipped
 
 COMMENT = 0x00204000
+LOSSLESS_JPEG = b"1.2.840.10008.1.2.4.70"
+"""A syntax whose data sets are written as those of explicit little endian."""
 OTHER = {COMMENT: (b"LT", b"another content")}
 
 
@@ -122,21 +124,32 @@ def test_another_transfer_syntax_is_other_content(site: Site) -> None:
     assert (told.state, told.session["code"]) == ("held", "sop_clash")
 
 
-def test_equal_bytes_under_a_meta_of_another_syntax_are_other_content(site: Site) -> None:
+def test_equal_bytes_in_two_transfer_syntaxes_are_no_duplicates(site: Site) -> None:
     """The data set's bytes are equal, what they mean is not."""
+    plain = image()
+    compressed = part10(plain.head(LOSSLESS_JPEG), dataset(plain.elements()))
+    told = site.bring({"1.dcm": plain.file(), "2.dcm": compressed})
+
+    assert told.codes() == {"1.dcm": "conflict sop_clash", "2.dcm": "conflict sop_clash"}
+
+
+def test_nor_where_the_other_one_is_in_the_archive_already(site: Site) -> None:
+    plain = image()
+    compressed = part10(plain.head(LOSSLESS_JPEG), dataset(plain.elements()))
+    site.bring({"1.dcm": plain.file()})
+    told = site.bring({"1.dcm": compressed})
+
+    assert (told.state, told.session["code"]) == ("held", "sop_clash")
+    assert told.codes() == {"1.dcm": "conflict sop_clash"}
+    assert sorted(site.files().values()) == sorted([sha256(plain.file()), sha256(compressed)])
+
+
+def test_what_a_meta_of_another_syntax_makes_unreadable_is_no_duplicate(site: Site) -> None:
     plain = image()
     wrong = part10(plain.head(BIG_ENDIAN), dataset(plain.elements()))
     told = site.bring({"1.dcm": plain.file(), "2.dcm": wrong})
 
-    assert told.counts.get("duplicate") is None
-
-
-def test_equal_bytes_in_two_transfer_syntaxes_are_no_duplicates(site: Site) -> None:
-    plain = image()
-    compressed = part10(plain.head(b"1.2.840.10008.1.2.4.70"), dataset(plain.elements()))
-    told = site.bring({"1.dcm": plain.file(), "2.dcm": compressed})
-
-    assert told.codes() == {"1.dcm": "conflict sop_clash", "2.dcm": "conflict sop_clash"}
+    assert told.counts == {"stored": 1, "unparseable": 1}
 
 
 # -- 2: the same SOP UID with other content ----------------------------------------------------------------------------

@@ -275,7 +275,7 @@ def test_a_backup_does_not_go_into_the_data_folder_nor_beside_another(tmp_path, 
     to = tmp_path / "backups"
     to.mkdir()
     with (to / backing_up.LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_SH)  # whoever wants it has to want it alone
         busy = run([SCANDOCK, "backup", "--data", data, "--to", to])
     assert (busy.code, "Another backup" in busy.err) == (2, True)
     empty = run([SCANDOCK, "restore", to, "--data", tmp_path / "new"])

@@ -14,12 +14,13 @@ import pytest
 from scandock.model.points import POINTS
 from tests.crash.processes import Command, import_words, run, unsound
 from tests.crash.rounds import ENDED, Ground, agree, placed
+from tests.crash.shares import share
 from tests.integration.in_process import command_in_process
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 KINDS = ("new", "append", "replace", "bundle", "tar")
-MOMENTS = 6
+MOMENTS = share(range(6), range(10))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def ended_well(done, scenario, data):
         assert os.listdir(data / "work") == []
 
 
-@pytest.mark.parametrize("number", range(MOMENTS))
+@pytest.mark.parametrize("number", MOMENTS)
 def test_a_signal_at_a_random_moment(ground, lasting, number):
     chance = random.Random(f"cancel {number}")
     scenario = ground.scenarios[KINDS[number % len(KINDS)]]
@@ -66,7 +67,13 @@ def test_a_signal_at_a_random_moment(ground, lasting, number):
     agree(data, scenario.after)
 
 
-@pytest.mark.parametrize("point", ["read", "reserved", "rows", "intent", "switched"])
+@pytest.mark.parametrize(
+    "point",
+    share(
+        ["read", "reserved", "rows", "intent", "switched"],
+        ["recorded", "read", "reserved", "rows", "sealed", "intent", "switched", "retired"],
+    ),
+)
 def test_a_signal_at_a_point(ground, point):
     scenario = ground.scenarios["replace"]
     data = ground.fresh(scenario, point)
@@ -76,7 +83,7 @@ def test_a_signal_at_a_point(ground, point):
     command.signal(signal.SIGCONT)
     done = command.wait()
     ended_well(done, scenario, data)
-    if point == "read":
+    if point in ("recorded", "read"):
         assert done.code == 130, str(done)
     if POINTS.index(point) >= ENDED:  # just before it, the signal may come too late
         assert done.code == 0, str(done)

@@ -13,7 +13,7 @@ from scandock.http.receiving.limits import limits_of
 from scandock.queue.claim import Slots, claim
 from scandock.queue.owner import this_owner
 from scandock.services.arrivals import expire
-from scandock.services.clock_watch import HOLD_MS, OFF_MS, Clocks, why_wait
+from scandock.services.clock_watch import Clocks, why_wait
 from scandock.services.receiving import Receiving
 from scandock.services.settings import load_settings
 from scandock.services.upkeep import keep_up
@@ -65,8 +65,10 @@ def test_time_that_passes_is_trusted_however_long_and_over_a_restart(catalog, ma
     for ms in (0, 1_000, 3_600_000, 40 * DAY):
         machine.pass_(ms)
         assert why_wait(catalog, machine.clocks) == ""
-    machine.restart(off=OFF_MS)
+    machine.restart(off=7 * DAY)
     assert why_wait(catalog, machine.clocks) == ""
+    machine.restart(off=8 * DAY)
+    assert "jumped by 8 days" in why_wait(catalog, machine.clocks)
 
 
 @pytest.mark.parametrize("restarts", [False, True])
@@ -82,7 +84,7 @@ def test_a_clock_that_jumps_ahead_and_back_deletes_nothing_until_it_has_been_rig
     assert "jumped by 40 days" in why_wait(catalog, machine.clocks)
     machine.jump(-40 * DAY)
     assert "jumped by 40 days" in why_wait(catalog, machine.clocks)
-    machine.pass_(HOLD_MS - 1)
+    machine.pass_(DAY - 1)
     assert "jumped" in why_wait(catalog, machine.clocks)
     machine.pass_(1)
     assert why_wait(catalog, machine.clocks) == ""

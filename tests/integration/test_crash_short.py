@@ -11,11 +11,12 @@ from tests.crash.checker import trash_wrong
 from tests.crash.processes import KILLED, check
 from tests.crash.rounds import ENDED, Ground, agree, clean, play_all
 from tests.crash.run import at_random, named
+from tests.crash.shares import share
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 SEED = 5
-MOMENTS = 6
+MOMENTS = share([6], [8])[0]
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from scandock.catalog.tables import session
 from scandock.services.checking import check
+from scandock.services.damage import figures_of
 from scandock.services.verifying import verify_again, verify_some
 from scandock.store.snapshots import LocalSnapshot
 from tests.builders import Imported, Site, documented, images, site_at
@@ -249,3 +250,32 @@ def test_zips_hold_no_damaged_file_unasked(site: Site, web: Web, client: httpx.C
     included = client.get(address.copy_add_param("damaged", "include"))
     assert members(included) == {**before, name: b"cut"}
     assert omitted.headers[HEADER] == included.headers[HEADER] == "1"
+
+
+def test_a_projects_zip_is_not_refused_for_what_it_does_not_hold(site: Site, web: Web, client: httpx.Client) -> None:
+    site.bring(documented("S2", "1", images(1, case="other")), session="S2")
+    told = site.bring(ARCHIVE, session="S1", destination="prearchive")
+    flip(stored(site, told)[0])
+    verify(web)
+    assert len(listed(client)) == 1
+    answer = client.get("/api/v1/projects/P/download")
+    assert answer.status_code == 200
+    assert len(members(answer)) == 1
+    assert HEADER not in answer.headers
+
+
+def test_messages_count_what_is_damaged_where_one_answers_for_it(site: Site, web: Web) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    site.bring(documented("T1", "1", images(1, case="other")), session="T1", project="Q")
+    flip(stored(site, told)[0])
+    verify(web)
+    ids = {
+        "owner": web.account("olga", P="owner"),
+        "member": web.account("mia", P="member", Q="owner"),
+        "admin": web.account("root", admin=True),
+    }
+    with web.site.catalog.read() as connection:
+        counts = {
+            name: figures_of(connection, project_id=None, account_id=number).files for name, number in ids.items()
+        }
+    assert counts == {"owner": 1, "member": 0, "admin": 1}

@@ -17,6 +17,7 @@ from tests.crash.archives import Step, Study, tarred, zipped
 from tests.crash.checker import examine
 from tests.crash.processes import check, import_words, run
 from tests.crash.rounds import agree, clean, placed
+from tests.crash.shares import share
 from tests.integration.in_process import command_in_process
 from tests.integration.small_disks import enlarge
 
@@ -59,7 +60,7 @@ def test_the_disk_fills_while_files_are_written(disk, small, large):
     agree(data, {SMALL.uid: SMALL.held(), LARGE.uid: LARGE.held()})
 
 
-@pytest.mark.parametrize("left", [0, 32, 200, 400])
+@pytest.mark.parametrize("left", share([0, 32, 200, 400], [0, 8, 32, 64, 128, 200, 300, 400]))
 def test_the_disk_is_full_but_for_some_kilobytes(disk, small, large, left):
     data = disk("12m")
     placed(command_in_process(import_words(small, data), **FREE))

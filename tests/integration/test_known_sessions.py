@@ -48,7 +48,7 @@ def test_what_waits_is_told_to_those_who_may_see_it(made: Everyone) -> None:
     there = made.clients["admin"].get(f"/api/v1/prearchive/{place.waiting}").json()
     one = {"project": there["project"], "label": there["label"]}
     [told] = asked(made, "member", one)
-    assert told["label"]["place"] in {"archive", "prearchive"}
+    assert told["label"]["place"] == "prearchive"
     for who in ("stranger", "uploading"):
         assert asked(made, who, one) == [{"label": None, "study": None}], who
 

@@ -199,7 +199,7 @@ def test_it_ends_with_the_login_and_with_the_account(web, monkeypatch):
         with following(client) as heard:
             heard.until("begin")
             out = client.post("/api/v1/auth/logout", headers={"X-CSRF-Token": login.json()["csrf"]})
-            assert out.status_code in (200, 204)
+            assert out.status_code == 204
             with pytest.raises(StopIteration):
                 heard.next()
 

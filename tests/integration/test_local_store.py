@@ -17,6 +17,11 @@ class TestLocalStore(StoreConformance):
     def reopen(self, tmp_path):
         return lambda: LocalStore(tmp_path / "deep" / "DATA")
 
+    def test_an_upload_is_read_where_it_lies(self, store, tmp_path):
+        spool = store.spool("u")
+        spool.append(0, b"abc")
+        assert spool.local_path() == str(tmp_path / "deep" / "DATA" / "incoming" / "u" / "archive")
+
 
 class TestLocalStoreOnAPlainFileSystem(StoreConformance):
     """As on NFS and old kernels: neither renameat2 nor hard links between trees."""

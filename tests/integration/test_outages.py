@@ -17,6 +17,7 @@ from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.checker import examine
 from tests.crash.processes import until
+from tests.crash.shares import share
 from tests.integration.forked_workers import attempting, is_stopped
 from tests.integration.server_side import Server
 from tests.integration.small_disks import fill, remount
@@ -26,8 +27,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.processes]
 STUDY = Study(51, 1, count=6, side=8)
 BODY = zip_bytes(STUDY.entries("S"))
 PASSED = [point for point in POINTS if POINTS.index("began") <= POINTS.index(point) <= POINTS.index("finished")]
-SHARE = PASSED if os.environ.get("ALL_POINTS") else PASSED[1::4]
-"""Of the points, in `make test`; `make crash` goes over all of them."""
+SHARE = share(PASSED[1::4], PASSED)
 
 
 def placed(server, uuid):

@@ -337,8 +337,19 @@ def test_an_ecat_session_is_shown(client, site):
     (only,) = client.get(f"/api/v1/sessions/{found['id']}/scans").json()["items"]
     told = client.get(f"{scan(found['id'], only['id'])}/stack").json()
     answer = client.get(f"{scan(found['id'], only['id'])}/thumbnail")
-    assert answer.status_code == 200
-    assert told["images"] or told["reasons"]
+    assert (len(told["images"]), told["places"], told["reasons"]) == (2, 2, [])
+    assert answer.headers["content-type"] == "image/webp"
+    picture = Picture.open(BytesIO(answer.content))
+    assert picture.size == (256, 128)
+    levels = np.asarray(picture.convert("L"))
+    assert levels.min() < 20
+    assert levels.max() > 235
+    volume = np.arange(256).reshape(2, 8, 16)[::-1, :, ::-1]  # from the feet up, the patient's right on the left
+    for number, plane in enumerate(volume):
+        frame = client.get(f"{scan(found['id'], only['id'])}/frames/{number}")
+        facts = json.loads(frame.headers["x-scandock-frame"])
+        assert np.array_equal(np.frombuffer(frame.content, "<i2").reshape(facts["rows"], facts["columns"]), plane)
+        assert (facts["slope"], facts["intercept"], facts["unit"]) == (1, 0, "Bq/cc")
 
 
 def test_a_store_without_descriptors_is_read_too(web, client, uuid, monkeypatch):

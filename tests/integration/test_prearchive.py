@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -432,6 +433,35 @@ def test_the_trash_is_emptied_when_its_time_is_over(site: Site) -> None:
             assert connection.execute(select(func.count()).select_from(tree)).scalar_one() == 0
             assert connection.execute(select(func.count()).select_from(trashed)).scalar_one() == 0
     whole(site)
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize("days", [1, 30])
+def test_what_is_deleted_stays_for_so_many_days(site: Site, days: int) -> None:
+    uuid = waiting(site, images(1))
+    with desk_of(site) as desk:
+        before = time.time()
+        delete_session(desk, uuid)
+        after = time.time()
+        kept = [entry.id for entry in desk.store.trash()]
+        assert empty_trash(desk.catalog, desk.store, days, now=before - 2 + days * DAY) == []
+        assert [entry.id for entry in desk.store.trash()] == kept
+        with desk.catalog.read() as connection:
+            assert [one["id"] for one in list_trash(connection, desk, Sorting()).items] == [uuid]
+        assert empty_trash(desk.catalog, desk.store, days, now=after + 2 + days * DAY) == [uuid]
+        assert list(desk.store.trash()) == []
+
+
+def test_an_import_empties_the_trash_of_what_is_older_than_its_days(site: Site) -> None:
+    """What was replaced, too: it has no row of its own, only the time in its folder's name."""
+    days, now = site.settings.trash_days, time.time()
+    for name, age in (("young", days * DAY - 3600), ("old", days * DAY + 3600)):
+        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now - age))
+        (site.data / "trash" / f"{stamp}-{name}" / "tree").mkdir(parents=True)
+    site.bring(documented("S1", "1", images(1)))
+    assert [path.name.rpartition("-")[2] for path in (site.data / "trash").glob("*-*")] == ["young"]
 
 
 # -- kills -------------------------------------------------------------------------------------------------------------

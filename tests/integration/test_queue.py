@@ -20,7 +20,7 @@ from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.placing.put_back import wait_or_fail
-from scandock.queue.cancel import Cancelled, cancel, may_show
+from scandock.queue.cancel import Cancelled, cancel, cancelled, may_show
 from scandock.queue.claim import SMALL_BYTES, Claim, Slots, claim
 from scandock.queue.engine import engine_of
 from scandock.queue.enqueue import accept
@@ -105,15 +105,20 @@ def test_small_ones_of_a_user_go_before_huge_ones_unless_these_waited_long(serve
     huge = server.send(b"x", size=10**10)
     big = server.send(b"x", size=SMALL_BYTES)
     small = server.send(b"x")
+
+    def waited(minutes):
+        with server.catalog.write() as connection:
+            connection.execute(
+                update(reception)
+                .where(reception.c.upload_id == server.id(huge))
+                .values(accepted=server.catalog.now() - minutes * 60_000)
+            )
+
+    waited(minutes=5)
     assert take(server) == small
     assert take(server) == big
     later = server.send(b"x")
-    with server.catalog.write() as connection:
-        connection.execute(
-            update(reception)
-            .where(reception.c.upload_id == server.id(huge))
-            .values(accepted=reception.c.accepted - 3_600_000)
-        )
+    waited(minutes=11)
     assert [take(server), take(server)] == [huge, later]
 
 
@@ -301,14 +306,20 @@ def over_by(server, uuid, milliseconds):
 def test_a_failed_upload_is_tried_again_when_asked(server):
     uuid = server.send(b"x")
     found = claimed(server)
-    with server.catalog.write() as connection:
+    with server.catalog.write() as connection:  # it had waited for the machine, and its cancel came too late
+        connection.execute(update(reception).values(outages=5, cancel=True))
         finish(server.catalog, connection, found.lease, ImportState.FAILED, {"code": "disk_full", "message": "Full."})
     with server.catalog.write() as connection:
         assert again(server.catalog, connection, server.id(uuid))
         assert not again(server.catalog, connection, server.id(uuid))
-    assert claimed(server).attempt == 1
+    found = claimed(server)
+    assert found.attempt == 1
+    with server.catalog.read() as connection:
+        assert cancelled(connection, [found.lease.upload_id]) == []
+    away = Fault("catalog", "The database is away.")
+    assert wait_or_fail(server.catalog, found.lease, away, most_seconds=60) == 5
     kinds = [kind for kind, _ in server.events(uuid)]
-    assert kinds == ["received", "running", "outcome", "received", "running"]
+    assert kinds == ["received", "running", "outcome", "received", "running", "retry"]
 
 
 def test_a_cancel_wins_before_the_intent_alone(server):

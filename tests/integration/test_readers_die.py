@@ -7,12 +7,14 @@ import os
 import signal
 import sqlite3
 from contextlib import closing
+from itertools import product
 
 import pytest
 
 from tests.crash.archives import Held, Step, Study, tarred, zip_bytes, zipped
 from tests.crash.processes import Command, check, import_words, run, unsound, until
 from tests.crash.rounds import agree, clean, placed
+from tests.crash.shares import share
 from tests.integration.in_process import command_in_process
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -49,7 +51,10 @@ def told(data):
 
 @pytest.mark.parametrize(
     ("entry", "by"),
-    [("s1/001.dcm", "SIGKILL"), ("s1/200.dcm", "SIGSEGV"), ("s2/100.dcm", "SIGKILL"), ("notes.txt", "SIGSEGV")],
+    share(
+        [("s1/001.dcm", "SIGKILL"), ("s1/200.dcm", "SIGSEGV"), ("s2/100.dcm", "SIGKILL"), ("notes.txt", "SIGSEGV")],
+        [*product(("s1/001.dcm", "s1/200.dcm", "s2/100.dcm", "notes.txt"), ("SIGKILL", "SIGSEGV"))],
+    ),
 )
 def test_a_reader_dies_once_and_another_goes_on_where_it_was(tmp_path, tar, undisturbed, entry, by):
     data, once = tmp_path / "data", tmp_path / "once"
@@ -84,7 +89,10 @@ def test_an_entry_that_kills_two_readers_is_left_out_alone(tmp_path, tar):
 
 @pytest.mark.parametrize(
     ("entry", "by"),
-    [("S1.zip!S1/s1/008.dcm", "SIGKILL"), ("S1.zip!S1/s2/010.dcm", "SIGSEGV"), ("S2.zip!S2/s1/001.dcm", "SIGKILL")],
+    share(
+        [("S1.zip!S1/s1/008.dcm", "SIGKILL"), ("S1.zip!S1/s2/010.dcm", "SIGSEGV"), ("S2.zip!S2/s1/001.dcm", "SIGKILL")],
+        [*product(("S1.zip!S1/s1/008.dcm", "S1.zip!S1/s2/010.dcm", "S2.zip!S2/s1/001.dcm"), ("SIGKILL", "SIGSEGV"))],
+    ),
 )
 def test_a_reader_dies_inside_an_inner_archive(tmp_path, entry, by):
     studies = [Study(6, n, count=10) for n in range(3)]

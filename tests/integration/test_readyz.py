@@ -73,6 +73,20 @@ def test_a_full_and_a_read_only_file_system_are_told(own_disk):
         assert set(told(web).values()) == {"ok"}
 
 
+def test_a_disk_with_less_room_than_must_stay_free_is_told(own_disk):
+    """Small writes go well there, imports don't."""
+    settings = SMALL.model_copy(update={"min_free_bytes": 8 * 1024 * 1024})
+    with serving(own_disk, settings) as web:
+        assert told(web)["store"] == "ok"
+        with (own_disk / "filler").open("wb") as filler:
+            os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(own_disk).free - 4 * 1024 * 1024)
+        said = told(web)
+        assert "8,388,608 must stay free" in said["store"]
+        assert said["catalog"] == "ok"
+        (own_disk / "filler").unlink()
+        assert told(web)["store"] == "ok"
+
+
 @pytest.mark.processes
 def test_a_read_only_file_system_lets_no_server_begin(own_disk):
     with serving(own_disk, SMALL):

@@ -858,7 +858,8 @@ def test_ecat_of_another_patient_does_not_join_though_the_folder_is_the_same(sit
     told = site.bring({"MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"OTHER")})
 
     assert told.session["path"] != first.session["path"]
-    assert {"label_suffixed"} <= told.warned() or told.session["state"] == "conflict"
+    assert (told.state, told.session["state"]) == ("placed", "archive")
+    assert {"label_suffixed", "subjects_told_apart"} <= told.warned()
     assert len(site.files(first.session["path"])) == 1
 
 

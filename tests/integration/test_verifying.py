@@ -233,7 +233,7 @@ def test_what_rots_after_it_was_verified_is_found_within_the_period(site: Site) 
         flip(sorted((site.data / told.session["path"]).rglob("*.dcm"))[1])
         now.at += 26 * DAY
         assert verify_some(catalog, store, 60, plan=plan).files == 0
-        now.at += 4 * DAY
+        now.at += 1 * DAY  # a tenth of the period is left to get round to all that is due
         done = verify_some(catalog, store, 60, plan=plan)
         assert (done.files, done.problems, done.trees) == (3, 1, 1)
         (rot,) = damaged(catalog, store, site)

@@ -14,6 +14,7 @@ import pytest
 from scandock.model.importing import STAGES
 from scandock.model.points import POINTS
 from scandock.queue.retry import MAX_ATTEMPTS
+from scandock.services.checking import check
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
@@ -21,6 +22,7 @@ from tests.crash.checker import examine
 from tests.crash.processes import until
 from tests.integration.forked_workers import attempting, forked_worker, is_stopped
 from tests.integration.server_side import Server
+from tests.integration.small_disks import fill
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -39,6 +41,9 @@ def server(tmp_path):
 def placed(server, uuid, study=STUDY):
     assert server.ended(uuid) == "placed", server.row(uuid)
     until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
+    if server.url is not None:
+        assert check(str(server.data), load_settings().model_copy(update={"database_url": server.url})) == []
+        return
     held, wrong = examine(server.data)
     assert not wrong, wrong
     assert held[study.uid] == study.held()
@@ -213,37 +218,52 @@ def test_a_huge_import_does_not_hold_up_small_ones(server):
         assert [server.ended(uuid) for uuid in huge] == ["placed", "placed"]
 
 
-def without_space():
-    return load_settings().model_copy(update={"min_free_bytes": 2**58})
+@pytest.fixture
+def small(disk, postgres_url):
+    """A server on a small disk, whose catalog is elsewhere: what becomes of imports can be written while it is full."""
+    made = Server(disk("8m"), postgres_url)
+    yield made
+    made.close()
+
+
+def working(server, **changes):
+    """A worker that asks for no space before: it meets the end of the disk as it writes."""
+    changes |= {"database_url": server.url, "min_free_bytes": 0}
+    return InProcessWorker(server.data, load_settings().model_copy(update=changes))
 
 
 def tried(server, uuid, times):
     return [kind for kind, _ in server.events(uuid)].count("retry") == times
 
 
-def test_a_fault_of_the_machine_is_waited_for(server):
-    with InProcessWorker(server.data, without_space()):
-        uuid = server.send(BODY)
+def test_a_disk_that_is_full_is_waited_for(small):
+    with working(small):
+        uuid = small.receive(BODY)
+        ballast = fill(small.data)
+        small.accept(uuid)
         for times in range(1, MAX_ATTEMPTS + 2):
-            until(partial(tried, server, uuid, times), f"no fault was met: {times}")
-            until(partial(waits, server, uuid, 1, "disk_full"), "it was not put back")
-            assert server.row(uuid)["retry_at"] > 0
-            until(lambda: server.store.works() == [], "staging was left")
-            server.hurry(uuid)
-    server.hurry(uuid)
-    with InProcessWorker(server.data):
-        placed(server, uuid)
-    assert server.row(uuid)["attempt"] == 1
+            until(partial(tried, small, uuid, times), f"no fault was met: {times}")
+            until(partial(waits, small, uuid, 1, "disk_full"), "it was not put back")
+            row = small.row(uuid)
+            assert row["retry_at"] > 0
+            assert "No space left" in row["message"]
+            until(lambda: small.store.works() == [], "staging was left")
+            small.hurry(uuid)
+        ballast.unlink()
+        small.hurry(uuid)
+        placed(small, uuid)
+    assert small.row(uuid)["attempt"] == 1
 
 
-def test_a_fault_that_stays_fails_in_the_end(server):
-    settings = without_space().model_copy(update={"outage_hours": 0})
-    with InProcessWorker(server.data, settings):
-        uuid = server.send(BODY)
-        assert server.ended(uuid) == "failed"
-        until(lambda: server.store.works() == [], "staging was left")
-    assert server.row(uuid)["code"] == "disk_full"
-    assert server.spooled() == [uuid]
+def test_a_disk_that_stays_full_fails_it_in_the_end(small):
+    with working(small, outage_hours=0):
+        uuid = small.receive(BODY)
+        fill(small.data)
+        small.accept(uuid)
+        assert small.ended(uuid) == "failed"
+        until(lambda: small.store.works() == [], "staging was left")
+    assert small.row(uuid)["code"] == "disk_full"
+    assert small.spooled() == [uuid]
 
 
 def test_a_single_object_keeps_its_name(server):

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog.tables import reservation, session, upload
-from tests.builders import Image, Site, documented, images, site_at
+from tests.builders import Image, Site, documented, images, sha256, site_at
 from tests.integration.xnat_waiting import OTHER, rows, served, status, waits
 
 
@@ -106,7 +106,10 @@ def test_objects_that_differ_are_a_conflict_unless_files_may_be_replaced(site: S
         answer = client.post("/data/services/archive", params={"src": uri, "overwrite": "append", **more})
         if overwrite_files:
             assert answer.status_code == 200
+            assert list(site.files("archive").values()) == [sha256(other[0])]
+            assert site.files("prearchive") == {}
         else:
+            assert list(site.files("archive").values()) == [sha256(images(1)[0])]
             assert (answer.status_code, status(client, uri)) == (409, "CONFLICT")
             assert answer.text.startswith("Session already exists with matching files.")
 

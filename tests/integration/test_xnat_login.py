@@ -37,7 +37,7 @@ def test_a_form_begins_a_login_that_its_cookie_goes_on_with(nobody: httpx.Client
     assert re.match(r'SESSION_EXPIRATION_TIME="\d{13},\d+"; Path=/', expiry)
     assert nobody.get("/data/auth").text == "User 'admin' is logged in"
     assert nobody.get("/data/JSESSION").text == answer.text  # the heartbeat keeps it
-    assert nobody.put("/data/projects/Made").status_code in (200, 201)
+    assert nobody.put("/data/projects/Made").status_code == 201
 
 
 def test_logging_out_ends_it(nobody: httpx.Client) -> None:
@@ -204,5 +204,5 @@ def test_what_clients_ask_first_is_answered_to_everybody(nobody: httpx.Client) -
     assert nobody.get("/data/version").text == nobody.get("/xapi/siteConfig/buildInfo").json()["version"]
     assert nobody.get("/xapi/schemas?format=json").json() == ["xdat", "xnat"]
     assert nobody.get("/xapi/schemas/xnat").text.startswith("<?xml")
-    assert nobody.get("/xapi/schemas/none").status_code in (401, 404)
+    assert nobody.get("/xapi/schemas/none").status_code == 404
     assert nobody.get("/xapi/plugins/").json() == {}

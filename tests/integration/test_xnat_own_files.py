@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import make_unassigned
+from scandock.catalog.shelves import shelf_of_project, shelf_of_subject
+from scandock.catalog.tables import project, subject
+from scandock.placing import moves, reserve
+from scandock.placing.moves import leave_operation, operation
 from scandock.services.checking import check
 from scandock.services.damage import list_damage
 from scandock.services.listing import Sorting
@@ -195,6 +203,40 @@ def test_many_at_once_lose_nothing(site: Site, of: str) -> None:
         with ThreadPoolExecutor(6) as threads:
             assert set(threads.map(put, files)) == {200}
         assert sorted(names(client, where)) == sorted(files)
+
+
+def test_who_finds_its_making_under_way_waits_as_long_as_for_any_change(
+    site: Site, of: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that is slow, with many who wait, one wait of an operation is soon over."""
+    release, looks = threading.Event(), count(1)
+    held = reserve.held_by_others
+
+    def held_by_others(*asked: Any) -> set[int]:
+        others = held(*asked)
+        if others and next(looks) == 4:  # several waits are over by then
+            release.set()
+        return others
+
+    monkeypatch.setattr(moves, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(moves, "held_by_others", held_by_others)
+    with served(site) as (web, client):
+        with web.site.catalog.read() as connection:
+            first = connection.execute(select(subject.c.id)).scalar_one()
+            project_id = connection.execute(select(project.c.id).where(project.c.name == "P")).scalar_one()
+            shelf = shelf_of_project(connection, project_id, "P") if of == "project" else None
+            shelf = shelf or shelf_of_subject(connection, first)
+        assert shelf is not None
+        with ThreadPoolExecutor(1) as threads, operation(web.site.catalog, web.site.store, "make") as other:
+            with other.reserved({"P"}, lambda _: {shelf.reserved}):
+                pass
+            put = threads.submit(client.put, f"{WHERE[of]}/resources/R/files/a.txt", content=b"a")
+            put.add_done_callback(lambda _: release.set())
+            assert release.wait(60)
+            leave_operation(other)
+            other.ended = True
+            done(put.result())
+        assert names(client, WHERE[of]) == ["a.txt"]
 
 
 def test_files_and_resources_are_taken_out(site: Site, of: str) -> None:

@@ -49,9 +49,9 @@ def test_an_owner_gives_a_role_and_takes_it(web: Web, group: str, named: str) ->
 def test_what_is_no_role_of_anybody_changes_nothing(web: Web) -> None:
     with web.client("olga") as olga:
         assert olga.put(f"{USERS}/Kings/ann").status_code == 400
-        assert olga.put(f"{USERS}/Members/nobody").status_code in (400, 404)
+        assert olga.put(f"{USERS}/Members/nobody").status_code == 404
         assert olga.put(f"{USERS}/Members/ann").status_code == 200
-        assert olga.delete(f"{USERS}/Owners/ann").status_code in (400, 404)
+        assert olga.delete(f"{USERS}/Owners/ann").status_code == 404
         assert olga.delete(f"{USERS}/Owners/admin").status_code == 200
         assert olga.delete(f"{USERS}/Owners/olga").status_code == 409  # the last owner
         assert roles(olga) == {"olga": "Owners", "ann": "Members"}
@@ -101,4 +101,4 @@ def test_scanners_and_types_of_scans_are_those_of_what_one_may_read(site: Site, 
         for where in ("/data/scan_types", "/data/archive/scan_types?project=p"):
             assert rows(olga, where) == [{"type": "T1"}]
         assert rows(ann, "/data/scanners") == rows(ann, "/data/scan_types") == []
-        assert ann.get("/data/scanners?project=P").status_code in (403, 404)
+        assert ann.get("/data/scanners?project=P").status_code == 404

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -30,6 +30,10 @@ from scandock.store.port import Stage, Store
 
 WAIT_SECONDS = 5.0
 """How long an operation waits for an import, or another operation, that touches the same names."""
+PATIENCE = 12
+"""Times that `patiently` lets it wait so long."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -135,6 +139,17 @@ def undisturbed(
         if time.monotonic() > deadline:
             raise busy()
         threading.Event().wait(0.05)
+
+
+def patiently(change: Callable[[], T]) -> T:
+    """Make a change, again and again while its names are others': for who can't be told to come back in a moment."""
+    for left in reversed(range(PATIENCE)):
+        try:
+            return change()
+        except Usage as error:
+            if error.code != "session_busy" or not left:
+                raise
+    raise AssertionError
 
 
 def busy() -> Usage:

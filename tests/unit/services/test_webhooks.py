@@ -52,7 +52,17 @@ def test_webhooks_go_there(url):
     assert check_url(url, SITE).hostname
 
 
-@pytest.mark.parametrize("addresses", [["127.0.0.1"], ["10.1.2.3"], ["::1"], ["93.184.216.34", "10.1.2.3"]])
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ["127.0.0.1"],
+        ["10.1.2.3"],
+        ["::1"],
+        ["93.184.216.34", "10.1.2.3"],
+        ["10.1.2.3", "93.184.216.34"],
+        ["93.184.216.34", "fd00::1", "2606:4700::1111"],
+    ],
+)
 def test_a_name_that_leads_inside_is_refused_when_it_is_used(monkeypatch, addresses):
     """One private address among several is enough."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, insert, select
@@ -18,10 +19,10 @@ from scandock.catalog.shelves import Holder, Shelf, find_holder
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, tree
 from scandock.catalog.trees import BATCH, copy_batch, copy_files, drop_files, sum_up, write_structure
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
 from scandock.model.points import reach
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
-from scandock.placing.moves import Operation, operation
+from scandock.placing.moves import Operation, operation, patiently
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, shelves
 from scandock.services.moving import Desk, names_of, session_row, standing_inode
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 TREE: Final = "tree"
 _IMAGES: Final = frozenset({"DICOM", "secondary", "ECAT"})
-_PATIENCE: Final = 12
-"""Times that a session is waited for which an import, or another change, is placing."""
 
 
 @dataclass(slots=True)
@@ -56,13 +55,7 @@ def make_changes(uuid: str, changes: Sequence[Change]) -> list[BaseException | N
 
     Raises what keeps all of them from being made: Fault, Usage `session_busy`, Denied where it is gone.
     """
-    for left in reversed(range(_PATIENCE)):
-        try:
-            return _make(uuid, changes)
-        except Usage as error:
-            if error.code != "session_busy" or not left:
-                raise
-    raise AssertionError
+    return patiently(partial(_make, uuid, changes))
 
 
 def _make(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection, select, update
 
@@ -19,7 +20,7 @@ from scandock.catalog.trees import write_structure
 from scandock.model.errors import Usage
 from scandock.placing.deletes import Removal
 from scandock.placing.intents import ShelfRow, new_tree
-from scandock.placing.moves import operation, undisturbed
+from scandock.placing.moves import operation, patiently, undisturbed
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, rights, shelves
@@ -74,8 +75,14 @@ def make_shelf(desk: Desk, wanted: Shelf) -> str:
     with desk.catalog.read() as connection:
         shelves.check(connection, desk.principal, wanted, Action.SESSION_EDIT)
         project_of(connection, wanted.project)
-    if wanted.uuid:
-        return wanted.uuid
+    return wanted.uuid or patiently(partial(_make, desk, wanted))
+
+
+def _make(desk: Desk, wanted: Shelf) -> str:
+    with desk.catalog.read() as connection:
+        there = _again(connection, wanted)
+    if there.uuid:  # made while this one waited, and changed already: what changes it is not to be waited for
+        return there.uuid
     row = ShelfRow(
         uuid=new_uuid(), new=True, project_id=wanted.project_id, subject_id=wanted.subject_id, key=wanted.key
     )

@@ -1,0 +1,43 @@
+"""What messages say of damage: figures for everybody, names only where the site allows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scandock.services.damage import NAMED, Figures
+from scandock.services.damage_messages import damage_letter, damage_payload
+from scandock.services.notify_settings import NotifySettings
+
+
+def damaged(files: int) -> Figures:
+    named: list[dict[str, Any]] = [
+        {"project": "P", "label": "S1", "path": f"scans/1/{n}.dcm", "kind": "changed"} for n in range(min(files, NAMED))
+    ]
+    return Figures(files, 1, 5, files, named, "/admin/damage")
+
+
+@pytest.mark.parametrize(
+    ("files", "more"), [(1, ""), (NAMED, ""), (NAMED + 1, "- and 1 more"), (500, "- and 480 more")]
+)
+def test_a_letter_names_the_first_and_counts_the_rest(files: int, more: str) -> None:
+    _, text = damage_letter(damaged(files), NotifySettings(labels=True))
+    listed = [line for line in text.splitlines() if line.startswith("- ")]
+    assert listed[0] == "- P / S1 / scans/1/0.dcm: other bytes than were stored"
+    assert listed[min(files, NAMED) :] == ([more] if more else [])
+    assert f"Files: {files}" in text
+
+
+def test_no_name_is_in_a_message_where_the_site_does_not_allow_it() -> None:
+    settings = NotifySettings(public_url="https://dock.example.org")
+    _, text = damage_letter(damaged(2), settings)
+    assert "S1" not in text
+    assert damage_payload(damaged(2), settings) == {
+        "event": "damage.found",
+        "files": 2,
+        "sessions": 1,
+        "found": 5,
+        "url": "https://dock.example.org/api/v1/damage",
+    }
+    assert "damage" in damage_payload(damaged(2), NotifySettings(labels=True))

@@ -1,0 +1,33 @@
+"""What a reader tells its import of an error that is none of the archive's."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from scandock.workers import shard
+from tests.builders import Site, documented, images, site_at
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "disk_full"),
+        (errno.EDQUOT, "disk_full"),
+        (errno.EFBIG, "disk_full"),
+        (errno.EIO, "read_failed"),
+    ],
+)
+def test_an_error_of_the_disk_fails_the_import_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str
+) -> None:
+    def failing(*_words: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    site: Site = site_at(tmp_path, monkeypatch)
+    monkeypatch.setattr(shard, "open_container", failing)
+    told = site.bring(documented("S1", "1", images(1)))
+    assert (told.state, told.report["code"]) == ("failed", code)

@@ -79,6 +79,8 @@ def server_rounds(count: int, seed: int) -> Iterator[ServerRound]:
 class Stage:
     """A server, its clients, and what is done to it."""
 
+    doors = DOORS
+
     def __init__(self, folder: Path, one: ServerRound, each: int = EACH) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
@@ -108,13 +110,13 @@ class Stage:
     def archives(self) -> dict[str, list[Archive]]:
         """What each client sends, small and large."""
         made: dict[str, list[Archive]] = {}
-        for client, door in enumerate(DOORS):
+        for client, door in enumerate(self.doors):
             made[door] = []
             for n in range(self.each):
                 number = client * self.each + n + 1
                 side, count = self.chance.choice([(8, 2), (64, 8), (256, 12)])
                 study = Study(self.one.seed, number, series=1, count=count, side=side)
-                made[door].append(Archive(f"{door}-{number}", study))
+                made[door].append(Archive(f"{door}-{number}", study, note=door != "xnat"))
         return made
 
     def halfway(self) -> None:
@@ -147,6 +149,10 @@ class Stage:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    def judge(self) -> None:
+        judge(self.server.data, self.log)
+        clean(check(self.server.data))
+
     def close(self) -> None:
         self.go_on.set()
         if self.server.process.poll() is None:
@@ -156,10 +162,14 @@ class Stage:
 
 def play_server(folder: Path, one: ServerRound, each: int = EACH) -> None:
     """Play a round; AssertionError says what was wrong."""
-    stage = Stage(folder, one, each)
+    play_stage(Stage(folder, one, each))
+
+
+def play_stage(stage: Stage) -> None:
+    """Have the clients of a stage upload, strike, and judge what came of it; AssertionError says what was wrong."""
     try:
         stage.server.ready().project()
-        clients = {door: Uploader(stage.port, door, stage.log, stage.halfway) for door in DOORS}
+        clients = {door: Uploader(stage.port, door, stage.log, stage.halfway) for door in stage.doors}
         with ThreadPoolExecutor(len(clients)) as pool:
             running = [pool.submit(clients[door].run, mine) for door, mine in stage.archives().items()]
             try:
@@ -175,10 +185,9 @@ def play_server(folder: Path, one: ServerRound, each: int = EACH) -> None:
             stage.server.placed(upload)
         settled(stage.server)
         stage.server.end()
+        stage.judge()
     finally:
         stage.close()
-    judge(stage.server.data, stage.log)
-    clean(check(stage.server.data))
 
 
 def settled(server: Served) -> None:

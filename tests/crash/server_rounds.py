@@ -222,7 +222,7 @@ def play_servers(
         try:
             play_server(place, one, each)
         except Exception:  # noqa: BLE001  # the other rounds are played all the same
-            wrong[str(one)] = traceback.format_exc() + _tail(place / "err")
+            wrong[str(one)] = traceback.format_exc() + tail(place / "err")
         finally:
             shutil.rmtree(place, ignore_errors=True)
         heard(str(one), wrong.get(str(one), ""))
@@ -232,5 +232,6 @@ def play_servers(
     return wrong
 
 
-def _tail(path: Path) -> str:
+def tail(path: Path) -> str:
+    """The last lines of a log; empty where there is none."""
     return "\n".join(path.read_text(errors="replace").splitlines()[-40:]) if path.exists() else ""

@@ -144,7 +144,6 @@ def _run(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,
         )
     _wait_until_up(server, Cluster(folder, user), log)
     return server
@@ -181,10 +180,26 @@ class Lasting:
         """Kill all of its processes, and wait until none has a file open."""
         if self._server is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._server.pid, signal.SIGKILL)
+        deadline = time.monotonic() + START_SECONDS
+        while self._processes():
+            for pid in self._processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                raise RuntimeError("PostgreSQL could not be killed")
+            self._server.poll()
+            time.sleep(0.02)
         self._server.wait(START_SECONDS)
         self._server = None
+
+    def _processes(self) -> list[int]:
+        """Each has a session of its own; all work in the folder of the data."""
+        found = []
+        for name in os.listdir("/proc"):
+            with contextlib.suppress(OSError):
+                if name.isdigit() and os.readlink(f"/proc/{name}/cwd") == str(self._data):
+                    found.append(int(name))
+        return found
 
     def make_database(self, name: str) -> None:
         with psycopg.connect(self._cluster.conninfo("postgres"), autocommit=True) as connection:

@@ -40,8 +40,11 @@ class Disk:
         self._image = folder / "image"
         with self._image.open("wb") as image:
             image.truncate(SIZE)
-        _run(make, "-q", str(self._image))
-        self.mount()
+        try:
+            _run(make, "-q", str(self._image))
+            self.mount()
+        except OSError as error:
+            raise NoDiskError(str(error)) from error
 
     def mount(self) -> None:
         """Mount it, its log replayed."""
@@ -67,4 +70,4 @@ class Disk:
 def _run(*words: str) -> None:
     done = subprocess.run(words, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise NoDiskError(f"{' '.join(words)}: {done.stderr.strip()}")
+        raise OSError(f"{' '.join(words)}: {done.stderr.strip()}")

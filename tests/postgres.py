@@ -172,9 +172,7 @@ class Lasting:
     def start(self) -> None:
         settings = {"listen_addresses": "", "shared_buffers": "32MB", "max_connections": "60"}
         cluster = self._cluster
-        self._server = _run(
-            cluster.socket_folder, self._data, cluster.user, self._prefix, self._environment, settings
-        )
+        self._server = _run(cluster.socket_folder, self._data, cluster.user, self._prefix, self._environment, settings)
 
     def kill(self) -> None:
         """Kill all of its processes, and wait until none has a file open."""

@@ -157,6 +157,7 @@ def _receipts(data: Path, database: sqlite3.Connection, wrong: Findings) -> None
         if not path.exists():
             wrong.append(f"the receipt of {row['uuid']} ({row['state']}) is missing")
             continue
+        wrong.unless(path.stat().st_size, f"the receipt of {row['uuid']} is empty")
         with gzip.open(path) as lines:
             for line in map(json.loads, lines):
                 good = line["verdict"] not in ("stored", "resource") or line["sha256"] in current | gone
@@ -201,4 +202,6 @@ def trash_wrong(data: Path, expected: int) -> list[str]:
     for entry in entries:
         inside = sorted(os.listdir(data / "trash" / entry))
         wrong.unless(inside == ["tree", "what.json"], f"trash/{entry} holds {inside}")
+        what = (data / "trash" / entry / "what.json").read_bytes() if "what.json" in inside else b"{}"
+        wrong.unless(b'"was"' in what and what.endswith(b"}"), f"trash/{entry} says what it was by {what!r}")
     return wrong

@@ -13,6 +13,8 @@ import struct
 import subprocess
 from pathlib import Path
 
+from tests.crash.processes import until
+
 KINDS = ("ext4", "xfs")
 SIZE = 512 * 1024 * 1024
 """Bytes of the file, which has holes where nothing was written. XFS wants 300 MB at least."""
@@ -59,7 +61,13 @@ class Disk:
             os.close(fd)
 
     def unmount(self) -> None:
-        _run("umount", str(self.path))
+        """Take it away, once the last thread of those who were killed has ended."""
+        until(self._unmounts, f"{self.path} is in use")
+
+    def _unmounts(self) -> bool:
+        done = subprocess.run(["umount", str(self.path)], check=False, capture_output=True, text=True)
+        assert done.returncode == 0 or "busy" in done.stderr, done.stderr
+        return done.returncode == 0
 
     def close(self) -> None:
         """Leave neither mount nor loop device behind, whoever still has files open."""

@@ -39,8 +39,8 @@ CONTROLS = (
 )
 """The moment of a cut at which each kind of sync is missed: spools, catalog, trees."""
 LOSSES = (
-    "is not known", "bytes_missing", "stands there 0 times", "is not what the catalog says", "is not there", "malformed",
-    "catalog_damaged", "not a database",
+    "is not known", "bytes_missing", "stands there 0 times", "is not what the catalog says", "is not there",
+    "malformed", "catalog_damaged", "not a database",
 )  # fmt: skip
 """What a control's failure speaks of: a round that fails for another reason is no control."""
 
@@ -113,9 +113,7 @@ class PoweredStage(Stage):
             changes["SCANDOCK_DATABASE_URL"] = self.postgres.url("catalog")
         words = ("--workers", "2")
         data = self.disk.path / "data"
-        return Served(
-            self.folder, self.port, *words, data=data, dropped=self._dropped, SCANDOCK_WORKERS="1", **changes
-        )
+        return Served(self.folder, self.port, *words, data=data, dropped=self._dropped, SCANDOCK_WORKERS="1", **changes)
 
     def _named(self) -> dict[str, str]:
         return {} if self.one.at == "acknowledged" else super()._named()

@@ -161,7 +161,9 @@ def _deletions(wanted: argparse.Namespace) -> list[Deletion]:
 
 def _rounds(ground: Ground, wanted: argparse.Namespace, seed: int) -> Iterator[Round]:
     if wanted.only:
-        yield from map(parse, (word for word in wanted.only if not word.startswith(("crowd/", "server/", "deletion/", "power/"))))
+        yield from map(
+            parse, (word for word in wanted.only if not word.startswith(("crowd/", "server/", "deletion/", "power/")))
+        )
         return
     if not wanted.no_points:
         yield from named(list(ground.scenarios))

@@ -4,8 +4,8 @@ A file holds the bytes of its last fsync (none where there was none), a folder t
 fsync of all. Real file systems keep more, by their journals: what they forgive today is not what is promised. The
 catalog's own files are left as they are, as SQLite syncs them; `test_power_cuts.py` cuts the power of those as well.
 
-`SyncedDisk` watches the syncs of its own process. `command` is `scandock` watched, in a process (`forked.Fork`) that
-ends at a named point of the crash suite; `Kept.apply` then takes from DATA what was not synced, inodes staying as they
+`SyncedDisk` watches the syncs of its own process. `cut_off` is a process (`forked.Fork`) that is watched and ends at a
+named point of the crash suite; `Kept.apply` then takes from DATA what was not synced, inodes staying as they
 are, since intents name them.
 """
 
@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import importlib
+import inspect
 import linecache
 import os
 import pickle
 import shutil
 import stat
-import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,14 +118,25 @@ class SyncedDisk:
         for fd in self._held.values():
             os.close(fd)
 
+    def end(self) -> bytes:
+        """What is kept, and the number of syncs that were dropped, pickled; from now on every sync waits for ever."""
+        self._lock.acquire()
+        return pickle.dumps((self.kept, self.missed))
+
     def unsynced(self, below: str = "") -> list[str]:
         """Paths that a power cut would take, change, or bring back."""
         now = _live(self.root)
         kept = self.kept.contents()
         every = now.keys() | kept.keys()
-        return sorted(
-            path for path in every if path.startswith(below) and now.get(path, "no") != kept.get(path, "no")
-        )
+        return sorted(path for path in every if path.startswith(below) and now.get(path, "no") != kept.get(path, "no"))
+
+    def has_bytes_of(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a file's bytes are synced, whatever name it has on the disk."""
+        return self.kept.files.get(os.stat(path).st_ino) == Path(path).read_bytes()
+
+    def has_name(self, path: Path) -> bool:
+        """Whether the name of a file is synced: for those of the catalog, whose bytes SQLite syncs."""
+        return path.name in self.kept.folders.get(path.parent.stat().st_ino, {})
 
     def _fsync(self, fd: int) -> None:
         os.fstat(fd)  # which raises OSError of a descriptor that is none
@@ -137,7 +150,7 @@ class SyncedDisk:
             self._note_all()
 
     def _is_dropped(self) -> bool:
-        if self.dropped and self.dropped in sites_of(sys._getframe(2)):
+        if self.dropped and self.dropped in sites_of(inspect.currentframe()):
             self.missed += 1
             return True
         return False
@@ -208,18 +221,24 @@ def _calls(path: Path) -> dict[int, set[str]]:
         for function in ast.walk(tree):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or rel in WRAPPERS:
                 continue
-            for call in ast.walk(function):
-                if isinstance(call, ast.Call) and _syncs(rel, call):
-                    name = f"{rel} {function.name}: {ast.unparse(call)}"
-                    for line in range(call.lineno, (call.end_lineno or call.lineno) + 1):
-                        found.setdefault(line, set()).add(name)
+            calls = [call for call in ast.walk(function) if isinstance(call, ast.Call) and _syncs(rel, call)]
+            times = Counter[str]()
+            for call in sorted(calls, key=lambda call: call.lineno):
+                name = f"{rel} {function.name}: {ast.unparse(call)}"
+                times[name] += 1
+                if times[name] > 1:
+                    name += f" ({times[name]})"
+                for line in range(call.lineno, (call.end_lineno or call.lineno) + 1):
+                    found.setdefault(line, set()).add(name)
     return _known[path]
 
 
 def _syncs(rel: str, call: ast.Call) -> bool:
     name = ast.unparse(call.func)
     last = name.rpartition(".")[2]
-    if last in {"fsync", "fdatasync", "syncfs", "sync_file", "sync_folder", "sync_all", "seal"}:
+    if last == "seal":  # of a stage
+        return "." in name
+    if last in {"fsync", "fdatasync", "syncfs", "sync_file", "sync_folder", "sync_all"}:
         return True
     if last == "settle":  # of a store: other things settle too
         return rel.startswith(("store/", "placing/"))
@@ -240,22 +259,21 @@ def sites() -> set[str]:
 # -- a command that is cut off -----------------------------------------------------------------------------------------
 
 
-def command(folder: str, told: str, dropped: str) -> int:
-    """`scandock`, its power cut at the point that SCANDOCK_CRASH_AT names, or when it has ended.
+def cut_off(folder: str, told: str, dropped: str, function: str, *words: str) -> int:
+    """A function ("module:name"), its power cut at the point that SCANDOCK_CRASH_AT names, or when it has ended.
 
     What is kept of the folder goes to the file `told`.
     """
     from scandock.model import points
-    from tests.crash.forked import read_in_threads
 
     disk = SyncedDisk(Path(folder), dropped).__enter__()
 
     def cut() -> None:
-        with disk._lock:
-            Path(told).write_bytes(pickle.dumps((disk.kept, disk.missed)))
+        Path(told).write_bytes(disk.end())
         os._exit(CUT)
 
-    points._strike = cut
-    read_in_threads()
+    points._strike = cut  # noqa: SLF001
+    module, _, name = function.partition(":")
+    getattr(importlib.import_module(module), name)(*words)
     cut()
     return CUT

@@ -18,6 +18,7 @@ import inspect
 import linecache
 import os
 import pickle
+import re
 import shutil
 import stat
 import threading
@@ -37,6 +38,8 @@ SOURCE = Path(scandock.__file__).parent
 CATALOG = ("scandock.db", "scandock.db-wal", "scandock.db-shm")
 WRAPPERS = ("store/durable.py", "store/syscalls.py")
 """What is named by who calls it."""
+HINT = "store/stages.py _write_back: syscalls.syncfs(fd)"
+"""Has the system begin early, beside the import; nobody waits for it, so that nothing may count on it."""
 CUT = 9
 """Exit code of a process whose power was cut."""
 
@@ -150,10 +153,10 @@ class SyncedDisk:
             self._note_all()
 
     def _is_dropped(self) -> bool:
-        if self.dropped and self.dropped in sites_of(inspect.currentframe()):
+        under_way = sites_of(inspect.currentframe())
+        if self.dropped in under_way:
             self.missed += 1
-            return True
-        return False
+        return not under_way.isdisjoint({self.dropped, HINT})
 
     def _note_all(self) -> None:
         with self._lock:
@@ -245,12 +248,14 @@ def _syncs(rel: str, call: ast.Call) -> bool:
     return last == "sync" and name.endswith("spool.sync")
 
 
+_CALL = re.compile(r"(sync|fdatasync|syncfs|sync_file|sync_folder|sync_all|\.seal|\.settle)\(")
+
+
 def sites() -> set[str]:
     """Every call of the source that syncs something."""
     found: set[str] = set()
     for path in sorted(SOURCE.rglob("*.py")):
-        text = path.read_text()
-        if "sync" in text or "seal" in text or "settle" in text:
+        if _CALL.search(path.read_text()):
             for names in _calls(path).values():
                 found |= names
     return found

@@ -45,7 +45,7 @@ from tests.crash.archives import Scenario
 from tests.crash.forked import Fork
 from tests.crash.processes import PATIENCE, environment, import_words
 from tests.crash.rounds import ENDED, Ground, whole
-from tests.crash.synced import CUT, SyncedDisk, sites
+from tests.crash.synced import CUT, HINT, SyncedDisk, sites
 from tests.integration import test_hand_changes_killed as by_hand
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -91,7 +91,12 @@ def judge(scenario: Scenario, data: Path, point: str) -> None:
     whole(data, [scenario.after if rolls_forward else scenario.before], scenario)
 
 
-@pytest.mark.parametrize("point", [*POINTS[POINTS.index("sealed") :], END])
+EVERY = [*POINTS[POINTS.index("sealed") :], END]
+SHARE = EVERY if os.environ.get("ALL_POINTS") else ["sealed", "intent", "switched", END]
+"""Of the points, in `make test`; `make crash` goes over all of them."""
+
+
+@pytest.mark.parametrize("point", SHARE)
 def test_an_import_is_whole_or_not_at_all(ground, point):
     scenario = ground.scenarios["replace"]
     data, _ = cut_import(ground, scenario, point)
@@ -100,15 +105,10 @@ def test_an_import_is_whole_or_not_at_all(ground, point):
 
 CUT_IMPORTS = {
     "pipeline/flow.py decide_and_place: tools.stage.seal()": ("new", "intent"),
-    "store/stages.py seal: syscalls.syncfs(self._fd)": ("new", "intent"),
     "placing/publish.py switch: store.settle()": ("new", "published"),
-    "store/local.py settle: self._trees.settle()": ("new", "published"),
-    "store/trees.py settle: sync_folder(folder, self._root.fd)": ("new", "published"),
     "store/local.py keep_receipt: sync_file(source, self._root.fd)": ("refused", END),
     "store/local.py keep_receipt: sync_folder(RECEIPTS, self._root.fd)": ("new", END),
     "store/trash.py _describe: os.fsync(fd)": ("replace", END),
-    "store/trash.py retire: sync_folder(entry, self._root.fd)": ("replace", END),
-    "store/trash.py retire: sync_folder(TRASH, self._root.fd)": ("replace", END),
 }
 """By the call that is dropped: the import that loses something, and where its power is cut."""
 
@@ -273,11 +273,26 @@ def take(room: Promising) -> None:
         store.take("u", "t1", "t2")
 
 
+def stage(room: Promising) -> None:
+    store = room.store()
+    with room.watched("data/work"):
+        staged(store)
+
+
 def publish(room: Promising) -> None:
     store = room.store()
     stage = staged(store)
     with room.watched("data/archive", "data/work"):
         store.publish_new(stage, "tree", NAME)
+
+
+def publish_two(room: Promising) -> None:
+    store = room.store()
+    stages = {upload: staged(store, upload) for upload in ("first", "second")}
+    with room.watched("data/archive", "data/work"):
+        for label, one in stages.items():
+            store.publish_new(one, "tree", f"archive/P/{label}", settle=False)
+        store.settle()
 
 
 def exchange(room: Promising) -> None:
@@ -381,9 +396,14 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/root.py prepare: sync_folder('.', self.fd)": prepare,
     "store/root.py prepare: sync_folder('..', self.fd)": prepare,
     "store/works.py take: sync_folder(folder, root.fd)": take,
+    "store/stages.py seal: syscalls.syncfs(self._fd)": stage,
+    "store/trees.py settle: sync_folder(folder, self._root.fd)": publish,
+    "store/local.py settle: self._trees.settle()": publish_two,
     "store/local.py publish_new: self._trees.settle()": publish,
     "store/local.py publish_exchange: self._trees.settle()": exchange,
     "store/local.py rename: self._trees.settle()": rename,
+    "store/trash.py retire: sync_folder(entry, self._root.fd)": retire,
+    "store/trash.py retire: sync_folder(TRASH, self._root.fd)": retire,
     "store/trash.py retire: sync_folder(path.rpartition('/')[0], self._root.fd)": retire,
     "store/trash.py restore: self._trees.settle()": bring_back,
     "http/receiving/spooling.py _sync: self._spool.sync()": receive,
@@ -418,7 +438,7 @@ def test_a_promise_without_its_sync_is_noticed(tmp_path, site):
 # -- all of them -------------------------------------------------------------------------------------------------------
 
 OTHERS = {
-    "store/stages.py _write_back: syscalls.syncfs(fd)": "begins early what the seal waits for",
+    HINT: "nothing counts on it: it is always dropped here",
     "store/stages.py _sync_each: os.fsync(fd)": "test_local_store_system.py: old kernels",
     "store/space.py _write_a_little: os.fsync(fd)": "test_readyz.py: asks whether the disk takes anything",
     "services/xnat/hand_changes.py _arrange: came.seal()": "test_a_change_by_hand_asks_each_of_its_stages",

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from tests.crash.checker import acknowledged_wrong
 from tests.crash.disks import KINDS, Disk, NoDiskError
+from tests.crash.dropped_syncs import EVERY
 from tests.crash.processes import check, until
 from tests.crash.rounds import clean
 from tests.crash.served import Served
@@ -32,7 +33,7 @@ DISKS = (*KINDS, "ext4+postgresql", "xfs+postgresql")
 EACH = 2
 """Archives of each of the four clients."""
 CONTROLS = (
-    ("acknowledged", "fsync,fdatasync,sync,sync_file_range,syncfs"),
+    ("acknowledged", EVERY),
     ("acknowledged", "fsync"),
     ("acknowledged", "fdatasync"),
     ("finished", "syncfs"),
@@ -40,7 +41,7 @@ CONTROLS = (
 """The moment of a cut at which each kind of sync is missed: spools, catalog, trees."""
 LOSSES = (
     "is not known", "bytes_missing", "stands there 0 times", "is not what the catalog says", "is not there",
-    "malformed", "catalog_damaged", "not a database",
+    "malformed", "catalog_damaged", "not a database", "project_unknown",
 )  # fmt: skip
 """What a control's failure speaks of: a round that fails for another reason is no control."""
 

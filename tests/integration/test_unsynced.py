@@ -262,8 +262,9 @@ def spool(room: Promising) -> None:
 
 
 def prepare(room: Promising) -> None:
+    """DATA in folders that are not there either."""
     with room.watched(""):
-        room.store()
+        LocalStore(room.root / "srv" / "hospital" / "data").prepare()
 
 
 def take(room: Promising) -> None:
@@ -395,6 +396,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/root.py prepare: sync_folder(TRASH, self.fd)": prepare,
     "store/root.py prepare: sync_folder('.', self.fd)": prepare,
     "store/root.py prepare: sync_folder('..', self.fd)": prepare,
+    "store/root.py prepare: sync_folder(os.path.dirname(folder), self.fd)": prepare,
     "store/works.py take: sync_folder(folder, root.fd)": take,
     "store/stages.py seal: syscalls.syncfs(self._fd)": stage,
     "store/trees.py settle: sync_folder(folder, self._root.fd)": publish,
@@ -435,12 +437,25 @@ def test_a_promise_without_its_sync_is_noticed(tmp_path, site):
     assert room.missing
 
 
+def test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told(tmp_path, monkeypatch):
+    store = Promising(tmp_path, "").store()
+    assert store.try_writing() == []
+
+    def fails(_fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(Fault) as caught:
+        store.try_writing()
+    assert caught.value.code == "store_failed"
+
+
 # -- all of them -------------------------------------------------------------------------------------------------------
 
 OTHERS = {
     HINT: "nothing counts on it: it is always dropped here",
     "store/stages.py _sync_each: os.fsync(fd)": "test_local_store_system.py: old kernels",
-    "store/space.py _write_a_little: os.fsync(fd)": "test_readyz.py: asks whether the disk takes anything",
+    "store/space.py _write_a_little: os.fsync(fd)": "test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told",
     "services/xnat/hand_changes.py _arrange: came.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
     "services/xnat/hand_changes.py _arrange: stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
 }

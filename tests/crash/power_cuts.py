@@ -113,7 +113,7 @@ class PoweredStage(Stage):
         if self.postgres is not None:
             changes["SCANDOCK_DATABASE_URL"] = self.postgres.url("catalog")
         words = ("--workers", "2")
-        data = self.disk.path / "data"
+        data = str(self.disk.path / "data")
         return Served(self.folder, self.port, *words, data=data, dropped=self._dropped, SCANDOCK_WORKERS="1", **changes)
 
     def _named(self) -> dict[str, str]:

@@ -45,11 +45,9 @@ class Served:
 
     fresh = False
 
-    def __init__(
-        self, folder: Path, port: int, *words: str, data: Path | None = None, dropped: str = "", **changes: str
-    ) -> None:
-        """DATA is `folder`/data, unless it is `data`; the syncs that are `dropped` say yes and do nothing."""
-        self.data = data or folder / "data"
+    def __init__(self, folder: Path, port: int, *words: str, data: str = "", dropped: str = "", **changes: str) -> None:
+        """DATA is `folder`/data, or where `data` says; the syncs that are `dropped` say yes and do nothing."""
+        self.data = Path(data) if data else folder / "data"
         self.port = port
         self.out, self.err = folder / "out", folder / "err"
         self.process: subprocess.Popen[str] | Fork

@@ -79,7 +79,7 @@ def server_rounds(count: int, seed: int) -> Iterator[ServerRound]:
 class Stage:
     """A server, its clients, and what is done to it."""
 
-    doors = DOORS
+    doors: tuple[str, ...] = DOORS
 
     def __init__(self, folder: Path, one: ServerRound, each: int = EACH) -> None:
         folder.mkdir(parents=True)

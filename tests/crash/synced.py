@@ -75,9 +75,9 @@ class Kept:
         for above, folders, files in os.walk(root, topdown=False):
             for name in (*folders, *files):
                 if name not in CATALOG:
-                    path = os.path.join(above, name)
-                    target = limbo / str(os.lstat(path).st_ino)
-                    os.unlink(path) if target.exists() else os.rename(path, target)
+                    one = Path(above, name)
+                    target = limbo / str(one.lstat().st_ino)
+                    one.unlink() if target.exists() else one.rename(target)
         for rel, number, is_folder in self.tree(self.root):
             path, lives = root / rel, limbo / str(number)
             if path.name in CATALOG:
@@ -217,7 +217,8 @@ _known: dict[Path, dict[int, set[str]]] = {}
 def _calls(path: Path) -> dict[int, set[str]]:
     """The calls of a module that sync, by the lines on which they stand."""
     if path not in _known:
-        _known[path] = found = {}
+        found: dict[int, set[str]] = {}
+        _known[path] = found
         rel = str(path.relative_to(SOURCE))
         text = "".join(linecache.getlines(str(path)))
         tree = ast.parse(text)

@@ -161,7 +161,7 @@ def choosable(site: Site) -> None:
     assert site.bring(documented("S", "1", versions), session="S").state == "held"
 
 
-CHANGES = {
+CHANGES: dict[str, tuple[Callable[[Site], None], Callable[[str], None], str, int]] = {
     "services/archiving.py _show: running.stage.seal()": (
         joinable,
         join,
@@ -340,8 +340,9 @@ def receive(room: Promising) -> None:
 
 
 def read_inbox(room: Promising) -> None:
-    receiving = SimpleNamespace(store=room.store(), limits=SimpleNamespace(upload_bytes=100))
-    packed = inbox._Spooling(receiving, SimpleNamespace(uuid="u"), lambda: False)  # noqa: SLF001
+    receiving: Any = SimpleNamespace(store=room.store(), limits=SimpleNamespace(upload_bytes=100))
+    arriving: Any = SimpleNamespace(uuid="u")
+    packed = inbox._Spooling(receiving, arriving, lambda: False)  # noqa: SLF001
     with room.watched("data/incoming"):
         packed.write(b"abc")
         packed.end()

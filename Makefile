@@ -60,7 +60,7 @@ crash: setup  ## Kill imports, deletions, and a server under load, at named and 
 	$(BIN)/python -m tests.crash.run --rounds $(CRASH_ROUNDS) $(ARGS)
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --server-rounds $(SERVER_ROUNDS) $(ARGS))
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --power-cuts $(POWER_CUTS) $(ARGS))
-	$(if $(findstring --only,$(ARGS)),,ALL_POINTS=1 $(BIN)/python -m pytest tests/integration/test_outages.py)
+	$(if $(findstring --only,$(ARGS)),,ALL_POINTS=1 $(BIN)/python -m pytest tests/integration/test_outages.py tests/integration/test_unsynced.py)
 
 load: setup  ## Load a server with 50 uploaders for two minutes (ARGS="--seconds 20 --uploaders 10" for less)
 	$(BIN)/python -m tests.load.run $(ARGS)

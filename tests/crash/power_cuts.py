@@ -39,9 +39,11 @@ CONTROLS = (
     ("finished", "syncfs"),
 )
 """The moment of a cut at which each kind of sync is missed: spools, catalog, trees."""
+CONTROL_PATIENCE = 20.0
+"""Seconds that a control's clients wait for a server that does not come back."""
 LOSSES = (
     "is not known", "bytes_missing", "stands there 0 times", "is not what the catalog says", "is not there",
-    "malformed", "catalog_damaged", "not a database", "project_unknown",
+    "malformed", "is damaged", "not a database", "project_unknown",
 )  # fmt: skip
 """What a control's failure speaks of: a round that fails for another reason is no control."""
 
@@ -101,6 +103,8 @@ class PoweredStage(Stage):
                 self.postgres.make_database("catalog")
             self._cut = threading.Event()
             self._dropped = one.dropped
+            if one.dropped:
+                self.patience = CONTROL_PATIENCE
             super().__init__(folder, one, each)
         except BaseException:
             self._closing.close()
@@ -150,7 +154,7 @@ class PoweredStage(Stage):
         self._dropped = ""  # a control's loss is done: what comes after is to be judged
         if self.postgres is not None:
             self.postgres.start()
-        self.server = self.start()
+        self.server = self.start().ready()
 
     def judge(self) -> None:
         if self.postgres is None:

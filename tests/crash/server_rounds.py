@@ -21,7 +21,7 @@ from pathlib import Path
 from scandock.model.points import POINTS
 from tests.crash.archives import Study
 from tests.crash.checker import acknowledged_wrong, examine
-from tests.crash.processes import check, name_of, until
+from tests.crash.processes import PATIENCE, check, name_of, until
 from tests.crash.rounds import clean
 from tests.crash.served import Served, free_port
 from tests.crash.uploaders import DOORS, Archive, Log, Uploader
@@ -80,6 +80,8 @@ class Stage:
     """A server, its clients, and what is done to it."""
 
     doors: tuple[str, ...] = DOORS
+    patience = PATIENCE
+    """Seconds that a client waits and tries again."""
 
     def __init__(self, folder: Path, one: ServerRound, each: int = EACH) -> None:
         folder.mkdir(parents=True)
@@ -169,7 +171,9 @@ def play_stage(stage: Stage) -> None:
     """Have the clients of a stage upload, strike, and judge what came of it; AssertionError says what was wrong."""
     try:
         stage.server.ready().project()
-        clients = {door: Uploader(stage.port, door, stage.log, stage.halfway) for door in stage.doors}
+        clients = {
+            door: Uploader(stage.port, door, stage.log, stage.halfway, patience=stage.patience) for door in stage.doors
+        }
         with ThreadPoolExecutor(len(clients)) as pool:
             running = [pool.submit(clients[door].run, mine) for door, mine in stage.archives().items()]
             try:

@@ -96,9 +96,9 @@ SHARE = EVERY if os.environ.get("ALL_POINTS") else ["sealed", "intent", "switche
 """Of the points, in `make test`; `make crash` goes over all of them."""
 
 
-@pytest.mark.parametrize("point", SHARE)
-def test_an_import_is_whole_or_not_at_all(ground, point):
-    scenario = ground.scenarios["replace"]
+@pytest.mark.parametrize(("name", "point"), [*(("replace", point) for point in SHARE), ("refused", END)])
+def test_an_import_is_whole_or_not_at_all(ground, name, point):
+    scenario = ground.scenarios[name]
     data, _ = cut_import(ground, scenario, point)
     judge(scenario, data, point)
 

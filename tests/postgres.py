@@ -206,6 +206,9 @@ class Lasting:
     def url(self, database: str) -> str:
         return self._cluster.url(database)
 
+    def conninfo(self, database: str) -> str:
+        return self._cluster.conninfo(database)
+
 
 def _wait_until_up(server: subprocess.Popen[bytes], started: Cluster, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS

@@ -11,6 +11,9 @@ import stat
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from tests.crash.archives import WAITING, Held
 
@@ -182,6 +185,26 @@ def acknowledged_wrong(data: Path, log: Path) -> list[str]:
     tried = {frozenset(line["files"]) for line in lines if "tried" in line}
     for files in standing.keys() - tried:
         wrong.append(f"a session of {len(files)} files is none that was uploaded")
+    return wrong
+
+
+def postgresql_wrong(data: Path, connection: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
+    """What is wrong between a catalog in PostgreSQL and the files: what is pending, and objects of one side alone."""
+    wrong = Findings()
+    for table, where in (
+        ("upload", "state IN ('running', 'receiving', 'received')"),
+        ("intent", "true"),
+        ("reservation", "true"),
+        ("tree", "id NOT IN (SELECT tree_id FROM session UNION SELECT tree_id FROM trashed)"),
+    ):
+        rows = connection.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}").fetchall()
+        wrong.unless(rows == [(0,)], f"{rows} rows left in {table} where {where}")
+    known = Counter(
+        digest.hex()
+        for (digest,) in connection.execute("SELECT f.sha256 FROM file f JOIN session s ON s.tree_id = f.tree_id")
+    )
+    standing = Counter(digest for area in ("archive", "prearchive") for digest in hashes(data / area).values())
+    wrong.unless(known == standing, f"in the catalog alone {known - standing}, on disk alone {standing - known}")
     return wrong
 
 

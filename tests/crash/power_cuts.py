@@ -19,7 +19,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.crash.checker import acknowledged_wrong
+import psycopg
+
+from tests.crash.checker import acknowledged_wrong, postgresql_wrong
 from tests.crash.disks import KINDS, Disk, NoDiskError
 from tests.crash.dropped_syncs import EVERY
 from tests.crash.processes import check, until
@@ -162,6 +164,8 @@ class PoweredStage(Stage):
             clean(check(self.server.data))
             return
         wrong = acknowledged_wrong(self.server.data, self.log.path)
+        with psycopg.connect(self.postgres.conninfo("catalog")) as connection:
+            wrong += postgresql_wrong(self.server.data, connection)
         assert not wrong, "\n".join(wrong)
         clean(check(self.server.data, SCANDOCK_DATABASE_URL=self.postgres.url("catalog")))
 

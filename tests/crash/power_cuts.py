@@ -41,8 +41,6 @@ CONTROLS = (
     ("finished", "syncfs"),
 )
 """The moment of a cut at which each kind of sync is missed: spools, catalog, trees."""
-CONTROL_PATIENCE = 20.0
-"""Seconds that a control's clients wait for a server that does not come back."""
 LOSSES = (
     "is not known", "bytes_missing", "stands there 0 times", "is not what the catalog says", "is not there",
     "malformed", "is damaged", "not a database", "project_unknown",
@@ -105,8 +103,6 @@ class PoweredStage(Stage):
                 self.postgres.make_database("catalog")
             self._cut = threading.Event()
             self._dropped = one.dropped
-            if one.dropped:
-                self.patience = CONTROL_PATIENCE
             super().__init__(folder, one, each)
         except BaseException:
             self._closing.close()

@@ -21,7 +21,7 @@ from pathlib import Path
 from scandock.model.points import POINTS
 from tests.crash.archives import Study
 from tests.crash.checker import acknowledged_wrong, examine
-from tests.crash.processes import PATIENCE, check, name_of, until
+from tests.crash.processes import check, name_of, until
 from tests.crash.rounds import clean
 from tests.crash.served import Served, free_port
 from tests.crash.uploaders import DOORS, Archive, Log, Uploader
@@ -80,8 +80,6 @@ class Stage:
     """A server, its clients, and what is done to it."""
 
     doors: tuple[str, ...] = DOORS
-    patience = PATIENCE
-    """Seconds that a client waits and tries again."""
 
     def __init__(self, folder: Path, one: ServerRound, each: int = EACH) -> None:
         folder.mkdir(parents=True)
@@ -171,22 +169,27 @@ def play_stage(stage: Stage) -> None:
     """Have the clients of a stage upload, strike, and judge what came of it; AssertionError says what was wrong."""
     try:
         stage.server.ready().project()
-        clients = {
-            door: Uploader(stage.port, door, stage.log, stage.halfway, patience=stage.patience) for door in stage.doors
-        }
+        clients = {door: Uploader(stage.port, door, stage.log, stage.halfway) for door in stage.doors}
         with ThreadPoolExecutor(len(clients)) as pool:
             running = [pool.submit(clients[door].run, mine) for door, mine in stage.archives().items()]
             try:
                 stage.strike()
+            except BaseException:
+                for one in clients.values():
+                    one.patience = 0  # the server does not come back
+                raise
             finally:
                 stage.go_on.set()
             for client in running:
                 client.result()
-        failed = [line for one in clients.values() for line in one.failed]
-        assert not failed, "\n".join(failed)
+        wrong = [line for one in clients.values() for line in one.failed]
         stage.server.ready()
         for upload in stage.log.uploads():
-            stage.server.placed(upload)
+            try:
+                stage.server.placed(upload)
+            except AssertionError as error:
+                wrong.append(str(error))
+        assert not wrong, "\n".join(wrong)
         settled(stage.server)
         stage.server.end()
         stage.judge()

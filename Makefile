@@ -13,8 +13,9 @@ TEST_PROCESSES ?= 4
 IN_PROCESSES := --numprocesses $(TEST_PROCESSES) --dist worksteal
 CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100
+POWER_CUTS ?= 40
 # Of which make test runs a share (tests/crash/shares.py)
-WHOLE := $(addprefix tests/integration/test_,cancelled_imports.py crash_short.py full_disk.py outages.py readers_die.py schemathesis.py)
+WHOLE := $(addprefix tests/integration/test_,cancelled_imports.py crash_short.py full_disk.py outages.py readers_die.py schemathesis.py unsynced.py)
 DATA ?= data
 PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
@@ -56,9 +57,11 @@ format: setup  ## Lay out the code as the checks want it
 clients: setup  ## Run all tours of XNAT's clients live, and record their requests anew
 	$(BIN)/python -m pytest tests/clients/test_tours.py --record-clients $(ARGS)
 
-crash: setup  ## Kill imports, deletions, and a server under load, at named and at random points (CRASH_ROUNDS, SERVER_ROUNDS)
+crash: setup  ## Kill imports, deletions, and a server under load, at named and random points, and cut its power (CRASH_ROUNDS, SERVER_ROUNDS, POWER_CUTS)
+	@scripts/system-packages.sh --try xfsprogs=mkfs.xfs
 	$(BIN)/python -m tests.crash.run --rounds $(CRASH_ROUNDS) $(ARGS)
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --server-rounds $(SERVER_ROUNDS) $(ARGS))
+	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --power-cuts $(POWER_CUTS) $(ARGS))
 	$(if $(findstring --only,$(ARGS)),,ALL_POINTS=1 $(BIN)/python -m pytest $(WHOLE))
 
 load: setup  ## Load a server with 50 uploaders for two minutes (ARGS="--seconds 20 --uploaders 10" for less)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that tests and benchmarks use, where they are missing; without root, says what to install.
 # Further package names may be given (setup.sh asks for python3-venv, where Python comes without it).
+# `--try package=program` alone: installs what only root can use, where the program is missing; without it nothing fails.
 set -euo pipefail
 
 readonly -A program_of=([unzip]=unzip [zip]=zip [zstd]=zstd [xz-utils]=xz [bzip2]=bzip2 [procps]=ps \
@@ -12,12 +13,6 @@ readonly shell=chromium-headless-shell
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
-missing=("$@")
-for package in "${!program_of[@]}"; do
-  command -v "${program_of[$package]}" >/dev/null || missing+=("$package")
-done
-compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
-
 export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 # RUNLEVEL: services are not started; the tests start their own
 readonly log=${TMPDIR:-/tmp}/scandock-apt.$$.log
 install() {
@@ -25,6 +20,21 @@ install() {
   { apt-get update && apt-get install --yes --no-install-recommends "$@"; } >"$log" 2>&1 || return
   rm -f "$log"
 }
+
+if [ "${1:-}" = --try ]; then
+  readonly package=${2%%=*} program=${2#*=}
+  if [ "$(id -u)" -ne 0 ] || PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null; then
+    exit 0
+  fi
+  command -v apt-get >/dev/null && install "$package" || say "$package is not installed: what needs it is left out"
+  exit 0
+fi
+
+missing=("$@")
+for package in "${!program_of[@]}"; do
+  command -v "${program_of[$package]}" >/dev/null || missing+=("$package")
+done
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

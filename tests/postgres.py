@@ -114,22 +114,31 @@ def cluster() -> Iterator[Cluster]:
 
 
 def _start(folder: Path, user: str, prefix: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    bin_folder, data = programs(), folder / "data"
+    _initialize(folder / "data", user, prefix, environment)
+    return _run(folder, folder / "data", user, prefix, environment, SETTINGS)
+
+
+def _initialize(data: Path, user: str, prefix: list[str], environment: dict[str, str]) -> None:
     made = subprocess.run(
-        [*prefix, bin_folder / "initdb", "-D", data, "-U", user, "-A", "trust", "-E", "UTF8", "--no-sync"],
+        [*prefix, programs() / "initdb", "-D", data, "-U", user, "-A", "trust", "-E", "UTF8", "--no-sync"],
         env=environment,
-        cwd=folder,
+        cwd=environment["HOME"],
         capture_output=True,
         text=True,
         check=False,
     )
     if made.returncode:
         raise RuntimeError(f"initdb failed: {made.stderr or made.stdout}")
-    options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+
+
+def _run(
+    folder: Path, data: Path, user: str, prefix: list[str], environment: dict[str, str], settings: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     log = folder / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [*prefix, bin_folder / "postgres", "-D", data, "-k", folder, *options],
+            [*prefix, programs() / "postgres", "-D", data, "-k", folder, *options],
             env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -138,6 +147,67 @@ def _start(folder: Path, user: str, prefix: list[str], environment: dict[str, st
         )
     _wait_until_up(server, Cluster(folder, user), log)
     return server
+
+
+class Lasting:
+    """A cluster as hospitals run one, which syncs what it commits: its data in `data`, socket and log in `folder`.
+
+    It makes both, and is killed and started again as often as wanted. The folders above must be open to everyone.
+    """
+
+    def __init__(self, folder: Path, data: Path) -> None:
+        user, self._prefix = unprivileged()
+        self._cluster = Cluster(folder, user)
+        self._data = data
+        self._environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder)}
+        self._server: subprocess.Popen[bytes] | None = None
+        for made in (folder, data):
+            made.mkdir(mode=0o700)
+            if os.geteuid() == 0:
+                entry = pwd.getpwnam(user)
+                os.chown(made, entry.pw_uid, entry.pw_gid)
+        _initialize(data, user, self._prefix, self._environment)
+        os.sync()  # initdb was told not to
+
+    def start(self) -> None:
+        settings = {"listen_addresses": "", "shared_buffers": "32MB", "max_connections": "60"}
+        cluster = self._cluster
+        self._server = _run(cluster.socket_folder, self._data, cluster.user, self._prefix, self._environment, settings)
+
+    def kill(self) -> None:
+        """Kill all of its processes, and wait until none has a file open."""
+        if self._server is None:
+            return
+        deadline = time.monotonic() + START_SECONDS
+        while self._processes():
+            for pid in self._processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                raise RuntimeError("PostgreSQL could not be killed")
+            self._server.poll()
+            time.sleep(0.02)
+        self._server.wait(START_SECONDS)
+        self._server = None
+
+    def _processes(self) -> list[int]:
+        """Each has a session of its own; all work in the folder of the data."""
+        found = []
+        for name in os.listdir("/proc"):
+            with contextlib.suppress(OSError):
+                if name.isdigit() and os.readlink(f"/proc/{name}/cwd") == str(self._data):
+                    found.append(int(name))
+        return found
+
+    def make_database(self, name: str) -> None:
+        with psycopg.connect(self._cluster.conninfo("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+    def url(self, database: str) -> str:
+        return self._cluster.url(database)
+
+    def conninfo(self, database: str) -> str:
+        return self._cluster.conninfo(database)
 
 
 def _wait_until_up(server: subprocess.Popen[bytes], started: Cluster, log: Path) -> None:

@@ -11,6 +11,9 @@ import stat
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from tests.crash.archives import WAITING, Held
 
@@ -157,6 +160,7 @@ def _receipts(data: Path, database: sqlite3.Connection, wrong: Findings) -> None
         if not path.exists():
             wrong.append(f"the receipt of {row['uuid']} ({row['state']}) is missing")
             continue
+        wrong.unless(path.stat().st_size, f"the receipt of {row['uuid']} is empty")
         with gzip.open(path) as lines:
             for line in map(json.loads, lines):
                 good = line["verdict"] not in ("stored", "resource") or line["sha256"] in current | gone
@@ -184,6 +188,26 @@ def acknowledged_wrong(data: Path, log: Path) -> list[str]:
     return wrong
 
 
+def postgresql_wrong(data: Path, connection: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
+    """What is wrong between a catalog in PostgreSQL and the files: what is pending, and objects of one side alone."""
+    wrong = Findings()
+    for table, where in (
+        ("upload", "state IN ('running', 'receiving', 'received')"),
+        ("intent", "true"),
+        ("reservation", "true"),
+        ("tree", "id NOT IN (SELECT tree_id FROM session UNION SELECT tree_id FROM trashed)"),
+    ):
+        rows = connection.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}").fetchall()
+        wrong.unless(rows == [(0,)], f"{rows} rows left in {table} where {where}")
+    known = Counter(
+        digest.hex()
+        for (digest,) in connection.execute("SELECT f.sha256 FROM file f JOIN session s ON s.tree_id = f.tree_id")
+    )
+    standing = Counter(digest for area in ("archive", "prearchive") for digest in hashes(data / area).values())
+    wrong.unless(known == standing, f"in the catalog alone {known - standing}, on disk alone {standing - known}")
+    return wrong
+
+
 def trashed(data: Path) -> set[str]:
     """sha256 of everything that is kept in the trash; what waits for its deletion is not."""
     found: set[str] = set()
@@ -201,4 +225,6 @@ def trash_wrong(data: Path, expected: int) -> list[str]:
     for entry in entries:
         inside = sorted(os.listdir(data / "trash" / entry))
         wrong.unless(inside == ["tree", "what.json"], f"trash/{entry} holds {inside}")
+        what = (data / "trash" / entry / "what.json").read_bytes() if "what.json" in inside else b"{}"
+        wrong.unless(b'"was"' in what and what.endswith(b"}"), f"trash/{entry} says what it was by {what!r}")
     return wrong

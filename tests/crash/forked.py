@@ -141,13 +141,16 @@ def worker(*words: str) -> int:
     return module.main(list(words))
 
 
-def serve() -> int:
+def serve(dropped: str) -> int:
     """`scandock serve` whose web and worker processes are forks of it, with passwords that cost nothing."""
     from scandock.cli import main as command
     from scandock.http import app
     from scandock.testing.server import make_app
     from scandock.workers import supervisor
+    from tests.crash.dropped_syncs import drop_syncs
 
+    if dropped:
+        drop_syncs(dropped)
     _lasting.enter_context(passwords.use_hasher(QUICK))
     app.create_app = make_app  # type: ignore[assignment]  # whose routes the prepared process has worked out
     supervisor.serve = functools.partial(supervisor.serve, start=_ForkedChild)

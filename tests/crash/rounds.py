@@ -110,9 +110,9 @@ def play(ground: Ground, one: Round, name: str = "data") -> None:
     died = _kill(ground, scenario.step, data, one)
     extra = _next(ground, scenario, data, one)
     allowed = [scenario.after] if one.next == "again" else _allowed(scenario, one, died)
-    _whole(data, [together((state, extra)) for state in allowed], scenario)
+    whole(data, [together((state, extra)) for state in allowed], scenario)
     ended(ground.run(scenario.step, data), scenario.ends)
-    _whole(data, [together((scenario.after, extra))], scenario)
+    whole(data, [together((scenario.after, extra))], scenario)
     assert not (found := unsound(data)), found
 
 
@@ -157,7 +157,8 @@ def _next(ground: Ground, scenario: Scenario, data: Path, one: Round) -> State:
     return {}
 
 
-def _whole(data: Path, allowed: list[State], scenario: Scenario) -> None:
+def whole(data: Path, allowed: list[State], scenario: Scenario) -> None:
+    """DATA is sound, holds one of these, and in the trash what was replaced, if it was."""
     state = agree(data, *allowed)
     if not scenario.replaces:
         assert not trash_wrong(data, 0)

@@ -2,9 +2,10 @@
 
 The named points come first, for every kind of import, then so many rounds at random moments, then crowds of imports,
 then deletions of a project.
-`--server-rounds 100` kills the server and its parts under load instead.
+`--server-rounds 100` kills the server and its parts under load instead, `--power-cuts 40` cuts the power of its disk,
+and plays the controls in which dropped syncs must be noticed (root alone may; what can't be played is said).
 Each round is told by what plays it again: `--only append/switched/group/check`, `--only crowd/17`,
-`--only deletion/left_one/again`, `--only server/web/halfway/17`.
+`--only deletion/left_one/again`, `--only server/web/halfway/17`, `--only power/xfs/random/17`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from scandock.model.points import POINTS
 from tests.crash.crowds import play_crowd
 from tests.crash.deletions import Deletion, deletions, play_deletions
+from tests.crash.power_cuts import PowerCut, controls, play_cuts, power_cuts
 from tests.crash.processes import Command
 from tests.crash.rounds import Ground, Round, ended, play_all
 from tests.crash.served import Served
@@ -75,6 +77,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="seed of the archives and of the moments")
     parser.add_argument("--crowds", type=int, default=10, help="crowds of imports, some of them killed")
     parser.add_argument("--server-rounds", type=int, default=0, help="rounds of a server under load, and no others")
+    parser.add_argument("--power-cuts", type=int, default=0, help="power cuts under a server, and no other rounds")
     parser.add_argument("--count", type=int, default=60, help="objects in a series")
     parser.add_argument("--jobs", type=int, default=2, help="rounds at a time")
     parser.add_argument("--no-points", action="store_true", help="leave the named points out")
@@ -87,7 +90,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="scandock-crash-") as folder:
         served = _served(wanted, seed)
         play_servers(Path(folder), served, jobs=wanted.jobs, heard=told.of)
-        if served and len(served) >= len(wanted.only):
+        cuts = _cuts(wanted, seed)
+        for left_out in play_cuts(Path(folder), cuts, told.of):
+            print(left_out, flush=True)
+        if (served or cuts) and len(served) + len(cuts) >= len(wanted.only):
             return told.end(seed)
         ground = Ground(Path(folder), seed, count=wanted.count)
         play_all(ground, list(_rounds(ground, wanted, seed)), jobs=wanted.jobs, heard=told.of)
@@ -125,6 +131,12 @@ def _served(wanted: argparse.Namespace, seed: int) -> list[ServerRound]:
     return list(server_rounds(wanted.server_rounds, seed))
 
 
+def _cuts(wanted: argparse.Namespace, seed: int) -> list[PowerCut]:
+    if wanted.only:
+        return [PowerCut.parse(word) for word in wanted.only if word.startswith("power/")]
+    return [*controls(seed), *power_cuts(wanted.power_cuts, seed)] if wanted.power_cuts else []
+
+
 def _crowd(folder: Path, seed: int) -> str:
     try:
         play_crowd(folder, seed)
@@ -149,7 +161,9 @@ def _deletions(wanted: argparse.Namespace) -> list[Deletion]:
 
 def _rounds(ground: Ground, wanted: argparse.Namespace, seed: int) -> Iterator[Round]:
     if wanted.only:
-        yield from map(parse, (word for word in wanted.only if not word.startswith(("crowd/", "server/", "deletion/"))))
+        yield from map(
+            parse, (word for word in wanted.only if not word.startswith(("crowd/", "server/", "deletion/", "power/")))
+        )
         return
     if not wanted.no_points:
         yield from named(list(ground.scenarios))

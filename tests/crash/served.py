@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,9 @@ class Served:
 
     fresh = False
 
-    def __init__(self, folder: Path, port: int, *words: str, **changes: str) -> None:
-        self.data = folder / "data"
+    def __init__(self, folder: Path, port: int, *words: str, data: str = "", dropped: str = "", **changes: str) -> None:
+        """DATA is `folder`/data, or where `data` says; the syncs that are `dropped` say yes and do nothing."""
+        self.data = Path(data) if data else folder / "data"
         self.port = port
         self.out, self.err = folder / "out", folder / "err"
         self.process: subprocess.Popen[str] | Fork
@@ -53,8 +55,9 @@ class Served:
         env = environment(SCANDOCK_ADMIN_PASSWORD=PASSWORD, **changes)
         with self.out.open("a") as out, self.err.open("a") as err:
             if self.fresh:
+                unsynced = [sys.executable, "-m", "tests.crash.dropped_syncs", dropped] if dropped else []
                 self.process = subprocess.Popen(
-                    command,
+                    [*unsynced, *command],
                     env=env,
                     stdin=subprocess.DEVNULL,
                     stdout=out,
@@ -63,7 +66,7 @@ class Served:
                     start_new_session=True,
                 )
             else:
-                self.process = Fork("tests.crash.forked:serve", argv=command, env=env, streams=(out, err))
+                self.process = Fork("tests.crash.forked:serve", dropped, argv=command, env=env, streams=(out, err))
         self.group = self.process.pid
 
     def kill(self, *, whole: bool = True) -> None:
@@ -120,7 +123,9 @@ class Served:
         told: dict[str, Any] = {}
 
         def ended() -> bool:
-            told.update(self.ask("GET", f"/api/v1/imports/{uuid}")[1])
+            status, answer = self.ask("GET", f"/api/v1/imports/{uuid}")
+            assert status == 200, f"the import {uuid} is not known: {status} {answer}"
+            told.update(answer)
             return told["state"] in ENDS
 
         until(ended, f"the import {uuid} never ended")

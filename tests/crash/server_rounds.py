@@ -79,6 +79,8 @@ def server_rounds(count: int, seed: int) -> Iterator[ServerRound]:
 class Stage:
     """A server, its clients, and what is done to it."""
 
+    doors: tuple[str, ...] = DOORS
+
     def __init__(self, folder: Path, one: ServerRound, each: int = EACH) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
@@ -108,13 +110,13 @@ class Stage:
     def archives(self) -> dict[str, list[Archive]]:
         """What each client sends, small and large."""
         made: dict[str, list[Archive]] = {}
-        for client, door in enumerate(DOORS):
+        for client, door in enumerate(self.doors):
             made[door] = []
             for n in range(self.each):
                 number = client * self.each + n + 1
                 side, count = self.chance.choice([(8, 2), (64, 8), (256, 12)])
                 study = Study(self.one.seed, number, series=1, count=count, side=side)
-                made[door].append(Archive(f"{door}-{number}", study))
+                made[door].append(Archive(f"{door}-{number}", study, note=door != "xnat"))
         return made
 
     def halfway(self) -> None:
@@ -147,6 +149,10 @@ class Stage:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    def judge(self) -> None:
+        judge(self.server.data, self.log)
+        clean(check(self.server.data))
+
     def close(self) -> None:
         self.go_on.set()
         if self.server.process.poll() is None:
@@ -156,29 +162,39 @@ class Stage:
 
 def play_server(folder: Path, one: ServerRound, each: int = EACH) -> None:
     """Play a round; AssertionError says what was wrong."""
-    stage = Stage(folder, one, each)
+    play_stage(Stage(folder, one, each))
+
+
+def play_stage(stage: Stage) -> None:
+    """Have the clients of a stage upload, strike, and judge what came of it; AssertionError says what was wrong."""
     try:
         stage.server.ready().project()
-        clients = {door: Uploader(stage.port, door, stage.log, stage.halfway) for door in DOORS}
+        clients = {door: Uploader(stage.port, door, stage.log, stage.halfway) for door in stage.doors}
         with ThreadPoolExecutor(len(clients)) as pool:
             running = [pool.submit(clients[door].run, mine) for door, mine in stage.archives().items()]
             try:
                 stage.strike()
+            except BaseException:
+                for one in clients.values():
+                    one.patience = 0  # the server does not come back
+                raise
             finally:
                 stage.go_on.set()
             for client in running:
                 client.result()
-        failed = [line for one in clients.values() for line in one.failed]
-        assert not failed, "\n".join(failed)
+        wrong = [line for one in clients.values() for line in one.failed]
         stage.server.ready()
         for upload in stage.log.uploads():
-            stage.server.placed(upload)
+            try:
+                stage.server.placed(upload)
+            except AssertionError as error:
+                wrong.append(str(error))
+        assert not wrong, "\n".join(wrong)
         settled(stage.server)
         stage.server.end()
+        stage.judge()
     finally:
         stage.close()
-    judge(stage.server.data, stage.log)
-    clean(check(stage.server.data))
 
 
 def settled(server: Served) -> None:
@@ -213,7 +229,7 @@ def play_servers(
         try:
             play_server(place, one, each)
         except Exception:  # noqa: BLE001  # the other rounds are played all the same
-            wrong[str(one)] = traceback.format_exc() + _tail(place / "err")
+            wrong[str(one)] = traceback.format_exc() + tail(place / "err")
         finally:
             shutil.rmtree(place, ignore_errors=True)
         heard(str(one), wrong.get(str(one), ""))
@@ -223,5 +239,6 @@ def play_servers(
     return wrong
 
 
-def _tail(path: Path) -> str:
+def tail(path: Path) -> str:
+    """The last lines of a log; empty where there is none."""
     return "\n".join(path.read_text(errors="replace").splitlines()[-40:]) if path.exists() else ""

@@ -62,7 +62,8 @@ class Root:
         Fault `store_other_filesystem` where one of them is mounted from elsewhere: placing is a rename.
         """
         try:
-            missing = not os.path.isdir(self.path)
+            new = _missing(self.path)
+            missing = bool(new)
             os.makedirs(self.path, FOLDER_MODE, exist_ok=True)
             for folder in FOLDERS:
                 missing |= self.make(folder)
@@ -78,6 +79,8 @@ class Root:
             sync_folder(TRASH, self.fd)
             sync_folder(".", self.fd)
             sync_folder("..", self.fd)
+            for folder in new[1:]:
+                sync_folder(os.path.dirname(folder), self.fd)
 
     def make(self, folder: str) -> bool:
         """Make one folder whose parent is there; False where it stands already. OSError."""
@@ -141,3 +144,12 @@ class Root:
     def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
         if not ending():  # then the os module is empty, and the system closes what is open
             self.close()
+
+
+def _missing(path: str) -> list[str]:
+    """Of an absolute path and the folders above it those that are not there, nearest first."""
+    found = []
+    while not os.path.isdir(path):
+        found.append(path)
+        path = os.path.dirname(path)
+    return found

@@ -1,0 +1,467 @@
+"""What is left of DATA where a power cut leaves nothing but what was synced (`tests.crash.synced`).
+
+Every call of the source that syncs is dropped once: by an import or another change whose power is cut (`CUT`), or by a
+verb that promises that something is on disk (`PROMISES`). A new call wants a row in one of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from scandock.access.principal import SYSTEM
+from scandock.catalog.engine import Catalog
+from scandock.catalog.tables import session
+from scandock.model.errors import Fault
+from scandock.model.points import POINTS
+from scandock.services import backing_up
+from scandock.services.archiving import archive
+from scandock.services.backing_up import back_up
+from scandock.services.checking import check
+from scandock.services.moving import Desk
+from scandock.services.opening import opened
+from scandock.services.resolving import resolve
+from scandock.services.restoring import restore
+from scandock.services.settings import load_settings
+from scandock.services.xnat import inbox
+from scandock.services.xnat.making import NewSession, make_session
+from scandock.store import syscalls
+from scandock.store.local import LocalStore
+from scandock.store.stages import LocalStage
+from scandock.testing.data import make_data
+from scandock.testing.server import InProcessServer
+from tests.builders import Image, Site, documented, images, site_at
+from tests.crash.archives import Scenario
+from tests.crash.forked import Fork
+from tests.crash.processes import PATIENCE, environment, import_words
+from tests.crash.rounds import ENDED, Ground, whole
+from tests.crash.synced import CUT, HINT, SyncedDisk, sites
+from tests.integration import test_hand_changes_killed as by_hand
+
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
+
+END = "end"
+"""Of the command: what it printed was promised."""
+IMPORT = "tests.crash.forked:read_in_threads"
+NAME = "archive/P/L"
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory):
+    return Ground(tmp_path_factory.mktemp("unsynced"), 6, count=2, readers=1)
+
+
+def cut(data: Path, point: str, dropped: str, function: str, *words: str, argv: list[str]) -> int:
+    """Call a function, its power cut at a point; how many syncs were dropped."""
+    disk, told = data.parent, data.parent.with_suffix(".kept")
+    changes = {} if point == END else {"SCANDOCK_CRASH_AT": point}
+    fork = Fork(
+        "tests.crash.synced:cut_off", str(disk), str(told), dropped, function, *words,
+        argv=argv, env=environment(SCANDOCK_WORKERS="1", **changes),
+    )  # fmt: skip
+    out, err = fork.communicate(PATIENCE)
+    assert fork.returncode == CUT, out + err
+    kept, missed = pickle.loads(told.read_bytes())
+    kept.apply(disk)
+    return int(missed)
+
+
+def cut_import(ground: Ground, scenario: Scenario, point: str, dropped: str = "") -> tuple[Path, int]:
+    """DATA after an import whose power was cut there, and how many syncs were dropped."""
+    data = ground.fresh(scenario, "disk/data")
+    data.parent.mkdir(exist_ok=True)
+    words = [str(word) for word in import_words(scenario.step, data)]
+    return data, cut(data, point, dropped, IMPORT, argv=words)
+
+
+def judge(scenario: Scenario, data: Path, point: str) -> None:
+    """Recover, and compare with what must be there then: nothing of the import, or all of it."""
+    assert check(str(data), load_settings()) == []
+    rolls_forward = point == END or POINTS.index(point) >= ENDED
+    whole(data, [scenario.after if rolls_forward else scenario.before], scenario)
+
+
+EVERY = [*POINTS[POINTS.index("sealed") :], END]
+SHARE = EVERY if os.environ.get("ALL_POINTS") else ["sealed", "intent", "switched", END]
+"""Of the points, in `make test`; `make crash` goes over all of them."""
+
+
+@pytest.mark.parametrize(("name", "point"), [*(("replace", point) for point in SHARE), ("refused", END)])
+def test_an_import_is_whole_or_not_at_all(ground, name, point):
+    scenario = ground.scenarios[name]
+    data, _ = cut_import(ground, scenario, point)
+    judge(scenario, data, point)
+
+
+CUT_IMPORTS = {
+    "pipeline/flow.py decide_and_place: tools.stage.seal()": ("new", "intent"),
+    "placing/publish.py switch: store.settle()": ("new", "published"),
+    "store/local.py keep_receipt: sync_file(source, self._root.fd)": ("refused", END),
+    "store/local.py keep_receipt: sync_folder(RECEIPTS, self._root.fd)": ("new", END),
+    "store/trash.py _describe: os.fsync(fd)": ("replace", END),
+}
+"""By the call that is dropped: the import that loses something, and where its power is cut."""
+
+
+@pytest.mark.parametrize("site", CUT_IMPORTS)
+def test_a_sync_that_an_import_drops_is_noticed(ground, site):
+    scenario, point = ground.scenarios[CUT_IMPORTS[site][0]], CUT_IMPORTS[site][1]
+    data, missed = cut_import(ground, scenario, point, site)
+    assert missed
+    with pytest.raises((AssertionError, OSError, EOFError)):
+        judge(scenario, data, point)
+
+
+# -- changes that people make ------------------------------------------------------------------------------------------
+
+
+def join(data: str) -> None:
+    """Archive what waits, into the session that its study has."""
+    with opened(data, load_settings()) as (catalog, store):
+        archive(Desk(catalog, store, load_settings(), SYSTEM), waiting(catalog), overwrite="append")
+
+
+def choose(data: str) -> None:
+    """Keep of each object the version that came last."""
+    with opened(data, load_settings()) as (catalog, store):
+        resolve(Desk(catalog, store, load_settings(), SYSTEM), waiting(catalog), "keep_new")
+
+
+def make(data: str) -> None:
+    """Make an empty session."""
+    with opened(data, load_settings()) as (catalog, store):
+        wanted = NewSession(project="P", subject="S", label="E", xsi_type="xnat:mrSessionData", attributes={})
+        make_session(Desk(catalog, store, load_settings(), SYSTEM), wanted)
+
+
+def waiting(catalog: Catalog) -> str:
+    with catalog.read() as connection:
+        found: str = connection.execute(select(session.c.uuid).where(session.c.place == "prearchive")).scalar_one()
+    return found
+
+
+def joinable(site: Site) -> None:
+    objects = images(2)
+    site.bring(documented("S", "1", objects[:1]), session="S")
+    site.bring(documented("S", "1", objects[1:]), session="S", destination="prearchive")
+
+
+def choosable(site: Site) -> None:
+    versions = [Image(case="again", number=0, patient_name=name).file() for name in (b"A", b"B")]
+    assert site.bring(documented("S", "1", versions), session="S").state == "held"
+
+
+CHANGES: dict[str, tuple[Callable[[Site], None], Callable[[str], None], str, int]] = {
+    "services/archiving.py _show: running.stage.seal()": (
+        joinable,
+        join,
+        "archive/P/S/scans/1/resources/DICOM/files",
+        2,
+    ),
+    "services/resolving.py _prune: running.stage.seal()": (choosable, choose, "prearchive/P", 1),
+    "services/xnat/making.py show_empty: running.stage.seal()": (Site.project, make, "archive/P/E", 0),
+}
+"""By the call that is dropped: what is there before, the change, and how many files are where afterwards."""
+
+
+@pytest.mark.parametrize("site", CHANGES)
+@pytest.mark.parametrize("is_dropped", [False, True])
+def test_a_change_that_was_to_be_is_finished_from_what_is_synced(tmp_path, monkeypatch, site, is_dropped):
+    begin, change, where, files = CHANGES[site]
+    data = tmp_path / "disk" / "data"
+    data.parent.mkdir()
+    begin(site_at(data.parent, monkeypatch))
+    function = f"{__name__}:{change.__name__}"
+    missed = cut(data, "intent", site if is_dropped else "", function, str(data), argv=["change"])
+    assert bool(missed) == is_dropped
+    found = check(str(data), load_settings())
+    is_whole = (data / where).is_dir() and sum(one.is_file() for one in (data / where).rglob("*")) == files
+    assert (found == [] and is_whole) == (not is_dropped)
+
+
+def test_a_change_by_hand_asks_each_of_its_stages_whether_it_could_be_written(tmp_path, monkeypatch):
+    """Each knows of the errors since it was begun, and no other does: one seal syncs the bytes of both."""
+    data = tmp_path / "data"
+    uuid = by_hand.made(data)
+    sync, asked = syscalls.syncfs, []
+
+    def fails(fd: int) -> None:
+        asked.append(fd)
+        if len(asked) == broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(fd)
+
+    for broken in (1, 2):  # what came, and what it becomes
+        asked.clear()
+        monkeypatch.setattr(syscalls, "syncfs", fails)
+        with pytest.raises(Fault) as caught:
+            by_hand.put(data, uuid, by_hand.AFTER)
+        assert caught.value.code == "sync_failed"
+        assert len(asked) == broken
+        monkeypatch.undo()
+        assert check(str(data), load_settings()) == []
+
+
+# -- verbs that promise ------------------------------------------------------------------------------------------------
+
+
+def staged(store: LocalStore, upload: str = "u") -> LocalStage:
+    stage = store.begin(upload, "t1")
+    stage.put_whole("tree/a", upload.encode())
+    stage.seal()
+    return stage
+
+
+def published(store: LocalStore) -> None:
+    store.publish_new(staged(store, "first"), "tree", NAME)
+
+
+@dataclass
+class Promising:
+    """A folder to be a disk, DATA in it, and what is to be on the disk by now and is not."""
+
+    root: Path
+    dropped: str
+    missed: int = 0
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    def store(self) -> LocalStore:
+        made = LocalStore(self.data)
+        made.prepare()
+        return made
+
+    @contextmanager
+    def watched(self, *promised: str) -> Iterator[SyncedDisk]:
+        """Watch what is done here: in the end all of what is `promised`, paths in the folder, must be on the disk."""
+        with SyncedDisk(self.root, self.dropped) as disk:
+            yield disk
+            for below in promised:
+                self.missing += disk.unsynced(below)
+        self.missed += disk.missed
+
+
+def spool(room: Promising) -> None:
+    arriving = room.store().spool("u")
+    with room.watched("data/incoming"):
+        arriving.append(0, b"abc")
+        arriving.sync()
+
+
+def prepare(room: Promising) -> None:
+    """DATA in folders that are not there either."""
+    with room.watched(""):
+        LocalStore(room.root / "srv" / "hospital" / "data").prepare()
+
+
+def take(room: Promising) -> None:
+    store = room.store()
+    staged(store)
+    with room.watched("data/work"):
+        store.take("u", "t1", "t2")
+
+
+def stage(room: Promising) -> None:
+    store = room.store()
+    with room.watched("data/work"):
+        staged(store)
+
+
+def publish(room: Promising) -> None:
+    store = room.store()
+    stage = staged(store)
+    with room.watched("data/archive", "data/work"):
+        store.publish_new(stage, "tree", NAME)
+
+
+def publish_two(room: Promising) -> None:
+    store = room.store()
+    stages = {upload: staged(store, upload) for upload in ("first", "second")}
+    with room.watched("data/archive", "data/work"):
+        for label, one in stages.items():
+            store.publish_new(one, "tree", f"archive/P/{label}", settle=False)
+        store.settle()
+
+
+def exchange(room: Promising) -> None:
+    store = room.store()
+    published(store)
+    stage = staged(store)
+    with room.watched("data/archive", "data/work"):
+        store.publish_exchange(stage, "tree", NAME)
+
+
+def rename(room: Promising) -> None:
+    store = room.store()
+    published(store)
+    with room.watched("data/archive", "data/prearchive"):
+        store.rename(NAME, "prearchive/P/20261129_120000000/L")
+
+
+def retire(room: Promising) -> None:
+    store = room.store()
+    published(store)
+    with room.watched("data/archive/P/", "data/trash/2"):
+        store.retire(NAME)
+
+
+def bring_back(room: Promising) -> None:
+    store = room.store()
+    published(store)
+    trash = store.retire(NAME)
+    assert trash is not None
+    with room.watched("data/archive"):
+        store.restore(trash, NAME)
+
+
+def receive(room: Promising) -> None:
+    """An upload that is acknowledged: its bytes, by whatever requests they came."""
+    make_data(room.data)
+    with InProcessServer(room.data) as server:
+        server.add_account("admin", "secret", admin=True)
+        with server.client(auth=("admin", "secret")) as client:
+            assert client.post("/api/v1/projects", json={"id": "P", "name": "P"}).status_code == 201
+            with room.watched("data/incoming"):
+                answer = client.post("/api/v1/imports?project=P&filename=one.zip", content=b"PK\5\6" + bytes(18))
+                assert answer.status_code == 202, answer.text
+
+
+def read_inbox(room: Promising) -> None:
+    receiving: Any = SimpleNamespace(store=room.store(), limits=SimpleNamespace(upload_bytes=100))
+    arriving: Any = SimpleNamespace(uuid="u")
+    packed = inbox._Spooling(receiving, arriving, lambda: False)  # noqa: SLF001
+    with room.watched("data/incoming"):
+        packed.write(b"abc")
+        packed.end()
+
+
+def back_it_up(room: Promising) -> None:
+    """At each rename in it, what is under the name is on the disk; in the end the whole backup is."""
+    Site(root=room.root).bring(documented("S", "1", images(2)))
+    replace, move = os.replace, os.rename
+    with room.watched("backups/2") as disk, pytest.MonkeyPatch.context() as patch:
+
+        def replaced(source: str, target: str) -> None:
+            if target.endswith(backing_up.TREES):
+                trees = os.path.dirname(os.path.relpath(target, room.root))
+                room.missing += disk.unsynced(f"{trees}/archive")
+                room.missing += [] if disk.has_bytes_of(source) else [source]
+            replace(source, target)
+
+        def renamed(source: str, target: str, **more: Any) -> None:
+            if os.path.dirname(target) == str(room.root / "backups"):
+                room.missing += disk.unsynced(os.path.relpath(source, room.root) + "/")
+            move(source, target, **more)
+
+        patch.setattr(backing_up, "_SAFE_TREES", 0)
+        patch.setattr(os, "replace", replaced)
+        patch.setattr(os, "rename", renamed)
+        back_up(str(room.data), load_settings(), str(room.root / "backups"))
+
+
+def put_back(room: Promising) -> None:
+    """Before the catalog has its name it is on the disk, and so are the files; in the end all is."""
+    Site(root=room.root).bring(documented("S", "1", images(2)))
+    back_up(str(room.data), load_settings(), str(room.root / "backups"))
+    move = os.rename
+    with room.watched("new") as disk, pytest.MonkeyPatch.context() as patch:
+
+        def renamed(source: str, target: str, **more: Any) -> None:
+            if target == str(room.root / "new" / "scandock.db"):
+                room.missing += disk.unsynced("new/data/archive") + disk.unsynced("new/archive")
+                room.missing += [] if disk.has_bytes_of(source) else [source]
+            move(source, target, **more)
+
+        patch.setattr(os, "rename", renamed)
+        assert restore(str(room.root / "backups"), str(room.root / "new"), load_settings()) == []
+        room.missing += [] if disk.has_name(room.root / "new" / "scandock.db") else ["new/scandock.db"]
+
+
+PROMISES: dict[str, Callable[[Promising], None]] = {
+    "store/spools.py _sync_bytes: os.fsync(fd)": spool,
+    "store/spools.py sync: sync_folder(self._folder, self._root.fd)": spool,
+    "store/spools.py sync: sync_folder(INCOMING, self._root.fd)": spool,
+    "store/root.py prepare: sync_folder(TRASH, self.fd)": prepare,
+    "store/root.py prepare: sync_folder('.', self.fd)": prepare,
+    "store/root.py prepare: sync_folder('..', self.fd)": prepare,
+    "store/root.py prepare: sync_folder(os.path.dirname(folder), self.fd)": prepare,
+    "store/works.py take: sync_folder(folder, root.fd)": take,
+    "store/stages.py seal: syscalls.syncfs(self._fd)": stage,
+    "store/trees.py settle: sync_folder(folder, self._root.fd)": publish,
+    "store/local.py settle: self._trees.settle()": publish_two,
+    "store/local.py publish_new: self._trees.settle()": publish,
+    "store/local.py publish_exchange: self._trees.settle()": exchange,
+    "store/local.py rename: self._trees.settle()": rename,
+    "store/trash.py retire: sync_folder(entry, self._root.fd)": retire,
+    "store/trash.py retire: sync_folder(TRASH, self._root.fd)": retire,
+    "store/trash.py retire: sync_folder(path.rpartition('/')[0], self._root.fd)": retire,
+    "store/trash.py restore: self._trees.settle()": bring_back,
+    "http/receiving/spooling.py _sync: self._spool.sync()": receive,
+    "services/xnat/inbox.py end: self._spool.sync()": read_inbox,
+    "store/backups.py sync_all: syscalls.syncfs(fd)": back_it_up,
+    "services/backing_up.py _secure: backups.sync_all(self.path)": back_it_up,
+    "services/backing_up.py _secure: os.fsync(lines.fileno())": back_it_up,
+    "services/backing_up.py _end: backups.sync_all(self.path)": back_it_up,
+    "services/backing_up.py _end: backups.sync_all(self.target)": back_it_up,
+    "services/restoring.py restore: backups.sync_all(data)": put_back,
+    "services/restoring.py restore: backups.sync_all(data) (2)": put_back,
+    "services/catalog_copies.py put_back_catalog: os.fsync(made.fileno())": put_back,
+}
+"""By the call that is dropped: what promises that its work is on the disk."""
+
+
+@pytest.mark.parametrize("promise", dict.fromkeys(PROMISES.values()))
+def test_what_is_promised_is_on_the_disk(tmp_path, promise):
+    room = Promising(tmp_path, "")
+    promise(room)
+    assert room.missing == []
+
+
+@pytest.mark.parametrize("site", PROMISES)
+def test_a_promise_without_its_sync_is_noticed(tmp_path, site):
+    room = Promising(tmp_path, site)
+    PROMISES[site](room)
+    assert room.missed
+    assert room.missing
+
+
+def test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told(tmp_path, monkeypatch):
+    store = Promising(tmp_path, "").store()
+    assert store.try_writing() == []
+
+    def fails(_fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(Fault) as caught:
+        store.try_writing()
+    assert caught.value.code == "store_failed"
+
+
+# -- all of them -------------------------------------------------------------------------------------------------------
+
+OTHERS = {
+    HINT: "nothing counts on it: it is always dropped here",
+    "store/stages.py _sync_each: os.fsync(fd)": "test_local_store_system.py: old kernels",
+    "store/space.py _write_a_little: os.fsync(fd)": "test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told",
+    "services/xnat/hand_changes.py _arrange: came.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
+    "services/xnat/hand_changes.py _arrange: stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
+}
+"""Those without which nothing is lost, or that show by their errors; what shows that."""
+
+
+def test_every_call_that_syncs_is_dropped_by_a_test():
+    assert sites() == {*CUT_IMPORTS, *CHANGES, *PROMISES, *OTHERS}

@@ -128,6 +128,7 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
     store = LocalStore(os.path.abspath(data))
     store.prepare()
     catalog = open_data_catalog(store.path, settings)
+    catalog.bound_caches()
     hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
     metrics = Metrics(catalog)
     receiving = Receiving(catalog, store, limits_of(settings))

@@ -12,7 +12,7 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from scandock.model.process import confine, take_signals
+from scandock.model.process import confine, keep_one_heap, take_signals
 from scandock.queue.claim import Claim, Slots, claim
 from scandock.queue.engine import engine_of
 from scandock.queue.owner import this_owner
@@ -56,6 +56,7 @@ class Worker:
         self.store = LocalStore(data)
         self.store.prepare()
         self.catalog = open_data_catalog(self.store.path, settings)
+        self.catalog.bound_caches()
         self.engine = engine_of(self.catalog)
         self.running = Running(self.catalog, self.store, log, settings.outage_hours * 3600, start)
         self.janitor = Janitor(self.catalog, self.store, settings, log) if upkeep else None
@@ -119,6 +120,7 @@ def main(words: list[str]) -> int:
     parent, data, size, *shared = words
     confine(int(parent), "worker")
     forks = fork_server()  # before there are threads
+    keep_one_heap()
     beats = Beats(int(shared[0])) if shared else Beats.make()
     beats.start()  # before the catalog is opened, which may take long
     settings = load_settings()

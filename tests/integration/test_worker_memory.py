@@ -68,4 +68,5 @@ def test_what_a_worker_keeps_does_not_grow_with_its_imports(server):
 def quiet(server: Server) -> None:
     """Wait until nothing of an import is left to be done."""
     until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
-    until(lambda: not [one for one in threading.enumerate() if one.name in ("attempt", "reader")], "an attempt lives on")
+    short = ("attempt", "reader")
+    until(lambda: not [one for one in threading.enumerate() if one.name in short], "an attempt lives on")

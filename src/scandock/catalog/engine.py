@@ -30,9 +30,6 @@ HEAD = "0014"
 VALUES_MOST = 500
 """Values that one statement names at most: SQLite takes no more than 999 in old versions."""
 
-CACHES_BYTES = 16 * 1024 * 1024
-"""Of SQLite's in a process that lasts: what a page of a long list reads, several times over."""
-
 BUSY_SECONDS = 60
 _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"})
 _PG_DISK_FULL = "53100"
@@ -143,15 +140,15 @@ class Catalog:
         finally:
             raw.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}").close()
 
-    def bound_caches(self) -> None:
-        """Let SQLite keep `CACHES_BYTES` in this process, all connections together; for processes that last.
+    def bound_caches(self, size: int) -> None:
+        """Let SQLite keep `size` bytes in this process, all connections of it together; for processes that last.
 
         Each connection keeps the pages that its last transaction read, up to 8 MB, and the more a catalog holds the
         more there are. The bound is a soft one: beyond it a connection gives up its own pages before it takes more.
         """
         if self.sqlite:
             with self.read() as connection:
-                connection.exec_driver_sql(f"PRAGMA soft_heap_limit = {CACHES_BYTES}")
+                connection.exec_driver_sql(f"PRAGMA soft_heap_limit = {size}")
 
     def look_over(self, seconds: float) -> None:
         """Let SQLite look for damage, for so long at most; Fault `catalog_damaged` where it finds some."""

@@ -58,9 +58,9 @@ def without_collecting() -> Iterator[None]:
 def keep_one_heap() -> None:
     """Let all threads allocate from one heap; to be called before there are any, by a process that lasts.
 
-    glibc gives each of the first threads, eight a core, a heap of its own, and each keeps what its thread ever needed at
-    once: pages of the catalog that one thread reads after another are held as often as there are threads. Python's lock
-    lets one of them allocate at a time anyway. Other C libraries have one heap, and no such call.
+    glibc gives each of the first threads, eight a core, a heap of its own, and each keeps what its thread ever needed
+    at once: pages of the catalog that one thread reads after another take room as often as there are threads. Python's
+    lock lets one of them allocate at a time anyway. Other C libraries have one heap, and no such call.
     """
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)

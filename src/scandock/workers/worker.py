@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 8.0
 """How long imports that run may still take to end when the server stops; then they wait for its next start."""
 
+CACHES_BYTES = 4 * 1024 * 1024
+"""Of SQLite's: what a worker reads again and again is little; what it looks through is as long as the catalog."""
+
 
 class Worker:
     """`run` blocks until `stop`, which any thread or a signal's handler may call."""
@@ -56,7 +59,7 @@ class Worker:
         self.store = LocalStore(data)
         self.store.prepare()
         self.catalog = open_data_catalog(self.store.path, settings)
-        self.catalog.bound_caches()
+        self.catalog.bound_caches(CACHES_BYTES)
         self.engine = engine_of(self.catalog)
         self.running = Running(self.catalog, self.store, log, settings.outage_hours * 3600, start)
         self.janitor = Janitor(self.catalog, self.store, settings, log) if upkeep else None

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from scandock.catalog import engine
 from scandock.catalog.engine import Catalog, open_catalog
 
 MB = 1_000_000
@@ -64,18 +63,16 @@ def read_all(catalog: Catalog) -> int:
 
 
 @pytest.mark.usefixtures("no_bound")
-def test_connections_keep_no_more_than_the_bound_together(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_keep_no_more_than_the_bound_together(catalog: Catalog) -> None:
     assert read_all(catalog) > CONNECTIONS * 4 * MB  # each one keeps the whole pile
     catalog.dispose()
-    monkeypatch.setattr(engine, "CACHES_BYTES", kept() + BOUND)
-    catalog.bound_caches()
+    catalog.bound_caches(kept() + BOUND)
     assert read_all(catalog) < BOUND + CONNECTIONS * MB // 4
 
 
 @pytest.mark.usefixtures("no_bound")
-def test_what_is_written_in_one_transaction_may_be_more(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "CACHES_BYTES", 1)
-    catalog.bound_caches()
+def test_what_is_written_in_one_transaction_may_be_more(catalog: Catalog) -> None:
+    catalog.bound_caches(1)
     with catalog.write() as connection:
         connection.exec_driver_sql("UPDATE pile SET line = line || 'x'")
     with catalog.read() as connection:

@@ -116,7 +116,7 @@ class Crowd:
                 imported = (told["finished"] - told["accepted"]) / 1000
                 self._took(server, Taken(size, len(archive.body), acknowledged, imported))
                 if self.imports:
-                    self._other(server, client, archive)
+                    self._other(server, archive)
         except Exception as error:  # noqa: BLE001  told with the others
             self.measured.failed.append(f"uploader {number}: {error!r}")
 
@@ -129,7 +129,7 @@ class Crowd:
                 told = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in self.measured.spans[-1][1].items())
                 print(f"{ended} imports: {told}", flush=True)
 
-    def _other(self, server: Served, client: Uploader, archive: Archive) -> None:
+    def _other(self, server: Served, archive: Archive) -> None:
         """What people send and do besides: no archives, the same one again, cancels, lists, metrics, downloads."""
         ended = len(self.measured.taken)
         kind = ended % (7 * OTHERS)
@@ -146,7 +146,7 @@ class Crowd:
         assert status == 202, made
         if kind % 3 == 0:
             server.ask("POST", f"/api/v1/imports/{made['id']}/cancel")
-        client.outcome(made["id"])
+        Uploader(server.port, "raw", self.log).outcome(made["id"])
 
     def _allocated(self, server: Served) -> dict[str, int]:
         return {

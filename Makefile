@@ -64,7 +64,7 @@ crash: setup  ## Kill imports, deletions, and a server under load, at named and 
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --power-cuts $(POWER_CUTS) $(ARGS))
 	$(if $(findstring --only,$(ARGS)),,ALL_POINTS=1 $(BIN)/python -m pytest $(WHOLE))
 
-load: setup  ## Load a server with 50 uploaders for two minutes (ARGS="--seconds 20 --uploaders 10" for less)
+load: setup  ## Load a server with 50 uploaders for two minutes (ARGS="--seconds 20 --uploaders 10" for less, "--imports 3000" for memory)
 	$(BIN)/python -m tests.load.run $(ARGS)
 
 attack: setup  ## Attack a server in every way of tests/attack: answers, memory, others' waits (ARGS="--only head,bodies --seconds 4")

@@ -52,8 +52,17 @@ def tree(root: int) -> Iterator[int]:
 
 def pss(pid: int) -> int:
     """Bytes; 0 for a process that has ended."""
+    return _rolled_up(pid, "Pss:")
+
+
+def anonymous(pid: int) -> int:
+    """Bytes that it has allocated, whoever shares them: PSS goes down whenever it forks. 0 where it has ended."""
+    return _rolled_up(pid, "Anonymous:")
+
+
+def _rolled_up(pid: int, field: str) -> int:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field)), 0)

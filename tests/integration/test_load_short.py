@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.load.run import LONG, flat, load, spread, table
+from tests.load.run import GROWTH, LONG, flat, growth, load, spread, table
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -38,3 +38,12 @@ def test_memory_that_grows_is_told_from_memory_that_is_flat():
 def test_what_is_told_of_times():
     assert spread([1.0]) == "1.00, 1.00, 1.00"
     assert spread([float(n) for n in range(100)]) == "49.50, 95.00, 99.00"
+
+
+def test_memory_that_grows_with_each_import_is_told_from_memory_that_has_levelled_off():
+    leaks = [(500 * n, {"worker": 60 * MB + 500 * n * 4_000}) for n in range(1, 7)]
+    warms = [(500 * n, {"worker": 60 * MB + min(n, 3) * MB}) for n in range(1, 7)]
+    assert growth(leaks, "worker") == pytest.approx(4.0)
+    assert growth(leaks, "worker") > GROWTH
+    assert growth(warms, "worker") == 0
+    assert growth(leaks[:1], "worker") == 0

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.memory import pss
+from bench.memory import anonymous, pss
 from tests.crash.archives import Study
 from tests.crash.processes import members, name_of
 from tests.crash.served import FreshServed, Served, basic, free_port
@@ -25,6 +25,10 @@ SIZES = {"small": (64, 4), "medium": (256, 12), "large": (512, 40)}
 MIX = ("small",) * 7 + ("medium",) * 2 + ("large",)
 USERS = 5
 SAMPLE_SECONDS = 0.5
+SPAN = 500
+"""Imports after which memory is told, where a run is as long as so many imports."""
+OTHERS = 5
+"""One of so many is followed by something that becomes no session, or by the same one again."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +49,19 @@ class Measured:
     failed: list[str] = field(default_factory=list)
     memory: dict[str, list[int]] = field(default_factory=lambda: {"web": [], "worker": []})
     """PSS in bytes, sample by sample."""
+    spans: list[tuple[int, dict[str, int]]] = field(default_factory=list)
+    """Imports that had ended, and what each process had allocated then, in bytes."""
 
 
 class Crowd:
-    """`count` uploaders for so many seconds, in `folder`."""
+    """`count` uploaders for so many seconds, in `folder`; or until so many imports have ended."""
 
-    def __init__(self, folder: Path, count: int, seconds: float, seed: int) -> None:
+    def __init__(self, folder: Path, count: int, seconds: float, seed: int, imports: int = 0) -> None:
         self.folder = folder
         self.count = count
         self.seconds = seconds
         self.seed = seed
+        self.imports = imports
         self.log = Log(folder / "promised.jsonl")
         self.measured = Measured()
         self._numbers = itertools.count(1)
@@ -72,7 +79,7 @@ class Crowd:
             end = time.monotonic() + self.seconds
             with ThreadPoolExecutor(self.count) as pool:
                 for number in range(self.count):
-                    pool.submit(self._upload, server.port, users[number % len(users)], number, end)
+                    pool.submit(self._upload, server, users[number % len(users)], number, end)
             over.set()
             sampler.join()
             settled(server)
@@ -96,8 +103,8 @@ class Crowd:
             users.append(basic(name, password))
         return users
 
-    def _upload(self, port: int, login: dict[str, str], number: int, end: float) -> None:
-        client = Uploader(port, DOORS[number % len(DOORS)], self.log, login=login)
+    def _upload(self, server: Served, login: dict[str, str], number: int, end: float) -> None:
+        client = Uploader(server.port, DOORS[number % len(DOORS)], self.log, login=login)
         try:
             for size, archive in self._archives(number, end):
                 begun = time.monotonic()
@@ -107,14 +114,54 @@ class Crowd:
                 if told["state"] != "placed":
                     self.measured.failed.append(f"{upload}: {told['state']} {told['code']}")
                 imported = (told["finished"] - told["accepted"]) / 1000
-                self.measured.taken.append(Taken(size, len(archive.body), acknowledged, imported))
+                self._took(server, Taken(size, len(archive.body), acknowledged, imported))
+                if self.imports:
+                    self._other(server, archive)
         except Exception as error:  # noqa: BLE001  told with the others
             self.measured.failed.append(f"uploader {number}: {error!r}")
 
+    def _took(self, server: Served, taken: Taken) -> None:
+        with self._lock:
+            self.measured.taken.append(taken)
+            ended = len(self.measured.taken)
+            if self.imports and ended % SPAN == 0:
+                self.measured.spans.append((ended, self._allocated(server)))
+                told = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in self.measured.spans[-1][1].items())
+                print(f"{ended} imports: {told}", flush=True)
+
+    def _other(self, server: Served, archive: Archive) -> None:
+        """What people send and do besides: no archives, the same one again, cancels, lists, metrics, downloads."""
+        ended = len(self.measured.taken)
+        kind = ended % (7 * OTHERS)
+        if kind % OTHERS:
+            return
+        for path in (
+            "/metrics",
+            "/api/v1/sessions?project=P&sort=-modified",
+            "/data/projects/P/experiments?format=json",
+        ):
+            server.ask("GET", path)
+        body = archive.body if kind % 2 else b"<html>404</html>"
+        status, made = server.ask("POST", f"/api/v1/imports?project=P&overwrite=delete&filename=b{ended}.zip", body)
+        assert status == 202, made
+        if kind % 3 == 0:
+            server.ask("POST", f"/api/v1/imports/{made['id']}/cancel")
+        Uploader(server.port, "raw", self.log).outcome(made["id"])
+
+    def _allocated(self, server: Served) -> dict[str, int]:
+        return {
+            name: sum(anonymous(pid) for pid in members(server.group) if name_of(pid) == name)
+            for name in self.measured.memory
+        }
+
+    def _more(self, end: float) -> bool:
+        """Whether another upload is to begin."""
+        return len(self.measured.taken) < self.imports if self.imports else time.monotonic() < end
+
     def _archives(self, number: int, end: float) -> Iterator[tuple[str, Archive]]:
         chance = random.Random(self.seed * 1000 + number)
-        while time.monotonic() < end:
-            size = chance.choice(MIX)
+        while self._more(end):
+            size = "small" if self.imports else chance.choice(MIX)
             side, count = SIZES[size]
             with self._lock:
                 study = next(self._numbers)

@@ -228,6 +228,16 @@ class Catalog:
         finally:
             raw.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}").close()
 
+    def bound_caches(self, size: int) -> None:
+        """Let SQLite keep `size` bytes in this process, all connections of it together; for processes that last.
+
+        Each connection keeps the pages that its last transaction read, up to 8 MB, and the more a catalog holds the
+        more there are. The bound is a soft one: beyond it a connection gives up its own pages before it takes more.
+        """
+        if self.sqlite:
+            with self.read() as connection:
+                connection.exec_driver_sql(f"PRAGMA soft_heap_limit = {size}")
+
     def look_over(self, seconds: float) -> None:
         """Let SQLite look for damage, for so long at most; Fault `catalog_damaged` where it finds some."""
         if not self.sqlite:

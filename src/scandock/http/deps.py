@@ -44,6 +44,8 @@ T = TypeVar("T")
 CATALOG_THREADS = 8
 READ_THREADS = 8
 """Beside those: who only reads the catalog never waits for who waits to write to it."""
+CACHES_BYTES = 16 * 1024 * 1024
+"""Of SQLite's, all connections together: what the longest lists read, several times over."""
 
 SPOOL_THREADS = 32
 """More than disks like at once, as one of them may hang on a sync for seconds; a thread that waits costs little."""
@@ -143,6 +145,7 @@ def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = 
     store = LocalStore(os.path.abspath(data))
     store.prepare()
     catalog = open_data_catalog(store.path, settings)
+    catalog.bound_caches(CACHES_BYTES)
     hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
     metrics = Metrics(catalog)
     receiving = Receiving(catalog, store, limits_of(settings))

@@ -10,7 +10,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from scandock.model.process import confine, take_signals, without_collecting
+from scandock.model.process import confine, keep_one_heap, take_signals, without_collecting
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,6 +28,7 @@ def main(words: list[str]) -> None:
     """Serve until SIGTERM."""
     parent, data, fd, beats = words
     confine(int(parent), "web")
+    keep_one_heap()
     take_signals()
     with without_collecting():
         import uvicorn

@@ -29,7 +29,13 @@ def follow_renamed(catalog: Catalog, store: Store) -> None:
         shelf, shelf.c.project_id == project.c.id
     )
     with catalog.read() as connection:
-        rows = [row for query in (sessions, shelves) for row in connection.execute(query.where(set_aside())).all()]
+        aside = connection.execute(select(project.c.id).where(set_aside())).scalars().all()
+        rows = [
+            row
+            for number in aside  # one by one, so that no database looks through the sessions of all others
+            for query in (sessions, shelves)
+            for row in connection.execute(query.where(project.c.id == number)).all()
+        ]
         before = {row[0]: BEFORE.join(row[0].rsplit(SET_ASIDE, 1)) for row in rows}
         taken = {old for old in before.values() if find_project(connection, old) is not None}
     for name, place, timestamp, label in rows:

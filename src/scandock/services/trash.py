@@ -246,12 +246,11 @@ def empty_trash(catalog: Catalog, store: Store, days: int, *, now: float | None 
     """Give up what was deleted more than `days` ago, rows and files; gives the sessions' UUIDs. The janitor's."""
     moment = time.time() if now is None else now
     with catalog.read() as connection:
-        rows = connection.execute(
-            select(trashed.c.uuid, trashed.c.tree_id, trashed.c.deleted, project.c.name).join(
-                project, project.c.id == trashed.c.project_id
-            )
+        over = connection.execute(
+            select(trashed.c.uuid, trashed.c.tree_id, project.c.name)
+            .join(project, project.c.id == trashed.c.project_id)
+            .where(trashed.c.deleted <= (moment - days * 86_400) * 1000)
         ).all()
-    over = [row for row in rows if row.deleted <= (moment - days * 86_400) * 1000]
     for row in over:
         with catalog.write() as connection:
             gone = connection.execute(delete(trashed).where(trashed.c.uuid == row.uuid)).rowcount

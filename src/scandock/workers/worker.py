@@ -12,7 +12,7 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from scandock.model.process import confine, take_signals
+from scandock.model.process import confine, keep_one_heap, take_signals
 from scandock.queue.claim import Claim, Slots, claim
 from scandock.queue.engine import engine_of
 from scandock.queue.owner import this_owner
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 8.0
 """How long imports that run may still take to end when the server stops; then they wait for its next start."""
 
+CACHES_BYTES = 4 * 1024 * 1024
+"""Of SQLite's: what a worker reads again and again is little; what it looks through is as long as the catalog."""
+
 
 class Worker:
     """`run` blocks until `stop`, which any thread or a signal's handler may call."""
@@ -56,6 +59,7 @@ class Worker:
         self.store = LocalStore(data)
         self.store.prepare()
         self.catalog = open_data_catalog(self.store.path, settings)
+        self.catalog.bound_caches(CACHES_BYTES)
         self.engine = engine_of(self.catalog)
         self.running = Running(self.catalog, self.store, log, settings.outage_hours * 3600, start)
         self.janitor = Janitor(self.catalog, self.store, settings, log) if upkeep else None
@@ -122,6 +126,7 @@ def main(words: list[str]) -> int:
     parent, data, size, *shared = words
     confine(int(parent), "worker")
     forks = fork_server()  # before there are threads
+    keep_one_heap()
     beats = Beats(int(shared[0])) if shared else Beats.make()
     beats.start()  # before the catalog is opened, which may take long
     settings = load_settings()

@@ -1,0 +1,72 @@
+"""What a worker keeps of the imports that it has run: nothing, however they ended."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from scandock.testing.worker import InProcessWorker
+from tests.crash.archives import Study, zip_bytes
+from tests.crash.processes import until
+from tests.integration.server_side import Server
+
+ROUNDS = 6
+
+
+@pytest.fixture
+def server(tmp_path) -> Iterator[Server]:
+    made = Server(tmp_path / "data")
+    yield made
+    made.close()
+
+
+def run_some(server: Server, first: int, rounds: int) -> None:
+    """In each round: a session, it again, it replaced, no archive, one whose bytes are gone, one cancelled."""
+    ended = {}
+    for number in range(first, first + rounds):
+        body = zip_bytes(Study(61, number, series=1, count=1, side=8).entries("S"))
+        other = zip_bytes(Study(61, number, series=1, count=1, side=8, version=1).entries("S"))
+        for archive, options in ((body, {}), (body, {}), (other, {"overwrite": "delete"}), (b"<html>", {})):
+            uuid = server.send(archive, **options)
+            ended[uuid] = server.ended(uuid)
+        lost = server.receive(body)
+        server.store.spool(lost).discard()
+        server.accept(lost)
+        cancelled = server.receive(body)
+        server.cancel(cancelled)
+        server.store.spool(cancelled).discard()  # as the web process does
+        ended |= {uuid: server.ended(uuid) for uuid in (lost, cancelled)}
+    assert set(Counter(ended.values())) >= {"placed", "refused", "failed", "cancelled"}
+
+
+def kept() -> Counter[str]:
+    """What lives in this process: objects by their kind, and beside them threads and descriptors."""
+    gc.collect()
+    found = Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
+    found["threads"] = threading.active_count()
+    found["descriptors"] = len(os.listdir("/proc/self/fd"))
+    return found
+
+
+def test_what_a_worker_keeps_does_not_grow_with_its_imports(server):
+    looks = []
+    with InProcessWorker(server.data):
+        for turn in range(3):
+            run_some(server, turn * ROUNDS, ROUNDS)
+            quiet(server)
+            looks.append(kept())
+    first, second, third = looks  # caches fill in the first spans, at different times; what leaks grows in each
+    grown = {kind: (second[kind] - first[kind], third[kind] - second[kind]) for kind in third}
+    assert not {kind: spans for kind, spans in grown.items() if min(spans) >= ROUNDS}
+
+
+def quiet(server: Server) -> None:
+    """Wait until nothing of an import is left to be done."""
+    until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
+    short = ("attempt", "reader")
+    until(lambda: not [one for one in threading.enumerate() if one.name in short], "an attempt lives on")

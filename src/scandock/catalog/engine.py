@@ -8,7 +8,7 @@ import pwd
 import sqlite3
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
@@ -42,6 +42,7 @@ DAMAGED_REMEDY = (
     " without one."
 )
 _FULL_BYTES = 256 * 1024
+_AFTER = "after_commit"
 MAKE_LOCK = 7_230_411
 """Advisory lock on PostgreSQL, so that two first starts do not both make the tables."""
 SPACE_LOCK = 7_230_413
@@ -73,8 +74,15 @@ class Catalog:
         """A transaction that may write; commits at its end, rolls back on any exception."""
         with self._connect() as connection:
             self._begin(connection, "BEGIN IMMEDIATE")
+            connection.info.pop(_AFTER, None)  # of a transaction that was rolled back
             with connection.begin():
                 yield connection
+            for call in connection.info.pop(_AFTER, ()):
+                call()
+
+    def after_commit(self, connection: Connection, call: Callable[[], None]) -> None:
+        """Call this once the transaction of `write` is committed; never where it is rolled back."""
+        connection.info.setdefault(_AFTER, []).append(call)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -27,6 +27,7 @@ from scandock.http.pages.all import PAGES
 from scandock.http.pages.rendering import warm
 from scandock.http.pages.routing import browsed_problem, no_page
 from scandock.http.receiving.stream import end_bodies
+from scandock.http.request_ids import bind_upload_of_path
 from scandock.http.sending import Sending
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, live, oidc, projects_create, receipts, tokens
@@ -88,7 +89,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        dependencies=[Depends(few_parameters), Depends(few_values)],
+        dependencies=[Depends(bind_upload_of_path), Depends(few_parameters), Depends(few_values)],
     )
     problems.install(app)
     app.add_exception_handler(HTTPException, _no_route)

@@ -20,10 +20,11 @@ from scandock.http.problems import unexpected
 from scandock.http.refused import note_refused
 from scandock.http.tus.protocol import PREFIX as TUS_PREFIX
 from scandock.http.tus.protocol import VERSION as TUS_VERSION
-from scandock.services.logs import log
+from scandock.services.logs import bind_upload, log
 
 _GOOD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_UPLOAD: Final = re.compile(r"/(?:imports|uploads)/\{(\w+)")
 _QUIET: Final = ("/healthz", "/readyz", "/metrics")
 
 HEADERS: Final = {
@@ -54,6 +55,13 @@ def _taken(scope: Scope) -> str:
 def route_of(scope: Scope) -> str:
     """The route's pattern, as the address itself may hold labels; empty where there is none."""
     return str(getattr(scope.get("route"), "path", ""))
+
+
+async def bind_upload_of_path(request: Request) -> None:
+    """A dependency of every route: what is logged of a request to an upload, or to its import, carries its id."""
+    named = _UPLOAD.search(route_of(request.scope))
+    if named is not None:
+        bind_upload(request.path_params[named[1]])
 
 
 def _is_tus(scope: Scope) -> bool:
@@ -123,5 +131,4 @@ class Around:
             status=status or None,
             ms=round(seconds * 1000, 1),
             account=scope["state"].get("account_id"),
-            upload=scope["state"].get("upload"),
         )

@@ -11,6 +11,7 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Fault
+from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import RECEIPT, complete, end_without, has_intents
 from scandock.placing.prove import fit_intents, keep_receipt_anew
@@ -41,6 +42,8 @@ def roll_forward(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, 
                 select(upload.c.report, upload.c.request).where(upload.c.id == lease.upload_id)
             ).one()
         )
+    if OPERATION not in request:
+        log_step("import rolled forward", lease.uuid, code=None if why is None else why.code)
     if has_intents(catalog, lease):
         if OPERATION not in request and keep_receipt_anew(catalog, store, stage, lease, RECEIPT):
             _note_receipt(catalog, lease, report)

@@ -22,9 +22,16 @@ class SlotPool:
     """`size` slots (`scandock.queue.engine.Slots`). `claim` and `run` are called in their threads, `claim` by one."""
 
     def __init__(
-        self, size: int, claim: Callable[[Slots], Claim | None], run: Callable[[Claim], None], log: FilteringBoundLogger
+        self,
+        size: int,
+        claim: Callable[[Slots], Claim | None],
+        run: Callable[[Claim], None],
+        log: FilteringBoundLogger,
+        on_busy: Callable[[int], None] = lambda busy: None,  # noqa: ARG005
     ) -> None:
+        """`on_busy` is told how many slots run an import, whenever that changes."""
         self.size = size
+        self._on_busy = on_busy
         self._claim = claim
         self._run = run
         self._log = log
@@ -108,10 +115,7 @@ class SlotPool:
             except Exception as error:  # noqa: BLE001  a slot outlives whatever an import does; its lease runs out
                 self._log.error("slot failed", upload=claim.lease.uuid, error=type(error).__name__)
             finally:
-                with self._news:
-                    self._busy -= 1
-                    self._big -= claim.big
-                    self._news.notify_all()
+                self._count(claim, -1)
             if offer is not None:
                 offer.set_result(True)
                 offer = None
@@ -130,7 +134,12 @@ class SlotPool:
                 self._log.warning("nothing claimed", code=error.code)
                 return None
             if claim is not None:
-                with self._news:
-                    self._busy += 1
-                    self._big += claim.big
+                self._count(claim, 1)
             return claim
+
+    def _count(self, claim: Claim, by: int) -> None:
+        with self._news:
+            self._busy += by
+            self._big += by * claim.big
+            self._on_busy(self._busy)
+            self._news.notify_all()

@@ -27,6 +27,7 @@ from scandock.workers.messenger import Messenger
 from scandock.workers.running import Running, StartAttempt, start_process
 from scandock.workers.slots import SlotPool
 from scandock.workers.verifier import VerifierThread
+from scandock.workers.worker_figures import SlotCount
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -57,16 +58,19 @@ class Worker:
         self.store.prepare()
         self.catalog = open_data_catalog(self.store.path, settings)
         self.engine = engine_of(self.catalog)
-        self.running = Running(self.catalog, self.store, log, settings.outage_hours * 3600, start)
+        self.running = Running(self.catalog, self.store, log, settings.outage_hours * 3600, start, beats.figures)
         self.janitor = Janitor(self.catalog, self.store, settings, log) if upkeep else None
         self.messenger = Messenger(self.catalog, settings, log) if upkeep else None
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
-        self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log)
+        self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log, self._tell_slots)
         self.log = log
         self._stop = threading.Event()
 
     def _claim(self, owner: str, slots: Slots) -> Claim | None:
         return claim(self.catalog, owner, slots, self.running.held)
+
+    def _tell_slots(self, used: int) -> None:
+        self.beats.figures.tell_slots(SlotCount(self.slots.size, used))
 
     def _run(self, one: Claim) -> None:
         self.running.run(one)
@@ -84,6 +88,7 @@ class Worker:
             self.messenger.start()
         if self.verifier is not None:
             self.verifier.start()
+        self._tell_slots(self.slots.busy)
         self.beats.say(ready=True)
         self.log.info("worker ready", slots=self.slots.size)
         try:

@@ -46,6 +46,7 @@ from scandock.services.xnat.tracking import forget_old
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
+    from scandock.workers.worker_figures import WorkerFigures
 
 JANITOR_SECONDS = 60.0
 END_SECONDS = 5.0
@@ -54,13 +55,20 @@ BODY_SECONDS = 8.0
 it without a word (`process.DRAIN_SECONDS`)."""
 
 
-def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] = lambda: "") -> FastAPI:
-    """The application of one DATA. `workers_ready` says why no worker takes imports, or nothing."""
+def create_app(
+    data: str,
+    settings: Settings,
+    workers_ready: Callable[[], str] = lambda: "",
+    worker_figures: WorkerFigures | None = None,
+) -> FastAPI:
+    """The application of one DATA. `workers_ready` says why no worker takes imports, or nothing; `worker_figures` has
+    what the worker counts.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        site = await loop.run_in_executor(None, open_site, data, settings, workers_ready)
+        site = await loop.run_in_executor(None, open_site, data, settings, workers_ready, worker_figures)
         app.state.site = site
         warming = loop.run_in_executor(None, warm)
         janitor = asyncio.ensure_future(_tidy(site))

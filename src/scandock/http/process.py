@@ -41,7 +41,8 @@ def main(words: list[str]) -> None:
         settings = load_settings()
         set_up("web", settings.log_level)
         make_room(settings.max_connections)
-        app = create_app(data, settings, workers_ready=Beats(int(beats)).trouble)
+        worker = Beats(int(beats))
+        app = create_app(data, settings, workers_ready=worker.trouble, worker_figures=worker.figures)
     with socket.socket(fileno=int(fd)) as listening:
         uvicorn.Server(config_of(app, settings)).run(sockets=[listening])
 

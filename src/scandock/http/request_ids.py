@@ -86,14 +86,15 @@ class Around:
         clear_contextvars()
         bind_contextvars(request_id=request_id)
         began = time.perf_counter()
+        answered: float | None = None
         status = 0
         refused: list[Denied] = []
         REFUSED.set(refused)
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal answered, status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], time.perf_counter()
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 if _is_tus(scope):
@@ -113,15 +114,23 @@ class Around:
                 raise
             await unexpected(Request(scope), error)(scope, receive, answer)
         finally:
-            self._note(scope, status, time.perf_counter() - began)
+            now = time.perf_counter()
+            self._count(scope, status, (answered or now) - began)
+            self._log(scope, status, now - began)
             if refused:
                 note_refused(Request(scope), refused)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route, method = route_of(scope) or "none", scope["method"]
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        """`seconds`: until the answer began, as streams and downloads last for as long as their clients like."""
         site = getattr(scope["app"].state, "site", None)
         if site is not None:
-            site.metrics.requests.labels(method if method in _METHODS else "other", route, str(status or "none")).inc()
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            route = route_of(scope) or "none"
+            site.metrics.requests.labels(method, route, str(status or "none")).inc()
+            site.metrics.request_seconds.labels(method, route).observe(seconds)
+
+    def _log(self, scope: Scope, status: int, seconds: float) -> None:
+        route, method = route_of(scope) or "none", scope["method"]
         if route in _QUIET and status < 400:
             return
         log().info(

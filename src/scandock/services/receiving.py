@@ -228,7 +228,6 @@ class Receiving:
             at = arriving if offer is None else replace(arriving, project_id=offer.project_id)
             noted(Did.UPLOAD, principal, request, {"bytes": received, "door": arriving.door})(connection, at)
         reach("accepted")
-        log_step("upload received", arriving.uuid, door=arriving.door, bytes=received)
         ring(self.store.path)
         return True
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from scandock.store.owners import LocalHold
-    from scandock.store.port import Capabilities, Found, Stage, Swept, TrashEntry
+    from scandock.store.port import Capabilities, Found, Room, Stage, Swept, TrashEntry
     from scandock.store.snapshots import LocalSnapshot
     from scandock.store.trash import Trash
     from scandock.store.trees import Trees
@@ -69,6 +69,11 @@ class LocalStore:
         from scandock.store.space import reserve
 
         return reserve(self._root, needed, files, min_free)
+
+    def rooms(self) -> dict[str, Room]:
+        from scandock.store.space import rooms
+
+        return rooms(self._root)
 
     # what arrives
 

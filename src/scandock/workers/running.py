@@ -122,7 +122,7 @@ class Running:
         """Have a claimed import run by a process of its own; returns when that has ended and is told of."""
         log = self.log.bind(upload=claim.lease.uuid, attempt=claim.attempt)
         if claim.lost:
-            self._figures.count_lost_lease(LeaseLoss.RAN_OUT)
+            self._figures.count_lost_leases(LeaseLoss.RAN_OUT)
             log.warning("import lost its worker, begun anew")
         order = Order(
             data=self.store.path,
@@ -181,7 +181,7 @@ class Running:
                 log.info("import ended before it was cancelled")
             return AttemptEnd.CANCELLED
         if child.killed == LOST:
-            self._figures.count_lost_lease(LeaseLoss.TAKEN_OVER)
+            self._figures.count_lost_leases(LeaseLoss.TAKEN_OVER)
             log.warning("lease lost")
             return AttemptEnd.LEASE_LOST
         if child.killed == LINGERED:

@@ -59,7 +59,7 @@ class Worker:
         self.catalog = open_data_catalog(self.store.path, settings)
         self.engine = engine_of(self.catalog)
         self.running = Running(self.catalog, self.store, log, settings.outage_hours * 3600, start, beats.figures)
-        self.janitor = Janitor(self.catalog, self.store, settings, log) if upkeep else None
+        self.janitor = Janitor(self.catalog, self.store, settings, log, beats.figures) if upkeep else None
         self.messenger = Messenger(self.catalog, settings, log) if upkeep else None
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
         self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log, self._tell_slots)

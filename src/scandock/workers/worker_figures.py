@@ -76,9 +76,9 @@ class WorkerFigures:
         """An attempt has ended."""
         self._add(end)
 
-    def count_lost_lease(self, loss: LeaseLoss) -> None:
-        """An import's lease was lost."""
-        self._add(f"lease {loss}")
+    def count_lost_leases(self, loss: LeaseLoss, count: int = 1) -> None:
+        """Leases of so many imports were lost."""
+        self._add(f"lease {loss}", count)
 
     # -- in the others -------------------------------------------------------------------------------------------
 
@@ -96,9 +96,9 @@ class WorkerFigures:
         """Leases that were lost since the server was started, by how."""
         return {loss: self._read(f"lease {loss}") for loss in LeaseLoss}
 
-    def _add(self, name: str) -> None:
+    def _add(self, name: str, count: int = 1) -> None:
         with self._lock:
-            self._write(name, self._read(name) + 1)
+            self._write(name, self._read(name) + count)
 
     def _write(self, name: str, value: int) -> None:
         _FIGURE.pack_into(self._memory, self._offset + _AT[name], float(value))

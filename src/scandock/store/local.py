@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from scandock.store.owners import LocalHold
-    from scandock.store.port import Capabilities, Found, Room, Stage, Swept, TrashEntry
+    from scandock.store.port import Capabilities, Found, Stage, Swept, TrashEntry
     from scandock.store.snapshots import LocalSnapshot
     from scandock.store.trash import Trash
     from scandock.store.trees import Trees
+    from scandock.store.values import Room
 
 
 class LocalStore:

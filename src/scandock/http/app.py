@@ -46,7 +46,6 @@ from scandock.services.xnat.tracking import forget_old
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
-    from scandock.workers.worker_figures import WorkerFigures
 
 JANITOR_SECONDS = 60.0
 END_SECONDS = 5.0
@@ -59,16 +58,17 @@ def create_app(
     data: str,
     settings: Settings,
     workers_ready: Callable[[], str] = lambda: "",
-    worker_figures: WorkerFigures | None = None,
+    opened: Site | None = None,
 ) -> FastAPI:
-    """The application of one DATA. `workers_ready` says why no worker takes imports, or nothing; `worker_figures` has
-    what the worker counts.
+    """The application of one DATA. `workers_ready` says why no worker takes imports, or nothing.
+
+    `opened`: DATA, where that was opened already; else it is when the application starts.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        site = await loop.run_in_executor(None, open_site, data, settings, workers_ready, worker_figures)
+        site = opened or await loop.run_in_executor(None, open_site, data, settings, workers_ready)
         app.state.site = site
         warming = loop.run_in_executor(None, warm)
         janitor = asyncio.ensure_future(_tidy(site))

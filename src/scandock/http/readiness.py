@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
+from scandock.catalog.engine import DAMAGED_REMEDY
 from scandock.model.errors import ScandockError
 from scandock.services.logs import cause, log, where
 
@@ -89,7 +90,7 @@ class Readiness:
 def write_to(catalog: Catalog) -> str:
     """Whether rows get where they belong."""
     catalog.try_writing(LOCK_SECONDS)
-    return catalog.damaged
+    return f"{catalog.damaged} {DAMAGED_REMEDY}" if catalog.damaged else ""
 
 
 def store_in(store: Store, settings: Settings) -> str:

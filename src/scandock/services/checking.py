@@ -83,6 +83,7 @@ def check(data: str, settings: Settings, on_progress: Told | None = None) -> lis
             "Name the folder that --data named at the import.",
         )
     with opened(data, settings) as (catalog, store):
+        catalog.examine()  # first: what a damaged catalog says of files is nothing to go by
         return list(_Check(catalog, store, settings, on_progress).run())
 
 

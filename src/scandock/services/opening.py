@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.engine import Catalog, open_catalog, refuse_emptied
 from scandock.catalog.projects import are_begun
 from scandock.placing.recover import recover
 from scandock.store.local import LocalStore
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 CATALOG = "scandock.db"
+_STORED = ("archive", "prearchive", "resources", "receipts")
+"""Folders of DATA in which nothing stands but what the catalog knows."""
 
 
 def open_data_catalog(data: str, settings: Settings) -> Catalog:
@@ -24,6 +26,7 @@ def open_data_catalog(data: str, settings: Settings) -> Catalog:
     if settings.database_url is not None:
         return open_catalog(settings.database_url)
     refuse_network(data)
+    refuse_emptied(os.path.join(data, CATALOG), [os.path.join(data, folder) for folder in _STORED])
     return open_catalog(f"sqlite:///{data}/{CATALOG}")
 
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from scandock.catalog.engine import DAMAGED_REMEDY
 from scandock.workers.worker_figures import SIZE, SlotCount, WorkerFigures
 
 BEAT_SECONDS = 1.0
@@ -72,6 +73,7 @@ class Beats:
         """There is no worker. What the last one has counted stays."""
         _SIGN.pack_into(self._memory, 0, 0.0, 0.0)
         self.figures.tell_slots(SlotCount(0, 0))
+        self.figures.tell_damage(found=False)
 
     def last(self) -> float:
         """When it last beat; 0 where it never did."""
@@ -83,6 +85,8 @@ class Beats:
         silent = self._clock() - last
         if not last or not ready:
             return "no worker listens"
+        if self.figures.damage:
+            return f"the worker found the catalog damaged. {DAMAGED_REMEDY}"
         return f"the worker was not heard of for {silent:.0f} seconds" if silent > MISSED_SECONDS else ""
 
     def close(self) -> None:

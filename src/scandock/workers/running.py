@@ -214,6 +214,8 @@ class Running:
             log.info("attempt ended", code=outage.code)
             return AttemptEnd.ENDED
         why = OUTAGES[outage.code]
+        if outage.code == "catalog_damaged":
+            self._figures.tell_damage()
         if seconds is None:
             log.error("import failed, the machine was not well for too long", code=outage.code, why=why)
         else:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from scandock.model.errors import ScandockError
+from scandock.model.errors import OUTAGES, ScandockError
 from scandock.queue.claim import Claim, Slots
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class SlotPool:
         self._looks = 0
         self._busy = self._big = 0
         self._ended = False
+        self._trouble = ""
+        """Code of what kept the last look from claiming, which has been told."""
         self._threads = [threading.Thread(target=self._serve, name=f"slot-{n}") for n in range(size)]
 
     def start(self) -> None:
@@ -131,8 +133,13 @@ class SlotPool:
             try:
                 claim = self._claim(slots)
             except ScandockError as error:
-                self._log.warning("nothing claimed", code=error.code)
+                if error.code != self._trouble:  # each look would tell the same, twice a second
+                    self._log.warning("nothing claimed", code=error.code, why=OUTAGES.get(error.code))
+                self._trouble = error.code
                 return None
+            if self._trouble:
+                self._log.info("claiming goes on")
+                self._trouble = ""
             if claim is not None:
                 self._count(claim, 1)
             return claim

@@ -12,11 +12,12 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from scandock.model.errors import OUTAGES, Fault
 from scandock.model.process import confine, take_signals
 from scandock.queue.claim import Claim, Slots, claim
 from scandock.queue.engine import engine_of
 from scandock.queue.owner import this_owner
-from scandock.services.logs import set_up
+from scandock.services.logs import cause, set_up
 from scandock.services.opening import open_data_catalog
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
@@ -57,6 +58,7 @@ class Worker:
         self.store = LocalStore(data)
         self.store.prepare()
         self.catalog = open_data_catalog(self.store.path, settings)
+        self.catalog.on_damage = beats.figures.tell_damage
         self.engine = engine_of(self.catalog)
         self.running = Running(self.catalog, self.store, log, settings.outage_hours * 3600, start, beats.figures)
         self.janitor = Janitor(self.catalog, self.store, settings, log, beats.figures) if upkeep else None
@@ -129,7 +131,11 @@ def main(words: list[str]) -> int:
     settings = load_settings()
     log = set_up("worker", settings.log_level)
     with Attempts(log, start_process, forks) as start:
-        worker = Worker(data, int(size), settings, int(parent), beats, log, start)
+        try:
+            worker = Worker(data, int(size), settings, int(parent), beats, log, start)
+        except Fault as fault:  # of disk or catalog: its supervisor tries again
+            log.error("worker can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=cause(fault))
+            return 1
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             worker.stop()

@@ -44,7 +44,7 @@ class LeaseLoss(StrEnum):
 
 
 _FIGURE: Final = struct.Struct("d")
-_NAMES: Final = ("slots", "used", *AttemptEnd, *(f"lease {loss}" for loss in LeaseLoss))
+_NAMES: Final = ("slots", "used", "damage", *AttemptEnd, *(f"lease {loss}" for loss in LeaseLoss))
 _AT: Final = {name: number * _FIGURE.size for number, name in enumerate(_NAMES)}
 SIZE: Final = len(_NAMES) * _FIGURE.size
 
@@ -80,11 +80,20 @@ class WorkerFigures:
         """Leases of so many imports were lost."""
         self._add(f"lease {loss}", count)
 
+    def tell_damage(self, *, found: bool = True) -> None:
+        """That the catalog was found damaged, by the worker or by an import that it runs."""
+        self._write("damage", found)
+
     # -- in the others -------------------------------------------------------------------------------------------
 
     @property
     def slots(self) -> SlotCount:
         return SlotCount(self._read("slots"), self._read("used"))
+
+    @property
+    def damage(self) -> bool:
+        """Whether the catalog was found damaged since the worker began."""
+        return bool(self._read("damage"))
 
     @property
     def attempts(self) -> dict[AttemptEnd, int]:

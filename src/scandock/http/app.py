@@ -68,7 +68,9 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        site = opened or await loop.run_in_executor(None, open_site, data, settings, workers_ready)
+        site = (
+            opened if opened is not None else await loop.run_in_executor(None, open_site, data, settings, workers_ready)
+        )
         app.state.site = site
         warming = loop.run_in_executor(None, warm)
         janitor = asyncio.ensure_future(_tidy(site))

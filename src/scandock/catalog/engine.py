@@ -8,6 +8,7 @@ import pwd
 import sqlite3
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -179,6 +180,17 @@ class Catalog:
             said = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one_or_none()
         if said != "ok":
             raise self._damage(f"The catalog{self._named()} is damaged ({_first_line(said)}).")
+
+    def lost_rows(self) -> Counter[tuple[str, str]]:
+        """How many rows of a table name rows of another that are not there: (table, other) -> count.
+
+        None are in a catalog that is whole. SQLite's `.recover` of a damaged one may leave some out.
+        """
+        if not self.sqlite:
+            return Counter()
+        with self.read() as connection:
+            rows = connection.exec_driver_sql("PRAGMA foreign_key_check")
+            return Counter((row[0], row[2]) for row in rows)
 
     def _damage(self, said: str) -> Fault:
         self.damaged = said

@@ -35,7 +35,10 @@ def steps_logged_by(sink: Sink) -> Iterator[None]:
         _sink[:] = before
 
 
-def log_step(what: str, upload: str, **facts: Any) -> None:  # noqa: ANN401  figures, ids and codes; never a name
-    """Tell of a step that is done: a commit that shows it comes first (`Catalog.after_commit`)."""
+def log_step(what: str, upload: str | None, **facts: Any) -> None:  # noqa: ANN401  figures, ids and codes; never a name
+    """Tell of a step that is done: a commit that shows it comes first (`Catalog.after_commit`).
+
+    None: the catalog has lost the upload's row.
+    """
     for sink in _sink:
         sink(what, upload=upload, **facts)

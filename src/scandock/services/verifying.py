@@ -353,7 +353,7 @@ class _Reading:
         """Write to the log that a round has ended, and to the audit trail what with, where it is damage."""
         count = connection.execute(select(func.count()).where(self._damage)).scalar_one()
         stored_by = select(upload.c.uuid).join(tree, tree.c.upload_id == upload.c.id)
-        uuid = connection.execute(stored_by.where(tree.c.id == self.standing.tree_id)).scalar_one()
+        uuid = connection.execute(stored_by.where(tree.c.id == self.standing.tree_id)).scalar_one_or_none()
         verified = partial(log_step, "stored files verified", uuid, holder=self.standing.uuid, damaged=count)
         self.catalog.after_commit(connection, verified)
         if not count:

@@ -131,7 +131,7 @@ class Around:
 
     def _log(self, scope: Scope, status: int, seconds: float) -> None:
         route, method = route_of(scope) or "none", scope["method"]
-        if route in _QUIET and status < 400:
+        if route in _QUIET and (status < 400 or route == "/readyz"):  # which tells of changes by itself
             return
         log().info(
             "request",

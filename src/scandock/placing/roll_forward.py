@@ -42,14 +42,14 @@ def roll_forward(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, 
                 select(upload.c.report, upload.c.request).where(upload.c.id == lease.upload_id)
             ).one()
         )
-    if OPERATION not in request:
-        log_step("import rolled forward", lease.uuid, code=None if why is None else why.code)
     if has_intents(catalog, lease):
         if OPERATION not in request and keep_receipt_anew(catalog, store, stage, lease, RECEIPT):
             _note_receipt(catalog, lease, report)
         complete(catalog, store, stage, lease)
     else:
         end_without(catalog, store, stage, lease, report)
+    if OPERATION not in request:
+        log_step("import rolled forward", lease.uuid, code=None if why is None else why.code)
     drop_bytes(catalog, store, lease)
     if why is not None and not release:
         _try_again(catalog, store, lease)

@@ -519,7 +519,7 @@ def test_every_error_is_a_problem_with_a_code_and_the_requests_id(client):
 
 
 def test_what_nobody_foresaw_is_a_problem_too(web, client, monkeypatch):
-    def broken():
+    def broken(_checks):
         raise RuntimeError("secret")
 
     monkeypatch.setattr(web.site.metrics, "text", broken)

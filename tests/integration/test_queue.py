@@ -232,7 +232,10 @@ def test_what_a_worker_runs_it_does_not_claim_anew_though_the_lease_is_over(serv
     assert claim(server.catalog, OWNER, ONE, frozenset({first.lease.upload_id})) is None
     renew(server.catalog, first.lease)
     over(server, uuid)
-    assert claimed(server).attempt == 2
+    second = claimed(server)
+    assert (second.attempt, first.lost, second.lost) == (2, False, True)
+    assert let_go(server.catalog, second.lease, counted=True, code="attempt_died", message="It died.")
+    assert not claimed(server).lost  # its worker told of its end: nothing was lost
 
 
 class _Ends:

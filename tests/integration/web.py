@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from scandock.access import accounts
@@ -20,7 +21,9 @@ from scandock.access.passwords import hash_password
 from scandock.http.deps import Site
 from scandock.http.problems import MEDIA_TYPE
 from scandock.http.process import config_of
+from scandock.model.upload_steps import steps_logged_by
 from scandock.services.checking import check
+from scandock.services.logs import log_step
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer, add_account, make_app
@@ -81,10 +84,17 @@ def with_mail() -> Settings:
 
 
 @contextmanager
+def capture_steps() -> Iterator[list[Any]]:
+    """What is logged, as the processes of a server do it: with the steps of uploads."""
+    with capture_logs([merge_contextvars]) as logged, steps_logged_by(log_step):
+        yield logged
+
+
+@contextmanager
 def serving(data: Path, settings: Settings | None = None) -> Iterator[Web]:
     """Serve DATA in this process without a socket, with an administrator `admin` and a project `P`."""
     settings = settings or load_settings()
-    with capture_logs() as logged, InProcessServer(data, settings) as server:
+    with capture_steps() as logged, InProcessServer(data, settings) as server:
         yield _begun(Web(app=server.app, base=server.base, site=server.site, logged=logged, transport=server.transport))
 
 
@@ -114,7 +124,7 @@ def listening(data: Path, settings: Settings | None = None) -> Iterator[Web]:
             started.set()
 
     thread = threading.Thread(target=run, daemon=True)
-    with capture_logs() as logged:
+    with capture_steps() as logged:
         thread.start()
         try:
             assert started.wait(30)

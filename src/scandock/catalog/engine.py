@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
@@ -47,10 +48,11 @@ _PG_BUSY = frozenset({"55P03", "57014"})
 _STEPS = 10_000
 """Of SQLite's machine, after which it asks whether to go on."""
 DAMAGED_REMEDY = (
-    "Stop the server, keep the file, and put the catalog back from a backup; docs/operating.md says how, and what to do"
-    " without one."
+    "Stop the server, keep the file and those beside it (-wal, -shm), and put the catalog back from a backup;"
+    " docs/operating.md says how, and what to do without one."
 )
 _FULL_BYTES = 256 * 1024
+_AFTER = "after_commit"
 MAKE_LOCK = 7_230_411
 """Advisory lock on PostgreSQL, so that two first starts do not both make the tables."""
 SPACE_LOCK = 7_230_413
@@ -94,6 +96,8 @@ class Catalog:
         self._lock = threading.Lock()
         self.waiting = 0
         """Transactions of this process that wait for their turn to write."""
+        self.on_damage: Callable[[], None] = lambda: None
+        """Called whenever it says so."""
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -102,8 +106,15 @@ class Catalog:
             raise RuntimeError("A thread that only reads is to write to the catalog.")
         with self._turn(), self._connect() as connection:
             self._begin(connection, "BEGIN IMMEDIATE")
+            connection.info.pop(_AFTER, None)  # of a transaction that was rolled back
             with connection.begin():
                 yield connection
+            for call in connection.info.pop(_AFTER, ()):
+                call()
+
+    def after_commit(self, connection: Connection, call: Callable[[], None]) -> None:
+        """Call this once the transaction of `write` is committed; never where it is rolled back."""
+        connection.info.setdefault(_AFTER, []).append(call)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -192,8 +203,7 @@ class Catalog:
         ):
             return Fault("disk_full", f"The catalog {what}: {said}.", "Free some space, then run it again.")
         if _is_damaged(error, said):
-            self.damaged = f"The catalog {what}: it is damaged ({said})."
-            return Fault("catalog_damaged", self.damaged, DAMAGED_REMEDY)
+            return self._damage(f"The catalog{self._named()} {what}: it is damaged ({said}).")
         if _is_busy(error):
             return Fault(
                 "catalog", f"The catalog {what}: another process holds its lock.", "Find what works on it for so long."
@@ -255,8 +265,40 @@ class Catalog:
             finally:
                 raw.set_progress_handler(None, 0)
         if said != "ok":
-            self.damaged = f"The catalog is damaged ({said})."
-            raise Fault("catalog_damaged", self.damaged, DAMAGED_REMEDY)
+            raise self._damage(f"The catalog{self._named()} is damaged ({_first_line(said)}).")
+
+    def examine(self) -> None:
+        """Let SQLite compare all of its file, indexes with their tables too; Fault `catalog_damaged`.
+
+        It reads all of the catalog, and nobody else waits for that.
+        """
+        if not self.sqlite:
+            return
+        with self.read() as connection:
+            said = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one_or_none()
+        if said != "ok":
+            raise self._damage(f"The catalog{self._named()} is damaged ({_first_line(said)}).")
+
+    def lost_rows(self) -> Counter[tuple[str, str]]:
+        """How many rows of a table name rows of another that are not there: (table, other) -> count.
+
+        None are in a catalog that is whole. SQLite's `.recover` of a damaged one may leave some out.
+        """
+        if not self.sqlite:
+            return Counter()
+        with self.read() as connection:
+            rows = connection.exec_driver_sql("PRAGMA foreign_key_check")
+            return Counter((row[0], row[2]) for row in rows)
+
+    def _damage(self, said: str) -> Fault:
+        self.damaged = said
+        self.on_damage()
+        return Fault("catalog_damaged", said, DAMAGED_REMEDY)
+
+    def _named(self) -> str:
+        """The file of SQLite's catalog, to be told behind "The catalog"."""
+        database = self.engine.url.database
+        return f" {database}" if self.sqlite and database else ""
 
     def _closed_file(self) -> str:
         """The file of an SQLite catalog, or its folder, that this user may not write; empty where there is none.
@@ -315,6 +357,12 @@ def _is_damaged(error: Exception, said: str) -> bool:
 def _is_busy(error: Exception) -> bool:
     orig = getattr(error, "orig", error)
     return getattr(orig, "sqlite_errorname", "") in _BUSY or getattr(orig, "sqlstate", "") in _PG_BUSY
+
+
+def _first_line(said: object) -> str:
+    """What SQLite says of damage, without the line that says which of its databases it is."""
+    lines = [line for line in str(said).splitlines() if not line.startswith("***")]
+    return lines[0] if lines else "nothing can be read"
 
 
 def _rights(path: str) -> str:
@@ -388,6 +436,17 @@ def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[b
             raise
         raise catalog.fault(error, "could not be opened") from error
     return catalog
+
+
+def refuse_emptied(database: str, folders: Iterable[str]) -> None:
+    """Fault `catalog_damaged` where SQLite's file has no byte though something stands in one of the folders.
+
+    SQLite takes an empty file for a new catalog, and would hide by it that all rows are lost.
+    """
+    with contextlib.suppress(OSError):
+        sizes = [os.path.getsize(file) for file in (database, database + "-wal") if os.path.exists(file)]
+        if sizes and not any(sizes) and any(os.path.isdir(folder) and os.listdir(folder) for folder in folders):
+            raise Fault("catalog_damaged", f"The catalog {database} is empty, though files are stored.", DAMAGED_REMEDY)
 
 
 def keep_catalog_private(catalog: Catalog) -> None:

@@ -28,6 +28,7 @@ from scandock.http.pages.all import PAGES
 from scandock.http.pages.rendering import warm
 from scandock.http.pages.routing import browsed_problem, no_page
 from scandock.http.receiving.stream import end_bodies
+from scandock.http.request_ids import bind_upload_of_path
 from scandock.http.sending import Sending
 from scandock.http.tus import routes as tus
 from scandock.http.v1 import auth, events, imports, live, oidc, projects_create, receipts, tokens
@@ -54,13 +55,23 @@ BODY_SECONDS = 8.0
 it without a word (`process.DRAIN_SECONDS`)."""
 
 
-def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] = lambda: "") -> FastAPI:
-    """The application of one DATA. `workers_ready` says why no worker takes imports, or nothing."""
+def create_app(
+    data: str,
+    settings: Settings,
+    workers_ready: Callable[[], str] = lambda: "",
+    opened: Site | None = None,
+) -> FastAPI:
+    """The application of one DATA. `workers_ready` says why no worker takes imports, or nothing.
+
+    `opened`: DATA, where that was opened already; else it is when the application starts.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        site = await loop.run_in_executor(None, open_site, data, settings, workers_ready)
+        site = (
+            opened if opened is not None else await loop.run_in_executor(None, open_site, data, settings, workers_ready)
+        )
         app.state.site = site
         warming = loop.run_in_executor(None, warm)
         janitor = asyncio.ensure_future(_tidy(site))
@@ -89,7 +100,7 @@ def create_app(data: str, settings: Settings, workers_ready: Callable[[], str] =
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        dependencies=[Depends(few_parameters), Depends(few_values)],
+        dependencies=[Depends(bind_upload_of_path), Depends(few_parameters), Depends(few_values)],
     )
     problems.install(app)
     app.add_exception_handler(HTTPException, _no_route)

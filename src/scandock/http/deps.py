@@ -37,6 +37,7 @@ from scandock.store.local import LocalStore
 if TYPE_CHECKING:
     from scandock.access.oidc import Provider
     from scandock.services.settings import Settings
+    from scandock.workers.worker_figures import WorkerFigures
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -140,14 +141,19 @@ class Site:
         self.store.close()
 
 
-def open_site(data: str, settings: Settings, workers_ready: Callable[[], str] = lambda: "") -> Site:
+def open_site(
+    data: str,
+    settings: Settings,
+    workers_ready: Callable[[], str] = lambda: "",
+    worker_figures: WorkerFigures | None = None,
+) -> Site:
     """Open DATA, made where missing. Recovery is the workers' and never delays readiness."""
     store = LocalStore(os.path.abspath(data))
     store.prepare()
     catalog = open_data_catalog(store.path, settings)
     catalog.bound_caches(CACHES_BYTES)
     hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
-    metrics = Metrics(catalog)
+    metrics = Metrics(catalog, store, worker_figures)
     receiving = Receiving(catalog, store, limits_of(settings))
     receiving.space.on_refusal = lambda why: metrics.space_refused.labels(why).inc()
     held = HeldAnswers(settings.answer_bytes, metrics.full.inc)

@@ -29,4 +29,5 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def metrics(request: Request) -> Any:  # noqa: ANN401
     site = site_of(request)
-    return Response(await site.read(site.metrics.text), media_type=CONTENT_TYPE_LATEST)
+    checks = await site.readiness.ask()
+    return Response(await site.read(site.metrics.text, checks), media_type=CONTENT_TYPE_LATEST)

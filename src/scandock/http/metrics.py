@@ -1,265 +1,247 @@
-"""What Prometheus asks: bytes received, imports by outcome, the queue with its oldest age, seconds by stage.
+"""What Prometheus asks: the metrics of `metric_table.py`, as this process counts them or finds them when asked.
 
 Imports run in other processes, so that their outcomes are read from the catalog: those that ended since the last look
-are counted, each once. Labels are states and stages, never names.
+are counted, each once. What a worker counts comes by the memory that it shares. Where the catalog can't be read, all
+else is told nevertheless, for then somebody looks.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.registry import Collector
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import clock_seen, delivery, reception
 from scandock.catalog.tables import upload
+from scandock.http import metric_table as table
+from scandock.model.errors import Fault
 from scandock.model.limit_counts import Asked, Limit, limit_counts
 from scandock.model.verdicts import ImportState
 from scandock.queue.retry import waits_for_next
 from scandock.services.damage import KINDS, count_damage, verification_ages
 from scandock.services.reservations import is_reserved, left_over
+from scandock.workers.worker_figures import WorkerFigures
 
-BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
-_WAITING = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
-_FINAL = tuple(state for state in ImportState if state not in _WAITING)
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric as Family
 
+    from scandock.store.local import LocalStore
 
-class LimitCounts(Collector):
-    """What is counted where it is refused."""
-
-    def collect(self) -> Iterable[CounterMetricFamily]:
-        found = CounterMetricFamily(
-            "scandock_account_limits",
-            "Logins ended, or projects refused, as an account had too many.",
-            labels=["limit"],
-        )
-        for limit, times in limit_counts(Limit).items():
-            found.add_metric([limit.value], times)
-        yield found
-        refused = CounterMetricFamily(
-            "scandock_limits_refused", "Requests that were refused as they asked or said too much.", labels=["limit"]
-        )
-        for asked, times in limit_counts(Asked).items():
-            refused.add_metric([asked.value], times)
-        yield refused
+_WAITING: Final = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
+_FINAL: Final = tuple(state for state in ImportState if state not in _WAITING)
+_DELIVERED: Final = ("waiting", "sent", "failed")
 
 
 class Metrics:
     """The registry of one web process."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, catalog: Catalog, store: LocalStore, worker: WorkerFigures | None = None) -> None:
         self._lock = threading.Lock()
+        self._checks: Mapping[str, str] = {}
         self.registry = CollectorRegistry()
-        self.received = Counter(
-            "scandock_received_bytes", "Bytes of archives that came in by any door.", registry=self.registry
-        )
-        self.requests = Counter(
-            "scandock_requests", "Requests by route and status.", ("method", "route", "status"), registry=self.registry
-        )
-        self.names = Counter(
-            "scandock_names_refused",
-            "Requests that were refused as they named more things than SCANDOCK_MAX_NAMES.",
-            registry=self.registry,
-        )
-        self.refused = Counter(
-            "scandock_refused",
-            "Requests that a right refused, and logins and tokens that failed, by what the audit calls them.",
-            ("action",),
-            registry=self.registry,
-        )
-        self.bodies_refused = Counter(
-            "scandock_bodies_refused", "Bodies that were too large or too slow.", ("by",), registry=self.registry
-        )
-        self.connections = Counter(
-            "scandock_connections_ended",
-            "Connections and requests that were ended for a limit, by what it bounds.",
-            ("limit",),
-            registry=self.registry,
-        )
-        self.outcomes = Counter(
-            "scandock_imports", "Imports that have ended, by outcome.", ("state",), registry=self.registry
-        )
-        self.stages = Histogram(
-            "scandock_stage_seconds",
-            "Seconds of imports by stage.",
-            ("stage",),
-            buckets=BUCKETS,
-            registry=self.registry,
-        )
-        self.queue = Gauge(
-            "scandock_queue_length", "Uploads by what they wait for.", ("state",), registry=self.registry
-        )
-        self.oldest = Gauge(
-            "scandock_queue_oldest_seconds", "Age of the oldest upload whose import has not begun.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.imports_waiting = Gauge(
-            "scandock_imports_waiting", "Imports that wait for their next attempt, by what stopped the one before.",
-            ("code",), registry=self.registry,
-        )  # fmt: skip
-        self.deletions_held = Gauge(
-            "scandock_deletions_held", "1 while nothing is deleted for its age, since the clock has jumped.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.passwords_waited = Counter(
-            "scandock_password_checks_waited", "Password checks that waited for their turn.", registry=self.registry
-        )
-        self.passwords_refused = Counter(
-            "scandock_password_checks_refused",
-            "Password checks that were not taken, as too many of their address waited.",
-            registry=self.registry,
-        )
-        self.registry.register(LimitCounts())
-        self.space_refused = Counter(
-            "scandock_space_refused", "Uploads refused for want of space: of the disk, or of the account's part.",
-            ("why",), registry=self.registry,
-        )  # fmt: skip
-        self.reserved = Gauge(
-            "scandock_reserved_bytes", "Bytes that uploads have reserved and that have not come.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.broken = Counter(
-            "scandock_uploads_broken", "Uploads by one request that nobody brought any more, and were cleared away.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.catalog_waiting = Gauge(
-            "scandock_catalog_waiting", "Transactions that wait for their turn to write to the catalog.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.catalog_waiting.set_function(lambda: catalog.waiting)
-        self.unreserved = Gauge(
-            "scandock_uploads_unreserved", "Open uploads that got no byte for so long that their space was given up.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.damaged = Gauge(
-            "scandock_damaged_files", "Stored files that are known to be damaged, by how.", ("kind",),
-            registry=self.registry,
-        )  # fmt: skip
-        self.verified = Gauge(
-            "scandock_verification_oldest_seconds", "Age of the oldest checksum that was confirmed.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.unverified = Gauge(
-            "scandock_unverified_trees", "Sessions and own files whose checksums nobody has confirmed yet.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.deliveries = Gauge(
-            "scandock_deliveries", "Mails and webhooks, by what became of them.", ("state",), registry=self.registry
-        )
+        self.requests = table.REQUESTS.make(self.registry)
+        self.request_seconds = table.REQUEST_SECONDS.make(self.registry)
+        self.refused = table.REFUSED.make(self.registry)
+        self.names = table.NAMES_REFUSED.make(self.registry)
+        self.bodies_refused = table.BODIES_REFUSED.make(self.registry)
+        self.connections = table.CONNECTIONS_ENDED.make(self.registry)
+        self.passwords_waited = table.PASSWORDS_WAITED.make(self.registry)
+        self.passwords_refused = table.PASSWORDS_REFUSED.make(self.registry)
+        self.held = table.ANSWERS_HELD.make(self.registry)
+        self.full = table.ANSWERS_REFUSED.make(self.registry)
+        self.unread = table.ANSWERS_ENDED.make(self.registry)
+        self.waiting = table.DECODERS_WAITING.make(self.registry)
+        self.decoders = table.DECODERS_QUESTIONS.make(self.registry)
+        self.received = table.RECEIVED_BYTES.make(self.registry)
+        self.space_refused = table.SPACE_REFUSED.make(self.registry)
+        self.broken = table.UPLOADS_BROKEN.make(self.registry)
         for why in ("disk", "account"):
             self.space_refused.labels(why)
         for by in ("size", "deadline"):
             self.bodies_refused.labels(by)
-        self.held = Gauge(
-            "scandock_answers_held_bytes", "Answers that wait until their clients take them.", registry=self.registry
+        self._outcomes = Outcomes(catalog, self.registry)
+        figures = worker or WorkerFigures()
+        self._found = _Found(
+            self._ready,
+            lambda: self._read_catalog(catalog),
+            lambda: free_space(store),
+            lambda: worker_metrics(figures),
+            limits,
         )
-        self.full = Counter(
-            "scandock_answers_refused", "Answers for which there was no room beside those that wait.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.unread = Counter(
-            "scandock_answers_ended",
-            "Connections that were ended as the client took nothing, by what was sent: large, or other.",
-            ("kind",),
-            registry=self.registry,
-        )
-        self.waiting = Gauge(
-            "scandock_decoders_waiting", "Questions that wait for a decoder of images.", registry=self.registry
-        )
-        self.decoders = Counter(
-            "scandock_decoders_questions",
-            "Questions that were refused, as too many waited, or put back, as they took long and others waited.",
-            ("what",),
-            registry=self.registry,
-        )
-        for state in _FINAL:
-            self.outcomes.labels(state.value)
-        self._since = self._now()
-        self._seen: set[tuple[int, int]] = set()
+        self.registry.register(self._found)
 
-    def text(self) -> bytes:
-        """All of it, as it stands now. Asks the catalog: call it in a thread."""
+    def text(self, checks: Mapping[str, str] | None = None) -> bytes:
+        """All of it, as it stands now; `checks`: what `/readyz` says. Asks catalog and disk: call it in a thread."""
         with self._lock:
-            self._look()
+            self._checks = checks or {}
+            self._found.look()
             return generate_latest(self.registry)
 
-    def _now(self) -> int:
-        with self._catalog.read() as connection:
-            return int(connection.execute(select(self._catalog.now())).scalar_one())
+    def _ready(self) -> Iterable[Family]:
+        yield table.READY.family({check: float(said == "ok") for check, said in self._checks.items()})
 
-    def _look(self) -> None:
+    def _read_catalog(self, catalog: Catalog) -> list[Family]:
+        """What the catalog knows, or that it could not be read."""
+        found: list[Family] = []
+        try:
+            self._outcomes.count()
+            with catalog.read() as connection:
+                found.extend(catalog_metrics(catalog, connection))
+        except Fault:
+            found.clear()
+        return [
+            *found,
+            table.CATALOG_READ.family(float(bool(found))),
+            table.CATALOG_DAMAGED.family(float(bool(catalog.damaged))),
+            table.CATALOG_WAITING.family(catalog.waiting),
+        ]
+
+
+class _Found(Collector):
+    """What is found whenever somebody asks, in the order in which `sources` give it."""
+
+    def __init__(self, *sources: Callable[[], Iterable[Family]]) -> None:
+        self._sources = sources
+        self._families: list[Family] = []
+
+    def look(self) -> None:
+        self._families = [family for source in self._sources for family in source()]
+
+    def collect(self) -> Iterable[Family]:
+        return self._families
+
+
+def limits() -> Iterable[Family]:
+    """What is counted where it is refused."""
+    yield table.ACCOUNT_LIMITS.family({limit.value: times for limit, times in limit_counts(Limit).items()})
+    yield table.LIMITS_REFUSED.family({asked.value: times for asked, times in limit_counts(Asked).items()})
+
+
+def free_space(store: LocalStore) -> Iterable[Family]:
+    """How much room there is wherever files are written; nothing of a place that does not answer."""
+    places = store.rooms()
+    yield table.FREE_BYTES.family({name: room.bytes for name, room in places.items()})
+    yield table.FREE_FILES.family({name: room.files for name, room in places.items() if room.files is not None})
+
+
+def worker_metrics(worker: WorkerFigures) -> Iterable[Family]:
+    """What the worker counts."""
+    yield table.SLOTS.family({"all": worker.slots.all, "used": worker.slots.used})
+    yield table.ATTEMPTS.family({end.value: count for end, count in worker.attempts.items()})
+    yield table.LEASES_LOST.family({loss.value: count for loss, count in worker.lost_leases.items()})
+
+
+def catalog_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:
+    """What stands in the catalog."""
+    yield from _queue_metrics(catalog, connection)
+    yield from _upload_metrics(catalog, connection)
+    yield from _stored_metrics(catalog, connection)
+
+
+def _now(catalog: Catalog, connection: Connection) -> int:
+    return int(connection.execute(select(catalog.now())).scalar_one())
+
+
+def _queue_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:
+    count = func.count().label("n")
+    states = connection.execute(
+        select(upload.c.state, count).where(upload.c.state.in_(_WAITING)).group_by(upload.c.state)
+    )
+    waiting = {row.state: row.n for row in states}
+    yield table.QUEUE_LENGTH.family({state.value: waiting.get(state.value, 0) for state in _WAITING})
+    accepted = connection.execute(
+        select(func.min(reception.c.accepted))
+        .join(upload, upload.c.id == reception.c.upload_id)
+        .where(upload.c.state == ImportState.RECEIVED)
+    ).scalar_one()
+    yield table.QUEUE_OLDEST.family(_seconds_since(accepted, _now(catalog, connection)))
+    stopped = connection.execute(select(upload.c.code, count).where(waits_for_next()).group_by(upload.c.code))
+    yield table.IMPORTS_WAITING.family({row.code: row.n for row in stopped})
+    sent = connection.execute(select(delivery.c.state, count).group_by(delivery.c.state))
+    delivered = {row.state: row.n for row in sent}
+    yield table.DELIVERIES.family({state: delivered.get(state, 0) for state in _DELIVERED})
+
+
+def _upload_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:
+    reserved, unreserved = connection.execute(
+        select(
+            func.coalesce(func.sum(left_over(catalog)), 0),
+            func.count().filter(~is_reserved(catalog), reception.c.size > reception.c.received),
+        )
+        .select_from(reception)
+        .join(upload, upload.c.id == reception.c.upload_id)
+        .where(upload.c.state == ImportState.RECEIVING)
+    ).one()
+    yield table.RESERVED_BYTES.family(int(reserved))
+    yield table.UPLOADS_UNRESERVED.family(unreserved)
+
+
+def _stored_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:
+    damaged = count_damage(connection)
+    yield table.DAMAGED_FILES.family({kind: damaged.get(kind, 0) for kind in KINDS})
+    oldest, unverified = verification_ages(connection)
+    yield table.VERIFICATION_OLDEST.family(_seconds_since(oldest, _now(catalog, connection)))
+    yield table.UNVERIFIED_TREES.family(unverified)
+    held = connection.execute(select(func.count()).where(clock_seen.c.held_until > catalog.now())).scalar_one()
+    yield table.DELETIONS_HELD.family(held)
+
+
+def _seconds_since(moment: int | None, now: int) -> float:
+    return (now - moment) / 1000 if moment is not None else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """An import that has ended."""
+
+    upload_id: int
+    state: str
+    finished: int
+    attempt: int
+    report: str
+
+
+class Outcomes:
+    """Counts the imports that end, each once, by what the catalog says of them."""
+
+    def __init__(self, catalog: Catalog, registry: CollectorRegistry) -> None:
+        self._catalog = catalog
+        self._outcomes = table.IMPORTS.make(registry)
+        self._attempts = table.IMPORT_ATTEMPTS.make(registry)
+        self._stages = table.STAGE_SECONDS.make(registry)
+        for state in _FINAL:
+            self._outcomes.labels(state.value)
+        with catalog.read() as connection:
+            self._since = _now(catalog, connection)
+        self._seen: set[tuple[int, int]] = set()
+
+    def count(self) -> None:
+        """Count those that have ended since the last time. Fault where the catalog can't be read."""
         with self._catalog.read() as connection:
-            waiting = connection.execute(
-                select(upload.c.state, func.count().label("n"))
-                .where(upload.c.state.in_(_WAITING))
-                .group_by(upload.c.state)
-            ).all()
-            stopped = connection.execute(
-                select(upload.c.code, func.count().label("n")).where(waits_for_next()).group_by(upload.c.code)
-            ).all()
-            held = connection.execute(
-                select(func.count()).where(clock_seen.c.held_until > self._catalog.now())
-            ).scalar_one()
-            accepted = connection.execute(
-                select(func.min(reception.c.accepted))
-                .join(upload, upload.c.id == reception.c.upload_id)
-                .where(upload.c.state == ImportState.RECEIVED)
-            ).scalar_one()
-            reserved, unreserved = connection.execute(
-                select(
-                    func.coalesce(func.sum(left_over(self._catalog)), 0),
-                    func.count().filter(~is_reserved(self._catalog), reception.c.size > reception.c.received),
-                )
-                .select_from(reception)
-                .join(upload, upload.c.id == reception.c.upload_id)
-                .where(upload.c.state == ImportState.RECEIVING)
-            ).one()
-            deliveries = connection.execute(
-                select(delivery.c.state, func.count().label("n")).group_by(delivery.c.state)
-            ).all()
-            damaged = count_damage(connection)
-            oldest, unverified = verification_ages(connection)
-            now = int(connection.execute(select(self._catalog.now())).scalar_one())
-            ended = connection.execute(
-                select(upload.c.id, upload.c.state, upload.c.finished, upload.c.report).where(
+            rows = connection.execute(
+                select(upload.c.id, upload.c.state, upload.c.finished, upload.c.attempt, upload.c.report).where(
                     upload.c.state.in_(_FINAL), upload.c.finished >= self._since
                 )
             ).all()
-        counts: dict[str, int] = {row.state: row.n for row in waiting}
-        for state in _WAITING:
-            self.queue.labels(state.value).set(counts.get(state.value, 0))
-        self.deletions_held.set(held)
-        self.imports_waiting.clear()
-        for row in stopped:
-            self.imports_waiting.labels(row.code).set(row.n)
-        self.reserved.set(int(reserved))
-        self.unreserved.set(unreserved)
-        told: dict[str, int] = {row.state: row.n for row in deliveries}
-        for delivered in ("waiting", "sent", "failed"):
-            self.deliveries.labels(delivered).set(told.get(delivered, 0))
-        for kind in KINDS:
-            self.damaged.labels(kind).set(damaged.get(kind, 0))
-        self.verified.set((now - oldest) / 1000 if oldest is not None else 0)
-        self.unverified.set(unverified)
-        self.oldest.set((now - accepted) / 1000 if accepted is not None else 0)
-        self._count([(row.id, row.state, row.finished, row.report) for row in ended])
-
-    def _count(self, ended: Iterable[tuple[int, str, int, str]]) -> None:
         latest = self._since
-        for number, state, finished, report in ended:
-            if (number, finished) in self._seen:
-                continue
-            self._seen.add((number, finished))
-            latest = max(latest, finished)
-            self.outcomes.labels(state).inc()
-            for stage, seconds in (json.loads(report).get("seconds", {}) if report else {}).items():
-                self.stages.labels(stage).observe(float(seconds))
+        for ended in (_Ended(*row) for row in rows):
+            if (ended.upload_id, ended.finished) not in self._seen:
+                self._seen.add((ended.upload_id, ended.finished))
+                latest = max(latest, ended.finished)
+                self._count_one(ended)
         # an outcome may become visible a little after a later one: look back a minute, and forget what is older
         self._since = max(self._since, latest - 60_000)
         self._seen = {seen for seen in self._seen if seen[1] >= self._since}
+
+    def _count_one(self, ended: _Ended) -> None:
+        self._outcomes.labels(ended.state).inc()
+        self._attempts.observe(ended.attempt)
+        for stage, seconds in (json.loads(ended.report).get("seconds", {}) if ended.report else {}).items():
+            self._stages.labels(stage).observe(float(seconds))

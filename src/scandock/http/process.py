@@ -10,6 +10,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from scandock.model.errors import OUTAGES, Fault
 from scandock.model.process import confine, keep_one_heap, take_signals, without_collecting
 
 if TYPE_CHECKING:
@@ -35,14 +36,21 @@ def main(words: list[str]) -> None:
 
         from scandock.http.app import create_app
         from scandock.http.connections import make_room
-        from scandock.services.logs import set_up
+        from scandock.http.deps import open_site
+        from scandock.services.logs import cause, set_up
         from scandock.services.settings import load_settings
         from scandock.workers.beats import Beats
 
         settings = load_settings()
-        set_up("web", settings.log_level)
+        log = set_up("web", settings.log_level)
         make_room(settings.max_connections)
-        app = create_app(data, settings, workers_ready=Beats(int(beats)).trouble)
+        worker = Beats(int(beats))
+        try:
+            site = open_site(data, settings, worker.trouble, worker.figures)
+        except Fault as fault:  # of disk or catalog: its supervisor tries again
+            log.error("web can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=cause(fault))
+            sys.exit(1)
+        app = create_app(data, settings, opened=site)
     with socket.socket(fileno=int(fd)) as listening:
         uvicorn.Server(config_of(app, settings)).run(sockets=[listening])
 

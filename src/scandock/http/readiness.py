@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from scandock.model.errors import ScandockError
+from scandock.catalog.engine import DAMAGED_REMEDY
+from scandock.model.errors import OUTAGES, ScandockError
 from scandock.services.logs import cause, log, where
 
 if TYPE_CHECKING:
@@ -32,12 +33,15 @@ class Check:
 
     def __init__(self, name: str, look: Callable[[], str], clock: Callable[[], float] = time.monotonic) -> None:
         """`look` gives what is the matter, or nothing; ScandockError is what is the matter, too."""
+        self._name = name
         self._look = look
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, f"ready {name}")
         self._running: Future[str] | None = None
         self._began = 0.0
         self._said = ""
+        self._logged = ""
+        """Code of what keeps it from being ready, as the log has been told."""
         self._at = float("-inf")
 
     async def ask(self) -> str:
@@ -58,13 +62,24 @@ class Check:
         return running.result()
 
     def _tell(self) -> str:
+        code = ""
         try:
-            return self._look() or "ok"
+            said = self._look() or "ok"
         except ScandockError as error:
-            return f"{error.message} {error.remedy}".rstrip()
+            said, code = f"{error.message} {error.remedy}".rstrip(), error.code
         except Exception as error:  # noqa: BLE001  whatever it is, it is not ready
             log().error("unexpected", cause=cause(error), where=where(error))
-            return "An unexpected error; the log tells where."
+            said = "An unexpected error; the log tells where."
+        self._log(code or ("" if said == "ok" else self._name))
+        return said
+
+    def _log(self, code: str) -> None:
+        """Tell of a change, once: probes ask every few seconds."""
+        if code and code != self._logged:
+            log().warning("not ready", check=self._name, code=code, why=OUTAGES.get(code))
+        elif self._logged and not code:
+            log().info("ready again", check=self._name)
+        self._logged = code
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -89,7 +104,7 @@ class Readiness:
 def write_to(catalog: Catalog) -> str:
     """Whether rows get where they belong."""
     catalog.try_writing(LOCK_SECONDS)
-    return catalog.damaged
+    return f"{catalog.damaged} {DAMAGED_REMEDY}" if catalog.damaged else ""
 
 
 def store_in(store: Store, settings: Settings) -> str:

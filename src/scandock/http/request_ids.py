@@ -20,10 +20,11 @@ from scandock.http.problems import unexpected
 from scandock.http.refused import note_refused
 from scandock.http.tus.protocol import PREFIX as TUS_PREFIX
 from scandock.http.tus.protocol import VERSION as TUS_VERSION
-from scandock.services.logs import log
+from scandock.services.logs import bind_upload, log
 
 _GOOD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_UPLOAD: Final = re.compile(r"/(?:imports|uploads)/\{(\w+)")
 _QUIET: Final = ("/healthz", "/readyz", "/metrics")
 
 HEADERS: Final = {
@@ -56,6 +57,13 @@ def route_of(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", ""))
 
 
+async def bind_upload_of_path(request: Request) -> None:
+    """A dependency of every route: what is logged of a request to an upload, or to its import, carries its id."""
+    named = _UPLOAD.search(route_of(request.scope))
+    if named is not None:
+        bind_upload(request.path_params[named[1]])
+
+
 def _is_tus(scope: Scope) -> bool:
     """Whether tus's own header has to be in the answer, whatever that is."""
     path: str = scope["path"]
@@ -78,14 +86,15 @@ class Around:
         clear_contextvars()
         bind_contextvars(request_id=request_id)
         began = time.perf_counter()
+        answered: float | None = None
         status = 0
         refused: list[Denied] = []
         REFUSED.set(refused)
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal answered, status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], time.perf_counter()
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 if _is_tus(scope):
@@ -105,16 +114,24 @@ class Around:
                 raise
             await unexpected(Request(scope), error)(scope, receive, answer)
         finally:
-            self._note(scope, status, time.perf_counter() - began)
+            now = time.perf_counter()
+            self._count(scope, status, (answered or now) - began)
+            self._log(scope, status, now - began)
             if refused:
                 note_refused(Request(scope), refused)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route, method = route_of(scope) or "none", scope["method"]
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        """`seconds`: until the answer began, as streams and downloads last for as long as their clients like."""
         site = getattr(scope["app"].state, "site", None)
         if site is not None:
-            site.metrics.requests.labels(method if method in _METHODS else "other", route, str(status or "none")).inc()
-        if route in _QUIET and status < 400:
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            route = route_of(scope) or "none"
+            site.metrics.requests.labels(method, route, str(status or "none")).inc()
+            site.metrics.request_seconds.labels(method, route).observe(seconds)
+
+    def _log(self, scope: Scope, status: int, seconds: float) -> None:
+        route, method = route_of(scope) or "none", scope["method"]
+        if route in _QUIET and (status < 400 or route == "/readyz"):  # which tells of changes by itself
             return
         log().info(
             "request",
@@ -123,5 +140,4 @@ class Around:
             status=status or None,
             ms=round(seconds * 1000, 1),
             account=scope["state"].get("account_id"),
-            upload=scope["state"].get("upload"),
         )

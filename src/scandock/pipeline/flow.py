@@ -7,6 +7,7 @@ from typing import Any
 
 from scandock.model.errors import BadInput
 from scandock.model.points import reach
+from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import ImportState, SessionState
 from scandock.pipeline.decide import Decided, Listener, decide
 from scandock.pipeline.describe import refused_sessions, report_of
@@ -76,6 +77,7 @@ def _show(tools: Tools, jobs: list[Job], made: dict[str, Any], heard: Listener) 
         may_show(tools.catalog, connection, tools.lease)
         record(tools.catalog, tools.store, connection, tools.lease, placements, made)
     reach("intent")
+    log_step("import being placed", tools.lease.uuid, sessions=len(placements))
     complete(tools.catalog, tools.store, tools.stage, tools.lease)
     return {**made, "seconds": heard.seconds()}
 

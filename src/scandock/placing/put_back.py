@@ -11,6 +11,7 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, ScandockError, TokenLost
 from scandock.model.report import make_report
+from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import end_without, has_intents
 from scandock.placing.forget import forget_exceptions, forget_staged
@@ -41,7 +42,8 @@ def put_back_or_fail(
     """
     seconds = wait_seconds(attempt)
     if has_intents(catalog, lease):
-        let_go(catalog, lease, counted=True, seconds=seconds, code=why.code, message=str(why))
+        if let_go(catalog, lease, counted=True, seconds=seconds, code=why.code, message=str(why)):
+            log_step("import to be tried again", lease.uuid, code=why.code, attempt=attempt, again_in=seconds)
     elif attempt >= MAX_ATTEMPTS:
         fail(catalog, store, stage, lease, why)
     else:

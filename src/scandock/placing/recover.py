@@ -38,6 +38,10 @@ class Recovered:
     stuck: dict[int, Fault] = field(default_factory=dict)
     lost: dict[str, Fault] = field(default_factory=dict)
     """Of those that were dealt with: why not all that they had recorded could be placed."""
+    uuids: dict[int, str] = field(default_factory=dict)
+    """What the stuck ones are called outside."""
+    ran_out: int = 0
+    """How many of all had a worker, which was gone or had not renewed its lease."""
 
 
 def recover(catalog: Catalog, store: Store) -> Recovered:
@@ -55,11 +59,13 @@ def recover(catalog: Catalog, store: Store) -> Recovered:
         lease = take_over(catalog, dead)
         if lease is None:
             continue  # another command was quicker, or it has ended
+        found.ran_out += bool(dead.owner)
         try:
             why = _recover_one(catalog, store, dead, lease)
         except TokenLost:
             continue  # this took so long that another has taken over from us
         except Exception as error:  # noqa: BLE001  whatever it is: one dead import must not lock people out of DATA
+            found.uuids[dead.upload_id] = dead.uuid
             found.stuck[dead.upload_id] = error if isinstance(error, Fault) else _unexpected(error)
             with contextlib.suppress(Fault):
                 abandon(catalog, lease)

@@ -11,6 +11,7 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Fault
+from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import RECEIPT, complete, end_without, has_intents
 from scandock.placing.prove import fit_intents, keep_receipt_anew
@@ -47,6 +48,8 @@ def roll_forward(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, 
         complete(catalog, store, stage, lease)
     else:
         end_without(catalog, store, stage, lease, report)
+    if OPERATION not in request:
+        log_step("import rolled forward", lease.uuid, code=None if why is None else why.code)
     drop_bytes(catalog, store, lease)
     if why is not None and not release:
         _try_again(catalog, store, lease)

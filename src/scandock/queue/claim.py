@@ -72,6 +72,8 @@ class Claim:
     big: bool
     reason: str
     """Code of what ended the attempt before; empty where nothing did."""
+    lost: bool = False
+    """Its worker was gone, or had not renewed its lease."""
 
 
 def claim(catalog: Catalog, owner: str, slots: Slots, held: Collection[int] = ()) -> Claim | None:
@@ -189,4 +191,5 @@ def _take(catalog: Catalog, connection: Connection, row: Row[Any], owner: str) -
         exhausted=died and attempt > MAX_ATTEMPTS,
         big=row.size >= SMALL_BYTES,
         reason=row.code,
+        lost=died and row.owner != "",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, insert, literal, select
@@ -14,6 +15,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, reception
 from scandock.catalog.tables import upload
 from scandock.model.importing import STAGES
+from scandock.model.upload_steps import log_step
 
 KINDS = ("received", "running", "stage", "found", "session", "retry", "cancelling", "outcome")
 """`received` and `running` with the attempt, `stage` as they are met, `found` with the patients met while reading,
@@ -23,6 +25,9 @@ sessions: the last that is told, unless somebody asks for a retry."""
 SHOWN_SESSIONS = 1_000
 """Sessions that events and progress name; the report has all."""
 
+_LOGGED = {"received": "import queued", "cancelling": "import to be cancelled"}
+"""Kinds that are steps for the log, too, and what they are called there; the worker tells of the others."""
+
 _SESSION = ("project", "subject", "label", "state", "uri", "code")
 
 
@@ -31,6 +36,8 @@ def add_event(catalog: Catalog, connection: Connection, upload_id: int, kind: st
 
     An outcome is also noted for those who asked to be told of it.
     """
+    if kind in _LOGGED:
+        _log(catalog, connection, upload_id, _LOGGED[kind])
     whose = select(
         reception.c.upload_id,
         reception.c.account_id,
@@ -65,6 +72,27 @@ def add_outcome(
         "sessions": sessions,
     }
     add_event(catalog, connection, upload_id, "outcome", outcome)
+    if heard is not None:
+        _log(catalog, connection, upload_id, "import ended", **_facts(state, report))
+
+
+def _log(catalog: Catalog, connection: Connection, upload_id: int, what: str, **facts: Any) -> None:  # noqa: ANN401
+    """Tell the log of a step, once it is committed."""
+    number = connection.execute(select(upload.c.uuid).where(upload.c.id == upload_id)).scalar_one()
+    catalog.after_commit(connection, partial(log_step, what, number, **facts))
+
+
+def _facts(state: str, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an outcome what a log may have: figures and codes."""
+    entries = {verdict: count for verdict, count in (report.get("entries") or {}).items() if count}
+    return {
+        "state": state,
+        "code": report.get("code") or None,
+        "sessions": len(report.get("sessions") or ()),
+        "entries": entries,
+        "bytes": (report.get("bytes") or {}).get("received", 0),
+        "seconds": report.get("seconds") or {},
+    }
 
 
 def _untold_stages(connection: Connection, upload_id: int, seconds: Mapping[str, float]) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ claimed with the code of one begins the same attempt again.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, or_, select, update
@@ -17,6 +18,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import progress, reception
 from scandock.catalog.tables import reservation, upload, upload_exception
 from scandock.model.errors import Fault, ScandockError
+from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
 from scandock.queue.leases import Lease, guard
@@ -61,6 +63,10 @@ def put_back(
         _not_before(catalog, connection, lease.upload_id, seconds)
         data = {"code": why.code, "message": str(why), "attempt": attempt, "seconds": seconds}
         add_event(catalog, connection, lease.upload_id, "retry", data)
+        step = partial(
+            log_step, "import to be tried again", lease.uuid, code=why.code, attempt=attempt, again_in=seconds
+        )
+        catalog.after_commit(connection, step)
     connection.execute(
         update(upload).where(upload.c.id == lease.upload_id).values(state=ImportState.RECEIVED, **values)
     )

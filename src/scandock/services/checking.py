@@ -51,7 +51,8 @@ Told = Callable[[Progress], None]
 class Finding:
     """Something that is not as it should be.
 
-    Kinds: missing, changed, unreadable, listed, stray, sums, left_over, receipt_missing, unfinished.
+    Kinds: missing, changed, unreadable, listed, stray, sums, left_over, receipt_missing,
+    rows_missing, unfinished.
     """
 
     kind: str
@@ -83,6 +84,7 @@ def check(data: str, settings: Settings, on_progress: Told | None = None) -> lis
             "Name the folder that --data named at the import.",
         )
     with opened(data, settings) as (catalog, store):
+        catalog.examine()  # first: what a damaged catalog says of files is nothing to go by
         return list(_Check(catalog, store, settings, on_progress).run())
 
 
@@ -103,6 +105,7 @@ class _Check:
             sessions = self._sessions(connection)
             self.total_files = sum(one.files for one in sessions)
             self.total_bytes = sum(one.bytes for one in sessions)
+        yield from self._lost_rows()
         for one in sessions:
             yield from self._settled(one)
         yield from self._strays({one.name for one in sessions})
@@ -112,6 +115,14 @@ class _Check:
             yield Finding("unfinished", f"import {row.uuid}", f"An import can't be finished. {row.message} {remedy}.")
         for name, error in sorted(finish_deletions(self.catalog, self.store, self.settings).stuck.items()):
             yield Finding("unfinished", f"project {name}", f"Its deletion can't be finished. {error}")
+
+    def _lost_rows(self) -> Iterator[Finding]:
+        for (table, other), count in sorted(self.catalog.lost_rows().items()):
+            rows = "1 row names" if count == 1 else f"{count:,} rows name"
+            said = (
+                f"{rows} what is lost from {other}. Serve another copy of the catalog: this one would mix up uploads."
+            )
+            yield Finding("rows_missing", f"catalog, {table}", said)
 
     def _sessions(self, connection: Connection, uuid: str | None = None) -> list[_Session]:
         """Every session, then every shelf; or that of a UUID."""

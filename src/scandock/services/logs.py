@@ -8,6 +8,7 @@ and addresses are told as the route's pattern.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
 from collections.abc import MutableMapping
@@ -15,8 +16,12 @@ from types import TracebackType
 from typing import Any, Final
 
 import structlog
+from structlog.contextvars import bind_contextvars
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
+from scandock.model.upload_steps import log_steps_by
+
+_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 FRAMES: Final = 12
 """The innermost frames of an error that are told."""
 
@@ -67,7 +72,22 @@ def set_up(process: str, level: str = "info") -> FilteringBoundLogger:
         logger.propagate = True
         logger.setLevel(logging.NOTSET)
     logging.getLogger("uvicorn.access").disabled = True
+    log_steps_by(log_step)
     return log()
+
+
+def log_step(what: str, **facts: Any) -> None:  # noqa: ANN401  figures, ids and codes
+    """Write a step of an upload (`model/upload_steps.py`)."""
+    log().info(what, **facts)
+
+
+def bind_upload(upload: str, **facts: Any) -> None:  # noqa: ANN401  figures, ids and codes
+    """Let all lines that this request, or this process, writes from now on carry the id of an upload.
+
+    What a client says is an upload's id and is none, as a label in an address, does not come into the log.
+    """
+    if _ID.fullmatch(upload):
+        bind_contextvars(upload=upload, **facts)
 
 
 def where(error: BaseException) -> list[str]:

@@ -23,6 +23,7 @@ from scandock.catalog.server_tables import account, delivery, reception, subscri
 from scandock.catalog.tables import upload
 from scandock.model import request_limits
 from scandock.model.errors import ScandockError
+from scandock.model.upload_steps import log_step
 from scandock.services.damage import Figures, figures_of
 from scandock.services.damage_messages import damage_letter, damage_payload
 from scandock.services.mail import send_mail
@@ -123,6 +124,13 @@ def _try(catalog: Catalog, taken: dict[str, Any], wanted: NotifySettings, done: 
             values |= {"state": "waiting", "attempts": 0, "next_at": catalog.now() + PAUSE_MS}  # more came meanwhile
         connection.execute(update(delivery).where(delivery.c.id == taken["id"]).values(**values))
     done.sent += 1
+    _log(taken, "outcome sent")
+
+
+def _log(taken: dict[str, Any], what: str, **facts: Any) -> None:  # noqa: ANN401
+    """Tell the log of a delivery of an import's outcome; of damage the worker does."""
+    if taken["uuid"] is not None:
+        log_step(what, taken["uuid"], delivery=taken["id"], by=taken["kind"], attempt=taken["attempts"] + 1, **facts)
 
 
 def _damage_of(connection: Connection, taken: dict[str, Any]) -> Figures:
@@ -185,6 +193,7 @@ def _put_off(catalog: Catalog, taken: dict[str, Any], why: str, done: Sent) -> N
         else:
             values["next_at"] = catalog.now() + PAUSES[attempt] * 1000
         connection.execute(update(delivery).where(delivery.c.id == taken["id"]).values(**values))
+    _log(taken, "outcome not sent", again_in=None if over else PAUSES[attempt])
     done.failed += over
     done.put_off += not over
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, Update, delete, func, insert, select, update
@@ -20,6 +21,7 @@ from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import project, upload
 from scandock.model.errors import Usage
 from scandock.model.points import reach
+from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import ImportState
 from scandock.queue.enqueue import accept
 from scandock.queue.owner import is_gone, this_owner
@@ -144,6 +146,7 @@ class Receiving:
             if note is not None:
                 note(connection, made)
         reach("receiving")
+        log_step("upload begun", made.uuid, door=made.door, bytes=made.size)
         return made
 
     def find(self, uuid: str) -> Arriving | None:
@@ -287,6 +290,8 @@ class Receiving:
             ).rowcount
             if changed == 1 and note is not None:
                 note(connection, now)
+        if changed == 1:
+            log_step("upload given up", now.uuid, bytes=now.received)
         return changed == 1
 
     # -- rows ----------------------------------------------------------------------------------------------------
@@ -311,6 +316,7 @@ class Receiving:
                 )
             self.store.spool(row.uuid).discard()
             connection.execute(delete(upload).where(upload.c.id == row.id))
+            self.catalog.after_commit(connection, partial(log_step, "upload given up", row.uuid, bytes=found.received))
             return None
         if offer.door == "multipart":  # its body's size says little, and fields may follow the archive: `check_same`
             return found

@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, insert, or_, select, update
@@ -20,9 +21,10 @@ from scandock.catalog.deliveries import enqueue_damage
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import damage, verification
 from scandock.catalog.shelves import Holder, find_holder, standing_tree
-from scandock.catalog.tables import file, intent, resource, scan, session, shelf
+from scandock.catalog.tables import file, intent, resource, scan, session, shelf, tree, upload
 from scandock.catalog.trees import mend_files
 from scandock.model.errors import Fault
+from scandock.model.upload_steps import log_step
 from scandock.services import audit
 from scandock.services.contents import path_of
 from scandock.services.pacing import Pace
@@ -348,8 +350,12 @@ class _Reading:
             connection.execute(update(file).where(file.c.tree_id == tree_id, file.c.n == n).values(verified=None))
 
     def _tell(self, connection: Connection) -> None:
-        """Write to the audit trail what a round ended with, where it is damage."""
+        """Write to the log that a round has ended, and to the audit trail what with, where it is damage."""
         count = connection.execute(select(func.count()).where(self._damage)).scalar_one()
+        stored_by = select(upload.c.uuid).join(tree, tree.c.upload_id == upload.c.id)
+        uuid = connection.execute(stored_by.where(tree.c.id == self.standing.tree_id)).scalar_one_or_none()
+        verified = partial(log_step, "stored files verified", uuid, holder=self.standing.uuid, damaged=count)
+        self.catalog.after_commit(connection, verified)
         if not count:
             return
         kind, target = target_of(self.standing)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scandock.store.snapshots import LocalSnapshot
     from scandock.store.trash import Trash
     from scandock.store.trees import Trees
+    from scandock.store.values import Room
 
 
 class LocalStore:
@@ -69,6 +70,11 @@ class LocalStore:
         from scandock.store.space import reserve
 
         return reserve(self._root, needed, files, min_free)
+
+    def rooms(self) -> dict[str, Room]:
+        from scandock.store.space import rooms
+
+        return rooms(self._root)
 
     # what arrives
 

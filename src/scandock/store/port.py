@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Protocol
 
 from scandock.store.handles import Hold, Snapshot, Spool, Stage, Writer
-from scandock.store.values import Adopted, Blob, Capabilities, Found, Swept, TrashEntry
+from scandock.store.values import Adopted, Blob, Capabilities, Found, Room, Swept, TrashEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,6 +53,11 @@ class Store(Protocol):
         """Write and sync a little where uploads arrive and imports work; Fault where that can't be.
 
         Folders of its own that are missing are made anew; gives their names.
+        """
+
+    def rooms(self) -> dict[str, Room]:
+        """What is free wherever files are written, by place: the data folder (`data`, where SQLite's catalog is), each
+        of its folders, and the folder for temporary files. Nothing of a place that is not there.
         """
 
     # what arrives

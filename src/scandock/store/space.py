@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
+import tempfile
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault, Usage
 from scandock.store import syscalls
 from scandock.store.durable import fault, write_all
 from scandock.store.root import FOLDERS, INCOMING, RUBBISH, WORK
-from scandock.store.values import Capabilities
+from scandock.store.values import Capabilities, Room
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +35,7 @@ NETWORK: Final = frozenset(
 
 _NO_TMPFILE: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
 _LITTLE: Final = 4096
+_PLACES: Final = (*(folder for folder in FOLDERS if folder != RUBBISH), "cache")
 
 
 def filesystem_of(path: str) -> str:
@@ -99,6 +102,18 @@ def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
             "Free inodes under DATA, then try again.",
         )
     return available
+
+
+def rooms(root: Root) -> dict[str, Room]:
+    """See port.Store.rooms."""
+    places = {"data": root.path, "temporary": tempfile.gettempdir()}
+    places |= {name: os.path.join(root.path, name) for name in _PLACES}
+    found = {}
+    for name, path in places.items():
+        with contextlib.suppress(OSError):
+            now = os.statvfs(path)
+            found[name] = Room(now.f_bavail * now.f_frsize, now.f_favail if now.f_files else None)
+    return found
 
 
 def try_writing(root: Root) -> list[str]:

@@ -27,6 +27,13 @@ class Capabilities(NamedTuple):
     """One sync tells of every write error; else `seal` syncs file by file."""
 
 
+class Room(NamedTuple):
+    """What is free on a file system; `files` are inodes, None where it does not count them."""
+
+    bytes: int
+    files: int | None
+
+
 class Found(NamedTuple):
     """One thing under a prefix, as `walk` meets it; `kind` is file, folder (an empty one), link or other."""
 

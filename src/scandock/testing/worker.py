@@ -17,6 +17,7 @@ from scandock.workers.attempt import Order, run_attempt
 from scandock.workers.beats import Beats
 from scandock.workers.troubles import machine_fault
 from scandock.workers.worker import Worker
+from scandock.workers.worker_figures import WorkerFigures
 
 END_SECONDS = 60.0
 
@@ -76,12 +77,15 @@ class InProcessWorker:
         self._slots = slots
         self._upkeep = upkeep
         self._closing = ExitStack()
+        self.figures = WorkerFigures()
+        """What the worker counts."""
         self._failed: BaseException | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
             beats = Beats.make()
             opened.callback(beats.close)
+            beats.figures = self.figures
             opened.enter_context(thread_readers())
             worker = Worker(
                 self._data,

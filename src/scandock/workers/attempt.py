@@ -316,9 +316,9 @@ class _Attempt(Course):
 
 
 def _tell_unexpected(upload: str, error: Exception) -> None:
-    from scandock.services.logs import set_up, where
+    from scandock.services.logs import log, where
 
-    set_up("attempt").error("unexpected", upload=upload, error=type(error).__name__, where=where(error))
+    log().error("unexpected", upload=upload, error=type(error).__name__, where=where(error))
 
 
 def main(words: list[str], telling: int = NOBODY) -> int:
@@ -327,22 +327,23 @@ def main(words: list[str], telling: int = NOBODY) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its worker says when it is to stop, by SIGKILL
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     confine(int(parent), "attempt", oom=OOM_SCORE)
+    from scandock.services.logs import bind_upload, cause, set_up
     from scandock.services.settings import load_settings
 
-    order = Order.read(rest)
+    order, settings = Order.read(rest), load_settings()
+    log = set_up("attempt", settings.log_level)
+    bind_upload(order.upload, attempt=order.attempt)
     try:
-        run_attempt(order, load_settings())
+        run_attempt(order, settings)
     except TokenLost:
         return 0
     except Exception as error:
-        from scandock.services.logs import cause, set_up
-
         why = machine_fault(error) or error
         if not isinstance(why, ScandockError):
             raise
         if isinstance(why, Fault):
             tell(telling, why)
-        set_up("attempt").error("attempt failed", upload=order.upload, code=why.code, cause=cause(error))
+        log.error("attempt failed", code=why.code, cause=cause(error))
         return 1
     return 0
 

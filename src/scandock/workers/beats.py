@@ -13,13 +13,16 @@ import threading
 import time
 from collections.abc import Callable
 
+from scandock.catalog.engine import DAMAGED_REMEDY
+from scandock.workers.worker_figures import SIZE, SlotCount, WorkerFigures
+
 BEAT_SECONDS = 1.0
 MISSED_SECONDS = 5.0
 """After which a worker that was not heard of counts as away."""
 HUNG_SECONDS = 30.0
 """After which the supervisor kills it: its imports go on in the next one."""
 
-_SLOTS = struct.Struct("2d")
+_SIGN = struct.Struct("2d")
 
 
 class Beats:
@@ -27,7 +30,9 @@ class Beats:
 
     def __init__(self, fd: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.fd = fd
-        self._memory = mmap.mmap(fd, _SLOTS.size)
+        self._memory = mmap.mmap(fd, _SIGN.size + SIZE)
+        self.figures = WorkerFigures(self._memory, _SIGN.size)
+        """What the worker counts."""
         self._clock = clock
         self._ended = threading.Event()
 
@@ -35,7 +40,7 @@ class Beats:
     def make(cls, clock: Callable[[], float] = time.monotonic) -> Beats:
         """Fresh memory; `fd` is to be passed to the processes that share it."""
         fd = os.memfd_create("scandock-beats", os.MFD_CLOEXEC)
-        os.ftruncate(fd, _SLOTS.size)
+        os.ftruncate(fd, _SIGN.size + SIZE)
         return cls(fd, clock)
 
     # -- in the worker -------------------------------------------------------------------------------------------
@@ -65,19 +70,23 @@ class Beats:
     # -- in the others -------------------------------------------------------------------------------------------
 
     def clear(self) -> None:
-        """There is no worker."""
-        _SLOTS.pack_into(self._memory, 0, 0.0, 0.0)
+        """There is no worker. What the last one has counted stays."""
+        _SIGN.pack_into(self._memory, 0, 0.0, 0.0)
+        self.figures.tell_slots(SlotCount(0, 0))
+        self.figures.tell_damage(found=False)
 
     def last(self) -> float:
         """When it last beat; 0 where it never did."""
-        return float(_SLOTS.unpack_from(self._memory)[0])
+        return float(_SIGN.unpack_from(self._memory)[0])
 
     def trouble(self) -> str:
         """Why no worker takes imports; empty where one does."""
-        last, ready = _SLOTS.unpack_from(self._memory)
+        last, ready = _SIGN.unpack_from(self._memory)
         silent = self._clock() - last
         if not last or not ready:
             return "no worker listens"
+        if self.figures.damage:
+            return f"the worker found the catalog damaged. {DAMAGED_REMEDY}"
         return f"the worker was not heard of for {silent:.0f} seconds" if silent > MISSED_SECONDS else ""
 
     def close(self) -> None:

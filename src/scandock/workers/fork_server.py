@@ -353,9 +353,9 @@ class Attempts:
         try:
             return ForkedAttempt(Fork(asked, ANSWER_SECONDS), server, before, pipe)
         except EOFError as error:
-            self._log.warning("attempt not forked", error=str(error))
+            self._log.warning("attempt not forked", upload=order.upload, attempt=order.attempt, error=str(error))
         except OSError as error:  # it may begin, or have begun, and nobody could end it alone
-            self._log.error("fork server given up", error=str(error))
+            self._log.error("fork server given up", upload=order.upload, attempt=order.attempt, error=str(error))
             self._kill(server)
         asked.close()
         return ForkedAttempt(None, server, before, pipe)

@@ -10,6 +10,7 @@ from scandock.placing.recover import recover
 from scandock.services.project_deleting import finish_deletions
 from scandock.services.upkeep import keep_up
 from scandock.workers.troubles import machine_fault
+from scandock.workers.worker_figures import LeaseLoss, WorkerFigures
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -25,7 +26,15 @@ SWEEP_SECONDS = 5.0
 class Janitor:
     """A thread that clears up now and then, and soon after `call`."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: LocalStore,
+        settings: Settings,
+        log: FilteringBoundLogger,
+        figures: WorkerFigures | None = None,
+    ) -> None:
+        self._figures = figures or WorkerFigures()
         self._catalog = catalog
         self._store = store
         self._settings = settings
@@ -67,8 +76,9 @@ class Janitor:
             self._log.info("dead import recovered", upload=upload)
         for upload, lost in found.lost.items():
             self._log.warning("dead import given up", upload=upload, code=lost.code)
-        for fault in found.stuck.values():
-            self._log.warning("dead import stuck", code=fault.code)
+        for number, fault in found.stuck.items():
+            self._log.warning("dead import stuck", upload=found.uuids[number], code=fault.code)
+        self._figures.count_lost_leases(LeaseLoss.RAN_OUT, found.ran_out)
         deleted = finish_deletions(self._catalog, self._store, self._settings)
         for project in deleted.done:
             self._log.info("interrupted deletion finished", project=project)

@@ -18,6 +18,7 @@ from scandock.workers.attempt import Order
 from scandock.workers.children import Child
 from scandock.workers.fault_pipe import FaultPipe
 from scandock.workers.fork_server import GIVEN_UP
+from scandock.workers.worker_figures import AttemptEnd, LeaseLoss, WorkerFigures
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -95,9 +96,11 @@ class Running:
         log: FilteringBoundLogger,
         outage_seconds: float,
         start: StartAttempt = start_process,
+        figures: WorkerFigures | None = None,
     ) -> None:
         """`outage_seconds`: how long an import waits altogether for a disk, rights or a catalog that fail."""
         self.catalog = catalog
+        self._figures = figures or WorkerFigures()
         self._outage_seconds = outage_seconds
         self.store = store
         self.log = log
@@ -126,6 +129,9 @@ class Running:
     def run(self, claim: Claim) -> None:
         """Have a claimed import run by a process of its own; returns when that has ended and is told of."""
         log = self.log.bind(upload=claim.lease.uuid, attempt=claim.attempt)
+        if claim.lost:
+            self._figures.count_lost_leases(LeaseLoss.RAN_OUT)
+            log.warning("import lost its worker, begun anew")
         order = Order(
             data=self.store.path,
             upload=claim.lease.uuid,
@@ -163,7 +169,7 @@ class Running:
         said = ""
         while True:
             try:
-                self._tell(claim, child, code, log)
+                self._figures.count_attempt(self._tell(claim, child, code, log))
                 return
             except Fault as fault:
                 if fault.code != said:
@@ -172,7 +178,7 @@ class Running:
             if self._stopping.wait(TELL_SECONDS):
                 return
 
-    def _tell(self, claim: Claim, child: RunningAttempt, code: int, log: FilteringBoundLogger) -> None:
+    def _tell(self, claim: Claim, child: RunningAttempt, code: int, log: FilteringBoundLogger) -> AttemptEnd:
         lease = claim.lease
         if child.killed == CANCEL:
             try:
@@ -180,38 +186,48 @@ class Running:
                 log.info("import cancelled" if done else "import being placed, not cancelled")
             except TokenLost:
                 log.info("import ended before it was cancelled")
-        elif child.killed == LOST:
+            return AttemptEnd.CANCELLED
+        if child.killed == LOST:
+            self._figures.count_lost_leases(LeaseLoss.TAKEN_OVER)
             log.warning("lease lost")
-        elif child.killed == LINGERED:
+            return AttemptEnd.LEASE_LOST
+        if child.killed == LINGERED:
             log.warning("attempt did not end by itself")
-        elif child.killed == STOP:
+            return AttemptEnd.LINGERED
+        if child.killed in (STOP, GIVEN_UP):
             let_go(self.catalog, lease, counted=False)
-            log.info("import stopped with the server")
-        elif child.killed == GIVEN_UP:
-            let_go(self.catalog, lease, counted=False)
-            log.warning("import stopped with its fork server")
-        else:
-            death = child.death(code)
-            if death.is_outage:
-                self._wait_out(claim, death, log)
-                return
-            seconds = wait_seconds(claim.attempt)
-            if let_go(self.catalog, lease, counted=True, seconds=seconds, code=death.code, message=str(death)):
-                log.error("attempt died", code=death.code, exit=code, again_in=seconds)
+            if child.killed == STOP:
+                log.info("import stopped with the server")
             else:
-                log.info("attempt ended", exit=code)
+                log.warning("import stopped with its fork server")
+            return AttemptEnd.STOPPED
+        return self._tell_end(claim, child.death(code), code, log)
 
-    def _wait_out(self, claim: Claim, outage: Fault, log: FilteringBoundLogger) -> None:
+    def _tell_end(self, claim: Claim, death: Fault, code: int, log: FilteringBoundLogger) -> AttemptEnd:
+        """Of one that nobody killed from here."""
+        if death.is_outage:
+            return self._wait_out(claim, death, log)
+        seconds = wait_seconds(claim.attempt)
+        if let_go(self.catalog, claim.lease, counted=True, seconds=seconds, code=death.code, message=str(death)):
+            log.error("attempt died", code=death.code, exit=code, again_in=seconds)
+            return AttemptEnd.DIED
+        log.info("attempt ended", exit=code)
+        return AttemptEnd.ENDED
+
+    def _wait_out(self, claim: Claim, outage: Fault, log: FilteringBoundLogger) -> AttemptEnd:
         try:
             seconds = wait_or_fail(self.catalog, claim.lease, outage, most_seconds=self._outage_seconds)
         except TokenLost:
             log.info("attempt ended", code=outage.code)
-            return
+            return AttemptEnd.ENDED
         why = OUTAGES[outage.code]
+        if outage.code == "catalog_damaged":
+            self._figures.tell_damage()
         if seconds is None:
             log.error("import failed, the machine was not well for too long", code=outage.code, why=why)
         else:
             log.warning("import waits for the machine", code=outage.code, why=why, again_in=seconds)
+        return AttemptEnd.OUTAGE
 
     def stop(self) -> None:
         """Kill what runs: it waits for the next start, and no attempt is counted for it."""

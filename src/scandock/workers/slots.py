@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from scandock.model.errors import ScandockError
+from scandock.model.errors import OUTAGES, ScandockError
 from scandock.queue.claim import Claim, Slots
 
 if TYPE_CHECKING:
@@ -22,9 +22,16 @@ class SlotPool:
     """`size` slots (`scandock.queue.engine.Slots`). `claim` and `run` are called in their threads, `claim` by one."""
 
     def __init__(
-        self, size: int, claim: Callable[[Slots], Claim | None], run: Callable[[Claim], None], log: FilteringBoundLogger
+        self,
+        size: int,
+        claim: Callable[[Slots], Claim | None],
+        run: Callable[[Claim], None],
+        log: FilteringBoundLogger,
+        on_busy: Callable[[int], None] = lambda busy: None,  # noqa: ARG005
     ) -> None:
+        """`on_busy` is told how many slots run an import, whenever that changes."""
         self.size = size
+        self._on_busy = on_busy
         self._claim = claim
         self._run = run
         self._log = log
@@ -34,6 +41,8 @@ class SlotPool:
         self._looks = 0
         self._busy = self._big = 0
         self._ended = False
+        self._trouble = ""
+        """Code of what kept the last look from claiming, which has been told."""
         self._threads = [threading.Thread(target=self._serve, name=f"slot-{n}") for n in range(size)]
 
     def start(self) -> None:
@@ -108,10 +117,7 @@ class SlotPool:
             except Exception as error:  # noqa: BLE001  a slot outlives whatever an import does; its lease runs out
                 self._log.error("slot failed", upload=claim.lease.uuid, error=type(error).__name__)
             finally:
-                with self._news:
-                    self._busy -= 1
-                    self._big -= claim.big
-                    self._news.notify_all()
+                self._count(claim, -1)
             if offer is not None:
                 offer.set_result(True)
                 offer = None
@@ -127,10 +133,20 @@ class SlotPool:
             try:
                 claim = self._claim(slots)
             except ScandockError as error:
-                self._log.warning("nothing claimed", code=error.code)
+                if error.code != self._trouble:  # each look would tell the same, twice a second
+                    self._log.warning("nothing claimed", code=error.code, why=OUTAGES.get(error.code))
+                self._trouble = error.code
                 return None
+            if self._trouble:
+                self._log.info("claiming goes on")
+                self._trouble = ""
             if claim is not None:
-                with self._news:
-                    self._busy += 1
-                    self._big += claim.big
+                self._count(claim, 1)
             return claim
+
+    def _count(self, claim: Claim, by: int) -> None:
+        with self._news:
+            self._busy += by
+            self._big += by * claim.big
+            self._on_busy(self._busy)
+            self._news.notify_all()

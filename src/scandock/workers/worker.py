@@ -12,11 +12,12 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from scandock.model.errors import OUTAGES, Fault
 from scandock.model.process import confine, keep_one_heap, take_signals
 from scandock.queue.claim import Claim, Slots, claim
 from scandock.queue.engine import engine_of
 from scandock.queue.owner import this_owner
-from scandock.services.logs import set_up
+from scandock.services.logs import cause, set_up
 from scandock.services.opening import open_data_catalog
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
@@ -27,6 +28,7 @@ from scandock.workers.messenger import Messenger
 from scandock.workers.running import Running, StartAttempt, start_process
 from scandock.workers.slots import SlotPool
 from scandock.workers.verifier import VerifierThread
+from scandock.workers.worker_figures import SlotCount
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -60,12 +62,13 @@ class Worker:
         self.store.prepare()
         self.catalog = open_data_catalog(self.store.path, settings)
         self.catalog.bound_caches(CACHES_BYTES)
+        self.catalog.on_damage = beats.figures.tell_damage
         self.engine = engine_of(self.catalog)
-        self.running = Running(self.catalog, self.store, log, settings.outage_hours * 3600, start)
-        self.janitor = Janitor(self.catalog, self.store, settings, log) if upkeep else None
+        self.running = Running(self.catalog, self.store, log, settings.outage_hours * 3600, start, beats.figures)
+        self.janitor = Janitor(self.catalog, self.store, settings, log, beats.figures) if upkeep else None
         self.messenger = Messenger(self.catalog, settings, log) if upkeep else None
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
-        self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log)
+        self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log, self._tell_slots)
         self.log = log
         self._stop = threading.Event()
 
@@ -74,6 +77,9 @@ class Worker:
         if one is not None:
             self.running.hold(one)
         return one
+
+    def _tell_slots(self, used: int) -> None:
+        self.beats.figures.tell_slots(SlotCount(self.slots.size, used))
 
     def _run(self, one: Claim) -> None:
         self.running.run(one)
@@ -91,6 +97,7 @@ class Worker:
             self.messenger.start()
         if self.verifier is not None:
             self.verifier.start()
+        self._tell_slots(self.slots.busy)
         self.beats.say(ready=True)
         self.log.info("worker ready", slots=self.slots.size)
         try:
@@ -132,7 +139,11 @@ def main(words: list[str]) -> int:
     settings = load_settings()
     log = set_up("worker", settings.log_level)
     with Attempts(log, start_process, forks) as start:
-        worker = Worker(data, int(size), settings, int(parent), beats, log, start)
+        try:
+            worker = Worker(data, int(size), settings, int(parent), beats, log, start)
+        except Fault as fault:  # of disk or catalog: its supervisor tries again
+            log.error("worker can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=cause(fault))
+            return 1
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             worker.stop()

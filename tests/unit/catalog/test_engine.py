@@ -307,3 +307,21 @@ def test_a_file_that_belongs_to_another_user_is_named(
     assert f"{path} is not open to this user" in fault.message
     assert "mode 444" in fault.message
     assert f" {path}, and" in fault.remedy
+
+
+def test_what_is_to_follow_a_commit_does_not_follow_a_rollback(tmp_path: Path) -> None:
+    catalog = open_catalog(f"sqlite:///{tmp_path / 'catalog.db'}")
+    told: list[str] = []
+
+    def write(what: str, *, fail: bool) -> None:
+        with catalog.write() as connection:
+            catalog.after_commit(connection, lambda: told.append(what))
+            assert told == []
+            if fail:
+                raise Fault("store_failed", "No.")
+
+    with pytest.raises(Fault):
+        write("rolled back", fail=True)
+    write("committed", fail=False)
+    catalog.dispose()
+    assert told == ["committed"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from structlog.testing import capture_logs
+
 from scandock.http.readiness import FRESH_SECONDS, SECONDS, Check
 from scandock.model.errors import Fault
 
@@ -64,3 +66,32 @@ def test_one_that_hangs_is_told_so_and_is_asked_once():
 
     assert asyncio.run(twice()) == ["has not answered for 7 seconds", "has not answered for 7 seconds", "ok"]
     assert len(asked) == 1
+
+
+def test_the_log_has_each_change_once_and_no_words():
+    clock = Clock()
+    now: list[Fault] = []
+
+    def look() -> str:
+        if now:
+            raise now[0]
+        return ""
+
+    check = Check("store", look, clock)
+    with capture_logs() as logged:
+        for fault in (
+            None,
+            Fault("disk_full", "JANE"),
+            Fault("disk_full", "JANE"),
+            Fault("catalog", "JANE"),
+            None,
+            None,
+        ):
+            now[:] = [fault] if fault else []
+            clock.now += FRESH_SECONDS
+            asyncio.run(check.ask())
+    check.close()
+    assert [(line["event"], line.get("code")) for line in logged] == [
+        ("not ready", "disk_full"), ("not ready", "catalog"), ("ready again", None),
+    ]  # fmt: skip
+    assert "JANE" not in str(logged)

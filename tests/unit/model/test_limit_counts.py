@@ -6,11 +6,10 @@ import json
 
 import pytest
 from fastapi import Request
-from prometheus_client import CollectorRegistry
 from sqlalchemy import literal
 
 from scandock.http.known_names import few_parameters
-from scandock.http.metrics import LimitCounts
+from scandock.http.metrics import limits
 from scandock.http.receiving.multipart import MAX_PARTS, FormReader
 from scandock.http.xnat.bodies import pairs_of
 from scandock.model.errors import Usage
@@ -72,12 +71,10 @@ def test_no_limit_of_accounts_is_one_of_requests():
 
 
 def test_metrics_have_every_limit_from_the_start_by_labels_of_its_own():
-    registry = CollectorRegistry()
-    registry.register(LimitCounts())
     accounts, requests = (
         {
             sample.labels["limit"]: sample.value
-            for family in registry.collect()
+            for family in limits()
             for sample in family.samples
             if sample.name == name
         }

@@ -151,7 +151,8 @@ def test_a_dead_import_with_intents_is_rolled_forward(catalog, store):
     stage, lease = started(catalog, store)
     intend(catalog, store, stage, lease, staged(catalog, stage, lease))
     dies(catalog, lease)
-    assert recover(catalog, store).done == ["u1"]
+    found = recover(catalog, store)
+    assert (found.done, found.ran_out) == (["u1"], 1)
     assert tuple(state(catalog)) == ("placed", "")
     nothing_pending(catalog, store)
     with store.snapshot("archive/P/S1") as snapshot:
@@ -299,6 +300,7 @@ def test_one_that_cannot_be_finished_is_tried_again_and_keeps_nobody_out(catalog
     for _ in range(2):
         found = recover(catalog, store)
         assert {number: fault.code for number, fault in found.stuck.items()} == {lease.upload_id: "name_taken"}
+        assert found.uuids == {lease.upload_id: lease.uuid}
     (tmp_path / "data" / "archive" / "P" / "S1").rmdir()
     assert recover(catalog, store).done == ["u1"]
     nothing_pending(catalog, store)

@@ -7,6 +7,7 @@ from collections import deque
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from scandock.model.errors import Fault
 from scandock.queue.claim import Claim
@@ -30,7 +31,8 @@ class Bench:
         self.go = threading.Semaphore(0)
         self.ran = []
         self.fail = False
-        self.pool = SlotPool(size, self.claim, self.run, structlog.get_logger())
+        self.used: list[int] = []
+        self.pool = SlotPool(size, self.claim, self.run, structlog.get_logger(), self.used.append)
 
     def claim(self, slots):
         self.asked.append(slots)
@@ -129,8 +131,20 @@ def test_a_slot_outlives_what_its_import_raises(bench):
 
 def test_a_catalog_that_is_away_costs_no_slot(bench):
     bench.fail = True
-    assert bench.pool.offer().result(30) is False
-    bench.fail = False
+    with capture_logs() as logged:
+        for _ in range(3):  # an engine looks again each second
+            assert bench.pool.offer().result(30) is False
+        bench.fail = False
+        bench.waiting.append(a_claim(1))
+        bench.go.release()
+        assert bench.pool.offer().result(30) is True
+    assert [(line["event"], line.get("code")) for line in logged] == [
+        ("nothing claimed", "catalog"), ("claiming goes on", None),
+    ]  # fmt: skip
+
+
+def test_who_wants_to_know_hears_how_many_slots_are_used(bench):
     bench.waiting.append(a_claim(1))
     bench.go.release()
     assert bench.pool.offer().result(30) is True
+    assert bench.used == [1, 0]

@@ -24,6 +24,7 @@ from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, over
 from scandock.rules.mapping import decode_mapping
 from scandock.rules.notices import shown
+from scandock.services.logs import bind_upload
 from scandock.services.receiving import Arriving, Offer
 
 MAX_PARTS: Final = request_limits.UPLOAD_PARTS
@@ -202,7 +203,7 @@ async def receive_multipart(
                     if own is not None:
                         own.check(reader.others)
                     arriving = await site.run(lambda: site.receiving.begin(ask(principal)))
-                    request.state.upload = arriving.uuid
+                    bind_upload(arriving.uuid)
                     if arriving.known:
                         to = Repeated(site, arriving)
                     else:

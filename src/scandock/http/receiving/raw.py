@@ -15,6 +15,7 @@ from scandock.http.receiving.repeated import Repeated
 from scandock.http.receiving.stream import whole_body
 from scandock.http.receiving.wanted import Speech, offer_of
 from scandock.model.errors import Usage
+from scandock.services.logs import bind_upload
 from scandock.services.receiving import Offer
 
 PLAIN: Final = Speech()
@@ -50,7 +51,7 @@ async def receive_raw(site: Site, request: Request, principal: Principal, speech
             return offer_of(connection, who, fields, more, door="raw", size=size, key=key)
 
     arriving = await site.run(lambda: site.receiving.begin(ask(principal)))
-    request.state.upload = arriving.uuid
+    bind_upload(arriving.uuid)
     if arriving.known:
         repeated = Repeated(site, arriving)
         await _receive(site, request, repeated, size)

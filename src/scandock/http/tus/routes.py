@@ -33,6 +33,7 @@ from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.services.audit import Did
 from scandock.services.imports import find_import
+from scandock.services.logs import bind_upload
 from scandock.services.receiving import Arriving, noted
 from scandock.services.unfinished import unfinished_uploads
 
@@ -104,7 +105,7 @@ async def create(request: Request, principal: SignedIn) -> Response:
         check_length(request, size, size)
     checksum = parse_checksum(request.headers.get("upload-checksum"))
     arriving = await site.run(_begin, site, request, principal, size)
-    request.state.upload = arriving.uuid
+    bind_upload(arriving.uuid)
     offset = arriving.received
     if not arriving.known and (brings or size == 0):
         offset = await _first_bytes(site, request, principal, arriving, checksum)
@@ -195,7 +196,6 @@ async def offset_of(request: Request, upload: str, principal: Caller) -> Respons
 async def go_on(request: Request, upload: str, principal: Caller) -> Response:
     """The bytes from `Upload-Offset` on; `Upload-Checksum` where they are to be checked."""
     site = site_of(request)
-    request.state.upload = upload
     check_version(request.headers)
     check_body(request.headers)
     offset = number(request.headers, "Upload-Offset")
@@ -233,7 +233,6 @@ async def _taken(
 async def terminate(request: Request, upload: str, principal: Caller) -> Response:
     """Nothing stays of it. 409 once all its bytes are there: then its import can be cancelled."""
     site = site_of(request)
-    request.state.upload = upload
     check_version(request.headers)
     await site.read(find_upload, site, principal, upload)
     async with site.locks.write(upload, stop=True):

@@ -66,7 +66,6 @@ async def read(request: Request, id: str, principal: Caller) -> Response:  # noq
 async def cancel(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
     """Nothing of it is stored; 409 once it is being placed, or has ended."""
     site = site_of(request)
-    request.state.upload = id
     await site.run(cancel_import, site.catalog, site.store, principal, id, info_of(request))
     return JSONResponse(await site.read(read_import, site.catalog, principal, id), 202)
 
@@ -74,7 +73,6 @@ async def cancel(request: Request, id: str, principal: Caller) -> Response:  # n
 @router.post("/{id}/retry", status_code=202, summary="Try a failed import again")
 async def retry(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
     site = site_of(request)
-    request.state.upload = id
     await site.run(retry_import, site.catalog, site.store, principal, id, info_of(request))
     return JSONResponse(await site.read(read_import, site.catalog, principal, id), 202)
 
@@ -83,7 +81,6 @@ async def retry(request: Request, id: str, principal: Caller) -> Response:  # no
 async def forget(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
     """Its receipt and kept bytes too; sessions that it stored stay."""
     site = site_of(request)
-    request.state.upload = id
     await site.read(may_delete, site.catalog, principal, id)
     async with site.locks.write(id, stop=True):
         await site.run(delete_import, site.catalog, site.store, principal, id, info_of(request))

@@ -29,7 +29,6 @@ router = APIRouter(prefix="/api/v1/uploads", tags=["uploads (tus 1.0)"])
 async def give(request: Request, upload: str, principal: Caller) -> Response:
     """The body is the mapping, CSV or JSON; it takes the place of an earlier one. 409 once all bytes are there."""
     site = site_of(request)
-    request.state.upload = upload
     await site.read(_check, site, principal, upload)
     text = decode_mapping(await request.body())
     principal = await still(request, principal)

@@ -24,6 +24,7 @@ from scandock.http.xnat.wishes import true
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
+from scandock.services.logs import bind_upload
 from scandock.services.receiving import Offer
 from scandock.services.xnat import user_cache
 from scandock.services.xnat.columns import Rows
@@ -63,7 +64,7 @@ async def put(request: Request, work: Known, resource: str, name: str) -> Respon
         size=length_of(request),
     )
     arriving = await site.run(user_cache.begin, site.receiving, offer, resource, name)
-    request.state.upload = arriving.uuid
+    bind_upload(arriving.uuid)
     async with Keeping(site, request, principal, arriving) as keeping:
         async with aclosing(file_of(site, request)) as bytes_:
             async for data in bytes_:

@@ -32,6 +32,7 @@ from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.imports import asked_of, read_import
+from scandock.services.logs import bind_upload
 from scandock.services.quotas import check_size
 from scandock.services.receiving import Offer
 from scandock.services.xnat import user_cache
@@ -116,7 +117,7 @@ async def _without_file(request: Request, work: Work, call: Call) -> Response:
     offer = await work.site.read(_offer, work, work.desk.principal, call, found.name)
     if key:
         await work.site.run(follow, work.site.catalog, work.desk.principal, key, found.uuid)
-    request.state.upload = found.uuid
+    bind_upload(found.uuid)
     taken = await work.site.run(
         user_cache.take, work.site.receiving, found, offer, work.desk.principal, info_of(request)
     )

@@ -22,7 +22,7 @@ from scandock.http.xnat.routing import Known, router, said
 from scandock.http.xnat.wishes import Call
 from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Answer
-from scandock.services.logs import log
+from scandock.services.logs import bind_upload, log
 from scandock.services.receiving import Arriving, Offer
 from scandock.services.xnat import inbox
 from scandock.services.xnat.destinations import stands_there
@@ -51,7 +51,7 @@ async def ask(request: Request, work: Work, call: Call) -> Response:
     cleanup = call.said.get("cleanupAfterImport", "true").strip().lower() != "false"
     begin = partial(inbox.begin, site.receiving, offer, path, cleanup=cleanup, asked=asked)
     number, arriving = await site.run(begin)
-    request.state.upload = arriving.uuid
+    bind_upload(arriving.uuid)
     site.receives(arriving.uuid, asyncio.ensure_future(_bring(request, work, arriving, place)))
     return Response(f"/xapi/dicom/{number}\r\n", media_type="text/uri-list")
 

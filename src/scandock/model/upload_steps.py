@@ -1,0 +1,44 @@
+"""The steps of an upload's life for the log of the server: a line each, which has the upload's id as `upload`.
+
+Whatever changes an upload is below the services, which write the log; commands of the command line write none. So a
+process of the server says where steps go (`services/logs.py`), and in all others they go nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Sink = Callable[..., None]
+"""Takes what happened, and the facts of it by name."""
+
+_sink: list[Sink] = []
+
+
+def log_steps_by(sink: Sink | None) -> None:
+    """Let steps go there from now on; None: nowhere."""
+    _sink[:] = [] if sink is None else [sink]
+
+
+@contextmanager
+def steps_logged_by(sink: Sink) -> Iterator[None]:
+    """Let steps go there for a while, then to where they went before."""
+    before = list(_sink)
+    log_steps_by(sink)
+    try:
+        yield
+    finally:
+        _sink[:] = before
+
+
+def log_step(what: str, upload: str | None, **facts: Any) -> None:  # noqa: ANN401  figures, ids and codes; never a name
+    """Tell of a step that is done: a commit that shows it comes first (`Catalog.after_commit`).
+
+    None: the catalog has lost the upload's row.
+    """
+    for sink in _sink:
+        sink(what, upload=upload, **facts)

@@ -1,19 +1,24 @@
-"""Clocks that jump: nothing is deleted for its age until a day after, and retries are not put off for long."""
+"""Clocks that jump: nothing is deleted for its age until a day after, and retries are not put off for long.
+
+People see that deletions wait, and say that the clock is right where it is.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
+from scandock.access.principal import ANONYMOUS, SYSTEM, Denied
 from scandock.catalog.engine import open_catalog
-from scandock.catalog.server_tables import clock_seen, reception
+from scandock.catalog.server_tables import audit, clock_seen, reception
 from scandock.http.receiving.limits import limits_of
+from scandock.model.errors import Usage
 from scandock.queue.claim import Slots, claim
 from scandock.queue.owner import this_owner
 from scandock.services.arrivals import expire
-from scandock.services.clock_watch import HOLD_MS, OFF_MS, Clocks, why_wait
+from scandock.services.clock_watch import HOLD_MS, OFF_MS, Clocks, confirm, look_at, oldest_kept, why_wait
 from scandock.services.receiving import Receiving
 from scandock.services.settings import load_settings
 from scandock.services.upkeep import keep_up
@@ -93,6 +98,61 @@ def test_a_database_whose_clock_says_otherwise_is_believed_as_little(catalog, ma
     assert "differ by 40 days" in why_wait(catalog, machine.clocks)
     machine.database_apart = 60_000
     assert why_wait(catalog, machine.clocks) == ""
+
+
+def test_what_is_looked_at_alone_is_told_as_well_and_nothing_is_written(catalog, machine):
+    assert look_at(catalog, machine.clocks).why == ""  # nobody has looked yet
+    why_wait(catalog, machine.clocks)
+    machine.jump(40 * DAY)
+    for _ in range(2):
+        found = look_at(catalog, machine.clocks)
+        assert "jumped by 40 days" in found.why
+        assert found.confirmable
+    machine.jump(-40 * DAY)
+    assert look_at(catalog, machine.clocks).why == ""
+    machine.database_apart = 40 * DAY
+    found = look_at(catalog, machine.clocks)
+    assert ("differ by 40 days" in found.why, found.confirmable) == (True, False)
+
+
+def test_an_administrator_says_that_a_clock_is_right_that_has_jumped(catalog, machine):
+    why_wait(catalog, machine.clocks)
+    machine.jump(40 * DAY)
+    with pytest.raises(Denied):
+        confirm(catalog, ANONYMOUS, clocks=machine.clocks)
+    assert why_wait(catalog, machine.clocks) != ""
+    confirm(catalog, SYSTEM, clocks=machine.clocks)
+    assert why_wait(catalog, machine.clocks) == look_at(catalog, machine.clocks).why == ""
+    assert oldest_kept(catalog, DAY, machine.clocks) == DAY
+    with catalog.read() as connection:
+        assert connection.execute(select(audit.c.kind, audit.c.target)).all() == [("clock", "held")]
+    confirm(catalog, SYSTEM, clocks=machine.clocks)  # there is nothing to say any more
+    machine.database_apart = -40 * DAY
+    with pytest.raises(Usage, match="differ by 40 days"):
+        confirm(catalog, SYSTEM, clocks=machine.clocks)
+    with catalog.read() as connection:
+        assert connection.execute(select(func.count()).select_from(audit)).scalar_one() == 1
+
+
+def held_off(catalog, machine, kept):
+    """For how much longer than `kept` nothing is deleted; once the clock is trusted again."""
+    machine.pass_(HOLD_MS)
+    assert why_wait(catalog, machine.clocks) == ""
+    return oldest_kept(catalog, kept, machine.clocks) - kept
+
+
+@pytest.mark.parametrize(("jumps", "late"), [((-20, 20), 20), ((20, -20), 0), ((-20, 20, -1, 1), 20), ((20,), 20)])
+def test_what_was_dated_by_a_clock_that_was_behind_stays_as_long_as_all_else(catalog, machine, jumps, late):
+    """Behind by 20 days, it dates what is deleted then 20 days too early."""
+    why_wait(catalog, machine.clocks)
+    for days in jumps:
+        machine.jump(days * DAY)
+        assert oldest_kept(catalog, 30 * DAY, machine.clocks) is None
+        machine.pass_(1_000)
+    assert held_off(catalog, machine, 30 * DAY) == late * DAY
+    machine.pass_(29 * DAY)
+    why_wait(catalog, machine.clocks)
+    assert oldest_kept(catalog, 30 * DAY, machine.clocks) == 30 * DAY  # what was dated wrongly is older by now
 
 
 def test_the_clocks_of_this_machine_are_right(catalog):

@@ -242,7 +242,7 @@ def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mappin
     )
 
 
-def empty_trash(catalog: Catalog, store: Store, days: int, *, now: float | None = None) -> list[str]:
+def empty_trash(catalog: Catalog, store: Store, days: float, *, now: float | None = None) -> list[str]:
     """Give up what was deleted more than `days` ago, rows and files; gives the sessions' UUIDs. The janitor's."""
     moment = time.time() if now is None else now
     with catalog.read() as connection:

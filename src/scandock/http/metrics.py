@@ -16,11 +16,12 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import clock_seen, delivery, reception
+from scandock.catalog.server_tables import delivery, reception
 from scandock.catalog.tables import upload
 from scandock.model.limit_counts import Asked, Limit, limit_counts
 from scandock.model.verdicts import ImportState
 from scandock.queue.retry import waits_for_next
+from scandock.services.clock_watch import look_at
 from scandock.services.damage import KINDS, count_damage, verification_ages
 from scandock.services.reservations import is_reserved, left_over
 
@@ -104,7 +105,7 @@ class Metrics:
             ("code",), registry=self.registry,
         )  # fmt: skip
         self.deletions_held = Gauge(
-            "scandock_deletions_held", "1 while nothing is deleted for its age, since the clock has jumped.",
+            "scandock_deletions_held", "1 while nothing is deleted for its age, as the clock can't be trusted.",
             registry=self.registry,
         )  # fmt: skip
         self.passwords_waited = Counter(
@@ -194,9 +195,6 @@ class Metrics:
             stopped = connection.execute(
                 select(upload.c.code, func.count().label("n")).where(waits_for_next()).group_by(upload.c.code)
             ).all()
-            held = connection.execute(
-                select(func.count()).where(clock_seen.c.held_until > self._catalog.now())
-            ).scalar_one()
             accepted = connection.execute(
                 select(func.min(reception.c.accepted))
                 .join(upload, upload.c.id == reception.c.upload_id)
@@ -225,7 +223,7 @@ class Metrics:
         counts: dict[str, int] = {row.state: row.n for row in waiting}
         for state in _WAITING:
             self.queue.labels(state.value).set(counts.get(state.value, 0))
-        self.deletions_held.set(held)
+        self.deletions_held.set(bool(look_at(self._catalog).why))
         self.imports_waiting.clear()
         for row in stopped:
             self.imports_waiting.labels(row.code).set(row.n)

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import ScandockError
+from scandock.services.clock_watch import look_at
 from scandock.services.logs import cause, log, where
 
 if TYPE_CHECKING:
@@ -71,25 +72,42 @@ class Check:
 
 
 class Readiness:
-    """The checks of a site."""
+    """The checks of a site; and what people should know of one that is ready all the same."""
 
-    def __init__(self, checks: Mapping[str, Callable[[], str]]) -> None:
+    def __init__(self, checks: Mapping[str, Callable[[], str]], notes: Mapping[str, Callable[[], str]]) -> None:
         self._checks = {name: Check(name, look) for name, look in checks.items()}
+        self._notes = {name: Check(name, look) for name, look in notes.items()}
 
     async def ask(self) -> dict[str, str]:
         """What each says."""
-        said = await asyncio.gather(*(check.ask() for check in self._checks.values()))
-        return dict(zip(self._checks, said, strict=True))
+        return await _ask(self._checks)
+
+    async def notes(self) -> dict[str, str]:
+        """What each has to say, where it is anything."""
+        return {name: said for name, said in (await _ask(self._notes)).items() if said != "ok"}
 
     def close(self) -> None:
-        for check in self._checks.values():
+        for check in (*self._checks.values(), *self._notes.values()):
             check.close()
+
+
+async def _ask(checks: Mapping[str, Check]) -> dict[str, str]:
+    said = await asyncio.gather(*(check.ask() for check in checks.values()))
+    return dict(zip(checks, said, strict=True))
 
 
 def write_to(catalog: Catalog) -> str:
     """Whether rows get where they belong."""
     catalog.try_writing(LOCK_SECONDS)
     return catalog.damaged
+
+
+def clock_of(catalog: Catalog) -> str:
+    """Why nothing is deleted for its age. That a catalog can't be asked is told by its own check."""
+    try:
+        return look_at(catalog).why
+    except ScandockError:
+        return ""
 
 
 def store_in(store: Store, settings: Settings) -> str:

@@ -78,6 +78,7 @@ ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("POST", f"{_V1}/accounts"): ref("Account"),
     ("GET", f"{_V1}/accounts/{{account}}"): ref("Account"),
     ("PATCH", f"{_V1}/accounts/{{account}}"): ref("Account"),
+    ("GET", f"{_V1}/clock"): ref("Clock"),
     ("GET", f"{_V1}/rules"): items(ref("Rules")),
     ("GET", f"{_V1}/rules/{{kind}}"): ref("Rules"),
     ("PUT", f"{_V1}/rules/{{kind}}"): ref("Rules"),

@@ -69,6 +69,7 @@ SAID: Final = {
     "activated": "The session is out of quarantine.",
     "quarantined": "The session is in quarantine until an owner of its project activates it.",
     "verifying": "The files are read again, before all others. Look again in a while.",
+    "clock-confirmed": "The clock is confirmed. What is too old is deleted again.",
     "restored": "The session is back where it stood.",
 }
 """What a page says of the change that led to it, by the word in its address: an address never brings a sentence."""

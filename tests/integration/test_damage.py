@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog.tables import session
+from scandock.cli import main
 from scandock.services.checking import check
 from scandock.services.verifying import verify_again, verify_some
 from scandock.store.snapshots import LocalSnapshot
@@ -23,6 +25,7 @@ from tests.integration.web import Web, serving
 
 OBJECTS = images(3)
 ARCHIVE = documented("S1", "1", OBJECTS)
+OTHER = documented("S2", "1", images(2, case="other"))
 HEADER = "X-Scandock-Damaged"
 
 
@@ -33,9 +36,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Si
     return made
 
 
-def stored(site: Site, told: Imported) -> list[Path]:
-    """Where the objects of ARCHIVE stand, in its order."""
-    return [site.data / str(told.line(path)["stored_as"]) for path in ARCHIVE]
+def stored(site: Site, told: Imported, archive: Mapping[str, bytes] = ARCHIVE) -> list[Path]:
+    """Where the objects of an archive stand, in its order."""
+    return [site.data / str(told.line(path)["stored_as"]) for path in archive]
 
 
 def flip(path: Path) -> None:
@@ -154,6 +157,102 @@ def test_the_pages_list_damage_and_have_it_read_again(site: Site, web: Web, clie
         assert ann.post(f"/damage/{one['session']}/verify", data={"project": "P"}).status_code == 303
         verify(web)
         assert one["path"] not in ann.get("/projects/P/damage").text
+
+
+def test_all_that_is_damaged_is_read_again_at_once(site: Site, web: Web, client: httpx.Client) -> None:
+    victims = {}
+    for project, label in (("P", "S1"), ("P", "S2"), ("Q", "S1")):
+        archive = ARCHIVE if label == "S1" else OTHER
+        victims[project, label] = stored(site, site.bring(archive, session=label, project=project), archive)[0]
+    site.bring(documented("S3", "1", images(1, case="whole")), session="S3")
+    web.account("ann", P="owner", Q="member")
+    web.account("bob", P="member")
+    verify(web)
+
+    def harm() -> None:
+        for victim in victims.values():
+            flip(victim)
+
+    def again(asking: httpx.Client, sessions: int, **asked: str) -> None:
+        answer = asking.post("/api/v1/damage/verify", params=asked)
+        assert (answer.status_code, answer.json()) == (200, {"sessions": sessions})
+
+    again(client, 0)
+    harm()
+    for uuid in (one["id"] for one in client.get("/api/v1/sessions").json()["items"]):
+        assert client.post(f"/api/v1/sessions/{uuid}/verify").status_code == 204
+    verify(web)
+    assert {(one["project"], one["label"]) for one in listed(client)} == set(victims)
+    harm()  # put back from a backup
+    with web.client("ann") as ann, web.client("bob") as bob:
+        assert bob.post("/api/v1/damage/verify", params={"project": "P"}).status_code == 403
+        again(bob, 0)
+        assert ann.post("/api/v1/damage/verify", params={"project": "Q"}).status_code == 403
+        again(ann, 2)
+        verify(web)
+        assert {(one["project"], one["label"]) for one in listed(client)} == {("Q", "S1")}
+        assert "Verify all again</button>" not in ann.get("/projects/P/damage").text  # there is nothing
+        assert bob.post("/damage/verify", data={"project": "P"}).status_code == 403
+    assert "Verify all again</button>" in client.get("/admin/damage").text
+    again(client, 0, project="P")
+    again(client, 1, project="q")
+    verify(web)
+    assert listed(client) == []
+    assert client.post("/damage/verify").status_code == 303
+    lines = client.get("/api/v1/audit", params={"action": "verify", "kind": "project"}).json()["items"]
+    assert [(one["actor"], one["target"], one["details"]) for one in lines] == [
+        ("admin", "Q", {"sessions": 1}), ("ann", "P", {"sessions": 2}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["archive", "prearchive"])
+def test_the_page_of_a_session_has_it_read_again(site: Site, web: Web, client: httpx.Client, place: str) -> None:
+    told = site.bring(ARCHIVE, session="S1", destination=place)
+    verify(web)
+    flip(stored(site, told)[0])
+    (one,) = client.get("/api/v1/sessions" if place == "archive" else "/api/v1/prearchive").json()["items"]
+    page = "/projects/P/sessions/S1" if place == "archive" else f"/prearchive/{one['id']}"
+    web.account("ann", P="owner")
+    web.account("bob", P="member")
+    with web.client("ann") as ann, web.client("bob") as bob:
+        assert ">Verify again</button>" in ann.get(page).text
+        assert ">Verify again</button>" not in bob.get(page).text
+        form = {"project": "P", "label": "S1", "shown": place}
+        answer = ann.post(f"/damage/{one['id']}/verify", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{page}?said=verifying")
+        verify(web)
+        assert "1 file damaged" in ann.get(page).text
+
+
+def test_a_command_reads_again_by_itself(
+    site: Site, web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command(*args: str) -> tuple[int | str | None, str]:
+        monkeypatch.setattr(sys, "argv", ["scandock", "admin", "verify", *args, "--data", str(site.data)])
+        code = main()
+        return code, "".join(capsys.readouterr())
+
+    victims = [
+        stored(site, site.bring(archive, session=label), archive)[0]
+        for label, archive in (("S1", ARCHIVE), ("S2", OTHER))
+    ]
+    for victim in victims:
+        flip(victim)
+    verify(web)
+    assert len(listed(client)) == 2
+    assert command("--damaged") == (3, "5 files (3.5 kB) of 2 sessions read: 2 files damaged.\n")
+    flip(victims[0])
+    first = next(one["session"] for one in listed(client) if one["label"] == "S1")
+    assert command(first)[0] == 0
+    assert [one["label"] for one in listed(client)] == ["S2"]
+    assert command("--damaged", "--project", "Q")[0] == 2
+    flip(victims[1])
+    assert command("--damaged", "--project", "P") == (0, "2 files (1.4 kB) of 1 session read: all of them are whole.\n")
+    assert listed(client) == []
+    for wrong in ((), (first, "--damaged"), (first, "--project", "P")):
+        code, said = command(*wrong)
+        assert (code, "--damaged" in said) == (2, True)
+    assert command("nobody")[0] == 2
 
 
 def test_check_names_what_can_not_be_read_and_what_is_listed_though_it_is_whole(

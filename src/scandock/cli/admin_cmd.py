@@ -17,6 +17,7 @@ from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
 from scandock.cli.imports_cmd import imports
 from scandock.cli.plain import plain
 from scandock.cli.rules_cmd import rules
+from scandock.cli.verify_cmd import verify
 
 if TYPE_CHECKING:
     from scandock.services.projects import Project
@@ -36,6 +37,7 @@ admin.add_typer(member, name="member")
 admin.add_typer(token, name="token")
 admin.command("audit")(audit)
 admin.command("clock")(clock)
+admin.command("verify")(verify)
 
 Id = Annotated[str, typer.Argument(metavar="P", help="Id of the project: 1 to 64 letters, digits, _ and -.")]
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import damage
 from scandock.catalog.shelves import Holder
-from scandock.catalog.tables import file, project, session, shelf
+from scandock.catalog.tables import file, project, resource, session, shelf
 from scandock.model.errors import Usage
 from scandock.services.contents import files_query, path_of
 
@@ -31,6 +31,7 @@ _HOW: Final = {
     "changed": "its bytes are not those that were stored",
     "missing": "it is gone from the store",
     "unreadable": "the disk does not give its bytes",
+    "folder_missing": "the session's whole folder is gone from the store",
 }
 
 
@@ -50,6 +51,28 @@ def damaged_paths(
         first = "" if len(found) == 1 else " is the first"
         raise _refused(len(found), holder.label, f": {path} ({_HOW[kind]}){first}")
     return found
+
+
+def damaged_numbers(connection: Connection, tree_id: int, scan_n: int) -> Mapping[int | None, str]:
+    """Number -> kind of the damaged files of a scan; None where the whole session's folder is gone."""
+    of_scan = select(file.c.n).join(
+        resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n)
+    )
+    rows = connection.execute(
+        select(damage.c.file_n, damage.c.kind).where(
+            damage.c.tree_id == tree_id,
+            or_(
+                damage.c.file_n.is_(None),
+                damage.c.file_n.in_(of_scan.where(file.c.tree_id == tree_id, resource.c.scan_n == scan_n)),
+            ),
+        )
+    )
+    return {row.file_n: row.kind for row in rows}
+
+
+def why_no_picture(kind: str) -> str:
+    """What is shown in the place of a damaged file's picture, or header."""
+    return f"The file is damaged: {_HOW[kind]}. Import its archive again, which heals it."
 
 
 def holders_with_damage(connection: Connection, uuids: Iterable[str]) -> set[str]:

@@ -62,6 +62,7 @@ ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("GET", f"{_V1}/trash"): _page("Trashed"),
     ("POST", f"{_V1}/trash/{{session}}/restore"): ref("Outcome"),
     ("GET", f"{_V1}/damage"): _page("Damage"),
+    ("POST", f"{_V1}/damage/verify"): ref("ReadAgain"),
     ("GET", f"{_V1}/audit"): items(ref("TrailLine"), following=MAYBE_WHOLE),
     ("GET", f"{_V1}/subscriptions"): items(ref("Subscription")),
     ("POST", f"{_V1}/subscriptions"): ref("Subscription"),

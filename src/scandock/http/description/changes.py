@@ -67,6 +67,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "found": MOMENT,
         },
     ),
+    "ReadAgain": shape("Of how many sessions the files are read again", {"sessions": WHOLE}),
     "TrailLine": shape(
         "A line of the audit trail: ids alone, no labels",
         {

@@ -13,6 +13,7 @@ _STANDS: Final = (
     (re.compile(r"/admin/rules/[^/]+"), "/admin/rules"),
     (re.compile(r"/sessions/([^/]+)/quarantine"), r"/sessions/\1/change"),
     (re.compile(r"/imports/[^/]+/(cancel|retry)"), "/activity"),
+    (re.compile(r"/damage/.+"), "/"),
     (re.compile(r"/logout"), "/"),
 )
 """Patterns of addresses as they are asked, and the page where the form is."""

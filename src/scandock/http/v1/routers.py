@@ -105,6 +105,7 @@ ACTIONS: Final[dict[tuple[str, str], Action]] = {
     ("GET", "/api/v1/trash"): Action.TRASH_READ,
     ("POST", "/api/v1/trash/{session}/restore"): Action.TRASH_RESTORE,
     ("GET", "/api/v1/damage"): Action.DAMAGE_READ,
+    ("POST", "/api/v1/damage/verify"): Action.DAMAGE_VERIFY,
     ("POST", "/api/v1/sessions/{session}/verify"): Action.DAMAGE_VERIFY,
     ("GET", "/api/v1/audit"): Action.AUDIT_READ,
     ("GET", "/api/v1/audit/export"): Action.AUDIT_READ,

@@ -255,6 +255,39 @@ def test_a_command_reads_again_by_itself(
     assert command("nobody")[0] == 2
 
 
+def test_what_comes_back_from_the_trash_says_that_it_is_damaged_and_is_read_first(
+    site: Site, web: Web, client: httpx.Client
+) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    victim, whole, _ = stored(site, told)
+    flip(victim)
+    verify(web)
+    (one,) = listed(client)
+    assert client.delete(f"/api/v1/sessions/{one['session']}").status_code == 200
+    assert listed(client) == []
+    (kept,) = client.get("/api/v1/trash").json()["items"]
+    assert kept["damaged"] == 1
+    assert "1 file damaged" in client.get("/projects/P/trash").text
+    where = f"/api/v1/trash/{kept['id']}/restore"
+    for dry_run in (True, False):
+        (warning,) = client.post(where, params={"dry_run": dry_run}).json()["warnings"]
+        assert (warning["code"], f"(1, {victim.name} the first)" in warning["message"]) == ("restored_damaged", True)
+    assert [again["path"] for again in listed(client)] == [one["path"]]
+    flip(whole)  # as if it had rotted in the trash
+    verify(web)
+    assert {again["path"].rpartition("/")[2] for again in listed(client)} == {victim.name, whole.name}
+
+    assert client.delete(f"/api/v1/sessions/{one['session']}").status_code == 200
+    answer = client.post(f"/trash/{kept['id']}/restore", data={"project": "P"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/projects/P/trash?said=restored-damaged")
+    flip(victim)
+    flip(whole)
+    verify(web)
+    assert listed(client) == []
+    assert client.delete(f"/api/v1/sessions/{one['session']}").status_code == 200
+    assert client.post(where).json()["warnings"] == []
+
+
 def test_check_names_what_can_not_be_read_and_what_is_listed_though_it_is_whole(
     site: Site, web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,3 +381,64 @@ def test_zips_hold_no_damaged_file_unasked(site: Site, web: Web, client: httpx.C
     included = client.get(address.copy_add_param("damaged", "include"))
     assert members(included) == {**before, name: b"cut"}
     assert omitted.headers[HEADER] == included.headers[HEADER] == "1"
+
+
+def test_a_project_s_zip_is_refused_too_where_a_whole_folder_is_gone(
+    site: Site, web: Web, client: httpx.Client
+) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    site.bring(OTHER, session="S2")
+    (site.data / told.session["path"]).rename(site.data / "elsewhere")
+    verify(web)
+    assert client.get("/api/v1/projects/P/download").status_code == 409
+    omitted = client.get("/api/v1/projects/P/download", params={"damaged": "omit"})
+    assert omitted.headers[HEADER] == "1"
+    (uuid,) = [one["id"] for one in client.get("/api/v1/sessions").json()["items"] if one["label"] == "S1"]
+    inside = members(omitted)
+    assert uuid in inside.pop("not-included.txt").decode()
+    assert {name.partition("/")[0] for name in inside} == {"S2"}
+
+
+@pytest.mark.parametrize("place", ["archive", "prearchive"])
+def test_every_address_of_a_damaged_file_says_so(site: Site, web: Web, client: httpx.Client, place: str) -> None:
+    """Whole, by ranges, by its head, in zips of scans and resources, and what is read of it: by all dialects' names."""
+    told = site.bring(ARCHIVE, session="S1", destination=place)
+    victim, *whole = stored(site, told)
+    uri = told.session["uri"]
+    rest = f"scans/1/resources/DICOM/files/{victim.name}"
+    (one,) = client.get("/api/v1/sessions" if place == "archive" else "/api/v1/prearchive").json()["items"]
+    files = client.get("/api/v1/files", params={"session": one["id"]}).json()["items"]
+    number = next(row["id"] for row in files if row["path"].endswith(f"/{victim.name}"))
+    of_file = f"/api/v1/sessions/{one['id']}/files/{number}"
+    single = [f"{of_file}/content", f"{uri}/{rest}"]
+    zips = [
+        f"/api/v1/sessions/{one['id']}/download", f"/api/v1/sessions/{one['id']}/scans/1/download",
+        f"{uri}/scans/ALL/files?format=zip", f"{uri}/scans/1/files?format=zip",
+        f"{uri}/scans/1/resources/DICOM/files?format=zip",
+    ]  # fmt: skip
+    if place == "archive":
+        rows = client.get("/data/experiments", params={"format": "json"}).json()["ResultSet"]["Result"]
+        (named,) = [row["ID"] for row in rows]
+        single += [f"/data/experiments/{named}/{rest}", f"/data/archive/experiments/{named}/{rest}"]
+        zips += [f"/data/experiments/{named}/scans/1/files?format=zip", "/api/v1/projects/P/download"]
+    for address in (*single, *zips):
+        assert client.get(address).status_code == 200, address
+    victim.write_bytes(b"cut")
+    verify(web)
+    ranged = {"Range": "bytes=0-1"}
+    for address in single:
+        for headers in ({}, ranged, {**ranged, "If-Range": '"x"'}, {"If-None-Match": "*"}):
+            refused = client.get(address, headers=headers)
+            assert (refused.status_code, "damaged" in refused.text) == (409, True), (address, headers)
+        assert client.head(address).status_code == 409, address
+        part = client.get(address, params={"damaged": "include"}, headers=ranged)
+        assert (part.status_code, part.content, part.headers[HEADER]) == (206, b"cu", "changed"), address
+    for address in zips:
+        refused = client.get(address)
+        assert (refused.status_code, "damaged" in refused.text) == (409, True), address
+    shown = client.get(f"{of_file}/header").json()
+    assert (shown["rows"], "is damaged" in shown["reason"]) == ([], True)
+    assert client.get(f"{uri}/scans/1/resources/DICOM/files/{whole[0].name}").content == whole[0].read_bytes()
+    if place == "archive":
+        pulled = client.put(f"/data/experiments/{named}", params={"pullDataFromHeaders": "true"})
+        assert (pulled.status_code, "damaged" in pulled.text) == (409, True)

@@ -91,13 +91,16 @@ def holders_with_damage(connection: Connection, uuids: Iterable[str]) -> set[str
 
 
 def damaged_of_project(connection: Connection, project_name: str, wanted: Damaged) -> int:
-    """How many files of a project's archived sessions are damaged. Usage `file_damaged` where they are refused."""
+    """How many files of a project's archived sessions are damaged, a folder that is gone as one.
+
+    Usage `file_damaged` where they are refused.
+    """
     found: int = connection.execute(
         select(func.count())
         .select_from(damage)
         .join(session, session.c.tree_id == damage.c.tree_id)
         .join(project, project.c.id == session.c.project_id)
-        .where(project.c.key == project_name.casefold(), session.c.place == "archive", damage.c.file_n.is_not(None))
+        .where(project.c.key == project_name.casefold(), session.c.place == "archive")
     ).scalar_one()
     if found and wanted is Damaged.REFUSE:
         raise _refused(found, f"project {project_name}", "")

@@ -46,6 +46,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "study_uid": MAYBE_TEXT,
             "files": WHOLE,
             "bytes": WHOLE,
+            "damaged": WHOLE,
             "deleted": MOMENT,
         },
     ),

@@ -171,8 +171,8 @@ def test_the_clocks_of_this_machine_are_right(catalog):
     assert [why_wait(catalog), why_wait(catalog)] == ["", ""]
 
 
-@pytest.mark.parametrize("held", [True, False])
-def test_trash_and_uploads_that_are_too_old_stay_while_the_clock_is_not_trusted(tmp_path, database_url, held):
+@pytest.mark.parametrize("why", ["held", "dated too early", ""])
+def test_trash_and_uploads_that_are_too_old_stay_while_the_clock_is_not_trusted(tmp_path, database_url, why):
     server = Server(tmp_path / "data", database_url)
     entry = server.data / "trash" / "20200101T000000-abc"
     (entry / "tree").mkdir(parents=True)
@@ -180,11 +180,14 @@ def test_trash_and_uploads_that_are_too_old_stay_while_the_clock_is_not_trusted(
     assert why_wait(server.catalog) == ""
     with server.catalog.write() as connection:
         connection.execute(update(reception).values(door="tus", expires=1))
-        connection.execute(update(clock_seen).values(jumped=40 * DAY, held_until=4 * 10**12 if held else 0))
+        values = {"jumped": 40 * DAY, "held_until": 4 * 10**12 if why == "held" else 0}
+        if why == "dated too early":
+            values |= {"doubted": 4 * 10**12, "doubted_since": server.catalog.now()}
+        connection.execute(update(clock_seen).values(**values))
     done = keep_up(server.catalog, server.store, load_settings(), lambda: False)
     expire(Receiving(server.catalog, server.store, limits_of(load_settings())))
-    assert (entry.exists(), server.state(uuid)) == ((True, "receiving") if held else (False, "cancelled"))
-    assert ("jumped by 40 days" in done.waits) is held
+    assert (entry.exists(), server.state(uuid)) == ((True, "receiving") if why else (False, "cancelled"))
+    assert ("jumped by 40 days" in done.waits) is (why == "held")
     server.close()
 
 

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
+import structlog
 from sqlalchemy import func, insert, select, update
+from structlog.testing import capture_logs
 
 from scandock.access import accounts, logins, tokens
 from scandock.access.principal import ANONYMOUS, SYSTEM, Denied
@@ -33,6 +35,7 @@ from scandock.services.settings import load_settings
 from scandock.services.sign_in import purge_ended
 from scandock.services.upkeep import keep_up
 from scandock.services.xnat.tracking import forget_old
+from scandock.workers.janitor import Janitor
 from tests.integration.server_side import Server
 from tests.integration.web import serving
 
@@ -180,7 +183,7 @@ def test_trash_and_uploads_that_are_too_old_stay_while_the_clock_is_not_trusted(
     assert why_wait(server.catalog) == ""
     with server.catalog.write() as connection:
         connection.execute(update(reception).values(door="tus", expires=1))
-        values = {"jumped": 40 * DAY, "held_until": 4 * 10**12 if why == "held" else 0}
+        values: dict[str, object] = {"jumped": 40 * DAY, "held_until": 4 * 10**12 if why == "held" else 0}
         if why == "dated too early":
             values |= {"doubted": 4 * 10**12, "doubted_since": server.catalog.now()}
         connection.execute(update(clock_seen).values(**values))
@@ -335,6 +338,20 @@ def test_people_see_that_deletions_wait_and_an_administrator_confirms_the_clock(
             assert client.get("/api/v1/clock").json() == {"trusted": True, "why": "", "confirmable": False}
         lines = client.get("/api/v1/audit", params={"action": "clock_confirm"}).json()["items"]
         assert [(one["actor"], one["kind"], one["outcome"]) for one in lines] == [("admin", "clock", "done")] * 2
+
+
+def test_the_log_says_once_that_deletions_wait_and_that_they_go_on(web):
+    janitor = Janitor(web.site.catalog, web.site.store, web.site.settings, structlog.get_logger())
+    with capture_logs() as logged:
+        for confirms in (False, False, True, False):
+            if confirms:
+                confirm(web.site.catalog, SYSTEM)
+            elif not logged:
+                hold(web)
+            janitor._clear()  # noqa: SLF001  a turn of its thread
+    (waits, goes_on) = [(one["event"], one["why"]) for one in logged if "why" in one]
+    assert (waits[0], "jumped by 40 days" in waits[1]) == ("nothing is deleted for its age", True)
+    assert goes_on == ("deleting goes on", "")
 
 
 def test_a_clock_that_differs_from_the_database_s_can_not_be_confirmed(web, monkeypatch):

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from scandock.catalog.tables import session
+from scandock.catalog.tables import session, shelf
 from scandock.cli import main
 from scandock.services.checking import check
 from scandock.services.verifying import verify_again, verify_some
@@ -381,6 +381,30 @@ def test_zips_hold_no_damaged_file_unasked(site: Site, web: Web, client: httpx.C
     included = client.get(address.copy_add_param("damaged", "include"))
     assert members(included) == {**before, name: b"cut"}
     assert omitted.headers[HEADER] == included.headers[HEADER] == "1"
+
+
+def test_what_a_project_has_of_its_own_is_no_other(site: Site, web: Web, client: httpx.Client) -> None:
+    where = "/data/projects/P/resources/N/files/a.txt"
+    assert client.put(where, params={"inbody": "true"}, content=b"abc").status_code == 200
+    (victim,) = (path for path in (site.data / "resources").rglob("a.txt"))
+    verify(web)
+    victim.write_bytes(b"abd")
+    web.account("ann", P="owner")
+    with web.client("ann") as ann:
+        with web.site.catalog.write() as connection:
+            verify_again(web.site.catalog, connection, *connection.execute(select(shelf.c.tree_id)).scalars())
+        verify(web)
+        (one,) = listed(ann)
+        assert (one["kind"], one["place"], one["path"]) == ("changed", "resources", "resources/N/files/a.txt")
+        for address in (where, "/data/projects/P/files?format=zip", "/data/projects/P/resources/N/files?format=zip"):
+            refused = ann.get(address)
+            assert (refused.status_code, "damaged" in refused.text) == (409, True), address
+        assert ann.get(where, params={"damaged": "include"}).content == b"abd"
+        assert f"{where}?damaged=include" in ann.get("/projects/P").text
+        victim.write_bytes(b"abc")
+        assert ann.post("/api/v1/damage/verify").json() == {"sessions": 1}
+        verify(web)
+        assert (listed(ann), ann.get(where).content) == ([], b"abc")
 
 
 def test_a_project_s_zip_is_refused_too_where_a_whole_folder_is_gone(

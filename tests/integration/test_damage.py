@@ -407,17 +407,24 @@ def test_what_a_project_has_of_its_own_is_no_other(site: Site, web: Web, client:
         assert (listed(ann), ann.get(where).content) == ([], b"abc")
 
 
-def test_a_project_s_zip_is_refused_too_where_a_whole_folder_is_gone(
-    site: Site, web: Web, client: httpx.Client
-) -> None:
+def test_downloads_are_refused_too_where_a_whole_folder_is_gone(site: Site, web: Web, client: httpx.Client) -> None:
     told = site.bring(ARCHIVE, session="S1")
     site.bring(OTHER, session="S2")
     (site.data / told.session["path"]).rename(site.data / "elsewhere")
     verify(web)
-    assert client.get("/api/v1/projects/P/download").status_code == 409
+    (uuid,) = [one["id"] for one in client.get("/api/v1/sessions").json()["items"] if one["label"] == "S1"]
+    rows = client.get("/data/experiments", params={"format": "json"}).json()["ResultSet"]["Result"]
+    ids = {row["label"]: row["ID"] for row in rows}
+    for address in (
+        "/api/v1/projects/P/download", f"/api/v1/sessions/{uuid}/download", f"/api/v1/sessions/{uuid}/files/0/content",
+        f"/data/experiments/{ids['S1']}/scans/1/files?format=zip",
+        f"/data/experiments/{ids['S2']},{ids['S1']}/scans/ALL/files?format=zip",
+    ):  # fmt: skip
+        refused = client.get(address)
+        assert (refused.status_code, "damaged" in refused.text or "gone" in refused.text) == (409, True), address
+    assert client.get(f"/api/v1/sessions/{uuid}/download", params={"damaged": "include"}).status_code == 409
     omitted = client.get("/api/v1/projects/P/download", params={"damaged": "omit"})
     assert omitted.headers[HEADER] == "1"
-    (uuid,) = [one["id"] for one in client.get("/api/v1/sessions").json()["items"] if one["label"] == "S1"]
     inside = members(omitted)
     assert uuid in inside.pop("not-included.txt").decode()
     assert {name.partition("/")[0] for name in inside} == {"S2"}

@@ -241,15 +241,20 @@ def test_a_damaged_file_is_not_shown_and_says_so(web, client, uuid, site):
         assert "x-scandock-reason" not in answer.headers
 
 
-def test_where_the_whole_folder_is_gone_it_is_said_too(web, client, uuid, site):
+@pytest.mark.parametrize("looked_before", [True, False])
+def test_where_the_whole_folder_is_gone_it_is_said_too(web, client, uuid, site, looked_before):
     site.checked = False
-    client.get(f"{scan(uuid)}/stack")
+    if looked_before:
+        client.get(f"{scan(uuid)}/stack")
     (site.data / "archive/P/S1").rename(site.data / "elsewhere")
     assert client.post(f"/api/v1/sessions/{uuid}/verify").status_code == 204
     verify_some(web.site.catalog, web.site.store, 60)
     for path in ("thumbnail", "frames/1/picture"):
-        assert "whole folder is gone" in unquote(client.get(f"{scan(uuid)}/{path}").headers["x-scandock-reason"])
-    assert client.get("/projects/P/sessions/S1/scans/4").status_code == 200
+        answer = client.get(f"{scan(uuid)}/{path}")
+        assert "whole folder is gone" in unquote(answer.headers["x-scandock-reason"])
+        assert answer.headers["cache-control"] == "no-store"
+    assert "whole folder is gone" in client.get(f"/api/v1/sessions/{uuid}/files/0/header").json()["reason"]
+    assert client.get("/projects/P/sessions/S1/scans/4", params={"file": 0}).status_code == 200
 
 
 # -- whose turn it is --------------------------------------------------------------------------------------------------

@@ -35,6 +35,17 @@ _HOW: Final = {
 }
 
 
+def check_folder(connection: Connection, holder: Holder) -> None:
+    """Usage `file_damaged` where a whole folder is known to be gone: there is nothing to include."""
+    gone = select(damage.c.id).where(damage.c.tree_id == holder.tree_id, damage.c.file_n.is_(None)).limit(1)
+    if connection.execute(gone).first() is not None:
+        raise Usage(
+            "file_damaged",
+            f"The folder of {holder.label} is gone from the store, with all its files.",
+            "Put it back from a backup and verify it again, or import the archive again.",
+        )
+
+
 def damaged_paths(
     connection: Connection, holder: Holder, wanted: Damaged, chosen: Callable[[str], bool] = lambda _: True
 ) -> Mapping[str, str]:
@@ -76,14 +87,14 @@ def why_no_picture(kind: str) -> str:
 
 
 def holders_with_damage(connection: Connection, uuids: Iterable[str]) -> set[str]:
-    """The sessions and shelves, of these, that have files which are known to be damaged."""
+    """The sessions and shelves, of these, that have files which are known to be damaged, or no folder."""
     found: set[str] = set()
     for part in in_parts(uuids):
         for table in (session, shelf):
             rows = connection.execute(
                 select(table.c.uuid)
                 .join(damage, damage.c.tree_id == table.c.tree_id)
-                .where(table.c.uuid.in_(part), damage.c.file_n.is_not(None))
+                .where(table.c.uuid.in_(part))
                 .distinct()
             )
             found.update(rows.scalars())

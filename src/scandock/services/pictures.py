@@ -130,6 +130,8 @@ def stack_of(looked: Looked) -> Stack:
     name = f"{VERSION}-stack-{looked.scan_n}.json.gz"
     kept = looked.pictures.cache.read(looked.tree, name)
     stack = None
+    if kept is None and None in looked.damaged:
+        return Stack(reasons=[(0, looked.why_not(0))])
     if kept is not None:
         with contextlib.suppress(ValueError, TypeError, OSError, EOFError):
             stack = Stack.from_json(gzip.decompress(kept).decode())
@@ -200,7 +202,7 @@ def thumbnail(looked: Looked) -> Made:
         return Made({"type": "image/webp"}, kept)
     stack = stack_of(looked)
     if not stack.images:
-        return _nothing(stack)
+        return _nothing(looked, stack)
     made = _ask(looked, stack, stack.middle, {"verb": "thumbnail"})
     if not made.reason:
         looked.pictures.cache.keep(looked.tree, name, made.body)
@@ -225,11 +227,14 @@ def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str
     with desk.catalog.read() as connection:
         standing = contents.readable(connection, desk.principal, uuid)
         item = contents.file_of(connection, standing, n)
+        damaged = dict(damaged_numbers(connection, standing.tree_id, -1))
     note_view(desk, pictures, standing)
-    looked = Looked(desk, pictures, standing, -1)
-    tag = looked.tag("header", n)
     if item["damaged"]:
-        return Made(reason=why_no_picture(item["damaged"]), lasting=False), tag
+        damaged[n] = item["damaged"]
+    looked = Looked(desk, pictures, standing, -1, damaged)
+    tag = looked.tag("header", n)
+    if why := looked.why_not(n):
+        return Made(reason=why, lasting=False), tag
     return _ask_of(looked, item["path"], {"verb": "header"}, item["sha256"]), tag
 
 
@@ -242,7 +247,7 @@ def _image(looked: Looked, at: int) -> tuple[Stack, int]:
 
 def _ask(looked: Looked, stack: Stack, at: int, said: dict[str, Any]) -> Made:
     if not stack.images:
-        return _nothing(stack)
+        return _nothing(looked, stack)
     image = stack.images[at]
     why = looked.why_not(image.file)
     if why:
@@ -268,9 +273,9 @@ def _ask_of(looked: Looked, path: str, said: dict[str, Any], content: object) ->
         return Made(reason=MISSING, lasting=False)
 
 
-def _nothing(stack: Stack) -> Made:
+def _nothing(looked: Looked, stack: Stack) -> Made:
     reason = stack.reasons[0][1] if stack.reasons else "The scan has no files."
-    return Made(reason=reason, lasting=reason not in (BUSY, MISSING, NO_ROOM))
+    return Made(reason=reason, lasting=reason not in (BUSY, MISSING, NO_ROOM) and not looked.damaged)
 
 
 @contextlib.contextmanager

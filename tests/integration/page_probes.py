@@ -82,6 +82,7 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("GET", "/projects/{project}/audit"): PageProbe(action=Action.AUDIT_READ),
     ("GET", "/projects/{project}/trash"): PageProbe(action=Action.TRASH_READ),
     ("GET", "/projects/{project}/damage"): PageProbe(action=Action.DAMAGE_READ),
+    ("POST", "/damage/verify"): PageProbe(action=Action.DAMAGE_VERIFY, fields={"project": "{project}"}, good=(303,)),
     ("POST", "/damage/{session}/verify"): PageProbe(
         action=Action.DAMAGE_VERIFY, of="archived", fields={"project": "{project}"}, good=(303,)
     ),
@@ -98,6 +99,7 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("POST", "/account/tokens/{alias}/revoke"): _own(good=(404,)),
     ("POST", "/account/logins/end"): _own(good=(303,)),
     ("GET", "/admin"): _admin(),
+    ("POST", "/admin/clock"): _admin(good=(303,)),
     ("GET", "/admin/accounts"): _admin(),
     ("POST", "/admin/accounts"): _admin(fields={"name": "admin"}, good=(409,)),
     ("POST", "/admin/accounts/{account}"): _admin(fields={"do": "nothing"}, good=(400,)),

@@ -118,6 +118,8 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("PUT", f"{_ACCOUNT}/password"): _account(
         Action.SITE_ADMIN, json={"password": "x"}, good=(404,), fresh=lambda *_: "nobody"
     ),
+    ("GET", f"{_V1}/clock"): _account(Action.SITE_ADMIN),
+    ("POST", f"{_V1}/clock/confirm"): _account(Action.SITE_ADMIN, good=(204,)),
     ("GET", f"{_V1}/rules"): _account(Action.SITE_ADMIN),
     ("GET", f"{_V1}/rules/{{kind}}"): _account(Action.SITE_ADMIN),
     ("PUT", f"{_V1}/rules/{{kind}}"): _account(Action.SITE_ADMIN, json={"text": ""}),
@@ -178,6 +180,7 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
         action=Action.TRASH_RESTORE, of="trashed", params={"dry_run": "true"}
     ),
     ("GET", f"{_V1}/damage"): Probe(action=Action.DAMAGE_READ, of="owned", params={"project": "{project}"}),
+    ("POST", f"{_V1}/damage/verify"): Probe(action=Action.DAMAGE_VERIFY, of="owned", params={"project": "{project}"}),
     ("POST", f"{_V1}/sessions/{{session}}/verify"): _session(Action.DAMAGE_VERIFY, good=(204,)),
     ("GET", f"{_V1}/audit"): Probe(action=Action.AUDIT_READ, of="owned", params={"project": "{project}"}),
     ("GET", f"{_V1}/audit/export"): Probe(action=Action.AUDIT_READ, of="owned", params={"project": "{project}"}),

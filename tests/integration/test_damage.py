@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,7 +15,8 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from scandock.catalog.tables import session
+from scandock.catalog.tables import session, shelf
+from scandock.cli import main
 from scandock.services.checking import check
 from scandock.services.damage import figures_of
 from scandock.services.verifying import verify_again, verify_some
@@ -24,6 +26,7 @@ from tests.integration.web import Web, serving
 
 OBJECTS = images(3)
 ARCHIVE = documented("S1", "1", OBJECTS)
+OTHER = documented("S2", "1", images(2, case="other"))
 HEADER = "X-Scandock-Damaged"
 
 
@@ -34,9 +37,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Si
     return made
 
 
-def stored(site: Site, told: Imported) -> list[Path]:
-    """Where the objects of ARCHIVE stand, in its order."""
-    return [site.data / str(told.line(path)["stored_as"]) for path in ARCHIVE]
+def stored(site: Site, told: Imported, archive: Mapping[str, bytes] = ARCHIVE) -> list[Path]:
+    """Where the objects of an archive stand, in its order."""
+    return [site.data / str(told.line(path)["stored_as"]) for path in archive]
 
 
 def flip(path: Path) -> None:
@@ -155,6 +158,135 @@ def test_the_pages_list_damage_and_have_it_read_again(site: Site, web: Web, clie
         assert ann.post(f"/damage/{one['session']}/verify", data={"project": "P"}).status_code == 303
         verify(web)
         assert one["path"] not in ann.get("/projects/P/damage").text
+
+
+def test_all_that_is_damaged_is_read_again_at_once(site: Site, web: Web, client: httpx.Client) -> None:
+    victims = {}
+    for project, label in (("P", "S1"), ("P", "S2"), ("Q", "S1")):
+        archive = ARCHIVE if label == "S1" else OTHER
+        victims[project, label] = stored(site, site.bring(archive, session=label, project=project), archive)[0]
+    site.bring(documented("S3", "1", images(1, case="whole")), session="S3")
+    web.account("ann", P="owner", Q="member")
+    web.account("bob", P="member")
+    verify(web)
+
+    def harm() -> None:
+        for victim in victims.values():
+            flip(victim)
+
+    def again(asking: httpx.Client, sessions: int, **asked: str) -> None:
+        answer = asking.post("/api/v1/damage/verify", params=asked)
+        assert (answer.status_code, answer.json()) == (200, {"sessions": sessions})
+
+    again(client, 0)
+    harm()
+    for uuid in (one["id"] for one in client.get("/api/v1/sessions").json()["items"]):
+        assert client.post(f"/api/v1/sessions/{uuid}/verify").status_code == 204
+    verify(web)
+    assert {(one["project"], one["label"]) for one in listed(client)} == set(victims)
+    harm()  # put back from a backup
+    with web.client("ann") as ann, web.client("bob") as bob:
+        assert bob.post("/api/v1/damage/verify", params={"project": "P"}).status_code == 403
+        again(bob, 0)
+        assert ann.post("/api/v1/damage/verify", params={"project": "Q"}).status_code == 403
+        again(ann, 2)
+        verify(web)
+        assert {(one["project"], one["label"]) for one in listed(client)} == {("Q", "S1")}
+        assert "Verify all again</button>" not in ann.get("/projects/P/damage").text  # there is nothing
+        assert bob.post("/damage/verify", data={"project": "P"}).status_code == 403
+    assert "Verify all again</button>" in client.get("/admin/damage").text
+    again(client, 0, project="P")
+    again(client, 1, project="q")
+    verify(web)
+    assert listed(client) == []
+    assert client.post("/damage/verify").status_code == 303
+    lines = client.get("/api/v1/audit", params={"action": "verify", "kind": "project"}).json()["items"]
+    assert [(one["actor"], one["target"], one["details"]) for one in lines] == [
+        ("admin", "Q", {"sessions": 1}), ("ann", "P", {"sessions": 2}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["archive", "prearchive"])
+def test_the_page_of_a_session_has_it_read_again(site: Site, web: Web, client: httpx.Client, place: str) -> None:
+    told = site.bring(ARCHIVE, session="S1", destination=place)
+    verify(web)
+    flip(stored(site, told)[0])
+    (one,) = client.get("/api/v1/sessions" if place == "archive" else "/api/v1/prearchive").json()["items"]
+    page = "/projects/P/sessions/S1" if place == "archive" else f"/prearchive/{one['id']}"
+    web.account("ann", P="owner")
+    web.account("bob", P="member")
+    with web.client("ann") as ann, web.client("bob") as bob:
+        assert ">Verify again</button>" in ann.get(page).text
+        assert ">Verify again</button>" not in bob.get(page).text
+        form = {"project": "P", "label": "S1", "shown": place}
+        answer = ann.post(f"/damage/{one['id']}/verify", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{page}?said=verifying")
+        verify(web)
+        assert "1 file damaged" in ann.get(page).text
+
+
+def test_a_command_reads_again_by_itself(
+    site: Site, web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command(*args: str) -> tuple[int | str | None, str]:
+        monkeypatch.setattr(sys, "argv", ["scandock", "admin", "verify", *args, "--data", str(site.data)])
+        code = main()
+        return code, "".join(capsys.readouterr())
+
+    victims = [
+        stored(site, site.bring(archive, session=label), archive)[0]
+        for label, archive in (("S1", ARCHIVE), ("S2", OTHER))
+    ]
+    for victim in victims:
+        flip(victim)
+    verify(web)
+    assert len(listed(client)) == 2
+    assert command("--damaged") == (3, "5 files (3.5 kB) of 2 sessions read: 2 files damaged.\n")
+    flip(victims[0])
+    first = next(one["session"] for one in listed(client) if one["label"] == "S1")
+    assert command(first)[0] == 0
+    assert [one["label"] for one in listed(client)] == ["S2"]
+    assert command("--damaged", "--project", "Q")[0] == 2
+    flip(victims[1])
+    assert command("--damaged", "--project", "P") == (0, "2 files (1.4 kB) of 1 session read: all of them are whole.\n")
+    assert listed(client) == []
+    for wrong in ((), (first, "--damaged"), (first, "--project", "P")):
+        code, said = command(*wrong)
+        assert (code, "--damaged" in said) == (2, True)
+    assert command("nobody")[0] == 2
+
+
+def test_what_comes_back_from_the_trash_says_that_it_is_damaged_and_is_read_first(
+    site: Site, web: Web, client: httpx.Client
+) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    victim, whole, _ = stored(site, told)
+    flip(victim)
+    verify(web)
+    (one,) = listed(client)
+    assert client.delete(f"/api/v1/sessions/{one['session']}").status_code == 200
+    assert listed(client) == []
+    (kept,) = client.get("/api/v1/trash").json()["items"]
+    assert kept["damaged"] == 1
+    assert "1 file damaged" in client.get("/projects/P/trash").text
+    where = f"/api/v1/trash/{kept['id']}/restore"
+    for dry_run in (True, False):
+        (warning,) = client.post(where, params={"dry_run": dry_run}).json()["warnings"]
+        assert (warning["code"], f"(1, {victim.name} the first)" in warning["message"]) == ("restored_damaged", True)
+    assert [again["path"] for again in listed(client)] == [one["path"]]
+    flip(whole)  # as if it had rotted in the trash
+    verify(web)
+    assert {again["path"].rpartition("/")[2] for again in listed(client)} == {victim.name, whole.name}
+
+    assert client.delete(f"/api/v1/sessions/{one['session']}").status_code == 200
+    answer = client.post(f"/trash/{kept['id']}/restore", data={"project": "P"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/projects/P/trash?said=restored-damaged")
+    flip(victim)
+    flip(whole)
+    verify(web)
+    assert listed(client) == []
+    assert client.delete(f"/api/v1/sessions/{one['session']}").status_code == 200
+    assert client.post(where).json()["warnings"] == []
 
 
 def test_check_names_what_can_not_be_read_and_what_is_listed_though_it_is_whole(
@@ -279,3 +411,95 @@ def test_messages_count_what_is_damaged_where_one_answers_for_it(site: Site, web
             name: figures_of(connection, project_id=None, account_id=number).files for name, number in ids.items()
         }
     assert counts == {"owner": 1, "member": 0, "admin": 1}
+
+
+def test_what_a_project_has_of_its_own_is_no_other(site: Site, web: Web, client: httpx.Client) -> None:
+    where = "/data/projects/P/resources/N/files/a.txt"
+    assert client.put(where, params={"inbody": "true"}, content=b"abc").status_code == 200
+    (victim,) = (path for path in (site.data / "resources").rglob("a.txt"))
+    verify(web)
+    victim.write_bytes(b"abd")
+    web.account("ann", P="owner")
+    with web.client("ann") as ann:
+        with web.site.catalog.write() as connection:
+            verify_again(web.site.catalog, connection, *connection.execute(select(shelf.c.tree_id)).scalars())
+        verify(web)
+        (one,) = listed(ann)
+        assert (one["kind"], one["place"], one["path"]) == ("changed", "resources", "resources/N/files/a.txt")
+        for address in (where, "/data/projects/P/files?format=zip", "/data/projects/P/resources/N/files?format=zip"):
+            refused = ann.get(address)
+            assert (refused.status_code, "damaged" in refused.text) == (409, True), address
+        assert ann.get(where, params={"damaged": "include"}).content == b"abd"
+        assert f"{where}?damaged=include" in ann.get("/projects/P").text
+        victim.write_bytes(b"abc")
+        assert ann.post("/api/v1/damage/verify").json() == {"sessions": 1}
+        verify(web)
+        assert (listed(ann), ann.get(where).content) == ([], b"abc")
+
+
+def test_downloads_are_refused_too_where_a_whole_folder_is_gone(site: Site, web: Web, client: httpx.Client) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    site.bring(OTHER, session="S2")
+    (site.data / told.session["path"]).rename(site.data / "elsewhere")
+    verify(web)
+    (uuid,) = [one["id"] for one in client.get("/api/v1/sessions").json()["items"] if one["label"] == "S1"]
+    rows = client.get("/data/experiments", params={"format": "json"}).json()["ResultSet"]["Result"]
+    ids = {row["label"]: row["ID"] for row in rows}
+    for address in (
+        "/api/v1/projects/P/download", f"/api/v1/sessions/{uuid}/download", f"/api/v1/sessions/{uuid}/files/0/content",
+        f"/data/experiments/{ids['S1']}/scans/1/files?format=zip",
+        f"/data/experiments/{ids['S2']},{ids['S1']}/scans/ALL/files?format=zip",
+    ):  # fmt: skip
+        refused = client.get(address)
+        assert (refused.status_code, "damaged" in refused.text or "gone" in refused.text) == (409, True), address
+    assert client.get(f"/api/v1/sessions/{uuid}/download", params={"damaged": "include"}).status_code == 409
+    omitted = client.get("/api/v1/projects/P/download", params={"damaged": "omit"})
+    assert omitted.headers[HEADER] == "1"
+    inside = members(omitted)
+    assert uuid in inside.pop("not-included.txt").decode()
+    assert {name.partition("/")[0] for name in inside} == {"S2"}
+
+
+@pytest.mark.parametrize("place", ["archive", "prearchive"])
+def test_every_address_of_a_damaged_file_says_so(site: Site, web: Web, client: httpx.Client, place: str) -> None:
+    """Whole, by ranges, by its head, in zips of scans and resources, and what is read of it: by all dialects' names."""
+    told = site.bring(ARCHIVE, session="S1", destination=place)
+    victim, *whole = stored(site, told)
+    uri = told.session["uri"]
+    rest = f"scans/1/resources/DICOM/files/{victim.name}"
+    (one,) = client.get("/api/v1/sessions" if place == "archive" else "/api/v1/prearchive").json()["items"]
+    files = client.get("/api/v1/files", params={"session": one["id"]}).json()["items"]
+    number = next(row["id"] for row in files if row["path"].endswith(f"/{victim.name}"))
+    of_file = f"/api/v1/sessions/{one['id']}/files/{number}"
+    single = [f"{of_file}/content", f"{uri}/{rest}"]
+    zips = [
+        f"/api/v1/sessions/{one['id']}/download", f"/api/v1/sessions/{one['id']}/scans/1/download",
+        f"{uri}/scans/ALL/files?format=zip", f"{uri}/scans/1/files?format=zip",
+        f"{uri}/scans/1/resources/DICOM/files?format=zip",
+    ]  # fmt: skip
+    if place == "archive":
+        rows = client.get("/data/experiments", params={"format": "json"}).json()["ResultSet"]["Result"]
+        (named,) = [row["ID"] for row in rows]
+        single += [f"/data/experiments/{named}/{rest}", f"/data/archive/experiments/{named}/{rest}"]
+        zips += [f"/data/experiments/{named}/scans/1/files?format=zip", "/api/v1/projects/P/download"]
+    for address in (*single, *zips):
+        assert client.get(address).status_code == 200, address
+    victim.write_bytes(b"cut")
+    verify(web)
+    ranged = {"Range": "bytes=0-1"}
+    for address in single:
+        for headers in ({}, ranged, {**ranged, "If-Range": '"x"'}, {"If-None-Match": "*"}):
+            refused = client.get(address, headers=headers)
+            assert (refused.status_code, "damaged" in refused.text) == (409, True), (address, headers)
+        assert client.head(address).status_code == 409, address
+        part = client.get(address, params={"damaged": "include"}, headers=ranged)
+        assert (part.status_code, part.content, part.headers[HEADER]) == (206, b"cu", "changed"), address
+    for address in zips:
+        refused = client.get(address)
+        assert (refused.status_code, "damaged" in refused.text) == (409, True), address
+    shown = client.get(f"{of_file}/header").json()
+    assert (shown["rows"], "is damaged" in shown["reason"]) == ([], True)
+    assert client.get(f"{uri}/scans/1/resources/DICOM/files/{whole[0].name}").content == whole[0].read_bytes()
+    if place == "archive":
+        pulled = client.put(f"/data/experiments/{named}", params={"pullDataFromHeaders": "true"})
+        assert (pulled.status_code, "damaged" in pulled.text) == (409, True)

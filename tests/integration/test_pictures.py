@@ -19,6 +19,7 @@ from scandock.services import pictures
 from scandock.services.decoding import Pictures
 from scandock.services.held_answers import HeldAnswers
 from scandock.services.pictures import tidy
+from scandock.services.verifying import verify_some
 from scandock.viewing.decoders import Lost
 from scandock.viewing.turns import Asker
 from tests.builders import Site, documented, ecat
@@ -178,6 +179,82 @@ def test_a_file_that_is_gone_is_told_and_the_others_are_shown(client, uuid, site
     page = client.get("/projects/P/sessions/S1/scans/4", params={"file": 0})
     assert page.status_code == 200
     assert "not in the store" in page.text
+
+
+def test_a_damaged_file_is_not_shown_and_says_so(web, client, uuid, site):
+    site.checked = False
+    number = client.get(f"{scan(uuid)}/stack").json()["images"][1][0]
+    of_file = f"/api/v1/sessions/{uuid}/files/{number}"
+    shown = (f"{scan(uuid)}/thumbnail", f"{scan(uuid)}/frames/1", f"{scan(uuid)}/frames/1/picture", f"{of_file}/header")
+    tags = {path: client.get(path).headers["etag"] for path in shown}
+    (kept,) = os.listdir(site.data / "cache")
+    one = client.get(of_file).json()
+    victim = site.data / "archive/P/S1" / one["path"]
+    whole = victim.read_bytes()
+
+    def verify() -> None:
+        assert client.post(f"/api/v1/sessions/{uuid}/verify").status_code == 204
+        verify_some(web.site.catalog, web.site.store, 60)
+
+    def reason(path: str) -> str:
+        """Why a picture is not shown, though the browser has it from before."""
+        answer = client.get(path, headers={"If-None-Match": tags[path]})
+        assert answer.status_code == 200
+        if "image/webp" in answer.headers["content-type"] or "image/png" in answer.headers["content-type"]:
+            return ""
+        if answer.headers["content-type"] == "application/octet-stream":
+            return ""
+        assert "etag" not in answer.headers
+        return unquote(answer.headers.get("x-scandock-reason", "")) or str(answer.json()["reason"])
+
+    for harmed, words in ((whole[:-1] + b"\x7f", "bytes are not those"), (None, "gone from the store")):
+        victim.unlink()
+        if harmed is not None:
+            victim.write_bytes(harmed)
+        verify()
+        for path in shown:
+            assert ("is damaged" in reason(path), words in reason(path)) == (True, True)
+        assert client.get(f"{scan(uuid)}/frames/0").headers["x-scandock-frame"]
+        page = client.get("/projects/P/sessions/S1/scans/4", params={"file": number}).text
+        assert "1 file damaged" in page
+        assert words in page
+        assert ('data-tree="0"' in page, "thumbnail?tree=0" in client.get("/projects/P/sessions/S1").text) == (
+            True,
+            True,
+        )
+        victim.touch()
+    listed = {
+        row["id"]: row["damaged"] for row in client.get("/api/v1/files", params={"session": uuid}).json()["items"]
+    }
+    assert {key: kind for key, kind in listed.items() if kind} == {number: "missing"}
+    assert one["damaged"] is None
+
+    other = Pictures(str(site.data), site.settings, HeldAnswers(2**20))  # of a process that has not tidied a moment ago
+    assert tidy(other, web.site.catalog) == 1
+    other.close()
+    assert not (site.data / "cache" / kept).exists()  # it may have been made of the damaged bytes
+    victim.write_bytes(whole)
+    verify()
+    for path in shown[:3]:
+        answer = client.get(path, headers={"If-None-Match": tags[path]})
+        assert answer.status_code == 304 or "etag" in answer.headers
+        assert "x-scandock-reason" not in answer.headers
+
+
+@pytest.mark.parametrize("looked_before", [True, False])
+def test_where_the_whole_folder_is_gone_it_is_said_too(web, client, uuid, site, looked_before):
+    site.checked = False
+    if looked_before:
+        client.get(f"{scan(uuid)}/stack")
+    (site.data / "archive/P/S1").rename(site.data / "elsewhere")
+    assert client.post(f"/api/v1/sessions/{uuid}/verify").status_code == 204
+    verify_some(web.site.catalog, web.site.store, 60)
+    for path in ("thumbnail", "frames/1/picture"):
+        answer = client.get(f"{scan(uuid)}/{path}")
+        assert "whole folder is gone" in unquote(answer.headers["x-scandock-reason"])
+        assert answer.headers["cache-control"] == "no-store"
+    assert "whole folder is gone" in client.get(f"/api/v1/sessions/{uuid}/files/0/header").json()["reason"]
+    assert client.get("/projects/P/sessions/S1/scans/4", params={"file": 0}).status_code == 200
 
 
 # -- whose turn it is --------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
 from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
@@ -120,8 +120,7 @@ def begin(connection: Connection, one: Account, *, token: str | None = None) -> 
 
 def _make_room(connection: Connection, account_id: int, now: int) -> int:
     """End the longest idle logins where an account has as many as it may; how many. None is ever refused for them."""
-    mine = login.c.account_id == account_id
-    connection.execute(delete(login).where(mine, _has_ended(now)))
+    mine = and_(login.c.account_id == account_id, ~_has_ended(now))  # the others go by `purge`, once the clock is right
     idle = select(login.c.secret_hash).where(mine).order_by(login.c.seen.desc(), login.c.created.desc())
     hashes = connection.execute(idle.offset(LOGINS_MOST - 1)).scalars().all()
     return connection.execute(delete(login).where(login.c.secret_hash.in_(hashes))).rowcount if hashes else 0

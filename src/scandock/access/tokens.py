@@ -83,8 +83,7 @@ def issue(
     if not 1 <= days <= DAYS_MOST:
         raise Usage("token_days", f"A token lives 1 to {DAYS_MOST} days.", "Name fewer days.")
     now = now_ms(connection)
-    connection.execute(delete(api_token).where(api_token.c.account_id == one.id, api_token.c.expires <= now))
-    if len(of_account(connection, one.id)) >= TOKENS_MOST:
+    if sum(token.expires > now for token in of_account(connection, one.id)) >= TOKENS_MOST:
         raise Usage("too_many_tokens", f"An account has at most {TOKENS_MOST} tokens.", "Revoke some.")
     expires = now + days * DAY_MS
     if parent is not None:

@@ -28,7 +28,7 @@ from scandock.model.private import PRIVATE_FILE, keep_private
 
 T = TypeVar("T")
 
-HEAD = "0015"
+HEAD = "0016"
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
 
 VALUES_MOST = 500

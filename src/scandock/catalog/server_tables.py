@@ -379,9 +379,12 @@ clock_seen = Table(
     Column("since_start", BigInteger, nullable=False),
     Column("held_until", BigInteger, nullable=False),
     Column("jumped", BigInteger, nullable=False),
+    Column("doubted", BigInteger, nullable=False, server_default=text("0")),
+    Column("doubted_since", BigInteger, nullable=False, server_default=text("0")),
 )
 """One row: the clock as it was last seen, with the machine's start and the time since then; until when nothing is
-deleted for its age, and by how much the clock had jumped then (milliseconds)."""
+deleted for its age, and by how much the clock had jumped then (milliseconds). Dates from before `doubted_since` may be
+too early by `doubted`."""
 
 data_folder = Table(
     "data_folder",

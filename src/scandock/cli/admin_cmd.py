@@ -13,10 +13,12 @@ import typer
 from scandock.cli import checks, options
 from scandock.cli.accounts_cmd import catalog_of, here, known, member, token, user
 from scandock.cli.audit_cmd import audit
+from scandock.cli.clock_cmd import clock
 from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
 from scandock.cli.imports_cmd import imports
 from scandock.cli.plain import plain
 from scandock.cli.rules_cmd import rules
+from scandock.cli.verify_cmd import verify
 
 if TYPE_CHECKING:
     from scandock.services.projects import Project
@@ -35,6 +37,8 @@ admin.add_typer(user, name="user")
 admin.add_typer(member, name="member")
 admin.add_typer(token, name="token")
 admin.command("audit")(audit)
+admin.command("clock")(clock)
+admin.command("verify")(verify)
 
 Id = Annotated[str, typer.Argument(metavar="P", help="Id of the project: 1 to 64 letters, digits, _ and -.")]
 

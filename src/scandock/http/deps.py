@@ -19,7 +19,7 @@ from scandock.access.authenticate import Gate
 from scandock.access.password_queue import PasswordQueue
 from scandock.catalog.engine import Catalog, only_read
 from scandock.http.metrics import Metrics
-from scandock.http.readiness import Readiness, store_in, write_to
+from scandock.http.readiness import Readiness, clock_of, store_in, write_to
 from scandock.http.receiving.limits import limits_of
 from scandock.http.sending import Answers
 from scandock.http.tus.locks import Locks, Writer
@@ -105,7 +105,8 @@ class Site:
                 "catalog": lambda: write_to(self.catalog),
                 "store": lambda: store_in(self.store, self.settings),
                 "workers": lambda: self.workers_ready(),  # noqa: PLW0108  as it is then
-            }
+            },
+            notes={"clock": lambda: clock_of(self.catalog)},
         )
 
     def receives(self, upload: str, task: asyncio.Task[Any]) -> None:

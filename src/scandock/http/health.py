@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -20,10 +21,15 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", summary="Ready, or what is not", responses={503: {"description": "Not ready"}})
 async def readyz(request: Request) -> Response:
-    """`{"ready", "checks": {"catalog", "store", "workers"}}`: each `ok`, or what is the matter with it."""
-    checks = await site_of(request).readiness.ask()
+    """`{"ready", "checks": {"catalog", "store", "workers"}}`: each `ok`, or what is the matter with it.
+
+    `notes` where there is something to know all the same: `clock`, why nothing is deleted for its age.
+    """
+    readiness = site_of(request).readiness
+    checks, notes = await asyncio.gather(readiness.ask(), readiness.notes())
     ready = all(said == "ok" for said in checks.values())
-    return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
+    more = {"notes": notes} if notes else {}
+    return JSONResponse({"ready": ready, "checks": checks, **more}, 200 if ready else 503)
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)

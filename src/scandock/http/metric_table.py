@@ -190,7 +190,7 @@ UNVERIFIED_TREES: Final = GaugeMetric(
     "scandock_unverified_trees", "Sessions and own files whose checksums nobody has confirmed yet."
 )
 DELETIONS_HELD: Final = GaugeMetric(
-    "scandock_deletions_held", "1 while nothing is deleted for its age, since the clock has jumped."
+    "scandock_deletions_held", "1 while nothing is deleted for its age, as the clock can't be trusted."
 )
 
 ALL: Final[tuple[Metric, ...]] = tuple(one for one in list(globals().values()) if isinstance(one, Metric))

@@ -18,13 +18,14 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, func, select
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import clock_seen, delivery, reception
+from scandock.catalog.server_tables import delivery, reception
 from scandock.catalog.tables import upload
 from scandock.http import metric_table as table
 from scandock.model.errors import Fault
 from scandock.model.limit_counts import Asked, Limit, limit_counts
 from scandock.model.verdicts import ImportState
 from scandock.queue.retry import waits_for_next
+from scandock.services.clock_watch import look_at
 from scandock.services.damage import KINDS, count_damage, verification_ages
 from scandock.services.reservations import is_reserved, left_over
 from scandock.workers.worker_figures import WorkerFigures
@@ -94,6 +95,7 @@ class Metrics:
             self._outcomes.count()
             with catalog.read() as connection:
                 found.extend(catalog_metrics(catalog, connection))
+            found.append(table.DELETIONS_HELD.family(float(bool(look_at(catalog).why))))
         except Fault:
             found.clear()
         return [
@@ -189,8 +191,6 @@ def _stored_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family
     oldest, unverified = verification_ages(connection)
     yield table.VERIFICATION_OLDEST.family(_seconds_since(oldest, _now(catalog, connection)))
     yield table.UNVERIFIED_TREES.family(unverified)
-    held = connection.execute(select(func.count()).where(clock_seen.c.held_until > catalog.now())).scalar_one()
-    yield table.DELETIONS_HELD.family(held)
 
 
 def _seconds_since(moment: int | None, now: int) -> float:

@@ -36,6 +36,7 @@ STATUS: Final = {
     "body_too_large": 413,
     "body_too_slow": 408,
     "changed_meanwhile": 412,
+    "clocks_differ": 409,
     "file_damaged": 409,
     "file_exists": 409,
     "file_missing": 500,

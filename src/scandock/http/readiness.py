@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from scandock.catalog.engine import DAMAGED_REMEDY
 from scandock.model.errors import OUTAGES, ScandockError
+from scandock.services.clock_watch import look_at
 from scandock.services.logs import cause, log, where
 
 if TYPE_CHECKING:
@@ -31,8 +32,14 @@ LOCK_SECONDS: Final = 2
 class Check:
     """One part, and what is known of it."""
 
-    def __init__(self, name: str, look: Callable[[], str], clock: Callable[[], float] = time.monotonic) -> None:
-        """`look` gives what is the matter, or nothing; ScandockError is what is the matter, too."""
+    def __init__(
+        self, name: str, look: Callable[[], str], clock: Callable[[], float] = time.monotonic, *, is_note: bool = False
+    ) -> None:
+        """`look` gives what is the matter, or nothing; ScandockError is what is the matter, too.
+
+        A note is told where `/readyz` is asked, and not in the log: what it is about has lines of its own.
+        """
+        self._is_note = is_note
         self._name = name
         self._look = look
         self._clock = clock
@@ -75,6 +82,8 @@ class Check:
 
     def _log(self, code: str) -> None:
         """Tell of a change, once: probes ask every few seconds."""
+        if self._is_note:
+            return
         if code and code != self._logged:
             log().warning("not ready", check=self._name, code=code, why=OUTAGES.get(code))
         elif self._logged and not code:
@@ -86,25 +95,42 @@ class Check:
 
 
 class Readiness:
-    """The checks of a site."""
+    """The checks of a site; and what people should know of one that is ready all the same."""
 
-    def __init__(self, checks: Mapping[str, Callable[[], str]]) -> None:
+    def __init__(self, checks: Mapping[str, Callable[[], str]], notes: Mapping[str, Callable[[], str]]) -> None:
         self._checks = {name: Check(name, look) for name, look in checks.items()}
+        self._notes = {name: Check(name, look, is_note=True) for name, look in notes.items()}
 
     async def ask(self) -> dict[str, str]:
         """What each says."""
-        said = await asyncio.gather(*(check.ask() for check in self._checks.values()))
-        return dict(zip(self._checks, said, strict=True))
+        return await _ask(self._checks)
+
+    async def notes(self) -> dict[str, str]:
+        """What each has to say, where it is anything."""
+        return {name: said for name, said in (await _ask(self._notes)).items() if said != "ok"}
 
     def close(self) -> None:
-        for check in self._checks.values():
+        for check in (*self._checks.values(), *self._notes.values()):
             check.close()
+
+
+async def _ask(checks: Mapping[str, Check]) -> dict[str, str]:
+    said = await asyncio.gather(*(check.ask() for check in checks.values()))
+    return dict(zip(checks, said, strict=True))
 
 
 def write_to(catalog: Catalog) -> str:
     """Whether rows get where they belong."""
     catalog.try_writing(LOCK_SECONDS)
     return f"{catalog.damaged} {DAMAGED_REMEDY}" if catalog.damaged else ""
+
+
+def clock_of(catalog: Catalog) -> str:
+    """Why nothing is deleted for its age. That a catalog can't be asked is told by its own check."""
+    try:
+        return look_at(catalog).why
+    except ScandockError:
+        return ""
 
 
 def store_in(store: Store, settings: Settings) -> str:

@@ -191,6 +191,12 @@ CODES: Final[dict[str, Code]] = {
         " bring them.",
         "Import an archive that has these files; `scandock check` names all.",
     ),
+    "restored_damaged": Code(
+        "warning",
+        "Again 6",
+        "Session {label} is back from the trash with files that are damaged or gone ({count}, {file} the first).",
+        "Import the archive that they came from again. All its files are verified again first.",
+    ),
     "ecat_apart": Code(
         "warning",
         "ECAT",

@@ -12,7 +12,7 @@ from scandock.model.errors import ScandockError
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
 from scandock.queue.owner import is_gone
-from scandock.services.clock_watch import why_wait
+from scandock.services.clock_watch import oldest_kept
 from scandock.services.logs import cause, log, where
 from scandock.services.receiving import MANY, Receiving
 from scandock.services.reservations import is_reserved
@@ -67,15 +67,18 @@ def expire(receiving: Receiving, busy: Collection[str] = ()) -> int:
     None while the clock can't be trusted.
     """
     catalog = receiving.catalog
+    lasts = receiving.limits.lasts_ms
+    age = oldest_kept(catalog, lasts)
+    if age is None:
+        return 0
+    over = reception.c.expires < catalog.now() - (age - lasts)
     with catalog.read() as connection:
         rows = connection.execute(
             select(upload.c.id, upload.c.uuid)
             .join(reception, reception.c.upload_id == upload.c.id)
-            .where(upload.c.state == ImportState.RECEIVING, reception.c.expires < catalog.now())
+            .where(upload.c.state == ImportState.RECEIVING, over)
             .limit(MANY)
         ).all()
-    if not rows or why_wait(catalog):
-        return 0
     for row in rows:
         if row.uuid in busy:
             continue
@@ -86,7 +89,7 @@ def expire(receiving: Receiving, busy: Collection[str] = ()) -> int:
                 .where(
                     upload.c.id == row.id,
                     upload.c.state == ImportState.RECEIVING,
-                    upload.c.id.in_(select(reception.c.upload_id).where(reception.c.expires < catalog.now())),
+                    upload.c.id.in_(select(reception.c.upload_id).where(over)),
                 )
                 .values(state=ImportState.CANCELLED, code=EXPIRED, message=message, finished=catalog.now())
             ).rowcount

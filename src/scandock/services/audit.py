@@ -84,13 +84,14 @@ class Did(StrEnum):
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
     VERIFY = "verify"
+    CLOCK_CONFIRM = "clock_confirm"
     AUDIT_EXPORT = "audit_export"
     REQUEST = "request"
     TOKEN_USE = "token_use"  # noqa: S105
 
 
 KINDS: Final = (
-    "account", "audit", "file", "import", "login", "project", "request", "rules", "scan", "session", "subject",
+    "account", "audit", "clock", "file", "import", "login", "project", "request", "rules", "scan", "session", "subject",
     "subscription", "token",
 )  # fmt: skip
 """What lines are about."""

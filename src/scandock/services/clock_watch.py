@@ -2,6 +2,9 @@
 
 What was seen last stands in the catalog, beside the machine's own count of time since it started, which nobody sets:
 within one start both must have gone on by as much. After a restart of the machine it may have been off for a week.
+
+A clock that was behind and was set right has dated what came meanwhile too early: for as long as anything is kept,
+what is deleted must be older by as much (`oldest_kept`).
 """
 
 from __future__ import annotations
@@ -10,20 +13,25 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
+from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import clock_seen
+from scandock.model.errors import Usage
 from scandock.queue.owner import boot_id
+from scandock.rules.permissions import Action
+from scandock.services import audit, rights
 
 MINUTE_MS: Final = 60_000
 TOLERATED_MS: Final = 5 * MINUTE_MS
 """By which a clock may be set, or differ from the database's."""
-OFF_MS: Final = 7 * 24 * 60 * MINUTE_MS
+DAY_MS: Final = 24 * 60 * MINUTE_MS
+OFF_MS: Final = 7 * DAY_MS
 """For how long a machine may have been off."""
-HOLD_MS: Final = 24 * 60 * MINUTE_MS
+HOLD_MS: Final = DAY_MS
 """For how long nothing is deleted for its age once the clock has jumped."""
 
 
@@ -39,38 +47,137 @@ class Clocks:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    """What is known of the clock."""
+
+    why: str
+    """Why nothing is deleted for its age, as a sentence; empty where it is."""
+    confirmable: bool
+    """Whether deleting goes on once an administrator has said that the clock is right."""
+
+
 def why_wait(catalog: Catalog, clocks: Clocks | None = None) -> str:
-    """Why nothing may be deleted for its age now, as a sentence; empty where it may. Fault where the catalog fails."""
+    """Why nothing may be deleted for its age now, as a sentence; empty where it may. Fault where the catalog fails.
+
+    What the clock says is noted: whoever deletes asks this first.
+    """
     clocks = clocks or Clocks()
     with catalog.write() as connection:
-        now, start, since_start = clocks.wall(), clocks.start(), clocks.since_start()
-        apart = abs(clocks.database(catalog, connection) - now)
-        held_until, jumped = _look(connection, now, start, since_start)
-    if apart > TOLERATED_MS:
-        return f"The clocks of this machine and of the database differ by {_days(apart)}."
-    if held_until > now:
-        return f"The clock has jumped by {_days(jumped)}: nothing is deleted for its age until {_moment(held_until)}."
-    return ""
+        reading = _read(catalog, connection, clocks)
+        reading.note(connection)
+    return reading.state.why
 
 
-def _look(connection: Connection, now: int, start: str, since_start: int) -> tuple[int, int]:
-    """Note what the clock says; until when nothing is deleted, and by how much it had jumped."""
-    seen = connection.execute(select(clock_seen)).one_or_none()
-    values: dict[str, object] = {"wall": now, "start": start, "since_start": since_start}
-    if seen is None:
-        connection.execute(insert(clock_seen).values(id=1, held_until=0, jumped=0, **values))
-        return 0, 0
-    off = now - seen.wall
-    if seen.start == start:
-        off -= since_start - seen.since_start
-        jumped = abs(off) > TOLERATED_MS
-    else:
-        jumped = not -TOLERATED_MS <= off <= OFF_MS
-    if jumped:
-        values |= {"held_until": now + HOLD_MS, "jumped": abs(off)}
-    if jumped or seen.start != start or not 0 <= now - seen.wall < MINUTE_MS:  # else nothing new: no row is written
-        connection.execute(update(clock_seen).values(**values))
-    return (now + HOLD_MS, abs(off)) if jumped else (seen.held_until, seen.jumped)
+def look_at(catalog: Catalog, clocks: Clocks | None = None) -> ClockState:
+    """The same for who only looks: nothing is written, and no writer waited for."""
+    with catalog.read() as connection:
+        return _read(catalog, connection, clocks or Clocks()).state
+
+
+def find_clock(catalog: Catalog, principal: Principal) -> ClockState:
+    """The same for an administrator. Denied."""
+    with catalog.read() as connection:
+        rights.check(connection, principal, Action.SITE_ADMIN, None)
+    return look_at(catalog)
+
+
+def oldest_kept(catalog: Catalog, kept_ms: int, clocks: Clocks | None = None) -> int | None:
+    """From what age on (ms, by its date) what is kept for `kept_ms` may be deleted; None: nothing may now."""
+    clocks = clocks or Clocks()
+    if why_wait(catalog, clocks):
+        return None
+    with catalog.read() as connection:
+        seen = connection.execute(select(clock_seen)).one()
+    return kept_ms + (seen.doubted if clocks.wall() - seen.doubted_since < kept_ms else 0)
+
+
+def confirm(
+    catalog: Catalog, principal: Principal, request: RequestInfo | None = None, clocks: Clocks | None = None
+) -> None:
+    """An administrator says that the clock is right though it has jumped: deleting for age goes on at once.
+
+    Denied; Usage `clocks_differ` where the database's clock is another. Nothing where nothing waits.
+    """
+    clocks = clocks or Clocks()
+    with catalog.write() as connection:
+        rights.check(connection, principal, Action.SITE_ADMIN, None)
+        reading = _read(catalog, connection, clocks)
+        if reading.state.why and not reading.state.confirmable:
+            raise Usage("clocks_differ", reading.state.why, "Set the one that is wrong (NTP); it can't be confirmed.")
+        reading.note(connection)
+        if not reading.state.why:
+            return
+        connection.execute(update(clock_seen).values(held_until=0, jumped=0, doubted=0, doubted_since=0))
+        details = {"jumped_seconds": reading.jumped // 1000}
+        audit.record(connection, principal, audit.Did.CLOCK_CONFIRM, "clock", "held", request=request, details=details)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the clocks say, beside what was seen last."""
+
+    now: int
+    start: str
+    since_start: int
+    apart: int
+    seen: Row[Any] | None
+
+    @property
+    def off(self) -> int:
+        """By how much the clock has gone on otherwise than it should have; 0 where that is tolerated."""
+        if self.seen is None:
+            return 0
+        off = self.now - int(self.seen.wall)
+        if self.seen.start == self.start:
+            off -= self.since_start - int(self.seen.since_start)
+            return off if abs(off) > TOLERATED_MS else 0
+        return 0 if -TOLERATED_MS <= off <= OFF_MS else off
+
+    @property
+    def held_until(self) -> int:
+        if self.off:
+            return self.now + HOLD_MS
+        return 0 if self.seen is None else int(self.seen.held_until)
+
+    @property
+    def jumped(self) -> int:
+        if self.off:
+            return abs(self.off)
+        return 0 if self.seen is None else int(self.seen.jumped)
+
+    @property
+    def state(self) -> ClockState:
+        if self.apart > TOLERATED_MS:
+            return ClockState(f"The clocks of this machine and of the database differ by {_days(self.apart)}.", False)
+        if self.held_until > self.now:
+            until = f"nothing is deleted for its age until {_moment(self.held_until)}"
+            return ClockState(f"The clock has jumped by {_days(self.jumped)}: {until}.", True)
+        return ClockState("", False)
+
+    def note(self, connection: Connection) -> None:
+        """Keep it for the next look; no row is written where there is nothing new."""
+        values: dict[str, object] = {"wall": self.now, "start": self.start, "since_start": self.since_start}
+        if self.seen is None:
+            connection.execute(insert(clock_seen).values(id=1, held_until=0, jumped=0, **values))
+            return
+        if self.off:
+            values |= {"held_until": self.held_until, "jumped": self.jumped}
+            # a clock that is set ahead was behind, and one that is set back was ahead: then nothing was dated too early
+            values |= {"doubted": max(0, self.seen.doubted + self.off), "doubted_since": self.now}
+        if self.off or self.seen.start != self.start or not 0 <= self.now - self.seen.wall < MINUTE_MS:
+            connection.execute(update(clock_seen).values(**values))
+
+
+def _read(catalog: Catalog, connection: Connection, clocks: Clocks) -> _Reading:
+    now = clocks.wall()
+    return _Reading(
+        now=now,
+        start=clocks.start(),
+        since_start=clocks.since_start(),
+        apart=abs(clocks.database(catalog, connection) - now),
+        seen=connection.execute(select(clock_seen)).one_or_none(),
+    )
 
 
 def _days(ms: int) -> str:

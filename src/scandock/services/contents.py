@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, func, select
+from sqlalchemy import Connection, RowMapping, ScalarSelect, Select, and_, func, select
 
 from scandock.access.principal import Principal
-from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.server_tables import damage, scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource, scan
@@ -164,11 +164,18 @@ def files_query(standing: Holder) -> Select[Any]:
         select(
             file.c.n, file.c.name, file.c.bytes, file.c.sha256, file.c.md5, file.c.verified, file.c.sop_uid,
             file.c.frames, resource.c.label.label("resource"), resource.c.format, scan.c.scan_id,
+            _damage().label("damaged"),
         )
         .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
         .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
         .where(file.c.tree_id == standing.tree_id)
     )  # fmt: skip
+
+
+def _damage() -> ScalarSelect[Any]:
+    """How a file is known to be damaged; NULL where it is not."""
+    where = (damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n)
+    return select(damage.c.kind).where(*where).correlate(file).scalar_subquery()
 
 
 def file_item(row: RowMapping, standing: Holder) -> dict[str, Any]:
@@ -186,6 +193,7 @@ def file_item(row: RowMapping, standing: Holder) -> dict[str, Any]:
         "sha256": row["sha256"].hex(),
         "md5": row["md5"].hex() if row["md5"] else None,
         "verified": row["verified"],
+        "damaged": row["damaged"],
         "sop_uid": row["sop_uid"],
         "frames": row["frames"],
     }

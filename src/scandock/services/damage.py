@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func
 
 from scandock.access.visible import projects_where
 from scandock.catalog.server_tables import account, damage, member, verification
-from scandock.catalog.shelves import Holder
+from scandock.catalog.shelves import Holder, find_holder
 from scandock.catalog.standing import uri_of
 from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
 from scandock.rules.permissions import Action
@@ -17,7 +19,7 @@ from scandock.services import rights, shelves
 from scandock.services.contents import path_of
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk
-from scandock.services.verifying import verify_again
+from scandock.services.verifying import Plan, Verified, verify_again, verify_whole
 
 KINDS: Final = ("changed", "missing", "unreadable", "folder_missing")
 """How a file is damaged: its bytes are others, it is gone, the disk does not give it; or the whole folder is gone."""
@@ -157,6 +159,56 @@ def verification_ages(connection: Connection) -> tuple[int | None, int]:
 def damaged_of(tree_id: ColumnElement[int]) -> ColumnElement[int]:
     """How many files of a tree are damaged, for a query that has the tree."""
     return select(func.count()).where(damage.c.tree_id == tree_id).scalar_subquery()
+
+
+def read_damaged_again(desk: Desk, project_name: str | None = None) -> int:
+    """Have all that is damaged read again before all else: of a project, or wherever the principal may ask it.
+
+    Gives of how many sessions, and projects and subjects with files of their own. Denied.
+    """
+    with desk.catalog.write() as connection:
+        found = _with_damage(connection, desk, project_name)
+        verify_again(desk.catalog, connection, *(row["tree_id"] for row in found))
+        for name, count in sorted(Counter(str(row["project"]) for row in found).items()):
+            desk.note(connection, "verify", name, name, {"sessions": count}, kind="project")
+    return len(found)
+
+
+def _with_damage(connection: Connection, desk: Desk, project_name: str | None) -> Sequence[RowMapping]:
+    """What has damage and may be read again by the principal: UUID, tree and project. Denied."""
+    rights.check_scope(desk.principal, Action.DAMAGE_VERIFY)
+    holder = _holders()
+    where = projects_where(desk.principal, Action.DAMAGE_VERIFY)
+    if project_name is not None:
+        rights.check(connection, desk.principal, Action.DAMAGE_VERIFY, project_name)
+        where = and_(where, project.c.key == project_name.casefold())
+    return connection.execute(
+        select(holder.c.uuid, holder.c.tree_id, project.c.name.label("project"))
+        .join(project, project.c.id == holder.c.project_id)
+        .where(where, holder.c.tree_id.in_(select(damage.c.tree_id)))
+        .order_by(holder.c.uuid)
+    ).mappings().all()  # fmt: skip
+
+
+def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, project_name: str | None = None) -> Verified:
+    """Read again in this process, to their ends: what `uuids` name, and with `damaged` all that is, of a project.
+
+    Denied.
+    """
+    for uuid in uuids:
+        read_again(desk, uuid)
+    named = list(uuids)
+    if damaged:
+        read_damaged_again(desk, project_name)
+        with desk.catalog.read() as connection:
+            named += [row["uuid"] for row in _with_damage(connection, desk, project_name)]
+    plan, done = Plan(mail=desk.settings.smtp_host is not None), Verified()
+    for uuid in dict.fromkeys(named):
+        with desk.catalog.read() as connection:
+            standing = find_holder(connection, uuid)
+        if standing is not None:  # else it was deleted meanwhile
+            done.add(verify_whole(desk.catalog, desk.store, standing, plan))
+    return done
 
 
 def read_again(desk: Desk, uuid: str) -> None:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import damage
 from scandock.catalog.shelves import Holder
-from scandock.catalog.tables import file, project, session, shelf
+from scandock.catalog.tables import file, project, resource, session, shelf
 from scandock.model.errors import Usage
 from scandock.services.contents import files_query, path_of
 
@@ -31,7 +31,19 @@ _HOW: Final = {
     "changed": "its bytes are not those that were stored",
     "missing": "it is gone from the store",
     "unreadable": "the disk does not give its bytes",
+    "folder_missing": "the session's whole folder is gone from the store",
 }
+
+
+def check_folder(connection: Connection, holder: Holder) -> None:
+    """Usage `file_damaged` where a whole folder is known to be gone: there is nothing to include."""
+    gone = select(damage.c.id).where(damage.c.tree_id == holder.tree_id, damage.c.file_n.is_(None)).limit(1)
+    if connection.execute(gone).first() is not None:
+        raise Usage(
+            "file_damaged",
+            f"The folder of {holder.label} is gone from the store, with all its files.",
+            "Put it back from a backup and verify it again, or import the archive again.",
+        )
 
 
 def damaged_paths(
@@ -52,15 +64,37 @@ def damaged_paths(
     return found
 
 
+def damaged_numbers(connection: Connection, tree_id: int, scan_n: int) -> Mapping[int | None, str]:
+    """Number -> kind of the damaged files of a scan; None where the whole session's folder is gone."""
+    of_scan = select(file.c.n).join(
+        resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n)
+    )
+    rows = connection.execute(
+        select(damage.c.file_n, damage.c.kind).where(
+            damage.c.tree_id == tree_id,
+            or_(
+                damage.c.file_n.is_(None),
+                damage.c.file_n.in_(of_scan.where(file.c.tree_id == tree_id, resource.c.scan_n == scan_n)),
+            ),
+        )
+    )
+    return {row.file_n: row.kind for row in rows}
+
+
+def why_no_picture(kind: str) -> str:
+    """What is shown in the place of a damaged file's picture, or header."""
+    return f"The file is damaged: {_HOW[kind]}. Import its archive again, which heals it."
+
+
 def holders_with_damage(connection: Connection, uuids: Iterable[str]) -> set[str]:
-    """The sessions and shelves, of these, that have files which are known to be damaged."""
+    """The sessions and shelves, of these, that have files which are known to be damaged, or no folder."""
     found: set[str] = set()
     for part in in_parts(uuids):
         for table in (session, shelf):
             rows = connection.execute(
                 select(table.c.uuid)
                 .join(damage, damage.c.tree_id == table.c.tree_id)
-                .where(table.c.uuid.in_(part), damage.c.file_n.is_not(None))
+                .where(table.c.uuid.in_(part))
                 .distinct()
             )
             found.update(rows.scalars())
@@ -68,13 +102,16 @@ def holders_with_damage(connection: Connection, uuids: Iterable[str]) -> set[str
 
 
 def damaged_of_project(connection: Connection, project_name: str, wanted: Damaged) -> int:
-    """How many files of a project's archived sessions are damaged. Usage `file_damaged` where they are refused."""
+    """How many files of a project's archived sessions are damaged, a folder that is gone as one.
+
+    Usage `file_damaged` where they are refused.
+    """
     found: int = connection.execute(
         select(func.count())
         .select_from(damage)
         .join(session, session.c.tree_id == damage.c.tree_id)
         .join(project, project.c.id == session.c.project_id)
-        .where(project.c.key == project_name.casefold(), session.c.place == "archive", damage.c.file_n.is_not(None))
+        .where(project.c.key == project_name.casefold(), session.c.place == "archive")
     ).scalar_one()
     if found and wanted is Damaged.REFUSE:
         raise _refused(found, f"project {project_name}", "")

@@ -27,7 +27,7 @@ from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Action
 from scandock.services import contents, rights, shelves
-from scandock.services.damaged_files import Damaged, damaged_of_project, damaged_paths
+from scandock.services.damaged_files import Damaged, check_folder, damaged_of_project, damaged_paths
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
@@ -101,7 +101,10 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True, damaged: Dam
     """
     wanted = damaged if damaged is Damaged.INCLUDE else Damaged.REFUSE
     with desk.catalog.read() as connection:
-        shelves.holder_for(connection, desk.principal, uuid, Action.SESSION_READ, waiting=Action.PREARCHIVE_READ)
+        holder = shelves.holder_for(
+            connection, desk.principal, uuid, Action.SESSION_READ, waiting=Action.PREARCHIVE_READ
+        )
+        check_folder(connection, holder)
     standing, snapshot = steady_holder(desk, uuid)
     try:
         with desk.catalog.read() as connection:
@@ -141,7 +144,7 @@ def zip_of_session(
     `file_damaged` unless the damaged files are to be included or omitted.
     """
     with desk.catalog.read() as connection:
-        contents.readable(connection, desk.principal, uuid)
+        check_folder(connection, contents.readable(connection, desk.principal, uuid))
         if scan_id is not None:
             contents.find_scan(connection, desk.principal, uuid, scan_id)
     under = f"scans/{scan_id}/" if scan_id is not None else ""

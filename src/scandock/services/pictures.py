@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
+from zlib import crc32
 
 from sqlalchemy import RowMapping, select
 
 from scandock.access.throttle import network
 from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import damage
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.services import contents
+from scandock.services.damaged_files import damaged_numbers, why_no_picture
 from scandock.services.decoding import BUSY, NO_ROOM, Made, Pictures
 from scandock.services.downloads import steady
 from scandock.services.held_answers import Hold
@@ -59,6 +63,13 @@ class Looked:
     pictures: Pictures
     standing: Standing
     scan_n: int
+    damaged: Mapping[int | None, str] = field(default_factory=dict)
+    """Number -> kind of its files that are known to be damaged; None: of the whole session's folder."""
+
+    def why_not(self, n: int) -> str:
+        """Why a file, by its number, is not shown; empty where it is."""
+        kind = self.damaged.get(None) or self.damaged.get(n)
+        return why_no_picture(kind) if kind else ""
 
     @property
     def tree(self) -> str:
@@ -82,6 +93,9 @@ class Looked:
 
     def tag(self, *about: object) -> str:
         """The ETag of a picture of it."""
+        damaged = sorted(self.damaged.items(), key=str)
+        if damaged:  # no picture from before is right any more
+            about = (*about, f"d{crc32(json.dumps(damaged).encode()):x}")
         return '"' + "-".join(str(one) for one in ("v", VERSION, self.standing.tree_id, self.scan_n, *about)) + '"'
 
 
@@ -97,9 +111,10 @@ def look(desk: Desk, pictures: Pictures, uuid: str, scan_id: str) -> Looked:
         found = connection.execute(
             select(scan.c.n).where(scan.c.tree_id == standing.tree_id, scan.c.scan_id == scan_id)
         ).scalar()
+        damaged = {} if found is None else damaged_numbers(connection, standing.tree_id, found)
     if found is None:
         raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
-    return Looked(desk, pictures, standing, found)
+    return Looked(desk, pictures, standing, found, damaged)
 
 
 def note_view(looked: Looked) -> None:
@@ -117,6 +132,8 @@ def stack_of(looked: Looked) -> Stack:
     name = f"{VERSION}-stack-{looked.scan_n}.json.gz"
     kept = looked.pictures.cache.read(looked.tree, name)
     stack = None
+    if kept is None and None in looked.damaged:
+        return Stack(reasons=[(0, looked.why_not(0))])
     if kept is not None:
         with contextlib.suppress(ValueError, TypeError, OSError, EOFError):
             stack = Stack.from_json(gzip.decompress(kept).decode())
@@ -182,12 +199,12 @@ def _make_stack(looked: Looked) -> tuple[Stack, bool]:
 def thumbnail(looked: Looked) -> Made:
     """A small picture of the scan's image in the middle."""
     name = f"{VERSION}-thumbnail-{looked.scan_n}.webp"
-    kept = looked.pictures.cache.read(looked.tree, name)
+    kept = None if looked.damaged else looked.pictures.cache.read(looked.tree, name)
     if kept is not None:
         return Made({"type": "image/webp"}, kept)
     stack = stack_of(looked)
     if not stack.images:
-        return _nothing(stack)
+        return _nothing(looked, stack)
     made = _ask(looked, stack, stack.middle, {"verb": "thumbnail"})
     if not made.reason:
         looked.pictures.cache.keep(looked.tree, name, made.body)
@@ -212,10 +229,16 @@ def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str
     with desk.catalog.read() as connection:
         standing = contents.readable(connection, desk.principal, uuid)
         item = contents.file_of(connection, standing, n)
-    looked = Looked(desk, pictures, standing, -1)
+        damaged = dict(damaged_numbers(connection, standing.tree_id, -1))
+    if item["damaged"]:
+        damaged[n] = item["damaged"]
+    looked = Looked(desk, pictures, standing, -1, damaged)
     if looked.is_new_view():
         note_view(looked)
-    return _ask_of(looked, item["path"], {"verb": "header"}, item["sha256"]), looked.tag("header", n)
+    tag = looked.tag("header", n)
+    if why := looked.why_not(n):
+        return Made(reason=why, lasting=False), tag
+    return _ask_of(looked, item["path"], {"verb": "header"}, item["sha256"]), tag
 
 
 def _image(looked: Looked, at: int) -> tuple[Stack, int]:
@@ -227,8 +250,11 @@ def _image(looked: Looked, at: int) -> tuple[Stack, int]:
 
 def _ask(looked: Looked, stack: Stack, at: int, said: dict[str, Any]) -> Made:
     if not stack.images:
-        return _nothing(stack)
+        return _nothing(looked, stack)
     image = stack.images[at]
+    why = looked.why_not(image.file)
+    if why:
+        return Made(reason=why, lasting=False)
     with looked.desk.catalog.read() as connection:
         row = connection.execute(
             contents.files_query(looked.standing).where(file.c.n == image.file)
@@ -250,9 +276,9 @@ def _ask_of(looked: Looked, path: str, said: dict[str, Any], content: object) ->
         return Made(reason=MISSING, lasting=False)
 
 
-def _nothing(stack: Stack) -> Made:
+def _nothing(looked: Looked, stack: Stack) -> Made:
     reason = stack.reasons[0][1] if stack.reasons else "The scan has no files."
-    return Made(reason=reason, lasting=reason not in (BUSY, MISSING, NO_ROOM))
+    return Made(reason=reason, lasting=reason not in (BUSY, MISSING, NO_ROOM) and not looked.damaged)
 
 
 @contextlib.contextmanager
@@ -297,7 +323,10 @@ def _fd(stream: IO[bytes], opened: contextlib.ExitStack) -> int:
 
 
 def tidy(pictures: Pictures, catalog: Catalog) -> int:
-    """Forget what is kept of trees that stand no more, and what is too much. Returns how many trees it was."""
+    """Forget what is kept of trees that stand no more, and what is too much. Returns how many trees it was.
+
+    And of those with damage: it may have been made of the damaged bytes.
+    """
 
     def standing(keys: list[str]) -> list[str]:
         found: list[str] = []
@@ -305,7 +334,9 @@ def tidy(pictures: Pictures, catalog: Catalog) -> int:
         for some in _some(sorted(uuids)):
             with catalog.read() as connection:
                 rows = connection.execute(
-                    select(session.c.tree_id, session.c.uuid).where(session.c.uuid.in_(some))
+                    select(session.c.tree_id, session.c.uuid).where(
+                        session.c.uuid.in_(some), session.c.tree_id.not_in(select(damage.c.tree_id))
+                    )
                 ).all()  # fmt: skip
             found += [tree_key(row.tree_id, row.uuid) for row in rows]
         return found

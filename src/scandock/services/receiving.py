@@ -28,6 +28,7 @@ from scandock.queue.owner import is_gone, this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.queue.wake import ring
 from scandock.services.audit import Did, Value, record
+from scandock.services.clock_watch import oldest_kept
 from scandock.services.quotas import check_size, check_uploads
 from scandock.services.reservations import RESERVED_MS, Space, is_reserved
 from scandock.store.local import LocalStore
@@ -152,7 +153,19 @@ class Receiving:
     def find(self, uuid: str) -> Arriving | None:
         """The upload of an id; None where there is none that came by the server."""
         with self.catalog.read() as connection:
-            return self._read(connection, uuid)
+            found = self._read(connection, uuid)
+        if found is not None and found.expired:  # by a clock that may be wrong
+            return replace(found, expired=self._is_over(found))
+        return found
+
+    def _is_over(self, arriving: Arriving) -> bool:
+        age = oldest_kept(self.catalog, self.limits.lasts_ms)
+        if age is None:
+            return False
+        late = age - self.limits.lasts_ms
+        with self.catalog.read() as connection:
+            over = select(reception.c.expires < self.catalog.now() - late)
+            return bool(connection.execute(over.where(reception.c.upload_id == arriving.upload_id)).scalar())
 
     def mark(self, arriving: Arriving, received: int) -> bool:
         """Note that so many bytes are on disk, synced, put off the expiry, and keep the space for those to come.

@@ -16,17 +16,21 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import scan_edit, trashed
 from scandock.catalog.standing import Standing, name_of, uri_of
 from scandock.catalog.tables import project, session
+from scandock.catalog.trees import damaged_paths_of
 from scandock.catalog.view import SqlView
 from scandock.model.errors import Usage
 from scandock.placing.deletes import Removal
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.moves import operation
+from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.audit import Did, record
+from scandock.services.damage import damaged_of
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk, Outcome, free_timestamp, names_for, names_of, standing_inode, usable
+from scandock.services.verifying import verify_again
 from scandock.store.port import Store
 
 SORTS = {"deleted": trashed.c.deleted}
@@ -117,7 +121,7 @@ def list_trash(connection: Connection, desk: Desk, sorting: Sorting, *, project_
     """What was deleted, of the projects whose trash the principal may see; the oldest first unless asked otherwise."""
     rights.check_scope(desk.principal, Action.TRASH_READ)
     query = (
-        select(trashed, project.c.name.label("project"))
+        select(trashed, project.c.name.label("project"), damaged_of(trashed.c.tree_id).label("damaged"))
         .join(project, project.c.id == trashed.c.project_id)
         .where(projects_where(desk.principal, Action.TRASH_READ))
     )
@@ -137,6 +141,7 @@ def _item(row: RowMapping) -> dict[str, Any]:
         "study_uid": kept["study_uid"],
         "files": kept["files"],
         "bytes": kept["bytes"],
+        "damaged": row["damaged"],
         "deleted": row["deleted"],
     }
 
@@ -144,7 +149,8 @@ def _item(row: RowMapping) -> dict[str, Any]:
 def restore(desk: Desk, uuid: str, *, label: str | None = None, dry_run: bool = False) -> Outcome:
     """Bring a deleted session back to where it stood, or under another label where that is taken.
 
-    Usage `label_taken`, `trash_gone` where its time is over.
+    Nothing in the trash is verified: it is read again before all else once it is back, and what was known to be damaged
+    when it was deleted is warned of. Usage `label_taken`, `trash_gone` where its time is over.
     """
     with desk.catalog.read() as connection:
         row = _kept(connection, desk, uuid)
@@ -162,15 +168,25 @@ def restore(desk: Desk, uuid: str, *, label: str | None = None, dry_run: bool = 
             row = _kept(connection, desk, uuid)
             placement = _placement(desk, connection, row, kept, wanted)
         after = uri_of(kept["place"], row["project"], kept["timestamp"], kept["subject"], wanted)
-        outcome = Outcome(session=uuid, action="restore", dry_run=dry_run, before="", after=after)
+        warnings = _damage(desk, row["tree_id"], wanted)
+        outcome = Outcome(session=uuid, action="restore", dry_run=dry_run, before="", after=after, warnings=warnings)
         if dry_run:
             return outcome
 
         def note(connection: Connection) -> None:
             desk.note(connection, "restore", uuid, row["project"])
+            verify_again(desk.catalog, connection, row["tree_id"])
 
         running.show([placement], [], note)
         return outcome
+
+
+def _damage(desk: Desk, tree_id: int, label: str) -> tuple[Notice, ...]:
+    """What is to be known of a session whose files were damaged when it was deleted."""
+    with desk.catalog.read() as connection:
+        paths = sorted(damaged_paths_of(connection, tree_id))
+    first = paths[0].rpartition("/")[2] if paths else ""
+    return (notice("restored_damaged", label=label, count=len(paths), file=first),) if paths else ()
 
 
 def _kept(connection: Connection, desk: Desk, uuid: str) -> RowMapping:
@@ -242,7 +258,7 @@ def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mappin
     )
 
 
-def empty_trash(catalog: Catalog, store: Store, days: int, *, now: float | None = None) -> list[str]:
+def empty_trash(catalog: Catalog, store: Store, days: float, *, now: float | None = None) -> list[str]:
     """Give up what was deleted more than `days` ago, rows and files; gives the sessions' UUIDs. The janitor's."""
     moment = time.time() if now is None else now
     with catalog.read() as connection:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
-from scandock.services.clock_watch import why_wait
+from scandock.services.clock_watch import DAY_MS, oldest_kept, why_wait
 from scandock.services.pacing import Pace
 from scandock.services.trash import empty_trash
 from scandock.services.verifying import Plan, Verified, Verifier
@@ -37,7 +37,8 @@ class Kept:
 def keep_up(catalog: Catalog, store: Store, settings: Settings, stop: Callable[[], bool]) -> Kept:
     """Give up what was deleted long ago, where the clock can be trusted. Raises Fault where the catalog fails."""
     waits = why_wait(catalog)
-    emptied = 0 if stop() or waits else len(empty_trash(catalog, store, settings.trash_days))
+    age = None if stop() or waits else oldest_kept(catalog, settings.trash_days * DAY_MS)
+    emptied = 0 if age is None else len(empty_trash(catalog, store, age / DAY_MS))
     return Kept(emptied, waits)
 
 

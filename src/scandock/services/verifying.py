@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.deliveries import enqueue_damage
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, in_parts
 from scandock.catalog.server_tables import damage, verification
 from scandock.catalog.shelves import Holder, find_holder, standing_tree
 from scandock.catalog.tables import file, intent, resource, scan, session, shelf, tree, upload
@@ -76,6 +76,10 @@ class Verified:
     trees: int = 0
     """Trees whose verification came to its end."""
 
+    def add(self, other: Verified) -> None:
+        for name in ("files", "bytes", "problems", "trees"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 class Verifier:
     """Reads what is to be read, a turn at a time: what a person asked for, else new trees and old ones by turns.
@@ -123,15 +127,26 @@ def verify_now(catalog: Catalog, store: Store, standing: Holder) -> None:
         finished = select(verification.c.finished).where(verification.c.tree_id == standing.tree_id)
         if connection.execute(finished).scalar_one_or_none() is not None:
             return
-    _Reading(catalog, store, Plan(), standing, Verified(), lambda: False).run(lambda: False)
+    verify_whole(catalog, store, standing, Plan())
 
 
-def verify_again(catalog: Catalog, connection: Connection, tree_id: int) -> None:
-    """Have every file of a tree read once more, before all others: after a repair, or as a person asked for it."""
+def verify_whole(catalog: Catalog, store: Store, standing: Holder, plan: Plan) -> Verified:
+    """Verify one tree to its end, whoever waits; no `trees` where it can't be read now, as it is being replaced."""
+    done = Verified()
+    _Reading(catalog, store, plan, standing, done, lambda: False).run(lambda: False)
+    return done
+
+
+def verify_again(catalog: Catalog, connection: Connection, *tree_ids: int) -> None:
+    """Have every file of trees read once more, before all others: after a repair, or as a person asked for it."""
     values = {"begun": catalog.now(), "asked": catalog.now(), "done_n": -1}
-    where = verification.c.tree_id == tree_id
-    if not connection.execute(update(verification).where(where).values(**values)).rowcount:
-        connection.execute(insert(verification).values(tree_id=tree_id, **values))
+    for part in in_parts(tree_ids):
+        where = verification.c.tree_id.in_(part)
+        known = connection.execute(
+            update(verification).where(where).values(**values).returning(verification.c.tree_id)
+        ).scalars().all()  # fmt: skip
+        for tree_id in sorted({*part} - {*known}):
+            connection.execute(insert(verification).values(tree_id=tree_id, **values))
 
 
 def _next(connection: Connection, passed: set[int], due_before: int, *, new_first: bool) -> Holder | None:

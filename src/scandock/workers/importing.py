@@ -80,12 +80,13 @@ class _Import(Course):
 
     def _empty_trash(self) -> None:
         """Give up what was replaced long ago, where the clock can be trusted; else the next command does."""
-        from scandock.services.clock_watch import why_wait
+        from scandock.services.clock_watch import DAY_MS, oldest_kept
 
         assert self.site is not None
         with contextlib.suppress(ScandockError):
-            if not why_wait(self.site.catalog):
-                self.store.purge(self.settings.trash_days * 86_400)
+            age = oldest_kept(self.site.catalog, self.settings.trash_days * DAY_MS)
+            if age is not None:
+                self.store.purge(age / 1000)
 
     # -- the catalog, beside the readers -------------------------------------------------------------------------
 

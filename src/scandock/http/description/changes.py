@@ -46,6 +46,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "study_uid": MAYBE_TEXT,
             "files": WHOLE,
             "bytes": WHOLE,
+            "damaged": WHOLE,
             "deleted": MOMENT,
         },
     ),
@@ -67,6 +68,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "found": MOMENT,
         },
     ),
+    "ReadAgain": shape("Of how many sessions the files are read again", {"sessions": WHOLE}),
     "TrailLine": shape(
         "A line of the audit trail: ids alone, no labels",
         {

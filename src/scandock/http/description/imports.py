@@ -118,7 +118,15 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "expires": MAYBE_MOMENT,
         },
     ),
-    "Ready": shape("Whether uploads are taken and imported", {"ready": TRUTH, "checks": keyed(TEXT)}),
+    "Ready": shape(
+        "Whether uploads are taken and imported",
+        {"ready": TRUTH, "checks": keyed(TEXT), "notes": keyed(TEXT)},
+        optional=("notes",),
+    ),
+    "Clock": shape(
+        "Whether the clock is trusted with what is deleted for its age; `confirmable`: an administrator may say so",
+        {"trusted": TRUTH, "why": TEXT, "confirmable": TRUTH},
+    ),
     "Health": shape("The process lives", {"status": TEXT}),
 }
 

@@ -19,6 +19,7 @@ from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.browsing import Wanted, list_projects
+from scandock.services.clock_watch import confirm, find_clock
 from scandock.services.listing import Page, Sorting
 from scandock.services.rules import list_rules, replace_rules
 from scandock.services.settings import describe
@@ -41,6 +42,10 @@ _RULES: Final = "/admin/rules"
 @router.get("/admin")
 async def overview(request: Request, work: Seen, project: str = "") -> Response:
     """What came in, by month and project, and how imports ended."""
+    return await _overview(request, work, project)
+
+
+async def _overview(request: Request, work: Work, project: str = "", problem: ScandockError | None = None) -> Response:
     me = work.desk.principal
 
     def ask(connection: Connection) -> tuple[Statistics, Page]:
@@ -48,6 +53,7 @@ async def overview(request: Request, work: Seen, project: str = "") -> Response:
         return found, list_projects(connection, me, Wanted(), Sorting(limit=MANY))
 
     found, projects = await work.read(ask)
+    clock = await work.do(lambda: find_clock(work.desk.catalog, me))
     months = sorted({*found.months, *found.imports})
     return page(
         request, "admin.html", me, here="Administration", at="overview", project=project,
@@ -55,7 +61,20 @@ async def overview(request: Request, work: Seen, project: str = "") -> Response:
         sessions=columns(months, [("sessions", [found.months[month].sessions for month in months])]),
         bytes=columns(months, [("bytes", [found.months[month].bytes for month in months])]),
         imports=columns(months, [(one, [found.imports[month].get(one, 0) for month in months]) for one in OUTCOMES]),
+        clock=clock, problem=problem,
     )  # fmt: skip
+
+
+@router.post("/admin/clock")
+async def confirm_clock(request: Request, form: Sent) -> Response:
+    """Say that the clock is right though it has jumped."""
+    return await changed(
+        form,
+        lambda: confirm(form.desk.catalog, form.desk.principal, form.desk.request),
+        lambda problem: _overview(request, form, problem=problem),
+        "/admin",
+        "clock-confirmed",
+    )
 
 
 @router.get("/admin/accounts")

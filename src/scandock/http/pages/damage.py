@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -9,13 +10,14 @@ from fastapi import Request
 from starlette.responses import Response
 
 from scandock.http.pages.rendering import page
-from scandock.http.pages.routing import Seen, Sent, changed
+from scandock.http.pages.routing import Form, Seen, Sent, changed
 from scandock.http.pages.routing import router as pages
+from scandock.http.pages.words import segment
 from scandock.http.v1.desks import Work
 from scandock.model.errors import ScandockError
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.damage import list_damage, read_again
+from scandock.services.damage import list_damage, read_again, read_damaged_again
 from scandock.services.listing import Sorting
 
 router = pages()
@@ -51,14 +53,29 @@ async def _listed(
     )  # fmt: skip
 
 
+@router.post("/damage/verify")
+async def verify_all(request: Request, form: Sent) -> Response:
+    """Have all that is damaged read again, of a project or of the site."""
+    project = form.text("project") or None
+    return await _again(request, form, lambda: read_damaged_again(form.desk, project), _list_of(project))
+
+
 @router.post("/damage/{session}/verify")
 async def verify(request: Request, form: Sent, session: str) -> Response:
     """Have the files of a session, or of a project's or subject's own, read again."""
-    project = form.text("project") or None
-    return await changed(
-        form,
-        lambda: read_again(form.desk, session),
-        partial(_listed, request, form, project),
-        f"/projects/{project}/damage" if project else "/admin/damage",
-        "verifying",
-    )
+    project, label, shown = form.text("project") or None, form.text("label"), form.text("shown")
+    path = _list_of(project)
+    if shown == "archive":
+        path = f"/projects/{segment(project)}/sessions/{segment(label)}"
+    elif shown == "prearchive":
+        path = f"/prearchive/{segment(session)}"
+    return await _again(request, form, lambda: read_again(form.desk, session), path)
+
+
+def _list_of(project: str | None) -> str:
+    return f"/projects/{segment(project)}/damage" if project else "/admin/damage"
+
+
+async def _again(request: Request, form: Form, change: Callable[[], object], path: str) -> Response:
+    shown = partial(_listed, request, form, form.text("project") or None)
+    return await changed(form, change, shown, path, "verifying")

@@ -9,9 +9,11 @@ _STANDS: Final = (
     (re.compile(r"/account/.+"), "/account"),
     (re.compile(r"/projects/([^/]+)/members"), r"/projects/\1/settings"),
     (re.compile(r"/admin/accounts/[^/]+"), "/admin/accounts"),
+    (re.compile(r"/admin/clock"), "/admin"),
     (re.compile(r"/admin/rules/[^/]+"), "/admin/rules"),
     (re.compile(r"/sessions/([^/]+)/quarantine"), r"/sessions/\1/change"),
     (re.compile(r"/imports/[^/]+/(cancel|retry)"), "/activity"),
+    (re.compile(r"/damage/.+"), "/"),
     (re.compile(r"/logout"), "/"),
 )
 """Patterns of addresses as they are asked, and the page where the form is."""

@@ -48,8 +48,11 @@ OFFERED: Final = {
     "activate": Action.SESSION_ACTIVATE,
     "delete": Action.SESSION_DELETE,
     "damage": Action.DAMAGE_READ,
+    "verify": Action.DAMAGE_VERIFY,
 }
 """What the page of an archived session offers to whoever may; the prearchive has its own."""
+EVERYWHERE: Final = frozenset({"damage", "verify"})
+"""What of it is offered in the prearchive too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ async def _session(request: Request, work: Work, uuid: str) -> Response:
         return {
             "session": found,
             "can": {
-                name: found["place"] == "archive" and allowed(connection, me, action, found["project"])
+                name: (name in EVERYWHERE or not waits) and allowed(connection, me, action, found["project"])
                 for name, action in OFFERED.items()
             },
             "verbs_may": may_decide(connection, me, {found["project"]})[found["project"]] if waits else set(),
@@ -183,23 +186,23 @@ async def _scan(
         }
 
     told = await work.read(ask)
-    stack = await _stack(work, uuid, scan_id)
+    stack, damaged = await _stack(work, uuid, scan_id)
     last = max(len(stack.images) - 1, 0)
     path = path_of(told["session"])
     return page(
         request, "scan.html", me, here=_here(path), path=path, of=f"{path}/scans/{segment(scan_id)}", asked=files,
         query=query_of(request), stack=stack, at=stack.middle if image is None else min(max(image, 0), last),
-        header=await _header(request, work, uuid, file), rows=ROWS, script="viewer", **told,
+        header=await _header(request, work, uuid, file), rows=ROWS, script="viewer", damaged=damaged, **told,
     )  # fmt: skip
 
 
-async def _stack(work: Work, uuid: str, scan_id: str) -> Stack:
-    """The order of the scan's images; empty, with the reason, where it can't be told."""
-    found = await look_at(work, uuid, scan_id)
+async def _stack(work: Work, uuid: str, scan_id: str) -> tuple[Stack, int]:
+    """The order of the scan's images; empty, with the reason, where it can't be told. And how many are damaged."""
+    looked = await look_at(work, uuid, scan_id)
     try:
-        return await do(work, lambda: pictures.stack_of(found))
+        return await do(work, lambda: pictures.stack_of(looked)), len(looked.damaged)
     except Fault as fault:
-        return Stack(reasons=[(0, str(fault))])
+        return Stack(reasons=[(0, str(fault))]), len(looked.damaged)
 
 
 async def _header(request: Request, work: Work, uuid: str, file: int | None) -> dict[str, Any] | None:

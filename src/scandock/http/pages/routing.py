@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
@@ -26,6 +26,8 @@ from scandock.http.v1.desks import Work
 from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.model.limit_counts import Asked, over
 from scandock.rules.permissions import Answer
+
+T = TypeVar("T")
 
 
 class PageRoute(APIRoute):
@@ -81,21 +83,23 @@ def back(request: Request, path: str, said: str = "") -> Response:
 
 
 async def changed(
-    form: Form, change: Callable[[], object], shown: Callable[[ScandockError], Coroutine[Any, Any, Response]],
-    path: str, said: str, *, hashes: bool = False,
+    form: Form, change: Callable[[], T], shown: Callable[[ScandockError], Coroutine[Any, Any, Response]],
+    path: str, said: str | Callable[[T], str], *, hashes: bool = False,
 ) -> Response:  # fmt: skip
     """Do what a form asks and go to `path`, which says so; or show the form again with what was wrong.
+
+    `said` may depend on what came of it.
 
     `hashes`: it makes a password's hash, in its turn.
     """
     try:
-        await (form.by_turn(change) if hashes else form.do(change))
+        done = await (form.by_turn(change) if hashes else form.do(change))
     except ScandockError as error:
         answer = await shown(error)
         answer.status_code = status_of(error)
         answer.headers.update(retry_after(error))
         return answer
-    return back(form.request, path, said)
+    return back(form.request, path, said if isinstance(said, str) else said(done))
 
 
 class Form(Work):

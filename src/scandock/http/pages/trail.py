@@ -126,5 +126,5 @@ async def bring_back(request: Request, form: Sent, session: str) -> Response:
         lambda: restore(form.desk, session, label=label),
         partial(_trash, request, form, project),
         f"/projects/{project}/trash" if project else "/admin/trash",
-        "restored",
+        lambda outcome: "restored-damaged" if outcome.warnings else "restored",
     )

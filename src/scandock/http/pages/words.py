@@ -69,7 +69,10 @@ SAID: Final = {
     "activated": "The session is out of quarantine.",
     "quarantined": "The session is in quarantine until an owner of its project activates it.",
     "verifying": "The files are read again, before all others. Look again in a while.",
+    "clock-confirmed": "The clock is confirmed. What is too old is deleted again.",
     "restored": "The session is back where it stood.",
+    "restored-damaged": "The session is back where it stood. Files of it were damaged when it was deleted: the list of"
+    " damaged files names them.",
 }
 """What a page says of the change that led to it, by the word in its address: an address never brings a sentence."""
 

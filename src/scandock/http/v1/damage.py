@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from scandock.http.v1.desks import Desked, Maybe, Sorted
-from scandock.services.damage import list_damage, read_again
+from scandock.services.damage import list_damage, read_again, read_damaged_again
 
 router = APIRouter(prefix="/api/v1", tags=["damage"])
 
@@ -15,6 +15,12 @@ router = APIRouter(prefix="/api/v1", tags=["damage"])
 async def list_all(work: Desked, page: Sorted, project: Maybe = None) -> Response:
     """Of the projects that you own; sorted by found."""
     return await work.page(lambda c: list_damage(c, work.desk, page, project_name=project))
+
+
+@router.post("/damage/verify", summary="Have all that is damaged read again")
+async def verify_all(work: Desked, project: Maybe = None) -> Response:
+    """Before all else, of the projects that you own, or of one; `sessions` is of how many sessions."""
+    return JSONResponse({"sessions": await work.do(lambda: read_damaged_again(work.desk, project))})
 
 
 @router.post("/sessions/{session}/verify", status_code=204, summary="Have a session's files read again")

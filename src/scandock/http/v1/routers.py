@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from scandock.http.v1 import (
     accounts,
     audit_log,
+    clock,
     damage,
     downloads,
     files,
@@ -48,6 +49,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     own_account.router,
     members.router,
     rules.router,
+    clock.router,
     upload_mapping.router,
 )
 
@@ -103,6 +105,7 @@ ACTIONS: Final[dict[tuple[str, str], Action]] = {
     ("GET", "/api/v1/trash"): Action.TRASH_READ,
     ("POST", "/api/v1/trash/{session}/restore"): Action.TRASH_RESTORE,
     ("GET", "/api/v1/damage"): Action.DAMAGE_READ,
+    ("POST", "/api/v1/damage/verify"): Action.DAMAGE_VERIFY,
     ("POST", "/api/v1/sessions/{session}/verify"): Action.DAMAGE_VERIFY,
     ("GET", "/api/v1/audit"): Action.AUDIT_READ,
     ("GET", "/api/v1/audit/export"): Action.AUDIT_READ,
@@ -123,6 +126,8 @@ ACTIONS: Final[dict[tuple[str, str], Action]] = {
     ("GET", "/api/v1/projects/{project}/members"): Action.MEMBERS_READ,
     ("PUT", _MEMBER): Action.MEMBERS_EDIT,
     ("DELETE", _MEMBER): Action.MEMBERS_EDIT,
+    ("GET", "/api/v1/clock"): Action.SITE_ADMIN,
+    ("POST", "/api/v1/clock/confirm"): Action.SITE_ADMIN,
     ("GET", "/api/v1/rules"): Action.SITE_ADMIN,
     ("GET", "/api/v1/rules/{kind}"): Action.SITE_ADMIN,
     ("PUT", "/api/v1/rules/{kind}"): Action.SITE_ADMIN,

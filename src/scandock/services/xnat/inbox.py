@@ -21,6 +21,7 @@ from scandock.catalog.server_tables import account, inbox_import
 from scandock.catalog.tables import upload
 from scandock.model.errors import ScandockError, Usage
 from scandock.model.verdicts import ImportState, Verdict
+from scandock.services.clock_watch import why_wait
 from scandock.services.imports import asked_of, read_import
 from scandock.services.receiving import Arriving, Offer, Receiving
 from scandock.services.xnat.inbox_folders import Place, find_place, pack, remove
@@ -171,7 +172,8 @@ def _how(catalog: Catalog, principal: Principal, uuid: str | None, message: str)
 def clean(catalog: Catalog, store: LocalStore, folders: tuple[str, ...]) -> int:
     """Remove what was placed of folders that were to be removed; how many folders were looked at.
 
-    Raises Fault where the catalog fails.
+    None while the clock can't be trusted, by which files are older than their import. Raises Fault where the catalog
+    fails.
     """
     query = (
         select(inbox_import.c.number, inbox_import.c.path, inbox_import.c.created, upload.c.uuid)
@@ -180,6 +182,8 @@ def clean(catalog: Catalog, store: LocalStore, folders: tuple[str, ...]) -> int:
     )
     with catalog.read() as connection:
         rows = connection.execute(query).all()
+    if not rows or why_wait(catalog):
+        return 0
     for row in rows:
         place = find_place(folders, row.path)
         if place is not None:

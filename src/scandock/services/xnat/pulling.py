@@ -22,6 +22,7 @@ from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS, WANTED
 from scandock.rules.permissions import Action
 from scandock.services import rights
+from scandock.services.damaged_files import Damaged, damaged_paths
 from scandock.services.moving import Desk
 from scandock.services.prearchive import rebuild
 from scandock.services.xnat.hand_files import frames_of
@@ -49,13 +50,17 @@ class _Read:
 
 
 def pull_headers(desk: Desk, uuid: str) -> None:
-    """Read the headers of all objects in a session's scans, and write its attributes anew. Denied, `session_busy`."""
+    """Read the headers of all objects in a session's scans, and write its attributes anew.
+
+    Denied, Usage `session_busy`, and `file_damaged` where one is known to be damaged.
+    """
     for left in reversed(range(3)):
         with desk.catalog.read() as connection:
             source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
             scans = {one.n: one for one in scans_of(connection, source.tree_id)}
             resources = {one.n: one for one in resources_of(connection, source.tree_id)}
             files = list(files_of(connection, source.tree_id))
+            damaged_paths(connection, source, Damaged.REFUSE)  # what they say is none of the session's attributes
         with closing(desk.store.snapshot(source.name)) as snapshot:
             found = _read(snapshot, scans, resources, files)
         if _note(desk, source, scans, found):

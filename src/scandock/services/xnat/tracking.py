@@ -20,6 +20,7 @@ from scandock.catalog.server_tables import tracked
 from scandock.catalog.tables import upload
 from scandock.model.errors import Usage
 from scandock.model.verdicts import ImportState
+from scandock.services.clock_watch import oldest_kept
 from scandock.services.imports import UNFINISHED, asked_of, read_import
 from scandock.services.progress import Told, events_after
 from scandock.services.xnat.outcomes import ended
@@ -96,12 +97,15 @@ def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
 
 
 def forget_old(catalog: Catalog) -> int:
-    """Forget keys that were named a month ago, unless their import goes on."""
+    """Forget keys that were named a month ago, unless their import goes on. None while the clock can't be trusted."""
+    age = oldest_kept(catalog, KEPT_MS)
+    if age is None:
+        return 0
     going_on = select(upload.c.id).where(upload.c.state.in_(UNFINISHED))
     with catalog.write() as connection:
         return connection.execute(
             delete(tracked).where(
-                tracked.c.created < catalog.now() - KEPT_MS,
+                tracked.c.created < catalog.now() - age,
                 or_(tracked.c.upload_id.is_(None), tracked.c.upload_id.not_in(going_on)),
             )
         ).rowcount

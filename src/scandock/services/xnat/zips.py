@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping
 
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.services import shelves
-from scandock.services.damaged_files import Damaged, damaged_paths, holders_with_damage
+from scandock.services.damaged_files import Damaged, check_folder, damaged_paths, holders_with_damage
 from scandock.services.downloads import COUNTED, ZipDownload, moment_of, steady_holder
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
@@ -45,6 +45,7 @@ def _known(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -
         for uuid, choose in wanted:
             standing = find_holder(connection, uuid) if uuid in with_damage else None
             if standing is not None:
+                check_folder(connection, standing)
                 yield _damaged(connection, standing, choose(connection, standing), damaged)
 
 
@@ -97,6 +98,10 @@ def _listed(
 
 def zip_of_resources(desk: Desk, uuid: str, choose: Choice, damaged: Damaged = Damaged.REFUSE) -> ZipDownload:
     """Resources of a session, whose right to be read was checked, as a zip that is made while it is sent."""
+    with desk.catalog.read() as connection:
+        found = find_holder(connection, uuid)
+        if found is not None:
+            check_folder(connection, found)
     standing, snapshot = steady_holder(desk, uuid)
     try:
         files, of, known = _listed(desk, standing, snapshot, choose, damaged)

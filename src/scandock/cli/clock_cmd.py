@@ -1,0 +1,32 @@
+"""`scandock admin clock`: whether the clock is trusted with what is deleted for its age."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from scandock.cli import options
+from scandock.cli.accounts_cmd import catalog_of, here
+from scandock.cli.consoles import line
+
+
+def clock(
+    *,
+    data: options.ExistingData,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Say that the clock is right though it has jumped: deletions go on.")
+    ] = False,
+) -> None:
+    """Show whether deletions for age wait because the clock has jumped."""
+    with catalog_of(data, must_exist=True) as catalog:
+        from scandock.access.principal import SYSTEM
+        from scandock.services import clock_watch
+
+        if confirm:
+            clock_watch.confirm(catalog, SYSTEM, here())
+        found = clock_watch.look_at(catalog)
+    line(found.why or "The clock is trusted: what is too old is deleted.", sys.stdout)
+    if found.confirmable:
+        line("If the clock is right: scandock admin clock --confirm", sys.stdout)

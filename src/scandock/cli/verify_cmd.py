@@ -1,0 +1,61 @@
+"""`scandock admin verify`: sessions' files read again by hand."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from scandock.cli import checks, errors, options
+from scandock.cli.accounts_cmd import here, known
+from scandock.cli.consoles import line
+from scandock.cli.plain import plural, size
+from scandock.model.errors import Usage
+
+
+def verify(
+    sessions: Annotated[
+        list[str] | None, typer.Argument(metavar="ID", help="Ids of sessions, as the list of damage has them.")
+    ] = None,
+    *,
+    data: options.ExistingData,
+    damaged: Annotated[bool, typer.Option("--damaged", help="All sessions that have damaged files.")] = False,
+    project: Annotated[
+        str | None, typer.Option("--project", metavar="P", help="With --damaged: those of this project alone.")
+    ] = None,
+) -> None:
+    """Read the files of sessions again now, and take those off the list of damage that are whole.
+
+    Exit codes: 0 all are whole, 3 some are damaged, 1 a fault of the machine, 2 wrong usage.
+    """
+    checks.check_data(data, must_exist=True)
+    if bool(sessions) == damaged or (project is not None and not damaged):
+        raise typer.BadParameter("Name ids of sessions, or give --damaged, which takes --project.")
+    from scandock.access.principal import SYSTEM, Denied
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.damage import read_here
+    from scandock.services.moving import Desk
+    from scandock.services.opening import opened
+
+    settings = load_settings()
+    # what was read is noted at once: Ctrl-C may stop this, and the server's worker goes on with the rest
+    with opened(data, settings) as (catalog, store):
+        desk = Desk(catalog, store, settings, SYSTEM, here())
+        if project is not None:
+            with catalog.read() as connection:
+                known(connection, project)
+        try:
+            done = read_here(desk, sessions or [], damaged=damaged, project_name=project)
+        except Denied:
+            raise Usage(
+                "session_unknown",
+                "One of the ids is no session's.",
+                "GET /api/v1/damage lists them.",
+            ) from None
+    found = f"{plural(done.problems, 'file')} damaged" if done.problems else "all of them are whole"
+    line(
+        f"{plural(done.files, 'file')} ({size(done.bytes)}) of {plural(done.trees, 'session')} read: {found}.",
+        sys.stdout,
+    )
+    raise typer.Exit(errors.FINDINGS if done.problems else 0)

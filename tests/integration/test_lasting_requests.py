@@ -13,11 +13,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from scandock.access import accounts
 from scandock.access.authenticate import principal_of
 from scandock.access.principal import Denied, Door, Principal
 from scandock.access.proofs import Proof, ask_again
+from scandock.catalog.shelves import find_holder
+from scandock.catalog.tables import session
 from scandock.http.v1 import upload_mapping
 from scandock.http.xnat import uploading_files
 from scandock.services import downloads, lasting, zip_stream
@@ -229,3 +232,19 @@ def test_who_waits_for_an_import_of_the_dialect_hears_no_more_than_they_may(tmp_
                 admin.post(f"/api/v1/imports/{imports()[0]['id']}/cancel")
             thread.join(20)
         assert [one.status_code for one in found] == [410 if end is nothing else 401]
+
+
+@pytest.mark.parametrize("end", [*ENDS, nothing])
+def test_a_session_that_is_deleted_meanwhile_goes_on_only_to_who_might_still_read_it(web, end) -> None:
+    desk, _ = _desk(web, "mia")
+    with web.site.catalog.read() as connection:
+        holder = find_holder(connection, connection.execute(select(session.c.uuid).limit(1)).scalar_one())
+    assert holder is not None
+    delete_session(_desk(web, "admin")[0], holder.uuid)
+    end(web)
+    pieces = lasting.Lasting(desk).each(holder, ["a piece"])
+    if end is nothing:
+        assert list(pieces) == ["a piece"]
+        return
+    with pytest.raises(Denied):
+        list(pieces)

@@ -210,6 +210,14 @@ def test_one_upload_may_take_all_and_several_of_an_account_half(web: Web, ann: h
     assert counted["scandock_reserved_bytes"] == "1000.0"
 
 
+def test_what_must_stay_free_is_promised_to_nobody(web: Web, ann: httpx.Client) -> None:
+    web.site.receiving.space.min_free = 400
+    assert "600 are free" in full(asked(ann, 601))
+    made(ann, 600)
+    with web.client("bob", headers=TUS) as bob:
+        full(asked(bob, 1))
+
+
 def test_ten_sessions_at_once_have_room_on_a_disk_with_room(web: Web, ann: httpx.Client, disk: Disk) -> None:
     disk.size = 20_000
     urls = [made(ann, 1_000) for _ in range(10)]

@@ -158,6 +158,9 @@ def test_an_import_that_cant_be_finished_is_listed_and_released_with_its_bytes_k
     released = run([SCANDOCK, "admin", "import", "release", uuid, "--data", data])
     assert released.code == 0, str(released)
     assert last_import(data)[:2] == ("failed", "released")
+    with closing(sqlite3.connect(data / "scandock.db")) as database:
+        (noted,) = database.execute("SELECT kind, target FROM audit WHERE action = 'import_release'").fetchall()
+    assert noted == ("import", uuid)
     (aside,) = [one for one in (data / "trash").iterdir() if one.name != "now"]
     assert frozenset(hashes(aside / "tree").values()) == scenario.after[next(iter(scenario.after))].files
     assert (data / name / "mine.txt").read_text() == "mine"

@@ -41,12 +41,14 @@ class Archive:
     key: str
     study: Study
     method: int = zipfile.ZIP_DEFLATED
+    note: bool = True
+    """With what is no image beside the images, which XNAT's door leaves out."""
     body: bytes = b""
     files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.body = zip_bytes(self.study.entries("S"), self.method)
-        self.files = tuple(sorted(self.study.held().files))
+        self.body = zip_bytes(self.study.entries("S", note=self.note), self.method)
+        self.files = tuple(sorted(self.study.held(note=self.note).files))
 
 
 class Log:
@@ -85,6 +87,8 @@ class Uploader:
     halfway: Callable[[], None] = lambda: None
     """Called when half of an archive has been sent, before the rest."""
     patience: float = PATIENCE
+    refused: Callable[[bytes], None] | None = None
+    """Called with each refusal for want of space (507), after which it is tried again; None takes none of them."""
     login: dict[str, str] = field(default_factory=lambda: LOGIN)
     failed: list[str] = field(default_factory=list)
 
@@ -101,7 +105,8 @@ class Uploader:
         """Until it is acknowledged; the upload's id."""
         self.log.tried(archive)
         begun = time.monotonic()
-        once = {"raw": self._raw, "multipart": self._multipart, "tus": self._tus}[self.door]
+        doors = {"raw": self._raw, "multipart": self._multipart, "tus": self._tus, "xnat": self._xnat}
+        once = doors[self.door]
         self._upload = ""
         while True:
             try:
@@ -141,6 +146,15 @@ class Uploader:
         if status != 202:
             raise AssertionError(f"{status} {answer!r}")
         return str(json.loads(answer)["id"])
+
+    def _xnat(self, archive: Archive) -> str:
+        """The address of the session: the answer waits for the import's end."""
+        path = f"/data/services/import/{archive.key}.zip?dest=/archive/projects/P"
+        headers = {"Content-Type": "application/zip", "Content-Length": str(len(archive.body))}
+        status, answer, _ = self._ask("POST", path, headers, self._pieces(archive.body))
+        if status != 200:
+            raise AssertionError(f"{status} {answer!r}")
+        return answer.decode().strip()
 
     def _pieces(self, body: bytes) -> Iterator[bytes]:
         half = len(body) // 2
@@ -195,4 +209,7 @@ class Uploader:
             connection.close()
         if answer.status in LATER or (answer.status == 409 and b"upload_running" in text):
             raise Broken(f"{answer.status} {text[:200]!r}")
+        if answer.status == 507 and self.refused is not None:
+            self.refused(text)
+            raise Broken("there was no space for it")
         return answer.status, text, {name.lower(): value for name, value in answer.getheaders()}

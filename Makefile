@@ -13,6 +13,8 @@ TEST_PROCESSES ?= 4
 IN_PROCESSES := --numprocesses $(TEST_PROCESSES) --dist worksteal
 CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100
+# Of whose cases `make test` runs a share.
+ALL_POINTS := outages.py postgresql_dies.py full_disk_served.py backup_beside_imports.py
 DATA ?= data
 PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
@@ -57,7 +59,7 @@ clients: setup  ## Run all tours of XNAT's clients live, and record their reques
 crash: setup  ## Kill imports, deletions, and a server under load, at named and at random points (CRASH_ROUNDS, SERVER_ROUNDS)
 	$(BIN)/python -m tests.crash.run --rounds $(CRASH_ROUNDS) $(ARGS)
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --server-rounds $(SERVER_ROUNDS) $(ARGS))
-	$(if $(findstring --only,$(ARGS)),,ALL_POINTS=1 $(BIN)/python -m pytest tests/integration/test_outages.py)
+	$(if $(findstring --only,$(ARGS)),,ALL_POINTS=1 $(BIN)/python -m pytest $(addprefix tests/integration/test_,$(ALL_POINTS)))
 
 load: setup  ## Load a server with 50 uploaders for two minutes (ARGS="--seconds 20 --uploaders 10" for less)
 	$(BIN)/python -m tests.load.run $(ARGS)

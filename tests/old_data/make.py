@@ -186,7 +186,8 @@ def _begin_by_tus(client: httpx.Client, body: bytes) -> dict[str, Any]:
 def pack(version: str, folder: Path, expected: dict[str, Any], name: str) -> Path:
     """Pack what old code left, once it is sure that it was old code."""
     if (folder / "catalog.sql").exists():
-        assert f"VALUES ('{version}')" in (folder / "catalog.sql").read_text()
+        dump = (folder / "catalog.sql").read_text()
+        assert f"VALUES ('{version}')" in dump, dump[-3000:]
     else:
         with contextlib.closing(sqlite3.connect(folder / "data" / "scandock.db")) as catalog:
             assert catalog.execute("SELECT version_num FROM alembic_version").fetchall() == [(version,)]

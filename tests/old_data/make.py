@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -187,7 +188,7 @@ def pack(version: str, folder: Path, expected: dict[str, Any], name: str) -> Pat
     """Pack what old code left, once it is sure that it was old code."""
     if (folder / "catalog.sql").exists():
         dump = (folder / "catalog.sql").read_text()
-        assert f"VALUES ('{version}')" in dump, dump[-3000:]
+        assert f"INSERT INTO public.alembic_version VALUES ('{version}');" in dump, re.findall(".*alembic.*", dump)
     else:
         with contextlib.closing(sqlite3.connect(folder / "data" / "scandock.db")) as catalog:
             assert catalog.execute("SELECT version_num FROM alembic_version").fetchall() == [(version,)]
@@ -224,6 +225,12 @@ def make(version: str, cluster: postgres.Cluster | None) -> Path:
         ]
         subprocess.run(dump, check=True)
         return pack(version, folder, expected, f"{version}-postgresql")
+
+
+def _for_any_psql(dump: Path) -> None:
+    """Leave out what only psql of the newest fixes knows."""
+    lines = dump.read_text().splitlines(keepends=True)
+    dump.write_text("".join(line for line in lines if not line.startswith(("\\restrict", "\\unrestrict"))))
 
 
 def main(versions: list[str]) -> int:

@@ -72,8 +72,8 @@ class Site:
                     lite.execute(statement)
             return
         plain = url.replace("+psycopg", "")
-        words = [postgres.programs() / "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-f", folder / "catalog.sql", plain]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        words = ["-qX", "-v", "ON_ERROR_STOP=1", "-f", str(folder / "catalog.sql"), plain]
+        subprocess.run([str(postgres.programs() / "psql"), *words], check=True, stdout=subprocess.DEVNULL)
         with psycopg.connect(plain) as connection:
             for statement in STILL_VALID:
                 connection.execute(statement.encode())

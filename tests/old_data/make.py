@@ -216,14 +216,9 @@ def make(version: str, cluster: postgres.Cluster | None) -> Path:
         expected = import_by_command(old) if version == "0001" else use_server(old)
         if url is None:
             return pack(version, folder, expected, version)
-        dump = [
-            postgres.programs() / "pg_dump",
-            "--no-owner",
-            "--file",
-            folder / "catalog.sql",
-            url.replace("+psycopg", ""),
-        ]
-        subprocess.run(dump, check=True)
+        words = ["--no-owner", "--inserts", f"--file={folder}/catalog.sql", url.replace("+psycopg", "")]
+        subprocess.run([str(postgres.programs() / "pg_dump"), *words], check=True)
+        _for_any_psql(folder / "catalog.sql")
         return pack(version, folder, expected, f"{version}-postgresql")
 
 

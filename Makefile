@@ -15,7 +15,7 @@ CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100
 POWER_CUTS ?= 40
 # Of which make test runs a share (tests/crash/shares.py)
-WHOLE := $(addprefix tests/integration/test_,cancelled_imports.py crash_short.py full_disk.py outages.py readers_die.py schemathesis.py unsynced.py)
+WHOLE := $(addprefix tests/integration/test_,backup_beside_imports.py cancelled_imports.py crash_short.py full_disk.py full_disk_served.py outages.py postgresql_dies.py readers_die.py schemathesis.py unsynced.py)
 DATA ?= data
 PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"

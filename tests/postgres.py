@@ -11,10 +11,11 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -93,9 +94,60 @@ def unprivileged() -> tuple[str, list[str]]:
     return user, ["setpriv", "--reuid", user, "--regid", group, "--clear-groups", "--pdeathsig", "INT", "--"]
 
 
+@dataclass
+class FrailCluster:
+    """A cluster of a test's own that dies and is started again: what it has committed it keeps."""
+
+    cluster: Cluster
+    server: subprocess.Popen[bytes]
+    start_server: Callable[[], subprocess.Popen[bytes]]
+
+    def stop(self, number: signal.Signals) -> None:
+        """Let it be gone with all of its processes, by SIGKILL or by SIGQUIT, which is `pg_ctl stop -m immediate`."""
+        processes = self.children()
+        self.server.send_signal(number)
+        self.server.wait(START_SECONDS)
+        _wait_for_end_of(processes)  # which see it by themselves
+
+    def start(self) -> None:
+        self.server = self.start_server()
+
+    def kill_backend(self, database: str) -> None:
+        """Kill one that serves `database`; the cluster ends all others then, and recovers by itself, as it has."""
+        with self.connect() as connection:
+            found = "SELECT pid FROM pg_stat_activity WHERE datname = %s LIMIT 1"
+            row = connection.execute(found, [database]).fetchone()
+        assert row is not None, "nobody is connected"
+        before = self.children()
+        os.kill(row[0], signal.SIGKILL)
+        _wait_for_end_of(before)
+        _wait_until_up(self.server, self.cluster, self.cluster.socket_folder / "log")
+
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """As its superuser, who has connections of its own."""
+        return psycopg.connect(self.cluster.conninfo("postgres"), autocommit=True)
+
+    def children(self) -> list[int]:
+        path = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+
+@contextlib.contextmanager
+def frail_cluster() -> Iterator[FrailCluster]:
+    """A fresh cluster to be killed. The machine goes on, so what a commit has written need not be synced."""
+    with _cluster({**SETTINGS, "synchronous_commit": "on", "full_page_writes": "on"}) as frail:
+        yield frail
+
+
 @contextlib.contextmanager
 def cluster() -> Iterator[Cluster]:
     """A fresh cluster, stopped and removed at the end; it goes down with this process too, should that be killed."""
+    with _cluster(SETTINGS) as running:
+        yield running.cluster
+
+
+@contextlib.contextmanager
+def _cluster(settings: Mapping[str, str]) -> Iterator[FrailCluster]:
     folder = Path(tempfile.mkdtemp(prefix="scandock-pg-"))  # not under pytest's own, which only its owner may enter
     try:
         user, prefix = unprivileged()
@@ -103,19 +155,16 @@ def cluster() -> Iterator[Cluster]:
             entry = pwd.getpwnam(user)
             os.chown(folder, entry.pw_uid, entry.pw_gid)
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder)}
-        server = _start(folder, user, prefix, environment)
+        _initialize(folder / "data", user, prefix, environment)
+        start = partial(_run, folder, folder / "data", user, prefix, environment, settings)
+        running = FrailCluster(Cluster(folder, user), start(), start)
         try:
-            yield Cluster(folder, user)
+            yield running
         finally:
-            server.send_signal(signal.SIGINT)  # "fast": disconnects whoever is left
-            server.wait(START_SECONDS)
+            running.server.send_signal(signal.SIGINT)  # "fast": disconnects whoever is left
+            running.server.wait(START_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _start(folder: Path, user: str, prefix: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    _initialize(folder / "data", user, prefix, environment)
-    return _run(folder, folder / "data", user, prefix, environment, SETTINGS)
 
 
 def _initialize(data: Path, user: str, prefix: list[str], environment: dict[str, str]) -> None:
@@ -132,7 +181,7 @@ def _initialize(data: Path, user: str, prefix: list[str], environment: dict[str,
 
 
 def _run(
-    folder: Path, data: Path, user: str, prefix: list[str], environment: dict[str, str], settings: dict[str, str]
+    folder: Path, data: Path, user: str, prefix: list[str], environment: dict[str, str], settings: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     log = folder / "log"
@@ -208,6 +257,14 @@ class Lasting:
 
     def conninfo(self, database: str) -> str:
         return self._cluster.conninfo(database)
+
+
+def _wait_for_end_of(processes: list[int]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while any(os.path.exists(f"/proc/{pid}") for pid in processes):
+        if time.monotonic() > deadline:
+            raise RuntimeError("Processes of PostgreSQL outlived it.")
+        time.sleep(0.01)
 
 
 def _wait_until_up(server: subprocess.Popen[bytes], started: Cluster, log: Path) -> None:

@@ -92,6 +92,8 @@ class Uploader:
     halfway: Callable[[], None] = lambda: None
     """Called when half of an archive has been sent, before the rest."""
     patience: float = PATIENCE
+    refused: Callable[[bytes], None] | None = None
+    """Called with each refusal for want of space (507), after which it is tried again; None takes none of them."""
     login: dict[str, str] = field(default_factory=lambda: LOGIN)
     failed: list[str] = field(default_factory=list)
 
@@ -211,4 +213,7 @@ class Uploader:
             connection.close()
         if answer.status in LATER or (answer.status == 409 and b"upload_running" in text):
             raise Broken(f"{answer.status} {text[:200]!r}")
+        if answer.status == 507 and self.refused is not None:
+            self.refused(text)
+            raise Broken("there was no space for it")
         return answer.status, text, {name.lower(): value for name, value in answer.getheaders()}

@@ -41,8 +41,8 @@ def enlarge(data: Path, size: str) -> None:
     remount(data, f"size={size}")
 
 
-def fill(data: Path) -> Path:
-    """Leave not a byte; the file that takes them all, to be removed again."""
+def fill(data: Path, left: int = 0) -> Path:
+    """Leave so many bytes; the file that takes all others, to be removed again."""
     ballast = data / "ballast"
     chunk = 1024 * 1024
     with ballast.open("wb", buffering=0) as file:
@@ -51,4 +51,5 @@ def fill(data: Path) -> Path:
                 file.write(bytes(chunk))
             except OSError:
                 chunk //= 2
+        file.truncate(max(0, file.tell() - left))
     return ballast

@@ -177,9 +177,11 @@ def test_sqlite_lies_in_its_folder_and_knows_no_other(tmp_path: Path) -> None:
 
 
 def set_back(url: str) -> None:
-    """Make of a catalog what the version before this one left."""
+    """Make of a catalog what the version left that had no data folder in it."""
     catalog = open_catalog(url)
     with catalog.write() as connection:
+        for name in ("doubted", "doubted_since"):
+            connection.execute(text(f"ALTER TABLE clock_seen DROP COLUMN {name}"))
         data_folder.drop(connection)
         connection.execute(text("UPDATE alembic_version SET version_num = '0014'"))
     catalog.dispose()

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from scandock.catalog.server_tables import audit, reception
 from scandock.catalog.tables import upload
 from scandock.http.receiving import spooling
+from scandock.model.errors import Fault
 from scandock.services import arrivals
 from scandock.services.receiving import Offer
 from scandock.services.settings import load_settings
@@ -259,6 +260,27 @@ def test_the_same_idempotency_key_makes_one_import(web):
 
 
 @pytest.mark.postgresql
+def test_a_key_can_be_used_again_whose_upload_broke_while_nothing_could_be_written(embedded, monkeypatch):
+    """Neither that it was kept nor that it was given up: its row stays, and stands in nobody's way."""
+
+    def full(*_arguments, **_more):
+        raise Fault("disk_full", "No space left.", "Free some space.")
+
+    def send(client):
+        return client.post("/api/v1/imports?project=P", content=b"PK", headers={"Idempotency-Key": "k"})
+
+    with embedded.client() as client:
+        with monkeypatch.context() as patch:
+            for call in ("accept", "discard"):
+                patch.setattr(embedded.site.receiving, call, full)
+            assert send(client).status_code == 507
+        assert rows(embedded) == 1
+        made = send(client)
+        assert made.status_code == 202, made.text
+        assert send(client).json()["id"] == made.json()["id"]
+    assert rows(embedded) == 1
+
+
 def test_what_a_killed_server_left_of_whole_bodies_is_cleared_away(web, monkeypatch):
     mine = Offer(account_id=1, door="raw", filename="a.zip", options={}, size=10)
     with web.site.catalog.read() as connection:

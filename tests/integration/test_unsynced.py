@@ -45,6 +45,7 @@ from tests.crash.archives import Scenario
 from tests.crash.forked import Fork
 from tests.crash.processes import PATIENCE, environment, import_words
 from tests.crash.rounds import ENDED, Ground, whole
+from tests.crash.shares import share
 from tests.crash.synced import CUT, HINT, SyncedDisk, sites
 from tests.integration import test_hand_changes_killed as by_hand
 
@@ -92,7 +93,7 @@ def judge(scenario: Scenario, data: Path, point: str) -> None:
 
 
 EVERY = [*POINTS[POINTS.index("sealed") :], END]
-SHARE = EVERY if os.environ.get("ALL_POINTS") else ["sealed", "intent", "switched", END]
+SHARE = share(["sealed", "intent", "switched", END], EVERY)
 """Of the points, in `make test`; `make crash` goes over all of them."""
 
 

@@ -1,52 +1,159 @@
-"""A DATA of the first version, which knew the command line alone, goes on with this one: nothing of it is lost."""
+"""DATA folders that older versions made (`tests/old_data`) go on with this one: nothing of them is lost."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import httpx
+import psycopg
 import pytest
 
-from scandock.catalog import server_tables
 from scandock.catalog.engine import HEAD
-from scandock.catalog.tables import metadata
-from tests.crash.archives import Step, Study, zipped
-from tests.crash.processes import import_words, run, unsound
+from scandock.services.checking import check
+from scandock.services.settings import load_settings
+from scandock.testing.server import InProcessServer
+from scandock.testing.worker import InProcessWorker
+from tests import postgres
+from tests.crash.archives import WAITING, Step, Study, zipped
+from tests.crash.checker import examine
+from tests.crash.processes import import_words, run, unsound, until
+from tests.old_data import STILL_VALID, unpack
 
 pytestmark = pytest.mark.processes
 
+TUS = {"Tus-Resumable": "1.0.0"}
 
-def set_back(database):
-    """Make of a catalog what version 0001 left: the later tables are all that migration 0002 brought."""
-    with closing(sqlite3.connect(database)) as connection:
-        for table in reversed(metadata.sorted_tables):
-            if hasattr(server_tables, table.name):
-                connection.execute(f"DROP TABLE {table.name}")
-        connection.execute("ALTER TABLE resource DROP COLUMN tags")  # of 0005
-        connection.execute("ALTER TABLE subject DROP COLUMN attributes")  # of 0006
-        connection.execute("DROP TABLE shelf")  # of 0007
-        connection.execute("ALTER TABLE project DROP COLUMN quarantine")
-        connection.execute("ALTER TABLE session DROP COLUMN quarantined")
-        connection.execute("DROP INDEX ix_project_uuid")  # of 0008
-        connection.execute("ALTER TABLE project DROP COLUMN uuid")
-        connection.execute("DROP TABLE project_deletion")
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
-        connection.commit()
+
+def standing(data: Path) -> dict[str, list[str]]:
+    """sha256 of the files of each session, by what the checker names it."""
+    held, wrong = examine(data)
+    assert not wrong, "\n".join(wrong)
+    return {key: sorted(one.files) for key, one in held.items()}
+
+
+def promised(archived: dict[str, list[str]], waiting: dict[str, list[str]]) -> dict[str, list[str]]:
+    return archived | {uid + WAITING: files for uid, files in waiting.items()}
 
 
 def test_what_the_first_version_imported_is_known_to_this_one(tmp_path):
-    data = tmp_path / "data"
-    step = Step(zipped(tmp_path / "a.zip", Study(81, 1, count=4, side=8).entries("S")))
-    before = run(import_words(step, data), threads=True).report
-    set_back(data / "scandock.db")
-
-    after = run(import_words(step, data), threads=True)
-
-    assert after.code == 0, str(after)
-    assert after.report["entries"]["stored"] == 0
-    assert [one["uri"] for one in after.report["sessions"]] == [one["uri"] for one in before["sessions"]]
+    """It knew the command line alone; an import of its own stands between its intents and its end."""
+    old, data = unpack("0001", tmp_path), tmp_path / "data"
+    step = Step(zipped(tmp_path / "again.zip", Study(64, 1, series=1, count=3, side=8).entries("S")))
+    again = run(import_words(step, data), threads=True)
+    assert again.code == 0, str(again)
+    assert again.report["entries"]["stored"] == 0
     assert unsound(data) == []
+    assert standing(data) == promised(old["archived"], old["waiting"])
     with closing(sqlite3.connect(data / "scandock.db")) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
         assert connection.execute("SELECT COUNT(*) FROM account").fetchone() == (0,)
-        assert connection.execute("SELECT attributes FROM subject").fetchall() == [("{}",)]
+        assert connection.execute("SELECT DISTINCT attributes FROM subject").fetchall() == [("{}",)]
+
+
+class Site:
+    """A DATA of an older server, served by this version."""
+
+    def __init__(self, name: str, folder: Path, url: str | None) -> None:
+        self.old: dict[str, Any] = unpack(name, folder)
+        self.data = folder / "data"
+        self.url = url
+        self.settings = load_settings().model_copy(update={"database_url": url})
+        if url is None:
+            with closing(sqlite3.connect(self.data / "scandock.db")) as lite, lite:
+                for statement in STILL_VALID:
+                    lite.execute(statement)
+            return
+        plain = url.replace("+psycopg", "")
+        words = ["-qX", "-v", "ON_ERROR_STOP=1", "-f", str(folder / "catalog.sql"), plain]
+        subprocess.run([str(postgres.programs() / "psql"), *words], check=True, stdout=subprocess.DEVNULL)
+        with psycopg.connect(plain) as connection:
+            for statement in STILL_VALID:
+                connection.execute(statement.encode())
+
+
+@pytest.fixture(params=["0002", "0007", "0007-postgresql"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    if not request.param.endswith("postgresql"):
+        yield Site(request.param, tmp_path, None)
+        return
+    cluster: postgres.Cluster = request.getfixturevalue("postgres_cluster")
+    with cluster.database() as url:
+        yield Site(request.param, tmp_path, url)
+
+
+def test_a_site_of_an_older_server_is_served_whole_and_what_was_under_way_there_ends(site):
+    old = site.old
+    with InProcessServer(site.data, site.settings) as server, InProcessWorker(site.data, site.settings, upkeep=False):
+        people = {name: server.client(auth=(name, password)) for name, password in old["passwords"].items()}
+        admin = people["admin"]
+        assert admin.get("/readyz").status_code == 200
+        everyone_may_what_they_might(server.client, people, old)
+        for upload in old["uploads"].values():
+            until(partial(is_placed, admin, upload), f"it did not end: {upload}")
+        goes_on(admin, old["tus"])
+        assert stored(admin, "sessions") == old["archived"] | old["ends"] | old["tus"]["files"]
+        assert stored(admin, "prearchive") == old["waiting"]
+        comes_back(admin, old)
+        assert stored(admin, "sessions") == old["archived"] | old["ends"] | old["tus"]["files"] | old["trashed"]
+    assert check(str(site.data), site.settings) == []
+    if site.url is None:
+        archived = old["archived"] | old["ends"] | old["tus"]["files"] | old["trashed"]
+        assert standing(site.data) == promised(archived, old["waiting"])
+
+
+def everyone_may_what_they_might(
+    client: Callable[..., httpx.Client], people: dict[str, httpx.Client], old: dict[str, Any]
+) -> None:
+    """Accounts with their passwords and roles, a token, and the lines of the audit."""
+    session = next(iter(old["sessions"]))
+    with client(headers={"Authorization": f"Bearer {old['token']}"}) as script:
+        for allowed in (people["admin"], people["ann"], script):
+            assert allowed.get(f"/api/v1/sessions/{session}").json()["label"] == old["sessions"][session]
+    assert people["bob"].get("/api/v1/sessions").json()["items"] == []
+    assert people["bob"].get(f"/api/v1/sessions/{session}").status_code == 404
+    lines = people["admin"].get("/api/v1/audit?limit=1000").json()["items"]
+    assert {(action, number) for action, number in old["audit"]} <= {(line["action"], line["id"]) for line in lines}
+
+
+def is_placed(client: httpx.Client, upload: str) -> bool:
+    told = client.get(f"/api/v1/imports/{upload}").json()
+    assert told["finished"] is None or told["state"] == "placed", told
+    return told["finished"] is not None
+
+
+def goes_on(client: httpx.Client, tus: dict[str, Any]) -> None:
+    """Half an upload that the old server took: its other half comes."""
+    begun = client.head(tus["path"], headers=TUS)
+    assert (begun.status_code, begun.headers["upload-offset"]) == (200, str(tus["offset"]))
+    kind = {"Upload-Offset": str(tus["offset"]), "Content-Type": "application/offset+octet-stream"}
+    rest = base64.b64decode(tus["body"])[tus["offset"] :]
+    assert client.patch(tus["path"], content=rest, headers=TUS | kind).status_code == 204
+    upload = tus["path"].rpartition("/")[2]
+    until(partial(is_placed, client, upload), "what came by tus did not end")
+
+
+def comes_back(client: httpx.Client, old: dict[str, Any]) -> None:
+    """What the old server's trash has is restored under its id."""
+    (deleted,) = client.get("/api/v1/trash").json()["items"]
+    assert deleted["id"] in old["sessions"]
+    assert client.post(f"/api/v1/trash/{deleted['id']}/restore").status_code == 200
+    assert client.get(f"/api/v1/sessions/{deleted['id']}").json()["label"] == old["sessions"][deleted["id"]]
+
+
+def stored(client: httpx.Client, area: str) -> dict[str, list[str]]:
+    """sha256 of all that is sent of the sessions in the archive or the prearchive, by their studies' uids."""
+    found = {}
+    for session in client.get(f"/api/v1/{area}?limit=200").json()["items"]:
+        files = client.get("/api/v1/files", params={"session": session["id"], "limit": 200}).json()["items"]
+        sent = [client.get(f"/api/v1/sessions/{session['id']}/files/{file['id']}/content") for file in files]
+        assert [answer.status_code for answer in sent] == [200] * len(files)
+        found[session["study_uid"]] = sorted(hashlib.sha256(answer.content).hexdigest() for answer in sent)
+    return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
@@ -44,8 +45,12 @@ def forget_broken(receiving: Receiving, busy: Collection[str] = ()) -> int:
                 upload.c.id.not_in(cached),
             )
         ).all()
-    gone = [row.uuid for row in rows if row.uuid not in busy and (not row.leased or is_gone(row.owner) is True)]
+    gone = [row.uuid for row in rows if row.uuid not in busy and _is_over(receiving, row)]
     return sum(_forget(receiving, uuid) for uuid in gone)
+
+
+def _is_over(receiving: Receiving, row: Row[Any]) -> bool:
+    return row.uuid in receiving.broken or not row.leased or is_gone(row.owner) is True
 
 
 def _forget(receiving: Receiving, uuid: str) -> bool:
@@ -56,6 +61,7 @@ def _forget(receiving: Receiving, uuid: str) -> bool:
     except ScandockError as error:
         log().warning("broken upload not cleared", upload=uuid, code=error.code, cause=cause(error), where=where(error))
         return False
+    receiving.broken.discard(uuid)
     if done:
         log().info("broken upload cleared", upload=uuid)
     return done

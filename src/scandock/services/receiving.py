@@ -125,6 +125,8 @@ class Receiving:
         self.store = store
         self.limits = limits
         self.space = Space(catalog, store, limits.min_free, limits.space_percent)
+        self.broken: set[str] = set()
+        """Uploads of this process that nobody brings any more and whose rows could not be forgotten when they broke."""
 
     def begin(self, offer: Offer, note: Noted | None = None) -> Arriving:
         """Record that an upload comes, and reserve its space; `note` writes what the audit says of one that is new.
@@ -323,13 +325,14 @@ class Receiving:
         found = self._read(connection, row.uuid, known=True)
         assert found is not None
         if found.receiving and found.door != "tus":
-            if row.reserved and is_gone(row.owner) is not True:
+            if row.reserved and is_gone(row.owner) is not True and row.uuid not in self.broken:
                 raise Usage(
                     "upload_running", "The upload of this idempotency key is still being received.", "Wait for its end."
                 )
             self.store.spool(row.uuid).discard()
             connection.execute(delete(upload).where(upload.c.id == row.id))
             self.catalog.after_commit(connection, partial(log_step, "upload given up", row.uuid, bytes=found.received))
+            self.broken.discard(row.uuid)
             return None
         if offer.door == "multipart":  # its body's size says little, and fields may follow the archive: `check_same`
             return found

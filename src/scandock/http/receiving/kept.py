@@ -82,7 +82,11 @@ class Keeping:
             return
         with contextlib.suppress(ScandockError):
             await self.spooling.settle()
-        await self._site.run(self._site.receiving.discard, self._arriving)
+        try:
+            await self._site.run(self._site.receiving.discard, self._arriving)
+        except ScandockError:  # what broke it, the catalog or the disk, is away still; its key is not used up by that
+            self._site.receiving.broken.add(self._arriving.uuid)
+            raise
 
 
 def _stopped() -> Usage:

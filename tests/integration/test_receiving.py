@@ -274,6 +274,9 @@ def test_a_key_can_be_used_again_whose_upload_broke_while_nothing_could_be_writt
             for call in ("accept", "discard"):
                 patch.setattr(embedded.site.receiving, call, full)
             assert send(client).status_code == 507
+        with monkeypatch.context() as patch:
+            patch.setattr(embedded.site.receiving, "_insert", full)
+            assert send(client).status_code == 507, "which takes back that the row was forgotten"
         assert rows(embedded) == 1
         made = send(client)
         assert made.status_code == 202, made.text

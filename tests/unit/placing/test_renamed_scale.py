@@ -26,9 +26,6 @@ def steps(catalog, store) -> int:
     def step() -> None:
         counted.append(1)
 
-    def step() -> None:
-        counted.append(1)
-
     def count(dbapi, *_):
         dbapi.set_progress_handler(step, 10)
 

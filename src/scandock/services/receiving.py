@@ -334,11 +334,8 @@ class Receiving:
                 )
             self.store.spool(row.uuid).discard()
             connection.execute(delete(upload).where(upload.c.id == row.id))
-<<<<<<< HEAD
             self.catalog.after_commit(connection, partial(log_step, "upload given up", row.uuid, bytes=found.received))
             self.broken.discard(row.uuid)
-=======
->>>>>>> part-outside
             return None
         if offer.door == "multipart":  # its body's size says little, and fields may follow the archive: `check_same`
             return found

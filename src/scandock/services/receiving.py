@@ -126,10 +126,7 @@ class Receiving:
         self.limits = limits
         self.space = Space(catalog, store, limits.min_free, limits.space_percent)
         self.broken: set[str] = set()
-        """Uploads of this process that nobody brings any more and whose rows could not be forgotten when they broke.
-
-        They stay in here: what forgets the row of one may be rolled back.
-        """
+        """Uploads of this process that nobody brings any more and whose rows could not be forgotten when they broke."""
 
     def begin(self, offer: Offer, note: Noted | None = None) -> Arriving:
         """Record that an upload comes, and reserve its space; `note` writes what the audit says of one that is new.
@@ -335,7 +332,7 @@ class Receiving:
             self.store.spool(row.uuid).discard()
             connection.execute(delete(upload).where(upload.c.id == row.id))
             self.catalog.after_commit(connection, partial(log_step, "upload given up", row.uuid, bytes=found.received))
-            self.broken.discard(row.uuid)
+            self.catalog.after_commit(connection, partial(self.broken.discard, row.uuid))
             return None
         if offer.door == "multipart":  # its body's size says little, and fields may follow the archive: `check_same`
             return found

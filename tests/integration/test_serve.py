@@ -96,8 +96,8 @@ def _tells_who_logs_and_no_secret(server, uuid):
     assert f"http://127.0.0.1:{server.port}/" in out
     assert "secret" not in out + err
     lines = logged(server)
-    assert {line["process"] for line in lines} == {"supervisor", "web", "worker"}
-    assert {line["process"] for line in lines if line.get("upload") == uuid} == {"web", "worker"}
+    assert {line["process"] for line in lines} == {"supervisor", "web", "worker", "attempt"}
+    assert {line["process"] for line in lines if line.get("upload") == uuid} == {"web", "worker", "attempt"}
     assert all(line["request_id"] for line in lines if line["event"] == "request")
     assert [line["event"] for line in lines if line["level"] in TROUBLE] == ["setting_unknown"]
     assert "CRASH51" not in err

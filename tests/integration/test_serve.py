@@ -5,6 +5,7 @@ To start it takes seconds, so that one server goes through what does not spoil t
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.processes]
 STUDY = Study(51, 1, count=4, side=8)
 BODY = zip_bytes(STUDY.entries("S"))
 TROUBLE = ("warning", "error", "critical")
+HEAP_BYTES = 64 * 1024 * 1024
 UNDER_WAY = {
     "raw": ("application/zip", b"PK"),
     "multipart": (
@@ -62,6 +64,9 @@ def test_one_server_from_its_start_to_its_stop(serve, subtests):
         uuid = server.send(BODY)
         server.placed(uuid)
         _tells_who_logs_and_no_secret(server, uuid)
+    for child in ("web", "worker"):
+        with subtests.test("all its threads share a heap", child=child):
+            assert further_heaps(server.child(child)) == []
     with subtests.test("a second server of the same data is refused"):
         code, _, err = begun_with(server.data, "--port", str(server.port))
         assert code == 1
@@ -83,6 +88,17 @@ def test_one_server_from_its_start_to_its_stop(serve, subtests):
         assert [line["event"] for line in lines].count("setting_unknown") == 1
         assert os.listdir(server.data / "incoming") == []
         assert os.listdir(server.data / "work") == []
+
+
+def further_heaps(pid):
+    """Where glibc has made heaps beside a process's first one: 64 MB each, kept free, of which a part is in use."""
+    with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as maps:
+        areas = [(*(int(end, 16) for end in line.split()[0].split("-")), line.split()[1][:3]) for line in maps]
+    return [
+        hex(start)
+        for (start, middle, used), (begin, end, kept) in itertools.pairwise(areas)
+        if (used, kept) == ("rw-", "---") and middle == begin and end - start == HEAP_BYTES and not start % HEAP_BYTES
+    ]
 
 
 def _warned_of_a_setting(server):

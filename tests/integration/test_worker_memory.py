@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from scandock.testing.worker import InProcessWorker
+from scandock.workers.worker import CACHES_BYTES
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import until
 from tests.integration.server_side import Server
@@ -56,6 +57,8 @@ def kept() -> Counter[str]:
 def test_what_a_worker_keeps_does_not_grow_with_its_imports(server):
     looks = []
     with InProcessWorker(server.data):
+        with server.catalog.read() as connection:
+            assert connection.exec_driver_sql("PRAGMA soft_heap_limit").scalar_one() == CACHES_BYTES
         for turn in range(3):
             run_some(server, turn * ROUNDS, ROUNDS)
             quiet(server)

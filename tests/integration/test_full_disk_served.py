@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 EVERY = [kb * 1024 for kb in (0, 4, 12, 24, 48, 80, 112, 144, 192, 256, 384, 512, 1024)]
 """Bytes that are left: none, then more and more, at last what all of it takes."""
-SHARE = share(EVERY[0:7:6], EVERY)
+SHARE = share(EVERY[0:10:9], EVERY)
 """Of the levels, in `make test`; `make crash` goes over all of them."""
 DOORS = ("raw", "tus", "xnat")
 REMEDY = re.compile(r"have space freed|Free (some )?space")
@@ -99,8 +99,11 @@ class Site:
     def stands(self, client: Client) -> bool:
         """Whether nothing more comes of what a client sends before there is room."""
         name = f"{client.archive.key}.zip"
-        return bool(client.refusals) or any(
-            one["archive"] == name and (one["waiting"] or one["finished"]) for one in self.imports()
+        mine = [one for one in self.imports() if one["archive"] == name]
+        return (
+            bool(client.refusals)
+            or any(one["waiting"] or one["finished"] for one in mine)
+            or (bool(mine) and self.says_that_it_is_full())  # nobody can claim it, or write that it waits
         )
 
     def hurried(self) -> bool:

@@ -11,6 +11,8 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -94,9 +96,10 @@ def further_heaps(pid):
     """Where glibc has made heaps beside a process's first one: 64 MB each, kept free, of which a part is in use."""
     with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as maps:
         areas = [(*(int(end, 16) for end in line.split()[0].split("-")), line.split()[1][:3]) for line in maps]
+    pairs: Iterator[Any] = itertools.pairwise(areas)
     return [
         hex(start)
-        for (start, middle, used), (begin, end, kept) in itertools.pairwise(areas)
+        for (start, middle, used), (begin, end, kept) in pairs
         if (used, kept) == ("rw-", "---") and middle == begin and end - start == HEAP_BYTES and not start % HEAP_BYTES
     ]
 

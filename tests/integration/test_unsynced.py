@@ -36,6 +36,7 @@ from scandock.services.settings import load_settings
 from scandock.services.xnat import inbox
 from scandock.services.xnat.making import NewSession, make_session
 from scandock.store import syscalls
+from scandock.store.identity import write_identity
 from scandock.store.local import LocalStore
 from scandock.store.stages import LocalStage
 from scandock.testing.data import make_data
@@ -268,6 +269,12 @@ def prepare(room: Promising) -> None:
         LocalStore(room.root / "srv" / "hospital" / "data").prepare()
 
 
+def identify(room: Promising) -> None:
+    (room.root / "data").mkdir(exist_ok=True)
+    with room.watched("data"):
+        write_identity(str(room.root / "data"), "01a2290b-031c-7ddc-8862-1ce03612431b")
+
+
 def take(room: Promising) -> None:
     store = room.store()
     staged(store)
@@ -399,6 +406,8 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/root.py prepare: sync_folder('.', self.fd)": prepare,
     "store/root.py prepare: sync_folder('..', self.fd)": prepare,
     "store/root.py prepare: sync_folder(os.path.dirname(folder), self.fd)": prepare,
+    "store/identity.py write_identity: os.fsync(fd)": identify,
+    "store/identity.py write_identity: sync_folder('.', folder)": identify,
     "store/works.py take: sync_folder(folder, root.fd)": take,
     "store/stages.py seal: syscalls.syncfs(self._fd)": stage,
     "store/trees.py settle: sync_folder(folder, self._root.fd)": publish,

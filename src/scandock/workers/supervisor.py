@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from scandock.access.bootstrap import ensure_admin
-from scandock.catalog.engine import Catalog
 from scandock.model.errors import Fault, Usage
 from scandock.model.process import python
 from scandock.queue.engine import engine_of
@@ -73,9 +72,11 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None], start:
             Supervised("worker", worker, log, pass_fds=[beats.fd], beats=beats, start=start),
             Supervised("web", web, log, pass_fds=[listening.fileno(), beats.fd], start=start),
         ]
-        catalog = open_data_catalog(store.path, settings, serves=True)  # first: nobody else upgrades it while we serve
+        # First, as nobody else upgrades it while we serve; closed before there is a child, as one that is a fork would
+        # take SQLite's locks on it for its own.
+        open_data_catalog(store.path, settings, serves=True).dispose()
         children[0].start()  # at once: what is unfinished goes on while the rest is made ready
-        _first_start(catalog, settings, say)
+        _first_start(store.path, settings, say)
         children[1].start()
         host, port = listening.getsockname()[:2]
         say(f"Scandock serves {store.path} at http://{f'[{host}]' if ':' in host else host}:{port}/")
@@ -87,8 +88,9 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None], start:
     return 0
 
 
-def _first_start(catalog: Catalog, settings: Settings, say: Callable[[str], None]) -> None:
+def _first_start(data: str, settings: Settings, say: Callable[[str], None]) -> None:
     """Tables and the first account, before anybody is let in."""
+    catalog = open_data_catalog(data, settings, serves=True)
     try:
         catalog.try_writing(int(WAIT_SECONDS))
         catalog.look_over(LOOK_SECONDS)

@@ -21,6 +21,7 @@ import pytest
 import typer.main
 
 from scandock.cli import app as command_line
+from scandock.model.upload_steps import steps_logged_by
 from tests.crash.processes import Done
 
 
@@ -55,7 +56,11 @@ def run_in_process(
         try:
             os.environ.clear()
             os.environ.update(environment)
-            with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            with (
+                contextlib.redirect_stdout(stdout),
+                contextlib.redirect_stderr(stderr),
+                steps_logged_by(lambda *_, **__: None),  # a command has no log, whatever this process had before
+            ):
                 code = command_line.main()
         finally:
             os.environ.clear()

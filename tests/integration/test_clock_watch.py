@@ -91,6 +91,20 @@ def test_time_that_passes_is_trusted_however_long_and_over_a_restart(catalog, ma
     assert "jumped by 8 days" in why_wait(catalog, machine.clocks)
 
 
+def test_what_was_doubted_long_ago_makes_nothing_older_at_the_next_jump(catalog, machine):
+    assert why_wait(catalog, machine.clocks) == ""
+    ages: list[int] = []
+    for ms in (20 * DAY, 3_600_000, 3_600_000):  # the last long after, the second soon
+        machine.pass_(500 * DAY if len(ages) == 2 else 2 * DAY)
+        machine.jump(ms)
+        assert "jumped" in why_wait(catalog, machine.clocks)
+        machine.pass_(DAY)
+        age = oldest_kept(catalog, 30 * DAY, machine.clocks)
+        assert age is not None
+        ages.append(age - 30 * DAY)
+    assert ages == [20 * DAY, 20 * DAY + 3_600_000, 3_600_000]
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_clock_that_jumps_ahead_and_back_deletes_nothing_until_it_has_been_right_for_a_day(
     catalog, machine, restarts

@@ -299,12 +299,15 @@ def test_what_a_killed_server_left_of_whole_bodies_is_cleared_away(web, monkeypa
 
 def test_what_a_request_brings_is_never_taken_for_broken(embedded):
     """However long ago it could last be noted."""
-    with begin_request(embedded, "/api/v1/imports", {"Content-Length": "1000"}, b"x") as raw:
+    headers = {"Content-Length": "1000", "Idempotency-Key": "k"}
+    with begin_request(embedded, "/api/v1/imports", headers, b"x") as raw, embedded.client() as client:
         until(lambda: rows(embedded) == 1)
         with embedded.site.catalog.write() as connection:
             connection.execute(reception.update().values(reserved_until=1))
         until(lambda: embedded.site.receptions)
-        assert arrivals.forget_broken(embedded.site.receiving, set(embedded.site.receptions)) == 0
+        assert arrivals.forget_broken(embedded.site.receiving) == 0
+        again = client.post("/api/v1/imports", content=b"x" * 1000, headers={"Idempotency-Key": "k"})
+        assert (again.status_code, again.json()["code"]) == (409, "upload_running")
         raw.sendall(b"x" * 999)
         assert b"202 Accepted" in raw.recv(65536)
     assert until(lambda: not embedded.site.receptions)

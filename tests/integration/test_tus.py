@@ -16,11 +16,12 @@ import pytest
 from sqlalchemy import select
 from tusclient.client import TusClient
 
-from scandock.catalog.server_tables import event, reception
+from scandock.catalog.server_tables import clock_seen, event, reception
 from scandock.catalog.tables import upload
 from scandock.http.receiving import spooling
 from scandock.http.tus import locks
 from scandock.services import arrivals
+from scandock.services.clock_watch import why_wait
 from tests.integration.web import PASSWORD, listening
 
 DATA = hashlib.shake_256(b"resumable").digest(5_000_000)
@@ -303,6 +304,16 @@ def test_expired_uploads_are_gone(web, client):
     with web.site.catalog.read() as connection:
         told = connection.execute(select(event.c.kind).join(upload, upload.c.id == event.c.upload_id)).scalars().all()
     assert told == ["outcome"]
+
+
+def test_an_upload_that_a_clock_which_has_jumped_ends_goes_on(web, client):
+    url = make(client)
+    assert why_wait(web.site.catalog) == ""
+    with web.site.catalog.write() as connection:
+        connection.execute(reception.update().values(expires=1))
+        connection.execute(clock_seen.update().values(held_until=4 * 10**12))
+    assert offset(client, url) == 0
+    assert patch(client, url, 0, DATA).status_code == 204
 
 
 def test_going_on_puts_off_the_expiry(web, client):

@@ -185,7 +185,7 @@ async def _end_bodies(site: Site) -> None:
 
 def clear_broken(site: Site) -> int:
     """Clear away uploads whose request is gone; how many."""
-    forgotten = forget_broken(site.receiving, set(site.receptions))
+    forgotten = forget_broken(site.receiving)
     site.metrics.broken.inc(forgotten)
     return forgotten
 

@@ -100,6 +100,7 @@ class Site:
     """Uploads that come whole, and what receives each: what is broken off is cleared away before the process ends."""
 
     def __post_init__(self) -> None:
+        self.receiving.busy = self.receptions
         self.readiness = Readiness(
             {
                 "catalog": lambda: write_to(self.catalog),

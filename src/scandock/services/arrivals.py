@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import ScandockError
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
-from scandock.queue.owner import is_gone
 from scandock.services.clock_watch import oldest_kept
 from scandock.services.logs import cause, log, where
 from scandock.services.receiving import MANY, Receiving
@@ -26,13 +24,12 @@ _ENDED = tuple(
 )
 
 
-def forget_broken(receiving: Receiving, busy: Collection[str] = ()) -> int:
+def forget_broken(receiving: Receiving) -> int:
     """Forget uploads by raw or multipart body that nobody brings any more: their clients know that they failed.
 
     Their process is gone, or their lease is over, which the request renewed while it lived: it may have ended where the
-    catalog or the disk could not be written to, and then it has left all of it. `busy` are those that a request of this
-    process brings, however long a lock has kept it from saying so. Not those of a user's cache that have come whole:
-    their clients know that they are kept.
+    catalog or the disk could not be written to, and then it has left all of it. Not those of a user's cache that have
+    come whole: their clients know that they are kept.
     """
     cached = select(cached_file.c.upload_id).where(cached_file.c.whole)
     with receiving.catalog.read() as connection:
@@ -45,12 +42,8 @@ def forget_broken(receiving: Receiving, busy: Collection[str] = ()) -> int:
                 upload.c.id.not_in(cached),
             )
         ).all()
-    gone = [row.uuid for row in rows if row.uuid not in busy and _is_over(receiving, row)]
+    gone = [row.uuid for row in rows if receiving.is_over(row.uuid, row.owner, leased=row.leased)]
     return sum(_forget(receiving, uuid) for uuid in gone)
-
-
-def _is_over(receiving: Receiving, row: Row[Any]) -> bool:
-    return row.uuid in receiving.broken or not row.leased or is_gone(row.owner) is True
 
 
 def _forget(receiving: Receiving, uuid: str) -> bool:

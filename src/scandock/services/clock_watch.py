@@ -33,6 +33,8 @@ OFF_MS: Final = 7 * DAY_MS
 """For how long a machine may have been off."""
 HOLD_MS: Final = DAY_MS
 """For how long nothing is deleted for its age once the clock has jumped."""
+DOUBTED_MS: Final = 400 * DAY_MS
+"""After which what a slow clock dated is not made older by the next jump too: hardly anything is kept for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,20 @@ def find_clock(catalog: Catalog, principal: Principal) -> ClockState:
 def oldest_kept(catalog: Catalog, kept_ms: int, clocks: Clocks | None = None) -> int | None:
     """From what age on (ms, by its date) what is kept for `kept_ms` may be deleted; None: nothing may now."""
     clocks = clocks or Clocks()
-    if why_wait(catalog, clocks):
-        return None
+    return None if why_wait(catalog, clocks) else _age(catalog, kept_ms, clocks)
+
+
+def look_at_oldest_kept(catalog: Catalog, kept_ms: int, clocks: Clocks | None = None) -> int | None:
+    """The same for who only looks."""
+    clocks = clocks or Clocks()
+    return None if look_at(catalog, clocks).why else _age(catalog, kept_ms, clocks)
+
+
+def _age(catalog: Catalog, kept_ms: int, clocks: Clocks) -> int:
     with catalog.read() as connection:
-        seen = connection.execute(select(clock_seen)).one()
-    return kept_ms + (seen.doubted if clocks.wall() - seen.doubted_since < kept_ms else 0)
+        seen = connection.execute(select(clock_seen)).one_or_none()
+    doubted = 0 if seen is None or clocks.wall() - seen.doubted_since >= kept_ms else seen.doubted
+    return kept_ms + doubted
 
 
 def confirm(
@@ -164,7 +175,8 @@ class _Reading:
         if self.off:
             values |= {"held_until": self.held_until, "jumped": self.jumped}
             # a clock that is set ahead was behind, and one that is set back was ahead: then nothing was dated too early
-            values |= {"doubted": max(0, self.seen.doubted + self.off), "doubted_since": self.now}
+            before = self.seen.doubted if self.now - self.seen.doubted_since < DOUBTED_MS else 0
+            values |= {"doubted": max(0, before + self.off), "doubted_since": self.now}
         if self.off or self.seen.start != self.start or not 0 <= self.now - self.seen.wall < MINUTE_MS:
             connection.execute(update(clock_seen).values(**values))
 

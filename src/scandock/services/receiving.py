@@ -8,7 +8,7 @@ counts for nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -28,7 +28,7 @@ from scandock.queue.owner import is_gone, this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.queue.wake import ring
 from scandock.services.audit import Did, Value, record
-from scandock.services.clock_watch import oldest_kept
+from scandock.services.clock_watch import look_at_oldest_kept
 from scandock.services.quotas import check_size, check_uploads
 from scandock.services.reservations import RESERVED_MS, Space, is_reserved
 from scandock.store.local import LocalStore
@@ -125,6 +125,8 @@ class Receiving:
         self.store = store
         self.limits = limits
         self.space = Space(catalog, store, limits.min_free, limits.space_percent)
+        self.busy: Container[str] = ()
+        """Uploads that a request of this process brings now, however long a lock has kept it from saying so."""
         self.broken: set[str] = set()
         """Uploads of this process that nobody brings any more and whose rows could not be forgotten when they broke."""
 
@@ -160,8 +162,14 @@ class Receiving:
             return replace(found, expired=self._is_over(found))
         return found
 
+    def is_over(self, uuid: str, owner: str, *, leased: bool) -> bool:
+        """Whether nobody brings an upload by raw or multipart body any more that, by its row, is being received."""
+        if uuid in self.busy:
+            return False
+        return uuid in self.broken or not leased or is_gone(owner) is True
+
     def _is_over(self, arriving: Arriving) -> bool:
-        age = oldest_kept(self.catalog, self.limits.lasts_ms)
+        age = look_at_oldest_kept(self.catalog, self.limits.lasts_ms)
         if age is None:
             return False
         late = age - self.limits.lasts_ms
@@ -325,7 +333,7 @@ class Receiving:
         found = self._read(connection, row.uuid, known=True)
         assert found is not None
         if found.receiving and found.door != "tus":
-            if row.reserved and is_gone(row.owner) is not True and row.uuid not in self.broken:
+            if not self.is_over(row.uuid, row.owner, leased=row.reserved):
                 raise Usage(
                     "upload_running", "The upload of this idempotency key is still being received.", "Wait for its end."
                 )

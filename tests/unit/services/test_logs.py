@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from scandock.model.errors import Fault
+from scandock.model.upload_steps import steps_logged_by
 from scandock.services.logs import cause, log, set_up, where
 
 
@@ -18,7 +19,8 @@ def as_before():
     before = structlog.get_config()
     root, own = logging.getLogger(), logging.getLogger("scandock")
     handlers, level, own_level = root.handlers[:], root.level, own.level
-    yield
+    with steps_logged_by(lambda *_, **__: None):
+        yield
     structlog.configure(**before)
     root.handlers[:], root.level, own.level = handlers, level, own_level
     logging.getLogger("uvicorn.access").disabled = False

@@ -84,6 +84,8 @@ def _look(
         state = find_import(connection, principal, uuid).state
         told = events_after(connection, after, upload_id=upload_id)
         far = read_progress(connection, [upload_id]).get(upload_id) if state is ImportState.RUNNING else None
+    if told:
+        ask_again(site.catalog, proof)  # behind what has happened, so that nobody hears what came after their login
     return told, state not in UNFINISHED, far
 
 

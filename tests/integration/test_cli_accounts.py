@@ -16,6 +16,8 @@ from scandock.catalog.engine import open_catalog
 from scandock.cli import main
 from scandock.rules.permissions import Action, Answer, Role, Scope
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch):

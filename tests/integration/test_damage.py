@@ -24,6 +24,8 @@ from scandock.store.snapshots import LocalSnapshot
 from tests.builders import Imported, Site, documented, images, site_at
 from tests.integration.web import Web, serving
 
+pytestmark = pytest.mark.long
+
 OBJECTS = images(3)
 ARCHIVE = documented("S1", "1", OBJECTS)
 OTHER = documented("S2", "1", images(2, case="other"))

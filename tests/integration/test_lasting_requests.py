@@ -32,6 +32,8 @@ from tests.builders import documented, images, site_at
 from tests.crash.processes import until
 from tests.integration.web import PASSWORD, Web, listening, serving
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:

@@ -25,7 +25,7 @@ from tests.builders import Site, documented, images, site_at, zipped
 from tests.crash.processes import until
 from tests.integration.web import Web, served
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.long, pytest.mark.postgresql]
 
 
 @pytest.fixture

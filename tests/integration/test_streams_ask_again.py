@@ -19,6 +19,8 @@ from scandock.http.v1 import events, live
 from tests.integration.test_live_events import Heard, send, tell
 from tests.integration.web import PASSWORD, Web, listening
 
+pytestmark = pytest.mark.long
+
 FOR_EVER = 3_600.0
 
 

@@ -32,6 +32,8 @@ from scandock.store.snapshots import LocalSnapshot
 from scandock.workers.verifier import VerifierThread
 from tests.builders import Site, documented, images, site_at
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:

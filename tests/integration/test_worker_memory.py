@@ -16,6 +16,8 @@ from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import until
 from tests.integration.server_side import Server
 
+pytestmark = pytest.mark.long
+
 ROUNDS = 6
 
 

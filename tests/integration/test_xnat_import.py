@@ -23,6 +23,8 @@ from tests.builders import documented, images, zipped
 from tests.crash.processes import until
 from tests.integration.web import PASSWORD, Web, listening
 
+pytestmark = pytest.mark.long
+
 IMPORT = "/data/services/import"
 ZIP = {"Content-Type": "application/zip"}
 

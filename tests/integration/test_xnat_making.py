@@ -18,6 +18,8 @@ from scandock.catalog.tables import session, upload
 from tests.builders import Site, documented, images, site_at, zipped
 from tests.integration.web import served
 
+pytestmark = pytest.mark.long
+
 MR = {"xsiType": "xnat:mrSessionData", "req_format": "qs"}
 
 

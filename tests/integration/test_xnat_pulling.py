@@ -13,6 +13,8 @@ from scandock.catalog.tables import session
 from tests.builders import Site, documented, images, site_at
 from tests.integration.web import served
 
+pytestmark = pytest.mark.long
+
 MR = {"xsiType": "xnat:mrSessionData"}
 AGREED = {0x00080070: (b"LO", b"ACME"), 0x00081010: (b"SH", b"SCANNER1")}
 

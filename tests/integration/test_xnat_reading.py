@@ -25,6 +25,8 @@ from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serving
 
+pytestmark = pytest.mark.long
+
 OBJECTS = images(3, series_number=b"4", study_date=b"20240131", also={0x0008103E: (b"LO", b"T1 <fast>, 3D")})
 MORE = images(2, series=2, series_number=b"12", study_date=b"20240131")
 

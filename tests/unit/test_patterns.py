@@ -15,6 +15,8 @@ from scandock.services.xnat.columns import MAX_NAME
 from scandock.services.xnat.experiments import LISTING
 from tests.patterns import TAIL, Pattern, hostile, patterns, unknown_patterns
 
+pytestmark = pytest.mark.long
+
 SIZES = (20, 600, 6_000)
 MOST = 20
 """Times of a text's that ten times its length may take."""

@@ -16,6 +16,8 @@ from scandock.catalog.tables import reservation, session, upload
 from tests.builders import Image, Site, documented, images, sha256, site_at
 from tests.integration.xnat_waiting import OTHER, rows, served, status, waits
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:

@@ -21,6 +21,8 @@ from scandock.rules.permissions import Scope
 from tests.builders import Image, Site, documented, images, site_at
 from tests.integration.xnat_waiting import rows, served, status, waits
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:

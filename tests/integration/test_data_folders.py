@@ -153,6 +153,19 @@ def test_the_id_of_a_folder_can_be_read_by_whoever_runs_scandock(tmp_path: Path,
     assert read_identity(str(tmp_path)) == "one"
 
 
+def test_a_folder_is_adopted_though_the_one_before_can_not_be_read(
+    first: Path, tmp_path: Path, settings: Settings
+) -> None:
+    """As on a file system that is broken, or not open to this user."""
+    other = folder(tmp_path / "other")
+    (first / IDENTITY).unlink()
+    (first / IDENTITY).mkdir()
+    with pytest.raises(Fault):
+        read_identity(str(first))
+    open_data_catalog(str(other), settings, adopts=True).dispose()
+    assert known(settings) == [(read_identity(str(other)), str(other))]
+
+
 @pytest.mark.parametrize("which", ["first", "copy"])
 def test_nothing_is_adopted_while_a_server_is_at_work(
     first: Path, tmp_path: Path, settings: Settings, which: str

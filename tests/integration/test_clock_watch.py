@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
 import structlog
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import event, func, insert, select, update
 from structlog.testing import capture_logs
 
 from scandock.access import accounts, logins, tokens
@@ -184,6 +185,23 @@ def test_what_was_dated_by_a_clock_that_was_behind_stays_as_long_as_all_else(cat
     machine.pass_(29 * DAY)
     why_wait(catalog, machine.clocks)
     assert oldest_kept(catalog, 30 * DAY, machine.clocks) == 30 * DAY  # what was dated wrongly is older by now
+
+
+def test_two_who_look_first_at_once_note_it_once(postgres_url, machine):
+    """A web process and a worker of a new server. In SQLite one waits for the other anyway."""
+    catalog = open_catalog(postgres_url)
+    looked: list[str] = []
+
+    def beside(_connection, _cursor, statement, *_):
+        if statement.startswith("INSERT INTO clock_seen ") and not looked:
+            looked.append("first")
+            with ThreadPoolExecutor(1) as other:
+                looked.append(other.submit(why_wait, catalog, machine.clocks).result())
+
+    event.listen(catalog.engine, "before_cursor_execute", beside)
+    assert (why_wait(catalog, machine.clocks), looked) == ("", ["first", ""])
+    assert oldest_kept(catalog, DAY, machine.clocks) == DAY
+    catalog.dispose()
 
 
 def test_the_clocks_of_this_machine_are_right(catalog):

@@ -13,15 +13,22 @@ from typing import IO, Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import verification
+from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import session, shelf
 from scandock.cli import main
+from scandock.services import damage, verifying
 from scandock.services.checking import check
 from scandock.services.damage import figures_of
-from scandock.services.verifying import verify_again, verify_some
+from scandock.services.verifying import Plan, Verified, verify_again, verify_some
+from scandock.store.local import LocalStore
+from scandock.store.port import Store
 from scandock.store.snapshots import LocalSnapshot
 from tests.builders import Imported, Site, documented, images, site_at
+from tests.integration.in_process import call_in_process
 from tests.integration.web import Web, serving
 
 pytestmark = pytest.mark.long
@@ -256,6 +263,52 @@ def test_a_command_reads_again_by_itself(
         code, said = command(*wrong)
         assert (code, "--damaged" in said) == (2, True)
     assert command("nobody")[0] == 2
+
+
+def test_a_command_tells_of_damage_that_a_worker_has_found_before_it(
+    site: Site, web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server's worker takes what was asked for as well, and the command goes on where that has left it."""
+    for label, archive in (("S1", ARCHIVE), ("S2", OTHER)):
+        flip(stored(site, site.bring(archive, session=label), archive)[0])
+    verify(web)
+    last = {"S1": 1, "S2": 0}
+    whole = verifying.verify_whole
+
+    def behind_the_worker(catalog: Catalog, store: Store, standing: Holder, plan: Plan) -> Verified:
+        with catalog.write() as connection:
+            mine = verification.c.tree_id == standing.tree_id
+            connection.execute(update(verification).where(mine).values(done_n=last[standing.label]))
+        return whole(catalog, store, standing, plan)
+
+    monkeypatch.setattr(damage, "verify_whole", behind_the_worker)
+    done = call_in_process("admin", "verify", "--damaged", "--data", site.data)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.endswith(" of 2 sessions read: 2 files damaged.\n")
+    assert len(listed(client)) == 2
+
+
+def test_a_command_says_what_it_could_not_read_as_it_was_being_replaced(
+    site: Site, web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flip(stored(site, site.bring(ARCHIVE, session="S1"))[0])
+    verify(web)
+    (one,) = listed(client)
+    snapshot = LocalStore.snapshot
+    more = [documented("S1", "1", images(4))]
+
+    def replaced(store: LocalStore, name: str) -> LocalSnapshot:
+        taken = snapshot(store, name)
+        if more:
+            site.bring(more.pop(), session="S1")
+        return taken
+
+    monkeypatch.setattr(LocalStore, "snapshot", replaced)
+    done = call_in_process("admin", "verify", one["session"], "--data", site.data)
+    assert more == []
+    assert done.returncode == 3
+    assert f"Not read: {one['session']}" in done.stdout
+    assert "whole" not in done.stdout
 
 
 def test_what_comes_back_from_the_trash_says_that_it_is_damaged_and_is_read_first(

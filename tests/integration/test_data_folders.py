@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from scandock.model.errors import Fault, Usage
 from scandock.services.backing_up import back_up
 from scandock.services.opening import open_data_catalog, opened
 from scandock.services.settings import Settings, load_settings
-from scandock.store.identity import IDENTITY, read_identity
+from scandock.store.identity import IDENTITY, read_identity, write_identity
 from scandock.store.local import LocalStore
 from scandock.testing.data import make_data
 from scandock.workers.beats import Beats
@@ -138,6 +139,31 @@ def test_a_copy_is_another_folder_and_takes_the_place_where_it_is_told(
     with pytest.raises(Usage, match="is another folder"):
         open_data_catalog(str(first), settings)
     assert read_identity(str(copy)) != read_identity(str(first))
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o022])
+def test_the_id_of_a_folder_can_be_read_by_whoever_runs_scandock(tmp_path: Path, mask: int) -> None:
+    """Root adopts and restores, and the server's user opens the folder afterwards."""
+    before = os.umask(mask)
+    try:
+        write_identity(str(tmp_path), "one")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / IDENTITY).stat().st_mode) == 0o644
+    assert read_identity(str(tmp_path)) == "one"
+
+
+def test_a_folder_is_adopted_though_the_one_before_can_not_be_read(
+    first: Path, tmp_path: Path, settings: Settings
+) -> None:
+    """As on a file system that is broken, or not open to this user."""
+    other = folder(tmp_path / "other")
+    (first / IDENTITY).unlink()
+    (first / IDENTITY).mkdir()
+    with pytest.raises(Fault):
+        read_identity(str(first))
+    open_data_catalog(str(other), settings, adopts=True).dispose()
+    assert known(settings) == [(read_identity(str(other)), str(other))]
 
 
 @pytest.mark.parametrize("which", ["first", "copy"])

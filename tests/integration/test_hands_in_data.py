@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from scandock.testing.data import make_data
 from tests.crash.archives import together
 from tests.crash.checker import examine
 from tests.crash.processes import check
@@ -47,7 +48,7 @@ def stray(data, label="CRASH9_1"):
 
 def test_a_folder_where_a_session_is_to_go_fails_the_import_and_is_kept(ground):
     scenario = ground.scenarios["new"]
-    data = ground.fresh(scenario, "stray")
+    data = make_data(ground.fresh(scenario, "stray"))
     folder = stray(data)
     done = ground.run(scenario.step, data)
     assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "name_taken"), str(done)

@@ -13,12 +13,14 @@ import pytest
 
 from scandock.http import readiness
 from scandock.http.metrics import worker_metrics
+from scandock.model.errors import Fault
 from scandock.services.checking import check
 from scandock.services.opening import open_data_catalog
 from scandock.services.settings import load_settings
 from scandock.services.verifying import verify_some
 from scandock.testing.data import make_data
 from scandock.testing.worker import InProcessWorker
+from tests.builders import documented, images, site_at
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import environment, until
 from tests.integration.in_process import call_in_process
@@ -171,6 +173,32 @@ def test_a_damaged_catalog_is_told_by_check_with_its_file(tmp_path, whole, where
     assert "backup" in said[0]
     assert "damaged" in said[0] or "empty" in said[0]
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("left", ["nothing", "empty", "the log beside it"])
+def test_no_new_catalog_is_made_where_files_are_stored(tmp_path, monkeypatch, left):
+    """SQLite would make one, and throw away a log that it finds beside an empty file."""
+    site = site_at(tmp_path, monkeypatch)
+    site.bring(documented("S1", "1", images(2)), session="S1")
+    for path in site.data.glob("scandock.db*"):
+        path.unlink()
+    if left == "empty":
+        (site.data / "scandock.db").touch()
+    elif left == "the log beside it":
+        (site.data / "scandock.db-wal").write_bytes(b"x" * 4096)
+    before = site.files()
+    assert before
+    with pytest.raises(Fault) as caught:
+        open_data_catalog(str(site.data), site.settings, serves=True)
+    assert caught.value.code == "catalog_damaged"
+    for words in (["check"], ["import", tmp_path / "archive-1.zip", "--project", "P"]):
+        done = call_in_process(*words, "--data", site.data)
+        assert done.returncode == 1, done
+        for part in (str(site.data / "scandock.db"), "though files are stored", "backup", "SCANDOCK_DATABASE_URL"):
+            assert part in done.stdout + done.stderr
+    assert site.files() == before
+    catalog = site.data / "scandock.db"
+    assert not catalog.exists() or catalog.stat().st_size == 0
 
 
 def test_an_empty_file_is_a_new_catalog_where_nothing_is_stored(tmp_path):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from contextlib import contextmanager
 from functools import partial
 
 import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from scandock.catalog.engine import Catalog
+from scandock.model.errors import Fault
 from scandock.model.points import POINTS
 from scandock.queue.retry import MAX_ATTEMPTS
 from scandock.services.settings import load_settings
@@ -91,6 +95,25 @@ def test_a_work_folder_that_is_none_is_waited_for_under_its_name(server):
         work.unlink()
         work.mkdir()
         placed(server, uuid)
+
+
+def test_what_a_worker_has_claimed_without_hearing_of_it_is_run_at_once(server, monkeypatch):
+    write = Catalog.write
+    lost: list[str] = []
+
+    @contextmanager
+    def unanswered(catalog):
+        with write(catalog) as connection:
+            yield connection
+        if threading.current_thread().name.startswith("slot-") and not lost:
+            lost.append("once")
+            raise Fault("catalog", "The connection is lost.")
+
+    monkeypatch.setattr(Catalog, "write", unanswered)
+    uuid = server.send(BODY)
+    with InProcessWorker(server.data):
+        placed(server, uuid)
+    assert len(lost) == 1
 
 
 def tried(server, uuid, times):

@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import threading
+from collections import deque
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -223,6 +225,31 @@ def test_waiting_for_the_machine_counts_as_no_attempt_and_keeps_its_cause(server
         server.hurry(uuid)
     assert wait_or_fail(server.catalog, claimed(server).lease, away, most_seconds=60) is None
     assert (server.state(uuid), server.row(uuid)["code"]) == ("failed", "catalog")
+
+
+def test_a_claim_whose_answer_was_lost_is_run_at_once_and_counts_as_no_attempt(server, monkeypatch):
+    """The database committed, and its connection broke before it could say so."""
+    uuid, write = server.send(b"x"), server.catalog.write
+    unsure: deque[str] = deque(maxlen=2)
+
+    @contextmanager
+    def unanswered():
+        with write() as connection:
+            yield connection
+        raise Fault("catalog", "The connection is lost.")
+
+    for _ in range(3):
+        monkeypatch.setattr(server.catalog, "write", unanswered)
+        with pytest.raises(Fault, match="lost"):
+            claim(server.catalog, OWNER, ONE, unsure=unsure)
+        monkeypatch.setattr(server.catalog, "write", write)
+        assert server.state(uuid) == "running"
+        assert take(server) is None
+    found = claim(server.catalog, OWNER, ONE, unsure=unsure)
+    assert found is not None
+    assert (found.lease.uuid, found.attempt, found.lost, found.exhausted) == (uuid, 1, False, False)
+    assert claim(server.catalog, OWNER, ONE, unsure=unsure) is None
+    renew(server.catalog, found.lease)
 
 
 def test_what_a_worker_runs_it_does_not_claim_anew_though_the_lease_is_over(server):

@@ -7,12 +7,13 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 import structlog
-from sqlalchemy import insert, select, update
+from sqlalchemy import event, insert, select, text, update
 from structlog.testing import capture_logs
 
 from scandock.access.principal import SYSTEM
@@ -31,6 +32,7 @@ from scandock.services.verifying import Plan, Verified, verify_some
 from scandock.store.snapshots import LocalSnapshot
 from scandock.workers.verifier import VerifierThread
 from tests.builders import Site, documented, images, site_at
+from tests.crash.processes import until
 
 pytestmark = pytest.mark.long
 
@@ -203,6 +205,39 @@ def test_a_session_that_is_replaced_meanwhile_harms_nothing(site: Site, monkeypa
         assert (done.problems, done.trees) == (0, 1)
         assert item(catalog)["verified"] is not None
     assert os.listdir(site.data / "work") == []
+
+
+@pytest.mark.parametrize("harm", ["missing", "folder"])
+def test_two_who_read_one_tree_at_once_note_its_damage_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str, harm: str
+) -> None:
+    """A command reads beside a server's worker. In SQLite one waits for the other anyway."""
+    site = site_at(tmp_path, monkeypatch, postgres_url)
+    told = site.bring(documented("S1", "1", images(2)), session="S1")
+    folder = site.data / told.session["path"]
+    if harm == "folder":
+        folder.rename(site.data / "elsewhere")
+    else:
+        next(folder.rglob("*.dcm")).unlink()
+    with opened(str(site.data), site.settings) as (catalog, store), ThreadPoolExecutor(1) as other:
+        read_again(Desk(catalog, store, site.settings, SYSTEM), item(catalog)["id"])
+        begun: list[Future[Verified]] = []
+
+        def beside(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("INSERT INTO damage ") and not begun:
+                begun.append(other.submit(verify_some, catalog, store, 60))
+                until(lambda: begun[0].done() or waits_for_a_lock(catalog), "the other neither waited nor ended")
+
+        event.listen(catalog.engine, "before_cursor_execute", beside)
+        verify_some(catalog, store, 60)
+        begun[0].result()
+        assert len(damaged(catalog, store, site)) == 1
+
+
+def waits_for_a_lock(catalog: Any) -> bool:
+    with catalog.read() as connection:
+        mine = "datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(connection.execute(text(f"SELECT count(*) FROM pg_stat_activity WHERE {mine}")).scalar_one())
 
 
 DAY = 86_400_000

@@ -51,6 +51,10 @@ DAMAGED_REMEDY = (
     "Stop the server, keep the file and those beside it (-wal, -shm), and put the catalog back from a backup;"
     " docs/operating.md says how, and what to do without one."
 )
+_LOST_REMEDY = (
+    "Put it back from a backup; docs/operating.md says how, and what to do without one. Where PostgreSQL has the"
+    " catalog, set SCANDOCK_DATABASE_URL."
+)
 _FULL_BYTES = 256 * 1024
 _AFTER = "after_commit"
 MAKE_LOCK = 7_230_411
@@ -438,15 +442,17 @@ def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[b
     return catalog
 
 
-def refuse_emptied(database: str, folders: Iterable[str]) -> None:
-    """Fault `catalog_damaged` where SQLite's file has no byte though something stands in one of the folders.
+def refuse_lost(database: str, folders: Iterable[str]) -> None:
+    """Fault `catalog_damaged` where SQLite's file is gone or has no byte though something stands in one of the folders.
 
-    SQLite takes an empty file for a new catalog, and would hide by it that all rows are lost.
+    SQLite would make a new catalog, and hide by it that all rows are lost. It throws away the log that it finds beside
+    an empty file, so that is no catalog either.
     """
     with contextlib.suppress(OSError):
-        sizes = [os.path.getsize(file) for file in (database, database + "-wal") if os.path.exists(file)]
-        if sizes and not any(sizes) and any(os.path.isdir(folder) and os.listdir(folder) for folder in folders):
-            raise Fault("catalog_damaged", f"The catalog {database} is empty, though files are stored.", DAMAGED_REMEDY)
+        size = os.path.getsize(database) if os.path.exists(database) else None
+        if not size and any(os.path.isdir(folder) and os.listdir(folder) for folder in folders):
+            what = "missing" if size is None else "empty"
+            raise Fault("catalog_damaged", f"The catalog {database} is {what}, though files are stored.", _LOST_REMEDY)
 
 
 def keep_catalog_private(catalog: Catalog) -> None:

@@ -27,7 +27,7 @@ def verify(
 ) -> None:
     """Read the files of sessions again now, and take those off the list of damage that are whole.
 
-    Exit codes: 0 all are whole, 3 some are damaged, 1 a fault of the machine, 2 wrong usage.
+    Exit codes: 0 all are whole, 3 some are damaged or could not be read, 1 a fault of the machine, 2 wrong usage.
     """
     checks.check_data(data, must_exist=True)
     if bool(sessions) == damaged or (project is not None and not damaged):
@@ -53,9 +53,15 @@ def verify(
                 "One of the ids is no session's.",
                 "GET /api/v1/damage lists them.",
             ) from None
-    found = f"{plural(done.problems, 'file')} damaged" if done.problems else "all of them are whole"
+    read, left = done.verified, done.left
+    found = (
+        f"{plural(done.damaged, 'file')} damaged" if done.damaged else "no damage" if left else "all of them are whole"
+    )
     line(
-        f"{plural(done.files, 'file')} ({size(done.bytes)}) of {plural(done.trees, 'session')} read: {found}.",
+        f"{plural(read.files, 'file')} ({size(read.bytes)}) of {plural(read.trees, 'session')} read: {found}.",
         sys.stdout,
     )
-    raise typer.Exit(errors.FINDINGS if done.problems else 0)
+    if left:
+        why = "as they were being moved or replaced" if len(left) > 1 else "as it was being moved or replaced"
+        line(f"Not read: {', '.join(left)}, {why}. Run the command again in a moment.", sys.stdout)
+    raise typer.Exit(errors.FINDINGS if done.damaged or left else 0)

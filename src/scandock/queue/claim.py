@@ -6,7 +6,7 @@ worker is kept for small imports.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, MutableSequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from sqlalchemy.sql import ColumnElement
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
-from scandock.model.errors import OUTAGES
+from scandock.model.errors import OUTAGES, Fault
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
 from scandock.queue.leases import LEASE_MS, Lease, is_over
@@ -76,23 +76,36 @@ class Claim:
     """Its worker was gone, or had not renewed its lease."""
 
 
-def claim(catalog: Catalog, owner: str, slots: Slots, held: Collection[int] = ()) -> Claim | None:
+def claim(
+    catalog: Catalog,
+    owner: str,
+    slots: Slots,
+    held: Collection[int] = (),
+    unsure: MutableSequence[str] | None = None,
+) -> Claim | None:
     """The next import, now owned by `owner` (`this_owner`); None where none may begin.
 
     `held`: uploads that the caller runs already. Their leases may be over, as the catalog was away for long, but they
-    are not lost.
+    are not lost. `unsure`, kept by the caller: tokens of claims that failed, whose transaction may be committed
+    nevertheless. What they took nobody runs, and it is next.
     """
+    unsure = [] if unsure is None else unsure
     if slots.busy >= slots.total:
         return None
-    dead, waits = _look(catalog, held)
+    dead, waits = _look(catalog, held, unsure)
     if not dead and not waits:
         return None
-    with catalog.write() as connection:
-        row = connection.execute(_next(catalog, dead, only_small=slots.only_small)).first()
-        return None if row is None else _take(catalog, connection, row, owner)
+    token = new_token()
+    try:
+        with catalog.write() as connection:
+            row = connection.execute(_next(catalog, dead, only_small=slots.only_small)).first()
+            return None if row is None else _take(catalog, connection, row, owner, token, ours=row.token in unsure)
+    except Fault:
+        unsure.append(token)
+        raise
 
 
-def _look(catalog: Catalog, held: Collection[int]) -> tuple[list[tuple[int, str]], bool]:
+def _look(catalog: Catalog, held: Collection[int], unsure: Collection[str]) -> tuple[list[tuple[int, str]], bool]:
     """Ids and tokens of imports whose worker is gone, and whether others wait; asked before anything is locked."""
     with catalog.read() as connection:
         due = _is_due(catalog)
@@ -105,7 +118,11 @@ def _look(catalog: Catalog, held: Collection[int]) -> tuple[list[tuple[int, str]
         waits = connection.execute(
             select(exists().where(upload.c.state == ImportState.RECEIVED, reception.c.upload_id == upload.c.id, due))
         ).scalar_one()
-    lost = (row for row in running if row.id not in held and _is_lost(row.lease_until, row.now, row.owner))
+    lost = (
+        row
+        for row in running
+        if row.id not in held and (row.token in unsure or _is_lost(row.lease_until, row.now, row.owner))
+    )
     return [(row.id, row.token) for row in lost], bool(waits)
 
 
@@ -157,11 +174,13 @@ def _next(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) ->
     return found.where(size < SMALL_BYTES) if only_small else found
 
 
-def _take(catalog: Catalog, connection: Connection, row: Row[Any], owner: str) -> Claim | None:
-    died = row.state == ImportState.RUNNING
-    counted = row.code not in OUTAGES and not (died and server_is_gone(row.owner))
+def _take(
+    catalog: Catalog, connection: Connection, row: Row[Any], owner: str, token: str, *, ours: bool
+) -> Claim | None:
+    """Make an import the owner's; `ours`: it is so already, and no attempt of it has begun."""
+    died = row.state == ImportState.RUNNING and not ours
+    counted = not ours and row.code not in OUTAGES and not (died and server_is_gone(row.owner))
     attempt = max(row.attempt + (1 if counted else 0), 1)
-    token = new_token()
     changed = connection.execute(
         update(upload)
         .where(
@@ -188,7 +207,7 @@ def _take(catalog: Catalog, connection: Connection, row: Row[Any], owner: str) -
         lease=Lease(row.id, row.uuid, token),
         previous=row.token,
         attempt=attempt,
-        exhausted=died and attempt > MAX_ATTEMPTS,
+        exhausted=(died or ours) and attempt > MAX_ATTEMPTS,
         big=row.size >= SMALL_BYTES,
         reason=row.code,
         lost=died and row.owner != "",

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
@@ -170,7 +172,8 @@ class _Reading:
         """Keep it for the next look; no row is written where there is nothing new."""
         values: dict[str, object] = {"wall": self.now, "start": self.start, "since_start": self.since_start}
         if self.seen is None:
-            connection.execute(insert(clock_seen).values(id=1, held_until=0, jumped=0, **values))
+            with suppress(IntegrityError), connection.begin_nested():  # another process may look first at the same time
+                connection.execute(insert(clock_seen).values(id=1, held_until=0, jumped=0, **values))
             return
         if self.off:
             values |= {"held_until": self.held_until, "jumped": self.jumped}

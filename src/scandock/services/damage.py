@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, literal, select, true, union_all
 
 from scandock.access.visible import projects_where
+from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.catalog.standing import uri_of
@@ -166,12 +167,16 @@ def read_damaged_again(desk: Desk, project_name: str | None = None) -> int:
 
     Gives of how many sessions, and projects and subjects with files of their own. Denied.
     """
+    return len(_ask_damaged(desk, project_name))
+
+
+def _ask_damaged(desk: Desk, project_name: str | None) -> Sequence[RowMapping]:
     with desk.catalog.write() as connection:
         found = _with_damage(connection, desk, project_name)
         verify_again(desk.catalog, connection, *(row["tree_id"] for row in found))
         for name, count in sorted(Counter(str(row["project"]) for row in found).items()):
             desk.note(connection, "verify", name, name, {"sessions": count}, kind="project")
-    return len(found)
+    return found
 
 
 def _with_damage(connection: Connection, desk: Desk, project_name: str | None) -> Sequence[RowMapping]:
@@ -190,7 +195,18 @@ def _with_damage(connection: Connection, desk: Desk, project_name: str | None) -
     ).mappings().all()  # fmt: skip
 
 
-def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, project_name: str | None = None) -> Verified:
+@dataclass(frozen=True, slots=True)
+class ReadHere:
+    """What came of reading sessions, and what projects and subjects have of their own, to their ends."""
+
+    verified: Verified
+    damaged: int
+    """Files of theirs that are damaged, whoever found it: a server's worker reads beside a command."""
+    left: tuple[str, ...]
+    """Those that could not be read, as they were being moved or replaced."""
+
+
+def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, project_name: str | None = None) -> ReadHere:
     """Read again in this process, to their ends: what `uuids` name, and with `damaged` all that is, of a project.
 
     Denied.
@@ -199,16 +215,28 @@ def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, projec
         read_again(desk, uuid)
     named = list(uuids)
     if damaged:
-        read_damaged_again(desk, project_name)
-        with desk.catalog.read() as connection:
-            named += [row["uuid"] for row in _with_damage(connection, desk, project_name)]
-    plan, done = Plan(mail=desk.settings.smtp_host is not None), Verified()
+        named += [row["uuid"] for row in _ask_damaged(desk, project_name)]
+    plan, done, left = Plan(mail=desk.settings.smtp_host is not None), Verified(), []
     for uuid in dict.fromkeys(named):
         with desk.catalog.read() as connection:
             standing = find_holder(connection, uuid)
-        if standing is not None:  # else it was deleted meanwhile
-            done.add(verify_whole(desk.catalog, desk.store, standing, plan))
-    return done
+        if standing is None:  # it was deleted meanwhile
+            continue
+        one = verify_whole(desk.catalog, desk.store, standing, plan)
+        done.add(one)
+        if not one.trees:
+            left.append(uuid)
+    with desk.catalog.read() as connection:
+        left = [uuid for uuid in left if find_holder(connection, uuid) is not None]
+        return ReadHere(done, _count_of(connection, named), tuple(left))
+
+
+def _count_of(connection: Connection, uuids: Sequence[str]) -> int:
+    """How many files of these are damaged."""
+    holder = _holders()
+    count = select(func.count()).select_from(damage).join(holder, holder.c.tree_id == damage.c.tree_id)
+    parts = in_parts(dict.fromkeys(uuids))
+    return sum(connection.execute(count.where(holder.c.uuid.in_(part))).scalar_one() for part in parts)
 
 
 def read_again(desk: Desk, uuid: str) -> None:

@@ -68,7 +68,7 @@ def adopt(catalog: Catalog, data: str) -> None:
     with catalog.write() as connection:
         catalog.alone(connection, MAKE_LOCK)
         row = _row(connection)
-        before = row.path if row is not None and read_identity(row.path) == row.uuid else ""
+        before = row.path if row is not None and _may_be(row.path, row.uuid) else ""
         for folder in {data, before} - {""}:
             with unserved(folder) as free:
                 if not free:
@@ -106,6 +106,14 @@ def _take(connection: Connection, data: str, identity: str) -> None:
         identity = new_uuid()
         write_identity(data, identity)
     connection.execute(insert(data_folder).values(uuid=identity, path=data))
+
+
+def _may_be(path: str, identity: str) -> bool:
+    """Whether a folder has an id, or can't be read: it may be on a disk that is broken, with a server still at work."""
+    try:
+        return read_identity(path) == identity
+    except Fault:
+        return True
 
 
 def _is_another(path: str, data: str, identity: str) -> bool:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from scandock.catalog.engine import Catalog, open_catalog, refuse_emptied
+from scandock.catalog.engine import Catalog, open_catalog, refuse_lost
 from scandock.catalog.projects import are_begun
 from scandock.placing.recover import recover
 from scandock.services.data_folders import adopt, check_folder, unserved
@@ -32,7 +32,7 @@ def open_data_catalog(data: str, settings: Settings, *, serves: bool = False, ad
     """
     if settings.database_url is None:
         refuse_network(data)
-        refuse_emptied(os.path.join(data, CATALOG), [os.path.join(data, folder) for folder in _STORED])
+        refuse_lost(os.path.join(data, CATALOG), [os.path.join(data, folder) for folder in _STORED])
     url = settings.database_url or f"sqlite:///{data}/{CATALOG}"
     catalog = open_catalog(url) if serves else open_catalog(url, may_upgrade=partial(unserved, data))
     if settings.database_url is not None:

@@ -140,13 +140,24 @@ def verify_whole(catalog: Catalog, store: Store, standing: Holder, plan: Plan) -
 def verify_again(catalog: Catalog, connection: Connection, *tree_ids: int) -> None:
     """Have every file of trees read once more, before all others: after a repair, or as a person asked for it."""
     values = {"begun": catalog.now(), "asked": catalog.now(), "done_n": -1}
-    for part in in_parts(tree_ids):
+    for part in in_parts(sorted(tree_ids)):
+        _alone_with(connection, *part)
         where = verification.c.tree_id.in_(part)
         known = connection.execute(
             update(verification).where(where).values(**values).returning(verification.c.tree_id)
         ).scalars().all()  # fmt: skip
         for tree_id in sorted({*part} - {*known}):
             connection.execute(insert(verification).values(tree_id=tree_id, **values))
+
+
+def _alone_with(connection: Connection, *tree_ids: int) -> None:
+    """Let nobody else note what came of reading these trees until this transaction ends.
+
+    A command reads beside a server's worker. On SQLite no two write at once anyway.
+    """
+    connection.execute(
+        select(tree.c.id).where(tree.c.id.in_(tree_ids)).order_by(tree.c.id).with_for_update(key_share=True)
+    )
 
 
 def _next(connection: Connection, passed: set[int], due_before: int, *, new_first: bool) -> Holder | None:
@@ -264,6 +275,7 @@ class _Reading:
         """After which file to go on, and when those were read last that are to be read; None where the tree is gone."""
         if not self._is_current(connection):
             return None
+        _alone_with(connection, self.standing.tree_id)
         now = self.plan.moment(self.catalog, connection)
         row = connection.execute(select(verification).where(self._verification)).first()
         if row is None:
@@ -332,6 +344,7 @@ class _Reading:
         """Note a batch, and the end of the round where it is the last."""
         now = self.plan.moment(self.catalog, connection)
         tree_id = self.standing.tree_id
+        _alone_with(connection, tree_id)
         known = set(connection.execute(select(damage.c.file_n).where(self._damage)).scalars())
         if batch.good:
             connection.execute(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from scandock.model.private import PRIVATE_FILE
 from scandock.store.durable import fault, sync_folder, write_all
 
 IDENTITY: Final = "data-id"
 _LENGTH: Final = 64
+_MODE: Final = 0o644
+"""An id is no secret, and who runs Scandock need not be who wrote it: root adopts and restores."""
 
 
 def read_identity(data: str) -> str:
@@ -29,8 +30,9 @@ def write_identity(data: str, identity: str) -> None:
         folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             new = f"{IDENTITY}.new"
-            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE, dir_fd=folder)
+            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE, dir_fd=folder)
             try:
+                os.fchmod(fd, _MODE)  # whatever the umask
                 write_all(fd, f"{identity}\n".encode("ascii"))
                 os.fsync(fd)
             finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections import deque
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS = 8.0
 """How long imports that run may still take to end when the server stops; then they wait for its next start."""
+
+UNSURE_CLAIMS = 16
+"""Of claims that failed, the last: the database may have committed one, and been lost before it could say so."""
 
 CACHES_BYTES = 4 * 1024 * 1024
 """Of SQLite's: what a worker reads again and again is little; what it looks through is as long as the catalog."""
@@ -70,10 +74,11 @@ class Worker:
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
         self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log, self._tell_slots)
         self.log = log
+        self._unsure: deque[str] = deque(maxlen=UNSURE_CLAIMS)
         self._stop = threading.Event()
 
     def _claim(self, owner: str, slots: Slots) -> Claim | None:
-        one = claim(self.catalog, owner, slots, self.running.held)
+        one = claim(self.catalog, owner, slots, self.running.held, self._unsure)
         if one is not None:
             self.running.hold(one)
         return one

@@ -62,7 +62,7 @@ def test_receipts_on_a_disk_that_hangs_take_no_threads_from_others(client, monke
     monkeypatch.setattr(receipts, "lines", hang)
     with ThreadPoolExecutor(many + 1) as asking:
         try:
-            taken = [asking.submit(client.get, "/api/v1/imports/any/receipt") for _ in range(many)]
+            taken = [asking.submit(client.get, "/api/v1/imports/any/receipt?format=csv") for _ in range(many)]
             for _ in range(deps.READ_THREADS):
                 assert hangs.acquire(timeout=30)
             assert asking.submit(client.get, "/api/v1/projects").result(20).status_code == 200

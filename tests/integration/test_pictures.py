@@ -15,6 +15,7 @@ import pytest
 from PIL import Image as Picture
 from pydicom.uid import UID
 
+from scandock.model.errors import Fault
 from scandock.services import pictures
 from scandock.services.decoding import Pictures
 from scandock.services.held_answers import HeldAnswers
@@ -381,6 +382,22 @@ def test_who_looks_is_noted_once_an_hour_for_each_session(site, web, client, uui
     with serving(site.data) as restarted, restarted.client() as again:
         again.get(f"{scan(uuid)}/thumbnail")
     assert len(client.get("/api/v1/audit", params={"action": "view"}).json()["items"]) == 3
+
+
+def test_who_looks_is_noted_the_next_time_where_it_could_not_be(web, client, uuid, monkeypatch):
+    def fail(*_: object) -> None:
+        raise Fault("catalog", "The catalog could not be written.")
+
+    looks = (f"{scan(uuid)}/thumbnail", f"/api/v1/sessions/{uuid}/files/0/header")
+    for number, look in enumerate(looks):
+        web.account(f"ann{number}", P="member")
+        with web.client(f"ann{number}") as ann:
+            with monkeypatch.context() as patch:
+                patch.setattr(pictures, "note_view", fail)
+                assert ann.get(look).status_code == 503
+            assert ann.get(look).status_code == 200
+    trail = client.get("/api/v1/audit", params={"action": "view"}).json()["items"]
+    assert sorted(one["actor"] for one in trail) == ["ann0", "ann1"]
 
 
 def test_who_may_not_read_it_is_told_nothing(web, uuid):

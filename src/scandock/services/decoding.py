@@ -176,6 +176,11 @@ class Pictures:
         self._put(self._views, who, now, _VIEWS)
         return True
 
+    def forget_view(self, who: tuple[Any, ...]) -> None:
+        """It could not be noted."""
+        with self._lock:
+            self._views.pop(who, None)
+
     def is_time_to_tidy(self) -> bool:
         """Whether what is kept on disk was not looked through for a while; it is now."""
         now = time.monotonic()

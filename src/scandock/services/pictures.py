@@ -81,11 +81,22 @@ class Looked:
         address = self.desk.request.address if self.desk.request is not None else ""
         return Asker(self.desk.principal.account_id, network(address), self.standing.uuid)
 
-    def is_new_view(self) -> bool:
-        """Whether the trail is to tell that they look at the session's images: once an hour."""
+    @contextlib.contextmanager
+    def new_view(self) -> Iterator[bool]:
+        """Whether the trail is to tell that they look at the session's images: once an hour.
+
+        Where that fails, the next time they look.
+        """
         who = self.desk.principal.account_id
         where = self.desk.request.address if self.desk.request is not None and who is None else ""
-        return self.pictures.is_new_view((who, where, self.standing.uuid))
+        view = (who, where, self.standing.uuid)
+        is_new = self.pictures.is_new_view(view)
+        try:
+            yield is_new
+        except BaseException:
+            if is_new:
+                self.pictures.forget_view(view)
+            raise
 
     def room(self, size: int) -> Hold:
         """Room for what is made for whoever looks. AnswersFull."""
@@ -233,8 +244,9 @@ def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str
     if item["damaged"]:
         damaged[n] = item["damaged"]
     looked = Looked(desk, pictures, standing, -1, damaged)
-    if looked.is_new_view():
-        note_view(looked)
+    with looked.new_view() as is_new:
+        if is_new:
+            note_view(looked)
     tag = looked.tag("header", n)
     if why := looked.why_not(n):
         return Made(reason=why, lasting=False), tag

@@ -180,8 +180,9 @@ def header_json(made: Made, search: str = "") -> dict[str, Any]:
 async def look_at(work: Work, session: str, scan: str) -> pictures.Looked:
     """A scan of a session that may be read; the trail tells of it, once an hour."""
     found = await work.site.read(pictures.look, work.desk, work.site.pictures, session, scan)
-    if found.is_new_view():
-        await work.site.run(pictures.note_view, found)
+    with found.new_view() as is_new:
+        if is_new:
+            await work.site.run(pictures.note_view, found)
     return found
 
 

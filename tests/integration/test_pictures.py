@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
@@ -188,7 +189,7 @@ def test_a_damaged_file_is_not_shown_and_says_so(web, client, uuid, site):
     of_file = f"/api/v1/sessions/{uuid}/files/{number}"
     shown = (f"{scan(uuid)}/thumbnail", f"{scan(uuid)}/frames/1", f"{scan(uuid)}/frames/1/picture", f"{of_file}/header")
     tags = {path: client.get(path).headers["etag"] for path in shown}
-    (kept,) = os.listdir(site.data / "cache")
+    assert os.listdir(site.data / "cache")
     one = client.get(of_file).json()
     victim = site.data / "archive/P/S1" / one["path"]
     whole = victim.read_bytes()
@@ -231,15 +232,43 @@ def test_a_damaged_file_is_not_shown_and_says_so(web, client, uuid, site):
     assert one["damaged"] is None
 
     other = Pictures(str(site.data), site.settings, HeldAnswers(2**20))  # of a process that has not tidied a moment ago
-    assert tidy(other, web.site.catalog) == 1
+    assert tidy(other, web.site.catalog)
     other.close()
-    assert not (site.data / "cache" / kept).exists()  # it may have been made of the damaged bytes
+    assert os.listdir(site.data / "cache") == []  # it may have been made of the damaged bytes
     victim.write_bytes(whole)
     verify()
     for path in shown[:3]:
         answer = client.get(path, headers={"If-None-Match": tags[path]})
         assert answer.status_code == 304 or "etag" in answer.headers
         assert "x-scandock-reason" not in answer.headers
+
+
+def test_pictures_of_rotten_bytes_do_not_come_back_once_the_file_was_put_back(web, client, uuid, site):
+    site.checked = False
+    verify_some(web.site.catalog, web.site.store, 60)
+    stack = client.get(f"{scan(uuid)}/stack").json()
+    shown = (f"{scan(uuid)}/thumbnail", f"{scan(uuid)}/frames/1", f"{scan(uuid)}/frames/1/picture")
+    whole = {path: client.get(path).content for path in shown}
+    shutil.rmtree(site.data / "cache")
+    name = client.get(f"/api/v1/sessions/{uuid}/files/{stack['images'][1][0]}").json()["path"]
+    victim = site.data / "archive/P/S1" / name
+    before = victim.read_bytes()
+    victim.write_bytes(before[:-120] + bytes(120))
+    rotten = {path: client.get(path) for path in shown}
+    assert all(rotten[path].content != whole[path] for path in shown)
+    for put_back in (False, True):
+        if put_back:
+            victim.write_bytes(before)
+        assert client.post(f"/api/v1/sessions/{uuid}/verify").status_code == 204
+        verify_some(web.site.catalog, web.site.store, 60)
+    for path in shown:
+        answer = client.get(path, headers={"If-None-Match": rotten[path].headers["etag"]})
+        assert (answer.status_code, answer.content) == (200, whole[path])
+    assert len(os.listdir(site.data / "cache")) > 1
+    other = Pictures(str(site.data), site.settings, HeldAnswers(2**20))  # of a process that has not tidied a moment ago
+    tidy(other, web.site.catalog)
+    other.close()
+    assert len(os.listdir(site.data / "cache")) == 1
 
 
 @pytest.mark.parametrize("looked_before", [True, False])

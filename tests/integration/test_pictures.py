@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -344,7 +345,7 @@ def test_the_second_time_no_decoder_is_asked(site, client, uuid):
     site.check()
 
 
-def test_a_browser_that_has_it_is_told_so_and_keeps_it_where_the_tree_is_named(client, uuid):
+def test_a_browser_that_has_it_is_told_so_and_keeps_it_where_the_tree_is_named(web, client, uuid):
     tree = client.get(scan(uuid)).json()["tree"]
     for path in ("thumbnail", "stack", "frames/1", "frames/1/picture"):
         answer = client.get(f"{scan(uuid)}/{path}")
@@ -353,6 +354,17 @@ def test_a_browser_that_has_it_is_told_so_and_keeps_it_where_the_tree_is_named(c
         assert (again.status_code, again.content) == (304, b"")
         assert "immutable" in client.get(f"{scan(uuid)}/{path}", params={"tree": tree}).headers["cache-control"]
         assert "immutable" not in client.get(f"{scan(uuid)}/{path}", params={"tree": tree + 1}).headers["cache-control"]
+    verify_some(web.site.catalog, web.site.store, 60)
+    page, viewer = (client.get(f"/projects/P/sessions/S1{one}").text for one in ("", "/scans/4"))
+    (shown,) = set(re.findall(rf'scans/4/thumbnail\?tree=({tree}\.[0-9]+)"', page))
+    assert f'data-tree="{shown}"' in viewer
+    for path in ("thumbnail", "stack", "frames/1", "frames/1/picture"):
+        kept = {
+            named: "immutable" in client.get(f"{scan(uuid)}/{path}", params={"tree": named}).headers["cache-control"]
+            for named in (shown, str(tree), f"{tree}.0", f"{tree}.1")
+        }
+        assert [named for named, is_kept in kept.items() if is_kept] == [shown]
+    assert client.get(f"{scan(uuid)}/thumbnail", params={"tree": "x"}).status_code == 422
 
 
 def test_what_is_kept_goes_with_its_session(web, client, uuid, site):

@@ -68,6 +68,11 @@ class Looked:
     round: int = 0
     """The verification's round of the tree (`round_of`): a picture from before it may be of bytes that had rotted."""
 
+    @property
+    def version(self) -> str:
+        """Of what it shows: another one once its files are others, or were mended."""
+        return f"{self.standing.tree_id}.{self.round}"
+
     def why_not(self, n: int) -> str:
         """Why a file, by its number, is not shown; empty where it is."""
         kind = self.damaged.get(None) or self.damaged.get(n)

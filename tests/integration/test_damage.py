@@ -513,6 +513,13 @@ def test_downloads_are_refused_too_where_a_whole_folder_is_gone(site: Site, web:
     inside = members(omitted)
     assert uuid in inside.pop("not-included.txt").decode()
     assert {name.partition("/")[0] for name in inside} == {"S2"}
+    several = f"/data/experiments/{ids['S1']},{ids['S2']}/scans/ALL/files?format=zip"
+    for asked in ("omit", "include"):
+        answer = client.get(f"{several}&damaged={asked}")
+        assert answer.headers[HEADER] == "1"
+        inside = members(answer)
+        assert uuid in inside.pop("not-included.txt").decode()
+        assert {name.partition("/")[0] for name in inside} == {"S2"}
 
 
 @pytest.mark.parametrize("place", ["archive", "prearchive"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from PIL import Image as Picture
 from pydicom.uid import UID
 
+from scandock.model.errors import Fault
 from scandock.services import pictures
 from scandock.services.decoding import Pictures
 from scandock.services.held_answers import HeldAnswers
@@ -187,7 +190,7 @@ def test_a_damaged_file_is_not_shown_and_says_so(web, client, uuid, site):
     of_file = f"/api/v1/sessions/{uuid}/files/{number}"
     shown = (f"{scan(uuid)}/thumbnail", f"{scan(uuid)}/frames/1", f"{scan(uuid)}/frames/1/picture", f"{of_file}/header")
     tags = {path: client.get(path).headers["etag"] for path in shown}
-    (kept,) = os.listdir(site.data / "cache")
+    assert os.listdir(site.data / "cache")
     one = client.get(of_file).json()
     victim = site.data / "archive/P/S1" / one["path"]
     whole = victim.read_bytes()
@@ -230,15 +233,43 @@ def test_a_damaged_file_is_not_shown_and_says_so(web, client, uuid, site):
     assert one["damaged"] is None
 
     other = Pictures(str(site.data), site.settings, HeldAnswers(2**20))  # of a process that has not tidied a moment ago
-    assert tidy(other, web.site.catalog) == 1
+    assert tidy(other, web.site.catalog)
     other.close()
-    assert not (site.data / "cache" / kept).exists()  # it may have been made of the damaged bytes
+    assert os.listdir(site.data / "cache") == []  # it may have been made of the damaged bytes
     victim.write_bytes(whole)
     verify()
     for path in shown[:3]:
         answer = client.get(path, headers={"If-None-Match": tags[path]})
         assert answer.status_code == 304 or "etag" in answer.headers
         assert "x-scandock-reason" not in answer.headers
+
+
+def test_pictures_of_rotten_bytes_do_not_come_back_once_the_file_was_put_back(web, client, uuid, site):
+    site.checked = False
+    verify_some(web.site.catalog, web.site.store, 60)
+    stack = client.get(f"{scan(uuid)}/stack").json()
+    shown = (f"{scan(uuid)}/thumbnail", f"{scan(uuid)}/frames/1", f"{scan(uuid)}/frames/1/picture")
+    whole = {path: client.get(path).content for path in shown}
+    shutil.rmtree(site.data / "cache")
+    name = client.get(f"/api/v1/sessions/{uuid}/files/{stack['images'][1][0]}").json()["path"]
+    victim = site.data / "archive/P/S1" / name
+    before = victim.read_bytes()
+    victim.write_bytes(before[:-120] + bytes(120))
+    rotten = {path: client.get(path) for path in shown}
+    assert all(rotten[path].content != whole[path] for path in shown)
+    for put_back in (False, True):
+        if put_back:
+            victim.write_bytes(before)
+        assert client.post(f"/api/v1/sessions/{uuid}/verify").status_code == 204
+        verify_some(web.site.catalog, web.site.store, 60)
+    for path in shown:
+        answer = client.get(path, headers={"If-None-Match": rotten[path].headers["etag"]})
+        assert (answer.status_code, answer.content) == (200, whole[path])
+    assert len(os.listdir(site.data / "cache")) > 1
+    other = Pictures(str(site.data), site.settings, HeldAnswers(2**20))  # of a process that has not tidied a moment ago
+    tidy(other, web.site.catalog)
+    other.close()
+    assert len(os.listdir(site.data / "cache")) == 1
 
 
 @pytest.mark.parametrize("looked_before", [True, False])
@@ -314,7 +345,7 @@ def test_the_second_time_no_decoder_is_asked(site, client, uuid):
     site.check()
 
 
-def test_a_browser_that_has_it_is_told_so_and_keeps_it_where_the_tree_is_named(client, uuid):
+def test_a_browser_that_has_it_is_told_so_and_keeps_it_where_the_tree_is_named(web, client, uuid):
     tree = client.get(scan(uuid)).json()["tree"]
     for path in ("thumbnail", "stack", "frames/1", "frames/1/picture"):
         answer = client.get(f"{scan(uuid)}/{path}")
@@ -323,6 +354,17 @@ def test_a_browser_that_has_it_is_told_so_and_keeps_it_where_the_tree_is_named(c
         assert (again.status_code, again.content) == (304, b"")
         assert "immutable" in client.get(f"{scan(uuid)}/{path}", params={"tree": tree}).headers["cache-control"]
         assert "immutable" not in client.get(f"{scan(uuid)}/{path}", params={"tree": tree + 1}).headers["cache-control"]
+    verify_some(web.site.catalog, web.site.store, 60)
+    page, viewer = (client.get(f"/projects/P/sessions/S1{one}").text for one in ("", "/scans/4"))
+    (shown,) = set(re.findall(rf'scans/4/thumbnail\?tree=({tree}\.[0-9]+)"', page))
+    assert f'data-tree="{shown}"' in viewer
+    for path in ("thumbnail", "stack", "frames/1", "frames/1/picture"):
+        kept = {
+            named: "immutable" in client.get(f"{scan(uuid)}/{path}", params={"tree": named}).headers["cache-control"]
+            for named in (shown, str(tree), f"{tree}.0", f"{tree}.1")
+        }
+        assert [named for named, is_kept in kept.items() if is_kept] == [shown]
+    assert client.get(f"{scan(uuid)}/thumbnail", params={"tree": "x"}).status_code == 422
 
 
 def test_what_is_kept_goes_with_its_session(web, client, uuid, site):
@@ -381,6 +423,22 @@ def test_who_looks_is_noted_once_an_hour_for_each_session(site, web, client, uui
     with serving(site.data) as restarted, restarted.client() as again:
         again.get(f"{scan(uuid)}/thumbnail")
     assert len(client.get("/api/v1/audit", params={"action": "view"}).json()["items"]) == 3
+
+
+def test_who_looks_is_noted_the_next_time_where_it_could_not_be(web, client, uuid, monkeypatch):
+    def fail(*_: object) -> None:
+        raise Fault("catalog", "The catalog could not be written.")
+
+    looks = (f"{scan(uuid)}/thumbnail", f"/api/v1/sessions/{uuid}/files/0/header")
+    for number, look in enumerate(looks):
+        web.account(f"ann{number}", P="member")
+        with web.client(f"ann{number}") as ann:
+            with monkeypatch.context() as patch:
+                patch.setattr(pictures, "note_view", fail)
+                assert ann.get(look).status_code == 503
+            assert ann.get(look).status_code == 200
+    trail = client.get("/api/v1/audit", params={"action": "view"}).json()["items"]
+    assert sorted(one["actor"] for one in trail) == ["ann0", "ann1"]
 
 
 def test_who_may_not_read_it_is_told_nothing(web, uuid):

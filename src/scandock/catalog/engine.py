@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pwd
 import sqlite3
@@ -27,6 +28,7 @@ from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FILE, keep_private
 
 T = TypeVar("T")
+_LOG = logging.getLogger("scandock")
 
 HEAD = "0016"
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
@@ -154,8 +156,10 @@ class Catalog:
         with self._lock:
             self._notes[key] = write
             if self._noting is None:
-                self._noting = threading.Thread(target=self._keep_notes, name="notes", daemon=True)
-                self._noting.start()
+                noting = threading.Thread(target=self._keep_notes, name="notes", daemon=True)
+                with contextlib.suppress(RuntimeError):  # the system has no thread now: the next note tries again
+                    noting.start()
+                    self._noting = noting
 
     def _keep_notes(self) -> None:
         while True:
@@ -165,7 +169,10 @@ class Catalog:
                 if not notes:
                     self._noting = None
                     return
-            self._write_notes(notes)
+            try:
+                self._write_notes(notes)
+            except Exception:  # noqa: BLE001  a mistake in one note must not keep all later ones from being written
+                _LOG.exception("notes not written")
 
     def _write_notes(self, notes: list[Callable[[Connection], object]]) -> None:
         with contextlib.suppress(Fault), self.write() as connection:

@@ -22,6 +22,7 @@ from scandock.http.metrics import Metrics
 from scandock.http.readiness import Readiness, clock_of, store_in, write_to
 from scandock.http.receiving.limits import limits_of
 from scandock.http.sending import Answers
+from scandock.http.shared_look import SharedLook
 from scandock.http.tus.locks import Locks, Writer
 from scandock.model import request_limits
 from scandock.services.decoding import Pictures
@@ -92,6 +93,8 @@ class Site:
     workers_ready: Callable[[], str]
     """Why no worker takes imports; empty where one does."""
     readiness: Readiness = field(init=False)
+    metrics_look: SharedLook[bytes] = field(default_factory=lambda: SharedLook("metrics", begin=only_read))
+    """Whatever asks for the metrics: a disk that hangs keeps no thread but this one's."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
     bodies: WeakSet[Writer] = field(default_factory=WeakSet)
@@ -125,9 +128,15 @@ class Site:
         bound = partial(copy_context().run, call, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self.read_threads, bound)
 
+    async def spool(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call what waits for the disk, where nobody waits for the catalog's threads."""
+        bound = partial(copy_context().run, call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.spool_threads, bound)
+
     def close(self) -> None:
         """Give everything back, once no request is left."""
         self.readiness.close()
+        self.metrics_look.close()
         self.hand_threads.shutdown(wait=True)
         self.passwords.close()
         self.catalog_threads.shutdown(wait=True)

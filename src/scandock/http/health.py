@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from functools import partial
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
 from scandock.http.deps import site_of
+from scandock.http.problems import RETRY_SECONDS
+from scandock.http.shared_look import StillLooking
 
 router = APIRouter(tags=["operation"])
 
@@ -32,8 +34,16 @@ async def readyz(request: Request) -> Response:
     return JSONResponse({"ready": ready, "checks": checks, **more}, 200 if ready else 503)
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
-async def metrics(request: Request) -> Any:  # noqa: ANN401
+@router.get(
+    "/metrics", summary="Metrics for Prometheus", response_class=Response,
+    responses={503: {"description": "A disk or the catalog does not answer"}},
+)  # fmt: skip
+async def metrics(request: Request) -> Response:
     site = site_of(request)
     checks = await site.readiness.ask()
-    return Response(await site.read(site.metrics.text, checks), media_type=CONTENT_TYPE_LATEST)
+    try:
+        text = await site.metrics_look.ask(partial(site.metrics.text, checks))
+    except StillLooking as hanging:
+        said = f"A disk or the catalog has not answered for {hanging.seconds:.0f} seconds.\n"
+        return Response(said, 503, {"Retry-After": str(RETRY_SECONDS)}, "text/plain")
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _WAITING: Final = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
 _FINAL: Final = tuple(state for state in ImportState if state not in _WAITING)
+LOOKED_BACK_MS: Final = 60_000
 _DELIVERED: Final = ("waiting", "sent", "failed")
 
 
@@ -224,7 +225,11 @@ class Outcomes:
 
     def count(self) -> None:
         """Count those that have ended since the last time. Fault where the catalog can't be read."""
+        before = self._since
         with self._catalog.read() as connection:
+            now = _now(self._catalog, connection)
+            if before > now:  # the clock was ahead and has been set back
+                self._since = now - LOOKED_BACK_MS
             rows = connection.execute(
                 select(upload.c.id, upload.c.state, upload.c.finished, upload.c.attempt, upload.c.report).where(
                     upload.c.state.in_(_FINAL), upload.c.finished >= self._since
@@ -232,12 +237,15 @@ class Outcomes:
             ).all()
         latest = self._since
         for ended in (_Ended(*row) for row in rows):
-            if (ended.upload_id, ended.finished) not in self._seen:
-                self._seen.add((ended.upload_id, ended.finished))
+            key = (ended.upload_id, ended.finished)
+            if key not in self._seen:
+                self._seen.add(key)
+                if now < ended.finished < before:
+                    continue  # of when the clock was ahead: it was counted then, and is forgotten
                 latest = max(latest, ended.finished)
                 self._count_one(ended)
         # an outcome may become visible a little after a later one: look back a minute, and forget what is older
-        self._since = max(self._since, latest - 60_000)
+        self._since = max(self._since, min(latest, now) - LOOKED_BACK_MS)
         self._seen = {seen for seen in self._seen if seen[1] >= self._since}
 
     def _count_one(self, ended: _Ended) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from scandock.catalog.engine import DAMAGED_REMEDY
+from scandock.http.shared_look import SharedLook, StillLooking
 from scandock.model.errors import OUTAGES, ScandockError
 from scandock.services.clock_watch import look_at
 from scandock.services.logs import cause, log, where
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
     from scandock.store.port import Store
 
-SECONDS: Final = 5.0
-"""After which a part that does not answer is not ready."""
 FRESH_SECONDS: Final = 3.0
 """For which an answer is given again."""
 LOCK_SECONDS: Final = 2
+HANGS: Final = "hangs"
+"""Code in the log of a part that does not answer."""
+_WHY: Final = {**OUTAGES, HANGS: "it does not answer"}
 
 
 class Check:
@@ -43,30 +44,22 @@ class Check:
         self._name = name
         self._look = look
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, f"ready {name}")
-        self._running: Future[str] | None = None
-        self._began = 0.0
-        self._said = ""
+        self._shared: SharedLook[str] = SharedLook(f"ready {name}", clock)
+        self._last = float("-inf"), ""
+        """When it was looked at last, and what was said then."""
         self._logged = ""
         """Code of what keeps it from being ready, as the log has been told."""
-        self._at = float("-inf")
 
     async def ask(self) -> str:
         """`ok`, or what is the matter."""
-        if self._running is None:
-            if self._clock() - self._at < FRESH_SECONDS:
-                return self._said
-            self._began = self._clock()
-            self._running = self._thread.submit(self._tell)
-        running = self._running
-        left = max(0.0, self._began + SECONDS - self._clock())
-        await asyncio.wait([asyncio.wrap_future(running)], timeout=left)
-        if not running.done():
-            return f"has not answered for {self._clock() - self._began:.0f} seconds"
-        if self._running is running:
-            self._running = None
-            self._said, self._at = running.result(), self._clock()
-        return running.result()
+        at, said = self._last
+        if self._clock() - at < FRESH_SECONDS:
+            return said
+        try:
+            return await self._shared.ask(self._tell)
+        except StillLooking as hanging:
+            self._log(HANGS)
+            return f"has not answered for {hanging.seconds:.0f} seconds"
 
     def _tell(self) -> str:
         code = ""
@@ -78,6 +71,7 @@ class Check:
             log().error("unexpected", cause=cause(error), where=where(error))
             said = "An unexpected error; the log tells where."
         self._log(code or ("" if said == "ok" else self._name))
+        self._last = self._clock(), said
         return said
 
     def _log(self, code: str) -> None:
@@ -85,13 +79,13 @@ class Check:
         if self._is_note:
             return
         if code and code != self._logged:
-            log().warning("not ready", check=self._name, code=code, why=OUTAGES.get(code))
+            log().warning("not ready", check=self._name, code=code, why=_WHY.get(code))
         elif self._logged and not code:
             log().info("ready again", check=self._name)
         self._logged = code
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._shared.close()
 
 
 class Readiness:

@@ -35,10 +35,15 @@ _HOW: Final = {
 }
 
 
+def is_folder_gone(connection: Connection, holder: Holder) -> bool:
+    """Whether a whole folder is known to be gone."""
+    gone = select(damage.c.id).where(damage.c.tree_id == holder.tree_id, damage.c.file_n.is_(None)).limit(1)
+    return connection.execute(gone).first() is not None
+
+
 def check_folder(connection: Connection, holder: Holder) -> None:
     """Usage `file_damaged` where a whole folder is known to be gone: there is nothing to include."""
-    gone = select(damage.c.id).where(damage.c.tree_id == holder.tree_id, damage.c.file_n.is_(None)).limit(1)
-    if connection.execute(gone).first() is not None:
+    if is_folder_gone(connection, holder):
         raise Usage(
             "file_damaged",
             f"The folder of {holder.label} is gone from the store, with all its files.",

@@ -95,7 +95,7 @@ class Pictures:
         self._working = threading.Semaphore(WORKING)
         self._lock = threading.Lock()
         self._tidy_at = 0.0
-        self._stacks: OrderedDict[tuple[str, int], Stack] = OrderedDict()
+        self._stacks: OrderedDict[tuple[str, int], tuple[int, Stack]] = OrderedDict()
         self._failed: OrderedDict[tuple[Any, ...], tuple[float, str]] = OrderedDict()
         self._views: OrderedDict[tuple[Any, ...], float] = OrderedDict()
 
@@ -153,17 +153,20 @@ class Pictures:
         finally:
             self._working.acquire()
 
-    def known(self, key: tuple[str, int]) -> Stack | None:
+    def known(self, key: tuple[str, int], of_round: int | None) -> Stack | None:
+        """A stack that was remembered in a round of verification; None: in any."""
         with self._lock:
-            found = self._stacks.get(key)
+            before, found = self._stacks.get(key, (None, None))
+            if of_round is not None and before != of_round:
+                return None
             if found is not None:
                 self._stacks.move_to_end(key)
             return found
 
-    def remember(self, key: tuple[str, int], stack: Stack) -> None:
-        self._put(self._stacks, key, stack, _STACKS)
+    def remember(self, key: tuple[str, int], of_round: int, stack: Stack) -> None:
+        self._put(self._stacks, key, (of_round, stack), _STACKS)
         with self._lock:
-            while len(self._stacks) > 1 and sum(len(one.images) for one in self._stacks.values()) > _STACK_IMAGES:
+            while len(self._stacks) > 1 and sum(len(one.images) for _, one in self._stacks.values()) > _STACK_IMAGES:
                 self._stacks.popitem(last=False)
 
     def is_new_view(self, who: tuple[Any, ...]) -> bool:
@@ -175,6 +178,11 @@ class Pictures:
                 return False
         self._put(self._views, who, now, _VIEWS)
         return True
+
+    def forget_view(self, who: tuple[Any, ...]) -> None:
+        """It could not be noted."""
+        with self._lock:
+            self._views.pop(who, None)
 
     def is_time_to_tidy(self) -> bool:
         """Whether what is kept on disk was not looked through for a while; it is now."""

@@ -11,7 +11,7 @@ import contextlib
 import io
 import re
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -233,8 +233,13 @@ def _every(desk: Desk, uuids: list[str], damaged: Damaged) -> Iterator[ZipEntry]
             omitted = known if damaged is Damaged.OMIT else ()
             yield from lasting.entries(standing, _entries(snapshot, standing, omitted=omitted))
     if gone:
-        text = "".join(f"{uuid}\r\n" for uuid in gone).encode()
-        yield ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))
+        yield not_included(gone)
+
+
+def not_included(uuids: Iterable[str]) -> ZipEntry:
+    """The file of a zip that names the sessions which it should hold and does not."""
+    text = "".join(f"{uuid}\r\n" for uuid in uuids).encode()
+    return ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))
 
 
 def media_type(head: bytes) -> str:

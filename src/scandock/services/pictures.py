@@ -16,11 +16,11 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
 from zlib import crc32
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from scandock.access.throttle import network
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import damage
+from scandock.catalog.server_tables import damage, verification
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.model import request_limits
@@ -65,6 +65,13 @@ class Looked:
     scan_n: int
     damaged: Mapping[int | None, str] = field(default_factory=dict)
     """Number -> kind of its files that are known to be damaged; None: of the whole session's folder."""
+    round: int = 0
+    """The verification's round of the tree (`round_of`): a picture from before it may be of bytes that had rotted."""
+
+    @property
+    def version(self) -> str:
+        """Of what it shows: another one once its files are others, or were mended."""
+        return f"{self.standing.tree_id}.{self.round}"
 
     def why_not(self, n: int) -> str:
         """Why a file, by its number, is not shown; empty where it is."""
@@ -73,7 +80,7 @@ class Looked:
 
     @property
     def tree(self) -> str:
-        return tree_key(self.standing.tree_id, self.standing.uuid)
+        return tree_key(self.standing.tree_id, self.standing.uuid, self.round)
 
     @property
     def asker(self) -> Asker:
@@ -81,11 +88,22 @@ class Looked:
         address = self.desk.request.address if self.desk.request is not None else ""
         return Asker(self.desk.principal.account_id, network(address), self.standing.uuid)
 
-    def is_new_view(self) -> bool:
-        """Whether the trail is to tell that they look at the session's images: once an hour."""
+    @contextlib.contextmanager
+    def new_view(self) -> Iterator[bool]:
+        """Whether the trail is to tell that they look at the session's images: once an hour.
+
+        Where that fails, the next time they look.
+        """
         who = self.desk.principal.account_id
         where = self.desk.request.address if self.desk.request is not None and who is None else ""
-        return self.pictures.is_new_view((who, where, self.standing.uuid))
+        view = (who, where, self.standing.uuid)
+        is_new = self.pictures.is_new_view(view)
+        try:
+            yield is_new
+        except BaseException:
+            if is_new:
+                self.pictures.forget_view(view)
+            raise
 
     def room(self, size: int) -> Hold:
         """Room for what is made for whoever looks. AnswersFull."""
@@ -96,12 +114,30 @@ class Looked:
         damaged = sorted(self.damaged.items(), key=str)
         if damaged:  # no picture from before is right any more
             about = (*about, f"d{crc32(json.dumps(damaged).encode()):x}")
-        return '"' + "-".join(str(one) for one in ("v", VERSION, self.standing.tree_id, self.scan_n, *about)) + '"'
+        return (
+            '"'
+            + "-".join(str(one) for one in ("v", VERSION, self.standing.tree_id, self.round, self.scan_n, *about))
+            + '"'
+        )
 
 
-def tree_key(tree_id: int, uuid: str) -> str:
-    """What the pictures of a tree are kept under; the session's id besides, as numbers of trees may come again."""
-    return f"{tree_id}-{uuid}"
+def tree_key(tree_id: int, uuid: str, of_round: int) -> str:
+    """What the pictures of a tree are kept under; the session's id besides, as numbers of trees may come again.
+
+    And the verification's round: damage that was mended since leaves no other trace.
+    """
+    return f"{tree_id}.{of_round}-{uuid}"
+
+
+ROUND: Final = func.coalesce(verification.c.begun, verification.c.finished, 0)
+
+
+def round_of(connection: Connection, tree_id: int) -> int:
+    """When the round of verification began that reads a tree now, else when its last one ended; 0: none yet.
+
+    A file is mended within a round only, so that this is another number from then on.
+    """
+    return connection.execute(select(ROUND).where(verification.c.tree_id == tree_id)).scalar() or 0
 
 
 def look(desk: Desk, pictures: Pictures, uuid: str, scan_id: str) -> Looked:
@@ -112,9 +148,10 @@ def look(desk: Desk, pictures: Pictures, uuid: str, scan_id: str) -> Looked:
             select(scan.c.n).where(scan.c.tree_id == standing.tree_id, scan.c.scan_id == scan_id)
         ).scalar()
         damaged = {} if found is None else damaged_numbers(connection, standing.tree_id, found)
+        of_round = round_of(connection, standing.tree_id)
     if found is None:
         raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
-    return Looked(desk, pictures, standing, found, damaged)
+    return Looked(desk, pictures, standing, found, damaged, of_round)
 
 
 def note_view(looked: Looked) -> None:
@@ -125,8 +162,9 @@ def note_view(looked: Looked) -> None:
 
 def stack_of(looked: Looked) -> Stack:
     """The order in which the scan's images are shown: from memory, from disk, or made anew. Fault `file_missing`."""
-    key = (looked.tree, looked.scan_n)
-    known = looked.pictures.known(key)
+    key = (f"{looked.standing.tree_id}-{looked.standing.uuid}", looked.scan_n)
+    # a stack from before the damage has the places of files that are gone
+    known = looked.pictures.known(key, None if looked.damaged else looked.round)
     if known is not None:
         return known
     name = f"{VERSION}-stack-{looked.scan_n}.json.gz"
@@ -142,7 +180,7 @@ def stack_of(looked: Looked) -> Stack:
         if not lasting:
             return stack
         looked.pictures.cache.keep(looked.tree, name, gzip.compress(stack.to_json().encode(), 1, mtime=0))
-    looked.pictures.remember(key, stack)
+    looked.pictures.remember(key, looked.round, stack)
     return stack
 
 
@@ -230,11 +268,13 @@ def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str
         standing = contents.readable(connection, desk.principal, uuid)
         item = contents.file_of(connection, standing, n)
         damaged = dict(damaged_numbers(connection, standing.tree_id, -1))
+        of_round = round_of(connection, standing.tree_id)
     if item["damaged"]:
         damaged[n] = item["damaged"]
-    looked = Looked(desk, pictures, standing, -1, damaged)
-    if looked.is_new_view():
-        note_view(looked)
+    looked = Looked(desk, pictures, standing, -1, damaged, of_round)
+    with looked.new_view() as is_new:
+        if is_new:
+            note_view(looked)
     tag = looked.tag("header", n)
     if why := looked.why_not(n):
         return Made(reason=why, lasting=False), tag
@@ -325,7 +365,7 @@ def _fd(stream: IO[bytes], opened: contextlib.ExitStack) -> int:
 def tidy(pictures: Pictures, catalog: Catalog) -> int:
     """Forget what is kept of trees that stand no more, and what is too much. Returns how many trees it was.
 
-    And of those with damage: it may have been made of the damaged bytes.
+    And of those with damage, and of rounds of verification before: it may have been made of damaged bytes.
     """
 
     def standing(keys: list[str]) -> list[str]:
@@ -334,11 +374,11 @@ def tidy(pictures: Pictures, catalog: Catalog) -> int:
         for some in _some(sorted(uuids)):
             with catalog.read() as connection:
                 rows = connection.execute(
-                    select(session.c.tree_id, session.c.uuid).where(
-                        session.c.uuid.in_(some), session.c.tree_id.not_in(select(damage.c.tree_id))
-                    )
-                ).all()  # fmt: skip
-            found += [tree_key(row.tree_id, row.uuid) for row in rows]
+                    select(session.c.tree_id, session.c.uuid, ROUND.label("round"))
+                    .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
+                    .where(session.c.uuid.in_(some), session.c.tree_id.not_in(select(damage.c.tree_id)))
+                ).all()
+            found += [tree_key(row.tree_id, row.uuid, row.round) for row in rows]
         return found
 
     return pictures.cache.tidy(standing) if pictures.is_time_to_tidy() else 0

@@ -1,6 +1,7 @@
 """Thumbnails and stacks on disk, by tree: made anew where they are lost, so nothing of it is ever synced or missed.
 
-`DATA/cache/{tree}-{session}/{name}`. A tree never changes, so what is kept of it is never stale.
+`DATA/cache/{tree}-{session}/{name}`. A tree never changes, so what is kept of it is never stale; what its files may
+have rotted to meanwhile is the caller's to tell apart.
 """
 
 from __future__ import annotations

@@ -267,6 +267,43 @@ def test_a_thread_that_only_reads_writes_nothing_and_notes_what_nobody_waits_for
     assert written[-1] == "C"
 
 
+def test_a_note_that_fails_costs_no_later_one(catalog: Catalog, caplog: pytest.LogCaptureFixture) -> None:
+    written: list[str] = []
+
+    def write(connection: Connection, name: str) -> None:
+        if name == "bad":
+            raise ValueError(name)
+        written.append(name)
+
+    with ThreadPoolExecutor(1, initializer=only_read) as reads:
+        reads.submit(catalog.note, "bad", partial(write, name="bad")).result(60)
+        until(lambda: caplog.records, "it was not logged")
+        reads.submit(catalog.note, "A", partial(write, name="A")).result(60)
+        until(lambda: written, "it was not written")
+    catalog.dispose()
+    assert written == ["A"]
+    assert [(one.levelname, one.message, bool(one.exc_info)) for one in caplog.records] == [
+        ("ERROR", "notes not written", True)
+    ]
+
+
+def test_notes_go_on_once_a_thread_can_be_started_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with ThreadPoolExecutor(1, initializer=only_read) as reads:
+        assert reads.submit(count, catalog).result(60) == 0  # its thread has begun
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            reads.submit(catalog.note, "A", lambda _: written.append("A")).result(60)
+        assert written == []
+        reads.submit(catalog.note, "B", lambda _: written.append("B")).result(60)
+        catalog.dispose()
+    assert written == ["A", "B"]
+
+
 def test_a_writer_waits_for_another(tmp_path: Path) -> None:
     """IMMEDIATE: it never begins as a reader and fails half-way."""
     path = tmp_path / "catalog.db"

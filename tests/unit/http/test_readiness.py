@@ -7,7 +7,8 @@ import threading
 
 from structlog.testing import capture_logs
 
-from scandock.http.readiness import FRESH_SECONDS, SECONDS, Check
+from scandock.http.readiness import FRESH_SECONDS, Check
+from scandock.http.shared_look import SECONDS
 from scandock.model.errors import Fault
 
 
@@ -64,8 +65,35 @@ def test_one_that_hangs_is_told_so_and_is_asked_once():
         check.close()
         return [*told, last]
 
-    assert asyncio.run(twice()) == ["has not answered for 7 seconds", "has not answered for 7 seconds", "ok"]
+    with capture_logs() as logged:
+        assert asyncio.run(twice()) == ["has not answered for 7 seconds", "has not answered for 7 seconds", "ok"]
     assert len(asked) == 1
+    assert [(line["event"], line.get("code")) for line in logged] == [("not ready", "hangs"), ("ready again", None)]
+
+
+def test_what_a_look_found_that_hung_long_ago_is_not_said():
+    clock, asked, free = Clock(), [], threading.Event()
+
+    def look() -> str:
+        asked.append(1)
+        if len(asked) > 1:
+            return "gone"
+        clock.now += SECONDS
+        free.wait(30)
+        return ""
+
+    async def ask() -> str:
+        check = Check("it", look, clock)
+        assert await check.ask() == "has not answered for 5 seconds"
+        free.set()
+        thread = check._shared._thread  # noqa: SLF001  nothing else tells when the look has ended
+        await asyncio.to_thread(thread.submit(list).result, 30)
+        clock.now += 3600
+        said = await check.ask()
+        check.close()
+        return said
+
+    assert asyncio.run(ask()) == "gone"
 
 
 def test_the_log_has_each_change_once_and_no_words():

@@ -53,7 +53,7 @@ async def _overview(request: Request, work: Work, project: str = "", problem: Sc
         return found, list_projects(connection, me, Wanted(), Sorting(limit=MANY))
 
     found, projects = await work.read(ask)
-    clock = await work.do(lambda: find_clock(work.desk.catalog, me))
+    clock = await work.look(lambda: find_clock(work.desk.catalog, me))
     months = sorted({*found.months, *found.imports})
     return page(
         request, "admin.html", me, here="Administration", at="overview", project=project,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import IO, Annotated, Any
+from typing import Annotated
 
 from fastapi import Query, Request
 from starlette.responses import Response
 
-from scandock.access.principal import Principal
-from scandock.http.deps import Site
 from scandock.http.pages.rendering import page
 from scandock.http.pages.routing import Seen
 from scandock.http.pages.routing import router as pages
 from scandock.services.imports import read_import
-from scandock.services.receipts import check_verdicts, look, open_receipt
+from scandock.services.receipts import Sight, check_verdicts, look, open_receipt
 
 router = pages()
 
@@ -30,12 +28,12 @@ async def receipt(
     """Its entries by pages, of one verdict or with a word in their path where that is asked for."""
     me = work.desk.principal
     wanted = check_verdicts([verdict] if verdict else [])
-    one, packed = await work.site.read(_open, work.site, me, uuid)
-    sight = await work.do(lambda: look(packed, verdicts=wanted, search=q.strip(), start=start))
+    one = await work.look(lambda: read_import(work.site.catalog, me, uuid))
+
+    def seen() -> Sight:
+        return look(open_receipt(work.site.store, uuid), verdicts=wanted, search=q.strip(), start=start)
+
+    sight = await work.do(seen)
     return page(
         request, "receipt.html", me, here="Activity", one=one, sight=sight, verdict=verdict, q=q.strip(), start=start
     )
-
-
-def _open(site: Site, me: Principal, uuid: str) -> tuple[dict[str, Any], IO[bytes]]:
-    return read_import(site.catalog, me, uuid), open_receipt(site.store, uuid)

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/api/v1/clock", tags=["clock"])
 @router.get("", summary="Whether deletions for age wait, as the clock can't be trusted")
 async def read(work: Desked) -> Response:
     """`why` in words; `confirmable` where they go on once an administrator has said that the clock is right."""
-    found = await work.do(lambda: find_clock(work.desk.catalog, work.desk.principal))
+    found = await work.look(lambda: find_clock(work.desk.catalog, work.desk.principal))
     answer = {"trusted": not found.why, "why": found.why, "confirmable": found.confirmable}
     return JSONResponse(answer)
 

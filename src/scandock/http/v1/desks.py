@@ -75,7 +75,7 @@ class Work:
 
     async def do(self, call: Callable[[], T]) -> T:
         """Do what may take a while, where nobody waits for the catalog's threads."""
-        return await self._within(self.site.spool_threads, call)
+        return await self.site.spool(call)
 
     async def prepare(self, call: Callable[[], T]) -> T:
         """Make a zip ready, where neither listings nor uploads wait for it."""

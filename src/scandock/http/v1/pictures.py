@@ -32,7 +32,11 @@ router = APIRouter(prefix="/api/v1", tags=["pictures"])
 T = TypeVar("T")
 Image = Annotated[int, Path(ge=0, le=10**7, description="Its place in the stack, from 0")]
 Tree = Annotated[
-    int | None, Query(ge=0, le=2**63 - 1, description="The session's tree; with it the answer may be kept")
+    str | None,
+    Query(
+        pattern=r"^[0-9]{1,19}(\.[0-9]{1,19})?$",
+        description="The session's tree; with it, and behind a point when it was verified, the answer may be kept",
+    ),
 ]
 Figure = Annotated[float | None, Query(ge=-1e12, le=1e12, allow_inf_nan=False)]
 
@@ -180,8 +184,9 @@ def header_json(made: Made, search: str = "") -> dict[str, Any]:
 async def look_at(work: Work, session: str, scan: str) -> pictures.Looked:
     """A scan of a session that may be read; the trail tells of it, once an hour."""
     found = await work.site.read(pictures.look, work.desk, work.site.pictures, session, scan)
-    if found.is_new_view():
-        await work.site.run(pictures.note_view, found)
+    with found.new_view() as is_new:
+        if is_new:
+            await work.site.run(pictures.note_view, found)
     return found
 
 
@@ -193,9 +198,12 @@ def _unchanged(tag: str) -> Response:
     return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
 
 
-def _kept(looked: pictures.Looked, tree: int | None, tag: str) -> dict[str, str]:
-    """Headers of what may be kept: for a day without asking, where the address names the tree that it is of."""
-    named = tree == looked.standing.tree_id
+def _kept(looked: pictures.Looked, tree: str | None, tag: str) -> dict[str, str]:
+    """Headers of what may be kept: for a day without asking, where the address names the tree that it is of.
+
+    And the verification before: what is made of bytes that rotted must not be shown for a day once they are mended.
+    """
+    named = tree == looked.version or (tree == f"{looked.standing.tree_id}" and not looked.round)
     return {
         **_GUARD,
         "ETag": tag,

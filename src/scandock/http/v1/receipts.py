@@ -77,7 +77,7 @@ def _raw(packed: IO[bytes]) -> Iterator[bytes]:
 async def _each(site: Site, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The pieces, each made in a thread."""
     try:
-        while (piece := await site.read(next, pieces, None)) is not None:
+        while (piece := await site.spool(next, pieces, None)) is not None:
             if piece:
                 yield piece
     finally:

@@ -11,8 +11,14 @@ from sqlalchemy import Connection, RowMapping
 
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.services import shelves
-from scandock.services.damaged_files import Damaged, check_folder, damaged_paths, holders_with_damage
-from scandock.services.downloads import COUNTED, ZipDownload, moment_of, steady_holder
+from scandock.services.damaged_files import (
+    Damaged,
+    check_folder,
+    damaged_paths,
+    holders_with_damage,
+    is_folder_gone,
+)
+from scandock.services.downloads import COUNTED, ZipDownload, moment_of, not_included, steady_holder
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
 from scandock.services.xnat import contents
@@ -27,7 +33,8 @@ Choice = Callable[[Connection, Holder], Sequence[RowMapping]]
 def zip_of_sessions(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged = Damaged.REFUSE) -> ZipDownload:
     """Resources of several sessions as one zip, each session as it stands when its turn comes.
 
-    Usage `file_damaged` unless files that are known to be damaged are to be included or omitted.
+    Usage `file_damaged` unless files that are known to be damaged are to be included or omitted: then a session whose
+    whole folder is gone is named in `not-included.txt`.
 
     Two sessions of one label have folders of their own. Fault `file_missing` ends the zip where a session is gone, and
     Denied where it may not be read any more.
@@ -45,8 +52,19 @@ def _known(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -
         for uuid, choose in wanted:
             standing = find_holder(connection, uuid) if uuid in with_damage else None
             if standing is not None:
-                check_folder(connection, standing)
+                if damaged is Damaged.REFUSE:
+                    check_folder(connection, standing)
+                elif is_folder_gone(connection, standing):
+                    yield {"": "folder_missing"}
+                    continue
                 yield _damaged(connection, standing, choose(connection, standing), damaged)
+
+
+def _is_gone(desk: Desk, uuid: str) -> bool:
+    """Whether the whole folder of a session, or a shelf, is known to be gone."""
+    with desk.catalog.read() as connection:
+        standing = find_holder(connection, uuid)
+        return standing is not None and is_folder_gone(connection, standing)
 
 
 def _damaged(
@@ -58,8 +76,12 @@ def _damaged(
 
 def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -> Iterator[ZipEntry]:
     taken: set[str] = set()
+    gone: list[str] = []
     lasting = Lasting(desk)
     for uuid, choose in wanted:
+        if damaged is not Damaged.REFUSE and _is_gone(desk, uuid):
+            gone.append(uuid)
+            continue
         standing, snapshot = steady_holder(desk, uuid)
         with snapshot:
             lasting.check(standing)
@@ -69,6 +91,8 @@ def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) ->
             entries = (_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
             for entry in lasting.entries(standing, entries):
                 yield replace(entry, name=folder + entry.name.removeprefix(standing.label))
+    if gone:
+        yield not_included(gone)
 
 
 def _listed(

@@ -141,7 +141,11 @@ def test_uploads_are_refused_or_wait_while_the_disk_is_full_and_all_goes_on_with
     site = begin()
     refused: dict[str, list[str]] = {door: [] for door in DOORS}
     waited: list[dict[str, Any]] = []
-    for level in SHARE:
+    played = 0
+    for level in dict.fromkeys([*SHARE, *EVERY]):
+        if level not in SHARE and waited:  # where an import comes to wait depends on how long the catalog's log is then
+            break
+        played += 1
         ballast, room = fill(site.data, level), threading.Event()
         try:
             if level == 0:
@@ -173,5 +177,5 @@ def test_uploads_are_refused_or_wait_while_the_disk_is_full_and_all_goes_on_with
     held, wrong = examine(site.data)
     wrong += acknowledged_wrong(site.data, site.log.path)
     assert not wrong, "\n".join(wrong)
-    assert len(held) == len(SHARE) * len(DOORS)
+    assert len(held) == played * len(DOORS)
     clean(check(site.data, SCANDOCK_MIN_FREE_BYTES="0"))

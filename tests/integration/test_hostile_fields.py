@@ -20,10 +20,10 @@ from tests.integration.web import Web, serving
 pytestmark = pytest.mark.long
 
 SIGN = "["
-SMALL, LARGE = 2_000, 20_000
+SMALL, LARGE = 600, 6_000
 """Characters of each piece of an address, each parameter, each header and each field of a body."""
 MOST = 20
-FLOOR = 0.02
+FLOOR = 0.005
 """Seconds of processor time that any request may take."""
 IN_DIALECT = ("columns", "xsiType", "sortBy", "format", "src", "field", "dest")
 """Parameters that the routes of XNAT's dialect read by themselves."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, literal, select, true
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, intent, project, session, shelf, tree, upload
-from scandock.catalog.trees import damaged_paths_of, paths_of, resources_of, scans_of
+from scandock.catalog.trees import ResourceRow, ScanRow, damaged_paths_of, paths_of, resources_of, scans_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
@@ -167,6 +167,10 @@ class _Check:
         with self.catalog.read() as connection:
             scans = scans_of(connection, one.tree_id)
             resources = resources_of(connection, one.tree_id)
+            if _has_lost_rows(connection, one.tree_id, scans, resources):
+                said = "The catalog has lost rows of its scans or resources: its files can't be compared."
+                yield Finding("rows_missing", one.name, f"{said} Serve another copy of the catalog.")
+                return
             expected = paths_of(connection, one.tree_id)
             listed = damaged_paths_of(connection, one.tree_id)
         total = sum(size for size, _ in expected.values())
@@ -288,3 +292,13 @@ class _Check:
         with hold, self.catalog.read() as connection:
             state = connection.execute(select(upload.c.state).where(upload.c.uuid == work)).scalar_one_or_none()
         return state != ImportState.RUNNING and bool(self.store.tokens(work))
+
+
+def _has_lost_rows(
+    connection: Connection, tree_id: int, scans: Sequence[ScanRow], resources: Sequence[ResourceRow]
+) -> bool:
+    """Whether a resource names a scan that is not there, or a file a resource: SQLite's `.recover` left it out."""
+    named = connection.execute(select(file.c.resource_n).where(file.c.tree_id == tree_id).distinct()).scalars()
+    lost_resources = {*named} - {row.n for row in resources}
+    lost_scans = {row.scan_n for row in resources} - {None} - {row.n for row in scans}
+    return bool(lost_resources or lost_scans)

@@ -259,10 +259,33 @@ def test_a_command_reads_again_by_itself(
     flip(victims[1])
     assert command("--damaged", "--project", "P") == (0, "2 files (1.4 kB) of 1 session read: all of them are whole.\n")
     assert listed(client) == []
+    assert command("--damaged") == (0, "No damaged files are listed.\n")
     for wrong in ((), (first, "--damaged"), (first, "--project", "P")):
         code, said = command(*wrong)
         assert (code, "--damaged" in said) == (2, True)
     assert command("nobody")[0] == 2
+
+
+def test_check_tells_how_what_it_finds_comes_on_the_list_of_damage(site: Site, web: Web, client: httpx.Client) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    site.bring(OTHER, session="S2")
+    (site.data / "archive" / "stray").touch()
+    assert "verify" not in call_in_process("check", "--data", site.data).stdout
+    changed, missing, _ = stored(site, told)
+    flip(changed)
+    whole = missing.read_bytes()
+    missing.unlink()
+    done = call_in_process("check", "--data", site.data)
+    assert (done.returncode, listed(client)) == (3, [])
+    *_, how, last = done.stdout.splitlines()
+    assert last.startswith("3 findings in ")
+    command = how.partition(": ")[2].split()
+    assert command[:3] == ["scandock", "admin", "verify"]
+    assert call_in_process(*command[1:]).returncode == 3
+    assert {one["kind"] for one in listed(client)} == {"changed", "missing"}
+    flip(changed)
+    missing.write_bytes(whole)
+    assert f"\n{how}\n" in call_in_process("check", "--data", site.data).stdout  # they are listed, but whole
 
 
 def test_a_command_tells_of_damage_that_a_worker_has_found_before_it(

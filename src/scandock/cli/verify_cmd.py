@@ -54,6 +54,9 @@ def verify(
                 "GET /api/v1/damage lists them.",
             ) from None
     read, left = done.verified, done.left
+    if damaged and not done.named:
+        line("No damaged files are listed.", sys.stdout)
+        return
     found = (
         f"{plural(done.damaged, 'file')} damaged" if done.damaged else "no damage" if left else "all of them are whole"
     )

@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, literal, select, true
@@ -58,6 +58,8 @@ class Finding:
     kind: str
     name: str
     message: str
+    session: str = field(default="", compare=False)
+    """What is to be verified again, so that the list of damage tells of it as it is; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ class _Check:
         try:
             snapshot = self.store.snapshot(one.name)
         except FileNotFoundError:
-            yield Finding("missing", one.name, "Its folder is not in the store.")
+            yield Finding("missing", one.name, "Its folder is not in the store.", one.uuid)
             return
         with snapshot:
             for found in snapshot.walk():
@@ -192,16 +194,16 @@ class _Check:
                 if wanted is None:
                     yield Finding("stray", where, "The catalog does not know this file.")
                 elif found.kind != "file" or found.size != wanted[0]:
-                    yield Finding("changed", where, f"It has {found.size} bytes; it was stored with {wanted[0]}.")
+                    said = f"It has {found.size} bytes; it was stored with {wanted[0]}."
+                    yield Finding("changed", where, said, one.uuid)
                 elif (trouble := self._trouble(snapshot, found.rel, wanted[1])) is not None:
-                    yield Finding(trouble[0], where, trouble[1])
+                    yield Finding(trouble[0], where, trouble[1], one.uuid)
                 elif found.rel in listed:
-                    yield Finding(
-                        "listed", where, "It is listed as damaged, but is whole: have its session verified again."
-                    )
+                    said = "It is listed as damaged, but is whole: have its session verified again."
+                    yield Finding("listed", where, said, one.uuid)
                 self._tell(found.size)
         for rel in sorted(expected):
-            yield Finding("missing", f"{one.name}/{rel}", "The file is not in the store.")
+            yield Finding("missing", f"{one.name}/{rel}", "The file is not in the store.", one.uuid)
 
     def _trouble(self, snapshot: Snapshot, rel: str, sha256: bytes) -> tuple[str, str] | None:
         """What is wrong with a file's content, as kind and sentence: one that the disk does not give ends no check."""

@@ -204,6 +204,8 @@ class ReadHere:
     """Files of theirs that are damaged, whoever found it: a server's worker reads beside a command."""
     left: tuple[str, ...]
     """Those that could not be read, as they were being moved or replaced."""
+    named: int
+    """How many were to be read."""
 
 
 def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, project_name: str | None = None) -> ReadHere:
@@ -228,7 +230,7 @@ def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, projec
             left.append(uuid)
     with desk.catalog.read() as connection:
         left = [uuid for uuid in left if find_holder(connection, uuid) is not None]
-        return ReadHere(done, _count_of(connection, named), tuple(left))
+        return ReadHere(done, _count_of(connection, named), tuple(left), len(set(named)))
 
 
 def _count_of(connection: Connection, uuids: Sequence[str]) -> int:

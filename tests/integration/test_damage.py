@@ -265,7 +265,8 @@ def test_a_command_reads_again_by_itself(
     for wrong in ((), (first, "--damaged"), (first, "--project", "P")):
         code, said = command(*wrong)
         assert (code, "--damaged" in said) == (2, True)
-    assert command("nobody")[0] == 2
+    code, said = command(first, "nobody")
+    assert (code, "nobody is no session's id." in said, first in said) == (2, True, False)
 
 
 def test_check_tells_how_what_it_finds_comes_on_the_list_of_damage(site: Site, web: Web, client: httpx.Client) -> None:

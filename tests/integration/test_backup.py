@@ -92,6 +92,7 @@ def test_a_backup_is_restored_whole_and_the_next_one_copies_only_what_is_new(tmp
 
     new = tmp_path / "new"
     done = run([SCANDOCK, "restore", to, "--data", new])
+    assert done.out.splitlines()[-1] == f"Restored from {second['path']}", done.out
     assert done.code == 0, str(done)
     assert examine(new) == examine(data)
     assert imported(steps[0], new)["entries"]["stored"] == 0

@@ -37,6 +37,8 @@ OBJECTS = images(3)
 ARCHIVE = documented("S1", "1", OBJECTS)
 OTHER = documented("S2", "1", images(2, case="other"))
 HEADER = "X-Scandock-Damaged"
+GONE = "S1\t\tthe session's whole folder is gone from the store\r\n"
+"""What a zip tells of a session that it does not hold."""
 
 
 @pytest.fixture
@@ -259,10 +261,34 @@ def test_a_command_reads_again_by_itself(
     flip(victims[1])
     assert command("--damaged", "--project", "P") == (0, "2 files (1.4 kB) of 1 session read: all of them are whole.\n")
     assert listed(client) == []
+    assert command("--damaged") == (0, "No damaged files are listed.\n")
     for wrong in ((), (first, "--damaged"), (first, "--project", "P")):
         code, said = command(*wrong)
         assert (code, "--damaged" in said) == (2, True)
-    assert command("nobody")[0] == 2
+    code, said = command(first, "nobody")
+    assert (code, "nobody is no session's id." in said, first in said) == (2, True, False)
+
+
+def test_check_tells_how_what_it_finds_comes_on_the_list_of_damage(site: Site, web: Web, client: httpx.Client) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    site.bring(OTHER, session="S2")
+    (site.data / "archive" / "stray").touch()
+    assert "verify" not in call_in_process("check", "--data", site.data).stdout
+    changed, missing, _ = stored(site, told)
+    flip(changed)
+    whole = missing.read_bytes()
+    missing.unlink()
+    done = call_in_process("check", "--data", site.data)
+    assert (done.returncode, listed(client)) == (3, [])
+    *_, how, last = done.stdout.splitlines()
+    assert last.startswith("3 findings in ")
+    command = how.partition(": ")[2].split()
+    assert command[:3] == ["scandock", "admin", "verify"]
+    assert call_in_process(*command[1:]).returncode == 3
+    assert {one["kind"] for one in listed(client)} == {"changed", "missing"}
+    flip(changed)
+    missing.write_bytes(whole)
+    assert f"\n{how}\n" in call_in_process("check", "--data", site.data).stdout  # they are listed, but whole
 
 
 def test_a_command_tells_of_damage_that_a_worker_has_found_before_it(
@@ -433,10 +459,33 @@ def test_zips_hold_no_damaged_file_unasked(site: Site, web: Web, client: httpx.C
     refused = client.get(address)
     assert (refused.status_code, "damaged" in refused.text) == (409, True)
     omitted = client.get(address.copy_add_param("damaged", "omit"))
-    assert members(omitted) == {one: data for one, data in before.items() if one != name}
+    inside = members(omitted)
+    said = inside.pop("not-included.txt").decode()
+    assert said == f"S1\tscans/1/resources/DICOM/files/{victim.name}\tits bytes are not those that were stored\r\n"
+    assert inside == {one: data for one, data in before.items() if one != name}
     included = client.get(address.copy_add_param("damaged", "include"))
     assert members(included) == {**before, name: b"cut"}
     assert omitted.headers[HEADER] == included.headers[HEADER] == "1"
+
+
+@pytest.mark.parametrize(
+    "where", ["/api/v1/sessions/{session}/download", "/data/experiments/{xnat}/scans/ALL/files?format=zip"]
+)
+def test_a_zip_names_the_file_that_is_gone_also_where_it_is_wanted_and_is_a_valid_upload(
+    site: Site, web: Web, client: httpx.Client, where: str
+) -> None:
+    told = site.bring(ARCHIVE, session="S1")
+    victim = stored(site, told)[0]
+    (row,) = client.get("/data/experiments", params={"format": "json"}).json()["ResultSet"]["Result"]
+    (one,) = client.get("/api/v1/sessions").json()["items"]
+    victim.unlink()
+    verify(web)
+    address = httpx.URL(where.format(session=one["id"], xnat=row["ID"]))
+    inside = members(client.get(address.copy_add_param("damaged", "include")))
+    said = inside["not-included.txt"].decode()
+    assert said == f"S1\tscans/1/resources/DICOM/files/{victim.name}\tit is gone from the store\r\n"
+    again = site.bring(inside, project="Q")
+    assert (again.state, again.session["label"]) == ("placed", "S1")
 
 
 def test_a_projects_zip_is_not_refused_for_what_it_does_not_hold(site: Site, web: Web, client: httpx.Client) -> None:
@@ -511,14 +560,14 @@ def test_downloads_are_refused_too_where_a_whole_folder_is_gone(site: Site, web:
     omitted = client.get("/api/v1/projects/P/download", params={"damaged": "omit"})
     assert omitted.headers[HEADER] == "1"
     inside = members(omitted)
-    assert uuid in inside.pop("not-included.txt").decode()
+    assert inside.pop("not-included.txt").decode() == GONE
     assert {name.partition("/")[0] for name in inside} == {"S2"}
     several = f"/data/experiments/{ids['S1']},{ids['S2']}/scans/ALL/files?format=zip"
     for asked in ("omit", "include"):
         answer = client.get(f"{several}&damaged={asked}")
         assert answer.headers[HEADER] == "1"
         inside = members(answer)
-        assert uuid in inside.pop("not-included.txt").decode()
+        assert inside.pop("not-included.txt").decode() == GONE
         assert {name.partition("/")[0] for name in inside} == {"S2"}
 
 

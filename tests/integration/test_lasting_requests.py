@@ -98,6 +98,9 @@ def test_the_zip_of_a_project_holds_what_may_be_read_when_its_turn_comes(web, mo
         answer = mia.get("/api/v1/projects/P/download")
     assert answer.status_code == 200
     assert folders(answer) == ({"S1", "S2"} if end is nothing else {"S1", "not-included.txt"})
+    if end is not nothing:
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as made:
+            assert made.read("not-included.txt") == b"S2\t\tyou may not read it any more\r\n"
 
 
 @pytest.mark.parametrize("end", [*ENDS, nothing])

@@ -219,6 +219,21 @@ def test_rows_that_name_lost_rows_are_found(tmp_path, whole):
     assert found.message.startswith("1 row names what is lost from upload.")
 
 
+@pytest.mark.parametrize("table", ["scan", "resource"])
+def test_a_session_of_which_rows_are_lost_is_named_and_its_files_are_no_strays(tmp_path, monkeypatch, table):
+    site = site_at(tmp_path, monkeypatch)
+    site.checked = False
+    site.bring(documented("S1", "1", images(2)), session="S1")
+    site.bring(documented("S2", "1", images(1, case="other")), session="S2")
+    with closing(sqlite3.connect(site.data / "scandock.db")) as db:
+        db.execute(f"DELETE FROM {table} WHERE tree_id = (SELECT tree_id FROM session WHERE label = 'S1')")
+        db.commit()
+    (found,) = check(str(site.data), site.settings)
+    assert found.kind == "rows_missing"
+    assert found.name.endswith("/S1")
+    assert "Serve another copy of the catalog" in found.message
+
+
 def test_readyz_and_metrics_tell_of_a_catalog_that_is_damaged_under_a_server(tmp_path):
     data = tmp_path / "data"
     with serving(data) as web, web.client(None) as stranger, web.client() as client:

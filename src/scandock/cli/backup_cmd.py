@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import asdict
 from typing import Annotated
@@ -65,11 +64,15 @@ def restore(
     from scandock.cli.import_cmd import load_settings
     from scandock.cli.interrupt import Interrupt
     from scandock.cli.progress import display
+    from scandock.services.restoring import find_backup
     from scandock.services.restoring import restore as run
 
     settings = load_settings()
-    with display(os.path.abspath(source), Interrupt()) as on_progress:
+    source = find_backup(source)
+    with display(source, Interrupt()) as on_progress:
         findings = run(source, data, settings, on_progress)
     with reader_may_leave(sys.stdout):
         print_findings(data, findings, as_json=as_json)
+        if not as_json:
+            line(f"Restored from {source}", sys.stdout)
     raise typer.Exit(errors.FINDINGS if findings else 0)

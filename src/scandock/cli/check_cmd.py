@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -49,6 +50,8 @@ def print_findings(data: str, findings: Sequence[Finding], *, as_json: bool) -> 
     if not is_terminal(sys.stdout):
         for one in findings:
             line(f"{one.kind}: {one.name}: {one.message}", sys.stdout)
+        if how := _how_to_list(data, findings):
+            line(how, sys.stdout)
         line(f"{plural(len(findings), 'finding')} in {os.path.abspath(data)}", sys.stdout)
         return
     from rich.text import Text
@@ -56,6 +59,17 @@ def print_findings(data: str, findings: Sequence[Finding], *, as_json: bool) -> 
     terminal = console(sys.stdout)
     for one in findings:
         terminal.print(Text.assemble((plain(one.kind), "yellow"), f" {plain(one.name)}: {plain(one.message)}"))
+    if how := _how_to_list(data, findings):
+        terminal.print(Text(plain(how)))
     verdict = plural(len(findings), "finding") if findings else "Clean: catalog and store agree"
     style = "bold yellow" if findings else "bold green"
     terminal.print(Text.assemble((verdict, style), f" in {plain(os.path.abspath(data))}"))
+
+
+def _how_to_list(data: str, findings: Sequence[Finding]) -> str:
+    """How the list of damage comes to have what was found: until it does, downloads give it as if it were whole."""
+    sessions = dict.fromkeys(one.session for one in findings if one.session)
+    if not sessions:
+        return ""
+    command = shlex.join(["scandock", "admin", "verify", *sessions, "--data", os.path.abspath(data)])
+    return f"To update the list of damage, which downloads go by: {command}"

@@ -11,7 +11,6 @@ from scandock.cli import checks, errors, options
 from scandock.cli.accounts_cmd import here, known
 from scandock.cli.consoles import line
 from scandock.cli.plain import plural, size
-from scandock.model.errors import Usage
 
 
 def verify(
@@ -32,7 +31,7 @@ def verify(
     checks.check_data(data, must_exist=True)
     if bool(sessions) == damaged or (project is not None and not damaged):
         raise typer.BadParameter("Name ids of sessions, or give --damaged, which takes --project.")
-    from scandock.access.principal import SYSTEM, Denied
+    from scandock.access.principal import SYSTEM
     from scandock.cli.import_cmd import load_settings
     from scandock.services.damage import read_here
     from scandock.services.moving import Desk
@@ -45,15 +44,11 @@ def verify(
         if project is not None:
             with catalog.read() as connection:
                 known(connection, project)
-        try:
-            done = read_here(desk, sessions or [], damaged=damaged, project_name=project)
-        except Denied:
-            raise Usage(
-                "session_unknown",
-                "One of the ids is no session's.",
-                "GET /api/v1/damage lists them.",
-            ) from None
+        done = read_here(desk, sessions or [], damaged=damaged, project_name=project)
     read, left = done.verified, done.left
+    if damaged and not done.named:
+        line("No damaged files are listed.", sys.stdout)
+        return
     found = (
         f"{plural(done.damaged, 'file')} damaged" if done.damaged else "no damage" if left else "all of them are whole"
     )

@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, literal, select, true
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, intent, project, session, shelf, tree, upload
-from scandock.catalog.trees import damaged_paths_of, paths_of, resources_of, scans_of
+from scandock.catalog.trees import ResourceRow, ScanRow, damaged_paths_of, paths_of, resources_of, scans_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
@@ -58,6 +58,8 @@ class Finding:
     kind: str
     name: str
     message: str
+    session: str = field(default="", compare=False)
+    """What is to be verified again, so that the list of damage tells of it as it is; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,10 @@ class _Check:
         with self.catalog.read() as connection:
             scans = scans_of(connection, one.tree_id)
             resources = resources_of(connection, one.tree_id)
+            if _has_lost_rows(connection, one.tree_id, scans, resources):
+                said = "The catalog has lost rows of its scans or resources: its files can't be compared."
+                yield Finding("rows_missing", one.name, f"{said} Serve another copy of the catalog.")
+                return
             expected = paths_of(connection, one.tree_id)
             listed = damaged_paths_of(connection, one.tree_id)
         total = sum(size for size, _ in expected.values())
@@ -177,7 +183,7 @@ class _Check:
         try:
             snapshot = self.store.snapshot(one.name)
         except FileNotFoundError:
-            yield Finding("missing", one.name, "Its folder is not in the store.")
+            yield Finding("missing", one.name, "Its folder is not in the store.", one.uuid)
             return
         with snapshot:
             for found in snapshot.walk():
@@ -188,16 +194,16 @@ class _Check:
                 if wanted is None:
                     yield Finding("stray", where, "The catalog does not know this file.")
                 elif found.kind != "file" or found.size != wanted[0]:
-                    yield Finding("changed", where, f"It has {found.size} bytes; it was stored with {wanted[0]}.")
+                    said = f"It has {found.size} bytes; it was stored with {wanted[0]}."
+                    yield Finding("changed", where, said, one.uuid)
                 elif (trouble := self._trouble(snapshot, found.rel, wanted[1])) is not None:
-                    yield Finding(trouble[0], where, trouble[1])
+                    yield Finding(trouble[0], where, trouble[1], one.uuid)
                 elif found.rel in listed:
-                    yield Finding(
-                        "listed", where, "It is listed as damaged, but is whole: have its session verified again."
-                    )
+                    said = "It is listed as damaged, but is whole: have its session verified again."
+                    yield Finding("listed", where, said, one.uuid)
                 self._tell(found.size)
         for rel in sorted(expected):
-            yield Finding("missing", f"{one.name}/{rel}", "The file is not in the store.")
+            yield Finding("missing", f"{one.name}/{rel}", "The file is not in the store.", one.uuid)
 
     def _trouble(self, snapshot: Snapshot, rel: str, sha256: bytes) -> tuple[str, str] | None:
         """What is wrong with a file's content, as kind and sentence: one that the disk does not give ends no check."""
@@ -288,3 +294,13 @@ class _Check:
         with hold, self.catalog.read() as connection:
             state = connection.execute(select(upload.c.state).where(upload.c.uuid == work)).scalar_one_or_none()
         return state != ImportState.RUNNING and bool(self.store.tokens(work))
+
+
+def _has_lost_rows(
+    connection: Connection, tree_id: int, scans: Sequence[ScanRow], resources: Sequence[ResourceRow]
+) -> bool:
+    """Whether a resource names a scan that is not there, or a file a resource: SQLite's `.recover` left it out."""
+    named = connection.execute(select(file.c.resource_n).where(file.c.tree_id == tree_id).distinct()).scalars()
+    lost_resources = {*named} - {row.n for row in resources}
+    lost_scans = {row.scan_n for row in resources} - {None} - {row.n for row in scans}
+    return bool(lost_resources or lost_scans)

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, literal, select, true, union_all
 
+from scandock.access.principal import Denied
 from scandock.access.visible import projects_where
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.catalog.standing import uri_of
 from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
+from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights, shelves
 from scandock.services.contents import path_of
@@ -204,15 +206,22 @@ class ReadHere:
     """Files of theirs that are damaged, whoever found it: a server's worker reads beside a command."""
     left: tuple[str, ...]
     """Those that could not be read, as they were being moved or replaced."""
+    named: int
+    """How many were to be read."""
 
 
 def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, project_name: str | None = None) -> ReadHere:
     """Read again in this process, to their ends: what `uuids` name, and with `damaged` all that is, of a project.
 
-    Denied.
+    Usage `session_unknown`.
     """
     for uuid in uuids:
-        read_again(desk, uuid)
+        try:
+            read_again(desk, uuid)
+        except Denied:
+            raise Usage(
+                "session_unknown", f"{uuid} is no session's id.", "GET /api/v1/damage and scandock check tell the ids."
+            ) from None
     named = list(uuids)
     if damaged:
         named += [row["uuid"] for row in _ask_damaged(desk, project_name)]
@@ -228,7 +237,7 @@ def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, projec
             left.append(uuid)
     with desk.catalog.read() as connection:
         left = [uuid for uuid in left if find_holder(connection, uuid) is not None]
-        return ReadHere(done, _count_of(connection, named), tuple(left))
+        return ReadHere(done, _count_of(connection, named), tuple(left), len(set(named)))
 
 
 def _count_of(connection: Connection, uuids: Sequence[str]) -> int:

@@ -27,12 +27,13 @@ class Damaged(StrEnum):
     OMIT = "omit"
 
 
-_HOW: Final = {
+HOW: Final = {
     "changed": "its bytes are not those that were stored",
     "missing": "it is gone from the store",
     "unreadable": "the disk does not give its bytes",
     "folder_missing": "the session's whole folder is gone from the store",
 }
+"""What is the matter with it, by its kind of damage."""
 
 
 def is_folder_gone(connection: Connection, holder: Holder) -> bool:
@@ -65,7 +66,7 @@ def damaged_paths(
     if found and wanted is Damaged.REFUSE:
         path, kind = next(iter(found.items()))
         first = "" if len(found) == 1 else " is the first"
-        raise _refused(len(found), holder.label, f": {path} ({_HOW[kind]}){first}")
+        raise _refused(len(found), holder.label, f": {path} ({HOW[kind]}){first}")
     return found
 
 
@@ -88,7 +89,7 @@ def damaged_numbers(connection: Connection, tree_id: int, scan_n: int) -> Mappin
 
 def why_no_picture(kind: str) -> str:
     """What is shown in the place of a damaged file's picture, or header."""
-    return f"The file is damaged: {_HOW[kind]}. Import its archive again, which heals it."
+    return f"The file is damaged: {HOW[kind]}. Import its archive again, which heals it."
 
 
 def holders_with_damage(connection: Connection, uuids: Iterable[str]) -> set[str]:

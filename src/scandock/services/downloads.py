@@ -11,10 +11,11 @@ import contextlib
 import io
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import IO, Final, TypeVar
 from urllib.parse import quote
 
@@ -27,7 +28,14 @@ from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Action
 from scandock.services import contents, rights, shelves
-from scandock.services.damaged_files import Damaged, check_folder, damaged_of_project, damaged_paths
+from scandock.services.damaged_files import (
+    HOW,
+    Damaged,
+    check_folder,
+    damaged_of_project,
+    damaged_paths,
+    is_folder_gone,
+)
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
@@ -152,10 +160,11 @@ def zip_of_session(
     try:
         with desk.catalog.read() as connection:
             known = damaged_paths(connection, standing, damaged, lambda path: path.startswith(under))
-        omitted = known if damaged is Damaged.OMIT else ()
+        omitted = left_out(snapshot, known, damaged)
         length = None
         if not deflate and standing.files <= COUNTED:
-            length = stored_length((entry.name, entry.size) for entry in _entries(snapshot, standing, under, omitted))
+            entries = chain(_entries(snapshot, standing, under, omitted), not_included(lines_of(standing, omitted)))
+            length = stored_length((entry.name, entry.size) for entry in entries)
         with desk.catalog.write() as connection:
             said = {"files": standing.files, "bytes": standing.bytes, "scan": scan_id}
             desk.note(connection, "download", uuid, standing.project, said)
@@ -168,11 +177,12 @@ def zip_of_session(
 
 
 def _zip_one(
-    desk: Desk, snapshot: Snapshot, standing: Standing, under: str, omitted: Collection[str], *, deflate: bool
+    desk: Desk, snapshot: Snapshot, standing: Standing, under: str, omitted: Mapping[str, str], *, deflate: bool
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(deflate=deflate, moment=moment_of(standing))
-        yield from made.chunks(Lasting(desk).entries(standing, _entries(snapshot, standing, under, omitted)))
+        entries = Lasting(desk).entries(standing, _entries(snapshot, standing, under, omitted))
+        yield from made.chunks(chain(entries, not_included(lines_of(standing, omitted))))
 
 
 def _entries(
@@ -198,7 +208,7 @@ def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Dam
     with desk.catalog.read() as connection:
         rights.check(connection, desk.principal, Action.SESSION_READ, name)
         rows = connection.execute(
-            select(session.c.uuid, project.c.name)
+            select(session.c.uuid, session.c.label, project.c.name)
             .join(project, project.c.id == session.c.project_id)
             .where(project.c.key == name.casefold(), session.c.place == "archive")
             .order_by(session.c.key)
@@ -206,40 +216,69 @@ def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Dam
         if not rows:
             raise Usage("nothing_there", "The project has no archived session.")
         known = damaged_of_project(connection, name, damaged)
-    uuids, title = [row.uuid for row in rows], rows[0].name
+    sessions, title = [(row.uuid, row.label) for row in rows], rows[0].name
     with desk.catalog.write() as connection:
-        desk.note(connection, "download", title, title, {"sessions": len(uuids)}, kind="project")
+        desk.note(connection, "download", title, title, {"sessions": len(sessions)}, kind="project")
     made = ZipStream(deflate=deflate)
-    return ZipDownload(f"{title}.zip", None, made.chunks(_every(desk, uuids, damaged)), known)
+    return ZipDownload(f"{title}.zip", None, made.chunks(_every(desk, sessions, damaged)), known)
 
 
-def _every(desk: Desk, uuids: list[str], damaged: Damaged) -> Iterator[ZipEntry]:
-    gone = []
+def _every(desk: Desk, sessions: list[tuple[str, str]], damaged: Damaged) -> Iterator[ZipEntry]:
+    lines: list[Line] = []
     lasting = Lasting(desk)
-    for uuid in uuids:
+    for uuid, label in sessions:
         try:
             standing, snapshot = steady(desk, uuid)
         except Fault:
-            gone.append(uuid)
+            lines.append((label, "", _why_gone(desk, uuid)))
             continue
         with snapshot:
             try:
                 lasting.check(standing)
                 with desk.catalog.read() as connection:
                     known = damaged_paths(connection, standing, damaged)
-            except (Denied, Usage):
-                gone.append(uuid)
+            except Denied:
+                lines.append((label, "", "you may not read it any more"))
                 continue
-            omitted = known if damaged is Damaged.OMIT else ()
+            except Usage as error:
+                lines.append((label, "", error.message.rstrip(".")))
+                continue
+            omitted = left_out(snapshot, known, damaged)
+            lines += lines_of(standing, omitted)
             yield from lasting.entries(standing, _entries(snapshot, standing, omitted=omitted))
-    if gone:
-        yield not_included(gone)
+    yield from not_included(lines)
 
 
-def not_included(uuids: Iterable[str]) -> ZipEntry:
-    """The file of a zip that names the sessions which it should hold and does not."""
-    text = "".join(f"{uuid}\r\n" for uuid in uuids).encode()
-    return ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))
+def _why_gone(desk: Desk, uuid: str) -> str:
+    """Why a session of a project has no snapshot when its turn comes."""
+    with desk.catalog.read() as connection:
+        standing = find_session(connection, uuid)
+        if standing is None:
+            return "it was deleted meanwhile"
+        known = is_folder_gone(connection, standing)
+    return HOW["folder_missing"] if known else "its folder can't be read"
+
+
+Line = tuple[str, str, str]
+"""What `not-included.txt` tells of: a session's label, a path in it (empty: all of it), and why it is left out."""
+
+
+def not_included(lines: Iterable[Line]) -> list[ZipEntry]:
+    """The file of a zip that names what it should hold and does not; none where it holds all."""
+    text = "".join("\t".join(line) + "\r\n" for line in lines).encode()
+    return [ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))] if text else []
+
+
+def lines_of(standing: Holder, omitted: Mapping[str, str]) -> list[Line]:
+    """What is told of the files of a session that are left out, by path and kind of damage."""
+    return [(standing.label, path, HOW[kind]) for path, kind in sorted(omitted.items())]
+
+
+def left_out(snapshot: Snapshot, known: Mapping[str, str], damaged: Damaged) -> Mapping[str, str]:
+    """Which of the damaged files a zip does not hold: also where they are wanted, those that are gone."""
+    if damaged is Damaged.OMIT:
+        return known
+    return {path: kind for path, kind in known.items() if snapshot.size(path) is None}
 
 
 def media_type(head: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from scandock.model.errors import OUTAGES
@@ -13,6 +14,8 @@ from scandock.workers.troubles import machine_fault
 from scandock.workers.worker_figures import LeaseLoss, WorkerFigures
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import FilteringBoundLogger
 
     from scandock.catalog.engine import Catalog
@@ -33,6 +36,7 @@ class Janitor:
         settings: Settings,
         log: FilteringBoundLogger,
         figures: WorkerFigures | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._figures = figures or WorkerFigures()
         self._catalog = catalog
@@ -42,6 +46,9 @@ class Janitor:
         self._called = threading.Event()
         self._ended = False
         self._waits = ""
+        self._clock = clock
+        self._stuck: dict[int, float] = {}
+        """Since when imports could not be finished."""
         self._thread = threading.Thread(target=self._run, name="janitor", daemon=True)
 
     def start(self) -> None:
@@ -76,8 +83,11 @@ class Janitor:
             self._log.info("dead import recovered", upload=upload)
         for upload, lost in found.lost.items():
             self._log.warning("dead import given up", upload=upload, code=lost.code)
+        now = self._clock()
+        self._stuck = {number: self._stuck.get(number, now) for number in found.stuck}
         for number, fault in found.stuck.items():
-            self._log.warning("dead import stuck", upload=found.uuids[number], code=fault.code)
+            if now - self._stuck[number] >= EVERY_SECONDS:  # else it may go on at the next turn: the machine hiccuped
+                self._log.warning("dead import stuck", upload=found.uuids[number], code=fault.code)
         self._figures.count_lost_leases(LeaseLoss.RAN_OUT, found.ran_out)
         deleted = finish_deletions(self._catalog, self._store, self._settings)
         for project in deleted.done:

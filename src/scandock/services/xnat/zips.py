@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import IO, Any, Final
 
 from sqlalchemy import Connection, RowMapping
@@ -12,13 +13,23 @@ from sqlalchemy import Connection, RowMapping
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.services import shelves
 from scandock.services.damaged_files import (
+    HOW,
     Damaged,
     check_folder,
     damaged_paths,
     holders_with_damage,
     is_folder_gone,
 )
-from scandock.services.downloads import COUNTED, ZipDownload, moment_of, not_included, steady_holder
+from scandock.services.downloads import (
+    COUNTED,
+    Line,
+    ZipDownload,
+    left_out,
+    lines_of,
+    moment_of,
+    not_included,
+    steady_holder,
+)
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
 from scandock.services.xnat import contents
@@ -60,11 +71,11 @@ def _known(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -
                 yield _damaged(connection, standing, choose(connection, standing), damaged)
 
 
-def _is_gone(desk: Desk, uuid: str) -> bool:
-    """Whether the whole folder of a session, or a shelf, is known to be gone."""
+def _gone(desk: Desk, uuid: str) -> Holder | None:
+    """The session, or shelf, if its whole folder is known to be gone."""
     with desk.catalog.read() as connection:
         standing = find_holder(connection, uuid)
-        return standing is not None and is_folder_gone(connection, standing)
+        return standing if standing is not None and is_folder_gone(connection, standing) else None
 
 
 def _damaged(
@@ -76,29 +87,29 @@ def _damaged(
 
 def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -> Iterator[ZipEntry]:
     taken: set[str] = set()
-    gone: list[str] = []
+    lines: list[Line] = []
     lasting = Lasting(desk)
     for uuid, choose in wanted:
-        if damaged is not Damaged.REFUSE and _is_gone(desk, uuid):
-            gone.append(uuid)
+        if damaged is not Damaged.REFUSE and (gone := _gone(desk, uuid)) is not None:
+            lines.append((gone.label, "", HOW["folder_missing"]))
             continue
         standing, snapshot = steady_holder(desk, uuid)
         with snapshot:
             lasting.check(standing)
-            files, of, _ = _listed(desk, standing, snapshot, choose, damaged)
+            files, of, known = _listed(desk, standing, snapshot, choose, damaged)
+            lines += lines_of(standing, left_out(snapshot, known, damaged))
             folder = standing.label if standing.label not in taken else f"{standing.label}_{standing.project}"
             taken.add(folder)
             entries = (_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
             for entry in lasting.entries(standing, entries):
                 yield replace(entry, name=folder + entry.name.removeprefix(standing.label))
-    if gone:
-        yield not_included(gone)
+    yield from not_included(lines)
 
 
 def _listed(
     desk: Desk, standing: Holder, snapshot: Snapshot, choose: Choice, damaged: Damaged
-) -> tuple[list[Mapping[str, Any]], dict[int, RowMapping], int]:
-    """The files of what is wanted, their resources by number, and how many are damaged; noted in the trail.
+) -> tuple[list[Mapping[str, Any]], dict[int, RowMapping], Mapping[str, str]]:
+    """The files of what is wanted, their resources by number, and which are damaged and how; noted in the trail.
 
     Damaged files have the size that they have now.
     """
@@ -117,7 +128,7 @@ def _listed(
     with desk.catalog.write() as connection:
         said = {"files": len(files), "bytes": sum(one["bytes"] for one in files)}
         shelves.note(desk, connection, "download", standing, said)
-    return files, of, len(known)
+    return files, of, known
 
 
 def zip_of_resources(desk: Desk, uuid: str, choose: Choice, damaged: Damaged = Damaged.REFUSE) -> ZipDownload:
@@ -129,13 +140,15 @@ def zip_of_resources(desk: Desk, uuid: str, choose: Choice, damaged: Damaged = D
     standing, snapshot = steady_holder(desk, uuid)
     try:
         files, of, known = _listed(desk, standing, snapshot, choose, damaged)
+        told = not_included(lines_of(standing, left_out(snapshot, known, damaged)))
         length = None
         if len(files) <= COUNTED:
-            length = stored_length((member_name(standing, of[one["resource_n"]], one), one["bytes"]) for one in files)
+            members = ((member_name(standing, of[one["resource_n"]], one), one["bytes"]) for one in files)
+            length = stored_length(chain(members, ((entry.name, entry.size) for entry in told)))
     except BaseException:
         snapshot.close()
         raise
-    return ZipDownload(f"{standing.label}.zip", length, _chunks(desk, snapshot, standing, files, of), known)
+    return ZipDownload(f"{standing.label}.zip", length, _chunks(desk, snapshot, standing, files, of, told), len(known))
 
 
 def zip_of_nothing(label: str) -> ZipDownload:
@@ -153,12 +166,17 @@ def member_name(standing: Holder, resource: RowMapping, file: Mapping[str, Any])
 
 
 def _chunks(
-    desk: Desk, snapshot: Snapshot, standing: Holder, files: Sequence[Mapping[str, Any]], of: dict[int, RowMapping]
+    desk: Desk,
+    snapshot: Snapshot,
+    standing: Holder,
+    files: Sequence[Mapping[str, Any]],
+    of: dict[int, RowMapping],
+    told: Sequence[ZipEntry],
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(moment=moment_of(standing))
         entries = (_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
-        yield from made.chunks(Lasting(desk).entries(standing, entries))
+        yield from made.chunks(chain(Lasting(desk).entries(standing, entries), told))
 
 
 def _entry(snapshot: Snapshot, standing: Holder, resource: RowMapping, file: Mapping[str, Any]) -> ZipEntry:

@@ -1,0 +1,42 @@
+"""What a worker's log tells of dead imports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from scandock.model.errors import Fault
+from scandock.placing.recover import Recovered
+from scandock.services.opening import opened
+from scandock.services.settings import load_settings
+from scandock.testing.data import make_data
+from scandock.workers import janitor
+from scandock.workers.janitor import EVERY_SECONDS, Janitor
+
+
+def test_only_what_is_stuck_for_longer_than_a_turn_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is well again at once is no sign of it: the next turn finishes such an import."""
+    fault = Fault("store_failed", "Permission denied.")
+    turns = [
+        (0.0, {1, 2}),  # 1 is finished by the next turn, 2 is not
+        (5.0, {2}),  # a turn before its time, as after a call
+        (EVERY_SECONDS + 5, {2}),
+        (EVERY_SECONDS * 2 + 5, set()),
+        (EVERY_SECONDS * 3 + 5, {1, 2}),  # again, and for the first time since
+    ]
+    now = [0.0]
+    with opened(str(make_data(tmp_path / "data")), load_settings()) as (catalog, store), capture_logs() as logged:
+        one = Janitor(catalog, store, load_settings(), structlog.get_logger(), clock=lambda: now[0])
+        said = []
+        for now[0], stuck in turns:
+            found = Recovered(stuck=dict.fromkeys(stuck, fault), uuids={number: f"u{number}" for number in stuck})
+            monkeypatch.setattr(janitor, "recover", lambda *_, found=found: found)
+            one._clear()  # noqa: SLF001  a turn of its thread
+            said.append([line["upload"] for line in logged if line["event"] == "dead import stuck"])
+            logged.clear()
+    assert said == [[], [], ["u2"], [], []]

@@ -159,6 +159,17 @@ def came_by_server(catalog: Catalog, lease: Lease) -> bool:
     return found is not None
 
 
+def has_bytes(catalog: Catalog, store: Store, lease: Lease) -> bool:
+    """Whether the store has all bytes of an upload, so that its import can be tried again without its client."""
+    with catalog.read() as connection:
+        received = connection.execute(
+            select(reception.c.received).where(
+                reception.c.upload_id == lease.upload_id, reception.c.accepted.is_not(None)
+            )
+        ).scalar_one_or_none()
+    return bool(received) and store.spool(lease.uuid).size() == received
+
+
 def drop_bytes(catalog: Catalog, store: Store, lease: Lease) -> None:
     """Discard the spool of an import that has ended, unless it failed; nothing for one of the command line."""
     with catalog.read() as connection:

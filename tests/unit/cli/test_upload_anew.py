@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from scandock.cli.uploading.patience import Patience
 from scandock.cli.uploading.server import Begun, Refusal
-from scandock.cli.uploading.transfer import Claims, Transfer, fingerprint
+from scandock.cli.uploading.sources import fingerprint
+from scandock.cli.uploading.transfer import Claims, Transfer
 
 WHOLE = b"0123456789"
 
@@ -67,6 +68,6 @@ def test_an_upload_that_is_gone_is_begun_anew(code, told):
     said: list[str] = []
     server = _Server(code, told)
     patience = Patience(threading.Event(), said.append)
-    found = Transfer(server, _Source(), {}, Claims(), patience, said.append, lambda _: None).run()
+    found = Transfer(cast("Any", server), _Source(), {}, Claims(), patience, said.append, lambda _: None).run()
     assert (found["state"], server.uploads["anew"]) == ("placed", WHOLE)
     assert "beginning anew" in said[-1]

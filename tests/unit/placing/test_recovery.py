@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from sqlalchemy import func, insert, select, update
@@ -171,6 +173,30 @@ def test_a_live_import_is_left_alone(catalog, store):
     assert (found.done, found.stuck) == ([], {})
     assert store.tokens("u1") == ["t1"]
     hold.release()
+
+
+def test_an_import_of_a_copied_catalog_has_no_owner_however_alive_that_of_the_original_is(tmp_path, store):
+    """As where somebody copies DATA by hand, catalog first, while an import is placed, and checks the copy there."""
+    original = open_catalog(f"sqlite:///{store.path}/scandock.db")
+    add_project(original, ProjectRow(name="P"))
+    stage, lease = started(original, store)
+    intend(original, store, stage, lease, staged(original, stage, lease))
+    kept = LocalStore(tmp_path / "copy")
+    kept.prepare()
+    with (
+        closing(sqlite3.connect(f"{store.path}/scandock.db")) as live,
+        closing(sqlite3.connect(f"{kept.path}/scandock.db")) as into,
+    ):
+        live.backup(into)
+    copied = open_catalog(f"sqlite:///{kept.path}/scandock.db")
+
+    assert find_dead(original) == []
+    assert recover(copied, kept).done == ["u1"]
+    assert tuple(state(copied)) == ("failed", "staging_lost")
+    complete(original, store, stage, lease)
+    assert tuple(state(original)) == ("placed", "")
+    original.dispose()
+    copied.dispose()
 
 
 def test_an_owner_that_seems_gone_but_holds_its_lock_is_left_alone(catalog, store):

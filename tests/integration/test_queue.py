@@ -338,7 +338,8 @@ def test_what_somebody_holds_in_another_catalog_is_nobodys_in_a_copy_of_it(serve
     claimed(server, this_owner(1, place="0:0"))
     again = claim(server.catalog, OWNER, ONE)
     if server.catalog.sqlite:
-        assert again is not None and again.attempt == 1
+        assert again is not None
+        assert again.attempt == 1
     else:  # whose copy belongs to a data folder when somebody says so
         assert again is None
 

@@ -333,6 +333,17 @@ def over_by(server, uuid, milliseconds):
         connection.execute(update(upload).where(upload.c.uuid == uuid).values(lease_until=until))
 
 
+def test_what_somebody_holds_in_another_catalog_is_nobodys_in_a_copy_of_it(server):
+    server.send(b"x")
+    claimed(server, this_owner(1, place="0:0"))
+    again = claim(server.catalog, OWNER, ONE)
+    if server.catalog.sqlite:
+        assert again is not None
+        assert again.attempt == 1
+    else:  # whose copy belongs to a data folder when somebody says so
+        assert again is None
+
+
 def test_a_failed_upload_is_tried_again_when_asked(server):
     uuid = server.send(b"x")
     found = claimed(server)

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hashlib
 import io
+import shutil
 import socket
 import threading
 import time
@@ -304,6 +305,48 @@ def test_expired_uploads_are_gone(web, client):
     with web.site.catalog.read() as connection:
         told = connection.execute(select(event.c.kind).join(upload, upload.c.id == event.c.upload_id)).scalars().all()
     assert told == ["outcome"]
+
+
+@pytest.mark.parametrize("asked", ["head", "patch", "head of all"])
+def test_an_upload_whose_bytes_are_gone_is_to_be_begun_anew(web, client, asked):
+    """As after `rm -r DATA/incoming`, or in a copy of DATA whose catalog is newer than its files."""
+    had = len(DATA) if asked == "head of all" else 40_000
+    url = make(client, fingerprint="mine")
+    uuid = url.rpartition("/")[2]
+    assert patch(client, url, 0, DATA[:40_000]).status_code == 204
+    with web.site.catalog.write() as connection:
+        connection.execute(reception.update().values(received=had))
+    shutil.rmtree(f"{web.site.store.path}/incoming")
+    if asked == "patch":
+        assert code(patch(client, url, 40_000, DATA[40_000:])) == (410, "upload_lost")
+    assert client.head(url).status_code == 410
+    assert code(patch(client, url, had, b"")) == (410, "upload_lost")
+    ended = import_of(client, url)
+    assert (ended["state"], ended["code"]) == ("cancelled", "upload_lost")
+    assert f"{had:,} bytes" in ended["message"]
+    assert client.get("/api/v1/uploads").json()["items"] == []
+    with web.site.catalog.read() as connection:
+        told = connection.execute(select(event.c.kind).join(upload, upload.c.id == event.c.upload_id)).scalars().all()
+    assert told == ["outcome"]
+    web.site.store.prepare()
+    anew = make(client, fingerprint="mine")
+    assert anew != url
+    assert patch(client, anew, 0, DATA).status_code == 204
+    assert uuid not in web.spools()
+
+
+def test_an_upload_that_a_request_brings_right_now_is_not_taken_for_lost(web, client):
+    """A sync that fails drops the bytes a moment before the row says so: whoever asks meanwhile ends nothing."""
+    url = make(client)
+    uuid = url.rpartition("/")[2]
+    assert patch(client, url, 0, DATA[:100]).status_code == 204
+
+    async def asked_beside_a_writer():
+        async with web.site.locks.write(uuid):
+            web.site.store.spool(uuid).discard()
+            return await asyncio.to_thread(offset, client, url)
+
+    assert asyncio.run(asked_beside_a_writer()) == 100
 
 
 def test_an_upload_that_a_clock_which_has_jumped_ends_goes_on(web, client):

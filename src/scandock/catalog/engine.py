@@ -306,6 +306,18 @@ class Catalog:
         self.on_damage()
         return Fault("catalog_damaged", said, DAMAGED_REMEDY)
 
+    @property
+    def place(self) -> str:
+        """What tells SQLite's file from a copy of it on this machine; empty for PostgreSQL, or where none is there."""
+        database = self.engine.url.database
+        if not self.sqlite or not database:
+            return ""
+        try:
+            found = os.stat(database)
+        except OSError:
+            return ""
+        return f"{found.st_dev}:{found.st_ino}"
+
     def _named(self) -> str:
         """The file of SQLite's catalog, to be told behind "The catalog"."""
         database = self.engine.url.database

@@ -81,6 +81,7 @@ STATUS: Final = {
     "too_many_logins": 429,
     "upload_cut": 400,
     "upload_expired": 410,
+    "upload_lost": 410,
     "upload_running": 409,
     "upload_stalled": 408,
     "upload_stopped": 410,

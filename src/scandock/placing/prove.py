@@ -23,16 +23,20 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, upload
 from scandock.catalog.trees import paths_of
 from scandock.model.errors import Fault
-from scandock.model.verdicts import ImportState
+from scandock.model.report import make_report
+from scandock.model.verdicts import ImportState, Verdict
 from scandock.placing.deletes import REMOVED, Removal, removals_of
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, published, recorded
+from scandock.placing.put_back import has_bytes
 from scandock.queue.leases import RENEW_SECONDS, Lease, guard, renew
 
 if TYPE_CHECKING:
     from scandock.store.port import Found, Stage, Store
 
 _CHUNK = 1024 * 1024
+_KEPT = (Verdict.STORED, Verdict.RESOURCE, Verdict.CONFLICT)
+"""Verdicts of entries whose bytes are in a session."""
 NAMED = 10
 """Sessions that a message names; of more, the number."""
 Rows = Mapping[str, tuple[int, bytes]]
@@ -109,12 +113,13 @@ def fit_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, r
         return fitted
     fitted.aside = [placement.name for placement in fitted.lost if proving.set_aside(placement)]
     if fitted.lost:
-        fitted.why = _why(fitted, every=len(waiting), release=release)
+        kept = has_bytes(catalog, store, lease)
+        fitted.why = _why(fitted, every=len(waiting), release=release, kept=kept)
     with catalog.write() as connection:
         guard(catalog, connection, lease)
         _write(connection, lease, inodes, moved)
         if fitted.why is not None:
-            _give_up(connection, lease, fitted, fitted.why)
+            _give_up(connection, lease, fitted, fitted.why, every=len(waiting))
     for placement in fitted.lost:
         if placement.moves is None and placement.restores is None:  # of those two the rows are a session's already
             forget_tree(catalog, placement.tree_id)
@@ -253,7 +258,7 @@ def _intent(lease: Lease, n: int) -> Any:  # noqa: ANN401  an update, whose valu
     return update(intent).where(intent.c.upload_id == lease.upload_id, intent.c.n == n)
 
 
-def _give_up(connection: Connection, lease: Lease, fitted: Fitted, why: Fault) -> None:
+def _give_up(connection: Connection, lease: Lease, fitted: Fitted, why: Fault, *, every: int) -> None:
     """Remove the intents that were lost, and say so in the outcome.
 
     With them go removals that were to follow: what a session was merged into must stand before it may go.
@@ -267,11 +272,28 @@ def _give_up(connection: Connection, lease: Lease, fitted: Fitted, why: Fault) -
     report |= {"state": ImportState.FAILED.value, "code": why.code, "message": str(why)}
     if "sessions" in report:
         report["sessions"] = [one for one in report["sessions"] if one.get("path") not in names]
+    if "entries" in report:
+        report |= _counted(connection, report, fitted, every=every)
     connection.execute(update(upload).where(mine).values(report=json.dumps(report)))
 
 
-def _why(fitted: Fitted, *, every: int, release: bool) -> Fault:
-    """Why an import ends of which not everything could be placed."""
+def _counted(connection: Connection, report: Mapping[str, Any], fitted: Fitted, *, every: int) -> dict[str, Any]:
+    """What a report counts as stored, without the files of what was lost; nothing is, as of any import that failed,
+    where all of it was.
+    """
+    if len(fitted.lost) == every:
+        none = make_report("", "", ImportState.FAILED, "", "", received=report["bytes"]["received"])
+        return {key: none[key] for key in ("entries", "bytes")}
+    sizes = [line["bytes"] for placement in fitted.lost for line in _lines(connection, "", placement)]
+    entries, left = dict(report["entries"]), len(sizes)
+    for verdict in _KEPT:
+        entries[verdict] -= (less := min(left, entries[verdict]))
+        left -= less
+    return {"entries": entries, "bytes": {**report["bytes"], "stored": max(0, report["bytes"]["stored"] - sum(sizes))}}
+
+
+def _why(fitted: Fitted, *, every: int, release: bool, kept: bool) -> Fault:
+    """Why an import ends of which not everything could be placed; `kept`: the store has the archive's bytes."""
     code, said = (
         ("released", "An administrator released the import")
         if release
@@ -282,7 +304,10 @@ def _why(fitted: Fitted, *, every: int, release: bool) -> Fault:
         said += f" The files that there were of {_listed(fitted.aside)} are in the trash folder."
     if len(fitted.lost) < every:
         said += f" {every - len(fitted.lost)} of {every} sessions were placed."
-    return Fault(code, said, "Import the archive again.")
+    if not kept:
+        return Fault(code, said, "Import the archive again.")
+    remedy = "The archive is kept: have the import tried again." if release else "It is tried again by itself."
+    return Fault(code, said, remedy)
 
 
 def _listed(names: list[str]) -> str:

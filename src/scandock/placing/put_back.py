@@ -17,7 +17,7 @@ from scandock.placing.complete import end_without, has_intents
 from scandock.placing.forget import forget_exceptions, forget_staged
 from scandock.queue.cancel import MESSAGE
 from scandock.queue.leases import Dead, Lease, finish
-from scandock.queue.owner import server_is_gone
+from scandock.queue.owner import is_elsewhere, server_is_gone
 from scandock.queue.retry import (
     EXHAUSTED,
     MAX_ATTEMPTS,
@@ -82,9 +82,10 @@ def put_back_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, de
     """After the death of its attempt, or of its worker, without intents: the same, and nothing to wait for.
 
     One that its worker let go keeps the reason and the time to wait that this worker gave. A server that was killed is
-    no failed attempt.
+    no failed attempt, nor is one of which this is a copy.
     """
-    attempt = dead.attempt - (1 if server_is_gone(dead.owner) else 0)
+    spared = server_is_gone(dead.owner) or is_elsewhere(dead.owner, catalog.place)
+    attempt = dead.attempt - (1 if spared else 0)
     if attempt >= MAX_ATTEMPTS and not dead.outage:
         fail(catalog, store, stage, lease, exhausted(dead.code))
         return
@@ -157,6 +158,17 @@ def came_by_server(catalog: Catalog, lease: Lease) -> bool:
             select(reception.c.upload_id).where(reception.c.upload_id == lease.upload_id)
         ).first()
     return found is not None
+
+
+def has_bytes(catalog: Catalog, store: Store, lease: Lease) -> bool:
+    """Whether the store has all bytes of an upload, so that its import can be tried again without its client."""
+    with catalog.read() as connection:
+        received = connection.execute(
+            select(reception.c.received).where(
+                reception.c.upload_id == lease.upload_id, reception.c.accepted.is_not(None)
+            )
+        ).scalar_one_or_none()
+    return bool(received) and store.spool(lease.uuid).size() == received
 
 
 def drop_bytes(catalog: Catalog, store: Store, lease: Lease) -> None:

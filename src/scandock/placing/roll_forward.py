@@ -7,15 +7,13 @@ import json
 from sqlalchemy import select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Fault
 from scandock.model.upload_steps import log_step
-from scandock.model.verdicts import ImportState
 from scandock.placing.complete import RECEIPT, complete, end_without, has_intents
 from scandock.placing.prove import fit_intents, keep_receipt_anew
-from scandock.placing.put_back import drop_bytes
+from scandock.placing.put_back import drop_bytes, has_bytes
 from scandock.queue.leases import Lease, guard
 from scandock.queue.retry import again
 from scandock.store.port import Stage, Store
@@ -66,11 +64,6 @@ def _note_receipt(catalog: Catalog, lease: Lease, report: dict[str, object]) -> 
 
 def _try_again(catalog: Catalog, store: Store, lease: Lease) -> None:
     """Let an import that was lost with its staging wait for a new attempt, if its bytes came with the copy."""
-    with catalog.write() as connection:
-        received = connection.execute(
-            select(reception.c.received)
-            .join(upload, upload.c.id == reception.c.upload_id)
-            .where(upload.c.id == lease.upload_id, upload.c.state == ImportState.FAILED)
-        ).scalar_one_or_none()
-        if received and store.spool(lease.uuid).size() == received:
+    if has_bytes(catalog, store, lease):
+        with catalog.write() as connection:
             again(catalog, connection, lease.upload_id)

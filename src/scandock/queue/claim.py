@@ -32,7 +32,7 @@ from scandock.model.errors import OUTAGES, Fault
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
 from scandock.queue.leases import LEASE_MS, Lease, is_over
-from scandock.queue.owner import is_gone, is_mine, server_is_gone
+from scandock.queue.owner import is_elsewhere, is_gone, is_mine, server_is_gone
 from scandock.queue.retry import LONGEST_OUTAGE_WAIT, MAX_ATTEMPTS
 from scandock.queue.tokens import new_token
 
@@ -107,6 +107,7 @@ def claim(
 
 def _look(catalog: Catalog, held: Collection[int], unsure: Collection[str]) -> tuple[list[tuple[int, str]], bool]:
     """Ids and tokens of imports whose worker is gone, and whether others wait; asked before anything is locked."""
+    place = catalog.place
     with catalog.read() as connection:
         due = _is_due(catalog)
         joined = select(upload.c.id, upload.c.token, upload.c.owner, upload.c.lease_until, catalog.now().label("now"))
@@ -121,13 +122,15 @@ def _look(catalog: Catalog, held: Collection[int], unsure: Collection[str]) -> t
     lost = (
         row
         for row in running
-        if row.id not in held and (row.token in unsure or _is_lost(row.lease_until, row.now, row.owner))
+        if row.id not in held and (row.token in unsure or _is_lost(row.lease_until, row.now, row.owner, place))
     )
     return [(row.id, row.token) for row in lost], bool(waits)
 
 
-def _is_lost(lease_until: int, now: int, owner: str) -> bool:
+def _is_lost(lease_until: int, now: int, owner: str, place: str) -> bool:
     """Whether nobody runs an import any more: what this process runs is asked of itself, and not of leases."""
+    if is_elsewhere(owner, place):
+        return True
     if is_mine(owner):
         return lease_until < now
     return is_over(lease_until, now, owner) or is_gone(owner) is True
@@ -179,7 +182,8 @@ def _take(
 ) -> Claim | None:
     """Make an import the owner's; `ours`: it is so already, and no attempt of it has begun."""
     died = row.state == ImportState.RUNNING and not ours
-    counted = not ours and row.code not in OUTAGES and not (died and server_is_gone(row.owner))
+    spared = died and (server_is_gone(row.owner) or is_elsewhere(row.owner, catalog.place))
+    counted = not ours and row.code not in OUTAGES and not spared
     attempt = max(row.attempt + (1 if counted else 0), 1)
     changed = connection.execute(
         update(upload)

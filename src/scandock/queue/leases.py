@@ -18,7 +18,7 @@ from scandock.catalog.trail import note_end
 from scandock.model.errors import OUTAGES, TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
-from scandock.queue.owner import is_at_work, is_gone, is_mine, this_owner
+from scandock.queue.owner import is_at_work, is_elsewhere, is_gone, is_mine, this_owner
 from scandock.queue.tokens import new_token
 
 LEASE_MS = 15_000
@@ -78,7 +78,7 @@ def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: d
                 attempt=1,
                 token=token,
                 lease_until=catalog.now() + LEASE_MS,
-                owner=this_owner(),
+                owner=this_owner(place=catalog.place),
                 created=catalog.now(),
             )
         )
@@ -157,7 +157,11 @@ def abandon(catalog: Catalog, lease: Lease) -> None:
 
 
 def find_dead(catalog: Catalog) -> list[Dead]:
-    """Running imports whose lease is over, or whose owner on this host is no more. This process's own are none."""
+    """Running imports whose lease is over, or whose owner on this host is no more. This process's own are none.
+
+    Those of a catalog that is a copy have nobody, however alive the owner is: it works on the other one.
+    """
+    place = catalog.place
     with catalog.read() as connection:
         now = connection.execute(select(catalog.now())).scalar_one()
         rows = connection.execute(
@@ -175,7 +179,8 @@ def find_dead(catalog: Catalog) -> list[Dead]:
     return [
         Dead(*row[:5], overdue=row.lease_until < now, owner=row.owner, code=row.code)
         for row in rows
-        if not is_mine(row.owner) and (is_over(row.lease_until, now, row.owner) or is_gone(row.owner) is True)
+        if is_elsewhere(row.owner, place)
+        or (not is_mine(row.owner) and (is_over(row.lease_until, now, row.owner) or is_gone(row.owner) is True))
     ]
 
 
@@ -195,7 +200,7 @@ def take_over(catalog: Catalog, dead: Dead) -> Lease | None:
             .where(upload.c.id == dead.upload_id, upload.c.token == dead.token, upload.c.state == ImportState.RUNNING)
             .values(
                 token=token,
-                owner=this_owner(),
+                owner=this_owner(place=catalog.place),
                 attempt=upload.c.attempt + (0 if dead.outage else 1),
                 lease_until=catalog.now() + LEASE_MS,
             )

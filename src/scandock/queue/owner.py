@@ -43,15 +43,30 @@ def _stat(pid: int) -> list[bytes]:
         return file.read().rpartition(b")")[2].split()
 
 
-def this_owner(server: int | None = None) -> str:
-    """The process at hand, as text for the catalog; with the process of the server that it is a worker of."""
+def this_owner(server: int | None = None, *, place: str = "") -> str:
+    """The process at hand, as text for the catalog; with the process of the server that it is a worker of.
+
+    `place`: of the catalog (`Catalog.place`), so that nobody is taken to work on a copy of it.
+    """
     pid = os.getpid()
     facts: dict[str, object] = {
         "host": platform.node(), "boot": boot_id(), "space": _pid_space(), "pid": pid, "started": start_time(pid),
     }  # fmt: skip
+    if place:
+        facts["catalog"] = place
     if server is not None:
         facts["server"] = {"pid": server, "started": start_time(server)}
     return json.dumps(facts)
+
+
+def is_elsewhere(owner: str, place: str) -> bool:
+    """Whether an owner on this machine works on another catalog for certain, of which the one at hand is a copy."""
+    try:
+        facts = json.loads(owner)
+        here = (facts["host"], facts["boot"], facts["space"]) == (platform.node(), boot_id(), _pid_space())
+        return here and bool(place) and facts["catalog"] != place
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def server_is_gone(owner: str) -> bool:

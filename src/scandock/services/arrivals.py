@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, true, update
 
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
-from scandock.model.errors import ScandockError
+from scandock.model.errors import ScandockError, Usage
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
 from scandock.services.clock_watch import oldest_kept
 from scandock.services.logs import cause, log, where
-from scandock.services.receiving import MANY, Receiving
+from scandock.services.receiving import MANY, Arriving, Receiving
 from scandock.services.reservations import is_reserved
 
 EXPIRED = "upload_expired"
+LOST = "upload_lost"
 _ENDED = tuple(
     state
     for state in ImportState
@@ -82,22 +83,52 @@ def expire(receiving: Receiving, busy: Collection[str] = ()) -> int:
         if row.uuid in busy:
             continue
         message = "The upload was not finished in time; what had come of it was removed."
-        with catalog.write() as connection:
-            changed = connection.execute(
-                update(upload)
-                .where(
-                    upload.c.id == row.id,
-                    upload.c.state == ImportState.RECEIVING,
-                    upload.c.id.in_(select(reception.c.upload_id).where(over)),
-                )
-                .values(state=ImportState.CANCELLED, code=EXPIRED, message=message, finished=catalog.now())
-            ).rowcount
-            if changed:
-                told = {"code": EXPIRED, "message": message}
-                add_outcome(catalog, connection, row.id, ImportState.CANCELLED.value, told)
-        if changed:
-            receiving.store.spool(row.uuid).discard()
+        still = upload.c.id.in_(select(reception.c.upload_id).where(over))
+        _end(receiving, row.id, row.uuid, EXPIRED, message, still=still)
     return len(rows)
+
+
+def is_lost(receiving: Receiving, arriving: Arriving) -> bool:
+    """Whether bytes of a resumable upload, which its row has as synced, are in the store no more.
+
+    As where somebody removed them, or in a copy of DATA whose catalog is newer than its files. Asked beside no writer:
+    a sync that fails drops the bytes a moment before the row says so.
+    """
+    return arriving.receiving and receiving.store.spool(arriving.uuid).size() < arriving.received
+
+
+def end_lost(receiving: Receiving, arriving: Arriving) -> None:
+    """End such an upload; its row stays and says so."""
+    if _end(receiving, arriving.upload_id, arriving.uuid, LOST, str(lost(arriving)), still=true()):
+        log().warning("upload lost", upload=arriving.uuid, bytes=arriving.received)
+
+
+def lost(arriving: Arriving) -> Usage:
+    """What the client of such an upload is told."""
+    return Usage(
+        LOST,
+        f"{arriving.received:,} bytes of the upload had come, and are not in the store any more.",
+        "Begin it anew.",
+    )
+
+
+def _end(
+    receiving: Receiving, upload_id: int, uuid: str, code: str, message: str, *, still: ColumnElement[bool]
+) -> bool:
+    """End an upload that is `still` to end and that nobody goes on with; False where it is not."""
+    catalog = receiving.catalog
+    with catalog.write() as connection:
+        changed = connection.execute(
+            update(upload)
+            .where(upload.c.id == upload_id, upload.c.state == ImportState.RECEIVING, still)
+            .values(state=ImportState.CANCELLED, code=code, message=message, finished=catalog.now())
+        ).rowcount
+        if changed:
+            told = {"code": code, "message": message}
+            add_outcome(catalog, connection, upload_id, ImportState.CANCELLED.value, told)
+    if changed:
+        receiving.store.spool(uuid).discard()
+    return bool(changed)
 
 
 def drop_ended(receiving: Receiving) -> int:

@@ -24,7 +24,7 @@ from scandock.model.points import reach
 from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import ImportState
 from scandock.queue.enqueue import accept
-from scandock.queue.owner import is_gone, this_owner
+from scandock.queue.owner import is_elsewhere, is_gone, this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.queue.wake import ring
 from scandock.services.audit import Did, Value, record
@@ -166,7 +166,7 @@ class Receiving:
         """Whether nobody brings an upload by raw or multipart body any more that, by its row, is being received."""
         if uuid in self.busy:
             return False
-        return uuid in self.broken or not leased or is_gone(owner) is True
+        return uuid in self.broken or not leased or is_gone(owner) is True or is_elsewhere(owner, self.catalog.place)
 
     def _is_over(self, arriving: Arriving) -> bool:
         age = look_at_oldest_kept(self.catalog, self.limits.lasts_ms)
@@ -358,7 +358,7 @@ class Receiving:
                 source="server",
                 state=ImportState.RECEIVING,
                 request=json.dumps(offer.options),
-                owner=this_owner(),
+                owner=this_owner(place=self.catalog.place),
                 created=now,
             )
         ).inserted_primary_key

@@ -90,6 +90,8 @@ class LocalSpool:
             return os.stat(f"{self._folder}/archive", dir_fd=self._root.fd, follow_symlinks=False).st_size
         except FileNotFoundError:
             return 0
+        except OSError as error:
+            raise fault(error, f"opening upload {self.upload}") from error
 
     def local_path(self) -> str | None:
         return f"{self._root.path}/{self._folder}/archive"

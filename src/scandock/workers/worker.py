@@ -72,7 +72,8 @@ class Worker:
         self.janitor = Janitor(self.catalog, self.store, settings, log, beats.figures) if upkeep else None
         self.messenger = Messenger(self.catalog, settings, log) if upkeep else None
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
-        self.slots = SlotPool(size, partial(self._claim, this_owner(server)), self._run, log, self._tell_slots)
+        owner = this_owner(server, place=self.catalog.place)
+        self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots)
         self.log = log
         self._unsure: deque[str] = deque(maxlen=UNSURE_CLAIMS)
         self._stop = threading.Event()

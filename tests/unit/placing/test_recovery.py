@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from sqlalchemy import func, insert, select, update
 
 from scandock.catalog.engine import open_catalog
 from scandock.catalog.projects import ProjectRow, add_project
+from scandock.catalog.server_tables import account, reception
 from scandock.catalog.sums import sum_up
 from scandock.catalog.tables import file, intent, project, reservation, session, tree, upload, upload_exception
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, write_files, write_structure
 from scandock.model.errors import Fault, TokenLost
+from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
+from scandock.placing import recover as recovering
 from scandock.placing.complete import complete, end_without
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, SessionRow, new_tree, record
@@ -65,9 +70,9 @@ def dies(catalog, lease):
         )
 
 
-def staged(catalog, stage, lease, label="S1", base=None):
+def staged(catalog, stage, lease, label="S1", base=None, n=0):
     """A staged tree with one file and its rows, as an intent names it."""
-    stage.put_whole("tree/0/resources/MISC/files/a", label.encode())
+    stage.put_whole(f"tree/{n}/resources/MISC/files/a", label.encode())
     with catalog.write() as connection:
         number = new_tree(catalog, connection, lease)
     write_files(catalog, number, [FileRow(0, 0, "a", 2, b"\0" * 32, None, 1, 0)])
@@ -93,10 +98,10 @@ def staged(catalog, stage, lease, label="S1", base=None):
         bytes=2,
     )
     return Placement(
-        n=0,
+        n=n,
         name=f"archive/P/{label}",
-        staged="tree/0",
-        inode=stage.inode("tree/0"),
+        staged=f"tree/{n}",
+        inode=stage.inode(f"tree/{n}"),
         tree_id=number,
         base_tree_id=base,
         base_inode=stage.inode("tree/0") if base else None,
@@ -168,6 +173,30 @@ def test_a_live_import_is_left_alone(catalog, store):
     assert (found.done, found.stuck) == ([], {})
     assert store.tokens("u1") == ["t1"]
     hold.release()
+
+
+def test_an_import_of_a_copied_catalog_has_no_owner_however_alive_that_of_the_original_is(tmp_path, store):
+    """As where somebody copies DATA by hand, catalog first, while an import is placed, and checks the copy there."""
+    original = open_catalog(f"sqlite:///{store.path}/scandock.db")
+    add_project(original, ProjectRow(name="P"))
+    stage, lease = started(original, store)
+    intend(original, store, stage, lease, staged(original, stage, lease))
+    kept = LocalStore(tmp_path / "copy")
+    kept.prepare()
+    with (
+        closing(sqlite3.connect(f"{store.path}/scandock.db")) as live,
+        closing(sqlite3.connect(f"{kept.path}/scandock.db")) as into,
+    ):
+        live.backup(into)
+    copied = open_catalog(f"sqlite:///{kept.path}/scandock.db")
+
+    assert find_dead(original) == []
+    assert recover(copied, kept).done == ["u1"]
+    assert tuple(state(copied)) == ("failed", "staging_lost")
+    complete(original, store, stage, lease)
+    assert tuple(state(original)) == ("placed", "")
+    original.dispose()
+    copied.dispose()
 
 
 def test_an_owner_that_seems_gone_but_holds_its_lock_is_left_alone(catalog, store):
@@ -304,6 +333,50 @@ def test_one_that_cannot_be_finished_is_tried_again_and_keeps_nobody_out(catalog
     (tmp_path / "data" / "archive" / "P" / "S1").rmdir()
     assert recover(catalog, store).done == ["u1"]
     nothing_pending(catalog, store)
+
+
+def came_by_server(catalog, store, lease):
+    store.spool(lease.uuid).append(0, b"archive")
+    with catalog.write() as connection:
+        key = connection.execute(insert(account).values(uuid="p", name="p", key="p", created=0, modified=0))
+        connection.execute(
+            insert(reception).values(
+                upload_id=lease.upload_id, account_id=key.inserted_primary_key[0], door="tus", received=7, accepted=1
+            )
+        )
+
+
+@pytest.mark.parametrize("shown", [0, 1], ids=["nothing is placed", "one of two is"])
+@pytest.mark.parametrize("kept", [True, False], ids=["by the server", "of the command line"])
+def test_what_is_given_up_is_not_counted_as_stored(catalog, store, kept, shown):
+    stage, lease = started(catalog, store)
+    if kept:
+        came_by_server(catalog, store, lease)
+    placements = [staged(catalog, stage, lease, f"S{n}", n=n) for n in range(2)]
+    report = make_report("u1", "a.zip", ImportState.PLACED, "", "", received=7, unpacked=9, stored=4)
+    report["entries"] |= {"stored": 2, "junk": 1}
+    report["sessions"] = [{"path": placement.name} for placement in placements]
+    with catalog.write() as connection:
+        record(catalog, store, connection, lease, placements, report)
+    stage.seal()
+    switch(store, stage, placements[:shown])
+    dies(catalog, lease)
+
+    why = recovering.release(catalog, store, "u1")
+    with catalog.read() as connection:
+        told = json.loads(connection.execute(select(upload.c.report)).scalar_one())
+    assert (told["state"], told["code"], told["message"]) == ("failed", "released", str(why))
+    assert ("have the import tried again" in told["message"], "Import the archive again" in told["message"]) == (
+        kept,
+        not kept,
+    )
+    assert told["sessions"] == [{"path": placement.name} for placement in placements[:shown]]
+    counts = {name: count for name, count in told["entries"].items() if count}
+    if shown:
+        assert (counts, told["bytes"]) == ({"stored": 1, "junk": 1}, {"received": 7, "unpacked": 9, "stored": 2})
+    else:
+        assert (counts, told["bytes"]) == ({}, {"received": 7, "unpacked": 0, "stored": 0})
+    assert store.spool("u1").size() == (7 if kept else 0)
 
 
 def test_an_intent_is_not_recorded_where_a_folder_stands(catalog, store, tmp_path):

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from scandock.queue.owner import is_gone, is_mine, server_is_gone, this_owner
+from scandock.queue.owner import is_elsewhere, is_gone, is_mine, server_is_gone, this_owner
 
 
 def changed(**values):
@@ -17,6 +17,18 @@ def test_a_process_knows_itself_with_and_without_its_server():
     assert is_mine(this_owner(1))
     assert not is_mine(changed(pid=1))
     assert not is_mine("")
+
+
+def test_an_owner_is_elsewhere_where_it_works_on_another_catalog_of_this_machine():
+    owner = this_owner(os.getpid(), place="1:2")
+    assert is_elsewhere(owner, "1:3")
+    assert not is_elsewhere(owner, "1:2")
+    assert not is_elsewhere(owner, "")  # PostgreSQL
+    assert not is_elsewhere(this_owner(), "1:3")  # of an older version
+    assert not is_elsewhere(changed(catalog="1:2", host="elsewhere"), "1:3")
+    assert not is_elsewhere(changed(catalog="1:2", space=1), "1:3")
+    assert not is_elsewhere("", "1:3")
+    assert is_mine(owner)
 
 
 def test_a_process_that_has_ended_is_gone():

@@ -21,6 +21,8 @@ from scandock.model.importing import Progress
 PART: Final = 256 * 1024 * 1024
 """Bytes of one request."""
 LEAST_PART: Final = 512 * 1024
+GONE: Final = frozenset({"upload_expired", "upload_lost"})
+"""Of uploads that have ended before they were whole, by nobody's wish."""
 ANEW: Final = 3
 """How often an upload that is gone is begun anew."""
 STUCK: Final = 20
@@ -73,7 +75,7 @@ class Transfer:
                 found = Outcome(self.server, self.patience, begun.id, self._tell_of).wait()
             except Gone:
                 found = {"code": "upload_expired"}
-            if found["code"] != "upload_expired":
+            if found["code"] not in GONE:
                 return found
             self.say("The upload is not at the server any more; beginning anew.")
         raise Fault("upload_gone", "The upload was removed from the server again and again.", "Ask who runs it.")
@@ -170,7 +172,7 @@ class Transfer:
         try:
             return self.patience.until_answered(attempt)
         except Refusal as refusal:
-            if refusal.code in {"import_unknown", "upload_expired"}:
+            if refusal.code in {"import_unknown", *GONE}:
                 raise Gone from None
             raise_meant(refusal, self.server, self.fields.get("project"))
 

@@ -17,6 +17,7 @@ from scandock.http.tus.locks import Writer
 from scandock.http.tus.protocol import Checksum
 from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.rules.permissions import Action
+from scandock.services.arrivals import end_lost, is_lost, lost
 from scandock.services.imports import find_import
 
 if TYPE_CHECKING:
@@ -109,6 +110,16 @@ async def finish(site: Site, request: Request, principal: Principal, arriving: A
     async with site.locks.write(arriving.uuid):
         await _keep(site, request, principal, arriving, _spooling(site, arriving, None))
     return await site.read(site.receiving.find, arriving.uuid) or arriving
+
+
+async def check_bytes(site: Site, arriving: Arriving) -> None:
+    """Usage `upload_lost` (410) where bytes that were kept are gone: it ends, and no client goes on without end.
+
+    For who holds the upload's lock.
+    """
+    if await site.run(is_lost, site.receiving, arriving):
+        await site.run(end_lost, site.receiving, arriving)
+        raise lost(arriving)
 
 
 def _check_right(site: Site, principal: Principal, arriving: Arriving) -> None:

@@ -15,7 +15,7 @@ from scandock.http.deps import Site, site_of
 from scandock.http.receiving.wanted import check_foreign, offer_of
 from scandock.http.security import Caller, SignedIn, check_upload, info_of
 from scandock.http.tus.locks import Writer
-from scandock.http.tus.patching import append, check_length, finish
+from scandock.http.tus.patching import append, check_bytes, check_length, finish
 from scandock.http.tus.protocol import (
     ALGORITHMS,
     EXTENSIONS,
@@ -31,6 +31,7 @@ from scandock.http.tus.protocol import (
 )
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
+from scandock.services.arrivals import LOST, is_lost, lost
 from scandock.services.audit import Did
 from scandock.services.imports import find_import
 from scandock.services.logs import bind_upload
@@ -156,7 +157,10 @@ def _expiry(arriving: Arriving, offset: int) -> str | None:
 
 
 def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = False) -> Arriving:
-    """An upload; Usage `upload_expired` (410) where it was not finished in time. `own`: nobody else's, whoever asks."""
+    """An upload; Usage `upload_expired`, `upload_lost` or `upload_stopped` (410) where it ended before it was whole.
+
+    `own`: nobody else's, whoever asks.
+    """
     with site.catalog.read() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
         if found.door != "tus":
@@ -169,6 +173,8 @@ def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = Fals
         deny(Answer.FORBIDDEN)
     if arriving.expired or arriving.code == "upload_expired":
         raise Usage("upload_expired", "The upload was not finished in time, and is gone.", "Begin it anew.")
+    if arriving.code == LOST:
+        raise lost(arriving)
     if not arriving.receiving and not found.accepted:
         raise Usage("upload_stopped", "The upload was cancelled.", "Begin it anew.")
     return arriving
@@ -180,6 +186,9 @@ async def offset_of(request: Request, upload: str, principal: Caller) -> Respons
     site = site_of(request)
     check_version(request.headers)
     arriving = await site.read(find_upload, site, principal, upload)
+    if upload not in site.locks and await site.run(is_lost, site.receiving, arriving):
+        async with site.locks.write(upload):
+            await check_bytes(site, await site.read(find_upload, site, principal, upload))
     arriving = await finish(site, request, principal, arriving)
     return _answer(
         200,
@@ -209,6 +218,7 @@ async def go_on(request: Request, upload: str, principal: Caller) -> Response:
                 f"The upload has {arriving.received:,} bytes, and is not at {offset:,}.",
                 "Ask for the offset by HEAD and go on from there.",
             )
+        await check_bytes(site, arriving)
         received = await _taken(site, request, principal, arriving, writer, checksum)
     again = await site.read(site.receiving.find, upload)
     return _answer(204, Upload_Offset=received, Upload_Expires=None if again is None else _expiry(again, received))

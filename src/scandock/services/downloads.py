@@ -30,6 +30,7 @@ from scandock.services import contents, rights, shelves
 from scandock.services.damaged_files import Damaged, check_folder, damaged_of_project, damaged_paths
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
+from scandock.services.verifying import verify_soon
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from scandock.store.port import Snapshot
 
@@ -119,7 +120,7 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True, damaged: Dam
                 shelves.note(desk, connection, "download", standing, {"file": n, "bytes": item["bytes"]})
     except FileNotFoundError as error:
         snapshot.close()
-        raise _missing() from error
+        raise _missing(desk, uuid) from error
     except BaseException:
         snapshot.close()
         raise
@@ -311,7 +312,7 @@ def _steady(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) 
                     return after, snapshot
                 snapshot.close()
         if before is None or time.monotonic() > deadline:
-            raise _missing()
+            raise _missing(desk, uuid)
         time.sleep(0.02)
 
 
@@ -332,5 +333,11 @@ def moment_of(standing: Holder) -> datetime:
     return datetime.fromtimestamp(standing.created / 1000, UTC)
 
 
-def _missing() -> Fault:
-    return Fault("file_missing", "The file is not in the store.", "Run `scandock check`.")
+def _missing(desk: Desk, uuid: str) -> Fault:
+    """What is said of a file that is gone. Its session is verified next: then the list of damage tells of it."""
+    verify_soon(desk.catalog, uuid)
+    return Fault(
+        "file_missing",
+        "The file is not in the store.",
+        "Its session is verified next, and an administrator sees the damage. Import the archive again, which heals it.",
+    )

@@ -116,6 +116,15 @@ def test_folders_that_are_gone_are_made_anew_and_one_that_is_no_folder_is_told(t
         os.rename(tmp_path / "elsewhere", data)
 
 
+@pytest.mark.parametrize("folder", ["archive", "prearchive", "resources"])
+def test_a_folder_of_what_is_placed_is_made_anew_while_nothing_is_known_in_it(tmp_path, folder):
+    with serving(tmp_path / "data") as web:
+        (tmp_path / "data" / folder).rmdir()
+        assert told(web)["store"] == "ok"
+        assert [line["folder"] for line in web.logged if line["event"] == "folder_made"] == [folder]
+        assert (tmp_path / "data" / folder).is_dir()
+
+
 def test_a_lock_that_lasts_is_told_while_everything_else_is_answered(tmp_path):
     with listening(tmp_path / "data") as web, closing(sqlite3.connect(tmp_path / "data" / "scandock.db")) as other:
         other.isolation_level = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ from scandock.http.sending import Answers
 from scandock.http.shared_look import SharedLook
 from scandock.http.tus.locks import Locks, Writer
 from scandock.model import request_limits
+from scandock.model.errors import Fault
+from scandock.placing.stored_folders import make_stored
 from scandock.services.decoding import Pictures
 from scandock.services.held_answers import HeldAnswers
 from scandock.services.opening import open_data_catalog
@@ -107,7 +110,7 @@ class Site:
         self.readiness = Readiness(
             {
                 "catalog": lambda: write_to(self.catalog),
-                "store": lambda: store_in(self.store, self.settings),
+                "store": lambda: store_in(self.catalog, self.store, self.settings),
                 "workers": lambda: self.workers_ready(),  # noqa: PLW0108  as it is then
             },
             notes={"clock": lambda: clock_of(self.catalog)},
@@ -160,8 +163,10 @@ def open_site(
 ) -> Site:
     """Open DATA, made where missing. Recovery is the workers' and never delays readiness."""
     store = LocalStore(os.path.abspath(data))
-    store.prepare()
+    store.prepare(stored=False)
     catalog = open_data_catalog(store.path, settings)
+    with contextlib.suppress(Fault):  # what is placed can be looked up all the same, and `/readyz` tells of it
+        make_stored(catalog, store)
     catalog.bound_caches(CACHES_BYTES)
     hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
     metrics = Metrics(catalog, store, worker_figures)

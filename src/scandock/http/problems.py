@@ -39,7 +39,7 @@ STATUS: Final = {
     "clocks_differ": 409,
     "file_damaged": 409,
     "file_exists": 409,
-    "file_missing": 500,
+    "file_missing": 409,
     "file_unknown": 404,
     "held_undecided": 409,
     "label_taken": 409,

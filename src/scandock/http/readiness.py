@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.catalog.engine import DAMAGED_REMEDY
 from scandock.http.shared_look import SharedLook, StillLooking
 from scandock.model.errors import OUTAGES, ScandockError
+from scandock.placing.stored_folders import make_stored
 from scandock.services.clock_watch import look_at
 from scandock.services.logs import cause, log, where
 
@@ -127,9 +128,12 @@ def clock_of(catalog: Catalog) -> str:
         return ""
 
 
-def store_in(store: Store, settings: Settings) -> str:
-    """Whether bytes do. A folder of the store that is missing is made anew, and the log says so."""
-    for folder in store.try_writing():
+def store_in(catalog: Catalog, store: Store, settings: Settings) -> str:
+    """Whether bytes do. A folder of the store that is missing is made anew, and the log says so.
+
+    Not one in which something was placed: that it is gone is what is the matter.
+    """
+    for folder in [*store.try_writing(), *make_stored(catalog, store)]:
         log().warning("folder_made", folder=folder)
     store.reserve(0, files=1, min_free=settings.min_free_bytes)
     return ""

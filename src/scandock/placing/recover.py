@@ -17,6 +17,7 @@ from scandock.placing.forget import forget_tree
 from scandock.placing.put_back import came_by_server, put_back_lost
 from scandock.placing.renamed import follow_renamed
 from scandock.placing.roll_forward import roll_forward
+from scandock.placing.stored_folders import make_stored
 from scandock.queue.leases import Dead, Lease, abandon, find_dead, take_over
 from scandock.store.port import Store
 
@@ -50,8 +51,10 @@ def recover(catalog: Catalog, store: Store) -> Recovered:
     One that came by the server has its bytes kept, and waits for its next attempt instead. What was staged may be gone,
     as in a copy of DATA: then what stands is compared with what was recorded, and the rest is given up in words.
     Live imports are known by their lease and are left alone. One that can't be finished now (a full disk, a folder that
-    stands in its way) is reported as stuck and never keeps a command from its own work; Fault where the catalog fails.
+    stands in its way) is reported as stuck and never keeps a command from its own work; Fault where the catalog fails,
+    or a folder of what was placed is gone: then nothing can be told of what was placed, and nothing is given up.
     """
+    make_stored(catalog, store)
     found = Recovered()
     for dead in find_dead(catalog):
         if not dead.overdue and store.owner_alive(dead.uuid):

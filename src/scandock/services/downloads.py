@@ -38,6 +38,7 @@ from scandock.services.damaged_files import (
 )
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
+from scandock.services.verifying import verify_soon
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from scandock.store.port import Snapshot
 
@@ -127,7 +128,7 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True, damaged: Dam
                 shelves.note(desk, connection, "download", standing, {"file": n, "bytes": item["bytes"]})
     except FileNotFoundError as error:
         snapshot.close()
-        raise _missing() from error
+        raise _missing(desk, uuid) from error
     except BaseException:
         snapshot.close()
         raise
@@ -350,7 +351,7 @@ def _steady(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) 
                     return after, snapshot
                 snapshot.close()
         if before is None or time.monotonic() > deadline:
-            raise _missing()
+            raise _missing(desk, uuid)
         time.sleep(0.02)
 
 
@@ -371,5 +372,11 @@ def moment_of(standing: Holder) -> datetime:
     return datetime.fromtimestamp(standing.created / 1000, UTC)
 
 
-def _missing() -> Fault:
-    return Fault("file_missing", "The file is not in the store.", "Run `scandock check`.")
+def _missing(desk: Desk, uuid: str) -> Fault:
+    """What is said of a file that is gone. Its session is verified next: then the list of damage tells of it."""
+    verify_soon(desk.catalog, uuid)
+    return Fault(
+        "file_missing",
+        "The file is not in the store.",
+        "Its session is verified next, and an administrator sees the damage. Import the archive again, which heals it.",
+    )

@@ -53,7 +53,7 @@ def is_there(data: str, settings: Settings) -> bool:
 def opened(data: str, settings: Settings) -> Iterator[tuple[Catalog, LocalStore]]:
     """The catalog and the store of DATA, recovered."""
     store = LocalStore(os.path.abspath(data))
-    store.prepare()
+    store.prepare(stored=False)
     catalog = open_data_catalog(store.path, settings)
     try:
         recover(catalog, store)

@@ -150,6 +150,20 @@ def verify_again(catalog: Catalog, connection: Connection, *tree_ids: int) -> No
             connection.execute(insert(verification).values(tree_id=tree_id, **values))
 
 
+def verify_soon(catalog: Catalog, uuid: str) -> None:
+    """Have a session, or a shelf, read before all others, as a reader did not find a file; nothing where it waits."""
+
+    def ask(connection: Connection) -> None:
+        tree_id = standing_tree(connection, uuid)
+        if tree_id is None:
+            return
+        asked = select(verification.c.asked).where(verification.c.tree_id == tree_id)
+        if connection.execute(asked).scalar_one_or_none() is None:
+            verify_again(catalog, connection, tree_id)
+
+    catalog.note(("verify soon", uuid), ask)
+
+
 def _alone_with(connection: Connection, *tree_ids: int) -> None:
     """Let nobody else note what came of reading these trees until this transaction ends.
 
@@ -256,7 +270,12 @@ class _Reading:
         return verification.c.tree_id == self.standing.tree_id
 
     def _note_missing(self) -> bool:
-        """Note that a session's folder is not there, unless it is just being moved or replaced."""
+        """Note that a session's folder is not there, unless it is just being moved or replaced.
+
+        Nor where all others are gone with it: that is a disk which is not mounted, and is waited for.
+        """
+        if not self.store.has_area(self.standing.name):
+            return False
         with self.catalog.write() as connection:
             moving = connection.execute(
                 select(intent.c.id)

@@ -15,7 +15,7 @@ from scandock.store.spools import LocalSpool
 from scandock.store.stages import LocalStage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from scandock.store.owners import LocalHold
     from scandock.store.port import Capabilities, Found, Stage, Swept, TrashEntry
@@ -56,8 +56,14 @@ class LocalStore:
         """DATA; for the messages and the local fast paths, not to be joined to."""
         return self._root.path
 
-    def prepare(self) -> None:
-        self._root.prepare()
+    def prepare(self, *, stored: bool = True) -> None:
+        self._root.prepare(stored=stored)
+
+    def make_stored(self, holds: Callable[[str], bool]) -> list[str]:
+        return self._root.make_stored(holds)
+
+    def has_area(self, name: str) -> bool:
+        return self._root.inode(name.partition("/")[0]) is not None
 
     def close(self) -> None:
         """Close DATA's descriptor; it is opened again when needed."""

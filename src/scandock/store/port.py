@@ -17,7 +17,7 @@ from scandock.store.handles import Hold, Snapshot, Spool, Stage, Writer
 from scandock.store.values import Adopted, Blob, Capabilities, Found, Room, Swept, TrashEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = [
     "Adopted",
@@ -38,8 +38,21 @@ __all__ = [
 class Store(Protocol):
     """All of it; picklable, so that another process gets the same store."""
 
-    def prepare(self) -> None:
-        """Make what is missing; idempotent, also after a kill in the middle."""
+    def prepare(self, *, stored: bool = True) -> None:
+        """Make what is missing; idempotent, also after a kill in the middle.
+
+        Not `stored`: the folders of what was placed are left to `make_stored`.
+        """
+
+    def make_stored(self, holds: Callable[[str], bool]) -> list[str]:
+        """Make those of `archive`, `prearchive` and `resources` that are missing; gives their names.
+
+        Fault store_missing for one that is to have something in it, as `holds` says when asked: its disk is not
+        mounted, or somebody took it away.
+        """
+
+    def has_area(self, name: str) -> bool:
+        """Whether the folder is there that all trees of the kind of `name` stand in."""
 
     def capabilities(self) -> Capabilities: ...
 
@@ -52,7 +65,7 @@ class Store(Protocol):
     def try_writing(self) -> list[str]:
         """Write and sync a little where uploads arrive and imports work; Fault where that can't be.
 
-        Folders of its own that are missing are made anew; gives their names.
+        Folders of its own that are missing are made anew, but for those of what was placed; gives their names.
         """
 
     def rooms(self) -> dict[str, Room]:

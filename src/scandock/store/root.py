@@ -12,6 +12,7 @@ from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FOLDER, keep_private
 from scandock.store.durable import fault, sync_folder
 from scandock.store.folders import FOLDER_MODE
+from scandock.store.names import AREAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 INCOMING, WORK, TRASH, RECEIPTS = "incoming", "work", "trash", "receipts"
 RUBBISH = "trash/now"
 """What is to be deleted as soon as someone has time; the rest of trash/ is kept for its retention time."""
-FOLDERS = (INCOMING, WORK, TRASH, RUBBISH, RECEIPTS, "prearchive", "archive", "resources")
+FOLDERS = (INCOMING, WORK, TRASH, RUBBISH, RECEIPTS, *AREAS)
 PRIVATE = frozenset({INCOMING, WORK, TRASH, RECEIPTS})
 """What nobody mounts; files and folders in them have the common modes, as they leave by rename."""
 
@@ -56,9 +57,10 @@ class Root:
             self._can = probe(self)
         return self._can
 
-    def prepare(self) -> None:
+    def prepare(self, *, stored: bool = True) -> None:
         """Make DATA and its folders where missing; idempotent, also when killed in the middle of that.
 
+        Not `stored`: those of what was placed are left to `make_stored`, which knows whether that may be.
         Fault `store_other_filesystem` where one of them is mounted from elsewhere: placing is a rename.
         """
         try:
@@ -66,11 +68,13 @@ class Root:
             missing = bool(new)
             os.makedirs(self.path, FOLDER_MODE, exist_ok=True)
             for folder in FOLDERS:
-                missing |= self.make(folder)
+                missing |= (stored or folder not in AREAS) and self.make(folder)
             for folder in PRIVATE:
                 keep_private(folder, dir_fd=self.fd)  # an older version made them as the umask said
             device = os.stat(self.path).st_dev
             for folder in FOLDERS:
+                if not stored and folder in AREAS and self.inode(folder) is None:
+                    continue
                 if os.stat(folder, dir_fd=self.fd).st_dev != device:
                     raise OSError(errno.EXDEV, "Invalid cross-device link", folder)
         except OSError as error:
@@ -81,6 +85,31 @@ class Root:
             sync_folder("..", self.fd)
             for folder in new[1:]:
                 sync_folder(os.path.dirname(folder), self.fd)
+
+    def make_stored(self, holds: Callable[[str], bool]) -> list[str]:
+        """See port.Store.make_stored."""
+        made = []
+        for folder in AREAS:
+            if self.inode(folder) is not None:
+                continue
+            if holds(folder):
+                raise self.gone(folder)
+            try:
+                if self.make(folder):
+                    made.append(folder)
+            except OSError as error:
+                raise fault(error, f"making the folders of {self.path}") from error
+        if made:
+            sync_folder(".", self.fd)
+        return made
+
+    def gone(self, folder: str) -> Fault:
+        """What is said of a folder of what was placed that is not there."""
+        return Fault(
+            "store_missing",
+            f"The folder {folder} of {self.path} is not there, with all that was placed in it.",
+            "Mount its disk, or put the folder back from a backup. Nothing is placed before that.",
+        )
 
     def make(self, folder: str) -> bool:
         """Make one folder whose parent is there; False where it stands already. OSError."""

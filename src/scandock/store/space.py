@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.model.errors import Fault, Usage
 from scandock.store import syscalls
 from scandock.store.durable import fault, write_all
+from scandock.store.names import AREAS
 from scandock.store.root import FOLDERS, INCOMING, RUBBISH, WORK
 from scandock.store.values import Capabilities, Room
 
@@ -126,10 +127,12 @@ def try_writing(root: Root) -> list[str]:
                 f"{root.path} is another folder now than when it was opened.",
                 "Start the server again.",
             )
-        made = [folder for folder in FOLDERS if root.inode(folder) is None and root.make(folder)]
+        own = [folder for folder in FOLDERS if folder not in AREAS]
+        made = [folder for folder in own if root.inode(folder) is None and root.make(folder)]
+        standing = own + [folder for folder in AREAS if root.inode(folder) is not None]
     except OSError as error:
         raise fault(error, f"making the folders of {root.path}") from error
-    for folder in FOLDERS:
+    for folder in standing:
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, dir_fd=root.fd, effective_ids=True):
             raise Fault(
                 "store_read_only",

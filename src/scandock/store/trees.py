@@ -52,6 +52,7 @@ class Trees:
         source = f"{stage_path}/{names.relpath(rel)}"
         if inode is None or self._root.inode(name) != inode:
             new = self._expect(source, stage_path, rel, inode)
+            self._expect_area(name)
             if self._root.inode(name) is None and self._root.inode(source + _ASIDE) is None:
                 raise FileNotFoundError(2, "No tree to exchange with", name)
             try:
@@ -122,7 +123,14 @@ class Trees:
             raise TokenLost("token_lost", f"Upload {upload} has been taken over by another process.")
         raise Fault("tree_missing", f"The staged tree {rel} isn't there any more.", "Import it again.")
 
+    def _expect_area(self, name: str) -> None:
+        """Fault `store_missing` where the area is gone: it may be a disk that is not mounted, and is not made here."""
+        area = name.partition("/")[0]
+        if area in names.AREAS and self._root.inode(area) is None:
+            raise self._root.gone(area)
+
     def _make_parents(self, name: str) -> None:
+        self._expect_area(name)
         for parent in reversed(parents(name)):
             try:
                 os.mkdir(parent, FOLDER_MODE, dir_fd=self._root.fd)

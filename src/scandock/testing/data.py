@@ -21,7 +21,7 @@ def make_data(data: str | os.PathLike[str]) -> Path:
     """
     folder = Path(data).absolute()
     store = LocalStore(folder)
-    store.prepare()
+    store.prepare(stored=not (folder / CATALOG).exists())
     store.close()
     copy_catalog(folder / CATALOG)
     return folder

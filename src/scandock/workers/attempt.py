@@ -94,6 +94,7 @@ class Upload:
 
 def run_attempt(order: Order, settings: Settings) -> None:
     """Bring the import to its end, or back among those that wait; TokenLost where it is not ours."""
+    from scandock.placing.stored_folders import make_stored
     from scandock.queue.leases import renew
     from scandock.services.opening import open_data_catalog
     from scandock.services.progress import Recorder
@@ -105,6 +106,7 @@ def run_attempt(order: Order, settings: Settings) -> None:
         with catalog.read() as connection:
             upload = _upload(connection, order)
         renew(catalog, upload.lease)
+        make_stored(catalog, store)
         with store.hold(order.upload, force=True):
             stage = store.take(order.upload, order.previous or order.token, order.token)
             reach("began")

@@ -56,7 +56,7 @@ class _Import(Course):
         self.trouble: BaseException | None = None
 
     def run(self) -> ImportResult:
-        self.store.prepare()
+        self.store.prepare(stored=False)
         with self.store.hold(self.number):
             self.stage = self.store.begin(self.number, self.token)
             reach("began")

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from scandock.access.bootstrap import ensure_admin
 from scandock.model.errors import Fault, Usage
 from scandock.model.process import python
+from scandock.placing.stored_folders import make_stored
 from scandock.queue.engine import engine_of
 from scandock.services.logs import set_up
 from scandock.services.opening import open_data_catalog
@@ -61,7 +62,7 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None], start:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log = set_up("supervisor", settings.log_level)
     store = LocalStore(os.path.abspath(asked.data))
-    store.prepare()
+    store.prepare(stored=False)
     with _locked(store.path), _listening(asked) as listening:
         store.try_writing()
         slots = str(asked.slots or default_slots())
@@ -74,7 +75,11 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None], start:
         ]
         # First, as nobody else upgrades it while we serve; closed before there is a child, as one that is a fork would
         # take SQLite's locks on it for its own.
-        open_data_catalog(store.path, settings, serves=True).dispose()
+        catalog = open_data_catalog(store.path, settings, serves=True)
+        try:
+            make_stored(catalog, store)
+        finally:
+            catalog.dispose()
         children[0].start()  # at once: what is unfinished goes on while the rest is made ready
         _first_start(store.path, settings, say)
         children[1].start()

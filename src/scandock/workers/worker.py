@@ -63,7 +63,7 @@ class Worker:
     ) -> None:
         self.beats = beats
         self.store = LocalStore(data)
-        self.store.prepare()
+        self.store.prepare(stored=False)
         self.catalog = open_data_catalog(self.store.path, settings)
         self.catalog.bound_caches(CACHES_BYTES)
         self.catalog.on_damage = beats.figures.tell_damage

@@ -23,7 +23,7 @@ SIGN = "["
 SMALL, LARGE = 600, 6_000
 """Characters of each piece of an address, each parameter, each header and each field of a body."""
 MOST = 20
-FLOOR = 0.005
+FLOOR = 0.02
 """Seconds of processor time that any request may take."""
 IN_DIALECT = ("columns", "xsiType", "sortBy", "format", "src", "field", "dest")
 """Parameters that the routes of XNAT's dialect read by themselves."""

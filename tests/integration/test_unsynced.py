@@ -38,6 +38,7 @@ from scandock.services.xnat.making import NewSession, make_session
 from scandock.store import syscalls
 from scandock.store.identity import write_identity
 from scandock.store.local import LocalStore
+from scandock.store.names import AREAS
 from scandock.store.stages import LocalStage
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer
@@ -269,6 +270,14 @@ def prepare(room: Promising) -> None:
         LocalStore(room.root / "srv" / "hospital" / "data").prepare()
 
 
+def make_anew(room: Promising) -> None:
+    store = room.store()
+    for folder in AREAS:
+        (room.root / "data" / folder).rmdir()
+    with room.watched("data"):
+        assert store.make_stored(lambda _: False) == list(AREAS)
+
+
 def identify(room: Promising) -> None:
     (room.root / "data").mkdir(exist_ok=True)
     with room.watched("data"):
@@ -406,6 +415,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/root.py prepare: sync_folder('.', self.fd)": prepare,
     "store/root.py prepare: sync_folder('..', self.fd)": prepare,
     "store/root.py prepare: sync_folder(os.path.dirname(folder), self.fd)": prepare,
+    "store/root.py make_stored: sync_folder('.', self.fd)": make_anew,
     "store/identity.py write_identity: os.fsync(fd)": identify,
     "store/identity.py write_identity: sync_folder('.', folder)": identify,
     "store/works.py take: sync_folder(folder, root.fd)": take,

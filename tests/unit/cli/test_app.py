@@ -212,7 +212,7 @@ def test_version_and_help(run):
 
 
 def test_check_says_what_it_found(run, monkeypatch, tmp_path):
-    found = [types.SimpleNamespace(kind="missing", name="archive/P/\x1bL", message="It is gone.")]
+    found = [types.SimpleNamespace(kind="missing", name="archive/P/\x1bL", message="It is gone.", session="")]
     module = types.ModuleType("scandock.services.checking")
     module.check = lambda data, settings, on_progress: list(found)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "scandock.services.checking", module)

@@ -7,6 +7,7 @@ disk hangs, no more than that waits for it.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -50,16 +51,22 @@ class Check:
         """When it was looked at last, and what was said then."""
         self._logged = ""
         """Code of what keeps it from being ready, as the log has been told."""
+        self._saying = threading.Lock()
+        """What a look says and what is said of one that hangs: the later one stays, in the log too."""
 
     async def ask(self) -> str:
         """`ok`, or what is the matter."""
-        at, said = self._last
+        last = self._last
+        at, said = last
         if self._clock() - at < FRESH_SECONDS:
             return said
         try:
             return await self._shared.ask(self._tell)
         except StillLooking as hanging:
-            self._log(HANGS)
+            with self._saying:
+                if self._last is not last:  # it ended just now
+                    return self._last[1]
+                self._log(HANGS)
             return f"has not answered for {hanging.seconds:.0f} seconds"
 
     def _tell(self) -> str:
@@ -71,8 +78,9 @@ class Check:
         except Exception as error:  # noqa: BLE001  whatever it is, it is not ready
             log().error("unexpected", cause=cause(error), where=where(error))
             said = "An unexpected error; the log tells where."
-        self._log(code or ("" if said == "ok" else self._name))
-        self._last = self._clock(), said
+        with self._saying:
+            self._log(code or ("" if said == "ok" else self._name))
+            self._last = self._clock(), said
         return said
 
     def _log(self, code: str) -> None:

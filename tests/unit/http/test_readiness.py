@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 from structlog.testing import capture_logs
 
 from scandock.http.readiness import FRESH_SECONDS, Check
-from scandock.http.shared_look import SECONDS
+from scandock.http.shared_look import SECONDS, StillLooking
 from scandock.model.errors import Fault
 
 
@@ -69,6 +70,19 @@ def test_one_that_hangs_is_told_so_and_is_asked_once():
         assert asyncio.run(twice()) == ["has not answered for 7 seconds", "has not answered for 7 seconds", "ok"]
     assert len(asked) == 1
     assert [(line["event"], line.get("code")) for line in logged] == [("not ready", "hangs"), ("ready again", None)]
+
+
+def test_one_that_ends_just_as_it_is_given_up_is_believed(monkeypatch):
+    async def gives_up_too_late(look: Callable[[], str]) -> str:
+        look()
+        raise StillLooking(5)
+
+    check = Check("it", lambda: "")
+    monkeypatch.setattr(check._shared, "ask", gives_up_too_late)  # noqa: SLF001  no clock hits that moment
+    with capture_logs() as logged:
+        assert asyncio.run(check.ask()) == "ok"
+    check.close()
+    assert logged == []
 
 
 def test_what_a_look_found_that_hung_long_ago_is_not_said():

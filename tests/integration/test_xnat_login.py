@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from scandock.access import accounts
 from tests.integration.web import PASSWORD, Web, serving
 
 
@@ -86,7 +87,9 @@ def test_alias_tokens_serve_as_name_and_password_until_they_are_ended(web: Web, 
     assert nobody.get("/data/JSESSION", auth=pair).status_code == 200
     nobody.cookies.clear()
     assert nobody.get("/data/services/tokens/validate/{}/{}".format(*pair)).json() == {"valid": "admin"}
-    assert nobody.get(f"/data/services/tokens/validate/{pair[0]}/wrong").json() == {}
+    for alias, secret in ((pair[0], "wrong"), ("1-2-3-4-5-6-7-8", "hidden secret number")):
+        unknown = nobody.get(f"/data/services/tokens/validate/{alias}/{secret}")
+        assert (unknown.status_code, unknown.headers["content-type"][:10]) == (404, "text/plain")
     assert nobody.get("/data/services/tokens/invalidate/{}/{}".format(*pair)).status_code == 200
     assert nobody.get("/data/projects/P", auth=pair).status_code == 401
 
@@ -117,6 +120,7 @@ def test_another_sites_page_changes_nothing_by_a_get(web: Web, said: dict[str, s
         for client in (browser, basic):
             for path in (
                 "/data/services/tokens/issue", "/data/services/tokens/invalidate/{}/{}".format(*pair),
+                "/data/services/tokens/issue/user/admin", f"/data/services/tokens/invalidate/{pair[0]}",
                 "/app/action/LogoutUser",
             ):  # fmt: skip
                 for method in ("GET", "HEAD"):
@@ -166,6 +170,119 @@ def test_a_token_that_is_for_less_hears_that_of_its_scope(web: Web, nobody: http
     assert f"The token's scope is {scope}, which does not serve for this. Use a token with the scope all" in answer.text
 
 
+# -- tokens for others -------------------------------------------------------------------------------------------------
+
+ISSUE = "/data/services/tokens/issue/user"
+
+
+@pytest.fixture
+def people(web: Web) -> None:
+    """An account without a role, and a second administrator."""
+    with web.site.catalog.read() as connection:
+        there = accounts.find(connection, "ann") is not None
+    if not there:
+        web.account("ann")
+        web.account("olga", P="owner")
+        web.account("second", admin=True)
+
+
+def pair_of(answer: httpx.Response) -> tuple[str, str]:
+    assert answer.status_code == 200, answer.text
+    made = answer.json()
+    return made["alias"], made["secret"]
+
+
+def status(web: Web, pair: tuple[str, str], path: str) -> int:
+    with web.asking(auth=pair) as client:
+        return client.get(path).status_code
+
+
+@pytest.mark.usefixtures("people")
+def test_an_administrator_issues_a_token_for_somebody_who_may_then_do_what_that_one_may(web: Web) -> None:
+    with web.client() as admin:
+        pair = pair_of(admin.get(f"{ISSUE}/ann"))
+        assert admin.get("/data/services/tokens/validate/{}/{}".format(*pair)).json() == {"valid": "ann"}
+        lines = admin.get("/api/v1/audit", params={"action": "token_create", "limit": 2}).json()["items"]
+        assert {one["actor"] for one in lines} == {"admin"}, "who issued it, not whose it is"
+    with web.asking(auth=pair) as client:
+        assert client.get("/data/auth").text == "User 'ann' is logged in"
+        assert client.get("/data/projects/P").status_code in (403, 404), "ann has no role there"
+        assert client.get("/data/users").status_code == 403
+        assert client.get(f"{ISSUE}/olga").status_code == 403
+
+
+@pytest.mark.usefixtures("people")
+def test_nobody_else_issues_one_but_for_themselves(web: Web) -> None:
+    for name, refused in (("ann", 403), ("olga", 403), (None, 401)):
+        with web.client(name) as client:
+            for whose in ("admin", "second", "nobody-of-that-name", "olga" if name == "ann" else "ann"):
+                answer = client.get(f"{ISSUE}/{whose}")
+                assert answer.status_code == refused, (name, whose)
+                assert refused == 401 or "admin" in answer.text
+    with web.client("ann") as ann:
+        assert ann.get("/data/auth", auth=pair_of(ann.post(f"{ISSUE}/Ann"))).text == "User 'ann' is logged in"
+    with web.client() as admin:
+        assert status(web, pair_of(admin.get(f"{ISSUE}/admin")), "/data/users") == 200
+        assert admin.get(f"{ISSUE}/nobody").status_code == 404
+
+
+@pytest.mark.usefixtures("people")
+def test_no_administrator_acts_under_another_ones_name_or_by_a_shut_account(web: Web) -> None:
+    with web.client() as admin:
+        answer = admin.get(f"{ISSUE}/second")
+        assert (answer.status_code, "second is an administrator" in answer.text) == (403, True)
+        assert admin.patch("/api/v1/accounts/ann", json={"disabled": True}).status_code == 200
+        assert admin.get(f"{ISSUE}/ann").status_code == 403
+        assert admin.patch("/api/v1/accounts/ann", json={"disabled": False}).status_code == 200
+
+
+def less(admin: httpx.Client) -> None:
+    assert admin.patch("/api/v1/accounts/second", json={"admin": False}).status_code == 200
+
+
+def shut(admin: httpx.Client) -> None:
+    assert admin.patch("/api/v1/accounts/second", json={"disabled": True}).status_code == 200
+
+
+def more(admin: httpx.Client) -> None:
+    assert admin.patch("/api/v1/accounts/ann", json={"admin": True}).status_code == 200
+
+
+@pytest.mark.usefixtures("people")
+@pytest.mark.parametrize("change", [less, shut, more])
+def test_what_was_issued_for_somebody_ends_with_the_right_to_have_issued_it(web: Web, change: Callable[..., None]) -> None:
+    """Else who was an administrator goes on as others, and whoever becomes one makes the token's holder one."""
+    with web.client() as admin, web.client("second") as second, web.client("ann") as ann:
+        pair, own = pair_of(second.get(f"{ISSUE}/ann")), issue(ann)
+        with web.asking(auth=pair) as client:
+            child = issue(client)
+        assert [status(web, one, "/data/projects") for one in (pair, child, own)] == [200, 200, 200]
+        change(admin)
+        assert [status(web, one, "/data/projects") for one in (pair, child, own)] == [401, 401, 200]
+        for name, said in (("second", {"admin": True, "disabled": False}), ("ann", {"admin": False})):
+            assert admin.patch(f"/api/v1/accounts/{name}", json=said).status_code == 200
+        assert status(web, pair, "/data/projects") == 401
+
+
+@pytest.mark.usefixtures("people")
+def test_a_token_is_ended_by_its_alias_by_who_has_it_and_by_administrators(web: Web, nobody: httpx.Client) -> None:
+    with web.client("ann") as ann, web.client("olga") as olga, web.client() as admin:
+        first, other = issue(ann), issue(ann)
+        where = f"/data/services/tokens/invalidate/{first[0]}"
+        unknown = olga.get("/data/services/tokens/invalidate/00000000-0000-4000-8000-000000000000")
+        hidden = olga.get(where)
+        assert (hidden.status_code, hidden.text) == (unknown.status_code, unknown.text) == (404, unknown.text)
+        assert nobody.get(where).status_code == 401
+        assert status(web, first, "/data/projects") == 200
+        assert ann.get(where).json() == {"result": "OK"}
+        assert status(web, first, "/data/projects") == 401
+        assert ann.get(where).status_code == 404
+        assert admin.get(f"/data/services/tokens/invalidate/{other[0].upper()}").json() == {"result": "OK"}
+        assert status(web, other, "/data/projects") == 401
+        line = admin.get("/api/v1/audit", params={"action": "token_revoke", "limit": 1}).json()["items"][0]
+        assert (line["actor"], line["details"]) == ("admin", {"alias": other[0]})
+
+
 def test_a_wrong_secret_tells_nothing_and_guesses_are_slowed_down(web: Web) -> None:
     with web.client() as one:
         alias, secret = issue(one)
@@ -201,7 +318,12 @@ def test_a_login_by_an_alias_token_ends_with_it(web: Web, nobody: httpx.Client) 
 
 def test_what_clients_ask_first_is_answered_to_everybody(nobody: httpx.Client) -> None:
     assert nobody.get("/").status_code == 200
-    assert nobody.get("/data/version").text == nobody.get("/xapi/siteConfig/buildInfo").json()["version"]
+    build = nobody.get("/xapi/siteConfig/buildInfo").json()
+    assert nobody.get("/data/version").text == build["version"]
+    assert {key: nobody.get(f"/xapi/siteConfig/buildInfo/{key}").text for key in build} == build
+    assert nobody.get("/xapi/siteConfig/buildInfo/attributes").json() == {}
+    unknown = nobody.get("/xapi/siteConfig/buildInfo/none")
+    assert (unknown.status_code, "version" in unknown.text) == (404, True)
     assert nobody.get("/xapi/schemas?format=json").json() == ["xdat", "xnat"]
     assert nobody.get("/xapi/schemas/xnat").text.startswith("<?xml")
     assert nobody.get("/xapi/schemas/none").status_code == 404

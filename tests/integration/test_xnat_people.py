@@ -86,6 +86,50 @@ def test_addresses_of_members_are_for_those_who_manage_members(web: Web) -> None
             assert "olga@example.org" not in client.get("/api/v1/projects/P/members").text
 
 
+def profiles(client: httpx.Client) -> dict[str, str]:
+    """Whom one sees, with the addresses that one is told."""
+    found = client.get("/xapi/users/profiles").json()
+    assert [one["username"] for one in found] == client.get("/xapi/users").json()
+    return {one["username"]: one["email"] for one in found}
+
+
+def test_accounts_are_seen_as_members_are(web: Web) -> None:
+    """Oneself, who is in a project whose members one may see, and by administrators all."""
+    web.account("max", P="collaborator")
+    with web.client("olga") as olga, web.client("max") as max_, web.client("ann") as ann, web.client() as admin:
+        for client in (olga, max_, ann):
+            name = client.get("/xapi/users/username").text
+            assert client.patch("/api/v1/auth/me", json={"email": f"{name}@example.org"}).status_code == 200
+        every = {"admin": "", "ann": "ann@example.org", "max": "max@example.org", "olga": "olga@example.org"}
+        assert profiles(admin) == every
+        assert profiles(olga) == {name: every[name] for name in ("admin", "max", "olga")}
+        assert profiles(max_) == {"admin": "", "max": "max@example.org", "olga": ""}
+        assert profiles(ann) == {"ann": "ann@example.org"}
+        for where in ("/xapi/users", "/xapi/users/profile"):
+            assert max_.get(f"{where}/Olga").json() == {
+                "username": "olga", "firstName": "olga", "lastName": "", "email": "", "enabled": True, "verified": True
+            }  # fmt: skip
+            unseen, unknown = ann.get(f"{where}/olga"), ann.get(f"{where}/nobody")
+            assert (unseen.status_code, unseen.text) == (unknown.status_code, unknown.text) == (404, unknown.text)
+            assert ann.get(f"{where}/ann").json()["email"] == "ann@example.org"
+        assert ann.get("/xapi/users/profile").json()["username"] == "ann"
+
+
+def test_a_guest_has_no_name_and_sees_nobody(web: Web) -> None:
+    with web.client() as admin, web.client(None) as nobody:
+        assert admin.put("/data/projects/P/accessibility/public").status_code == 200
+        for where in ("username", "profile", "profiles", "profile/olga", "olga", ""):
+            answer = nobody.get(f"/xapi/users/{where}")
+            assert (answer.status_code, "olga" in answer.text) == (401, False), where
+
+
+def test_a_cache_is_flushed_by_who_is_signed_in(web: Web) -> None:
+    with web.client("ann") as ann, web.client(None) as nobody:
+        flushed = ann.delete("/xapi/access/cache/flush")
+        assert (flushed.status_code, flushed.text) == (200, "")
+        assert nobody.delete("/xapi/access/cache/flush").status_code == 401
+
+
 def test_the_uptime_is_said_to_who_is_signed_in(web: Web) -> None:
     with web.client("ann") as ann:
         assert set(ann.get("/xapi/siteConfig/uptime").json()) == {"days", "hours", "minutes", "seconds"}

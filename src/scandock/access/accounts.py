@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from scandock.access.clock import now_ms
@@ -149,9 +149,14 @@ def set_disabled(connection: Connection, one: Account, disabled: bool) -> Accoun
 
 
 def set_admin(connection: Connection, one: Account, admin: bool) -> Account:
-    """Make somebody a site administrator or no longer; in effect with their next request."""
+    """Make somebody a site administrator or no longer; in effect with their next request.
+
+    The tokens end that administrators issued for them, and those that they issued for others: who holds one must not
+    become an administrator by it, nor go on as somebody else who is none any more.
+    """
     if not admin:
         _not_the_last(connection, one)
+    _end_issued(connection, one)
     return _change(connection, one, ends=False, admin=admin)
 
 
@@ -187,6 +192,20 @@ def _change(connection: Connection, one: Account, *, ends: bool, **values: Any) 
             connection.execute(delete(table).where(table.c.account_id == one.id))
     connection.execute(update(account).where(account.c.id == one.id).values(modified=now_ms(connection), **values))
     return _one(connection, account.c.id == one.id)
+
+
+def _end_issued(connection: Connection, one: Account) -> None:
+    """End the tokens between this account and another one: those that one of the two has, and the other one issued."""
+    issuer = api_token.alias("issuer")
+    of_others = (
+        select(api_token.c.alias)
+        .join(issuer, issuer.c.alias == api_token.c.parent_alias)
+        .where(
+            api_token.c.account_id != issuer.c.account_id,
+            or_(api_token.c.account_id == one.id, issuer.c.account_id == one.id),
+        )
+    )
+    connection.execute(delete(api_token).where(api_token.c.alias.in_(of_others.scalar_subquery())))
 
 
 def _not_the_last(connection: Connection, one: Account) -> None:

@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 
 from scandock.access import accounts, passwords, tokens
 from scandock.access.accounts import Account
-from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
+from scandock.access.principal import Denied, Principal, ProjectRights, RequestInfo, require
 from scandock.access.tokens import Issued, Token
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Usage
-from scandock.rules.permissions import Action, Scope
+from scandock.rules.permissions import Action, Answer, Scope
 from scandock.services.audit import Did, Value, record
 
 AS_IT_IS: Final = ""
@@ -130,13 +130,29 @@ class Accounts:
     def issue_token(self, *, scope: Scope, days: int = tokens.DAYS, name: str = "", of: str | None = None) -> Issued:
         """Make a token of one's own, or (`of`) of another account, as an administrator.
 
-        What asks by a token makes none that lives longer, and it ends with that token.
+        What asks by a token makes none that lives longer, and it ends with that token. One of another account ends with
+        its administrator, too: when they are disabled, get a new password or are none any more.
+
+        Raises Denied for the account of another administrator, and for one that is disabled.
         """
         with self._catalog.write() as connection:
             one = self._whose(connection, of)
-            made = tokens.issue(connection, one, scope=scope, days=days, name=name, parent=self._asker.token)
+            parent = self._asker.token
+            if one.id != self._asker.account_id and self._asker.account_id is not None:
+                _check_issued_for(one)
+                parent = self._issuing(connection, one, scope, days).alias
+            made = tokens.issue(connection, one, scope=scope, days=days, name=name, parent=parent)
             self._record(connection, Did.TOKEN_CREATE, one, {"alias": made.alias, "scope": scope, "days": made.days})
         return made
+
+    def _issuing(self, connection: Connection, one: Account, scope: Scope, days: int) -> Issued:
+        """A token of the asker, whose secret nobody hears: what they issue for another account ends with it.
+
+        So it ends with everything that ends the asker's own tokens, and they see it among those, and may revoke it.
+        """
+        own = self._own(connection, Action.ACCOUNT_EDIT)
+        name = f"Issued for {one.name}"
+        return tokens.issue(connection, own, scope=scope, days=days, name=name, parent=self._asker.token)
 
     def tokens(self, *, of: str | None = None) -> Sequence[Token]:
         """One's own tokens, or another account's."""
@@ -150,9 +166,25 @@ class Accounts:
         """
         with self._catalog.write() as connection:
             one = self._whose(connection, of)
-            if not tokens.revoke(connection, one.id, alias):
-                raise Usage("token_unknown", "There is no token of that alias.", "List the tokens.")
-            self._record(connection, Did.TOKEN_REVOKE, one, {"alias": alias.lower()})
+            self._revoke(connection, one, alias)
+
+    def revoke_named(self, alias: str) -> None:
+        """End a token of one's own by its alias, or as an administrator anybody's, as `revoke_token`.
+
+        Raises Usage `token_unknown` in the same words where there is none and where it is another's.
+        """
+        with self._catalog.write() as connection:
+            one = self._own(connection, Action.ACCOUNT_EDIT)
+            held_by = tokens.account_of(connection, alias)
+            if self._asker.admin and held_by is not None and held_by != one.id:
+                require(self._asker, Action.SITE_ADMIN, None, ProjectRights(connection))
+                one = accounts.by_id(connection, held_by) or one
+            self._revoke(connection, one, alias)
+
+    def _revoke(self, connection: Connection, one: Account, alias: str) -> None:
+        if not tokens.revoke(connection, one.id, alias):
+            raise Usage("token_unknown", "There is no token of that alias.", "List the tokens.")
+        self._record(connection, Did.TOKEN_REVOKE, one, {"alias": alias.lower()})
 
     def _admin(self, connection: Connection, one: Account, admin: bool) -> Account:
         changed = accounts.set_admin(connection, one, admin)
@@ -201,6 +233,21 @@ class Accounts:
         self, connection: Connection, did: Did, one: Account, details: Mapping[str, Value] | None = None
     ) -> None:
         record(connection, self._asker, did, "account", one.uuid, request=self._request, details=details)
+
+
+def _check_issued_for(one: Account) -> None:
+    """Denied (403) where nobody issues a token for an account but whoever has it.
+
+    What another administrator does has to be theirs, and what was shut out stays so when it is let in again.
+    """
+    if one.admin:
+        message = f"{one.name} is an administrator, whose tokens nobody else issues."
+        remedy = "Have them issue it themselves, or issue one for your own account."
+    elif one.disabled:
+        message, remedy = f"The account {one.name} is disabled.", "Enable it first."
+    else:
+        return
+    raise Denied(Answer.FORBIDDEN, "forbidden", message, remedy, action=Action.SITE_ADMIN)
 
 
 def _hashed(password: str) -> str:

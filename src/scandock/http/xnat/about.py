@@ -12,6 +12,7 @@ from scandock.access.principal import deny
 from scandock.http.xnat.answers import listing
 from scandock.http.xnat.routing import Known, router
 from scandock.http.xnat.schema import xdat_xsd, xnat_xsd
+from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.xnat import projects
@@ -28,21 +29,39 @@ async def version() -> Response:
     return PlainTextResponse(VERSION)
 
 
-@routes.get("/xapi/siteConfig/buildInfo")
-async def build_info() -> Response:
+def _build() -> dict[str, str]:
+    """What is said of the program, by the original's names."""
     import scandock
 
-    return JSONResponse(
-        {
-            "version": VERSION,
-            "buildNumber": "1",
-            "buildDate": "",
-            "isDirty": "false",
-            "commit": "",
-            "server": f"Scandock {scandock.__version__}",
-            "shortInfo": f"{VERSION} (Scandock {scandock.__version__})",
-        }
-    )
+    return {
+        "version": VERSION,
+        "buildNumber": "1",
+        "buildDate": "",
+        "isDirty": "false",
+        "commit": "",
+        "server": f"Scandock {scandock.__version__}",
+        "shortInfo": f"{VERSION} (Scandock {scandock.__version__})",
+    }
+
+
+@routes.get("/xapi/siteConfig/buildInfo")
+async def build_info() -> Response:
+    return JSONResponse(_build())
+
+
+@routes.get("/xapi/siteConfig/buildInfo/attributes")
+async def build_attributes() -> Response:
+    """There are none."""
+    return JSONResponse({})
+
+
+@routes.get("/xapi/siteConfig/buildInfo/{key}")
+async def build_property(key: str) -> Response:
+    """One of them as it is, without quotes: clients take the text."""
+    build = _build()
+    if key not in build:
+        raise Usage("not_found", f"There is no build property {key[:40]!r}.", f"There are {', '.join(build)}.")
+    return PlainTextResponse(build[key])
 
 
 @routes.get("/xapi/schemas")
@@ -69,6 +88,12 @@ async def plugins() -> Response:
 @routes.get("/xapi/access/projects")
 async def access(work: Known) -> Response:
     return JSONResponse(await work.read(lambda c: projects.access_of(c, work.desk.principal)))
+
+
+@routes.delete("/xapi/access/cache/flush")
+async def flush(_work: Known) -> Response:
+    """There is nothing to forget: rights and lists are read anew for each request."""
+    return PlainTextResponse("")
 
 
 @routes.get("/data/projects/{project}/users")

@@ -6,6 +6,7 @@ from typing import Final
 
 from scandock.http.xnat import (
     about,
+    accounts,
     archiving,
     cache,
     deleting,
@@ -33,6 +34,7 @@ ROUTERS: Final = tuple(
         login,
         about,
         people,
+        accounts,
         searching,
         desktop,
         prearchive,

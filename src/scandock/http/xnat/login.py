@@ -120,12 +120,29 @@ def _accounts(work: Work) -> Accounts:
 @routes.post("/data/services/tokens/issue")
 async def issue(work: Known) -> Response:
     """An alias and a secret, which serve as name and password for two days."""
-    made = await work.site.run(_accounts(work).issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client")
+    return await _issued(work, work.desk.principal.name, None)
+
+
+@routes.get("/data/services/tokens/issue/user/{login}", dependencies=[Depends(only_from_here)])
+@routes.post("/data/services/tokens/issue/user/{login}")
+async def issue_for(work: Known, login: str) -> Response:
+    """The same of one's own name, or for administrators of another account. Denied (403) for all others, whoever it is.
+
+    An administrator's token for somebody ends with what ends their own, and no other administrator has one.
+    """
+    own = login.casefold() == work.desk.principal.name.casefold()
+    return await _issued(work, login, None if own else login)
+
+
+async def _issued(work: Work, login: str, of: str | None) -> Response:
+    made = await work.site.run(
+        _accounts(work).issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client", of=of
+    )
     return JSONResponse(
         {
             "alias": made.alias,
             "secret": made.secret,
-            "xdatUserId": work.desk.principal.name,
+            "xdatUserId": login,
             "singleUse": False,
             "estimatedExpirationTime": made.expires,
             "validIPAddresses": [],
@@ -135,10 +152,12 @@ async def issue(work: Known) -> Response:
 
 @routes.get("/data/services/tokens/validate/{alias}/{secret}")
 async def validate(request: Request, alias: str, secret: str) -> Response:
-    """Whose token it is; nothing where it holds no more."""
+    """Whose token it is. Denied (404) where it holds no more, the secret is wrong or the alias unknown."""
     site = site_of(request)
     holder = await site.run(holder_of, site.catalog, site.gate, alias, secret, info_of(request))
-    return JSONResponse({"valid": holder} if holder else {})
+    if not holder:
+        deny(Answer.HIDDEN)
+    return JSONResponse({"valid": holder})
 
 
 @routes.get("/data/services/tokens/invalidate/{alias}/{secret}", dependencies=[Depends(only_from_here)])
@@ -146,4 +165,11 @@ async def invalidate(request: Request, alias: str, secret: str) -> Response:
     """End a token, with all that it made: who holds its secret may, whoever else they are, or nobody."""
     site = site_of(request)
     await site.run(revoke_held, site.catalog, site.gate, alias, secret, info_of(request))
+    return JSONResponse({"result": "OK"})
+
+
+@routes.get("/data/services/tokens/invalidate/{alias}", dependencies=[Depends(only_from_here)])
+async def invalidate_own(work: Known, alias: str) -> Response:
+    """End a token of one's own without its secret; administrators, anybody's. 404 where there is none of one's own."""
+    await work.site.run(_accounts(work).revoke_named, alias)
     return JSONResponse({"result": "OK"})

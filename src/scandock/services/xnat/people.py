@@ -1,0 +1,90 @@
+"""Accounts as XNAT's clients see them: one's own, and those that are members of a project whose members one may see.
+
+Administrators see all. E-mail addresses are for those who manage the members of a project that has the account.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, exists, false, or_, select, true
+
+from scandock.access.principal import Principal, deny
+from scandock.access.visible import projects_where
+from scandock.catalog.server_tables import account, member
+from scandock.catalog.tables import project
+from scandock.rules.permissions import Action, Answer, allowed
+from scandock.services import rights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """An account that somebody may see."""
+
+    name: str
+    display: str
+    id: int | None = None
+    email: str = ""
+    disabled: bool = False
+    """With the two above for who it is, and for who manages members that it is among."""
+
+
+def seen_by(connection: Connection, principal: Principal) -> list[Person]:
+    """The accounts that `principal` may see, by name. Denied (403) where a token is for other things."""
+    rights.check_scope(principal, Action.MEMBERS_READ)
+    return _people(connection, principal)
+
+
+def find_person(connection: Connection, principal: Principal, name: str) -> Person:
+    """The account of a name, in any case. Denied, in the same words where there is none and where it is hidden.
+
+    One's own is told to whoever is signed in.
+    """
+    found = _people(connection, principal, account.c.key == name.casefold())
+    if not found:
+        deny(Answer.HIDDEN)
+    return found[0]
+
+
+def profile_of(one: Person) -> dict[str, Any]:
+    """An account in the words of `/xapi/users/{name}`: the shown name's first word counts as the first name."""
+    first, _, last = (one.display or one.name).partition(" ")
+    return {
+        **({} if one.id is None else {"id": one.id}),
+        "username": one.name,
+        "firstName": first,
+        "lastName": last,
+        "email": one.email,
+        "enabled": not one.disabled,
+        "verified": True,
+    }
+
+
+_COLUMNS: Final = (account.c.id, account.c.name, account.c.display, account.c.email, account.c.disabled)
+
+
+def _people(connection: Connection, principal: Principal, narrowed: ColumnElement[bool] | None = None) -> list[Person]:
+    own = account.c.id == principal.account_id
+    query = (
+        select(*_COLUMNS, or_(own, _where(principal, Action.MEMBERS_EDIT)).label("told"))
+        .where(or_(own, _where(principal, Action.MEMBERS_READ)), true() if narrowed is None else narrowed)
+        .order_by(account.c.key)
+    )
+    return [
+        Person(name=row.name, display=row.display, id=row.id, email=row.email, disabled=row.disabled)
+        if row.told
+        else Person(name=row.name, display=row.display)
+        for row in connection.execute(query)
+    ]
+
+
+def _where(principal: Principal, action: Action) -> ColumnElement[bool]:
+    """A condition on `account` that holds for the members of a project in which `principal` may do `action`."""
+    if principal.admin:
+        return true() if allowed(action, admin=True, scope=principal.scope) else false()
+    return exists(
+        select(member.c.account_id)
+        .join(project, project.c.id == member.c.project_id)
+        .where(member.c.account_id == account.c.id, projects_where(principal, action))
+    )

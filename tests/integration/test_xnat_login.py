@@ -206,7 +206,7 @@ def test_an_administrator_issues_a_token_for_somebody_who_may_then_do_what_that_
         assert {one["actor"] for one in lines} == {"admin"}, "who issued it, not whose it is"
     with web.asking(auth=pair) as client:
         assert client.get("/data/auth").text == "User 'ann' is logged in"
-        assert client.get("/data/projects/P").status_code in (403, 404), "ann has no role there"
+        assert client.get("/data/projects/P/subjects").status_code in (403, 404), "ann has no role there"
         assert client.get("/data/users").status_code == 403
         assert client.get(f"{ISSUE}/olga").status_code == 403
 
@@ -250,7 +250,9 @@ def more(admin: httpx.Client) -> None:
 
 @pytest.mark.usefixtures("people")
 @pytest.mark.parametrize("change", [less, shut, more])
-def test_what_was_issued_for_somebody_ends_with_the_right_to_have_issued_it(web: Web, change: Callable[..., None]) -> None:
+def test_what_was_issued_for_somebody_ends_with_the_right_to_have_issued_it(
+    web: Web, change: Callable[..., None]
+) -> None:
     """Else who was an administrator goes on as others, and whoever becomes one makes the token's holder one."""
     with web.client() as admin, web.client("second") as second, web.client("ann") as ann:
         pair, own = pair_of(second.get(f"{ISSUE}/ann")), issue(ann)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from tempfile import SpooledTemporaryFile
 from typing import IO, Final
 
 from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
-from scandock.http.sending import HeldResponse
 from scandock.http.v1.desks import Work
 from scandock.http.xnat.answers import attribute
+from scandock.http.xnat.held import held_document
 from scandock.http.xnat.parts import Chosen
-from scandock.services.held_answers import HeldFile
 from scandock.services.verifying import verify_now
 from scandock.services.xnat import cataloguing
 
-IN_MEMORY: Final = 1024 * 1024
 _HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n<cat:Catalog xmlns:cat="http://nrg.wustl.edu/catalog" ID={}>\n'
 _TAIL: Final = "</cat:Catalog>\n"
 
@@ -27,18 +24,11 @@ async def catalog_of(work: Work, part: Chosen) -> Response:
     standing = part.experiment.standing
     if await work.read(lambda c: cataloguing.lacks_digests(c, standing, resource)):  # placed just now
         await work.do(lambda: verify_now(work.site.catalog, work.site.store, standing))
-    file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  closed once it is sent
-    try:
-        size = await work.read(lambda c: _write(c, part, resource, file))
-        body = HeldFile(file, work.site.held.hold(work.asker, size))
-    except BaseException:
-        file.close()
-        raise
-    return HeldResponse(body, {}, "text/xml; charset=utf-8")
+    return await held_document(work, lambda c, file: _write(c, part, resource, file))
 
 
-def _write(connection: Connection, part: Chosen, resource: RowMapping, file: IO[bytes]) -> int:
-    """Write the document; its bytes. Names are as they stand in the resource, not escaped for an address."""
+def _write(connection: Connection, part: Chosen, resource: RowMapping, file: IO[bytes]) -> None:
+    """Write the document. Names are as they stand in the resource, not escaped for an address."""
 
     def write(text: str) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
@@ -53,4 +43,3 @@ def _write(connection: Connection, part: Chosen, resource: RowMapping, file: IO[
         write(f"<cat:entry URI={path} ID={path} name={name}{digest}{said}/>\n")
     write("</cat:entries>\n")
     write(_TAIL)
-    return file.tell()

@@ -135,9 +135,7 @@ async def issue_for(work: Known, login: str) -> Response:
 
 
 async def _issued(work: Work, login: str, of: str | None) -> Response:
-    made = await work.site.run(
-        _accounts(work).issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client", of=of
-    )
+    made = await work.site.run(_accounts(work).issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client", of=of)
     return JSONResponse(
         {
             "alias": made.alias,

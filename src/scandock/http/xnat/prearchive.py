@@ -16,7 +16,8 @@ from scandock.http.xnat import files, inside, things
 from scandock.http.xnat.answers import Item, filters_of, format_of, item, listing
 from scandock.http.xnat.parts import Chosen, chosen
 from scandock.http.xnat.places import PREARCHIVED, waiting_of
-from scandock.http.xnat.routing import Known, router, said
+from scandock.http.xnat.routing import Asking, Known, router, said
+from scandock.http.xnat.shown import is_for_a_page, page_of_session, to_page
 from scandock.http.xnat.zipping import as_zip
 from scandock.model.errors import Usage
 from scandock.services.xnat import contents, session_logs
@@ -56,8 +57,10 @@ async def sessions(request: Request, work: Known, projects: str = "") -> Respons
 
 
 @routes.get(PREARCHIVED)
-async def session(request: Request, work: Known) -> Response:
-    """Its row as JSON or CSV, its document as XML, its files as a zip."""
+async def session(request: Request, work: Asking) -> Response:
+    """Its row as JSON or CSV, its document as XML, its files as a zip, its page as HTML."""
+    if is_for_a_page(request):
+        return await to_page(work, lambda c: page_of_session(waiting_of(c, work)))
     wanted = format_of(request, "xml")
     if wanted == "zip":
         return await as_zip(work)

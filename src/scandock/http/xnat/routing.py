@@ -142,13 +142,17 @@ def _check_names(request: Request) -> None:
     A piece with one name counts for nothing: an experiment's 2,000 scans are 2,000 names.
     """
     pieces = [names_of(request.path_params.get(piece, "")) for piece in _SEVERAL]
-    count = sum(len(names) for names in pieces if len(names) > 1)
+    few_names(request, sum(len(names) for names in pieces if len(names) > 1))
+
+
+def few_names(request: Request, count: int) -> None:
+    """Usage for a request that has more different names than are looked up for one."""
     site = site_of(request)
     if count > site.settings.max_names:
         site.metrics.names.inc()
         raise Usage(
             "request_invalid",
-            f"The address has {count} different names of sessions, scans and resources.",
+            f"The request has {count} different names of sessions, scans and resources.",
             f"At most {site.settings.max_names} are looked up at once: ask in parts, or for ALL.",
         )
 

@@ -10,6 +10,7 @@ from scandock.http.xnat import things
 from scandock.http.xnat.answers import Item, filters_of, format_of, item, listing, window_of
 from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, shelf_of, subject_of
 from scandock.http.xnat.routing import Asking, router
+from scandock.http.xnat.shown import is_for_a_page, page_of_project, page_of_session, page_of_subject, to_page
 from scandock.http.xnat.zipping import as_zip
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
@@ -50,6 +51,10 @@ async def projects(request: Request, work: Asking) -> Response:
 
 @routes.get("/data/projects/{project}")
 async def project(request: Request, work: Asking, project: str) -> Response:
+    if is_for_a_page(request):
+        me = work.desk.principal
+        return await to_page(work, lambda c: page_of_project(browsing.find_project(c, me, project)["id"]))
+
     def ask(connection: Connection) -> Item:
         found = browsing.find_project(connection, work.desk.principal, project)
         may_read = rights.allowed(connection, work.desk.principal, Action.PROJECT_READ, project)
@@ -73,6 +78,9 @@ async def subjects(request: Request, work: Asking, project: str | None = None) -
 
 
 async def subject(request: Request, work: Asking) -> Response:
+    if is_for_a_page(request):
+        return await to_page(work, lambda c: page_of_subject(subject_of(c, work)))
+
     def ask(connection: Connection) -> Item:
         own = things.own_items(connection, shelf_of(connection, work))
         return things.subject_item(subject_of(connection, work), own)
@@ -121,7 +129,9 @@ async def used_words(request: Request, work: Asking) -> Response:
 
 
 async def experiment(request: Request, work: Asking) -> Response:
-    """One experiment; with `format=zip` all its files."""
+    """One experiment; with `format=zip` all its files, with `html` its page."""
+    if is_for_a_page(request):
+        return await to_page(work, lambda c: page_of_session(experiment_of(c, work)))
     if format_of(request, "xml") == "zip":
         return await as_zip(work)
 

@@ -61,6 +61,8 @@ def profile_of(one: Person) -> dict[str, Any]:
     }
 
 
+_MEMBER: Final = member.alias("of_project")
+"""Beside `member`, by which rights are asked."""
 _COLUMNS: Final = (account.c.id, account.c.name, account.c.display, account.c.email, account.c.disabled)
 
 
@@ -84,7 +86,8 @@ def _where(principal: Principal, action: Action) -> ColumnElement[bool]:
     if principal.admin:
         return true() if allowed(action, admin=True, scope=principal.scope) else false()
     return exists(
-        select(member.c.account_id)
-        .join(project, project.c.id == member.c.project_id)
-        .where(member.c.account_id == account.c.id, projects_where(principal, action))
+        select(_MEMBER.c.account_id)
+        .join(project, project.c.id == _MEMBER.c.project_id)
+        .where(_MEMBER.c.account_id == account.c.id, projects_where(principal, action))
+        .correlate(account)
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import IO, Any, Final
 
@@ -39,21 +38,42 @@ from scandock.store.port import Snapshot
 _NOT_LABEL: Final = re.compile(r"[^\w-]+")
 Choice = Callable[[Connection, Holder], Sequence[RowMapping]]
 """The resources that are wanted of a session, or of a shelf, as it stands (rows of `contents.resources_of`)."""
+Naming = Callable[[Holder, RowMapping, Mapping[str, Any]], str]
+"""What a file of a resource is called in a zip."""
 
 
-def zip_of_sessions(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged = Damaged.REFUSE) -> ZipDownload:
+def zip_of_sessions(
+    desk: Desk,
+    wanted: Sequence[tuple[str, Choice]],
+    damaged: Damaged = Damaged.REFUSE,
+    naming: Naming | None = None,
+) -> ZipDownload:
     """Resources of several sessions as one zip, each session as it stands when its turn comes.
 
     Usage `file_damaged` unless files that are known to be damaged are to be included or omitted: then a session whose
     whole folder is gone is named in `not-included.txt`.
 
-    Two sessions of one label have folders of their own. Fault `file_missing` ends the zip where a session is gone, and
-    Denied where it may not be read any more.
+    Two sessions of one label have folders of their own; `naming` calls the files otherwise. Fault `file_missing` ends
+    the zip where a session is gone, and Denied where it may not be read any more.
     """
     if len(wanted) == 1:
-        return zip_of_resources(desk, *wanted[0], damaged)
+        return zip_of_resources(desk, *wanted[0], damaged, naming)
     known = sum(len(one) for one in _known(desk, wanted, damaged))
-    return ZipDownload("sessions.zip", None, ZipStream().chunks(_each(desk, wanted, damaged)), known)
+    naming = naming or _by_label()
+    return ZipDownload("sessions.zip", None, ZipStream().chunks(_each(desk, wanted, damaged, naming)), known)
+
+
+def _by_label() -> Naming:
+    """`member_name`, but of sessions with the label of one before with their project besides."""
+    folders: dict[str, str] = {}
+
+    def named(standing: Holder, resource: RowMapping, file: Mapping[str, Any]) -> str:
+        if standing.uuid not in folders:
+            taken = standing.label in folders.values()
+            folders[standing.uuid] = f"{standing.label}_{standing.project}" if taken else standing.label
+        return folders[standing.uuid] + member_name(standing, resource, file).removeprefix(standing.label)
+
+    return named
 
 
 def _known(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -> Iterator[Mapping[str, str]]:
@@ -85,8 +105,7 @@ def _damaged(
     return damaged_paths(connection, standing, damaged, lambda path: path.startswith(folders))
 
 
-def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -> Iterator[ZipEntry]:
-    taken: set[str] = set()
+def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged, naming: Naming) -> Iterator[ZipEntry]:
     lines: list[Line] = []
     lasting = Lasting(desk)
     for uuid, choose in wanted:
@@ -98,11 +117,8 @@ def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) ->
             lasting.check(standing)
             files, of, known = _listed(desk, standing, snapshot, choose, damaged)
             lines += lines_of(standing, left_out(snapshot, known, damaged))
-            folder = standing.label if standing.label not in taken else f"{standing.label}_{standing.project}"
-            taken.add(folder)
-            entries = (_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
-            for entry in lasting.entries(standing, entries):
-                yield replace(entry, name=folder + entry.name.removeprefix(standing.label))
+            entries = (_entry(snapshot, standing, of[one["resource_n"]], one, naming) for one in files)
+            yield from lasting.entries(standing, entries)
     yield from not_included(lines)
 
 
@@ -131,24 +147,28 @@ def _listed(
     return files, of, known
 
 
-def zip_of_resources(desk: Desk, uuid: str, choose: Choice, damaged: Damaged = Damaged.REFUSE) -> ZipDownload:
+def zip_of_resources(
+    desk: Desk, uuid: str, choose: Choice, damaged: Damaged = Damaged.REFUSE, naming: Naming | None = None
+) -> ZipDownload:
     """Resources of a session, whose right to be read was checked, as a zip that is made while it is sent."""
     with desk.catalog.read() as connection:
         found = find_holder(connection, uuid)
         if found is not None:
             check_folder(connection, found)
+    named = naming or member_name
     standing, snapshot = steady_holder(desk, uuid)
     try:
         files, of, known = _listed(desk, standing, snapshot, choose, damaged)
         told = not_included(lines_of(standing, left_out(snapshot, known, damaged)))
         length = None
         if len(files) <= COUNTED:
-            members = ((member_name(standing, of[one["resource_n"]], one), one["bytes"]) for one in files)
+            members = ((named(standing, of[one["resource_n"]], one), one["bytes"]) for one in files)
             length = stored_length(chain(members, ((entry.name, entry.size) for entry in told)))
     except BaseException:
         snapshot.close()
         raise
-    return ZipDownload(f"{standing.label}.zip", length, _chunks(desk, snapshot, standing, files, of, told), len(known))
+    chunks = _chunks(desk, snapshot, standing, files, of, told, named)
+    return ZipDownload(f"{standing.label}.zip", length, chunks, len(known))
 
 
 def zip_of_nothing(label: str) -> ZipDownload:
@@ -160,9 +180,14 @@ def member_name(standing: Holder, resource: RowMapping, file: Mapping[str, Any])
     """`{label}/scans/{id}-{type}/resources/{resource}/files/{name}`; without scans for the session's own."""
     scan = ""
     if resource["scan_id"] is not None:
-        kind = _NOT_LABEL.sub("_", resource["scan_type"] or "").strip("_")
-        scan = f"scans/{resource['scan_id']}{f'-{kind}' if kind else ''}/"
+        scan = f"scans/{scan_folder(resource['scan_id'], resource['scan_type'])}/"
     return f"{standing.label}/{scan}resources/{resource['label']}/files/{file['name']}"
+
+
+def scan_folder(scan_id: str, scan_type: str | None) -> str:
+    """`{id}-{type}`, or the id alone where there is no type."""
+    kind = _NOT_LABEL.sub("_", scan_type or "").strip("_")
+    return f"{scan_id}-{kind}" if kind else scan_id
 
 
 def _chunks(
@@ -172,20 +197,23 @@ def _chunks(
     files: Sequence[Mapping[str, Any]],
     of: dict[int, RowMapping],
     told: Sequence[ZipEntry],
+    naming: Naming,
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(moment=moment_of(standing))
-        entries = (_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
+        entries = (_entry(snapshot, standing, of[one["resource_n"]], one, naming) for one in files)
         yield from made.chunks(chain(Lasting(desk).entries(standing, entries), told))
 
 
-def _entry(snapshot: Snapshot, standing: Holder, resource: RowMapping, file: Mapping[str, Any]) -> ZipEntry:
+def _entry(
+    snapshot: Snapshot, standing: Holder, resource: RowMapping, file: Mapping[str, Any], naming: Naming
+) -> ZipEntry:
     path = path_of(resource, file)
 
     def opened() -> IO[bytes]:
         return snapshot.open(path)
 
-    return ZipEntry(member_name(standing, resource, file), file["bytes"], opened)
+    return ZipEntry(naming(standing, resource, file), file["bytes"], opened)
 
 
 def path_of(resource: RowMapping, file: Mapping[str, Any]) -> str:

@@ -1,0 +1,303 @@
+"""Manifests of downloads, as XNAT's Desktop Client takes them: each resource of some sessions, with where its zip is.
+
+A manifest is made of what stands when it is asked for. Those that were asked for by REST are called by an id: what was
+chosen then is held here, and rights are asked anew each time.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
+
+from scandock.access.principal import Principal, deny
+from scandock.catalog.engine import in_parts
+from scandock.catalog.server_tables import accession, scan_edit
+from scandock.catalog.shelves import Holder
+from scandock.catalog.tables import project, resource, scan, session
+from scandock.rules.permissions import Action, Answer
+from scandock.services import rights
+from scandock.services.xnat import contents
+from scandock.services.xnat.finding import find_experiments
+from scandock.services.xnat.ids import experiment_id, resource_id
+from scandock.services.xnat.zips import Choice as ZipChoice
+from scandock.services.xnat.zips import Naming, scan_folder
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+")
+OPTIONS: Final = ("projectIncludedInPath", "subjectIncludedInPath", "simplified")
+KEPT: Final = 50
+"""Manifests of one account that are held."""
+NAMES_KEPT: Final = 100_000
+"""Sessions that all of them name together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is chosen of sessions. `everything`, or scans by types and formats together, and resources of sessions."""
+
+    everything: bool = False
+    scan_types: frozenset[str] = frozenset()
+    """The empty text is a scan without a type."""
+    scan_formats: frozenset[str] = frozenset()
+    """Labels of scans' resources."""
+    resources: frozenset[str] = frozenset()
+    """Labels of sessions' own resources."""
+
+    def takes(self, scan_id: str | None, scan_type: str | None, label: str) -> bool:
+        """Whether a resource of a scan, or (no scan) of a session, is chosen."""
+        if self.everything:
+            return True
+        if scan_id is None:
+            return label in self.resources
+        return (scan_type or "") in self.scan_types and label in self.scan_formats
+
+
+def wanted_of(asked: Mapping[str, Sequence[str | None] | None]) -> Wanted:
+    """What the lists of a request choose; without any of them it is everything.
+
+    Pages of the original escape what stands in them, so names count unescaped too; `NULL` is a scan without a type.
+    """
+    lists = {name: asked.get(name) for name in ("scan_types", "scan_formats", "resources")}
+    if all(one is None for one in lists.values()):
+        return Wanted(everything=True)
+    named = {name: frozenset(_spellings(one or ())) for name, one in lists.items()}
+    types = named["scan_types"]
+    return Wanted(**{**named, "scan_types": types | {""} if types & {"NULL", ""} else types})
+
+
+def _spellings(names: Iterable[str | None]) -> Iterator[str]:
+    for name in names:
+        yield name or ""
+        yield html.unescape(name or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One resource of a manifest."""
+
+    folder: str
+    """Where its files are to stand, for each entry another one."""
+    uri: str
+    """Of its files, below `/archive`."""
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A session of a manifest: the resources of its scans, and its own."""
+
+    id: str
+    uuid: str
+    project: str
+    subject: str
+    label: str
+    scans: list[Entry]
+    own: list[Entry]
+    names: dict[tuple[str | None, str], str]
+    """The folder of each resource, by scan and label."""
+
+
+class _Folders:
+    """Names of folders, of which no two are alike where case counts for nothing."""
+
+    def __init__(self, options: Iterable[str]) -> None:
+        self._options = frozenset(options)
+        self._taken: set[str] = set()
+
+    def of_session(self, row: RowMapping) -> str:
+        """As the zips name it: two sessions of one label have their projects besides."""
+        if "projectIncludedInPath" in self._options:
+            return f"{row['project']}/{row['subject'] or 'none'}/{row['label']}"
+        label = str(row["label"])
+        if label.casefold() in self._taken:
+            label = f"{label}_{row['project']}"
+        self._taken.add(label.casefold())
+        return f"{row['subject'] or 'none'}/{label}" if "subjectIncludedInPath" in self._options else label
+
+    def of_resource(self, above: str, row: RowMapping) -> str:
+        simplified = "simplified" in self._options
+        label = row["resource"]
+        if row["scan_id"] is None:
+            name = f"{above}/{label}" if simplified else f"{above}/resources/{label}"
+        elif simplified:
+            name = f"{above}/{row['scan_id']}/{label}"
+        else:
+            name = f"{above}/scans/{scan_folder(row['scan_id'], row['scan_type'])}/resources/{label}"
+        free, n = name, 2
+        while f"{free.casefold()}/" in self._taken:
+            free, n = f"{name}_{n}", n + 1
+        self._taken.add(f"{free.casefold()}/")
+        return free
+
+
+def parts_of(rows: Iterable[RowMapping], wanted: Wanted, options: Iterable[str] = ()) -> Iterator[Part]:
+    """Rows of `rows_of_project`, `rows_of_sessions` as sessions of a manifest."""
+    folders = _Folders(options)
+    for _, group in groupby(rows, key=lambda row: row["uuid"]):
+        of_session = list(group)
+        first = of_session[0]
+        above, number = folders.of_session(first), experiment_id(first["number"])
+        scans: list[Entry] = []
+        own: list[Entry] = []
+        names: dict[tuple[str | None, str], str] = {}
+        for row in of_session:
+            if row["resource"] is None or not wanted.takes(row["scan_id"], row["scan_type"], row["resource"]):
+                continue
+            folder = folders.of_resource(above, row)
+            names[row["scan_id"], row["resource"]] = folder
+            entry = Entry(folder=folder, uri=_uri(number, row), bytes=row["bytes"])
+            (own if row["scan_id"] is None else scans).append(entry)
+        yield Part(
+            id=number, uuid=first["uuid"], project=first["project"], subject=first["subject"], label=first["label"],
+            scans=scans, own=own, names=names,
+        )  # fmt: skip
+
+
+def _uri(number: str, row: RowMapping) -> str:
+    """The files of a resource: by its label, or by its id where the label would be read as something else."""
+    scans = "" if row["scan_id"] is None else f"/scans/{quote(row['scan_id'], safe='')}"
+    name = row["resource"]
+    if not _PLAIN.fullmatch(name) or contents.is_all(name):
+        name = resource_id(row["uuid"], row["scan_id"], name)
+    return f"/archive/experiments/{number}{scans}/resources/{name}/files"
+
+
+def rows_of_project(connection: Connection, principal: Principal, name: str) -> Iterator[RowMapping]:
+    """The resources with files of all archived sessions of a project. Denied."""
+    rights.check(connection, principal, Action.SESSION_READ, name)
+    return _rows(connection, project.c.key == name.casefold())
+
+
+def rows_of_session(connection: Connection, uuid: str) -> Iterator[RowMapping]:
+    """The same of one session, whose right to be read was checked."""
+    return _rows(connection, session.c.uuid == uuid)
+
+
+def rows_of_sessions(connection: Connection, uuids: Iterable[str]) -> Iterator[RowMapping]:
+    """The same of several ones."""
+    for part in in_parts(uuids):
+        yield from _rows(connection, session.c.uuid.in_(part))
+
+
+def _rows(connection: Connection, of: ColumnElement[bool]) -> Iterator[RowMapping]:
+    """A session without any files has one row that names no resource."""
+    filled = and_(resource.c.tree_id == session.c.tree_id, resource.c.files > 0)
+    of_scan = and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n)
+    edited = and_(scan_edit.c.session_id == session.c.id, scan_edit.c.scan_id == scan.c.scan_id)
+    query = (
+        select(
+            session.c.uuid, session.c.label, session.c.subject, project.c.name.label("project"), accession.c.number,
+            scan.c.scan_id, func.coalesce(scan_edit.c.type, scan.c.type).label("scan_type"),
+            resource.c.label.label("resource"), resource.c.bytes,
+        )
+        .join(project, project.c.id == session.c.project_id)
+        .join(accession, accession.c.uuid == session.c.uuid)
+        .outerjoin(resource, filled)
+        .outerjoin(scan, of_scan)
+        .outerjoin(scan_edit, edited)
+        .where(session.c.place == "archive", of)
+        .order_by(project.c.key, session.c.key, session.c.id, resource.c.n)
+    )  # fmt: skip
+    yield from connection.execute(query.execution_options(yield_per=1_000)).mappings()
+
+
+# -- what was asked for by REST ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Sessions, by their ids, what of them, and how their folders are called."""
+
+    sessions: tuple[str, ...]
+    wanted: Wanted
+    options: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, sessions: tuple[str, ...], lists: Mapping[str, Sequence[str | None] | None], options: Iterable[str]
+    ) -> Choice:
+        """The choice of a request; options that nobody knows have no effect."""
+        asked = set(options)
+        return cls(sessions=sessions, wanted=wanted_of(lists), options=tuple(one for one in OPTIONS if one in asked))
+
+
+def chosen_parts(connection: Connection, principal: Principal, choice: Choice) -> list[Part]:
+    """The sessions as they stand, each with what is chosen of it. Denied where one may not be read, or is gone."""
+    found = find_experiments(connection, principal, choice.sessions)
+    rows = rows_of_sessions(connection, [one.standing.uuid for one in found])
+    return list(parts_of(rows, choice.wanted, choice.options))
+
+
+def check_sessions(connection: Connection, principal: Principal, named: Mapping[str, str]) -> None:
+    """Denied unless all sessions may be read; `named` has the project that each id is said to be of, or nothing."""
+    of = {one.id: one.standing.project for one in find_experiments(connection, principal, list(named))}
+    if any(said and said.casefold() != of.get(name, "").casefold() for name, said in named.items()):
+        deny(Answer.HIDDEN)
+
+
+def zip_choices(parts: Iterable[Part], options: Iterable[str]) -> tuple[list[tuple[str, ZipChoice]], Naming]:
+    """What a zip of them holds, and how its members are called: by the folders of the manifest."""
+    every = {part.uuid: part.names for part in parts}
+    between = "/" if "simplified" in set(options) else "/files/"
+
+    def choose(connection: Connection, standing: Holder) -> list[RowMapping]:
+        names = every[standing.uuid]
+        scans = contents.scans_of(connection, standing)
+        rows = contents.resources_of(connection, standing, scans=scans) + contents.resources_of(connection, standing)
+        return [row for row in rows if (row["scan_id"], row["label"]) in names]
+
+    def called(standing: Holder, row: RowMapping, file: Mapping[str, Any]) -> str:
+        return f"{every[standing.uuid][row['scan_id'], row['label']]}{between}{file['name']}"
+
+    return [(uuid, choose) for uuid in every], called
+
+
+@dataclass(slots=True)
+class Manifests:
+    """Those that clients come back for by an id, the newest of each account. For many threads, of one process."""
+
+    _held: OrderedDict[tuple[int, str], Choice] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    clock: Callable[[], float] = time.time
+
+    def add(self, principal: Principal, choice: Choice) -> str:
+        """Hold a choice; its id is the account's name and the moment, as the original's."""
+        assert principal.account_id is not None
+        with self._lock:
+            moment = int(self.clock() * 1000)
+            while (principal.account_id, _id(principal, moment)) in self._held:
+                moment += 1
+            name = _id(principal, moment)
+            self._held[principal.account_id, name] = choice
+            self._forget(principal.account_id)
+        return name
+
+    def find(self, principal: Principal, name: str) -> Choice:
+        """One of an account's own. Denied, in the same words where there is none and where it is another's."""
+        with self._lock:
+            found = self._held.get((principal.account_id or 0, name))
+        if found is None:
+            deny(Answer.HIDDEN)
+        return found
+
+    def _forget(self, account_id: int) -> None:
+        own = [key for key in self._held if key[0] == account_id]
+        for key in own[: max(len(own) - KEPT, 0)]:
+            del self._held[key]
+        while sum(len(one.sessions) for one in self._held.values()) > NAMES_KEPT and len(self._held) > 1:
+            self._held.popitem(last=False)
+
+
+def _id(principal: Principal, moment: int) -> str:
+    said = datetime.fromtimestamp(moment / 1000, UTC)
+    return f"{principal.name}-{said:%Y%m%d_%H%M%S}{moment % 1000:03}"

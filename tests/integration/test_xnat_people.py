@@ -130,6 +130,30 @@ def test_a_cache_is_flushed_by_who_is_signed_in(web: Web) -> None:
         assert nobody.delete("/xapi/access/cache/flush").status_code == 401
 
 
+def test_a_session_s_history_is_its_trail_to_owners_and_its_coming_to_others(site: Site, web: Web) -> None:
+    site.bring(documented("S1", "4", images(1)), subject="Ann", session="S1")
+    web.account("mary", P="member")
+    with web.client("mary") as mary:
+        assert mary.put("/data/projects/P/experiments/S1?note=seen").status_code == 200
+        assert mary.get("/data/projects/P/experiments/S1?format=zip").status_code == 200
+    found = {}
+    for name in ("admin", "olga", "mary"):
+        with web.client(name) as client:
+            for where in ("/data/experiments/XNAT_E00001", "/data/archive/projects/P/subjects/Ann/experiments/S1"):
+                answer = client.get(f"{where}/history?format=json")
+                assert answer.status_code == 200, answer.text
+                found[name] = answer.json()["events"]
+    for events in found.values():
+        assert {one["event_status"] for one in events} == {"Complete"}
+        assert [one["event_date"] for one in events] == sorted(one["event_date"] for one in events)
+    assert [one["event_action"] for one in found["mary"]] == ["Imported"]
+    assert [(one["event_action"], one["event_user"]) for one in found["olga"]][1:] == [("Modified", "mary")]
+    assert found["admin"] == found["olga"]
+    with web.client("ann") as ann, web.client(None) as nobody:
+        assert ann.get("/data/experiments/XNAT_E00001/history").status_code == 404
+        assert nobody.get("/data/experiments/XNAT_E00001/history").status_code == 401
+
+
 def test_the_uptime_is_said_to_who_is_signed_in(web: Web) -> None:
     with web.client("ann") as ann:
         assert set(ann.get("/xapi/siteConfig/uptime").json()) == {"days", "hours", "minutes", "seconds"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request
 from sqlalchemy import Connection
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from scandock.http.xnat import things
 from scandock.http.xnat.answers import Item, filters_of, format_of, item, listing, window_of
@@ -17,6 +17,7 @@ from scandock.services import browsing, rights
 from scandock.services.xnat import words
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.experiments import list_experiments
+from scandock.services.xnat.history import history_of
 from scandock.services.xnat.projects import list_projects
 from scandock.services.xnat.subjects import list_subjects
 
@@ -141,5 +142,12 @@ async def experiment(request: Request, work: Asking) -> Response:
     return item(request, await work.read(ask))
 
 
+async def experiment_history(work: Asking) -> Response:
+    """What has happened to it, as JSON whatever format is asked for: it is no table."""
+    events = await work.read(lambda c: history_of(c, work.desk.principal, experiment_of(c, work)))
+    return JSONResponse({"events": events})
+
+
 for _where in EXPERIMENTS:
     routes.get(_where)(experiment)
+    routes.get(f"{_where}/history")(experiment_history)

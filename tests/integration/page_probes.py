@@ -70,6 +70,15 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("POST", "/projects"): PageProbe(action=Action.PROJECT_CREATE, of="site", fields={"id": "P"}, good=(409,)),
     ("GET", "/projects/{project}"): PageProbe(action=Action.PROJECT_SEE),
     ("GET", "/projects/{project}/sessions/{label}"): PageProbe(action=Action.SESSION_READ, of="archived"),
+    ("GET", "/projects/{project}/manifest"): PageProbe(
+        action=Action.SESSION_READ, of="archived", heading="<cat:Catalog"
+    ),
+    ("GET", "/projects/{project}/sessions/{label}/manifest"): PageProbe(
+        action=Action.SESSION_READ, of="archived", heading="<cat:Catalog"
+    ),
+    ("GET", "/app/action/LoadImageData/project/{project}/timestamp/{timestamp}/folder/{folder}"): PageProbe(
+        action=Action.PREARCHIVE_READ, of="waiting", good=(303,)
+    ),
     ("GET", "/projects/{project}/sessions/{label}/scans/{scan}"): PageProbe(action=Action.SESSION_READ, of="archived"),
     ("GET", "/projects/{project}/subjects/{subject}"): PageProbe(action=Action.SUBJECT_READ, of="subject"),
     ("GET", "/prearchive/{uuid}"): PageProbe(action=Action.PREARCHIVE_READ, of="waiting"),

@@ -68,6 +68,9 @@ def ask(made: Everyone, method: str, path: str, probe: PageProbe, place: Place, 
     }  # fmt: skip
     if probe.of == "subject":
         values["subject"] = made.clients["admin"].get(f"/api/v1/subjects/{about}").json()["label"]
+    if "{timestamp}" in path:
+        uri = made.clients["admin"].get(f"/api/v1/sessions/{about}").json()["uri"]
+        values["timestamp"], values["folder"] = uri.split("/")[-2:]
     fields = {name: value.format_map(values) for name, value in probe.fields.items()}
     params = {name: value.format_map(values) for name, value in probe.params.items()}
     data = fields if method == "POST" else None

@@ -67,7 +67,7 @@ READ = {
     **_read(Action.PROJECT_READ, "project", "{P}/resources", "{P}/files"),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/current_arc"),
     **_read(Action.SUBJECT_READ, "archived", "{S}", "{S}/resources", "{S}/files"),
-    **_read(Action.SESSION_READ, "archived", "{E}/assessors", "{E}/reconstructions", "{E}/status"),
+    **_read(Action.SESSION_READ, "archived", "{E}/assessors", "{E}/reconstructions", "{E}/status", "{E}/history"),
     **_read(Action.SESSION_READ, "archived", "{S}/experiments", "{E}", "{E}/files", "{E}/scans", "{E}/resources"),
     **_read(Action.SESSION_READ, "archived", _SCAN, f"{_SCAN}/files", f"{_SCAN}/resources", *_RESOURCES[1:]),
     **_read(Action.SESSION_READ, "archived", f"{_RESOURCES[1]}/files"),
@@ -106,13 +106,27 @@ SOURCES = {
     "/data/services/prearchive/delete": Ask(action=Action.PREARCHIVE_DELETE, of="waiting"),
     "/data/services/prearchive/rebuild": Ask(action=Action.PREARCHIVE_EDIT, of="waiting"),
 }
+SITE = {
+    ("GET", "/xapi/users/username"): Action.ACCOUNT_READ,
+    ("GET", "/xapi/users/profile"): Action.ACCOUNT_READ,
+    ("DELETE", "/xapi/access/cache/flush"): Action.ACCOUNT_READ,
+    ("GET", "/data/services/tokens/invalidate/{alias}"): Action.ACCOUNT_EDIT,
+    ("GET", "/data/services/tokens/issue/user/{login}"): Action.SITE_ADMIN,
+    ("POST", "/data/services/tokens/issue/user/{login}"): Action.SITE_ADMIN,
+}
+"""What is in no project; of `login` an account that is not the one that asks."""
+MANIFESTS = {
+    "/xapi/archive/download", "/xapi/archive/downloadwithsize", "/xapi/archive/download/{manifest}",
+    "/xapi/archive/download/{manifest}/xml", "/xapi/archive/download/{manifest}/zip",
+}  # fmt: skip
+"""Of sessions that a body names, and then of one's own alone."""
 ELSEWHERE = {
     # what one sees of lists, in test_xnat_reading and test_xnat_prearchive
     "/data/projects", "/data/subjects", "/data/experiments", "/data/prearchive", "/data/prearchive/projects",
     "/data/prearchive/projects/{projects}", "/data/prearchive/experiments",
     # members, accounts, and words of what one may read, in test_xnat_people
     "/data/projects/{project}/users/{group}/{login}", "/data/users", "/xapi/siteConfig/uptime", "/data/scanners",
-    "/data/scan_types",
+    "/data/scan_types", "/xapi/users", "/xapi/users/profiles", "/xapi/users/profile/{login}", "/xapi/users/{login}",
     # the same of searches, in test_xnat_searching
     "/data/search", "/data/search/elements", "/data/search/elements/{kind}", "/data/search/saved",
     # one's own: test_xnat_login, test_xnat_cache, test_xnat_tracking, test_xnat_inbox
@@ -123,7 +137,8 @@ ELSEWHERE = {
     "/data/user/cache/resources/{resource}/files/{name}", "/xapi/event_tracking/{key}",
     "/xapi/event_tracking/{key}/payload", "/xapi/dicom/{number}",
     # of the site, and said to everybody
-    "/data/version", "/xapi/siteConfig/buildInfo", "/xapi/plugins", "/xapi/schemas", "/xapi/schemas/{name}",
+    "/data/version", "/xapi/siteConfig/buildInfo", "/xapi/siteConfig/buildInfo/attributes",
+    "/xapi/siteConfig/buildInfo/{key}", "/xapi/plugins", "/xapi/schemas", "/xapi/schemas/{name}",
     "/xapi/schemas/{namespace}/{name}", "/schemas/{namespace}/{name}", "/xapi/access/projects",
     "/data/config/{setting}",
     # by what they name: test_xnat_import, test_xnat_making, test_xnat_reading
@@ -147,7 +162,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
 
 def test_every_route_is_asked_here_or_has_its_tests_elsewhere():
     served = {short(route.path) for router in ROUTERS for route in router.routes}
-    asked = {path for _, path in (*READ, *CHANGE)} | set(SOURCES)
+    asked = {path for _, path in (*READ, *CHANGE, *SITE)} | set(SOURCES) | MANIFESTS
     assert served - asked - ELSEWHERE == set()
     assert (asked | ELSEWHERE) - served == set()
     changing = {
@@ -237,6 +252,46 @@ def test_who_may_not_changes_nothing_by_src(made: Everyone, subtests: pytest.Sub
     for path, asked in sorted(SOURCES.items()):
         with subtests.test(path):
             assert refusals(made, "POST", path, asked, partial(more, asked=asked)) == {}
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(SITE))
+def test_what_is_in_no_project_is_for_whom_the_matrix_says(made: Everyone, method: str, path: str) -> None:
+    off, answers = {}, set()
+    for who in PERSONAS:
+        login = "stranger" if who.name == "collaborator" else "collaborator"
+        right = matrix(SITE[method, path], who, None)
+        told = made.clients[who.name].request(method, path.format(login=login, alias="none"))
+        answers.add(right)
+        if why := wrong(told, right, read=True):
+            off[who.name] = why
+    assert off == {}
+    assert len(answers) > 1
+
+
+def test_a_manifest_is_made_and_fetched_by_who_may_read_the_session(made: Everyone) -> None:
+    off = {}
+    for place in (one for one in made.places if one.archived):
+        label = made.clients["admin"].get(f"/api/v1/sessions/{place.archived}").json()["label"]
+        item = made.clients["admin"].get(f"/data/projects/{place.project}/experiments/{label}?format=json").json()
+        number = item["items"][0]["data_fields"]["ID"]
+        for who in PERSONAS:
+            right = matrix(Action.SESSION_READ, who, place) if who.signed_in else Answer.SIGN_IN
+            client = made.clients[who.name]
+            for path in ("/xapi/archive/download", "/xapi/archive/downloadwithsize"):
+                told = client.post(path, json={"sessions": [number]})
+                named = client.post(path, json={"sessions": [number], "projectIds": [place.project]})
+                for answer in (told, named):
+                    if why := wrong(answer, right, read=True):
+                        off[who.name, place.accessibility.value, path] = why
+            if right is Answer.ALLOWED:
+                name = told.json()["id"]
+                for end in ("", "/xml", "/zip"):
+                    assert client.get(f"/xapi/archive/download/{name}{end}").status_code == 200
+                    for other in ("stranger", "admin"):
+                        if other != who.name:
+                            hidden = made.clients[other].get(f"/xapi/archive/download/{name}{end}")
+                            assert hidden.status_code == 404, (who.name, other)
+    assert off == {}
 
 
 _ALIKE = ("/data/projects/{project}", "/data/services/archive")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import create_engine, func, inspect, select, text, update
+from sqlalchemy import create_engine, delete, func, inspect, select, text, update
 
 from scandock.access import logins, tokens
 from scandock.access.authenticate import Gate, authenticate, check_password
@@ -78,6 +79,42 @@ def test_a_revoked_token_ends_all_that_came_of_it_and_nothing_else(catalog, firs
 
     assert not any(holds(catalog, one) for one in [first, *descent])
     assert all(holds(catalog, one) for one in others)
+
+
+@pytest.mark.postgresql
+def test_what_an_administrator_issues_for_another_account_ends_with_their_own_and_with_their_right(catalog):
+    """A password, being shut out, revoking it among one's own, and whatever makes one of the two more or less."""
+    system = Accounts(catalog, SYSTEM, HERE)
+    system.create("root", PASSWORD, admin=True)
+    system.create("chief", PASSWORD, admin=True)
+    own = system.issue_token(scope=Scope.ALL, of="alice")
+    ends = (
+        lambda issued: system.set_password("chief", PASSWORD),
+        lambda issued: system.set_disabled("chief", True),
+        lambda issued: system.set_admin("chief", False),
+        lambda issued: system.set_admin("alice", True),
+        lambda issued: system.revoke_token(issued, of="chief"),
+        lambda issued: system.revoke_token(issued, of="alice"),
+    )
+    for end, whose in zip(ends, (*["chief"] * 5, "alice"), strict=True):
+        chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, Gate()), HERE, by="password")
+        accounts = Accounts(catalog, by(catalog, chief), HERE)
+        made = accounts.issue_token(scope=Scope.ALL, days=2, of="alice")
+        assert by(catalog, made).name == "alice"
+        child = issue(catalog, made)
+        (listed,) = [one for one in accounts.tokens() if one.name == "Issued for alice"]
+        end(listed.alias if whose == "chief" else made.alias)
+        assert not holds(catalog, made), end
+        assert not holds(catalog, child), end
+        assert holds(catalog, own)
+        system.change("chief", admin=True, disabled=False)
+        system.change("alice", admin=False)
+        with catalog.write() as connection:
+            connection.execute(delete(api_token).where(api_token.c.name == "Issued for alice"))
+    for other in ("root", "chief"):
+        with pytest.raises(Denied) as refused:
+            Accounts(catalog, replace(SYSTEM, account_id=0, name="chief"), HERE).issue_token(scope=Scope.ALL, of=other)
+        assert refused.value.answer is Answer.FORBIDDEN
 
 
 def test_what_is_revoked_further_down_leaves_what_made_it(catalog, first):

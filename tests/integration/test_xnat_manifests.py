@@ -11,14 +11,31 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
+from sqlalchemy import insert, select
 
+from scandock.access.principal import SYSTEM, Denied
+from scandock.catalog.engine import open_catalog
+from scandock.catalog.tables import resource, session
+from scandock.services.xnat.manifests import (
+    KEPT,
+    NAMES_KEPT,
+    Choice,
+    Manifests,
+    Wanted,
+    parts_of,
+    rows_of_project,
+    rows_of_sessions,
+)
 from tests.builders import Site, documented, images, site_at
+from tests.integration.many_rows import seed, seed_scans
+from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serving
 
 DOWNLOAD = "/xapi/archive/download"
@@ -75,13 +92,13 @@ def entries_of(document: bytes) -> dict[str, dict[str, str]]:
     assert root[0] == "catalog"
     every: set[str] = set()
     found = {}
-    for session in below(root, "sets", "entryset"):
+    for part in below(root, "sets", "entryset"):
         entries = [
             one[1]
-            for kind in (below(session, "sets", "entryset") if below(session, "sets") else ())
+            for kind in (below(part, "sets", "entryset") if below(part, "sets") else ())
             for one in below(kind, "entries", "entry")
         ]
-        found[session[1]["ID"]] = {one["name"]: one["URI"] for one in entries}
+        found[part[1]["ID"]] = {one["name"]: one["URI"] for one in entries}
         names = {one["name"].casefold() for one in entries}
         assert len(names) == len(entries)
         assert not every & names
@@ -267,3 +284,69 @@ def test_who_may_not_read_a_session_gets_no_manifest_of_it(web: Web, client: htt
                 assert ann.get(f"{DOWNLOAD}/{name}{end}").status_code == 404, "the right is asked for anew"
         finally:
             assert client.put("/data/projects/P/users/Collaborators/ann").status_code == 200
+
+
+# -- in the catalog ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.postgresql
+def test_many_sessions_are_one_statement_and_in_their_order(database_url: str) -> None:
+    catalog = open_catalog(database_url)
+    try:
+        seed(catalog, 40)
+        seed_scans(catalog, 2)
+        with catalog.write() as connection:
+            trees = connection.execute(select(session.c.tree_id)).scalars().all()
+            row = {"label": "DICOM", "content": "RAW", "format": "DICOM", "bytes": 5}
+            connection.execute(
+                insert(resource),
+                [{**row, "tree_id": one, "n": n, "scan_n": n, "files": 1 - n} for one in trees for n in (0, 1)],
+            )
+        with counted(catalog) as said:
+            parts = ask(
+                catalog, lambda c: list(parts_of(rows_of_project(c, SYSTEM, "p"), Wanted(everything=True)))
+            )  # fmt: skip
+        assert len([one for one in said if "resource" in one]) == 1
+        assert [one.label for one in parts] == [f"Sess_{n:05}" for n in range(40)]
+        assert {tuple(entry.folder for entry in one.scans) for one in parts[:1]} == {
+            ("Sess_00000/scans/1-T0/resources/DICOM",)
+        }, "a resource without files is left out"
+        assert all(len(one.scans) == 1 and not one.own for one in parts)
+        some = ask(catalog, lambda c: list(parts_of(rows_of_sessions(c, [parts[3].uuid]), Wanted(everything=True))))
+        assert [one.id for one in some] == [parts[3].id]
+    finally:
+        catalog.dispose()
+
+
+def test_names_that_differ_by_case_alone_get_folders_of_their_own() -> None:
+    """Else the client would write the files of one among those of the other."""
+    row = {"uuid": "u", "label": "E", "subject": "S", "number": 1, "scan_type": "", "bytes": 1, "resource": "DICOM"}
+    rows: list[Any] = [
+        {**row, "project": "P", "scan_id": "a"},
+        {**row, "project": "P", "scan_id": "A"},
+        {**row, "project": "Q", "scan_id": "a", "uuid": "v", "number": 2, "resource": "ALL"},
+    ]
+    folders = [entry for part in parts_of(rows, Wanted(everything=True)) for entry in part.scans]
+    assert [one.folder for one in folders] == [
+        "E/scans/a/resources/DICOM", "E/scans/A/resources/DICOM_2", "E_Q/scans/a/resources/ALL"
+    ]  # fmt: skip
+    assert re.fullmatch(r"/archive/experiments/XNAT_E00002/scans/a/resources/\d+/files", folders[2].uri)
+
+
+def test_the_newest_of_an_account_are_held_and_of_all_so_many() -> None:
+    me, other = (replace(SYSTEM, account_id=n, name=name) for n, name in ((1, "me"), (2, "other")))
+    held = Manifests(clock=lambda: 1_700_000_000.5)
+    choice = Choice(sessions=("XNAT_E00001",), wanted=Wanted(everything=True), options=())
+    theirs = held.add(other, choice)
+    names = [held.add(me, choice) for _ in range(KEPT + 1)]
+    assert len(set(names)) == KEPT + 1
+    assert names[0] == "me-20231114_221320500"
+    with pytest.raises(Denied):
+        held.find(me, names[0])
+    assert held.find(me, names[1]) == held.find(other, theirs) == choice
+    with pytest.raises(Denied):
+        held.find(other, names[1])
+    last = held.add(me, replace(choice, sessions=("XNAT_E00001",) * NAMES_KEPT))
+    assert held.find(me, last)
+    with pytest.raises(Denied):
+        held.find(other, theirs)

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from scandock.access import accounts, members
+from scandock.access.authenticate import principal_of
+from scandock.access.principal import SYSTEM, Door
+from scandock.catalog.engine import open_catalog
+from scandock.rules.permissions import Role
+from scandock.services.xnat import people
+from scandock.services.xnat.finding import find_experiment
+from scandock.services.xnat.history import history_of
 from tests.builders import Site, documented, images
+from tests.integration.many_rows import seed
 from tests.integration.web import Web, serving
 
 USERS = "/data/projects/P/users"
@@ -170,3 +179,28 @@ def test_scanners_and_types_of_scans_are_those_of_what_one_may_read(site: Site, 
             assert rows(olga, where) == [{"type": "T1"}]
         assert rows(ann, "/data/scanners") == rows(ann, "/data/scan_types") == []
         assert ann.get("/data/scanners?project=P").status_code == 404
+
+
+@pytest.mark.postgresql
+def test_accounts_are_found_on_every_database(database_url: str) -> None:
+    catalog = open_catalog(database_url)
+    try:
+        seed(catalog, 2)
+        with catalog.write() as connection:
+            for name in ("ann", "max", "olga"):
+                one = accounts.create(connection, name, email=f"{name}@example.org")
+                if name != "ann":
+                    members.set_role(connection, "P", one, Role.OWNER if name == "olga" else Role.COLLABORATOR)
+        with catalog.read() as connection:
+            seen = {}
+            for name in ("ann", "max", "olga"):
+                me = principal_of(connection, accounts.get(connection, name), Door.BASIC)
+                seen[name] = {one.name: one.email for one in people.seen_by(connection, me)}
+                found = find_experiment(connection, SYSTEM, "XNAT_E00001")
+                assert [one["event_user"] for one in history_of(connection, me, found)] == [""]
+        told = {name: f"{name}@example.org" for name in ("ann", "max", "olga")}
+        assert seen["olga"] == {"max": told["max"], "olga": told["olga"]}
+        assert seen["max"] == {"max": told["max"], "olga": ""}
+        assert seen["ann"] == {"ann": told["ann"]}
+    finally:
+        catalog.dispose()

@@ -72,7 +72,11 @@ def wanted_of(asked: Mapping[str, Sequence[str | None] | None]) -> Wanted:
         return Wanted(everything=True)
     named = {name: frozenset(_spellings(one or ())) for name, one in lists.items()}
     types = named["scan_types"]
-    return Wanted(**{**named, "scan_types": types | {""} if types & {"NULL", ""} else types})
+    return Wanted(
+        scan_types=types | {""} if "NULL" in types else types,
+        scan_formats=named["scan_formats"],
+        resources=named["resources"],
+    )
 
 
 def _spellings(names: Iterable[str | None]) -> Iterator[str]:

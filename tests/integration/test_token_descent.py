@@ -18,6 +18,7 @@ from scandock.access.tokens import DAY_MS, Issued
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.migrate import configuration
 from scandock.catalog.server_tables import account, api_token, audit, login
+from scandock.model.errors import Usage
 from scandock.rules.permissions import Answer, Scope
 from scandock.services.accounts import Accounts
 from scandock.services.audit import Wanted, search
@@ -115,6 +116,32 @@ def test_what_an_administrator_issues_for_another_account_ends_with_their_own_an
         with pytest.raises(Denied) as refused:
             Accounts(catalog, replace(SYSTEM, account_id=0, name="chief"), HERE).issue_token(scope=Scope.ALL, of=other)
         assert refused.value.answer is Answer.FORBIDDEN
+
+
+@pytest.mark.postgresql
+def test_an_administrator_may_issue_for_more_accounts_than_one_has_tokens(catalog, monkeypatch):
+    """As a portal does, for each of its users again and again: of the administrator's there is one for each account."""
+    monkeypatch.setattr(tokens, "TOKENS_MOST", 3)
+    system = Accounts(catalog, SYSTEM, HERE)
+    system.create("chief", PASSWORD, admin=True)
+    chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, Gate()), HERE, by="password")
+    accounts = Accounts(catalog, by(catalog, chief), HERE)
+    names = [f"user{n}" for n in range(4)]
+    for name in names:
+        system.create(name, PASSWORD)
+        made = [accounts.issue_token(scope=Scope.ALL, days=days, of=name) for days in (1, 2, 1)]
+        assert all(holds(catalog, one) for one in made)
+        with pytest.raises(Usage, match="at most 3 tokens"):
+            accounts.issue_token(scope=Scope.ALL, of=name)
+    own = accounts.tokens()
+    assert all(holds(catalog, accounts.issue_token(scope=Scope.ALL)) for _ in range(3)), "they do not count"
+    with pytest.raises(Usage, match="at most 3 tokens"):
+        accounts.issue_token(scope=Scope.ALL)
+    assert sorted(one.name for one in own) == [f"Issued for {name}" for name in names]
+    assert {-((one.created - one.expires) // DAY_MS) for one in own} <= {2, 3}, "as long as the longest of them"
+    accounts.revoke_token(next(one.alias for one in own if one.name == "Issued for user1"))
+    assert not accounts.tokens(of="user1")
+    assert len(accounts.tokens(of="user2")) == 3
 
 
 def test_what_is_revoked_further_down_leaves_what_made_it(catalog, first):

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
 from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
@@ -80,14 +80,63 @@ def issue(
     Raises Usage `token_days` for a lifetime that is none, `too_many_tokens` beyond 100, and Denied where `parent` has
     ended.
     """
+    now, expires = _span(connection, days, parent)
+    if _count(connection, one, now) >= TOKENS_MOST:
+        raise Usage("too_many_tokens", f"An account has at most {TOKENS_MOST} tokens.", "Revoke some.")
+    return _issue(connection, one, scope, now, expires, name, parent)
+
+
+def issuing(
+    connection: Connection, issuer: Account, one: Account, *, scope: Scope, days: int, parent: str | None = None
+) -> str:
+    """The alias of a token of `issuer`, whose secret nobody hears, by which tokens of another account are issued.
+
+    So these end with whatever ends the issuer's own. There is one for each account that has such tokens, which lives as
+    long as the latest of them may; it does not count among the tokens that an account has at most.
+    """
+    now, expires = _span(connection, days, parent)
+    issued = api_token.alias("issued")
+    there = connection.execute(
+        select(api_token.c.alias, api_token.c.expires)
+        .join(issued, issued.c.parent_alias == api_token.c.alias)
+        .where(
+            api_token.c.account_id == issuer.id,
+            api_token.c.epoch == issuer.epoch,
+            api_token.c.scope == scope,
+            api_token.c.parent_alias == parent if parent is not None else api_token.c.parent_alias.is_(None),
+            issued.c.account_id == one.id,
+        )
+        .limit(1)
+    ).first()
+    if there is None:
+        return _issue(connection, issuer, scope, now, expires, f"Issued for {one.name}", parent).alias
+    values = {"expires": max(there.expires, expires)}
+    connection.execute(update(api_token).where(api_token.c.alias == there.alias).values(values))
+    return str(there.alias)
+
+
+def _count(connection: Connection, one: Account, now: int) -> int:
+    """The tokens of an account that hold, without those by which others' are issued."""
+    issued = api_token.alias("issued")
+    for_others = exists(
+        select(issued.c.alias).where(issued.c.parent_alias == api_token.c.alias, issued.c.account_id != one.id)
+    )
+    query = select(func.count()).where(api_token.c.account_id == one.id, api_token.c.expires > now, ~for_others)
+    return int(connection.execute(query.select_from(api_token)).scalar_one())
+
+
+def _span(connection: Connection, days: int, parent: str | None) -> tuple[int, int]:
+    """Now, and when a token of so many days ends that `parent` makes. Usage `token_days`, Denied."""
     if not 1 <= days <= DAYS_MOST:
         raise Usage("token_days", f"A token lives 1 to {DAYS_MOST} days.", "Name fewer days.")
     now = now_ms(connection)
-    if sum(token.expires > now for token in of_account(connection, one.id)) >= TOKENS_MOST:
-        raise Usage("too_many_tokens", f"An account has at most {TOKENS_MOST} tokens.", "Revoke some.")
     expires = now + days * DAY_MS
-    if parent is not None:
-        expires = min(expires, expiry_of(connection, parent))
+    return now, expires if parent is None else min(expires, expiry_of(connection, parent))
+
+
+def _issue(
+    connection: Connection, one: Account, scope: Scope, now: int, expires: int, name: str, parent: str | None
+) -> Issued:
     made = Issued(str(uuid.uuid4()), new_secret(), expires, -((now - expires) // DAY_MS))
     connection.execute(
         insert(api_token).values(

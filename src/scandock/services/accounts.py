@@ -140,19 +140,11 @@ class Accounts:
             parent = self._asker.token
             if one.id != self._asker.account_id and self._asker.account_id is not None:
                 _check_issued_for(one)
-                parent = self._issuing(connection, one, scope, days).alias
+                own = self._own(connection, Action.ACCOUNT_EDIT)
+                parent = tokens.issuing(connection, own, one, scope=scope, days=days, parent=parent)
             made = tokens.issue(connection, one, scope=scope, days=days, name=name, parent=parent)
             self._record(connection, Did.TOKEN_CREATE, one, {"alias": made.alias, "scope": scope, "days": made.days})
         return made
-
-    def _issuing(self, connection: Connection, one: Account, scope: Scope, days: int) -> Issued:
-        """A token of the asker, whose secret nobody hears: what they issue for another account ends with it.
-
-        So it ends with everything that ends the asker's own tokens, and they see it among those, and may revoke it.
-        """
-        own = self._own(connection, Action.ACCOUNT_EDIT)
-        name = f"Issued for {one.name}"
-        return tokens.issue(connection, own, scope=scope, days=days, name=name, parent=self._asker.token)
 
     def tokens(self, *, of: str | None = None) -> Sequence[Token]:
         """One's own tokens, or another account's."""

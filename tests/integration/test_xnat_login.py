@@ -204,6 +204,9 @@ def test_an_administrator_issues_a_token_for_somebody_who_may_then_do_what_that_
         assert admin.get("/data/services/tokens/validate/{}/{}".format(*pair)).json() == {"valid": "ann"}
         lines = admin.get("/api/v1/audit", params={"action": "token_create", "limit": 2}).json()["items"]
         assert {one["actor"] for one in lines} == {"admin"}, "who issued it, not whose it is"
+    with web.client("ann") as ann:
+        names = {one["alias"]: one["name"] for one in ann.get("/api/v1/tokens").json()["items"]}
+        assert names[pair[0]] == "Issued by admin", "who has the account sees it, and may end it"
     with web.asking(auth=pair) as client:
         assert client.get("/data/auth").text == "User 'ann' is logged in"
         assert client.get("/data/projects/P/subjects").status_code in (403, 404), "ann has no role there"

@@ -36,6 +36,8 @@ SEARCH_VALUES: Final = 30_000
 COLUMN_NAME: Final = 300
 PATTERN: Final = 1_000
 ZIPS_MADE_READY: Final = 4
+MANIFESTS: Final = 50
+MANIFEST_SESSIONS: Final = 100_000
 
 LARGE_ANSWER_SECONDS: Final = 60.0
 DECODER_LINE: Final = 400
@@ -95,6 +97,8 @@ FIXED_LIMITS: Final = (
     FixedLimit("name of a column", COLUMN_NAME, "characters", "One name in a listing."),
     FixedLimit("pattern of a filter", PATTERN, "characters", "One value with * or % in it."),
     FixedLimit("zips made ready", ZIPS_MADE_READY, "", "Zips whose names are looked up at once."),
+    FixedLimit("manifests of an account", MANIFESTS, "", "Manifests of downloads that are held for an account."),
+    FixedLimit("sessions of manifests", MANIFEST_SESSIONS, "", "That all held manifests of downloads name together."),
     FixedLimit("time of a large answer", LARGE_ANSWER_SECONDS, "s", "For which a client may take next to nothing."),
     FixedLimit("questions to decoders", DECODER_LINE, "", "Questions that wait for a decoder of images."),
     FixedLimit("heavy questions to decoders", DECODER_MOMENT, "s", "Of the processor's time: what takes more waits."),

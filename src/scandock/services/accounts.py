@@ -142,6 +142,7 @@ class Accounts:
                 _check_issued_for(one)
                 own = self._own(connection, Action.ACCOUNT_EDIT)
                 parent = tokens.issuing(connection, own, one, scope=scope, days=days, parent=parent)
+                name = f"Issued by {own.name}"
             made = tokens.issue(connection, one, scope=scope, days=days, name=name, parent=parent)
             self._record(connection, Did.TOKEN_CREATE, one, {"alias": made.alias, "scope": scope, "days": made.days})
         return made

@@ -25,6 +25,7 @@ from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import accession, scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import project, resource, scan, session
+from scandock.model import request_limits
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.xnat import contents
@@ -35,9 +36,9 @@ from scandock.services.xnat.zips import Naming, scan_folder
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+")
 OPTIONS: Final = ("projectIncludedInPath", "subjectIncludedInPath", "simplified")
-KEPT: Final = 50
+KEPT: Final = request_limits.MANIFESTS
 """Manifests of one account that are held."""
-NAMES_KEPT: Final = 100_000
+NAMES_KEPT: Final = request_limits.MANIFEST_SESSIONS
 """Sessions that all of them name together."""
 
 

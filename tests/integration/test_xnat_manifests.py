@@ -244,13 +244,25 @@ def test_what_is_not_chosen_is_not_there(client: httpx.Client) -> None:
         ({"sessions": []}, "names no sessions"),
         ({"sessions": ["P:S:E1"]}, "names no session"),
         ({"sessions": ["E1"]}, "names no session"),
-        ({"sessions": "E1"}, "sessions"),
+        ({"sessions": "E1"}, "sessions is not what it should be"),
+        ([1], "The body is not what it should be"),
+        ({"sessions": [7]}, "sessions.0 is not what it should be"),
+        ({str(n): n for n in range(1_001)}, "more than 1,000 members"),
         ({"sessions": [f"XNAT_E{n:05}" for n in range(2_001)]}, "At most 2000"),
     ],
 )
-def test_what_names_no_session_is_refused(client: httpx.Client, body: dict[str, Any], refused: str) -> None:
+def test_what_names_no_session_is_refused(client: httpx.Client, body: Any, refused: str) -> None:
     answer = client.post(f"{DOWNLOAD}withsize", json=body)
     assert (answer.status_code, refused in answer.text) == (400, True), answer.text
+
+
+def test_a_body_is_json_whatever_it_calls_itself(client: httpx.Client) -> None:
+    for kind in ("application/json", "application/x-www-form-urlencoded", "text/plain", ""):
+        said = {"content-type": kind} if kind else {}
+        assert client.post(DOWNLOAD, content=b'{"sessions": ["XNAT_E00001"]}', headers=said).status_code == 200, kind
+        for body in (b"", b"{", b"\xff", b"[" * 100_000, b"sessions=XNAT_E00001"):
+            answer = client.post(DOWNLOAD, content=body, headers=said)
+            assert (answer.status_code, answer.text[:20]) == (400, "The body is no JSON:"), (kind, body[:9])
 
 
 def test_a_session_of_another_project_than_the_one_that_is_named_is_none(client: httpx.Client) -> None:

@@ -4,14 +4,17 @@ scripts ask for it, and for its zip (`/xapi/archive`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import IO, Final
+from typing import IO, Annotated, Final
 
-from pydantic import BaseModel, ConfigDict
+from fastapi import Depends, Request
+from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from scandock.http.json_bodies import check_values, no_json
 from scandock.http.v1.desks import Work
 from scandock.http.v1.downloads import zip_answer
 from scandock.http.xnat.answers import attribute
@@ -67,6 +70,26 @@ class Asked(BaseModel):
         return found
 
 
+async def _asked(request: Request) -> Asked:
+    """What a body asks for, whatever it calls itself. Usage `request_invalid`."""
+    body = await request.body()
+    try:
+        values = json.loads(body)
+    except (ValueError, RecursionError):
+        raise no_json() from None
+    check_values(values)
+    try:
+        return Asked.model_validate(values)
+    except ValidationError as error:
+        name = ".".join(str(one) for one in error.errors()[0]["loc"]) or "The body"
+        raise Usage(
+            "request_invalid", f"{name[:80]} is not what it should be.", "Right is an object with lists of names."
+        ) from None
+
+
+Body = Annotated[Asked, Depends(_asked)]
+
+
 async def _make(work: Work, asked: Asked) -> tuple[str, int]:
     """Hold what is asked for: its id, and its bytes. Usage `request_invalid`, Denied."""
     named = asked.named
@@ -89,14 +112,14 @@ async def _make(work: Work, asked: Asked) -> tuple[str, int]:
 
 
 @routes.post("/xapi/archive/download")
-async def download(work: Known, asked: Asked) -> Response:
+async def download(work: Known, asked: Body) -> Response:
     """The id of a manifest."""
     name, _ = await _make(work, asked)
     return PlainTextResponse(name)
 
 
 @routes.post("/xapi/archive/downloadwithsize")
-async def download_with_size(work: Known, asked: Asked) -> Response:
+async def download_with_size(work: Known, asked: Body) -> Response:
     """The same with the bytes of its files; of none the size is unknown here."""
     name, size = await _make(work, asked)
     return JSONResponse({"id": name, "size": str(size), "resourcesOfUnknownSize": "0"})

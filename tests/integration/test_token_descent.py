@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, delete, func, inspect, select, text, update
+from sqlalchemy import create_engine, delete, event, func, inspect, select, text, update
 
-from scandock.access import logins, tokens
-from scandock.access.authenticate import Gate, authenticate, check_password
+from scandock.access import accounts, logins, tokens
+from scandock.access.authenticate import Gate, authenticate, check_password, principal_of
 from scandock.access.logins import Login
-from scandock.access.principal import ANONYMOUS, SYSTEM, Denied, Principal, RequestInfo
+from scandock.access.principal import ANONYMOUS, SYSTEM, Denied, Door, Principal, RequestInfo
 from scandock.access.secret import secret_hash
 from scandock.access.tokens import DAY_MS, Issued
 from scandock.catalog.engine import Catalog, open_catalog
@@ -99,11 +101,11 @@ def test_what_an_administrator_issues_for_another_account_ends_with_their_own_an
     )
     for end, whose in zip(ends, (*["chief"] * 5, "alice"), strict=True):
         chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, Gate()), HERE, by="password")
-        accounts = Accounts(catalog, by(catalog, chief), HERE)
-        made = accounts.issue_token(scope=Scope.ALL, days=2, of="alice")
+        asker = Accounts(catalog, by(catalog, chief), HERE)
+        made = asker.issue_token(scope=Scope.ALL, days=2, of="alice")
         assert by(catalog, made).name == "alice"
         child = issue(catalog, made)
-        (listed,) = [one for one in accounts.tokens() if one.name == "Issued for alice"]
+        (listed,) = [one for one in asker.tokens() if one.name == "Issued for alice"]
         end(listed.alias if whose == "chief" else made.alias)
         assert not holds(catalog, made), end
         assert not holds(catalog, child), end
@@ -112,10 +114,54 @@ def test_what_an_administrator_issues_for_another_account_ends_with_their_own_an
         system.change("alice", admin=False)
         with catalog.write() as connection:
             connection.execute(delete(api_token).where(api_token.c.name == "Issued for alice"))
-    for other in ("root", "chief"):
+    for other in ("root",):
         with pytest.raises(Denied) as refused:
-            Accounts(catalog, replace(SYSTEM, account_id=0, name="chief"), HERE).issue_token(scope=Scope.ALL, of=other)
+            Accounts(catalog, admin_of(catalog, "chief"), HERE).issue_token(scope=Scope.ALL, of=other)
         assert refused.value.answer is Answer.FORBIDDEN
+    before = admin_of(catalog, "chief")
+    system.set_admin("chief", False)
+    with pytest.raises(Denied):  # who was one when the request came
+        Accounts(catalog, before, HERE).issue_token(scope=Scope.ALL, of="alice")
+
+
+def admin_of(catalog: Catalog, name: str) -> Principal:
+    with catalog.read() as connection:
+        return principal_of(connection, accounts.get(connection, name), Door.BASIC)
+
+
+@pytest.mark.parametrize("change", ["less", "more", "password"])
+def test_what_is_issued_while_one_of_the_two_is_changed_ends_with_that(postgres_url, change):
+    """The change waits for what is being issued, and then finds it."""
+    catalog = open_catalog(postgres_url)
+    waits = threading.Event()
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if statement.startswith("UPDATE account") or "FOR UPDATE" in statement:
+            waits.set()
+
+    try:
+        system = Accounts(catalog, SYSTEM, HERE)
+        system.create("alice", PASSWORD)
+        system.create("root", PASSWORD, admin=True)
+        system.create("chief", PASSWORD, admin=True)
+        changes = {
+            "less": lambda: system.set_admin("chief", False),
+            "more": lambda: system.set_admin("alice", True),
+            "password": lambda: system.set_password("chief", PASSWORD),
+        }
+        event.listen(catalog.engine, "before_cursor_execute", note)
+        with ThreadPoolExecutor() as threads:
+            with catalog.write() as connection:
+                names = [accounts.get(connection, name).id for name in ("alice", "chief")]
+                alice, chief = (accounts.steady(connection, names)[n] for n in names)
+                changing = threads.submit(changes[change])
+                assert waits.wait(30)
+                parent = tokens.issuing(connection, chief, alice, scope=Scope.ALL, days=2)
+                made = tokens.issue(connection, alice, scope=Scope.ALL, days=2, parent=parent)
+            changing.result(30)
+        assert not holds(catalog, made)
+    finally:
+        catalog.dispose()
 
 
 @pytest.mark.postgresql
@@ -125,23 +171,23 @@ def test_an_administrator_may_issue_for_more_accounts_than_one_has_tokens(catalo
     system = Accounts(catalog, SYSTEM, HERE)
     system.create("chief", PASSWORD, admin=True)
     chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, Gate()), HERE, by="password")
-    accounts = Accounts(catalog, by(catalog, chief), HERE)
+    asker = Accounts(catalog, by(catalog, chief), HERE)
     names = [f"user{n}" for n in range(4)]
     for name in names:
         system.create(name, PASSWORD)
-        made = [accounts.issue_token(scope=Scope.ALL, days=days, of=name) for days in (1, 2, 1)]
+        made = [asker.issue_token(scope=Scope.ALL, days=days, of=name) for days in (1, 2, 1)]
         assert all(holds(catalog, one) for one in made)
         with pytest.raises(Usage, match="at most 3 tokens"):
-            accounts.issue_token(scope=Scope.ALL, of=name)
-    own = accounts.tokens()
-    assert all(holds(catalog, accounts.issue_token(scope=Scope.ALL)) for _ in range(3)), "they do not count"
+            asker.issue_token(scope=Scope.ALL, of=name)
+    own = asker.tokens()
+    assert all(holds(catalog, asker.issue_token(scope=Scope.ALL)) for _ in range(3)), "they do not count"
     with pytest.raises(Usage, match="at most 3 tokens"):
-        accounts.issue_token(scope=Scope.ALL)
+        asker.issue_token(scope=Scope.ALL)
     assert sorted(one.name for one in own) == [f"Issued for {name}" for name in names]
     assert {-((one.created - one.expires) // DAY_MS) for one in own} <= {2, 3}, "as long as the longest of them"
-    accounts.revoke_token(next(one.alias for one in own if one.name == "Issued for user1"))
-    assert not accounts.tokens(of="user1")
-    assert len(accounts.tokens(of="user2")) == 3
+    asker.revoke_token(next(one.alias for one in own if one.name == "Issued for user1"))
+    assert not asker.tokens(of="user1")
+    assert len(asker.tokens(of="user2")) == 3
 
 
 def test_what_is_revoked_further_down_leaves_what_made_it(catalog, first):

@@ -128,6 +128,14 @@ def get(connection: Connection, name: str) -> Account:
     return found
 
 
+def steady(connection: Connection, ids: Iterable[int]) -> dict[int, Account]:
+    """Accounts by their numbers, as they are and stay until the transaction ends: who changes one waits for it."""
+    rows = connection.execute(
+        select(account).where(account.c.id.in_(sorted(ids))).order_by(account.c.id).with_for_update(read=True)
+    ).mappings()
+    return {row["id"]: _account(row) for row in rows}
+
+
 def page(connection: Connection, *, after: str = "", limit: int = 100) -> Sequence[Account]:
     """Accounts by name, from the one after `after` on."""
     rows = connection.execute(
@@ -156,8 +164,10 @@ def set_admin(connection: Connection, one: Account, admin: bool) -> Account:
     """
     if not admin:
         _not_the_last(connection, one)
-    _end_issued(connection, one)
-    return _change(connection, one, ends=False, admin=admin)
+    changed = _change(connection, one, ends=False, admin=admin)
+    if one.admin != admin:
+        _end_issued(connection, one)
+    return changed
 
 
 def set_profile(connection: Connection, one: Account, *, display: str, email: str) -> Account:
@@ -186,11 +196,13 @@ def rehashed(connection: Connection, one: Account, password: str) -> None:
 
 
 def _change(connection: Connection, one: Account, *, ends: bool, **values: Any) -> Account:  # noqa: ANN401  columns
+    """The row first: who holds it (`steady`) is waited for, and what they have made meanwhile ends as all else."""
     if ends:
         values["epoch"] = account.c.epoch + 1
+    connection.execute(update(account).where(account.c.id == one.id).values(modified=now_ms(connection), **values))
+    if ends:
         for table in (login, api_token):
             connection.execute(delete(table).where(table.c.account_id == one.id))
-    connection.execute(update(account).where(account.c.id == one.id).values(modified=now_ms(connection), **values))
     return _one(connection, account.c.id == one.id)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import Connection
 
 from scandock.access import accounts, passwords, tokens
 from scandock.access.accounts import Account
-from scandock.access.principal import Denied, Principal, ProjectRights, RequestInfo, require
+from scandock.access.principal import Denied, Principal, ProjectRights, RequestInfo, deny, require
 from scandock.access.tokens import Issued, Token
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Usage
@@ -139,13 +140,32 @@ class Accounts:
             one = self._whose(connection, of)
             parent = self._asker.token
             if one.id != self._asker.account_id and self._asker.account_id is not None:
-                _check_issued_for(one)
-                own = self._own(connection, Action.ACCOUNT_EDIT)
+                own, one = self._both(connection, one)
                 parent = tokens.issuing(connection, own, one, scope=scope, days=days, parent=parent)
                 name = f"Issued by {own.name}"
             made = tokens.issue(connection, one, scope=scope, days=days, name=name, parent=parent)
             self._record(connection, Did.TOKEN_CREATE, one, {"alias": made.alias, "scope": scope, "days": made.days})
         return made
+
+    def _both(self, connection: Connection, one: Account) -> tuple[Account, Account]:
+        """The asker's account and one that they issue a token for, as both stay until that is done.
+
+        Denied (403) where the asker is no administrator any more; where the other one is, since what an administrator
+        does has to be theirs; and where it is disabled, as what is shut out stays so when it is let in again.
+        """
+        assert self._asker.account_id is not None
+        there = accounts.steady(connection, {self._asker.account_id, one.id})
+        own, other = there.get(self._asker.account_id), there.get(one.id)
+        if own is None or other is None or not own.admin or own.disabled:
+            deny(Answer.FORBIDDEN, replace(self._asker, admin=False), Action.SITE_ADMIN)
+        if other.admin:
+            message = f"{other.name} is an administrator, whose tokens nobody else issues."
+            remedy = "Have them issue it themselves, or issue one for your own account."
+        elif other.disabled:
+            message, remedy = f"The account {other.name} is disabled.", "Enable it first."
+        else:
+            return own, other
+        raise Denied(Answer.FORBIDDEN, "forbidden", message, remedy, action=Action.SITE_ADMIN)
 
     def tokens(self, *, of: str | None = None) -> Sequence[Token]:
         """One's own tokens, or another account's."""
@@ -226,21 +246,6 @@ class Accounts:
         self, connection: Connection, did: Did, one: Account, details: Mapping[str, Value] | None = None
     ) -> None:
         record(connection, self._asker, did, "account", one.uuid, request=self._request, details=details)
-
-
-def _check_issued_for(one: Account) -> None:
-    """Denied (403) where nobody issues a token for an account but whoever has it.
-
-    What another administrator does has to be theirs, and what was shut out stays so when it is let in again.
-    """
-    if one.admin:
-        message = f"{one.name} is an administrator, whose tokens nobody else issues."
-        remedy = "Have them issue it themselves, or issue one for your own account."
-    elif one.disabled:
-        message, remedy = f"The account {one.name} is disabled.", "Enable it first."
-    else:
-        return
-    raise Denied(Answer.FORBIDDEN, "forbidden", message, remedy, action=Action.SITE_ADMIN)
 
 
 def _hashed(password: str) -> str:

@@ -26,9 +26,9 @@ from scandock.catalog.tables import resource, session
 from scandock.services.xnat.manifests import (
     KEPT,
     NAMES_KEPT,
-    Choice,
+    ManifestRequest,
     Manifests,
-    Wanted,
+    Selection,
     parts_of,
     rows_of_project,
     rows_of_sessions,
@@ -316,7 +316,7 @@ def test_many_sessions_are_one_statement_and_in_their_order(database_url: str) -
             )
         with counted(catalog) as said:
             parts = ask(
-                catalog, lambda c: list(parts_of(rows_of_project(c, SYSTEM, "p"), Wanted(everything=True)))
+                catalog, lambda c: list(parts_of(rows_of_project(c, SYSTEM, "p"), Selection(everything=True)))
             )  # fmt: skip
         assert len([one for one in said if "resource" in one]) == 1
         assert [one.label for one in parts] == [f"Sess_{n:05}" for n in range(40)]
@@ -324,7 +324,7 @@ def test_many_sessions_are_one_statement_and_in_their_order(database_url: str) -
             ("Sess_00000/scans/1-T0/resources/DICOM",)
         }, "a resource without files is left out"
         assert all(len(one.scans) == 1 and not one.own for one in parts)
-        some = ask(catalog, lambda c: list(parts_of(rows_of_sessions(c, [parts[3].uuid]), Wanted(everything=True))))
+        some = ask(catalog, lambda c: list(parts_of(rows_of_sessions(c, [parts[3].uuid]), Selection(everything=True))))
         assert [one.id for one in some] == [parts[3].id]
     finally:
         catalog.dispose()
@@ -338,7 +338,7 @@ def test_names_that_differ_by_case_alone_get_folders_of_their_own() -> None:
         {**row, "project": "P", "scan_id": "A"},
         {**row, "project": "Q", "scan_id": "a", "uuid": "v", "number": 2, "resource": "ALL"},
     ]
-    folders = [entry for part in parts_of(rows, Wanted(everything=True)) for entry in part.scans]
+    folders = [entry for part in parts_of(rows, Selection(everything=True)) for entry in part.scans]
     assert [one.folder for one in folders] == [
         "E/scans/a/resources/DICOM", "E/scans/A/resources/DICOM_2", "E_Q/scans/a/resources/ALL"
     ]  # fmt: skip
@@ -348,7 +348,7 @@ def test_names_that_differ_by_case_alone_get_folders_of_their_own() -> None:
 def test_the_newest_of_an_account_are_held_and_of_all_so_many() -> None:
     me, other = (replace(SYSTEM, account_id=n, name=name) for n, name in ((1, "me"), (2, "other")))
     held = Manifests(clock=lambda: 1_700_000_000.5)
-    choice = Choice(sessions=("XNAT_E00001",), wanted=Wanted(everything=True), options=())
+    choice = ManifestRequest(sessions=("XNAT_E00001",), selection=Selection(everything=True), options=())
     theirs = held.add(other, choice)
     names = [held.add(me, choice) for _ in range(KEPT + 1)]
     assert len(set(names)) == KEPT + 1

@@ -19,7 +19,7 @@ from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.downloads import disposition
-from scandock.services.xnat.manifests import Wanted, parts_of, rows_of_project, rows_of_session
+from scandock.services.xnat.manifests import Selection, parts_of, rows_of_project, rows_of_session
 
 router = pages()
 
@@ -50,6 +50,6 @@ async def _manifest(work: Work, name: str, ask: Callable[[Connection], Iterator[
         first = next(rows, None)
         if first is None:
             raise Usage("nothing_there", "There is no archived session.", "Check the address, or archive one first.")
-        write_manifest(file, name, parts_of(chain((first,), rows), Wanted(everything=True)))
+        write_manifest(file, name, parts_of(chain((first,), rows), Selection(everything=True)))
 
     return await held_document(work, write, headers={"Content-Disposition": disposition(f"{name}.xml")})

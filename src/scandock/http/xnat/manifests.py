@@ -35,7 +35,7 @@ _HEAD: Final = (
 )
 
 
-class Asked(BaseModel):
+class DownloadRequest(BaseModel):
     """What is to be downloaded: sessions as `{project}:{subject}:{label}:{id}`, or their ids; what of them."""
 
     model_config = ConfigDict(extra="ignore")
@@ -70,7 +70,7 @@ class Asked(BaseModel):
         return found
 
 
-async def _asked(request: Request) -> Asked:
+async def _asked(request: Request) -> DownloadRequest:
     """What a body asks for, whatever it calls itself. Usage `request_invalid`."""
     body = await request.body()
     try:
@@ -79,7 +79,7 @@ async def _asked(request: Request) -> Asked:
         raise no_json() from None
     check_values(values)
     try:
-        return Asked.model_validate(values)
+        return DownloadRequest.model_validate(values)
     except ValidationError as error:
         name = ".".join(str(one) for one in error.errors()[0]["loc"]) or "The body"
         raise Usage(
@@ -87,17 +87,17 @@ async def _asked(request: Request) -> Asked:
         ) from None
 
 
-Body = Annotated[Asked, Depends(_asked)]
+Body = Annotated[DownloadRequest, Depends(_asked)]
 
 
-async def _make(work: Work, asked: Asked) -> tuple[str, int]:
+async def _make(work: Work, asked: DownloadRequest) -> tuple[str, int]:
     """Hold what is asked for: its id, and its bytes. Usage `request_invalid`, Denied."""
     named = asked.named
     if not named:
         raise Usage("request_invalid", "The request names no sessions.", "Name them in a list `sessions`.")
     few_names(work.request, len(named) + len(asked.projects))
     lists = {"scan_types": asked.scan_types, "scan_formats": asked.scan_formats, "resources": asked.resources}
-    choice = manifests.Choice.of(tuple(named), lists, asked.options)
+    choice = manifests.ManifestRequest.of(tuple(named), lists, asked.options)
     me = work.desk.principal
 
     def look(connection: Connection) -> int:

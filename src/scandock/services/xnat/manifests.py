@@ -31,8 +31,7 @@ from scandock.services import rights
 from scandock.services.xnat import contents
 from scandock.services.xnat.finding import find_experiments
 from scandock.services.xnat.ids import experiment_id, resource_id
-from scandock.services.xnat.zips import Choice as ZipChoice
-from scandock.services.xnat.zips import Naming, scan_folder
+from scandock.services.xnat.zips import Choice, Naming, scan_folder
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+")
 OPTIONS: Final = ("projectIncludedInPath", "subjectIncludedInPath", "simplified")
@@ -43,7 +42,7 @@ NAMES_KEPT: Final = request_limits.MANIFEST_SESSIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Selection:
     """What is chosen of sessions. `everything`, or scans by types and formats together, and resources of sessions."""
 
     everything: bool = False
@@ -63,17 +62,17 @@ class Wanted:
         return (scan_type or "") in self.scan_types and label in self.scan_formats
 
 
-def wanted_of(asked: Mapping[str, Sequence[str | None] | None]) -> Wanted:
+def selection_of(asked: Mapping[str, Sequence[str | None] | None]) -> Selection:
     """What the lists of a request choose; without any of them it is everything.
 
     Pages of the original escape what stands in them, so names count unescaped too; `NULL` is a scan without a type.
     """
     lists = {name: asked.get(name) for name in ("scan_types", "scan_formats", "resources")}
     if all(one is None for one in lists.values()):
-        return Wanted(everything=True)
+        return Selection(everything=True)
     named = {name: frozenset(_spellings(one or ())) for name, one in lists.items()}
     types = named["scan_types"]
-    return Wanted(
+    return Selection(
         scan_types=types | {""} if "NULL" in types else types,
         scan_formats=named["scan_formats"],
         resources=named["resources"],
@@ -145,7 +144,7 @@ class _Folders:
         return free
 
 
-def parts_of(rows: Iterable[RowMapping], wanted: Wanted, options: Iterable[str] = ()) -> Iterator[Part]:
+def parts_of(rows: Iterable[RowMapping], selection: Selection, options: Iterable[str] = ()) -> Iterator[Part]:
     """Rows of `rows_of_project`, `rows_of_sessions` as sessions of a manifest."""
     folders = _Folders(options)
     for _, group in groupby(rows, key=lambda row: row["uuid"]):
@@ -156,7 +155,7 @@ def parts_of(rows: Iterable[RowMapping], wanted: Wanted, options: Iterable[str] 
         own: list[Entry] = []
         names: dict[tuple[str | None, str], str] = {}
         for row in of_session:
-            if row["resource"] is None or not wanted.takes(row["scan_id"], row["scan_type"], row["resource"]):
+            if row["resource"] is None or not selection.takes(row["scan_id"], row["scan_type"], row["resource"]):
                 continue
             folder = folders.of_resource(above, row)
             names[row["scan_id"], row["resource"]] = folder
@@ -220,27 +219,29 @@ def _rows(connection: Connection, of: ColumnElement[bool]) -> Iterator[RowMappin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class ManifestRequest:
     """Sessions, by their ids, what of them, and how their folders are called."""
 
     sessions: tuple[str, ...]
-    wanted: Wanted
+    selection: Selection
     options: tuple[str, ...]
 
     @classmethod
     def of(
         cls, sessions: tuple[str, ...], lists: Mapping[str, Sequence[str | None] | None], options: Iterable[str]
-    ) -> Choice:
+    ) -> ManifestRequest:
         """The choice of a request; options that nobody knows have no effect."""
         asked = set(options)
-        return cls(sessions=sessions, wanted=wanted_of(lists), options=tuple(one for one in OPTIONS if one in asked))
+        return cls(
+            sessions=sessions, selection=selection_of(lists), options=tuple(one for one in OPTIONS if one in asked)
+        )
 
 
-def chosen_parts(connection: Connection, principal: Principal, choice: Choice) -> list[Part]:
+def chosen_parts(connection: Connection, principal: Principal, choice: ManifestRequest) -> list[Part]:
     """The sessions as they stand, each with what is chosen of it. Denied where one may not be read, or is gone."""
     found = find_experiments(connection, principal, choice.sessions)
     rows = rows_of_sessions(connection, [one.standing.uuid for one in found])
-    return list(parts_of(rows, choice.wanted, choice.options))
+    return list(parts_of(rows, choice.selection, choice.options))
 
 
 def check_sessions(connection: Connection, principal: Principal, named: Mapping[str, str]) -> None:
@@ -250,7 +251,7 @@ def check_sessions(connection: Connection, principal: Principal, named: Mapping[
         deny(Answer.HIDDEN)
 
 
-def zip_choices(parts: Iterable[Part], options: Iterable[str]) -> tuple[list[tuple[str, ZipChoice]], Naming]:
+def zip_choices(parts: Iterable[Part], options: Iterable[str]) -> tuple[list[tuple[str, Choice]], Naming]:
     """What a zip of them holds, and how its members are called: by the folders of the manifest."""
     every = {part.uuid: part.names for part in parts}
     between = "/" if "simplified" in set(options) else "/files/"
@@ -271,11 +272,11 @@ def zip_choices(parts: Iterable[Part], options: Iterable[str]) -> tuple[list[tup
 class Manifests:
     """Those that clients come back for by an id, the newest of each account. For many threads, of one process."""
 
-    _held: OrderedDict[tuple[int, str], Choice] = field(default_factory=OrderedDict)
+    _held: OrderedDict[tuple[int, str], ManifestRequest] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     clock: Callable[[], float] = time.time
 
-    def add(self, principal: Principal, choice: Choice) -> str:
+    def add(self, principal: Principal, choice: ManifestRequest) -> str:
         """Hold a choice; its id is the account's name and the moment, as the original's."""
         assert principal.account_id is not None
         with self._lock:
@@ -287,7 +288,7 @@ class Manifests:
             self._forget(principal.account_id)
         return name
 
-    def find(self, principal: Principal, name: str) -> Choice:
+    def find(self, principal: Principal, name: str) -> ManifestRequest:
         """One of an account's own. Denied, in the same words where there is none and where it is another's."""
         with self._lock:
             found = self._held.get((principal.account_id or 0, name))

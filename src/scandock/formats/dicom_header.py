@@ -10,7 +10,8 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from scandock.formats.dicom_order import Buffer, DeclinedError, ShortError
+from scandock.formats.dicom_items import is_explicit
+from scandock.formats.dicom_order import BIG, LITTLE, Buffer, DeclinedError, ShortError
 from scandock.formats.dicom_object import (
     IMPATIENCE,
     Header,
@@ -46,8 +47,8 @@ DEFLATED_LITTLE: Final = "1.2.840.10008.1.2.1.99"
 _PREAMBLE: Final = 132
 _META: Final = b"\x02\0"
 """Group 0002, which stands behind every preamble that is one."""
-_ENCODINGS: Final = ((True, False), (False, False), (True, True))
-"""Explicit or implicit VR, little or big endian: the three that there are (implicit VR is little endian)."""
+_ENCODINGS: Final = (None, (True, False), (False, False), (True, True))
+"""The one that the object says and its first element tells; then explicit or implicit VR, little or big endian."""
 _UID: Final = re.compile(r"[0-9.]+")
 
 _MEDIA_CLASS: Final = NUMBERS["MediaStorageSOPClassUID"]
@@ -145,18 +146,25 @@ def _read_otherwise(source: _Source, wanted: frozenset[int], starts: tuple[bool,
     return None
 
 
-def _read_as(source: _Source, wanted: frozenset[int], encoding: tuple[bool, bool], *, preamble: bool) -> Header:
-    """Read the object in one encoding (explicit, big endian), whatever it says."""
+def _read_as(source: _Source, wanted: frozenset[int], encoding: tuple[bool, bool] | None, *, preamble: bool) -> Header:
+    """Read the object in one encoding (explicit, big endian), whatever it says; with None in that which it says."""
     header = _blank(preamble)
     _begin(header, *_meta(source, _PREAMBLE if preamble else 0, wanted))
     if header.transfer_syntax == DEFLATED_LITTLE:
         raise DeclinedError("a deflated data set is of one encoding")
+    if encoding is not None and encoding[0] != _begins_explicit(source.head, header.dataset_at, big=encoding[1]):
+        raise DeclinedError("a first element of the other kind of VR")
     _dataset(header, source, header.dataset_at, wanted, encoding)
     if not all(_UID.fullmatch(uid) for uid in (header.study_uid, header.series_uid, header.sop_uid)):
         raise DeclinedError("UIDs that are none")
     if header.big_endian and header.transfer_syntax not in ("", EXPLICIT_BIG):
         header.notes += ("Its transfer syntax says little endian, but its data set is written in big endian.",)
     return header
+
+
+def _begins_explicit(head: Buffer, at: int, *, big: bool) -> bool:
+    """Whether the data set at `at` begins with an element of explicit VR, if only with a blank one."""
+    return len(head) >= at + 8 and is_explicit(head, at, BIG if big else LITTLE)
 
 
 def _begin(header: Header, meta: dict[int, bytes], at: int) -> None:
@@ -251,9 +259,12 @@ def _from_pydicom(source: _Source, wanted: frozenset[int], header: Header, *, in
         facts = read_slow(_for_pydicom(source, header, inflated=inflated), every, inflated=inflated)
     header.values = (header.values if inflated else {}) | facts.values
     header.transfer_syntax = uid_text(header.values.get(_SYNTAX))
-    header.implicit, header.big_endian = facts.implicit, facts.big_endian
     if not inflated:
         header.dataset_at = facts.dataset_at
+    at = 0 if inflated else facts.dataset_at
+    header.implicit, header.big_endian = facts.implicit, facts.big_endian
+    if facts.dataset_at or inflated:  # pydicom keeps what it expected, and not what it found
+        header.implicit = not _begins_explicit(source.head, at, big=facts.big_endian)
     header.sop_class = uid_text(header.values.get(_MEDIA_CLASS))
     if header.is_dicomdir:
         return header

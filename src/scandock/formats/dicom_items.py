@@ -21,7 +21,7 @@ from scandock.formats.dicom_order import (
     ShortError,
     letters,
 )
-from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, read_odd, sequence_at
+from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, prints, read_odd, sequence_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +131,8 @@ def is_explicit(buf: Buffer, pos: int, order: ByteOrder) -> bool:
     """Whether the first element of an item, at `pos`, is of explicit VR: its VR is one, or blank and read as one."""
     if letters(buf, pos + 4):
         return True
-    if not (0x20 <= buf[pos + 4] < 0x80 and 0x20 <= buf[pos + 5] < 0x80):
+    vr, length = buf[pos + 4 : pos + 6], buf[pos + 6 : pos + 8]
+    if not (prints(vr) or (vr == b"\0\0" and length != b"\0\0")):
         return False
     try:
         return read_odd(buf, pos, order, UNBOUNDED).form != IMPLICIT

@@ -47,6 +47,8 @@ REQUIRED: Final = frozenset(
 """Read whatever the caller wants: they say what an object is."""
 
 _UIDS: Final = frozenset(NUMBERS[keyword] for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"))
+_LAST: Final = max(PIXEL_DATA)
+"""A higher tag, but that of padding, is none: the scan has lost its way."""
 _STOPS: Final = PIXEL_DATA | {ITEM_END}
 
 
@@ -101,7 +103,7 @@ class Scan:
     @property
     def is_past(self) -> bool:
         """Whether it stands behind the last wanted element, and has met the UIDs."""
-        return self.number > self.highest and self.values.keys() >= _UIDS
+        return self.highest < self.number <= _LAST and self.values.keys() >= _UIDS
 
     def resume(self, buf: Buffer) -> None:
         """Go on with a longer head of the same object."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.formats.dicom_order import LITTLE, UNDEFINED, Buffer, ByteOrder, DeclinedError
+from scandock.formats.dicom_order import LITTLE, PIXEL_DATA, UNDEFINED, Buffer, ByteOrder, DeclinedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,8 @@ def read_odd(buf: Buffer, pos: int, order: ByteOrder, stop: int) -> Reading:
     number = order.key(order.pair(buf, pos)[0])
     best, most = None, 0
     for reading in _readings(buf, pos, order):
+        if number == PIXEL_DATA and reading.form == LONG:
+            return reading
         score = _score(buf, number, reading, order, stop)
         if score > most:
             best, most = reading, score
@@ -55,11 +57,16 @@ def _readings(buf: Buffer, pos: int, order: ByteOrder) -> Iterator[Reading]:
     """The ways to read an element, dcmdump's first (it gives up where a VR does not print)."""
     vr = bytes(buf[pos + 4 : pos + 6])
     tag, _, length = order.element(buf, pos)
-    if (vr.isalpha() and vr.isupper()) or vr in _LOWER or (tag == order.pixel and length == 0):
+    blank = vr == b"\0\0" or prints(vr)
+    if (vr.isalpha() and vr.isupper()) or vr in _LOWER or (blank and tag == order.pixel and length == 0):
         yield Reading(pos + 12, order.length(buf, pos + 8)[0], LONG)
     short, implicit = Reading(pos + 8, length, SHORT), Reading(pos + 8, order.pair(buf, pos)[1], IMPLICIT)
-    prints = vr == b"\0\0" or all(0x20 <= byte < 0x80 for byte in vr)
-    yield from (short, implicit) if prints else (implicit, short)
+    yield from (short, implicit) if blank else (implicit, short)
+
+
+def prints(vr: Buffer) -> bool:
+    """Whether dcmdump goes on behind a VR that does not exist."""
+    return all(0x20 <= byte < 0x80 for byte in vr)
 
 
 def _score(buf: Buffer, number: int, reading: Reading, order: ByteOrder, stop: int) -> int:

@@ -271,7 +271,7 @@ class _Attempt(Course):
         assert self.site is not None
         assert self.stage is not None
         assert self.lease is not None
-        why = Fault("internal", f"An unexpected error: {type(error).__name__}.")
+        why = Fault("internal", "An unexpected error; the log tells where.")
         if has_intents(self.site.catalog, self.lease):
             put_back_or_fail(self.site.catalog, self.store, self.stage, self.lease, why, attempt=self.order.attempt)
         else:

@@ -1,8 +1,8 @@
 """The fast scan against pydicom: on every file of pydicom's own test data, on the real files, and on mutated ones.
 
 Either both say the same of an object, or the fast scan declines and lets pydicom judge. It never gives another UID.
-Where an element has a VR that does not exist, or the object is not written as it says, pydicom gets what the header page
-and the pictures give it: the bytes set right for it, and the encoding that the import found.
+Where an element has a VR that does not exist, or the object is not written as it says, pydicom gets what the header
+page and the pictures give it: the bytes set right for it, and the encoding that the import found.
 """
 
 from __future__ import annotations
@@ -235,8 +235,8 @@ def check_mutant(data: bytes) -> str:
     except DeclineError:
         slow = by_us(data)
         if isinstance(slow, Header) and not slow.is_dicomdir and oracle.uids:
-            as_read = by_pydicom_as_read(data, slow) or oracle
-            assert as_read.raised or (slow.study_uid, slow.series_uid, slow.sop_uid) == as_read.uids
+            theirs = by_pydicom_as_read(data, slow) or oracle
+            assert theirs.raised or (slow.study_uid, slow.series_uid, slow.sop_uid) == theirs.uids
         return "declined"
     if isinstance(mine, str):
         if oracle.uids and all(oracle.uids):  # whole UIDs, but cut or lying in a group that identifies

@@ -1,9 +1,8 @@
-"""Objects with odd headers, and names in every script, through a whole import: stored, filed, and nothing said amiss."""
+"""Objects with odd headers, and names in every script, through a whole import: stored, filed, nothing said amiss."""
 
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 
 import pytest
 
@@ -68,7 +67,8 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Imported:
         }
         for name, (charset, person, patient, _) in NAMED.items():
             also = {0x00080005: (b"CS", charset)} if charset else {}
-            entries[f"{name}.dcm"] = Image(case=name, patient_id=patient.encode(), patient_name=person, also=also).file()
+            named = Image(case=name, patient_id=patient.encode(), patient_name=person, also=also)
+            entries[f"{name}.dcm"] = named.file()
         return site.bring(entries)
 
 
@@ -85,7 +85,7 @@ def test_each_is_stored_and_only_the_one_that_says_what_it_is_not_is_named(impor
 
 def test_each_scan_is_what_its_header_says(imported: Imported):
     modalities = {session["label"]: [scan["modality"] for scan in session["scans"]] for session in imported.sessions}
-    assert {label: modalities[label] for label in "btce"} == dict.fromkeys("btce", ["MR"])
+    assert {label: modalities[label] for label in "btce"} == {label: ["MR"] for label in "btce"}
 
 
 def test_no_label_is_made_of_the_bytes_of_an_escape_sequence(imported: Imported):

@@ -11,7 +11,6 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from scandock.formats.dicom_items import is_explicit
-from scandock.formats.dicom_order import BIG, LITTLE, Buffer, DeclinedError, ShortError
 from scandock.formats.dicom_object import (
     IMPATIENCE,
     Header,
@@ -26,6 +25,7 @@ from scandock.formats.dicom_object import (
     truncated,
     uid_text,
 )
+from scandock.formats.dicom_order import BIG, LITTLE, Buffer, DeclinedError, ShortError
 from scandock.formats.dicom_scan import EXPLICIT_BIG, REQUIRED, Scan, encoding_of, read_meta
 from scandock.formats.dicom_sniff import begins_like_a_data_set, has_preamble, looks_like_dicom
 from scandock.formats.dicomdir import dicomdir_files
@@ -279,7 +279,10 @@ def _from_pydicom(source: _Source, wanted: frozenset[int], header: Header, *, in
 
 
 def _for_pydicom(source: _Source, header: Header, *, inflated: bool) -> bytes:
-    """The bytes at hand, as pydicom reads them as the fast scan does; as they are where that did not find the data set."""
+    """The bytes at hand, such that pydicom reads them as the fast scan does.
+
+    Unchanged where the fast scan did not find where the data set begins.
+    """
     from scandock.formats.dicom_repair import repaired
 
     at = 0 if inflated else header.dataset_at

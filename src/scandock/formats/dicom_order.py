@@ -22,6 +22,7 @@ SHORT_VRS: Final = (
 )
 LONG_VRS: Final = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 
+
 class DeclinedError(Exception):
     """The bytes are unusual for the fast path: pydicom shall judge them."""
 

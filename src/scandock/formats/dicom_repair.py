@@ -25,7 +25,7 @@ from scandock.formats.dicom_vr import LONG, SHORT, read_odd, sequence_at
 from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 Change = tuple[int, bytes]
 """An offset, and the bytes that are to stand there."""
@@ -97,7 +97,7 @@ def _item(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open]) -> int:
     return pos + 8
 
 
-def _element(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open]) -> Iterator[Change]:
+def _element(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open]) -> Generator[Change, None, int]:
     """Look at one element of explicit VR; returns the offset where the walk goes on."""
     tag, vr, length = order.element(buf, pos)
     if tag == order.item_end:
@@ -127,7 +127,8 @@ def _element(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open]) -> It
 
 def _undefined(
     buf: Buffer, pos: int, start: int, vr: int, order: ByteOrder, opened: list[_Open]
-) -> Iterator[Change]:
+) -> Generator[Change, None, int]:
+    """Look at an element of undefined length; returns the offset where the walk goes on."""
     if vr not in order.sequences:
         return after_delimiter(buf, start, order)
     if order.big and sequence_at(buf, start, order) is LITTLE:

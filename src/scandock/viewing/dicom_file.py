@@ -118,12 +118,12 @@ def _written(stream: BinaryIO) -> tuple[bytes, _Written]:
     try:
         header = read_header(heads[0], size, frozenset(), more)
     except Unparseable:
-        return heads[-1], _as_it_says(stream, heads[-1], start)
+        return heads[-1], _as_it_says(stream, start)
     start = _PREAMBLE if header.preamble else 0
     return heads[-1], _Written(start, header.dataset_at, not header.implicit, header.big_endian)
 
 
-def _as_it_says(stream: BinaryIO, head: bytes, start: int) -> _Written:
+def _as_it_says(stream: BinaryIO, start: int) -> _Written:
     from pydicom.filereader import _read_file_meta_info
 
     stream.seek(start)

@@ -78,7 +78,9 @@ def _charsets(data: Dataset) -> bytes:
     value = element.value if element is not None else None
     if isinstance(value, bytes):
         return value
-    return "\\".join([value] if isinstance(value, str) else [str(one) for one in value or ()]).encode("ascii", "replace")
+    return "\\".join([value] if isinstance(value, str) else [str(one) for one in value or ()]).encode(
+        "ascii", "replace"
+    )
 
 
 def _element(data: Dataset, tag: Any, charsets: bytes) -> tuple[str, str, str, list[Any]]:  # noqa: ANN401  a BaseTag

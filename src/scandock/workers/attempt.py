@@ -227,7 +227,7 @@ class _Attempt(Course):
                 self._make_room()
                 raise fault from error
             _tell_unexpected(self.order.upload, error)
-            self._end_unexpected(error)
+            self._end_unexpected()
         finally:
             self.reading.close()
         drop_bytes(self.site.catalog, self.store, self.lease)
@@ -263,7 +263,7 @@ class _Attempt(Course):
                 self.stage.clear()
                 self.store.sweep(FREE_SECONDS)
 
-    def _end_unexpected(self, error: Exception) -> None:
+    def _end_unexpected(self) -> None:
         """A mistake of ours: the import has failed, or is rolled forward once more where it has intents."""
         from scandock.placing.complete import has_intents
         from scandock.placing.put_back import put_back_or_fail

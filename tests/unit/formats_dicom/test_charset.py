@@ -13,7 +13,9 @@ H3_1 = (
     "59616d6164615e5461726f753d1b24423b3345441b28425e1b244242404f3a1b28423d1b24422464245e24401b28425e1b2442243f246d"
     "24261b2842"
 )
-H3_2 = "d4cfc0de5ec0dbb33d1b24423b3345441b284a5e1b244242404f3a1b284a3d1b24422464245e24401b284a5e1b2442243f246d24261b284a"
+H3_2 = (
+    "d4cfc0de5ec0dbb33d1b24423b3345441b284a5e1b244242404f3a1b284a3d1b24422464245e24401b284a5e1b2442243f246d24261b284a"
+)
 I2 = "486f6e675e47696c646f6e673d1b242943fbf35e1b242943d1ced4d73d1b242943c8ab5e1b242943b1e6b5bf"
 J1 = "57616e675e5869616f446f6e673de78e8b5ee5b08fe69db13d"
 J3 = "57616e675e5869616f446f6e673dcdf55ed0a1b6ab3d"
@@ -35,9 +37,7 @@ K3 = (
         pytest.param("GB18030", J3, "PN", "Wang^XiaoDong=王^小东=", id="J.3"),
         pytest.param("GBK", J3, "PN", "Wang^XiaoDong=王^小东=", id="J.3 GBK"),
         pytest.param("\\ISO 2022 IR 58", K2, "PN", "Zhang^XiaoDong=张^小东= ", id="K.2"),
-        pytest.param(
-            "\\ISO 2022 IR 58", K3, "LT", "1.第一行文字。\r\n2.第二行文字。\r\n3.第三行文字。\r\n", id="K.3"
-        ),
+        pytest.param("\\ISO 2022 IR 58", K3, "LT", "1.第一行文字。\r\n2.第二行文字。\r\n3.第三行文字。\r\n", id="K.3"),
     ],
 )
 def test_the_examples_of_the_standard(charsets, encoded, vr, expected):

@@ -237,7 +237,9 @@ class TestEveryReading:
 
     def test_big_endian_that_says_little(self):
         write = Writer(big=True)
-        data = bytes(128) + b"DICM" + meta(EXPLICIT) + write.dataset(DATASET) + write.element(0x7FE00010, "OW", bytes(8))
+        data = (
+            bytes(128) + b"DICM" + meta(EXPLICIT) + write.dataset(DATASET) + write.element(0x7FE00010, "OW", bytes(8))
+        )
         header = read(data)
         assert (header.study_uid, header.big_endian, header.pixels) == (STUDY, True, "whole")
         assert "big endian" in header.notes[0]

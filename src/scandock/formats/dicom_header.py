@@ -25,7 +25,7 @@ from scandock.formats.dicom_object import (
     truncated,
     uid_text,
 )
-from scandock.formats.dicom_order import BIG, LITTLE, Buffer, DeclinedError, ShortError
+from scandock.formats.dicom_order import BIG, LITTLE, Buffer, DeclinedError, OddVRError, ShortError
 from scandock.formats.dicom_scan import EXPLICIT_BIG, REQUIRED, Scan, encoding_of, read_meta
 from scandock.formats.dicom_sniff import begins_like_a_data_set, has_preamble, looks_like_dicom
 from scandock.formats.dicomdir import dicomdir_files
@@ -49,6 +49,7 @@ _META: Final = b"\x02\0"
 """Group 0002, which stands behind every preamble that is one."""
 _ENCODINGS: Final = (None, (True, False), (False, False), (True, True))
 """The one that the object says and its first element tells; then explicit or implicit VR, little or big endian."""
+_UNREAD: Final = frozenset({"header_damaged", "header_truncated"})
 _UID: Final = re.compile(r"[0-9.]+")
 
 _MEDIA_CLASS: Final = NUMBERS["MediaStorageSOPClassUID"]
@@ -128,6 +129,14 @@ def _read(source: _Source, wanted: frozenset[int], *, preamble: bool) -> Header:
     data = _inflated(source, at) if deflated else source
     try:
         return _dataset(header, data, 0 if deflated else at, wanted)
+    except OddVRError as odd:
+        try:
+            return _from_pydicom(data, wanted, header, inflated=deflated)
+        except Unparseable as refused:
+            if refused.code not in _UNREAD:
+                raise
+            why = f"element {tag_text(odd.number)} has a value representation that does not exist"
+            raise Unparseable("header_damaged", f"Its header is damaged: {why}, and nothing readable follows.") from None
     except DeclinedError:
         return _from_pydicom(data, wanted, header, inflated=deflated)
 

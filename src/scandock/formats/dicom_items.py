@@ -21,7 +21,7 @@ from scandock.formats.dicom_order import (
     ShortError,
     letters,
 )
-from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, prints, read_odd, sequence_at
+from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, Odds, prints, read_odd, sequence_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def after_delimiter(buf: Buffer, pos: int, order: ByteOrder) -> int:
     raise ShortError(have + 8)
 
 
-def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -> int:
+def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool, odds: Odds | None = None) -> int:
     """The offset behind a sequence of undefined length whose first item stands at `pos`.
 
     Items and values of defined length are skipped by their length. Depth costs a list entry, never the stack.
@@ -51,6 +51,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -
     element stands.
     """
     outer: list[bool] = []
+    odds = odds or Odds()
     inside = False
     element, pair, short, item_end = order.element, order.pair, order.short, order.item_end
     try:
@@ -66,7 +67,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -
                     while length != UNDEFINED and tag != item_end:
                         pos += 8 + length
                         tag, length = pair(buf, pos)
-                step = _nested_element(buf, pos, order, explicit=explicit)
+                step = _nested_element(buf, pos, order, odds, explicit=explicit)
                 if step > 0:
                     pos = step
                 elif step == 0:
@@ -81,7 +82,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -
                     pos += length
                 else:
                     outer.append(explicit)
-                    explicit = explicit and is_explicit(buf, pos, order)
+                    explicit = explicit and is_explicit(buf, pos, order, odds)
                     inside = True
             elif tag != order.sequence_end:
                 raise DeclinedError("no item where one is due")
@@ -93,7 +94,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -
         raise ShortError(max(pos, len(buf)) + 16) from None
 
 
-def _nested_element(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -> int:
+def _nested_element(buf: Buffer, pos: int, order: ByteOrder, odds: Odds, *, explicit: bool) -> int:
     """The offset behind the element at `pos` of an item; 0 at the item's end; minus that of a sequence that opens."""
     if explicit:
         tag, vr, length = order.element(buf, pos)
@@ -105,14 +106,14 @@ def _nested_element(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) 
             length = order.length(buf, pos + 8)[0]
             pos += 12
         else:
-            pos, length, _ = read_odd(buf, pos, order, UNBOUNDED)
+            pos, length, _ = read_odd(buf, pos, order, UNBOUNDED, odds)
             vr = order.unknown
         if length != UNDEFINED:
             return pos + length
         if vr not in order.sequences:
             return after_delimiter(buf, pos, order)
         if order.big and sequence_at(buf, pos, order) is LITTLE:
-            return after_sequence(buf, pos, LITTLE, explicit=True)
+            return after_sequence(buf, pos, LITTLE, explicit=True, odds=odds)
         return -pos
     tag, length = order.pair(buf, pos)
     if tag == order.item_end:
@@ -127,7 +128,7 @@ def _nested_element(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) 
     return -pos
 
 
-def is_explicit(buf: Buffer, pos: int, order: ByteOrder) -> bool:
+def is_explicit(buf: Buffer, pos: int, order: ByteOrder, odds: Odds | None = None) -> bool:
     """Whether the first element of an item, at `pos`, is of explicit VR: its VR is one, or blank and read as one."""
     if letters(buf, pos + 4):
         return True
@@ -135,7 +136,7 @@ def is_explicit(buf: Buffer, pos: int, order: ByteOrder) -> bool:
     if not (prints(vr) or (vr == b"\0\0" and length != b"\0\0")):
         return False
     try:
-        return read_odd(buf, pos, order, UNBOUNDED).form != IMPLICIT
+        return read_odd(buf, pos, order, UNBOUNDED, odds).form != IMPLICIT
     except (DeclinedError, struct.error):
         return False
 
@@ -187,7 +188,7 @@ def items(buf: Buffer, order: ByteOrder, *, explicit: bool) -> Iterator[Item]:
 
 def elements(buf: Buffer, item: Item, order: ByteOrder) -> Iterator[Element]:
     """The elements of an item, one level; ends at its end, its delimiter or the first thing that can't be read."""
-    pos, stop = item.start, item.end
+    pos, stop, odds = item.start, item.end, Odds()
     while pos + 8 <= stop:
         if item.explicit:
             tag, vr, length = order.element(buf, pos)
@@ -196,7 +197,7 @@ def elements(buf: Buffer, item: Item, order: ByteOrder) -> Iterator[Element]:
                 length, start = order.length(buf, pos + 8)[0], pos + 12
             elif vr not in order.short:
                 try:
-                    start, length, _ = read_odd(buf, pos, order, stop)
+                    start, length, _ = read_odd(buf, pos, order, stop, odds)
                 except (DeclinedError, struct.error):
                     return
         else:

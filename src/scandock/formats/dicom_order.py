@@ -27,6 +27,14 @@ class DeclinedError(Exception):
     """The bytes are unusual for the fast path: pydicom shall judge them."""
 
 
+class OddVRError(DeclinedError):
+    """The VR of the element `number` does not exist, and in no way of reading it a data set goes on behind it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 class ShortError(Exception):
     """The value goes on beyond the bytes at hand; `need` is the least number of bytes that would tell more."""
 

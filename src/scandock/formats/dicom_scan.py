@@ -24,7 +24,7 @@ from scandock.formats.dicom_order import (
     ShortError,
     letters,
 )
-from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, read_odd, sequence_at
+from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, Odds, read_odd, sequence_at
 from scandock.model.tags import NUMBERS, PIXEL_DATA, SEQUENCES
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Scan:
 
     __slots__ = (
         *("buf", "explicit", "find", "held_at", "highest", "length", "need", "number", "open", "order", "pos", "start"),
-        *("size", "stopped", "values"),
+        *("odds", "size", "stopped", "values"),
     )
 
     def __init__(
@@ -83,6 +83,7 @@ class Scan:
     ) -> None:
         self.buf = buf
         self.size = size
+        self.odds = Odds()
         self.pos = pos
         self.order = BIG if big else LITTLE
         self.explicit = explicit
@@ -149,7 +150,7 @@ class Scan:
                         pos = start + length
                         continue
                 else:
-                    start, length, _ = read_odd(buf, pos, order, self.size)
+                    start, length, _ = read_odd(buf, pos, order, self.size, self.odds)
                     number, vr = find(tag), order.unknown
                 pos = self._special(pos, number, start, length, sequence=vr in order.sequences)
                 if self.stopped:
@@ -216,7 +217,7 @@ class Scan:
             order = self.order
             if order.big and start + 4 <= len(self.buf):
                 order = sequence_at(self.buf, start, order) or order
-            end = after_sequence(self.buf, start, order, explicit=self.explicit)
+            end = after_sequence(self.buf, start, order, explicit=self.explicit, odds=self.odds)
         elif self.explicit:
             end = after_delimiter(self.buf, start, self.order)
         else:

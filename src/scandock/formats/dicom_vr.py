@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.formats.dicom_order import LITTLE, PIXEL_DATA, UNDEFINED, Buffer, ByteOrder, DeclinedError
+from scandock.formats.dicom_order import LITTLE, PIXEL_DATA, UNDEFINED, Buffer, ByteOrder, DeclinedError, OddVRError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHORT, LONG, IMPLICIT = "short", "long", "implicit"
+MOST_ODD: Final = 20_000
+"""Elements of odd VRs that are read in one object."""
 UNBOUNDED: Final = 1 << 62
 """For `stop`, where nothing says where the data set or item ends."""
 
@@ -33,11 +35,28 @@ class Reading(NamedTuple):
     form: str
 
 
-def read_odd(buf: Buffer, pos: int, order: ByteOrder, stop: int) -> Reading:
+class Odds:
+    """How many odd elements of one object may still be read: each costs ten times what another one does."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MOST_ODD
+
+    def spend(self) -> None:
+        """Count one more; DeclinedError where they were too many."""
+        self.left -= 1
+        if self.left < 0:
+            raise DeclinedError("too many value representations that are none")
+
+
+def read_odd(buf: Buffer, pos: int, order: ByteOrder, stop: int, odds: Odds | None = None) -> Reading:
     """Read the element at `pos`, whose VR is not one of the standard; its data set or item ends at `stop` or before.
 
-    Raises DeclinedError where no way of reading it leads on, struct.error where the bytes at hand end in it.
+    Raises OddVRError where no way of reading it leads on, struct.error where the bytes at hand end in it.
     """
+    if odds is not None:
+        odds.spend()
     number = order.key(order.pair(buf, pos)[0])
     best, most = None, 0
     for reading in _readings(buf, pos, order):
@@ -49,7 +68,7 @@ def read_odd(buf: Buffer, pos: int, order: ByteOrder, stop: int) -> Reading:
             if score == _SURE:
                 break
     if best is None:
-        raise DeclinedError("a value representation that is none")
+        raise OddVRError(number)
     return best
 
 

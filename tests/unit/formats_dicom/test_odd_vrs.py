@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from scandock.formats import dicom_slow
+from scandock.formats import dicom_slow, dicom_vr
 from scandock.formats.dicom_header import Header, Unparseable, read_header
 from scandock.formats.dicom_items import Item, elements, first_item
 from scandock.formats.dicom_order import LITTLE
@@ -166,6 +166,22 @@ def test_as_the_very_first_element():
     assert header.pixels == "whole"
 
 
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_great_many_are_left_to_pydicom_which_has_a_budget(monkeypatch, nested):
+    monkeypatch.setattr(dicom_vr, "MOST_ODD", 20)
+    private = b"".join(odd(PRIVATE + number, b"  ", b"ab", long=False) for number in range(30))
+    if nested:
+        private = WRITE.sequence(PRIVATE, WRITE.item(private, undefined=True), undefined=True)
+    data = make_object()
+    at = data.index(WRITE.element(NAME, "PN", "DOE^JANE"))
+    data = data[:at] + private + data[at:]
+    asked = []
+    read_slow = dicom_slow.read_slow
+    monkeypatch.setattr(dicom_slow, "read_slow", lambda *args, **more: asked.append(1) or read_slow(*args, **more))
+    assert read(data).values[NAME] == b"DOE^JANE"
+    assert asked == [1]
+
+
 class TestPastTheWantedTags:
     def test_what_is_odd_there_costs_nothing(self):
         broken = struct.pack("<HH", 0x6000, 0x0010) + b"\xff\xfe\x01\x02\x03\x04\x05\x06garbage"
@@ -189,7 +205,7 @@ class TestPastTheWantedTags:
         data = make_object()
         at = data.index(WRITE.element(NAME, "PN", "DOE^JANE"))
         broken = struct.pack("<HH", 0x0009, 0x1010) + b"\xff\xfe\xff\xff" + b"\xff" * 40
-        with pytest.raises(Unparseable):
+        with pytest.raises(Unparseable, match=r"element \(0009,1010\) has a value representation that does not exist"):
             read(data[:at] + broken + data[at:])
 
 

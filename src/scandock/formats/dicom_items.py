@@ -82,7 +82,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool, o
                     pos += length
                 else:
                     outer.append(explicit)
-                    explicit = explicit and is_explicit(buf, pos, order, odds)
+                    explicit = explicit and (letters(buf, pos + 4) or is_explicit(buf, pos, order, odds))
                     inside = True
             elif tag != order.sequence_end:
                 raise DeclinedError("no item where one is due")

@@ -229,6 +229,18 @@ class TestEveryReading:
         assert header.values[0x00080050] == value
         assert (header.pixels, header.notes) == ("whole", ())
 
+    @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG])
+    def test_a_mark_by_chance_before_all_that_identifies(self, syntax):
+        """What stands behind the mark reads like an object of its own, without the character set."""
+        write = Writer(explicit=syntax != IMPLICIT, big=syntax == BIG)
+        begin = write.element(0x00080005, "CS", "ISO_IR 100")
+        begin += write.element(0x00080008, "CS", b"x" * (120 - len(begin)) + b"DICM")
+        rest = {tag: value for tag, value in DATASET.items() if tag > 0x00080008}
+        data = begin + write.dataset(rest) + write.element(0x7FE00010, "OW", bytes(8))
+        assert (data[128:132], len(begin)) == (b"DICM", 132)
+        header = read(data)
+        assert (header.preamble, header.values[0x00080005]) == (False, b"ISO_IR 100")
+
     def test_a_preamble_that_begins_like_a_data_set(self):
         preamble = WRITE.element(0x00080005, "CS", "ISO_IR 100") + WRITE.element(0x00080008, "CS", "ORIGINAL")
         header = read(make_object(preamble=preamble.ljust(128, b"\0")))
@@ -236,6 +248,7 @@ class TestEveryReading:
         without_meta = preamble.ljust(128, b"\0") + b"DICM" + make_object(preamble=None)
         assert (read(without_meta).preamble, read(without_meta).study_uid) == (True, STUDY)
 
+    @pytest.mark.usefixtures("only_fast")
     def test_little_endian_items_in_big_endian_data(self):
         """`UN` of undefined length is implicit little endian in any data set (PS3.5 6.2.2, note 2)."""
         write, implicit = Writer(big=True), Writer(explicit=False)

@@ -135,8 +135,8 @@ def _read(source: _Source, wanted: frozenset[int], *, preamble: bool) -> Header:
         except Unparseable as refused:
             if refused.code not in _UNREAD:
                 raise
-            why = f"element {tag_text(odd.number)} has a value representation that does not exist"
-            raise Unparseable("header_damaged", f"Its header is damaged: {why}, and nothing readable follows.") from None
+            why = f"element {tag_text(odd.number)} has a value representation that does not exist, and nothing readable"
+            raise Unparseable("header_damaged", f"Its header is damaged: {why} follows.") from None
     except DeclinedError:
         return _from_pydicom(data, wanted, header, inflated=deflated)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.formats.dicom_items import BIG, ITEM, LITTLE, ByteOrder, elements, first_item
+from scandock.formats.dicom_items import elements, first_item
+from scandock.formats.dicom_order import BIG, ITEM, LITTLE, ByteOrder
 from scandock.formats.dicom_text import decode
 from scandock.model.tags import NUMBERS, WANTED, Tag
 

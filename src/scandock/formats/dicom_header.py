@@ -6,10 +6,11 @@ is how a DICOM file is told from another: what pydicom can't read is no object, 
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from scandock.formats.dicom_items import Buffer, DeclinedError, ShortError
+from scandock.formats.dicom_items import is_explicit
 from scandock.formats.dicom_object import (
     IMPATIENCE,
     Header,
@@ -24,8 +25,9 @@ from scandock.formats.dicom_object import (
     truncated,
     uid_text,
 )
-from scandock.formats.dicom_scan import REQUIRED, Scan, encoding_of, read_meta
-from scandock.formats.dicom_sniff import has_preamble, looks_like_dicom
+from scandock.formats.dicom_order import BIG, LITTLE, Buffer, DeclinedError, OddVRError, ShortError
+from scandock.formats.dicom_scan import EXPLICIT_BIG, REQUIRED, Scan, encoding_of, read_meta
+from scandock.formats.dicom_sniff import begins_like_a_data_set, has_preamble, looks_like_dicom
 from scandock.formats.dicomdir import dicomdir_files
 from scandock.model.limits import MIB
 from scandock.model.tags import NUMBERS
@@ -42,6 +44,13 @@ _FIRST: Final = 1024
 """Bytes that show whether an object is DICOM at all."""
 
 DEFLATED_LITTLE: Final = "1.2.840.10008.1.2.1.99"
+_PREAMBLE: Final = 132
+_META: Final = b"\x02\0"
+"""Group 0002, which stands behind every preamble that is one."""
+_ENCODINGS: Final = (None, (True, False), (False, False), (True, True))
+"""The one that the object says and its first element tells; then explicit or implicit VR, little or big endian."""
+_UNREAD: Final = frozenset({"header_damaged", "header_truncated"})
+_UID: Final = re.compile(r"[0-9.]+")
 
 _MEDIA_CLASS: Final = NUMBERS["MediaStorageSOPClassUID"]
 _SYNTAX: Final = NUMBERS["TransferSyntaxUID"]
@@ -84,23 +93,93 @@ def read_header(head: Buffer, size: int, wanted: frozenset[int], more: More | No
     if len(head) < _FIRST:
         source.extend(_FIRST)
     preamble = has_preamble(source.head)
-    if not preamble and not looks_like_dicom(source.head, size):
+    if not preamble and not begins_like_a_data_set(source.head, size):
         raise Unparseable("not_dicom", "It is not DICOM: no DICM mark, and it does not begin like a data set.")
+    if preamble and _has_mark_by_chance(source):
+        return _read_otherwise(source, wanted, (False, True)) or _read(source, wanted, preamble=True)
     try:
-        meta, at = _meta(source, 132 if preamble else 0, wanted)
-    except DeclinedError:
-        return _from_pydicom(source, wanted, _blank(preamble))
+        return _read(source, wanted, preamble=preamble)
+    except Unparseable as refused:
+        starts = (True, False) if preamble and begins_like_a_data_set(source.head, size) else (preamble,)
+        header = _read_otherwise(source, wanted, starts)
+        if header is None:
+            raise
+        if header.transfer_syntax == EXPLICIT_BIG and not header.big_endian:
+            why = "Its transfer syntax says that it is big endian, but its data set is written in little endian."
+            raise Unparseable(refused.code, why) from None
+        return header
+
+
+def _has_mark_by_chance(source: _Source) -> bool:
+    """Whether `DICM` stands in a value of a data set without a preamble: no meta information follows it."""
+    return source.head[132:134] != _META and begins_like_a_data_set(source.head, source.size)
+
+
+def _read(source: _Source, wanted: frozenset[int], *, preamble: bool) -> Header:
+    """Read the object as it says that it is written."""
     header = _blank(preamble)
-    header.values, header.dataset_at = meta, at
-    header.transfer_syntax, header.sop_class = shared_uid(meta.get(_SYNTAX)), shared_uid(meta.get(_MEDIA_CLASS))
+    try:
+        meta, at = _meta(source, _PREAMBLE if preamble else 0, wanted)
+    except DeclinedError:
+        return _from_pydicom(source, wanted, header)
+    _begin(header, meta, at)
     if header.is_dicomdir:
         return header
     deflated = header.transfer_syntax == DEFLATED_LITTLE
     data = _inflated(source, at) if deflated else source
     try:
         return _dataset(header, data, 0 if deflated else at, wanted)
+    except OddVRError as odd:
+        try:
+            return _from_pydicom(data, wanted, header, inflated=deflated)
+        except Unparseable as refused:
+            if refused.code not in _UNREAD:
+                raise
+            why = f"element {tag_text(odd.number)} has a value representation that does not exist, and nothing readable"
+            raise Unparseable("header_damaged", f"Its header is damaged: {why} follows.") from None
     except DeclinedError:
         return _from_pydicom(data, wanted, header, inflated=deflated)
+
+
+def _read_otherwise(source: _Source, wanted: frozenset[int], starts: tuple[bool, ...]) -> Header | None:
+    """Read what can't be read as it says: with or without a preamble, by `starts`, and in every encoding.
+
+    None where no reading gives the three UIDs as UIDs are written.
+    """
+    for preamble in starts:
+        for encoding in _ENCODINGS:
+            try:
+                return _read_as(source, wanted, encoding, preamble=preamble)
+            except (DeclinedError, Unparseable):
+                continue
+    return None
+
+
+def _read_as(source: _Source, wanted: frozenset[int], encoding: tuple[bool, bool] | None, *, preamble: bool) -> Header:
+    """Read the object in one encoding (explicit, big endian), whatever it says; with None in that which it says."""
+    header = _blank(preamble)
+    _begin(header, *_meta(source, _PREAMBLE if preamble else 0, wanted))
+    if header.transfer_syntax == DEFLATED_LITTLE:
+        raise DeclinedError("a deflated data set is of one encoding")
+    if encoding is not None and encoding[0] != _begins_explicit(source.head, header.dataset_at, big=encoding[1]):
+        raise DeclinedError("a first element of the other kind of VR")
+    _dataset(header, source, header.dataset_at, wanted, encoding)
+    if not all(_UID.fullmatch(uid) for uid in (header.study_uid, header.series_uid, header.sop_uid)):
+        raise DeclinedError("UIDs that are none")
+    if header.big_endian and header.transfer_syntax not in ("", EXPLICIT_BIG):
+        header.notes += ("Its transfer syntax says little endian, but its data set is written in big endian.",)
+    return header
+
+
+def _begins_explicit(head: Buffer, at: int, *, big: bool) -> bool:
+    """Whether the data set at `at` begins with an element of explicit VR, if only with a blank one."""
+    return len(head) >= at + 8 and is_explicit(head, at, BIG if big else LITTLE)
+
+
+def _begin(header: Header, meta: dict[int, bytes], at: int) -> None:
+    """Enter what the meta information says, and that the data set begins at `at`."""
+    header.values, header.dataset_at = meta, at
+    header.transfer_syntax, header.sop_class = shared_uid(meta.get(_SYNTAX)), shared_uid(meta.get(_MEDIA_CLASS))
 
 
 def _blank(preamble: bool) -> Header:
@@ -132,19 +211,23 @@ def _inflated(source: _Source, at: int) -> _Source:
     return _Source(data, 1 << 62, None)
 
 
-def _dataset(header: Header, source: _Source, at: int, wanted: frozenset[int]) -> Header:
+def _dataset(
+    header: Header, source: _Source, at: int, wanted: frozenset[int], encoding: tuple[bool, bool] | None = None
+) -> Header:
     if len(source.head) < at + 8 and not source.extend(at + 8):
         raise truncated("its file meta information")
-    explicit, big = encoding_of(source.head, at, header.transfer_syntax)
+    explicit, big = encoding or encoding_of(source.head, at, header.transfer_syntax)
     header.implicit, header.big_endian = not explicit, big
-    scan = Scan(source.head, at, wanted, explicit=explicit, big=big)
+    scan = Scan(source.head, at, wanted, explicit=explicit, big=big, size=source.size)
     whole = _run(scan, source)
     header.values.update(scan.values)
     name_object(header)
     if scan.stopped:
         header.pixels = pixel_state(source.head, source.size, scan.start, scan.length, big=big)
     elif not whole:
-        header.notes += ("The header goes on beyond what was read; it is judged from its leading elements.",)
+        header.complete = False
+        if not scan.is_past:
+            header.notes += ("The header goes on beyond what was read; it is judged from its leading elements.",)
     elif scan.open:
         raise truncated(f"element {tag_text(scan.number)}")
     elif scan.pos + 8 <= source.size or scan.pos > source.size:
@@ -155,7 +238,7 @@ def _dataset(header: Header, source: _Source, at: int, wanted: frozenset[int]) -
 def _run(scan: Scan, source: _Source) -> bool:
     """Scan to the pixel data or the end of the object, with as much of it as that takes; False where it ends before.
 
-    What is unusual within the last wanted sequence is of no account; before it DeclinedError is raised.
+    What is unusual within the last wanted sequence or behind it is of no account; before it DeclinedError is raised.
     """
     try:
         scan.run()
@@ -164,7 +247,7 @@ def _run(scan: Scan, source: _Source) -> bool:
                 return False
             scan.resume(source.head)
     except DeclinedError:
-        if not scan.has_all:
+        if not (scan.has_all or scan.is_past):
             raise
         return False
     return True
@@ -180,14 +263,17 @@ def _from_pydicom(source: _Source, wanted: frozenset[int], header: Header, *, in
     from scandock.formats.dicom_slow import read_slow
 
     every = wanted | REQUIRED
-    facts = read_slow(bytes(source.head), every, inflated=inflated)
+    facts = read_slow(_for_pydicom(source, header, inflated=inflated), every, inflated=inflated)
     while facts.pixel is None and facts.failed not in IMPATIENCE and source.extend(len(source.head) + 1):
-        facts = read_slow(bytes(source.head), every, inflated=inflated)
+        facts = read_slow(_for_pydicom(source, header, inflated=inflated), every, inflated=inflated)
     header.values = (header.values if inflated else {}) | facts.values
     header.transfer_syntax = uid_text(header.values.get(_SYNTAX))
-    header.implicit, header.big_endian = facts.implicit, facts.big_endian
     if not inflated:
         header.dataset_at = facts.dataset_at
+    at = 0 if inflated else facts.dataset_at
+    header.implicit, header.big_endian = facts.implicit, facts.big_endian
+    if facts.dataset_at or inflated:  # pydicom keeps what it expected, and not what it found
+        header.implicit = not _begins_explicit(source.head, at, big=facts.big_endian)
     header.sop_class = uid_text(header.values.get(_MEDIA_CLASS))
     if header.is_dicomdir:
         return header
@@ -195,7 +281,20 @@ def _from_pydicom(source: _Source, wanted: frozenset[int], header: Header, *, in
     if facts.pixel is not None:
         header.pixels = pixel_state(source.head, source.size, *facts.pixel, big=facts.big_endian)
     elif facts.failed:
-        judge_failure(header, facts.failed, whole=source.whole)
+        judge_failure(header, facts.failed, facts.number, whole=source.whole)
     elif facts.cut(source.size):
         judge_cut(header, facts.number, facts.length)
     return identified(header)
+
+
+def _for_pydicom(source: _Source, header: Header, *, inflated: bool) -> bytes:
+    """The bytes at hand, such that pydicom reads them as the fast scan does.
+
+    Unchanged where the fast scan did not find where the data set begins.
+    """
+    from scandock.formats.dicom_repair import repaired
+
+    at = 0 if inflated else header.dataset_at
+    start = _PREAMBLE if header.preamble and not inflated else 0
+    right = repaired(source.head, start, at, header.transfer_syntax) if at or inflated or not header.preamble else None
+    return right or bytes(source.head)

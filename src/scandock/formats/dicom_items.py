@@ -2,7 +2,8 @@
 
 The walk follows pydicom's reading of the odd cases, so that both find the same end of a sequence: an item of
 undefined length inside explicit VR data may itself be implicit (told by its first VR), `UN` of undefined length is a
-sequence, and other values of undefined length end at the next sequence delimiter.
+sequence, and other values of undefined length end at the next sequence delimiter. Elements of a VR that does not
+exist, and little-endian items in big-endian data, are read as dcmdump reads them (`dicom_vr`).
 """
 
 from __future__ import annotations
@@ -10,87 +11,23 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-Buffer = bytes | memoryview
-
-UNDEFINED: Final = 0xFFFFFFFF
-ITEM: Final = 0xFFFEE000
-ITEM_END: Final = 0xFFFEE00D
-SEQUENCE_END: Final = 0xFFFEE0DD
-PIXEL_DATA: Final = 0x7FE00010
-
-SHORT_VRS: Final = (
-    *(b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"),
-    *(b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
+from scandock.formats.dicom_order import (
+    LITTLE,
+    SEQUENCE_END,
+    UNDEFINED,
+    Buffer,
+    ByteOrder,
+    DeclinedError,
+    ShortError,
+    letters,
 )
-LONG_VRS: Final = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, Odds, prints, read_odd, sequence_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _FIRST_CHUNK: Final = 256
 _CHUNK: Final = 1 << 18
-
-
-class DeclinedError(Exception):
-    """The bytes are unusual for the fast path: pydicom shall judge them."""
-
-
-class ShortError(Exception):
-    """The value goes on beyond the bytes at hand; `need` is the least number of bytes that would tell more."""
-
-    def __init__(self, need: int) -> None:
-        super().__init__(need)
-        self.need = need
-
-
-class ByteOrder:
-    """Unpackers and known value representations of one byte order.
-
-    `short` and `long` hold the two letters of a VR as the 16-bit number that `element` gives for them; `key` turns a
-    tag's number into what `element` and `pair` give for it (little endian keeps group and element in two halves).
-    """
-
-    __slots__ = (
-        *(
-            "big",
-            "element",
-            "item",
-            "item_end",
-            "length",
-            "long",
-            "pair",
-            "pixel",
-            "sequence_end",
-            "sequences",
-            "short",
-        ),
-    )
-
-    def __init__(self, *, big: bool) -> None:
-        order = ">" if big else "<"
-        name = "big" if big else "little"
-        self.big = big
-        self.element: Callable[[Buffer, int], tuple[int, int, int]] = struct.Struct(order + "IHH").unpack_from
-        self.pair: Callable[[Buffer, int], tuple[int, int]] = struct.Struct(order + "II").unpack_from
-        self.length: Callable[[Buffer, int], tuple[int]] = struct.Struct(order + "I").unpack_from
-        self.short = frozenset(int.from_bytes(vr, name) for vr in SHORT_VRS)  # type: ignore[arg-type]
-        self.long = frozenset(int.from_bytes(vr, name) for vr in LONG_VRS)  # type: ignore[arg-type]
-        self.sequences = frozenset(int.from_bytes(vr, name) for vr in (b"SQ", b"UN"))  # type: ignore[arg-type]
-        self.item, self.item_end = self.key(ITEM), self.key(ITEM_END)
-        self.sequence_end, self.pixel = self.key(SEQUENCE_END), self.key(PIXEL_DATA)
-
-    def key(self, number: int) -> int:
-        """The 32-bit number that this byte order reads where the tag `number` (group * 65536 + element) stands."""
-        return number if self.big else (number & 0xFFFF) << 16 | number >> 16
-
-
-LITTLE: Final = ByteOrder(big=False)
-BIG: Final = ByteOrder(big=True)
-
-
-def letters(buf: Buffer, at: int) -> bool:
-    """Whether two capital letters, as of a VR, stand at `at`; IndexError beyond the end."""
-    return 0x40 < buf[at] < 0x5B and 0x40 < buf[at + 1] < 0x5B
 
 
 def after_delimiter(buf: Buffer, pos: int, order: ByteOrder) -> int:
@@ -106,7 +43,7 @@ def after_delimiter(buf: Buffer, pos: int, order: ByteOrder) -> int:
     raise ShortError(have + 8)
 
 
-def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -> int:
+def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool, odds: Odds | None = None) -> int:
     """The offset behind a sequence of undefined length whose first item stands at `pos`.
 
     Items and values of defined length are skipped by their length. Depth costs a list entry, never the stack.
@@ -114,6 +51,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -
     element stands.
     """
     outer: list[bool] = []
+    odds = odds or Odds()
     inside = False
     element, pair, short, item_end = order.element, order.pair, order.short, order.item_end
     try:
@@ -129,7 +67,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -
                     while length != UNDEFINED and tag != item_end:
                         pos += 8 + length
                         tag, length = pair(buf, pos)
-                step = _nested_element(buf, pos, order, explicit=explicit)
+                step = _nested_element(buf, pos, order, odds, explicit=explicit)
                 if step > 0:
                     pos = step
                 elif step == 0:
@@ -144,7 +82,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -
                     pos += length
                 else:
                     outer.append(explicit)
-                    explicit = explicit and letters(buf, pos + 4)
+                    explicit = explicit and (letters(buf, pos + 4) or is_explicit(buf, pos, order, odds))
                     inside = True
             elif tag != order.sequence_end:
                 raise DeclinedError("no item where one is due")
@@ -156,7 +94,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -
         raise ShortError(max(pos, len(buf)) + 16) from None
 
 
-def _nested_element(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) -> int:
+def _nested_element(buf: Buffer, pos: int, order: ByteOrder, odds: Odds, *, explicit: bool) -> int:
     """The offset behind the element at `pos` of an item; 0 at the item's end; minus that of a sequence that opens."""
     if explicit:
         tag, vr, length = order.element(buf, pos)
@@ -164,13 +102,19 @@ def _nested_element(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) 
             return pos + 8 + length
         if tag == order.item_end:
             return 0
-        if vr not in order.long:
-            raise DeclinedError("a value representation that is none")
-        length = order.length(buf, pos + 8)[0]
-        pos += 12
+        if vr in order.long:
+            length = order.length(buf, pos + 8)[0]
+            pos += 12
+        else:
+            pos, length, _ = read_odd(buf, pos, order, UNBOUNDED, odds)
+            vr = order.unknown
         if length != UNDEFINED:
             return pos + length
-        return -pos if vr in order.sequences else after_delimiter(buf, pos, order)
+        if vr not in order.sequences:
+            return after_delimiter(buf, pos, order)
+        if order.big and sequence_at(buf, pos, order) is LITTLE:
+            return after_sequence(buf, pos, LITTLE, explicit=True, odds=odds)
+        return -pos
     tag, length = order.pair(buf, pos)
     if tag == order.item_end:
         return 0
@@ -182,6 +126,19 @@ def _nested_element(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool) 
     if order.pair(buf, pos)[0] not in (order.item, order.sequence_end):
         raise DeclinedError("a value of undefined length that is no sequence")
     return -pos
+
+
+def is_explicit(buf: Buffer, pos: int, order: ByteOrder, odds: Odds | None = None) -> bool:
+    """Whether the first element of an item, at `pos`, is of explicit VR: its VR is one, or blank and read as one."""
+    if letters(buf, pos + 4):
+        return True
+    vr, length = buf[pos + 4 : pos + 6], buf[pos + 6 : pos + 8]
+    if not (prints(vr) or (vr == b"\0\0" and length != b"\0\0")):
+        return False
+    try:
+        return read_odd(buf, pos, order, UNBOUNDED, odds).form != IMPLICIT
+    except (DeclinedError, struct.error):
+        return False
 
 
 class Item(NamedTuple):
@@ -205,7 +162,7 @@ def first_item(buf: Buffer, order: ByteOrder, *, explicit: bool) -> Item | None:
     tag, length = order.pair(buf, 0)
     if tag != order.item:
         return None
-    return Item(8, min(8 + length, len(buf)), explicit and len(buf) >= 14 and letters(buf, 12))
+    return Item(8, min(8 + length, len(buf)), explicit and len(buf) >= 14 and is_explicit(buf, 8, order))
 
 
 def items(buf: Buffer, order: ByteOrder, *, explicit: bool) -> Iterator[Item]:
@@ -216,7 +173,7 @@ def items(buf: Buffer, order: ByteOrder, *, explicit: bool) -> Iterator[Item]:
         pos += 8
         if tag != order.item:
             return
-        nested = explicit and pos + 6 <= have and letters(buf, pos + 4)
+        nested = explicit and pos + 6 <= have and is_explicit(buf, pos, order)
         if length != UNDEFINED:
             end = pos + length
             yield Item(pos, min(end, have), nested)
@@ -231,7 +188,7 @@ def items(buf: Buffer, order: ByteOrder, *, explicit: bool) -> Iterator[Item]:
 
 def elements(buf: Buffer, item: Item, order: ByteOrder) -> Iterator[Element]:
     """The elements of an item, one level; ends at its end, its delimiter or the first thing that can't be read."""
-    pos, stop = item.start, item.end
+    pos, stop, odds = item.start, item.end, Odds()
     while pos + 8 <= stop:
         if item.explicit:
             tag, vr, length = order.element(buf, pos)
@@ -239,7 +196,10 @@ def elements(buf: Buffer, item: Item, order: ByteOrder) -> Iterator[Element]:
             if vr in order.long and pos + 12 <= stop:
                 length, start = order.length(buf, pos + 8)[0], pos + 12
             elif vr not in order.short:
-                return
+                try:
+                    start, length, _ = read_odd(buf, pos, order, stop, odds)
+                except (DeclinedError, struct.error):
+                    return
         else:
             tag, length = order.pair(buf, pos)
             start = pos + 8

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from scandock.formats.dicom_items import BIG, LITTLE, UNDEFINED, Buffer
+from scandock.formats.dicom_order import BIG, LITTLE, UNDEFINED, Buffer
 from scandock.model.errors import BadInput
 from scandock.model.tags import DICOMDIR_CLASS, NUMBERS
 
@@ -22,6 +22,12 @@ _STUDY, _SERIES = NUMBERS["StudyInstanceUID"], NUMBERS["SeriesInstanceUID"]
 _LAST_IDENTIFYING_GROUP: Final = 0x0028
 IMPATIENCE: Final = frozenset({"RecursionError", "MemoryError", "BudgetError"})
 """What ends a reading that is too deep or too much, and not because the bytes are wrong."""
+_IMPATIENT: Final = {
+    "RecursionError": "its sequences are nested too deeply",
+    "MemoryError": "it takes more memory than a header is given",
+    "BudgetError": "it has too many elements and items",
+    "DeflatedUnbounded": "it is deflated, and its meta information is unusual",
+}
 _FRAGMENTS: Final = 4096
 """Fragments of encapsulated pixel data that are looked at."""
 
@@ -36,6 +42,8 @@ class Header:
 
     `dataset_at` is the offset behind group 0002 (0 where there is no meta information). `pixels` tells whether the
     pixel data that the header announces is there: by its length, or for encapsulated pixels by the fragments at hand.
+    `complete` tells whether the header was read to its end. An object of which it was not can be kept as it is, but
+    what rewrites a header (a de-identification) must refuse it.
     """
 
     values: dict[int, bytes]
@@ -50,6 +58,7 @@ class Header:
     sop_uid: str
     sop_class: str
     notes: tuple[str, ...] = ()
+    complete: bool = True
 
     @property
     def is_dicomdir(self) -> bool:
@@ -89,17 +98,26 @@ def judge_cut(header: Header, number: int, length: int) -> None:
     if number >> 16 > _LAST_IDENTIFYING_GROUP and header.study_uid and header.series_uid and header.sop_uid:
         what = f"{where} claims {length} bytes" if lies else f"it is cut in {where}"
         header.notes += (f"The header does not end within the object ({what}); all that identifies it is there.",)
+        header.complete = False
     elif lies:
         raise Unparseable("header_damaged", f"Its header is damaged: {where} claims {length} bytes.")
     else:
         raise truncated(where)
 
 
-def judge_failure(header: Header, failed: str, *, whole: bool) -> None:
-    """Pydicom gave up: what is too deep, too much or not read to its end is kept by its leading elements."""
-    if not ((failed in IMPATIENCE or not whole) and header.study_uid and header.series_uid and header.sop_uid):
-        raise Unparseable("header_damaged", f"Its header can't be read ({failed}).")
-    header.notes += (f"The header could not be read to its end ({failed}); it is judged from its leading elements.",)
+def judge_failure(header: Header, failed: str, number: int, *, whole: bool) -> None:
+    """Pydicom gave up behind the element `number`: refuse the object, or keep it by its leading elements.
+
+    Kept is what has all UIDs, and is too deep, too much, not read to its end, or wrong behind its identifying groups.
+    """
+    why = _IMPATIENT.get(failed)
+    if why is None:
+        why = f"it is damaged behind element {tag_text(number)}" if number else "its first element is damaged"
+    kept = failed in IMPATIENCE or not whole or number >> 16 > _LAST_IDENTIFYING_GROUP
+    if not (kept and header.study_uid and header.series_uid and header.sop_uid):
+        raise Unparseable("header_damaged", f"Its header can't be read: {why}.")
+    header.notes += (f"The header could not be read to its end ({why}); it is judged from its leading elements.",)
+    header.complete = False
 
 
 def pixel_state(head: Buffer, size: int, start: int, length: int, *, big: bool) -> Literal["none", "whole", "cut"]:

@@ -11,7 +11,8 @@ import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from scandock.formats.dicom_items import (
+from scandock.formats.dicom_items import after_delimiter, after_sequence
+from scandock.formats.dicom_order import (
     BIG,
     ITEM_END,
     LITTLE,
@@ -21,10 +22,9 @@ from scandock.formats.dicom_items import (
     Buffer,
     DeclinedError,
     ShortError,
-    after_delimiter,
-    after_sequence,
     letters,
 )
+from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, Odds, read_odd, sequence_at
 from scandock.model.tags import NUMBERS, PIXEL_DATA, SEQUENCES
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ REQUIRED: Final = frozenset(
 """Read whatever the caller wants: they say what an object is."""
 
 _UIDS: Final = frozenset(NUMBERS[keyword] for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"))
+_LAST: Final = max(PIXEL_DATA)
+"""A higher tag, but that of padding, is none: the scan has lost its way."""
 _STOPS: Final = PIXEL_DATA | {ITEM_END}
 
 
@@ -73,11 +75,15 @@ class Scan:
 
     __slots__ = (
         *("buf", "explicit", "find", "held_at", "highest", "length", "need", "number", "open", "order", "pos", "start"),
-        *("stopped", "values"),
+        *("odds", "size", "stopped", "values"),
     )
 
-    def __init__(self, buf: Buffer, pos: int, wanted: frozenset[int], *, explicit: bool, big: bool) -> None:
+    def __init__(
+        self, buf: Buffer, pos: int, wanted: frozenset[int], *, explicit: bool, big: bool, size: int = UNBOUNDED
+    ) -> None:
         self.buf = buf
+        self.size = size
+        self.odds = Odds()
         self.pos = pos
         self.order = BIG if big else LITTLE
         self.explicit = explicit
@@ -94,6 +100,11 @@ class Scan:
     def has_all(self) -> bool:
         """Whether it stands in the last wanted element, a sequence that is held already, and has met the UIDs."""
         return self.open and self.number == self.highest and self.values.keys() >= _UIDS
+
+    @property
+    def is_past(self) -> bool:
+        """Whether it stands behind the last wanted element, and has met the UIDs."""
+        return self.highest < self.number <= _LAST and self.values.keys() >= _UIDS
 
     def resume(self, buf: Buffer) -> None:
         """Go on with a longer head of the same object."""
@@ -139,7 +150,8 @@ class Scan:
                         pos = start + length
                         continue
                 else:
-                    raise DeclinedError("a value representation that is none")
+                    start, length, _ = read_odd(buf, pos, order, self.size, self.odds)
+                    number, vr = find(tag), order.unknown
                 pos = self._special(pos, number, start, length, sequence=vr in order.sequences)
                 if self.stopped:
                     return
@@ -202,7 +214,10 @@ class Scan:
             self.held_at = start
         self.open = True
         if sequence:
-            end = after_sequence(self.buf, start, self.order, explicit=self.explicit)
+            order = self.order
+            if order.big and start + 4 <= len(self.buf):
+                order = sequence_at(self.buf, start, order) or order
+            end = after_sequence(self.buf, start, order, explicit=self.explicit, odds=self.odds)
         elif self.explicit:
             end = after_delimiter(self.buf, start, self.order)
         else:
@@ -231,7 +246,12 @@ def read_meta(buf: Buffer, pos: int, wanted: frozenset[int], *, whole: bool) -> 
         if vr in LITTLE.long and pos + 12 <= have:
             length, start = LITTLE.length(buf, pos + 8)[0], pos + 12
         elif vr not in LITTLE.short:
-            raise DeclinedError("meta information that is not explicit")
+            try:
+                start, length, form = read_odd(buf, pos, LITTLE, UNBOUNDED)
+            except struct.error:
+                raise ShortError(pos + 12) from None
+            if form == IMPLICIT:
+                raise DeclinedError("meta information that is not explicit")
         pos = start + length
         number = LITTLE.key(tag)
         if number in wanted or number in REQUIRED:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from scandock.formats.dicom_items import UNDEFINED
+from scandock.formats.dicom_order import UNDEFINED
 from scandock.formats.dicom_scan import SEQUENCE_BYTES, VALUE_BYTES
 from scandock.model.tags import PIXEL_DATA, SEQUENCES
 

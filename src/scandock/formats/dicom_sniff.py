@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from scandock.formats.dicom_items import BIG, LITTLE, Buffer, ByteOrder
+from scandock.formats.dicom_order import BIG, LITTLE, Buffer, ByteOrder
 
 _STARTS: Final = {bytes((group, 0)): LITTLE for group in (0x02, 0x08)} | {
     bytes((0, group)): BIG for group in (0x02, 0x08)
@@ -27,8 +27,11 @@ def looks_like_dicom(head: Buffer, size: int) -> bool:
     with a length that makes sense and, if explicit, a VR that exists. Text, PNG and JSON fail at their first
     two bytes.
     """
-    if has_preamble(head):
-        return True
+    return has_preamble(head) or begins_like_a_data_set(head, size)
+
+
+def begins_like_a_data_set(head: Buffer, size: int) -> bool:
+    """Whether the first two elements of a data set, or of the meta information, stand at the very beginning."""
     order = _STARTS.get(bytes(head[:2]))
     return order is not None and size >= 16 and len(head) >= 16 and _plausible(head, order)
 

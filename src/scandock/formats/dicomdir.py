@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scandock.formats.dicom_items import BIG, LITTLE, DeclinedError, Item, ShortError, elements, items
+from scandock.formats.dicom_items import Item, elements, items
+from scandock.formats.dicom_order import BIG, LITTLE, DeclinedError, ShortError
 from scandock.formats.dicom_scan import encoding_of, read_meta
 from scandock.formats.dicom_sniff import has_preamble
 from scandock.formats.dicom_text import decode

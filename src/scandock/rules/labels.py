@@ -28,6 +28,8 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
 _LETTER_OR_DIGIT: Final = re.compile(r"[A-Za-z0-9]")
 _PROJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PADDING: Final = " \t\r\n\0\v\f^="
+_SPOILT: Final = re.compile("\ufffd+[A-Za-z0-9]?")
+"""Bytes that the character set does not have, and a letter right behind: as a rule the second byte of a character."""
 
 
 def clean(text: str) -> str:
@@ -75,10 +77,11 @@ def person(pn: str, placeholders: Collection[str] = PLACEHOLDERS) -> str:
     """Label of a person name (PS3.5 6.2.1.1), or "" where the name counts as absent.
 
     Of its component groups (alphabetic, ideographic, phonetic, parted by `=`) the first counts that leaves a letter or
-    digit after cleaning; empty components at a group's end are left off.
+    digit after cleaning; empty components at a group's end are left off. A group whose only letters are what is left
+    of characters in an undeclared character set has none.
     """
     for group in pn.split("="):
-        if not is_placeholder(group, placeholders):
+        if not is_placeholder(group, placeholders) and _LETTER_OR_DIGIT.search(_SPOILT.sub("", group)):
             label = clean(group.strip(_PADDING))
             if label:
                 return label

@@ -18,12 +18,11 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, Final, cast
 
 from scandock.viewing.exchange import Message, receive, send
-from scandock.viewing.frames import Frame, NoPicture, Window, to_16_bits
+from scandock.viewing.frames import Frame, NoPicture, Window, cause, to_16_bits
 
 MEMORY_BYTES: Final = 2 * 1024**3
 """Address space of a decoder, of which its libraries take a third."""
 
-_SAID: Final = 200
 Answer = tuple[dict[str, Any], bytes]
 
 
@@ -66,8 +65,8 @@ def answer(asked: Message) -> Answer:
     except RecursionError:
         return {"reason": "Its header is nested too deeply."}, b""
     except Exception as error:  # noqa: BLE001  a file of a stranger's may bring up anything in any library
-        said = " ".join(str(error).split())[:_SAID]
-        return {"reason": f"It could not be decoded ({type(error).__name__}{': ' if said else ''}{said})."}, b""
+        said = cause(error)
+        return {"reason": f"It could not be decoded: {said or 'its header or its pixel data is damaged'}."}, b""
 
 
 def _stream(fd: int) -> BinaryIO:
@@ -98,7 +97,7 @@ def _images(images_of: Callable[[BinaryIO], list[list[Any]]], fd: int) -> dict[s
     except (MemoryError, RecursionError):
         return {"reason": "Reading its header takes more than it is given."}
     except Exception as error:  # noqa: BLE001  one file shall not hide the others
-        return {"reason": f"Its header can't be read ({type(error).__name__})."}
+        return {"reason": f"Its header can't be read: {cause(error) or 'it is damaged'}."}
 
 
 def _raw(asked: Message) -> Answer:

@@ -6,7 +6,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from scandock.viewing.dicom_file import DicomFile, integer
-from scandock.viewing.frames import NoPicture, checked
+from scandock.viewing.frames import NoPicture, cause, checked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +17,6 @@ _DEFLATED_FRAMES: Final = "1.2.840.10008.1.2.8.1"
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in range(50, 71))
 _JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
-_SAID: Final = 200
 
 
 def decode(file: DicomFile, number: int) -> NDArray[Any]:
@@ -108,10 +107,10 @@ def _by_codecs(file: DicomFile, number: int) -> NDArray[Any] | None:
 
 def _why(error: Exception, file: DicomFile) -> str:
     """What a decoder said, in one line; a cut file in words of ours."""
-    said = " ".join(str(error).split())
+    said = cause(error)
     if isinstance(error, NotImplementedError):
         return f"Its transfer syntax {file.syntax[:64]} is not shown."
     if "less than expected" in said or "cannot reshape" in said or "buffer size" in said:
         return "Its pixel data ends before the frame does: the file is cut, or its header is wrong."
     said = said.removeprefix("Unable to decode as exceptions were raised by all available plugins:").strip()
-    return f"It could not be decoded: {said[:_SAID] or type(error).__name__}"
+    return f"It could not be decoded: {said or 'its pixel data, or what describes it, is damaged.'}"

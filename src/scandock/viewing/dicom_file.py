@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
+from scandock.formats.dicom_header import Unparseable, read_header
+from scandock.formats.dicom_repair import repaired
 from scandock.formats.dicom_scan import encoding_of
+from scandock.formats.dicom_sniff import has_preamble
 from scandock.viewing.frames import NoPicture
 
 if TYPE_CHECKING:
@@ -17,6 +21,9 @@ PIXELS: Final = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData
 MAX_INFLATED: Final = 384 * 1024**2
 """What a deflated data set may come to."""
 
+_HEAD: Final = 65_536
+_PREAMBLE: Final = 132
+_SHORTEST: Final = 8
 _UNDEFINED: Final = 0xFFFFFFFF
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _IMPLICIT: Final = "1.2.840.10008.1.2"
@@ -44,26 +51,36 @@ class DicomFile:
     pixels: PixelElement | None
 
 
+class _Written(NamedTuple):
+    """How a file is written: where its meta information and its data set begin, and in which encoding the latter is."""
+
+    start: int
+    at: int
+    explicit: bool
+    big: bool
+
+
 def open_dicom(stream: BinaryIO, *, only: list[int] | None = None) -> DicomFile:
     """Read the elements before the pixel data (all, or `only` some). NoPicture where the file can't be read."""
-    from pydicom.filereader import _read_file_meta_info, read_dataset, read_preamble
+    from pydicom.filereader import _read_file_meta_info, read_dataset
     from pydicom.uid import UID
 
-    stream.seek(0)
-    read_preamble(stream, force=True)
-    meta = _read_file_meta_info(stream)
-    at = stream.tell()
-    head = stream.read(16)
+    head, written = _written(stream)
+    source: BinaryIO = _as_pydicom_reads(stream, head, written)
+    source.seek(written.start)
+    meta = _read_file_meta_info(source)
     syntax = str(meta.get("TransferSyntaxUID", "") or "")
+    at, explicit, big = written.at, written.explicit, written.big
     if syntax == _DEFLATED:
         stream, at = io.BytesIO(_inflated(stream, at)), 0
-        head = stream.getvalue()[:16]
-    if len(head) < 8:
-        raise NoPicture("The file ends before its data set.")
-    explicit, big = encoding_of(head, 0, syntax)
-    if not syntax:
+        head = stream.getvalue()
+        if len(head) < _SHORTEST:
+            raise NoPicture("The file ends before its data set.")
+        explicit, big = encoding_of(head, 0, syntax)
+        source = _as_pydicom_reads(stream, head, _Written(0, 0, explicit, big))
+    if not syntax or (big and syntax in (_EXPLICIT, _IMPLICIT)):
         syntax = _BIG if big else _EXPLICIT if explicit else _IMPLICIT
-    stream.seek(at)
+    source.seek(at)
     met: list[tuple[int, str | None, int]] = []
 
     def stop(tag: Any, vr: str | None, length: int) -> bool:  # noqa: ANN401  pydicom's BaseTag
@@ -73,16 +90,61 @@ def open_dicom(stream: BinaryIO, *, only: list[int] | None = None) -> DicomFile:
         return False
 
     data = read_dataset(
-        stream, is_implicit_VR=not explicit, is_little_endian=not big, stop_when=stop, specific_tags=only
+        source, is_implicit_VR=not explicit, is_little_endian=not big, stop_when=stop, specific_tags=only
     )  # fmt: skip
     data.file_meta = meta
     meta.TransferSyntaxUID = UID(syntax)
     found = None
     if met:
         tag, vr, length = met[-1]
-        start = stream.tell() + (8 if not explicit else 12)
+        start = source.tell() + (8 if not explicit else 12)
         found = PixelElement(PIXELS[tag], vr or "OW", start, None if length == _UNDEFINED else length)
     return DicomFile(data, syntax, stream, found)
+
+
+def _written(stream: BinaryIO) -> tuple[bytes, _Written]:
+    """The head of a file with its whole header, and how it is written: as an import reads it, by the same code.
+
+    An object that an import refuses (it has no UIDs, say) is read as it says that it is written.
+    """
+    heads = [_first(stream, _HEAD)]
+    size = stream.seek(0, os.SEEK_END)
+
+    def more(count: int) -> bytes:
+        heads.append(_first(stream, count))
+        return heads[-1]
+
+    start = _PREAMBLE if has_preamble(heads[0]) else 0
+    try:
+        header = read_header(heads[0], size, frozenset(), more)
+    except Unparseable:
+        return heads[-1], _as_it_says(stream, start)
+    start = _PREAMBLE if header.preamble else 0
+    return heads[-1], _Written(start, header.dataset_at, not header.implicit, header.big_endian)
+
+
+def _as_it_says(stream: BinaryIO, start: int) -> _Written:
+    from pydicom.filereader import _read_file_meta_info
+
+    stream.seek(start)
+    meta = _read_file_meta_info(stream)
+    at = stream.tell()
+    first = stream.read(_SHORTEST)
+    if len(first) < _SHORTEST:
+        raise NoPicture("The file ends before its data set.")
+    explicit, big = encoding_of(first, 0, str(meta.get("TransferSyntaxUID", "") or ""))
+    return _Written(start, at, explicit, big)
+
+
+def _as_pydicom_reads(stream: BinaryIO, head: bytes, written: _Written) -> BinaryIO:
+    """The file; where pydicom would misread its header, a copy of the header in which that is set right."""
+    right = repaired(head, written.start, written.at, "", (written.explicit, written.big))
+    return stream if right is None else io.BytesIO(right)
+
+
+def _first(stream: BinaryIO, count: int) -> bytes:
+    stream.seek(0)
+    return stream.read(count)
 
 
 def _inflated(stream: BinaryIO, at: int) -> bytes:

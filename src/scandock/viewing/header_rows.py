@@ -6,6 +6,8 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from scandock.formats.dicom_charset import decode_text
+from scandock.formats.dicom_text import ENCODED
 from scandock.formats.ecat import looks_like_ecat
 from scandock.viewing.frames import NoPicture
 
@@ -19,6 +21,8 @@ MOST_ROWS: Final = 20_000
 _MOST_CHARACTERS: Final = 300
 _DEEPEST: Final = 16
 _BINARY: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_TEXTS: Final = ENCODED - {"UN"}
+_CHARSET: Final = 0x00080005
 _SHOWN_BYTES: Final = 64
 
 
@@ -44,12 +48,16 @@ def rows_of(stream: BinaryIO) -> tuple[list[Row], str]:
     return rows, "" if whole else f"The header goes on; the first {MOST_ROWS} elements are shown."
 
 
-def _add(rows: list[Row], data: Dataset, depth: int) -> bool:
-    """The elements of a data set, those of its sequences beneath; False where they are too many."""
+def _add(rows: list[Row], data: Dataset, depth: int, charsets: bytes = b"") -> bool:
+    """The elements of a data set, those of its sequences beneath; False where they are too many.
+
+    `charsets` is the SpecificCharacterSet of the data set around it, which holds where it has none of its own.
+    """
+    charsets = _charsets(data) or charsets
     for tag in sorted(data.keys()):
         if len(rows) >= MOST_ROWS:
             return False
-        name, vr, value, items = _element(data, tag)
+        name, vr, value, items = _element(data, tag, charsets)
         rows.append((depth, f"({tag.group:04X},{tag.element:04X})", name, vr, value))
         if depth >= _DEEPEST:
             continue
@@ -57,24 +65,56 @@ def _add(rows: list[Row], data: Dataset, depth: int) -> bool:
             if len(rows) >= MOST_ROWS:
                 return False
             rows.append((depth + 1, "", f"Item {number + 1}", "", ""))
-            if not _add(rows, item, depth + 2):
+            if not _add(rows, item, depth + 2, charsets):
                 return False
     return True
 
 
-def _element(data: Dataset, tag: Any) -> tuple[str, str, str, list[Any]]:  # noqa: ANN401  pydicom's BaseTag
+def _charsets(data: Dataset) -> bytes:
+    """The data set's own SpecificCharacterSet, as it is written."""
+    if _CHARSET not in data:
+        return b""
+    element = data.get_item(_CHARSET)
+    value = element.value if element is not None else None
+    if isinstance(value, bytes):
+        return value
+    return "\\".join([value] if isinstance(value, str) else [str(one) for one in value or ()]).encode(
+        "ascii", "replace"
+    )
+
+
+def _element(data: Dataset, tag: Any, charsets: bytes) -> tuple[str, str, str, list[Any]]:  # noqa: ANN401  a BaseTag
     """Name, VR, value as text and the items of one element, whatever is wrong with it."""
+    raw = _raw(data, tag)
     try:
         element = data[tag]
         name = element.name.strip("[]") if element.tag.is_private else element.name
         if element.VR == "SQ":
             items = list(element.value)
             return name, "SQ", f"{len(items)} item{'' if len(items) == 1 else 's'}", items
+        if raw and element.VR in _TEXTS:  # by the decoder that an import uses: pydicom knows fewer character sets
+            return name, element.VR, cut(decode_text(raw, charsets, element.VR).rstrip("\0 ")), []
         return name, element.VR, _value(element.VR, element.value), []
     except RecursionError:
         return "Too deep to be shown", "SQ", "", []
-    except Exception as error:  # noqa: BLE001  any element of a stranger's file may be anything
-        return "Unreadable", "", f"It can't be read ({type(error).__name__}).", []
+    except Exception:  # noqa: BLE001  any element of a stranger's file may be anything
+        return _name(tag), "", f"{_bytes(len(raw))}: not a value of its representation.", []
+
+
+def _raw(data: Dataset, tag: Any) -> bytes:  # noqa: ANN401  a BaseTag
+    """The bytes of an element's value as they stand in the file; none of a sequence's."""
+    value = getattr(data.get_item(tag), "value", None)
+    return value if isinstance(value, bytes) else b""
+
+
+def _name(tag: Any) -> str:  # noqa: ANN401  a BaseTag
+    """What the dictionary calls an element."""
+    from pydicom.datadict import dictionary_description
+
+    try:
+        return dictionary_description(tag)
+    except KeyError:
+        return "Unknown element"
 
 
 def _value(vr: str, value: Any) -> str:  # noqa: ANN401  whatever an element holds

@@ -227,7 +227,7 @@ class _Attempt(Course):
                 self._make_room()
                 raise fault from error
             _tell_unexpected(self.order.upload, error)
-            self._end_unexpected(error)
+            self._end_unexpected()
         finally:
             self.reading.close()
         drop_bytes(self.site.catalog, self.store, self.lease)
@@ -263,7 +263,7 @@ class _Attempt(Course):
                 self.stage.clear()
                 self.store.sweep(FREE_SECONDS)
 
-    def _end_unexpected(self, error: Exception) -> None:
+    def _end_unexpected(self) -> None:
         """A mistake of ours: the import has failed, or is rolled forward once more where it has intents."""
         from scandock.placing.complete import has_intents
         from scandock.placing.put_back import put_back_or_fail
@@ -271,7 +271,7 @@ class _Attempt(Course):
         assert self.site is not None
         assert self.stage is not None
         assert self.lease is not None
-        why = Fault("internal", f"An unexpected error: {type(error).__name__}.")
+        why = Fault("internal", "An unexpected error; the log tells where.")
         if has_intents(self.site.catalog, self.lease):
             put_back_or_fail(self.site.catalog, self.store, self.stage, self.lease, why, attempt=self.order.attempt)
         else:

@@ -150,5 +150,5 @@ class _Import(Course):
             return
         with contextlib.suppress(ScandockError):
             fault = machine_fault(error) if isinstance(error, Exception) else None
-            unexpected = f"An unexpected error: {type(error).__name__}."
+            unexpected = "An unexpected error; the log tells where."
             self.end(ImportState.FAILED, *(("internal", unexpected) if fault is None else (fault.code, str(fault))))

@@ -145,7 +145,7 @@ def _say_trouble(wire: Wire, error: BaseException) -> None:
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         wire.send(("fault", "disk_full", f"The disk is full: {error.strerror}.", "Free some space and import again."))
     elif isinstance(error, OSError):
-        said = f"Reading or writing failed: {error.strerror or type(error).__name__}."
+        said = f"Reading or writing failed: {error.strerror or 'the system does not say why'}."
         wire.send(("fault", "read_failed", said, "Look at the disk and import again."))
     else:
         import traceback

@@ -64,6 +64,9 @@ def test_a_label_is_valid_or_empty_and_cleaning_it_again_changes_nothing(text):
         ("^^^^", ""),
         ("Anonymous^^", ""),
         ("Anonymous^Mouse", "Anonymous_Mouse"),
+        ("M\ufffdller^J\ufffdrg", "M_ller_J_rg"),
+        ("\ufffdR\ufffdc^\ufffd\ufffd\ufffdY", ""),
+        ("\ufffdR\ufffdc=Yamada", "Yamada"),
     ],
 )
 def test_the_first_component_group_that_leaves_something_names_a_person(name, label):

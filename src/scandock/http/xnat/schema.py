@@ -69,6 +69,15 @@ def attributes_of(kind: str) -> tuple[str, ...]:
     return {"xnat:projectData": _PROJECT, "xnat:subjectData": _SUBJECT, "xnat:resourceCatalog": _RESOURCE}.get(kind, ())
 
 
+def bases_of(kind: str) -> tuple[str, ...]:
+    """The types above a type."""
+    if kind.endswith("SessionData"):
+        return ("xnat:imageSessionData", "xnat:subjectAssessorData", "xnat:experimentData")
+    if kind.endswith("ScanData"):
+        return ("xnat:imageScanData",)
+    return ("xnat:resource", "xnat:abstractResource") if kind == "xnat:resourceCatalog" else ()
+
+
 @cache
 def xnat_xsd() -> str:
     """The schema of `xnat:` types."""

@@ -15,9 +15,10 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, case, func, literal
 
 from scandock.access.principal import Principal
+from scandock.rules.field_types import Type, type_of_field
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
 from scandock.services.xnat import experiments, projects, subjects
-from scandock.services.xnat.columns import Column
+from scandock.services.xnat.columns import Column, type_of_column
 from scandock.services.xnat.search_projects import of_project
 
 SESSION_TYPES: Final = frozenset(
@@ -34,16 +35,6 @@ class Kind(StrEnum):
     SUBJECT = "subject"
     SESSION = "session"
     SCAN = "scan"
-
-
-class Type(StrEnum):
-    """What a field's values are."""
-
-    STRING = "string"
-    INTEGER = "integer"
-    FLOAT = "float"
-    DATE = "date"
-    MOMENT = "datetime"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +58,6 @@ class Named:
     words: str
     source: str = ""
     made: Made | None = None
-
-
-_TYPES: Final = {
-    **dict.fromkeys(("insert_date", "last_modified"), Type.MOMENT),
-    **dict.fromkeys(("date", "dob", "dcmpatientbirthdate"), Type.DATE),
-    **dict.fromkeys(("age", "height", "weight", "dcmpatientweight", "fieldstrength", "tracer/dose"), Type.FLOAT),
-    **dict.fromkeys(("yob", "ses", "education", "frames"), Type.INTEGER),
-}
-"""Of columns by their names; all others are texts."""
 
 
 def _letter(name: str, letters: Mapping[str, str], other: str) -> Made:
@@ -154,7 +136,7 @@ def type_of(kind: Kind, field: str) -> Type:
     if re.fullmatch(r"PROJ_\w+_COUNT", field):
         return Type.INTEGER
     named = FIELDS[kind][field]
-    return _TYPES.get((named.source or field).lower(), Type.STRING)
+    return type_of_field(named.source or field)
 
 
 def field_of(principal: Principal, root: Kind, element: str, name: str) -> Field | None:
@@ -170,7 +152,7 @@ def field_of(principal: Principal, root: Kind, element: str, name: str) -> Field
     named = FIELDS[kind].get(upper)
     if named is None:
         column = find(name)
-        return None if column is None else Field(name, _TYPES.get(_plain(column.name), Type.STRING), column)
+        return None if column is None else Field(name, type_of_column(column), column)
     if find is _nothing or (kind is Kind.PROJECT and root is not kind and upper.lower() not in _ELSEWHERE):
         return None
     if named.made is not None:
@@ -178,11 +160,6 @@ def field_of(principal: Principal, root: Kind, element: str, name: str) -> Field
     else:
         column = find(named.source or upper) or Column(upper, literal(""))
     return Field(upper, type_of(kind, upper), column)
-
-
-def _plain(name: str) -> str:
-    """A column's name without what says whose it is."""
-    return name.lower().removeprefix(experiments.SCANS).removeprefix("subject_")
 
 
 def _nothing(_: str) -> Column | None:

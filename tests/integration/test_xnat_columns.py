@@ -1,0 +1,200 @@
+"""Columns, filters and values as scripts for XNAT ask for them and read them (docs/xnat-compatibility.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+
+from tests.builders import Image, Site
+from tests.integration.web import Web, serving
+
+pytestmark = pytest.mark.long
+
+MR = {
+    0x0008103E: (b"LO", b"T1"), 0x00180080: (b"DS", b"2300"), 0x00180081: (b"DS", b"2.98"), 0x00181314: (b"DS", b"9"),
+    0x00180087: (b"DS", b"3"), 0x00280030: (b"DS", b"0.5\\0.75"), 0x00180050: (b"DS", b"1.2"),
+    0x00181310: (b"US", b"\x00\x01\x00\x00\x00\x00\xc0\x00"),
+}  # fmt: skip
+SESSION = "/data/experiments/XNAT_E00001"
+NS = {"xnat": "http://nrg.wustl.edu/xnat"}
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """S1 of Ann with two scans of MR, one of two echoes, and a secondary one; S2 of Bob, of CT."""
+    site = Site(root=tmp_path_factory.mktemp("site"), checked=False)
+    with serving(site.data) as running:
+        own: dict[str, Any] = {"case": "columns", "study_date": b"20180301"}
+        echoes = [
+            Image(number=n, series=2, series_number=b"5", also={0x00180081: (b"DS", b"%d" % (5 * n))}, **own).file()
+            for n in (1, 2)
+        ]
+        shot = Image(number=1, series=3, series_number=b"99", modality=b"OT", **own).file()
+        s1 = [*(Image(number=n, also=MR, series_number=b"4", **own).file() for n in (1, 2)), *echoes, shot]
+        site.bring({f"{n}.dcm": data for n, data in enumerate(s1)}, session="S1", subject="Ann")
+        ct = Image(number=1, study=2, modality=b"CT", case="columns", study_date=b"20191231").file()
+        site.bring({"ct.dcm": ct}, session="S2", subject="Bob")
+        yield running
+
+
+@pytest.fixture
+def client(web: Web) -> Iterator[httpx.Client]:
+    with web.client() as one:
+        yield one
+
+
+def rows(client: httpx.Client, path: str) -> list[dict[str, str]]:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, str]] = answer.json()["ResultSet"]["Result"]
+    return found
+
+
+# -- values of one thing -----------------------------------------------------------------------------------------------
+
+
+def test_values_of_a_thing_are_a_row_by_the_names_that_were_asked(client: httpx.Client) -> None:
+    asked = "format=json&handler=values&columns=project,subject_ID,xnat:mrSessionData/label,label,none"
+    (found,) = rows(client, f"{SESSION}?{asked}")
+    assert found == {
+        "project": "P", "subject_ID": "XNAT_S00001", "xnat:mrSessionData/label": "S1", "label": "S1", "none": "",
+    }  # fmt: skip
+    (found,) = rows(client, "/data/subjects/XNAT_S00001?format=json&handler=values&columns=label,xsiType")
+    assert found == {"label": "Ann", "xsiType": "xnat:subjectData"}
+    (found,) = rows(client, "/data/projects/P?format=json&handler=values&columns=name,xnat:projectData/ID")
+    assert found == {"name": "First", "xnat:projectData/ID": "P"}
+    asked = "format=json&handler=values&columns=xnat:mrScanData/parameters/tr,xnat:ctScanData/ID,frames"
+    (found,) = rows(client, f"{SESSION}/scans/4?{asked}")
+    assert found == {"xnat:mrScanData/parameters/tr": "2300", "xnat:ctScanData/ID": "", "frames": "2"}
+
+
+def test_one_value_comes_as_a_text_and_what_is_no_question_is_refused(client: httpx.Client) -> None:
+    answer = client.get(f"{SESSION}?handler=values&columns=label&asValue=true")
+    assert (answer.status_code, answer.text) == (200, "S1")
+    for asked in ("handler=values", "handler=values&columns=,", "handler=nobody&columns=ID"):
+        assert client.get(f"{SESSION}?format=json&{asked}").status_code == 400, asked
+    assert client.get(f"{SESSION}?handler=values&columns=label,ID&asValue=true").status_code == 400
+    assert client.get("/data/experiments/XNAT_E09999?handler=values&columns=ID").status_code == 404
+    assert client.get(f"{SESSION}?format=csv&handler=values&columns=ID,label").text == "ID,label\nXNAT_E00001,S1\n"
+
+
+def test_demographics_are_values_of_a_subject(client: httpx.Client) -> None:
+    assert client.put("/data/subjects/XNAT_S00002?gender=F&yob=1980").status_code == 200
+    typed = "xnat:subjectData/demographics[@xsi:type=xnat:demographicData]/gender"
+    (found,) = rows(client, f"/data/subjects/XNAT_S00002?format=json&handler=values&columns={typed},demographics/yob")
+    assert list(found.values()) == ["F", "1980"]
+
+
+# -- columns by the names that were asked ------------------------------------------------------------------------------
+
+
+def test_each_name_that_was_asked_stands_in_the_answer(client: httpx.Client, subtests: pytest.Subtests) -> None:
+    for where, asked, wanted in (
+        (f"{SESSION}/scans", "ID,xnat:mrScanData/id", ["4", "4"]),
+        (f"{SESSION}/scans", "type,xnat:mrScanData/type,xnat:imageScanData/Type", ["T1", "T1", "T1"]),
+        (f"{SESSION}/scans", "id,xnat:mrSessionData/ID,xnat:subjectData/label", ["4", "XNAT_E00001", "Ann"]),
+        ("/data/experiments", "ID,xnat:mrScanData/id", ["XNAT_E00001", "4"]),
+        ("/data/experiments", "label,xnat:mrSessionData/label,LABEL", ["S1", "S1", "S1"]),
+        ("/data/subjects", "label,xnat:subjectData/label", ["Ann", "Ann"]),
+        ("/data/projects", "name,xnat:projectData/name,xnat:projectData/nobody", ["First", "First", ""]),
+    ):
+        with subtests.test(where=where, asked=asked):
+            found = rows(client, f"{where}?columns={asked}")[0]
+            assert [found[name] for name in asked.split(",")] == wanted
+            low = [name for name in asked.split(",") if "/" in name]
+            assert [found[name.lower()] for name in low] == [found[name] for name in low]
+
+
+# -- parameters of scans -----------------------------------------------------------------------------------------------
+
+YAXIL = (
+    "xnat:mrscandata/id", "xnat:mrscandata/fieldstrength", "xnat:mrscandata/parameters/voxelres/x",
+    "xnat:mrscandata/parameters/voxelres/y", "xnat:mrscandata/parameters/voxelres/z",
+    "xnat:mrscandata/parameters/fov/x", "xnat:mrscandata/parameters/matrix/x", "xnat:mrscandata/parameters/tr",
+    "xnat:mrscandata/parameters/te", "xnat:mrscandata/parameters/flip", "xnat:mrscandata/parameters/scantime",
+    "xnat:mrscandata/parameters/addParam[name=MultiEcho_TE2]/addField",
+)  # fmt: skip
+
+
+def test_parameters_of_scans_are_columns_of_experiments(client: httpx.Client) -> None:
+    """A row for each scan of the type, as yaxil reads them: a screenshot is none."""
+    asked = f"xsiType=xnat:mrSessionData&columns=URI,{','.join(YAXIL)}&xnat:mrSessionData/ID=XNAT_E00001"
+    found = [[row[name] for name in YAXIL] for row in rows(client, f"/data/experiments?{asked}")]
+    assert found == [
+        ["4", "3.0", "0.75", "0.5", "1.2", "4", "256", "2300", "2.98", "9", "", ""],
+        ["5", "", "", "", "", "4", "", "", "", "", "", "10"],
+    ]
+    mixed = "columns=xnat:imageScanData/ID,xnat:mrScanData/parameters/tr"
+    every = rows(client, f"/data/experiments?ID=XNAT_E00001&{mixed}")
+    assert [row["xnat:mrScanData/parameters/tr"] for row in every] == ["2300", "", ""]
+    (ct,) = rows(client, "/data/experiments?label=S2&columns=xnat:mrScanData/parameters/tr,xnat:mrScanData/ID")
+    assert (ct["ID"], ct["xnat:mrScanData/ID"]) == ("XNAT_E00002", "")
+    assert [row["ID"] for row in rows(client, "/data/experiments?xnat:mrScanData/parameters/tr=2300.0")] == [
+        "XNAT_E00001"
+    ]
+    assert rows(client, "/data/experiments?xnat:mrScanData/parameters/tr=1-2299") == []
+    assert len(rows(client, "/data/experiments?xnat:mrScanData/parameters/te=2-3")) == 1
+
+
+def test_parameters_are_columns_of_a_session_s_scans_too(client: httpx.Client) -> None:
+    asked = "xsiType=xnat:mrScanData&columns=xnat:imageScanData/ID,xnat:mrScanData/parameters/tr,xnat:mrScanData/note"
+    found = rows(client, f"{SESSION}/scans?{asked}")
+    assert [row["xnat:mrScanData/parameters/tr"] for row in found] == ["2300", ""]
+    found = rows(client, f"{SESSION}/scans?columns=ID,xnat:ctScanData/ID")
+    assert [row["xnat:ctScanData/ID"] for row in found] == ["", "", ""]
+
+
+# -- ranges of days ----------------------------------------------------------------------------------------------------
+
+
+def test_days_and_ranges_of_days_filter_and_what_is_no_date_is_refused(
+    client: httpx.Client, subtests: pytest.Subtests
+) -> None:
+    both, one, none = ["S1", "S2"], ["S1"], list[str]()
+    for said, wanted in (
+        ("01/01/2018-01/01/2019", one), ("2018-01-01-2019-12-31", both), ("03/01/2018", one), ("2018-03-01", one),
+        ("03/01/2018-03/01/2018", one), ("03/02/2018-12/30/2019", none), ("2018-03-01,12/31/2019", both),
+        ("2017-01-01,01/01/2018-01/01/2019", one), ("2018*", one), ("2019-12%", ["S2"]), ("*", both), ("20180301", one),
+        ("2020-01-01", none),
+    ):  # fmt: skip
+        with subtests.test(said=said):
+            found = rows(client, f"/data/experiments?columns=label&xnat:mrSessionData/date={said}")
+            assert [row["label"] for row in found] == wanted
+            found = rows(client, f"/data/experiments?columns=label&date={said}")
+            assert [row["label"] for row in found] == wanted
+    for name in (
+        "date",
+        "xnat:mrSessionData/date",
+        "insert_date",
+        "last_modified",
+        "xnat:subjectData/demographics/dob",
+    ):
+        for said in ("yesterday", "2018", "13/01/2018", "2018-02-30", "01/01/2018-", "2018-01-01-soon", "x*"):
+            with subtests.test(name=name, said=said):
+                answer = client.get(f"/data/experiments?{name}={said}")
+                assert answer.status_code == 400
+                assert "2026-11-24" in answer.text
+    assert client.get("/data/subjects?dob=never").status_code == 400
+    assert rows(client, "/data/subjects?dob=01/01/1900-01/01/2000") == []
+
+
+def test_moments_are_found_by_their_days(client: httpx.Client) -> None:
+    (made,) = rows(client, "/data/experiments?label=S1&columns=insert_date,last_modified")
+    day = made["insert_date"][:10]
+    year, month, _ = day.split("-")
+    for said in (
+        day,
+        made["insert_date"],
+        f"{day}-{day}",
+        f"{year}*",
+        f"{year}-{month}*",
+        f"01/01/{year}-12/31/{year}",
+    ):
+        assert rows(client, f"/data/experiments?label=S1&insert_date={said}"), said
+        assert rows(client, f"/data/subjects?label=Ann&insert_date={said}"), said
+    assert rows(client, "/data/experiments?insert_date=01/01/2001-12/31/2001") == []

@@ -48,10 +48,10 @@ def own_items(connection: Connection, found: Shelved) -> list[Item]:
     return [resource_item(row, found) for row in contents.resources_of(connection, found.standing)]
 
 
-def experiment_item(connection: Connection, found: AnySession) -> Item:
-    """A session with its scans and their resources."""
+def session_fields(found: AnySession) -> dict[str, str]:
+    """What a session is called, and what is said of it."""
     one = found.standing
-    fields = {
+    return {
         **one.attributes,
         "ID": found.id,
         "label": one.label,
@@ -59,6 +59,17 @@ def experiment_item(connection: Connection, found: AnySession) -> Item:
         "subject_ID": subject_id(one.subject_id) if one.subject_id is not None else "",
         "UID": one.study_uid or "",
     }
+
+
+def told_of_session(found: AnySession) -> dict[str, str]:
+    """The same with its type and its subject, by the names of listings: what a listing of its scans can show of it."""
+    one = found.standing
+    return {**session_fields(found), "xsiType": one.xsi_type, "subject_label": one.subject, "subject_project": one.project}
+
+
+def experiment_item(connection: Connection, found: AnySession) -> Item:
+    """A session with its scans and their resources."""
+    one, fields = found.standing, session_fields(found)
     rows = contents.scans_of(connection, one)
     resources = contents.resources_of(connection, one, scans=rows)
     by_scan: dict[str, list[RowMapping]] = {}

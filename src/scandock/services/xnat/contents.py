@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from sqlalchemy import Connection, RowMapping, and_, func, select
 
@@ -12,12 +13,14 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan
 from scandock.model.errors import Usage
-from scandock.services.xnat.columns import MAX_COLUMNS, MAX_VALUES, Rows, check_name, split
+from scandock.services.xnat.columns import MAX_VALUES, Rows, headers, split, without_types
+from scandock.services.xnat.experiments import ABSTRACT
 from scandock.services.xnat.ids import resource_id
 
 ALL: Final = frozenset({"ALL", "*"})
 RESOURCE_TYPE: Final = "xnat:resourceCatalog"
-Cell = Callable[[RowMapping], str]
+Cells = Mapping[str, str]
+"""A row by lower-case names."""
 
 
 def is_all(text: str) -> bool:
@@ -83,10 +86,21 @@ def scan_fields(row: RowMapping) -> dict[str, str]:
     }
 
 
+_OF_SCANS: Final = re.compile(r"(xnat:\w+)/(.+)")
+
+
 def list_scans(
-    rows: Sequence[RowMapping], uri: str, columns: str | None = None, filters: Iterable[tuple[str, str]] = ()
+    rows: Sequence[RowMapping],
+    uri: str,
+    session: Mapping[str, str],
+    columns: str | None = None,
+    filters: Iterable[tuple[str, str]] = (),
 ) -> Rows:
-    """Rows of `scans_of` as a listing; `uri` is the session's."""
+    """Rows of `scans_of` as a listing; `uri` is the session's, `session` what it is called and said of it.
+
+    A column of a type (`xnat:mrScanData/parameters/tr`) is empty for scans of another, and so is one of a type of
+    sessions (`xnat:mrSessionData/date`) for sessions of another.
+    """
     cells = [
         {
             **{name.lower(): value for name, value in scan_fields(row).items()},
@@ -95,7 +109,20 @@ def list_scans(
         }
         for row in rows
     ]
-    return table_of(_narrowed(cells, filters), columns, SCAN_DEFAULT, SCAN_ALWAYS)
+    told = {name.lower(): value for name, value in session.items()}
+
+    def cell(row: Cells, name: str) -> str:
+        of_type = _OF_SCANS.fullmatch(without_types(name.lower()))
+        if of_type is None:
+            return row.get(name.lower(), "")
+        kind, rest = of_type.groups()
+        if kind.endswith("scandata"):
+            return row.get(rest, "") if kind in (row["xsitype"].lower(), "xnat:imagescandata") else ""
+        if kind == "xnat:subjectdata":
+            return told.get(f"subject_{rest}", "")
+        return told.get(rest, "") if kind in (told["xsitype"].lower(), *ABSTRACT) else ""
+
+    return table_of(_narrowed(cells, filters, cell), columns, SCAN_DEFAULT, SCAN_ALWAYS, cell)
 
 
 # -- resources ---------------------------------------------------------------------------------------------------------
@@ -225,26 +252,37 @@ def _escaped(name: str) -> str:
     return name.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
 
 
-def _narrowed(cells: Sequence[dict[str, str]], filters: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+def _own(row: Cells, name: str) -> str:
+    """A cell by its name, or by a path from a type."""
+    low = name.lower()
+    return row.get(low.rpartition(":")[2].partition("/")[2] or low, "")
+
+
+def _narrowed(
+    cells: Sequence[Cells], filters: Iterable[tuple[str, str]], cell: Callable[[Cells, str], str] = _own
+) -> list[Cells]:
     """Rows whose columns are what a request says: several values with commas between."""
-    known = set().union(*cells) if cells else set()
-    named = [(name.lower(), said.lower()) for name, said in filters]
-    wanted = [(name, set(split(said, "values", MAX_VALUES))) for name, said in named if name in known]
-    return [row for row in cells if all(row.get(name, "").lower() in said for name, said in wanted)]
+    known = {name for row in cells for name in row}
+    wanted = [
+        (name, set(split(said.lower(), "values", MAX_VALUES)))
+        for name, said in filters
+        if said and (name.lower() in known or "/" in name)
+    ]
+    return [row for row in cells if all(cell(row, name).lower() in said for name, said in wanted)]
 
 
 def table_of(
-    cells: Sequence[dict[str, Any]], columns: str | None, default: Sequence[str], always: Sequence[str]
+    cells: Sequence[Cells],
+    columns: str | None,
+    default: Sequence[str],
+    always: Sequence[str],
+    cell: Callable[[Cells, str], str] = _own,
 ) -> Rows:
-    """Rows by lower-case names as a listing of the columns that were asked for; what nobody knows is empty."""
+    """Rows by lower-case names as a listing of the columns that were asked for; what nobody knows is empty.
+
+    `cell` gives a row's value by a column's name.
+    """
     names: dict[str, str] = {name.lower(): name for name in (*default, *always)}
-    asked: list[str] = []
-    for name in split(columns or "DEFAULT", "columns", MAX_COLUMNS):
-        asked += default if name.strip().upper() == "DEFAULT" else [name.strip()]
-    chosen: dict[str, str] = {}
-    for name in (*asked, *always):
-        if name:
-            check_name(name)
-            low = name.lower()
-            chosen.setdefault(low.rpartition(":")[2].partition("/")[2] or low, names.get(low, name))
-    return Rows(list(chosen.values()), [[str(row.get(low, "")) for low in chosen] for row in cells])
+    every = "xnat:imagescandata/"
+    chosen = headers(columns, default, always, lambda name: names.get(name.lower().removeprefix(every), ""))
+    return Rows([name for name, _ in chosen], [[cell(row, name) for _, name in chosen] for row in cells])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -200,3 +202,55 @@ def test_moments_are_found_by_their_days(client: httpx.Client) -> None:
         assert rows(client, f"/data/experiments?label=S1&insert_date={said}"), said
         assert rows(client, f"/data/subjects?label=Ann&insert_date={said}"), said
     assert rows(client, "/data/experiments?insert_date=01/01/2001-12/31/2001") == []
+
+
+# -- lists of names ----------------------------------------------------------------------------------------------------
+
+
+def names_in(answer: httpx.Response) -> set[str]:
+    assert answer.status_code == 200, answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as opened:
+        return {"/".join(name.split("/")[:3]) for name in opened.namelist()}
+
+
+def test_lists_of_names_answer_what_there_is(client: httpx.Client, subtests: pytest.Subtests) -> None:
+    files = len(rows(client, f"{SESSION}/scans/4/files"))
+    for where in ("scans/4,77/files", "scans/77,4/resources/DICOM,NONE/files", "scans/4,no such type/files"):
+        with subtests.test(where=where):
+            assert len(rows(client, f"{SESSION}/{where}")) == files == 2
+    assert [row["label"] for row in rows(client, f"{SESSION}/scans/4,77/resources")] == ["DICOM"]
+    zipped = names_in(client.get(f"{SESSION}/scans/4,77/files?format=zip"))
+    assert zipped == {"S1/scans/4-T1"}
+    both = "/data/experiments/XNAT_E00001,XNAT_E09999,XNAT_E00002"
+    assert names_in(client.get(f"{both}/scans/4,77/files?format=zip")) == {"S1/scans/4-T1"}
+    assert {name.partition("/")[0] for name in names_in(client.get(f"{both}?format=zip"))} == {"S1", "S2"}
+    for where in ("scans/77/files", "scans/77,78/files", "scans/4/resources/NONE/files", "scans/4/resources/A,B/files"):
+        with subtests.test(where=where):
+            assert client.get(f"{SESSION}/{where}").status_code == 404
+    assert client.get("/data/experiments/XNAT_E09998,XNAT_E09999?format=zip").status_code == 404
+    assert client.get("/data/prearchive/projects/P,Nobody").status_code == 200
+    assert client.get("/data/prearchive/projects/Nobody,None").status_code == 404
+    assert client.delete(f"{SESSION}/scans/4,77").status_code == 404
+    assert len(rows(client, f"{SESSION}/scans")) == 3
+
+
+def test_lists_show_nothing_of_what_one_may_not_know(web: Web) -> None:
+    web.account("eve")
+    with web.client("eve") as eve:
+        for where in ("XNAT_E00001,XNAT_E00002?format=zip", "XNAT_E00001,XNAT_E00002/scans/4,5/files?format=zip"):
+            assert eve.get(f"/data/experiments/{where}").status_code == 404
+        assert eve.get("/data/prearchive/projects/P,Nobody").status_code == 404
+        assert rows(eve, "/data/experiments?date=01/01/2018-01/01/2019") == []
+
+
+def test_types_with_signs_of_addresses_are_spelled(client: httpx.Client) -> None:
+    scan = f"{SESSION}/scans"
+    try:
+        assert client.put(f"{scan}/5?type=ep2d/T2,fat").status_code == 200
+        assert [row["ID"] for row in rows(client, f"{scan}?type=ep2d/T2,fat&columns=ID")] == []  # two values
+        for spelled in ("ep2d[SLASH]T2[COMMA]fat", "T1,ep2d[SLASH]T2[COMMA]fat"):
+            found = rows(client, f"{scan}/{spelled}/files?columns=URI")
+            assert any("/scans/5/" in row["URI"] for row in found), spelled
+        assert client.get(f"{scan}/NULL/files").status_code == 404
+    finally:
+        client.put(f"{scan}/5?type=unknown")

@@ -29,7 +29,9 @@ async def scans(request: Request, work: Asking) -> Response:
     def ask(connection: Connection) -> Rows:
         found = experiment_of(connection, work)
         rows = contents.scans_of(connection, found.standing)
-        return contents.list_scans(rows, found.uri, things.told_of_session(found), request.query_params.get("columns"), filters)
+        return contents.list_scans(
+            rows, found.uri, things.told_of_session(found), request.query_params.get("columns"), filters
+        )
 
     return listing(request, await work.read(ask), title="Scans")
 

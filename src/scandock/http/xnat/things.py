@@ -64,7 +64,12 @@ def session_fields(found: AnySession) -> dict[str, str]:
 def told_of_session(found: AnySession) -> dict[str, str]:
     """The same with its type and its subject, by the names of listings: what a listing of its scans can show of it."""
     one = found.standing
-    return {**session_fields(found), "xsiType": one.xsi_type, "subject_label": one.subject, "subject_project": one.project}
+    return {
+        **session_fields(found),
+        "xsiType": one.xsi_type,
+        "subject_label": one.subject,
+        "subject_project": one.project,
+    }
 
 
 def experiment_item(connection: Connection, found: AnySession) -> Item:

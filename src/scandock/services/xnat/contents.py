@@ -18,6 +18,8 @@ from scandock.services.xnat.experiments import ABSTRACT
 from scandock.services.xnat.ids import resource_id
 
 ALL: Final = frozenset({"ALL", "*"})
+NO_TYPE: Final = "NULL"
+"""What clients call the type of a scan that has none."""
 RESOURCE_TYPE: Final = "xnat:resourceCatalog"
 Cells = Mapping[str, str]
 """A row by lower-case names."""
@@ -33,16 +35,22 @@ def names_of(text: str) -> list[str]:
     return [one for one in dict.fromkeys(text.split(",")) if one]
 
 
+def _spelled(name: str) -> str:
+    """A name as it is: clients write signs that would part an address as words."""
+    return name.replace("[SLASH]", "/").replace("[COMMA]", ",")
+
+
 # -- scans -------------------------------------------------------------------------------------------------------------
 
 SCAN_DEFAULT: Final = ("xnat_imagescandata_id", "ID", "type", "quality", "xsiType", "note", "series_description")
 SCAN_ALWAYS: Final = ("ID", "URI")
 
 
-def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL") -> list[RowMapping]:
+def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, some: bool = False) -> list[RowMapping]:
     """The scans of a session with what people said of them; those of `wanted`: ids (`1,2`), types, or `ALL`.
 
-    Usage `scan_unknown` where it names one that there is not.
+    `NULL` are those without a type. Usage `scan_unknown` where it names one that there is not, or (`some`) where there
+    is none of those that it names.
     """
     edited = and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id)
     rows = connection.execute(
@@ -61,13 +69,15 @@ def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL") -> l
     by_id = {row["scan_id"]: row for row in rows}
     by_type: dict[str, list[RowMapping]] = {}
     for row in rows:
-        by_type.setdefault(row["type"], []).append(row)
+        by_type.setdefault(row["type"] or NO_TYPE, []).append(row)
     chosen: dict[int, RowMapping] = {}
-    for name in names_of(wanted):
-        found = [by_id[name]] if name in by_id else by_type.get(name)
-        if found is None:
-            raise Usage("scan_unknown", f"The session has no scan {name[:128]!r}.", "GET .../scans lists them.")
+    unknown = ""
+    for name in map(_spelled, names_of(wanted)):
+        found = [by_id[name]] if name in by_id else by_type.get(name, [])
         chosen |= {row["n"]: row for row in found if row["n"] not in chosen}
+        unknown = unknown or ("" if found else name)
+    if unknown and not (some and chosen):
+        raise Usage("scan_unknown", f"The session has no scan {unknown[:128]!r}.", "GET .../scans lists them.")
     return list(chosen.values())
 
 
@@ -134,11 +144,16 @@ RESOURCE_DEFAULT: Final = (
 
 
 def resources_of(
-    connection: Connection, standing: Holder, wanted: str = "ALL", *, scans: Sequence[RowMapping] | None = None
+    connection: Connection,
+    standing: Holder,
+    wanted: str = "ALL",
+    *,
+    scans: Sequence[RowMapping] | None = None,
+    some: bool = False,
 ) -> list[RowMapping]:
     """Resources by id or label: those of some scans, or (None) the session's own.
 
-    Usage `resource_unknown` where it names one that there is not.
+    Usage `resource_unknown` where it names one that there is not, or (`some`) where there is none of those.
     """
     query = (
         select(
@@ -164,11 +179,13 @@ def resources_of(
         for word in (resource_id(standing.uuid, row["scan_id"], row["label"]), row["label"].casefold()):
             called.setdefault(word, []).append(row)
     chosen: set[int] = set()
+    unknown = ""
     for name in names_of(wanted):
-        found = called.get(name.casefold())
-        if found is None:
-            raise Usage("resource_unknown", f"There is no resource {name[:128]!r}.", "GET .../resources lists them.")
+        found = called.get(name.casefold(), [])
         chosen.update(row["n"] for row in found)
+        unknown = unknown or ("" if found else name)
+    if unknown and not (some and chosen):
+        raise Usage("resource_unknown", f"There is no resource {unknown[:128]!r}.", "GET .../resources lists them.")
     return [row for row in rows if row["n"] in chosen]
 
 

@@ -79,11 +79,16 @@ def find_experiments(
     in_project: str | None = None,
     of_subject: str | None = None,
     action: Action = Action.SESSION_READ,
+    some: bool = False,
 ) -> list[Experiment]:
-    """The archived sessions of several ids and labels, as `find_experiment`; each once, in a statement for many."""
+    """The archived sessions of several ids and labels, as `find_experiment`; each once, in a statement for many.
+
+    `some`: those that are found, where any are.
+    """
     known = ProjectRights(connection)
     different = list(dict.fromkeys(names))
     found: dict[int, Experiment] = {}
+    denied: Answer | None = None
     for first in range(0, len(different), _AT_ONCE):
         names_at_once = different[first : first + _AT_ONCE]
         query = _experiments_of(names_at_once, in_project, of_subject).limit(_MANY * len(names_at_once))
@@ -102,8 +107,11 @@ def find_experiments(
             rows = seen.get(called, [])
             if len(rows) != 1:
                 hidden = Answer.HIDDEN if principal.signed_in or rows else Answer.SIGN_IN
-                deny(Answer.FORBIDDEN if called in forbidden and not rows else hidden, principal, action)
+                denied = denied or (Answer.FORBIDDEN if called in forbidden and not rows else hidden)
+                continue
             found.setdefault(rows[0]["number"], Experiment(standing(rows[0]), rows[0]["number"]))
+    if denied is not None and not (some and found):
+        deny(denied, principal, action)
     return list(found.values())
 
 

@@ -105,22 +105,32 @@ def test_a_resources_id_is_digits_and_its_own():
     [
         (None, ["ID", "project", "date", "xsiType", "label", "insert_date", "URI"]),
         ("label", ["label", "ID", "URI"]),
-        ("LABEL,id,uri", ["label", "ID", "URI"]),
+        ("LABEL,id,uri", ["label", "ID", "URI", "LABEL", "id", "uri"]),
         (
             "ID,project,xnat:subjectAssessorData/subject_id",
-            ["ID", "project", "subject_ID", "URI", "xnat:subjectassessordata/subject_id"],
+            [
+                "ID", "project", "subject_ID", "URI", "xnat:subjectassessordata/subject_id",
+                "xnat:subjectAssessorData/subject_id",
+            ],
         ),
         (
             "xnat:mrSessionData/date,nobody/knows,label",
-            ["date", "nobody/knows", "label", "ID", "URI", "xnat:mrsessiondata/date"],
+            ["date", "nobody/knows", "label", "ID", "URI", "xnat:mrsessiondata/date", "xnat:mrSessionData/date"],
         ),
         ("DEFAULT", ["ID", "project", "date", "xsiType", "label", "insert_date", "URI"]),
         (
             "xnat:imagesessiondata/scans/scan/id",
             ["xnat:imagescandata/id", "ID", "URI", "xnat:imagesessiondata/scans/scan/id"],
         ),
-        ("xnat:mrScanData/ID,xnat:imageScanData/type", ["xnat:mrscandata/id", "xnat:imagescandata/type", "ID", "URI"]),
-    ],
+        ("Nobody,nobody", ["Nobody", "nobody", "ID", "URI"]),
+        (
+            "xnat:mrScanData/ID,xnat:imageScanData/type",
+            [
+                "xnat:mrscandata/id", "xnat:imagescandata/type", "ID", "URI", "xnat:mrScanData/ID",
+                "xnat:imageScanData/type",
+            ],
+        ),
+    ],  # fmt: skip
 )
 def test_columns_are_found_by_any_of_their_names(asked, names):
     assert [one.name for one in LISTING.chosen(asked)] == names

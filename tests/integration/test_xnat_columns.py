@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
+from scandock.http.xnat.answers import Item, item_xml
 from tests.builders import Image, Site
 from tests.integration.web import Web, serving
 
@@ -254,3 +255,74 @@ def test_types_with_signs_of_addresses_are_spelled(client: httpx.Client) -> None
         assert client.get(f"{scan}/NULL/files").status_code == 404
     finally:
         client.put(f"{scan}/5?type=unknown")
+
+
+def test_scans_without_a_type_are_called_null(client: httpx.Client) -> None:
+    made = "/data/projects/Hand/subjects/S/experiments/E"
+    assert client.put("/data/projects/Hand").status_code in (200, 201)
+    assert client.put(f"{made}?xsiType=xnat:mrSessionData").status_code in (200, 201)
+    assert client.put(f"{made}/scans/1?xsiType=xnat:mrScanData").status_code in (200, 201)
+    assert client.put(f"{made}/scans/2?xsiType=xnat:mrScanData&type=T2").status_code in (200, 201)
+    for scan in ("1", "2"):
+        assert client.put(f"{made}/scans/{scan}/resources/NOTES").status_code in (200, 201)
+    kinds = {row["ID"]: row["type"] for row in rows(client, f"{made}/scans")}
+    assert kinds == {"1": "", "2": "T2"}
+    assert [row["cat_id"] for row in rows(client, f"{made}/scans/NULL/resources")] == ["1"]
+    assert sorted(row["cat_id"] for row in rows(client, f"{made}/scans/T2,NULL/resources")) == ["1", "2"]
+
+
+# -- items -------------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_of_items_are_numbers_and_those_of_listings_texts(client: httpx.Client) -> None:
+    (item,) = client.get(f"{SESSION}/scans/4?format=json").json()["items"]
+    found = item["data_fields"]
+    wanted = {
+        "frames": 2, "parameters/tr": 2300, "parameters/te": 2.98, "parameters/flip": 9, "parameters/voxelRes/x": 0.75,
+        "parameters/fov/x": 4, "parameters/matrix/x": 256, "fieldStrength": "3.0", "ID": "4", "type": "T1",
+    }  # fmt: skip
+    assert {name: found[name] for name in wanted} == wanted
+    assert {name: type(found[name]) for name in wanted} == {name: type(value) for name, value in wanted.items()}
+    (resource,) = item["children"][0]["items"]
+    assert resource["data_fields"]["file_count"] == 2
+    assert isinstance(resource["data_fields"]["file_size"], int)
+    asked = "ID,frames,xnat:mrScanData/parameters/tr,xnat:imageScanData/parameters/te"
+    for where in (f"{SESSION}/scans?ID=4&columns={asked}", f"/data/experiments?columns={asked}"):
+        assert {type(value) for row in rows(client, where) for value in row.values()} == {str}
+
+
+def test_numbers_are_those_that_were_written(client: httpx.Client) -> None:
+    for said, wanted in (("042", 42), ("1.50", 1.5), ("-3", -3)):
+        assert client.put(f"/data/subjects/XNAT_S00002?weight={said}").status_code == 200
+        found = client.get("/data/subjects/XNAT_S00002?format=json").json()["items"][0]["children"]
+        (demographics,) = [one["items"][0]["data_fields"] for one in found if one["field"] == "demographics"]
+        assert demographics["weight"] == wanted
+
+
+def test_a_scan_s_parameters_are_attributes_in_xml_as_xnat_writes_them(client: httpx.Client) -> None:
+    root = ET.fromstring(client.get(f"{SESSION}/scans/4").content)
+    (parameters,) = root.findall("xnat:parameters", NS)
+    assert {one.tag.rpartition("}")[2]: one.attrib for one in parameters if one.attrib} == {
+        "voxelRes": {"x": "0.75", "y": "0.5", "z": "1.2"}, "fov": {"x": "4", "y": "4"},
+        "matrix": {"x": "256", "y": "192"},
+    }  # fmt: skip
+    assert [one.tag.rpartition("}")[2] for one in parameters] == ["voxelRes", "fov", "matrix", "tr", "te", "flip"]
+    assert parameters.findtext("xnat:tr", None, NS) == "2300"
+    root = ET.fromstring(client.get(SESSION).content)
+    added = root.findall("xnat:scans/xnat:scan[@ID='5']/xnat:parameters/xnat:addParam", NS)
+    assert [(one.attrib, one.text) for one in added] == [
+        ({"name": "MultiEcho_TE1"}, "5"),
+        ({"name": "MultiEcho_TE2"}, "10"),
+    ]
+
+
+def test_the_frames_of_an_ecat_scan_are_elements_that_have_numbers() -> None:
+    fields = {"ID": "1", "parameters/frames/1/starttime": "0", "parameters/frames/1/units": "sec", "frames": "2",
+              "parameters/frames/2/length": "5", "parameters/dimensions/num": "2"}  # fmt: skip
+    root = ET.fromstring(item_xml(Item("xnat:petScanData", fields)))
+    frames = root.findall("xnat:parameters/xnat:frames/xnat:frame", NS)
+    assert [one.attrib for one in frames] == [
+        {"number": "1", "starttime": "0", "units": "sec"},
+        {"number": "2", "length": "5"},
+    ]
+    assert root.findtext("xnat:frames", None, NS) == "2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.etree import ElementTree as ET
@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 from fastapi import Request
 from starlette.responses import PlainTextResponse, Response
 
-from scandock.http.xnat.schema import NESTED, attributes_of, bases_of, element_of
+from scandock.http.xnat.schema import NAMED, NESTED, PARAMETERS, attributes_of, bases_of, element_of
 from scandock.model.errors import Usage
 from scandock.model.spreadsheet import TableWriter
 from scandock.rules.field_types import as_number
@@ -29,6 +29,7 @@ _NOTHING: Final = {ord(chr(code)): None for code in (*range(9), 11, 12, *range(1
 """Characters that XML can't hold."""
 _BRACKETS: Final = re.compile(r"\[[^\[\]]*\]")
 """What a path says of an element's type."""
+_RANKS: Final = {name: n for n, name in enumerate(PARAMETERS)}
 HIDDEN: Final = "xnat_abstractresource_id"
 """A field of resources that their documents have as a comment."""
 
@@ -258,6 +259,9 @@ def _fill(element: ET.Element, one: Item) -> None:
             element.append(ET.Comment(f'hidden_fields[{name}="{clean}"]'))
         else:
             _put(element, name.split("/"), clean)
+    parameters = element.find(f"{{{XNAT}}}parameters")
+    if parameters is not None:
+        parameters[:] = sorted(parameters, key=lambda one: _RANKS.get(_local(one), len(_RANKS)))
     for path, children in one.children:
         *above, last = path.split("/")
         into = element
@@ -268,14 +272,36 @@ def _fill(element: ET.Element, one: Item) -> None:
             _fill(below, child)
 
 
-def _put(element: ET.Element, path: Iterable[str], value: str) -> None:
-    *above, last = path
-    for name in above:
-        element = _under(element, name)
-    if last in NESTED:  # of a number or a name, which is the element's text
-        element.set(last, value)
-        return
-    _under(element, last).text = value  # which its own attributes may have made already
+def _put(element: ET.Element, path: Sequence[str], value: str) -> None:
+    """Write a field below an element, as the element or the attribute of one that its path is."""
+    place, into = 0, element
+    while place < len(path) - 1:
+        name, below = path[place], path[place + 1]
+        called, attribute_name = NAMED.get(name, ("", ""))
+        if called:  # and what comes next is a name, or a number, that no element can be called by
+            into = _named(into if called == name else _under(into, name), called, attribute_name, below)
+            place += 2
+            continue
+        into = _under(into, name)
+        place += 1
+    if place == len(path):
+        into.text = value
+    elif path[-1] in NESTED.get(_local(into), ()):
+        into.set(path[-1], value)
+    else:
+        _under(into, path[-1]).text = value  # which its own attributes may have made already
+
+
+def _local(element: ET.Element) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def _named(element: ET.Element, name: str, attribute_name: str, value: str) -> ET.Element:
+    """The element below another one that has a name as its attribute."""
+    for found in element.findall(f"{{{XNAT}}}{name}"):
+        if found.get(attribute_name) == value:
+            return found
+    return ET.SubElement(element, f"{{{XNAT}}}{name}", {attribute_name: value})
 
 
 def _under(element: ET.Element, name: str) -> ET.Element:

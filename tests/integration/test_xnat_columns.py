@@ -5,15 +5,27 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
+from sqlalchemy import Connection, select, update
 
-from scandock.http.xnat.answers import Item, item_xml
+from scandock.access.principal import SYSTEM
+from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.tables import session, subject
+from scandock.http.xnat import things
+from scandock.http.xnat.answers import XSI, Item, item_xml
+from scandock.services.moving import Desk
+from scandock.services.settings import load_settings
+from scandock.services.xnat.finding import find_subject
+from scandock.services.xnat.making_subjects import say_of_subject
+from scandock.services.xnat.subjects import list_subjects
+from scandock.store.local import LocalStore
 from tests.builders import Image, Site
+from tests.integration.many_rows import seed, seed_scans
+from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serving
 
 pytestmark = pytest.mark.long
@@ -43,6 +55,13 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         ct = Image(number=1, study=2, modality=b"CT", case="columns", study_date=b"20191231").file()
         site.bring({"ct.dcm": ct}, session="S2", subject="Bob")
         yield running
+
+
+@pytest.fixture
+def catalog(database_url: str) -> Iterator[Catalog]:
+    made = open_catalog(database_url)
+    yield made
+    made.dispose()
 
 
 @pytest.fixture
@@ -314,6 +333,96 @@ def test_a_scan_s_parameters_are_attributes_in_xml_as_xnat_writes_them(client: h
         ({"name": "MultiEcho_TE1"}, "5"),
         ({"name": "MultiEcho_TE2"}, "10"),
     ]
+
+
+def test_a_subject_s_document_has_its_experiments(client: httpx.Client, web: Web) -> None:
+    root = ET.fromstring(client.get("/data/projects/P/subjects/Ann").content)
+    (experiment,) = root.findall("xnat:experiments/xnat:experiment", NS)
+    assert (experiment.get("ID"), experiment.get("label"), experiment.get("project")) == ("XNAT_E00001", "S1", "P")
+    assert experiment.get(f"{{{XSI}}}type") == "xnat:mrSessionData"
+    scans = experiment.findall("xnat:scans/xnat:scan", NS)
+    assert sorted(str(scan.get("ID")) for scan in scans) == ["4", "5", "99"]
+    assert all(scan.find("xnat:file", NS) is not None for scan in scans)
+    whole = ET.fromstring(client.get(SESSION).content)
+    assert [ET.tostring(one) for one in experiment] == [ET.tostring(one) for one in whole]
+    (item,) = client.get("/data/subjects/XNAT_S00001?format=json").json()["items"]
+    (of,) = [one for one in item["children"] if one["field"] == "experiments/experiment"]
+    assert of["items"] == client.get(f"{SESSION}?format=json").json()["items"]
+
+
+def test_a_subject_with_very_many_scans_has_its_experiments_without(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(things, "MAX_SCANS", 2)
+    root = ET.fromstring(client.get("/data/projects/P/subjects/Ann").content)
+    (experiment,) = root.findall("xnat:experiments/xnat:experiment", NS)
+    assert experiment.findall("xnat:scans", NS) == []
+    assert experiment.findtext("xnat:date", None, NS) == "2018-03-01"
+
+
+@pytest.mark.postgresql
+def test_a_subject_s_document_is_a_few_statements_however_many_experiments_it_has(catalog: Catalog) -> None:
+    seed(catalog, 8)
+    seed(catalog, 80, name="Q")
+    seed_scans(catalog, 3)
+
+    def items(connection: Connection, project: str) -> list[Item]:
+        return things.experiment_items(connection, SYSTEM, find_subject(connection, SYSTEM, "Sub0", in_project=project))
+
+    numbers = []
+    for project, sessions in (("P", 4), ("Q", 4)):
+        with counted(catalog) as said:
+            found = ask(catalog, lambda c, project=project: items(c, project))
+        assert len(found) == sessions
+        assert {len(children) for one in found for name, children in one.children} == {3}
+        numbers.append(len(said))
+    assert numbers[0] == numbers[1] <= 8
+
+
+def test_a_subject_is_modified_by_its_own_edits(client: httpx.Client, web: Web) -> None:
+    """As pyxnat's caches ask: what is said of it and a new label count, a request that changes nothing does not."""
+    long_ago, where = 1_706_695_200_000, "/data/projects/P/subjects/Bob"
+
+    def modified() -> str:
+        (found,) = rows(client, "/data/projects/P/subjects?ID=XNAT_S00002&columns=last_modified")
+        return found["last_modified"]
+
+    def forget() -> None:
+        with web.site.catalog.write() as connection:
+            connection.execute(update(subject).values(created=long_ago, modified=None))
+            connection.execute(update(session).values(created=long_ago, modified=long_ago + 1500))
+
+    forget()
+    assert modified() == "2024-01-31 10:00:01.5"
+    for said in ("age=26", "label=Bobby", "label=Bob"):
+        forget()
+        assert client.put(f"/data/subjects/XNAT_S00002?{said}").status_code == 200
+        assert modified() > "2024-01-31 10:00:01.5", said
+    forget()
+    assert client.put(f"{where}?age=26").status_code == 200
+    assert modified() == "2024-01-31 10:00:01.5"
+
+
+@pytest.mark.postgresql
+def test_a_subject_is_modified_by_whatever_changed_last(catalog: Catalog) -> None:
+    seed(catalog, 4)
+    desk = Desk(catalog, LocalStore("/none"), load_settings(), SYSTEM)
+
+    def modified() -> str | None:
+        ((found, *_),) = ask(catalog, lambda c: list_subjects(c, SYSTEM, "last_modified", in_project="P")).rows
+        return found
+
+    assert modified() == "1970-01-01 00:00:00.0"
+    with catalog.write() as connection:
+        uuid = connection.execute(select(subject.c.uuid)).scalar_one()
+        connection.execute(update(subject).values(modified=1_500_000_000_000))
+    assert modified() == "2017-07-14 02:40:00.0"
+    say_of_subject(desk, uuid, {"group": "control"})
+    edited = modified() or ""
+    assert edited > "2025"
+    with catalog.write() as connection:
+        connection.execute(update(session).values(modified=4_000_000_000_000))
+    assert (modified() or "") > edited
 
 
 def test_the_frames_of_an_ecat_scan_are_elements_that_have_numbers() -> None:

@@ -74,8 +74,9 @@ async def subjects(request: Request, work: Asking, project: str | None = None) -
 
 async def subject(request: Request, work: Asking) -> Response:
     def ask(connection: Connection) -> Item:
+        found = subject_of(connection, work)
         own = things.own_items(connection, shelf_of(connection, work))
-        return things.subject_item(subject_of(connection, work), own)
+        return things.subject_item(found, own, things.experiment_items(connection, work.desk.principal, found))
 
     return item(request, await work.read(ask))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select
 
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
-from scandock.catalog.tables import file, resource, scan
+from scandock.catalog.tables import file, resource, scan, session
 from scandock.model.errors import Usage
 from scandock.services.xnat.columns import MAX_VALUES, Rows, headers, split, without_types
 from scandock.services.xnat.experiments import ABSTRACT
@@ -42,6 +42,16 @@ def _spelled(name: str) -> str:
 
 # -- scans -------------------------------------------------------------------------------------------------------------
 
+_SCAN: Final = (
+    scan.c.n, scan.c.scan_id, scan.c.series_uid, scan.c.modality, scan.c.xsi_type,
+    func.coalesce(scan_edit.c.type, scan.c.type).label("type"),
+    func.coalesce(scan_edit.c.quality, "usable").label("quality"),
+    func.coalesce(scan_edit.c.note, "").label("note"), scan.c.attributes, scan.c.frames,
+)  # fmt: skip
+_RESOURCE: Final = (
+    resource.c.n, resource.c.label, resource.c.content, resource.c.format, resource.c.files, resource.c.bytes,
+    resource.c.tags, scan.c.scan_id, func.coalesce(scan_edit.c.type, scan.c.type).label("scan_type"),
+)  # fmt: skip
 SCAN_DEFAULT: Final = ("xnat_imagescandata_id", "ID", "type", "quality", "xsiType", "note", "series_description")
 SCAN_ALWAYS: Final = ("ID", "URI")
 
@@ -54,15 +64,7 @@ def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, s
     """
     edited = and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id)
     rows = connection.execute(
-        select(
-            scan.c.n, scan.c.scan_id, scan.c.series_uid, scan.c.modality, scan.c.xsi_type,
-            func.coalesce(scan_edit.c.type, scan.c.type).label("type"),
-            func.coalesce(scan_edit.c.quality, "usable").label("quality"),
-            func.coalesce(scan_edit.c.note, "").label("note"), scan.c.attributes, scan.c.frames,
-        )
-        .outerjoin(scan_edit, edited)
-        .where(scan.c.tree_id == standing.tree_id)
-        .order_by(scan.c.n)
+        select(*_SCAN).outerjoin(scan_edit, edited).where(scan.c.tree_id == standing.tree_id).order_by(scan.c.n)
     ).mappings().all()  # fmt: skip
     if is_all(wanted):
         return list(rows)
@@ -102,11 +104,11 @@ _OF_SCANS: Final = re.compile(r"(xnat:\w+)/(.+)")
 def list_scans(
     rows: Sequence[RowMapping],
     uri: str,
-    session: Mapping[str, str],
+    of: Mapping[str, str],
     columns: str | None = None,
     filters: Iterable[tuple[str, str]] = (),
 ) -> Rows:
-    """Rows of `scans_of` as a listing; `uri` is the session's, `session` what it is called and said of it.
+    """Rows of `scans_of` as a listing; `uri` is the session's, `of` what it is called and what is said of it.
 
     A column of a type (`xnat:mrScanData/parameters/tr`) is empty for scans of another, and so is one of a type of
     sessions (`xnat:mrSessionData/date`) for sessions of another.
@@ -119,7 +121,7 @@ def list_scans(
         }
         for row in rows
     ]
-    told = {name.lower(): value for name, value in session.items()}
+    told = {name.lower(): value for name, value in of.items()}
 
     def cell(row: Cells, name: str) -> str:
         of_type = _OF_SCANS.fullmatch(without_types(name.lower()))
@@ -156,11 +158,7 @@ def resources_of(
     Usage `resource_unknown` where it names one that there is not, or (`some`) where there is none of those.
     """
     query = (
-        select(
-            resource.c.n, resource.c.label, resource.c.content, resource.c.format, resource.c.files, resource.c.bytes,
-            resource.c.tags,
-            scan.c.scan_id, func.coalesce(scan_edit.c.type, scan.c.type).label("scan_type"),
-        )
+        select(*_RESOURCE)
         .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
         .outerjoin(scan_edit, and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id))
         .where(resource.c.tree_id == standing.tree_id)
@@ -187,6 +185,36 @@ def resources_of(
     if unknown and not (some and chosen):
         raise Usage("resource_unknown", f"There is no resource {unknown[:128]!r}.", "GET .../resources lists them.")
     return [row for row in rows if row["n"] in chosen]
+
+
+def parts_of_sessions(
+    connection: Connection, sessions: ColumnElement[bool]
+) -> tuple[dict[int, list[RowMapping]], dict[int, list[RowMapping]]]:
+    """The scans, and the resources, of the sessions that a condition holds for, by session: a statement for each."""
+    of_scan = and_(scan_edit.c.session_id == session.c.id, scan_edit.c.scan_id == scan.c.scan_id)
+    scans = (
+        select(session.c.id.label("session_id"), *_SCAN)
+        .join(scan, scan.c.tree_id == session.c.tree_id)
+        .outerjoin(scan_edit, of_scan)
+        .where(sessions)
+        .order_by(session.c.id, scan.c.n)
+    )
+    resources = (
+        select(session.c.id.label("session_id"), *_RESOURCE)
+        .join(resource, resource.c.tree_id == session.c.tree_id)
+        .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
+        .outerjoin(scan_edit, of_scan)
+        .where(sessions)
+        .order_by(session.c.id, resource.c.n)
+    )
+    return _by_session(connection, scans), _by_session(connection, resources)
+
+
+def _by_session(connection: Connection, query: Select[Any]) -> dict[int, list[RowMapping]]:
+    found: dict[int, list[RowMapping]] = {}
+    for row in connection.execute(query).mappings():
+        found.setdefault(row["session_id"], []).append(row)
+    return found
 
 
 def list_resources(rows: Sequence[RowMapping], uuid: str) -> Rows:

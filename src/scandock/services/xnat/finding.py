@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_, select
 
 from scandock.access.principal import Principal, ProjectRights, deny, may
 from scandock.catalog.server_tables import accession
@@ -115,13 +115,30 @@ def find_experiments(
     return list(found.values())
 
 
+def experiments_of_subject(connection: Connection, principal: Principal, found: Subject) -> list[Experiment]:
+    """The archived sessions of a subject that one may read."""
+    if not rights.allowed(connection, principal, Action.SESSION_READ, found.project):
+        return []
+    query = _numbered().where(is_of_subject(found)).order_by(session.c.id)
+    return [Experiment(standing(row), row["number"]) for row in connection.execute(query).mappings()]
+
+
+def is_of_subject(found: Subject) -> ColumnElement[bool]:
+    """Whether a session is archived, and of a subject."""
+    return and_(session.c.subject_id == found.number, session.c.place == "archive")
+
+
+def _numbered() -> Select[Any]:
+    """Sessions that have been archived, with their numbers."""
+    return standing_rows().add_columns(accession.c.number).join(accession, accession.c.uuid == session.c.uuid)
+
+
 def _experiments_of(names: Sequence[str], in_project: str | None, of_subject: str | None) -> Select[Any]:
     """Archived sessions with their numbers that are called by one of some ids and labels."""
     numbers = [number for name in names if (number := experiment_number(name)) is not None]
     keys = [name.casefold() for name in names if experiment_number(name) is None]
     called = or_(*([session.c.key.in_(keys)] if keys else []), *([accession.c.number.in_(numbers)] if numbers else []))
-    query = standing_rows().add_columns(accession.c.number).join(accession, accession.c.uuid == session.c.uuid)
-    query = query.where(session.c.place == "archive", called)
+    query = _numbered().where(session.c.place == "archive", called)
     if in_project is not None:
         query = query.where(project.c.key == in_project.casefold())
     if of_subject is not None:

@@ -17,14 +17,15 @@ from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_
 from scandock.services.xnat.ids import SUBJECT, subject_number
 
 SUBJECT_TYPE: Final = "xnat:subjectData"
+_EDITED: Final = func.coalesce(subject.c.modified, subject.c.created)
 _MODIFIED: Final = func.coalesce(
     select(func.max(session.c.modified))
-    .where(session.c.subject_id == subject.c.id, session.c.place == "archive")
+    .where(session.c.subject_id == subject.c.id, session.c.place == "archive", session.c.modified > _EDITED)
     .correlate(subject)
     .scalar_subquery(),
-    subject.c.created,
+    _EDITED,
 )
-"""When any of its sessions was changed last."""
+"""When it, or any of its sessions, was changed last."""
 
 COLUMNS: Final = by_name(
     (

@@ -114,10 +114,12 @@ for _where in ("/data", "/data/projects/{project}", *SUBJECTS):
 
 @routes.get("/data/scanners")
 @routes.get("/data/scan_types")
+@routes.get("/data/projects/{project}/scanners")
+@routes.get("/data/projects/{project}/scan_types")
 async def used_words(request: Request, work: Asking) -> Response:
     """The words of all sessions, or of a `project`'s."""
     ask = words.scanners if request.url.path.rstrip("/").endswith("scanners") else words.scan_types
-    in_project = request.query_params.get("project")
+    in_project = request.path_params.get("project") or request.query_params.get("project")
     return listing(request, await work.read(lambda c: ask(c, work.desk.principal, in_project)))
 
 

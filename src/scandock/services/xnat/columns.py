@@ -98,6 +98,11 @@ def moment(value: int | None) -> str:
     return f"{said:%Y-%m-%d %H:%M:%S}.{said.microsecond // 100_000}"
 
 
+def count(value: int | None) -> str:
+    """A number as a text; empty where there is none."""
+    return "" if value is None else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column: its name in answers, where its values come from, and how they are written."""

@@ -362,15 +362,15 @@ def test_a_subject_with_very_many_scans_has_its_experiments_without(
 
 @pytest.mark.postgresql
 def test_a_subject_s_document_is_a_few_statements_however_many_experiments_it_has(catalog: Catalog) -> None:
-    seed(catalog, 8)
-    seed(catalog, 80, name="Q")
+    seed(catalog, 4)
+    seed(catalog, 7, name="Q")
     seed_scans(catalog, 3)
 
     def items(connection: Connection, project: str) -> list[Item]:
         return things.experiment_items(connection, SYSTEM, find_subject(connection, SYSTEM, "Sub0", in_project=project))
 
     numbers = []
-    for project, sessions in (("P", 4), ("Q", 4)):
+    for project, sessions in (("P", 4), ("Q", 7)):
         with counted(catalog) as said:
             found = ask(catalog, lambda c, project=project: items(c, project))
         assert len(found) == sessions
@@ -435,3 +435,52 @@ def test_the_frames_of_an_ecat_scan_are_elements_that_have_numbers() -> None:
         {"number": "2", "length": "5"},
     ]
     assert root.findtext("xnat:frames", None, NS) == "2"
+
+
+# -- projects, and words of theirs -------------------------------------------------------------------------------------
+
+
+def ids(client: httpx.Client, asked: str) -> list[str]:
+    found = rows(client, f"/data/projects?{asked}")
+    assert all(row["id"] == row["ID"] and row["secondary_id"] == row["secondary_ID"] for row in found)
+    return [row["id"] for row in found]
+
+
+def test_projects_are_listed_by_what_one_may_do_there(
+    client: httpx.Client, web: Web, subtests: pytest.Subtests
+) -> None:
+    for name, access in (("Open", "public"), ("Shown", "protected"), ("Hidden", "private"), ("Mine", "private")):
+        assert client.put(f"/data/projects/{name}").status_code in (200, 201)
+        assert client.put(f"/data/projects/{name}/accessibility/{access}").status_code == 200
+    number = web.account("mia", Mine="member")
+    with web.client("mia") as mia, web.client(None) as guest:
+        for asked, wanted in (
+            ("accessible=true", ["Mine", "Open", "Shown"]), ("accessible=false", ["Open", "Shown"]),
+            ("users=true", ["Mine"]), ("data=writable", ["Mine"]), ("data=readable", ["Mine", "Open"]),
+            ("permissions=edit&dataType=xnat:subjectData", ["Mine"]), ("permissions=delete", []),
+            ("permissions=read", ["Mine", "Open"]), ("creatableTypes=true", ["Mine"]), ("member=true", ["Mine"]),
+        ):  # fmt: skip
+            with subtests.test(asked=asked):
+                assert ids(mia, asked) == wanted
+        (mine,) = rows(mia, "/data/projects?member=true")
+        assert (mine[f"user_role_{number}"], mine["project_access"]) == ("Members", "private")
+        (code,) = rows(mia, "/data/projects?users=true&prearc_code=true")
+        assert code["project_prearchive_code"] == code["proj_prearchive_code"] == "4"
+        assert code["proj_quarantine"] == "0"
+        assert rows(mia, "/data/projects?accessible=true&columns=ID,name")[0].keys() == {"ID", "name", "URI"}
+        assert ids(guest, "accessible=true") == ids(guest, "accessible=false") == ["Open", "Shown"]
+        assert mia.get("/data/projects?data=secret").status_code == 400
+    assert {"Hidden", "Open", "P"} <= set(ids(client, "accessible=true"))
+    assert ids(client, "accessible=true") == ids(client, "accessible=false")
+
+
+def test_the_types_of_a_project_s_scans_are_named_with_their_descriptions(client: httpx.Client, web: Web) -> None:
+    found = {row["type"]: row["series_descriptions"] for row in rows(client, "/data/projects/P/scan_types")}
+    assert found == {"T1": "T1", "unknown": ""}
+    assert rows(client, "/data/archive/projects/P/scan_types") == rows(client, "/data/scan_types?project=p")
+    assert rows(client, "/data/projects/P/scanners") == []
+    assert client.get("/data/projects/Nobody/scan_types").status_code == 404
+    web.account("eva")
+    with web.client("eva") as eva:
+        assert eva.get("/data/projects/P/scan_types").status_code == 404
+        assert rows(eva, "/data/scan_types") == []

@@ -515,7 +515,7 @@ def test_there_are_no_stored_searches(web: Web) -> None:
     with web.client() as client:
         assert client.get("/data/search/saved?format=json").json()["ResultSet"]["Result"] == []
         for answer, status in (
-            (client.put("/data/search/saved/mine?inbody=true", content=bundle(MR)), 404),
+            (client.put("/data/search/saved/mine?inbody=true", content=bundle(MR)), 405),
             (client.get("/data/search/saved/mine"), 404),
             (client.post("/data/search/saved"), 405),
             (client.get("/data/search"), 405),

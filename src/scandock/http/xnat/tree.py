@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import Request
 from sqlalchemy import Connection
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from scandock.http.xnat import things
@@ -11,6 +14,7 @@ from scandock.http.xnat.answers import Item, filters_of, format_of, item, listin
 from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, shelf_of, subject_of
 from scandock.http.xnat.routing import Asking, router
 from scandock.http.xnat.zipping import as_zip
+from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
 from scandock.services.xnat import words
@@ -26,13 +30,38 @@ def _true(request: Request, name: str) -> bool:
     return request.query_params.get(name, "").lower() in ("true", "1")
 
 
+_SEARCHING: Final = (
+    "accessible", "permissions", "data", "creatableTypes", "users", "owner", "member", "collaborator", "prearc_code",
+)  # fmt: skip
+"""Questions that XNAT answers by its search of projects, whose columns have names of their own."""
+_MAY: Final = {
+    "edit": Action.UPLOAD, "create": Action.UPLOAD, "writable": Action.UPLOAD, "true": Action.UPLOAD,
+    "read": Action.SESSION_READ, "readable": Action.SESSION_READ, "delete": Action.SESSION_DELETE,
+}  # fmt: skip
+"""What one may do, by the words of `permissions`, `data` and `creatableTypes`."""
+
+
+def _asked_to_do(asked: QueryParams) -> list[str]:
+    return [asked.get(name, "") for name in ("permissions", "data", "creatableTypes")]
+
+
 # -- projects ----------------------------------------------------------------------------------------------------------
 
 
 @routes.get("/data/projects")
 async def projects(request: Request, work: Asking) -> Response:
-    """`owner`, `member`, `collaborator`: where one is that. `permissions=edit`: to which one may upload."""
+    """`owner`, `member`, `collaborator`: where one is that. `permissions=edit`: to which one may upload.
+
+    `accessible=true`: all that one may see, `false` those of them where one has no role; `users=true` where one has
+    one. Usage `value_invalid` for another word than `readable` and `writable` as `data`.
+    """
     asked = request.query_params
+    may = next((_MAY[word] for word in map(str.lower, _asked_to_do(asked)) if word in _MAY), Action.PROJECT_SEE)
+    if asked.get("data", "readable") not in ("readable", "writable"):
+        raise Usage("value_invalid", f"data is {asked['data'][:40]!r}.", "Right is readable or writable.")
+    mine = True if _true(request, "users") else None
+    if asked.get("accessible", "").lower() in ("false", "0"):
+        mine = False
 
     def ask(connection: Connection) -> Rows:
         return list_projects(
@@ -41,7 +70,9 @@ async def projects(request: Request, work: Asking) -> Response:
             asked.get("columns"),
             filters_of(request),
             roles=[one for one in ("owner", "member", "collaborator") if _true(request, one)],
-            editable=asked.get("permissions", "").lower() in ("edit", "create"),
+            action=may,
+            mine=mine,
+            searched=any(name in asked for name in _SEARCHING),
             with_code=_true(request, "prearc_code"),
         )
 

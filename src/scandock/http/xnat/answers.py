@@ -184,10 +184,10 @@ class Item:
         return own.get(low, "")
 
 
-def item(request: Request, one: Item, *, default: str = "xml") -> Response:
+def item(request: Request, one: Item, *, default: str = "xml", numbers: bool = True) -> Response:
     """A single thing, as XML unless JSON is asked for; with `handler=values` a listing of some of its fields.
 
-    Usage `request_invalid` for another handler.
+    `numbers`: whether its numbers are some in JSON. Usage `request_invalid` for another handler.
     """
     handler = request.query_params.get("handler", "").strip()
     if handler:
@@ -195,7 +195,7 @@ def item(request: Request, one: Item, *, default: str = "xml") -> Response:
             raise Usage("request_invalid", f"Invalid handler definition: {handler[:40]}.", "Known is values.")
         return _values(request, one, default)
     if format_of(request, default) == "json":
-        return Response(json.dumps({"items": [_item_json(one)]}), media_type="application/json")
+        return Response(json.dumps({"items": [_item_json(one, numbers=numbers)]}), media_type="application/json")
     return Response(item_xml(one), media_type="text/xml; charset=utf-8")
 
 
@@ -221,13 +221,15 @@ def _values(request: Request, one: Item, default: str) -> Response:
     return listing(request, Rows(names, [row]), default=default)
 
 
-def _item_json(one: Item) -> dict[str, Any]:
+def _item_json(one: Item, *, numbers: bool = True) -> dict[str, Any]:
     return {
         "children": [
             {"field": name, "items": [_item_json(child) for child in children]} for name, children in one.children
         ],
         "meta": {"isHistory": False, "xsi:type": one.type, "start_date": one.started},
-        "data_fields": {name: _json_value(name, value) for name, value in one.fields.items() if value},
+        "data_fields": {
+            name: _json_value(name, value) if numbers else value for name, value in one.fields.items() if value
+        },
     }
 
 

@@ -72,7 +72,8 @@ async def resource(request: Request, work: Asking) -> Response:
 
     part = await work.read(ask)
     if wanted == "json":
-        return item(request, things.resource_item(part.resources[0], part.experiment), default="json")
+        # the original has no such item, and xnatpy takes it as a row of the listing, whose values are texts
+        return item(request, things.resource_item(part.resources[0], part.experiment), default="json", numbers=False)
     return await catalog_of(work, part)
 
 

@@ -84,6 +84,10 @@ _SESSION: Final = (
 )  # fmt: skip
 
 
+OF_SESSION: Final = by_name(one for one in _SESSION if not one.name.startswith("subject_"))
+"""What is said of a session itself, as its subject's listing shows it too."""
+
+
 def _of_scan(name: str, value: ColumnElement[Any], text: Callable[[Any], str] | None = None) -> Column:
     return Column(f"{SCANS}{name}", value, text)
 

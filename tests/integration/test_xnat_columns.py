@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -432,7 +433,7 @@ def test_a_subject_s_document_is_a_few_statements_however_many_experiments_it_ha
     numbers = []
     for project, sessions in (("P", 4), ("Q", 7)):
         with counted(catalog) as said:
-            found = ask(catalog, lambda c, project=project: items(c, project))
+            found = ask(catalog, partial(items, project=project))
         assert len(found) == sessions
         assert {len(children) for one in found for name, children in one.children} == {3}
         numbers.append(len(said))
@@ -468,7 +469,7 @@ def test_a_subject_is_modified_by_whatever_changed_last(catalog: Catalog) -> Non
     seed(catalog, 4)
     desk = Desk(catalog, LocalStore("/none"), load_settings(), SYSTEM)
 
-    def modified() -> str | None:
+    def modified() -> Any:
         ((found, *_),) = ask(catalog, lambda c: list_subjects(c, SYSTEM, "last_modified", in_project="P")).rows
         return found
 

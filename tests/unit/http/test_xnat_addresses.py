@@ -109,7 +109,11 @@ def test_a_resources_id_is_digits_and_its_own():
         (
             "ID,project,xnat:subjectAssessorData/subject_id",
             [
-                "ID", "project", "subject_ID", "URI", "xnat:subjectassessordata/subject_id",
+                "ID",
+                "project",
+                "subject_ID",
+                "URI",
+                "xnat:subjectassessordata/subject_id",
                 "xnat:subjectAssessorData/subject_id",
             ],
         ),
@@ -126,11 +130,15 @@ def test_a_resources_id_is_digits_and_its_own():
         (
             "xnat:mrScanData/ID,xnat:imageScanData/type",
             [
-                "xnat:mrscandata/id", "xnat:imagescandata/type", "ID", "URI", "xnat:mrScanData/ID",
+                "xnat:mrscandata/id",
+                "xnat:imagescandata/type",
+                "ID",
+                "URI",
+                "xnat:mrScanData/ID",
                 "xnat:imageScanData/type",
             ],
         ),
-    ],  # fmt: skip
+    ],
 )
 def test_columns_are_found_by_any_of_their_names(asked, names):
     assert [one.name for one in LISTING.chosen(asked)] == names

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from scandock.rules import ct as ct_rules
@@ -299,7 +301,7 @@ def test_every_attribute_that_a_scan_can_have_is_among_the_names():
     }  # fmt: skip
     seen = set()
     for sop_class, plain in ((MR, mr_rules.PLAIN), (CT, ct_rules.PLAIN), (PET, pet_rules.PLAIN)):
-        values = {keyword: "1" for keyword in (*COMMON.values(), *plain.values())} | other
+        values: dict[str, Any] = dict.fromkeys((*COMMON.values(), *plain.values()), "1") | other
         values["FrameReferenceTime"] = {"1": 1, "2": 1}
         seen |= set(scan_attributes(tally("1.1", **values | {"SOPClassUID": sop_class, "Modality": "OT"})))
     assert seen - {"UID", "type", "quality", "frames"} == set(NAMES)

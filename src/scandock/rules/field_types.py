@@ -27,8 +27,8 @@ class Type(StrEnum):
 _FIELDS: Final[Mapping[str, Type]] = MappingProxyType(
     {
         **{name.lower(): Type(kind) for name, kind in DEMOGRAPHICS.items() if kind in tuple(Type)},
-        **dict.fromkeys(("insert_date", "last_modified"), Type.MOMENT),
-        **dict.fromkeys(("date", "start_date", "dcmpatientbirthdate"), Type.DATE),
+        **dict.fromkeys(("insert_date", "last_modified", "uploaded", "lastmod"), Type.MOMENT),
+        **dict.fromkeys(("date", "start_date", "scan_date", "dcmpatientbirthdate"), Type.DATE),
         **dict.fromkeys(
             ("age", "dcmpatientweight", "fieldstrength", "tracer/dose", "tracer/isotope/half-life"), Type.FLOAT
         ),

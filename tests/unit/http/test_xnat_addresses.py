@@ -8,9 +8,11 @@ import pytest
 
 from scandock.http.xnat.one_tree import canonical, is_xnat
 from scandock.http.xnat.schema import element_of, xdat_xsd, xnat_xsd
+from scandock.rules.field_types import Type
 from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import TYPE_OF_CLASS, scan_type
-from scandock.services.xnat import ids
+from scandock.services.xnat import ids, projects, subjects, waiting
+from scandock.services.xnat.columns import moment, type_of_column
 from scandock.services.xnat.experiments import LISTING
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
@@ -98,6 +100,15 @@ def test_a_resources_id_is_digits_and_its_own():
     assert len(made) == 3
     assert all(one.isdigit() for one in made)
     assert ids.resource_id("u", "1", "dicom") == ids.resource_id("u", "1", "DICOM")
+
+
+def test_moments_of_every_listing_are_compared_as_moments():
+    """They are numbers in the catalog: as texts no day would ever be equal to one."""
+    for one in (LISTING, projects.LISTING, subjects.LISTING, waiting.LISTING):
+        times = [column for column in one.columns.values() if column.text is moment]
+        assert times
+        assert {type_of_column(column) for column in times} == {Type.MOMENT}
+    assert type_of_column(waiting.LISTING.columns["scan_date"]) is Type.DATE
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ _DIFFERENT = {
     "secret": re.compile(r'"secret":\s*"([^"]+)"'),
 }
 """Values that a client sends back; the group is the value."""
+_NUMBER = re.compile(r": ?(\{(?:time|resource\d+)\})(?=[,}])")
+"""A placeholder that stands for a number in JSON."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -174,7 +176,7 @@ def _description(body: bytes, names: Placeholders, kind: str) -> Any:
     text = names.put_into(text)
     if len(text) > LONGEST:
         return {"md5": hashlib.md5(text.encode()).hexdigest(), "characters": len(text)}
-    return json.loads(text.replace(":{time}", ':"{time}"')) if kind == "application/json" else text
+    return json.loads(_NUMBER.sub(r':"\1"', text)) if kind == "application/json" else text
 
 
 def _tarred(entries: Mapping[str, bytes]) -> bytes:

@@ -93,7 +93,7 @@ def test_things_are_copied_by_their_documents(site: Site) -> None:
         told = client.get(COPY, params={"format": "json"}).json()["items"][0]
         assert (told["data_fields"]["group"], told["data_fields"]["project"]) == ("control", "Q")
         demographics = told["children"][0]["items"][0]["data_fields"]
-        assert demographics == {"gender": "female", "yob": "1980", "weight": "61.5", "weight/units": "kg"}
+        assert demographics == {"gender": "female", "yob": 1980, "weight": 61.5, "weight/units": "kg"}
 
         client.put(f"{SESSION}?xnat:mrSessionData/note=so+it+was")
         root = document(client, SESSION)

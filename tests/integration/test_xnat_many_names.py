@@ -72,7 +72,8 @@ def test_each_object_is_in_a_zip_once_however_often_it_is_named(
     both = members(client.get("/data/projects/P/experiments/S2,S1,S2,XNAT_E00001?format=zip"))
     assert [name for name in both if name.startswith("S1/")] == once
     assert len(both) == len(OBJECTS) + len(OTHERS)
-    assert client.get("/data/projects/P/experiments/S1,S2/scans/4/files?format=zip").status_code == 404
+    assert members(client.get("/data/projects/P/experiments/S1,S2/scans/4/files?format=zip")) == once
+    assert client.get("/data/projects/P/experiments/S1,S2/scans/77/files?format=zip").status_code == 404
     assert client.get("/data/experiments/,?format=zip").status_code == 404
 
 

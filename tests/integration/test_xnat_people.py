@@ -176,7 +176,7 @@ def test_scanners_and_types_of_scans_are_those_of_what_one_may_read(site: Site, 
         for where in ("/data/scanners", "/data/archive/scanners?project=P"):
             assert rows(olga, where) == [{"scanner": "MR1"}]
         for where in ("/data/scan_types", "/data/archive/scan_types?project=p"):
-            assert rows(olga, where) == [{"type": "T1"}]
+            assert rows(olga, where) == [{"type": "T1", "series_descriptions": "T1"}]
         assert rows(ann, "/data/scanners") == rows(ann, "/data/scan_types") == []
         assert ann.get("/data/scanners?project=P").status_code == 404
 

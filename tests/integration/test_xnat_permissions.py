@@ -61,6 +61,10 @@ READ = {
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}", "/data/projects/{project}/config/{setting}"),
     **_read(Action.SUBJECT_READ, "project", "/data/projects/{project}/subjects"),
     **_read(Action.SESSION_READ, "project", "/data/projects/{project}/experiments"),
+    **_read(
+        Action.SESSION_READ, "project", *(f"/data/projects/{{project}}/{one}" for one in ("scanners", "scan_types"))
+    ),
+    **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/searches/{search}"),
     **_read(Action.MEMBERS_READ, "project", "/data/projects/{project}/users"),
     **_read(Action.PROJECT_READ, "project", *_CODES),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/accessibility"),
@@ -129,6 +133,7 @@ ELSEWHERE = {
     "/data/scan_types", "/xapi/users", "/xapi/users/profiles", "/xapi/users/profile/{login}", "/xapi/users/{login}",
     # the same of searches, in test_xnat_searching
     "/data/search", "/data/search/elements", "/data/search/elements/{kind}", "/data/search/saved",
+    "/data/search/saved/{search}",
     # one's own: test_xnat_login, test_xnat_cache, test_xnat_tracking, test_xnat_inbox
     "/data/services/auth", "/data/auth", "/data/JSESSION", "/data/JSESSIONID", "/app/action/LogoutUser",
     "/data/services/tokens/issue", "/data/services/tokens/validate/{alias}/{secret}",
@@ -183,7 +188,7 @@ def address(made: Everyone, path: str, place: Place) -> str:
     admin = made.clients["admin"]
     values = {
         "project": place.project, "setting": "none", "code": "4", "scans": "1", "resources": "DICOM",
-        "path": "none.dcm", "number": "1", "value": "private",
+        "path": "none.dcm", "number": "1", "value": "private", "search": "@xnat:mrSessionData",
     }  # fmt: skip
     if "{E}" in path or "{S}" in path:
         one = admin.get(f"/api/v1/sessions/{place.archived}").json()

@@ -19,7 +19,7 @@ from sqlalchemy import insert, select, update
 from scandock.access.principal import SYSTEM, Door, Principal
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.server_tables import account, member
-from scandock.catalog.tables import project, session
+from scandock.catalog.tables import project, scan, session
 from scandock.model.errors import Usage
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
@@ -215,6 +215,57 @@ def test_criteria_of_other_kinds_hold_for_what_goes_with_a_row(catalog: Catalog)
     assert labels(catalog, (f"{PROJECT}/PROJ_MR_COUNT", ">", "7"), root=MR) == []
 
 
+@pytest.mark.postgresql
+def test_scans_are_searched_by_their_fields_and_by_those_of_what_they_are_in(catalog: Catalog) -> None:
+    """Two of each session, `T0` and `T1`; rows are scans, and have their session's fields and its subject's."""
+    scans = "xnat:mrScanData"
+    asked = [f"{scans}/ID", f"{scans}/TYPE", f"{scans}/parameters/tr", f"{MR}/LABEL", f"{SUBJECT}/SUBJECT_LABEL"]
+    with catalog.write() as connection:
+        chosen = connection.execute(select(session.c.tree_id).where(session.c.label == "Sess_00004")).scalars().first()
+        said = '{"parameters/tr": "2300", "series_description": "T1"}'
+        connection.execute(update(scan).where(scan.c.tree_id == chosen, scan.c.n == 0).values(attributes=said))
+        other = connection.execute(select(session.c.tree_id).where(session.c.label == "Sess_00005")).scalars().first()
+        connection.execute(update(scan).where(scan.c.tree_id == other).values(xsi_type="xnat:ctScanData"))
+    rows = found(catalog, scans, [(f"{scans}/parameters/TR", ">", "2000")], asked)
+    assert rows.names == [
+        "id", "type", "parameters/tr", "xnat_mrsessiondata_label", "xnat_subjectdata_subject_label", "session_id",
+        "project",
+    ]  # fmt: skip
+    assert [list(row) for row in rows.rows] == [["1", "T0", "2300", "Sess_00004", "Sub0", "XNAT_E00005", "P"]]
+
+    def numbers(root: str, *where: Any) -> list[tuple[str, str]]:
+        both = [(f"{root}/PROJECT", "=", "P"), list(where), "AND"]
+        told = found(catalog, root, both, [f"{root}/SESSION_LABEL", f"{root}/ID"])
+        return [(row[0] or "", row[1] or "") for row in told.rows]
+
+    assert len(numbers("xnat:imageScanData")) == 16
+    assert len(numbers(scans)) == 14
+    assert numbers("xnat:ctScanData") == [("Sess_00005", "1"), ("Sess_00005", "2")]
+    assert numbers("xnat:petScanData") == []
+    assert numbers(scans, (f"{scans}/TYPE", "=", "T1"), (f"{MR}/LABEL", "LIKE", "%7")) == [("Sess_00007", "2")]
+    assert numbers(scans, ("xnat:ctSessionData/LABEL", "LIKE", "%")) == [("Sess_00000", "1"), ("Sess_00000", "2")]
+    assert numbers(scans, (f"{SUBJECT}/SUBJECT_LABEL", "=", "Sub1"), (f"{scans}/ID", "=", "2")) == [
+        ("Sess_00001", "2"), ("Sess_00003", "2"), ("Sess_00007", "2"),
+    ]  # fmt: skip
+    assert numbers(scans, ("xnat:ctScanData/TYPE", "=", "T1")) == []
+    assert numbers(scans, (f"{PROJECT}/ID", "=", "Q")) == []
+    assert [row[0] for row in found(catalog, MR, [("xnat:ctScanData/SESSION_LABEL", "=", "Sess_00005")]).rows] == [
+        "XNAT_E00006"
+    ]
+    assert found(catalog, scans, (), [f"{scans}/ID"], who=somebody(catalog)).rows == []
+
+
+@pytest.mark.postgresql
+def test_nothing_is_shared(catalog: Catalog) -> None:
+    """Scripts ask for what is of a project or shared with it, as XNAT's default searches do."""
+    for root in (MR, SUBJECT, "xnat:mrScanData", "xnat:imageSessionData"):
+        shared = (f"{root}/sharing/share/project", "=", "P")
+        own = (f"{root}/PROJECT", "=", "P")
+        assert found(catalog, root, [shared]).rows == []
+        assert len(found(catalog, root, [[shared, own, "OR"]]).rows) == len(found(catalog, root, [own]).rows) > 0
+        assert found(catalog, root, [(f"{root}/sharing/share/project", "LIKE", "%")]).rows == []
+
+
 def test_headers_are_ids_in_lower_case_and_keys_are_never_left_out(catalog: Catalog) -> None:
     asked = [f"{MR}/LABEL", f"{SUBJECT}/SUBJECT_LABEL", f"{PROJECT}/NAME", f"{MR}/{MR}/subject_id", "x:y/Z", f"{MR}/no"]
     rows = found(catalog, MR, [(f"{MR}/LABEL", "=", "Sess_00002"), (f"{MR}/PROJECT", "=", "P")], asked)
@@ -234,7 +285,7 @@ def test_headers_are_ids_in_lower_case_and_keys_are_never_left_out(catalog: Cata
 
 REFUSED: list[tuple[str, list[str], Criteria, str]] = [  # root, columns, criteria, what the message says
     ("xnat:qcAssessmentData", [], [], "xnat:qcAssessmentData can't be searched"),
-    ("xnat:mrScanData", [], [], "xnat:mrScanData can't be searched"),
+    ("xnat:mrScanData", ["xnat:ctScanData/TYPE"], [], "TYPE can't be a column of"),
     (MR, [], [(f"{MR}/NOTHING", "=", "1")], "/NOTHING is no field"),
     (MR, [], [("xnat:qcAssessmentData/ID", "=", "1")], "xnat:qcassessmentdata/ID is no field"),
     (MR, [], [(f"{MR}/LABEL", "RESEMBLES", "1")], "LABEL is compared by 'RESEMBLES'"),
@@ -437,11 +488,34 @@ def test_who_may_not_finds_nothing_and_bad_searches_are_plain_text(web: Web) -> 
             assert answer.text.strip().endswith(".")
 
 
+def test_a_type_s_default_search_is_a_document_that_is_a_search(web: Web) -> None:
+    kinds = (MR, SUBJECT, PROJECT, "xnat:imageSessionData", "xnat:mrScanData")
+    web.account("eve")
+    with web.client() as one, web.client("eve") as eve:
+        one.put("/data/projects/Q").raise_for_status()
+        for kind in kinds:
+            for where, count in (("projects/P/searches", 1), ("projects/Q/searches", 0), ("search/saved", 1)):
+                answer = one.get(f"/data/{where}/@{kind}")
+                assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
+                found = table(one.post("/data/search?format=csv", content=answer.content))
+                wanted = {PROJECT: 1 if "saved" not in where else 2}.get(kind, count)
+                assert len(found) == wanted, (kind, where)
+            assert eve.get(f"/data/projects/P/searches/@{kind}").status_code == 404
+        more = one.get(f"/data/projects/P/searches/@{MR}").text.replace(
+            "</xdat:search_where>",
+            f"{criteria([(f'{MR}.LABEL', '=', 'none')])}</xdat:search_where>",
+        )
+        assert table(one.post("/data/search?format=csv", content=more)) == []
+        for where in (f"projects/Nobody/searches/@{MR}", "projects/P/searches/@xnat:qcAssessmentData",
+                      "projects/P/searches/mine", "search/saved/mine", "search/saved/@nobody"):  # fmt: skip
+            assert one.get(f"/data/{where}").status_code == 404, where
+
+
 def test_there_are_no_stored_searches(web: Web) -> None:
     with web.client() as client:
         assert client.get("/data/search/saved?format=json").json()["ResultSet"]["Result"] == []
         for answer, status in (
-            (client.put("/data/search/saved/mine?inbody=true", content=bundle(MR)), 404),
+            (client.put("/data/search/saved/mine?inbody=true", content=bundle(MR)), 405),
             (client.get("/data/search/saved/mine"), 404),
             (client.post("/data/search/saved"), 405),
             (client.get("/data/search"), 405),

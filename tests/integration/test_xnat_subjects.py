@@ -203,7 +203,7 @@ def test_an_item_has_its_demographics_as_xnatpy_reads_them(site: Site) -> None:
             "demographics", "xnat:demographicData", False, [],
         )  # fmt: skip
         assert item["data_fields"] == {
-            "dob": "1980-02-29", "yob": "1980", "gender": "F", "handedness": "left", "weight": "70.5",
+            "dob": "1980-02-29", "yob": 1980, "gender": "F", "handedness": "left", "weight": 70.5,
             "weight/units": "kg",
         }  # fmt: skip
 

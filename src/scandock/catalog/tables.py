@@ -95,8 +95,10 @@ subject = Table(
     Column("key", String(128), nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("attributes", Text, nullable=False, server_default=text("'{}'")),
+    Column("modified", BigInteger),
     UniqueConstraint("project_id", "key"),
 )
+"""`modified`: when somebody named it anew, or said something of it, last; NULL where nobody has."""
 
 subject_patient = Table(
     "subject_patient",

@@ -31,6 +31,7 @@ QUERY_PARAMETERS: Final = 1_000
 LISTING_COLUMNS: Final = 200
 LISTING_VALUES: Final = 1_000
 LISTING_CONDITIONS: Final = 200
+SUBJECT_SCANS: Final = 5_000
 SEARCH_CRITERIA: Final = 100
 SEARCH_VALUES: Final = 30_000
 COLUMN_NAME: Final = 300
@@ -92,6 +93,9 @@ FIXED_LIMITS: Final = (
     FixedLimit("columns of a listing", LISTING_COLUMNS, "", "Columns that one listing or search names."),
     FixedLimit("values of a listing", LISTING_VALUES, "", "Values of all filters of a listing."),
     FixedLimit("conditions of a listing", LISTING_CONDITIONS, "", "Patterns and filters of a listing together."),
+    FixedLimit(
+        "scans of a subject's document", SUBJECT_SCANS, "", "With more, its experiments come without their scans."
+    ),
     FixedLimit("criteria of a search", SEARCH_CRITERIA, "", "Comparisons of a search, or sets of them."),
     FixedLimit("values of a search", SEARCH_VALUES, "", "Values of all comparisons of a search."),
     FixedLimit("name of a column", COLUMN_NAME, "characters", "One name in a listing."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from scandock.model.series import SeriesTally
-from scandock.rules.mr import geometry, orientation
+from scandock.rules.mr import GEOMETRY, geometry, orientation
 from scandock.rules.tallied import counts, measured
 
 PLAIN: Final[dict[str, str]] = {
@@ -38,6 +38,8 @@ PLAIN: Final[dict[str, str]] = {
     "parameters/estimatedDoseSaving": "EstimatedDoseSaving",
     "parameters/ctDIvol": "CTDIvol",
 }
+NAMES: Final = (*PLAIN, *GEOMETRY, "parameters/rotationDirection", "parameters/orientation")
+"""All that `ct_parameters` gives."""
 
 
 def ct_parameters(tally: SeriesTally) -> dict[str, str]:

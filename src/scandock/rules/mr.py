@@ -22,6 +22,15 @@ PLAIN: Final[dict[str, str]] = {
     "parameters/contrastBolusAgent": "ContrastBolusAgent",
     "parameters/inPlanePhaseEncoding/direction": "InPlanePhaseEncodingDirection",
 }
+GEOMETRY: Final = (
+    "parameters/voxelRes/x", "parameters/voxelRes/y", "parameters/voxelRes/z", "parameters/fov/x", "parameters/fov/y",
+)  # fmt: skip
+"""What `geometry` gives, of scans of other kinds too."""
+NAMES: Final = (
+    *PLAIN, *GEOMETRY, "fieldStrength", "parameters/te", "parameters/matrix/x", "parameters/matrix/y",
+    "parameters/orientation", "parameters/diffusion/bValues",
+)  # fmt: skip
+"""All that `mr_parameters` gives, but the echo times of several."""
 MAX_ECHOES: Final = 64
 MAX_B_VALUES: Final = 64
 _EPSILON: Final = 0.001
@@ -58,13 +67,7 @@ def geometry(tally: SeriesTally) -> dict[str, str]:
     spacing = parts(measured(tally, "PixelSpacing"))
     x, y = (spacing[1], spacing[0]) if len(spacing) == 2 else ("", "")
     z = measured(tally, "SliceThickness") or measured(tally, "SpacingBetweenSlices")
-    return {
-        "parameters/voxelRes/x": x,
-        "parameters/voxelRes/y": y,
-        "parameters/voxelRes/z": z,
-        "parameters/fov/x": measured(tally, "Columns"),
-        "parameters/fov/y": measured(tally, "Rows"),
-    }
+    return dict(zip(GEOMETRY, (x, y, z, measured(tally, "Columns"), measured(tally, "Rows")), strict=True))
 
 
 def echoes(tally: SeriesTally) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from scandock.model.series import SeriesTally
-from scandock.rules.mr import geometry, orientation
+from scandock.rules.mr import GEOMETRY, geometry, orientation
 from scandock.rules.tallied import agreed, clean_text, counts, measured, number, parse_time, shortest
 
 TRACER: Final[dict[str, tuple[str, ...]]] = {
@@ -25,6 +25,8 @@ PLAIN: Final[dict[str, str]] = {
     "parameters/numberOfTimeSlices": "NumberOfTimeSlices",
     "parameters/frameDuration": "ActualFrameDuration",
 }
+NAMES: Final = (*PLAIN, *GEOMETRY, "parameters/frameReferenceTimes", "parameters/orientation")
+"""All that `pet_parameters` gives."""
 MAX_FRAMES: Final = 256
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from scandock.model.series import SeriesTally
-from scandock.rules.ct import ct_parameters
-from scandock.rules.mr import mr_parameters
-from scandock.rules.pet import pet_parameters
+from scandock.rules import ct, mr, pet
 from scandock.rules.sop_classes import scan_element
 from scandock.rules.tallied import agreed, clean_text, counts, dates, most_common, times
 
@@ -29,7 +27,9 @@ _OWN: Final = frozenset({"UID", "type", "quality", "frames", "modality"})
 """What a scan of several series does not have from its objects."""
 
 _BY_MODALITY: Final = {"MR": "mr", "CT": "ct", "PT": "pet"}
-_PARAMETERS: Final = {"mr": mr_parameters, "ct": ct_parameters, "pet": pet_parameters}
+_PARAMETERS: Final = {"mr": mr.mr_parameters, "ct": ct.ct_parameters, "pet": pet.pet_parameters}
+NAMES: Final = tuple(dict.fromkeys((*COMMON, "start_date", "startTime", *mr.NAMES, *ct.NAMES, *pet.NAMES)))
+"""What is said of scans by their objects, beside what each scan has; the echo times of several are not among them."""
 
 
 def scan_attributes(tally: SeriesTally) -> dict[str, str]:

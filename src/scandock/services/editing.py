@@ -143,10 +143,10 @@ def rename_subject(desk: Desk, uuid: str, label: str, if_match: str | None = Non
         ).first()
         if taken is not None:
             raise Usage("label_taken", "There is a subject of that label already.", "Choose another label.")
-        connection.execute(update(subject).where(subject.c.id == row.id).values(label=new, key=label_key(new)))
-        connection.execute(
-            update(session).where(session.c.subject_id == row.id).values(subject=new, modified=desk.catalog.now())
-        )
+        now = desk.catalog.now()
+        named = update(subject).values(label=new, key=label_key(new), modified=now)
+        connection.execute(named.where(subject.c.id == row.id))
+        connection.execute(update(session).where(session.c.subject_id == row.id).values(subject=new, modified=now))
         desk.note(connection, "edit", uuid, before["project"], {"fields": ["label"]}, kind="subject")
         return browsing.find_subject(connection, desk.principal, uuid)
 

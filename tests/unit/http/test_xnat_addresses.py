@@ -8,9 +8,11 @@ import pytest
 
 from scandock.http.xnat.one_tree import canonical, is_xnat
 from scandock.http.xnat.schema import element_of, xdat_xsd, xnat_xsd
+from scandock.rules.field_types import Type
 from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import TYPE_OF_CLASS, scan_type
-from scandock.services.xnat import ids
+from scandock.services.xnat import ids, projects, subjects, waiting
+from scandock.services.xnat.columns import moment, type_of_column
 from scandock.services.xnat.experiments import LISTING
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
@@ -100,26 +102,53 @@ def test_a_resources_id_is_digits_and_its_own():
     assert ids.resource_id("u", "1", "dicom") == ids.resource_id("u", "1", "DICOM")
 
 
+def test_moments_of_every_listing_are_compared_as_moments():
+    """They are numbers in the catalog: as texts no day would ever be equal to one."""
+    for one in (LISTING, projects.LISTING, subjects.LISTING, waiting.LISTING):
+        times = [column for column in one.columns.values() if column.text is moment]
+        assert times
+        assert {type_of_column(column) for column in times} == {Type.MOMENT}
+    assert type_of_column(waiting.LISTING.columns["scan_date"]) is Type.DATE
+
+
 @pytest.mark.parametrize(
     ("asked", "names"),
     [
         (None, ["ID", "project", "date", "xsiType", "label", "insert_date", "URI"]),
         ("label", ["label", "ID", "URI"]),
-        ("LABEL,id,uri", ["label", "ID", "URI"]),
+        ("LABEL,id,uri", ["label", "ID", "URI", "LABEL", "id", "uri"]),
         (
             "ID,project,xnat:subjectAssessorData/subject_id",
-            ["ID", "project", "subject_ID", "URI", "xnat:subjectassessordata/subject_id"],
+            [
+                "ID",
+                "project",
+                "subject_ID",
+                "URI",
+                "xnat:subjectassessordata/subject_id",
+                "xnat:subjectAssessorData/subject_id",
+            ],
         ),
         (
             "xnat:mrSessionData/date,nobody/knows,label",
-            ["date", "nobody/knows", "label", "ID", "URI", "xnat:mrsessiondata/date"],
+            ["date", "nobody/knows", "label", "ID", "URI", "xnat:mrsessiondata/date", "xnat:mrSessionData/date"],
         ),
         ("DEFAULT", ["ID", "project", "date", "xsiType", "label", "insert_date", "URI"]),
         (
             "xnat:imagesessiondata/scans/scan/id",
             ["xnat:imagescandata/id", "ID", "URI", "xnat:imagesessiondata/scans/scan/id"],
         ),
-        ("xnat:mrScanData/ID,xnat:imageScanData/type", ["xnat:mrscandata/id", "xnat:imagescandata/type", "ID", "URI"]),
+        ("Nobody,nobody", ["Nobody", "nobody", "ID", "URI"]),
+        (
+            "xnat:mrScanData/ID,xnat:imageScanData/type",
+            [
+                "xnat:mrscandata/id",
+                "xnat:imagescandata/type",
+                "ID",
+                "URI",
+                "xnat:mrScanData/ID",
+                "xnat:imageScanData/type",
+            ],
+        ),
     ],
 )
 def test_columns_are_found_by_any_of_their_names(asked, names):

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from scandock.rules import ct as ct_rules
+from scandock.rules import mr as mr_rules
+from scandock.rules import pet as pet_rules
 from scandock.rules.mr import orientation
-from scandock.rules.scan_facts import scan_attributes, scan_label
-from tests.unit.rules_scans.tallies import CT, PET, mr, tally
+from scandock.rules.scan_facts import COMMON, NAMES, scan_attributes, scan_label
+from tests.unit.rules_scans.tallies import CT, MR, PET, mr, tally
 
 TRA, COR, SAG = "1\\0\\0\\0\\1\\0", "1\\0\\0\\0\\0\\-1", "0\\1\\0\\0\\0\\-1"
 
@@ -285,3 +290,18 @@ def test_an_unknown_class_has_its_modality_s_parameters():
 def test_no_text_of_a_header_breaks_xml_or_utf8():
     found = scan_attributes(tally(SeriesDescription="a\0\ud800\x1b<b>"))
     assert found["series_description"] == found["type"] == "a<b>"
+
+
+def test_every_attribute_that_a_scan_can_have_is_among_the_names():
+    """Which are columns of scans: one that is missing there would be empty for ever."""
+    other = {
+        "AcquisitionMatrix": "256\\0\\0\\192", "ImageOrientationPatient": TRA, "PixelSpacing": "1\\2", "Rows": "4",
+        "Columns": "5", "SliceThickness": "3", "MagneticFieldStrength": "3", "EchoTime": "5", "DiffusionBValue": "1000",
+        "RotationDirection": "CW", "SeriesDate": "20240102", "SeriesTime": "1015",
+    }  # fmt: skip
+    seen = set()
+    for sop_class, plain in ((MR, mr_rules.PLAIN), (CT, ct_rules.PLAIN), (PET, pet_rules.PLAIN)):
+        values: dict[str, Any] = dict.fromkeys((*COMMON.values(), *plain.values()), "1") | other
+        values["FrameReferenceTime"] = {"1": 1, "2": 1}
+        seen |= set(scan_attributes(tally("1.1", **values | {"SOPClassUID": sop_class, "Modality": "OT"})))
+    assert seen - {"UID", "type", "quality", "frames"} == set(NAMES)

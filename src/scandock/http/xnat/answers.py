@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape, quoteattr
 
 from fastapi import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
-from scandock.http.xnat.schema import NESTED, attributes_of, element_of
+from scandock.http.xnat.schema import NAMED, NESTED, PARAMETERS, attributes_of, bases_of, element_of
 from scandock.model.errors import Usage
 from scandock.model.spreadsheet import TableWriter
+from scandock.rules.field_types import as_number
 from scandock.rules.said_fields import rejoined
-from scandock.services.xnat.columns import Rows
+from scandock.services.xnat.columns import MAX_COLUMNS, Rows, check_name, split
 
 XNAT: Final = "http://nrg.wustl.edu/xnat"
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
@@ -25,6 +27,9 @@ FORMATS: Final = ("json", "csv", "xml")
 _MEDIA: Final = (("text/csv", "csv"), ("application/json", "json"), ("text/xml", "xml"), ("application/xml", "xml"))
 _NOTHING: Final = {ord(chr(code)): None for code in (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)}
 """Characters that XML can't hold."""
+_BRACKETS: Final = re.compile(r"\[[^\[\]]*\]")
+"""What a path says of an element's type."""
+_RANKS: Final = {name: n for n, name in enumerate(PARAMETERS)}
 HIDDEN: Final = "xnat_abstractresource_id"
 """A field of resources that their documents have as a comment."""
 
@@ -159,22 +164,79 @@ class Item:
     children: list[tuple[str, list[Item]]] = field(default_factory=list)
     started: str = ""
 
+    def value(self, name: str) -> str:
+        """A field by its name, or by a path from its type or one above that, in any case; empty where it has none.
 
-def item(request: Request, one: Item, *, default: str = "xml") -> Response:
-    """A single thing, as XML unless JSON is asked for."""
+        What it has once, as a subject its demographics, is found by the path there: `demographics/gender`.
+        """
+        kind, _, rest = _BRACKETS.sub("", name.strip().lower()).partition("/")
+        low = f"{kind}/{rest}" if rest else kind
+        if ":" in kind:
+            if kind not in (known.lower() for known in (self.type, *bases_of(self.type))):
+                return ""
+            low = rest
+        if low == "xsitype":
+            return self.type
+        own = {name.lower(): value for name, value in self.fields.items()}
+        for path, children in self.children:
+            if len(children) == 1:
+                own.update({f"{path}/{name}".lower(): value for name, value in children[0].fields.items()})
+        return own.get(low, "")
+
+
+def item(request: Request, one: Item, *, default: str = "xml", numbers: bool = True) -> Response:
+    """A single thing, as XML unless JSON is asked for; with `handler=values` a listing of some of its fields.
+
+    `numbers`: whether its numbers are some in JSON. Usage `request_invalid` for another handler.
+    """
+    handler = request.query_params.get("handler", "").strip()
+    if handler:
+        if handler.lower() != "values":
+            raise Usage("request_invalid", f"Invalid handler definition: {handler[:40]}.", "Known is values.")
+        return _values(request, one, default)
     if format_of(request, default) == "json":
-        return Response(json.dumps({"items": [_item_json(one)]}), media_type="application/json")
+        return Response(json.dumps({"items": [_item_json(one, numbers=numbers)]}), media_type="application/json")
     return Response(item_xml(one), media_type="text/xml; charset=utf-8")
 
 
-def _item_json(one: Item) -> dict[str, Any]:
+def _values(request: Request, one: Item, default: str) -> Response:
+    """One row: the fields that `columns` names, by the names that it has for them, and in their order.
+
+    One alone with `asValue=true` is a text. What a thing has not is empty. Usage `request_invalid`.
+    """
+    asked = request.query_params
+    every = (name.strip() for name in split(asked.get("columns", ""), "columns", MAX_COLUMNS))
+    names = list(dict.fromkeys(name for name in every if name))
+    if not names:
+        what = "handler=values is asked for without columns."
+        raise Usage("request_invalid", what, "Please include a list of columns to return: columns=ID,label.")
+    for name in names:
+        check_name(name)
+    row = [one.value(name) for name in names]
+    if any(asked.get(name, "").lower() in ("true", "1") for name in ("asValue", "asValues")):
+        if len(row) > 1:
+            what = "asValue can only be used on single-column queries."
+            raise Usage("request_invalid", what, "Name one column, or leave asValue out.")
+        return PlainTextResponse(row[0])
+    return listing(request, Rows(names, [row]), default=default)
+
+
+def _item_json(one: Item, *, numbers: bool = True) -> dict[str, Any]:
     return {
         "children": [
             {"field": name, "items": [_item_json(child) for child in children]} for name, children in one.children
         ],
         "meta": {"isHistory": False, "xsi:type": one.type, "start_date": one.started},
-        "data_fields": {name: value for name, value in one.fields.items() if value},
+        "data_fields": {
+            name: _json_value(name, value) if numbers else value for name, value in one.fields.items() if value
+        },
     }
+
+
+def _json_value(name: str, value: str) -> int | float | str:
+    """A number where the field's are, which listings show as texts."""
+    number = as_number(name, value)
+    return value if number is None else number
 
 
 def item_xml(one: Item) -> bytes:
@@ -199,6 +261,9 @@ def _fill(element: ET.Element, one: Item) -> None:
             element.append(ET.Comment(f'hidden_fields[{name}="{clean}"]'))
         else:
             _put(element, name.split("/"), clean)
+    parameters = element.find(f"{{{XNAT}}}parameters")
+    if parameters is not None:
+        parameters[:] = sorted(parameters, key=lambda one: _RANKS.get(_local(one), len(_RANKS)))
     for path, children in one.children:
         *above, last = path.split("/")
         into = element
@@ -209,14 +274,36 @@ def _fill(element: ET.Element, one: Item) -> None:
             _fill(below, child)
 
 
-def _put(element: ET.Element, path: Iterable[str], value: str) -> None:
-    *above, last = path
-    for name in above:
-        element = _under(element, name)
-    if last in NESTED:  # of a number or a name, which is the element's text
-        element.set(last, value)
-        return
-    _under(element, last).text = value  # which its own attributes may have made already
+def _put(element: ET.Element, path: Sequence[str], value: str) -> None:
+    """Write a field below an element, as the element or the attribute of one that its path is."""
+    place, into = 0, element
+    while place < len(path) - 1:
+        name, below = path[place], path[place + 1]
+        called, attribute_name = NAMED.get(name, ("", ""))
+        if called:  # and what comes next is a name, or a number, that no element can be called by
+            into = _named(into if called == name else _under(into, name), called, attribute_name, below)
+            place += 2
+            continue
+        into = _under(into, name)
+        place += 1
+    if place == len(path):
+        into.text = value
+    elif path[-1] in NESTED.get(_local(into), ()):
+        into.set(path[-1], value)
+    else:
+        _under(into, path[-1]).text = value  # which its own attributes may have made already
+
+
+def _local(element: ET.Element) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def _named(element: ET.Element, name: str, attribute_name: str, value: str) -> ET.Element:
+    """The element below another one that has a name as its attribute."""
+    for found in element.findall(f"{{{XNAT}}}{name}"):
+        if found.get(attribute_name) == value:
+            return found
+    return ET.SubElement(element, f"{{{XNAT}}}{name}", {attribute_name: value})
 
 
 def _under(element: ET.Element, name: str) -> ET.Element:

@@ -29,7 +29,9 @@ async def scans(request: Request, work: Asking) -> Response:
     def ask(connection: Connection) -> Rows:
         found = experiment_of(connection, work)
         rows = contents.scans_of(connection, found.standing)
-        return contents.list_scans(rows, found.uri, request.query_params.get("columns"), filters)
+        return contents.list_scans(
+            rows, found.uri, things.told_of_session(found), request.query_params.get("columns"), filters
+        )
 
     return listing(request, await work.read(ask), title="Scans")
 
@@ -70,7 +72,8 @@ async def resource(request: Request, work: Asking) -> Response:
 
     part = await work.read(ask)
     if wanted == "json":
-        return item(request, things.resource_item(part.resources[0], part.experiment), default="json")
+        # the original has no such item, and xnatpy takes it as a row of the listing, whose values are texts
+        return item(request, things.resource_item(part.resources[0], part.experiment), default="json", numbers=False)
     return await catalog_of(work, part)
 
 

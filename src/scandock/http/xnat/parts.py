@@ -25,7 +25,8 @@ class Chosen:
 
 
 def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str | None = None) -> Chosen:
-    """What `.../scans/1,2/resources/DICOM` names. Denied, Usage `scan_unknown`, `resource_unknown`.
+    """What `.../scans/1,2/resources/DICOM` names, to be read: of several names what there is. Denied, Usage
+    `scan_unknown`, `resource_unknown`.
 
     `whole`: where neither scans nor resources are named, those of all scans are meant besides the session's own.
     `name`: one of several experiments that the address names with commas.
@@ -38,8 +39,9 @@ def part_of(
     connection: Connection, found: AnySession | Shelved, places: Mapping[str, str], *, whole: bool = False
 ) -> Chosen:
     """The part of what was found that the pieces of an address name, as `chosen`."""
-    scans = contents.scans_of(connection, found.standing, places["scans"]) if "scans" in places else None
-    resources = contents.resources_of(connection, found.standing, places.get("resources", "ALL"), scans=scans)
+    one = found.standing
+    scans = contents.scans_of(connection, one, places["scans"], some=True) if "scans" in places else None
+    resources = contents.resources_of(connection, one, places.get("resources", "ALL"), scans=scans, some=True)
     if whole and scans is None and "resources" not in places:
         every = contents.scans_of(connection, found.standing)
         resources = contents.resources_of(connection, found.standing, scans=every) + resources

@@ -54,7 +54,7 @@ def experiment_of(
 
 
 def experiments_of(connection: Connection, work: Work, names: Sequence[str]) -> list[Experiment]:
-    """The experiments that an address names with commas, each once, to be read. Denied."""
+    """The experiments that an address names with commas and that one may read, each once. Denied where none is."""
     places = work.request.path_params
     return find_experiments(
         connection,
@@ -62,6 +62,7 @@ def experiments_of(connection: Connection, work: Work, names: Sequence[str]) -> 
         names,
         in_project=places.get("project"),
         of_subject=places.get("subject"),
+        some=True,
     )
 
 

@@ -80,7 +80,7 @@ async def scans(request: Request, work: Known) -> Response:
     def ask(connection: Connection) -> Rows:
         found = waiting_of(connection, work)
         rows = contents.scans_of(connection, found.standing)
-        return contents.list_scans(rows, found.uri, request.query_params.get("columns"))
+        return contents.list_scans(rows, found.uri, things.told_of_session(found), request.query_params.get("columns"))
 
     return listing(request, await work.read(ask), title="Scans")
 

@@ -5,8 +5,9 @@ Clients make their classes from it. It is no copy of XNAT's: types, their deriva
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Final
 
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
@@ -18,8 +19,31 @@ SESSIONS: Final = tuple(
 )
 """`mr` of `xnat:mrSessionData`, and so on."""
 SCANS: Final = tuple(sorted({*TYPE_OF_CLASS.values(), *LEAD, "xc", "rt", "dxr", "voiceAudio"} - {"rg"}))
-NESTED: Final = frozenset({"units", "manufacturer", "model"})
-"""Fields of fields that stand as attributes in documents: `<weight units="kg">`, `<scanner model="..">`."""
+_XYZ: Final = ("x", "y", "z", "units", "num")
+NESTED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        **dict.fromkeys(("weight", "height", "dose"), ("units",)),
+        **dict.fromkeys(("voxelRes", "fov", "matrix", "dimensions", "offset", "pixelSize", "resolution"), _XYZ),
+        **dict.fromkeys(("RFilter", "ZFilter"), ("cutoff", "resolution", "code", "order")),
+        "scanner": ("manufacturer", "model"),
+        "tracer": ("name", "startTime"),
+        "isotope": ("half-life",),
+        "rescale": ("intercept", "slope"),
+        "collimationWidth": ("single", "total"),
+        "frame": ("starttime", "length", "units"),
+    }
+)
+"""Elements with the fields below them that stand as attributes in documents: `<voxelRes x=".5" y=".5" z="1"/>`."""
+NAMED: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {"addParam": ("addParam", "name"), "frames": ("frame", "number")}
+)
+"""Fields below which names stand, as `parameters/addParam/MultiEcho_TE1`, with the element that each is there, and the
+attribute that has the name: `<addParam name="MultiEcho_TE1">5</addParam>`, `<frames><frame number="1" .../>`."""
+PARAMETERS: Final = (
+    "voxelRes", "orientation", "fov", "matrix", "tr", "te", "ti", "flip", "sequence", "imageType", "scanSequence",
+    "seqVariant", "scanOptions", "acqType", "pixelBandwidth", "diffusion", "addParam", "inPlanePhaseEncoding",
+)  # fmt: skip
+"""A scan's parameters in their order in documents, before all others."""
 _PROJECT: Final = ("ID", "secondary_ID")
 _SUBJECT: Final = ("ID", "project", "label", *OWN)
 _SESSION: Final = ("ID", "project", "label", "visit_id", "UID", "modality")
@@ -67,6 +91,15 @@ def attributes_of(kind: str) -> tuple[str, ...]:
     if kind.endswith("ScanData"):
         return _SCAN
     return {"xnat:projectData": _PROJECT, "xnat:subjectData": _SUBJECT, "xnat:resourceCatalog": _RESOURCE}.get(kind, ())
+
+
+def bases_of(kind: str) -> tuple[str, ...]:
+    """The types above a type."""
+    if kind.endswith("SessionData"):
+        return ("xnat:imageSessionData", "xnat:subjectAssessorData", "xnat:experimentData")
+    if kind.endswith("ScanData"):
+        return ("xnat:imageScanData",)
+    return ("xnat:resource", "xnat:abstractResource") if kind == "xnat:resourceCatalog" else ()
 
 
 @cache

@@ -10,7 +10,9 @@ from scandock.http.bodies import takes_body
 from scandock.http.xnat.answers import listing
 from scandock.http.xnat.routing import Asking, router
 from scandock.rules.permissions import Answer
+from scandock.services import browsing
 from scandock.services.xnat.columns import Rows
+from scandock.services.xnat.default_searches import default_search
 from scandock.services.xnat.search_bundle import MAX_BYTES, read_bundle
 from scandock.services.xnat.searching import elements, fields, search
 
@@ -36,6 +38,26 @@ async def searched_by(request: Request, _work: Asking, kind: str) -> Response:
 async def saved(request: Request, _work: Asking) -> Response:
     """There are no stored searches."""
     return listing(request, Rows(["id", "brief_description", "description", "root_element_name"], []))
+
+
+@routes.get("/data/search/saved/{search}")
+async def saved_one(_work: Asking, search: str) -> Response:
+    """A type's default search, `@xnat:mrSessionData`: there are no stored ones."""
+    return _default(search, None)
+
+
+@routes.get("/data/projects/{project}/searches/{search}")
+async def of_project(work: Asking, project: str, search: str) -> Response:
+    """The same, of what a project has."""
+    found = await work.read(lambda c: browsing.find_project(c, work.desk.principal, project))
+    return _default(search, found["id"])
+
+
+def _default(search: str, project: str | None) -> Response:
+    document = default_search(search[1:], project) if search.startswith("@") else None
+    if document is None:
+        deny(Answer.HIDDEN)
+    return Response(document, media_type="text/xml; charset=utf-8")
 
 
 @routes.post("/data/search")

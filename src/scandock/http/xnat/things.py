@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping
 
+from scandock.access.principal import Principal
 from scandock.http.xnat.answers import Item
+from scandock.model import request_limits
 from scandock.rules.subject_fields import DEMOGRAPHICS, OWN
 from scandock.services.xnat import contents
-from scandock.services.xnat.finding import Subject
+from scandock.services.xnat.finding import Subject, experiments_of_subject, is_of_subject
 from scandock.services.xnat.ids import resource_id, subject_id
 from scandock.services.xnat.shelves import Shelved
 from scandock.services.xnat.subjects import SUBJECT_TYPE
 from scandock.services.xnat.waiting import AnySession
+
+MAX_SCANS: Final = request_limits.SUBJECT_SCANS
+"""Scans in the document of a subject: with more of them its experiments come without."""
 
 
 def started(ms: int) -> str:
@@ -29,12 +35,14 @@ def project_item(found: dict[str, Any], resources: list[Item]) -> Item:
     return Item("xnat:projectData", fields, children, started(found.get("created", 0)))
 
 
-def subject_item(found: Subject, resources: list[Item]) -> Item:
-    """A subject with its demographics, where any are known, and its own resources."""
+def subject_item(found: Subject, resources: list[Item], experiments: list[Item]) -> Item:
+    """A subject with its demographics, where any are known, its experiments, and its own resources."""
     own = {name: found.attributes.get(name, "") for name in OWN}
     said = {name: text for name in DEMOGRAPHICS if (text := found.attributes.get(name))}
     demographics = [Item("xnat:demographicData", said, started=started(found.created))] if said else []
-    every = (("demographics", demographics), ("resources/resource", resources))
+    every = (
+        ("demographics", demographics), ("experiments/experiment", experiments), ("resources/resource", resources),
+    )  # fmt: skip
     return Item(
         SUBJECT_TYPE,
         {"ID": found.id, "project": found.project, "label": found.label, **own},
@@ -48,10 +56,10 @@ def own_items(connection: Connection, found: Shelved) -> list[Item]:
     return [resource_item(row, found) for row in contents.resources_of(connection, found.standing)]
 
 
-def experiment_item(connection: Connection, found: AnySession) -> Item:
-    """A session with its scans and their resources."""
+def session_fields(found: AnySession) -> dict[str, str]:
+    """What a session is called, and what is said of it."""
     one = found.standing
-    fields = {
+    return {
         **one.attributes,
         "ID": found.id,
         "label": one.label,
@@ -59,15 +67,49 @@ def experiment_item(connection: Connection, found: AnySession) -> Item:
         "subject_ID": subject_id(one.subject_id) if one.subject_id is not None else "",
         "UID": one.study_uid or "",
     }
-    rows = contents.scans_of(connection, one)
-    resources = contents.resources_of(connection, one, scans=rows)
-    by_scan: dict[str, list[RowMapping]] = {}
+
+
+def told_of_session(found: AnySession) -> dict[str, str]:
+    """The same with its type and its subject, by the names of listings: what a listing of its scans can show of it."""
+    one = found.standing
+    return {
+        **session_fields(found),
+        "xsiType": one.xsi_type,
+        "subject_label": one.subject,
+        "subject_project": one.project,
+    }
+
+
+def experiment_item(connection: Connection, found: AnySession) -> Item:
+    """A session with its scans and their resources."""
+    rows = contents.scans_of(connection, found.standing)
+    resources = contents.resources_of(connection, found.standing, scans=rows)
+    return _experiment(found, rows, resources + contents.resources_of(connection, found.standing))
+
+
+def experiment_items(connection: Connection, principal: Principal, subject: Subject) -> list[Item]:
+    """The experiments of a subject that one may read, in a few statements.
+
+    With their scans and resources, where these are not more than one document can hold.
+    """
+    every = experiments_of_subject(connection, principal, subject)
+    if sum(one.standing.scans for one in every) > MAX_SCANS:
+        return [_experiment(one, [], []) for one in every]
+    scans, resources = contents.parts_of_sessions(connection, is_of_subject(subject)) if every else ({}, {})
+    ids = [one.standing.id for one in every]
+    return [_experiment(one, scans.get(n, []), resources.get(n, [])) for one, n in zip(every, ids, strict=True)]
+
+
+def _experiment(found: AnySession, scans: Sequence[RowMapping], resources: Sequence[RowMapping]) -> Item:
+    """A session with scans, and with resources, of which some are of these."""
+    by_scan: dict[str | None, list[RowMapping]] = {}
     for row in resources:
         by_scan.setdefault(row["scan_id"], []).append(row)
-    scans = [scan_item(row, found, by_scan.get(row["scan_id"], [])) for row in rows]
-    own = [resource_item(row, found) for row in contents.resources_of(connection, one)]
-    children = [(name, items) for name, items in (("scans/scan", scans), ("resources/resource", own)) if items]
-    return Item(one.xsi_type, fields, children, started(one.created))
+    of_scans = [scan_item(row, found, by_scan.get(row["scan_id"], [])) for row in scans]
+    own = [resource_item(row, found) for row in by_scan.get(None, [])]
+    children = [(name, items) for name, items in (("scans/scan", of_scans), ("resources/resource", own)) if items]
+    one = found.standing
+    return Item(one.xsi_type, session_fields(found), children, started(one.created))
 
 
 def scan_item(row: RowMapping, found: AnySession | Shelved, resources: list[RowMapping]) -> Item:

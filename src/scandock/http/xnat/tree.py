@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import Request
 from sqlalchemy import Connection
+from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, Response
 
 from scandock.http.xnat import things
@@ -12,6 +15,7 @@ from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, shel
 from scandock.http.xnat.routing import Asking, router
 from scandock.http.xnat.shown import is_for_a_page, page_of_project, page_of_session, page_of_subject, to_page
 from scandock.http.xnat.zipping import as_zip
+from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
 from scandock.services.xnat import words
@@ -28,13 +32,38 @@ def _true(request: Request, name: str) -> bool:
     return request.query_params.get(name, "").lower() in ("true", "1")
 
 
+_SEARCHING: Final = (
+    "accessible", "permissions", "data", "creatableTypes", "users", "owner", "member", "collaborator", "prearc_code",
+)  # fmt: skip
+"""Questions that XNAT answers by its search of projects, whose columns have names of their own."""
+_MAY: Final = {
+    "edit": Action.UPLOAD, "create": Action.UPLOAD, "writable": Action.UPLOAD, "true": Action.UPLOAD,
+    "read": Action.SESSION_READ, "readable": Action.SESSION_READ, "delete": Action.SESSION_DELETE,
+}  # fmt: skip
+"""What one may do, by the words of `permissions`, `data` and `creatableTypes`."""
+
+
+def _asked_to_do(asked: QueryParams) -> list[str]:
+    return [asked.get(name, "") for name in ("permissions", "data", "creatableTypes")]
+
+
 # -- projects ----------------------------------------------------------------------------------------------------------
 
 
 @routes.get("/data/projects")
 async def projects(request: Request, work: Asking) -> Response:
-    """`owner`, `member`, `collaborator`: where one is that. `permissions=edit`: to which one may upload."""
+    """`owner`, `member`, `collaborator`: where one is that. `permissions=edit`: to which one may upload.
+
+    `accessible=true`: all that one may see, `false` those of them where one has no role; `users=true` where one has
+    one. Usage `value_invalid` for another word than `readable` and `writable` as `data`.
+    """
     asked = request.query_params
+    may = next((_MAY[word] for word in map(str.lower, _asked_to_do(asked)) if word in _MAY), Action.PROJECT_SEE)
+    if asked.get("data", "readable") not in ("readable", "writable"):
+        raise Usage("value_invalid", f"data is {asked['data'][:40]!r}.", "Right is readable or writable.")
+    mine = True if _true(request, "users") else None
+    if asked.get("accessible", "").lower() in ("false", "0"):
+        mine = False
 
     def ask(connection: Connection) -> Rows:
         return list_projects(
@@ -43,7 +72,9 @@ async def projects(request: Request, work: Asking) -> Response:
             asked.get("columns"),
             filters_of(request),
             roles=[one for one in ("owner", "member", "collaborator") if _true(request, one)],
-            editable=asked.get("permissions", "").lower() in ("edit", "create"),
+            action=may,
+            mine=mine,
+            searched=any(name in asked for name in _SEARCHING),
             with_code=_true(request, "prearc_code"),
         )
 
@@ -83,8 +114,9 @@ async def subject(request: Request, work: Asking) -> Response:
         return await to_page(work, lambda c: page_of_subject(subject_of(c, work)))
 
     def ask(connection: Connection) -> Item:
+        found = subject_of(connection, work)
         own = things.own_items(connection, shelf_of(connection, work))
-        return things.subject_item(subject_of(connection, work), own)
+        return things.subject_item(found, own, things.experiment_items(connection, work.desk.principal, found))
 
     return item(request, await work.read(ask))
 
@@ -122,10 +154,12 @@ for _where in ("/data", "/data/projects/{project}", *SUBJECTS):
 
 @routes.get("/data/scanners")
 @routes.get("/data/scan_types")
+@routes.get("/data/projects/{project}/scanners")
+@routes.get("/data/projects/{project}/scan_types")
 async def used_words(request: Request, work: Asking) -> Response:
     """The words of all sessions, or of a `project`'s."""
     ask = words.scanners if request.url.path.rstrip("/").endswith("scanners") else words.scan_types
-    in_project = request.query_params.get("project")
+    in_project = request.path_params.get("project") or request.query_params.get("project")
     return listing(request, await work.read(lambda c: ask(c, work.desk.principal, in_project)))
 
 

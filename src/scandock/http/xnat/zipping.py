@@ -14,8 +14,9 @@ from starlette.responses import Response
 from scandock.catalog.shelves import Holder
 from scandock.http.v1.desks import Work
 from scandock.http.v1.downloads import zip_answer
-from scandock.http.xnat.parts import chosen, part_of
+from scandock.http.xnat.parts import Chosen, chosen, part_of
 from scandock.http.xnat.places import experiments_of
+from scandock.model.errors import Usage
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import ZipDownload
 from scandock.services.listing import one_of
@@ -51,12 +52,20 @@ def damaged_of(request: Request) -> Damaged:
 
 
 def _of_each(connection: Connection, work: Work, names: Sequence[str]) -> list[tuple[str, Choice]]:
-    """The part that an address names of each of several experiments. Denied; Usage where one has not that part."""
+    """The part that an address names of each of several experiments that has it. Denied; Usage where none has it."""
     places = work.request.path_params
     found = experiments_of(connection, work, names)
     if "resources" not in places and contents.is_all(places.get("scans", "ALL")):  # which any experiment has
         return [(one.standing.uuid, _every(own="scans" not in places)) for one in found]
-    parts = [part_of(connection, one, places, whole=True) for one in found]
+    parts: list[Chosen] = []
+    lacking: Usage | None = None
+    for one in found:
+        try:
+            parts.append(part_of(connection, one, places, whole=True))
+        except Usage as error:  # of which another one may have it
+            lacking = lacking or error
+    if lacking is not None and not parts:
+        raise lacking
     return [(part.experiment.standing.uuid, _same(part.resources)) for part in parts]
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, func, literal, or_
+from sqlalchemy import ColumnElement, Connection, Float, Integer, Select, Text, and_, case, cast, func, literal, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, over
+from scandock.rules.field_types import Type, type_of_field
+from scandock.services.xnat.days import Stretch, days_of
 
 DEFAULT: Final = "DEFAULT"
 MAX_NAME: Final = request_limits.COLUMN_NAME
@@ -27,6 +29,11 @@ MAX_PATTERN: Final = request_limits.PATTERN
 """Characters of a text with `*` or `%` in it that values are compared with."""
 _TYPES: Final = re.compile(r"\[[^\[\]]*\]")
 _PATH: Final = re.compile(r"x(?:nat|dat):\w+/.+", re.IGNORECASE)
+_OWNER: Final = re.compile(r"xnat:\w+data/|subject_")
+"""What stands before a column's name where it is of another thing than the row."""
+NUMBER: Final = r"^[+-]?[0-9]{1,15}(\.[0-9]{0,15})?$"
+"""What databases make a number of."""
+_RANGE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,15})?)-([0-9]{1,15}(?:\.[0-9]{0,15})?)")
 
 MAX_COLUMNS: Final = request_limits.LISTING_COLUMNS
 """Columns that one request may name: databases give back 1,600, and each is a text in every row."""
@@ -91,6 +98,11 @@ def moment(value: int | None) -> str:
     return f"{said:%Y-%m-%d %H:%M:%S}.{said.microsecond // 100_000}"
 
 
+def count(value: int | None) -> str:
+    """A number as a text; empty where there is none."""
+    return "" if value is None else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column: its name in answers, where its values come from, and how they are written."""
@@ -103,6 +115,46 @@ class Column:
     """What a filter compares, where that is not the value itself."""
     parse: Callable[[str], object] | None = None
     """What a filter's text is for `sought`; None from it: nothing can be equal to that."""
+    known: str = ""
+    """The name by which its listing knows it, where it is called otherwise in an answer."""
+
+    @property
+    def key(self) -> str:
+        """The name by which its listing knows it."""
+        return self.known or self.name
+
+    def called(self, name: str) -> Column:
+        """The same column by another name."""
+        return self if name == self.name else replace(self, name=name, known=self.key)
+
+
+_EMPTY: Final = literal("")
+
+
+def headers(
+    asked: str | None, default: Sequence[str], always: Sequence[str], canonical: Callable[[str], str]
+) -> list[tuple[str, str]]:
+    """The names of an answer's columns, each with one of those that were asked for, whose values it has.
+
+    First what was asked for in its order, by the name that XNAT has for it (`canonical`; empty where none is known),
+    and what is never left out. Then the same by the names that were asked for, where these are others, paths also in
+    lower case: clients read one or another. Usage `request_invalid` for more than can be asked for, and for a name
+    that no column can have: each row of the answer would bear it.
+    """
+    names: list[str] = []
+    for name in split(asked or DEFAULT, "columns", MAX_COLUMNS):
+        names += default if name.strip().upper() == DEFAULT else [name.strip()]
+    names = [name for name in dict.fromkeys(names) if name]
+    for name in names:
+        check_name(name)
+    found: dict[str, str] = {}
+    for name in (*names, *always):
+        found.setdefault(canonical(name) or name, name)
+    for name in names:
+        if "/" in name:
+            found.setdefault(name.lower(), name)
+        found.setdefault(name, name)
+    return list(found.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +176,7 @@ class Listing:
         """
         if len(name) > MAX_NAME:
             return None
-        low = _TYPES.sub("", name.strip().lower())
+        low = without_types(name.strip().lower())
         if low in self.columns:
             return self.columns[low]
         kind, _, rest = low.partition("/")
@@ -136,28 +188,23 @@ class Listing:
         return self.columns.get(rest)
 
     def chosen(self, asked: str | None) -> list[Column]:
-        """The columns of an answer, each once: what was asked for in its order, then what is never left out.
+        """The columns of an answer, as `headers` calls them; one that nobody knows is empty."""
+        found_by: dict[str, Column | None] = {}
 
-        Usage `request_invalid` for more than can be asked for, and for a name that no column can have: each row of the
-        answer would bear it.
-        """
-        names: list[str] = []
-        for name in split(asked or DEFAULT, "columns", MAX_COLUMNS):
-            names += self.default if name.strip().upper() == DEFAULT else [name.strip()]
-        found: dict[str, Column] = {}
-        for name in (*names, *self.always):
-            if not name:
-                continue
-            check_name(name)
-            column = self.find(name)
-            if column is None:
-                found.setdefault(name.lower(), Column(name, literal("")))
-            else:
-                found.setdefault(column.name.lower(), column)
-        return list(found.values())
+        def canonical(name: str) -> str:
+            column = found_by[name] = found_by[name] if name in found_by else self.find(name)
+            return "" if column is None else column.name
+
+        found = []
+        for header, name in headers(asked, self.default, self.always, canonical):
+            column = found_by[name]
+            found.append(Column(header, _EMPTY) if column is None else column.called(header))
+        return found
 
     def narrowed(self, query: Select[Any], filters: Iterable[tuple[str, str]]) -> Select[Any]:
         """Rows whose columns are what a request says: several values with commas between, `*` or `%` for anything.
+
+        Days may come in several forms, and as two with `-` between; numbers so too. What is no date is none of a date.
 
         A path that has no place here (`xnat:imageSessionData/sharing/share/project`) holds for no row; other unknown
         names may be words of another kind, and are passed over. Usage `request_invalid` for more than can be asked.
@@ -167,28 +214,81 @@ class Listing:
             column = self.find(name)
             if column is not None and said:
                 named = list(dict.fromkeys(one.strip() for one in split(said, "values", MAX_VALUES)))
-                patterns = [] if column.parse is not None else [one for one in named if "*" in one or "%" in one]
-                values, conditions = values + len(named), conditions + 1 + len(patterns)
+                own = [] if column.parse is not None else [one for one in named if _is_condition(column, one)]
+                values, conditions = values + len(named), conditions + 1 + len(own)
                 if values > MAX_VALUES:
                     raise over(Asked.VALUES, too_many("values", MAX_VALUES))
                 if conditions > MAX_CONDITIONS:
                     raise over(Asked.CONDITIONS, too_many("filters and patterns", MAX_CONDITIONS))
-                query = query.where(_is(column, named, patterns))
+                query = query.where(_is(column, name, named, own))
             elif column is None and said and _PATH.fullmatch(name):
                 query = query.where(literal(False))
         return query
 
 
-def _is(column: Column, named: Sequence[str], patterns: Sequence[str]) -> ColumnElement[bool]:
-    """Whether a column is one of some values; `patterns` are those of them that are no whole ones."""
+def type_of_column(column: Column) -> Type:
+    """What the values of a column are."""
+    return type_of_field(_OWNER.sub("", column.key.lower(), count=1))
+
+
+def _is_condition(column: Column, said: str) -> bool:
+    """Whether a filter's value is a comparison of its own, not one of those that values are looked for among."""
+    kind = type_of_column(column)
+    if kind in (Type.DATE, Type.MOMENT):
+        return bool(said)
+    return "*" in said or "%" in said or (kind in (Type.INTEGER, Type.FLOAT) and _RANGE.fullmatch(said) is not None)
+
+
+def _is(column: Column, name: str, named: Sequence[str], own: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a column is one of some values; `own` are those that are comparisons, as patterns are."""
     sought = column.value if column.sought is None else column.sought
     if column.parse is not None:
         parsed = {value for one in named if (value := column.parse(one)) is not None}
         return sought.in_(sorted(parsed, key=str)) if parsed else literal(False)
-    text, apart = func.lower(cast(sought, Text)), set(patterns)
+    kind, text, apart = type_of_column(column), func.lower(cast(sought, Text)), set(own)
     whole = [one.lower() for one in named if one not in apart]
+    if kind in (Type.DATE, Type.MOMENT):
+        return or_(*(_on(sought, kind, one, name) for one in own)) if own else literal(True)
     found = [and_(sought.is_not(None), text.in_(whole))] if whole else []
-    return or_(*found, *(like(cast(sought, Text), one, column.name) for one in patterns))
+    if kind in (Type.INTEGER, Type.FLOAT):
+        numbers = [float(one) for one in whole if re.match(NUMBER, one)]
+        found += [number_of(sought).in_(numbers)] if numbers else []
+        ranges = [two for one in own if (two := _RANGE.fullmatch(one))]
+        found += [number_of(sought).between(float(two[1]), float(two[2])) for two in ranges]
+        apart -= {two[0] for two in ranges}
+    return or_(*found, *(like(cast(sought, Text), one, name) for one in own if one in apart))
+
+
+def _on(sought: ColumnElement[Any], kind: Type, said: str, name: str) -> ColumnElement[bool]:
+    """Whether a date or a moment is of the days that a filter says. Usage `request_invalid` for what is no date."""
+    if not said.strip("*%"):
+        return and_(sought.is_not(None), cast(sought, Text) != "")
+    days = days_of(said)
+    if days is None:
+        what = f"{name[:40]} is compared with {said[:40]!r}."
+        remedy = "Right is a day, as 2026-11-24 or 11/24/2026, or two with - between."
+        raise Usage("request_invalid", what, remedy)
+    if kind is Type.MOMENT:
+        return within(sought, days)
+    return cast(sought, Text).between(days.first_day, days.last_day)
+
+
+def within(moment: ColumnElement[Any], stretch: Stretch) -> ColumnElement[bool]:
+    """Whether a moment, in Unix milliseconds, is of a stretch of time."""
+    return and_(moment >= stretch.begin, moment < stretch.end)
+
+
+def number_of(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A value's number, NULL where it is none: not all that is said of an age is one."""
+    if isinstance(value.type, Integer):
+        return value
+    text = func.coalesce(cast(value, Text), "")
+    return case((text.regexp_match(NUMBER), cast(text, Float)), else_=None)
+
+
+def without_types(path: str) -> str:
+    """A path without what it says of its elements' types in brackets."""
+    return _TYPES.sub("", path)
 
 
 def check_name(name: str) -> None:
@@ -223,17 +323,20 @@ class Rows:
 
 def read(connection: Connection, query: Select[Any], columns: Sequence[Column]) -> Rows:
     """Run a query for some columns, in one statement."""
+    different = list({id(one.value): one for one in columns}.values())
     found: Any = connection.execute(
-        query.with_only_columns(*(one.value for one in columns), maintain_column_froms=True)
+        query.with_only_columns(*(one.value for one in different), maintain_column_froms=True)
     ).all()
     names = [one.name for one in columns]
-    writers = [(at, one.text) for at, one in enumerate(columns) if one.text is not None]
-    if not writers:
+    at = {id(one.value): n for n, one in enumerate(different)}
+    places = [at[id(one.value)] for one in columns]
+    writers = [(n, one.text) for n, one in enumerate(columns) if one.text is not None]
+    if not writers and len(different) == len(columns):
         return Rows(names, found)
-    rows = [list(row) for row in found]
-    for at, write in writers:
+    rows = [[row[n] for n in places] for row in found]
+    for n, write in writers:
         for row in rows:
-            row[at] = write(row[at])
+            row[n] = write(row[n])
     return Rows(names, rows)
 
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select
 
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
-from scandock.catalog.tables import file, resource, scan
+from scandock.catalog.tables import file, resource, scan, session
 from scandock.model.errors import Usage
-from scandock.services.xnat.columns import MAX_COLUMNS, MAX_VALUES, Rows, check_name, split
+from scandock.services.xnat.columns import MAX_VALUES, Rows, headers, split, without_types
+from scandock.services.xnat.experiments import ABSTRACT
 from scandock.services.xnat.ids import resource_id
 
 ALL: Final = frozenset({"ALL", "*"})
+NO_TYPE: Final = "NULL"
+"""What clients call the type of a scan that has none."""
 RESOURCE_TYPE: Final = "xnat:resourceCatalog"
-Cell = Callable[[RowMapping], str]
+Cells = Mapping[str, str]
+"""A row by lower-case names."""
 
 
 def is_all(text: str) -> bool:
@@ -30,41 +35,51 @@ def names_of(text: str) -> list[str]:
     return [one for one in dict.fromkeys(text.split(",")) if one]
 
 
+def _spelled(name: str) -> str:
+    """A name as it is: clients write signs that would part an address as words."""
+    return name.replace("[SLASH]", "/").replace("[COMMA]", ",")
+
+
 # -- scans -------------------------------------------------------------------------------------------------------------
 
+_SCAN: Final = (
+    scan.c.n, scan.c.scan_id, scan.c.series_uid, scan.c.modality, scan.c.xsi_type,
+    func.coalesce(scan_edit.c.type, scan.c.type).label("type"),
+    func.coalesce(scan_edit.c.quality, "usable").label("quality"),
+    func.coalesce(scan_edit.c.note, "").label("note"), scan.c.attributes, scan.c.frames,
+)  # fmt: skip
+_RESOURCE: Final = (
+    resource.c.n, resource.c.label, resource.c.content, resource.c.format, resource.c.files, resource.c.bytes,
+    resource.c.tags, scan.c.scan_id, func.coalesce(scan_edit.c.type, scan.c.type).label("scan_type"),
+)  # fmt: skip
 SCAN_DEFAULT: Final = ("xnat_imagescandata_id", "ID", "type", "quality", "xsiType", "note", "series_description")
 SCAN_ALWAYS: Final = ("ID", "URI")
 
 
-def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL") -> list[RowMapping]:
+def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, some: bool = False) -> list[RowMapping]:
     """The scans of a session with what people said of them; those of `wanted`: ids (`1,2`), types, or `ALL`.
 
-    Usage `scan_unknown` where it names one that there is not.
+    `NULL` are those without a type. Usage `scan_unknown` where it names one that there is not, or (`some`) where there
+    is none of those that it names.
     """
     edited = and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id)
     rows = connection.execute(
-        select(
-            scan.c.n, scan.c.scan_id, scan.c.series_uid, scan.c.modality, scan.c.xsi_type,
-            func.coalesce(scan_edit.c.type, scan.c.type).label("type"),
-            func.coalesce(scan_edit.c.quality, "usable").label("quality"),
-            func.coalesce(scan_edit.c.note, "").label("note"), scan.c.attributes, scan.c.frames,
-        )
-        .outerjoin(scan_edit, edited)
-        .where(scan.c.tree_id == standing.tree_id)
-        .order_by(scan.c.n)
+        select(*_SCAN).outerjoin(scan_edit, edited).where(scan.c.tree_id == standing.tree_id).order_by(scan.c.n)
     ).mappings().all()  # fmt: skip
     if is_all(wanted):
         return list(rows)
     by_id = {row["scan_id"]: row for row in rows}
     by_type: dict[str, list[RowMapping]] = {}
     for row in rows:
-        by_type.setdefault(row["type"], []).append(row)
+        by_type.setdefault(row["type"] or NO_TYPE, []).append(row)
     chosen: dict[int, RowMapping] = {}
-    for name in names_of(wanted):
-        found = [by_id[name]] if name in by_id else by_type.get(name)
-        if found is None:
-            raise Usage("scan_unknown", f"The session has no scan {name[:128]!r}.", "GET .../scans lists them.")
+    unknown = ""
+    for name in map(_spelled, names_of(wanted)):
+        found = [by_id[name]] if name in by_id else by_type.get(name, [])
         chosen |= {row["n"]: row for row in found if row["n"] not in chosen}
+        unknown = unknown or ("" if found else name)
+    if unknown and not (some and chosen):
+        raise Usage("scan_unknown", f"The session has no scan {unknown[:128]!r}.", "GET .../scans lists them.")
     return list(chosen.values())
 
 
@@ -83,10 +98,21 @@ def scan_fields(row: RowMapping) -> dict[str, str]:
     }
 
 
+_OF_SCANS: Final = re.compile(r"(xnat:\w+)/(.+)")
+
+
 def list_scans(
-    rows: Sequence[RowMapping], uri: str, columns: str | None = None, filters: Iterable[tuple[str, str]] = ()
+    rows: Sequence[RowMapping],
+    uri: str,
+    of: Mapping[str, str],
+    columns: str | None = None,
+    filters: Iterable[tuple[str, str]] = (),
 ) -> Rows:
-    """Rows of `scans_of` as a listing; `uri` is the session's."""
+    """Rows of `scans_of` as a listing; `uri` is the session's, `of` what it is called and what is said of it.
+
+    A column of a type (`xnat:mrScanData/parameters/tr`) is empty for scans of another, and so is one of a type of
+    sessions (`xnat:mrSessionData/date`) for sessions of another.
+    """
     cells = [
         {
             **{name.lower(): value for name, value in scan_fields(row).items()},
@@ -95,7 +121,20 @@ def list_scans(
         }
         for row in rows
     ]
-    return table_of(_narrowed(cells, filters), columns, SCAN_DEFAULT, SCAN_ALWAYS)
+    told = {name.lower(): value for name, value in of.items()}
+
+    def cell(row: Cells, name: str) -> str:
+        of_type = _OF_SCANS.fullmatch(without_types(name.lower()))
+        if of_type is None:
+            return row.get(name.lower(), "")
+        kind, rest = of_type.groups()
+        if kind.endswith("scandata"):
+            return row.get(rest, "") if kind in (row["xsitype"].lower(), "xnat:imagescandata") else ""
+        if kind == "xnat:subjectdata":
+            return told.get(f"subject_{rest}", "")
+        return told.get(rest, "") if kind in (told["xsitype"].lower(), *ABSTRACT) else ""
+
+    return table_of(_narrowed(cells, filters, cell), columns, SCAN_DEFAULT, SCAN_ALWAYS, cell)
 
 
 # -- resources ---------------------------------------------------------------------------------------------------------
@@ -107,18 +146,19 @@ RESOURCE_DEFAULT: Final = (
 
 
 def resources_of(
-    connection: Connection, standing: Holder, wanted: str = "ALL", *, scans: Sequence[RowMapping] | None = None
+    connection: Connection,
+    standing: Holder,
+    wanted: str = "ALL",
+    *,
+    scans: Sequence[RowMapping] | None = None,
+    some: bool = False,
 ) -> list[RowMapping]:
     """Resources by id or label: those of some scans, or (None) the session's own.
 
-    Usage `resource_unknown` where it names one that there is not.
+    Usage `resource_unknown` where it names one that there is not, or (`some`) where there is none of those.
     """
     query = (
-        select(
-            resource.c.n, resource.c.label, resource.c.content, resource.c.format, resource.c.files, resource.c.bytes,
-            resource.c.tags,
-            scan.c.scan_id, func.coalesce(scan_edit.c.type, scan.c.type).label("scan_type"),
-        )
+        select(*_RESOURCE)
         .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
         .outerjoin(scan_edit, and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id))
         .where(resource.c.tree_id == standing.tree_id)
@@ -137,12 +177,44 @@ def resources_of(
         for word in (resource_id(standing.uuid, row["scan_id"], row["label"]), row["label"].casefold()):
             called.setdefault(word, []).append(row)
     chosen: set[int] = set()
+    unknown = ""
     for name in names_of(wanted):
-        found = called.get(name.casefold())
-        if found is None:
-            raise Usage("resource_unknown", f"There is no resource {name[:128]!r}.", "GET .../resources lists them.")
+        found = called.get(name.casefold(), [])
         chosen.update(row["n"] for row in found)
+        unknown = unknown or ("" if found else name)
+    if unknown and not (some and chosen):
+        raise Usage("resource_unknown", f"There is no resource {unknown[:128]!r}.", "GET .../resources lists them.")
     return [row for row in rows if row["n"] in chosen]
+
+
+def parts_of_sessions(
+    connection: Connection, sessions: ColumnElement[bool]
+) -> tuple[dict[int, list[RowMapping]], dict[int, list[RowMapping]]]:
+    """The scans, and the resources, of the sessions that a condition holds for, by session: a statement for each."""
+    of_scan = and_(scan_edit.c.session_id == session.c.id, scan_edit.c.scan_id == scan.c.scan_id)
+    scans = (
+        select(session.c.id.label("session_id"), *_SCAN)
+        .join(scan, scan.c.tree_id == session.c.tree_id)
+        .outerjoin(scan_edit, of_scan)
+        .where(sessions)
+        .order_by(session.c.id, scan.c.n)
+    )
+    resources = (
+        select(session.c.id.label("session_id"), *_RESOURCE)
+        .join(resource, resource.c.tree_id == session.c.tree_id)
+        .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
+        .outerjoin(scan_edit, of_scan)
+        .where(sessions)
+        .order_by(session.c.id, resource.c.n)
+    )
+    return _by_session(connection, scans), _by_session(connection, resources)
+
+
+def _by_session(connection: Connection, query: Select[Any]) -> dict[int, list[RowMapping]]:
+    found: dict[int, list[RowMapping]] = {}
+    for row in connection.execute(query).mappings():
+        found.setdefault(row["session_id"], []).append(row)
+    return found
 
 
 def list_resources(rows: Sequence[RowMapping], uuid: str) -> Rows:
@@ -225,26 +297,37 @@ def _escaped(name: str) -> str:
     return name.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
 
 
-def _narrowed(cells: Sequence[dict[str, str]], filters: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+def _own(row: Cells, name: str) -> str:
+    """A cell by its name, or by a path from a type."""
+    low = name.lower()
+    return row.get(low.rpartition(":")[2].partition("/")[2] or low, "")
+
+
+def _narrowed(
+    cells: Sequence[Cells], filters: Iterable[tuple[str, str]], cell: Callable[[Cells, str], str] = _own
+) -> list[Cells]:
     """Rows whose columns are what a request says: several values with commas between."""
-    known = set().union(*cells) if cells else set()
-    named = [(name.lower(), said.lower()) for name, said in filters]
-    wanted = [(name, set(split(said, "values", MAX_VALUES))) for name, said in named if name in known]
-    return [row for row in cells if all(row.get(name, "").lower() in said for name, said in wanted)]
+    known = {name for row in cells for name in row}
+    wanted = [
+        (name, set(split(said.lower(), "values", MAX_VALUES)))
+        for name, said in filters
+        if said and (name.lower() in known or "/" in name)
+    ]
+    return [row for row in cells if all(cell(row, name).lower() in said for name, said in wanted)]
 
 
 def table_of(
-    cells: Sequence[dict[str, Any]], columns: str | None, default: Sequence[str], always: Sequence[str]
+    cells: Sequence[Cells],
+    columns: str | None,
+    default: Sequence[str],
+    always: Sequence[str],
+    cell: Callable[[Cells, str], str] = _own,
 ) -> Rows:
-    """Rows by lower-case names as a listing of the columns that were asked for; what nobody knows is empty."""
+    """Rows by lower-case names as a listing of the columns that were asked for; what nobody knows is empty.
+
+    `cell` gives a row's value by a column's name.
+    """
     names: dict[str, str] = {name.lower(): name for name in (*default, *always)}
-    asked: list[str] = []
-    for name in split(columns or "DEFAULT", "columns", MAX_COLUMNS):
-        asked += default if name.strip().upper() == "DEFAULT" else [name.strip()]
-    chosen: dict[str, str] = {}
-    for name in (*asked, *always):
-        if name:
-            check_name(name)
-            low = name.lower()
-            chosen.setdefault(low.rpartition(":")[2].partition("/")[2] or low, names.get(low, name))
-    return Rows(list(chosen.values()), [[str(row.get(low, "")) for low in chosen] for row in cells])
+    every = "xnat:imagescandata/"
+    chosen = headers(columns, default, always, lambda name: names.get(name.lower().removeprefix(every), ""))
+    return Rows([name for name, _ in chosen], [[cell(row, name) for _, name in chosen] for row in cells])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,7 +13,10 @@ from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
 from scandock.catalog.server_tables import accession, account, reception, scan_edit
 from scandock.catalog.tables import project, resource, scan, session, subject, tree
+from scandock.formats.ecat_fields import IMAGE_PARAMETERS, MAIN_PARAMETERS
 from scandock.rules.permissions import Action
+from scandock.rules.said_fields import SCAN_FIELDS
+from scandock.rules.scan_facts import NAMES
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
 from scandock.services.xnat.columns import (
@@ -24,10 +27,12 @@ from scandock.services.xnat.columns import (
     Rows,
     attribute,
     by_name,
+    count,
     moment,
     padded,
     read,
     split,
+    without_types,
 )
 from scandock.services.xnat.ids import EXPERIMENT, SUBJECT, experiment_number, subject_number
 
@@ -79,57 +84,71 @@ _SESSION: Final = (
 )  # fmt: skip
 
 
+OF_SESSION: Final = by_name(one for one in _SESSION if not one.name.startswith("subject_"))
+"""What is said of a session itself, as its subject's listing shows it too."""
+
+
 def _of_scan(name: str, value: ColumnElement[Any], text: Callable[[Any], str] | None = None) -> Column:
     return Column(f"{SCANS}{name}", value, text)
 
 
+_ECAT: Final = (*MAIN_PARAMETERS, *IMAGE_PARAMETERS)
 _SCAN: Final = (
     _of_scan("id", scan.c.scan_id),
     _of_scan("type", func.coalesce(scan_edit.c.type, scan.c.type)),
     _of_scan("quality", func.coalesce(scan_edit.c.quality, "usable")),
     _of_scan("note", func.coalesce(scan_edit.c.note, "")),
-    _of_scan("frames", scan.c.frames, str),
-    _of_scan("series_description", attribute(scan.c.attributes, "series_description")),
+    _of_scan("frames", scan.c.frames, count),
     _of_scan("uid", scan.c.series_uid),
     _of_scan("modality", scan.c.modality),
     _of_scan("xsitype", scan.c.xsi_type),
-    *(_of_scan(name.lower(), attribute(scan.c.attributes, name)) for name in ("scanner", "startTime", "protocolName")),
+    *(
+        _of_scan(name.lower(), attribute(scan.c.attributes, name))
+        for name in (*SCAN_FIELDS.values(), *NAMES, *(f"parameters/{one.name.replace('.', '/')}" for one in _ECAT))
+        if name not in ("modality", "frames")
+    ),
     _of_scan("file/label", resource.c.label),
 )
-_FILE: Final = f"{SCANS}file/"
-"""Columns of scans' resources, of which each makes a row."""
-_SCAN_TYPE: Final = re.compile(r"(xnat:\w+scandata)/(.+)")
-_PATH: Final = re.compile(r"xnat:\w+data/.+")
+_SCAN_TYPE: Final = re.compile(r"(xnat:\w+scandata)/(.+)", re.IGNORECASE)
+_ADDED: Final = re.compile(r"parameters/addParam\[name=([\w.-]{1,64})\](?:/addField)?", re.IGNORECASE)
+"""A parameter of a scan that has no element of its own: one of several echo times."""
 
 
 class _Experiments(Listing):
     """Sessions, whose columns of scans are called by the scans' type: `xnat:mrscandata/id` is empty for scans of CT."""
 
     def find(self, name: str) -> Column | None:
-        of_type = _SCAN_TYPE.fullmatch(name.strip().lower()) if len(name) <= MAX_NAME else None
+        of_type = _SCAN_TYPE.fullmatch(name.strip()) if len(name) <= MAX_NAME else None
         if of_type is None:
             return Listing.find(self, name)
-        kind, rest = of_type.groups()
-        column = self.columns.get(f"{SCANS}{rest}")
+        kind, rest = of_type[1].lower(), of_type[2]
+        added = _ADDED.fullmatch(rest)
+        column = _added(added[1]) if added else self.columns.get(f"{SCANS}{without_types(rest.lower())}")
         if column is None or f"{kind}/" == SCANS:
             return column
         value = case((func.lower(scan.c.xsi_type) == kind, column.value), else_=None)
-        return replace(column, name=f"{kind}/{rest}", value=value)
+        return replace(column, name=f"{kind}/{column.name.removeprefix(SCANS)}", value=value)
 
-    def chosen(self, asked: str | None) -> list[Column]:
-        """With what was asked for by a path there a second time, by the path in lower case: some clients look there."""
-        found = Listing.chosen(self, asked)
-        paths = [one.strip().lower() for one in (asked or "").split(",") if _PATH.fullmatch(one.strip().lower())]
-        known = {one.name.lower() for one in found}
-        for path in dict.fromkeys(paths):
-            column = self.find(path)
-            if column is not None and path not in known:
-                found.append(replace(column, name=path))
-        return found
+
+def _added(name: str) -> Column:
+    return _of_scan(
+        f"parameters/addparam[name={name}]/addfield", attribute(scan.c.attributes, f"parameters/addParam/{name}")
+    )
 
 
 def _is_of_scan(column: Column) -> bool:
-    return _SCAN_TYPE.fullmatch(column.name) is not None
+    return _SCAN_TYPE.fullmatch(column.key) is not None
+
+
+def _is_of_file(column: Column) -> bool:
+    found = _SCAN_TYPE.fullmatch(column.key)
+    return found is not None and found[2].startswith("file/")
+
+
+def _scan_types(columns: Iterable[Column]) -> set[str]:
+    """The types of scans of which columns are; none where one of them is of every scan."""
+    types = {column.key.partition("/")[0] for column in columns if _is_of_scan(column)}
+    return set() if SCANS.removesuffix("/") in types else types
 
 
 LISTING: Final = _Experiments(
@@ -161,7 +180,9 @@ def list_experiments(
     """Archived sessions of a project, a subject (its row's number), or all that one may read. Denied.
 
     `types`: XNAT's types with commas between; the abstract ones are every session. A column of scans makes a row for
-    each scan of a session, as XNAT joins them. `page`: offset and limit, so that only those rows are made.
+    each scan of a session, as XNAT joins them: where all such columns are of some types (`xnat:mrScanData/type`), for
+    each scan of these, and one row for a session that has none. `page`: offset and limit, so that only those rows are
+    made.
     """
     listing = replace(LISTING, columns={**LISTING.columns, "insert_user": Column("insert_user", brought_by(principal))})
     chosen, filters = listing.chosen(columns), list(filters)
@@ -169,8 +190,9 @@ def list_experiments(
         chosen.append(listing.columns["xsitype"])  # which pyxnat reads wherever it asks for types
     filtered = [column for name, said in filters if said and (column := listing.find(name)) is not None]
     with_scans = any(_is_of_scan(one) for one in (*chosen, *filtered))
-    with_files = any(one.name.startswith(_FILE) for one in (*chosen, *filtered))
-    query = readable(principal, types, with_scans=with_scans, with_files=with_files)
+    with_files = any(_is_of_file(one) for one in (*chosen, *filtered))
+    of_types = _scan_types((*chosen, *filtered))
+    query = readable(principal, types, with_scans=with_scans, with_files=with_files, scan_types=of_types)
     if in_project is not None:
         rights.check(connection, principal, Action.SESSION_READ, in_project)
         query = query.where(project.c.key == in_project.casefold())
@@ -205,15 +227,21 @@ def brought_by(principal: Principal) -> ColumnElement[str]:
 
 
 def readable(
-    principal: Principal, types: str = "", *, with_scans: bool = False, with_files: bool = False
+    principal: Principal,
+    types: str = "",
+    *,
+    with_scans: bool = False,
+    with_files: bool = False,
+    scan_types: Collection[str] = (),
 ) -> Select[tuple[int]]:
     """The archived sessions of some types that one may read, as a query for `LISTING`'s columns.
 
-    Those of scans need `with_scans`, which makes a row for each scan, and those of their resources `with_files`
-    besides, which makes one for each of these. Denied where a token is for other things.
+    Those of scans need `with_scans`, which makes a row for each scan (of `scan_types`, in lower case, where any are
+    named), and those of their resources `with_files` besides, which makes one for each of these. Denied where a token
+    is for other things.
     """
     rights.check_scope(principal, Action.SESSION_READ)
-    query = _experiments(with_scans=with_scans, with_files=with_files).where(
+    query = _experiments(with_scans=with_scans, with_files=with_files, scan_types=scan_types).where(
         session.c.place == "archive", projects_where(principal, Action.SESSION_READ)
     )
     wanted = {one.strip().lower() for one in split(types, "types", MAX_VALUES) if one.strip()}
@@ -222,14 +250,17 @@ def readable(
     return query
 
 
-def _experiments(*, with_scans: bool, with_files: bool) -> Select[tuple[int]]:
+def _experiments(*, with_scans: bool, with_files: bool, scan_types: Collection[str]) -> Select[tuple[int]]:
     joined = (
         session.join(project, project.c.id == session.c.project_id)
         .join(accession, accession.c.uuid == session.c.uuid)
         .outerjoin(subject, subject.c.id == session.c.subject_id)  # which databases leave out where no column is of it
     )
     if with_scans:
-        joined = joined.outerjoin(scan, scan.c.tree_id == session.c.tree_id).outerjoin(
+        of_session = scan.c.tree_id == session.c.tree_id
+        if scan_types:
+            of_session = and_(of_session, func.lower(scan.c.xsi_type).in_(sorted(scan_types)))
+        joined = joined.outerjoin(scan, of_session).outerjoin(
             scan_edit, and_(scan_edit.c.session_id == session.c.id, scan_edit.c.scan_id == scan.c.scan_id)
         )
     if with_files:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_, select
 
 from scandock.access.principal import Principal, ProjectRights, deny, may
 from scandock.catalog.server_tables import accession
@@ -79,11 +79,16 @@ def find_experiments(
     in_project: str | None = None,
     of_subject: str | None = None,
     action: Action = Action.SESSION_READ,
+    some: bool = False,
 ) -> list[Experiment]:
-    """The archived sessions of several ids and labels, as `find_experiment`; each once, in a statement for many."""
+    """The archived sessions of several ids and labels, as `find_experiment`; each once, in a statement for many.
+
+    `some`: those that are found, where any are.
+    """
     known = ProjectRights(connection)
     different = list(dict.fromkeys(names))
     found: dict[int, Experiment] = {}
+    denied: Answer | None = None
     for first in range(0, len(different), _AT_ONCE):
         names_at_once = different[first : first + _AT_ONCE]
         query = _experiments_of(names_at_once, in_project, of_subject).limit(_MANY * len(names_at_once))
@@ -102,9 +107,30 @@ def find_experiments(
             rows = seen.get(called, [])
             if len(rows) != 1:
                 hidden = Answer.HIDDEN if principal.signed_in or rows else Answer.SIGN_IN
-                deny(Answer.FORBIDDEN if called in forbidden and not rows else hidden, principal, action)
+                denied = denied or (Answer.FORBIDDEN if called in forbidden and not rows else hidden)
+                continue
             found.setdefault(rows[0]["number"], Experiment(standing(rows[0]), rows[0]["number"]))
+    if denied is not None and not (some and found):
+        deny(denied, principal, action)
     return list(found.values())
+
+
+def experiments_of_subject(connection: Connection, principal: Principal, found: Subject) -> list[Experiment]:
+    """The archived sessions of a subject that one may read."""
+    if not rights.allowed(connection, principal, Action.SESSION_READ, found.project):
+        return []
+    query = _numbered().where(is_of_subject(found)).order_by(session.c.id)
+    return [Experiment(standing(row), row["number"]) for row in connection.execute(query).mappings()]
+
+
+def is_of_subject(found: Subject) -> ColumnElement[bool]:
+    """Whether a session is archived, and of a subject."""
+    return and_(session.c.subject_id == found.number, session.c.place == "archive")
+
+
+def _numbered() -> Select[Any]:
+    """Sessions that have been archived, with their numbers."""
+    return standing_rows().add_columns(accession.c.number).join(accession, accession.c.uuid == session.c.uuid)
 
 
 def _experiments_of(names: Sequence[str], in_project: str | None, of_subject: str | None) -> Select[Any]:
@@ -112,8 +138,7 @@ def _experiments_of(names: Sequence[str], in_project: str | None, of_subject: st
     numbers = [number for name in names if (number := experiment_number(name)) is not None]
     keys = [name.casefold() for name in names if experiment_number(name) is None]
     called = or_(*([session.c.key.in_(keys)] if keys else []), *([accession.c.number.in_(numbers)] if numbers else []))
-    query = standing_rows().add_columns(accession.c.number).join(accession, accession.c.uuid == session.c.uuid)
-    query = query.where(session.c.place == "archive", called)
+    query = _numbered().where(session.c.place == "archive", called)
     if in_project is not None:
         query = query.where(project.c.key == in_project.casefold())
     if of_subject is not None:

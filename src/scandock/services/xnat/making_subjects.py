@@ -71,5 +71,6 @@ def say_of_subject(desk: Desk, uuid: str, said: Mapping[str, str]) -> None:
         if not changes:
             return
         now = {field: text for field, text in {**before, **changes}.items() if text}
-        connection.execute(update(subject).where(subject.c.id == row.id).values(attributes=json.dumps(now)))
+        written = update(subject).values(attributes=json.dumps(now), modified=desk.catalog.now())
+        connection.execute(written.where(subject.c.id == row.id))
         desk.note(connection, "edit", uuid, row.project, {"fields": sorted(changes)}, kind="subject")

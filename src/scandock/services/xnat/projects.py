@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, or_, select
 
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
@@ -39,6 +39,16 @@ LISTING: Final = Listing(
 _LISTED: Final = (project.c.name != UNASSIGNED, ~set_aside())
 """Neither where sessions without a project stand, nor what is deleted, is a project to clients."""
 _CODE: Final = Column("project_prearchive_code", project.c.prearchive_code, str)
+_SEARCHED: Final = (
+    COLUMNS["id"].called("id"),
+    COLUMNS["secondary_id"].called("secondary_id"),
+    Column("pi", literal("")),
+    Column("project_invs", literal("")),
+    *(COLUMNS[name] for name in ("project_access", "insert_date")),
+    Column("insert_user", literal("")),
+    Column("quarantine_status", literal("active")),
+)
+"""Names of XNAT's search of projects, which answers where a listing is asked for what one may do there, or is."""
 _ROLES: Final = {"owner": Role.OWNER, "member": Role.MEMBER, "collaborator": Role.COLLABORATOR}
 
 
@@ -49,21 +59,29 @@ def list_projects(
     filters: Iterable[tuple[str, str]] = (),
     *,
     roles: Iterable[str] = (),
-    editable: bool = False,
+    action: Action = Action.PROJECT_SEE,
+    mine: bool | None = None,
+    searched: bool = False,
     with_code: bool = False,
 ) -> Rows:
     """The projects that one may see: of all, or those where one is an `owner`, a `member`, a `collaborator`.
 
-    `editable`: those to which one may upload. `with_code`: each one's prearchive code besides.
+    `action`: those alone where one may do that. `mine`: those where one has a role, or (False) none. `searched`: with
+    the names that XNAT's search of projects has besides, what one is there among them. `with_code`: each one's
+    prearchive code besides.
     """
     chosen = LISTING.chosen(columns)
+    if searched and not columns:
+        chosen += [*_SEARCHED, Column(f"user_role_{principal.account_id or 0}", _role_of(principal))]
     if with_code:
-        chosen.append(_CODE)
-    action = Action.UPLOAD if editable else Action.PROJECT_SEE
+        chosen += [_CODE, _CODE.called("proj_prearchive_code"), COLUMNS["proj_quarantine"]]
     query = visible(principal, action)
     wanted = [_ROLES[one] for one in roles if one in _ROLES]
     if wanted:
         query = query.where(_has_role(principal, wanted))
+    if mine is not None:
+        has_one = _member_of(principal, list(Role))
+        query = query.where(has_one if mine else ~has_one)
     return read(connection, LISTING.narrowed(query, filters).order_by(project.c.key), chosen)
 
 
@@ -129,16 +147,21 @@ def _role(principal: Principal, name: str) -> str:
 
 
 def _has_role(principal: Principal, roles: list[Role]) -> ColumnElement[bool]:
-    mine = exists(
-        select(member.c.project_id).where(
-            and_(
-                member.c.project_id == project.c.id,
-                member.c.account_id == principal.account_id,
-                member.c.role.in_(roles),
-            )
-        )
-    )
-    return or_(mine, literal(principal.admin))
+    return or_(_member_of(principal, roles), literal(principal.admin))
+
+
+def _member_of(principal: Principal, roles: list[Role]) -> ColumnElement[bool]:
+    return exists(select(member.c.project_id).where(_membership(principal), member.c.role.in_(roles)))
+
+
+def _membership(principal: Principal) -> ColumnElement[bool]:
+    return and_(member.c.project_id == project.c.id, member.c.account_id == principal.account_id)
+
+
+def _role_of(principal: Principal) -> ColumnElement[Any]:
+    """What one is in a project, as XNAT calls its groups; empty where one has no role."""
+    role = case({one.value: f"{one.value.capitalize()}s" for one in Role}, value=member.c.role, else_="")
+    return func.coalesce(select(role).where(_membership(principal)).correlate(project).scalar_subquery(), "")
 
 
 def _projects() -> Select[tuple[str]]:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Float, Integer, Text, and_, case, cast, false, func, literal, not_, or_
+from sqlalchemy import ColumnElement, Float, Text, and_, cast, false, func, literal, not_, or_
 
 from scandock.model import request_limits
 from scandock.model.limit_counts import Asked, over
-from scandock.services.xnat.columns import like
-from scandock.services.xnat.search_fields import Field, Type
+from scandock.rules.field_types import Type
+from scandock.services.xnat.columns import NUMBER, like, number_of, within
+from scandock.services.xnat.days import Stretch, beginning_with, one_of_days
+from scandock.services.xnat.search_fields import Field
 from scandock.services.xnat.xml_reading import off
 
 _SAME: Final = {"<>": "!=", "%": "LIKE", "*": "LIKE", "CONTAINS": "LIKE", "EQUALS": "="}
@@ -27,12 +28,7 @@ MAX_VALUES: Final = request_limits.SEARCH_VALUES
 """Values of one comparison: databases take so many, and few more."""
 MAX_RANGES: Final = 200
 """The same where each value is a condition of its own, as a day is."""
-_NUMBER: Final = r"^[+-]?[0-9]{1,15}(\.[0-9]{0,15})?$"
-"""What databases make a number of."""
-_DAY: Final = (re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})"), re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})"))
-_TIME: Final = re.compile(r"(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d*)?)?)?Z?")
 _VALUE: Final = re.compile(r"""'([^']*)'|"([^"]*)"|([^,'"]+)""")
-_STARTS: Final = re.compile(r"(\d{4})(?:-(\d{2}))?-?[%*]")
 
 
 def compare(field: Field, comparison: str, value: str) -> ColumnElement[bool]:
@@ -84,8 +80,7 @@ def _one(field: Field, comparison: str, value: str) -> ColumnElement[bool]:
     if field.column.parse is not None and comparison == "=":
         return any_of(field, [value])
     if field.type is Type.MOMENT:
-        begin, end = _span(field, value)
-        return _within(_number(field), comparison, begin, end)
+        return _against(_number(field), comparison, _day(field, value))
     if field.type in (Type.INTEGER, Type.FLOAT):
         return _ordered(_number(field), comparison, literal(_float(field, value), Float))
     if field.type is Type.DATE:
@@ -104,14 +99,14 @@ def _ordered(one: ColumnElement[Any], comparison: str, value: ColumnElement[Any]
     return found
 
 
-def _within(one: ColumnElement[Any], comparison: str, begin: int, end: int) -> ColumnElement[bool]:
-    """A moment compared with a stretch of time, as a day is: from `begin` to before `end`."""
+def _against(one: ColumnElement[Any], comparison: str, day: Stretch) -> ColumnElement[bool]:
+    """A moment compared with a stretch of time, as a day is."""
     return {
-        "=": and_(one >= begin, one < end),
-        "<": one < begin,
-        "<=": one < end,
-        ">": one >= end,
-        ">=": one >= begin,
+        "=": within(one, day),
+        "<": one < day.begin,
+        "<=": one < day.end,
+        ">": one >= day.end,
+        ">=": one >= day.begin,
     }[comparison]
 
 
@@ -119,13 +114,8 @@ def _like(field: Field, value: str) -> ColumnElement[bool]:
     if not value.strip("%*") and value:
         return not_(_is_empty(field))
     if field.type is Type.MOMENT:
-        starts = _STARTS.fullmatch(value)
-        if starts is None:
-            return _one(field, "=", value.strip("%*"))
-        year, month = int(starts[1]), int(starts[2] or 0)
-        begin = _ms(field, value, year, month or 1, 1)
-        end = _ms(field, value, year + (month in (0, 12)), month % 12 + 1 if month else 1, 1)
-        return _within(_number(field), "=", begin, end)
+        starts = beginning_with(value)
+        return _one(field, "=", value.strip("%*")) if starts is None else within(_number(field), starts)
     return like(_text(field), value, field.id)
 
 
@@ -139,50 +129,25 @@ def _text(field: Field) -> ColumnElement[str]:
 
 def _number(field: Field) -> ColumnElement[Any]:
     """A field's number, NULL where it is none: not all that is said of an age is one."""
-    value = field.column.value
-    if isinstance(value.type, Integer):
-        return value
-    text = _text(field)
-    return case((text.regexp_match(_NUMBER), cast(text, Float)), else_=None)
+    return number_of(field.column.value)
 
 
 def _float(field: Field, value: str) -> float:
-    if not re.match(_NUMBER, value):
+    if not re.match(NUMBER, value):
         raise off(f"{field.id} is compared with {value[:40]!r}.", "Right is a number.")
     return float(value)
 
 
-def _span(field: Field, value: str) -> tuple[int, int]:
-    """From when until when a time is, in Unix milliseconds: a day, a minute or a second."""
-    year, month, day, hour, minute, second = _day(field, value)
-    begin = _ms(field, value, year, month, day, hour or 0, minute or 0, second or 0)
-    long = timedelta(days=1) if hour is None else timedelta(minutes=1) if second is None else timedelta(seconds=1)
-    return begin, begin + int(long.total_seconds() * 1000)
-
-
-def _day(field: Field, value: str) -> tuple[int, int, int, int | None, int | None, int | None]:
-    """Year, month and day, and a time where one is said: `2026-11-24 05:44:32.5`, or `11/24/2026` as xnatpy writes."""
-    for pattern, order in zip(_DAY, ((1, 2, 3), (3, 1, 2)), strict=True):
-        found = pattern.match(value)
-        time = _TIME.fullmatch(value, found.end()) if found else None
-        if found and time:
-            year, month, day = (int(found[n]) for n in order)
-            _ms(field, value, year, month, day)
-            hour, minute, second = (None if one is None else int(one) for one in time.groups())
-            return year, month, day, hour, minute, second
-    raise off(f"{field.id} is compared with {value[:40]!r}.", "Right is a date, as 2026-11-24.")
+def _day(field: Field, value: str) -> Stretch:
+    """A day, a minute or a second: `2026-11-24 05:44:32.5`, or `11/24/2026` as xnatpy writes a day."""
+    found = one_of_days(value)
+    if found is None:
+        raise off(f"{field.id} is compared with {value[:40]!r}.", "Right is a date, as 2026-11-24.")
+    return found
 
 
 def _date(field: Field, value: str) -> str:
-    year, month, day = _day(field, value)[:3]
-    return f"{year:04}-{month:02}-{day:02}"
-
-
-def _ms(field: Field, value: str, *parts: int) -> int:
-    try:
-        return int(datetime(*parts, tzinfo=UTC).timestamp() * 1000)  # type: ignore[misc,arg-type]
-    except ValueError:
-        raise off(f"{field.id} is compared with {value[:40]!r}.", "Right is a date, as 2026-11-24.") from None
+    return _day(field, value).first_day
 
 
 def _listed(value: str) -> list[str]:

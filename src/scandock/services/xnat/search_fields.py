@@ -15,9 +15,10 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, case, func, literal
 
 from scandock.access.principal import Principal
+from scandock.rules.field_types import Type, type_of_field
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
 from scandock.services.xnat import experiments, projects, subjects
-from scandock.services.xnat.columns import Column
+from scandock.services.xnat.columns import Column, type_of_column, without_types
 from scandock.services.xnat.search_projects import of_project
 
 SESSION_TYPES: Final = frozenset(
@@ -34,16 +35,6 @@ class Kind(StrEnum):
     SUBJECT = "subject"
     SESSION = "session"
     SCAN = "scan"
-
-
-class Type(StrEnum):
-    """What a field's values are."""
-
-    STRING = "string"
-    INTEGER = "integer"
-    FLOAT = "float"
-    DATE = "date"
-    MOMENT = "datetime"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +58,6 @@ class Named:
     words: str
     source: str = ""
     made: Made | None = None
-
-
-_TYPES: Final = {
-    **dict.fromkeys(("insert_date", "last_modified"), Type.MOMENT),
-    **dict.fromkeys(("date", "dob", "dcmpatientbirthdate"), Type.DATE),
-    **dict.fromkeys(("age", "height", "weight", "dcmpatientweight", "fieldstrength", "tracer/dose"), Type.FLOAT),
-    **dict.fromkeys(("yob", "ses", "education", "frames"), Type.INTEGER),
-}
-"""Of columns by their names; all others are texts."""
 
 
 def _letter(name: str, letters: Mapping[str, str], other: str) -> Made:
@@ -130,9 +112,20 @@ FIELDS: Final[Mapping[Kind, Mapping[str, Named]]] = {
         "NOTE": Named("Note"), "MODALITY": Named("Modality"), "UID": Named("Study UID"),
         "INSERT_DATE": Named("Archived"), "INSERT_USER": Named("Archived by"), "LAST_MODIFIED": Named("Changed"),
     },
-    Kind.SCAN: {},
+    Kind.SCAN: {
+        "ID": Named("Scan"), "TYPE": Named("Type"), "SERIES_DESCRIPTION": Named("Description"),
+        "QUALITY": Named("Quality"), "NOTE": Named("Note"), "FRAMES": Named("Frames"), "MODALITY": Named("Modality"),
+        "UID": Named("Series UID"), "SESSION_ID": Named("Session's id"), "SESSION_LABEL": Named("Session"),
+        "SUBJECT_ID": Named("Subject's id"), "SUBJECT_LABEL": Named("Subject"), "PROJECT": Named("Project"),
+    },
 }  # fmt: skip
 """By kind and id."""
+_OF_SESSION: Final = {
+    name.lower(): name for name in ("session_ID", "session_label", "subject_ID", "subject_label", "project")
+}
+"""Fields of scans that their sessions have."""
+_SHARING: Final = re.compile(r"sharing/share/\w+", re.IGNORECASE)
+"""Fields of what is shared with other projects: nothing is here, so that they are there and empty."""
 _ELSEWHERE: Final = frozenset({"id", "name", "description", "secondary_id", "pi", "insert_date", "insert_user"})
 """Fields of projects that rows of other kinds can have as columns; others would be asked for again and again."""
 
@@ -154,23 +147,26 @@ def type_of(kind: Kind, field: str) -> Type:
     if re.fullmatch(r"PROJ_\w+_COUNT", field):
         return Type.INTEGER
     named = FIELDS[kind][field]
-    return _TYPES.get((named.source or field).lower(), Type.STRING)
+    return type_of_field(named.source or field)
 
 
 def field_of(principal: Principal, root: Kind, element: str, name: str) -> Field | None:
     """A field of a type, as a column of rows that are of `root`; None where there is none.
 
-    Rows of sessions have the fields of their subjects, and all rows some of their project's.
+    Rows of sessions have the fields of their subjects, rows of scans those of their sessions besides, and all rows some
+    of their project's.
     """
     kind = kind_of(element)
     if kind is None:
         return None
+    if _SHARING.fullmatch(name) and kind is not Kind.PROJECT:
+        return Field(name, Type.STRING, Column(name, literal("")))
     find = _finder(principal, root, kind, element)
     upper = name.upper()
     named = FIELDS[kind].get(upper)
     if named is None:
         column = find(name)
-        return None if column is None else Field(name, _TYPES.get(_plain(column.name), Type.STRING), column)
+        return None if column is None else Field(name, type_of_column(column), column)
     if find is _nothing or (kind is Kind.PROJECT and root is not kind and upper.lower() not in _ELSEWHERE):
         return None
     if named.made is not None:
@@ -178,11 +174,6 @@ def field_of(principal: Principal, root: Kind, element: str, name: str) -> Field
     else:
         column = find(named.source or upper) or Column(upper, literal(""))
     return Field(upper, type_of(kind, upper), column)
-
-
-def _plain(name: str) -> str:
-    """A column's name without what says whose it is."""
-    return name.lower().removeprefix(experiments.SCANS).removeprefix("subject_")
 
 
 def _nothing(_: str) -> Column | None:
@@ -195,13 +186,21 @@ def _finder(principal: Principal, root: Kind, kind: Kind, element: str) -> Find:
         return of_project(principal) if root is kind else projects.LISTING.find
     if kind is Kind.SUBJECT and root is Kind.SUBJECT:
         return lambda name: subjects.LISTING.find(f"xnat:subjectData/{name}")
-    if root is Kind.SESSION and kind is Kind.SUBJECT:
-        return _of_subject
-    if root is Kind.SESSION and kind is Kind.SESSION:
-        return lambda name: experiments.LISTING.find(f"{element}/{name}")
-    if root is Kind.SESSION and kind is Kind.SCAN:
-        return lambda name: experiments.LISTING.columns.get(f"{experiments.SCANS}{name.lower()}")
+    if root in (Kind.SESSION, Kind.SCAN):
+        if kind is Kind.SUBJECT:
+            return _of_subject
+        if kind is Kind.SESSION:
+            return lambda name: experiments.LISTING.find(f"{element}/{name}")
+        return _of_scan
     return _nothing
+
+
+def _of_scan(name: str) -> Column | None:
+    """A scan's field, or one of its session's."""
+    of_session = _OF_SESSION.get(name.lower())
+    if of_session is not None:
+        return experiments.LISTING.find(of_session)
+    return experiments.LISTING.columns.get(f"{experiments.SCANS}{without_types(name.lower())}")
 
 
 def _of_subject(name: str) -> Column | None:

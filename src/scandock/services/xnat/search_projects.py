@@ -17,7 +17,7 @@ from scandock.catalog.server_tables import account, member, project_access
 from scandock.catalog.tables import project, session
 from scandock.rules.permissions import Action, Role
 from scandock.services.xnat import projects
-from scandock.services.xnat.columns import Column
+from scandock.services.xnat.columns import Column, count
 
 _ROLES: Final = {
     "project_owners": Role.OWNER,
@@ -42,7 +42,7 @@ def of_project(principal: Principal) -> Callable[[str], Column | None]:
             return Column(name, _members(principal, _ROLES[low]))
         counted = re.fullmatch(r"proj_(\w+)_count", low)
         if counted:
-            return Column(name, _count(principal, f"xnat:{counted[1]}SessionData"), _number)
+            return Column(name, _count(principal, f"xnat:{counted[1]}SessionData"), count)
         if low == "project_access":
             return Column(name, _ACCESS)
         return projects.LISTING.find(name if ":" in name else f"xnat:projectData/{name}")
@@ -75,7 +75,3 @@ def _count(principal: Principal, kind: str) -> ColumnElement[Any]:
         .scalar_subquery()
     )
     return case((projects_where(principal, Action.SESSION_READ), sessions), else_=None)
-
-
-def _number(value: int | None) -> str:
-    return "" if value is None else str(value)

@@ -32,8 +32,10 @@ _ALWAYS: Final = {
     Kind.PROJECT: ("ID",),
     Kind.SUBJECT: ("SUBJECTID", "PROJECT"),
     Kind.SESSION: ("SESSION_ID", "SUBJECT_ID", "PROJECT"),
+    Kind.SCAN: ("ID", "SESSION_ID", "PROJECT"),
 }
 """Fields of every answer: xnatpy makes its addresses of them."""
+_EVERY_SCAN: Final = experiments.SCANS.removesuffix("/")
 _TITLE: Final = "name"
 _TITLED: Final = "name_csv"
 """A project's title, by its path (its id is NAME), and by what XNAT calls it then: copyxnat reads it by this."""
@@ -112,7 +114,7 @@ class _Search:
 
     def __init__(self, principal: Principal, bundle: Bundle) -> None:
         kind = kind_of(bundle.root)
-        if kind is None or kind is Kind.SCAN:
+        if kind is None:
             raise off(f"{bundle.root[:80]} can't be searched.", "GET /data/search/elements names what can be.")
         self._principal, self._bundle, self._kind = principal, bundle, kind
         self._root = bundle.root.lower()
@@ -120,9 +122,13 @@ class _Search:
 
     def run(self, connection: Connection) -> Rows:
         columns = self._columns()
-        query = self._rows(self._kind, self._root).where(self._all(self._bundle.where))
-        by = {Kind.PROJECT: project.c.key, Kind.SUBJECT: subject.c.id}.get(self._kind, session.c.id)
-        return read(connection, query.order_by(by), columns)
+        query = self._rows(self._kind, self._root, with_scans=self._kind is Kind.SCAN)
+        query = query.where(self._all(self._bundle.where))
+        if self._kind is Kind.SCAN:
+            of_root = func.lower(scan.c.xsi_type) == self._root
+            query = query.where(scan.c.n.is_not(None), true() if self._root == _EVERY_SCAN else of_root)
+        by = {Kind.PROJECT: (project.c.key,), Kind.SUBJECT: (subject.c.id,), Kind.SCAN: (session.c.id, scan.c.n)}
+        return read(connection, query.order_by(*by.get(self._kind, (session.c.id,))), columns)
 
     def _rows(self, kind: Kind, element: str, *, with_scans: bool = False) -> Select[Any]:
         """What the asker may read of a type."""
@@ -162,12 +168,12 @@ class _Search:
         if kind is None:
             return empty
         field = field_of(self._principal, self._kind, element, name)
-        if kind is Kind.SCAN or (field is not None and _of_scans(field)):
+        if self._kind is not Kind.SCAN and (kind is Kind.SCAN or (field is not None and _of_scans(field))):
             raise off(
                 f"{element}/{name[:80]} is a column of scans.",
-                "GET /data/experiments with it among columns= lists sessions with their scans.",
+                f"Search {element if kind is Kind.SCAN else _EVERY_SCAN}: rows of scans have their session's fields.",
             )
-        apart = kind is Kind.SESSION and kind is self._kind and not self._covers(element)
+        apart = kind in (Kind.SESSION, Kind.SCAN) and kind is self._kind and not self._covers(element)
         if apart or (field is None and kind is not self._kind and name.upper() in FIELDS[kind]):
             raise off(
                 f"{element}/{name[:80]} can't be a column of {self._bundle.root}.",
@@ -175,18 +181,24 @@ class _Search:
             )
         if field is None:
             return empty
-        if kind is self._kind and self._narrower(element):
-            value = case((func.lower(session.c.xsi_type) == element, field.column.value), else_=None)
-            return replace(field.column, value=value)
-        return field.column
+        narrow = self._narrowed_to(kind, element)
+        return (
+            field.column
+            if narrow is None
+            else replace(field.column, value=case((narrow, field.column.value), else_=None))
+        )
 
     def _covers(self, element: str) -> bool:
         """Whether rows may be of a type: it is theirs, or above theirs, or theirs is above it."""
-        return element == self._root or bool({element, self._root} & experiments.ABSTRACT)
+        return element == self._root or bool({element, self._root} & {*experiments.ABSTRACT, _EVERY_SCAN})
 
-    def _narrower(self, element: str) -> bool:
-        """Whether some of the rows alone are of a type."""
-        return self._root in experiments.ABSTRACT and element not in experiments.ABSTRACT
+    def _narrowed_to(self, kind: Kind, element: str) -> ColumnElement[bool] | None:
+        """The condition of the rows that are of a type; None where all are, or none has one of its own."""
+        if element == self._root or element in experiments.ABSTRACT or element == _EVERY_SCAN:
+            return None
+        if kind is Kind.SESSION and self._kind in (Kind.SESSION, Kind.SCAN):
+            return func.lower(session.c.xsi_type) == element
+        return func.lower(scan.c.xsi_type) == element if kind is Kind.SCAN and self._kind is Kind.SCAN else None
 
     # -- criteria
 
@@ -227,14 +239,17 @@ class _Search:
         if self._values > MAX_ALL_VALUES:
             raise over(Asked.VALUES, too_many("values", MAX_ALL_VALUES))
         holds = compare(field, said.comparison, said.value) if isinstance(said, Criterion) else any_of(field, said)
-        if kind is Kind.SCAN and element != experiments.SCANS.removesuffix("/"):
+        if kind is Kind.SCAN and element != _EVERY_SCAN:
             holds = and_(holds, func.lower(scan.c.xsi_type) == element)
-        of_scans = _of_scans(field)
-        if own is self._kind and not of_scans and self._covers(element):
-            return and_(holds, func.lower(session.c.xsi_type) == element) if self._narrower(element) else holds
+        of_scans = kind is Kind.SCAN or _of_scans(field)
+        rows = Kind.SESSION if self._kind is Kind.SCAN else self._kind
+        direct = kind in (self._kind, rows) and (self._kind is Kind.SCAN or not of_scans)
+        if direct and (self._covers(element) or kind is not self._kind):
+            narrow = None if kind is Kind.SCAN else self._narrowed_to(kind, element)
+            return holds if narrow is None else and_(holds, narrow)
         self._count(APART - 1)
-        mine, theirs = _LINKS.get((self._kind, own), (project.c.id, project.c.id))
-        if own is self._kind and of_scans and (kind is Kind.SCAN or self._covers(element)):
+        mine, theirs = _LINKS.get((rows, own), (project.c.id, project.c.id))
+        if own is rows and of_scans and (kind is Kind.SCAN or self._covers(element)):
             mine = theirs = session.c.id
         query = self._rows(kind, element, with_scans=of_scans).with_only_columns(theirs, maintain_column_froms=True)
         return mine.in_(query.where(holds).correlate(None))

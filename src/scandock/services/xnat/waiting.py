@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, case, literal, select
 
-from scandock.access.principal import Principal, deny
+from scandock.access.principal import Principal, ProjectRights, deny, may
 from scandock.catalog.standing import Standing, uri_of
 from scandock.catalog.tables import project, reservation, session, upload
 from scandock.catalog.trail import OPERATION
@@ -137,12 +137,15 @@ def list_waiting(
     recent: bool = False,
 ) -> Rows:
     """Sessions that wait in some projects, or (none named) in all whose prearchive one may see; one's own in
-    `Unassigned` among them. Denied where a named one may not be seen. `recent`: the one changed last comes first.
+    `Unassigned` among them. Denied where none of those named may be seen. `recent`: the one changed last comes first.
     """
     rights.check_scope(principal, Action.PREARCHIVE_READ)
-    for name in in_projects:
-        if name.casefold() != UNASSIGNED.casefold() or not principal.signed_in:
-            rights.check(connection, principal, Action.PREARCHIVE_READ, name)
+    own = principal.signed_in and any(name.casefold() == UNASSIGNED.casefold() for name in in_projects)
+    if in_projects and not own:
+        known = ProjectRights(connection)
+        answers = (may(principal, Action.PREARCHIVE_READ, name, known) for name in in_projects)
+        if Answer.ALLOWED not in answers:
+            rights.check(connection, principal, Action.PREARCHIVE_READ, in_projects[0])
     query = _sessions().where(visible(principal, Action.PREARCHIVE_READ))
     if in_projects:
         query = query.where(project.c.key.in_([name.casefold() for name in in_projects]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func
+from sqlalchemy import ColumnElement, Connection, Select, func
 
 from scandock.access.principal import Principal
 from scandock.catalog.server_tables import scan_edit
@@ -21,17 +21,33 @@ def scanners(connection: Connection, principal: Principal, in_project: str | Non
 
 
 def scan_types(connection: Connection, principal: Principal, in_project: str | None = None) -> Rows:
-    """The types of scans of such sessions, as people said them where they did."""
-    return _words(connection, principal, "type", func.coalesce(scan_edit.c.type, scan.c.type), in_project)
+    """The types of scans of such sessions, as people said them where they did, each with the descriptions it has."""
+    kind = func.coalesce(scan_edit.c.type, scan.c.type)
+    description = attribute(scan.c.attributes, "series_description")
+    scans = _sessions(connection, principal, in_project, with_scans=True)
+    query = scans.with_only_columns(kind, description, maintain_column_froms=True).where(kind != "").distinct()
+    described: dict[str, set[str]] = {}
+    for name, text in connection.execute(query):
+        described.setdefault(str(name), set()).update({str(text)} if text else ())
+    return Rows(
+        ["type", "series_descriptions"], [[name, ",".join(sorted(described[name]))] for name in sorted(described)]
+    )
 
 
 def _words(
     connection: Connection, principal: Principal, name: str, value: ColumnElement[Any], in_project: str | None
 ) -> Rows:
-    query = readable(principal, with_scans=name == "type")
+    sessions = _sessions(connection, principal, in_project)
+    query = sessions.with_only_columns(value.label(name), maintain_column_froms=True).where(value != "")
+    found = sorted({str(text) for (text,) in connection.execute(query.distinct())})
+    return Rows([name], [[one] for one in found])
+
+
+def _sessions(
+    connection: Connection, principal: Principal, in_project: str | None, *, with_scans: bool = False
+) -> Select[tuple[int]]:
+    query = readable(principal, with_scans=with_scans)
     if in_project:
         rights.check(connection, principal, Action.SESSION_READ, in_project)
         query = query.where(project.c.key == in_project.casefold())
-    query = query.with_only_columns(value.label(name), maintain_column_froms=True).where(value != "")
-    found = sorted({str(text) for (text,) in connection.execute(query.distinct())})
-    return Rows([name], [[one] for one in found])
+    return query

@@ -1,0 +1,94 @@
+"""What the values of XNAT's fields are, where they are no texts: listings and searches compare by it, items show it.
+
+All values are kept as they were said or read. One that is none of its type is shown, and compared, as the text it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from scandock.rules.subject_fields import DEMOGRAPHICS
+
+
+class Type(StrEnum):
+    """What a field's values are."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    FLOAT = "float"
+    DATE = "date"
+    MOMENT = "datetime"
+
+
+_FIELDS: Final[Mapping[str, Type]] = MappingProxyType(
+    {
+        **{name.lower(): Type(kind) for name, kind in DEMOGRAPHICS.items() if kind in tuple(Type)},
+        **dict.fromkeys(("insert_date", "last_modified", "uploaded", "lastmod"), Type.MOMENT),
+        **dict.fromkeys(("date", "start_date", "scan_date", "dcmpatientbirthdate"), Type.DATE),
+        **dict.fromkeys(
+            ("age", "dcmpatientweight", "fieldstrength", "tracer/dose", "tracer/isotope/half-life"), Type.FLOAT
+        ),
+        **dict.fromkeys(("frames", "file_count", "file_size", "xnat_abstractresource_id"), Type.INTEGER),
+    }
+)
+"""By lower-case name."""
+_SHOWN_AS_TEXTS: Final = frozenset({"fieldstrength"})
+"""Compared as numbers, where they are some, but texts in XNAT's documents: `3.0`, and whatever people say of one."""
+_PARAMETERS: Final[Mapping[str, Type]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            (
+                "tr", "te", "ti", "flip", "pixelbandwidth", "rescale/intercept", "rescale/slope", "kvp",
+                "collectiondiameter", "reconstructiondiameter", "distancesourcetodetector", "distancesourcetopatient",
+                "gantrytilt", "tableheight", "exposuretime", "xraytubecurrent", "exposure", "generatorpower",
+                "revolutiontime", "collimationwidth/single", "collimationwidth/total", "tablespeed",
+                "tablefeedperrotation", "pitchfactor", "estimateddosesaving", "ctdivol", "frameduration",
+                "transaxialfov", "planeseparation", "binsize", "reconzoom", "bedposition", "ecatcalibrationfactor",
+                "numrelements", "numangles", "zrotationangle",
+            ),
+            Type.FLOAT,
+        ),
+        **dict.fromkeys(
+            (
+                "acquisitionnumber", "numberofslices", "numberoftimeslices", "systemtype", "filetype", "acqtype",
+                "numplanes", "numgates", "datatype", "filtercode", "processingcode", "gateduration", "rwaveoffset",
+                "numacceptedbeats",
+            ),
+            Type.INTEGER,
+        ),
+    }
+)  # fmt: skip
+"""The same of scans' parameters, below `parameters/`."""
+_TRIPLES: Final[tuple[tuple[re.Pattern[str], Type], ...]] = (
+    (re.compile(r"(voxelres|offset|pixelsize|resolution)/[xyz]|mt_\d_\d|frames/\d+/(starttime|length)"), Type.FLOAT),
+    (re.compile(r"(fov|matrix)/[xy]|dimensions/(\w+)"), Type.INTEGER),
+)
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,15}(\.0+)?")
+_FLOAT: Final = re.compile(r"[+-]?([0-9]{1,15}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
+
+
+def type_of_field(name: str) -> Type:
+    """What the values of a field are, by its name or path below the type, in any case."""
+    low = name.lower()
+    below = low.removeprefix("parameters/")
+    if below == low:
+        return _FIELDS.get(low, Type.STRING)
+    for pattern, kind in _TRIPLES:
+        if pattern.fullmatch(below):
+            return kind
+    return _PARAMETERS.get(below, Type.STRING)
+
+
+def as_number(name: str, text: str) -> int | float | None:
+    """The number that a field's text is, whole ones without a point; None where the field or the text is none."""
+    kind = Type.STRING if name.lower() in _SHOWN_AS_TEXTS else type_of_field(name)
+    if kind is Type.INTEGER and _INTEGER.fullmatch(text):
+        return int(text.partition(".")[0])
+    if kind is Type.FLOAT and _FLOAT.fullmatch(text):
+        value = float(text)
+        return int(value) if value == int(value) and abs(value) < 1e15 else value
+    return None

@@ -91,19 +91,29 @@ def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) ->
     lasting = Lasting(desk)
     for uuid, choose in wanted:
         if damaged is not Damaged.REFUSE and (gone := _gone(desk, uuid)) is not None:
-            lines.append((gone.label, "", HOW["folder_missing"]))
+            lines.append((_own_name(gone, taken), "", HOW["folder_missing"]))
             continue
         standing, snapshot = steady_holder(desk, uuid)
         with snapshot:
             lasting.check(standing)
             files, of, known = _listed(desk, standing, snapshot, choose, damaged)
-            lines += lines_of(standing, left_out(snapshot, known, damaged))
-            folder = standing.label if standing.label not in taken else f"{standing.label}_{standing.project}"
-            taken.add(folder)
+            folder = _own_name(standing, taken)
+            lines += lines_of(folder, left_out(snapshot, known, damaged))
             entries = (_entry(snapshot, standing, of[one["resource_n"]], one) for one in files)
             for entry in lasting.entries(standing, entries):
                 yield replace(entry, name=folder + entry.name.removeprefix(standing.label))
     yield from not_included(lines)
+
+
+def _own_name(standing: Holder, taken: set[str]) -> str:
+    """The folder of a session in the zip, and its name in `not-included.txt`: its label, unless another has that."""
+    name = base = standing.label
+    count = 1
+    while name in taken:
+        name = f"{base}_{standing.project}" + (f"_{count}" if count > 1 else "")
+        count += 1
+    taken.add(name)
+    return name
 
 
 def _listed(
@@ -140,7 +150,7 @@ def zip_of_resources(desk: Desk, uuid: str, choose: Choice, damaged: Damaged = D
     standing, snapshot = steady_holder(desk, uuid)
     try:
         files, of, known = _listed(desk, standing, snapshot, choose, damaged)
-        told = not_included(lines_of(standing, left_out(snapshot, known, damaged)))
+        told = not_included(lines_of(standing.label, left_out(snapshot, known, damaged)))
         length = None
         if len(files) <= COUNTED:
             members = ((member_name(standing, of[one["resource_n"]], one), one["bytes"]) for one in files)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import builtins
 import json
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
@@ -123,9 +123,9 @@ def resources_of(connection: Connection, tree_id: int) -> list[ResourceRow]:
     ]
 
 
-def files_of(connection: Connection, tree_id: int) -> Iterator[FileRow]:
+def files_of(connection: Connection, tree_id: int) -> Generator[FileRow, None, None]:
     """The files of a tree by number, streamed."""
-    rows = connection.execute(
+    query = (
         select(
             file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
             file.c.dataset_at,
@@ -134,15 +134,16 @@ def files_of(connection: Connection, tree_id: int) -> Iterator[FileRow]:
         .order_by(file.c.n)
         .execution_options(yield_per=BATCH)
     )  # fmt: skip
-    for row in rows:
-        yield FileRow(*row)
+    with connection.execute(query) as rows:  # who stops half-way leaves PostgreSQL no cursor
+        for row in rows:
+            yield FileRow(*row)
 
 
 def paths_of(connection: Connection, tree_id: int) -> dict[str, tuple[int, bytes]]:
     """Size and sha256 of every file of a tree, by its path there. Fault `catalog_damaged` where rows of it are lost."""
-    with _whole():
+    with _whole(), closing(files_of(connection, tree_id)) as files:
         folders = _folders_of(connection, tree_id)
-        return {folders[row.resource_n] + row.name: (row.bytes, row.sha256) for row in files_of(connection, tree_id)}
+        return {folders[row.resource_n] + row.name: (row.bytes, row.sha256) for row in files}
 
 
 def damaged_paths_of(connection: Connection, tree_id: int) -> set[str]:

@@ -199,7 +199,7 @@ def _run(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            preexec_fn=first,  # noqa: PLW1509  one that makes system calls alone
+            preexec_fn=first,
         )
     _wait_until_up(server, Cluster(folder, user), log)
     return server

@@ -3,8 +3,8 @@
 The disk is ext4 or XFS (`disks.py`), with the catalog in SQLite on it, or in PostgreSQL whose data is on it as well.
 All processes stop in one moment, the file system takes nothing more, then they are killed, and the disk is mounted
 again. The judge is that of every server's round. A control is a round in which some kind of sync says yes and does
-nothing (`dropped_syncs.py`): it must lose something, else a round without a loss would say nothing. Where the catalog is
-in PostgreSQL, it is PostgreSQL that drops them.
+nothing (`dropped_syncs.py`): it must lose something, else a round without a loss would say nothing. Where PostgreSQL
+has the catalog, it is PostgreSQL that drops them.
 """
 
 from __future__ import annotations

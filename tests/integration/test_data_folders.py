@@ -131,8 +131,8 @@ def test_nothing_is_made_in_a_folder_that_is_refused(first: Path, tmp_path: Path
 
 
 def test_nothing_is_made_where_the_database_can_not_be_asked(tmp_path: Path, settings: Settings) -> None:
-    url = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
-    with pytest.raises(Fault) as caught, opened(str(tmp_path / "data"), settings.model_copy(update={"database_url": url})):
+    away = settings.model_copy(update={"database_url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"})
+    with pytest.raises(Fault) as caught, opened(str(tmp_path / "data"), away):
         pass
     assert caught.value.code == "catalog"
     assert not (tmp_path / "data").exists()

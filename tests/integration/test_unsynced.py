@@ -275,7 +275,7 @@ def make_anew(room: Promising) -> None:
     for folder in AREAS:
         (room.root / "data" / folder).rmdir()
     with room.watched("data"):
-        assert store.make_stored(lambda _: False) == list(AREAS)
+        assert store.make_stored(lambda _folder, _stands: False) == list(AREAS)
 
 
 def identify(room: Promising) -> None:

@@ -26,7 +26,7 @@ from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.placing.deletes import REMOVED, Removal, removals_of
 from scandock.placing.forget import forget_tree
-from scandock.placing.intents import Placement, published, recorded
+from scandock.placing.intents import Placement, recorded
 from scandock.placing.put_back import has_bytes
 from scandock.placing.receipts import Tally, amend_receipt, tally_without
 from scandock.queue.leases import RENEW_SECONDS, Lease, guard, renew

@@ -108,7 +108,7 @@ def _is_lost(line: Mapping[str, Any], names: Mapping[str, frozenset[str]]) -> bo
 def tally_without(
     connection: Connection, report: Mapping[str, Any], lost: Sequence[Placement]
 ) -> tuple[dict[str, int], int]:
-    """Entries by verdict, and bytes stored, of a report without what was lost, by the rows: where there is no receipt."""
+    """Entries by verdict and bytes stored of a report without what was lost: by the rows, where there is no receipt."""
     sizes = [line["bytes"] for placement in lost for line in lines_of(connection, "", placement)]
     entries, left = dict(report["entries"]), len(sizes)
     for verdict in KEPT:

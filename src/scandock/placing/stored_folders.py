@@ -24,7 +24,7 @@ def make_stored(catalog: Catalog, store: Store) -> list[str]:
     The catalog is asked only where one is missing or empty.
     """
 
-    def asked(folder: str, stands: bool) -> bool:  # noqa: FBT001  as the store calls it
+    def asked(folder: str, stands: bool) -> bool:
         with catalog.read() as connection:
             return _holds(connection, folder, stands)
 
@@ -36,7 +36,7 @@ def check_stored(connection: Connection, store: Store) -> None:
     store.check_stored(partial(_holds, connection))
 
 
-def _holds(connection: Connection, folder: str, stands: bool) -> bool:  # noqa: FBT001  as the store calls it
+def _holds(connection: Connection, folder: str, stands: bool) -> bool:
     """Whether the catalog knows a session, or a shelf, that stands in a folder.
 
     Of a folder that stands, what just leaves it does not count: the last session may be gone from it already, and still

@@ -164,7 +164,8 @@ def zip_of_session(
         omitted = left_out(snapshot, known, damaged)
         length = None
         if not deflate and standing.files <= COUNTED:
-            entries = chain(_entries(snapshot, standing, under, omitted), not_included(lines_of(standing.label, omitted)))
+            told = not_included(lines_of(standing.label, omitted))
+            entries = chain(_entries(snapshot, standing, under, omitted), told)
             length = stored_length((entry.name, entry.size) for entry in entries)
         with desk.catalog.write() as connection:
             said = {"files": standing.files, "bytes": standing.bytes, "scan": scan_id}
@@ -261,8 +262,8 @@ def _why_gone(desk: Desk, uuid: str) -> str:
 
 
 Line = tuple[str, str, str]
-"""What `not-included.txt` tells of: a session's folder in the zip, which is its label unless another session's is, a path
-in it (empty: all of it), and why it is left out."""
+"""What `not-included.txt` tells of: a session's folder in the zip, which is its label unless another session's is, a
+path in it (empty: all of it), and why it is left out."""
 
 
 def not_included(lines: Iterable[Line]) -> list[ZipEntry]:

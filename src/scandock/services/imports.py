@@ -331,6 +331,6 @@ _SAYS = {
 }
 
 _SILENT = (
-    "Nothing of this import has been written to the catalog since {since}: the catalog can't be written to, or its worker"
-    " is away. It goes on by itself; /readyz says what is wrong."
+    "Nothing of this import has been written to the catalog since {since}: the catalog can't be written to, or the"
+    " import's worker is away. It goes on by itself; /readyz says what is wrong."
 )

@@ -121,8 +121,8 @@ def make_site(catalog: Catalog, settings: Settings, options: ImportOptions, mapp
 def scratch_site(folder: str, data: str | None, settings: Settings, options: ImportOptions) -> Site:
     """A site with a catalog of its own in `folder`: that of DATA without its sessions.
 
-    Without DATA, the projects that the request names are taken to be there. Fault `catalog_damaged` where its catalog is
-    lost.
+    Without DATA, the projects that the request names are taken to be there. Fault `catalog_damaged` where DATA's
+    catalog is lost.
     """
     mapping = _read_request(options)
     projects = _named_projects(options, mapping, settings) if data is None else []

@@ -71,7 +71,7 @@ class LocalStore:
 
     def has_area(self, name: str) -> bool:
         area = name.partition("/")[0]
-        return self._root.inode(area) is not None and not self._root.is_empty(area)
+        return self._root.stands(area) and not self._root.is_empty(area)
 
     def close(self) -> None:
         """Close DATA's descriptor; it is opened again when needed."""

@@ -75,7 +75,7 @@ class Root:
                 keep_private(folder, dir_fd=self.fd)  # an older version made them as the umask said
             device = os.stat(self.path).st_dev
             for folder in FOLDERS:
-                if not stored and folder in AREAS and self.inode(folder) is None:
+                if not stored and folder in AREAS and not self.stands(folder):
                     continue
                 if os.stat(folder, dir_fd=self.fd).st_dev != device:
                     raise OSError(errno.EXDEV, "Invalid cross-device link", folder)
@@ -99,7 +99,7 @@ class Root:
         """See port.Store.check_stored."""
         missing = []
         for folder in AREAS:
-            stands = self.inode(folder) is not None
+            stands = self.stands(folder)
             if stands and not self.is_empty(folder):
                 continue
             # looked at again: the first session may have been placed since
@@ -121,14 +121,21 @@ class Root:
 
     def gone(self, folder: str) -> Fault:
         """What is said of a folder of what was placed that is not there, or has nothing in it."""
-        stands = self.inode(folder) is not None
-        how = "is empty, without all" if stands else "is not there, with all"
+        how = "is empty, without all" if self.stands(folder) else "is not there, with all"
         return Fault(
             "store_missing",
             f"The folder {folder} of {self.path} {how} that was placed in it.",
             "Mount its disk, or put the folder back from a backup. Nothing is placed before that. Where what was in it"
             f" is lost for good, make a folder named {LOST} in it.",
         )
+
+    def stands(self, folder: str) -> bool:
+        """Whether a folder is there; not where a link leads to none, as to a disk that is not mounted."""
+        try:
+            os.stat(folder, dir_fd=self.fd)
+        except FileNotFoundError:
+            return False
+        return True
 
     def is_empty(self, folder: str) -> bool:
         """Whether a folder has no entry; False where it can't be looked into. As costly in a full folder as in an empty

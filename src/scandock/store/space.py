@@ -130,7 +130,7 @@ def try_writing(root: Root) -> list[str]:
             )
         own = [folder for folder in FOLDERS if folder not in AREAS]
         made = [folder for folder in own if root.inode(folder) is None and root.make(folder)]
-        standing = own + [folder for folder in AREAS if root.inode(folder) is not None]
+        standing = own + [folder for folder in AREAS if root.stands(folder)]
     except OSError as error:
         raise fault(error, f"making the folders of {root.path}") from error
     for folder in standing:

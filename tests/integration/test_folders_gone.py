@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog.tables import session
+from scandock.catalog.tables import session, shelf
 from scandock.http import readiness
 from scandock.model.errors import Fault
 from scandock.placing import complete
@@ -176,6 +176,22 @@ def test_one_that_its_last_session_just_leaves_may_be_empty(site, monkeypatch):
         assert make_stored(catalog, store) == []
     assert looked == [True]
     assert check(str(site.data), site.settings) == []
+
+
+def test_what_has_no_files_has_a_folder_all_the_same(tmp_path, monkeypatch):
+    """A session that was made by hand, and the own files of a project whose last one was taken out."""
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+    with serving(tmp_path / "data") as web, web.client() as client:
+        assert client.put("/data/projects/P").status_code in (200, 201)
+        made = client.put("/data/projects/P/subjects/S/experiments/E?xsiType=xnat:mrSessionData")
+        assert made.status_code in (200, 201), made.text
+        where = "/data/projects/P/resources/N/files/a.txt"
+        assert client.put(where, params={"inbody": "true"}, content=b"abc").status_code == 200
+        assert client.delete(where).status_code == 200
+        assert client.get("/readyz").json()["checks"]["store"] == "ok"
+        with web.site.catalog.read() as connection:
+            assert connection.execute(select(session.c.files)).scalars().all() == [0]
+            assert connection.execute(select(shelf.c.files)).scalars().all() in ([0], [])
 
 
 def test_a_first_session_that_comes_while_it_is_asked_for_is_seen(site):

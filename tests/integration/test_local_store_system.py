@@ -481,7 +481,7 @@ def test_a_link_to_a_folder_that_is_not_mounted_is_as_a_missing_folder(store, tm
         asked.append((folder, stands))
         return folder == "archive"
 
-    with pytest.raises(Fault, match="The folder archive of .* is not there, with all") as caught:
+    with pytest.raises(Fault, match=r"The folder archive of .* is not there, with all") as caught:
         again.make_stored(holds)
     assert (caught.value.code, asked) == ("store_missing", [("archive", False)])
     assert not again.has_area("archive/P/S")

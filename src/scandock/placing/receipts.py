@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 KEPT = (Verdict.STORED, Verdict.RESOURCE, Verdict.CONFLICT)
 """Verdicts of entries whose bytes are in a session."""
-LOST = "not_placed"
+NOT_PLACED = "not_placed"
 """Code of an entry whose session could not be placed."""
 _AMENDED = "amended.jsonl.gz"
 _GZIP = 16 + zlib.MAX_WBITS
@@ -68,7 +68,8 @@ def amend_receipt(
         for raw in lines:
             line = json.loads(raw)
             if _is_lost(line, names):
-                line |= {"verdict": Verdict.REFUSED, "code": LOST, "message": sentence(LOST), "stored_as": None}
+                line |= {"verdict": Verdict.REFUSED.value, "code": NOT_PLACED, "message": sentence(NOT_PLACED)}
+                line["stored_as"] = None
                 raw = _line(line)  # noqa: PLW2901
             made.write(packer.compress(raw))
             tally.count(line["verdict"], line["bytes"])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INCOMING, WORK, TRASH, RECEIPTS = "incoming", "work", "trash", "receipts"
 RUBBISH = "trash/now"
 """What is to be deleted as soon as someone has time; the rest of trash/ is kept for its retention time."""
-LOST = "lost"
+SAYS_LOST = "lost"
 """Name of a folder by which whoever runs the machine says that what was in the one around it won't come back."""
 FOLDERS = (INCOMING, WORK, TRASH, RUBBISH, RECEIPTS, *AREAS)
 PRIVATE = frozenset({INCOMING, WORK, TRASH, RECEIPTS})
@@ -126,7 +126,7 @@ class Root:
             "store_missing",
             f"The folder {folder} of {self.path} {how} that was placed in it.",
             "Mount its disk, or put the folder back from a backup. Nothing is placed before that. Where what was in it"
-            f" is lost for good, make a folder named {LOST} in it.",
+            f" is lost for good, make a folder named {SAYS_LOST} in it.",
         )
 
     def stands(self, folder: str) -> bool:

@@ -181,7 +181,13 @@ def _initialize(data: Path, user: str, prefix: list[str], environment: dict[str,
 
 
 def _run(
-    folder: Path, data: Path, user: str, prefix: list[str], environment: dict[str, str], settings: Mapping[str, str]
+    folder: Path,
+    data: Path,
+    user: str,
+    prefix: list[str],
+    environment: dict[str, str],
+    settings: Mapping[str, str],
+    first: Callable[[], object] | None = None,
 ) -> subprocess.Popen[bytes]:
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     log = folder / "log"
@@ -193,6 +199,7 @@ def _run(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            preexec_fn=first,
         )
     _wait_until_up(server, Cluster(folder, user), log)
     return server
@@ -218,10 +225,18 @@ class Lasting:
         _initialize(data, user, self._prefix, self._environment)
         os.sync()  # initdb was told not to
 
-    def start(self) -> None:
+    def start(self, first: Callable[[], object] | None = None) -> None:
+        """Start it; `first` is called in its process before it begins."""
         settings = {"listen_addresses": "", "shared_buffers": "32MB", "max_connections": "60"}
-        cluster = self._cluster
-        self._server = _run(cluster.socket_folder, self._data, cluster.user, self._prefix, self._environment, settings)
+        folder, user = self._cluster.socket_folder, self._cluster.user
+        self._server = _run(folder, self._data, user, self._prefix, self._environment, settings, first)
+
+    def stop(self) -> None:
+        """Let it end as it likes to, with all that it knows on disk."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGINT)
+        self._server.wait(START_SECONDS)
+        self._server = None
 
     def kill(self) -> None:
         """Kill all of its processes, and wait until none has a file open."""

@@ -3,7 +3,8 @@
 The disk is ext4 or XFS (`disks.py`), with the catalog in SQLite on it, or in PostgreSQL whose data is on it as well.
 All processes stop in one moment, the file system takes nothing more, then they are killed, and the disk is mounted
 again. The judge is that of every server's round. A control is a round in which some kind of sync says yes and does
-nothing (`dropped_syncs.py`): it must lose something, else a round without a loss would say nothing.
+nothing (`dropped_syncs.py`): it must lose something, else a round without a loss would say nothing. Where PostgreSQL
+has the catalog, it is PostgreSQL that drops them.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
 
 from tests.crash.checker import acknowledged_wrong, postgresql_wrong
 from tests.crash.disks import KINDS, Disk, NoDiskError
-from tests.crash.dropped_syncs import EVERY
+from tests.crash.dropped_syncs import EVERY, drop_syncs
 from tests.crash.processes import check, until
 from tests.crash.rounds import clean
 from tests.crash.served import Served
@@ -41,6 +43,8 @@ CONTROLS = (
     ("finished", "syncfs"),
 )
 """The moment of a cut at which each kind of sync is missed: spools, catalog, trees."""
+POSTGRESQL_CONTROLS = (("acknowledged", EVERY), ("acknowledged", "fdatasync"))
+"""`fdatasync` is what PostgreSQL makes a commit durable by (its `wal_sync_method` on Linux)."""
 LOSSES = (
     "is not known", "bytes_missing", "stands there 0 times", "is not what the catalog says", "is not there",
     "malformed", "is damaged", "not a database", "project_unknown",
@@ -79,6 +83,8 @@ def controls(seed: int) -> Iterator[PowerCut]:
     for disk in KINDS:
         for at, dropped in CONTROLS:
             yield PowerCut(disk=disk, at=at, seed=seed, dropped=dropped)
+        for at, dropped in POSTGRESQL_CONTROLS:
+            yield PowerCut(disk=f"{disk}+postgresql", at=at, seed=seed, dropped=dropped)
 
 
 class PoweredStage(Stage):
@@ -101,8 +107,11 @@ class PoweredStage(Stage):
                 self._closing.callback(self.postgres.kill)
                 self.postgres.start()
                 self.postgres.make_database("catalog")
+                if one.dropped:  # from here on: a cluster whose beginnings are gone would be no loss of ours
+                    self.postgres.stop()
+                    self.postgres.start(partial(drop_syncs, one.dropped))
             self._cut = threading.Event()
-            self._dropped = one.dropped
+            self._dropped = "" if self.postgres is not None else one.dropped
             super().__init__(folder, one, each)
         except BaseException:
             self._closing.close()

@@ -672,6 +672,9 @@ class StoreConformance:
                 store.reserve(needed, min_free=min_free)
             assert caught.value.code == "disk_full"
             assert f"{needed:,}" in caught.value.message
+        with pytest.raises(Fault, match=rf"^[\d,]+ bytes are available in .+, and {free * 2:,} must") as caught:
+            store.reserve(0, min_free=free * 2)  # of who brings nothing nothing is needed
+        assert caught.value.remedy == "Free space under DATA."
 
     def test_receipts_are_kept_and_replaced(self, store, reopen):
         stage = staged(store, "u", {"r1": b"first", "r2": b"second"})

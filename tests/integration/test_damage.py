@@ -571,6 +571,28 @@ def test_downloads_are_refused_too_where_a_whole_folder_is_gone(site: Site, web:
         assert {name.partition("/")[0] for name in inside} == {"S2"}
 
 
+def test_sessions_of_one_label_are_told_apart_in_what_a_zip_does_not_hold(
+    site: Site, web: Web, client: httpx.Client
+) -> None:
+    """By the name that each has in the zip; one that is gone as a whole takes its name, too."""
+    for project in ("P", "Q", "R"):
+        told = site.bring(ARCHIVE, session="S1", project=project)
+        victim = stored(site, told)[0]
+        if project == "P":
+            (site.data / told.session["path"]).rename(site.data / "elsewhere")
+        else:
+            victim.write_bytes(b"cut")
+    verify(web)
+    rows = client.get("/data/experiments", params={"format": "json"}).json()["ResultSet"]["Result"]
+    ids = {row["project"]: row["ID"] for row in rows}
+    several = f"/data/experiments/{ids['P']},{ids['Q']},{ids['R']}/scans/ALL/files?format=zip&damaged=omit"
+    inside = members(client.get(several))
+    said = [line.split("\t") for line in inside.pop("not-included.txt").decode().splitlines()]
+    file = f"scans/1/resources/DICOM/files/{victim.name}"
+    assert [line[:2] for line in said] == [["S1", ""], ["S1_Q", file], ["S1_R", file]]
+    assert {name.partition("/")[0] for name in inside} == {"S1_Q", "S1_R"}
+
+
 @pytest.mark.parametrize("place", ["archive", "prearchive"])
 def test_every_address_of_a_damaged_file_says_so(site: Site, web: Web, client: httpx.Client, place: str) -> None:
     """Whole, by ranges, by its head, in zips of scans and resources, and what is read of it: by all dialects' names."""

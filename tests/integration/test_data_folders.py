@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from scandock.catalog.engine import HEAD, open_catalog
 from scandock.catalog.server_tables import data_folder
 from scandock.http.deps import open_site
 from scandock.model.errors import Fault, Usage
+from scandock.model.importing import ImportOptions
 from scandock.services.backing_up import back_up
 from scandock.services.opening import open_data_catalog, opened
 from scandock.services.settings import Settings, load_settings
@@ -25,6 +27,7 @@ from scandock.store.identity import IDENTITY, read_identity, write_identity
 from scandock.store.local import LocalStore
 from scandock.testing.data import make_data
 from scandock.workers.beats import Beats
+from scandock.workers.importing import run_import
 from scandock.workers.worker import Worker
 from tests.crash.processes import SCANDOCK, environment
 from tests.integration.in_process import call_in_process
@@ -94,9 +97,51 @@ def test_another_folder_is_refused_by_whatever_opens_it(first: Path, tmp_path: P
     assert known(settings) == [(read_identity(str(first)), str(first))]
 
 
+def test_nothing_is_made_in_a_folder_that_is_refused(first: Path, tmp_path: Path, settings: Settings) -> None:
+    """A slip in a path leaves nothing behind, be the folder there or not, or one of which something is gone."""
+    there, half, absent = tmp_path / "there", folder(tmp_path / "half"), tmp_path / "absent"
+    there.mkdir()
+    (half / "work").rmdir()
+    log: object = None
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(b"")
+    for other, standing in ((there, set()), (half, {one.name for one in half.iterdir()}), (absent, None)):
+
+        def bring(data: Path = other) -> object:
+            options = ImportOptions(project="P", workers=1)
+            return run_import(
+                data=str(data), archive=str(archive), options=options, settings=settings, on_progress=None,
+                cancelled=threading.Event(),
+            )  # fmt: skip
+
+        doors: tuple[Callable[[], object], ...] = (
+            lambda other=other: opened(str(other), settings).__enter__(),  # type: ignore[misc]
+            lambda other=other: open_site(str(other), settings),  # type: ignore[misc]
+            lambda other=other: Worker(str(other), 1, settings, 1, Beats.make(), log),  # type: ignore[arg-type,misc]
+            bring,
+        )
+        for door in doors:
+            with pytest.raises(Usage) as caught:
+                door()
+            assert caught.value.code == "data_folder_other"
+            assert ({one.name for one in other.iterdir()} if other.exists() else None) == standing
+    (first / "work").rmdir()
+    with opened(str(first), settings):
+        assert (first / "work").is_dir()
+
+
+def test_nothing_is_made_where_the_database_can_not_be_asked(tmp_path: Path, settings: Settings) -> None:
+    away = settings.model_copy(update={"database_url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"})
+    with pytest.raises(Fault) as caught, opened(str(tmp_path / "data"), away):
+        pass
+    assert caught.value.code == "catalog"
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.processes
 def test_serve_and_commands_say_which_folder_is_the_databases(first: Path, tmp_path: Path, settings: Settings) -> None:
-    other = folder(tmp_path / "other")
+    other = tmp_path / "other"
+    other.mkdir()
     url = {"SCANDOCK_DATABASE_URL": str(settings.database_url)}
     words = [str(SCANDOCK), "serve", "--data", str(other), "--port", "0"]
     ended = subprocess.run(words, env=environment(**url), capture_output=True, text=True, timeout=120, check=False)
@@ -105,6 +150,7 @@ def test_serve_and_commands_say_which_folder_is_the_databases(first: Path, tmp_p
         assert done.returncode == 2, done.stderr
         assert f"belongs to the data folder {first}" in " ".join(done.stderr.split())
         assert str(other) in done.stderr
+    assert list(other.iterdir()) == []
     assert call_in_process("admin", "project", "list", "--data", first, **url).returncode == 0
     adopted = call_in_process("admin", "adopt", "--data", other, **url)
     assert adopted.stdout == f"The database belongs to {other} now.\n"

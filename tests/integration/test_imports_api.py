@@ -19,7 +19,7 @@ from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.placing.put_back import wait_or_fail
 from scandock.queue.claim import Slots, claim
-from scandock.queue.leases import finish
+from scandock.queue.leases import LEASE_MS, finish
 from scandock.queue.owner import this_owner
 from scandock.queue.retry import let_go, put_back
 from scandock.services.checking import check
@@ -81,6 +81,25 @@ def receipt(web, uuid):
 
 def code(answer):
     return answer.status_code, answer.json()["code"]
+
+
+def test_a_running_import_says_since_when_nothing_of_it_was_written(web, client):
+    """As where the catalog can't be written to: its worker renews no lease, and can't tell why."""
+    uuid = send(client, project="P", filename="a.zip")
+    run(web)
+    where = f"/api/v1/imports/{uuid}"
+    told = client.get(where).json()
+    assert (told["silent_since"], told["message"]) == (None, "The import runs.")
+    assert "Nothing of this import" not in client.get("/activity").text
+    with web.site.catalog.write() as connection:
+        connection.execute(update(upload).values(lease_until=web.site.catalog.now() - 1))
+        lease_until = connection.execute(select(upload.c.lease_until)).scalar_one()
+    (told,) = client.get("/api/v1/imports").json()["items"]
+    assert told == client.get(where).json()
+    assert (told["state"], told["waiting"], told["silent_since"]) == ("running", None, lease_until - LEASE_MS)
+    since = datetime.fromtimestamp(told["silent_since"] // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    assert told["message"].startswith(f"Nothing of this import has been written to the catalog since {since}: ")
+    assert f"Nothing of this import has been written to the catalog since {since}" in client.get("/activity").text
 
 
 def test_an_import_tells_its_state_progress_and_outcome(web, client):

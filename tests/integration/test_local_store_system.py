@@ -459,3 +459,35 @@ def test_dropped_handles_close_their_descriptors(tmp_path):
         store.retire(NAME)
     del store, stage
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_lock_that_can_not_be_had_is_told_with_its_folder(store):
+    with open(os.path.join(store.path, "work", "u"), "wb"):
+        pass
+    with pytest.raises(Fault) as caught:
+        store.hold("u")
+    assert f"locking work/u in {store.path}" in caught.value.message
+
+
+def test_a_link_to_a_folder_that_is_not_mounted_is_as_a_missing_folder(store, tmp_path):
+    """Whoever mounts elsewhere, and links from DATA."""
+    (tmp_path / "DATA" / "archive").rmdir()
+    (tmp_path / "DATA" / "archive").symlink_to(tmp_path / "elsewhere")
+    asked = []
+    again = LocalStore(store.path)
+    again.prepare(stored=False)
+
+    def holds(folder, stands):
+        asked.append((folder, stands))
+        return folder == "archive"
+
+    with pytest.raises(Fault, match=r"The folder archive of .* is not there, with all") as caught:
+        again.make_stored(holds)
+    assert (caught.value.code, asked) == ("store_missing", [("archive", False)])
+    assert not again.has_area("archive/P/S")
+    assert again.try_writing() == []
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(Fault, match="is empty, without all"):
+        again.make_stored(holds)
+    assert asked[-1] == ("archive", True)
+    again.close()

@@ -8,12 +8,14 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from scandock.http import readiness
 from scandock.http.metrics import worker_metrics
 from scandock.model.errors import Fault
+from scandock.services.backing_up import back_up
 from scandock.services.checking import check
 from scandock.services.opening import open_data_catalog
 from scandock.services.settings import load_settings
@@ -232,6 +234,40 @@ def test_a_session_of_which_rows_are_lost_is_named_and_its_files_are_no_strays(t
     assert found.kind == "rows_missing"
     assert found.name.endswith("/S1")
     assert "Serve another copy of the catalog" in found.message
+
+
+@pytest.mark.parametrize("table", ["scan", "resource", "project"])
+def test_a_backup_keeps_the_files_of_a_session_of_which_rows_are_lost_and_says_so(tmp_path, monkeypatch, table):
+    site = site_at(tmp_path, monkeypatch)
+    site.checked = False
+    site.bring(documented("S1", "1", images(2)), session="S1")
+    site.bring(documented("S2", "1", images(1, case="other")), session="S2", project="Q")
+    back_up(str(site.data), site.settings, str(tmp_path / "backups"))
+    with closing(sqlite3.connect(site.data / "scandock.db")) as db:
+        tree_id, uuid = db.execute("SELECT tree_id, uuid FROM session WHERE label = 'S1'").fetchone()
+        where = "name = 'P'" if table == "project" else f"tree_id = {tree_id}"
+        db.execute(f"DELETE FROM {table} WHERE {where}")
+        db.commit()
+    made = back_up(str(site.data), site.settings, str(tmp_path / "backups"))
+    assert made.damaged == [f"session {uuid}" if table == "project" else "archive/P/S1"]
+    kept = {path.name: path.read_bytes() for path in Path(made.path).glob("archive/*/*/scans/**/*.dcm")}
+    stored = {path.name: path.read_bytes() for path in (site.data / "archive").rglob("*.dcm")}
+    assert len(stored) == 3
+    assert kept == ({name: stored[name] for name in kept} if table == "project" else stored)
+
+
+def test_an_inspection_beside_a_lost_catalog_says_so(tmp_path, monkeypatch):
+    """Its projects and rules are gone: told by none of them, everything would be refused, or go elsewhere."""
+    site = site_at(tmp_path, monkeypatch)
+    site.bring(documented("S1", "1", images(1)), session="S1")
+    for path in site.data.glob("scandock.db*"):
+        path.unlink()
+    done = call_in_process("inspect", tmp_path / "archive-1.zip", "--project", "P", "--data", site.data)
+    assert done.returncode == 1, done.stdout
+    assert "is missing, though files are stored" in done.stdout + done.stderr
+    done = call_in_process("backup", "--data", site.data, "--to", tmp_path / "backups")
+    assert (done.returncode, "is missing, though files are stored" in " ".join(done.stderr.split())) == (1, True)
+    assert not list(site.data.glob("scandock.db*"))
 
 
 def test_readyz_and_metrics_tell_of_a_catalog_that_is_damaged_under_a_server(tmp_path):

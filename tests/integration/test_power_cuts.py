@@ -9,7 +9,7 @@ import pytest
 
 from tests.crash.disks import KINDS, Disk, NoDiskError
 from tests.crash.dropped_syncs import EVERY, NUMBERS
-from tests.crash.power_cuts import CONTROLS, DISKS, PowerCut, controls, power_cuts
+from tests.crash.power_cuts import CONTROLS, DISKS, POSTGRESQL_CONTROLS, PowerCut, controls, power_cuts
 from tests.crash.server_rounds import RECEIVING, WITHIN
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -47,7 +47,10 @@ def test_the_rounds_cut_at_every_moment_on_every_disk():
     played = list(power_cuts(200, 1))
     assert {one.at for one in played} == {"acknowledged", "halfway", "random", *RECEIVING, *WITHIN}
     assert {one.disk for one in played} == set(DISKS)
-    assert {(one.disk, one.at, one.dropped) for one in controls(1)} == {(k, *c) for k in KINDS for c in CONTROLS}
+    assert {(one.disk, one.at, one.dropped) for one in controls(1)} == {
+        *((kind, *control) for kind in KINDS for control in CONTROLS),
+        *((f"{kind}+postgresql", *control) for kind in KINDS for control in POSTGRESQL_CONTROLS),
+    }
     assert all(PowerCut.parse(str(one)) == one for one in (*played, *controls(1)))
 
 

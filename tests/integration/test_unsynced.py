@@ -121,7 +121,7 @@ def test_a_sync_that_an_import_drops_is_noticed(ground, site):
     scenario, point = ground.scenarios[CUT_IMPORTS[site][0]], CUT_IMPORTS[site][1]
     data, missed = cut_import(ground, scenario, point, site)
     assert missed
-    with pytest.raises((AssertionError, OSError, EOFError)):
+    with pytest.raises((AssertionError, OSError, EOFError, Fault)):
         judge(scenario, data, point)
 
 
@@ -275,7 +275,7 @@ def make_anew(room: Promising) -> None:
     for folder in AREAS:
         (room.root / "data" / folder).rmdir()
     with room.watched("data"):
-        assert store.make_stored(lambda _: False) == list(AREAS)
+        assert store.make_stored(lambda _folder, _stands: False) == list(AREAS)
 
 
 def identify(room: Promising) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import builtins
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, litera
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import file, resource, scan, session, tree
+from scandock.model.errors import Fault
 from scandock.model.series import EcatFacts, SeriesTally
 
 BATCH = 5_000
@@ -121,9 +123,9 @@ def resources_of(connection: Connection, tree_id: int) -> list[ResourceRow]:
     ]
 
 
-def files_of(connection: Connection, tree_id: int) -> Iterator[FileRow]:
+def files_of(connection: Connection, tree_id: int) -> Generator[FileRow, None, None]:
     """The files of a tree by number, streamed."""
-    rows = connection.execute(
+    query = (
         select(
             file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
             file.c.dataset_at,
@@ -132,25 +134,41 @@ def files_of(connection: Connection, tree_id: int) -> Iterator[FileRow]:
         .order_by(file.c.n)
         .execution_options(yield_per=BATCH)
     )  # fmt: skip
-    for row in rows:
-        yield FileRow(*row)
+    with connection.execute(query) as rows:  # who stops half-way leaves PostgreSQL no cursor
+        for row in rows:
+            yield FileRow(*row)
 
 
 def paths_of(connection: Connection, tree_id: int) -> dict[str, tuple[int, bytes]]:
-    """Size and sha256 of every file of a tree, by its path there."""
-    folders = _folders_of(connection, tree_id)
-    return {folders[row.resource_n] + row.name: (row.bytes, row.sha256) for row in files_of(connection, tree_id)}
+    """Size and sha256 of every file of a tree, by its path there. Fault `catalog_damaged` where rows of it are lost."""
+    with _whole(), closing(files_of(connection, tree_id)) as files:
+        folders = _folders_of(connection, tree_id)
+        return {folders[row.resource_n] + row.name: (row.bytes, row.sha256) for row in files}
 
 
 def damaged_paths_of(connection: Connection, tree_id: int) -> set[str]:
-    """The paths of the files of a tree that are known to be damaged."""
+    """The paths of the files of a tree that are known to be damaged. Fault as from `paths_of`."""
     rows = connection.execute(
         select(file.c.resource_n, file.c.name)
         .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))
         .where(file.c.tree_id == tree_id)
     ).all()
-    folders = _folders_of(connection, tree_id) if rows else {}
-    return {folders[row.resource_n] + row.name for row in rows}
+    with _whole():
+        folders = _folders_of(connection, tree_id) if rows else {}
+        return {folders[row.resource_n] + row.name for row in rows}
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Tell of a row that names one which is not there: a catalog that was put together from a damaged file is so."""
+    try:
+        yield
+    except KeyError as error:
+        raise Fault(
+            "catalog_damaged",
+            "The catalog has lost rows of a session's scans or resources.",
+            "scandock check names the sessions. Serve another copy of the catalog.",
+        ) from error
 
 
 def _folders_of(connection: Connection, tree_id: int) -> dict[int, str]:

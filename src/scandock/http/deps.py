@@ -31,6 +31,7 @@ from scandock.placing.stored_folders import make_stored
 from scandock.services.decoding import Pictures
 from scandock.services.held_answers import HeldAnswers
 from scandock.services.opening import open_data_catalog
+from scandock.services.preparing import prepare
 from scandock.services.receiving import Receiving
 from scandock.services.refusals import Refusals
 from scandock.services.sign_in import gate_for
@@ -166,7 +167,7 @@ def open_site(
 ) -> Site:
     """Open DATA, made where missing. Recovery is the workers' and never delays readiness."""
     store = LocalStore(os.path.abspath(data))
-    store.prepare(stored=False)
+    prepare(store, settings)
     catalog = open_data_catalog(store.path, settings)
     with contextlib.suppress(Fault):  # what is placed can be looked up all the same, and `/readyz` tells of it
         make_stored(catalog, store)

@@ -24,6 +24,7 @@ from scandock.placing.complete import complete, end_without
 from scandock.placing.deletes import Removal
 from scandock.placing.intents import Placement, record
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
+from scandock.placing.stored_folders import make_stored
 from scandock.queue.leases import RENEW_SECONDS, Lease, begin, renew
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.store.port import Stage, Store
@@ -102,7 +103,11 @@ class Operation:
 
 @contextmanager
 def operation(catalog: Catalog, store: Store, what: str) -> Iterator[Operation]:
-    """Begin an operation; whatever is not shown by its end leaves nothing behind."""
+    """Begin an operation; whatever is not shown by its end leaves nothing behind.
+
+    Fault `store_missing` where a folder of what was placed is gone: what is changed would be shown without its files.
+    """
+    make_stored(catalog, store)
     number, token = new_uuid(), new_token()
     with store.hold(number):
         stage = store.begin(number, token)

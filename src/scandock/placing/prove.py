@@ -8,7 +8,6 @@ to change stays as it was. A person may ask for the same where an import can't b
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import time
@@ -27,16 +26,15 @@ from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.placing.deletes import REMOVED, Removal, removals_of
 from scandock.placing.forget import forget_tree
-from scandock.placing.intents import Placement, published, recorded
+from scandock.placing.intents import Placement, recorded
 from scandock.placing.put_back import has_bytes
+from scandock.placing.receipts import Tally, amend_receipt, tally_without
 from scandock.queue.leases import RENEW_SECONDS, Lease, guard, renew
 
 if TYPE_CHECKING:
     from scandock.store.port import Found, Stage, Store
 
 _CHUNK = 1024 * 1024
-_KEPT = (Verdict.STORED, Verdict.RESOURCE, Verdict.CONFLICT)
-"""Verdicts of entries whose bytes are in a session."""
 NAMED = 10
 """Sessions that a message names; of more, the number."""
 Rows = Mapping[str, tuple[int, bytes]]
@@ -112,14 +110,17 @@ def fit_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, r
     if not inodes and not moved and not fitted.lost:
         return fitted
     fitted.aside = [placement.name for placement in fitted.lost if proving.set_aside(placement)]
+    tally = None
     if fitted.lost:
+        if len(fitted.lost) < len(waiting):
+            tally = amend_receipt(catalog, store, stage, fitted.lost, proving.hold)
         kept = has_bytes(catalog, store, lease)
         fitted.why = _why(fitted, every=len(waiting), release=release, kept=kept)
     with catalog.write() as connection:
         guard(catalog, connection, lease)
         _write(connection, lease, inodes, moved)
         if fitted.why is not None:
-            _give_up(connection, lease, fitted, fitted.why, every=len(waiting))
+            _give_up(connection, lease, fitted, fitted.why, tally, every=len(waiting))
     for placement in fitted.lost:
         if placement.moves is None and placement.restores is None:  # of those two the rows are a session's already
             forget_tree(catalog, placement.tree_id)
@@ -231,10 +232,11 @@ class _Proving:
         with tree.open(rel) as stream:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
-                self._hold()
+                self.hold()
         return digest.digest() == sha256
 
-    def _hold(self) -> None:
+    def hold(self) -> None:
+        """Renew the lease where that is due."""
         if time.monotonic() - self.renewed > RENEW_SECONDS:
             renew(self.catalog, self.lease)
             self.renewed = time.monotonic()
@@ -258,7 +260,9 @@ def _intent(lease: Lease, n: int) -> Any:  # noqa: ANN401  an update, whose valu
     return update(intent).where(intent.c.upload_id == lease.upload_id, intent.c.n == n)
 
 
-def _give_up(connection: Connection, lease: Lease, fitted: Fitted, why: Fault, *, every: int) -> None:
+def _give_up(
+    connection: Connection, lease: Lease, fitted: Fitted, why: Fault, tally: Tally | None, *, every: int
+) -> None:
     """Remove the intents that were lost, and say so in the outcome.
 
     With them go removals that were to follow: what a session was merged into must stand before it may go.
@@ -273,23 +277,24 @@ def _give_up(connection: Connection, lease: Lease, fitted: Fitted, why: Fault, *
     if "sessions" in report:
         report["sessions"] = [one for one in report["sessions"] if one.get("path") not in names]
     if "entries" in report:
-        report |= _counted(connection, report, fitted, every=every)
+        report |= _counted(connection, report, fitted, tally, every=every)
     connection.execute(update(upload).where(mine).values(report=json.dumps(report)))
 
 
-def _counted(connection: Connection, report: Mapping[str, Any], fitted: Fitted, *, every: int) -> dict[str, Any]:
-    """What a report counts as stored, without the files of what was lost; nothing is, as of any import that failed,
+def _counted(
+    connection: Connection, report: Mapping[str, Any], fitted: Fitted, tally: Tally | None, *, every: int
+) -> dict[str, Any]:
+    """What a report counts without what was lost, as its receipt does; nothing is stored, as of any import that failed,
     where all of it was.
     """
     if len(fitted.lost) == every:
         none = make_report("", "", ImportState.FAILED, "", "", received=report["bytes"]["received"])
         return {key: none[key] for key in ("entries", "bytes")}
-    sizes = [line["bytes"] for placement in fitted.lost for line in _lines(connection, "", placement)]
-    entries, left = dict(report["entries"]), len(sizes)
-    for verdict in _KEPT:
-        entries[verdict] -= (less := min(left, entries[verdict]))
-        left -= less
-    return {"entries": entries, "bytes": {**report["bytes"], "stored": max(0, report["bytes"]["stored"] - sum(sizes))}}
+    if tally is None:
+        entries, stored = tally_without(connection, report, fitted.lost)
+    else:
+        entries, stored = {verdict.value: tally.entries[verdict] for verdict in Verdict}, tally.stored
+    return {"entries": entries, "bytes": {**report["bytes"], "stored": stored}}
 
 
 def _why(fitted: Fitted, *, every: int, release: bool, kept: bool) -> Fault:
@@ -313,41 +318,3 @@ def _why(fitted: Fitted, *, every: int, release: bool, kept: bool) -> Fault:
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
-
-
-def keep_receipt_anew(catalog: Catalog, store: Store, stage: Stage, lease: Lease, rel: str) -> bool:
-    """Write the receipt of what an import shows from its rows, where the one it had made is gone with its staging."""
-    if stage.exists(rel):
-        return False
-    with contextlib.suppress(FileNotFoundError):
-        store.open_receipt(lease.uuid).close()
-        return False
-    import gzip
-
-    with catalog.read() as connection:
-        archive = connection.execute(select(upload.c.archive).where(upload.c.id == lease.upload_id)).scalar_one()
-        lines = [
-            line
-            for state in (recorded, published)
-            for placement in state(connection, lease.upload_id)
-            for line in _lines(connection, archive, placement)
-        ]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    stage.put_whole(rel, gzip.compress(text.encode("utf-8", "backslashreplace"), 1, mtime=0))
-    return True
-
-
-def _lines(connection: Connection, archive: str, placement: Placement) -> Iterable[dict[str, Any]]:
-    before = paths_of(connection, placement.base_tree_id) if placement.base_tree_id is not None else {}
-    for path, (size, sha256) in paths_of(connection, placement.tree_id).items():
-        if before.get(path) != (size, sha256):
-            yield {
-                "archive": archive,
-                "path": path,
-                "bytes": size,
-                "sha256": sha256.hex(),
-                "verdict": "stored",
-                "code": "stored",
-                "message": "Stored. The import's own receipt was lost; this line is from the catalog.",
-                "stored_as": f"{placement.name}/{path}",
-            }

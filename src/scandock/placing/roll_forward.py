@@ -11,9 +11,10 @@ from scandock.catalog.tables import upload
 from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Fault
 from scandock.model.upload_steps import log_step
-from scandock.placing.complete import RECEIPT, complete, end_without, has_intents
-from scandock.placing.prove import fit_intents, keep_receipt_anew
+from scandock.placing.complete import complete, end_without, has_intents
+from scandock.placing.prove import fit_intents
 from scandock.placing.put_back import drop_bytes, has_bytes
+from scandock.placing.receipts import keep_receipt_anew
 from scandock.queue.leases import Lease, guard
 from scandock.queue.retry import again
 from scandock.store.port import Stage, Store
@@ -41,7 +42,7 @@ def roll_forward(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, 
             ).one()
         )
     if has_intents(catalog, lease):
-        if OPERATION not in request and keep_receipt_anew(catalog, store, stage, lease, RECEIPT):
+        if OPERATION not in request and keep_receipt_anew(catalog, store, stage, lease):
             _note_receipt(catalog, lease, report)
         complete(catalog, store, stage, lease)
     else:

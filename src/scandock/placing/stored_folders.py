@@ -1,7 +1,7 @@
 """The folders of what was placed: one that is gone is made anew only where the catalog knows nothing in it.
 
-One that is gone with sessions in it is a disk that is not mounted. An empty folder in its place would look as if all
-were well, and take what comes next.
+One that is gone with sessions in it is a disk that is not mounted, and so is one that stands empty: a mount point. An
+empty folder in its place would look as if all were well, and take what comes next.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import Connection, exists, select
 
-from scandock.catalog.tables import session, shelf
+from scandock.catalog.tables import intent, project, session, shelf
 
 if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
@@ -21,13 +21,34 @@ if TYPE_CHECKING:
 def make_stored(catalog: Catalog, store: Store) -> list[str]:
     """Make those that are missing, in which nothing is known to be; their names. Fault `store_missing` else.
 
-    The catalog is asked only where one is missing.
+    The catalog is asked only where one is missing or empty.
     """
-    return store.make_stored(partial(_holds, catalog))
+
+    def asked(folder: str, stands: bool) -> bool:
+        with catalog.read() as connection:
+            return _holds(connection, folder, stands)
+
+    return store.make_stored(asked)
 
 
-def _holds(catalog: Catalog, folder: str) -> bool:
-    """Whether the catalog knows a session, or a shelf, that stands in a folder."""
-    known = select(shelf.c.id) if folder == "resources" else select(session.c.id).where(session.c.place == folder)
-    with catalog.read() as connection:
-        return connection.execute(known.limit(1)).first() is not None
+def check_stored(connection: Connection, store: Store) -> None:
+    """Fault `store_missing` where one is gone, or empty, in which a catalog knows something. Nothing is made."""
+    store.check_stored(partial(_holds, connection))
+
+
+def _holds(connection: Connection, folder: str, stands: bool) -> bool:
+    """Whether the catalog knows a session, or a shelf, that stands in a folder.
+
+    Of a folder that stands, what just leaves it does not count: the last session may be gone from it already, and still
+    be in the catalog. Project by project: there is an index of their sessions' places, and none of places.
+    """
+    table = shelf if folder == "resources" else session
+    wanted = select(table.c.id).where(table.c.project_id == project.c.id)
+    if table is session:
+        wanted = wanted.where(session.c.place == folder)
+    if stands:
+        leaving = select(intent.c.id).where(
+            (intent.c.tree_id == table.c.tree_id) | (intent.c.base_tree_id == table.c.tree_id)
+        )
+        wanted = wanted.where(~exists(leaving))
+    return connection.execute(select(project.c.id).where(exists(wanted)).limit(1)).first() is not None

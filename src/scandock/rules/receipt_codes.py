@@ -181,6 +181,11 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
         say="The session that it belongs to could not be taken: the session's own code says why.",
         do="Put right what the session names and send it again.",
     ),
+    "not_placed": _of(
+        Verdict.REFUSED,
+        say="Not stored: the session that it belongs to could not be placed, and was given up.",
+        do="Import the archive again; what was stored of it is not stored twice.",
+    ),
 }
 """Codes of single entries."""
 

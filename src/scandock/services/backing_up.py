@@ -32,10 +32,11 @@ from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
 from scandock.placing.deletes import REMOVED
+from scandock.placing.stored_folders import check_stored
 from scandock.services.catalog_copies import copied_catalog
 from scandock.services.checking import HAS_RECEIPT
 from scandock.services.imports import UNFINISHED
-from scandock.services.opening import CATALOG
+from scandock.services.opening import CATALOG, refuse_lost_catalog
 from scandock.store import backups
 from scandock.store.local import LocalStore
 
@@ -98,6 +99,8 @@ class _Wanted:
     failed: set[str]
     """Those of them that have ended and can be retried while their archive is there."""
     works: list[str]
+    nameless: list[str]
+    """Sessions and shelves whose project's row is lost, so that nobody knows where they stand."""
 
 
 @dataclass(slots=True)
@@ -113,10 +116,11 @@ class _Missed:
 def back_up(data: str, settings: Settings, target: str, on_progress: Told | None = None) -> Made:
     """Make a backup of DATA in a new folder below `target`; a server may run. Nothing in DATA is changed.
 
-    Usage `data_missing`, `backup_in_data`, `backup_running`, `catalog_other_version`; Fault, and then the next call
-    goes on where this one ended.
+    Usage `data_missing`, `backup_in_data`, `backup_running`, `catalog_other_version`; Fault, `store_missing` where a
+    folder of what was placed is gone or empty, and then the next call goes on where this one ended.
     """
     data, target = os.path.abspath(data), os.path.abspath(target)
+    refuse_lost_catalog(data, settings)
     if settings.database_url is None and not os.path.exists(os.path.join(data, CATALOG)):
         raise Usage("data_missing", f"There is no Scandock data in {data}.", "Name the folder of the server's --data.")
     if os.path.realpath(target).startswith(os.path.realpath(data) + os.sep) or os.path.realpath(
@@ -189,6 +193,7 @@ class _Backup:
             if turn:
                 time.sleep(min(0.05 * turn, 1.0))
             with copied_catalog(self.data, self.settings.database_url, self.path) as connection:
+                check_stored(connection, self.store)  # else this would be a backup without its files
                 wanted = self._wanted(connection)
                 now = self._round(connection, wanted)
             settled = now == before and turn >= (STUCK_ROUNDS if now.placing else 2)
@@ -203,6 +208,13 @@ class _Backup:
         )
 
     def _wanted(self, connection: Connection) -> _Wanted:
+        nameless = [
+            f"{what} {uuid}"
+            for what, table in (("session", session), ("own files", shelf))
+            for uuid in connection.execute(
+                select(table.c.uuid).where(table.c.project_id.not_in(select(project.c.id)))
+            ).scalars()
+        ]
         sessions = (
             select(session.c.place, project.c.name, session.c.timestamp, session.c.label, session.c.tree_id)
             .join(project, project.c.id == session.c.project_id)
@@ -241,6 +253,7 @@ class _Backup:
             spools={row.uuid: row.received for row in spools},
             failed={row.uuid for row in spools if row.state == ImportState.FAILED},
             works=sorted({row.uuid for row in placing}),
+            nameless=nameless,
         )
 
     # -- one round -----------------------------------------------------------------------------------------------
@@ -262,20 +275,23 @@ class _Backup:
         return missed
 
     def _keep(self, connection: Connection, one: _Tree) -> bool:
-        """Link or copy a tree; False where what stands in DATA is not what its rows say."""
-        rows = paths_of(connection, one.tree_id)
+        """Link or copy a tree; False where what stands in DATA is not what its rows say.
+
+        So it is where the catalog has lost rows of it: all that stands is kept, and nothing is known of it.
+        """
+        rows = _paths(connection, one.tree_id)
         target = self._place(one)
         self._drop(one.name)
-        earlier = self.linkable.get(one.key)
-        if earlier is not None:
+        earlier = self.linkable.get(one.key) if rows is not None else None
+        if rows is not None and earlier is not None:
             source = os.path.join(self.before, earlier + ("/tree" if earlier.startswith("trash/") else ""))
             sizes = {rel: size for rel, (size, _) in rows.items()}
             if backups.link_folder(source, target, sizes, self._tell):
                 self._note(one, 0)
                 return True
         content = self._copy(one.name if not one.trash else "", target, trash=one.trash)
-        if content != rows:
-            if content is not None and rows.items() <= content.items():
+        if rows is None or content != rows:
+            if rows is not None and content is not None and rows.items() <= content.items():
                 self.strays.add(one.name)
             return False
         size = sum(size for size, _ in rows.values())
@@ -300,10 +316,10 @@ class _Backup:
         content = self._copy(row.name, target)
         if row.staged in ("", REMOVED):
             return False  # what moves, comes back or goes is elsewhere soon; else its rows tell what it is
-        new = paths_of(connection, row.tree_id)
-        if content == new:
-            return True
-        if content is not None and (row.base_tree_id is None or content != paths_of(connection, row.base_tree_id)):
+        new = _paths(connection, row.tree_id)
+        if new is None or content == new:
+            return new is not None
+        if content is not None and (row.base_tree_id is None or content != _paths(connection, row.base_tree_id)):
             return False
         for token in self._list("work", row.uuid):
             staged = f"{self.path}/work/{row.uuid}/{token}/{row.staged}"
@@ -411,7 +427,7 @@ class _Backup:
 
     def _end(self, wanted: _Wanted, missed: _Missed) -> Made:
         self._secure()
-        damaged = sorted((missed.trees.keys() - self.strays) | missed.files)
+        damaged = sorted((missed.trees.keys() - self.strays) | missed.files | set(wanted.nameless))
         facts = {
             "format": 1,
             "version": __version__,
@@ -438,6 +454,14 @@ class _Backup:
             n += 1
             name = f"{max(stamp, last.partition('-')[0])}-{n:04d}"
         return os.path.join(self.target, name)
+
+
+def _paths(connection: Connection, tree_id: int) -> backups.Content | None:
+    """The files of a tree as the catalog knows them; None where it has lost rows of it."""
+    try:
+        return paths_of(connection, tree_id)
+    except Fault:
+        return None
 
 
 def _is_copy(path: str, size: int, modified: int | None) -> bool:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, create_engine, delete, insert, inspect, select, update
+from sqlalchemy.exc import OperationalError
 
 from scandock.catalog.engine import MAKE_LOCK, Catalog
 from scandock.catalog.server_tables import data_folder
@@ -40,6 +41,23 @@ def check_folder(catalog: Catalog, data: str) -> None:
             return
         check_known(row, data)
         connection.execute(update(data_folder).values(path=data))  # it was moved, or is called so on this machine
+
+
+def refuse_other(database_url: str, data: str) -> None:
+    """Usage `data_folder_other` where a database belongs to another folder; it is read as it is, of whatever version.
+
+    One of a version that kept no data folder, or that nobody has opened yet, belongs to none. Fault where it can't be
+    read.
+    """
+    engine = create_engine(database_url)
+    try:
+        with engine.connect() as connection:
+            if inspect(connection).has_table(data_folder.name):
+                check_copied(connection, data)
+    except OperationalError as error:
+        raise Catalog(engine).fault(error, "could not be opened") from error
+    finally:
+        engine.dispose()
 
 
 def check_copied(connection: Connection, data: str) -> None:

@@ -164,7 +164,8 @@ def zip_of_session(
         omitted = left_out(snapshot, known, damaged)
         length = None
         if not deflate and standing.files <= COUNTED:
-            entries = chain(_entries(snapshot, standing, under, omitted), not_included(lines_of(standing, omitted)))
+            told = not_included(lines_of(standing.label, omitted))
+            entries = chain(_entries(snapshot, standing, under, omitted), told)
             length = stored_length((entry.name, entry.size) for entry in entries)
         with desk.catalog.write() as connection:
             said = {"files": standing.files, "bytes": standing.bytes, "scan": scan_id}
@@ -183,7 +184,7 @@ def _zip_one(
     with snapshot:
         made = ZipStream(deflate=deflate, moment=moment_of(standing))
         entries = Lasting(desk).entries(standing, _entries(snapshot, standing, under, omitted))
-        yield from made.chunks(chain(entries, not_included(lines_of(standing, omitted))))
+        yield from made.chunks(chain(entries, not_included(lines_of(standing.label, omitted))))
 
 
 def _entries(
@@ -245,7 +246,7 @@ def _every(desk: Desk, sessions: list[tuple[str, str]], damaged: Damaged) -> Ite
                 lines.append((label, "", error.message.rstrip(".")))
                 continue
             omitted = left_out(snapshot, known, damaged)
-            lines += lines_of(standing, omitted)
+            lines += lines_of(standing.label, omitted)
             yield from lasting.entries(standing, _entries(snapshot, standing, omitted=omitted))
     yield from not_included(lines)
 
@@ -261,7 +262,8 @@ def _why_gone(desk: Desk, uuid: str) -> str:
 
 
 Line = tuple[str, str, str]
-"""What `not-included.txt` tells of: a session's label, a path in it (empty: all of it), and why it is left out."""
+"""What `not-included.txt` tells of: a session's folder in the zip, which is its label unless another session's is, a
+path in it (empty: all of it), and why it is left out."""
 
 
 def not_included(lines: Iterable[Line]) -> list[ZipEntry]:
@@ -270,9 +272,9 @@ def not_included(lines: Iterable[Line]) -> list[ZipEntry]:
     return [ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))] if text else []
 
 
-def lines_of(standing: Holder, omitted: Mapping[str, str]) -> list[Line]:
-    """What is told of the files of a session that are left out, by path and kind of damage."""
-    return [(standing.label, path, HOW[kind]) for path, kind in sorted(omitted.items())]
+def lines_of(folder: str, omitted: Mapping[str, str]) -> list[Line]:
+    """What is told of the files of a session that are left out, by path and kind of damage; `folder` is its own."""
+    return [(folder, path, HOW[kind]) for path, kind in sorted(omitted.items())]
 
 
 def left_out(snapshot: Snapshot, known: Mapping[str, str], damaged: Damaged) -> Mapping[str, str]:

@@ -22,6 +22,7 @@ from scandock.model.errors import OUTAGES, Usage
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.queue.cancel import Cancelled, cancel
+from scandock.queue.leases import LEASE_MS
 from scandock.queue.retry import again
 from scandock.queue.wake import ring
 from scandock.rules.permissions import Action, Answer
@@ -71,7 +72,7 @@ def read_import(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, 
     """The import's object: what `import --json` prints, with its id, its state as it is now, and its progress."""
     with catalog.read() as connection:
         found = find_import(connection, principal, uuid)
-        row = connection.execute(_rows().where(upload.c.id == found.upload_id)).mappings().one()
+        row = connection.execute(_told_rows(catalog).where(upload.c.id == found.upload_id)).mappings().one()
         return _object(row, read_progress(connection, [found.upload_id]).get(found.upload_id))
 
 
@@ -102,7 +103,7 @@ def list_imports(
     """
     if not principal.signed_in:
         deny(Answer.SIGN_IN)
-    query = _rows().where(_visible(principal), upload.c.report != DELETED)
+    query = _told_rows(catalog).where(_visible(principal), upload.c.report != DELETED)
     if project_name is not None:
         query = query.where(project.c.key == project_name.casefold())
     one_of("state", states, ImportState)
@@ -220,6 +221,11 @@ def _unknown(principal: Principal) -> NoReturn:
     )
 
 
+def _told_rows(catalog: Catalog) -> Select[Any]:
+    """As `_rows`, and whether the one who runs it has not renewed its lease in time."""
+    return _rows().add_columns((upload.c.lease_until < catalog.now()).label("overdue"))
+
+
 def _rows() -> Select[Any]:
     return (
         select(
@@ -269,13 +275,16 @@ def _object(row: RowMapping, told: dict[str, Any] | None) -> dict[str, Any]:
         "accepted": row["accepted"],
         "finished": row["finished"],
     }
-    made["progress"] = None
+    made["progress"] = made["silent_since"] = None
     if state is ImportState.RECEIVING:
         bytes_ = {"done": row["received"], "total": row["size"]}
         made["progress"] = {"stage": "receiving", "entries": None, "bytes": bytes_, "sessions": []}
     elif state is ImportState.RUNNING:
         made["progress"] = told
         made["cancelling"] = bool(row["cancel"])
+        if row["owner"] and row["overdue"]:
+            made["silent_since"] = row["lease_until"] - LEASE_MS
+            made["message"] = _SILENT.format(since=_clock(made["silent_since"]))
     made["waiting"] = None
     if state in (ImportState.RECEIVED, ImportState.RUNNING) and row["code"] and not row["owner"]:
         made["waiting"] = {
@@ -320,3 +329,8 @@ _SAYS = {
     ImportState.RECEIVED: "The upload is kept and waits for its import.",
     ImportState.RUNNING: "The import runs.",
 }
+
+_SILENT = (
+    "Nothing of this import has been written to the catalog since {since}: the catalog can't be written to, or the"
+    " import's worker is away. It goes on by itself; /readyz says what is wrong."
+)

@@ -12,6 +12,7 @@ from scandock.catalog.engine import Catalog, open_catalog, refuse_lost
 from scandock.catalog.projects import are_begun
 from scandock.placing.recover import recover
 from scandock.services.data_folders import adopt, check_folder, unserved
+from scandock.services.preparing import prepare
 from scandock.store.local import LocalStore
 from scandock.store.space import refuse_network
 
@@ -32,7 +33,7 @@ def open_data_catalog(data: str, settings: Settings, *, serves: bool = False, ad
     """
     if settings.database_url is None:
         refuse_network(data)
-        refuse_lost(os.path.join(data, CATALOG), [os.path.join(data, folder) for folder in _STORED])
+    refuse_lost_catalog(data, settings)
     url = settings.database_url or f"sqlite:///{data}/{CATALOG}"
     catalog = open_catalog(url) if serves else open_catalog(url, may_upgrade=partial(unserved, data))
     if settings.database_url is not None:
@@ -44,6 +45,12 @@ def open_data_catalog(data: str, settings: Settings, *, serves: bool = False, ad
     return catalog
 
 
+def refuse_lost_catalog(data: str, settings: Settings) -> None:
+    """Fault `catalog_damaged` where DATA has files and no catalog, though it is to have one of its own."""
+    if settings.database_url is None:
+        refuse_lost(os.path.join(data, CATALOG), [os.path.join(data, folder) for folder in _STORED])
+
+
 def is_there(data: str, settings: Settings) -> bool:
     """Whether DATA has a catalog already; opening it would make it."""
     return settings.database_url is not None or os.path.exists(os.path.join(data, CATALOG))
@@ -53,7 +60,7 @@ def is_there(data: str, settings: Settings) -> bool:
 def opened(data: str, settings: Settings) -> Iterator[tuple[Catalog, LocalStore]]:
     """The catalog and the store of DATA, recovered."""
     store = LocalStore(os.path.abspath(data))
-    store.prepare(stored=False)
+    prepare(store, settings)
     catalog = open_data_catalog(store.path, settings)
     try:
         recover(catalog, store)

@@ -17,7 +17,7 @@ def fault(error: OSError, doing: str) -> Fault:
     """
     said = error.strerror or str(error)
     if error.errno in _FULL:
-        return Fault("disk_full", f"No space left while {doing} ({said}).", "Free space under DATA, then try again.")
+        return Fault("disk_full", f"No space left while {doing} ({said}).", "Free space under DATA.")
     if error.errno == errno.EXDEV:
         return Fault(
             "store_other_filesystem",

@@ -59,11 +59,19 @@ class LocalStore:
     def prepare(self, *, stored: bool = True) -> None:
         self._root.prepare(stored=stored)
 
-    def make_stored(self, holds: Callable[[str], bool]) -> list[str]:
+    def is_prepared(self) -> bool:
+        """Whether all that `prepare` makes is there, but for the folders of what was placed."""
+        return self._root.is_prepared()
+
+    def check_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
+        return self._root.check_stored(holds)
+
+    def make_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
         return self._root.make_stored(holds)
 
     def has_area(self, name: str) -> bool:
-        return self._root.inode(name.partition("/")[0]) is not None
+        area = name.partition("/")[0]
+        return self._root.stands(area) and not self._root.is_empty(area)
 
     def close(self) -> None:
         """Close DATA's descriptor; it is opened again when needed."""

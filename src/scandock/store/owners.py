@@ -45,7 +45,7 @@ class LocalHold:
                         raise Fault("work_held", f"Another process works on upload {self.upload}.")
                     time.sleep(0.005)
         except OSError as error:
-            raise fault(error, f"locking upload {self.upload}") from error
+            raise fault(error, f"locking {WORK}/{self.upload} in {root.path}") from error
 
     @property
     def held(self) -> bool:

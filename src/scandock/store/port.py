@@ -44,15 +44,18 @@ class Store(Protocol):
         Not `stored`: the folders of what was placed are left to `make_stored`.
         """
 
-    def make_stored(self, holds: Callable[[str], bool]) -> list[str]:
-        """Make those of `archive`, `prearchive` and `resources` that are missing; gives their names.
+    def check_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
+        """Fault store_missing for one of `archive`, `prearchive` and `resources` that is missing, or has nothing in it,
+        and is to have: its disk is not mounted, or somebody took it away. Gives the names of the other missing ones.
 
-        Fault store_missing for one that is to have something in it, as `holds` says when asked: its disk is not
-        mounted, or somebody took it away.
+        `holds` says that when asked for a folder, and whether it stands.
         """
 
+    def make_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
+        """Make those of them that are missing and may be; gives their names. Fault as from `check_stored`."""
+
     def has_area(self, name: str) -> bool:
-        """Whether the folder is there that all trees of the kind of `name` stand in."""
+        """Whether the folder is there that all trees of the kind of `name` stand in, with anything in it."""
 
     def capabilities(self) -> Capabilities: ...
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 INCOMING, WORK, TRASH, RECEIPTS = "incoming", "work", "trash", "receipts"
 RUBBISH = "trash/now"
 """What is to be deleted as soon as someone has time; the rest of trash/ is kept for its retention time."""
+SAYS_LOST = "lost"
+"""Name of a folder by which whoever runs the machine says that what was in the one around it won't come back."""
 FOLDERS = (INCOMING, WORK, TRASH, RUBBISH, RECEIPTS, *AREAS)
 PRIVATE = frozenset({INCOMING, WORK, TRASH, RECEIPTS})
 """What nobody mounts; files and folders in them have the common modes, as they leave by rename."""
@@ -73,7 +75,7 @@ class Root:
                 keep_private(folder, dir_fd=self.fd)  # an older version made them as the umask said
             device = os.stat(self.path).st_dev
             for folder in FOLDERS:
-                if not stored and folder in AREAS and self.inode(folder) is None:
+                if not stored and folder in AREAS and not self.stands(folder):
                     continue
                 if os.stat(folder, dir_fd=self.fd).st_dev != device:
                     raise OSError(errno.EXDEV, "Invalid cross-device link", folder)
@@ -86,30 +88,68 @@ class Root:
             for folder in new[1:]:
                 sync_folder(os.path.dirname(folder), self.fd)
 
-    def make_stored(self, holds: Callable[[str], bool]) -> list[str]:
-        """See port.Store.make_stored."""
-        made = []
+    def is_prepared(self) -> bool:
+        """See local.LocalStore.is_prepared."""
+        try:
+            return all(self.is_folder(folder) for folder in FOLDERS if folder not in AREAS)
+        except Fault:
+            return False
+
+    def check_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
+        """See port.Store.check_stored."""
+        missing = []
         for folder in AREAS:
-            if self.inode(folder) is not None:
+            stands = self.stands(folder)
+            if stands and not self.is_empty(folder):
                 continue
-            if holds(folder):
+            # looked at again: the first session may have been placed since
+            if holds(folder, stands) and (not stands or self.is_empty(folder)):
                 raise self.gone(folder)
-            try:
-                if self.make(folder):
-                    made.append(folder)
-            except OSError as error:
-                raise fault(error, f"making the folders of {self.path}") from error
+            if not stands:
+                missing.append(folder)
+        return missing
+
+    def make_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
+        """See port.Store.make_stored."""
+        try:
+            made = [folder for folder in self.check_stored(holds) if self.make(folder)]
+        except OSError as error:
+            raise fault(error, f"making the folders of {self.path}") from error
         if made:
             sync_folder(".", self.fd)
         return made
 
     def gone(self, folder: str) -> Fault:
-        """What is said of a folder of what was placed that is not there."""
+        """What is said of a folder of what was placed that is not there, or has nothing in it."""
+        how = "is empty, without all" if self.stands(folder) else "is not there, with all"
         return Fault(
             "store_missing",
-            f"The folder {folder} of {self.path} is not there, with all that was placed in it.",
-            "Mount its disk, or put the folder back from a backup. Nothing is placed before that.",
+            f"The folder {folder} of {self.path} {how} that was placed in it.",
+            "Mount its disk, or put the folder back from a backup. Nothing is placed before that. Where what was in it"
+            f" is lost for good, make a folder named {SAYS_LOST} in it.",
         )
+
+    def stands(self, folder: str) -> bool:
+        """Whether a folder is there; not where a link leads to none, as to a disk that is not mounted."""
+        try:
+            os.stat(folder, dir_fd=self.fd)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def is_empty(self, folder: str) -> bool:
+        """Whether a folder has no entry; False where it can't be looked into. As costly in a full folder as in an empty
+        one.
+        """
+        try:
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
+        except OSError:
+            return False
+        try:
+            with os.scandir(fd) as entries:
+                return next(entries, None) is None
+        finally:
+            os.close(fd)
 
     def make(self, folder: str) -> bool:
         """Make one folder whose parent is there; False where it stands already. OSError."""

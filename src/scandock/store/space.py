@@ -91,16 +91,17 @@ def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
         raise fault(error, "asking for free space") from error
     available = now.f_bavail * now.f_frsize
     if needed + min_free > available:
+        needs = f"{needed:,} bytes are needed, {available:,}" if needed else f"{available:,} bytes"
         raise Fault(
             "disk_full",
-            f"{needed:,} bytes are needed, {available:,} are available and {min_free:,} must stay free.",
-            "Free space under DATA, then try again.",
+            f"{needs} are available in {root.path}, and {min_free:,} must stay free.",
+            "Free space under DATA.",
         )
     if now.f_files and files > now.f_favail:
         raise Fault(
             "disk_full",
             f"{files:,} files are to be made, the file system has room for {now.f_favail:,}.",
-            "Free inodes under DATA, then try again.",
+            "Free inodes under DATA.",
         )
     return available
 
@@ -129,7 +130,7 @@ def try_writing(root: Root) -> list[str]:
             )
         own = [folder for folder in FOLDERS if folder not in AREAS]
         made = [folder for folder in own if root.inode(folder) is None and root.make(folder)]
-        standing = own + [folder for folder in AREAS if root.inode(folder) is not None]
+        standing = own + [folder for folder in AREAS if root.stands(folder)]
     except OSError as error:
         raise fault(error, f"making the folders of {root.path}") from error
     for folder in standing:

@@ -126,7 +126,7 @@ class Trees:
     def _expect_area(self, name: str) -> None:
         """Fault `store_missing` where the area is gone: it may be a disk that is not mounted, and is not made here."""
         area = name.partition("/")[0]
-        if area in names.AREAS and self._root.inode(area) is None:
+        if area in names.AREAS and not self._root.stands(area):
             raise self._root.gone(area)
 
     def _make_parents(self, name: str) -> None:

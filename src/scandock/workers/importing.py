@@ -21,6 +21,7 @@ from scandock.model.points import reach
 from scandock.model.verdicts import ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing import parse_rules, rule_tags
+from scandock.services.preparing import prepare
 from scandock.store.local import LocalStore
 from scandock.workers.course import Course
 from scandock.workers.heartbeat import Heartbeat
@@ -56,7 +57,7 @@ class _Import(Course):
         self.trouble: BaseException | None = None
 
     def run(self) -> ImportResult:
-        self.store.prepare(stored=False)
+        prepare(self.store, self.settings)
         with self.store.hold(self.number):
             self.stage = self.store.begin(self.number, self.token)
             reach("began")

@@ -20,7 +20,7 @@ from scandock.rules.naming import check_labels, projects_named
 from scandock.rules.notices import shown
 from scandock.rules.policy import Request, SiteRules
 from scandock.rules.routing import parse_rules
-from scandock.services.opening import CATALOG, is_there, open_data_catalog
+from scandock.services.opening import CATALOG, is_there, open_data_catalog, refuse_lost_catalog
 from scandock.services.project_making import make_project
 
 if TYPE_CHECKING:
@@ -121,11 +121,14 @@ def make_site(catalog: Catalog, settings: Settings, options: ImportOptions, mapp
 def scratch_site(folder: str, data: str | None, settings: Settings, options: ImportOptions) -> Site:
     """A site with a catalog of its own in `folder`: that of DATA without its sessions.
 
-    Without DATA, the projects that the request names are taken to be there.
+    Without DATA, the projects that the request names are taken to be there. Fault `catalog_damaged` where DATA's
+    catalog is lost.
     """
     mapping = _read_request(options)
     projects = _named_projects(options, mapping, settings) if data is None else []
     texts: dict[str, str] = {}
+    if data is not None:
+        refuse_lost_catalog(data, settings)  # its projects and rules are lost, too: nothing can be told by them
     if data is not None and is_there(data, settings):
         theirs = open_data_catalog(data, settings)
         try:

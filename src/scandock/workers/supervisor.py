@@ -25,6 +25,7 @@ from scandock.placing.stored_folders import make_stored
 from scandock.queue.engine import engine_of
 from scandock.services.logs import set_up
 from scandock.services.opening import open_data_catalog
+from scandock.services.preparing import prepare
 from scandock.services.settings import Settings
 from scandock.store.local import LocalStore
 from scandock.workers.beats import Beats
@@ -62,7 +63,7 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None], start:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log = set_up("supervisor", settings.log_level)
     store = LocalStore(os.path.abspath(asked.data))
-    store.prepare(stored=False)
+    prepare(store, settings)
     with _locked(store.path), _listening(asked) as listening:
         store.try_writing()
         slots = str(asked.slots or default_slots())

@@ -20,6 +20,7 @@ from scandock.queue.engine import engine_of
 from scandock.queue.owner import this_owner
 from scandock.services.logs import cause, set_up
 from scandock.services.opening import open_data_catalog
+from scandock.services.preparing import prepare
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.workers.beats import Beats
@@ -63,7 +64,7 @@ class Worker:
     ) -> None:
         self.beats = beats
         self.store = LocalStore(data)
-        self.store.prepare(stored=False)
+        prepare(self.store, settings)
         self.catalog = open_data_catalog(self.store.path, settings)
         self.catalog.bound_caches(CACHES_BYTES)
         self.catalog.on_damage = beats.figures.tell_damage

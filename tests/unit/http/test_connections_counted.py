@@ -88,3 +88,24 @@ def test_bodies_count_as_heads_do_until_they_are_there(refused: list[str]) -> No
     heads = [Waiting() for _ in range(4)]
     assert [connections.open(one, "a") for one in heads] == [""] * 4
     assert [one.ended for one in heads] == [1, 0, 0, 0]  # whose head is not there gives way to the next
+
+
+def test_nothing_is_kept_of_an_address_that_waits_for_nothing(refused: list[str]) -> None:
+    """However many addresses come: an IPv6 network has billions to come from."""
+    connections = counting(refused)
+    empty = sizes(connections)
+    for number in range(50):
+        address, one = f"2001:db8:0:{number:x}::/64", Waiting()
+        assert connections.open(one, address) == ""
+        connections.work(one)
+        assert connections.bring(address)
+        connections.brought(address)
+        connections.rest(one)
+        assert connections.wait(one, address)
+        connections.close(one)
+    assert sizes(connections) == empty
+
+
+def sizes(connections: Connections) -> dict[str, int]:
+    """Entries of whatever it keeps."""
+    return {name: len(kept) for name, kept in vars(connections).items() if isinstance(kept, dict)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -11,26 +12,39 @@ import sys
 from contextlib import closing
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from scandock.catalog.engine import open_catalog
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.sums import sum_up
-from scandock.catalog.tables import file, intent, project, reservation, session, tree, upload, upload_exception
+from scandock.catalog.tables import (
+    file,
+    intent,
+    project,
+    reservation,
+    resource,
+    scan,
+    session,
+    tree,
+    upload,
+    upload_exception,
+)
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, write_files, write_structure
 from scandock.model.errors import Fault, TokenLost
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.placing import recover as recovering
-from scandock.placing.complete import complete, end_without
+from scandock.placing.complete import RECEIPT, complete, end_without
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, SessionRow, new_tree, record
 from scandock.placing.publish import publish, switch
+from scandock.placing.receipts import amend_receipt
 from scandock.placing.recover import recover
 from scandock.placing.reserve import held_by_others, release, reserve
 from scandock.queue.leases import abandon, begin, find_dead, renew, take_over
 from scandock.queue.owner import is_gone, start_time, this_owner
+from scandock.rules.receipt_codes import sentence
 from scandock.store.local import LocalStore
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(60)]
@@ -373,10 +387,81 @@ def test_what_is_given_up_is_not_counted_as_stored(catalog, store, kept, shown):
     assert told["sessions"] == [{"path": placement.name} for placement in placements[:shown]]
     counts = {name: count for name, count in told["entries"].items() if count}
     if shown:
-        assert (counts, told["bytes"]) == ({"stored": 1, "junk": 1}, {"received": 7, "unpacked": 9, "stored": 2})
+        assert (counts, told["bytes"]) == (
+            {"stored": 1, "junk": 1, "refused": 1}, {"received": 7, "unpacked": 9, "stored": 2},
+        )  # fmt: skip
     else:
         assert (counts, told["bytes"]) == ({}, {"received": 7, "unpacked": 0, "stored": 0})
     assert store.spool("u1").size() == (7 if kept else 0)
+
+
+@pytest.mark.parametrize("at", ["in the stage", "the import's own", "killed behind it"])
+def test_the_receipt_and_the_counts_say_of_what_is_given_up_that_it_is_not_stored(catalog, store, at):
+    """The session that it was to join stays as it was, and so does what is there of it already."""
+    first, lease = started(catalog, store)
+    base = staged(catalog, first, lease)
+    intend(catalog, store, first, lease, base)
+    complete(catalog, store, first, lease)
+    stage, lease = started(catalog, store, "u2", "t2")
+    lost, shown = (
+        staged(catalog, stage, lease, "S1", base=base.tree_id, n=0), staged(catalog, stage, lease, "S10", n=1),
+    )  # fmt: skip
+    lines = [
+        ("new", "stored", f"{lost.name}/resources/MISC/files/new"),
+        ("new again", "duplicate", f"{lost.name}/resources/MISC/files/new"),
+        ("a", "duplicate", f"{lost.name}/resources/MISC/files/a"),
+        ("clash", "conflict", f"{lost.name}/resources/MISC/files/clash"),
+        ("b", "resource", f"{shown.name}/resources/MISC/files/a"),
+        (".DS_Store", "junk", None),
+    ]
+    keys = {"archive": "a.zip", "bytes": 5, "sha256": None, "code": "c", "message": "M."}
+    made = [{**keys, "path": path, "verdict": verdict, "stored_as": name} for path, verdict, name in lines]
+    stage.put_whole(RECEIPT, gzip.compress("".join(json.dumps(line) + "\n" for line in made).encode()))
+    report = make_report("u2", "a.zip", ImportState.PLACED, "", "", received=7, unpacked=30, stored=15)
+    report["entries"] |= {"stored": 1, "duplicate": 2, "conflict": 1, "resource": 1, "junk": 1}
+    with catalog.write() as connection:
+        record(catalog, store, connection, lease, [lost, shown], report)
+    stage.seal()
+    switch(store, stage, [shown])
+    if at == "the import's own":
+        store.keep_receipt(stage, RECEIPT)
+    elif at == "killed behind it":
+        amend_receipt(catalog, store, stage, [lost], lambda: None)
+    dies(catalog, lease)
+
+    assert recovering.release(catalog, store, "u2").code == "released"
+    with store.open_receipt("u2") as packed:
+        told = [json.loads(line) for line in gzip.decompress(packed.read()).splitlines()]
+    given_up = {"verdict": "refused", "code": "not_placed", "message": sentence("not_placed"), "stored_as": None}
+    assert told == [
+        line | given_up if line["path"] in ("new", "new again", "clash") else line for line in made
+    ]  # fmt: skip
+    with catalog.read() as connection:
+        report = json.loads(connection.execute(select(upload.c.report).where(upload.c.uuid == "u2")).scalar_one())
+    assert {name: count for name, count in report["entries"].items() if count} == {
+        "refused": 3, "duplicate": 1, "resource": 1, "junk": 1,
+    }  # fmt: skip
+    assert report["bytes"] == {"received": 7, "unpacked": 30, "stored": 5}
+
+
+@pytest.mark.parametrize("lost", [scan, resource], ids=str)
+def test_what_a_dead_import_left_waits_in_words_where_rows_of_it_are_lost(catalog, store, lost):
+    """And is given up where a person says so: what there is of it goes to the trash."""
+    stage, lease = started(catalog, store)
+    placement = staged(catalog, stage, lease)
+    intend(catalog, store, stage, lease, placement)
+    dies(catalog, lease)
+    with catalog.write() as connection:
+        connection.execute(update(resource).values(scan_n=0))
+        connection.execute(delete(lost))
+        connection.execute(update(intent).values(inode=1))  # as in a copy, where its rows are asked
+    (stuck,) = recover(catalog, store).stuck.values()
+    assert (stuck.code, "lost rows" in stuck.message) == ("catalog_damaged", True)
+    assert recovering.release(catalog, store, "u1").code == "released"
+    nothing_pending(catalog, store)
+    (aside,) = store.trash()
+    assert os.path.exists(f"{store.path}/trash/{aside.id}/tree/resources/MISC/files/a")
+    assert count(catalog, session) == 0
 
 
 def test_an_intent_is_not_recorded_where_a_folder_stands(catalog, store, tmp_path):

@@ -27,3 +27,4 @@ def test_an_error_of_the_system_is_told_by_what_has_to_be_done(number, code):
     assert told.code == code
     assert "work/1" in told.message
     assert told.is_outage
+    assert "try again" not in str(told)  # imports wait for it and go on by themselves

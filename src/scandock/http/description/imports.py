@@ -98,6 +98,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "finished": MAYBE_MOMENT,
             "progress": maybe(ref("Progress")),
             "cancelling": TRUTH,
+            "silent_since": MAYBE_MOMENT,
             "waiting": maybe(ref("ImportWaiting")),
         },
         optional=("cancelling",),

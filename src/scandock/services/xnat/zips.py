@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, count
 from typing import IO, Any, Final
 
 from sqlalchemy import Connection, RowMapping
@@ -59,19 +59,29 @@ def zip_of_sessions(
     if len(wanted) == 1:
         return zip_of_resources(desk, *wanted[0], damaged, naming)
     known = sum(len(one) for one in _known(desk, wanted, damaged))
-    naming = naming or _by_label()
     return ZipDownload("sessions.zip", None, ZipStream().chunks(_each(desk, wanted, damaged, naming)), known)
 
 
-def _by_label() -> Naming:
-    """`member_name`, but of sessions with the label of one before with their project besides."""
+def _own_folders() -> Callable[[Holder], str]:
+    """The folder of each session in a zip of several: its label, unless one before it has that."""
     folders: dict[str, str] = {}
 
-    def named(standing: Holder, resource: RowMapping, file: Mapping[str, Any]) -> str:
+    def folder_of(standing: Holder) -> str:
         if standing.uuid not in folders:
-            taken = standing.label in folders.values()
-            folders[standing.uuid] = f"{standing.label}_{standing.project}" if taken else standing.label
-        return folders[standing.uuid] + member_name(standing, resource, file).removeprefix(standing.label)
+            taken = set(folders.values())
+            base = f"{standing.label}_{standing.project}"
+            names = chain((standing.label, base), (f"{base}_{number}" for number in count(2)))
+            folders[standing.uuid] = next(name for name in names if name not in taken)
+        return folders[standing.uuid]
+
+    return folder_of
+
+
+def _below(folder_of: Callable[[Holder], str]) -> Naming:
+    """`member_name` in a session's own folder."""
+
+    def named(standing: Holder, resource: RowMapping, file: Mapping[str, Any]) -> str:
+        return folder_of(standing) + member_name(standing, resource, file).removeprefix(standing.label)
 
     return named
 
@@ -105,18 +115,22 @@ def _damaged(
     return damaged_paths(connection, standing, damaged, lambda path: path.startswith(folders))
 
 
-def _each(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged, naming: Naming) -> Iterator[ZipEntry]:
+def _each(
+    desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged, naming: Naming | None
+) -> Iterator[ZipEntry]:
     lines: list[Line] = []
     lasting = Lasting(desk)
+    folder_of = _own_folders()
+    naming = naming or _below(folder_of)
     for uuid, choose in wanted:
         if damaged is not Damaged.REFUSE and (gone := _gone(desk, uuid)) is not None:
-            lines.append((gone.label, "", HOW["folder_missing"]))
+            lines.append((folder_of(gone), "", HOW["folder_missing"]))
             continue
         standing, snapshot = steady_holder(desk, uuid)
         with snapshot:
             lasting.check(standing)
             files, of, known = _listed(desk, standing, snapshot, choose, damaged)
-            lines += lines_of(standing, left_out(snapshot, known, damaged))
+            lines += lines_of(folder_of(standing), left_out(snapshot, known, damaged))
             entries = (_entry(snapshot, standing, of[one["resource_n"]], one, naming) for one in files)
             yield from lasting.entries(standing, entries)
     yield from not_included(lines)
@@ -159,7 +173,7 @@ def zip_of_resources(
     standing, snapshot = steady_holder(desk, uuid)
     try:
         files, of, known = _listed(desk, standing, snapshot, choose, damaged)
-        told = not_included(lines_of(standing, left_out(snapshot, known, damaged)))
+        told = not_included(lines_of(standing.label, left_out(snapshot, known, damaged)))
         length = None
         if len(files) <= COUNTED:
             members = ((named(standing, of[one["resource_n"]], one), one["bytes"]) for one in files)

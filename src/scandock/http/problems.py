@@ -73,6 +73,7 @@ STATUS: Final = {
     "project_deleting": 409,
     "has_own_files": 409,
     "project_exists": 409,
+    "alias_taken": 409,
     "project_other": 409,
     "project_unknown": 404,
     "receipt_none": 404,

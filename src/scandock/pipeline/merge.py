@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from scandock.catalog.standing import Standing
-from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, resources_of, scans_of
+from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.model.entry import Content, Entry, ordinal
 from scandock.model.series import EcatFacts, SeriesTally
@@ -167,6 +167,7 @@ def _read(tools: Tools, source: Standing) -> Job:
     ecat: list[EcatEntry] = []
     spare = {scan.n: list(scan.facts) for scan in tree.scans.values() if isinstance(scan.facts, list)}
     entries = [_entry(tree, source, row, ecat, spare) for row in files]
+    words = {entry.ordinal: row.words for row, entry in zip(files, entries, strict=True) if row.words != NOTHING_SAID}
     tools.ledger.add(entries)
     tools.ledger.index()
     tools.stage.adopt(source.name, _pairs(tree, files, entries))
@@ -183,6 +184,7 @@ def _read(tools: Tools, source: Standing) -> Job:
         ),
         ecat=ecat,
         clashes=Clashes(),
+        words=words,
     )
 
 

@@ -1,8 +1,8 @@
 """PUT of projects, subjects and experiments: made where missing, else changed (xnat-clients.md 2.4, 3 to 5).
 
-201 with the id of what was made, 200 with that of what was there. What the query says of a thing is kept where it has
-a place, and what a document in the body does. Of a subject's PUT the body is read only where the request calls it a
-document: one client sends its user's password in it (5).
+200 with the id; of subjects and experiments that were made 201, as the original does it. What the query says of a
+thing is kept where it has a place, and what a document in the body does. Of a subject's PUT the body is read only where
+the request calls it a document: one client sends its user's password in it (5).
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from scandock.http.xnat.schema import SESSIONS
 from scandock.http.xnat.wishes import true
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
+from scandock.rules.project_fields import said_of_project
 from scandock.rules.said_fields import SESSION_FIELDS, Said, said_of
 from scandock.rules.subject_fields import said_of_subject
 from scandock.services import rights
-from scandock.services.editing import edit_project, edit_session, rename_subject
+from scandock.services.editing import edit_session, rename_subject
 from scandock.services.prearchive import rebuild
-from scandock.services.project_making import make_project
 from scandock.services.xnat import making
+from scandock.services.xnat.describing import describe_project, make_described
 from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_subject
 from scandock.services.xnat.ids import experiment_number, subject_id, subject_number
 from scandock.services.xnat.making_subjects import make_subject, say_of_subject
@@ -46,8 +47,8 @@ _OF_WHAT_STANDS: Final = ("pullDataFromHeaders", "fixScanTypes", "triggerPipelin
 _SESSION_TYPES: Final = {f"xnat:{one}SessionData".lower(): f"xnat:{one}SessionData" for one in SESSIONS}
 
 
-def answer(text: str, *, new: bool) -> Response:
-    """The id of a thing that was made, or was there."""
+def answer(text: str, *, new: bool = False) -> Response:
+    """The id of a thing that was made, or was there. `new`: of those that the original answers with 201 then."""
     return PlainTextResponse(text, 201 if new else 200)
 
 
@@ -84,19 +85,11 @@ def _found(ask: Callable[[], T]) -> T | None:
 
 @routes.put("/data/projects/{project}")
 async def project(request: Request, work: Known, project: str) -> Response:
-    """Made with its maker as owner, or its title changed."""
-    title = said_of([*await said_in_document(work), *request.query_params.multi_items()]).get("name")
+    """Made with its maker as owner, or what is said of it written."""
+    said = said_of_project([*await said_in_document(work), *request.query_params.multi_items()])
     there = await work.read(lambda c: rights.allowed(c, work.desk.principal, Action.PROJECT_SEE, project))
-    if there:
-        changes = {"name": title} if title else {}
-        await work.read(lambda c: rights.check(c, work.desk.principal, Action.PROJECT_EDIT, project))
-        found = await work.do(lambda: edit_project(work.desk, project, changes))
-        return answer(found["id"], new=False)
-    desk = work.desk
-    made = await work.do(
-        lambda: make_project(desk.catalog, desk.settings, desk.principal, project, title, desk.request)
-    )
-    return answer(made["id"], new=True)
+    put = describe_project if there else make_described
+    return answer(await work.do(lambda: put(work.desk, project, said)))
 
 
 async def subject(request: Request, work: Known) -> Response:

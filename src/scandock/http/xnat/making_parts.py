@@ -56,10 +56,10 @@ async def scan(request: Request, work: Known) -> Response:
         changes["type"] = told
     scan_values(changes)  # nothing is made of what is refused
     wanted = making.WantedScan(id=scan_id, type=told, xsi_type=kind, attributes=said.known(SCAN_FIELDS))
-    new = await work.do(lambda: making.make_scan(work.desk, uuid, wanted))
+    await work.do(lambda: making.make_scan(work.desk, uuid, wanted))
     if changes:
         await work.do(lambda: edit_scan(work.desk, uuid, scan_id, changes))
-    return answer(scan_id, new=new)
+    return answer(scan_id)
 
 
 def _kind_of_scan(said: Said) -> str:
@@ -88,11 +88,11 @@ async def resource(request: Request, work: Known) -> Response:
     kind["tags"] = asked.get("tags", "")[:4000]
     if isinstance(of, Shelf):
         shelf = of
-        uuid, new = await work.do(lambda: shelves.make_resource(work.desk, shelf, place.label, kind))
+        uuid = await work.do(lambda: shelves.make_resource(work.desk, shelf, place.label, kind))
     else:
         uuid = of.uuid
-        new = await work.do(lambda: making.make_resource(work.desk, uuid, place.scan_id, place.label, kind))
-    return answer(resource_id(uuid, place.scan_id, place.label), new=new)
+        await work.do(lambda: making.make_resource(work.desk, uuid, place.scan_id, place.label, kind))
+    return answer(resource_id(uuid, place.scan_id, place.label))
 
 
 for _where in EXPERIMENTS:

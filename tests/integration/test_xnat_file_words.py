@@ -74,7 +74,7 @@ def test_each_file_has_its_own_words_through_all_that_becomes_of_it(site: Site) 
 
         put(client, "d.txt", content="late")
         more = site.bring({"b.dcm": images(2)[1]}, subject="S1", session="E1", overwrite="append")
-        assert (more.state, more.session["state"]) == ("placed", "archive"), more.report
+        assert (more.state, more.report["message"]) == ("placed", "")
         expected = {**FILES, "d.txt": ("late", "TXT", "first,second")}
         assert words(client) == expected
 
@@ -131,5 +131,5 @@ def test_a_session_that_joins_another_one_brings_the_words_of_its_files(site: Si
             assert connection.execute(update(file).where(file.c.name == "w.txt").values(**told)).rowcount == 1
         asked = {"sessions": [waiting["id"]], "overwrite": "append"}
         (answer,) = client.post("/api/v1/prearchive/archive", json=asked).json()["items"]
-        assert answer["after"] == "/data/archive/projects/P/subjects/S1/experiments/E1", answer
+        assert answer["to"] == "/data/archive/projects/P/subjects/S1/experiments/E1", answer
         assert words(client) == {**FILES, "w.txt": ("waited", "TXT", "mark")}

@@ -22,6 +22,10 @@ PROJECT_FIELDS: Final = MappingProxyType(
     {name.lower(): name for name in ("secondary_ID", "description", "keywords", *(f"PI/{name}" for name in PI_FIELDS))}
 )
 """By their lower-case names."""
+SEEN_WITH_TITLE: Final = frozenset(
+    {"secondary_ID", "description", "keywords", "PI/title", "PI/firstname", "PI/lastname", "PI/institution"}
+)
+"""What whoever sees a project's title sees; the rest is for those who may read the project."""
 MAX_ALIAS: Final = 64
 _TYPE: Final = "xnat:projectdata/"
 _PREDICATE: Final = re.compile(r"\[[^\[\]]*\]")

@@ -54,7 +54,7 @@ async def project(request: Request, work: Asking, project: str) -> Response:
         found = browsing.find_project(connection, work.desk.principal, project)
         may_read = rights.allowed(connection, work.desk.principal, Action.PROJECT_READ, project)
         own = things.own_items(connection, shelf_of(connection, work)) if may_read else []
-        return things.project_item(found, described(connection, project), own)
+        return things.project_item(found, described(connection, project, whole=may_read), own)
 
     return item(request, await work.read(ask))
 

@@ -17,6 +17,7 @@ from scandock.catalog.server_tables import account, member, project_access, proj
 from scandock.catalog.tables import project
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Role
+from scandock.rules.project_fields import SEEN_WITH_TITLE
 from scandock.services import rights
 from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, read
 
@@ -118,10 +119,15 @@ class Described:
     aliases: list[str]
 
 
-def described(connection: Connection, name: str) -> Described:
-    """What is said of the project with this id, which one may see; who may was asked."""
+def described(connection: Connection, name: str, *, whole: bool) -> Described:
+    """What is said of the project with this id, which one may see; who may was asked.
+
+    `whole`: how its investigator is reached too, which is for those who may read the project.
+    """
     text = connection.execute(select(project.c.attributes).where(project.c.key == name.casefold())).scalar_one()
-    return Described(json.loads(text), aliases_of(connection, name))
+    said: dict[str, str] = json.loads(text)
+    shown = {field: value for field, value in said.items() if whole or field in SEEN_WITH_TITLE}
+    return Described(shown, aliases_of(connection, name))
 
 
 def visible(principal: Principal, action: Action = Action.PROJECT_SEE) -> Select[tuple[str]]:

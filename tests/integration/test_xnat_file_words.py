@@ -9,10 +9,15 @@ from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from scandock.catalog.aliases import project_called
 from scandock.catalog.tables import file
+from scandock.services.backing_up import back_up
 from scandock.services.checking import check
+from scandock.services.opening import opened
+from scandock.services.restoring import restore
+from scandock.services.xnat.projects import Described, described
 from tests.builders import Site, documented, images, site_at
 from tests.integration.web import Web, serving
 
@@ -133,3 +138,19 @@ def test_a_session_that_joins_another_one_brings_the_words_of_its_files(site: Si
         (answer,) = client.post("/api/v1/prearchive/archive", json=asked).json()["items"]
         assert answer["to"] == "/data/archive/projects/P/subjects/S1/experiments/E1", answer
         assert words(client) == {**FILES, "w.txt": ("waited", "TXT", "mark")}
+
+
+def test_a_backup_has_the_words_of_files_and_of_projects(site: Site, tmp_path: Path) -> None:
+    with served(site) as (_, client):
+        assert client.put("/data/projects/P", params={"description": "kept", "alias": "P_too"}).status_code == 200
+        backup = back_up(str(site.data), site.settings, str(tmp_path / "kept"))
+    assert restore(backup.path, str(tmp_path / "new"), site.settings) == []
+    with opened(str(tmp_path / "new"), site.settings) as (catalog, _), catalog.read() as connection:
+        of = select(file.c.name, file.c.content, file.c.format, file.c.tags).where(file.c.name.endswith(".txt"))
+        assert sorted(map(tuple, connection.execute(of))) == [
+            ("a.txt", "notes", "TXT", "first,second"),
+            ("b.txt", "table", None, "third"),
+            ("c.txt", None, None, None),
+        ]
+        assert project_called(connection, "p_TOO") == "P"
+        assert described(connection, "P", whole=True) == Described({"description": "kept"}, ["P_too"])

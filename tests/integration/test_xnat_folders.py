@@ -17,16 +17,8 @@ pytestmark = pytest.mark.long
 
 SESSION = "/data/projects/P/subjects/S1/experiments/E1"
 HOLDERS = ("/data/projects/P", "/data/projects/P/subjects/S1", SESSION, f"{SESSION}/scans/1")
-FILES = (
-    "1.txt",
-    "sub/2.txt",
-    "sub/folder/3.txt",
-    "sub/folder/4.txt",
-    "SUB/5.txt",
-    "subs/6.txt",
-    "su_/7.txt",
-    "s%/8.txt",
-)
+BELOW = ("sub/2.txt", "sub/folder/3.txt", "sub/folder/4.txt")
+FILES = ("1.txt", *BELOW, "SUB/5.txt", "subs/6.txt", "su_/7.txt", "s%/8.txt")
 
 
 @pytest.fixture(scope="module")

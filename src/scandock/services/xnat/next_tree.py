@@ -106,7 +106,7 @@ class NextTree:
             self._judge(resource, coming, overwrite=overwrite)
         if resource is None:
             resource = self.add_resource(place, kind)
-        elif coming and self._is_empty(resource):  # clients make a resource first, and say of its files what it holds
+        elif coming:  # clients make a resource first, and say of its files what it holds
             resource.content, resource.format = resource.content or kind[0], resource.format or kind[1]
             resource.tags = resource.tags or kind[2]
         new = {one.name for one in coming}
@@ -120,9 +120,6 @@ class NextTree:
             self._note_folders(resource.n, one.name)
             self.changed = True
         return len(coming)
-
-    def _is_empty(self, resource: ResourceRow) -> bool:
-        return not resource.files and not any(number == resource.n for number, _ in self.added)
 
     def _words_of(self, number: int, name: str, kind: tuple[str, str, str]) -> Words:
         """What is said of a file once a request has said `kind` of it."""

@@ -14,7 +14,10 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from scandock.access import accounts
+from scandock.access.authenticate import by_password
 from scandock.catalog.server_tables import audit
+from scandock.services.xnat.destinations import Named, by_labels
 from tests.builders import site_at
 from tests.integration.web import Web, serving
 
@@ -115,6 +118,15 @@ def test_a_project_answers_to_its_aliases(web: Web, client: httpx.Client, name: 
     document = client.get(f"/data/projects/{name}?format=xml").text
     assert f"<xnat:alias>{name}_one</xnat:alias>" in document
 
+    with web.site.catalog.read() as connection:  # where an import is to go
+        accounts_known = [accounts.get(connection, one) for one in ("owner", "other")]
+    meant = []
+    for account in accounts_known:
+        principal = by_password(web.site.catalog, account)
+        with web.site.catalog.read() as connection:
+            meant.append(by_labels(connection, principal, Named(project=f"{name}_one")).project)
+    assert meant == [name, f"{name}_one"]
+
     with web.client("other") as other, web.client(None) as nobody:  # who may not see it hears nothing of it
         assert other.get(f"/data/projects/{name}_one").status_code == 404
         assert nobody.get(f"/data/projects/{name}_one").status_code == 401
@@ -161,7 +173,7 @@ def test_accessibility_comes_with_the_project_and_is_its_owners_to_change(
     assert client.get(f"/data/projects/{name}/accessibility").text == "protected"
     with web.site.catalog.read() as connection:
         noted = connection.execute(select(audit.c.action).where(audit.c.target == name).order_by(audit.c.id))
-        assert list(noted.scalars()) == ["access_set", "project_create", "access_set"]
+        assert list(noted.scalars()) == ["project_create", "access_set", "access_set"]
 
 
 def test_what_is_said_of_a_protected_project_is_seen_as_far_as_its_title_is(

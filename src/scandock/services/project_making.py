@@ -87,8 +87,8 @@ def make_project(
                 insert(member).values(project_id=key[0], account_id=principal.account_id, role=Role.OWNER)
             )
             connection.execute(insert(project_maker).values(project_id=key[0], account_id=principal.account_id))
-        describe(connection, key[0])
         record(connection, principal, Did.PROJECT_CREATE, "project", project_id, project=project_id, request=request)
+        describe(connection, key[0])
     return {
         "id": project_id,
         "name": name or project_id,

@@ -13,7 +13,6 @@ from urllib.parse import unquote_to_bytes
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from sqlalchemy import Connection
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -21,15 +20,14 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.logins import check_csrf
 from scandock.access.principal import Door, Principal, deny
-from scandock.catalog.aliases import project_called
 from scandock.http.deps import site_of
 from scandock.http.problems import note, request_id_of, retry_after, status_of, unexpected
 from scandock.http.security import COOKIE, XNAT_COOKIE, from_elsewhere, identify
 from scandock.http.v1.desks import Work
 from scandock.model.errors import ScandockError, Usage
-from scandock.rules.permissions import Action, Answer
-from scandock.services import rights
+from scandock.rules.permissions import Answer
 from scandock.services.xnat.contents import names_of
+from scandock.services.xnat.finding import meant_project
 
 JSESSION: Final = XNAT_COOKIE
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -120,14 +118,8 @@ async def _asking(request: Request) -> Work:
     work = Work(request, principal)
     named = request.path_params.get("project")
     if named is not None and named not in principal.roles:
-        request.path_params["project"] = await work.read(lambda c: _by_alias(c, principal, named))
+        request.path_params["project"] = await work.read(lambda c: meant_project(c, principal, named))
     return work
-
-
-def _by_alias(connection: Connection, principal: Principal, named: str) -> str:
-    """The id of the project that an address names by an alias, where one may know of it; else what it names."""
-    found = project_called(connection, named)
-    return found if found and rights.allowed(connection, principal, Action.PROJECT_SEE, found) else named
 
 
 def _check_address(request: Request) -> None:

@@ -184,6 +184,10 @@ def test_what_is_said_of_a_protected_project_is_seen_as_far_as_its_title_is(
     with web.client("other") as other:
         assert item(other, name)["data_fields"]["description"] == "All may know"
         assert "a@b.example" not in other.get(f"/data/projects/{name}").text
+        page = other.get(f"/projects/{name}").text
+        assert "<dd>All may know</dd>" in page
+        assert "<dt>Principal investigator</dt><dd>Byron</dd>" in page
+        assert "a@b.example" not in page
     assert "a@b.example" in client.get(f"/data/projects/{name}").text
 
 

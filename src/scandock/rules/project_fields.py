@@ -18,6 +18,8 @@ from scandock.rules.said_fields import rejoined, text_of
 
 PI_FIELDS: Final = ("title", "firstname", "lastname", "institution", "department", "email", "phone", "ID")
 """What is said of a principal investigator, in the order of a document."""
+PI_NAMES: Final = ("title", "firstname", "lastname")
+"""Those that are the investigator's name, in the order in which people read it."""
 PROJECT_FIELDS: Final = MappingProxyType(
     {name.lower(): name for name in ("secondary_ID", "description", "keywords", *(f"PI/{name}" for name in PI_FIELDS))}
 )

@@ -17,7 +17,7 @@ from scandock.catalog.server_tables import account, member, project_access, proj
 from scandock.catalog.tables import project
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Role
-from scandock.rules.project_fields import SEEN_WITH_TITLE
+from scandock.rules.project_fields import PI_NAMES, SEEN_WITH_TITLE
 from scandock.services import rights
 from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, read
 
@@ -117,6 +117,19 @@ class Described:
 
     attributes: Mapping[str, str]
     aliases: list[str]
+
+    def in_words(self) -> list[tuple[str, str]]:
+        """What is said as people read it on the project's page."""
+        said = self.attributes
+        investigator = " ".join(said[f"PI/{name}"] for name in PI_NAMES if said.get(f"PI/{name}"))
+        every = (
+            ("Description", said.get("description", "")),
+            ("Keywords", said.get("keywords", "")),
+            ("Secondary ID", said.get("secondary_ID", "")),
+            ("Principal investigator", investigator),
+            ("Aliases", ", ".join(self.aliases)),
+        )
+        return [(name, text) for name, text in every if text]
 
 
 def described(connection: Connection, name: str, *, whole: bool) -> Described:

@@ -16,7 +16,7 @@ from tests.integration.web import Web, serving
 pytestmark = pytest.mark.long
 
 SESSION = "/data/projects/P/subjects/S1/experiments/E1"
-HOLDERS = ("/data/projects/P", "/data/projects/P/subjects/S1", SESSION, f"{SESSION}/scans/1")
+HOLDERS = ("/data/projects/P", f"{SESSION}/scans/1")
 BELOW = ("sub/2.txt", "sub/folder/3.txt", "sub/folder/4.txt")
 FILES = ("1.txt", *BELOW, "SUB/5.txt", "subs/6.txt", "su_/7.txt", "s%/8.txt")
 
@@ -32,7 +32,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Web, http
         assert check(str(site.data), site.settings) == []
 
 
-@pytest.fixture(params=HOLDERS, ids=("project", "subject", "session", "scan"))
+@pytest.fixture(params=HOLDERS, ids=("project", "scan"))
 def resource(request: pytest.FixtureRequest, served: tuple[Web, httpx.Client]) -> str:
     """A resource with files in folders; whose it is goes by the holder, its label by the test."""
     where = f"{request.param}/resources/{request.node.originalname}"
@@ -101,7 +101,7 @@ def test_a_folder_is_taken_out_with_all_below(served: tuple[Web, httpx.Client], 
 
 def test_members_take_no_folder_out(served: tuple[Web, httpx.Client], resource: str) -> None:
     web, client = served
-    if not web.site.catalog.sqlite or "one" not in client.get("/data/users").text:
+    if "one" not in client.get("/data/users").text:
         web.account("one", P="member")
     with web.client("one") as one:
         assert one.delete(f"{resource}/files/sub/").status_code == 403

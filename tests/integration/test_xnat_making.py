@@ -163,16 +163,18 @@ def test_a_session_made_by_hand_stays_one_when_it_is_renamed_or_comes_back(site:
 @pytest.mark.postgresql
 def test_what_many_make_at_once_is_made_once(site: Site) -> None:
     with served(site) as (_, client):
-        for where, said in (
-            ("/data/projects/P/subjects/S1", {}),
-            ("/data/projects/P/subjects/S1/experiments/E1", MR),
-            ("/data/projects/P/subjects/S1/experiments/E1/scans/7", {"xsiType": "xnat:mrScanData"}),
-            ("/data/projects/P/subjects/S1/experiments/E1/scans/7/resources/DICOM", {}),
+        for where, said, new in (
+            ("/data/projects/P/subjects/S1", {}, 201),
+            ("/data/projects/P/subjects/S1/experiments/E1", MR, 201),
+            ("/data/projects/P/subjects/S1/experiments/E1/scans/7", {"xsiType": "xnat:mrScanData"}, 200),
+            ("/data/projects/P/subjects/S1/experiments/E1/scans/7/resources/DICOM", {}, 200),
         ):
             with ThreadPoolExecutor(6) as threads:
                 told = list(threads.map(lambda _, at=where, how=said: client.put(at, params=how), range(6)))
-            assert sorted(one.status_code for one in told) == [200] * 5 + [201], where
+            assert sorted(one.status_code for one in told) == [200] * 5 + [new], where
             assert len({one.text for one in told}) == 1, where
+            listed = rows(client.get(where.rpartition("/")[0]))
+            assert len(listed) == 1, where
 
 
 # -- scans and resources -----------------------------------------------------------------------------------------------

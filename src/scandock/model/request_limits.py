@@ -35,6 +35,7 @@ SEARCH_CRITERIA: Final = 100
 SEARCH_VALUES: Final = 30_000
 COLUMN_NAME: Final = 300
 PATTERN: Final = 1_000
+PROJECT_ALIAS: Final = 64
 ZIPS_MADE_READY: Final = 4
 
 LARGE_ANSWER_SECONDS: Final = 60.0
@@ -94,6 +95,7 @@ FIXED_LIMITS: Final = (
     FixedLimit("values of a search", SEARCH_VALUES, "", "Values of all comparisons of a search."),
     FixedLimit("name of a column", COLUMN_NAME, "characters", "One name in a listing."),
     FixedLimit("pattern of a filter", PATTERN, "characters", "One value with * or % in it."),
+    FixedLimit("alias of a project", PROJECT_ALIAS, "characters", "A name that it answers to besides its id."),
     FixedLimit("zips made ready", ZIPS_MADE_READY, "", "Zips whose names are looked up at once."),
     FixedLimit("time of a large answer", LARGE_ANSWER_SECONDS, "s", "For which a client may take next to nothing."),
     FixedLimit("questions to decoders", DECODER_LINE, "", "Questions that wait for a decoder of images."),

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from scandock.model.errors import Usage
+from scandock.model.request_limits import PROJECT_ALIAS
 from scandock.rules.permissions import Accessibility
 from scandock.rules.said_fields import rejoined, text_of
 
@@ -28,7 +29,7 @@ SEEN_WITH_TITLE: Final = frozenset(
     {"secondary_ID", "description", "keywords", "PI/title", "PI/firstname", "PI/lastname", "PI/institution"}
 )
 """What whoever sees a project's title sees; the rest is for those who may read the project."""
-MAX_ALIAS: Final = 64
+MAX_ALIAS: Final = PROJECT_ALIAS
 _TYPE: Final = "xnat:projectdata/"
 _PREDICATE: Final = re.compile(r"\[[^\[\]]*\]")
 _ALIASES: Final = frozenset({"alias", "aliases/alias", "aliases/alias/alias"})

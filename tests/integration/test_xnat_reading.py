@@ -349,7 +349,7 @@ def test_no_address_of_the_dialect_answers_with_a_page(client: httpx.Client) -> 
         answer = client.get(path, headers={"Accept": "text/html"}, follow_redirects=False)
         assert answer.status_code == 404
         assert answer.headers["content-type"].startswith("text/plain")
-    assert client.post("/data/projects").status_code == 405
+    assert client.post("/data/experiments").status_code == 405
 
 
 # -- the cost ----------------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> 
 @contextmanager
 def served(site: Site) -> Iterator[httpx.Client]:
     with serving(site.data, site.settings) as web, web.client() as client:
-        assert client.put("/data/projects/Q").status_code == 201
+        assert client.put("/data/projects/Q").status_code == 200
         site.bring({"a.dcm": images(1, also=SCANNER)[0]}, subject="S1", session="E1")
         yield client
     assert check(str(site.data), site.settings) == []
@@ -109,7 +109,7 @@ def test_things_are_copied_by_their_documents(site: Site) -> None:
 
         (row,) = client.get(f"{SESSION}/scans").json()["ResultSet"]["Result"]
         scan = client.get(f"{SESSION}/scans/{row['ID']}?format=xml").content
-        assert client.put(f"{COPY}/experiments/E1/scans/{row['ID']}", content=scan, params=where).status_code == 201
+        assert client.put(f"{COPY}/experiments/E1/scans/{row['ID']}", content=scan, params=where).status_code == 200
         copied = fields(client, f"{COPY}/experiments/E1/scans/{row['ID']}")
         assert (copied["type"], copied["ID"], copied["scanner/model"]) == (row["type"], row["ID"], "Ring 3")
 

@@ -104,7 +104,7 @@ def test_a_file_comes_as_the_body_with_any_content_type_or_none(site: Site) -> N
         assert (row["file_count"], row["file_size"]) == ("5", str(sum(map(len, files.values()))))
 
 
-def test_content_format_and_tags_are_said_of_the_resource_and_stay(site: Site) -> None:
+def test_content_format_and_tags_are_the_file_s_and_of_a_new_resource_too(site: Site) -> None:
     with served(site) as (_, client, resource):
         where = f"{resource.removesuffix('/DICOM')}/NOTES"
         said = {"content": "notes", "format": "TXT", "tags": "first,second"}
@@ -112,12 +112,12 @@ def test_content_format_and_tags_are_said_of_the_resource_and_stay(site: Site) -
         done(client.put(f"{where}/files/b.txt", content=b"2", params={"tags": "other"}))
         listed = client.get(f"{where}/files").json()["ResultSet"]["Result"]
         told = {(one["file_content"], one["file_format"], one["file_tags"]) for one in listed}
-        assert told == {("notes", "TXT", "first,second")}
+        assert told == {("notes", "TXT", "first,second"), ("notes", "TXT", "other")}
         rows = client.get(where.removesuffix("/NOTES")).json()["ResultSet"]["Result"]
         assert "first,second" in [one["tags"] for one in rows if one["label"] == "NOTES"]
         done(client.put(where, params={"tags": "third"}))
         listed = client.get(f"{where}/files").json()["ResultSet"]["Result"]
-        assert {one["file_tags"] for one in listed} == {"third"}
+        assert {one["file_tags"] for one in listed} == {"first,second", "other"}
 
 
 def test_files_come_in_a_form_too(site: Site) -> None:
@@ -189,7 +189,7 @@ def test_an_object_is_known_by_its_uid(site: Site) -> None:
 
 def test_a_resource_that_was_made_first_learns_what_it_holds_from_its_files(site: Site) -> None:
     with served(site) as (_, client, resource):
-        done(client.put(resource), 201)
+        done(client.put(resource))
         done(client.put(f"{resource}/files/1", content=b"1", params={"format": "U", "content": "U"}))
         done(client.put(f"{resource}/files/2", content=b"2", params={"format": "DICOM", "content": "RAW"}))
         done(client.put(f"{resource}/files/3", content=b"3", params={"format": "NIFTI"}))

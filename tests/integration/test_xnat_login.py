@@ -38,7 +38,7 @@ def test_a_form_begins_a_login_that_its_cookie_goes_on_with(nobody: httpx.Client
     assert re.match(r'SESSION_EXPIRATION_TIME="\d{13},\d+"; Path=/', expiry)
     assert nobody.get("/data/auth").text == "User 'admin' is logged in"
     assert nobody.get("/data/JSESSION").text == answer.text  # the heartbeat keeps it
-    assert nobody.put("/data/projects/Made").status_code == 201
+    assert nobody.put("/data/projects/Made").status_code == 200
 
 
 def test_logging_out_ends_it(nobody: httpx.Client) -> None:

@@ -61,7 +61,7 @@ def put(client: httpx.Client, where: str, data: bytes, **said: str) -> httpx.Res
 def test_a_project_is_made_once_and_then_renamed(site: Site) -> None:
     with served(site) as (_, client):
         said = {"xsiType": "xnat:projectData", "req_format": "qs", "xnat:projectData/name": "Hearts"}
-        assert done(client.put("/data/archive/projects/HEART", params=said), 201) == "HEART"
+        assert done(client.put("/data/archive/projects/HEART", params=said)) == "HEART"
         assert done(client.put("/REST/projects/heart", params={"name": "Hearts 2"})) == "HEART"
         assert fields(client.get("/data/projects/HEART?format=json"))["name"] == "Hearts 2"
         assert done(client.put("/data/projects/HEART")) == "HEART"
@@ -163,16 +163,18 @@ def test_a_session_made_by_hand_stays_one_when_it_is_renamed_or_comes_back(site:
 @pytest.mark.postgresql
 def test_what_many_make_at_once_is_made_once(site: Site) -> None:
     with served(site) as (_, client):
-        for where, said in (
-            ("/data/projects/P/subjects/S1", {}),
-            ("/data/projects/P/subjects/S1/experiments/E1", MR),
-            ("/data/projects/P/subjects/S1/experiments/E1/scans/7", {"xsiType": "xnat:mrScanData"}),
-            ("/data/projects/P/subjects/S1/experiments/E1/scans/7/resources/DICOM", {}),
+        for where, said, new in (
+            ("/data/projects/P/subjects/S1", {}, 201),
+            ("/data/projects/P/subjects/S1/experiments/E1", MR, 201),
+            ("/data/projects/P/subjects/S1/experiments/E1/scans/7", {"xsiType": "xnat:mrScanData"}, 200),
+            ("/data/projects/P/subjects/S1/experiments/E1/scans/7/resources/DICOM", {}, 200),
         ):
             with ThreadPoolExecutor(6) as threads:
                 told = list(threads.map(lambda _, at=where, how=said: client.put(at, params=how), range(6)))
-            assert sorted(one.status_code for one in told) == [200] * 5 + [201], where
+            assert sorted(one.status_code for one in told) == [200] * 5 + [new], where
             assert len({one.text for one in told}) == 1, where
+            listed = rows(client.get(where.rpartition("/")[0]))
+            assert len(listed) == 1, where
 
 
 # -- scans and resources -----------------------------------------------------------------------------------------------
@@ -183,9 +185,9 @@ def test_a_scan_has_its_id_from_the_query_and_its_type_from_the_address(site: Si
     with served(site) as (_, client):
         made = experiment(client)
         said = {"xsiType": "xnat:mrScanData", "req_format": "qs", "xnat:mrScanData/ID": "7"}
-        assert done(client.put(f"/data/experiments/{made}/scans/T1w", params=said), 201) == "7"
+        assert done(client.put(f"/data/experiments/{made}/scans/T1w", params=said)) == "7"
         more = {"xsiType": "xnat:mrScanData", "xnat:mrScanData/series_description": "deep", "quality": "unusable"}
-        assert done(client.put(f"/data/experiments/{made}/scans/8", params=more), 201) == "8"
+        assert done(client.put(f"/data/experiments/{made}/scans/8", params=more)) == "8"
         found = {one["ID"]: one for one in rows(client.get(f"/data/experiments/{made}/scans"))}
         assert {n: (one["type"], one["quality"], one["xsiType"]) for n, one in found.items()} == {
             "7": ("T1w", "usable", "xnat:mrScanData"),
@@ -201,15 +203,15 @@ def test_a_scan_has_its_id_from_the_query_and_its_type_from_the_address(site: Si
 def test_resources_are_made_empty_and_said_of(site: Site) -> None:
     with served(site) as (_, client):
         made = experiment(client)
-        done(client.put(f"/data/experiments/{made}/scans/7", params={"xsiType": "xnat:mrScanData"}), 201)
+        done(client.put(f"/data/experiments/{made}/scans/7", params={"xsiType": "xnat:mrScanData"}))
         where = f"/data/experiments/{made}/scans/7/resources"
-        number = done(client.put(f"{where}/DICOM", params={"format": "DICOM", "content": "RAW"}), 201)
+        number = done(client.put(f"{where}/DICOM", params={"format": "DICOM", "content": "RAW"}))
         assert done(client.put(f"{where}/dicom")) == number
         (row,) = rows(client.get(where))
         assert (row["xnat_abstractresource_id"], row["label"], row["format"], row["file_count"]) == (
             number, "DICOM", "DICOM", "0",
         )  # fmt: skip
-        done(client.put(f"/data/experiments/{made}/resources/NOTES"), 201)
+        done(client.put(f"/data/experiments/{made}/resources/NOTES"))
         assert [one["label"] for one in rows(client.get(f"/data/experiments/{made}/resources"))] == ["NOTES"]
         assert done(client.put(f"/data/experiments/{made}/scans/9/resources/DICOM"), 404)
         assert done(client.put(f"{where}/a%20b"), 400)
@@ -222,8 +224,8 @@ def test_an_import_into_a_session_made_by_hand_knows_what_is_there_and_keeps_wha
     objects = images(2, series=1)
     with served(site) as (_, client):
         made = experiment(client, "S1", "PAT1", note="mine")
-        done(client.put(f"/data/experiments/{made}/scans/99", params={"xsiType": "xnat:mrScanData", "type": "x"}), 201)
-        done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}), 201)
+        done(client.put(f"/data/experiments/{made}/scans/99", params={"xsiType": "xnat:mrScanData", "type": "x"}))
+        done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}))
         done(put(client, f"/data/experiments/{made}/scans/1/resources/DICOM/files/mine.dcm", objects[0]))
         done(client.put(f"/data/experiments/{made}", params={"pullDataFromHeaders": "true"}))
         told = site.bring(documented("S1", "1", objects), session="S1", project="P", subject="PAT1")
@@ -238,7 +240,7 @@ def test_a_session_made_by_hand_redirects_no_import(site: Site) -> None:
     (one,) = images(1)
     with served(site) as (_, client):
         made = experiment(client, "HAND")
-        done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}), 201)
+        done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}))
         done(put(client, f"/data/experiments/{made}/scans/1/resources/DICOM/files/1.dcm", one))
         done(client.put(f"/data/experiments/{made}", params={"pullDataFromHeaders": "true"}))
         assert fields(client.get(f"/data/experiments/{made}?format=json"))["UID"]
@@ -252,7 +254,7 @@ def test_a_session_made_by_hand_redirects_no_import(site: Site) -> None:
 def test_attributes_are_pulled_from_the_headers_of_what_was_put(site: Site) -> None:
     with served(site) as (web, client):
         made = experiment(client, note="kept")
-        done(client.put(f"/data/experiments/{made}/scans/T1w?xsiType=xnat:mrScanData&xnat:mrScanData/id=5"), 201)
+        done(client.put(f"/data/experiments/{made}/scans/T1w?xsiType=xnat:mrScanData&xnat:mrScanData/id=5"))
         for number, data in enumerate(images(3, patient_id=b"PAT7")):
             done(put(client, f"/data/experiments/{made}/scans/5/resources/DICOM/files/{number}.dcm", data))
         before = fields(client.get(f"/data/experiments/{made}?format=json"))
@@ -288,7 +290,7 @@ def test_catalogs_are_always_fresh_for_who_may_change_the_session(site: Site) ->
 def test_what_is_deleted_goes_to_the_trash_and_its_labels_are_free(site: Site) -> None:
     with served(site) as (_, client):
         made = experiment(client)
-        done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData", "type": "T1"}), 201)
+        done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData", "type": "T1"}))
         done(put(client, f"/data/experiments/{made}/scans/1/resources/A/files/x.txt", b"x"))
         done(put(client, f"/data/experiments/{made}/scans/1/resources/A/files/y.txt", b"y"))
         done(put(client, f"/data/experiments/{made}/resources/B/files/z.txt", b"z"))
@@ -299,7 +301,7 @@ def test_what_is_deleted_goes_to_the_trash_and_its_labels_are_free(site: Site) -
         assert rows(client.get(f"/data/experiments/{made}/resources")) == []
         done(client.delete(f"/data/experiments/{made}/scans/1"))
         assert rows(client.get(f"/data/experiments/{made}/scans")) == []
-        done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}), 201)
+        done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}))
         assert rows(client.get(f"/data/experiments/{made}/scans"))[0]["type"] == ""
         done(client.delete("/data/projects/P/subjects/S1?removeFiles=true"))
         assert rows(client.get("/data/projects/P/subjects")) == rows(client.get("/data/projects/P/experiments")) == []
@@ -310,16 +312,16 @@ def test_what_is_deleted_goes_to_the_trash_and_its_labels_are_free(site: Site) -
 @pytest.mark.postgresql
 def test_a_project_is_deleted_with_its_sessions_and_they_can_come_back(site: Site) -> None:
     with served(site) as (web, client):
-        done(client.put("/data/projects/GONE"), 201)
+        done(client.put("/data/projects/GONE"))
         done(client.delete("/data/projects/GONE"))
-        assert done(client.put("/data/projects/GONE"), 201) == "GONE"
+        assert done(client.put("/data/projects/GONE")) == "GONE"
         web.account("olga", P="owner")
         with web.client("olga") as olga:
             experiment(olga)
             done(olga.delete("/data/projects/P?removeFiles=true"))
             assert rows(olga.get("/data/projects")) == []
             assert done(olga.delete("/data/projects/P"), 404)
-        done(client.put("/data/projects/P"), 201)
+        done(client.put("/data/projects/P"))
         (gone,) = client.get("/api/v1/trash").json()["items"]
         assert (gone["label"], gone["project"].startswith("P~")) == ("E1", True)
         aside = gone["project"]
@@ -338,7 +340,7 @@ def test_a_project_is_deleted_with_its_sessions_and_they_can_come_back(site: Sit
 def test_members_make_owners_delete_and_others_do_neither(site: Site) -> None:
     with served(site) as (web, client):
         made = experiment(client)
-        done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}), 201)
+        done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}))
         done(put(client, f"/data/experiments/{made}/resources/A/files/x.txt", b"x"))
         web.account("mia", P="member")
         web.account("cleo", P="collaborator")
@@ -372,7 +374,7 @@ def test_members_make_owners_delete_and_others_do_neither(site: Site) -> None:
 def test_every_change_is_in_the_trail_and_nothing_is_left_of_an_operation(site: Site) -> None:
     with served(site) as (web, client):
         made = experiment(client)
-        done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}), 201)
+        done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}))
         done(put(client, f"/data/experiments/{made}/resources/A/files/x.txt", b"xyz"))
         done(client.delete(f"/data/experiments/{made}/resources/A/files/x.txt"))
         done(client.delete(f"/data/experiments/{made}"))

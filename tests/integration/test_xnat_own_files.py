@@ -90,7 +90,7 @@ def test_a_resource_is_made_filled_listed_and_read(site: Site, of: str) -> None:
         where = WHERE[of]
         assert rows(client.get(f"{where}/resources")) == rows(client.get(f"{where}/files")) == []
         said = {"format": "TXT", "content": "notes", "tags": "a,b"}
-        number = done(client.put(f"{where}/resources/NOTES", params=said), 201)
+        number = done(client.put(f"{where}/resources/NOTES", params=said))
         assert done(client.put(f"{where}/resources/notes")) == number
         done(client.put(f"{where}/resources/NOTES/files/sub/a.txt", content=b"first"))
         (row,) = rows(client.get(f"{where}/resources"))
@@ -173,7 +173,7 @@ def test_archives_are_extracted_and_files_come_back_as_a_zip(site: Site, of: str
 def test_documents_name_its_resources_and_may_be_sent_back(site: Site, of: str) -> None:
     with served(site) as (web, client):
         where = WHERE[of]
-        number = done(client.put(f"{where}/resources/NOTES", params={"format": "TXT"}), 201)
+        number = done(client.put(f"{where}/resources/NOTES", params={"format": "TXT"}))
         (item,) = client.get(f"{where}?format=json").json()["items"]
         (told,) = [one for one in item["children"] if one["field"] == "resources/resource"]
         (resource,) = told["items"]
@@ -314,7 +314,7 @@ def test_a_project_goes_with_what_its_subjects_have(site: Site) -> None:
 
 def test_an_empty_shelf_keeps_nothing_from_being_deleted(site: Site, of: str) -> None:
     with served(site) as (_, client):
-        done(client.put(f"{WHERE[of]}/resources/R"), 201)
+        done(client.put(f"{WHERE[of]}/resources/R"))
         done(client.delete(WHERE[of]))
         assert client.get(WHERE[of]).status_code == 404
 

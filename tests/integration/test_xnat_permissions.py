@@ -57,6 +57,7 @@ _INSIDE = (
     f"{_W}/resources/{{resources}}", f"{_W}/resources/{{resources}}/files",
 )  # fmt: skip
 _CODES = ("/data/projects/{project}/prearchive_code", "/data/projects/{project}/quarantine_code")
+_NEW = {"label": "NEW", "subject_ID": "NEW", "xsiType": "xnat:mrSessionData"}
 READ = {
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}", "/data/projects/{project}/config/{setting}"),
     **_read(Action.SUBJECT_READ, "project", "/data/projects/{project}/subjects"),
@@ -88,6 +89,10 @@ CHANGE = {
     ("PUT", "{E}"): Ask(action=Action.SESSION_EDIT, of="archived", params={"xsiType": "xnat:mrSessionData"}),
     ("DELETE", "{E}"): Ask(action=Action.SESSION_DELETE, of="archived"),
     ("PUT", _SCAN): Ask(action=Action.SESSION_EDIT, of="archived"),
+    ("POST", "/data/projects/{project}/subjects"): Ask(action=Action.SUBJECT_EDIT, params={"label": "NEW"}),
+    ("POST", "/data/projects/{project}/experiments"): Ask(action=Action.SESSION_EDIT, params=_NEW),
+    ("POST", "{S}/experiments"): Ask(action=Action.SESSION_EDIT, of="archived", params=_NEW),
+    ("POST", "{E}/scans"): Ask(action=Action.SESSION_EDIT, of="archived", params={"ID": "99"}),
     ("DELETE", _SCAN): Ask(action=Action.SESSION_DELETE, of="archived"),
     ("POST", "{W}"): Ask(action=Action.PREARCHIVE_EDIT, of="waiting", params={"action": "build"}),
     ("DELETE", "{W}"): Ask(action=Action.PREARCHIVE_DELETE, of="waiting"),

@@ -153,8 +153,8 @@ def test_scans_are_joined_where_columns_of_them_are_asked_for(site: Site, client
 
 def test_resources_of_scans_are_joined_where_they_are_asked_for(client: httpx.Client) -> None:
     """As dax lists the scans of a project: a row for each resource."""
-    assert client.put("/data/experiments/XNAT_E00001/scans/4/resources/NIFTI").status_code == 201
-    assert client.put("/data/experiments/XNAT_E00001/resources/NOTES").status_code == 201
+    assert client.put("/data/experiments/XNAT_E00001/scans/4/resources/NIFTI").status_code == 200
+    assert client.put("/data/experiments/XNAT_E00001/resources/NOTES").status_code == 200
     asked = "xsiType=xnat:imageSessionData&columns=ID,xnat:imagescandata/id,xnat:imagescandata/file/label"
     found = rows(client, f"/REST/archive/experiments?project=P&{asked}")
     assert [(one["xnat:imagescandata/id"], one["xnat:imagescandata/file/label"]) for one in found] == [
@@ -352,7 +352,7 @@ def test_no_address_of_the_dialect_answers_with_a_page(client: httpx.Client) -> 
         answer = client.get(path, headers={"Accept": "text/html"}, follow_redirects=False)
         assert answer.status_code == 404
         assert answer.headers["content-type"].startswith("text/plain")
-    assert client.post("/data/projects").status_code == 405
+    assert client.post("/data/experiments").status_code == 405
 
 
 # -- the cost ----------------------------------------------------------------------------------------------------------

@@ -175,8 +175,8 @@ def test_experiments_are_listed_and_filtered_by_what_is_said_of_their_subjects(s
         done(client.put(S1, params=ANN), 201)
         one = experiment(client)
         experiment(client, "E2", "S2")
-        done(client.put(f"/data/experiments/{one}/scans/7", params={"xsiType": "xnat:mrScanData"}), 201)
-        done(client.put(f"/data/experiments/{one}/scans/8", params={"xsiType": "xnat:mrScanData"}), 201)
+        done(client.put(f"/data/experiments/{one}/scans/7", params={"xsiType": "xnat:mrScanData"}))
+        done(client.put(f"/data/experiments/{one}/scans/8", params={"xsiType": "xnat:mrScanData"}))
         asked = f"label,xnat:subjectData/group,{TYPED}/gender,subject_yob,xnat:subjectData/label"
         first, second = rows(client.get("/data/experiments", params={"columns": asked}))
         assert [first[f"subject_{name}"] for name in ("group", "gender", "yob", "label")] == [

@@ -113,6 +113,16 @@ project_access = Table(
 )
 """A project without a row is private."""
 
+project_alias = Table(
+    "project_alias",
+    metadata,
+    Column("key", String(128), primary_key=True),
+    Column("project_id", Id, ForeignKey("project.id", ondelete="CASCADE"), nullable=False),
+    Column("alias", String(64), nullable=False),
+    Index(None, "project_id"),
+)
+"""Names that a project answers to besides its id, in XNAT's dialect; `key` is the alias in one case."""
+
 reception = Table(
     "reception",
     metadata,

@@ -66,6 +66,7 @@ project = Table(
     Column("created", BigInteger, nullable=False),
     Column("quarantine", Boolean, nullable=False, server_default=text("false")),
     Column("uuid", String(36), nullable=False, server_default=EMPTY, default=_new_uuid),
+    Column("attributes", Text, nullable=False, server_default=text("'{}'")),
     Index(None, "uuid", unique=True),
     CheckConstraint("prearchive_code IN (0, 4, 5)", name="prearchive_code"),
     _one_of("identified", "accept", "warn", "hold"),
@@ -264,9 +265,13 @@ file = Table(
     Column("dataset_at", Integer, nullable=False, server_default=text("0")),
     Column("md5", LargeBinary(16)),
     Column("verified", BigInteger),
+    Column("content", Text),
+    Column("format", String(32)),
+    Column("tags", Text),
     PrimaryKeyConstraint("tree_id", "n"),
     sqlite_with_rowid=False,
 )
+"""`content`, `format` and `tags` are what a person said of this one file; without, it has its resource's."""
 
 intent = Table(
     "intent",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import builtins
 import json
 import zlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, literal, select, update
 
@@ -21,6 +21,9 @@ from scandock.model.series import EcatFacts, SeriesTally
 
 BATCH = 5_000
 """Rows of one transaction, so that no writer waits long."""
+Words = tuple[str | None, str | None, str | None]
+"""Content, format and tags that a person said of one file; None where nothing was said, and its resource's hold."""
+NOTHING_SAID: Final[Words] = (None, None, None)
 
 
 @dataclass(slots=True)
@@ -62,6 +65,14 @@ class FileRow(NamedTuple):
     sop_uid: str | None
     frames: int
     dataset_at: int
+    content: str | None = None
+    """What a person said of this one file, as its format and tags: without, it has its resource's."""
+    format: str | None = None
+    tags: str | None = None
+
+    @property
+    def words(self) -> Words:
+        return self.content, self.format, self.tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +139,7 @@ def files_of(connection: Connection, tree_id: int) -> Generator[FileRow, None, N
     query = (
         select(
             file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
-            file.c.dataset_at,
+            file.c.dataset_at, file.c.content, file.c.format, file.c.tags,
         )
         .where(file.c.tree_id == tree_id)
         .order_by(file.c.n)
@@ -241,6 +252,15 @@ def unverify_files(connection: Connection, tree_id: int, numbers: Iterable[int])
     if again:
         where = (file.c.tree_id == tree_id, file.c.n == bindparam("again"))
         connection.execute(update(file).where(*where).values(verified=None), again)
+
+
+def describe_files(connection: Connection, tree_id: int, words: Mapping[int, Words]) -> None:
+    """Write what people said of single files (content, format, tags) into a tree that nobody sees yet, by number."""
+    rows = [{"number": n, "said": said[0], "kind": said[1], "marks": said[2]} for n, said in words.items()]
+    where = (file.c.tree_id == tree_id, file.c.n == bindparam("number"))
+    values: dict[str, Any] = {"content": bindparam("said"), "format": bindparam("kind"), "tags": bindparam("marks")}
+    for start in range(0, len(rows), BATCH):
+        connection.execute(update(file).where(*where).values(**values), rows[start : start + BATCH])
 
 
 def damaged_files(connection: Connection, tree_id: int) -> dict[int, str]:

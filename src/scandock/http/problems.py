@@ -73,6 +73,8 @@ STATUS: Final = {
     "project_deleting": 409,
     "has_own_files": 409,
     "project_exists": 409,
+    "alias_taken": 409,
+    "type_other": 409,
     "project_other": 409,
     "project_unknown": 404,
     "receipt_none": 404,

@@ -36,6 +36,7 @@ SEARCH_CRITERIA: Final = 100
 SEARCH_VALUES: Final = 30_000
 COLUMN_NAME: Final = 300
 PATTERN: Final = 1_000
+PROJECT_ALIAS: Final = 64
 ZIPS_MADE_READY: Final = 4
 MANIFESTS: Final = 50
 MANIFEST_SESSIONS: Final = 100_000
@@ -100,6 +101,7 @@ FIXED_LIMITS: Final = (
     FixedLimit("values of a search", SEARCH_VALUES, "", "Values of all comparisons of a search."),
     FixedLimit("name of a column", COLUMN_NAME, "characters", "One name in a listing."),
     FixedLimit("pattern of a filter", PATTERN, "characters", "One value with * or % in it."),
+    FixedLimit("alias of a project", PROJECT_ALIAS, "characters", "A name that it answers to besides its id."),
     FixedLimit("zips made ready", ZIPS_MADE_READY, "", "Zips whose names are looked up at once."),
     FixedLimit("manifests of an account", MANIFESTS, "", "Manifests of downloads that are held for an account."),
     FixedLimit("sessions of manifests", MANIFEST_SESSIONS, "", "That all held manifests of downloads name together."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scandock.catalog.trees import FileRow, ResourceRow, ScanRow
+from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow
 from scandock.model.errors import Fault
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.healing import Healer
@@ -221,14 +221,16 @@ class Arranger:
     def rows(self) -> Iterator[FileRow]:
         """The new files of the tree, numbered behind those of the joined session."""
         n = self.job.last_file
-        for resource_n, name, size, sha256, sop, frames, dataset_at in self.ledger.stream(
-            "SELECT resource_n, name, size, sha256, sop, frames, dataset_at FROM entry"
+        words = self.job.words
+        for number, resource_n, name, size, sha256, sop, frames, dataset_at in self.ledger.stream(
+            "SELECT ordinal, resource_n, name, size, sha256, sop, frames, dataset_at FROM entry"
             " WHERE job = ? AND resource_n IS NOT NULL AND verdict IN ('stored', 'conflict', 'resource')"
             " ORDER BY ordinal",
             (self.job.n,),
         ):
             n += 1
-            yield FileRow(n, resource_n, name, size, sha256, sop or None, frames, dataset_at)
+            said = words.get(number, NOTHING_SAID)
+            yield FileRow(n, resource_n, name, size, sha256, sop or None, frames, dataset_at, *said)
 
 
 def _own_name(path: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.trees import BaseSession, ResourceRow, ScanRow
+from scandock.catalog.trees import BaseSession, ResourceRow, ScanRow, Words
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.repeats import Clashes
@@ -72,6 +72,8 @@ class Job:
     duplicates: list[tuple[bytes, int]] = field(default_factory=list)
     """Entries that the base has already: (ordinal, number of the base file)."""
     replaced: list[tuple[bytes, int]] = field(default_factory=list)
+    words: dict[bytes, Words] = field(default_factory=dict)
+    """By ordinal, what people said of single files of a session that joins another one."""
     scans: list[ScanRow] = field(default_factory=list)
     resources: list[ResourceRow] = field(default_factory=list)
     scan_of: dict[str, ScanRow] = field(default_factory=dict)

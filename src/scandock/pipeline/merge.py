@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from scandock.catalog.standing import Standing
-from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, resources_of, scans_of
+from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow, Words, files_of, resources_of, scans_of
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.model.entry import Content, Entry, ordinal
 from scandock.model.series import EcatFacts, SeriesTally
@@ -167,6 +167,8 @@ def _read(tools: Tools, source: Standing) -> Job:
     ecat: list[EcatEntry] = []
     spare = {scan.n: list(scan.facts) for scan in tree.scans.values() if isinstance(scan.facts, list)}
     entries = [_entry(tree, source, row, ecat, spare) for row in files]
+    words = {entry.ordinal: _words(tree, row) for row, entry in zip(files, entries, strict=True)}
+    words = {number: said for number, said in words.items() if said != NOTHING_SAID}
     tools.ledger.add(entries)
     tools.ledger.index()
     tools.stage.adopt(source.name, _pairs(tree, files, entries))
@@ -183,7 +185,17 @@ def _read(tools: Tools, source: Standing) -> Job:
         ),
         ecat=ecat,
         clashes=Clashes(),
+        words=words,
     )
+
+
+def _words(tree: _Tree, row: FileRow) -> Words:
+    """What people said of a file, or of its resource: in the session that it joins that may be called otherwise."""
+    resource = tree.resources[row.resource_n]
+    if tree.series(resource) is not None:  # whose words are the same everywhere
+        return row.words
+    content = resource.content if resource.content != resource.label else ""
+    return row.content or content or None, row.format or resource.format or None, row.tags or resource.tags or None
 
 
 def _pairs(tree: _Tree, files: list[FileRow], entries: list[Entry]) -> Iterator[tuple[str, str]]:

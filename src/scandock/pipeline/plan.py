@@ -177,7 +177,17 @@ def join_base(tools: Tools, connection: Connection, job: Job) -> None:
         "INSERT INTO base (job, n, resource_n, path, bytes, sha256, sop, frames, dataset_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (job.n, f.n, f.resource_n, folders[f.resource_n] + f.name, *f[3:5], f.sop_uid or "", *f[6:])
+            (
+                job.n,
+                f.n,
+                f.resource_n,
+                folders[f.resource_n] + f.name,
+                f.bytes,
+                f.sha256,
+                f.sop_uid or "",
+                f.frames,
+                f.dataset_at,
+            )
             for f in files_of(connection, job.base.tree_id)
         ),
     )

@@ -50,6 +50,8 @@ class Said:
 
     xsi_type: str
     fields: Mapping[str, str]
+    by_path: bool = False
+    """Whether the type is the one of a field's path alone: `xnat:mrScanData/note=` says nothing of the type itself."""
 
     def get(self, *names: str) -> str:
         """The first of these that is said; empty where none is."""
@@ -77,7 +79,7 @@ def said_of(pairs: Iterable[tuple[str, str]]) -> Said:
         if found["type"] and found["type"].endswith(("SessionData", "ScanData")) and "image" not in found["type"]:
             first = first or found["type"]
         fields[found["name"].lower()] = value
-    return Said(named or first, fields)
+    return Said(named or first, fields, by_path=not named)
 
 
 def said_of_sessions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -14,7 +14,15 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 from scandock.access.principal import Door, Principal, RequestInfo, deny
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import aside_name, begun_deletions
-from scandock.catalog.server_tables import account, member, project_access, reception, subscription, trashed
+from scandock.catalog.server_tables import (
+    account,
+    member,
+    project_access,
+    project_alias,
+    reception,
+    subscription,
+    trashed,
+)
 from scandock.catalog.shelves import shelves_of
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.subjects import drop_subjects
@@ -204,7 +212,7 @@ def _end(connection: Connection, number: int, name: str) -> None:
         drop_subjects(connection, subject.c.project_id == number)
         connection.execute(delete(project).where(project.c.id == number))
         return
-    for table in (member, project_access, subscription, project_deletion):
+    for table in (member, project_access, project_alias, subscription, project_deletion):
         connection.execute(delete(table).where(table.c.project_id == number))
     aside = aside_name(name, number)
     connection.execute(update(project).where(project.c.id == number).values(name=aside, key=aside.casefold()))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, func, insert, select
 
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
+from scandock.catalog.aliases import project_called
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import check_not_deleting, find_project, set_aside
 from scandock.catalog.server_tables import account, member, project_maker
@@ -38,12 +40,14 @@ def make_project(
     petmr: str = "petmr",
     identified: str | None = None,
     separate_secondary: bool | None = None,
+    describe: Callable[[Connection, int], object] = lambda _connection, _number: None,
 ) -> dict[str, Any]:
     """Make a project that its maker owns; what is None is as the settings have it.
 
-    Raises Denied, Usage `project_id_invalid`, `project_id_reserved`, and where the id is taken, in any case,
-    `project_exists`, or `project_deleting` where it will soon be free; `too_many_projects` for the 501st of an account
-    that is no administrator's.
+    `describe` says more of it, by its number, before anybody sees it. Raises Denied, Usage `project_id_invalid`,
+    `project_id_reserved`, and where the id is taken, in any case, `project_exists`, `alias_taken`, or
+    `project_deleting` where it will soon be free; `too_many_projects` for the 501st of an account that is no
+    administrator's.
     """
     if project_id.casefold() == UNASSIGNED.casefold():
         raise Usage(
@@ -62,6 +66,8 @@ def make_project(
         if find_project(connection, project_id) is not None:
             check_not_deleting(connection, (project_id,))
             raise Usage("project_exists", f"There is a project {project_id} already.", "Choose another id, or use it.")
+        if project_called(connection, project_id):
+            raise Usage("alias_taken", f"{project_id!r} is an alias of another project.", "Choose another id.")
         _check_many(connection, principal)
         key = connection.execute(
             insert(project).values(
@@ -82,6 +88,7 @@ def make_project(
             )
             connection.execute(insert(project_maker).values(project_id=key[0], account_id=principal.account_id))
         record(connection, principal, Did.PROJECT_CREATE, "project", project_id, project=project_id, request=request)
+        describe(connection, key[0])
     return {
         "id": project_id,
         "name": name or project_id,

@@ -18,6 +18,7 @@ from scandock.services.browsing import Wanted, find_project, list_projects, list
 from scandock.services.listing import Page, Sorting
 from scandock.services.rights import allowed
 from scandock.services.shelves import OwnFiles, own_files
+from scandock.services.xnat.projects import described
 
 router = pages()
 OWN: Final = 50
@@ -54,18 +55,21 @@ async def project(
     """A project, its archived sessions, and the first of the files that it has of its own."""
     me = work.desk.principal
 
-    def ask(connection: Connection) -> tuple[dict[str, object], Page | None, dict[str, bool], OwnFiles]:
+    def ask(
+        connection: Connection,
+    ) -> tuple[dict[str, object], list[tuple[str, str]], Page | None, dict[str, bool], OwnFiles]:
         found = find_project(connection, me, project)
+        about = described(connection, str(found["id"]), whole=False).in_words()
         can = {name: allowed(connection, me, action, project) for name, action in OFFERED.items()}
         if "sessions" not in found:
-            return found, None, can, OwnFiles([])
+            return found, about, None, can, OwnFiles([])
         wanted = Wanted(project=project, search=q)
         sessions = list_sessions(connection, me, wanted, Sorting(sort=sort, cursor=cursor))
         own = OwnFiles([]) if q or cursor else own_files(connection, str(found["id"]), OF_PROJECT, OWN)
-        return found, sessions, can, own
+        return found, about, sessions, can, own
 
-    found, sessions, can, own = await work.read(ask)
+    found, about, sessions, can, own = await work.read(ask)
     return page(
         request, "project.html", me, here="Projects", project=found, page=sessions, q=q, sort=sort,
-        query=query_of(request), can=can, own=own,
+        query=query_of(request), can=can, own=own, about=about,
     )  # fmt: skip

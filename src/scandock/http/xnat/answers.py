@@ -54,7 +54,7 @@ def format_of(request: Request, default: str) -> str:
 _OWN_WORDS: Final = frozenset(
     {"format", "columns", "xsitype", "sortby", "sortorder", "limit", "offset", "accessible", "permissions", "datatype",
      "owner", "member", "collaborator", "prearc_code", "xnat_csrf", "req_format", "event_reason", "recent", "users",
-     "activesince"}
+     "activesince", "index", "recursive", "damaged"}
 )  # fmt: skip
 """Names in a query that are no filters."""
 
@@ -103,11 +103,12 @@ def _part(request: Request, rows: Rows) -> Rows:
 
 def window_of(request: Request) -> tuple[int, int | None]:
     """`offset` and `limit` of a request. Usage for numbers that are none."""
-    asked = request.query_params
-    return _number(asked.get("offset"), "offset") or 0, _number(asked.get("limit"), "limit")
+    return number_of(request, "offset") or 0, number_of(request, "limit")
 
 
-def _number(text: str | None, name: str) -> int | None:
+def number_of(request: Request, name: str) -> int | None:
+    """A number from 0 that a query names; None where it names none. Usage `request_invalid`."""
+    text = request.query_params.get(name)
     if text is None or text in ("", "*"):
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 12:
@@ -163,6 +164,8 @@ class Item:
     fields: Mapping[str, str]
     children: list[tuple[str, list[Item]]] = field(default_factory=list)
     started: str = ""
+    text: str = ""
+    """The field that is its element's text in a document, which then has no other."""
 
     def value(self, name: str) -> str:
         """A field by its name, or by a path from its type or one above that, in any case; empty where it has none.
@@ -270,6 +273,9 @@ def _fill(element: ET.Element, one: Item) -> None:
         for name in above:
             into = _under(into, name)
         for child in children:
+            if child.text:
+                ET.SubElement(into, f"{{{XNAT}}}{last}").text = child.fields[child.text].translate(_NOTHING)
+                continue
             below = ET.SubElement(into, f"{{{XNAT}}}{last}", {f"{{{XSI}}}type": child.type})
             _fill(below, child)
 

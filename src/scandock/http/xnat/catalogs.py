@@ -33,13 +33,22 @@ def _write(connection: Connection, part: Chosen, resource: RowMapping, file: IO[
     def write(text: str) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
 
-    said = "".join(f" {name}={attribute(resource[name])}" for name in ("format", "content") if resource[name])
+    common = _said(resource["format"], resource["content"])
     write(_HEAD.format(attribute(resource["label"])))
     write("<cat:entries>\n")
     for row in cataloguing.each_file(connection, part.experiment.standing, resource):
         path = attribute(row["name"])
         name = attribute(row["name"].rpartition("/")[2])
         digest = f' digest="{row["md5"].hex()}"' if row["md5"] else ""
+        kind, content = row["format"], row["content"]
+        said = common
+        if kind is not None or content is not None:
+            said = _said(kind or resource["format"], content or resource["content"])
         write(f"<cat:entry URI={path} ID={path} name={name}{digest}{said}/>\n")
     write("</cat:entries>\n")
     write(_TAIL)
+
+
+def _said(kind: str, content: str) -> str:
+    """Format and content as attributes of an entry; one that is empty is left out."""
+    return "".join(f" {name}={attribute(value)}" for name, value in (("format", kind), ("content", content)) if value)

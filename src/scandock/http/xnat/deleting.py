@@ -80,13 +80,16 @@ async def resources(request: Request, work: Known) -> Response:
     return _done()
 
 
-async def file(work: Known, path: str) -> Response:
+async def file(request: Request, work: Known, path: str) -> Response:
+    """A file, or a folder with all that is in it: `sub/`, and `sub` where there is no such file."""
+
     def ask(connection: Connection) -> tuple[str, Place]:
         found = holder_of(connection, work, Action.SESSION_DELETE)
         return found.standing.uuid, place_of(connection, work, Action.SESSION_DELETE)[0]
 
     uuid, place = await work.read(ask)
-    await made(work, uuid, removing.file_change(work.desk, place, path))
+    folder = request.scope.get("raw_path", b"").endswith(b"/")
+    await made(work, uuid, removing.files_change(work.desk, place, path, folder=folder))
     return _done()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -34,6 +35,7 @@ _TYPES: Final = {
     )
 }
 """Name of a document's root, in lower case -> its type."""
+_XSI_TYPE: Final = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _OTHERS: Final = frozenset(
     {"sharing", "resources", "experiments", "scans", "reconstructions", "assessors", "file", "in", "out", "fields"}
 )
@@ -42,8 +44,17 @@ _OF_ADDRESS: Final = {"project": "project", "subject_ID": "subject", "image_sess
 """What says where a thing stands: the address does, and its ids are those of this server."""
 
 
-async def said_in_document(work: Work, *, open_handed: bool = True) -> list[tuple[str, str]]:
-    """What the body says, as the pairs of a query; none where it is no document. Usage `request_invalid`.
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a body says of a thing, as the pairs of a query; none where there is no document."""
+
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    scans: list[list[tuple[str, str]]] = field(default_factory=list)
+    """The same of each scan within a session."""
+
+
+async def read_document(work: Work, *, open_handed: bool = True) -> Document:
+    """The document in the body; an empty one where it is none. Usage `request_invalid`.
 
     It is one where the request says so: by its media type, by `inbody=true`, or as the file of a form. `open_handed`:
     also where it says nothing of its body, and that begins as XML does.
@@ -52,11 +63,17 @@ async def said_in_document(work: Work, *, open_handed: bool = True) -> list[tupl
     media = media_type_of(request)
     told = media in _XML or media == MULTIPART or (true(request.query_params.get("inbody")) and "json" not in media)
     if not has_body(request) or not (told or (open_handed and not media)):
-        return []
+        return Document()
     body = await _body(work)
     if not told and not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        return []
-    return _pairs(read_xml(body, _WHAT, _SEND), request)
+        return Document()
+    root = await work.do(lambda: read_xml(body, _WHAT, _SEND))
+    return Document(_pairs(root, request), [_scan(one) for one in root.findall("scans/scan")])
+
+
+async def said_in_document(work: Work, *, open_handed: bool = True) -> list[tuple[str, str]]:
+    """What the body says of a thing itself, as the pairs of a query (`read_document`)."""
+    return (await read_document(work, open_handed=open_handed)).pairs
 
 
 async def _body(work: Work) -> bytes:
@@ -82,10 +99,17 @@ def _pairs(root: ET.Element, request: Request) -> list[tuple[str, str]]:
     return found
 
 
+def _scan(element: ET.Element) -> list[tuple[str, str]]:
+    """What a session's document says of one of its scans. Its files are none of the catalog's to believe."""
+    kind = element.attrib.get(_XSI_TYPE, "").rpartition(":")[2].strip()
+    named = [("xsiType", f"xnat:{kind}")] if kind else []
+    return [*named, *_fields(element)]
+
+
 def _fields(element: ET.Element, above: str = "") -> Iterator[tuple[str, str]]:
     """Attributes and elements with their texts, by paths of names."""
     for name, text in element.attrib.items():
-        if " " not in name and text.strip():  # else of another namespace: xsi:type, xsi:schemaLocation
+        if "}" not in name and text.strip():  # else of another namespace: xsi:type, xsi:schemaLocation
             yield f"{above}{name}", text.strip()
     for child in element:
         if not above and child.tag in _OTHERS:

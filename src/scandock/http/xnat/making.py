@@ -1,15 +1,16 @@
 """PUT of projects, subjects and experiments: made where missing, else changed (xnat-clients.md 2.4, 3 to 5).
 
-201 with the id of what was made, 200 with that of what was there. What the query says of a thing is kept where it has
-a place, and what a document in the body does. Of a subject's PUT the body is read only where the request calls it a
-document: one client sends its user's password in it (5).
+200 with the id; of subjects and experiments that were made 201, as the original does it. What the query says of a
+thing is kept where it has a place, and what a document in the body does. Of a subject's PUT the body is read only where
+the request calls it a document: one client sends its user's password in it (5).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
+from urllib.parse import quote
 
 from fastapi import Request
 from sqlalchemy import Connection
@@ -18,20 +19,21 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.access.principal import Denied
 from scandock.http.v1.desks import Work
 from scandock.http.xnat.bodies import pairs_of
-from scandock.http.xnat.documents import said_in_document
+from scandock.http.xnat.documents import Document, read_document, said_in_document
 from scandock.http.xnat.places import EXPERIMENTS, SUBJECTS, subject_of
 from scandock.http.xnat.routing import Known, router
-from scandock.http.xnat.schema import SESSIONS
+from scandock.http.xnat.schema import SCANS, SESSIONS
 from scandock.http.xnat.wishes import true
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
-from scandock.rules.said_fields import SESSION_FIELDS, Said, said_of
+from scandock.rules.project_fields import said_of_project
+from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, Said, said_of
 from scandock.rules.subject_fields import said_of_subject
 from scandock.services import rights
-from scandock.services.editing import edit_project, edit_session, rename_subject
+from scandock.services.editing import edit_session, rename_subject
 from scandock.services.prearchive import rebuild
-from scandock.services.project_making import make_project
 from scandock.services.xnat import making
+from scandock.services.xnat.describing import describe_project, make_described
 from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_subject
 from scandock.services.xnat.ids import experiment_number, subject_id, subject_number
 from scandock.services.xnat.making_subjects import make_subject, say_of_subject
@@ -43,12 +45,26 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _FORM_BYTES: Final = 65_536
 _OF_WHAT_STANDS: Final = ("pullDataFromHeaders", "fixScanTypes", "triggerPipelines", "activate", "quarantine")
 """What is asked of a session that is there: with these alone, none is to be made."""
+_SCAN_TYPES: Final = {f"xnat:{one}ScanData".lower(): f"xnat:{one}ScanData" for one in SCANS}
 _SESSION_TYPES: Final = {f"xnat:{one}SessionData".lower(): f"xnat:{one}SessionData" for one in SESSIONS}
 
 
-def answer(text: str, *, new: bool) -> Response:
-    """The id of a thing that was made, or was there."""
+def answer(text: str, *, new: bool = False) -> Response:
+    """The id of a thing that was made, or was there. `new`: of those that the original answers with 201 then."""
     return PlainTextResponse(text, 201 if new else 200)
+
+
+def posted(request: Request, id_: str) -> Response:
+    """Where a thing stands that was made by a POST to the list of its kind."""
+    address = f"{quote(request.scope['path'])}/{quote(id_)}"
+    return PlainTextResponse(address, headers={"Location": address})
+
+
+def nameless(what: str, field: str) -> Usage:
+    """Why nothing is made of a POST that names no thing."""
+    return Usage(
+        "request_invalid", f"The request gives the new {what} no {field}.", f"Say {field}, or PUT to its address."
+    )
 
 
 async def said_in(work: Work, document: Sequence[tuple[str, str]] | None = None) -> Said:
@@ -69,7 +85,7 @@ async def said_in(work: Work, document: Sequence[tuple[str, str]] | None = None)
     return said_of([*pairs, *request.query_params.multi_items()])
 
 
-def _found(ask: Callable[[], T]) -> T | None:
+def found_or_none(ask: Callable[[], T]) -> T | None:
     """What is there and may be changed; None where there is nothing of that name."""
     try:
         return ask()
@@ -84,40 +100,62 @@ def _found(ask: Callable[[], T]) -> T | None:
 
 @routes.put("/data/projects/{project}")
 async def project(request: Request, work: Known, project: str) -> Response:
-    """Made with its maker as owner, or its title changed."""
-    title = said_of([*await said_in_document(work), *request.query_params.multi_items()]).get("name")
+    """Made with its maker as owner, or what is said of it written."""
+    said = said_of_project([*await said_in_document(work), *request.query_params.multi_items()])
     there = await work.read(lambda c: rights.allowed(c, work.desk.principal, Action.PROJECT_SEE, project))
-    if there:
-        changes = {"name": title} if title else {}
-        await work.read(lambda c: rights.check(c, work.desk.principal, Action.PROJECT_EDIT, project))
-        found = await work.do(lambda: edit_project(work.desk, project, changes))
-        return answer(found["id"], new=False)
-    desk = work.desk
-    made = await work.do(
-        lambda: make_project(desk.catalog, desk.settings, desk.principal, project, title, desk.request)
-    )
-    return answer(made["id"], new=True)
+    put = describe_project if there else make_described
+    return answer(await work.do(lambda: put(work.desk, project, said)))
+
+
+@routes.post("/data/projects")
+async def post_project(request: Request, work: Known) -> Response:
+    """A new project of what a document, or the query, says."""
+    pairs = [*await said_in_document(work), *request.query_params.multi_items()]
+    named, said = said_of(pairs).get("id"), said_of_project(pairs)
+    if not named:
+        raise nameless("project", "ID")
+    return posted(request, await work.do(lambda: make_described(work.desk, named, said)))
+
+
+@routes.post("/data/projects/{project}/subjects")
+async def post_subject(request: Request, work: Known) -> Response:
+    """A new subject of what a document, or the query, says."""
+    pairs = [*await said_in_document(work), *request.query_params.multi_items()]
+    label, said = said_of(pairs).get("label"), said_of_subject(pairs)
+    if not label:
+        raise nameless("subject", "label")
+    project = request.path_params["project"]
+    number, new = await work.do(lambda: make_subject(work.desk, project, label, said))
+    if not new:
+        raise Usage("label_taken", f"There is a subject {label[:128]} already.", "Choose another label, or PUT it.")
+    return posted(request, subject_id(number))
 
 
 async def subject(request: Request, work: Known) -> Response:
     """Made where missing; another label renames it, and what is said of the person is written."""
     pairs = [*await said_in_document(work, open_handed=False), *request.query_params.multi_items()]
+    id_, new = await put_subject(work, pairs)
+    return answer(id_, new=new)
+
+
+async def put_subject(work: Work, pairs: Sequence[tuple[str, str]]) -> tuple[str, bool]:
+    """The id of the subject at an address, made of what is said or changed by it; whether it is new."""
     label, said = said_of(pairs).get("label"), said_of_subject(pairs)
-    found = await work.read(lambda c: _found(lambda: subject_of(c, work, Action.SUBJECT_EDIT)))
-    places = request.path_params
+    found = await work.read(lambda c: found_or_none(lambda: subject_of(c, work, Action.SUBJECT_EDIT)))
+    places = work.request.path_params
     if found is None:
         if "project" not in places or subject_number(places["subject"]) is not None:
             await work.read(lambda c: subject_of(c, work, Action.SUBJECT_EDIT))  # which tells why not
         number, new = await work.do(lambda: make_subject(work.desk, places["project"], places["subject"], said))
         if new:
-            return answer(subject_id(number), new=True)
+            return subject_id(number), True
         found = await work.read(lambda c: subject_of(c, work, Action.SUBJECT_EDIT))  # made in this very moment
     uuid = found.uuid
     if label and label != found.label:
         await work.do(lambda: rename_subject(work.desk, uuid, label))
     if said:
         await work.do(lambda: say_of_subject(work.desk, uuid, said))
-    return answer(found.id, new=False)
+    return found.id, False
 
 
 for _where in SUBJECTS:
@@ -127,26 +165,51 @@ for _where in SUBJECTS:
 # -- experiments -------------------------------------------------------------------------------------------------------
 
 
-async def experiment(request: Request, work: Known) -> Response:
+async def experiment(work: Known) -> Response:
     """Made where missing, with its subject; else changed, and whatever the query has done with it."""
-    document = await said_in_document(work)
-    said = await said_in(work, document)
+    document = await read_document(work)
+    made, new = await put_experiment(work, document, await said_in(work, document.pairs))
+    return answer(made.id, new=new)
+
+
+async def post_experiment(request: Request, work: Known) -> Response:
+    """A new session of what a document, or the query, says, with its scans."""
+    document = await read_document(work)
+    said = await said_in(work, document.pairs)
+    label = said.get("label")
+    if not label:
+        raise nameless("session", "label")
+    request.path_params["experiment"] = label
+    if await work.read(lambda c: _there(c, work)) is not None:
+        raise Usage("label_taken", f"There is a session {label[:128]} already.", "Choose another label, or PUT it.")
+    made, _ = await put_experiment(work, document, said)
+    return posted(request, made.id)
+
+
+async def put_experiment(work: Work, document: Document, said: Said) -> tuple[Experiment, bool]:
+    """The experiment at an address, made of what is said or changed by it; whether it is new."""
+    request = work.request
+    scans = scans_in(document)
+    making.check_scans(scans)  # nothing is made of what is refused
     found = await work.read(lambda c: _there(c, work))
     if found is None:
         # A document may be the copy of another session's: what is made of it is called by the address.
-        label = (said_of(request.query_params.multi_items()) if document else said).get("label")
+        label = (said_of(request.query_params.multi_items()) if document.pairs else said).get("label")
         label = label or request.path_params["experiment"]
         try:
             made = await work.do(lambda: _make_experiment(work, said, label))
-            await _set_status(work, made)
-            return answer(made.id, new=True)
         except Usage as error:
             found = await work.read(lambda c: _there(c, work)) if error.code == "label_taken" else None
             if found is None:  # else somebody has made it in this very moment
                 raise
+        else:
+            await make_scans(work, made, scans)
+            await _set_status(work, made)
+            return made, True
     if found.standing.quarantined:
         in_project = found.standing.project
         await work.read(lambda c: _check_status(c, work, in_project))
+    await make_scans(work, found, scans)  # before all else: what is refused changes nothing
     await work.do(lambda: _change_experiment(work, found, said))
     uuid, asked = found.standing.uuid, request.query_params
     if true(asked.get("pullDataFromHeaders")):
@@ -154,7 +217,54 @@ async def experiment(request: Request, work: Known) -> Response:
     elif true(asked.get("fixScanTypes")):
         await work.do(lambda: rebuild(work.desk, uuid))
     await _set_status(work, found)
-    return answer(found.id, new=False)
+    return found, False
+
+
+async def make_scans(work: Work, found: Experiment, scans: Sequence[making.WantedScan]) -> None:
+    if scans:
+        every = [replace(one, usual_type=usual_scan_type(found)) for one in scans]
+        await work.do(lambda: making.make_scans(work.desk, found.standing.uuid, every))
+
+
+def usual_scan_type(found: Experiment) -> str:
+    """The type of a session's new scan, where none is named."""
+    kind = found.standing.xsi_type.replace("SessionData", "ScanData")
+    return _SCAN_TYPES.get(kind.lower(), "xnat:otherDicomScanData")
+
+
+def scans_in(document: Document) -> list[making.WantedScan]:
+    """The scans within a session's document, each once. Usage `request_invalid`, `type_unknown`, `value_invalid`."""
+    found: dict[str, making.WantedScan] = {}
+    for pairs in document.scans:
+        said = said_of(pairs)
+        one = wanted_scan(said, said.get("id"))
+        if one.id.casefold() in found:
+            raise Usage("request_invalid", f"The document has the scan {one.id[:128]!r} twice.", "Say it once.")
+        found[one.id.casefold()] = one
+    return list(found.values())
+
+
+def wanted_scan(said: Said, scan_id: str, told: str = "") -> making.WantedScan:
+    """What is said of a scan; `told`: its type where no field says it. Usage `type_unknown`, `value_invalid`."""
+    kind = said.get("type") or told
+    edits = {name: said.fields[name] for name in ("quality", "note") if said.fields.get(name)}
+    if said.get("type"):
+        edits["type"] = kind
+    return making.WantedScan(
+        id=scan_id, type=kind, xsi_type=_kind_of_scan(said), attributes=said.known(SCAN_FIELDS), edits=edits
+    )
+
+
+def _kind_of_scan(said: Said) -> str:
+    """The type that a request names; empty where it names none, or that of every scan. Usage `type_unknown`."""
+    kind = _SCAN_TYPES.get(said.xsi_type.lower(), "")
+    if not kind and said.xsi_type and said.xsi_type.lower() != "xnat:imagescandata":
+        raise Usage(
+            "type_unknown",
+            f"{said.xsi_type[:64]} is no type of a scan.",
+            f"Say xsiType=xnat:mrScanData, or in the place of mr one of {', '.join(SCANS)}.",
+        )
+    return kind
 
 
 def _check_status(connection: Connection, work: Work, project: str) -> None:
@@ -174,7 +284,7 @@ async def _set_status(work: Work, found: Experiment) -> None:
 def _there(connection: Connection, work: Work) -> Experiment | None:
     """The experiment that an address names, under whatever subject it stands there now. Denied."""
     places = work.request.path_params
-    return _found(
+    return found_or_none(
         lambda: find_experiment(
             connection,
             work.desk.principal,
@@ -228,7 +338,7 @@ def _person(connection: Connection, work: Work, said: Said) -> _Person:
             "A session is of a subject, and none is named.",
             "Name it in the address: /data/projects/{project}/subjects/{subject}/experiments/{label}.",
         )
-    found = _found(lambda: find_subject(connection, principal, named, in_project=in_project))
+    found = found_or_none(lambda: find_subject(connection, principal, named, in_project=in_project))
     if found is not None:
         return _Person(found.project, found.label)
     if in_project is None or subject_number(named) is not None:
@@ -272,3 +382,5 @@ def _other_subject(connection: Connection, work: Work, found: Experiment, named:
 
 for _where in EXPERIMENTS:
     routes.put(_where)(experiment)
+for _where in ("/data/projects/{project}", *SUBJECTS):
+    routes.post(f"{_where}/experiments")(post_experiment)

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from fastapi import Request
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.catalog.shelves import Holder, Shelf
 from scandock.http.v1.desks import Work
-from scandock.http.xnat.making import answer, said_in
+from scandock.http.xnat.making import answer, make_scans, nameless, posted, said_in, wanted_scan
 from scandock.http.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, holder_of
 from scandock.http.xnat.routing import Known, router
-from scandock.http.xnat.schema import SCANS
 from scandock.http.xnat.uploading_files import place_of
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
-from scandock.rules.said_fields import SCAN_FIELDS, Said
-from scandock.services.editing import edit_scan, scan_values
 from scandock.services.xnat import contents, making, shelves
-from scandock.services.xnat.finding import find_experiment, find_subject
+from scandock.services.xnat.finding import Experiment, find_experiment, find_subject
 from scandock.services.xnat.ids import resource_id
 from scandock.services.xnat.next_tree import Place
 
 routes = router()
-_SCAN_TYPES: Final = {f"xnat:{one}ScanData".lower(): f"xnat:{one}ScanData" for one in SCANS}
 _ADDRESS: Final = re.compile(
     r"(?:/data)?(?:/archive)?(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
     r"(?:/experiments/(?P<experiment>[^/]+)(?:/.*)?|/resources(?:/.*)?|/files(?:/.*)?)?"
@@ -39,39 +36,35 @@ _ADDRESS: Final = re.compile(
 
 async def scan(request: Request, work: Known) -> Response:
     """Made where missing: the query has its id, and then the address its type; else the address has the id."""
-    said = await said_in(work)
-    named = request.path_params["scans"]
+    said, named = await said_in(work), request.path_params["scans"]
     scan_id = said.get("id") or named
-    found = await work.read(lambda c: experiment_of(c, work, Action.SESSION_EDIT))
-    uuid = found.standing.uuid
-    rows = await work.read(lambda c: contents.scans_of(c, found.standing))
-    there = any(row["scan_id"] == scan_id for row in rows)
-    kind = _kind_of_scan(said)
-    if not there and not kind:
-        kind = found.standing.xsi_type.replace("SessionData", "ScanData")
-        kind = _SCAN_TYPES.get(kind.lower(), "xnat:otherDicomScanData")
-    told = said.get("type") or (named if scan_id != named else "")
-    changes = {name: said.fields[name] for name in ("quality", "note") if said.fields.get(name)}
-    if there and said.get("type"):
-        changes["type"] = told
-    scan_values(changes)  # nothing is made of what is refused
-    wanted = making.WantedScan(id=scan_id, type=told, xsi_type=kind, attributes=said.known(SCAN_FIELDS))
-    new = await work.do(lambda: making.make_scan(work.desk, uuid, wanted))
-    if changes:
-        await work.do(lambda: edit_scan(work.desk, uuid, scan_id, changes))
-    return answer(scan_id, new=new)
+    wanted = wanted_scan(said, scan_id, told=named if scan_id != named else "")
+    found, there = await work.read(lambda c: _scan_at(c, work, scan_id))
+    if there is not None and said.by_path and wanted.xsi_type != there["xsi_type"]:
+        if wanted.xsi_type:  # fields of another type, by their paths: they are none of its
+            return answer(scan_id)
+        wanted = replace(wanted, xsi_type="")
+    await make_scans(work, found, [wanted])
+    return answer(scan_id)
 
 
-def _kind_of_scan(said: Said) -> str:
-    """The type that a request names; empty where it names none, or that of every scan. Usage `type_unknown`."""
-    kind = _SCAN_TYPES.get(said.xsi_type.lower(), "")
-    if not kind and said.xsi_type and said.xsi_type.lower() != "xnat:imagescandata":
-        raise Usage(
-            "type_unknown",
-            f"{said.xsi_type[:64]} is no type of a scan.",
-            f"Say xsiType=xnat:mrScanData, or in the place of mr one of {', '.join(SCANS)}.",
-        )
-    return kind
+def _scan_at(connection: Connection, work: Work, scan_id: str) -> tuple[Experiment, RowMapping | None]:
+    found = experiment_of(connection, work, Action.SESSION_EDIT)
+    rows = contents.scans_of(connection, found.standing)
+    return found, next((row for row in rows if row["scan_id"] == scan_id), None)
+
+
+async def post_scan(request: Request, work: Known) -> Response:
+    """A new scan of what a document, or the query, says."""
+    said = await said_in(work)
+    scan_id = said.get("id")
+    if not scan_id:
+        raise nameless("scan", "ID")
+    found, there = await work.read(lambda c: _scan_at(c, work, scan_id))
+    if there is not None:
+        raise Usage("label_taken", f"There is a scan {scan_id[:128]} already.", "Choose another id, or PUT it.")
+    await make_scans(work, found, [wanted_scan(said, scan_id)])
+    return posted(request, scan_id)
 
 
 async def resource(request: Request, work: Known) -> Response:
@@ -88,15 +81,16 @@ async def resource(request: Request, work: Known) -> Response:
     kind["tags"] = asked.get("tags", "")[:4000]
     if isinstance(of, Shelf):
         shelf = of
-        uuid, new = await work.do(lambda: shelves.make_resource(work.desk, shelf, place.label, kind))
+        uuid = await work.do(lambda: shelves.make_resource(work.desk, shelf, place.label, kind))
     else:
         uuid = of.uuid
-        new = await work.do(lambda: making.make_resource(work.desk, uuid, place.scan_id, place.label, kind))
-    return answer(resource_id(uuid, place.scan_id, place.label), new=new)
+        await work.do(lambda: making.make_resource(work.desk, uuid, place.scan_id, place.label, kind))
+    return answer(resource_id(uuid, place.scan_id, place.label))
 
 
 for _where in EXPERIMENTS:
     routes.put(f"{_where}/scans/{{scans}}")(scan)
+    routes.post(f"{_where}/scans")(post_scan)
 for _where in HOLDERS:
     routes.put(f"{_where}/resources/{{resources}}")(resource)
 

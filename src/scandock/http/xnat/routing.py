@@ -27,6 +27,7 @@ from scandock.http.v1.desks import Work
 from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Answer
 from scandock.services.xnat.contents import names_of
+from scandock.services.xnat.finding import meant_project
 
 JSESSION: Final = XNAT_COOKIE
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -114,7 +115,11 @@ async def _asking(request: Request) -> Work:
         elsewhere = from_elsewhere(request)
         if elsewhere or (principal.door is Door.COOKIE and request.cookies.get(COOKIE)):
             check_csrf(principal, request.headers.get("x-csrf-token"), cross_site=elsewhere)
-    return Work(request, principal)
+    work = Work(request, principal)
+    named = request.path_params.get("project")
+    if named is not None and named not in principal.roles:
+        request.path_params["project"] = await work.read(lambda c: meant_project(c, principal, named))
+    return work
 
 
 def _check_address(request: Request) -> None:

@@ -10,6 +10,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final
 
+from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
 from scandock.rules.sop_classes import LEAD, TYPE_OF_CLASS
 from scandock.rules.subject_fields import DEMOGRAPHICS, OWN
@@ -126,7 +127,13 @@ def _document(prefix: str, namespace: str, parts: Sequence[str]) -> str:
 
 def _bases() -> list[str]:
     return [
-        _type("projectData", None, [*_texts("name", "description"), _resources()], _PROJECT),
+        _type(
+            "projectData", None,
+            [*_texts("name", "description", "keywords"), _aliases(), _element("PI", "xnat:investigatorData"),
+             _resources()],
+            _PROJECT,
+        ),
+        _type("investigatorData", None, _texts(*PI_FIELDS[:-1]), PI_FIELDS[-1:]),
         _type("abstractResource", None, _texts("note", "tags"), _RESOURCE[:3]),
         _type("resource", "abstractResource", (), _RESOURCE[3:]),
         _type("resourceCatalog", "resource"),
@@ -194,6 +201,17 @@ def _resources() -> str:
 
 
 def _scanner() -> str:
-    attributes = "".join(f'<xs:attribute name="{one}" type="xs:string"/>' for one in ("manufacturer", "model"))
+    return f'<xs:element name="scanner" minOccurs="0">{_text_with("manufacturer", "model")}</xs:element>'
+
+
+def _aliases() -> str:
+    one = f'<xs:element name="alias" minOccurs="0" maxOccurs="unbounded">{_text_with("source")}</xs:element>'
+    inner = f"<xs:complexType><xs:sequence>{one}</xs:sequence></xs:complexType>"
+    return f'<xs:element name="aliases" minOccurs="0">{inner}</xs:element>'
+
+
+def _text_with(*names: str) -> str:
+    """The type of an element that holds a text, and has attributes beside it."""
+    attributes = "".join(f'<xs:attribute name="{one}" type="xs:string"/>' for one in names)
     text = f'<xs:simpleContent><xs:extension base="xs:string">{attributes}</xs:extension></xs:simpleContent>'
-    return f'<xs:element name="scanner" minOccurs="0"><xs:complexType>{text}</xs:complexType></xs:element>'
+    return f"<xs:complexType>{text}</xs:complexType>"

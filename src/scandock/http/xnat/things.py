@@ -11,10 +11,12 @@ from sqlalchemy import Connection, RowMapping
 from scandock.access.principal import Principal
 from scandock.http.xnat.answers import Item
 from scandock.model import request_limits
+from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.subject_fields import DEMOGRAPHICS, OWN
 from scandock.services.xnat import contents
 from scandock.services.xnat.finding import Subject, experiments_of_subject, is_of_subject
 from scandock.services.xnat.ids import resource_id, subject_id
+from scandock.services.xnat.projects import Described
 from scandock.services.xnat.shelves import Shelved
 from scandock.services.xnat.subjects import SUBJECT_TYPE
 from scandock.services.xnat.waiting import AnySession
@@ -28,10 +30,23 @@ def started(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%a %b %d %H:%M:%S UTC %Y}"
 
 
-def project_item(found: dict[str, Any], resources: list[Item]) -> Item:
-    """A project with its own resources; `found` as the JSON API shows it."""
-    fields = {"ID": found["id"], "secondary_ID": found["id"], "name": found["name"]}
-    children = [("resources/resource", resources)] if resources else []
+def project_item(found: dict[str, Any], described: Described, resources: list[Item]) -> Item:
+    """A project with what is said of it and its own resources; `found` as the JSON API shows it."""
+    attributes = described.attributes
+    fields = {
+        "ID": found["id"],
+        "secondary_ID": attributes.get("secondary_ID") or found["id"],
+        "name": found["name"],
+        **{name: attributes[name] for name in ("description", "keywords") if name in attributes},
+    }
+    investigator = {name: text for name in PI_FIELDS if (text := attributes.get(f"PI/{name}"))}
+    aliases = [Item("xnat:projectData_alias", {"alias": alias}, text="alias") for alias in described.aliases]
+    every = (
+        ("aliases/alias", aliases),
+        ("PI", [Item("xnat:investigatorData", investigator)] if investigator else []),
+        ("resources/resource", resources),
+    )
+    children = [(name, items) for name, items in every if items]
     return Item("xnat:projectData", fields, children, started(found.get("created", 0)))
 
 

@@ -22,7 +22,7 @@ from scandock.services.xnat import words
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.experiments import list_experiments
 from scandock.services.xnat.history import history_of
-from scandock.services.xnat.projects import list_projects
+from scandock.services.xnat.projects import described, list_projects
 from scandock.services.xnat.subjects import list_subjects
 
 routes = router()
@@ -91,7 +91,7 @@ async def project(request: Request, work: Asking, project: str) -> Response:
         found = browsing.find_project(connection, work.desk.principal, project)
         may_read = rights.allowed(connection, work.desk.principal, Action.PROJECT_READ, project)
         own = things.own_items(connection, shelf_of(connection, work)) if may_read else []
-        return things.project_item(found, own)
+        return things.project_item(found, described(connection, project, whole=may_read), own)
 
     return item(request, await work.read(ask))
 

@@ -21,11 +21,15 @@ from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import ZipDownload
 from scandock.services.listing import one_of
 from scandock.services.xnat import contents
+from scandock.services.xnat.contents import Folder
 from scandock.services.xnat.zips import Choice, zip_of_nothing, zip_of_sessions
 
 
-async def as_zip(work: Work) -> Response:
-    """All files of the part that an address names; of several experiments (`E1,E2`), of each, and of each once."""
+async def as_zip(work: Work, folder: Folder | None = None) -> Response:
+    """All files of the part that an address names, or those of a folder in it.
+
+    Of several experiments (`E1,E2`), of each, and of each once.
+    """
     names = contents.names_of(work.request.path_params.get("experiment", ""))
     damaged = damaged_of(work.request)
 
@@ -39,7 +43,7 @@ async def as_zip(work: Work) -> Response:
                 if not standing.uuid:  # nobody has put anything on that shelf yet
                     return zip_of_nothing(standing.label)
                 wanted = [(standing.uuid, _same(part.resources))]
-        return zip_of_sessions(work.desk, wanted, damaged)
+        return zip_of_sessions(work.desk, wanted, damaged, folder=folder)
 
     return zip_answer(await work.prepare(make))
 

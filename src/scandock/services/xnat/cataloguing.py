@@ -14,8 +14,10 @@ _BATCH: Final = 5_000
 
 
 def each_file(connection: Connection, standing: Holder, one: RowMapping) -> Iterator[RowMapping]:
-    """Name and MD5 of the files of a resource (a row of `contents.resources_of`), in their order, streamed."""
-    query = select(file.c.name, file.c.md5).where(_is_in(standing, one)).order_by(file.c.n)
+    """Name, MD5, content and format of a resource's files (a row of `contents.resources_of`), in order, streamed."""
+    query = (
+        select(file.c.name, file.c.md5, file.c.content, file.c.format).where(_is_in(standing, one)).order_by(file.c.n)
+    )
     yield from connection.execute(query.execution_options(yield_per=_BATCH)).mappings()
 
 

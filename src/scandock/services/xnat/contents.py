@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select
@@ -243,23 +244,52 @@ def list_resources(rows: Sequence[RowMapping], uuid: str) -> Rows:
 FILE_DEFAULT: Final = (
     "Name", "Size", "URI", "collection", "file_tags", "file_format", "file_content", "cat_ID", "digest",
 )  # fmt: skip
+_NUMBER: Final = "\0"
+"""The cell of a file's number: no column and no filter of a request has that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder within resources: `a/b` holds `a/b/1.txt`, and, where it is meant with all below, `a/b/c/2.txt`."""
+
+    path: str
+    recursive: bool = True
+
+    @property
+    def start(self) -> str:
+        """What the names of its files begin with."""
+        return f"{self.path}/"
+
+    def holds(self, name: str) -> bool:
+        """Whether a file is in it, by its name in its resource."""
+        return name.startswith(self.start) and (self.recursive or "/" not in name[len(self.start) :])
 
 
 def files_of(
-    connection: Connection, standing: Holder, resources: Sequence[RowMapping], name: str | None = None
+    connection: Connection,
+    standing: Holder,
+    resources: Sequence[RowMapping],
+    name: str | None = None,
+    folder: Folder | None = None,
 ) -> list[RowMapping]:
-    """The files of some resources, in their order; those of a name alone."""
+    """The files of some resources, in their order; those of a name alone, or of a folder."""
     numbers = {row["n"]: row for row in resources}
     query = (
-        select(file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.md5, file.c.sha256)
+        select(
+            file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.md5, file.c.content, file.c.format,
+            file.c.tags,
+        )
         .where(file.c.tree_id == standing.tree_id)
         .order_by(file.c.resource_n, file.c.n)
-    )
+    )  # fmt: skip
     if name is not None:
         query = query.where(file.c.name == name)
+    if folder is not None:
+        query = query.where(func.substr(file.c.name, 1, len(folder.start)) == folder.start)
     if len(numbers) == 1:
         query = query.where(file.c.resource_n == next(iter(numbers)))
-    return [row for row in connection.execute(query).mappings() if row["resource_n"] in numbers]
+    found = [row for row in connection.execute(query).mappings() if row["resource_n"] in numbers]
+    return found if folder is None else [row for row in found if folder.holds(row["name"])]
 
 
 def list_files(
@@ -270,26 +300,60 @@ def list_files(
     filters: Iterable[tuple[str, str]] = (),
 ) -> Rows:
     """Rows of `files_of` as a listing; each URI is the same whatever address was asked (rule 9). It has no `ID`."""
-    of = {row["n"]: row for row in resources}
+    cells = _narrowed(_file_cells(files, resources, standing, uri), filters)
+    return table_of(cells, None, FILE_DEFAULT, ())
+
+
+def numbers_listed(
+    files: Sequence[RowMapping],
+    resources: Sequence[RowMapping],
+    standing: Holder,
+    uri: str,
+    filters: Iterable[tuple[str, str]] = (),
+) -> list[int]:
+    """The numbers of the files that `list_files` lists, in its order."""
+    return [int(one[_NUMBER]) for one in _narrowed(_file_cells(files, resources, standing, uri), filters)]
+
+
+def _file_cells(
+    files: Sequence[RowMapping], resources: Sequence[RowMapping], standing: Holder, uri: str
+) -> list[dict[str, str]]:
+    of = {row["n"]: _resource_cells(row, standing, uri) for row in resources}
     cells = []
     for row in files:
-        where = of[row["resource_n"]]
-        number = resource_id(standing.uuid, where["scan_id"], where["label"])
-        path = f"/scans/{where['scan_id']}" if where["scan_id"] is not None else ""
-        cells.append(
-            {
-                "name": row["name"].rpartition("/")[2],
-                "size": str(row["bytes"]),
-                "uri": f"{uri}{path}/resources/{number}/files/{_escaped(row['name'])}",
-                "collection": where["label"],
-                "file_format": where["format"],
-                "file_content": where["content"],
-                "file_tags": where["tags"],
-                "cat_id": number,
-                "digest": row["md5"].hex() if row["md5"] else "",
-            }
-        )
-    return table_of(_narrowed(cells, filters), None, FILE_DEFAULT, ())
+        values: tuple[Any, ...] = tuple(row.values())  # all at once, as there may be a million rows
+        n, number, name, size, md5, content, kind, tags = values
+        folder, common = of[number]
+        one = {
+            **common,
+            "name": name.rpartition("/")[2],
+            "size": str(size),
+            "uri": folder + _escaped(name),
+            "digest": md5.hex() if md5 else "",
+            _NUMBER: str(n),
+        }
+        if content is not None or kind is not None or tags is not None:
+            one |= _own_words(row)
+        cells.append(one)
+    return cells
+
+
+def _resource_cells(row: RowMapping, standing: Holder, uri: str) -> tuple[str, dict[str, str]]:
+    """The address below which the files of a resource stand, and the cells that they share."""
+    number = resource_id(standing.uuid, row["scan_id"], row["label"])
+    path = f"/scans/{row['scan_id']}" if row["scan_id"] is not None else ""
+    return f"{uri}{path}/resources/{number}/files/", {
+        "collection": row["label"],
+        "file_format": row["format"],
+        "file_content": row["content"],
+        "file_tags": row["tags"],
+        "cat_id": number,
+    }
+
+
+def _own_words(row: RowMapping) -> dict[str, str]:
+    """The cells of what was said of one file itself: those that it has not are its resource's."""
+    return {f"file_{name}": row[name] for name in ("content", "format", "tags") if row[name] is not None}
 
 
 def _escaped(name: str) -> str:

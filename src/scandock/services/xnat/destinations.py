@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from scandock.access.principal import Denied, Principal
 from scandock.catalog.tables import project, session
 from scandock.rules.permissions import Action
-from scandock.services.xnat.finding import find_experiment, find_subject
+from scandock.services.xnat.finding import find_experiment, find_subject, meant_project
 from scandock.services.xnat.ids import experiment_number, subject_number
 
 
@@ -26,11 +26,13 @@ class Named:
 
 
 def by_labels(connection: Connection, principal: Principal, named: Named) -> Named:
-    """The same by labels alone; an experiment that there is brings its subject along, and an id its project.
+    """The same by labels alone, a project by its id; an experiment that there is brings its subject, an id its project.
 
     What is not there yet is a label. Denied (404) for an id of nothing where no project says where else to go: the
     headers would decide, and nobody would notice the slip.
     """
+    if named.project:
+        named = replace(named, project=meant_project(connection, principal, named.project))
     if named.session and named.is_experiment:
         named = _experiment(connection, principal, named)
     if named.subject and subject_number(named.subject) is not None:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_, select
 
 from scandock.access.principal import Principal, ProjectRights, deny, may
+from scandock.catalog.aliases import project_called
 from scandock.catalog.server_tables import accession
 from scandock.catalog.standing import Standing, standing, standing_rows
 from scandock.catalog.tables import project, session, subject
@@ -50,6 +51,12 @@ class Subject:
     @property
     def id(self) -> str:
         return subject_id(self.number)
+
+
+def meant_project(connection: Connection, principal: Principal, named: str) -> str:
+    """The id of the project that is named by an alias, where one may know of that project; else what is named."""
+    found = project_called(connection, named)
+    return found if found and rights.allowed(connection, principal, Action.PROJECT_SEE, found) else named
 
 
 def find_experiment(

@@ -18,7 +18,7 @@ from scandock.access.principal import deny
 from scandock.catalog.shelves import Holder, Shelf, find_holder
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, tree
-from scandock.catalog.trees import BATCH, copy_batch, copy_files, drop_files, sum_up, write_structure
+from scandock.catalog.trees import BATCH, copy_batch, copy_files, describe_files, drop_files, sum_up, write_structure
 from scandock.model.errors import ScandockError
 from scandock.model.points import reach
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
@@ -178,6 +178,7 @@ def _write_rows(desk: Desk, running: Operation, to_be: NextTree) -> int:
 def _finish_rows(connection: Connection, to_be: NextTree, tree_id: int, rows: list[dict[str, Any]]) -> None:
     if rows:
         connection.execute(insert(file), rows)
+    describe_files(connection, tree_id, to_be.described)
     _sum(to_be, sum_up(connection, tree_id))
     write_structure(connection, tree_id, to_be.scans, to_be.resources)
 
@@ -187,6 +188,7 @@ def _new_rows(to_be: NextTree, tree_id: int) -> list[dict[str, Any]]:
         {
             "tree_id": tree_id, "n": n, "resource_n": number, "name": name, "bytes": one.size, "sha256": one.sha256,
             "md5": one.md5, "sop_uid": one.sop_uid, "frames": one.frames, "dataset_at": one.dataset_at,
+            "content": one.words[0], "format": one.words[1], "tags": one.words[2],
         }
         for n, ((number, name), (_, one)) in enumerate(to_be.added.items(), to_be.last + 1)
     ]  # fmt: skip

@@ -7,7 +7,7 @@ one transaction, made while nobody plans with the session.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,7 +18,8 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.standing import Standing
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, resource, scan, session, upload
-from scandock.catalog.trees import ScanRow, resources_of, scan_values, scans_of, write_structure
+from scandock.catalog.trees import ScanRow, resources_of, scans_of, write_structure
+from scandock.catalog.trees import scan_values as scan_values_of
 from scandock.model.errors import Usage
 from scandock.model.verdicts import ImportState
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
@@ -27,6 +28,7 @@ from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Action
 from scandock.services import rights
+from scandock.services.editing import scan_values
 from scandock.services.imports import DELETED
 from scandock.services.moving import Desk, labelled, names_for, names_of, usable
 from scandock.services.xnat.contents import ALL
@@ -198,27 +200,49 @@ class WantedScan:
     """A scan as a request says it."""
 
     id: str
-    type: str
-    xsi_type: str
+    type: str = ""
+    """Of a new one."""
+    xsi_type: str = ""
+    """Empty where the request names none."""
+    usual_type: str = "xnat:otherDicomScanData"
+    """The type of a new one where none is named."""
     attributes: Mapping[str, str]
+    edits: Mapping[str, str]
+    """Type, quality and note that are said of it (`editing.scan_values`), where it has others."""
 
 
-def make_scan(desk: Desk, uuid: str, wanted: WantedScan) -> bool:
-    """Make an empty scan, or say more of the one that is there; whether it is new. Denied, Usage `scan_id_invalid`."""
-    _check_scan_id(wanted.id)
+def make_scans(desk: Desk, uuid: str, every: Sequence[WantedScan]) -> None:
+    """Make empty scans, or say more of those that are there: all of it or nothing.
+
+    Denied, Usage `scan_id_invalid`, and `type_other` where one that is there is of another type.
+    """
+    check_scans(every)
     with changing(desk, uuid) as (connection, source):
-        scans = scans_of(connection, source.tree_id)
-        there = next((one for one in scans if one.scan_id == wanted.id), None)
-        if there is not None:
-            _say_of_scan(connection, source, there, wanted.attributes)
-        else:
-            _check_free(scans, wanted.id)
-            n = max((one.n for one in scans), default=-1) + 1
-            said = {name: text for name, text in wanted.attributes.items() if text}
-            row = ScanRow(n, wanted.id, None, "", wanted.xsi_type, wanted.type, {**said, "type": wanted.type})
-            _add_scan(desk, connection, source, row)
-        desk.note(connection, "edit", uuid, source.project, {"scan": wanted.id, "made": there is None})
-    return there is None
+        scans = {one.scan_id: one for one in scans_of(connection, source.tree_id)}
+        for wanted in every:
+            there = scans.get(wanted.id)
+            new = there is None
+            if there is not None:
+                _say_of_scan(connection, source, there, wanted)
+            else:
+                _check_free(scans.values(), wanted.id)
+                there = scans[wanted.id] = _new_scan(wanted, max((one.n for one in scans.values()), default=-1) + 1)
+                _add_scan(desk, connection, source, there)
+            _edit_scan(desk, connection, source, there, wanted.edits)
+            desk.note(connection, "edit", uuid, source.project, {"scan": wanted.id, "made": new})
+
+
+def check_scans(every: Iterable[WantedScan]) -> None:
+    """Usage for what no session's scans can be, before anything is made of it."""
+    for one in every:
+        _check_scan_id(one.id)
+        scan_values(one.edits)
+
+
+def _new_scan(wanted: WantedScan, n: int) -> ScanRow:
+    kind = wanted.xsi_type or wanted.usual_type
+    said = {name: text for name, text in wanted.attributes.items() if text}
+    return ScanRow(n, wanted.id, None, "", kind, wanted.type, {**said, "type": wanted.type})
 
 
 def _check_scan_id(text: str) -> None:
@@ -236,14 +260,14 @@ def _check_scan_id(text: str) -> None:
         )
 
 
-def _check_free(scans: list[ScanRow], scan_id: str) -> None:
+def _check_free(scans: Iterable[ScanRow], scan_id: str) -> None:
     """Folders of scans are told apart in any case."""
     if any(one.scan_id.casefold() == scan_id.casefold() for one in scans):
         raise Usage("label_taken", "There is a scan of that id in another case already.", "Choose another id.")
 
 
 def _add_scan(desk: Desk, connection: Connection, source: Standing, row: ScanRow) -> None:
-    connection.execute(insert(scan).values(**scan_values(source.tree_id, row)))
+    connection.execute(insert(scan).values(**scan_values_of(source.tree_id, row)))
     connection.execute(update(session).where(session.c.id == source.id).values(scans=session.c.scans + 1))
     connection.execute(delete(scan_edit).where(scan_edit.c.session_id == source.id, scan_edit.c.scan_id == row.scan_id))
     if row.type:  # what a person says stays when headers are read
@@ -251,13 +275,33 @@ def _add_scan(desk: Desk, connection: Connection, source: Standing, row: ScanRow
         connection.execute(insert(scan_edit).values(**values))
 
 
-def _say_of_scan(connection: Connection, source: Standing, there: ScanRow, fields: Mapping[str, str]) -> None:
-    if not fields:
+def _say_of_scan(connection: Connection, source: Standing, there: ScanRow, wanted: WantedScan) -> None:
+    if wanted.xsi_type and wanted.xsi_type != there.xsi_type:
+        raise Usage(
+            "type_other",
+            f"The scan {wanted.id} is of type {there.xsi_type}, not {wanted.xsi_type}.",
+            "A scan keeps its type: leave xsiType out, or delete the scan first.",
+        )
+    said = {name: text for name, text in {**there.attributes, **wanted.attributes}.items() if text}
+    if said != there.attributes:
+        where = (scan.c.tree_id == source.tree_id, scan.c.n == there.n)
+        connection.execute(update(scan).where(*where).values(attributes=json.dumps(said)))
+
+
+def _edit_scan(desk: Desk, connection: Connection, source: Standing, there: ScanRow, edits: Mapping[str, str]) -> None:
+    """Note what a person says of a scan, where that is other than what is known of it."""
+    where = (scan_edit.c.session_id == source.id, scan_edit.c.scan_id == there.scan_id)
+    row = connection.execute(select(scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note).where(*where)).first()
+    usual = {"type": there.type, "quality": "usable", "note": ""}
+    known = usual if row is None else {**usual, **{k: v for k, v in row._asdict().items() if v is not None}}
+    values: dict[str, Any] = {name: text for name, text in scan_values(edits).items() if text != known[name]}
+    if not values:
         return
-    said = {name: text for name, text in {**there.attributes, **fields}.items() if text}
-    connection.execute(
-        update(scan).where(scan.c.tree_id == source.tree_id, scan.c.n == there.n).values(attributes=json.dumps(said))
-    )
+    values["modified"] = desk.catalog.now()
+    if row is not None:
+        connection.execute(update(scan_edit).where(*where).values(**values))
+    else:
+        connection.execute(insert(scan_edit).values(session_id=source.id, scan_id=there.scan_id, **values))
 
 
 def make_resource(desk: Desk, uuid: str, scan_id: str | None, label: str, kind: Mapping[str, str]) -> bool:

@@ -6,12 +6,12 @@ A published tree is never written to. The rows of what stands are read here, cha
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
 from scandock.catalog.shelves import Holder
-from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, resources_of, scans_of
+from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow, Words, files_of, resources_of, scans_of
 from scandock.model.errors import Usage
 from scandock.store.port import Stage
 
@@ -28,6 +28,8 @@ class Staged:
     sop_uid: str | None = None
     frames: int = 1
     dataset_at: int = 0
+    words: Words = NOTHING_SAID
+    """Content, format and tags that the request says of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class NextTree:
     files: dict[tuple[int, str], FileRow]
     added: dict[tuple[int, str], tuple[Stage, Staged]] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
+    described: dict[int, Words] = field(default_factory=dict)
+    """By number, what is newly said of files that stay."""
     last: int = -1
     changed: bool = False
     _folders: dict[int, set[str]] = field(default_factory=dict)
@@ -93,6 +97,7 @@ class NextTree:
     ) -> int:
         """Let staged files stand in a resource, made where missing as `kind` (content, format, tags); how many are new.
 
+        What `kind` says is each file's own; of one that is replaced, what it does not say stays.
         `overwrite`: None takes what has the same bytes already as done. Usage `file_exists`, `file_path_invalid`.
         """
         resource = self.resource(place)
@@ -104,12 +109,38 @@ class NextTree:
         elif coming:  # clients make a resource first, and say of its files what it holds
             resource.content, resource.format = resource.content or kind[0], resource.format or kind[1]
             resource.tags = resource.tags or kind[2]
-        for one in coming:
+        new = {one.name for one in coming}
+        for one in files:
+            words = self._words_of(resource.n, one.name, kind)
+            if one.name not in new:
+                self._describe(resource.n, one.name, words)
+                continue
             self._drop(resource.n, one.name)
-            self.added[resource.n, one.name] = (stage, one)
+            self.added[resource.n, one.name] = (stage, replace(one, words=words))
             self._note_folders(resource.n, one.name)
             self.changed = True
         return len(coming)
+
+    def _words_of(self, number: int, name: str, kind: tuple[str, str, str]) -> Words:
+        """What is said of a file once a request has said `kind` of it."""
+        key = (number, name)
+        row = self.files.get(key)
+        before = NOTHING_SAID
+        if key in self.added:
+            before = self.added[key][1].words
+        elif row is not None:
+            before = self.described.get(row.n, row.words)
+        return kind[0] or before[0], kind[1] or before[1], kind[2] or before[2]
+
+    def _describe(self, number: int, name: str, words: Words) -> None:
+        """Say something of a file whose bytes stay."""
+        key = (number, name)
+        if key in self.added:
+            stage, fresh = self.added[key]
+            self.added[key] = (stage, replace(fresh, words=words))
+        elif words != self.described.get(self.files[key].n, self.files[key].words):
+            self.described[self.files[key].n] = words
+            self.changed = True
 
     def add_resource(self, place: Place, kind: tuple[str, str, str]) -> ResourceRow:
         """A new empty resource."""
@@ -121,12 +152,29 @@ class NextTree:
         self.changed = True
         return made
 
-    def remove_file(self, place: Place, name: str) -> None:
-        """Take a file out; its resource stays. Usage `file_unknown`."""
+    def remove_files(self, place: Place, name: str, *, folder: bool = False) -> int:
+        """Take a file out, or a folder with all that is in it; how many files went. Its resource stays.
+
+        A folder is meant where no file has that name, or (`folder`) where it has files. Usage `file_unknown`.
+        """
         resource = self.resource(place)
-        if resource is None or not self._drop(resource.n, name):
+        gone = [] if resource is None else self._named(resource.n, name, folder=folder)
+        if not gone:
             raise Usage("file_unknown", f"There is no file {name[:200]!r} there.", "Its files are listed at .../files.")
+        for key in gone:
+            self._drop(*key)
         self.changed = True
+        return len(gone)
+
+    def _named(self, number: int, name: str, *, folder: bool) -> list[tuple[int, str]]:
+        """The file of a name in a resource, or the files of the folder that it names."""
+        one = (number, name)
+        start = f"{name.strip('/')}/"
+        is_file = one in self.files or one in self.added
+        if is_file and not folder:
+            return [one]
+        within = [key for key in (*self.files, *self.added) if key[0] == number and key[1].startswith(start)]
+        return within or ([one] if is_file else [])
 
     def remove_resource(self, place: Place) -> None:
         """Take a resource out with its files. Usage `resource_unknown`."""
@@ -156,6 +204,7 @@ class NextTree:
         row = self.files.pop((number, name), None)
         if row is not None:
             self.dropped.add(row.n)
+            self.described.pop(row.n, None)
         fresh = self.added.pop((number, name), None)
         self._folders.pop(number, None)
         return row is not None or fresh is not None

@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, or_, select
 
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
+from scandock.catalog.aliases import aliases_of
 from scandock.catalog.projects import set_aside
-from scandock.catalog.server_tables import account, member, project_access
+from scandock.catalog.server_tables import account, member, project_access, project_alias
 from scandock.catalog.tables import project
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Role
+from scandock.rules.project_fields import PI_NAMES, SEEN_WITH_TITLE
 from scandock.services import rights
-from scandock.services.xnat.columns import Column, Listing, Rows, by_name, moment, read
+from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, read
 
 _OPENED: Final = project_access.alias("opened")
+ALIAS_BREAK: Final = ","
+
+_ALIASES: Final = (
+    select(func.aggregate_strings(project_alias.c.alias, ALIAS_BREAK))
+    .where(project_alias.c.project_id == project.c.id)
+    .correlate(project)
+    .scalar_subquery()
+)
+"""All aliases of a project; no alias has the comma that parts them."""
+
+
+def _said(name: str) -> ColumnElement[Any]:
+    """What people said of a project; an empty text where they said nothing."""
+    return func.coalesce(attribute(project.c.attributes, name), "")
+
+
+def _both_names() -> ColumnElement[Any]:
+    """The principal investigator as XNAT's searches write one: the last name, a comma, the first."""
+    first, last = _said("PI/firstname"), _said("PI/lastname")
+    return case((and_(first != "", last != ""), last + ", " + first), else_=last + first)
+
 
 COLUMNS: Final = by_name(
     (
         Column("ID", project.c.name),
-        Column("secondary_ID", project.c.name),
+        Column("secondary_ID", func.coalesce(attribute(project.c.attributes, "secondary_ID"), project.c.name)),
         Column("name", project.c.title),
-        Column("description", literal("")),
-        Column("pi_firstname", literal("")),
-        Column("pi_lastname", literal("")),
+        Column("description", _said("description")),
+        Column("keywords", _said("keywords")),
+        Column("pi_firstname", _said("PI/firstname")),
+        Column("pi_lastname", _said("PI/lastname")),
+        Column("PI/firstname", _said("PI/firstname")),
+        Column("PI/lastname", _said("PI/lastname")),
+        Column("PI", _both_names()),
+        Column("alias", _ALIASES),
+        Column("aliases/alias/alias", _ALIASES),
         Column("project_access", case((_OPENED.c.accessibility.is_(None), "private"), else_=_OPENED.c.accessibility)),
         Column("proj_quarantine", case((project.c.quarantine, "1"), else_="0")),
         Column("insert_date", project.c.created, moment),
@@ -82,7 +113,52 @@ def list_projects(
     if mine is not None:
         has_one = _member_of(principal, list(Role))
         query = query.where(has_one if mine else ~has_one)
-    return read(connection, LISTING.narrowed(query, filters).order_by(project.c.key), chosen)
+    rows = read(connection, LISTING.narrowed(query, filters).order_by(project.c.key), chosen)
+    return _with_each_alias(rows, [at for at, column in enumerate(chosen) if column.value is _ALIASES])
+
+
+def _with_each_alias(rows: Rows, places: list[int]) -> Rows:
+    """A row for each alias of a project, as XNAT joins them, where that column was asked for."""
+    if not places:
+        return rows
+    every = [
+        [alias if at in places else value for at, value in enumerate(row)]
+        for row in rows.rows
+        for alias in sorted((row[places[0]] or "").split(ALIAS_BREAK))
+    ]
+    return Rows(rows.names, every)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What people said of a project, and the names that it answers to besides its id."""
+
+    attributes: Mapping[str, str]
+    aliases: list[str]
+
+    def in_words(self) -> list[tuple[str, str]]:
+        """What is said as people read it on the project's page."""
+        said = self.attributes
+        investigator = " ".join(said[f"PI/{name}"] for name in PI_NAMES if said.get(f"PI/{name}"))
+        every = (
+            ("Description", said.get("description", "")),
+            ("Keywords", said.get("keywords", "")),
+            ("Secondary ID", said.get("secondary_ID", "")),
+            ("Principal investigator", investigator),
+            ("Aliases", ", ".join(self.aliases)),
+        )
+        return [(name, text) for name, text in every if text]
+
+
+def described(connection: Connection, name: str, *, whole: bool) -> Described:
+    """What is said of the project with this id, which one may see; who may was asked.
+
+    `whole`: how its investigator is reached too, which is for those who may read the project.
+    """
+    text = connection.execute(select(project.c.attributes).where(project.c.key == name.casefold())).scalar_one()
+    said: dict[str, str] = json.loads(text)
+    shown = {field: value for field, value in said.items() if whole or field in SEEN_WITH_TITLE}
+    return Described(shown, aliases_of(connection, name))
 
 
 def visible(principal: Principal, action: Action = Action.PROJECT_SEE) -> Select[tuple[str]]:

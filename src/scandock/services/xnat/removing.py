@@ -55,12 +55,11 @@ def resources_change(desk: Desk, places: Sequence[Place]) -> Change:
     return Change(desk, Action.SESSION_DELETE, apply)
 
 
-def file_change(desk: Desk, place: Place, name: str) -> Change:
-    """Take one file out of a resource."""
+def files_change(desk: Desk, place: Place, name: str, *, folder: bool) -> Change:
+    """Take one file out of a resource, or a folder with all that is in it: where no file has that name, or `folder`."""
 
     def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
-        to_be.remove_file(place, name)
-        return {"fields": ["files"], "removed": 1}
+        return {"fields": ["files"], "removed": to_be.remove_files(place, name, folder=folder)}
 
     return Change(desk, Action.SESSION_DELETE, apply)
 

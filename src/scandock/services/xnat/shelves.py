@@ -115,8 +115,8 @@ def _again(connection: Connection, wanted: Shelf) -> Shelf:
     return now
 
 
-def make_resource(desk: Desk, wanted: Shelf, label: str, kind: Mapping[str, str]) -> tuple[str, bool]:
-    """Make an empty resource on a shelf, or say its content, format and tags anew; the shelf's UUID, and if new."""
+def make_resource(desk: Desk, wanted: Shelf, label: str, kind: Mapping[str, str]) -> str:
+    """Make an empty resource on a shelf, or say its content, format and tags anew; the shelf's UUID."""
     uuid = make_shelf(desk, wanted)
     with undisturbed(desk.catalog, {wanted.project}, lambda _: {wanted.reserved}) as connection:
         source = shelves.holder_for(connection, desk.principal, uuid, Action.SESSION_EDIT)
@@ -124,7 +124,7 @@ def make_resource(desk: Desk, wanted: Shelf, label: str, kind: Mapping[str, str]
         connection.execute(update(shelf).where(shelf.c.uuid == uuid).values(modified=desk.catalog.now()))
         changed_project(connection, wanted.project_id)
         shelves.note(desk, connection, "edit", source, {"fields": ["resources"], "made": new})
-    return uuid, new
+    return uuid
 
 
 # -- taking away -------------------------------------------------------------------------------------------------------

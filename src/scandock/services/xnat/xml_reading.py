@@ -1,10 +1,12 @@
-"""XML that clients send: read without any document type, so that nothing in it is expanded, and within limits."""
+"""XML that clients send: read by defusedxml, without any document type, so that nothing is expanded, within limits."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 from xml.etree import ElementTree as ET
-from xml.parsers import expat
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
 from scandock.model.errors import Usage
 
@@ -17,40 +19,49 @@ def off(message: str, remedy: str) -> Usage:
     return Usage("request_invalid", message, remedy)
 
 
+class _Builder:
+    """Puts elements together by their local names, as many and as deep as may be."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self._tree = ET.TreeBuilder()
+        self._what, self._remedy = what, remedy
+        self._depth = self._count = 0
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth, self._count = self._depth + 1, self._count + 1
+        if self._depth > MAX_DEPTH:
+            raise off(f"{self._what} is nested more than {MAX_DEPTH} deep.", self._remedy)
+        if self._count > MAX_ELEMENTS:
+            raise off(f"{self._what} has more than {MAX_ELEMENTS} elements.", self._remedy)
+        self._tree.start(_local(name), attributes)
+
+    def end(self, name: str) -> None:
+        self._depth -= 1
+        self._tree.end(_local(name))
+
+    def data(self, text: str) -> None:
+        self._tree.data(text)
+
+    def close(self) -> ET.Element:
+        return self._tree.close()
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
 def read_xml(body: bytes, what: str, remedy: str) -> ET.Element:
     """A document's elements by their local names; comments and the like are passed over. Usage `request_invalid`.
 
     `what` it is and the `remedy` are said where it can't be read. Names of attributes with a namespace of their own
-    keep it, as `{namespace} name`.
+    keep it, as `{namespace}name`.
     """
-    builder = ET.TreeBuilder()
-    depth = count = 0
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth, count
-        depth, count = depth + 1, count + 1
-        if depth > MAX_DEPTH:
-            raise off(f"{what} is nested more than {MAX_DEPTH} deep.", remedy)
-        if count > MAX_ELEMENTS:
-            raise off(f"{what} has more than {MAX_ELEMENTS} elements.", remedy)
-        builder.start(name.rpartition(" ")[2], attributes)
-
-    def end(name: str) -> None:
-        nonlocal depth
-        depth -= 1
-        builder.end(name.rpartition(" ")[2])
-
-    def doctype(*_: object) -> None:
-        raise off(f"{what} has a document type.", "Leave <!DOCTYPE> out: nothing is expanded.")
-
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = doctype
+    parser: Any = DefusedXMLParser(target=_Builder(what, remedy), forbid_dtd=True)
     try:
-        parser.Parse(body, True)
-    except (expat.ExpatError, ValueError, LookupError) as error:  # of an encoding that Python does not know, too
+        parser.feed(body)
+        root: ET.Element = parser.close()
+    except DefusedXmlException:
+        raise off(f"{what} has a document type.", "Leave <!DOCTYPE> out: nothing is expanded.") from None
+    except (ParseError, ValueError, LookupError) as error:  # of an encoding that Python does not know, too
         raise off(f"{what} is no XML that can be read: {error}.", remedy) from None
-    return builder.close()
+    return root

@@ -32,6 +32,7 @@ from scandock.services.downloads import (
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
 from scandock.services.xnat import contents
+from scandock.services.xnat.contents import Folder
 from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
 from scandock.store.port import Snapshot
 
@@ -47,8 +48,9 @@ def zip_of_sessions(
     wanted: Sequence[tuple[str, Choice]],
     damaged: Damaged = Damaged.REFUSE,
     naming: Naming | None = None,
+    folder: Folder | None = None,
 ) -> ZipDownload:
-    """Resources of several sessions as one zip, each session as it stands when its turn comes.
+    """Resources of several sessions as one zip, or a `folder` of these; each session as it stands when its turn comes.
 
     Usage `file_damaged` unless files that are known to be damaged are to be included or omitted: then a session whose
     whole folder is gone is named in `not-included.txt`.
@@ -57,9 +59,9 @@ def zip_of_sessions(
     the zip where a session is gone, and Denied where it may not be read any more.
     """
     if len(wanted) == 1:
-        return zip_of_resources(desk, *wanted[0], damaged, naming)
-    known = sum(len(one) for one in _known(desk, wanted, damaged))
-    return ZipDownload("sessions.zip", None, ZipStream().chunks(_each(desk, wanted, damaged, naming)), known)
+        return zip_of_resources(desk, *wanted[0], damaged, folder, naming)
+    known = sum(len(one) for one in _known(desk, wanted, damaged, folder))
+    return ZipDownload("sessions.zip", None, ZipStream().chunks(_each(desk, wanted, damaged, folder, naming)), known)
 
 
 def _own_folders() -> Callable[[Holder], str]:
@@ -86,7 +88,9 @@ def _below(folder_of: Callable[[Holder], str]) -> Naming:
     return named
 
 
-def _known(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -> Iterator[Mapping[str, str]]:
+def _known(
+    desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged, folder: Folder | None
+) -> Iterator[Mapping[str, str]]:
     """The damaged files of each session that has some; one that is gone has none, which its turn will tell."""
     with desk.catalog.read() as connection:
         with_damage = holders_with_damage(connection, [uuid for uuid, _ in wanted])
@@ -98,7 +102,7 @@ def _known(desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged) -
                 elif is_folder_gone(connection, standing):
                     yield {"": "folder_missing"}
                     continue
-                yield _damaged(connection, standing, choose(connection, standing), damaged)
+                yield _damaged(connection, standing, choose(connection, standing), damaged, folder)
 
 
 def _gone(desk: Desk, uuid: str) -> Holder | None:
@@ -109,14 +113,27 @@ def _gone(desk: Desk, uuid: str) -> Holder | None:
 
 
 def _damaged(
-    connection: Connection, standing: Holder, resources: Sequence[RowMapping], damaged: Damaged
+    connection: Connection,
+    standing: Holder,
+    resources: Sequence[RowMapping],
+    damaged: Damaged,
+    folder: Folder | None,
 ) -> Mapping[str, str]:
-    folders = tuple(_folder(one) for one in resources)
-    return damaged_paths(connection, standing, damaged, lambda path: path.startswith(folders))
+    folders = [_folder(one) for one in resources]
+
+    def is_wanted(path: str) -> bool:
+        names = (path[len(one) :] for one in folders if path.startswith(one))
+        return any(folder is None or folder.holds(name) for name in names)
+
+    return damaged_paths(connection, standing, damaged, is_wanted)
 
 
 def _each(
-    desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged, naming: Naming | None
+    desk: Desk,
+    wanted: Sequence[tuple[str, Choice]],
+    damaged: Damaged,
+    folder: Folder | None,
+    naming: Naming | None,
 ) -> Iterator[ZipEntry]:
     lines: list[Line] = []
     lasting = Lasting(desk)
@@ -129,7 +146,7 @@ def _each(
         standing, snapshot = steady_holder(desk, uuid)
         with snapshot:
             lasting.check(standing)
-            files, of, known = _listed(desk, standing, snapshot, choose, damaged)
+            files, of, known = _listed(desk, standing, snapshot, choose, damaged, folder)
             lines += lines_of(folder_of(standing), left_out(snapshot, known, damaged))
             entries = (_entry(snapshot, standing, of[one["resource_n"]], one, naming) for one in files)
             yield from lasting.entries(standing, entries)
@@ -137,7 +154,7 @@ def _each(
 
 
 def _listed(
-    desk: Desk, standing: Holder, snapshot: Snapshot, choose: Choice, damaged: Damaged
+    desk: Desk, standing: Holder, snapshot: Snapshot, choose: Choice, damaged: Damaged, folder: Folder | None
 ) -> tuple[list[Mapping[str, Any]], dict[int, RowMapping], Mapping[str, str]]:
     """The files of what is wanted, their resources by number, and which are damaged and how; noted in the trail.
 
@@ -145,10 +162,10 @@ def _listed(
     """
     with desk.catalog.read() as connection:
         resources = list(choose(connection, standing))
-        known = _damaged(connection, standing, resources, damaged)
+        known = _damaged(connection, standing, resources, damaged, folder)
         files: list[Mapping[str, Any]] = []
         of = {row["n"]: row for row in resources}
-        for found in contents.files_of(connection, standing, resources):
+        for found in contents.files_of(connection, standing, resources, folder=folder):
             row: dict[str, Any] = {**found}
             path = path_of(of[row["resource_n"]], row)
             if path not in known:
@@ -162,7 +179,12 @@ def _listed(
 
 
 def zip_of_resources(
-    desk: Desk, uuid: str, choose: Choice, damaged: Damaged = Damaged.REFUSE, naming: Naming | None = None
+    desk: Desk,
+    uuid: str,
+    choose: Choice,
+    damaged: Damaged = Damaged.REFUSE,
+    folder: Folder | None = None,
+    naming: Naming | None = None,
 ) -> ZipDownload:
     """Resources of a session, whose right to be read was checked, as a zip that is made while it is sent."""
     with desk.catalog.read() as connection:
@@ -172,7 +194,7 @@ def zip_of_resources(
     named = naming or member_name
     standing, snapshot = steady_holder(desk, uuid)
     try:
-        files, of, known = _listed(desk, standing, snapshot, choose, damaged)
+        files, of, known = _listed(desk, standing, snapshot, choose, damaged, folder)
         told = not_included(lines_of(standing.label, left_out(snapshot, known, damaged)))
         length = None
         if len(files) <= COUNTED:

@@ -1,0 +1,95 @@
+"""What people say of a project in XNAT's dialect: kept with it, its other names told apart from all others.
+
+(docs/xnat-compatibility.md, "Made by hand".) A request is done whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import IntegrityError
+
+from scandock.access import members
+from scandock.catalog.aliases import add_aliases, drop_aliases, taken_alias
+from scandock.catalog.tables import project
+from scandock.model.errors import Usage
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Accessibility, Action
+from scandock.rules.project_fields import ProjectSaid
+from scandock.services import rights
+from scandock.services.moving import Desk
+from scandock.services.project_making import make_project
+
+
+def make_described(desk: Desk, project_id: str, said: ProjectSaid) -> str:
+    """Make a project with all that is said of it; its id. Denied; Usage as `make_project`, and `alias_taken`."""
+
+    def describe(connection: Connection, number: int) -> None:
+        _write(connection, number, "{}", said)
+        if said.accessibility is not None:
+            _open(desk, connection, project_id, said.accessibility)
+
+    made = make_project(
+        desk.catalog, desk.settings, desk.principal, project_id, said.title, desk.request, describe=describe
+    )
+    return str(made["id"])
+
+
+def describe_project(desk: Desk, name: str, said: ProjectSaid) -> str:
+    """Say more of a project that is there; its id. Denied; Usage `alias_taken`, `project_id_reserved`."""
+    with desk.catalog.write() as connection:
+        rights.check(connection, desk.principal, Action.PROJECT_EDIT, name)
+        if said.accessibility is not None:
+            rights.check(connection, desk.principal, Action.SETTINGS_EDIT, name)
+        row = connection.execute(
+            select(project.c.id, project.c.name, project.c.title, project.c.attributes).where(
+                project.c.key == name.casefold()
+            )
+        ).one()
+        if row.name == UNASSIGNED:
+            raise Usage("project_id_reserved", f"{UNASSIGNED} has no settings.", "Choose another project.")
+        changed = _write(connection, row.id, row.attributes, said)
+        values: dict[str, Any] = {"revision": project.c.revision + 1}
+        if said.title and said.title != row.title:
+            values["title"] = said.title
+            changed = sorted({*changed, "name"})
+        if changed:
+            connection.execute(update(project).where(project.c.id == row.id).values(**values))
+            desk.note(connection, "project_edit", row.name, row.name, {"fields": changed}, kind="project")
+        if said.accessibility is not None:
+            _open(desk, connection, row.name, said.accessibility)
+        return str(row.name)
+
+
+def _write(connection: Connection, number: int, before: str, said: ProjectSaid) -> list[str]:
+    """Write what is said into a project's row, and give it its aliases; the names of the fields that changed."""
+    taken = taken_alias(connection, number, said.aliases)
+    if taken:
+        raise _taken(taken)
+    known: Mapping[str, str] = json.loads(before)
+    now = {name: text for name, text in {**known, **said.fields}.items() if text}
+    changed = [name for name in said.fields if now.get(name, "") != known.get(name, "")]
+    if changed:
+        connection.execute(update(project).where(project.c.id == number).values(attributes=json.dumps(now)))
+    if said.no_aliases:
+        drop_aliases(connection, number)
+    try:
+        add_aliases(connection, number, said.aliases)
+    except IntegrityError:  # somebody gives it to another project in this very moment
+        raise _taken(said.aliases[0]) from None
+    return sorted({*changed, *(["alias"] if said.aliases or said.no_aliases else [])})
+
+
+def _taken(alias: str) -> Usage:
+    return Usage("alias_taken", f"{alias!r} is the id or an alias of another project.", "Choose another alias.")
+
+
+def _open(desk: Desk, connection: Connection, name: str, wanted: Accessibility) -> None:
+    """Say who sees a project without a role in it."""
+    before = members.set_accessibility(connection, name, wanted)
+    if before is not wanted:
+        details = {"before": before.value, "now": wanted.value}
+        desk.note(connection, "access_set", name, name, details, kind="project")

@@ -1,0 +1,225 @@
+"""Things made by documents in XNAT's dialect: by POST to a list, sessions with their scans; and what is no document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.tables import session as session_table
+from scandock.services.checking import check
+from tests.builders import Site, images, site_at
+from tests.integration.web import Web, serving
+
+pytestmark = pytest.mark.long
+
+XNAT = 'xmlns:xnat="http://nrg.wustl.edu/xnat" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+SCANS = """<xnat:scans>
+  <xnat:scan ID="1" type="T1" xsi:type="xnat:mrScanData"><xnat:quality>questionable</xnat:quality>
+    <xnat:series_description>sag T1</xnat:series_description>
+    <xnat:file label="DICOM" URI="/etc/passwd" xsi:type="xnat:resourceCatalog"/></xnat:scan>
+  <xnat:scan ID="2" type="PET"><xnat:note>late</xnat:note></xnat:scan>
+</xnat:scans>"""
+NUMBERS = count()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield site_at(tmp_path_factory.mktemp("posting"), patch)
+
+
+@pytest.fixture(scope="module")
+def web(site: Site) -> Iterator[Web]:
+    """One server for all tests; each test has a subject of its own."""
+    with serving(site.data, site.settings) as web:
+        yield web
+    assert check(str(site.data), site.settings) == []
+
+
+@pytest.fixture
+def client(web: Web) -> Iterator[httpx.Client]:
+    with web.client() as client:
+        yield client
+
+
+@pytest.fixture
+def where() -> str:
+    """The address of a subject that is not there yet."""
+    return f"/data/projects/P/subjects/S{next(NUMBERS)}"
+
+
+def document(kind: str, inner: str = "", **attributes: str) -> bytes:
+    said = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    return f"<xnat:{kind} {XNAT}{said}>{inner}</xnat:{kind}>".encode()
+
+
+def sent(client: httpx.Client, method: str, where: str, body: bytes, status: int = 200) -> str:
+    answer = client.request(method, where, content=body, headers={"content-type": "text/xml"})
+    assert (answer.status_code, answer.headers["content-type"][:10]) == (status, "text/plain"), answer.text
+    return answer.text
+
+
+def fields(client: httpx.Client, where: str) -> dict[str, str]:
+    found: dict[str, str] = client.get(where, params={"format": "json"}).json()["items"][0]["data_fields"]
+    return found
+
+
+def scans(client: httpx.Client, where: str) -> dict[str, tuple[str, ...]]:
+    """Type, XNAT type, quality and note of a session's scans, by id."""
+    rows = client.get(f"{where}/scans").json()["ResultSet"]["Result"]
+    return {one["ID"]: (one["type"], one["xsiType"], one["quality"], one["note"]) for one in rows}
+
+
+MADE = {"1": ("T1", "xnat:mrScanData", "questionable", ""), "2": ("PET", "xnat:mrScanData", "usable", "late")}
+
+
+# -- scans of a session's document -------------------------------------------------------------------------------------
+
+
+def test_a_session_s_document_makes_its_scans(client: httpx.Client, where: str) -> None:
+    session = f"{where}/experiments/{where[-2:]}E"
+    sent(client, "PUT", session, document("MRSession", f"<xnat:date>2024-02-29</xnat:date>{SCANS}"), 201)
+    assert scans(client, session) == MADE
+    assert (fields(client, session)["date"], client.get(f"{session}/files").json()["ResultSet"]["Result"]) == (
+        "2024-02-29", [],
+    )  # fmt: skip
+    assert fields(client, f"{session}/scans/1")["series_description"] == "sag T1"
+    sent(client, "PUT", session, client.get(session, params={"format": "xml"}).content)  # what it answers, again
+    assert scans(client, session) == MADE
+    more = '<xnat:scans><xnat:scan ID="2"><xnat:note>later</xnat:note></xnat:scan><xnat:scan ID="3"/></xnat:scans>'
+    sent(client, "PUT", session, document("MRSession", more))
+    assert scans(client, session) == {
+        **MADE, "2": (*MADE["2"][:3], "later"), "3": ("", "xnat:mrScanData", "usable", ""),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scan", "status"),
+    [
+        ('<xnat:scan ID="1" xsi:type="xnat:ctScanData"/>', 409),
+        ('<xnat:scan ID="a/b"/>', 400),
+        ("<xnat:scan/>", 400),
+        ('<xnat:scan ID="8" xsi:type="xnat:qcScanData"/>', 400),
+        ('<xnat:scan ID="9"/><xnat:scan ID="9"/>', 400),
+        ('<xnat:scan ID="9"><xnat:quality>fine</xnat:quality></xnat:scan>', 400),
+    ],
+)
+def test_a_session_with_a_scan_that_can_t_be_is_not_made_nor_changed(
+    client: httpx.Client, where: str, scan: str, status: int
+) -> None:
+    session, other = f"{where}/experiments/{where[-2:]}A", f"{where}/experiments/{where[-2:]}B"
+    sent(client, "PUT", session, document("MRSession", SCANS), 201)
+    body = document("MRSession", f'<xnat:note>x</xnat:note><xnat:scans><xnat:scan ID="7"/>{scan}</xnat:scans>')
+    sent(client, "PUT", session, body, status)
+    assert (scans(client, session), "note" in fields(client, session)) == (MADE, False)
+    if status == 400:
+        sent(client, "PUT", other, body, status)
+        assert client.get(other).status_code == 404
+
+
+def test_what_imports_read_of_scans_is_not_pinned_by_their_own_document(
+    site: Site, web: Web, client: httpx.Client
+) -> None:
+    site.bring({"a.dcm": images(1)[0]}, subject="CAME", session="CAME")
+    session = "/data/projects/P/experiments/CAME"
+    before = client.get(session, params={"format": "xml"}).content
+    sent(client, "PUT", session, before)
+    assert client.get(session, params={"format": "xml"}).content == before
+    with web.site.catalog.read() as connection:  # else no import would ever say the type again
+        of = select(scan_edit).join(session_table, session_table.c.id == scan_edit.c.session_id)
+        assert connection.execute(of.where(session_table.c.label == "CAME")).all() == []
+
+
+# -- a scan keeps its type ---------------------------------------------------------------------------------------------
+
+
+def test_another_type_of_a_scan_is_a_conflict(client: httpx.Client, where: str) -> None:
+    session = f"{where}/experiments/{where[-2:]}T"
+    sent(client, "PUT", session, document("MRSession", SCANS), 201)
+    scan = f"{session}/scans/1"
+    answer = client.put(scan, params={"xsiType": "xnat:ctScanData", "note": "x"})
+    assert (answer.status_code, "xnat:mrScanData" in answer.text) == (409, True), answer.text
+    sent(client, "PUT", scan, document("CTScan", "<xnat:note>x</xnat:note>"), 409)
+    assert client.put(scan, params={"xnat:ctScanData/note": "x"}).status_code == 200  # as the original: nothing is done
+    assert scans(client, session) == MADE
+    for same in ({"xsiType": "xnat:mrScanData"}, {"xsiType": "xnat:imageScanData"}, {"xnat:mrScanData/note": "y"}):
+        assert client.put(scan, params=same).status_code == 200
+    assert scans(client, session)["1"] == (*MADE["1"][:3], "y")
+
+
+# -- POST to lists -----------------------------------------------------------------------------------------------------
+
+
+def test_things_are_made_by_documents_that_are_posted(client: httpx.Client, where: str) -> None:
+    name = f"POSTED{where[-1]}"
+    body = document("Project", "<xnat:name>Posted</xnat:name><xnat:description>By POST</xnat:description>", ID=name)
+    assert sent(client, "POST", "/data/projects", body) == f"/data/projects/{name}"
+    assert fields(client, f"/data/projects/{name}")["description"] == "By POST"
+    assert "already" in sent(client, "POST", "/data/projects", body, 409)
+
+    body = document("Subject", "", label="S1", ID="XNAT_S09999", group="control")
+    made = sent(client, "POST", f"/data/projects/{name}/subjects", body)
+    assert fields(client, made)["group"] == "control"
+    assert "already" in sent(client, "POST", f"/data/archive/projects/{name}/subjects", body, 409)
+
+    body = document("MRSession", SCANS, label="E1")
+    made = sent(client, "POST", f"/data/projects/{name}/subjects/S1/experiments", body)
+    assert (fields(client, made)["label"], scans(client, made)) == ("E1", MADE)
+    assert "already" in sent(client, "POST", f"/data/projects/{name}/subjects/S1/experiments", body, 409)
+    said = {"xsiType": "xnat:ctSessionData", "label": "E2", "subject_ID": "S2"}
+    answer = client.post(f"/data/projects/{name}/experiments", params=said)
+    assert (answer.status_code, answer.headers["location"]) == (200, answer.text)
+    assert fields(client, answer.text)["label"] == "E2"
+
+    made = sent(client, "POST", f"{made}/scans", document("MRScan", "", ID="3", type="T2"))
+    assert fields(client, made)["type"] == "T2"
+    session = f"/data/projects/{name}/subjects/S1/experiments/E1"
+    assert "already" in sent(client, "POST", f"{session}/scans", document("MRScan", "", ID="3"), 409)
+
+
+@pytest.mark.parametrize(
+    "path", ["/data/projects", "/data/projects/P/subjects", "{S}/experiments", "{S}/experiments/E/scans"]
+)
+def test_what_names_no_thing_makes_none(client: httpx.Client, where: str, path: str) -> None:
+    client.put(f"{where}/experiments/{where[-2:]}N", params={"xsiType": "xnat:mrSessionData"})
+    address = path.replace("{S}", where).replace("/E/", f"/{where[-2:]}N/")
+    kind = {"projects": "Project", "subjects": "Subject", "experiments": "MRSession", "scans": "MRScan"}
+    assert "gives the new" in sent(client, "POST", address, document(kind[path.rpartition("/")[2]]), 400)
+
+
+# -- what is no document -----------------------------------------------------------------------------------------------
+
+LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+HOSTILE = {
+    "laughs": f'<!DOCTYPE a [<!ENTITY l0 "ha">{LAUGHS}]><Project ID="X"><name>&l9;</name></Project>'.encode(),
+    "quadratic": f'<!DOCTYPE a [<!ENTITY e "{"x" * 1000}">]><Project ID="X">{"&e;" * 1000}</Project>'.encode(),
+    "file": b'<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><Project ID="X"><name>&e;</name></Project>',
+    "dtd": b'<!DOCTYPE a SYSTEM "http://127.0.0.1:1/a.dtd"><Project ID="X"/>',
+    "parameter": b'<!DOCTYPE a [<!ENTITY % e SYSTEM "http://127.0.0.1:1/">%e;]><Project ID="X"/>',
+    "deep": b"<Project>" + b"<a>" * 100_000,
+    "unknown entity": b'<Project ID="X"><name>&e;</name></Project>',
+    "encoding": b'<?xml version="1.0" encoding="utf-7"?><Project ID="X"/>',
+    "cut": b'<Project ID="X">',
+    "other": b'<html ID="X"/>',
+    "empty": b" ",
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_documents_are_refused_with_a_clear_word(client: httpx.Client, body: bytes) -> None:
+    told = sent(client, "POST", "/data/projects", body, 400)
+    assert told.startswith("The document ")
+    assert len(told) < 300
+    assert client.get("/data/projects/X").status_code == 404
+
+
+def test_a_document_has_a_megabyte_at_most(client: httpx.Client) -> None:
+    body = document("Project", f"<!--{'x' * 1_048_576}-->", ID="X")
+    told = sent(client, "POST", "/data/projects", body, 413)
+    assert "more than 1,048,576 bytes" in told
+    assert client.get("/data/projects/X").status_code == 404

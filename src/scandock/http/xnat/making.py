@@ -26,7 +26,7 @@ from scandock.http.xnat.wishes import true
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.rules.said_fields import SESSION_FIELDS, Said, said_of
-from scandock.rules.subject_fields import said_of_subject
+from scandock.rules.subject_fields import SUBJECT_FIELDS, said_of_subject
 from scandock.services import rights
 from scandock.services.editing import edit_project, edit_session, rename_subject
 from scandock.services.prearchive import rebuild
@@ -100,9 +100,15 @@ async def project(request: Request, work: Known, project: str) -> Response:
 
 
 async def subject(request: Request, work: Known) -> Response:
-    """Made where missing; another label renames it, and what is said of the person is written."""
-    pairs = [*await said_in_document(work, open_handed=False), *request.query_params.multi_items()]
+    """Made where missing; another label renames it, and what is said of the person is written.
+
+    A document takes back what it lacks where the query has `allowDataDeletion=true`.
+    """
+    document = await said_in_document(work, open_handed=False)
+    pairs = [*document, *request.query_params.multi_items()]
     label, said = said_of(pairs).get("label"), said_of_subject(pairs)
+    if document and true(request.query_params.get("allowDataDeletion")):
+        said = dict.fromkeys(SUBJECT_FIELDS.values(), "") | said
     found = await work.read(lambda c: _found(lambda: subject_of(c, work, Action.SUBJECT_EDIT)))
     places = request.path_params
     if found is None:

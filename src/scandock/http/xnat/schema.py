@@ -11,7 +11,7 @@ from typing import Final
 
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
 from scandock.rules.sop_classes import LEAD, TYPE_OF_CLASS
-from scandock.rules.subject_fields import DEMOGRAPHICS, OWN
+from scandock.rules.subject_fields import DEMOGRAPHICS, INVESTIGATOR, OWN
 
 SESSIONS: Final = tuple(
     sorted({*SESSION_OF_SCAN.values(), *SESSION_OF_MODALITY.values(), "petmr", "otherDicom", "xa3D"})
@@ -109,9 +109,10 @@ def _bases() -> list[str]:
             "demographicData", "abstractDemographicData",
             [_element(name, f"xs:{kind}") for name, kind in DEMOGRAPHICS.items() if "/" not in name],
         ),
+        _type("investigatorData", None, _texts(*INVESTIGATOR)),
         _type(
             "subjectData", None,
-            [_element("demographics", "xnat:abstractDemographicData"),
+            [_element("investigator", "xnat:investigatorData"), _element("demographics", "xnat:abstractDemographicData"),
              _many("experiments", "experiment", "subjectAssessorData"), _resources()],
             _SUBJECT,
         ),

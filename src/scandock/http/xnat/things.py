@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from scandock.http.xnat.answers import Item
-from scandock.rules.subject_fields import DEMOGRAPHICS, OWN
+from scandock.rules.subject_fields import DEMOGRAPHICS, OWN, investigator_of
 from scandock.services.xnat import contents
 from scandock.services.xnat.finding import Subject
 from scandock.services.xnat.ids import resource_id, subject_id
@@ -30,11 +30,13 @@ def project_item(found: dict[str, Any], resources: list[Item]) -> Item:
 
 
 def subject_item(found: Subject, resources: list[Item]) -> Item:
-    """A subject with its demographics, where any are known, and its own resources."""
+    """A subject with its investigator and its demographics, where any are known, and its own resources."""
     own = {name: found.attributes.get(name, "") for name in OWN}
     said = {name: text for name in DEMOGRAPHICS if (text := found.attributes.get(name))}
     demographics = [Item("xnat:demographicData", said, started=started(found.created))] if said else []
-    every = (("demographics", demographics), ("resources/resource", resources))
+    person = investigator_of(found.attributes)
+    investigator = [Item("xnat:investigatorData", person, started=started(found.created))] if person else []
+    every = (("investigator", investigator), ("demographics", demographics), ("resources/resource", resources))
     return Item(
         SUBJECT_TYPE,
         {"ID": found.id, "project": found.project, "label": found.label, **own},

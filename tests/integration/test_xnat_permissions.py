@@ -56,13 +56,14 @@ _INSIDE = (
     "{W}", "{W}/files", "{W}/logs", "{W}/resources", "{W}/scans", _W, f"{_W}/files", f"{_W}/resources",
     f"{_W}/resources/{{resources}}", f"{_W}/resources/{{resources}}/files",
 )  # fmt: skip
+_PETMR = "/data/projects/{project}/config/separatePETMR/config"
 _CODES = ("/data/projects/{project}/prearchive_code", "/data/projects/{project}/quarantine_code")
 READ = {
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}", "/data/projects/{project}/config/{setting}"),
     **_read(Action.SUBJECT_READ, "project", "/data/projects/{project}/subjects"),
     **_read(Action.SESSION_READ, "project", "/data/projects/{project}/experiments"),
     **_read(Action.MEMBERS_READ, "project", "/data/projects/{project}/users"),
-    **_read(Action.PROJECT_READ, "project", *_CODES),
+    **_read(Action.PROJECT_READ, "project", *_CODES, _PETMR),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/accessibility"),
     **_read(Action.PROJECT_READ, "project", "{P}/resources", "{P}/files"),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/current_arc"),
@@ -78,10 +79,12 @@ CHANGE = {
     ("DELETE", "/data/projects/{project}"): Ask(action=Action.PROJECT_DELETE),
     ("PUT", "/data/projects/{project}/prearchive_code/{code}"): Ask(action=Action.SETTINGS_EDIT),
     ("PUT", "/data/projects/{project}/quarantine_code/{code}"): Ask(action=Action.SETTINGS_EDIT),
+    ("PUT", _PETMR): Ask(action=Action.SETTINGS_EDIT, body=b"pet"),
     ("PUT", "/data/projects/{project}/accessibility/{value}"): Ask(action=Action.SETTINGS_EDIT),
     ("PUT", "{S}"): Ask(action=Action.SUBJECT_EDIT, of="archived"),
     ("DELETE", "{S}"): Ask(action=Action.SUBJECT_DELETE, of="archived"),
     ("PUT", "{E}"): Ask(action=Action.SESSION_EDIT, of="archived", params={"xsiType": "xnat:mrSessionData"}),
+    ("POST", "{E}"): Ask(action=Action.SESSION_EDIT, of="archived"),
     ("DELETE", "{E}"): Ask(action=Action.SESSION_DELETE, of="archived"),
     ("PUT", _SCAN): Ask(action=Action.SESSION_EDIT, of="archived"),
     ("DELETE", _SCAN): Ask(action=Action.SESSION_DELETE, of="archived"),
@@ -121,7 +124,7 @@ ELSEWHERE = {
     "/data/services/tokens/invalidate/{alias}/{secret}", "/data/user/cache/resources",
     "/data/user/cache/resources/{resource}", "/data/user/cache/resources/{resource}/files",
     "/data/user/cache/resources/{resource}/files/{name}", "/xapi/event_tracking/{key}",
-    "/xapi/event_tracking/{key}/payload", "/xapi/dicom/{number}",
+    "/xapi/event_tracking/{key}/payload", "/data/status/{key}", "/xapi/dicom/{number}",
     # of the site, and said to everybody
     "/data/version", "/xapi/siteConfig/buildInfo", "/xapi/plugins", "/xapi/schemas", "/xapi/schemas/{name}",
     "/xapi/schemas/{namespace}/{name}", "/schemas/{namespace}/{name}", "/xapi/access/projects",

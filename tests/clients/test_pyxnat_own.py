@@ -51,7 +51,7 @@ def site(tmp_path: Path) -> Iterator[Web]:
 
 
 def test_pyxnats_own(checkout: Path, site: Web, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    with site.client(timeout=120) as client:
+    with site.client() as client:
         ids = Seeding(client).seed()
     folder = copied(checkout, tmp_path / "tests", {THEIRS: site.base, **ids})
     outcomes = run(folder, site.base, tmp_path, checkout.parent.parent / "bin")

@@ -36,6 +36,7 @@ from scandock.services.xnat.finding import Experiment, Subject, find_experiment,
 from scandock.services.xnat.ids import experiment_number, subject_id, subject_number
 from scandock.services.xnat.making_subjects import make_subject, say_of_subject
 from scandock.services.xnat.pulling import pull_headers
+from scandock.services.xnat.scan_types import fix_scan_types
 
 routes = router()
 T = TypeVar("T")
@@ -159,6 +160,7 @@ async def experiment(request: Request, work: Known) -> Response:
         await work.do(lambda: pull_headers(work.desk, uuid))
     elif true(asked.get("fixScanTypes")):
         await work.do(lambda: rebuild(work.desk, uuid))
+        await work.do(lambda: fix_scan_types(work.desk, uuid))
     await _set_status(work, found)
     return answer(found.id, new=False)
 

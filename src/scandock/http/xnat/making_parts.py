@@ -17,6 +17,7 @@ from scandock.http.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, holde
 from scandock.http.xnat.routing import Known, router
 from scandock.http.xnat.schema import SCANS
 from scandock.http.xnat.uploading_files import place_of
+from scandock.http.xnat.wishes import true
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.rules.said_fields import SCAN_FIELDS, Said
@@ -25,6 +26,7 @@ from scandock.services.xnat import contents, making, shelves
 from scandock.services.xnat.finding import find_experiment, find_subject
 from scandock.services.xnat.ids import resource_id
 from scandock.services.xnat.next_tree import Place
+from scandock.services.xnat.pulling import pull_headers
 
 routes = router()
 _SCAN_TYPES: Final = {f"xnat:{one}ScanData".lower(): f"xnat:{one}ScanData" for one in SCANS}
@@ -38,7 +40,10 @@ _ADDRESS: Final = re.compile(
 
 
 async def scan(request: Request, work: Known) -> Response:
-    """Made where missing: the query has its id, and then the address its type; else the address has the id."""
+    """Made where missing: the query has its id, and then the address its type; else the address has the id.
+
+    With `pullDataFromHeaders` it is told anew by its objects.
+    """
     said = await said_in(work)
     named = request.path_params["scans"]
     scan_id = said.get("id") or named
@@ -59,6 +64,8 @@ async def scan(request: Request, work: Known) -> Response:
     new = await work.do(lambda: making.make_scan(work.desk, uuid, wanted))
     if changes:
         await work.do(lambda: edit_scan(work.desk, uuid, scan_id, changes))
+    if true(request.query_params.get("pullDataFromHeaders")):
+        await work.do(lambda: pull_headers(work.desk, uuid, scan_id))
     return answer(scan_id, new=new)
 
 

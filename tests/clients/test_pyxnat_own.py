@@ -75,7 +75,7 @@ class Seeding:
         assert answer.status_code in (200, 201), answer.text
         return answer.text
 
-    def project(self, name: str, accessibility: str = "private", **params: str) -> None:
+    def project(self, name: str, /, accessibility: str = "private", **params: str) -> None:
         self.put(f"projects/{name}", **params)
         assert self.client.put(f"/api/v1/projects/{name}/members/admin", json={"role": "owner"}).status_code == 200
         self.put(f"projects/{name}/accessibility/{accessibility}")

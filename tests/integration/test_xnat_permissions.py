@@ -131,6 +131,7 @@ ELSEWHERE = {
     "/data/config/{setting}",
     # by what they name: test_xnat_import, test_xnat_making, test_xnat_reading
     "/data/services/import", "/data/services/import/{name}", "/data/services/refresh/catalog",
+    "/xapi/archive/upload/xml",
     "/data/services/dicomdump",
     # what is found by the routes above them, by the same function
     "{E}/resources/{resources}", "{E}/resources/{resources}/files", "{E}/files/{path}",

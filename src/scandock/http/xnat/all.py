@@ -25,6 +25,7 @@ from scandock.http.xnat import (
     tracking,
     tree,
     uploading_files,
+    xml_upload,
 )
 
 ROUTERS: Final = tuple(
@@ -49,6 +50,7 @@ ROUTERS: Final = tuple(
         making,
         making_parts,
         uploading_files,
+        xml_upload,
         deleting,
     )
 )

@@ -41,7 +41,7 @@ def read_xml(body: bytes, what: str, remedy: str) -> ET.Element:
         builder.end(name.rpartition(" ")[2])
 
     def doctype(*_: object) -> None:
-        raise off(f"{what} has a document type.", "Leave <!DOCTYPE> out: nothing is expanded.")
+        raise off(f"{what} has a document type: DOCTYPE is disallowed.", "Leave <!DOCTYPE> out: nothing is expanded.")
 
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True

@@ -27,6 +27,8 @@ from tests.xnat_suite.outcomes import PAGE, PYXNAT, Row, rows_of, with_rows
 
 pytestmark = pytest.mark.whole_clients
 VARIABLE = "PYXNAT_TESTS"
+OWN = "own_tests"
+"""What the copy of the tests is called: those of the PyPI package may be older ones."""
 THEIRS = "https://www.nitrc.org/ir"
 PIXELS = {0x00280030: (b"DS", b"0.9375\\0.9375")}
 
@@ -53,7 +55,7 @@ def site(tmp_path: Path) -> Iterator[Web]:
 def test_pyxnats_own(checkout: Path, site: Web, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     with site.client() as client:
         ids = Seeding(client).seed()
-    folder = copied(checkout, tmp_path / "tests", {THEIRS: site.base, **ids})
+    folder = copied(checkout, tmp_path / OWN, {THEIRS: site.base, "pyxnat.tests": OWN, **ids})
     outcomes = run(folder, site.base, tmp_path, checkout.parent.parent / "bin")
     page = PAGE.read_text()
     known = {row.name: row.reason for row in rows_of(page, PYXNAT)}
@@ -148,7 +150,7 @@ def run(folder: Path, base: str, home: Path, more: Path) -> dict[str, bool]:
     words = ["-m", "pytest", "-c", os.devnull, "--rootdir", home, "-p", "no:cacheprovider", "--import-mode=importlib"]
     environment = {
         "HOME": str(home), "PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", "LANG": "C.UTF-8",
-        "PYTHONPATH": str(more),
+        "PYTHONPATH": f"{home}:{more}",
     }  # fmt: skip
     words += ["-q", "--tb=line", "-o", "python_files=*_test.py test_*.py", f"--junitxml={report}", folder]
     done = subprocess.run(
@@ -158,7 +160,7 @@ def run(folder: Path, base: str, home: Path, more: Path) -> dict[str, bool]:
     (home / "report.txt").write_bytes(done.stdout + done.stderr)
     cases = ET.parse(report).getroot().iter("testcase")
     return {
-        f"{one.get('classname', '').removeprefix('tests.').partition('.')[0]}::{one.get('name')}": not any(
+        f"{one.get('classname', '').removeprefix(f'{OWN}.').partition('.')[0]}::{one.get('name')}": not any(
             one.find(what) is not None for what in ("failure", "error", "skipped")
         )
         for one in cases

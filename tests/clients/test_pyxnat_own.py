@@ -86,9 +86,7 @@ class Seeding:
         """Import an MR session of one scan; gives its id."""
         objects = images(2, study=study, series=study, series_number=scan.encode(), also=PIXELS)
         query = {"dest": dest, **params}
-        answer = self.client.post(
-            "/data/services/import", params=query, content=zipped(documented("S", scan, objects))
-        )
+        answer = self.client.post("/data/services/import", params=query, content=zipped(documented("S", scan, objects)))
         assert answer.status_code == 200, answer.text
         found = self.client.get(answer.text.strip(), params={"format": "xml"})
         return ET.fromstring(found.content).get("ID") or ""
@@ -147,15 +145,25 @@ def run(folder: Path, base: str, home: Path, more: Path) -> dict[str, bool]:
     for name in (".devxnat.cfg", ".central.cfg", ".xnat.cfg"):
         (home / name).write_text(json.dumps({"server": base, "user": "admin", "password": PASSWORD}))
     report = home / "report.xml"
-    words = ["-m", "pytest", "-c", os.devnull, "--rootdir", home, "-p", "no:cacheprovider", "--import-mode=importlib"]
+    words: list[str | Path] = ["-m", "pytest", "-c", os.devnull, "--rootdir", home, "-p", "no:cacheprovider", "-q"]
+    words += ["--import-mode=importlib"]
+        "-m",
+        "pytest",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        home,
+        "-p",
+        "no:cacheprovider",
+        "--import-mode=importlib",
+    ]
     environment = {
         "HOME": str(home), "PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", "LANG": "C.UTF-8",
         "PYTHONPATH": f"{home}:{more}",
     }  # fmt: skip
-    words += ["-q", "--tb=line", "-o", "python_files=*_test.py test_*.py", f"--junitxml={report}", folder]
-    done = subprocess.run(
-        [ENVIRONMENTS / "pyxnat" / "bin" / "python", *words], env=environment, cwd=home, capture_output=True, timeout=900
-    )
+    words += ["--tb=line", "-o", "python_files=*_test.py test_*.py", f"--junitxml={report}", folder]
+    words = [ENVIRONMENTS / "pyxnat" / "bin" / "python", *words]
+    done = subprocess.run(words, env=environment, cwd=home, capture_output=True, timeout=900)
     assert report.is_file(), (done.stdout + done.stderr).decode()
     (home / "report.txt").write_bytes(done.stdout + done.stderr)
     cases = ET.parse(report).getroot().iter("testcase")

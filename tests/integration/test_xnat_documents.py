@@ -174,7 +174,8 @@ def test_a_document_leads_to_what_it_is_of(site: Site) -> None:
             text = client.get(where, params={"format": "xml"}).text
             assert before in text
             body = text.replace(before, after).encode()
-            sent = client.request("PUT" if "Q" in where else "POST", UPLOAD, content=body, headers={"Content-Type": kind})
+            method, headers = "PUT" if "Q" in where else "POST", {"Content-Type": kind}
+            sent = client.request(method, UPLOAD, content=body, headers=headers)
             assert sent.status_code == 200, sent.text
             assert after in client.get(where, params={"format": "xml"}).text
         assert client.get("/data/experiments").json()["ResultSet"]["totalRecords"] == "1"

@@ -61,7 +61,7 @@ def told(client: httpx.Client) -> dict[str, Any]:
     return found
 
 
-def messages(client: httpx.Client) -> list[dict[str, Any]]:
+def statuses(client: httpx.Client) -> list[dict[str, Any]]:
     """What the older way tells of the key."""
     (found,) = client.get(STATUS, params={"format": "json"}).raise_for_status().json()["msgs"]
     return list(found)
@@ -78,7 +78,7 @@ def test_a_listener_hears_how_an_import_goes_and_how_it_ends(web: Web, client: h
     waiting = told(client)
     assert (waiting["succeeded"], waiting["finalMessage"]) == (None, None)
     assert [one["status"] for one in json.loads(waiting["payload"])["entryList"]] == ["Waiting"]
-    assert [(one["status"], one["terminal"]) for one in messages(client)] == [("PROCESSING", False)]
+    assert [(one["status"], one["terminal"]) for one in statuses(client)] == [("PROCESSING", False)]
     with worker(web):
         found = ended(client)
     assert found["succeeded"] is True
@@ -90,7 +90,7 @@ def test_a_listener_hears_how_an_import_goes_and_how_it_ends(web: Web, client: h
     assert messages[-1].startswith("Placed: /data/prearchive/")
     assert [one["eventTime"] for one in entries] == sorted(one["eventTime"] for one in entries)
     assert client.get(f"{TRACK}/payload").text == found["payload"]
-    *before, last = messages(client)
+    *before, last = statuses(client)
     assert [one["msg"] for one in before] == [one["message"] for one in entries]
     assert last == {"status": "COMPLETED", "msg": found["finalMessage"], "terminal": True}
 
@@ -105,7 +105,7 @@ def test_the_end_of_an_archived_one_and_of_one_that_is_refused(web: Web, client:
         found = ended(client)
         assert found["succeeded"] is False
         assert found["finalMessage"].startswith("Upload did not include parsable files for session generation.")
-        assert messages(client)[-1] == {"status": "FAILED", "msg": found["finalMessage"], "terminal": True}
+        assert statuses(client)[-1] == {"status": "FAILED", "msg": found["finalMessage"], "terminal": True}
         submit(client, archive(count=3), dest="/archive/projects/P", overwrite="none")
         found = ended(client)
         assert found["succeeded"] is False

@@ -212,9 +212,7 @@ def direct(suite: Suite) -> str:
 def test_names_come_from_the_headers_where_none_are_given(suite, importer):
     """The original's suite sends another archive, which is not in its repository."""
     if importer == "DICOM-zip":
-        session = suite.imported(
-            "mr_1.zip", import__handler=importer, dest="/prearchive", project=suite.project
-        )
+        session = suite.imported("mr_1.zip", import__handler=importer, dest="/prearchive", project=suite.project)
         expect(suite.main.post(session, params={"action": "commit", "AA": "true"}), 200, 301)
     else:
         suite.imported("mr_1.zip", dest="/archive", project=suite.project)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.xnat_suite.originals import differs, original
+from tests.xnat_suite.originals import original
 from tests.xnat_suite.requests import Suite, expect, form, members
 
 ARCHIVES = {"Zip": "mr_1.zip", "Tar": "mr_1.tar", "TarGz": "mr_1.tar.gz", "Tgz": "mr_1.tgz"}
-NO_RECONSTRUCTIONS = "There are no reconstructions."
-NO_ASSESSORS = "There are no assessors."
 
 
 def make_mr(suite: Suite) -> str:

@@ -1,19 +1,27 @@
-"""Imports, the prearchive and archiving, as the original's suite asks for them."""
+"""Imports and the prearchive, as the original's suite asks for them."""
 
 from __future__ import annotations
 
 import zipfile
 from io import BytesIO
 
+import httpx
 import pytest
 
-from tests.xnat_suite.originals import original
+from tests.xnat_suite.originals import differs, original
 from tests.xnat_suite.requests import Suite, expect, form
 
 SUBJECT = "SPP_0x220790"
 SESSION = "SPP_0x220790_MR2"
 """What the headers of mr_1.zip say."""
 NO_DICOM = "non_dicom_text_file.dcm"
+
+
+TWICE = differs("What is there already is no conflict: an answer may have been lost, and the client sends it again.")
+
+
+def of(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.original(f"TestImport.{name}")
 
 
 def archive(suite: Suite, subject: str = "", session: str = "") -> dict[str, str]:
@@ -77,6 +85,7 @@ def test_an_mr_exam_over_a_pet_session(suite):
     ]
 
 
+@TWICE
 @original("TestImport.testDataDuplicateScanFilesOverwriteFDeleteF")
 def test_the_same_files_twice(suite):
     where = archive(suite, "SUBJ5", "MR2")
@@ -84,6 +93,7 @@ def test_the_same_files_twice(suite):
     refused(suite, "mr_1.zip", **where)
 
 
+@TWICE
 @original("TestImport.testDataDuplicateScanFilesOverwriteTDeleteF")
 def test_the_same_files_twice_appended(suite):
     where = archive(suite, "SUBJ_5", "MR3")
@@ -108,12 +118,8 @@ def test_the_same_files_twice_overwritten(suite):
 @pytest.mark.parametrize(
     ("second", "overwrite"),
     [
-        pytest.param(
-            "scan1_last_5_files.zip", "append", marks=pytest.mark.original("TestImport.testDataScan2partsFilesOverwriteTDeleteF")
-        ),
-        pytest.param(
-            "scan1_last_6_files.zip", "delete", marks=pytest.mark.original("TestImport.testDataScan2partsOverlapFilesOverwriteTDeleteT")
-        ),
+        pytest.param("scan1_last_5_files.zip", "append", marks=of("testDataScan2partsFilesOverwriteTDeleteF")),
+        pytest.param("scan1_last_6_files.zip", "delete", marks=of("testDataScan2partsOverlapFilesOverwriteTDeleteT")),
     ],
 )
 def test_a_scan_in_two_parts(suite, second, overwrite):
@@ -123,6 +129,7 @@ def test_a_scan_in_two_parts(suite, second, overwrite):
     assert len(suite.rows(f"{suite.session('SUBJ5', 'MR6')}/scans/1/files", all="true")) == 16
 
 
+@TWICE
 @original("TestImport.testDataScan2partsOverlapFilesOverwriteTDeleteF")
 def test_a_scan_in_two_parts_that_share_a_file(suite):
     where = archive(suite, "SUBJ5", "MR7")
@@ -145,6 +152,7 @@ def test_two_scans_that_wait_under_a_named_time(suite):
         suite.is_file(f"{session}/scans/{n}/resources/DICOM/files/000000.dcm", f"scan{n}/000000.dcm")
 
 
+@differs("A session is of one study, by whatever handler it comes.")
 @original("TestImport.testPrearcMergeDiffUidSi")
 def test_another_study_joins_one_that_waits(suite):
     _, where = prearchive(suite, import__handler="SI")
@@ -225,7 +233,7 @@ def test_without_an_address_and_followed_by_its_status(suite):
     key = f"s{suite.project}"
     suite.imported(
         "mr_1.zip", overwrite="append", triggerPipelines="false", project=suite.project, subject="SUBJ_0010",
-        session="MR10", action="commit", **{"http__session__listener": key},
+        session="MR10", action="commit", http__session__listener=key,
     )  # fmt: skip
     messages = expect(suite.main.get(f"/data/status/{key}", params={"format": "json"}), 200).json()["msgs"][0]
     assert messages[-1]["status"] == "COMPLETED"
@@ -288,8 +296,8 @@ def test_from_the_users_cache_followed_by_its_events(suite, finished, other):
 @pytest.mark.parametrize(
     "ignore",
     [
-        pytest.param({}, marks=pytest.mark.original("TestImport.testUploadIgnoreUnparsableMissingParam")),
-        pytest.param({"Ignore__Unparsable": "false"}, marks=pytest.mark.original("TestImport.testUploadIgnoreUnparsableFalse")),
+        pytest.param({}, marks=of("testUploadIgnoreUnparsableMissingParam")),
+        pytest.param({"Ignore__Unparsable": "false"}, marks=of("testUploadIgnoreUnparsableFalse")),
     ],
 )
 def test_what_can_not_be_read_is_refused(suite, ignore):
@@ -305,7 +313,7 @@ def test_what_can_not_be_read_is_ignored(suite):
     assert (resource["label"], int(resource["file_count"])) == ("DICOM", 6)
 
 
-def unparsable(suite: Suite, **params: str):  # noqa: ANN201
+def unparsable(suite: Suite, **params: str) -> httpx.Response:
     body = BytesIO(suite.file("mr_1.zip"))
     with zipfile.ZipFile(body, "a") as opened:
         opened.writestr(NO_DICOM, "I'm actually a text file!")

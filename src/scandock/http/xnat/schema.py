@@ -112,7 +112,8 @@ def _bases() -> list[str]:
         _type("investigatorData", None, _texts(*INVESTIGATOR)),
         _type(
             "subjectData", None,
-            [_element("investigator", "xnat:investigatorData"), _element("demographics", "xnat:abstractDemographicData"),
+            [_element("investigator", "xnat:investigatorData"),
+             _element("demographics", "xnat:abstractDemographicData"),
              _many("experiments", "experiment", "subjectAssessorData"), _resources()],
             _SUBJECT,
         ),

@@ -147,16 +147,6 @@ def run(folder: Path, base: str, home: Path, more: Path) -> dict[str, bool]:
     report = home / "report.xml"
     words: list[str | Path] = ["-m", "pytest", "-c", os.devnull, "--rootdir", home, "-p", "no:cacheprovider", "-q"]
     words += ["--import-mode=importlib"]
-        "-m",
-        "pytest",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        home,
-        "-p",
-        "no:cacheprovider",
-        "--import-mode=importlib",
-    ]
     environment = {
         "HOME": str(home), "PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", "LANG": "C.UTF-8",
         "PYTHONPATH": f"{home}:{more}",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import zipfile
+from io import BytesIO
+
 import pytest
 
+from tests.builders import zipped
 from tests.xnat_suite.originals import original
 from tests.xnat_suite.requests import Suite, expect
 
@@ -175,10 +179,22 @@ def test_the_projects_policy_takes_each_code(suite):
         expect(suite.main.put(f"/data/projects/{suite.project}/prearchive_code/{code}"), 200)
 
 
-@original("TestDirectArchive.testDirectArchiveAPI")
+@original("TestDirectArchive.testDirectArchiveAPI", "TestDirectArchive.testDirectArchiveCStore")
 def test_archived_directly(suite):
     direct(suite)
     expect(suite.main.get(suite.session(SUBJECT, SESSION)), 200)
+    assert suite.waiting() == []
+
+
+@original("TestDirectArchive.testDirectArchiveConflict")
+def test_what_clashes_with_what_was_archived_directly_waits_as_a_conflict(suite):
+    """Other bytes under the same UIDs: the same ones are no conflict here."""
+    direct(suite)
+    with zipfile.ZipFile(BytesIO(suite.file("mr_1.zip"))) as opened:
+        changed = {name: opened.read(name)[:-1] + b"\x7f" for name in opened.namelist() if name.endswith(".dcm")}
+    direct(suite, zipped(changed))
+    assert [row["status"] for row in suite.waiting(name=SESSION)] == ["CONFLICT"]
+    is_mr_1(suite, SUBJECT, SESSION)
 
 
 @original("TestDirectArchive.testDirectArchiveAPICommit")
@@ -187,9 +203,24 @@ def test_archived_directly_and_committed(suite):
     expect(suite.main.get(suite.session(SUBJECT, SESSION)), 200)
 
 
-def direct(suite: Suite) -> str:
+def direct(suite: Suite, body: bytes | None = None) -> str:
     params = {"import__handler": "DICOM-zip", "Direct__Archive": "true", "project": suite.project}
-    return suite.imported("mr_1.zip", **params)
+    return suite.imported("mr_1.zip", body, **params)
+
+
+@original("TestImport.simpleAutoarchiveMerge")
+def test_series_after_series_join_one_session_where_the_project_archives(suite):
+    """The original's suite sends those that follow by DICOM's network protocol."""
+    expect(suite.main.put(f"/data/projects/{suite.project}/prearchive_code/4"), 200)
+    dest = f"/archive/projects/{suite.project}/subjects/S/experiments/E"
+    suite.imported("scan1.zip", dest=dest)
+    suite.imported("scan2.zip", import__handler="DICOM-zip", action="commit", dest=f"/archive/projects/{suite.project}")
+    session = suite.session("S", "E")
+    assert [row["ID"] for row in suite.rows(f"{session}/scans")] == ["1", "2"]
+    for scan in ("1", "2"):
+        [resource] = suite.rows(f"{session}/scans/{scan}/resources")
+        assert (resource["label"], int(resource["file_count"])) == ("DICOM", 16)
+    assert suite.waiting() == []
 
 
 @pytest.mark.parametrize(
@@ -198,19 +229,24 @@ def direct(suite: Suite) -> str:
         pytest.param(
             "DICOM-zip",
             marks=pytest.mark.original(
-                "TestImportCompartmentalization.testDicomZipPerReceiverRoutingLeakMissingReceivers"
+                "TestImportCompartmentalization.testDicomZipPerReceiverRoutingLeakMissingReceivers",
+                "TestImportCompartmentalization.testDicomZipPerReceiverRoutingLeak",
             ),
         ),
         pytest.param(
             "SI",
             marks=pytest.mark.original(
-                "TestImportCompartmentalization.testSessionImporterPerReceiverRoutingLeakMissingReceivers"
+                "TestImportCompartmentalization.testSessionImporterPerReceiverRoutingLeakMissingReceivers",
+                "TestImportCompartmentalization.testSessionImporterPerReceiverRoutingLeak",
             ),
         ),
     ],
 )
 def test_names_come_from_the_headers_where_none_are_given(suite, importer):
-    """The original's suite sends another archive, which is not in its repository."""
+    """No receiver of DICOM's network protocol routes otherwise, as there is none.
+
+    The original's suite sends another archive, which is not in its repository.
+    """
     if importer == "DICOM-zip":
         session = suite.imported("mr_1.zip", import__handler=importer, dest="/prearchive", project=suite.project)
         expect(suite.main.post(session, params={"action": "commit", "AA": "true"}), 200, 301)

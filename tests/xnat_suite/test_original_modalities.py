@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -119,3 +120,54 @@ def test_pet_and_mr_of_one_study_as_the_project_says(suite, setting, exams):
     expect(suite.main.put(f"/data/projects/{suite.project}/config/separatePETMR/config", content=setting), 200)
     params = {"import__handler": "DICOM-zip", "dest": "/archive", "project": suite.project, "subject": "S"}
     is_filed(suite, exams, **params)
+
+
+def told_by(suite: Suite, name: str) -> dict[str, object]:
+    """The fields that the original's suite expects of an archive which is not in its repository."""
+    told: dict[str, object] = json.loads(suite.file(f"dicom_extraction/{name}.json"))
+    return told
+
+
+def exam_that_says(suite: Suite, headers: dict[str, object]) -> str:
+    """Import one image whose headers say this; gives the session's address."""
+    image = pydicom.dcmread(BytesIO(suite.file("scan1/000000.dcm")))
+    for keyword, value in headers.items():
+        setattr(image, keyword, value)
+    image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID
+    written = BytesIO()
+    image.save_as(written)
+    dest = f"/archive/projects/{suite.project}/subjects/S/experiments/E"
+    suite.imported("exam.zip", zipped({"1.dcm": written.getvalue()}), dest=dest)
+    return suite.session("S", "E")
+
+
+def fields_of(suite: Suite, address: str) -> dict[str, object]:
+    item: dict[str, object] = expect(suite.main.get(address, params={"format": "json"}), 200).json()["items"][0]
+    fields: dict[str, object] = item["data_fields"]  # type: ignore[assignment]
+    return fields
+
+
+@pytest.mark.original("TestDicomDataExtraction.testMRDicomExtraction")
+def test_what_the_headers_of_an_mr_exam_say(suite):
+    session, scan = told_by(suite, "mrSessionAttributes"), told_by(suite, "mrSeriesAttributes")
+    where = exam_that_says(
+        suite,
+        {
+            "SOPClassUID": UID(MR), "Modality": "MR", "Manufacturer": "SIEMENS", "ManufacturerModelName": "TrioTim",
+            "StationName": "MEDPC", "InstitutionName": "Hospital", "StudyDate": "20061214", "StudyTime": "091206.5",
+            "SeriesTime": "093711.5", "AccessionNumber": ".", "OperatorsName": ["FIRST^OPERATOR", "SECOND^OPERATOR"],
+            "PatientID": "Sample ID", "PatientName": "Sample Patient", "PatientBirthDate": "19751231",
+            "StudyDescription": "head^DHead", "StudyInstanceUID": session["UID"], "SeriesInstanceUID": scan["UID"],
+            "SeriesNumber": 4, "SeriesDescription": scan["series_description"], "ScanOptions": "IR",
+            "PixelSpacing": [1, 1], "SliceThickness": 1, "InversionTime": 1000, "EchoTime": "3.08",
+            "RepetitionTime": 2400, "FlipAngle": 8, "PixelBandwidth": 220, "SequenceVariant": ["SP", "MP", "OSP"],
+            "ScanningSequence": ["GR", "IR"], "SequenceName": "*tfl3d1_ns", "MRAcquisitionType": "3D",
+            "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "NORM"], "MagneticFieldStrength": 3,
+            "ImageOrientationPatient": [0, 1, 0, 0, 0, -1],
+        },
+    )  # fmt: skip
+    del session["studyComments"]  # which stand in fields of their own: there are no custom variables
+    assert {name: fields_of(suite, where).get(name) for name in session} == session
+    del scan["parameters/fov/x"], scan["parameters/fov/y"]  # the matrix of that archive, not of this
+    assert {name: fields_of(suite, f"{where}/scans/4").get(name) for name in scan} == scan

@@ -127,7 +127,7 @@ _ACTIONS: Final[dict[str, Callable[[Desk, Standing, Parameters], Response]]] = {
 
 
 async def commit_archived(request: Request, work: Known) -> Response:
-    """Commit what was archived directly: clients ask for it at the address that an import answers. It is done already."""
+    """Commit what was archived directly, at the address that the import answered: it is done already."""
     action = (await parameters(request)).get("action", "").strip().lower()
     found = await work.read(lambda c: experiment_of(c, work, Action.SESSION_EDIT))
     if action not in ("", "commit"):

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.xnat_suite.originals import VARIABLE, checkout, data_folder
-from tests.xnat_suite.out import CLASSES, OUT
+from tests.xnat_suite.out import CLASSES, OUT, OUT_OF_PYXNAT
 from tests.xnat_suite.outcomes import ORIGINAL, PAGE, PYXNAT, of_the_original, rows_of, with_rows
 
 _METHOD = re.compile(r"^    (?:public|private) void (\w+)\(\)", re.MULTILINE)
@@ -20,9 +20,12 @@ def test_the_page_says_what_our_tests_of_the_originals_are_marked_with():
     assert page == with_rows(page, ORIGINAL, of_the_original()), "python -m tests.xnat_suite.outcomes writes it"
 
 
-def test_the_page_says_how_many_of_pyxnats_tests_pass():
+def test_the_page_says_how_many_of_pyxnats_tests_pass_and_why_others_do_not():
+    """Whether each does, a run of them tells (tests/clients/test_pyxnat_own.py)."""
     page = PAGE.read_text()
-    assert page == with_rows(page, PYXNAT, rows_of(page, PYXNAT))
+    rows = rows_of(page, PYXNAT)
+    assert page == with_rows(page, PYXNAT, rows)
+    assert {row.name: row.reason for row in rows if not row.passes} == OUT_OF_PYXNAT
 
 
 def test_each_of_the_originals_tests_is_listed_once_and_what_stays_out_has_a_reason():

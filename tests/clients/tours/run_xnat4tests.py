@@ -19,7 +19,7 @@ SERIES = {"t1w": 3, "dwi": 4, "fmap": 2}
 def main(url, *names):
     for kind, count in SERIES.items():
         series = importlib.import_module(f"medimages4tests.dummy.dicom.mri.{kind}.siemens.skyra.syngo_d13c")
-        series.num_vols = count
+        vars(series)["num_vols"] = count
     where = urlsplit(url)
     config = Config(docker_host=where.hostname, xnat_port=str(where.port))
     for name in names:

@@ -39,7 +39,7 @@ _OPEN: Final = (
 """On one line: clients look for the prefixes in it."""
 _SESSION_FIELDS: Final = (
     "operator", "session_type", "study_id", "dcmAccessionNumber", "dcmPatientId", "dcmPatientName",
-    "dcmPatientBirthDate", "dcmPatientWeight", "fieldStrength",
+    "dcmPatientBirthDate", "dcmPatientWeight", "fieldStrength", "coil", "marker", "stabilization", "delay",
 )  # fmt: skip
 _SCAN_FIELDS: Final = (
     "image_session_ID", "note", "quality", "condition", "series_description", "documentation", "modality", "startTime",

@@ -73,7 +73,10 @@ def experiment_item(connection: Connection, found: AnySession) -> Item:
 
 
 def scan_item(row: RowMapping, found: AnySession | Shelved, resources: list[RowMapping]) -> Item:
+    """A scan with its resources; one without images has no `frames`, as in the original."""
     fields = {name: value for name, value in contents.scan_fields(row).items() if name != "xsiType"}
+    if not row["frames"]:
+        del fields["frames"]
     fields["image_session_ID"] = found.id
     files = [resource_item(one, found) for one in resources]
     children = [("file", files)] if files else []

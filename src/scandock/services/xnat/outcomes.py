@@ -23,7 +23,7 @@ _TEXTS: Final = {
 }
 """Codes for which the original has words that clients may look for; ours follow behind."""
 _UNREADABLE: Final = "unable to read DICOM object"
-_NAMED: Final = re.compile(r"'(.+?)' \(")
+_NAMED: Final = re.compile(r": '(.+?)' \(")
 """The first entry that a refusal of `unparseable_entries` names; a reason follows each."""
 _HELD: Final = "unable to archive for the Prearchive session."
 _STATUS: Final = {"disk_full": 507, "project_unknown": 404, "account_disabled": 403}

@@ -31,7 +31,7 @@ VARIABLE = "PYXNAT_TESTS"
 OWN = "own_tests"
 """What the copy of the tests is called: those of the PyPI package may be older ones."""
 THEIRS = "https://www.nitrc.org/ir"
-PIXELS = {0x00280030: (b"DS", b"0.9375\\0.9375")}
+PIXELS = {0x00180050: (b"DS", b"5"), 0x00280030: (b"DS", b"0.9375\\0.9375")}
 
 
 @pytest.fixture

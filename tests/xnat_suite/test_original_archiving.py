@@ -42,7 +42,7 @@ def test_a_scans_note_is_set_in_every_way(suite):
     def note() -> str:
         [row] = suite.rows(f"{session}/scans")
         assert (row["ID"], row["series_description"]) == ("1", "localizer")
-        return row["note"]
+        return str(row["note"])
 
     assert not note()
     for params in (

@@ -127,7 +127,7 @@ def test_a_listing_says_how_many_resources_there_are(suite):
     session = make_mr(suite)
 
     def totals() -> list[object]:
-        asked = ({"file_stats": "true"}, {}, {"file_stats": "false"})
+        asked: tuple[dict[str, str], ...] = ({"file_stats": "true"}, {}, {"file_stats": "false"})
         answers = [suite.main.get(f"{session}/resources", params={"format": "json", **one}) for one in asked]
         return [int(expect(answer, 200).json()["ResultSet"]["totalRecords"]) for answer in answers]
 

@@ -34,7 +34,7 @@ def archive(suite: Suite, subject: str = "", session: str = "") -> dict[str, str
 
 def refused(suite: Suite, name: str, *statuses: int, **params: str) -> None:
     """The original answers 409, 400 where its default is the importer of DICOM zips."""
-    expect(suite.send(name, **params), *(statuses or (409, 400)))
+    expect(suite.send(name, None, **params), *(statuses or (409, 400)))
 
 
 @original("TestImport.testDataProject")

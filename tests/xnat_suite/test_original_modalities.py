@@ -84,7 +84,7 @@ def is_filed(suite: Suite, exams: dict[str, Sequence[Series]], **params: str) ->
     suite.imported("exam.zip", body, **params)
     rows = suite.rows(f"{suite.subject('S')}/experiments")
     assert sorted(row["xsiType"] for row in rows) == sorted(f"xnat:{session}SessionData" for session in exams)
-    found = {}
+    found: dict[str, str] = {}
     for row in rows:
         scans = suite.rows(f"/data/experiments/{row['ID']}/scans", columns="ID,xsiType,UID")
         assert len(scans) == len(exams[row["xsiType"].removeprefix("xnat:").removesuffix("SessionData")])

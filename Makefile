@@ -16,6 +16,9 @@ SERVER_ROUNDS ?= 100
 POWER_CUTS ?= 40
 # Of which make test runs a share (tests/crash/shares.py)
 WHOLE := $(addprefix tests/integration/test_,backup_beside_imports.py cancelled_imports.py crash_short.py full_disk.py full_disk_served.py outages.py postgresql_dies.py readers_die.py schemathesis.py unsynced.py)
+# Checkouts of other suites: NrgXnat/xnat-rest-tests for make test, pyxnat/pyxnat for make clients (docs/xnat-suites.md)
+export XNAT_REST_TESTS ?=
+export PYXNAT_TESTS ?=
 DATA ?= data
 PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
@@ -54,8 +57,8 @@ format: setup  ## Lay out the code as the checks want it
 	$(BIN)/ruff check --fix $(CHECKED)
 	$(BIN)/ruff format $(CHECKED)
 
-clients: setup  ## Run all tours of XNAT's clients live, and record their requests anew
-	$(BIN)/python -m pytest tests/clients/test_tours.py --record-clients $(ARGS)
+clients: setup  ## Run all of XNAT's clients live, pyxnat's own tests too (PYXNAT_TESTS), and record their requests anew
+	$(BIN)/python -m pytest tests/clients/test_tours.py tests/clients/test_smokes.py tests/clients/test_pyxnat_own.py --record-clients $(ARGS)
 
 crash: setup  ## Kill imports, deletions, and a server under load, at named and random points, and cut its power (CRASH_ROUNDS, SERVER_ROUNDS, POWER_CUTS)
 	@scripts/system-packages.sh --try xfsprogs=mkfs.xfs

@@ -29,6 +29,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record-clients", action="store_true", help="write what XNAT's clients send to recorded/ anew")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what runs a client for long, unless what clients send is recorded: `make clients`."""
+    if config.getoption("--record-clients", default=False):
+        return
+    long = [item for item in items if item.get_closest_marker("whole_clients")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
+
+
 @pytest.fixture(scope="session")
 def sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DATA with sessions, to be copied."""

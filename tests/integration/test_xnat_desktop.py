@@ -211,3 +211,22 @@ def test_codes_and_settings_are_told_to_who_may_see_the_project(web: Web) -> Non
             told = nobody.get(one, params=OR_NOTHING)
             assert (told.status_code, told.headers["content-type"].split(";")[0]) == (401, "text/plain")
         assert nobody.put("/data/projects/P/prearchive_code/0").status_code == 401
+
+
+def test_what_becomes_of_pet_and_mr_is_told_and_set(web: Web) -> None:
+    setting = "/data/projects/P/config/separatePETMR/config"
+    web.account("carl", P="collaborator")
+    with web.client() as client, web.client("carl") as carl:
+        assert client.get(setting).text == "petmr"
+        for body in (b" Pet\n", b'{"contents": "pet"}'):
+            assert client.put(setting, content=body).status_code == 200
+            assert carl.get(setting).text == "pet"
+            assert client.get("/api/v1/projects/P").json()["petmr"] == "pet"
+            assert client.put(setting, content=b"").status_code == 200
+            assert client.get(setting).text == "petmr"
+        (row,) = client.get(setting, params={"format": "json"}).json()["ResultSet"]["Result"]
+        assert (row["contents"], row["status"]) == ("petmr", "enabled")
+        told = client.put(setting, content=b"separate")
+        assert (told.status_code, told.text) == (400, "separatePETMR can't be 'separate'. Right is petmr or pet.")
+        assert client.put(setting, content=b"pet" + b" " * 2000).status_code == 200
+        assert carl.put(setting, content=b"pet").status_code == 403

@@ -156,3 +156,55 @@ def test_what_is_no_document_is_refused_and_nothing_is_made(site: Site, body: by
         told = client.put(f"{COPY}/experiments/E3", content=body, params={"inbody": "true"})
         assert (told.status_code, words in told.text) == (413 if len(body) > 2**20 else 400, True), told.text
         assert client.get(f"{COPY}/experiments/E3").status_code == 404
+
+
+UPLOAD = "/xapi/archive/upload/xml"
+
+
+def test_a_document_leads_to_what_it_is_of(site: Site) -> None:
+    """Each as GET answers it, changed, and sent without an address; whatever the request calls its body."""
+    with served(site) as client:
+        for where, before, after, kind in (
+            ("/data/projects/Q", "<xnat:name>Q</xnat:name>", "<xnat:name>Quite</xnat:name>", "text/xml"),
+            ("/data/projects/P/subjects/S1", 'group="a"', 'group="b"', "application/xml"),
+            (SESSION, "<xnat:note>a</xnat:note>", "<xnat:note>b</xnat:note>", "application/octet-stream"),
+            (f"{SESSION}/scans/1", "<xnat:note>a</xnat:note>", "<xnat:note>b</xnat:note>", "text/plain"),
+        ):
+            client.put(where, params={"group": "a", "note": "a"} if "projects/Q" not in where else {})
+            text = client.get(where, params={"format": "xml"}).text
+            assert before in text
+            body = text.replace(before, after).encode()
+            method, headers = "PUT" if "Q" in where else "POST", {"Content-Type": kind}
+            sent = client.request(method, UPLOAD, content=body, headers=headers)
+            assert sent.status_code == 200, sent.text
+            assert after in client.get(where, params={"format": "xml"}).text
+        assert client.get("/data/experiments").json()["ResultSet"]["totalRecords"] == "1"
+
+
+def test_a_document_that_leads_nowhere_or_has_a_type_is_refused(site: Site) -> None:
+    with served(site) as client:
+        for body, word in (
+            (b"<Subject project='P'/>", "ID"), (b"<MRScan ID='1'/>", "ID"), (b"<Thing ID='1'/>", "Thing"),
+            (b"", "XML"), (b"<!DOCTYPE Subject [<!ENTITY e 'x'>]><Subject ID='1'/>", "DOCTYPE is disallowed"),
+        ):  # fmt: skip
+            told = client.put(UPLOAD, content=body)
+            assert told.status_code == 400
+            assert word in told.text
+        told = client.put(UPLOAD, content=b"<Subject label='S1' project='P'>" + b" " * 1024 * 1024 + b"</Subject>")
+        assert told.status_code == 413
+
+
+def test_a_document_changes_nothing_for_who_may_not(site: Site) -> None:
+    with serving(site.data, site.settings) as web, web.client() as client:
+        site.bring({"a.dcm": images(1)[0]}, subject="S1", session="E1")
+        client.put("/data/projects/P/subjects/S1", params={"group": "a"})
+        web.account("carl", P="collaborator")
+        web.account("other")
+        documents = [
+            client.get(one, params={"format": "xml"}).text.replace('group="a"', 'group="b"')
+            for one in ("/data/projects/P", "/data/projects/P/subjects/S1", SESSION, f"{SESSION}/scans/1")
+        ]
+        for name, statuses in (("carl", {403}), ("other", {404, 409}), (None, {401})):
+            with web.client(name) as one:
+                assert {one.put(UPLOAD, content=body).status_code for body in documents} <= statuses
+        assert 'group="a"' in client.get("/data/projects/P/subjects/S1", params={"format": "xml"}).text

@@ -56,6 +56,7 @@ _INSIDE = (
     "{W}", "{W}/files", "{W}/logs", "{W}/resources", "{W}/scans", _W, f"{_W}/files", f"{_W}/resources",
     f"{_W}/resources/{{resources}}", f"{_W}/resources/{{resources}}/files",
 )  # fmt: skip
+_PETMR = "/data/projects/{project}/config/separatePETMR/config"
 _CODES = ("/data/projects/{project}/prearchive_code", "/data/projects/{project}/quarantine_code")
 _NEW = {"label": "NEW", "subject_ID": "NEW", "xsiType": "xnat:mrSessionData"}
 READ = {
@@ -67,7 +68,7 @@ READ = {
     ),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/searches/{search}"),
     **_read(Action.MEMBERS_READ, "project", "/data/projects/{project}/users"),
-    **_read(Action.PROJECT_READ, "project", *_CODES),
+    **_read(Action.PROJECT_READ, "project", *_CODES, _PETMR),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/accessibility"),
     **_read(Action.PROJECT_READ, "project", "{P}/resources", "{P}/files"),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/current_arc"),
@@ -83,10 +84,12 @@ CHANGE = {
     ("DELETE", "/data/projects/{project}"): Ask(action=Action.PROJECT_DELETE),
     ("PUT", "/data/projects/{project}/prearchive_code/{code}"): Ask(action=Action.SETTINGS_EDIT),
     ("PUT", "/data/projects/{project}/quarantine_code/{code}"): Ask(action=Action.SETTINGS_EDIT),
+    ("PUT", _PETMR): Ask(action=Action.SETTINGS_EDIT, body=b"pet"),
     ("PUT", "/data/projects/{project}/accessibility/{value}"): Ask(action=Action.SETTINGS_EDIT),
     ("PUT", "{S}"): Ask(action=Action.SUBJECT_EDIT, of="archived"),
     ("DELETE", "{S}"): Ask(action=Action.SUBJECT_DELETE, of="archived"),
     ("PUT", "{E}"): Ask(action=Action.SESSION_EDIT, of="archived", params={"xsiType": "xnat:mrSessionData"}),
+    ("POST", "{E}"): Ask(action=Action.SESSION_EDIT, of="archived"),
     ("DELETE", "{E}"): Ask(action=Action.SESSION_DELETE, of="archived"),
     ("PUT", _SCAN): Ask(action=Action.SESSION_EDIT, of="archived"),
     ("POST", "/data/projects/{project}/subjects"): Ask(action=Action.SUBJECT_EDIT, params={"label": "NEW"}),
@@ -145,7 +148,7 @@ ELSEWHERE = {
     "/data/services/tokens/invalidate/{alias}/{secret}", "/data/user/cache/resources",
     "/data/user/cache/resources/{resource}", "/data/user/cache/resources/{resource}/files",
     "/data/user/cache/resources/{resource}/files/{name}", "/xapi/event_tracking/{key}",
-    "/xapi/event_tracking/{key}/payload", "/xapi/dicom/{number}",
+    "/xapi/event_tracking/{key}/payload", "/data/status/{key}", "/xapi/dicom/{number}",
     # of the site, and said to everybody
     "/data/version", "/xapi/siteConfig/buildInfo", "/xapi/siteConfig/buildInfo/attributes",
     "/xapi/siteConfig/buildInfo/{key}", "/xapi/plugins", "/xapi/schemas", "/xapi/schemas/{name}",
@@ -153,6 +156,7 @@ ELSEWHERE = {
     "/data/config/{setting}",
     # by what they name: test_xnat_import, test_xnat_making, test_xnat_reading
     "/data/services/import", "/data/services/import/{name}", "/data/services/refresh/catalog",
+    "/xapi/archive/upload/xml",
     "/data/services/dicomdump",
     # what is found by the routes above them, by the same function
     "{E}/resources/{resources}", "{E}/resources/{resources}/files", "{E}/files/{path}",

@@ -23,6 +23,7 @@ from tests.integration.test_xnat_making import MR, done, experiment, fields, row
 from tests.integration.web import served
 
 S1 = "/data/projects/P/subjects/S1"
+XML = {"Content-Type": "text/xml"}
 TYPED = "xnat:subjectData/demographics[@xsi:type=xnat:demographicData]"
 ANN = {
     "xnat:subjectData/group": "control",
@@ -83,6 +84,38 @@ def test_what_is_said_of_one_that_is_there_is_written_and_taken_back(site: Site)
         assert said(client) == {}
         done(client.put(S1, params={"group": "", "gender": "NULL"}))
         assert trail(web) == [{"made": True, "fields": ["gender"]}, {"fields": ["yob"]}, {"fields": ["gender", "yob"]}]
+
+
+def test_the_investigator_of_a_subject_is_kept_and_shown(site: Site) -> None:
+    """By paths and in a document; read as columns, as an item, and as XML in the order of XNAT's documents."""
+    path = "xnat:subjectData/investigator"
+    with served(site) as (_, client):
+        done(client.put(S1, params={f"{path}/firstname": "Tim", f"{path}/lastname": "Olsen", "gender": "F"}), 201)
+        listed = client.get("/data/projects/P/subjects", params={"columns": f"{path}/lastname,gender", "format": "csv"})
+        assert "Olsen" in listed.text
+        (item,) = client.get(f"{S1}?format=json").json()["items"]
+        assert [one["field"] for one in item["children"]] == ["investigator", "demographics"]
+        assert item["children"][0]["items"][0]["data_fields"] == {"firstname": "Tim", "lastname": "Olsen"}
+        root = ET.fromstring(client.get(f"{S1}?format=xml").content)
+        assert [(one.tag, one.text) for one in root[0]] == [
+            (f"{{{XNAT}}}firstname", "Tim"), (f"{{{XNAT}}}lastname", "Olsen"),
+        ]  # fmt: skip
+        done(client.put("/data/projects/P/subjects/S2", content=ET.tostring(root), headers=XML), 201)
+        assert said(client, "S2") == {
+            "investigator/firstname": "Tim", "investigator/lastname": "Olsen", "gender": "F",
+        }  # fmt: skip
+
+
+def test_a_document_takes_back_what_it_lacks_where_data_may_be_deleted(site: Site) -> None:
+    with served(site) as (_, client):
+        done(client.put(S1, params={"gender": "F", "education": "12", "group": "control"}), 201)
+        document = b"<Subject label='S1'><demographics><gender>M</gender></demographics></Subject>"
+        done(client.put(f"{S1}?allowDataDeletion=false", content=document, headers=XML))
+        assert said(client) == {"gender": "M", "education": "12", "group": "control"}
+        done(client.put(f"{S1}?allowDataDeletion=true&gender=F"))  # without a document it takes nothing back
+        assert said(client) == {"gender": "F", "education": "12", "group": "control"}
+        done(client.put(f"{S1}?allowDataDeletion=true", content=document, headers=XML))
+        assert said(client) == {"gender": "M"}
 
 
 @pytest.mark.postgresql

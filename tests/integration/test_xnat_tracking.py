@@ -22,6 +22,7 @@ from tests.integration.web import Web, serving
 
 KEY = "20260101_101010"
 TRACK = f"/xapi/event_tracking/{KEY}"
+STATUS = f"/data/status/{KEY}"
 FILE = f"/data/user/cache/resources/{KEY}/files/a.zip"
 SRC = f"/user/cache/resources/{KEY}/files/a.zip"
 
@@ -60,6 +61,12 @@ def told(client: httpx.Client) -> dict[str, Any]:
     return found
 
 
+def statuses(client: httpx.Client) -> list[dict[str, Any]]:
+    """What the older way tells of the key."""
+    (found,) = client.get(STATUS, params={"format": "json"}).raise_for_status().json()["msgs"]
+    return list(found)
+
+
 def ended(client: httpx.Client) -> dict[str, Any]:
     until(lambda: told(client)["succeeded"] is not None, "it never ended")
     return told(client)
@@ -71,6 +78,7 @@ def test_a_listener_hears_how_an_import_goes_and_how_it_ends(web: Web, client: h
     waiting = told(client)
     assert (waiting["succeeded"], waiting["finalMessage"]) == (None, None)
     assert [one["status"] for one in json.loads(waiting["payload"])["entryList"]] == ["Waiting"]
+    assert [(one["status"], one["terminal"]) for one in statuses(client)] == [("PROCESSING", False)]
     with worker(web):
         found = ended(client)
     assert found["succeeded"] is True
@@ -82,6 +90,9 @@ def test_a_listener_hears_how_an_import_goes_and_how_it_ends(web: Web, client: h
     assert messages[-1].startswith("Placed: /data/prearchive/")
     assert [one["eventTime"] for one in entries] == sorted(one["eventTime"] for one in entries)
     assert client.get(f"{TRACK}/payload").text == found["payload"]
+    *before, last = statuses(client)
+    assert [one["msg"] for one in before] == [one["message"] for one in entries]
+    assert last == {"status": "COMPLETED", "msg": found["finalMessage"], "terminal": True}
 
 
 def test_the_end_of_an_archived_one_and_of_one_that_is_refused(web: Web, client: httpx.Client) -> None:
@@ -94,6 +105,7 @@ def test_the_end_of_an_archived_one_and_of_one_that_is_refused(web: Web, client:
         found = ended(client)
         assert found["succeeded"] is False
         assert found["finalMessage"].startswith("Upload did not include parsable files for session generation.")
+        assert statuses(client)[-1] == {"status": "FAILED", "msg": found["finalMessage"], "terminal": True}
         submit(client, archive(count=3), dest="/archive/projects/P", overwrite="none")
         found = ended(client)
         assert found["succeeded"] is False
@@ -113,7 +125,7 @@ def test_keys_are_their_user_s_alone(web: Web, client: httpx.Client) -> None:
     with web.client("mia") as mia, web.client(None) as nobody:
         submit(mia)
         assert told(mia)["succeeded"] is None
-        for where in (TRACK, f"{TRACK}/payload"):
+        for where in (TRACK, f"{TRACK}/payload", STATUS):
             assert client.get(where).status_code == 404, "administrators too"
             assert nobody.get(where).status_code == 401
         assert client.get(TRACK).content == b""

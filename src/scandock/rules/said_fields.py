@@ -16,7 +16,8 @@ from typing import Final
 
 from scandock.model.errors import Usage
 
-_ONLY_SAID: Final = ("note", "age", "visit_id", "visit", "protocol", "investigator", "quality")
+_OF_MR: Final = ("coil", "marker", "stabilization", "delay")
+_ONLY_SAID: Final = ("note", "age", "visit_id", "visit", "protocol", "investigator", "quality", *_OF_MR)
 """Of a session: no header says these, so no import and no rebuild writes over them."""
 SESSION_FIELDS: Final = MappingProxyType(
     {
@@ -41,7 +42,10 @@ _KEY: Final = re.compile(r"(?:(?P<type>x(?:nat|dat):\w+)/)?(?P<name>[\w./-]+)")
 _DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?")
 _FLOAT: Final = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,9}")
 _MOST: Final = 4_000
+_SHORT: Final = 255
+"""Of texts that the original keeps so short: clients find out by its refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,10 @@ def _checked(name: str, value: str) -> str:
         raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is HH:MM:SS.")
     if name in ("age", "dcmpatientweight", "tracer/dose"):
         return float_of(name, value)
+    if name == "delay" and not _INTEGER.fullmatch(value):
+        raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a whole number.")
+    if name in _OF_MR and len(value) > _SHORT:
+        raise Usage("value_invalid", f"{name} has {len(value)} characters.", f"It has at most {_SHORT}.")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What clients of the XNAT dialect say of a subject: its group and its source, and its demographics.
+"""What clients of the XNAT dialect say of a subject: its group and source, its investigator, and its demographics.
 
 They say it by bare names (`gender`), or by paths into XNAT's documents, where demographics stand under an element whose
 type is named in brackets: `xnat:subjectData/demographics[@xsi:type=xnat:demographicData]/gender`.
@@ -26,12 +26,21 @@ DEMOGRAPHICS: Final = MappingProxyType(
     }
 )  # fmt: skip
 """Fields of its demographics, in the order of a document, with their types as XML Schema calls them."""
-SUBJECT_FIELDS: Final = MappingProxyType({name.lower(): name for name in (*OWN, *DEMOGRAPHICS)})
+INVESTIGATOR: Final = ("title", "firstname", "lastname", "institution", "department", "email", "phone")
+"""Fields of its investigator, in the order of a document."""
+_BELOW: Final = "investigator/"
+SUBJECT_FIELDS: Final = MappingProxyType(
+    {name.lower(): name for name in (*OWN, *(f"{_BELOW}{one}" for one in INVESTIGATOR), *DEMOGRAPHICS)}
+)
 """All of them by their lower-case names."""
 WORDS: Final = MappingProxyType(
     {
         "src": "Source", "dob": "Date of birth", "yob": "Year of birth", "ses": "Socioeconomic status",
         "educationDesc": "Education, described", "weight/units": "Weight in", "height/units": "Height in",
+        "investigator/title": "Investigator's title", "investigator/firstname": "Investigator's first name",
+        "investigator/lastname": "Investigator's last name", "investigator/institution": "Investigator's institution",
+        "investigator/department": "Investigator's department", "investigator/email": "Investigator's email",
+        "investigator/phone": "Investigator's phone",
     }
 )  # fmt: skip
 """How people read the names that say too little by themselves."""
@@ -53,6 +62,11 @@ def said_of_subject(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         if name is not None:
             found[name] = _checked(name, value)
     return found
+
+
+def investigator_of(attributes: Mapping[str, str]) -> dict[str, str]:
+    """What is said of a subject's investigator, by the names that it has there."""
+    return {name: text for name in INVESTIGATOR if (text := attributes.get(f"{_BELOW}{name}"))}
 
 
 def _checked(name: str, value: str) -> str:

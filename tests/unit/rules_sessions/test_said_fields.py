@@ -52,3 +52,12 @@ def test_only_what_no_header_says_outlasts_the_headers():
     before = {"note": "mine", "date": "2026-01-01", "scanner": "old"}
     assert with_said(before, {"date": "2026-02-02"}) == {"note": "mine", "date": "2026-02-02"}
     assert with_said(before, {"date": "2026-02-02"}, by_hand=True) == {**before, "date": "2026-02-02"}
+
+
+def test_what_is_said_of_an_mr_exam_is_short_and_its_delay_a_whole_number():
+    told = {"coil": "head", "marker": "x" * 255, "stabilization": "tape", "delay": "-12"}
+    pairs = [(f"xnat:mrSessionData/{name}", text) for name, text in told.items()]
+    assert said_of(pairs).known(SESSION_FIELDS) == told
+    for name, text in (("delay", "12.5"), ("delay", "soon"), ("marker", "x" * 256), ("coil", "x" * 256)):
+        with pytest.raises(Usage, match=name):
+            said_of([(f"xnat:mrSessionData/{name}", text)]).known(SESSION_FIELDS)

@@ -55,6 +55,15 @@ def test_success(told: dict[str, Any], asked: dict[str, Any], uris: list[str]) -
         ),
         (found("partly", READY, code="damaged", message="M."), {"ignore_unparsable": True}, 400, "unable to read data"),
         (found("partly", READY, REFUSED, code="x", message="M."), {"ignores_by_name": True}, 400, "M. What could be"),
+        (
+            found(
+                "refused", code="unparseable_entries", message="1 can't be read: 'a/b (1).dcm' (It is none); 'c' (No)."
+            ),
+            {},
+            400,
+            "unable to read DICOM object a/b (1).dcm. 1 can't be read: 'a/b",
+        ),
+        (found("refused", code="unparseable_entries", message="M."), {}, 400, "unable to read DICOM object. M."),
         (found("refused", code="no_images", message="M."), {}, 400, "Upload did not include parsable files for"),
         (found("refused", code="project_unknown", message="M."), {}, 404, "M."),
         (found("refused", REFUSED, code="account_disabled", message="M."), {}, 403, "M."),

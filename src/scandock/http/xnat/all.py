@@ -27,6 +27,7 @@ from scandock.http.xnat import (
     tracking,
     tree,
     uploading_files,
+    xml_upload,
 )
 
 ROUTERS: Final = tuple(
@@ -53,6 +54,7 @@ ROUTERS: Final = tuple(
         making,
         making_parts,
         uploading_files,
+        xml_upload,
         deleting,
     )
 )

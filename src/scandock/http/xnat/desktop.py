@@ -7,11 +7,12 @@ here, and the client then does as it does by default.
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from fastapi import Request
 from sqlalchemy import Connection
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from scandock.http.xnat.routing import Asking, Known, router, said
 from scandock.http.xnat.wishes import true
@@ -23,12 +24,58 @@ from scandock.services.editing import edit_project
 routes = router()
 CODES: Final = {"0": 0, "4": 4, "5": 5}
 QUARANTINE: Final = {"0": False, "1": True}
+PETMR: Final = ("petmr", "pet")
+_SETTING_BYTES: Final = 1024
 _NONE: Final = "There is no such setting."
 
 
 @routes.get("/data/config/{_setting:path}")
 async def site_setting(work: Known) -> Response:
     return _unset(work.request)
+
+
+@routes.get("/data/projects/{project}/config/separatePETMR/config")
+async def petmr(work: Asking, project: str) -> Response:
+    """What becomes of a study with PET and MR: `petmr` or `pet`."""
+
+    def ask(connection: Connection) -> str:
+        rights.check(connection, work.desk.principal, Action.PROJECT_READ, project)
+        return str(browsing.find_project(connection, work.desk.principal, project)["petmr"])
+
+    contents = await work.read(ask)
+    if work.request.query_params.get("format") != "json":
+        return PlainTextResponse(contents)
+    row = {"tool": "separatePETMR", "path": "config", "project": project, "status": "enabled", "contents": contents}
+    return JSONResponse({"ResultSet": {"Result": [row], "totalRecords": "1"}})
+
+
+@routes.put("/data/projects/{project}/config/separatePETMR/config")
+async def set_petmr(work: Known, project: str) -> Response:
+    """The body is the value, alone or as `contents` of JSON. Denied, Usage `value_invalid`."""
+    await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
+    value = "".join(_contents(await _short_body(work.request)).lower().split()) or PETMR[0]
+    if value not in PETMR:
+        raise Usage("value_invalid", f"separatePETMR can't be {value[:20]!r}.", f"Right is {' or '.join(PETMR)}.")
+    await work.do(lambda: edit_project(work.desk, project, {"petmr": value}))
+    return PlainTextResponse("")
+
+
+async def _short_body(request: Request) -> str:
+    """A body of at most a kilobyte, as text; the beginning of a longer one, which is no value."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _SETTING_BYTES:
+            break
+    return body[:_SETTING_BYTES].decode(errors="replace")
+
+
+def _contents(text: str) -> str:
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return text
+    return str(told.get("contents", "")) if isinstance(told, dict) else str(told)
 
 
 @routes.get("/data/projects/{project}/config/{_setting:path}")

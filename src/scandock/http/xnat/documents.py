@@ -76,6 +76,12 @@ async def said_in_document(work: Work, *, open_handed: bool = True) -> list[tupl
     return (await read_document(work, open_handed=open_handed)).pairs
 
 
+async def bare_document(work: Work) -> tuple[bytes, ET.Element]:
+    """A body that is a document whatever the request says of it, and its elements. Usage `request_invalid`."""
+    body = await _body(work)
+    return body, await work.do(lambda: read_xml(body, _WHAT, _SEND))
+
+
 async def _body(work: Work) -> bytes:
     body = bytearray()
     async with aclosing(file_of(work.site, work.request)) as pieces:
@@ -87,16 +93,22 @@ async def _body(work: Work) -> bytes:
 
 
 def _pairs(root: ET.Element, request: Request) -> list[tuple[str, str]]:
-    kind = _TYPES.get(root.tag.lower())
-    if kind is None:
-        raise off(
-            f"{_WHAT} is a <{root.tag[:40]}>.", "Right are Project, Subject, and sessions and scans as MRSession."
-        )
+    kind = type_of(root)
     found = [("xsiType", kind)]
     for path, text in _fields(root):
         if _OF_ADDRESS.get(path, "") not in request.path_params:
             found.append((f"{kind}/{path}", text))
     return found
+
+
+def type_of(root: ET.Element) -> str:
+    """The type of what a document is of. Usage `request_invalid`."""
+    kind = _TYPES.get(root.tag.lower())
+    if kind is None:
+        raise off(
+            f"{_WHAT} is a <{root.tag[:40]}>.", "Right are Project, Subject, and sessions and scans as MRSession."
+        )
+    return kind
 
 
 def _scan(element: ET.Element) -> list[tuple[str, str]]:

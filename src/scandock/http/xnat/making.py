@@ -28,7 +28,7 @@ from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.rules.project_fields import said_of_project
 from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, Said, said_of
-from scandock.rules.subject_fields import said_of_subject
+from scandock.rules.subject_fields import SUBJECT_FIELDS, said_of_subject
 from scandock.services import rights
 from scandock.services.editing import edit_session, rename_subject
 from scandock.services.prearchive import rebuild
@@ -38,6 +38,7 @@ from scandock.services.xnat.finding import Experiment, Subject, find_experiment,
 from scandock.services.xnat.ids import experiment_number, subject_id, subject_number
 from scandock.services.xnat.making_subjects import make_subject, say_of_subject
 from scandock.services.xnat.pulling import pull_headers
+from scandock.services.xnat.scan_types import fix_scan_types
 
 routes = router()
 T = TypeVar("T")
@@ -132,15 +133,24 @@ async def post_subject(request: Request, work: Known) -> Response:
 
 
 async def subject(request: Request, work: Known) -> Response:
-    """Made where missing; another label renames it, and what is said of the person is written."""
-    pairs = [*await said_in_document(work, open_handed=False), *request.query_params.multi_items()]
-    id_, new = await put_subject(work, pairs)
+    """Made where missing; another label renames it, and what is said of the person is written.
+
+    A document takes back what it lacks where the query has `allowDataDeletion=true`.
+    """
+    document = await said_in_document(work, open_handed=False)
+    whole = bool(document) and true(request.query_params.get("allowDataDeletion"))
+    id_, new = await put_subject(work, [*document, *request.query_params.multi_items()], whole=whole)
     return answer(id_, new=new)
 
 
-async def put_subject(work: Work, pairs: Sequence[tuple[str, str]]) -> tuple[str, bool]:
-    """The id of the subject at an address, made of what is said or changed by it; whether it is new."""
+async def put_subject(work: Work, pairs: Sequence[tuple[str, str]], *, whole: bool = False) -> tuple[str, bool]:
+    """The id of the subject at an address, made of what is said or changed by it; whether it is new.
+
+    `whole`: what is not said is taken back.
+    """
     label, said = said_of(pairs).get("label"), said_of_subject(pairs)
+    if whole:
+        said = dict.fromkeys(SUBJECT_FIELDS.values(), "") | said
     found = await work.read(lambda c: found_or_none(lambda: subject_of(c, work, Action.SUBJECT_EDIT)))
     places = work.request.path_params
     if found is None:
@@ -216,6 +226,7 @@ async def put_experiment(work: Work, document: Document, said: Said) -> tuple[Ex
         await work.do(lambda: pull_headers(work.desk, uuid))
     elif true(asked.get("fixScanTypes")):
         await work.do(lambda: rebuild(work.desk, uuid))
+        await work.do(lambda: fix_scan_types(work.desk, uuid))
     await _set_status(work, found)
     return found, False
 

@@ -17,12 +17,14 @@ from scandock.http.xnat.making import answer, make_scans, nameless, posted, said
 from scandock.http.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, holder_of
 from scandock.http.xnat.routing import Known, router
 from scandock.http.xnat.uploading_files import place_of
+from scandock.http.xnat.wishes import true
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services.xnat import contents, making, shelves
 from scandock.services.xnat.finding import Experiment, find_experiment, find_subject
 from scandock.services.xnat.ids import resource_id
 from scandock.services.xnat.next_tree import Place
+from scandock.services.xnat.pulling import pull_headers
 
 routes = router()
 _ADDRESS: Final = re.compile(
@@ -35,7 +37,10 @@ _ADDRESS: Final = re.compile(
 
 
 async def scan(request: Request, work: Known) -> Response:
-    """Made where missing: the query has its id, and then the address its type; else the address has the id."""
+    """Made where missing: the query has its id, and then the address its type; else the address has the id.
+
+    With `pullDataFromHeaders` it is told anew by its objects.
+    """
     said, named = await said_in(work), request.path_params["scans"]
     scan_id = said.get("id") or named
     wanted = wanted_scan(said, scan_id, told=named if scan_id != named else "")
@@ -45,6 +50,8 @@ async def scan(request: Request, work: Known) -> Response:
             return answer(scan_id)
         wanted = replace(wanted, xsi_type="")
     await make_scans(work, found, [wanted])
+    if true(request.query_params.get("pullDataFromHeaders")):
+        await work.do(lambda: pull_headers(work.desk, found.standing.uuid, scan_id))
     return answer(scan_id)
 
 

@@ -1,4 +1,4 @@
-"""What is done to one prearchive session at its own address (xnat-behaviour.md 5.6)."""
+"""What is done to one session at its own address, in the prearchive or archived directly (xnat-behaviour.md 5.6)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scandock.http.xnat.archive_wishes import new_project, wishes_of
 from scandock.http.xnat.codes import refused
 from scandock.http.xnat.following import followed, key_of
 from scandock.http.xnat.parameters import Parameters, parameters
-from scandock.http.xnat.places import PREARCHIVED, waiting_of
+from scandock.http.xnat.places import EXPERIMENTS, PREARCHIVED, experiment_of, waiting_of
 from scandock.http.xnat.routing import Known, router, said
 from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Action
@@ -124,3 +124,16 @@ _ACTIONS: Final[dict[str, Callable[[Desk, Standing, Parameters], Response]]] = {
     "set-status": _set_status,
     "delete": _delete,
 }
+
+
+async def commit_archived(request: Request, work: Known) -> Response:
+    """Commit what was archived directly, at the address that the import answered: it is done already."""
+    action = (await parameters(request)).get("action", "").strip().lower()
+    found = await work.read(lambda c: experiment_of(c, work, Action.SESSION_EDIT))
+    if action not in ("", "commit"):
+        return said(400, f"unsupported action on archived session: {action[:64]}")
+    return PlainTextResponse(found.standing.uri)
+
+
+for _where in EXPERIMENTS:
+    routes.post(_where)(commit_archived)

@@ -13,7 +13,7 @@ from typing import Final
 from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
 from scandock.rules.sop_classes import LEAD, TYPE_OF_CLASS
-from scandock.rules.subject_fields import DEMOGRAPHICS, OWN
+from scandock.rules.subject_fields import DEMOGRAPHICS, INVESTIGATOR, OWN
 
 SESSIONS: Final = tuple(
     sorted({*SESSION_OF_SCAN.values(), *SESSION_OF_MODALITY.values(), "petmr", "otherDicom", "xa3D"})
@@ -64,7 +64,7 @@ _OPEN: Final = (
 """On one line: clients look for the prefixes in it."""
 _SESSION_FIELDS: Final = (
     "operator", "session_type", "study_id", "dcmAccessionNumber", "dcmPatientId", "dcmPatientName",
-    "dcmPatientBirthDate", "dcmPatientWeight", "fieldStrength",
+    "dcmPatientBirthDate", "dcmPatientWeight", "fieldStrength", "coil", "marker", "stabilization", "delay",
 )  # fmt: skip
 _SCAN_FIELDS: Final = (
     "image_session_ID", "note", "quality", "condition", "series_description", "documentation", "modality", "startTime",
@@ -149,9 +149,11 @@ def _bases() -> list[str]:
             "demographicData", "abstractDemographicData",
             [_element(name, f"xs:{kind}") for name, kind in DEMOGRAPHICS.items() if "/" not in name],
         ),
+        _type("investigatorData", None, _texts(*INVESTIGATOR)),
         _type(
             "subjectData", None,
-            [_element("demographics", "xnat:abstractDemographicData"),
+            [_element("investigator", "xnat:investigatorData"),
+             _element("demographics", "xnat:abstractDemographicData"),
              _many("experiments", "experiment", "subjectAssessorData"), _resources()],
             _SUBJECT,
         ),

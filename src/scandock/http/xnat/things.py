@@ -12,7 +12,7 @@ from scandock.access.principal import Principal
 from scandock.http.xnat.answers import Item
 from scandock.model import request_limits
 from scandock.rules.project_fields import PI_FIELDS
-from scandock.rules.subject_fields import DEMOGRAPHICS, OWN
+from scandock.rules.subject_fields import DEMOGRAPHICS, OWN, investigator_of
 from scandock.services.xnat import contents
 from scandock.services.xnat.finding import Subject, experiments_of_subject, is_of_subject
 from scandock.services.xnat.ids import resource_id, subject_id
@@ -51,13 +51,18 @@ def project_item(found: dict[str, Any], described: Described, resources: list[It
 
 
 def subject_item(found: Subject, resources: list[Item], experiments: list[Item]) -> Item:
-    """A subject with its demographics, where any are known, its experiments, and its own resources."""
+    """A subject with its investigator and demographics, where any are known, its experiments, and its own resources."""
     own = {name: found.attributes.get(name, "") for name in OWN}
     said = {name: text for name in DEMOGRAPHICS if (text := found.attributes.get(name))}
     demographics = [Item("xnat:demographicData", said, started=started(found.created))] if said else []
+    person = investigator_of(found.attributes)
+    investigator = [Item("xnat:investigatorData", person, started=started(found.created))] if person else []
     every = (
-        ("demographics", demographics), ("experiments/experiment", experiments), ("resources/resource", resources),
-    )  # fmt: skip
+        ("investigator", investigator),
+        ("demographics", demographics),
+        ("experiments/experiment", experiments),
+        ("resources/resource", resources),
+    )
     return Item(
         SUBJECT_TYPE,
         {"ID": found.id, "project": found.project, "label": found.label, **own},
@@ -128,7 +133,10 @@ def _experiment(found: AnySession, scans: Sequence[RowMapping], resources: Seque
 
 
 def scan_item(row: RowMapping, found: AnySession | Shelved, resources: list[RowMapping]) -> Item:
+    """A scan with its resources; one without images has no `frames`, as in the original."""
     fields = {name: value for name, value in contents.scan_fields(row).items() if name != "xsiType"}
+    if not row["frames"]:
+        del fields["frames"]
     fields["image_session_ID"] = found.id
     files = [resource_item(one, found) for one in resources]
     children = [("file", files)] if files else []

@@ -5,6 +5,7 @@ The same rule for who waits for the answer and for who follows by a key (xnat-be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +15,6 @@ from scandock.model.verdicts import ImportState
 _TEXTS: Final = {
     "no_images": "Upload did not include parsable files for session generation.",
     "session_exists": "Session already exists, retry with overwrite enabled.",
-    "unparseable_entries": "unable to read DICOM object.",
     "not_an_archive": "Unsupported format UNKNOWN.",
     "unsupported_archive": "Unsupported format UNKNOWN.",
     "damaged": "unable to read data from file.",
@@ -22,6 +22,9 @@ _TEXTS: Final = {
     "empty_archive": "Unable to identify upload format.",
 }
 """Codes for which the original has words that clients may look for; ours follow behind."""
+_UNREADABLE: Final = "unable to read DICOM object"
+_NAMED: Final = re.compile(r": '(.+?)' \(")
+"""The first entry that a refusal of `unparseable_entries` names; a reason follows each."""
 _HELD: Final = "unable to archive for the Prearchive session."
 _STATUS: Final = {"disk_full": 507, "project_unknown": 404, "account_disabled": 403}
 
@@ -64,9 +67,15 @@ def ended(found: Mapping[str, Any], asked: Mapping[str, Any]) -> Ended:
         return Ended(uris=uris)
     code, message = (held[0]["code"], held[0]["message"]) if missed else (found["code"], found["message"])
     status = {ImportState.FAILED: 500, ImportState.CANCELLED: 410}.get(state, 409 if missed else 400)
-    words = _TEXTS.get(code, _HELD if missed else "")
+    words = _unreadable(message) if code == "unparseable_entries" else _TEXTS.get(code, _HELD if missed else "")
     said = [words, message, _stands(uris), _goes_on(found)]
     return Ended(uris=uris, status=_STATUS.get(code, status), text=" ".join(one for one in said if one))
+
+
+def _unreadable(message: str) -> str:
+    """The original's words for what is no image, with the name of the first: it tells of no other."""
+    name = _NAMED.search(message)
+    return f"{_UNREADABLE} {name[1]}." if name else f"{_UNREADABLE}."
 
 
 def _is_ignored(found: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:

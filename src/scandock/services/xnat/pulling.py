@@ -10,8 +10,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, bindparam, func, update
 
+from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, scan, session
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, resources_of, scan_values, scans_of
@@ -27,6 +28,7 @@ from scandock.services.moving import Desk
 from scandock.services.prearchive import rebuild
 from scandock.services.xnat.hand_files import frames_of
 from scandock.services.xnat.making import changing
+from scandock.services.xnat.scan_types import UNKNOWN
 from scandock.store.port import Snapshot
 
 _HEAD: Final = 1024 * 1024
@@ -49,8 +51,8 @@ class _Read:
         return {one.study_uid for every in self.tallies.values() for one in every}
 
 
-def pull_headers(desk: Desk, uuid: str) -> None:
-    """Read the headers of all objects in a session's scans, and write its attributes anew.
+def pull_headers(desk: Desk, uuid: str, scan_id: str | None = None) -> None:
+    """Read the headers of all objects in a session's scans, or in one of them, and write its attributes anew.
 
     Denied, Usage `session_busy`, and `file_damaged` where one is known to be damaged.
     """
@@ -59,6 +61,9 @@ def pull_headers(desk: Desk, uuid: str) -> None:
             source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
             scans = {one.n: one for one in scans_of(connection, source.tree_id)}
             resources = {one.n: one for one in resources_of(connection, source.tree_id)}
+            if scan_id is not None:
+                numbers = {one.n for one in scans.values() if one.scan_id == scan_id}
+                resources = {one.n: one for one in resources.values() if one.scan_n in numbers}
             files = list(files_of(connection, source.tree_id))
             damaged_paths(connection, source, Damaged.REFUSE)  # what they say is none of the session's attributes
         with closing(desk.store.snapshot(source.name)) as snapshot:
@@ -77,8 +82,8 @@ def _read(
     counted: dict[int, Tally] = {}
     of_images = _of_images(resources.values())
     for row in files:
-        resource = resources[row.resource_n]
-        if resource.scan_n is None or resource.n not in of_images:
+        resource = resources.get(row.resource_n)
+        if resource is None or resource.scan_n is None or resource.n not in of_images:
             continue
         path = f"scans/{scans[resource.scan_n].scan_id}/resources/{resource.label}/files/{row.name}"
         with snapshot.open(path) as stream:
@@ -125,9 +130,23 @@ def _note(desk: Desk, source: Standing, scans: dict[int, ScanRow], found: _Read)
             )
         for n, tallies in found.tallies.items():
             _tell_scan(connection, source.tree_id, scans, scans[n], tallies)
+        _forget_unknown(connection, source, [scans[n].scan_id for n in found.tallies])
         if now.by_hand and len(found.studies) == 1:
             _tell_session(connection, now, found)
     return True
+
+
+def _forget_unknown(connection: Connection, source: Standing, scan_ids: list[str]) -> None:
+    """A scan that was made as of an unknown type is of the type that its headers say."""
+    connection.execute(
+        update(scan_edit)
+        .where(
+            scan_edit.c.session_id == source.id,
+            scan_edit.c.scan_id.in_(scan_ids),
+            func.lower(scan_edit.c.type) == UNKNOWN,
+        )
+        .values(type=None)
+    )
 
 
 def _tell_scan(

@@ -61,7 +61,9 @@ def read_xml(body: bytes, what: str, remedy: str) -> ET.Element:
         parser.feed(body)
         root: ET.Element = parser.close()
     except DefusedXmlException:
-        raise off(f"{what} has a document type.", "Leave <!DOCTYPE> out: nothing is expanded.") from None
+        raise off(
+            f"{what} has a document type: DOCTYPE is disallowed.", "Leave <!DOCTYPE> out: nothing is expanded."
+        ) from None
     except (ParseError, ValueError, LookupError) as error:  # of an encoding that Python does not know, too
         raise off(f"{what} is no XML that can be read: {error}.", remedy) from None
     return root

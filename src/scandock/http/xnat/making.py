@@ -190,6 +190,8 @@ async def post_experiment(request: Request, work: Known) -> Response:
     if not label:
         raise nameless("session", "label")
     request.path_params["experiment"] = label
+    if "subject" in request.path_params:
+        await work.read(lambda c: subject_of(c, work, Action.SESSION_EDIT))  # which a PUT would make
     if await work.read(lambda c: _there(c, work)) is not None:
         raise Usage("label_taken", f"There is a session {label[:128]} already.", "Choose another label, or PUT it.")
     made, _ = await put_experiment(work, document, said)

@@ -280,7 +280,7 @@ def _say_of_scan(connection: Connection, source: Standing, there: ScanRow, wante
         raise Usage(
             "type_other",
             f"The scan {wanted.id} is of type {there.xsi_type}, not {wanted.xsi_type}.",
-            "A scan keeps its type: leave xsiType out, or delete the scan first.",
+            "Specified xsiType differs from existing xsiType: leave xsiType out, or delete the scan first.",
         )
     said = {name: text for name, text in {**there.attributes, **wanted.attributes}.items() if text}
     if said != there.attributes:

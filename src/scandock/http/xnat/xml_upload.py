@@ -54,6 +54,10 @@ async def _project(request: Request, work: Work) -> Response:
     return await making.project(request, work, request.path_params["project"])
 
 
+async def _experiment(_: Request, work: Work) -> Response:
+    return await making.experiment(work)
+
+
 def _target(kind: str, root: ET.Element) -> tuple[Put, dict[str, str]]:
     """What changes a thing of a type, and the pieces of its address. Usage `request_invalid`."""
 
@@ -67,7 +71,7 @@ def _target(kind: str, root: ET.Element) -> tuple[Put, dict[str, str]]:
     elif kind == "xnat:subjectData":
         put, places = making.subject, {"subject": named("ID", "label"), "project": named("project")}
     elif kind.endswith("SessionData"):
-        put = making.experiment
+        put = _experiment
         places = {"experiment": named("ID", "label"), "project": named("project"), "subject": named("subject_ID")}
     else:
         put, places = making_parts.scan, {"scans": named("ID"), "experiment": named("image_session_ID")}

@@ -108,6 +108,14 @@ def test_an_experiment_is_named_by_its_id_in_an_address_alone(said: dict[str, st
         ({"overwrite": "append", "overwrite_files": "TRUE"}, "delete"),
         ({"overwrite": "none", "overwrite_files": "true"}, "none"),
         ({"overwrite": "append", "overwrite_files": "false"}, "append"),
+        ({"overwrite": "True"}, "append"),
+        ({"overwrite": " 1 "}, "append"),
+        ({"overwrite": "whatever"}, "append"),
+        ({"overwrite": "False"}, None),
+        ({"overwrite": "0"}, None),
+        ({"overwrite": "whatever", "prearchive_code": "0"}, "append"),
+        ({"overwrite": "none", "prearchive_code": "1"}, "none"),
+        ({"overwrite": "false", "overwrite_files": "true"}, "delete"),
     ],
 )
 def test_overwrite_means_what_it_was_meant_to(said: dict[str, str], overwrite: str | None) -> None:
@@ -166,7 +174,8 @@ def test_the_importer_goes_by_its_name_or_the_type_of_the_body(
     [
         ({"import-handler": "dicom-zip"}, "handler_unknown"),
         ({"import-handler": "XAR"}, "handler_unknown"),
-        ({"overwrite": "true"}, "overwrite_invalid"),
+        ({"overwrite": "true", "prearchive_code": "1"}, "overwrite_invalid"),
+        ({"overwrite": "0", "prearchive_code": "1"}, "overwrite_invalid"),
         ({"dest": "/archive/projects/unassigned"}, "dest_invalid"),
         ({"import-handler": "SI", "dest": "/prearchive", "PREARC_TIMESTAMP": "x"}, "dest_invalid"),
     ],

@@ -1,7 +1,7 @@
 """What a call of the import service wants, in our own words (xnat-behaviour.md 1.3 to 1.6).
 
 Where the original has a fault, the wire format stays and the effect is the intended one: `overwrite=none` refuses to
-merge, an unknown value is refused before a byte is read, a project that one may not upload to is 403 or 404.
+merge, a project that one may not upload to is 403 or 404.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ _DEST: Final = re.compile(
     r")/?"
 )
 _OVERWRITE: Final = {"none": "none", "append": "append", "delete": "delete", "override": "delete"}
+_NOT_SAID: Final = ("", "false", "0")
+"""Words for `overwrite` that are as good as none: clients write down what they do not ask for."""
 
 
 def true(text: str | None) -> bool:
@@ -118,14 +120,20 @@ def listener_of(said: Mapping[str, str]) -> str:
 
 
 def _overwrite(said: Mapping[str, str]) -> str:
-    """1.6, as it is meant; `overwrite_files` lets what comes replace what is there, unless nothing may be merged."""
+    """1.6, as it is meant; `overwrite_files` lets what comes replace what is there, unless nothing may be merged.
+
+    Any word that has no meaning of its own appends, as `true` and `1` do. With `prearchive_code=1`, where the original
+    looks at it first (step A), such a word is refused.
+    """
     named = said.get("overwrite", "").strip().lower()
     if named and named not in _OVERWRITE:
-        raise Usage(
-            "overwrite_invalid",
-            "Overwrite flag was not set to a valid option. ('append' or 'delete')",
-            "Or 'none': then an archived session is left alone.",
-        )
+        if said.get("prearchive_code", "").strip() == "1":
+            raise Usage(
+                "overwrite_invalid",
+                "Overwrite flag was not set to a valid option. ('append' or 'delete')",
+                "Or 'none': then an archived session is left alone.",
+            )
+        named = "" if named in _NOT_SAID else "append"
     if true(said.get("overwrite_files")) and named != "none":
         return "delete"
     return _OVERWRITE.get(named, "")
@@ -242,7 +250,10 @@ class Call:
         return wanted(said, self._media_type, self._labels)
 
     def speech(self) -> Speech:
-        return Speech(named=self._named, agree=lambda _query, _form: None, meant=self.meant)
+        """A form's file part without a byte stands beside `src`, or is nothing that could be imported."""
+        return Speech(
+            named=self._named, agree=lambda _query, _form: None, meant=self.meant, empty_files=False
+        )
 
     def _named(self, pairs: Iterable[tuple[str, str]], of: str) -> dict[str, str]:
         if of == "query":

@@ -257,7 +257,11 @@ def test_several_sessions_are_as_many_lines(client: httpx.Client, project: str) 
         ({"dest": "/elsewhere"}, 400, "Parameter dest format error"),
         ({"dest": "/prearchive/projects/P/now"}, 400, "Parameter dest format error"),
         ({"dest": "/archive/projects/Unassigned"}, 400, "Unassigned is no project of the archive"),
-        ({"overwrite": "yes", "prearchive_code": "1"}, 400, "Overwrite flag was not set to a valid option. ('append' or 'delete')"),
+        (
+            {"overwrite": "yes", "prearchive_code": "1"},
+            400,
+            "Overwrite flag was not set to a valid option. ('append' or 'delete')",
+        ),
         ({"http-session-listener": ""}, 400, "'transaction' is required when requesting 'http-session-listener'."),
         ({"src": "/nowhere"}, 400, "src uri is invalid."),
         ({"src": "/user/cache/resources/a/files/b"}, 404, "Unknown src file."),

@@ -29,6 +29,11 @@ class Standing:
     patient_id: str
     by_hand: bool
     quarantined: bool
+    type_by_hand: bool
+    fields_by_hand: list[str]
+    """Names of the attributes that a person set."""
+    folder: str
+    """What an import asked that its folder in the prearchive be called, where that is not its label."""
     ecat: bool
     xsi_type: str
     attributes: dict[str, str]
@@ -40,6 +45,11 @@ class Standing:
     bytes: int
     created: int
     modified: int
+
+    @property
+    def type_is_set(self) -> bool:
+        """Whether its type is what somebody wanted it to be, and no import's to change."""
+        return self.type_by_hand or not self.scans
 
     @property
     def name(self) -> str:
@@ -116,6 +126,9 @@ def standing(row: RowMapping) -> Standing:
         patient_id=row["patient_id"],
         by_hand=row["by_hand"],
         quarantined=row["quarantined"],
+        type_by_hand=row["type_by_hand"],
+        fields_by_hand=json.loads(row["fields_by_hand"]),
+        folder=row["folder"],
         ecat=row["ecat"],
         xsi_type=row["xsi_type"],
         attributes=json.loads(row["attributes"]),

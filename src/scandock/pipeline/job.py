@@ -79,6 +79,8 @@ class Job:
     warnings: list[Notice] = field(default_factory=list)
     placement: Placement | None = None
     attributes: dict[str, str] = field(default_factory=dict)
+    fields_by_hand: list[str] = field(default_factory=list)
+    """Names of the attributes that people set, by the request too."""
     xsi_type: str = ""
     files: int = 0
     bytes: int = 0

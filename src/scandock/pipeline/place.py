@@ -123,6 +123,8 @@ def _placement(tools: Tools, job: Job, tree_id: int, *, keep_base: bool) -> Plac
             quarantined=_in_quarantine(tools, job),
             xsi_type=job.xsi_type,
             attributes=job.attributes,
+            type_by_hand=base is not None and base.type_is_set and base.place == "archive",
+            fields_by_hand=job.fields_by_hand,
             warnings=session_warnings(job),
             held=held,
             patient_ids=_patient_ids(tools, job),

@@ -66,6 +66,13 @@ CODES: Final[dict[str, Code]] = {
         "Session {label} is already archived in project {project}, and the import was to change none.",
         "Archive it from the prearchive to add what is new, or delete it.",
     ),
+    "type_differs": Code(
+        "held",
+        "The type of a session",
+        "The type of session {label} was set to {other}; what came is of type {type}.",
+        "Import it with overwrite (delete), or choose in the prearchive: its scans join and the type stays, or it gets"
+        " another label.",
+    ),
     "sop_clash": Code(
         "held",
         "Again 2",

@@ -18,6 +18,7 @@ from scandock.rules.naming import Naming
 from scandock.rules.notices import Notice, notice
 from scandock.rules.policy import ProjectPolicy, Request, destination_of, effective_overwrite
 from scandock.rules.prearchive import Prearchive
+from scandock.rules.session_types import may_join_type, type_of_study
 from scandock.rules.study import StudyFacts
 from scandock.rules.subjects import choose_subjects
 from scandock.rules.view import CatalogView
@@ -31,6 +32,7 @@ REASONS = (
     "study_elsewhere",
     "subject_differs",
     "session_exists",
+    "type_differs",
     "identified",
 )
 """The first of these that applies is why a session is held; the others are said as warnings."""
@@ -92,6 +94,7 @@ def _settle_project(cases: list[Case], request: Request, view: CatalogView, now:
         _check_patient(case)
         _check_identified(case)
         _check_overwrite(case, request)
+        _check_type(case, request)
         _say_facts(case)
     prearchive = Prearchive(cases[0].policy.id, view, now)
     return [_decide(case, request, view, prearchive) for case in cases]
@@ -122,6 +125,18 @@ def _check_identified(case: Case) -> None:
 def _check_overwrite(case: Case, request: Request) -> None:
     if case.bound == "archive" and case.home is not None and effective_overwrite(request, case.policy) == "none":
         case.held.append(session_exists(case.home.label, case.policy.id))
+
+
+def _check_type(case: Case, request: Request) -> None:
+    """What comes for an archived session of another type that a person set (5.7, 6); `delete` takes it all the same."""
+    home, petmr = case.home, case.policy.petmr
+    if case.bound != "archive" or home is None or not home.type_is_set:
+        return
+    if effective_overwrite(request, case.policy) == "delete":
+        return
+    coming = type_of_study(case.study, petmr)
+    if not may_join_type(home.xsi_type, coming, petmr, same_study=case.is_own(home)):
+        case.held.append(notice("type_differs", label=home.label, other=home.xsi_type, type=coming))
 
 
 def _say_facts(case: Case) -> None:

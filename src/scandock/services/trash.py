@@ -245,7 +245,11 @@ def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mappin
             patient_id=kept["patient_id"],
             ecat=kept["ecat"],
             by_hand=kept["by_hand"],
-            quarantined=kept.get("quarantined", False),  # what was deleted before there was any says nothing of it
+            # what was deleted before there were these says nothing of them
+            quarantined=kept.get("quarantined", False),
+            type_by_hand=kept.get("type_by_hand", kept["by_hand"]),
+            fields_by_hand=kept.get("fields_by_hand", []),
+            folder=kept.get("folder", ""),
             xsi_type=kept["xsi_type"],
             attributes=kept["attributes"],
             warnings=kept["warnings"],

@@ -22,9 +22,7 @@ def form(*parts: bytes) -> bytes:
     return b"".join(parts) + b"--xyz--\r\n"
 
 
-def read(
-    body: bytes, cuts: list[int] | None = None, speech: Speech = PLAIN
-) -> tuple[FormReader, bytes, list[str]]:
+def read(body: bytes, cuts: list[int] | None = None, speech: Speech = PLAIN) -> tuple[FormReader, bytes, list[str]]:
     """The reader after the whole body, the archive's bytes, and the events that were none of bytes."""
     reader = FormReader(BOUNDARY, speech=speech)
     edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts or []), len(body)]

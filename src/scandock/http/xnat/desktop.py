@@ -22,8 +22,8 @@ from scandock.services.editing import edit_project
 
 routes = router()
 CODES: Final = {"0": 0, "1": 4, "4": 4, "5": 5, "11": 4}
-"""Codes by what they are set by. 1 asks an import for the archive (1.4), and 11 is the original's own: it archives by any
-code from 4 up (5.5). Both are kept as 4.
+"""Codes by what they are set by. 1 asks an import for the archive (1.4), and the original takes any number and archives
+by those from 4 up (5.5), of which clients set 11. Both are kept as 4.
 """
 QUARANTINE: Final = {"0": False, "1": True}
 _NONE: Final = "There is no such setting."

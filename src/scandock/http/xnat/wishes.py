@@ -251,9 +251,7 @@ class Call:
 
     def speech(self) -> Speech:
         """A form's file part without a byte stands beside `src`, or is nothing that could be imported."""
-        return Speech(
-            named=self._named, agree=lambda _query, _form: None, meant=self.meant, empty_files=False
-        )
+        return Speech(named=self._named, agree=lambda _query, _form: None, meant=self.meant, empty_files=False)
 
     def _named(self, pairs: Iterable[tuple[str, str]], of: str) -> dict[str, str]:
         if of == "query":

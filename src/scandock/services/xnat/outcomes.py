@@ -14,6 +14,7 @@ from scandock.model.verdicts import ImportState
 _TEXTS: Final = {
     "no_images": "Upload did not include parsable files for session generation.",
     "session_exists": "Session already exists, retry with overwrite enabled.",
+    "type_differs": "Invalid modification of session modality via archive process.  Data may require a manual merge.",
     "unparseable_entries": "unable to read DICOM object.",
     "not_an_archive": "Unsupported format UNKNOWN.",
     "unsupported_archive": "Unsupported format UNKNOWN.",

@@ -67,7 +67,7 @@ def pull_headers(desk: Desk, uuid: str) -> None:
             break
         if not left:
             raise Usage("session_busy", "The session is being changed again and again.", "Try again in a moment.")
-    rebuild(desk, uuid)
+    rebuild(desk, uuid, headers_first=True)
 
 
 def _read(

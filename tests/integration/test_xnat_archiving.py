@@ -196,7 +196,7 @@ def test_a_body_that_is_no_parameters_is_refused(site: Site, kind: str, body: by
         assert (told.status_code, told.headers["content-type"].split(";")[0]) == (status, "text/plain")
 
 
-# -- labels, subjects and types that are named, and what stands there already ----------------------------------------------
+# -- labels, subjects and types that are named -------------------------------------------------------------------------
 
 MODALITY = "Invalid modification of session modality via archive process."
 KINDS = ("xnat:mrSessionData", "xnat:petSessionData", "xnat:experimentData")
@@ -204,7 +204,7 @@ KINDS = ("xnat:mrSessionData", "xnat:petSessionData", "xnat:experimentData")
 
 def archived(site: Site, label: str = "E", subject: str = "S", **values: object) -> None:
     """Archive two objects as a session of its own study, or of the one that `waits` brings."""
-    objects = images(2, **{"study": 1, "patient_id": b"PAT1", **values})  # type: ignore[arg-type]
+    objects = images(2, **{"study": 1, "patient_id": b"PAT1", **values})
     told = site.bring(documented(label, "1", objects), project="Q", session=label, subject=subject)
     assert told.state == "placed", told.report
 
@@ -220,7 +220,6 @@ def item(client: httpx.Client, where: str) -> dict[str, str]:
     return {"xsi:type": found["meta"]["xsi:type"], **found["data_fields"]}
 
 
-@pytest.mark.postgresql
 def test_paths_into_the_document_name_label_and_subject(site: Site) -> None:
     with served(site) as (_, client):
         for number, kind in enumerate(KINDS, start=1):
@@ -236,7 +235,6 @@ def test_paths_into_the_document_name_label_and_subject(site: Site) -> None:
         assert told.text.endswith("/subjects/S4/experiments/E4\r\n")
 
 
-@pytest.mark.postgresql
 def test_a_named_label_that_is_another_s_session_changes_nothing(site: Site) -> None:
     """Another study's, another subject's of the same study, and another subject's that was made by hand."""
     archived(site, "THEIRS", study=9, patient_id=b"PAT9")
@@ -321,7 +319,7 @@ def test_another_patient_s_session_is_not_joined_by_append_alone(site: Site) -> 
 def test_a_type_that_a_person_set_is_a_conflict_and_stays_with_delete(site: Site) -> None:
     uri = waits(site, label="E")
     objects = sorted(site.files("prearchive").values())
-    with served(site) as (web, client):
+    with served(site) as (_, client):
         where = by_hand(client, "E", date="2000-01-01", note="mine")
         asked = {"src": uri, "session": "E", "subject": "S", "overwrite": "append"}
         told = client.post("/data/services/validate-archive", params=asked)
@@ -340,8 +338,8 @@ def test_a_type_that_a_person_set_is_a_conflict_and_stays_with_delete(site: Site
         (scan,) = rows(client.get(f"{where}/scans"))
         assert scan["xsiType"] == "xnat:mrScanData"
         more = documented("E", "2", images(1, series=2, modality=b"CT"))
-        told = site.bring(more, project="Q", session="E", subject="S", destination="archive")
-        assert told.session["code"] == "type_differs", "its type is set still"
+        again = site.bring(more, project="Q", session="E", subject="S", destination="archive")
+        assert again.session["code"] == "type_differs", "its type is set still"
         client.put(where, params={"pullDataFromHeaders": "true"})
         assert item(client, where)["date"] == "2020-01-31"
     assert sorted(site.files("archive").values()) == objects

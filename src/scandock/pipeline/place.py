@@ -125,6 +125,7 @@ def _placement(tools: Tools, job: Job, tree_id: int, *, keep_base: bool) -> Plac
             attributes=job.attributes,
             type_by_hand=base is not None and base.type_is_set and base.place == "archive",
             fields_by_hand=job.fields_by_hand,
+            folder=decision.folder or (base.folder if base is not None else ""),
             warnings=session_warnings(job),
             held=held,
             patient_ids=_patient_ids(tools, job),

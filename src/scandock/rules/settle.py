@@ -13,7 +13,7 @@ from scandock.rules.again import hold, joinable, left_alone, session_exists, sti
 from scandock.rules.cases import Case, Decision
 from scandock.rules.collisions import check_requested, join_by_label, tell_apart
 from scandock.rules.homes import find_home
-from scandock.rules.labels import UNASSIGNED
+from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.naming import Naming
 from scandock.rules.notices import Notice, notice
 from scandock.rules.policy import ProjectPolicy, Request, destination_of, effective_overwrite
@@ -89,9 +89,9 @@ def _settle_project(cases: list[Case], request: Request, view: CatalogView, now:
     tell_apart(cases, view)
     for case in cases:
         join_by_label(case, view)
-    choose_subjects(cases, view)
+    choose_subjects(cases, view, one_patient=request.one_patient)
     for case in cases:
-        _check_patient(case)
+        _check_patient(case, one_patient=request.one_patient)
         _check_identified(case)
         _check_overwrite(case, request)
         _check_type(case, request)
@@ -100,14 +100,18 @@ def _settle_project(cases: list[Case], request: Request, view: CatalogView, now:
     return [_decide(case, request, view, prearchive) for case in cases]
 
 
-def _check_patient(case: Case) -> None:
-    """Two different PatientIDs in one study, those of the session that it belongs to counted: held."""
+def _check_patient(case: Case, *, one_patient: bool) -> None:
+    """Two different PatientIDs in one study, those of the session that it belongs to counted: held.
+
+    Or warned of (`one_patient`), where whoever sent it named subject and session by hand.
+    """
     ids = list(case.naming.patients.ids)
     found = case.home or case.waiting
     if found is not None and case.differs_from(found):
         ids.append(found.patient_id)
     if len(set(ids)) > 1:
-        case.held.append(notice("patient_mismatch", label=case.label, ids=", ".join(sorted(set(ids)))))
+        said = notice("patient_mismatch", label=case.label, ids=", ".join(sorted(set(ids))))
+        (case.warnings if one_patient else case.held).append(said)
 
 
 def _check_identified(case: Case) -> None:
@@ -160,9 +164,12 @@ def _decide(case: Case, request: Request, view: CatalogView, prearchive: Prearch
     place = "prearchive" if held else case.bound
     existing = case.home.uuid if case.home else None
     timestamp: str | None = None
+    folder = ""
     if place == "prearchive":
-        waiting, timestamp = prearchive.join(joinable(case, view))
+        wanted = request.timestamp if case.bound == "prearchive" else ""
+        waiting, timestamp = prearchive.join(joinable(case, view), case.label, wanted)
         existing = waiting.uuid if waiting else None
+        folder = request.folder if timestamp == wanted else ""
         if reason is None and waiting is not None and waiting.held:
             reason = still_held(waiting)
     elif (left := left_alone(case, view)) is not None:
@@ -178,6 +185,7 @@ def _decide(case: Case, request: Request, view: CatalogView, prearchive: Prearch
         existing=existing,
         archived=case.home.uuid if case.home else None,
         timestamp=timestamp,
+        folder=folder if label_key(folder) != label_key(case.label) else "",
         held=reason,
         warnings=tuple(warnings),
         overwrite=effective_overwrite(request, case.policy),

@@ -46,7 +46,7 @@ BYTES_MISSING = Fault(
 )
 _ASKED = (
     "project", "subject", "session", "destination", "overwrite", "ignore_unparsable", "resources", "dialect",
-    "keep_names", "said", "quarantine",
+    "keep_names", "said", "quarantine", "one_patient", "timestamp", "folder",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from scandock.http.receiving.wanted import Speech
 from scandock.model.errors import Usage
-from scandock.rules.labels import UNASSIGNED
+from scandock.rules.labels import UNASSIGNED, clean
 from scandock.rules.said_fields import said_of_sessions
 from scandock.services.xnat.destinations import Named
 
@@ -31,9 +31,10 @@ _DEST: Final = re.compile(
     r"(?:/data)?/(?:"
     r"(?P<archive>archive)(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
     r"(?:/experiments/(?P<session>[^/]+))?"
-    r"|prearchive(?:/projects/(?P<waiting>[^/]+)(?:/(?P<timestamp>\d{8}_\d{6,9})(?:/(?P<folder>[^/]+))?)?)?"
+    r"|prearchive(?:/projects/(?P<waiting>[^/]+)(?:/(?P<timestamp>[0-9]{8}_[0-9]{6,9})(?:/(?P<folder>[^/]+))?)?)?"
     r")/?"
 )
+_STAMP: Final = re.compile(r"[0-9]{8}_[0-9]{6,9}")
 _OVERWRITE: Final = {"none": "none", "append": "append", "delete": "delete", "override": "delete"}
 _NOT_SAID: Final = ("", "false", "0")
 """Words for `overwrite` that are as good as none: clients write down what they do not ask for."""
@@ -100,6 +101,10 @@ def wanted(
     attributes = {name: text for name, text in said_of_sessions(said.items()).items() if text}
     if attributes:
         more["said"] = attributes
+    if fields.get("destination") == "prearchive":
+        more |= _waits_at(said)
+    elif _names_both(said):
+        more["one_patient"] = True
     if true(said.get("Direct-Archive")):
         more["direct"] = True
     if true(said.get("quarantine")):
@@ -185,6 +190,29 @@ def _pieces(dest: str) -> dict[str, str]:
             " /prearchive/projects/{project}/{timestamp}/{session}, and the beginnings of these.",
         )
     return {name: value for name, value in found.groupdict().items() if value}
+
+
+def _waits_at(said: Mapping[str, str]) -> dict[str, str]:
+    """Timestamp and folder of the prearchive, where the call names them (1.5). Usage `dest_invalid`.
+
+    A folder that is no label gives none: its address would lead nowhere.
+    """
+    pieces = _pieces(said["dest"].strip()) if said.get("dest", "").strip() else {}
+    stamp = pieces.get("timestamp") or said.get("PREARC_TIMESTAMP", "").strip()
+    folder = pieces.get("folder") or said.get("PREARC_SESSION_FOLDER", "").strip()
+    if not stamp:
+        return {}
+    if not _STAMP.fullmatch(stamp):
+        raise Usage(
+            "dest_invalid", f"PREARC_TIMESTAMP can't be {stamp[:40]!r}.", "Right is yyyyMMdd_HHmmssSSS, in digits."
+        )
+    return {"timestamp": stamp, **({"folder": folder} if folder and clean(folder) == folder else {})}
+
+
+def _names_both(said: Mapping[str, str]) -> bool:
+    """Whether `dest` names a subject and a session of it: what comes is theirs by the sender's word."""
+    pieces = _pieces(said["dest"].strip()) if said.get("dest", "").strip() else {}
+    return bool(pieces.get("subject") and pieces.get("session"))
 
 
 def _names(said: Mapping[str, str], pieces: Mapping[str, str]) -> Named:

@@ -188,6 +188,7 @@ session = Table(
     Column("type_by_hand", Boolean, nullable=False, server_default=text("false")),
     Column("fields_by_hand", Text, nullable=False, server_default=text("'[]'")),
     Column("folder", String(128), nullable=False, server_default=EMPTY),
+    Column("overwrite", String(8), nullable=False, server_default=EMPTY),
     UniqueConstraint("project_id", "place", "timestamp", "key"),
     _one_of("place", "archive", "prearchive"),
     _one_of("state", "ready", "conflict"),

@@ -84,6 +84,7 @@ class BaseSession:
     type_by_hand: bool
     fields_by_hand: list[str]
     folder: str
+    overwrite: str
     scans: int
 
     @property
@@ -113,6 +114,7 @@ def base_session(connection: Connection, uuid: str) -> BaseSession:
         row["type_by_hand"],
         json.loads(row["fields_by_hand"]),
         row["folder"],
+        row["overwrite"],
         row["scans"],
     )
 

@@ -52,6 +52,8 @@ class SessionRow:
     """Names of the attributes that a person set."""
     folder: str = ""
     """What an import asked that its folder in the prearchive be called, where that is not its label."""
+    overwrite: str = ""
+    """Of one that waits: what the newest import that came for it wants of an archived one."""
     scans: int = 0
     files: int = 0
     bytes: int = 0

@@ -93,6 +93,7 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
         "type_by_hand": facts.type_by_hand,
         "fields_by_hand": json.dumps(facts.fields_by_hand),
         "folder": facts.folder if facts.place == "prearchive" else "",
+        "overwrite": facts.overwrite if facts.place == "prearchive" else "",
         "state": facts.state,
         "study_uid": facts.study_uid,
         "patient_id": facts.patient_id,

@@ -161,6 +161,13 @@ CODES: Final[dict[str, Code]] = {
         "A session of the same study waits in the prearchive as {other}; it was left alone.",
         "In the prearchive, archive or delete it.",
     ),
+    "conflict_settled": Code(
+        "warning",
+        "Again 4",
+        "A session of the same study was left in conflict in the prearchive as {other}; this import brought all of it,"
+        " and it went to the trash.",
+        "",
+    ),
     "project_from_header": Code(
         "warning",
         "Which session 8",

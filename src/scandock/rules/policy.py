@@ -32,6 +32,8 @@ class Request:
     """What is archived of it is in quarantine (1.4)."""
     one_patient: bool = False
     """Whoever sent it named subject and session by hand: several PatientIDs in a study are one patient's."""
+    settles: bool = False
+    """Whoever sent it may archive: what it brings of a session that was left in conflict is decided by it."""
     timestamp: str = ""
     """The prearchive's timestamp that what comes is to stand under, where it goes there."""
     folder: str = ""

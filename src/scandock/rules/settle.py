@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from scandock.rules.again import hold, joinable, left_alone, session_exists, still_held
+from scandock.rules.again import hold, joinable, left_alone, left_in_conflict, session_exists, still_held
 from scandock.rules.cases import Case, Decision
 from scandock.rules.collisions import check_requested, join_by_label, tell_apart
 from scandock.rules.homes import find_home
@@ -164,7 +164,7 @@ def _decide(case: Case, request: Request, view: CatalogView, prearchive: Prearch
     place = "prearchive" if held else case.bound
     existing = case.home.uuid if case.home else None
     timestamp: str | None = None
-    folder = ""
+    folder, settles = "", None
     if place == "prearchive":
         wanted = request.timestamp if case.bound == "prearchive" else ""
         waiting, timestamp = prearchive.join(joinable(case, view), case.label, wanted)
@@ -172,8 +172,10 @@ def _decide(case: Case, request: Request, view: CatalogView, prearchive: Prearch
         folder = request.folder if timestamp == wanted else ""
         if reason is None and waiting is not None and waiting.held:
             reason = still_held(waiting)
-    elif (left := left_alone(case, view)) is not None:
-        warnings.append(left)
+    else:
+        if (left := left_alone(case, view)) is not None:
+            warnings.append(left)
+        settles = left_in_conflict(case) if request.settles else None
     asked = case.naming.session.label
     return Decision(
         study_key=case.study.key,
@@ -185,6 +187,7 @@ def _decide(case: Case, request: Request, view: CatalogView, prearchive: Prearch
         existing=existing,
         archived=case.home.uuid if case.home else None,
         timestamp=timestamp,
+        settles=settles,
         folder=folder if label_key(folder) != label_key(case.label) else "",
         held=reason,
         warnings=tuple(warnings),

@@ -231,6 +231,7 @@ def session_row(source: Standing, **changes: Any) -> SessionRow:  # noqa: ANN401
         "type_by_hand": source.type_by_hand,
         "fields_by_hand": source.fields_by_hand,
         "folder": source.folder,
+        "overwrite": source.overwrite,
         "xsi_type": source.xsi_type,
         "attributes": source.attributes,
         "warnings": source.warnings,

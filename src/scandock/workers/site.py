@@ -190,6 +190,7 @@ def _site(
             keep_names=options.keep_names,
             quarantine=options.quarantine,
             one_patient=options.one_patient,
+            settles=options.settles,
             timestamp=options.timestamp,
             folder=options.folder,
             said=options.said,

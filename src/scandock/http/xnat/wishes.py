@@ -261,8 +261,17 @@ def _check_classic(said: Mapping[str, str], named: Named) -> None:
 class Call:
     """One call: what its query and its form say, as `Speech` asks for it."""
 
-    def __init__(self, query: Mapping[str, str], media_type: str, labels: Callable[[Named], Named]) -> None:
+    def __init__(
+        self,
+        query: Mapping[str, str],
+        media_type: str,
+        labels: Callable[[Named], Named],
+        *,
+        may_archive: bool = False,
+    ) -> None:
+        """`may_archive`: what who asks is logged in by serves for archiving too."""
         self.query = dict(query)
+        self._may_archive = may_archive
         self.form: dict[str, str] = {}
         self._media_type = media_type
         self._labels = labels
@@ -275,7 +284,8 @@ class Call:
     def meant(self, said: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
         if said.get("src") and said.get("filename") and self._media_type == "multipart/form-data":
             raise Usage("multipart_files", "The form has a file, and names another by src.", "Send one of both.")
-        return wanted(said, self._media_type, self._labels)
+        fields, more = wanted(said, self._media_type, self._labels)
+        return fields, {**more, "settles": True} if self._may_archive else more
 
     def speech(self) -> Speech:
         """A form's file part without a byte stands beside `src`, or is nothing that could be imported."""

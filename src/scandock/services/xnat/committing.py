@@ -80,8 +80,8 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Committed:
 
     It stays in the prearchive where it is held, bound to stay, or refused by what is archived already. What was held
     for that alone is tried anew, as the archive or the wish may have changed. Code 5 overwrites (5.5); else an
-    `overwrite` that was named when it came holds here too: what was to change no session changes none. Denied, Usage
-    `session_busy`.
+    `overwrite` that was named when it came, by the newest import of several, holds here too: what was to change no
+    session changes none. Denied, Usage `session_busy`.
     """
     rebuild(desk, found.uuid)
     _say(desk, found.uuid, wishes.fields, quarantine=wishes.quarantine)
@@ -90,12 +90,13 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Committed:
     wanted = wishes.auto if wishes.auto is not None else code >= 4
     if not wanted:
         return Committed()
+    named: Overwrite = wishes.overwrite or found.overwrite or asked.get("overwrite") or "append"
     if found.project == UNASSIGNED:
         return Committed(why="What belongs to no project can't be archived. Move it to a project first.")
     if found.held[0] not in ("", *_TRIED_ANEW):
         return Committed(why=" ".join(found.held[1:]).strip())
     how = Wishes(
-        overwrite="delete" if code == 5 else wishes.overwrite or asked.get("overwrite") or "append",
+        overwrite="delete" if code == 5 else named,
         subject=wishes.subject,
         session=wishes.session,
         quarantine=wishes.quarantine,

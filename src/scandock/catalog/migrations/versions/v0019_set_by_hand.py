@@ -1,4 +1,6 @@
-"""What people set of a session is told from what its objects say, and a folder that an import asked for is kept."""
+"""What people set of a session is told from what its objects say; the folder and the overwrite that the newest import
+of a waiting session asked for are kept.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ def upgrade() -> None:
     """
     op.add_column("session", sa.Column("type_by_hand", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("session", sa.Column("fields_by_hand", sa.Text(), server_default=sa.text("'[]'"), nullable=False))
-    op.add_column("session", sa.Column("folder", sa.String(length=128), server_default=sa.text("''"), nullable=False))
+    for name, length in (("folder", 128), ("overwrite", 8)):
+        op.add_column("session", sa.Column(name, sa.String(length), server_default=sa.text("''"), nullable=False))
     session = sa.table(
         "session",
         sa.column("id", sa.BigInteger()),

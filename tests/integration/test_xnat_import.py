@@ -9,6 +9,7 @@ import tarfile
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -334,6 +335,42 @@ def test_a_session_of_several_patients_goes_where_dest_names_subject_and_session
     one = client.get(f"/api/v1/imports/{imported['id']}").json()["sessions"][0]
     assert (one["state"], [said["code"] for said in one["warnings"]].count("patient_mismatch")) == ("archive", 1)
     assert uris(send(client, body, **asked)) == [uri], "and again"
+
+
+def test_a_retry_with_another_overwrite_decides_by_what_its_sender_may(
+    web: Web, client: httpx.Client, project: str
+) -> None:
+    """Who may upload but not archive adds what they bring; what waits in conflict is not theirs to settle."""
+    dest = f"/archive/projects/{project}/subjects/S/experiments/E"
+    (archived,) = uris(send(client, archive(project, 1), dest=dest))
+    refused(send(client, archive(project, 2), dest=dest, overwrite="none"), 409, "Session already exists")
+    waiting = f"/data/prearchive/projects/{project}"
+    token = client.post("/api/v1/tokens", json={"scope": "upload", "name": "scanner"}).json()
+    with web.client(None, headers={"Authorization": f"Bearer {token['token']}"}) as scanner:
+        assert uris(send(scanner, archive(project, 2), dest=dest, overwrite="append")) == [archived]
+        assert len(client.get(waiting).json()["ResultSet"]["Result"]) == 1
+    assert uris(send(client, archive(project, 2), dest=dest, overwrite="append")) == [archived]
+    assert client.get(waiting).json()["ResultSet"]["Result"] == []
+
+
+def test_retries_and_archivings_at_once_lose_nothing(client: httpx.Client, project: str) -> None:
+    dest = f"/archive/projects/{project}/subjects/S/experiments/E"
+    (archived,) = uris(send(client, archive(project, 1), dest=dest))
+    refused(send(client, archive(project, 3), dest=dest, overwrite="none"), 409, "Session already exists")
+    [row] = client.get(f"/data/prearchive/projects/{project}").json()["ResultSet"]["Result"]
+
+    def ask(how: str) -> int:
+        if how == "archive":
+            asked = {"src": row["url"], "overwrite": "append"}
+            return client.post("/data/services/archive", params=asked).status_code
+        return send(client, archive(project, 3), dest=dest, overwrite=how).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(ask, ("append", "archive", "delete", "archive")))
+    assert (statuses[0], statuses[2]) == (200, 200)
+    assert {statuses[1], statuses[3]} <= {200, 404, 423}
+    assert len(files(client, archived)) == 3
+    assert client.get(f"/data/prearchive/projects/{project}").json()["ResultSet"]["Result"] == []
 
 
 # -- a place in the prearchive that is named ---------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, said_of, with_said
+from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, said_of, set_by_hand, with_said
 
 
 def test_paths_and_bare_names_mean_the_same():
@@ -52,3 +52,12 @@ def test_only_what_no_header_says_outlasts_the_headers():
     before = {"note": "mine", "date": "2026-01-01", "scanner": "old"}
     assert with_said(before, {"date": "2026-02-02"}) == {"note": "mine", "date": "2026-02-02"}
     assert with_said(before, {"date": "2026-02-02"}, by_hand=True) == {**before, "date": "2026-02-02"}
+
+
+def test_what_people_set_stays_until_they_take_it_back():
+    before = {"date": "2000-01-01", "time": "01:00:00", "note": "mine"}
+    found = {"date": "2026-02-02", "time": "02:00:00"}
+    assert with_said(before, found, ["date"]) == {"date": "2000-01-01", "time": "02:00:00", "note": "mine"}
+    assert with_said({"note": "mine"}, found, ["date"]) == {**found, "note": "mine"}
+    assert set_by_hand(["date"], {"time": "01:00:00", "date": ""}) == ["time"]
+    assert set_by_hand([], {"b": "1", "a": "1"}) == ["a", "b"]

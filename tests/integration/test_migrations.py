@@ -225,12 +225,12 @@ def test_what_people_set_of_sessions_is_known_of_an_older_catalog(bare_database_
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "0016")
-        for statement in (
-            "INSERT INTO project (id, name, key, created, uuid) VALUES (1, 'P', 'p', 0, 'p')",
-            "INSERT INTO upload (id, uuid, archive, source, state, request, created) VALUES (1, 'u', '', 'cli', 'placed', '', 0)",
-            "INSERT INTO tree (id, upload_id, state, files, bytes, created) VALUES (1, 1, 'current', 0, 0, 0)",
+        for table, values in (
+            ("project (id, name, key, created, uuid)", "1, 'P', 'p', 0, 'p'"),
+            ("upload (id, uuid, archive, source, state, request, created)", "1, 'u', '', 'cli', 'placed', '', 0"),
+            ("tree (id, upload_id, state, files, bytes, created)", "1, 1, 'current', 0, 0, 0"),
         ):
-            connection.execute(text(statement))
+            connection.execute(text(f"INSERT INTO {table} VALUES ({values})"))
         for label, by_hand, study in (("HAND", True, None), ("PULLED", True, "1.2"), ("CAME", False, "1.3")):
             connection.execute(
                 text(

@@ -117,7 +117,7 @@ def test_timestamps_count_milliseconds_up_past_those_that_are_taken():
     assert made.timestamp == "20240506_070810001"
 
 
-# -- a timestamp that is asked for, types that are set, what was left in conflict ---------------------------------------
+# -- timestamps that are asked for, types that are set, what was left in conflict --------------------------------------
 
 MR = study("1.2", PatientID="pid", SOPClassUID="1.2.840.10008.5.1.4.1.1.4", Modality="MR")
 ASKED = "20010101_101010"

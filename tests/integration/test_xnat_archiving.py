@@ -342,7 +342,11 @@ def test_a_type_that_a_person_set_is_a_conflict_and_stays_with_delete(site: Site
         assert again.session["code"] == "type_differs", "its type is set still"
         client.put(where, params={"pullDataFromHeaders": "true"})
         assert item(client, where)["date"] == "2020-01-31"
-    assert sorted(site.files("archive").values()) == objects
+        assert sorted(site.files("archive").values()) == objects
+        joined = waits(site, label="E", said={"visit": "v2"})  # the conflict, which it joins
+        client.post("/data/services/archive", params={"src": joined, "overwrite": "delete"})
+        assert (item(client, where)["visit"], item(client, where)["note"]) == ("v2", "mine")
+    assert len(site.files("archive")) == 3
     site.check()
 
 

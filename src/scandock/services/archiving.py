@@ -114,7 +114,8 @@ def archive(
         if apart:
             accepted += _check_patient(desk, source, target, one_patient=one_patient)
         source = replace(source, warnings=[*source.warnings, *(asdict(one) for one in accepted)])
-        tools = tools_of(desk, running, quarantine=quarantine)
+        said = {name: text for name, text in source.attributes.items() if name in source.fields_by_hand}
+        tools = tools_of(desk, running, quarantine=quarantine, said=said)
         return _join(
             desk, tools, running, source, target, policy, keep, dry_run=dry_run, action=action,
             details=ONE_PATIENT if accepted else {},
@@ -246,15 +247,17 @@ def _target(
     return (find_session(connection, chosen) if chosen is not None else None), twice
 
 
-def tools_of(desk: Desk, running: Operation, *, quarantine: bool = False) -> Tools:
-    """The tools of the pipeline's steps, for an operation."""
+def tools_of(
+    desk: Desk, running: Operation, *, quarantine: bool = False, said: Mapping[str, str] | None = None
+) -> Tools:
+    """The tools of the pipeline's steps, for an operation; `said`: what people set of what joins a session."""
     return Tools(
         catalog=desk.catalog,
         store=desk.store,
         stage=running.stage,
         ledger=Ledger(scratch(running.stage, "ledger.db")),
         lease=running.lease,
-        request=Request(quarantine=quarantine),
+        request=Request(quarantine=quarantine, said=said or {}),
         site=SiteRules(placeholders=desk.settings.placeholder_names),
         resources="keep",
         zone=desk.settings.zone,

@@ -275,7 +275,6 @@ def mixed(site: Site, label: str = "S1") -> str:
     return str(told.session["uri"])
 
 
-@pytest.mark.postgresql
 def test_several_patients_are_one_only_where_somebody_who_may_archive_says_so(site: Site) -> None:
     uri = mixed(site)
     with served(site) as (web, client):

@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateTable
 from scandock.catalog.engine import HEAD, Catalog, open_catalog
 from scandock.catalog.migrate import configuration, upgrade
 from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.tables import metadata
+from scandock.catalog.tables import metadata, session
 from scandock.model.errors import Fault
 from tests import postgres
 
@@ -217,6 +217,43 @@ def test_damage_that_an_older_catalog_names_is_listed_and_read_again(bare_databa
         (1, 8, "unreadable", None, "OSError", 5),
     ]
     assert [tuple(one) for one in rounds] == [(2, 5)]
+
+
+def test_what_people_set_of_sessions_is_known_of_an_older_catalog(bare_database_url: str) -> None:
+    engine = create_engine(bare_database_url)
+    config = configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0016")
+        for table, values in (
+            ("project (id, name, key, created, uuid)", "1, 'P', 'p', 0, 'p'"),
+            ("upload (id, uuid, archive, source, state, request, created)", "1, 'u', '', 'cli', 'placed', '', 0"),
+            ("tree (id, upload_id, state, files, bytes, created)", "1, 1, 'current', 0, 0, 0"),
+        ):
+            connection.execute(text(f"INSERT INTO {table} VALUES ({values})"))
+        for label, by_hand, study in (("HAND", True, None), ("PULLED", True, "1.2"), ("CAME", False, "1.3")):
+            connection.execute(
+                text(
+                    "INSERT INTO session (uuid, project_id, subject, label, key, place, state, study_uid, by_hand,"
+                    " xsi_type, attributes, warnings, tree_id, scans, files, bytes, created, modified)"
+                    " VALUES (:label, 1, 'S', :label, :label, 'archive', 'ready', :study, :by_hand,"
+                    " 'xnat:mrSessionData', :said, '[]', 1, 0, 0, 0, 0, 0)"
+                ),
+                {"label": label, "study": study, "by_hand": by_hand, "said": '{"note": "x", "date": "2000-01-01"}'},
+            )
+    engine.dispose()
+
+    catalog = open_catalog(bare_database_url)
+    with catalog.read() as connection:
+        found = connection.execute(
+            select(session.c.label, session.c.type_by_hand, session.c.fields_by_hand, session.c.folder)
+        ).all()
+    catalog.dispose()
+    assert {one.label: (one.type_by_hand, one.fields_by_hand, one.folder) for one in found} == {
+        "HAND": (True, '["date", "note"]', ""),
+        "PULLED": (True, "[]", ""),
+        "CAME": (False, "[]", ""),
+    }
 
 
 def test_a_newer_catalog_is_refused(bare_database_url: str) -> None:

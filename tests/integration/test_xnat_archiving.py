@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from scandock.catalog.tables import reservation, session, upload
+from scandock.catalog.tables import reservation, session, subject_patient, upload
 from tests.builders import Image, Site, documented, images, sha256, site_at
 from tests.integration.xnat_waiting import OTHER, rows, served, status, waits
 
@@ -194,6 +194,159 @@ def test_a_body_that_is_no_parameters_is_refused(site: Site, kind: str, body: by
         told = client.post(uri, params={"action": "build"}, content=body, headers={"Content-Type": kind})
         status = 413 if len(body) > 2**20 else 400
         assert (told.status_code, told.headers["content-type"].split(";")[0]) == (status, "text/plain")
+
+
+# -- labels, subjects and types that are named -------------------------------------------------------------------------
+
+MODALITY = "Invalid modification of session modality via archive process."
+KINDS = ("xnat:mrSessionData", "xnat:petSessionData", "xnat:experimentData")
+
+
+def archived(site: Site, label: str = "E", subject: str = "S", **values: object) -> None:
+    """Archive two objects as a session of its own study, or of the one that `waits` brings."""
+    objects = images(2, **{"study": 1, "patient_id": b"PAT1", **values})
+    told = site.bring(documented(label, "1", objects), project="Q", session=label, subject=subject)
+    assert told.state == "placed", told.report
+
+
+def by_hand(client: httpx.Client, label: str, kind: str = "xnat:petSessionData", **said: str) -> str:
+    where = f"/data/projects/Q/subjects/S/experiments/{label}"
+    assert client.put(where, params={"xsiType": kind, **said}).status_code in (200, 201)
+    return where
+
+
+def item(client: httpx.Client, where: str) -> dict[str, str]:
+    (found,) = client.get(where, params={"format": "json"}).json()["items"]
+    return {"xsi:type": found["meta"]["xsi:type"], **found["data_fields"]}
+
+
+def test_paths_into_the_document_name_label_and_subject(site: Site) -> None:
+    with served(site) as (_, client):
+        for number, kind in enumerate(KINDS, start=1):
+            said = {f"{kind}/label": f"MR.{number}", f"{kind}/subject_id": "SUB X", f"{kind}/project": "q"}
+            uri = waits(site, label=f"W{number}", study=number)
+            told = client.post("/data/services/archive", data={"src": uri, **said, "EXPT_LABEL": "no", "label": "no"})
+            assert told.text == f"/data/archive/projects/Q/subjects/SUB_X/experiments/MR_{number}\r\n"
+        uri = waits(site, label="W4", study=4)
+        other = client.post("/data/services/archive", data={"src": uri, "xnat:mrSessionData/project": "R"})
+        assert (other.status_code, status(client, uri)) == (400, "READY")
+        said = {"src": uri, "xnat:mrSessionData/label": "no", "xnat:mrSessionData/subject_ID": "no"}
+        told = client.post("/data/services/archive", data={**said, "session": "E4", "subject": "S4"})
+        assert told.text.endswith("/subjects/S4/experiments/E4\r\n")
+
+
+def test_a_named_label_that_is_another_s_session_changes_nothing(site: Site) -> None:
+    """Another study's, another subject's of the same study, and another subject's that was made by hand."""
+    archived(site, "THEIRS", study=9, patient_id=b"PAT9")
+    archived(site, "MINE", "S")
+    uri = waits(site, label="S1")
+    with served(site) as (web, client):
+        by_hand(client, "HAND", "xnat:mrSessionData")
+        with web.site.catalog.write() as connection:
+            connection.execute(update(session).where(session.c.place == "prearchive").values(subject="SUBX"))
+        before, rows_before = site.files(), rows(client.get("/data/projects/Q/experiments"))
+
+        def ask(**named: str) -> httpx.Response:
+            return client.post("/data/services/archive", params={"src": uri, **named})
+
+        path = "xnat:mrSessionData/label"
+        for named in (
+            {path: "THEIRS"},
+            {path: "THEIRS", "xnat:mrSessionData/subject_id": "S"},
+            {path: "MINE"},
+            {path: "MINE", "xnat:mrSessionData/subject_id": "SUBX"},
+            {path: "HAND"},
+            {path: "HAND", "subject": "Other"},
+        ):
+            for overwrite in ("", "append", "delete"):
+                told = ask(overwrite=overwrite, **named)
+                assert (told.status_code, status(client, uri)) == (409, "READY"), (named, told.text)
+        assert (site.files(), rows(client.get("/data/projects/Q/experiments"))) == (before, rows_before)
+        apart = ask(overwrite="append", **{path: "MRX", "xnat:mrSessionData/subject_id": "SUBX"})
+        assert apart.text == "/data/archive/projects/Q/subjects/SUBX/experiments/MRX\r\n"
+        assert len(site.files("archive/Q/MINE")) == 2, "the study's other session is left alone"
+
+
+def mixed(site: Site, label: str = "S1") -> str:
+    """A study of two patients that waits."""
+    objects = [*images(1), Image(case="again", number=2, patient_id=b"PAT2").file()]
+    told = site.bring(documented(label, "1", objects), project="Q", session=label, dialect=True)
+    assert told.session["code"] == "patient_mismatch"
+    return str(told.session["uri"])
+
+
+def test_several_patients_are_one_only_where_somebody_who_may_archive_says_so(site: Site) -> None:
+    uri = mixed(site)
+    with served(site) as (web, client):
+        web.account("carl", Q="collaborator")
+        web.account("mia", Q="member")
+        same = {"src": uri, "allowPatientMismatch": "true"}
+        for overwrite in ("", "append", "delete"):
+            told = client.post("/data/services/archive", params={"src": uri, "overwrite": overwrite})
+            assert (told.status_code, status(client, uri)) == (409, "CONFLICT")
+        assert client.post(uri, params={"action": "commit", "AA": "true", **same}).status_code == 200, "it stays"
+        with web.client("carl") as carl, web.client(None) as nobody:
+            assert carl.post("/data/services/archive", params=same).status_code == 403
+            assert nobody.post("/data/services/archive", params=same).status_code == 401
+        with web.client("mia") as mia:
+            told = mia.post("/data/services/archive", params=same)
+            assert told.text == "/data/archive/projects/Q/subjects/DOE_JANE/experiments/S1\r\n"
+        with web.site.catalog.read() as connection:
+            said = connection.execute(select(session.c.warnings, session.c.state)).one()
+            known = set(connection.execute(select(subject_patient.c.patient_id)).scalars())
+        assert ("patient_mismatch" in said.warnings, said.state, known) == (True, "ready", {"PAT1", "PAT2"})
+        lines = client.get("/api/v1/audit", params={"project": "Q"}).json()["items"]
+        (line,) = [one for one in lines if one["action"] == "archive"]
+        assert (line["actor"], line["details"]["patients"]) == ("mia", "accepted as one")
+    site.check()
+
+
+def test_another_patient_s_session_is_not_joined_by_append_alone(site: Site) -> None:
+    uri = waits(site)  # of PAT1
+    archived(site, "S1", patient_id=b"PAT9", case="again", series=2)
+    with served(site) as (_, client):
+        asked = {"src": uri, "overwrite": "append"}
+        told = client.post("/data/services/archive", params=asked)
+        assert (told.status_code, "PAT1, PAT9" in told.text, status(client, uri)) == (409, True, "CONFLICT")
+        assert len(site.files("archive")) == 2
+        told = client.post("/data/services/archive", params={**asked, "allowPatientMismatch": "true"})
+        assert (told.status_code, len(site.files("archive"))) == (200, 4), told.text
+        assert rows(client.get("/data/prearchive/projects/Q")) == []
+
+
+@pytest.mark.postgresql
+def test_a_type_that_a_person_set_is_a_conflict_and_stays_with_delete(site: Site) -> None:
+    uri = waits(site, label="E")
+    objects = sorted(site.files("prearchive").values())
+    with served(site) as (_, client):
+        where = by_hand(client, "E", date="2000-01-01", note="mine")
+        asked = {"src": uri, "session": "E", "subject": "S", "overwrite": "append"}
+        told = client.post("/data/services/validate-archive", params=asked)
+        assert ("19", "CONFLICT") in [(one["code"], one["type"]) for one in rows(told)]
+        assert status(client, uri) == "READY"
+        told = client.post("/data/services/archive", params=asked)
+        assert (told.status_code, told.text[: len(MODALITY)], status(client, uri)) == (409, MODALITY, "CONFLICT")
+        assert client.post(uri, params={"action": "commit", "session": "E", "subject": "S"}).status_code == 200
+        assert sorted(site.files("prearchive").values()) == objects
+        told = client.post("/data/services/archive", params={**asked, "overwrite": "delete"})
+        assert told.text == "/data/archive/projects/Q/subjects/S/experiments/E\r\n"
+        for wish in ({}, {"fixScanTypes": "true"}):
+            client.put(where, params=wish)
+            found = item(client, where)
+            assert (found["xsi:type"], found["date"], found["note"]) == ("xnat:petSessionData", "2000-01-01", "mine")
+        (scan,) = rows(client.get(f"{where}/scans"))
+        assert scan["xsiType"] == "xnat:mrScanData"
+        more = documented("E", "2", images(1, series=2, modality=b"CT"))
+        again = site.bring(more, project="Q", session="E", subject="S", destination="archive")
+        assert again.session["code"] == "type_differs", "its type is set still"
+        client.put(where, params={"pullDataFromHeaders": "true"})
+        assert item(client, where)["date"] == "2020-01-31"
+        assert sorted(site.files("archive").values()) == objects
+        joined = waits(site, label="E", said={"visit": "v2"})  # the conflict, which it joins
+        client.post("/data/services/archive", params={"src": joined, "overwrite": "delete"})
+        assert (item(client, where)["visit"], item(client, where)["note"]) == ("v2", "mine")
+    assert len(site.files("archive")) == 3
+    site.check()
 
 
 # -- validating --------------------------------------------------------------------------------------------------------

@@ -159,6 +159,21 @@ def test_src_stands_in_the_query_or_a_form_as_it_is_or_as_in_an_address(client: 
 
 
 @pytest.mark.postgresql
+def test_file_parts_without_a_byte_stand_beside_src(web: Web, client: httpx.Client) -> None:
+    """A browser's form has one for each file that nobody chose."""
+    put(client)
+    for empty in ([("image_archive", ("", b""))], [("a", ("", b"")), ("b", ("b.zip", b""))]):
+        with worker(web):
+            answer = client.post("/data/services/import", data={"src": SRC, "project": "P"}, files=empty)
+        assert (answer.status_code, answer.text.rstrip()[-5:]) == (200, "/PAT1"), answer.text
+        put(client)
+    told = client.post("/data/services/import", data={"project": "P"}, files={"image_archive": ("a.zip", b"")})
+    assert (told.status_code, told.text) == (400, "Unable to identify upload format.")
+    both = client.post("/data/services/import", data={"src": SRC, "project": "P"}, files={"b": ("b.zip", BODY)})
+    assert both.status_code == 400
+    assert [one["Name"] for one in listed(client)] == ["a b.zip"], "what was refused took nothing"
+
+
 def test_a_file_outlives_who_received_it_and_expires_as_an_upload(web: Web, client: httpx.Client) -> None:
     put(client)
     dead = {"host": platform.node(), "boot": "another", "space": 0, "pid": 1, "started": 1}

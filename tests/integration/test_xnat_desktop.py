@@ -204,6 +204,10 @@ def test_codes_and_settings_are_told_to_who_may_see_the_project(web: Web) -> Non
         assert client.get("/data/config/applet/require-date").status_code == 404
         assert client.put("/data/projects/P/prearchive_code/5").status_code == 200
         assert carl.get("/data/projects/P/prearchive_code").text == "5"
+        for archives in ("11", "1"):
+            assert client.put("/data/projects/P/prearchive_code/0").status_code == 200
+            assert client.put(f"/data/projects/P/prearchive_code/{archives}").status_code == 200
+            assert carl.get("/data/projects/P/prearchive_code").text == "4"
         for one in ("prearchive_code/0", "quarantine_code/0"):
             assert carl.put(f"/data/projects/P/{one}").status_code == 403
     with web.client(None) as nobody:

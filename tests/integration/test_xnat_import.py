@@ -9,6 +9,7 @@ import tarfile
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -229,7 +230,9 @@ def test_what_is_said_of_a_session_stands_while_it_waits_and_in_the_archive(clie
         f"/data/projects/{project}/experiments", params={"columns": "label,visit,protocol,note,date"}
     ).json()["ResultSet"]["Result"]
     [found] = [{name: one[name] for name in ("visit", "protocol", "note", "date")} for one in listed]
-    assert found == {"visit": "v3", "protocol": "rest", "note": "motion", "date": "2020-01-31"}  # of its images
+    assert found == {"visit": "v3", "protocol": "rest", "note": "motion", "date": "2020-02-29"}, (
+        "what people said stays"
+    )
     assert archived.endswith("/experiments/S")
 
 
@@ -242,6 +245,165 @@ def test_several_sessions_are_as_many_lines(client: httpx.Client, project: str) 
     two = [*images(1, study=1), *images(1, study=2, patient_id=b"PAT2")]
     answer = send(client, zipped({f"{n}.dcm": one for n, one in enumerate(two)}), dest=f"/archive/projects/{project}")
     assert [one.rpartition("/")[2] for one in uris(answer)] == ["PAT1", "PAT2"]
+
+
+# -- sessions that people made or changed ------------------------------------------------------------------------------
+
+
+def made(client: httpx.Client, project: str, label: str, kind: str, **said: str) -> str:
+    where = f"/data/projects/{project}/subjects/S/experiments/{label}"
+    assert client.put(where, params={"xsiType": f"xnat:{kind}SessionData", **said}).status_code in (200, 201)
+    return where
+
+
+def told(client: httpx.Client, where: str) -> tuple[str, dict[str, str]]:
+    """Type and fields of a session."""
+    (found,) = client.get(where, params={"format": "json"}).json()["items"]
+    return found["meta"]["xsi:type"].removeprefix("xnat:").removesuffix("SessionData"), found["data_fields"]
+
+
+def test_an_import_of_another_type_than_was_set_is_a_conflict_unless_it_overwrites(
+    client: httpx.Client, project: str
+) -> None:
+    where = made(client, project, "E", "pet", date="2000-01-01")
+    body, dest = archive(project), f"/archive/projects/{project}/subjects/S/experiments/E"
+    for asked in ({}, {"overwrite": "append"}, {"overwrite": "true"}):
+        text = refused(send(client, body, dest=dest, **asked), 409, "Invalid modification of session modality via")
+        [waiting] = client.get(f"/data/prearchive/projects/{project}").json()["ResultSet"]["Result"]
+        assert (waiting["status"], f"/data{waiting['url']}" in text) == ("CONFLICT", True)
+        assert len(files(client, f"/data{waiting['url']}")) == 2, "the bytes are kept"
+        assert client.get(f"{where}/scans").json()["ResultSet"]["totalRecords"] == "0"
+    (uri,) = uris(send(client, body, dest=dest, overwrite="delete"))
+    kind, fields = told(client, uri)
+    assert (kind, fields["date"], len(files(client, uri))) == ("pet", "2000-01-01", 2)
+    [scan] = client.get(f"{uri}/scans").json()["ResultSet"]["Result"]
+    assert scan["xsiType"] == "xnat:mrScanData"
+    refused(send(client, archive(project, modality=b"CT", series=2), dest=dest), 409, "Invalid modification of session")
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "becomes"),
+    [
+        ("mr", (b"MR", b"CT"), "mr"),
+        ("", (b"MR", b"PT"), "petmr"),
+    ],
+)
+def test_an_import_leaves_the_type_of_an_archived_session(
+    client: httpx.Client, project: str, kind: str, sent: tuple[bytes, bytes], becomes: str
+) -> None:
+    """But for PET and MR of one study; one that a person set is nobody else's to change at all."""
+    dest = f"/archive/projects/{project}/subjects/S/experiments/E"
+    if kind:
+        made(client, project, "E", kind)
+    answers = [
+        send(client, archive(project, 1, series=number, modality=modality), dest=dest)
+        for number, modality in enumerate(sent)
+    ]
+    assert [one.status_code for one in answers] == [200, 409 if kind == "mr" else 200]
+    assert told(client, f"/data/projects/{project}/experiments/E")[0] == becomes
+
+
+def test_fields_that_a_person_set_outlast_imports_until_they_are_taken_back(client: httpx.Client, project: str) -> None:
+    where = made(client, project, "E", "mr", date="2000-01-01", operator="me", note="mine")
+    dest = f"/archive/projects/{project}/subjects/S/experiments/E"
+    for count in (1, 2):
+        uris(send(client, archive(project, count), dest=dest, overwrite="append"))
+        fields = told(client, where)[1]
+        assert (fields["date"], fields["operator"], fields["note"]) == ("2000-01-01", "me", "mine")
+        assert (fields["modality"], fields["time"]) == ("MR", "10:15:00"), "what nobody set is its images'"
+    client.put(where, params={"time": "11:11:11"})
+    client.put(where, params={"date": "NULL"})
+    uris(send(client, archive(project, 3), dest=dest))
+    fields = told(client, where)[1]
+    assert (fields["date"], fields["time"], fields["operator"]) == ("2020-01-31", "11:11:11", "me")
+
+
+def test_a_session_of_several_patients_goes_where_dest_names_subject_and_session(
+    client: httpx.Client, project: str
+) -> None:
+    two = [*images(1, case=project), *[Image(case=project, number=2, patient_id=b"PAT2").file()]]
+    body, dest = zipped(documented("f", "1", two)), f"/archive/projects/{project}/subjects/S"
+    for less in ({"dest": dest}, {"dest": dest, "session": "E", "overwrite": "append"}, {"dest": dest[:-11]}):
+        assert send(client, body, **less).status_code == 409, less
+    asked = {"dest": f"{dest}/experiments/E", "Direct-Archive": "True", "overwrite": "True"}
+    (uri,) = uris(send(client, body, **asked))
+    assert (uri.endswith("/subjects/S/experiments/E"), len(files(client, uri))) == (True, 2)
+    imported = client.get(f"/api/v1/imports?project={project}").json()["items"][0]
+    one = client.get(f"/api/v1/imports/{imported['id']}").json()["sessions"][0]
+    assert (one["state"], [said["code"] for said in one["warnings"]].count("patient_mismatch")) == ("archive", 1)
+    assert uris(send(client, body, **asked)) == [uri], "and again"
+
+
+def test_a_retry_with_another_overwrite_decides_by_what_its_sender_may(
+    web: Web, client: httpx.Client, project: str
+) -> None:
+    """Who may upload but not archive adds what they bring; what waits in conflict is not theirs to settle."""
+    dest = f"/archive/projects/{project}/subjects/S/experiments/E"
+    (archived,) = uris(send(client, archive(project, 1), dest=dest))
+    refused(send(client, archive(project, 2), dest=dest, overwrite="none"), 409, "Session already exists")
+    waiting = f"/data/prearchive/projects/{project}"
+    token = client.post("/api/v1/tokens", json={"scope": "upload", "name": "scanner"}).json()
+    with web.client(None, headers={"Authorization": f"Bearer {token['token']}"}) as scanner:
+        assert uris(send(scanner, archive(project, 2), dest=dest, overwrite="append")) == [archived]
+        assert len(client.get(waiting).json()["ResultSet"]["Result"]) == 1
+    assert uris(send(client, archive(project, 2), dest=dest, overwrite="append")) == [archived]
+    assert client.get(waiting).json()["ResultSet"]["Result"] == []
+
+
+def test_retries_and_archivings_at_once_lose_nothing(client: httpx.Client, project: str) -> None:
+    dest = f"/archive/projects/{project}/subjects/S/experiments/E"
+    (archived,) = uris(send(client, archive(project, 1), dest=dest))
+    refused(send(client, archive(project, 3), dest=dest, overwrite="none"), 409, "Session already exists")
+    [row] = client.get(f"/data/prearchive/projects/{project}").json()["ResultSet"]["Result"]
+
+    def ask(how: str) -> int:
+        if how == "archive":
+            asked = {"src": row["url"], "overwrite": "append"}
+            return client.post("/data/services/archive", params=asked).status_code
+        return send(client, archive(project, 3), dest=dest, overwrite=how).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(ask, ("append", "archive", "delete", "archive")))
+    assert (statuses[0], statuses[2]) == (200, 200)
+    assert {statuses[1], statuses[3]} <= {200, 404, 423}
+    assert len(files(client, archived)) == 3
+    assert client.get(f"/data/prearchive/projects/{project}").json()["ResultSet"]["Result"] == []
+
+
+# -- a place in the prearchive that is named ---------------------------------------------------------------------------
+
+
+def test_a_timestamp_that_is_named_is_kept(client: httpx.Client, project: str) -> None:
+    stamp = "20010101_101010123"
+    dest = f"/prearchive/projects/{project}/{stamp}/E"
+    one, two = archive(project, 1), archive(project, 1, series=2)
+    assert uris(send(client, one, dest=dest, overwrite="append")) == [f"/data{dest}"]
+    assert uris(send(client, two, dest=dest, overwrite="append")) == [f"/data{dest}"]
+    assert len(files(client, f"/data{dest}")) == 2
+    other = archive(project, 1, study=2)
+    beside = {"project": project, "PREARC_TIMESTAMP": stamp, "PREARC_SESSION_FOLDER": "F"}
+    assert uris(send(client, other, **beside)) == [f"/data/prearchive/projects/{project}/{stamp}/F"]
+    (uri,) = uris(send(client, archive(project, 1, study=3), dest=dest))
+    assert uri not in (f"/data{dest}", f"/data{dest[:-1]}F"), "another study takes nobody's place"
+    assert uri.endswith("/E")
+    (moved,) = uris(send(client, one, dest=dest.replace(stamp, "19990101_000000")))
+    assert "/19990101_000000/" in moved
+    bad = send(client, one, project=project, PREARC_TIMESTAMP="now")
+    refused(bad, 400, "PREARC_TIMESTAMP can't be 'now'")
+    archived = client.post("/data/services/archive", params={"src": dest}).text.strip()
+    assert len(files(client, archived)) == 2
+
+
+def test_a_folder_that_is_named_beside_a_label_is_an_address(client: httpx.Client, project: str) -> None:
+    dest = f"/prearchive/projects/{project}/20000101_050505/11223344556677"
+    (uri,) = uris(send(client, archive(project), dest=dest, subject="SUBJ9", session="SUBJ9_MRI"))
+    assert uri == f"/data/prearchive/projects/{project}/20000101_050505/SUBJ9_MRI"
+    assert files(client, f"/data{dest}") == files(client, uri)
+    assert client.get(f"/data{dest}x").status_code == 404
+    assert uris(send(client, archive(project, 3), dest=dest, subject="SUBJ9", session="SUBJ9_MRI")) == [uri]
+    assert len(files(client, f"/data{dest}")) == 3
+    assert client.delete(f"/data{dest}").status_code == 200
+    assert client.get(f"/data/prearchive/projects/{project}").json()["ResultSet"]["totalRecords"] == "0"
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
@@ -257,7 +419,11 @@ def test_several_sessions_are_as_many_lines(client: httpx.Client, project: str) 
         ({"dest": "/elsewhere"}, 400, "Parameter dest format error"),
         ({"dest": "/prearchive/projects/P/now"}, 400, "Parameter dest format error"),
         ({"dest": "/archive/projects/Unassigned"}, 400, "Unassigned is no project of the archive"),
-        ({"overwrite": "yes"}, 400, "Overwrite flag was not set to a valid option. ('append' or 'delete')"),
+        (
+            {"overwrite": "yes", "prearchive_code": "1"},
+            400,
+            "Overwrite flag was not set to a valid option. ('append' or 'delete')",
+        ),
         ({"http-session-listener": ""}, 400, "'transaction' is required when requesting 'http-session-listener'."),
         ({"src": "/nowhere"}, 400, "src uri is invalid."),
         ({"src": "/user/cache/resources/a/files/b"}, 404, "Unknown src file."),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, Select, select
 
+from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import project, session, subject
+from scandock.model.importing import Overwrite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,13 @@ class Standing:
     patient_id: str
     by_hand: bool
     quarantined: bool
+    type_by_hand: bool
+    fields_by_hand: list[str]
+    """Names of the attributes that a person set."""
+    folder: str
+    """What an import asked that its folder in the prearchive be called, where that is not its label."""
+    overwrite: Overwrite | Literal[""]
+    """Of one that waits: what the newest import that came for it wants of an archived one; "" where that is unknown."""
     ecat: bool
     xsi_type: str
     attributes: dict[str, str]
@@ -40,6 +49,11 @@ class Standing:
     bytes: int
     created: int
     modified: int
+
+    @property
+    def type_is_set(self) -> bool:
+        """Whether its type is what somebody wanted it to be, and no import's to change."""
+        return self.type_by_hand or not self.scans
 
     @property
     def name(self) -> str:
@@ -88,6 +102,15 @@ def uri_of(place: str, project_name: str, timestamp: str, subject: str, label: s
     return f"/data/prearchive/projects/{project_name}/{timestamp}/{label}"
 
 
+def row_json(connection: Connection, source: Standing) -> dict[str, Any]:
+    """All that the catalog says of a session, with what people said of its scans, as JSON keeps it."""
+    edits = connection.execute(
+        select(scan_edit.c.scan_id, scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note, scan_edit.c.modified)
+        .where(scan_edit.c.session_id == source.id)
+    ).mappings()  # fmt: skip
+    return {**asdict(source), "edits": [dict(edit) for edit in edits]}
+
+
 def standing_rows() -> Select[Any]:
     """Sessions with their project's id."""
     return select(session, project.c.name.label("project")).join(project, project.c.id == session.c.project_id)
@@ -116,6 +139,10 @@ def standing(row: RowMapping) -> Standing:
         patient_id=row["patient_id"],
         by_hand=row["by_hand"],
         quarantined=row["quarantined"],
+        type_by_hand=row["type_by_hand"],
+        fields_by_hand=json.loads(row["fields_by_hand"]),
+        folder=row["folder"],
+        overwrite=row["overwrite"],
         ecat=row["ecat"],
         xsi_type=row["xsi_type"],
         attributes=json.loads(row["attributes"]),

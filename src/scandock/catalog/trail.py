@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 
@@ -20,6 +21,32 @@ OPERATION: Final = "operation"
 
 SESSIONS_MOST: Final = 100
 """Sessions that are named; of more the number alone is told."""
+
+
+def note_settled(catalog: Catalog, connection: Connection, upload_id: int, row: Mapping[str, Any]) -> None:
+    """Note that a session left in conflict went, as an import brought all of it; `row` is what the catalog said."""
+    who = connection.execute(
+        select(upload.c.uuid, reception.c.account_id, account.c.name)
+        .outerjoin(reception, reception.c.upload_id == upload.c.id)
+        .outerjoin(account, account.c.id == reception.c.account_id)
+        .where(upload.c.id == upload_id)
+    ).one()
+    connection.execute(
+        insert(audit).values(
+            at=catalog.now(),
+            account_id=who.account_id,
+            actor=who.name or "system",
+            action="archive",
+            kind="session",
+            target=row["uuid"],
+            project=row["project"],
+            project_uuid=select(project.c.uuid).where(project.c.id == row["project_id"]).scalar_subquery(),
+            address="",
+            request_id="",
+            outcome="done",
+            details=json.dumps({"import": who.uuid, "code": row["held"][0]}, sort_keys=True),
+        )
+    )
 
 
 def note_end(catalog: Catalog, connection: Connection, upload_id: int, state: str, code: str) -> None:

@@ -93,6 +93,17 @@ class BaseSession:
     held: tuple[str, str, str]
     warnings: list[dict[str, str]]
     attributes: dict[str, str]
+    xsi_type: str
+    type_by_hand: bool
+    fields_by_hand: list[str]
+    folder: str
+    overwrite: str
+    scans: int
+
+    @property
+    def type_is_set(self) -> bool:
+        """Whether its type is what somebody wanted it to be, and no import's to change."""
+        return self.type_by_hand or not self.scans
 
 
 def base_session(connection: Connection, uuid: str) -> BaseSession:
@@ -112,6 +123,12 @@ def base_session(connection: Connection, uuid: str) -> BaseSession:
         (row["held_code"], row["held_message"], row["held_remedy"]),
         json.loads(row["warnings"]),
         json.loads(row["attributes"]),
+        row["xsi_type"],
+        row["type_by_hand"],
+        json.loads(row["fields_by_hand"]),
+        row["folder"],
+        row["overwrite"],
+        row["scans"],
     )
 
 

@@ -12,6 +12,7 @@ from scandock.rules.view import KnownSession, KnownSubject
 _KNOWN = (
     session.c.uuid, project.c.name.label("project"), session.c.subject, session.c.label, session.c.study_uid,
     session.c.place, session.c.timestamp, session.c.patient_id, session.c.by_hand, session.c.ecat, session.c.held_code,
+    session.c.xsi_type, session.c.type_by_hand, session.c.scans,
 )  # fmt: skip
 
 
@@ -28,6 +29,8 @@ def _known(row: RowMapping) -> KnownSession:
         by_hand=row["by_hand"],
         ecat=row["ecat"],
         held=row["held_code"],
+        xsi_type=row["xsi_type"],
+        type_is_set=row["type_by_hand"] or not row["scans"],
     )
 
 

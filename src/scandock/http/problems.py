@@ -52,6 +52,8 @@ STATUS: Final = {
     "session_exists": 409,
     "sop_clash": 409,
     "study_elsewhere": 409,
+    "patient_mismatch": 409,
+    "type_differs": 409,
     "subscriptions_many": 409,
     "trash_gone": 410,
     "disk_full": 507,

@@ -46,6 +46,14 @@ class ImportOptions:
     """Objects keep the archive's own base names where these are safe and free: the dialect's `rename=false`."""
     quarantine: bool = False
     """What is archived of it is in quarantine until somebody activates it (xnat-behaviour.md 1.4)."""
+    one_patient: bool = False
+    """Whoever sent it named subject and session by hand: several PatientIDs in a study are one patient's."""
+    settles: bool = False
+    """Whoever sent it may archive: what it brings of a session that was left in conflict is decided by it."""
+    timestamp: str = ""
+    """The prearchive's timestamp that what comes is to stand under, where it goes there."""
+    folder: str = ""
+    """What its folder there is called by whoever sent it, where that is not its label."""
     said: Mapping[str, str] = field(default_factory=dict)
     """Attributes that are said of every session of the upload (xnat-behaviour.md 1.4: VISIT, SUBTYPE, paths)."""
     receipt: bool = False

@@ -13,10 +13,10 @@ from scandock.model.verdicts import SessionState
 from scandock.pipeline.job import Job
 from scandock.rules.ecat_facts import ecat_scan_attributes
 from scandock.rules.notices import Notice
-from scandock.rules.said_fields import with_said
+from scandock.rules.said_fields import set_by_hand, with_said
 from scandock.rules.scan_facts import agreed_attributes, scan_attributes
 from scandock.rules.session_facts import session_attributes
-from scandock.rules.session_types import session_type
+from scandock.rules.session_types import session_type, type_once_joined
 from scandock.rules.sop_classes import scan_type
 from scandock.rules.tallied import agreed, counts, most_common
 
@@ -24,17 +24,26 @@ from scandock.rules.tallied import agreed, counts, most_common
 def describe(job: Job, zone: tzinfo, said: Mapping[str, str]) -> None:
     """Types and attributes of scans and session, from all that is in them now (xnat-behaviour.md 4).
 
-    `said`: what the door was told of the session, which goes before what its objects say (1.4).
+    `said`: what the door was told of the session, which goes before what its objects say (1.4). What a person set
+    stays, and so does the type of an archived session that is joined; one that waits has the type of all its images.
     """
     for scan in job.scans:
         describe_scan(scan, zone)
     tallies = [scan.facts for scan in job.scans if isinstance(scan.facts, SeriesTally)]
     found, warnings = session_attributes(tallies, ecat_of(job), zone)
-    job.attributes = {**with_said(job.base.attributes if job.base is not None else {}, found), **said}
+    base = job.base
+    if base is not None:
+        found = with_said(base.attributes, found, base.fields_by_hand)
+    job.attributes = {**found, **said}
+    job.fields_by_hand = set_by_hand(base.fields_by_hand if base is not None else (), said)
     told = {warning.code for warning in job.settled.warnings}
     job.warnings.extend(warning for warning in warnings if warning.code not in told)
     petmr = job.policy.petmr if job.policy is not None else "petmr"
-    job.xsi_type = session_type([scan.xsi_type for scan in job.scans], [scan.modality for scan in job.scans], petmr)
+    types, modalities = [scan.xsi_type for scan in job.scans], [scan.modality for scan in job.scans]
+    if base is not None and base.place == "archive":
+        job.xsi_type = type_once_joined(base.xsi_type, types, modalities, petmr, is_set=base.type_is_set)
+    else:
+        job.xsi_type = session_type(types, modalities, petmr)
 
 
 def describe_scan(scan: ScanRow, zone: tzinfo) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from scandock.catalog.trail import note_settled
 from scandock.model.errors import BadInput
 from scandock.model.points import reach
 from scandock.model.upload_steps import log_step
@@ -72,10 +73,13 @@ def _account(tools: Tools, decided: Decided) -> dict[str, Any]:
 def _show(tools: Tools, jobs: list[Job], made: dict[str, Any], heard: Listener) -> dict[str, Any]:
     """Record what will be shown, then show it: from the intents on the import only rolls forward."""
     placements = [job.placement for job in jobs if job.placement is not None]
+    removals = [job.removal for job in jobs if job.removal is not None]
     tools.check()
     with tools.catalog.write() as connection:
         may_show(tools.catalog, connection, tools.lease)
-        record(tools.catalog, tools.store, connection, tools.lease, placements, made)
+        record(tools.catalog, tools.store, connection, tools.lease, placements, made, removals)
+        for removal in removals:
+            note_settled(tools.catalog, connection, tools.lease.upload_id, removal.row)
     reach("intent")
     log_step("import being placed", tools.lease.uuid, sessions=len(placements))
     complete(tools.catalog, tools.store, tools.stage, tools.lease)

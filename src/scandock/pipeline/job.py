@@ -11,6 +11,7 @@ from scandock.catalog.trees import BaseSession, ResourceRow, ScanRow, Words
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.repeats import Clashes
+from scandock.placing.deletes import Removal
 from scandock.placing.intents import Placement
 from scandock.queue.leases import Lease
 from scandock.rules.naming import Naming
@@ -39,6 +40,8 @@ class Tools:
     """Raises where the import was cancelled or its lease is lost; called between steps."""
     allowed: Callable[[str], bool] = lambda project: True  # noqa: ARG005
     """Whether whoever sent this may upload to a project; asked before anything is placed in it."""
+    may_archive: Callable[[str], bool] = lambda project: True  # noqa: ARG005
+    """Whether whoever sent this may archive what waits in a project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,11 @@ class Job:
     """By series UID, or by sha256 (hex) of an ECAT file."""
     warnings: list[Notice] = field(default_factory=list)
     placement: Placement | None = None
+    removal: Removal | None = None
+    """The session left in conflict that goes with this one's coming."""
     attributes: dict[str, str] = field(default_factory=dict)
+    fields_by_hand: list[str] = field(default_factory=list)
+    """Names of the attributes that people set, by the request too."""
     xsi_type: str = ""
     files: int = 0
     bytes: int = 0

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scandock.catalog.trees import copy_files, mend_files, sum_up, unverify_files, write_files, write_structure
+from scandock.catalog.trees import (
+    BaseSession,
+    copy_files,
+    mend_files,
+    sum_up,
+    unverify_files,
+    write_files,
+    write_structure,
+)
+from scandock.model.errors import Fault
 from scandock.model.points import reach
 from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.describe import describe, session_warnings
@@ -12,6 +21,7 @@ from scandock.pipeline.gather import index_folders
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.others import ResourceKeeper, assign_others
 from scandock.pipeline.plan import all_there
+from scandock.pipeline.settling import settle_conflict
 from scandock.placing.intents import Placement, SessionRow, new_tree
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
@@ -64,6 +74,9 @@ def write_job(tools: Tools, job: Job, arranger: Arranger) -> None:
     job.bytes = sum(resource.bytes for resource in job.resources)
     if arranger.started:
         job.placement = _placement(tools, job, tree_id, keep_base=bool(arranger.dropped or healer.healed))
+    elif job.base is not None and _says_anew(tools, job):
+        job.placement = _row_alone(tools, job, job.base)
+    settle_conflict(tools, job)
 
 
 def sum_resources(job: Job, sums: dict[int, tuple[int, int, int]]) -> None:
@@ -88,15 +101,39 @@ def sum_resources(job: Job, sums: dict[int, tuple[int, int, int]]) -> None:
     job.scans = [scan for scan in job.scans if scan.files or scan.n in empty]
 
 
+def _overwrite(tools: Tools) -> str:
+    return tools.request.overwrite or "append"
+
+
+def _says_anew(tools: Tools, job: Job) -> bool:
+    """Whether an import that brings a waiting session nothing new wants something else of an archived one."""
+    base = job.base
+    return base is not None and base.place == "prearchive" and base.overwrite != _overwrite(tools)
+
+
+def _row_alone(tools: Tools, job: Job, base: BaseSession) -> Placement:
+    """The placement of a session whose tree stays where and as it is: what is said of it alone changes."""
+    inode = tools.store.current(job.name)
+    if inode is None:
+        raise Fault("tree_damaged", f"{job.name} is not where it was stored.", "Run `scandock check`.")
+    return Placement(
+        n=job.n,
+        name=job.name,
+        staged="",
+        inode=inode,
+        tree_id=base.tree_id,
+        base_tree_id=None,
+        base_inode=None,
+        keep_base=False,
+        session=_row(tools, job),
+        moves=job.name,
+    )
+
+
 def _placement(tools: Tools, job: Job, tree_id: int, *, keep_base: bool) -> Placement:
-    decision, base = job.settled, job.base
+    base = job.base
     inode = tools.stage.inode(job.tree)
     assert inode is not None
-    held = ("", "", "")
-    if decision.held is not None:
-        held = (decision.held.code, decision.held.message, decision.held.remedy)
-    if base is not None and base.state == "conflict" and base.held[0]:
-        held = base.held
     return Placement(
         n=job.n,
         name=job.name,
@@ -106,30 +143,45 @@ def _placement(tools: Tools, job: Job, tree_id: int, *, keep_base: bool) -> Plac
         base_tree_id=base.tree_id if base is not None else None,
         base_inode=tools.store.current(job.name) if base is not None else None,
         keep_base=keep_base,
-        session=SessionRow(
-            uuid=base.uuid if base is not None else new_uuid(),
-            new=base is None,
-            project_id=job.project_id,
-            subject=decision.subject,
-            make_subject=decision.place == "archive" and decision.project != UNASSIGNED,
-            label=decision.label,
-            key=label_key(decision.label),
-            place=decision.place,
-            timestamp=decision.timestamp or "" if decision.place == "prearchive" else "",
-            state="conflict" if held[0] else "ready",
-            study_uid=decision.study_uid or (base.study_uid if base is not None else None),
-            patient_id=decision.patient_id or (base.patient_id if base is not None else ""),
-            ecat=bool(job.ecat) or (base is not None and base.ecat),
-            quarantined=_in_quarantine(tools, job),
-            xsi_type=job.xsi_type,
-            attributes=job.attributes,
-            warnings=session_warnings(job),
-            held=held,
-            patient_ids=_patient_ids(tools, job),
-            scans=len(job.scans),
-            files=job.files,
-            bytes=job.bytes,
-        ),
+        session=_row(tools, job),
+    )
+
+
+def _row(tools: Tools, job: Job) -> SessionRow:
+    """What the catalog will say of a job's session."""
+    decision, base = job.settled, job.base
+    held = ("", "", "")
+    if decision.held is not None:
+        held = (decision.held.code, decision.held.message, decision.held.remedy)
+    if base is not None and base.state == "conflict" and base.held[0]:
+        held = base.held
+    return SessionRow(
+        uuid=base.uuid if base is not None else new_uuid(),
+        new=base is None,
+        project_id=job.project_id,
+        subject=decision.subject,
+        make_subject=decision.place == "archive" and decision.project != UNASSIGNED,
+        label=decision.label,
+        key=label_key(decision.label),
+        place=decision.place,
+        timestamp=decision.timestamp or "" if decision.place == "prearchive" else "",
+        state="conflict" if held[0] else "ready",
+        study_uid=decision.study_uid or (base.study_uid if base is not None else None),
+        patient_id=decision.patient_id or (base.patient_id if base is not None else ""),
+        ecat=bool(job.ecat) or (base is not None and base.ecat),
+        quarantined=_in_quarantine(tools, job),
+        xsi_type=job.xsi_type,
+        attributes=job.attributes,
+        type_by_hand=base is not None and base.type_is_set and base.place == "archive",
+        fields_by_hand=job.fields_by_hand,
+        folder=decision.folder or (base.folder if base is not None else ""),
+        overwrite=_overwrite(tools),
+        warnings=session_warnings(job),
+        held=held,
+        patient_ids=_patient_ids(tools, job),
+        scans=len(job.scans),
+        files=job.files,
+        bytes=job.bytes,
     )
 
 

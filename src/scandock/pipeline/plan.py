@@ -152,6 +152,8 @@ def _names(job: Job) -> set[str]:
         names.add(f"{decision.project}/study/{decision.study_uid}")
     if decision.timestamp is not None:
         names.add(f"{decision.project}/timestamp/{decision.timestamp}")
+    if decision.settles is not None:
+        names.add(f"{decision.project}/timestamp/{decision.settles.timestamp}")
     if job.naming is not None:
         names.add(f"{decision.project}/label/{label_key(job.naming.session.label)}")
     return names

@@ -46,6 +46,14 @@ class SessionRow:
     warnings: list[dict[str, str]] = field(default_factory=list)
     held: tuple[str, str, str] = ("", "", "")
     patient_ids: list[str] = field(default_factory=list)
+    type_by_hand: bool = False
+    """Whether a person set its type."""
+    fields_by_hand: list[str] = field(default_factory=list)
+    """Names of the attributes that a person set."""
+    folder: str = ""
+    """What an import asked that its folder in the prearchive be called, where that is not its label."""
+    overwrite: str = ""
+    """Of one that waits: what the newest import that came for it wants of an archived one."""
     scans: int = 0
     files: int = 0
     bytes: int = 0

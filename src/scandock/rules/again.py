@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from scandock.rules.cases import Case, Decision
+from scandock.rules.labels import label_key
 from scandock.rules.notices import Notice, notice
 from scandock.rules.prearchive import Prearchive, first_waiting
 from scandock.rules.view import CatalogView, KnownSession
+
+ANSWERED_BY_OVERWRITE: Final = frozenset({"session_exists", "type_differs"})
+"""What a session is held for that another `overwrite` would have answered."""
 
 
 def session_exists(label: str, project: str, *, all_there: bool = False) -> Notice:
@@ -72,6 +77,15 @@ def still_held(session: KnownSession) -> Notice:
         message=f"Session {session.label} already waits in the prearchive for a decision ({session.held}).",
         remedy="Decide there first.",
     )
+
+
+def left_in_conflict(case: Case) -> KnownSession | None:
+    """The session of the study and its label that waits for an answer which another `overwrite` gives; the oldest.
+
+    Whoever brings what it has once more decides it for what they bring. Objects that differ need a person.
+    """
+    own = [session for session in case.known if label_key(session.label) == case.key]
+    return first_waiting(session for session in own if session.held in ANSWERED_BY_OVERWRITE)
 
 
 def left_alone(case: Case, view: CatalogView) -> Notice | None:

@@ -29,7 +29,11 @@ class Decision:
     archived: str | None = None
     """The archived session of this study or label, also where this one stands in the prearchive."""
     timestamp: str | None = None
-    """For the prearchive: of the session joined, or a free one."""
+    """For the prearchive: of the session joined, the one that was asked for, or a free one."""
+    settles: KnownSession | None = None
+    """For the archive: the session left in conflict that goes where this import brings all of it."""
+    folder: str = ""
+    """For the prearchive: what the request calls its folder there."""
     held: Notice | None = None
     warnings: tuple[Notice, ...] = ()
     overwrite: Overwrite = "append"

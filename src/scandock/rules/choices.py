@@ -9,6 +9,7 @@ Choice = Literal["keep_old", "keep_new", "keep_both", "add", "replace", "rename"
 CHOICES: Final[dict[str, tuple[Choice, ...]]] = {
     "sop_clash": ("keep_old", "keep_new", "keep_both"),
     "session_exists": ("add", "replace", "rename"),
+    "type_differs": ("add", "replace", "rename"),
     "study_elsewhere": ("add", "replace", "accept"),
     "label_many_studies": ("rename", "accept"),
     "subject_many_patients": ("rename", "accept"),
@@ -21,6 +22,7 @@ CHOICES: Final[dict[str, tuple[Choice, ...]]] = {
 REASONS: Final[dict[str, str]] = {
     "sop_clash": "objects differ",
     "session_exists": "archived already",
+    "type_differs": "another type",
     "study_elsewhere": "archived under another label",
     "label_many_studies": "one label, several studies",
     "subject_many_patients": "one subject, several patients",
@@ -43,13 +45,13 @@ MEANING: Final[dict[Choice, str]] = {
 
 KEEPING: Final[tuple[Choice, ...]] = ("keep_old", "keep_new", "keep_both")
 
-BESIDE_ARCHIVED: Final = frozenset({"session_exists", "study_elsewhere"})
+BESIDE_ARCHIVED: Final = frozenset({"session_exists", "type_differs", "study_elsewhere"})
 """Codes of what may join an archived session: where objects differ, `KEEPING` alone decides them."""
 
-ARCHIVABLE: Final = frozenset({"session_exists", "identified"})
-"""Codes that archiving itself decides: whoever archives such a session has seen why it was held."""
+ARCHIVABLE: Final = frozenset({"session_exists", "type_differs", "identified"})
+"""Codes that archiving itself decides: whoever archives such a session has seen why it was held, or is told again."""
 
-FREED_BY_LABEL: Final = frozenset({"label_many_studies", "session_exists"})
+FREED_BY_LABEL: Final = frozenset({"label_many_studies", "session_exists", "type_differs"})
 """Codes that another label settles."""
 
 FREED_BY_SUBJECT: Final = frozenset({"subject_many_patients", "subject_differs"})

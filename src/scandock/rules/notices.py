@@ -66,6 +66,13 @@ CODES: Final[dict[str, Code]] = {
         "Session {label} is already archived in project {project}, and the import was to change none.",
         "Archive it from the prearchive to add what is new, or delete it.",
     ),
+    "type_differs": Code(
+        "held",
+        "The type of a session",
+        "The type of session {label} was set to {other}; what came is of type {type}.",
+        "Import it with overwrite (delete), or choose in the prearchive: its scans join and the type stays, or it gets"
+        " another label.",
+    ),
     "sop_clash": Code(
         "held",
         "Again 2",
@@ -153,6 +160,13 @@ CODES: Final[dict[str, Code]] = {
         "Again 4",
         "A session of the same study waits in the prearchive as {other}; it was left alone.",
         "In the prearchive, archive or delete it.",
+    ),
+    "conflict_settled": Code(
+        "warning",
+        "Again 4",
+        "A session of the same study was left in conflict in the prearchive as {other}; this import brought all of it,"
+        " and it went to the trash.",
+        "",
     ),
     "project_from_header": Code(
         "warning",

@@ -30,6 +30,14 @@ class Request:
     """Objects keep the archive's own base names (rules.md, "Which file")."""
     quarantine: bool = False
     """What is archived of it is in quarantine (1.4)."""
+    one_patient: bool = False
+    """Whoever sent it named subject and session by hand: several PatientIDs in a study are one patient's."""
+    settles: bool = False
+    """Whoever sent it may archive: what it brings of a session that was left in conflict is decided by it."""
+    timestamp: str = ""
+    """The prearchive's timestamp that what comes is to stand under, where it goes there."""
+    folder: str = ""
+    """What its folder there is called by whoever sent it, where that is not its label."""
     said: Mapping[str, str] = field(default_factory=dict)
     """What is said of every session, beside what its objects say."""
 

@@ -7,7 +7,7 @@ place is kept; what has none is taken and has no effect (docs/xnat-compatibility
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -158,9 +158,18 @@ def date_of(name: str, value: str) -> str:
     raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a day as YYYY-MM-DD.")
 
 
-def with_said(before: Mapping[str, str], found: Mapping[str, str], *, by_hand: bool = False) -> dict[str, str]:
-    """A session's attributes as its objects have them, with what people alone can say of it.
+def with_said(
+    before: Mapping[str, str], found: Mapping[str, str], fields_by_hand: Collection[str] = (), *, by_hand: bool = False
+) -> dict[str, str]:
+    """A session's attributes as its objects have them, with what people alone can say of it, and what people set.
 
-    `by_hand`: all that was said of it stays where no object says otherwise.
+    `fields_by_hand` are what people set: these stay whatever the objects say. `by_hand`: all that was said of the
+    session stays where no object says otherwise.
     """
-    return {**{name: value for name, value in before.items() if by_hand or name in _ONLY_SAID}, **found}
+    stays = {name: value for name, value in before.items() if by_hand or name in _ONLY_SAID}
+    return {**stays, **found, **{name: value for name, value in before.items() if name in fields_by_hand}}
+
+
+def set_by_hand(before: Iterable[str], fields: Mapping[str, str]) -> list[str]:
+    """The names of what people have set, once they have said `fields`; an empty text takes one back."""
+    return sorted({*before, *fields} - {name for name, text in fields.items() if not text})

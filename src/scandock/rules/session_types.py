@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from scandock.rules.sop_classes import OTHER, lead
+from scandock.rules.sop_classes import OTHER, lead, scan_type
+from scandock.rules.study import StudyFacts
+from scandock.rules.tallied import counts, most_common
 
 PetMr = Literal["petmr", "pet"]
 """A project's choice for a study with PET and MR: one session of that type. Splitting is no choice yet."""
@@ -13,6 +15,12 @@ PetMr = Literal["petmr", "pet"]
 ECAT_SESSION: Final = "xnat:petSessionData"
 ECAT_SCAN: Final = "xnat:petScanData"
 OTHER_SESSION: Final = "xnat:otherDicomSessionData"
+
+_PET: Final = ECAT_SESSION
+_MR: Final = "xnat:mrSessionData"
+_PETMR: Final = "xnat:petmrSessionData"
+_BESIDE: Final = frozenset({"xnat:srSessionData", "xnat:segSessionData", OTHER_SESSION})
+"""Types of what is made of a study's images and sent by itself: reports, segmentations, secondary captures."""
 
 SESSION_OF_SCAN: Final[dict[str, str]] = {
     "pet": "pet",
@@ -84,12 +92,8 @@ def session_type(series_types: Iterable[str], modalities: Iterable[str], petmr: 
     Modality met. In order (4.2): PET and MR together, by the project's choice, MRAC maps counting as MR; the lead scan;
     the Modality; `xnat:otherDicomSessionData`. A PET or MR series of a class that the tables lack counts by Modality.
     """
-    elements = {name.removeprefix("xnat:").removesuffix("ScanData") for name in series_types}
-    values = {value.strip().upper() for value in modalities}
-    unknown = OTHER in elements
-    pet = "pet" in elements or (unknown and "PT" in values)
-    mr = "mr" in elements or (unknown and "MR" in values)
-    if pet and mr:
+    elements, values = _elements(series_types), _values(modalities)
+    if _has_both(elements, values):
         return f"xnat:{petmr}SessionData"
     first = lead(elements)
     if first == OTHER and len(elements - {OTHER}) == 1:
@@ -98,3 +102,54 @@ def session_type(series_types: Iterable[str], modalities: Iterable[str], petmr: 
     if kind is None:
         kind = next((kind for modality, kind in SESSION_OF_MODALITY.items() if modality in values), None)
     return f"xnat:{kind}SessionData" if kind else OTHER_SESSION
+
+
+def _elements(series_types: Iterable[str]) -> set[str]:
+    return {name.removeprefix("xnat:").removesuffix("ScanData") for name in series_types}
+
+
+def _values(modalities: Iterable[str]) -> set[str]:
+    return {value.strip().upper() for value in modalities}
+
+
+def _has_both(elements: set[str], values: set[str]) -> bool:
+    """Whether there are PET and MR, MRAC maps counting as MR."""
+    unknown = OTHER in elements
+    pet = "pet" in elements or (unknown and "PT" in values)
+    mr = "mr" in elements or (unknown and "MR" in values)
+    return pet and mr
+
+
+def type_of_study(study: StudyFacts, petmr: PetMr = "petmr") -> str:
+    """The type that a session of this study alone would have."""
+    types = [scan_type(counts(tally, "SOPClassUID")) for tally in study.series]
+    modalities = [most_common(counts(tally, "Modality")) for tally in study.series]
+    if study.ecat:
+        types, modalities = [*types, ECAT_SCAN], [*modalities, "PT"]
+    return session_type(types, modalities, petmr)
+
+
+def type_once_joined(
+    before: str, series_types: Iterable[str], modalities: Iterable[str], petmr: PetMr, *, is_set: bool
+) -> str:
+    """The type of an archived session that an import has joined: the one that it had (5.7, 6).
+
+    PET and MR of one study follow the project's choice, also where they come one after the other; but what a person
+    set stays (`is_set`).
+    """
+    if not is_set and before != _PETMR and _has_both(_elements(series_types), _values(modalities)):
+        return f"xnat:{petmr}SessionData"
+    return before
+
+
+def may_join_type(standing: str, coming: str, petmr: PetMr, *, same_study: bool) -> bool:
+    """Whether what comes may join an archived session whose type a person set (5.7, 6).
+
+    A PET/MR session takes PET and MR, one that its project keeps as PET the MR of its study too. Reports,
+    segmentations and secondary captures of a study are no study of another type.
+    """
+    if coming == standing or (standing == _PETMR and coming in (_PET, _MR)):
+        return True
+    if not same_study:
+        return False
+    return coming in _BESIDE or (standing == _PET and coming == _MR and petmr == "pet")

@@ -9,15 +9,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from scandock.rules.again import hold, joinable, left_alone, session_exists, still_held
+from scandock.rules.again import hold, joinable, left_alone, left_in_conflict, session_exists, still_held
 from scandock.rules.cases import Case, Decision
 from scandock.rules.collisions import check_requested, join_by_label, tell_apart
 from scandock.rules.homes import find_home
-from scandock.rules.labels import UNASSIGNED
+from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.naming import Naming
 from scandock.rules.notices import Notice, notice
 from scandock.rules.policy import ProjectPolicy, Request, destination_of, effective_overwrite
 from scandock.rules.prearchive import Prearchive
+from scandock.rules.session_types import may_join_type, type_of_study
 from scandock.rules.study import StudyFacts
 from scandock.rules.subjects import choose_subjects
 from scandock.rules.view import CatalogView
@@ -31,6 +32,7 @@ REASONS = (
     "study_elsewhere",
     "subject_differs",
     "session_exists",
+    "type_differs",
     "identified",
 )
 """The first of these that applies is why a session is held; the others are said as warnings."""
@@ -87,24 +89,29 @@ def _settle_project(cases: list[Case], request: Request, view: CatalogView, now:
     tell_apart(cases, view)
     for case in cases:
         join_by_label(case, view)
-    choose_subjects(cases, view)
+    choose_subjects(cases, view, one_patient=request.one_patient)
     for case in cases:
-        _check_patient(case)
+        _check_patient(case, one_patient=request.one_patient)
         _check_identified(case)
         _check_overwrite(case, request)
+        _check_type(case, request)
         _say_facts(case)
     prearchive = Prearchive(cases[0].policy.id, view, now)
     return [_decide(case, request, view, prearchive) for case in cases]
 
 
-def _check_patient(case: Case) -> None:
-    """Two different PatientIDs in one study, those of the session that it belongs to counted: held."""
+def _check_patient(case: Case, *, one_patient: bool) -> None:
+    """Two different PatientIDs in one study, those of the session that it belongs to counted: held.
+
+    Or warned of (`one_patient`), where whoever sent it named subject and session by hand.
+    """
     ids = list(case.naming.patients.ids)
     found = case.home or case.waiting
     if found is not None and case.differs_from(found):
         ids.append(found.patient_id)
     if len(set(ids)) > 1:
-        case.held.append(notice("patient_mismatch", label=case.label, ids=", ".join(sorted(set(ids)))))
+        said = notice("patient_mismatch", label=case.label, ids=", ".join(sorted(set(ids))))
+        (case.warnings if one_patient else case.held).append(said)
 
 
 def _check_identified(case: Case) -> None:
@@ -122,6 +129,18 @@ def _check_identified(case: Case) -> None:
 def _check_overwrite(case: Case, request: Request) -> None:
     if case.bound == "archive" and case.home is not None and effective_overwrite(request, case.policy) == "none":
         case.held.append(session_exists(case.home.label, case.policy.id))
+
+
+def _check_type(case: Case, request: Request) -> None:
+    """What comes for an archived session of another type that a person set (5.7, 6); `delete` takes it all the same."""
+    home, petmr = case.home, case.policy.petmr
+    if case.bound != "archive" or home is None or not home.type_is_set:
+        return
+    if effective_overwrite(request, case.policy) == "delete":
+        return
+    coming = type_of_study(case.study, petmr)
+    if not may_join_type(home.xsi_type, coming, petmr, same_study=case.is_own(home)):
+        case.held.append(notice("type_differs", label=home.label, other=home.xsi_type, type=coming))
 
 
 def _say_facts(case: Case) -> None:
@@ -145,13 +164,18 @@ def _decide(case: Case, request: Request, view: CatalogView, prearchive: Prearch
     place = "prearchive" if held else case.bound
     existing = case.home.uuid if case.home else None
     timestamp: str | None = None
+    folder, settles = "", None
     if place == "prearchive":
-        waiting, timestamp = prearchive.join(joinable(case, view))
+        wanted = request.timestamp if case.bound == "prearchive" else ""
+        waiting, timestamp = prearchive.join(joinable(case, view), case.label, wanted)
         existing = waiting.uuid if waiting else None
+        folder = request.folder if timestamp == wanted else ""
         if reason is None and waiting is not None and waiting.held:
             reason = still_held(waiting)
-    elif (left := left_alone(case, view)) is not None:
-        warnings.append(left)
+    else:
+        if (left := left_alone(case, view)) is not None:
+            warnings.append(left)
+        settles = left_in_conflict(case) if request.settles else None
     asked = case.naming.session.label
     return Decision(
         study_key=case.study.key,
@@ -163,6 +187,8 @@ def _decide(case: Case, request: Request, view: CatalogView, prearchive: Prearch
         existing=existing,
         archived=case.home.uuid if case.home else None,
         timestamp=timestamp,
+        settles=settles,
+        folder=folder if label_key(folder) != label_key(case.label) else "",
         held=reason,
         warnings=tuple(warnings),
         overwrite=effective_overwrite(request, case.policy),

@@ -15,11 +15,12 @@ from scandock.rules.view import CatalogView, KnownSubject
 _FROM_HEADER = frozenset({"PatientName", "PatientID"})
 
 
-def choose_subjects(cases: Sequence[Case], view: CatalogView) -> None:
+def choose_subjects(cases: Sequence[Case], view: CatalogView, *, one_patient: bool = False) -> None:
     """Give each case of one project its subject; the labels of their sessions are settled before.
 
     A study goes to the subject of the session that it belongs to. A new one goes to the subject that was named or
     derived; where that label would take two patients, those whose label came from the header are told apart.
+    `one_patient`: several PatientIDs in one study are one patient's.
     """
     groups: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
@@ -27,7 +28,7 @@ def choose_subjects(cases: Sequence[Case], view: CatalogView) -> None:
         groups[label_key(case.subject)].append(case)
     for group in groups.values():
         _tell_apart(group, view)
-    _hold_requested(cases)
+    _hold_requested(cases, one_patient=one_patient)
     _spell_alike(cases, view)
 
 
@@ -42,7 +43,7 @@ def _inherited(case: Case) -> str:
     return found.subject
 
 
-def _hold_requested(cases: Sequence[Case]) -> None:
+def _hold_requested(cases: Sequence[Case], *, one_patient: bool) -> None:
     """A requested subject takes one patient of an upload; absent PatientIDs count for none."""
     groups: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
@@ -51,7 +52,8 @@ def _hold_requested(cases: Sequence[Case]) -> None:
     for group in groups.values():
         tokens = {token for case, token in zip(group, _tokens(group), strict=True) if case.naming.patients.ids}
         ids = {patient_id for case in group for patient_id in case.naming.patients.ids}
-        if len(tokens) > 1 or any(len(case.naming.patients.ids) > 1 for case in group):
+        mixed = not one_patient and any(len(case.naming.patients.ids) > 1 for case in group)
+        if len(tokens) > 1 or mixed:
             why = notice("subject_many_patients", subject=group[0].naming.subject.label, count=len(ids))
             for case in group:
                 if case.home is None:

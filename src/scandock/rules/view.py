@@ -27,6 +27,9 @@ class KnownSession:
     ecat: bool = False
     held: str = ""
     """Code of the reason for which it is held in the prearchive, or ""."""
+    xsi_type: str = ""
+    type_is_set: bool = False
+    """Whether a person set its type; a session that has one and no scans counts so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, select, update
 
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import project, session, tree
+from scandock.catalog.trees import scans_of
 from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
+from scandock.model.series import SeriesTally
 from scandock.pipeline.job import Tools
 from scandock.pipeline.keep import scratch
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.merge import Keep, Merged, merge
 from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import ARCHIVABLE, REASONS
-from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.labels import UNASSIGNED, is_placeholder, label_key
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
 from scandock.rules.policy import Request, SiteRules
-from scandock.services import rights
+from scandock.rules.session_types import PetMr, may_join_type
+from scandock.rules.study import StudyFacts, same_patient
+from scandock.services import audit, rights
 from scandock.services.moving import (
     Desk,
     Outcome,
@@ -35,6 +41,9 @@ from scandock.services.moving import (
 from scandock.services.taken import may_join
 from scandock.services.trash import removal_of, set_aside
 
+ONE_PATIENT: Final = {"patients": "accepted as one"}
+"""What the audit says where somebody archives a session of several PatientIDs as one subject's."""
+
 
 def archive(
     desk: Desk,
@@ -46,6 +55,8 @@ def archive(
     keep: Keep = "ask",
     decided: bool = False,
     apart: bool = False,
+    of_subject: str | None = None,
+    one_patient: bool = False,
     quarantine: bool = False,
     dry_run: bool = False,
     action: str = "archive",
@@ -55,10 +66,12 @@ def archive(
     A session of its study that is archived already is joined by it: `append` adds what is new, `delete` replaces what
     clashes, `none` refuses; not named, the project's code says. `keep` and `decided` are for `resolving.py`: a person
     has decided what it was held for. `apart`: XNAT's dialect, where a label that is named makes a session of its own,
-    also of a study that is archived under another label. `quarantine`: what enters the archive is to be looked at first
-    (5.6); so it is where the project, or the session's import, asked for that. Usage `session_exists`, `sop_clash`
-    (which then holds it), `held_undecided`, `label_taken`, `project_unassigned`, `session_busy`, (`apart`)
-    `subject_differs`.
+    also of a study that is archived under another label, and where an archived session of another patient is not
+    joined; `of_subject`: whose session it must be that is joined, where no `subject` is named. `one_patient`: who asks
+    says that several PatientIDs are one patient's: the warning stays. `quarantine`: what enters the archive is to be
+    looked at first (5.6); so it is where the project, or the session's import, asked for that. Usage `session_exists`,
+    `sop_clash` (which then holds it), `held_undecided`, `label_taken`, `type_differs`, `project_unassigned`,
+    `session_busy`, (`apart`) `subject_differs`, `patient_mismatch`.
     """
     label, subject = usable(label), usable(subject)
     with desk.catalog.read() as connection:
@@ -71,10 +84,12 @@ def archive(
     with operation(desk.catalog, desk.store, action) as running:
         with running.reserved({source.project}, names) as connection:
             source = rights.waiting_session(connection, desk.principal, uuid, Action.SESSION_ARCHIVE)
-            policy, quarantine = _policy(connection, source, overwrite, quarantine=quarantine)
-            _check_held(source, decided=decided or keep != "ask", overwrite=overwrite)
+            policy, petmr, quarantine = _policy(connection, source, overwrite, quarantine=quarantine)
+            accepted = _accepted(source) if one_patient else ()
+            _check_held(source, decided=decided or keep != "ask" or bool(accepted), overwrite=overwrite)
             target, twice = _target(connection, source, label, apart=apart)
-            warnings = (*twice, *subject_warnings(connection, source.project, subject or source.subject, source))
+            others = subject_warnings(connection, source.project, subject or source.subject, source)
+            patient_ids = _patient_ids(desk, connection, source) if accepted else [source.patient_id]
         if target is None:
             row = session_row(
                 source,
@@ -86,23 +101,40 @@ def archive(
                 state="ready",
                 held=("", "", ""),
                 quarantined=quarantine,
-                warnings=[*source.warnings, *(asdict(one) for one in twice)],
+                warnings=[*source.warnings, *(asdict(one) for one in (*accepted, *twice))],
+                patient_ids=[one for one in patient_ids if one],
             )
-            return switch(desk, running, source, row, source.project, warnings=warnings, dry_run=dry_run, action=action)
-        _check_target(target, policy, subject if apart else None)
-        tools = tools_of(desk, running, quarantine=quarantine)
-        return _join(desk, tools, running, source, target, policy, keep, dry_run=dry_run, action=action)
+            return switch(
+                desk, running, source, row, source.project, warnings=(*accepted, *twice, *others), dry_run=dry_run,
+                action=action, details=ONE_PATIENT if accepted else None,
+            )  # fmt: skip
+        _check_target(target, policy, (subject or of_subject) if apart else None)
+        if keep == "ask" and (label is not None or not decided):
+            _check_type(source, target, policy, petmr)
+        if apart:
+            accepted += _check_patient(desk, source, target, one_patient=one_patient)
+        source = replace(source, warnings=[*source.warnings, *(asdict(one) for one in accepted)])
+        said = {name: text for name, text in source.attributes.items() if name in source.fields_by_hand}
+        tools = tools_of(desk, running, quarantine=quarantine, said=said)
+        return _join(
+            desk, tools, running, source, target, policy, keep, dry_run=dry_run, action=action,
+            details=ONE_PATIENT if accepted else {},
+        )  # fmt: skip
 
 
 def _policy(
     connection: Connection, source: Standing, overwrite: Overwrite | None, *, quarantine: bool
-) -> tuple[Overwrite, bool]:
-    """What an archived session gets, and whether it is in quarantine: as asked, else as the project says (5.5)."""
+) -> tuple[Overwrite, PetMr, bool]:
+    """What an archived session gets, what PET and MR are, and whether it is in quarantine: as asked, else as the
+    project says (5.5).
+    """
     row = connection.execute(
-        select(project.c.prearchive_code, project.c.quarantine).where(project.c.id == source.project_id)
+        select(project.c.prearchive_code, project.c.petmr, project.c.quarantine).where(
+            project.c.id == source.project_id
+        )
     ).one()
     policy: Overwrite = overwrite or ("delete" if row.prearchive_code == 5 else "append")
-    return policy, quarantine or source.quarantined or bool(row.quarantine)
+    return policy, row.petmr, quarantine or source.quarantined or bool(row.quarantine)
 
 
 def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None) -> None:
@@ -118,6 +150,50 @@ def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None)
         f"The session waits for a decision: {REASONS.get(code, code)}.",
         "Decide that first: its choices stand with it in the prearchive.",
     )
+
+
+def _accepted(source: Standing) -> tuple[Notice, ...]:
+    """What a session was held for, as a warning, where that are several PatientIDs."""
+    code, message, remedy = source.held
+    return (Notice(code=code, message=message, remedy=remedy),) if code == "patient_mismatch" else ()
+
+
+def _check_type(source: Standing, target: Standing, policy: Overwrite, petmr: PetMr) -> None:
+    """Usage where a person set the archived session's type, and what comes is of another (5.7, 6)."""
+    if policy == "delete" or not target.type_is_set:
+        return
+    same_study = source.study_uid is not None and source.study_uid == target.study_uid
+    if not may_join_type(target.xsi_type, source.xsi_type, petmr, same_study=same_study):
+        said = notice("type_differs", label=target.label, other=target.xsi_type, type=source.xsi_type)
+        raise Usage(said.code, said.message, "Archive it with delete, which keeps the type, or under another label.")
+
+
+def _check_patient(desk: Desk, source: Standing, target: Standing, *, one_patient: bool) -> tuple[Notice, ...]:
+    """The warning that two sessions are of different patients for certain; Usage where nobody says that they are one:
+    to append says nothing of it.
+    """
+    placeholders = desk.settings.placeholder_names
+    ids = {one.patient_id for one in (source, target) if not is_placeholder(one.patient_id, placeholders)}
+    cut = None in (source.study_uid, target.study_uid)
+    if len(ids) < 2 or (cut and same_patient(*ids)):
+        return ()
+    said = notice("patient_mismatch", label=target.label, ids=", ".join(sorted(ids)))
+    if one_patient:
+        return (said,)
+    remedy = "Archive it under another label, or with allowPatientMismatch=true where they are one patient."
+    raise Usage(said.code, said.message, remedy)
+
+
+def _patient_ids(desk: Desk, connection: Connection, source: Standing) -> list[str]:
+    """Every PatientID in a session, for its subject is all of them."""
+    facts = [scan.facts for scan in scans_of(connection, source.tree_id)]
+    study = StudyFacts(
+        key=source.uuid,
+        study_uid=source.study_uid,
+        series=tuple(one for one in facts if isinstance(one, SeriesTally)),
+        ecat=tuple(one for every in facts if isinstance(every, list) for one in every),
+    )
+    return list(study.patient_ids(desk.settings.placeholder_names))
 
 
 def _check_target(target: Standing, policy: Overwrite, subject: str | None) -> None:
@@ -171,15 +247,17 @@ def _target(
     return (find_session(connection, chosen) if chosen is not None else None), twice
 
 
-def tools_of(desk: Desk, running: Operation, *, quarantine: bool = False) -> Tools:
-    """The tools of the pipeline's steps, for an operation."""
+def tools_of(
+    desk: Desk, running: Operation, *, quarantine: bool = False, said: Mapping[str, str] | None = None
+) -> Tools:
+    """The tools of the pipeline's steps, for an operation; `said`: what people set of what joins a session."""
     return Tools(
         catalog=desk.catalog,
         store=desk.store,
         stage=running.stage,
         ledger=Ledger(scratch(running.stage, "ledger.db")),
         lease=running.lease,
-        request=Request(quarantine=quarantine),
+        request=Request(quarantine=quarantine, said=said or {}),
         site=SiteRules(placeholders=desk.settings.placeholder_names),
         resources="keep",
         zone=desk.settings.zone,
@@ -199,6 +277,7 @@ def _join(
     *,
     dry_run: bool,
     action: str,
+    details: Mapping[str, audit.Value],
 ) -> Outcome:
     try:
         merged = merge(tools, source, target, "delete" if policy == "delete" else "append", keep)
@@ -230,11 +309,19 @@ def _join(
         + set_aside(merged.replaced, desk.settings.trash_days),
     )
     if not dry_run:
-        _show(desk, running, source, target, merged, action)
+        _show(desk, running, source, target, merged, action, details)
     return outcome
 
 
-def _show(desk: Desk, running: Operation, source: Standing, target: Standing, merged: Merged, action: str) -> None:
+def _show(
+    desk: Desk,
+    running: Operation,
+    source: Standing,
+    target: Standing,
+    merged: Merged,
+    action: str,
+    details: Mapping[str, audit.Value],
+) -> None:
     for rubbish in ("in", "loose", "ecat", "ledger.db"):
         running.stage.remove(rubbish)
     running.stage.seal()
@@ -249,7 +336,7 @@ def _show(desk: Desk, running: Operation, source: Standing, target: Standing, me
             action,
             target.uuid,
             target.project,
-            {"joined": source.uuid, "new": merged.new, "replaced": merged.replaced},
+            {"joined": source.uuid, "new": merged.new, "replaced": merged.replaced, **details},
         )
 
     running.show([placement] if placement is not None else [], [removal], note, origin=origin)

@@ -16,7 +16,7 @@ from sqlalchemy import CTE, Connection, RowMapping, and_, case, func, literal, o
 
 from scandock.catalog.tables import file, project, session
 
-CONTESTED: Final = frozenset({"sop_clash", "session_exists", "study_elsewhere", "subject_differs"})
+CONTESTED: Final = frozenset({"sop_clash", "session_exists", "type_differs", "study_elsewhere", "subject_differs"})
 """Codes of sessions that are held because of one that is archived."""
 MOST_FILES: Final = 50_000
 """Files of both sides beyond which they are not compared one by one for a page."""

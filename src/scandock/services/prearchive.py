@@ -82,21 +82,22 @@ def _where(outcome: Outcome) -> str:
     return f"It {'would stand' if outcome.dry_run else 'stands now'} at {outcome.after}."
 
 
-def rebuild(desk: Desk, uuid: str, *, dry_run: bool = False) -> Outcome:
+def rebuild(desk: Desk, uuid: str, *, headers_first: bool = False, dry_run: bool = False) -> Outcome:
     """Write a session's attributes, and those of its scans, anew from the facts that its objects gave.
 
-    Files, labels and what people said stay. For a session of the archive or the prearchive.
+    Files, labels and what people set stay, the type too; `headers_first`: what the objects say goes before what people
+    set. For a session of the archive or the prearchive.
     """
     with desk.catalog.read() as connection:
         source = _editable(connection, desk, uuid)
         if dry_run:
-            return _rebuilt(source, _describe(desk, connection, source), dry_run=True)
+            return _rebuilt(source, _describe(desk, connection, source, headers_first), dry_run=True)
     with (
         operation(desk.catalog, desk.store, "rebuild") as running,
         running.reserved({source.project}, lambda _: names_of(source)) as connection,
     ):
         source = _editable(connection, desk, uuid)
-        anew = _describe(desk, connection, source)
+        anew = _describe(desk, connection, source, headers_first)
         _write(desk, connection, source, anew)
         desk.note(connection, "rebuild", uuid, source.project)
     return _rebuilt(source, anew, dry_run=False)
@@ -136,6 +137,7 @@ class _Anew:
 
     scans: list[ScanRow]
     attributes: dict[str, Any]
+    fields_by_hand: list[str]
     warnings: list[dict[str, str]]
     xsi_type: str
     changed: int
@@ -143,7 +145,7 @@ class _Anew:
     changed_scans: frozenset[int]
 
 
-def _describe(desk: Desk, connection: Connection, source: Standing) -> _Anew:
+def _describe(desk: Desk, connection: Connection, source: Standing, headers_first: bool) -> _Anew:
     zone = desk.settings.zone
     scans = scans_of(connection, source.tree_id)
     before = {one.n: _says(one) for one in scans}
@@ -151,17 +153,19 @@ def _describe(desk: Desk, connection: Connection, source: Standing) -> _Anew:
         describe_scan(one, zone)
     ecat: list[EcatFacts] = [facts for one in scans if isinstance(one.facts, list) for facts in one.facts]
     tallies = [one.facts for one in scans if isinstance(one.facts, SeriesTally)]
-    attributes, said = session_attributes(tallies, ecat, zone)
-    attributes = with_said(source.attributes, attributes, by_hand=source.by_hand)
+    found, said = session_attributes(tallies, ecat, zone)
+    stays = [name for name in source.fields_by_hand if not (headers_first and found.get(name))]
+    attributes = with_said(source.attributes, found, stays, by_hand=source.by_hand)
     _, policy = read_policies(connection)[source.project]
     kind = session_type([one.xsi_type for one in scans], [one.modality for one in scans], policy.petmr)
-    if source.by_hand and not tallies and not ecat:
-        kind = source.xsi_type  # nothing says otherwise than who made it
+    if source.type_by_hand:
+        kind = source.xsi_type
     warnings = dict.fromkeys([*(Notice(**one) for one in source.warnings), *said])
     names = {*source.attributes, *attributes}
     return _Anew(
         scans=scans,
         attributes=attributes,
+        fields_by_hand=stays,
         warnings=[asdict(one) for one in warnings],
         xsi_type=kind,
         changed=sum(source.attributes.get(name) != attributes.get(name) for name in names) + (kind != source.xsi_type),
@@ -185,6 +189,7 @@ def _write(desk: Desk, connection: Connection, source: Standing, anew: _Anew) ->
         .where(session.c.id == source.id)
         .values(
             attributes=json.dumps(anew.attributes),
+            fields_by_hand=json.dumps(anew.fields_by_hand),
             warnings=json.dumps(anew.warnings),
             xsi_type=anew.xsi_type,
             modified=desk.catalog.now(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, select
@@ -13,8 +12,8 @@ from sqlalchemy import Connection, RowMapping, delete, select
 from scandock.access.principal import SYSTEM
 from scandock.access.visible import projects_where
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import scan_edit, trashed
-from scandock.catalog.standing import Standing, name_of, uri_of
+from scandock.catalog.server_tables import trashed
+from scandock.catalog.standing import Standing, name_of, row_json, uri_of
 from scandock.catalog.tables import project, session
 from scandock.catalog.trees import damaged_paths_of
 from scandock.catalog.view import SqlView
@@ -106,15 +105,6 @@ def removal_of(desk: Desk, source: Standing, *, keep: bool, n: int = 1) -> Remov
         row=row,
         account_id=desk.principal.account_id,
     )
-
-
-def row_json(connection: Connection, source: Standing) -> dict[str, Any]:
-    """All that the catalog says of a session, with what people said of its scans, as JSON keeps it."""
-    edits = connection.execute(
-        select(scan_edit.c.scan_id, scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note, scan_edit.c.modified)
-        .where(scan_edit.c.session_id == source.id)
-    ).mappings()  # fmt: skip
-    return {**asdict(source), "edits": [dict(edit) for edit in edits]}
 
 
 def list_trash(connection: Connection, desk: Desk, sorting: Sorting, *, project_name: str | None = None) -> Page:
@@ -245,7 +235,12 @@ def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mappin
             patient_id=kept["patient_id"],
             ecat=kept["ecat"],
             by_hand=kept["by_hand"],
-            quarantined=kept.get("quarantined", False),  # what was deleted before there was any says nothing of it
+            # what was deleted before there were these says nothing of them
+            quarantined=kept.get("quarantined", False),
+            type_by_hand=kept.get("type_by_hand", kept["by_hand"]),
+            fields_by_hand=kept.get("fields_by_hand", []),
+            folder=kept.get("folder", ""),
+            overwrite=kept.get("overwrite", ""),
             xsi_type=kept["xsi_type"],
             attributes=kept["attributes"],
             warnings=kept["warnings"],

@@ -1,4 +1,4 @@
-"""Whether an account may still upload, asked by an import before it places anything."""
+"""Whether an account may still upload, or archive, asked by an import before it places anything."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ from scandock.rules.permissions import Action, Answer
 
 def may_upload(catalog: Catalog, account_id: int, project: str) -> bool:
     """As the roles are now; False for an account that is disabled or gone."""
+    return _may(catalog, account_id, Action.UPLOAD, project)
+
+
+def may_archive(catalog: Catalog, account_id: int, project: str) -> bool:
+    """Whether an account may archive what waits in a project, as the roles are now."""
+    return _may(catalog, account_id, Action.SESSION_ARCHIVE, project)
+
+
+def _may(catalog: Catalog, account_id: int, action: Action, project: str) -> bool:
     with catalog.read() as connection:
         one = accounts.by_id(connection, account_id)
         if one is None or one.disabled:
             return False
         principal = principal_of(connection, one, Door.SYSTEM)
-        return may(principal, Action.UPLOAD, project, ProjectRights(connection)) is Answer.ALLOWED
+        return may(principal, action, project, ProjectRights(connection)) is Answer.ALLOWED
 
 
 def is_disabled(catalog: Catalog, account_id: int) -> bool:

@@ -60,8 +60,10 @@ def scan_id(text: str) -> str:
 
 
 def timestamp(text: str) -> str:
-    """`text` if it is the prearchive's yyyyMMdd_HHmmssSSS (17 digits and the underscore); else ValueError."""
-    if len(text) != 18 or text[8] != "_" or not _DIGITS.issuperset(text[:8] + text[9:]):
+    """`text` if it is the prearchive's yyyyMMdd_HHmmssSSS; else ValueError. Clients that name one may leave the
+    milliseconds out, or a part of them.
+    """
+    if not 15 <= len(text) <= 18 or text[8] != "_" or not _DIGITS.issuperset(text[:8] + text[9:]):
         raise ValueError(f"not a prearchive timestamp: {text[:200]!r}")
     return text
 

@@ -46,7 +46,7 @@ BYTES_MISSING = Fault(
 )
 _ASKED = (
     "project", "subject", "session", "destination", "overwrite", "ignore_unparsable", "resources", "dialect",
-    "keep_names", "said", "quarantine",
+    "keep_names", "said", "quarantine", "one_patient", "settles", "timestamp", "folder",
 )  # fmt: skip
 
 
@@ -315,6 +315,13 @@ class _Attempt(Course):
 
         assert self.site is not None
         return may_upload(self.site.catalog, self.upload.account_id, project)
+
+    def may_archive(self, project: str) -> bool:
+        """As the roles are now; what the login or token served for was looked at when the bytes came."""
+        from scandock.services.uploading import may_archive
+
+        assert self.site is not None
+        return may_archive(self.site.catalog, self.upload.account_id, project)
 
 
 def _tell_unexpected(upload: str, error: Exception) -> None:

@@ -87,6 +87,10 @@ class Course:
         """Whether whoever sent this may upload to a project; whoever has DATA may to all."""
         return True
 
+    def may_archive(self, project: str) -> bool:  # noqa: ARG002
+        """Whether whoever sent this may archive what waits in a project; whoever has DATA may in all."""
+        return True
+
     def tools(self) -> Tools:
         from scandock.pipeline.job import Tools
 
@@ -107,6 +111,7 @@ class Course:
             started=datetime.now(self.settings.zone),
             check=self.check,
             allowed=self.allowed,
+            may_archive=self.may_archive,
         )
 
     def report(self, state: ImportState, code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401

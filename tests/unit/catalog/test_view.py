@@ -51,6 +51,7 @@ def test_labels_are_compared_without_case(catalog: Catalog, rows: Rows) -> None:
             place="archive",
             by_hand=True,
             ecat=True,
+            type_is_set=True,  # it has no scans
         )
     ]
 

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scandock.http.receiving.multipart import FormReader
+from scandock.http.receiving.raw import PLAIN
+from scandock.http.receiving.wanted import Speech
 from scandock.model.errors import Usage
 
 BOUNDARY = b"xyz"
@@ -20,9 +22,9 @@ def form(*parts: bytes) -> bytes:
     return b"".join(parts) + b"--xyz--\r\n"
 
 
-def read(body: bytes, cuts: list[int] | None = None) -> tuple[FormReader, bytes, list[str]]:
+def read(body: bytes, cuts: list[int] | None = None, speech: Speech = PLAIN) -> tuple[FormReader, bytes, list[str]]:
     """The reader after the whole body, the archive's bytes, and the events that were none of bytes."""
-    reader = FormReader(BOUNDARY)
+    reader = FormReader(BOUNDARY, speech=speech)
     edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts or []), len(body)]
     events = [event for start, end in pairwise(edges) for event in reader.push(body[start:end])]
     archive = b"".join(value for kind, value in events if kind == "bytes" and isinstance(value, bytes))
@@ -50,6 +52,18 @@ def test_a_mapping_may_be_a_file_of_its_own():
     reader, archive, _ = read(body)
     assert archive == b"PK"
     assert reader.fields == {"mapping": "folder,subject\na,Jürgen"}
+
+
+@pytest.mark.parametrize("name", ["", "a.zip"])
+def test_a_file_part_without_a_byte_is_a_file_unless_the_door_says_that_it_is_none(name):
+    empty = part(f'name="image"; filename="{name}"', b"")
+    assert read(form(empty))[2] == ["archive", "end"]
+    none = Speech(empty_files=False)
+    assert read(form(empty, part('name="subject"', b"S1")), speech=none)[2] == []
+    for cuts in ([], list(range(300))):
+        body = form(empty, part('name="b"; filename="b.zip"', b"PK"), empty)
+        _, archive, events = read(body, cuts, none)
+        assert (archive, events) == (b"PK", ["archive", "end"])
 
 
 def test_two_archives_are_one_too_many():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import ImmutableMultiDict
 
-from scandock.http.xnat.archive_wishes import new_project, wishes_of
+from scandock.http.xnat.archive_wishes import new_project, projects_of, wishes_of
 from scandock.http.xnat.codes import ARCHIVING, VERBS, refusal
 from scandock.model.errors import Usage
 from scandock.services.xnat.committing import Wishes
@@ -57,6 +57,27 @@ def test_what_is_named_by_itself_goes_before_what_dest_names() -> None:
     assert (both.subject, both.session) == ("T", "F")
     with pytest.raises(Usage):
         wanted(dest="/elsewhere")
+
+
+@pytest.mark.parametrize("kind", ["mrSessionData", "petmrSessionData", "imageSessionData", "experimentData"])
+def test_paths_name_label_and_subject_behind_their_own_parameters(kind: str) -> None:
+    paths = {f"xnat:{kind}/label": "MRX", f"xnat:{kind}/subject_id": "SUBX", f"xnat:{kind}/project": "P"}
+    assert (wanted(**paths).session, wanted(**paths).subject) == ("MRX", "SUBX")
+    assert wanted(**{"xnat:subjectAssessorData/subject_ID": "S"}).subject == "S"
+    assert wanted(**paths, EXPT_LABEL="F", label="G").session == "MRX"
+    dest = "/archive/projects/P/subjects/S/experiments/E"
+    assert (wanted(**paths, dest=dest).session, wanted(**paths, dest=dest).subject) == ("MRX", "SUBX")
+    assert wanted(**paths, session="H", SUBJECT_ID="T").session == "H"
+    assert wanted(**paths, session="H", SUBJECT_ID="T").subject == "T"
+    scans = {"xnat:mrScanData/label": "no", "xnat:mrSessionData/scans/label": "no", "xnat:mrSessionData/label": " "}
+    assert (wanted(**scans).session, wanted(**scans).subject) == (None, None)
+    asked = ImmutableMultiDict({**paths, "project": "Q", "dest": dest})
+    assert projects_of(asked) == ("Q", "P", "P")
+
+
+def test_one_patient_is_said_by_name_alone() -> None:
+    assert wanted(allowPatientMismatch="true").one_patient
+    assert not wanted(allowPatientMismatch="false", overwrite="append").one_patient
 
 
 def test_fields_are_paths_and_the_visit() -> None:

@@ -108,6 +108,14 @@ def test_an_experiment_is_named_by_its_id_in_an_address_alone(said: dict[str, st
         ({"overwrite": "append", "overwrite_files": "TRUE"}, "delete"),
         ({"overwrite": "none", "overwrite_files": "true"}, "none"),
         ({"overwrite": "append", "overwrite_files": "false"}, "append"),
+        ({"overwrite": "True"}, "append"),
+        ({"overwrite": " 1 "}, "append"),
+        ({"overwrite": "whatever"}, "append"),
+        ({"overwrite": "False"}, None),
+        ({"overwrite": "0"}, None),
+        ({"overwrite": "whatever", "prearchive_code": "0"}, "append"),
+        ({"overwrite": "none", "prearchive_code": "1"}, "none"),
+        ({"overwrite": "false", "overwrite_files": "true"}, "delete"),
     ],
 )
 def test_overwrite_means_what_it_was_meant_to(said: dict[str, str], overwrite: str | None) -> None:
@@ -166,7 +174,8 @@ def test_the_importer_goes_by_its_name_or_the_type_of_the_body(
     [
         ({"import-handler": "dicom-zip"}, "handler_unknown"),
         ({"import-handler": "XAR"}, "handler_unknown"),
-        ({"overwrite": "true"}, "overwrite_invalid"),
+        ({"overwrite": "true", "prearchive_code": "1"}, "overwrite_invalid"),
+        ({"overwrite": "0", "prearchive_code": "1"}, "overwrite_invalid"),
         ({"dest": "/archive/projects/unassigned"}, "dest_invalid"),
         ({"import-handler": "SI", "dest": "/prearchive", "PREARC_TIMESTAMP": "x"}, "dest_invalid"),
     ],
@@ -199,3 +208,37 @@ def test_a_query_goes_before_a_form_and_both_are_known_afterwards() -> None:
     with pytest.raises(Usage) as error:
         speech.meant({"src": "/x", "filename": "a.zip"})
     assert error.value.code == "multipart_files"
+
+
+@pytest.mark.parametrize(
+    ("said", "options"),
+    [
+        ({"dest": "/prearchive/projects/P/20000101_050505/E"}, {"timestamp": "20000101_050505", "folder": "E"}),
+        ({"dest": "/prearchive/projects/P/20000101_050505123"}, {"timestamp": "20000101_050505123"}),
+        ({"PREARC_TIMESTAMP": "20000101_050505", "PREARC_SESSION_FOLDER": "E"}, {"timestamp": "20000101_050505"}),
+        ({"PREARC_TIMESTAMP": "20000101_050505", "PREARC_SESSION_FOLDER": "a b"}, {"timestamp": "20000101_050505"}),
+        ({"PREARC_SESSION_FOLDER": "E"}, {}),
+        ({"dest": "/archive/projects/P", "PREARC_TIMESTAMP": "20000101_050505"}, {}),
+        ({"dest": "/archive/projects/P/subjects/S/experiments/E"}, {"one_patient": True}),
+        ({"dest": "/archive/projects/P/experiments/E", "subject": "S"}, {}),
+        ({"dest": "/archive/projects/P/subjects/S", "session": "E"}, {}),
+    ],
+)
+def test_a_place_in_the_prearchive_and_whose_session_it_is_are_said_by_dest(
+    said: dict[str, str], options: dict[str, object]
+) -> None:
+    _, more = wanted(said)
+    found = {name: more[name] for name in ("timestamp", "folder", "one_patient") if name in more}
+    assert found == {**options, **({"folder": "E"} if said.get("PREARC_SESSION_FOLDER") == "E" and options else {})}
+
+
+@pytest.mark.parametrize("stamp", ["now", "2000010_0505055", "20000101_0505051234", "\u0662" * 8 + "_050505"])
+def test_a_timestamp_is_digits(stamp: str) -> None:
+    with pytest.raises(Usage, match="PREARC_TIMESTAMP can't be"):
+        wanted({"PREARC_TIMESTAMP": stamp})
+
+
+def test_who_may_archive_settles_what_was_left() -> None:
+    for may in (False, True):
+        call = Call({"project": "P"}, "application/zip", lambda named: named, may_archive=may)
+        assert call.meant(call.said)[1].get("settles", False) is may

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.rules.session_types import ECAT_SCAN, session_type
+from scandock.rules.session_types import ECAT_SCAN, may_join_type, session_type, type_once_joined
 
 
 def of(elements, modalities="", petmr="petmr"):
@@ -78,3 +78,40 @@ def test_ecat_counts_as_pet():
 
 def test_the_order_of_scans_does_not_show():
     assert of("sr seg mr ct", "SR CT MR SEG") == of("ct mr seg sr", "MR SEG CT SR") == "xnat:mrSessionData"
+
+
+@pytest.mark.parametrize(
+    ("before", "scans", "petmr", "is_set", "after"),
+    [
+        ("mr", ("mr", "pet"), "petmr", False, "petmr"),
+        ("mr", ("mr", "pet"), "pet", False, "pet"),
+        ("pet", ("mr", "pet"), "petmr", True, "pet"),
+        ("petmr", ("mr", "pet"), "pet", False, "petmr"),
+        ("ct", ("ct", "pet"), "petmr", False, "ct"),
+        ("sr", ("sr", "mr"), "petmr", False, "sr"),
+        ("ct", (), "petmr", True, "ct"),
+    ],
+)
+def test_an_archived_session_keeps_its_type_but_for_pet_and_mr(before, scans, petmr, is_set, after):
+    types = [f"xnat:{one}ScanData" for one in scans]
+    assert type_once_joined(f"xnat:{before}SessionData", types, [], petmr, is_set=is_set) == f"xnat:{after}SessionData"
+
+
+@pytest.mark.parametrize(
+    ("standing", "coming", "petmr", "same_study", "may"),
+    [
+        ("mr", "mr", "petmr", False, True),
+        ("mr", "ct", "petmr", True, False),
+        ("petmr", "pet", "petmr", False, True),
+        ("petmr", "ct", "petmr", True, False),
+        ("pet", "mr", "petmr", True, False),
+        ("pet", "mr", "pet", True, True),
+        ("pet", "mr", "pet", False, False),
+        ("mr", "sr", "petmr", True, True),
+        ("mr", "sr", "petmr", False, False),
+        ("mr", "otherDicom", "petmr", True, True),
+    ],
+)
+def test_what_may_join_a_session_whose_type_was_set(standing, coming, petmr, same_study, may):
+    types = f"xnat:{standing}SessionData", f"xnat:{coming}SessionData"
+    assert may_join_type(*types, petmr, same_study=same_study) is may

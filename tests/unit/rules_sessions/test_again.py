@@ -115,3 +115,78 @@ def test_timestamps_count_milliseconds_up_past_those_that_are_taken():
     (made,) = decide(ONE, catalog=FakeCatalog(*taken), destination="prearchive")
     assert timestamp_of(NOW) == STAMP
     assert made.timestamp == "20240506_070810001"
+
+
+# -- timestamps that are asked for, types that are set, what was left in conflict --------------------------------------
+
+MR = study("1.2", PatientID="pid", SOPClassUID="1.2.840.10008.5.1.4.1.1.4", Modality="MR")
+ASKED = "20010101_101010"
+
+
+@pytest.mark.parametrize(
+    ("there", "existing", "stamp"),
+    [
+        ((), None, ASKED),
+        ((waiting("pid", "1.2"),), None, ASKED),
+        ((waiting("pid", "1.2"), waiting("pid", "1.2", uuid="u", timestamp=ASKED)), "u", ASKED),
+        ((waiting("other", "1.9", timestamp=ASKED),), None, ASKED),
+        ((waiting("pid", "1.9", timestamp=ASKED, held="sop_clash"),), None, STAMP),
+        ((waiting("pid", "1.2"), waiting("pid", "1.9", timestamp=ASKED, held="sop_clash")), "uuid-pid", None),
+    ],
+    ids=["free", "waits elsewhere", "waits there", "another label's", "another study's", "joins as ever"],
+)
+def test_a_timestamp_that_is_asked_for(there, existing, stamp):
+    (made,) = decide(
+        ONE, catalog=FakeCatalog(*there), session="pid", dialect=True, destination="prearchive", timestamp=ASKED,
+        folder="F",
+    )  # fmt: skip
+    assert (made.existing, made.timestamp) == (existing, stamp or "20200101_000000000")
+    assert made.folder == ("F" if stamp == ASKED else "")
+
+
+def test_a_timestamp_is_of_the_prearchive_alone_and_takes_several_labels():
+    (made,) = decide(ONE, timestamp=ASKED)
+    assert (made.place, made.timestamp) == ("archive", None)
+    every = decide(ONE, TWO, destination="prearchive", timestamp=ASKED)
+    assert [(one.label, one.timestamp) for one in every] == [("pid", ASKED), ("other", ASKED)]
+    both = decide(ONE, TWO, destination="prearchive", timestamp=ASKED, session="L")
+    assert sorted(str(one.timestamp) for one in both) == [ASKED, STAMP], "no two of one label under it"
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_set", "overwrite", "reason"),
+    [
+        ("pet", True, None, "type_differs"),
+        ("pet", True, "append", "type_differs"),
+        ("pet", True, "none", "session_exists"),
+        ("pet", True, "delete", ""),
+        ("pet", False, None, ""),
+        ("mr", True, None, ""),
+    ],
+)
+def test_a_type_that_a_person_set_holds_what_is_of_another(kind, is_set, overwrite, reason):
+    there = known("pid", "1.2", xsi_type=f"xnat:{kind}SessionData", type_is_set=is_set)
+    (made,) = decide(MR, catalog=FakeCatalog(there), overwrite=overwrite)
+    assert (held(made), made.place) == (reason, "prearchive" if reason else "archive")
+    (waits,) = decide(MR, catalog=FakeCatalog(there), destination="prearchive")
+    assert held(waits) == "", "what waits is asked once it is archived"
+
+
+@pytest.mark.parametrize(
+    ("left", "request_", "settles"),
+    [
+        ({"held": "session_exists"}, {"settles": True}, True),
+        ({"held": "type_differs"}, {"settles": True}, True),
+        ({"held": "session_exists"}, {}, False),
+        ({"held": "sop_clash"}, {"settles": True}, False),
+        ({}, {"settles": True}, False),
+        ({"held": "session_exists"}, {"settles": True, "destination": "prearchive"}, False),
+    ],
+)
+def test_what_was_left_in_conflict_may_be_settled_by_an_import_to_the_archive(left, request_, settles):
+    catalog = FakeCatalog(known("pid", "1.2"), waiting("pid", "1.2", uuid="w", **left))
+    (made,) = decide(ONE, catalog=catalog, **request_)
+    assert (made.settles is not None) is settles
+    apart = FakeCatalog(known("pid", "1.2"), waiting("L", "1.2", uuid="w", **left))
+    (made,) = decide(ONE, catalog=apart, **request_)
+    assert made.settles is None, "it was to be another session"

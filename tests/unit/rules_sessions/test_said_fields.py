@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, said_of, with_said
+from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, said_of, set_by_hand, with_said
 
 
 def test_paths_and_bare_names_mean_the_same():
@@ -61,3 +61,12 @@ def test_what_is_said_of_an_mr_exam_is_short_and_its_delay_a_whole_number():
     for name, text in (("delay", "12.5"), ("delay", "soon"), ("marker", "x" * 256), ("coil", "x" * 256)):
         with pytest.raises(Usage, match=name):
             said_of([(f"xnat:mrSessionData/{name}", text)]).known(SESSION_FIELDS)
+
+
+def test_what_people_set_stays_until_they_take_it_back():
+    before = {"date": "2000-01-01", "time": "01:00:00", "note": "mine"}
+    found = {"date": "2026-02-02", "time": "02:00:00"}
+    assert with_said(before, found, ["date"]) == {"date": "2000-01-01", "time": "02:00:00", "note": "mine"}
+    assert with_said({"note": "mine"}, found, ["date"]) == {**found, "note": "mine"}
+    assert set_by_hand(["date"], {"time": "01:00:00", "date": ""}) == ["time"]
+    assert set_by_hand([], {"b": "1", "a": "1"}) == ["a", "b"]

@@ -37,6 +37,8 @@ class Part:
     name: str = ""
     filename: str | None = None
     data: bytearray = field(default_factory=bytearray)
+    begun: bool = False
+    """Whether it counts as a file: at its headers, or (`Speech.empty_files` off) at its first byte."""
 
     @property
     def is_archive(self) -> bool:
@@ -123,15 +125,22 @@ class FormReader:
         self._part.name = options.get(b"name", b"").decode("utf-8", "replace")
         if b"filename" in options:
             self._part.filename = options[b"filename"].decode("utf-8", "replace")
-        if self._part.is_archive:
-            self._archives += 1
-            if self._archives > 1 and not self._many:
-                raise Usage("multipart_files", "The multipart body has more than one file.", "Send one archive each.")
-            self._events.append(("archive", self._part.filename or ""))
+        if self._part.is_archive and self._speech.empty_files:
+            self._begin_file()
+
+    def _begin_file(self) -> None:
+        self._part.begun = True
+        self._archives += 1
+        if self._archives > 1 and not self._many:
+            raise Usage("multipart_files", "The multipart body has more than one file.", "Send one archive each.")
+        self._events.append(("archive", self._part.filename or ""))
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._part.is_archive:
-            self._events.append(("bytes", data[start:end]))
+            if start < end:
+                if not self._part.begun:
+                    self._begin_file()
+                self._events.append(("bytes", data[start:end]))
             return
         self._part.data += data[start:end]
         if len(self._part.data) > FIELD_BYTES:
@@ -146,7 +155,8 @@ class FormReader:
     def _end(self) -> None:
         part = self._part
         if part.is_archive:
-            self._events.append(("end", ""))
+            if part.begun:
+                self._events.append(("end", ""))
             return
         raw = bytes(part.data)
         value = decode_mapping(raw) if part.name == "mapping" else raw.decode("utf-8", "replace")

@@ -145,6 +145,8 @@ class Speech:
     """Asked with the query and the form. Raises Usage where they contradict each other."""
     meant: Callable[[Mapping[str, str]], tuple[Mapping[str, str], Mapping[str, Any]]] = _plainly
     """What all of it says in the API's words, and options of the import besides. Raises Usage."""
+    empty_files: bool = True
+    """Whether a file part without a byte is a file; else it is what a browser sends for one that nobody chose."""
 
 
 def offer_of(

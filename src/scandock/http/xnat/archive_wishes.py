@@ -16,6 +16,10 @@ _DEST: Final = re.compile(
     r"(?:/data)?/archive(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
     r"(?:/experiments/(?P<session>[^/]+))?/?"
 )
+_PATH: Final = re.compile(
+    r"xnat:(?:\w+SessionData|experimentData|subjectAssessorData)/(?P<field>label|project|subject_id)", re.IGNORECASE
+)
+"""Paths to what a session is called and belongs to; `imageSessionData` is one of the first."""
 _OVERWRITE: Final[dict[str, Overwrite]] = {"append": "append", "delete": "delete", "override": "delete"}
 
 
@@ -26,16 +30,36 @@ def wishes_of(asked: Parameters) -> Wishes:
         overwrite = "none"
     if overwrite == "append" and true(asked.get("overwrite_files")):
         overwrite = "delete"
-    place = dest_of(asked)
+    place, paths = dest_of(asked), _by_paths(asked)
     auto = _first(asked, "AA", "auto-archive")
     return Wishes(
         overwrite=overwrite,
-        subject=_first(asked, "subject", "SUBJECT_ID") or place.get("subject"),
-        session=_first(asked, "session", "EXPT_LABEL", "label") or place.get("session"),
+        subject=_first(asked, "subject", "SUBJECT_ID") or paths.get("subject_id") or place.get("subject"),
+        session=_first(asked, "session")
+        or paths.get("label")
+        or _first(asked, "EXPT_LABEL", "label")
+        or place.get("session"),
+        one_patient=true(asked.get("allowPatientMismatch")),
         auto=true(auto) if auto else None,
         quarantine=true(asked.get("quarantine")),
         fields=said_of_sessions(asked.multi_items()),
     )
+
+
+def projects_of(asked: Parameters) -> tuple[str, ...]:
+    """The projects that a request names as a session's, in whatever way."""
+    named = (asked.get("project", "").strip(), dest_of(asked).get("project"), _by_paths(asked).get("project"))
+    return tuple(name for name in named if name)
+
+
+def _by_paths(asked: Parameters) -> dict[str, str]:
+    """Label, subject and project as paths into a session's document name them (5.7, 3 and 4)."""
+    found: dict[str, str] = {}
+    for name, value in asked.multi_items():
+        path = _PATH.fullmatch(name)
+        if path is not None and value.strip():
+            found.setdefault(path["field"].lower(), value.strip())
+    return found
 
 
 def _first(asked: Parameters, *names: str) -> str | None:

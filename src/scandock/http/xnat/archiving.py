@@ -14,7 +14,7 @@ from scandock.access.principal import Principal
 from scandock.catalog.standing import Standing
 from scandock.http.v1.desks import Work
 from scandock.http.xnat.answers import listing
-from scandock.http.xnat.archive_wishes import dest_of, new_project, wishes_of
+from scandock.http.xnat.archive_wishes import new_project, projects_of, wishes_of
 from scandock.http.xnat.codes import ARCHIVING, VERBS, refusal, refused
 from scandock.http.xnat.following import followed, key_of
 from scandock.http.xnat.importing import uri_list
@@ -175,8 +175,8 @@ def _check_project(asked: Parameters, project: str) -> None:
     """Usage where a session belongs to no project, or to another than the request names."""
     if project.casefold() == UNASSIGNED.casefold():
         raise Usage("project_unassigned", "What belongs to no project can't be archived.", "Move it first.")
-    for named in (asked.get("project", "").strip(), dest_of(asked).get("project")):
-        if named and named.casefold() != project.casefold():
+    for named in projects_of(asked):
+        if named.casefold() != project.casefold():
             raise Usage(
                 "request_invalid", "Invalid modification of session project via archive process.", "Move it first."
             )
@@ -215,7 +215,7 @@ async def validate_service(request: Request, work: Known) -> Response:
     if len(asked.getlist("src")) > 1:
         return said(400, "Cannot validate multiple sessions in one request.")
     where, wishes = _sources(asked), wishes_of(asked)
-    named = asked.get("project", "").strip() or dest_of(asked).get("project")
+    named = next((one for one in projects_of(asked) if one.casefold() != where[0].project.casefold()), None)
     found = await _one(work, where[0])
     rows = await work.do(lambda: validate(work.desk, found, wishes, project_name=named))
     return listing(request, rows, title="Validation")

@@ -20,6 +20,11 @@ ARCHIVING: Final[dict[str, tuple[int, str]]] = {
     "study_elsewhere": (409, "Invalid modification of session label via archive process."),
     "label_taken": (409, "Invalid modification of session UID via archive process."),
     "subject_differs": (409, "Invalid modification of session subject via archive process."),
+    "type_differs": (
+        409,
+        "Invalid modification of session modality via archive process.  Data may require a manual merge.",
+    ),
+    "patient_mismatch": (409, "Invalid modification of session subject via archive process."),
     "sop_clash": (409, "Session already exists with matching files."),
     "held_undecided": (409, "The session has a conflict."),
     "project_unassigned": (400, "unable to identify destination project"),

@@ -22,7 +22,10 @@ from scandock.services import browsing, rights
 from scandock.services.editing import edit_project
 
 routes = router()
-CODES: Final = {"0": 0, "4": 4, "5": 5}
+CODES: Final = {"0": 0, "1": 4, "4": 4, "5": 5, "11": 4}
+"""Codes by what they are set by. 1 asks an import for the archive (1.4), and the original takes any number and archives
+by those from 4 up (5.5), of which clients set 11. Both are kept as 4.
+"""
 QUARANTINE: Final = {"0": False, "1": True}
 PETMR: Final = ("petmr", "pet")
 _SETTING_BYTES: Final = 1024

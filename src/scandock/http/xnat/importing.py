@@ -29,7 +29,7 @@ from scandock.http.xnat.cache import IN_BODY
 from scandock.http.xnat.routing import Known, router, said
 from scandock.http.xnat.wishes import Call, by_name, handler_of, listener_of, true
 from scandock.model.errors import Fault, Usage
-from scandock.rules.permissions import Action
+from scandock.rules.permissions import NEEDS, Action
 from scandock.services import rights
 from scandock.services.imports import asked_of, read_import
 from scandock.services.logs import bind_upload
@@ -59,7 +59,8 @@ async def import_archive(request: Request, work: Known, name: str = "") -> Respo
     query = by_name(request.query_params.multi_items(), "query")
     if name:
         query.setdefault("filename", name)
-    call = Call(query, media_type, lambda named: _labels(work, named))
+    archives = work.desk.principal.scope in NEEDS[Action.SESSION_ARCHIVE].scopes
+    call = Call(query, media_type, lambda named: _labels(work, named), may_archive=archives)
     handler_of(query, media_type)
     check_key(listener_of(query))
     rights.check_scope(work.desk.principal, Action.UPLOAD)

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.catalog.standing import Standing
 from scandock.http.v1.desks import Work
 from scandock.http.xnat.archive_wishes import new_project, wishes_of
-from scandock.http.xnat.codes import refused
+from scandock.http.xnat.codes import ARCHIVING, VERBS, refused
 from scandock.http.xnat.following import followed, key_of
 from scandock.http.xnat.parameters import Parameters, parameters
 from scandock.http.xnat.places import EXPERIMENTS, PREARCHIVED, experiment_of, waiting_of
@@ -45,7 +45,7 @@ async def act(request: Request, work: Known) -> Response:
             return await _commit(work, found, asked)
         return await work.do(lambda: _ACTIONS[action](work.desk, found, asked))
     except ScandockError as error:
-        return refused(error)
+        return refused(error, ARCHIVING if action == "commit" else VERBS)
 
 
 @routes.delete(PREARCHIVED)

@@ -1,7 +1,7 @@
 """What a call of the import service wants, in our own words (xnat-behaviour.md 1.3 to 1.6).
 
 Where the original has a fault, the wire format stays and the effect is the intended one: `overwrite=none` refuses to
-merge, an unknown value is refused before a byte is read, a project that one may not upload to is 403 or 404.
+merge, a project that one may not upload to is 403 or 404.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from scandock.http.receiving.wanted import Speech
 from scandock.model.errors import Usage
-from scandock.rules.labels import UNASSIGNED
+from scandock.rules.labels import UNASSIGNED, clean
 from scandock.rules.said_fields import said_of_sessions
 from scandock.services.xnat.destinations import Named
 
@@ -31,10 +31,13 @@ _DEST: Final = re.compile(
     r"(?:/data)?/(?:"
     r"(?P<archive>archive)(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
     r"(?:/experiments/(?P<session>[^/]+))?"
-    r"|prearchive(?:/projects/(?P<waiting>[^/]+)(?:/(?P<timestamp>\d{8}_\d{6,9})(?:/(?P<folder>[^/]+))?)?)?"
+    r"|prearchive(?:/projects/(?P<waiting>[^/]+)(?:/(?P<timestamp>[0-9]{8}_[0-9]{6,9})(?:/(?P<folder>[^/]+))?)?)?"
     r")/?"
 )
+_STAMP: Final = re.compile(r"[0-9]{8}_[0-9]{6,9}")
 _OVERWRITE: Final = {"none": "none", "append": "append", "delete": "delete", "override": "delete"}
+_NOT_SAID: Final = ("", "false", "0")
+"""Words for `overwrite` that are as good as none: clients write down what they do not ask for."""
 
 
 def true(text: str | None) -> bool:
@@ -98,6 +101,10 @@ def wanted(
     attributes = {name: text for name, text in said_of_sessions(said.items()).items() if text}
     if attributes:
         more["said"] = attributes
+    if fields.get("destination") == "prearchive":
+        more |= _waits_at(said)
+    elif _names_both(said):
+        more["one_patient"] = True
     if true(said.get("Direct-Archive")):
         more["direct"] = True
     if true(said.get("quarantine")):
@@ -118,14 +125,20 @@ def listener_of(said: Mapping[str, str]) -> str:
 
 
 def _overwrite(said: Mapping[str, str]) -> str:
-    """1.6, as it is meant; `overwrite_files` lets what comes replace what is there, unless nothing may be merged."""
+    """1.6, as it is meant; `overwrite_files` lets what comes replace what is there, unless nothing may be merged.
+
+    Any word that has no meaning of its own appends, as `true` and `1` do. With `prearchive_code=1`, where the original
+    looks at it first (step A), such a word is refused.
+    """
     named = said.get("overwrite", "").strip().lower()
     if named and named not in _OVERWRITE:
-        raise Usage(
-            "overwrite_invalid",
-            "Overwrite flag was not set to a valid option. ('append' or 'delete')",
-            "Or 'none': then an archived session is left alone.",
-        )
+        if said.get("prearchive_code", "").strip() == "1":
+            raise Usage(
+                "overwrite_invalid",
+                "Overwrite flag was not set to a valid option. ('append' or 'delete')",
+                "Or 'none': then an archived session is left alone.",
+            )
+        named = "" if named in _NOT_SAID else "append"
     if true(said.get("overwrite_files")) and named != "none":
         return "delete"
     return _OVERWRITE.get(named, "")
@@ -179,6 +192,29 @@ def _pieces(dest: str) -> dict[str, str]:
     return {name: value for name, value in found.groupdict().items() if value}
 
 
+def _waits_at(said: Mapping[str, str]) -> dict[str, str]:
+    """Timestamp and folder of the prearchive, where the call names them (1.5). Usage `dest_invalid`.
+
+    A folder that is no label gives none: its address would lead nowhere.
+    """
+    pieces = _pieces(said["dest"].strip()) if said.get("dest", "").strip() else {}
+    stamp = pieces.get("timestamp") or said.get("PREARC_TIMESTAMP", "").strip()
+    folder = pieces.get("folder") or said.get("PREARC_SESSION_FOLDER", "").strip()
+    if not stamp:
+        return {}
+    if not _STAMP.fullmatch(stamp):
+        raise Usage(
+            "dest_invalid", f"PREARC_TIMESTAMP can't be {stamp[:40]!r}.", "Right is yyyyMMdd_HHmmssSSS, in digits."
+        )
+    return {"timestamp": stamp, **({"folder": folder} if folder and clean(folder) == folder else {})}
+
+
+def _names_both(said: Mapping[str, str]) -> bool:
+    """Whether `dest` names a subject and a session of it: what comes is theirs by the sender's word."""
+    pieces = _pieces(said["dest"].strip()) if said.get("dest", "").strip() else {}
+    return bool(pieces.get("subject") and pieces.get("session"))
+
+
 def _names(said: Mapping[str, str], pieces: Mapping[str, str]) -> Named:
     """Project, subject and session, each by the first that names it: its own parameter, `dest`, an alias (1.4)."""
 
@@ -225,8 +261,17 @@ def _check_classic(said: Mapping[str, str], named: Named) -> None:
 class Call:
     """One call: what its query and its form say, as `Speech` asks for it."""
 
-    def __init__(self, query: Mapping[str, str], media_type: str, labels: Callable[[Named], Named]) -> None:
+    def __init__(
+        self,
+        query: Mapping[str, str],
+        media_type: str,
+        labels: Callable[[Named], Named],
+        *,
+        may_archive: bool = False,
+    ) -> None:
+        """`may_archive`: what who asks is logged in by serves for archiving too."""
         self.query = dict(query)
+        self._may_archive = may_archive
         self.form: dict[str, str] = {}
         self._media_type = media_type
         self._labels = labels
@@ -239,10 +284,12 @@ class Call:
     def meant(self, said: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
         if said.get("src") and said.get("filename") and self._media_type == "multipart/form-data":
             raise Usage("multipart_files", "The form has a file, and names another by src.", "Send one of both.")
-        return wanted(said, self._media_type, self._labels)
+        fields, more = wanted(said, self._media_type, self._labels)
+        return fields, {**more, "settles": True} if self._may_archive else more
 
     def speech(self) -> Speech:
-        return Speech(named=self._named, agree=lambda _query, _form: None, meant=self.meant)
+        """A form's file part without a byte stands beside `src`, or is nothing that could be imported."""
+        return Speech(named=self._named, agree=lambda _query, _form: None, meant=self.meant, empty_files=False)
 
     def _named(self, pairs: Iterable[tuple[str, str]], of: str) -> dict[str, str]:
         if of == "query":

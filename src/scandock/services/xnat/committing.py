@@ -21,18 +21,27 @@ from scandock.model.importing import Overwrite
 from scandock.placing.moves import operation
 from scandock.rules.choices import still_holds
 from scandock.rules.labels import UNASSIGNED, clean, label_key
-from scandock.rules.notices import notice
+from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive, hold
 from scandock.services.moving import Desk, Outcome, names_of
 from scandock.services.prearchive import rebuild
 from scandock.services.xnat.ids import experiment_number, subject_number
+from scandock.services.xnat.making import written_by_hand
 
 STAYS: Final = frozenset(
-    {"session_exists", "sop_clash", "held_undecided", "label_taken", "study_elsewhere", "subject_differs"}
-)
+    {
+        "session_exists", "type_differs", "patient_mismatch", "sop_clash", "held_undecided", "label_taken",
+        "study_elsewhere", "subject_differs",
+    }
+)  # fmt: skip
 """Codes of what the archive has against a session: a commit leaves it where it is."""
+
+_HOLDS: Final = frozenset({"session_exists", "type_differs", "patient_mismatch"})
+"""Of these what holds a session that was to be archived, so that a person decides. A label or a subject that was named
+amiss does not: nothing is wrong with the session.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +53,16 @@ class Wishes:
     session: str | None = None
     auto: bool | None = None
     """Of a commit: whether to archive; None: as the project's code says (5.5)."""
+    one_patient: bool = False
+    """Of archiving: several PatientIDs in it are one subject's, as who asks says."""
     quarantine: bool = False
     """Whether it is in quarantine once it is archived, also where it is archived later."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """What is said of the session besides, by the names of its attributes (`rules.said_fields`)."""
+
+
+_TRIED_ANEW: Final = ("session_exists", "type_differs")
+"""What a session is held for that goes by what the archive has, and by the overwrite that is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +80,8 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Committed:
 
     It stays in the prearchive where it is held, bound to stay, or refused by what is archived already. What was held
     for that alone is tried anew, as the archive or the wish may have changed. Code 5 overwrites (5.5); else an
-    `overwrite` that was named when it came holds here too: what was to change no session changes none. Denied, Usage
-    `session_busy`.
+    `overwrite` that was named when it came, by the newest import of several, holds here too: what was to change no
+    session changes none. Denied, Usage `session_busy`.
     """
     rebuild(desk, found.uuid)
     _say(desk, found.uuid, wishes.fields, quarantine=wishes.quarantine)
@@ -75,12 +90,13 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Committed:
     wanted = wishes.auto if wishes.auto is not None else code >= 4
     if not wanted:
         return Committed()
+    named: Overwrite = wishes.overwrite or found.overwrite or asked.get("overwrite") or "append"
     if found.project == UNASSIGNED:
         return Committed(why="What belongs to no project can't be archived. Move it to a project first.")
-    if found.held[0] not in ("", "session_exists"):
+    if found.held[0] not in ("", *_TRIED_ANEW):
         return Committed(why=" ".join(found.held[1:]).strip())
     how = Wishes(
-        overwrite="delete" if code == 5 else wishes.overwrite or asked.get("overwrite") or "append",
+        overwrite="delete" if code == 5 else named,
         subject=wishes.subject,
         session=wishes.session,
         quarantine=wishes.quarantine,
@@ -120,17 +136,26 @@ def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = F
             subject=person,
             decided=decided,
             apart=True,
+            of_subject=found.subject if wishes.session else None,
+            one_patient=wishes.one_patient,
             quarantine=wishes.quarantine,
             dry_run=dry_run,
         )
     except Usage as error:
-        if error.code == "session_exists" and not dry_run and not found.held[0]:
+        if error.code in _HOLDS and not dry_run and not found.held[0]:
             with contextlib.suppress(Usage):
-                hold(desk, found, notice("session_exists", label=label or found.label, project=found.project))
+                hold(desk, found, _held_as(error, found, label or found.label))
         raise
     if not dry_run:
         _say(desk, outcome.into or outcome.session, wishes.fields)
     return outcome
+
+
+def _held_as(error: Usage, found: Standing, label: str) -> Notice:
+    """Why a session is held that the archive has something against."""
+    if error.code == "session_exists":
+        return notice("session_exists", label=label, project=found.project)
+    return Notice(code=error.code, message=error.message, remedy=error.remedy)
 
 
 def _say(desk: Desk, uuid: str, fields: Mapping[str, str], *, quarantine: bool = False) -> None:
@@ -147,12 +172,11 @@ def _say(desk: Desk, uuid: str, fields: Mapping[str, str], *, quarantine: bool =
         running.reserved({source.project}, lambda _: names_of(source)) as connection,
     ):
         source = _editable(connection, desk, uuid)
-        said = {name: text for name, text in {**source.attributes, **fields}.items() if text}
         connection.execute(
             update(session)
             .where(session.c.id == source.id)
             .values(
-                attributes=json.dumps(said),
+                **written_by_hand(source, fields),
                 quarantined=source.quarantined or quarantine,
                 modified=desk.catalog.now(),
             )

@@ -27,6 +27,7 @@ from scandock.placing.moves import Operation, operation, undisturbed
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Action
+from scandock.rules.said_fields import set_by_hand
 from scandock.services import rights
 from scandock.services.editing import scan_values
 from scandock.services.imports import DELETED
@@ -107,6 +108,8 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
             patient_id="",
             ecat=False,
             by_hand=True,
+            type_by_hand=True,
+            fields_by_hand=sorted(wanted.attributes),
             quarantined=quarantined,
             xsi_type=wanted.xsi_type,
             attributes=dict(wanted.attributes),
@@ -164,16 +167,26 @@ def origin_of(desk: Desk, connection: Connection) -> int:
 
 
 def say_of_session(desk: Desk, uuid: str, fields: Mapping[str, str], xsi_type: str = "") -> None:
-    """Write attributes of a session; an empty text takes one back. `xsi_type`: of one made by hand alone."""
+    """Write attributes of a session, which imports then leave; an empty text takes one back, and what its objects say
+    comes back with the next one. `xsi_type`: of one made by hand alone.
+    """
     if not fields and not xsi_type:
         return
     with changing(desk, uuid) as (connection, source):
-        said = {**source.attributes, **fields}
-        values: dict[str, Any] = {"attributes": json.dumps({name: text for name, text in said.items() if text})}
+        values: dict[str, Any] = written_by_hand(source, fields)
         if xsi_type and source.by_hand:
-            values["xsi_type"] = xsi_type
+            values |= {"xsi_type": xsi_type, "type_by_hand": True}
         connection.execute(update(session).where(session.c.id == source.id).values(**values))
         desk.note(connection, "edit", uuid, source.project, {"fields": sorted(fields)})
+
+
+def written_by_hand(source: Standing, fields: Mapping[str, str]) -> dict[str, Any]:
+    """The columns of a session of which a person said these fields; an empty text takes one back."""
+    said = {**source.attributes, **fields}
+    return {
+        "attributes": json.dumps({name: text for name, text in said.items() if text}),
+        "fields_by_hand": json.dumps(set_by_hand(source.fields_by_hand, fields)),
+    }
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from scandock.model.verdicts import ImportState
 _TEXTS: Final = {
     "no_images": "Upload did not include parsable files for session generation.",
     "session_exists": "Session already exists, retry with overwrite enabled.",
+    "type_differs": "Invalid modification of session modality via archive process.  Data may require a manual merge.",
     "not_an_archive": "Unsupported format UNKNOWN.",
     "unsupported_archive": "Unsupported format UNKNOWN.",
     "damaged": "unable to read data from file.",

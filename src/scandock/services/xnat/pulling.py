@@ -72,7 +72,7 @@ def pull_headers(desk: Desk, uuid: str, scan_id: str | None = None) -> None:
             break
         if not left:
             raise Usage("session_busy", "The session is being changed again and again.", "Try again in a moment.")
-    rebuild(desk, uuid)
+    rebuild(desk, uuid, headers_first=True)
 
 
 def _read(

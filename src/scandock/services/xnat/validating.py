@@ -5,6 +5,7 @@ Archiving itself is tried as a dry run: what it refuses is a row here, and so is
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import Connection, select
@@ -30,6 +31,7 @@ _REFUSED: Final[dict[str, tuple[int, str]]] = {
     "subject_differs": (4, FAIL),
     "label_taken": (5, CONFLICT),
     "patient_mismatch": (5, CONFLICT),
+    "type_differs": (19, CONFLICT),
     "label_many_studies": (5, CONFLICT),
     "subject_many_patients": (11, FAIL),
     "project_unassigned": (6, FAIL),
@@ -59,7 +61,7 @@ def validate(desk: Desk, found: Standing, wishes: Wishes, *, project_name: str |
 def _tried(desk: Desk, found: Standing, wishes: Wishes) -> list[Finding]:
     """What archiving would say, merging where the request does not overwrite: so clashes are found too."""
     merges = wishes.overwrite in ("append", "delete")
-    how = Wishes(overwrite=wishes.overwrite if merges else "append", subject=wishes.subject, session=wishes.session)
+    how = replace(wishes, overwrite=wishes.overwrite if merges else "append", fields={})
     try:
         outcome = archive_as(desk, found, how, dry_run=True)
     except Usage as error:

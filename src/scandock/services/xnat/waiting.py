@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, case, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, or_, select
 
 from scandock.access.principal import Principal, ProjectRights, deny, may
 from scandock.catalog.standing import Standing, uri_of
@@ -183,8 +183,10 @@ def find_waiting(
 ) -> Waiting:
     """The prearchive session of an address, where one may do `action` to it.
 
-    Denied, in the same words where there is none and where it is hidden.
+    Its label names it, else the folder that an import asked for. Denied, in the same words where there is none and
+    where it is hidden.
     """
+    named = where.label.casefold()
     uuid = connection.execute(
         select(session.c.uuid)
         .join(project, project.c.id == session.c.project_id)
@@ -192,8 +194,9 @@ def find_waiting(
             session.c.place == "prearchive",
             project.c.key == where.project.casefold(),
             session.c.timestamp == where.timestamp,
-            session.c.key == where.label.casefold(),
+            or_(session.c.key == named, func.lower(session.c.folder) == named),
         )
+        .order_by(session.c.key != named, session.c.id)
     ).scalar()
     if uuid is None:
         deny(Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN)

@@ -1,0 +1,62 @@
+"""Step 6, what goes with it: a session that was left in conflict, of which an import brings every file once more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from scandock.catalog.standing import Standing, find_session, row_json
+from scandock.catalog.trees import files_of
+from scandock.pipeline.job import Job, Tools
+from scandock.placing.deletes import Removal
+from scandock.rules.notices import notice
+
+_N: Final = 1_000_000
+"""Removals are numbered beside the placements of an import, from here on."""
+
+
+def settle_conflict(tools: Tools, job: Job) -> None:
+    """Let a session go to the trash that waits for an answer which this import gives, where it brings all of it.
+
+    By the right of whoever sent it to archive what waits. What it does not bring stays where it is, whole.
+    """
+    known, decision = job.settled.settles, job.settled
+    if known is None or not tools.may_archive(decision.project):
+        return
+    with tools.catalog.read() as connection:
+        waiting = find_session(connection, known.uuid)
+        if waiting is None or waiting.held[0] != known.held or waiting.timestamp != known.timestamp:
+            return
+        files = {row.sha256 for row in files_of(connection, waiting.tree_id)}
+        row = row_json(connection, waiting)
+    inode = tools.store.current(waiting.name)
+    if inode is None or not files <= _brought(tools, job):
+        return
+    job.removal = Removal(
+        n=_N + job.n,
+        uuid=waiting.uuid,
+        name=waiting.name,
+        inode=inode,
+        tree_id=waiting.tree_id,
+        project_id=waiting.project_id,
+        trash=tools.store.new_trash_id(),
+        keep=True,
+        row=row,
+    )
+    _say(job, waiting)
+
+
+def _brought(tools: Tools, job: Job) -> set[bytes]:
+    """The contents of which the archived session has each one, or one that is no other object."""
+    rows = tools.ledger.stream(
+        "SELECT DISTINCT sha256 FROM entry WHERE job = ? AND verdict IN ('stored', 'duplicate', 'resource')", (job.n,)
+    )
+    return {bytes(sha256) for (sha256,) in rows}
+
+
+def _say(job: Job, waiting: Standing) -> None:
+    """The warning that it was left alone is no more true."""
+    other = f"{waiting.timestamp}/{waiting.label}"
+    left = notice("session_in_prearchive_left", other=other)
+    said = tuple(one for one in job.settled.warnings if one != left)
+    job.decision = replace(job.settled, warnings=(*said, notice("conflict_settled", other=other)))

@@ -7,6 +7,7 @@ row.
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -40,6 +41,8 @@ metadata = MetaData(
 Id = BigInteger().with_variant(Integer, "sqlite")
 EMPTY = text("''")
 """An empty text by default, written so that Alembic compares it right on SQLite."""
+IMAGE_WITHOUT_UID: Final = "sop_uid IS NULL AND frames > 0"
+"""What files of the index by content are: written alike in the index and in what asks for it."""
 
 
 def _one_of(column: str, *values: str) -> CheckConstraint:
@@ -190,6 +193,7 @@ session = Table(
     _one_of("state", "ready", "conflict"),
     Index(None, "project_id", "study_uid"),
     Index(None, "project_id", "key"),
+    Index(None, "project_id", "patient_id"),
     Index(None, "subject_id"),
     Index(None, "tree_id"),
 )
@@ -263,8 +267,10 @@ file = Table(
     Column("md5", LargeBinary(16)),
     Column("verified", BigInteger),
     PrimaryKeyConstraint("tree_id", "n"),
+    Index(None, "sha256", sqlite_where=text(IMAGE_WITHOUT_UID), postgresql_where=text(IMAGE_WITHOUT_UID)),
     sqlite_with_rowid=False,
 )
+"""ECAT files, which are known by their bytes alone, are found by these in all sessions; no DICOM object is indexed."""
 
 intent = Table(
     "intent",

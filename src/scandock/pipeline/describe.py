@@ -12,9 +12,11 @@ from scandock.model.series import EcatFacts, SeriesTally
 from scandock.model.verdicts import SessionState
 from scandock.pipeline.job import Job
 from scandock.rules.ecat_facts import ecat_scan_attributes
+from scandock.rules.frames import ecat_frames
 from scandock.rules.notices import Notice
 from scandock.rules.said_fields import with_said
 from scandock.rules.scan_facts import agreed_attributes, scan_attributes
+from scandock.rules.scan_ids import ECAT_MODALITY
 from scandock.rules.session_facts import session_attributes
 from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import scan_type
@@ -52,8 +54,10 @@ def describe_scan(scan: ScanRow, zone: tzinfo) -> None:
         scan.xsi_type = scan_type(counts(scan.facts, "SOPClassUID"))
         scan.modality = most_common(counts(scan.facts, "Modality"))
     elif scan.facts:
-        scan.attributes = ecat_scan_attributes(scan.facts[0], zone)
-        scan.modality = "PT"
+        # rows of files from before counted each of them as one image
+        scan.frames = max(scan.frames, sum(map(ecat_frames, scan.facts)))
+        scan.attributes = {**ecat_scan_attributes(scan.facts[0], zone), "frames": str(scan.frames)}
+        scan.modality = ECAT_MODALITY
     scan.type = scan.attributes.get("type", "")
 
 

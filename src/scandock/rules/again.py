@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from scandock.rules.cases import Case, Decision
+from scandock.rules.elsewhere import waits_elsewhere
 from scandock.rules.notices import Notice, notice
 from scandock.rules.prearchive import Prearchive, first_waiting
 from scandock.rules.view import CatalogView, KnownSession
@@ -49,13 +50,16 @@ def hold(
         for session in view.sessions_labelled(decision.project, decision.label)
         if session.study_uid == decision.study_uid and (decision.study_uid is not None or session.ecat)
     )
+    warnings = [said for said in decision.warnings if said.code != "session_in_prearchive_left"]
+    known = view.sessions_of_study(decision.project, decision.study_uid) if decision.study_uid else ()
+    elsewhere = waits_elsewhere(decision.label, known, waiting.uuid if waiting else None)
     return replace(
         decision,
         place="prearchive",
         existing=waiting.uuid if waiting else None,
         timestamp=timestamp,
         held=why,
-        warnings=tuple(said for said in decision.warnings if said.code != "session_in_prearchive_left"),
+        warnings=(*warnings, *((elsewhere,) if elsewhere else ())),
     )
 
 

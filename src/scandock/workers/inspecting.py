@@ -78,7 +78,7 @@ def _site(store: LocalStore, reading: Reading, data: str | None) -> Iterator[Sit
         site.check_request(reading.options)
         yield site
     finally:
-        site.catalog.dispose()
+        site.close()
 
 
 def _tell(store: LocalStore, stage: Stage, reading: Reading, site: Site, report: Reporter) -> ImportResult:
@@ -114,6 +114,7 @@ def _tools(store: LocalStore, stage: Stage, reading: Reading, site: Site) -> Too
         zone=reading.settings.zone,
         started=datetime.now(reading.settings.zone),
         check=check,
+        known=site.known,
     )
 
 

@@ -76,6 +76,7 @@ function tellApart(cases) {
 /** The labels that a study may get instead of `label`, the first to be tried first. */
 function suffixed(label, study) {
   const dated = study.date ? [fit(label, `_${study.date}`)] : [];
+  if (study.date && study.time) dated.push(fit(label, `_${study.date}_${study.time}`));
   return [...dated, ...LONGER.map((digits) => fit(label, "_" + textHash(study.uid ?? study.key, digits)))];
 }
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, select, text
+from sqlalchemy import ColumnElement, Select, select
 
-from scandock.catalog.tables import IMAGE_WITHOUT_UID, file, project, resource, session
+from scandock.catalog.tables import ecat_file, project, session
 
 AT_ONCE = 400
 """Values in one statement: SQLite takes no more than 999 in old versions."""
@@ -23,7 +23,7 @@ def in_parts(values: Collection[_Value]) -> Iterator[Sequence[_Value]]:
         yield ordered[at : at + AT_ONCE]
 
 
-def subjects_of_patients(patient_ids: Collection[str], where: ColumnElement[bool]) -> Select[tuple[str, str]]:
+def subjects_of_patients(patient_ids: Collection[str], where: ColumnElement[bool]) -> Select[Any]:
     """PatientID and subject of the sessions that have one of some PatientIDs; held ones do not say whose they are."""
     return (
         select(session.c.patient_id, session.c.subject)
@@ -33,14 +33,12 @@ def subjects_of_patients(patient_ids: Collection[str], where: ColumnElement[bool
     )
 
 
-def holders_of_ecat(digests: Collection[bytes], where: ColumnElement[bool]) -> Select[tuple[bytes, str, str]]:
+def holders_of_ecat(digests: Collection[bytes], where: ColumnElement[bool]) -> Select[Any]:
     """sha256, label and place of the sessions that hold one of some ECAT files."""
     return (
-        select(file.c.sha256, session.c.label, session.c.place)
-        .join(resource, (resource.c.tree_id == file.c.tree_id) & (resource.c.n == file.c.resource_n))
-        .join(session, session.c.tree_id == file.c.tree_id)
+        select(ecat_file.c.sha256, session.c.label, session.c.place)
+        .join(session, session.c.tree_id == ecat_file.c.tree_id)
         .join(project, project.c.id == session.c.project_id)
-        .where(text(f"file.{IMAGE_WITHOUT_UID.replace(' AND ', ' AND file.')}"))
-        .where(file.c.sha256.in_(digests), resource.c.scan_n.is_not(None), where)
+        .where(ecat_file.c.sha256.in_(digests), where)
         .distinct()
     )

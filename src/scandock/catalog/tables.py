@@ -7,7 +7,6 @@ row.
 
 from __future__ import annotations
 
-from typing import Final
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -41,8 +40,6 @@ metadata = MetaData(
 Id = BigInteger().with_variant(Integer, "sqlite")
 EMPTY = text("''")
 """An empty text by default, written so that Alembic compares it right on SQLite."""
-IMAGE_WITHOUT_UID: Final = "sop_uid IS NULL AND frames > 0"
-"""What files of the index by content are: written alike in the index and in what asks for it."""
 
 
 def _one_of(column: str, *values: str) -> CheckConstraint:
@@ -232,9 +229,11 @@ scan = Table(
     Column("frames", BigInteger, nullable=False),
     Column("files", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
+    Column("sort_key", Text, nullable=False, server_default=EMPTY),
     PrimaryKeyConstraint("tree_id", "n"),
     sqlite_with_rowid=False,
 )
+"""`sort_key` sorts ids of scans as people count (`rules.scan_ids.sort_key`), in every database alike."""
 
 resource = Table(
     "resource",
@@ -267,10 +266,20 @@ file = Table(
     Column("md5", LargeBinary(16)),
     Column("verified", BigInteger),
     PrimaryKeyConstraint("tree_id", "n"),
-    Index(None, "sha256", sqlite_where=text(IMAGE_WITHOUT_UID), postgresql_where=text(IMAGE_WITHOUT_UID)),
     sqlite_with_rowid=False,
 )
-"""ECAT files, which are known by their bytes alone, are found by these in all sessions; no DICOM object is indexed."""
+
+ecat_file = Table(
+    "ecat_file",
+    metadata,
+    Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    PrimaryKeyConstraint("tree_id", "n"),
+    Index(None, "sha256"),
+    sqlite_with_rowid=False,
+)
+"""The ECAT files of scans, which are known by their bytes alone: by these they are found in all sessions."""
 
 intent = Table(
     "intent",

@@ -119,8 +119,8 @@ class SqlView:
         found: dict[str, set[str]] = {}
         where = and_(project.c.name == project_name, self._apart(project_name))
         for some in in_parts(patient_ids):
-            for patient_id, subject_label in self.connection.execute(subjects_of_patients(some, where)):
-                found.setdefault(patient_id, set()).add(subject_label)
+            for row in self.connection.execute(subjects_of_patients(some, where)):
+                found.setdefault(row.patient_id, set()).add(row.subject)
         return found
 
     def holders_of_ecat(self, project_name: str, digests: Collection[bytes]) -> dict[bytes, set[str]]:
@@ -128,8 +128,8 @@ class SqlView:
         found: dict[bytes, set[str]] = {}
         where = and_(project.c.name == project_name, self._apart(project_name))
         for some in in_parts(digests):
-            for sha256, label, _ in self.connection.execute(holders_of_ecat(some, where)):
-                found.setdefault(sha256, set()).add(label)
+            for row in self.connection.execute(holders_of_ecat(some, where)):
+                found.setdefault(row.sha256, set()).add(row.label)
         return found
 
     def timestamp_taken(self, project_name: str, timestamp: str) -> bool:

@@ -16,7 +16,7 @@ from scandock.rules.frames import ecat_frames
 from scandock.rules.notices import Notice
 from scandock.rules.said_fields import with_said
 from scandock.rules.scan_facts import agreed_attributes, scan_attributes
-from scandock.rules.scan_ids import ECAT_MODALITY
+from scandock.rules.scan_ids import ECAT_MODALITY, sort_key
 from scandock.rules.session_facts import session_attributes
 from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import scan_type
@@ -104,7 +104,7 @@ def report_of(job: Job, state: str) -> dict[str, Any]:
                 "frames": scan.frames,
                 "resources": by_n[scan.n],
             }
-            for scan in job.scans
+            for scan in sorted(job.scans, key=lambda scan: (sort_key(scan.scan_id), scan.n))
         ],
         "resources": [{"name": r.label, "files": r.files, "bytes": r.bytes} for r in job.resources if r.scan_n is None],
     }

@@ -51,7 +51,7 @@ def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL") -> l
         )
         .outerjoin(scan_edit, edited)
         .where(scan.c.tree_id == standing.tree_id)
-        .order_by(scan.c.n)
+        .order_by(scan.c.sort_key, scan.c.n)
     ).mappings().all()  # fmt: skip
     if is_all(wanted):
         return list(rows)
@@ -122,7 +122,7 @@ def resources_of(
         .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
         .outerjoin(scan_edit, and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id))
         .where(resource.c.tree_id == standing.tree_id)
-        .order_by(resource.c.n)
+        .order_by(func.coalesce(scan.c.sort_key, ""), resource.c.n)
     )  # fmt: skip
     ids = None if scans is None else {row["scan_id"] for row in scans}
     rows = [

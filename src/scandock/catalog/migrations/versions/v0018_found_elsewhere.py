@@ -1,20 +1,53 @@
-"""Sessions are found by their patient, and ECAT files by their content, in all of a project."""
+"""Sessions are found by their patient, ECAT files by their content, in all of a project; scans have what sorts them."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
+from scandock.rules.scan_ids import sort_key
+
 revision = "0018"
 down_revision = "0016"
 branch_labels = None
 depends_on = None
 
-_IMAGE_WITHOUT_UID = sa.text("sop_uid IS NULL AND frames > 0")
+TREES = 1_000
+"""Trees whose scans get their keys at a time."""
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add the indexes."""
+    """Make the index of patients, the table of ECAT files with those of all sessions, and the keys of all scans."""
     op.create_index(op.f("ix_session_project_id_patient_id"), "session", ["project_id", "patient_id"])
-    where = {"sqlite_where": _IMAGE_WITHOUT_UID, "postgresql_where": _IMAGE_WITHOUT_UID}
-    op.create_index(op.f("ix_file_sha256"), "file", ["sha256"], **where)
+    op.create_table(
+        "ecat_file",
+        sa.Column("tree_id", ID, nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("sha256", sa.LargeBinary(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["tree_id"], ["tree.id"], name=op.f("fk_ecat_file_tree_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("tree_id", "n", name=op.f("pk_ecat_file")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_ecat_file_sha256"), "ecat_file", ["sha256"])
+    op.execute(
+        "INSERT INTO ecat_file (tree_id, n, sha256) SELECT f.tree_id, f.n, f.sha256 FROM session s"
+        " JOIN resource r ON r.tree_id = s.tree_id AND r.scan_n IS NOT NULL AND LOWER(r.label) = 'ecat'"
+        " JOIN file f ON f.tree_id = r.tree_id AND f.resource_n = r.n"
+    )
+    op.add_column("scan", sa.Column("sort_key", sa.Text(), server_default=sa.text("''"), nullable=False))
+    _sort(op.get_bind())
+
+
+def _sort(connection: sa.Connection) -> None:
+    last = connection.execute(sa.text("SELECT COALESCE(MAX(tree_id), 0) FROM scan")).scalar_one()
+    for start in range(0, last + 1, TREES):
+        rows = connection.execute(
+            sa.text("SELECT tree_id, n, scan_id FROM scan WHERE tree_id BETWEEN :first AND :last"),
+            {"first": start, "last": start + TREES - 1},
+        ).all()  # fmt: skip
+        if rows:
+            connection.execute(
+                sa.text("UPDATE scan SET sort_key = :key WHERE tree_id = :tree AND n = :n"),
+                [{"key": sort_key(row.scan_id), "tree": row.tree_id, "n": row.n} for row in rows],
+            )

@@ -66,7 +66,7 @@ def test_it_asks_who_one_is_and_takes_many(made: Everyone) -> None:
 def test_what_a_patient_and_an_ecat_file_have_elsewhere_is_told_where_it_is_asked_for(made: Everyone) -> None:
     place = made.places[0]
     there = made.clients["admin"].get(f"/api/v1/sessions/{place.archived}").json()
-    with made.site.catalog.write() as connection:
+    with made.web.site.catalog.write() as connection:
         tree = connection.execute(
             update(session)
             .where(session.c.uuid == place.archived)

@@ -73,8 +73,8 @@ def still_held(session: KnownSession) -> Notice:
     """The reason of a prearchive session that already waits for a decision, for what joins it."""
     return Notice(
         code=session.held,
-        message=f"Session {session.label} already waits in the prearchive for a decision ({session.held}).",
-        remedy="Decide there first.",
+        message=f"Session {session.label} already waits in the prearchive for a decision.",
+        remedy="Decide there first; what came now was added to it.",
     )
 
 

@@ -37,7 +37,8 @@ def run_inspect(
 ) -> ImportResult:
     """Read one archive and tell what an import into an empty DATA would make of it.
 
-    Projects and site rules are those of `data`, where that is named and there. Raises Usage where import would.
+    Projects and site rules are those of `data`, where that is named and there; what it has of a patient, a study or an
+    ECAT file elsewhere is warned of. Raises Usage where import would.
     """
     reading = Reading(archive, options, settings, on_progress, cancelled)
     with tempfile.TemporaryDirectory(prefix="scandock-") as folder:

@@ -14,9 +14,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import file, scan, session
 from scandock.cli.closing import Story, close
 from scandock.rules.sop_classes import ROOT
+from scandock.services import contents
+from scandock.services.listing import Sorting
+from scandock.services.xnat import contents as xnat_contents
 from tests.builders import Image, Imported, Site, documented, ecat, site_at, zipped
 from tests.integration.in_process import call_in_process
 
@@ -107,7 +111,21 @@ def test_scans_stand_in_the_order_in_which_people_count(site: Site) -> None:
     ids = [one["id"] for one in told.session["scans"]]
     assert ids == ["1", "2", "9-MR1", "9-MR2", "10", "100"]
     more = site.bring({"more.dcm": image(number=20, series=20, series_number=b"3")}, project="ORDER")
-    assert [one["id"] for one in more.session["scans"]] == ["1", "2", "3", "9-MR1", "9-MR2", "10", "100"]
+    ids = ["1", "2", "3", "9-MR1", "9-MR2", "10", "100"]
+    assert [one["id"] for one in more.session["scans"]] == ids
+    with site.catalog() as catalog, catalog.read() as connection:
+        (uuid,) = connection.execute(select(session.c.uuid).where(session.c.scans == len(ids))).scalars().all()
+        found: list[str] = []
+        sorting = Sorting(limit=3)
+        while True:
+            page = contents.list_scans(connection, SYSTEM, uuid, sorting)
+            found += [one["id"] for one in page.items]
+            if page.next is None:
+                break
+            sorting = Sorting(limit=3, cursor=page.next)
+        standing = contents.readable(connection, SYSTEM, uuid)
+        listed = [row["scan_id"] for row in xnat_contents.scans_of(connection, standing)]
+    assert found == listed == ids
 
 
 def test_studies_of_one_label_and_day_are_told_apart_by_their_time(site: Site) -> None:

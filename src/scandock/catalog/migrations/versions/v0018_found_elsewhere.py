@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,11 +16,16 @@ depends_on = None
 
 TREES = 1_000
 """Trees whose scans get their keys at a time."""
+IMAGES = ("2", "6", "7", "10")
+"""File types of ECAT that are images; the others are raw data."""
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the index of patients, the table of ECAT files with those of all sessions, and the keys of all scans."""
+    """Make the index of patients, the table of ECAT files with those of all sessions, and the keys of all scans.
+
+    ECAT has its frames, and the modality that DICOM has: before, each file counted as one image of modality PET.
+    """
     op.create_index(op.f("ix_session_project_id_patient_id"), "session", ["project_id", "patient_id"])
     op.create_table(
         "ecat_file",
@@ -37,6 +44,29 @@ def upgrade() -> None:
     )
     op.add_column("scan", sa.Column("sort_key", sa.Text(), server_default=sa.text("''"), nullable=False))
     _sort(op.get_bind())
+    _count_ecat_frames(op.get_bind())
+    op.execute(
+        """UPDATE session SET attributes = REPLACE(attributes, '"modality": "PET"', '"modality": "PT"') WHERE ecat"""
+    )
+
+
+def _count_ecat_frames(connection: sa.Connection) -> None:
+    rows = connection.execute(
+        sa.text(
+            "SELECT tree_id, n, attributes, frames FROM scan WHERE series_uid IS NULL AND xsi_type = 'xnat:petScanData'"
+        )
+    ).all()
+    for row in rows:
+        attributes = json.loads(row.attributes)
+        if attributes.get("modality") != "PET":
+            continue
+        is_image = attributes.get("parameters/fileType") in IMAGES
+        frames = max(int(attributes.get("frames", 1)), row.frames) if is_image else 0
+        attributes |= {"modality": "PT", "frames": str(frames)}
+        connection.execute(
+            sa.text("UPDATE scan SET attributes = :attributes, frames = :frames WHERE tree_id = :tree AND n = :n"),
+            {"attributes": json.dumps(attributes), "frames": frames, "tree": row.tree_id, "n": row.n},
+        )
 
 
 def _sort(connection: sa.Connection) -> None:

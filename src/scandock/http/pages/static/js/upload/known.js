@@ -6,6 +6,7 @@ import { named } from "./options.js";
 
 const MANY = 2000;
 const VALUES = 9000; // a JSON body has at most 10,000
+const LONGEST = 1024; // characters of a patient id
 const FILES = 200; // ECAT files of one session that are asked about
 const known = new Map();
 
@@ -42,7 +43,7 @@ async function askSome(some) {
 function asked(one) {
   const { label, project, subject, study } = one;
   const ecat = study.ecat.filter((file) => file.hashed).map((file) => file.sha256).slice(0, FILES);
-  return { project, label, study_uid: study.uid ?? "", subject, patient_id: one.naming.patients.commonId, ecat };
+  return { project, label, study_uid: study.uid ?? "", subject, patient_id: one.naming.patients.commonId.slice(0, LONGEST), ecat };
 }
 
 /** The decisions in as many parts as the server's bound on values of a body needs. */

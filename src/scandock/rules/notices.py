@@ -78,14 +78,14 @@ CODES: Final[dict[str, Code]] = {
     "identified": Code(
         "held",
         "Which session 9",
-        "Project {project} takes de-identified sessions; {count} of {objects} objects of session {label} do not say"
-        " PatientIdentityRemoved YES.",
+        "Project {project} takes de-identified sessions; {count} of {objects} objects of session {label} are not marked"
+        " as de-identified (PatientIdentityRemoved YES).",
         "De-identify the session and import it again, or have an owner of the project archive it.",
     ),
     "identified_warning": Code(
         "warning",
         "Which session 9",
-        "{count} of {objects} objects of session {label} do not say PatientIdentityRemoved YES.",
+        "{count} of {objects} objects of session {label} are not marked as de-identified (PatientIdentityRemoved YES).",
         "De-identify them before they are shared.",
     ),
     "label_suffixed": Code(

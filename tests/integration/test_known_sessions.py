@@ -76,7 +76,7 @@ def test_what_a_patient_and_an_ecat_file_have_elsewhere_is_told_where_it_is_aske
         connection.execute(insert(ecat_file).values(tree_id=tree, n=10_000, sha256=b"e" * 32))
     one = {"project": there["project"], "label": "of_none", "subject": "NEW", "patient_id": "PID"}
     one |= {"ecat": [(b"e" * 32).hex(), (b"f" * 32).hex()]}
-    nothing = {"label": None, "study": None, "subjects": [], "ecat": []}
+    nothing: dict[str, Any] = {"label": None, "study": None, "subjects": [], "ecat": []}
     own = {**one, "subject": there["subject"].lower(), "label": there["label"].lower()}
     found, mine, other = asked(made, "member", one, own, {**one, "project": "Nowhere"})
     assert (found["subjects"], found["ecat"]) == ([there["subject"]], [there["label"]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from scandock.rules.again import hold
@@ -32,12 +34,15 @@ def test_under_one_subject_in_any_case_or_without_an_id_nothing_is_said(patient,
 
 def test_a_study_that_is_held_under_another_label_is_told_of():
     catalog = FakeCatalog(waiting("L", "1.2", held="label_many_studies"))
+    asked: dict[str, Any]
     for asked in ({"session": "other"}, {}):
         (made,) = decide(ONE, catalog=catalog, destination="prearchive", **asked)
         assert (held(made), codes(made)) == ("", ["waiting_elsewhere"])
 
 
 def test_but_not_where_it_is_joined_named_already_or_archived():
+    catalog: FakeCatalog
+    asked: dict[str, Any]
     for catalog, asked in (
         (FakeCatalog(waiting("pid", "1.2")), {"destination": "prearchive"}),
         (FakeCatalog(waiting("other", "1.2")), {"destination": "prearchive", "session": "L"}),

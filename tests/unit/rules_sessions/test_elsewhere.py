@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from scandock.rules.again import hold
@@ -32,25 +30,25 @@ def test_under_one_subject_in_any_case_or_without_an_id_nothing_is_said(patient,
     assert many_subjects("P", patient, "S1", subjects) is None
 
 
-def test_a_study_that_is_held_under_another_label_is_told_of():
+@pytest.mark.parametrize("asked", [{"session": "other"}, {}])
+def test_a_study_that_is_held_under_another_label_is_told_of(asked):
     catalog = FakeCatalog(waiting("L", "1.2", held="label_many_studies"))
-    asked: dict[str, Any]
-    for asked in ({"session": "other"}, {}):
-        (made,) = decide(ONE, catalog=catalog, destination="prearchive", **asked)
-        assert (held(made), codes(made)) == ("", ["waiting_elsewhere"])
+    (made,) = decide(ONE, catalog=catalog, destination="prearchive", **asked)
+    assert (held(made), codes(made)) == ("", ["waiting_elsewhere"])
 
 
-def test_but_not_where_it_is_joined_named_already_or_archived():
-    catalog: FakeCatalog
-    asked: dict[str, Any]
-    for catalog, asked in (
-        (FakeCatalog(waiting("pid", "1.2")), {"destination": "prearchive"}),
-        (FakeCatalog(waiting("other", "1.2")), {"destination": "prearchive", "session": "L"}),
-        (FakeCatalog(known("renamed", "1.2")), {"destination": "prearchive"}),
-        (FakeCatalog(waiting("renamed", "1.2")), {}),
-    ):
-        (made,) = decide(ONE, catalog=catalog, **asked)
-        assert "waiting_elsewhere" not in codes(made)
+@pytest.mark.parametrize(
+    ("there", "asked"),
+    [
+        (waiting("pid", "1.2"), {"destination": "prearchive"}),
+        (waiting("other", "1.2"), {"destination": "prearchive", "session": "L"}),
+        (known("renamed", "1.2"), {"destination": "prearchive"}),
+        (waiting("renamed", "1.2"), {}),
+    ],
+)
+def test_but_not_where_it_is_joined_named_already_or_archived(there, asked):
+    (made,) = decide(ONE, catalog=FakeCatalog(there), **asked)
+    assert "waiting_elsewhere" not in codes(made)
 
 
 def test_what_is_held_for_its_files_is_told_of_it_too():

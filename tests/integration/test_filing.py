@@ -224,3 +224,31 @@ def test_what_waits_for_a_decision_is_told_where_its_files_are(site: Site) -> No
     assert " held: 1 session, 1 file already in the prearchive, " in headlined(site.bring(clash, project="HELD"))
     again = site.bring({"1.dcm": image(61, patient_id=b"CLASH")}, project="HELD")
     assert " placed: 1 session, 1 file already in the archive, " in headlined(again)
+
+
+@pytest.mark.postgresql
+def test_each_database_finds_what_is_elsewhere_and_sorts_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    own = site_at(tmp_path, monkeypatch, database_url)
+    own.checked = False
+    own.bring(
+        {"1.dcm": image(71, patient_id=b"P7", patient_name=b"Doe^Jane"), "E/scans/1/resources/ECAT/files/a.v": ecat()}
+    )
+    told = own.bring(
+        {
+            "1.dcm": image(72, patient_id=b"P7", patient_name=b"Roe^Jane"),
+            "2.dcm": image(72, number=2, series=2, series_number=b"10", patient_id=b"P7", patient_name=b"Roe^Jane"),
+            "3.dcm": image(72, number=3, series=3, series_number=b"2", patient_id=b"P7", patient_name=b"Roe^Jane"),
+            "F/scans/1/resources/ECAT/files/a.v": ecat(),
+        }
+    )
+    assert {"patient_many_subjects", "ecat_elsewhere"} <= told.warned()
+    with own.catalog() as catalog, catalog.read() as connection:
+        query = select(session.c.uuid).where(session.c.scans == 3)
+        (uuid,) = connection.execute(query).scalars().all()
+        standing = contents.readable(connection, SYSTEM, uuid)
+        listed = contents.list_scans(connection, SYSTEM, uuid, Sorting(sort="-id"))
+        assert [one["id"] for one in listed.items] == ["10", "2", "1"]
+        assert [row["scan_id"] for row in xnat_contents.scans_of(connection, standing)] == ["1", "2", "10"]
+    own.check()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom._uid_dict import UID_dictionary
 
 from scandock.formats.dicom_text import decode
 from scandock.model.errors import Usage
@@ -30,7 +31,8 @@ from scandock.rules.naming import name_study
 from scandock.rules.people import patients_of
 from scandock.rules.policy import ProjectPolicy, Request, SiteRules
 from scandock.rules.settle import settle
-from scandock.rules.study import StudyFacts, as_date
+from scandock.rules.sop_classes import CSA_NON_IMAGE, ROOT, has_pixels
+from scandock.rules.study import StudyFacts, as_date, as_time
 
 pytestmark = pytest.mark.processes
 
@@ -153,7 +155,24 @@ def decoded(raw: str, charsets: str, long: bool) -> str:
     return decode(bytes.fromhex(raw), "LT" if long else "LO", bytes.fromhex(charsets) or None, big_endian=False)
 
 
+TIMES = (
+    "093005.250000",
+    "0930",
+    "09",
+    "09:30:05",
+    "235960",
+    "240000",
+    "9",
+    "093",
+    "",
+    " 1200 ",
+    "12:00:00,5",
+    "1200.5",
+)
 DATES = ("20240229", "20230229", "2024.02.29", "20241301", " 20240101 ", "2024", "00010101", "00000101", "99991231", "")
+
+CLASSES = [uid for uid, told in UID_dictionary.items() if told[1] == "SOP Class" and uid.startswith(ROOT)]
+CLASSES += ["", "1.2.3", CSA_NON_IMAGE]
 
 RULES: dict[str, tuple[Callable[..., Any], Callable[[random.Random], list[Any]]]] = {
     "clean": (labels.clean, lambda chance: [text(chance, 9)]),
@@ -163,6 +182,8 @@ RULES: dict[str, tuple[Callable[..., Any], Callable[[random.Random], list[Any]]]
     "name_key": (name_key, lambda chance: [chance.choice(("Doe^Jane", "x" + text(chance)))]),
     "assigned": (assigned, lambda chance: [chance.choice(("Project", "Subject", "Session")), comment(chance)]),
     "as_date": (as_date, lambda chance: [chance.choice(DATES)]),
+    "as_time": (as_time, lambda chance: [chance.choice(TIMES)]),
+    "has_pixels": (has_pixels, lambda chance: [chance.choice(CLASSES), chance.choice(("MR", "sr", "OT", "PR", ""))]),
     "junk_code": (junk_code, lambda chance: [path(chance)]),
     "named_like_image": (named_like_image, lambda chance: [path(chance)]),
     "place_of": (placed, lambda chance: [path(chance), [path(chance) for _ in range(chance.randint(0, 2))]]),
@@ -207,6 +228,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "PatientID": ("P1", "P.1", "P 1", "anonymous", "", "p1", "é", "P2" * 40, "XNAT_E00003"),
     "PatientName": ("Doe^Jane", "DOE^JANE", "Anon^^", "", "山田^太郎=Yamada", "Doe Jane", "Roe^R", "xnat_s00012"),
     "StudyDate": ("20240101", "2024.01.01", "nonsense", "20240102", ""),
+    "StudyTime": ("093005.25", "0930", "14:00:60", "2500", ""),
     "StudyDescription": ("Brain", "P", "Q", ""),
     "AccessionNumber": ("", "Q", "A77"),
     "PatientComments": (

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, update
 
+from scandock.catalog.tables import ecat_file, session
 from tests.integration.everyone import Everyone, everyone
 
 KNOWN = "/api/v1/sessions/known"
@@ -59,3 +61,27 @@ def test_it_asks_who_one_is_and_takes_many(made: Everyone) -> None:
     assert asked(made, "member", *many) == [{"label": None, "study": None}] * 2_000
     one_more = [*many, many[0]]
     assert made.clients["member"].post(KNOWN, json={"sessions": one_more}).status_code == 422
+
+
+def test_what_a_patient_and_an_ecat_file_have_elsewhere_is_told_where_it_is_asked_for(made: Everyone) -> None:
+    place = made.places[0]
+    there = made.clients["admin"].get(f"/api/v1/sessions/{place.archived}").json()
+    with made.web.site.catalog.write() as connection:
+        tree = connection.execute(
+            update(session)
+            .where(session.c.uuid == place.archived)
+            .values(patient_id="PID")
+            .returning(session.c.tree_id)
+        ).scalar_one()
+        connection.execute(insert(ecat_file).values(tree_id=tree, n=10_000, sha256=b"e" * 32))
+    one = {"project": there["project"], "label": "of_none", "subject": "NEW", "patient_id": "PID"}
+    one |= {"ecat": [(b"e" * 32).hex(), (b"f" * 32).hex()]}
+    nothing: dict[str, Any] = {"label": None, "study": None, "subjects": [], "ecat": []}
+    own = {**one, "subject": there["subject"].lower(), "label": there["label"].lower()}
+    found, mine, other = asked(made, "member", one, own, {**one, "project": "Nowhere"})
+    assert (found["subjects"], found["ecat"]) == ([there["subject"]], [there["label"]])
+    assert (mine["subjects"], mine["ecat"], other) == ([], [], nothing)
+    for who in ("stranger", "uploading"):
+        assert asked(made, who, one) == [nothing], who
+    odd = {**one, "ecat": ["no digest"]}
+    assert made.clients["member"].post(KNOWN, json={"sessions": [odd]}).status_code == 422

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from sqlalchemy.schema import CreateTable
 from scandock.catalog.engine import HEAD, Catalog, open_catalog
 from scandock.catalog.migrate import configuration, upgrade
 from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.tables import metadata, session
+from scandock.catalog.tables import ecat_file, metadata, scan, session
 from scandock.model.errors import Fault
 from tests import postgres
 
@@ -254,6 +255,61 @@ def test_what_people_set_of_sessions_is_known_of_an_older_catalog(bare_database_
         "PULLED": (True, "[]", ""),
         "CAME": (False, "[]", ""),
     }
+
+
+OLD_SESSION = """
+INSERT INTO project (id, name, key, prearchive_code, identified, petmr, created)
+ VALUES (1, 'P', 'p', 4, 'accept', 'petmr', 0);
+INSERT INTO upload (id, uuid, archive, source, state, request, created)
+ VALUES (1, 'u', 'a.zip', 'cli', 'placed', '{}', 0);
+INSERT INTO tree (id, upload_id, state, created) VALUES (2500, 1, 'current', 0), (2501, 1, 'retired', 0);
+INSERT INTO session (id, uuid, project_id, subject, label, key, place, state, xsi_type, attributes, warnings,
+ tree_id, scans, files, bytes, created, modified)
+ VALUES (1, 's', 1, 'S', 'L', 'l', 'archive', 'ready', '', '{"modality": "PET"}', '[]', 2500, 3, 3, 3, 0, 0);
+UPDATE session SET ecat = true
+"""
+OLD_SCAN = """
+INSERT INTO scan (tree_id, n, scan_id, modality, xsi_type, type, attributes, facts, frames, files, bytes)
+ VALUES (:tree, :n, :scan, '', 'xnat:petScanData', '', :attributes, :bytes, 1, 1, 1);
+INSERT INTO resource (tree_id, n, scan_n, label, content, format, files, bytes)
+ VALUES (:tree, :n, :n, :label, '', '', 1, 1);
+INSERT INTO file (tree_id, n, resource_n, name, bytes, sha256) VALUES (:tree, :n, :n, 'f', 1, :bytes)
+"""
+
+
+def test_what_an_older_catalog_holds_is_found_and_sorted_as_what_is_new(bare_database_url: str) -> None:
+    """Version 0020: ECAT files of scans by their content, with their frames, and scans as people count them."""
+    engine = create_engine(bare_database_url)
+    config = configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0016")
+        for statement in OLD_SESSION.split(";"):
+            connection.execute(text(statement))
+        for tree in (2500, 2501):
+            for n, scan_id in enumerate(("10", "2", "4-MR1")):
+                label = "NOTES" if n == 2 else "ECAT"
+                attributes = {"modality": "PET", "frames": "4", "parameters/fileType": ("7", "11", "7")[n]}
+                values = {"tree": tree, "n": n, "scan": scan_id, "label": label, "bytes": bytes([n]) * 32}
+                values["attributes"] = json.dumps(attributes)
+                for statement in OLD_SCAN.split(";"):
+                    connection.execute(text(statement), values)
+    engine.dispose()
+
+    catalog = open_catalog(bare_database_url)
+    with catalog.read() as connection:
+        query = select(scan.c.scan_id).where(scan.c.tree_id == 2501).order_by(scan.c.sort_key)
+        ids = connection.execute(query).scalars().all()
+        files = connection.execute(select(ecat_file).order_by(ecat_file.c.n)).all()
+        told = connection.execute(select(scan.c.frames, scan.c.attributes).where(scan.c.tree_id == 2500)).all()
+        attributes = connection.execute(select(session.c.attributes)).scalar_one()
+    catalog.dispose()
+    assert json.loads(attributes) == {"modality": "PT"}
+    counted = [(row.frames, json.loads(row.attributes)["frames"]) for row in told]
+    assert sorted(counted) == [(0, "0"), (4, "4"), (4, "4")]
+    assert {json.loads(row.attributes)["modality"] for row in told} == {"PT"}
+    assert ids == ["2", "4-MR1", "10"]
+    assert [tuple(row) for row in files] == [(2500, 0, b"\0" * 32), (2500, 1, b"\1" * 32)]
 
 
 def test_a_newer_catalog_is_refused(bare_database_url: str) -> None:

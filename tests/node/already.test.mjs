@@ -33,6 +33,22 @@ test("a study that waits in the prearchive is joined by what is bound there, and
   }
 });
 
+test("a study that is held in the prearchive under another label is told of, and joined by nothing", () => {
+  const study = session({ state: "conflict" });
+  for (const requested of [false, true]) {
+    assert.match(said(one({ requested }), { study }, "prearchive"), /^warn: .* as SAME, and waits for a decision: what comes will be there beside it, as NEW\.$/);
+  }
+  const label = session({ label: "NEW", state: "ready" });
+  assert.match(said(one(), { study, label }, "prearchive"), /^warn: .* beside it, as NEW\. there: NEW is in the prearchive already/);
+  assert.match(said(one(), { study }, "archive"), /^warn: .* as SAME: that stays there/);
+});
+
+test("other subjects of the patient, and other sessions of the ECAT files, are told of", () => {
+  assert.equal(said(one(), { subjects: [], ecat: [] }), "");
+  assert.equal(said(one(), { subjects: ["S2", "S3"] }), "warn: Its patient id has another subject there: S2, S3.");
+  assert.equal(said(one(), { ecat: ["E1"] }), "warn: ECAT files of it are there already, in E1.");
+});
+
 test("a comment's AA goes before the project's own setting, and after what the form says", () => {
   const study = session();
   assert.match(said(one({ comments: ["AA:false"] }), { study }, "", 4), /it goes there/);

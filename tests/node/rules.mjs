@@ -8,7 +8,8 @@ const { junkCode, namedLikeImage } = await load("junk.js");
 const { placeOf } = await load("layout.js");
 const { MappingError, parseMapping } = await load("mapping_csv.js");
 const { settle } = await load("settle.js");
-const { asDate, Study } = await load("study.js");
+const { hasPixels } = await load("sop_classes.js");
+const { asDate, asTime, Study } = await load("study.js");
 const { decode } = await load("dicom_text.js");
 
 const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
@@ -22,6 +23,8 @@ const ANSWERS = {
   is_project_id: labels.isProjectId,
   assigned,
   as_date: asDate,
+  as_time: asTime,
+  has_pixels: hasPixels,
   junk_code: junkCode,
   named_like_image: namedLikeImage,
   decode: (raw, charsets, long) => decode(bytes(raw), charsets === "" ? undefined : bytes(charsets), { long }),

@@ -197,6 +197,7 @@ session = Table(
     _one_of("state", "ready", "conflict"),
     Index(None, "project_id", "study_uid"),
     Index(None, "project_id", "key"),
+    Index(None, "project_id", "patient_id"),
     Index(None, "subject_id"),
     Index(None, "tree_id"),
 )
@@ -235,9 +236,11 @@ scan = Table(
     Column("frames", BigInteger, nullable=False),
     Column("files", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
+    Column("sort_key", Text, nullable=False, server_default=EMPTY),
     PrimaryKeyConstraint("tree_id", "n"),
     sqlite_with_rowid=False,
 )
+"""`sort_key` sorts ids of scans as people count (`rules.scan_ids.sort_key`), in every database alike."""
 
 resource = Table(
     "resource",
@@ -276,6 +279,18 @@ file = Table(
     sqlite_with_rowid=False,
 )
 """`content`, `format` and `tags` are what a person said of this one file; without, it has its resource's."""
+
+ecat_file = Table(
+    "ecat_file",
+    metadata,
+    Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    PrimaryKeyConstraint("tree_id", "n"),
+    Index(None, "sha256"),
+    sqlite_with_rowid=False,
+)
+"""The ECAT files of scans, which are known by their bytes alone: by these they are found in all sessions."""
 
 intent = Table(
     "intent",

@@ -15,9 +15,10 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, litera
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import file, resource, scan, session, tree
+from scandock.catalog.tables import ecat_file, file, resource, scan, session, tree
 from scandock.model.errors import Fault
 from scandock.model.series import EcatFacts, SeriesTally
+from scandock.rules.scan_ids import sort_key
 
 BATCH = 5_000
 """Rows of one transaction, so that no writer waits long."""
@@ -313,6 +314,7 @@ def write_structure(connection: Connection, tree_id: int, scans: list[ScanRow], 
                 for r in resources
             ],
         )  # fmt: skip
+    _write_ecat_files(connection, tree_id, resources)
     connection.execute(
         update(tree)
         .where(tree.c.id == tree_id)
@@ -320,10 +322,23 @@ def write_structure(connection: Connection, tree_id: int, scans: list[ScanRow], 
     )
 
 
+def _write_ecat_files(connection: Connection, tree_id: int, resources: list[ResourceRow]) -> None:
+    """Note the ECAT files among a tree's files, whose rows are written before."""
+    if not any(r.scan_n is not None and r.label.casefold() == "ecat" for r in resources):
+        return
+    source = (
+        select(file.c.tree_id, file.c.n, file.c.sha256)
+        .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
+        .where(file.c.tree_id == tree_id, resource.c.scan_n.is_not(None), func.lower(resource.c.label) == "ecat")
+    )
+    connection.execute(insert(ecat_file).from_select(["tree_id", "n", "sha256"], source))
+
+
 def scan_values(tree_id: int, s: ScanRow) -> dict[str, Any]:
     """A scan as its row has it."""
     return {
-        "tree_id": tree_id, "n": s.n, "scan_id": s.scan_id, "series_uid": s.series_uid, "modality": s.modality,
+        "tree_id": tree_id, "n": s.n, "scan_id": s.scan_id,
+        "sort_key": sort_key(s.scan_id), "series_uid": s.series_uid, "modality": s.modality,
         "xsi_type": s.xsi_type, "type": s.type, "attributes": json.dumps(s.attributes),
         "facts": _pack_facts(s.facts), "frames": s.frames, "files": s.files, "bytes": s.bytes,
     }  # fmt: skip

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select, true
+from collections.abc import Collection
 
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select, true
+
+from scandock.catalog.elsewhere import holders_of_ecat, in_parts, subjects_of_patients
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import project, session, subject, subject_patient, tree
 from scandock.rules.labels import UNASSIGNED
@@ -113,6 +116,24 @@ class SqlView:
             )
             return KnownSubject(label=row.label, patient_ids=frozenset(patients))
         return KnownSubject(label=waiting[0].subject, patient_ids=frozenset(patients)) if waiting else None
+
+    def subjects_of_patients(self, project_name: str, patient_ids: Collection[str]) -> dict[str, set[str]]:
+        """The subjects of a project that each patient has, by PatientID."""
+        found: dict[str, set[str]] = {}
+        where = and_(project.c.name == project_name, self._apart(project_name))
+        for some in in_parts(patient_ids):
+            for row in self.connection.execute(subjects_of_patients(some, where)):
+                found.setdefault(row.patient_id, set()).add(row.subject)
+        return found
+
+    def holders_of_ecat(self, project_name: str, digests: Collection[bytes]) -> dict[bytes, set[str]]:
+        """The labels of the sessions of a project that hold each ECAT file, by the file's sha256."""
+        found: dict[bytes, set[str]] = {}
+        where = and_(project.c.name == project_name, self._apart(project_name))
+        for some in in_parts(digests):
+            for row in self.connection.execute(holders_of_ecat(some, where)):
+                found.setdefault(row.sha256, set()).add(row.label)
+        return found
 
     def timestamp_taken(self, project_name: str, timestamp: str) -> bool:
         return (

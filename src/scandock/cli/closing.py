@@ -13,6 +13,7 @@ from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
 from scandock.cli.plain import duration, plain, plural, size, sums
 from scandock.cli.sessions_table import SHOWN, pick, session_line, sessions_table, totals
 from scandock.model.verdicts import Verdict
+from scandock.rules.kept_words import kept_files
 
 Report = Mapping[str, Any]
 
@@ -64,10 +65,10 @@ def headline(report: Report, story: Story) -> str:
     name = plain(report["archive"])
     if state in {"refused", "failed", "cancelled"}:
         return f"{name} {state}: {_about(report, plain(report['message']))}"
-    stored = report["entries"].get("stored", 0)
+    count, where = kept_files(report["entries"], (str(session["state"]) for session in report["sessions"]))
     return (
         f"{name} {_state_words(state, story)}: {plural(len(report['sessions']), 'session')}, "
-        f"{plural(stored, 'file')}{'' if story.planned else ' stored'}, "
+        f"{plural(count, 'file')}{'' if story.planned else f' {where}'}, "
         f"{size(report['bytes'].get('received') or 0)} in {duration(seconds)}"
     )
 

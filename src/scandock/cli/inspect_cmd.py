@@ -38,7 +38,8 @@ def inspect(
     """Tell what import would make of archives, and store nothing.
 
     The archives are read as import reads them, and judged as for a data folder without sessions. Projects and the
-    site's rules are those of --data; without it, the projects that are named are taken to be there.
+    site's rules are those of --data, and patients, studies and ECAT files that it has elsewhere are warned of; without
+    it, the projects that are named are taken to be there.
 
     The options are those of import, and so are the exit codes.
     """

@@ -47,7 +47,8 @@ class Entry(NamedTuple):
     series: str = ""
     sop: str = ""
     sop_class: str = ""
-    frames: int = 1
+    frames: int = 0
+    """Images in it: 0 for what holds no pixels."""
     dataset_at: int = 0
     """Offset of the data set behind preamble and file meta."""
     transfer_syntax: str = ""

@@ -12,9 +12,11 @@ from scandock.model.series import EcatFacts, SeriesTally
 from scandock.model.verdicts import SessionState
 from scandock.pipeline.job import Job
 from scandock.rules.ecat_facts import ecat_scan_attributes
+from scandock.rules.frames import ecat_frames
 from scandock.rules.notices import Notice
 from scandock.rules.said_fields import set_by_hand, with_said
 from scandock.rules.scan_facts import agreed_attributes, scan_attributes
+from scandock.rules.scan_ids import ECAT_MODALITY, sort_key
 from scandock.rules.session_facts import session_attributes
 from scandock.rules.session_types import session_type, type_once_joined
 from scandock.rules.sop_classes import scan_type
@@ -61,8 +63,10 @@ def describe_scan(scan: ScanRow, zone: tzinfo) -> None:
         scan.xsi_type = scan_type(counts(scan.facts, "SOPClassUID"))
         scan.modality = most_common(counts(scan.facts, "Modality"))
     elif scan.facts:
-        scan.attributes = ecat_scan_attributes(scan.facts[0], zone)
-        scan.modality = "PT"
+        # rows of files from before counted each of them as one image
+        scan.frames = max(scan.frames, sum(map(ecat_frames, scan.facts)))
+        scan.attributes = {**ecat_scan_attributes(scan.facts[0], zone), "frames": str(scan.frames)}
+        scan.modality = ECAT_MODALITY
     scan.type = scan.attributes.get("type", "")
 
 
@@ -109,7 +113,7 @@ def report_of(job: Job, state: str) -> dict[str, Any]:
                 "frames": scan.frames,
                 "resources": by_n[scan.n],
             }
-            for scan in job.scans
+            for scan in sorted(job.scans, key=lambda scan: (sort_key(scan.scan_id), scan.n))
         ],
         "resources": [{"name": r.label, "files": r.files, "bytes": r.bytes} for r in job.resources if r.scan_n is None],
     }

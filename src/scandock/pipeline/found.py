@@ -141,7 +141,9 @@ class Teller:
             self.stage.remove(kept.staged)
         kept.staged = ""
 
-    def emit(self, found: Found, content: str, kept: Kept, code: str, message: str = "", facts: str = "") -> None:
+    def emit(
+        self, found: Found, content: str, kept: Kept, code: str, message: str = "", *, facts: str = "", frames: int = 0
+    ) -> None:
         """Tell of an entry that is no DICOM object."""
         place = found.place
         self.emitted += 1
@@ -150,7 +152,7 @@ class Teller:
             Entry(
                 found.number, found.path, kept.size, kept.sha256, str(content), kept.staged, code, message,
                 found.folder, place.session_folder or "", place.scan_folder or "", place.resource or "",
-                "", "", "", "", 1, 0, "", facts,
+                "", "", "", "", frames, 0, "", facts,
             )
         )  # fmt: skip
 

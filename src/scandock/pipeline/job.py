@@ -38,6 +38,8 @@ class Tools:
     started: datetime
     check: Callable[[], None]
     """Raises where the import was cancelled or its lease is lost; called between steps."""
+    known: Catalog | None = None
+    """The catalog of DATA, for an inspection, whose own has no sessions."""
     allowed: Callable[[str], bool] = lambda project: True  # noqa: ARG005
     """Whether whoever sent this may upload to a project; asked before anything is placed in it."""
     may_archive: Callable[[str], bool] = lambda project: True  # noqa: ARG005

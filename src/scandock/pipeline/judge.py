@@ -16,6 +16,7 @@ from scandock.pipeline.inner_files import fold_inner
 from scandock.pipeline.ledger import Ledger
 from scandock.rules.notices import Notice
 
+SEND_AGAIN = "Send that inner archive again, made anew."
 NAMED = 20
 """Entries that a message names; the receipt names all."""
 
@@ -49,7 +50,7 @@ def judge(ledger: Ledger, damaged: list[tuple[bytes, str, str]], *, ignore_unpar
         refuse_all(ledger, judgement)
         return judgement
     for path in without[:NAMED]:
-        said = f"{shown(path)} holds no image, and is not kept: it may belong to any session or none."
+        said = f"{shown(path)} holds no image, and was not kept: it belongs to no one session."
         remedy = "Put it into a folder with the images of its session."
         judgement.warnings.append(Notice(code="inner_no_images", message=said, remedy=remedy))
     return judgement
@@ -81,7 +82,8 @@ def _containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], judgement
             continue
         judgement.lost += 1
         judgement.containers.append(container)
-        judgement.warnings.append(Notice(code="inner_refused", message=f"An inner archive was refused: {sentence}"))
+        said = f"An inner archive was refused: {sentence}"
+        judgement.warnings.append(Notice(code="inner_refused", message=said, remedy=_remedy(code) or SEND_AGAIN))
         ledger.refuse_under(container, f"Its archive was refused: {sentence}")
     ledger.run(
         "UPDATE entry SET code = 'empty_archive', message = ? WHERE content = 'inner' AND size = 0"
@@ -93,9 +95,8 @@ def _containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], judgement
     ):
         judgement.lost += 1
         if judgement.lost <= NAMED:
-            judgement.warnings.append(
-                Notice(code="inner_refused", message=f"{shown(path)} was refused ({code}): {message}")
-            )
+            said = f"{shown(path)} was refused ({code}): {message}"
+            judgement.warnings.append(Notice(code="inner_refused", message=said, remedy=_remedy(code) or SEND_AGAIN))
     ledger.run("UPDATE entry SET verdict = ? WHERE content = 'inner'", (Verdict.REFUSED,))
 
 

@@ -16,6 +16,7 @@ from scandock.catalog.projects import begun_deletions
 from scandock.catalog.tables import project
 from scandock.catalog.trees import base_session, damaged_files, files_of, resources_of, scans_of
 from scandock.catalog.view import SqlView
+from scandock.pipeline.elsewhere import warn_of_others
 from scandock.pipeline.healing import note_broken, note_rotten, standing
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.repeats import against_base
@@ -82,6 +83,7 @@ def plan(tools: Tools, jobs: list[Job], make_unassigned: Callable[[], None], use
     while waiting:
         _decide(tools, jobs, policies, forced)
         waiting = [job for job in jobs if _compare(tools, job, forced)]
+    warn_of_others(tools, jobs)
     taken = [*used, *(job.naming.mapping_row for job in jobs if job.naming is not None)]
     return list(unused_rows(tools.request.mapping, taken))
 

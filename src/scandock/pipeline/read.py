@@ -20,6 +20,7 @@ from scandock.pipeline.body import Body, Buffer
 from scandock.pipeline.found import Found, Sink, Teller, why_no_image
 from scandock.pipeline.keep import Keeper, Kept, dataset_digest, keep_whole, move_free
 from scandock.rules.filenames import object_name
+from scandock.rules.frames import ecat_frames, object_frames
 from scandock.rules.junk import junk_code, named_like_image
 from scandock.rules.layout import climbs
 from scandock.rules.sop_classes import is_primary
@@ -163,18 +164,14 @@ class Reader(Teller):
             code = "stored_no_preamble"
         elif object_name(header.sop_uid, "") != f"{header.sop_uid}.dcm" or climbs(found.name):
             code = "stored_odd_name"
-        try:
-            frames = max(1, int(values.get(0x00280008, b"1").strip(b"\0 ").split(b"\\")[0] or 1))
-        except ValueError:
-            frames = 1
         place = found.place
         self.emitted += 1
         self.sink.entry(
             Entry(
                 found.number, found.path, kept.size, kept.sha256, _DICOM, kept.staged, code, message,
                 found.folder, place.session_folder or "", place.scan_folder or "", place.resource or "",
-                header.study_uid, header.series_uid, header.sop_uid, header.sop_class, min(frames, 2**31 - 1),
-                header.dataset_at, header.transfer_syntax, facts,
+                header.study_uid, header.series_uid, header.sop_uid, header.sop_class,
+                object_frames(header.sop_class, values), header.dataset_at, header.transfer_syntax, facts,
             )
         )  # fmt: skip
 
@@ -209,7 +206,8 @@ class Reader(Teller):
             name = f"ecat/{found.number.hex()}"
             kept.staged = keep_whole(self.stage, body.whole, name, name + "~")
         code = "ecat_cut" if facts.note else "stored_unpacked" if found.unpacked else ""
-        self.emit(found, Content.ECAT, kept, code, facts.note, facts=json.dumps(asdict(facts)))
+        said = json.dumps(asdict(facts))
+        self.emit(found, Content.ECAT, kept, code, facts.note, facts=said, frames=ecat_frames(facts))
 
     def _loose_or_junk(self, found: Found, body: Body, junk: str | None) -> None:
         if junk is not None:

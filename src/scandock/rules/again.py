@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from scandock.rules.cases import Case, Decision
+from scandock.rules.elsewhere import waits_elsewhere
 from scandock.rules.labels import label_key
 from scandock.rules.notices import Notice, notice
 from scandock.rules.prearchive import Prearchive, first_waiting
@@ -54,13 +55,16 @@ def hold(
         for session in view.sessions_labelled(decision.project, decision.label)
         if session.study_uid == decision.study_uid and (decision.study_uid is not None or session.ecat)
     )
+    warnings = [said for said in decision.warnings if said.code != "session_in_prearchive_left"]
+    known = view.sessions_of_study(decision.project, decision.study_uid) if decision.study_uid else ()
+    elsewhere = waits_elsewhere(decision.label, known, waiting.uuid if waiting else None)
     return replace(
         decision,
         place="prearchive",
         existing=waiting.uuid if waiting else None,
         timestamp=timestamp,
         held=why,
-        warnings=tuple(said for said in decision.warnings if said.code != "session_in_prearchive_left"),
+        warnings=(*warnings, *((elsewhere,) if elsewhere else ())),
     )
 
 
@@ -74,8 +78,8 @@ def still_held(session: KnownSession) -> Notice:
     """The reason of a prearchive session that already waits for a decision, for what joins it."""
     return Notice(
         code=session.held,
-        message=f"Session {session.label} already waits in the prearchive for a decision ({session.held}).",
-        remedy="Decide there first.",
+        message=f"Session {session.label} already waits in the prearchive for a decision.",
+        remedy="Decide there first; what came now was added to it.",
     )
 
 

@@ -64,7 +64,7 @@ def ecat_session_attributes(files: Sequence[EcatFacts], tz: dt.tzinfo = dt.UTC) 
     if not files:
         return {}
     found = {
-        "modality": "PET",
+        "modality": "PT",
         "operator": _agreed(facts.operator for facts in files),
         "studyType": _agreed(facts.study_type for facts in files),
         "session_type": _agreed(facts.study_description for facts in files),
@@ -100,7 +100,7 @@ def ecat_scan_attributes(facts: EcatFacts, tz: dt.tzinfo = dt.UTC) -> dict[str, 
     """
     start = header_time(facts.scan_start_time, tz)
     found = {
-        "modality": "PET",
+        "modality": "PT",
         "type": scan_label(facts),
         "quality": "usable",
         "series_description": facts.study_description,

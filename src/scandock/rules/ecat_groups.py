@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final
@@ -71,12 +71,22 @@ def group_ecat(
 
 def scan_date(facts: EcatFacts, zone: tzinfo) -> str:
     """The date (yyyyMMdd) of a file's scan start in `zone`, or "" where it is unset or out of range."""
+    return _scan_start(facts, zone)[0]
+
+
+def _scan_start(facts: EcatFacts, zone: tzinfo) -> tuple[str, str]:
+    """(yyyyMMdd, HHMMSS) of a file's scan start in `zone`, both "" where it is unset or out of range."""
     if facts.scan_start_time <= 0:
-        return ""
+        return "", ""
     try:
-        return f"{datetime.fromtimestamp(facts.scan_start_time, zone):%Y%m%d}"
+        start = datetime.fromtimestamp(facts.scan_start_time, zone)
     except (ValueError, OverflowError, OSError):
-        return ""
+        return "", ""
+    return f"{start:%Y%m%d}", f"{start:%H%M%S}"
+
+
+def _earliest(starts: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    return min((start for start in starts if start[0]), default=("", ""))
 
 
 def _group_of(file: EcatFile, zone: tzinfo, placeholders: Collection[str]) -> tuple[str, ...]:
@@ -119,13 +129,15 @@ def _study_of(key: str, files: Sequence[EcatFile], zone: tzinfo) -> StudyFacts:
     distinct = {file.sha256: file.facts for file in files}
     names = Counter(file.folder for file in files if clean(file.folder))
     folder = min(names, key=lambda name: (-names[name], name), default="")
+    day, clock = _earliest(_scan_start(facts, zone) for facts in distinct.values())
     return StudyFacts(
         key=key,
         study_uid=None,
         ecat=tuple(distinct.values()),
         session_folders={folder: len(distinct)} if folder else {},
         folders=frozenset(split_base(file.path)[0] for file in files),
-        ecat_date=min(filter(None, (scan_date(facts, zone) for facts in distinct.values())), default=""),
+        ecat_date=day,
+        ecat_time=clock,
     )
 
 
@@ -156,13 +168,14 @@ def _host(
 def _joined(host: StudyFacts, made: StudyFacts) -> StudyFacts:
     folders = Counter(host.session_folders)
     folders[host.session_folder] += len(made.ecat)
-    dates = [day for day in (host.ecat_date, made.ecat_date) if day]
+    day, clock = _earliest((one.ecat_date, one.ecat_time) for one in (host, made))
     return replace(
         host,
         ecat=(*host.ecat, *made.ecat),
         session_folders=dict(folders),
         folders=host.folders | made.folders,
-        ecat_date=min(dates, default=""),
+        ecat_date=day,
+        ecat_time=clock,
     )
 
 

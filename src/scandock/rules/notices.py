@@ -5,10 +5,13 @@ A notice names labels, which may identify a person: treat messages as identifyin
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 _SHOWN: Final = 80
+_NAMED: Final = 3
+"""Labels that a sentence names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,14 +85,14 @@ CODES: Final[dict[str, Code]] = {
     "identified": Code(
         "held",
         "Which session 9",
-        "Project {project} takes de-identified sessions; {count} of {objects} objects of session {label} do not say"
-        " PatientIdentityRemoved YES.",
+        "Project {project} takes de-identified sessions; {count} of {objects} objects of session {label} are not marked"
+        " as de-identified (PatientIdentityRemoved YES).",
         "De-identify the session and import it again, or have an owner of the project archive it.",
     ),
     "identified_warning": Code(
         "warning",
         "Which session 9",
-        "{count} of {objects} objects of session {label} do not say PatientIdentityRemoved YES.",
+        "{count} of {objects} objects of session {label} are not marked as de-identified (PatientIdentityRemoved YES).",
         "De-identify them before they are shared.",
     ),
     "label_suffixed": Code(
@@ -114,10 +117,13 @@ CODES: Final[dict[str, Code]] = {
         "warning",
         "Which session 5",
         "The study is already in project {project} as session {label}; what came as {other} belongs to it.",
-        "",
+        "Rename session {label} where {other} is the right name.",
     ),
     "label_petmr": Code(
-        "warning", "PET/MR", "The project keeps PET/MR sessions as PET: {other} is called {label}.", ""
+        "warning",
+        "PET/MR",
+        "Project {project} keeps PET/MR sessions as PET: {other} is called {label}.",
+        "Change the project's setting for PET/MR, or rename the session, where {other} is the right name.",
     ),
     "subjects_told_apart": Code(
         "warning",
@@ -128,26 +134,26 @@ CODES: Final[dict[str, Code]] = {
     "subject_other_patient": Code(
         "warning",
         "Which session 7",
-        "Subject {subject} now holds more than one PatientID.",
-        "Check that they are one patient.",
+        "Subject {subject} now has more than one PatientID.",
+        "Check that they are one patient; if not, move the sessions of the others to subjects of their own.",
     ),
     "patient_absent": Code(
         "warning",
         "Which session 7",
-        "{count} of {objects} objects of session {label} bear no PatientID; the others say {ids}.",
+        "{count} of {objects} objects of session {label} have no PatientID; the others have {ids}.",
         "Check that they are of the same patient.",
     ),
     "dates_disagree": Code(
         "warning",
         "Which scan",
-        "The objects of session {label} give {count} study dates; the earliest is {date}.",
-        "",
+        "The images of the session have {count} study {what}: {values}. The session shows the earliest.",
+        "Check that all images are of one visit.",
     ),
     "folders_disagree": Code(
         "warning",
         "Which session 1",
-        "One study lies in {count} session folders of the archive; it is one session, {label}.",
-        "",
+        "The images of one study are in {count} session folders of the archive; they are one session, {label}.",
+        "Check that all of these folders are of one visit.",
     ),
     "study_twice": Code(
         "warning",
@@ -177,7 +183,7 @@ CODES: Final[dict[str, Code]] = {
     "project_unassigned": Code(
         "warning",
         "Which session 8",
-        "No project was named or found; the session stands in Unassigned.",
+        "No project was named or found; the session is in Unassigned.",
         "Move it to a project, or import it again naming one.",
     ),
     "mapping_unused": Code(
@@ -189,7 +195,7 @@ CODES: Final[dict[str, Code]] = {
     "mapping_columns": Code(
         "warning",
         "Which session 4",
-        "Columns of the mapping that are not known say nothing: {columns}.",
+        "The mapping has columns that are not known, and were not used: {columns}.",
         "Known are study_uid, patient_id, folder, project, subject, session, leave_out.",
     ),
     "healed": Code(
@@ -211,6 +217,30 @@ CODES: Final[dict[str, Code]] = {
         "Session {label} is back from the trash with files that are damaged or gone ({count}, {file} the first).",
         "Import the archive that they came from again. All its files are verified again first.",
     ),
+    "patient_many_subjects": Code(
+        "warning",
+        "Which session 7",
+        "PatientID {patient} has more than one subject in project {project}: {subject} here, and {others}.",
+        "Where they are one person, move their sessions to one subject.",
+    ),
+    "waiting_elsewhere": Code(
+        "warning",
+        "Which session 5",
+        "The study of session {label} is already in the prearchive under another label, {others}.",
+        "Compare both there, and delete the one that is not needed.",
+    ),
+    "values_disagree": Code(
+        "warning",
+        "Which scan",
+        "The objects of the session have different values of {names}; the session shows none of them.",
+        "Check that all objects are of one visit. Each scan, and each file's header, shows its own value.",
+    ),
+    "ecat_elsewhere": Code(
+        "warning",
+        "ECAT",
+        "Session {label} shares {files} with {others} in project {project}.",
+        "Where the sessions are one, delete the one that is not needed.",
+    ),
     "ecat_apart": Code(
         "warning",
         "ECAT",
@@ -223,7 +253,7 @@ CODES: Final[dict[str, Code]] = {
 def notice(code: str, **names: object) -> Notice:
     """The notice of `code`, its sentences filled with `names` (KeyError for an unknown code or a missing name)."""
     entry = CODES[code]
-    said = {name: shown(value) for name, value in names.items()}
+    said = {name: value if isinstance(value, Words) else shown(value) for name, value in names.items()}
     return Notice(code=code, message=entry.message.format(**said), remedy=entry.remedy.format(**said))
 
 
@@ -231,3 +261,21 @@ def shown(value: object) -> str:
     """A value from a header or a request as it may stand in a sentence: printable, at most 80 characters."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+class Words(str):
+    """Part of a sentence that is fit to show as it is, however long."""
+
+    __slots__ = ()
+
+
+def named(labels: Iterable[str]) -> Words:
+    """Some labels as a sentence names them: in their order, the first ones where there are many."""
+    ordered = sorted(labels)
+    more = [f"{len(ordered) - _NAMED} more"] if len(ordered) > _NAMED else []
+    return listed([*map(shown, ordered[:_NAMED]), *more])
+
+
+def listed(words: Sequence[str]) -> Words:
+    """`a`, `a and b`, `a, b and c`."""
+    return Words(f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words))

@@ -25,6 +25,8 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _NOT_WORD: Final = re.compile(r"[^A-Za-z0-9_]")
 _DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 _NUMBERED: Final = re.compile(r"(.+)-([A-Z0-9_]{1,64}?)(\d{1,64})")
+_RUNS: Final = re.compile("([0-9]+)")
+_ASCII_DIGITS: Final = frozenset("0123456789")
 ECAT_MODALITY: Final = "PT"
 
 
@@ -130,6 +132,21 @@ def allot_ecat(
             given[scan.sha256] = str(number)
             number += 1
     return given
+
+
+def sort_key(scan_id: str) -> str:
+    """What sorts ids of scans as people count: 2, 4-MR1, 4-MR2, 10, then what begins with a letter.
+
+    Hexadecimal digits alone, which every database sorts alike, whatever language it sorts by.
+    """
+    key = bytearray()
+    for part in filter(None, _RUNS.split(scan_id)):
+        if part[0] in _ASCII_DIGITS:
+            digits = part.lstrip("0") or "0"
+            key += b"\x01" + len(digits).to_bytes(2, "big") + digits.encode()
+        else:
+            key += b"\x02" + part.casefold().encode("utf-8", "surrogatepass") + b"\x00"
+    return key.hex()
 
 
 def stem_of(series: NewSeries) -> str:

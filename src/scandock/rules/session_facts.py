@@ -13,7 +13,7 @@ from typing import Final
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.rules.ecat_facts import ecat_session_attributes
 from scandock.rules.mr import field_strength
-from scandock.rules.notices import Notice
+from scandock.rules.notices import Notice, listed, notice
 from scandock.rules.pet import tracer_attributes
 from scandock.rules.sop_classes import is_image, lead, scan_element
 from scandock.rules.tallied import agreed, clean_text, counts, dates, most_common, shortest, times
@@ -32,6 +32,22 @@ AGREED: Final[dict[str, str]] = {
     "studyComments": "StudyComments",
 }
 """Attribute by DICOM keyword, where all that carry the element must agree."""
+
+WORDS: Final[dict[str, str]] = {
+    "acquisition_site": "the institution",
+    "session_type": "the study's description",
+    "scanner/manufacturer": "the scanner's manufacturer",
+    "scanner/model": "the scanner's model",
+    "operator": "the operator",
+    "study_id": "the study ID",
+    "dcmAccessionNumber": "the accession number",
+    "dcmPatientId": "the PatientID",
+    "dcmPatientName": "the patient's name",
+    "dcmPatientBirthDate": "the patient's date of birth",
+    "dcmPatientWeight": "the patient's weight",
+    "studyComments": "the study's comments",
+}
+"""What a person calls each attribute."""
 
 _SHOWN_VALUES: Final = 4
 
@@ -75,22 +91,14 @@ def _dates(images: list[SeriesTally], found: dict[str, str]) -> list[Notice]:
     if clocks:
         found["time"] = clocks[0].isoformat()
     if len(days) > 1:
-        remarks.append(
-            Notice(
-                code="dates_disagree",
-                message=f"The images carry {len(days)} study dates ({_some([day.isoformat() for day in days])});"
-                f" the earliest is taken.",
-            )
-        )
+        remarks.append(_disagree("dates", [day.isoformat() for day in days]))
     elif len(clocks) > 1:
-        remarks.append(
-            Notice(
-                code="dates_disagree",
-                message=f"The images carry {len(clocks)} study times"
-                f" ({_some([clock.isoformat() for clock in clocks])}); the earliest is taken.",
-            )
-        )
+        remarks.append(_disagree("times", [clock.isoformat() for clock in clocks]))
     return remarks
+
+
+def _disagree(what: str, values: list[str]) -> Notice:
+    return notice("dates_disagree", count=len(values), what=what, values=_some(values))
 
 
 def _agreed(circles: tuple[list[SeriesTally], ...], found: dict[str, str]) -> list[Notice]:
@@ -109,8 +117,7 @@ def _agreed(circles: tuple[list[SeriesTally], ...], found: dict[str, str]) -> li
         open_questions.append("dcmPatientBirthDate")
     if not open_questions:
         return []
-    names = ", ".join(open_questions)
-    return [Notice(code="values_disagree", message=f"The objects disagree on {names}: left empty.")]
+    return [notice("values_disagree", names=listed([WORDS[name] for name in open_questions]))]
 
 
 def _leading(images: list[SeriesTally]) -> list[SeriesTally]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from scandock.rules.again import hold, joinable, left_alone, left_in_conflict, session_exists, still_held
 from scandock.rules.cases import Case, Decision
 from scandock.rules.collisions import check_requested, join_by_label, tell_apart
+from scandock.rules.elsewhere import waits_elsewhere
 from scandock.rules.homes import find_home
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.naming import Naming
@@ -36,6 +37,8 @@ REASONS = (
     "identified",
 )
 """The first of these that applies is why a session is held; the others are said as warnings."""
+_NAME_THE_OTHER = frozenset({"study_elsewhere", "study_twice"})
+"""They name the session that the study is in already."""
 
 
 def settle(
@@ -79,7 +82,7 @@ def _as_pet(case: Case) -> None:
     before, found, after = case.label.rpartition("PETMR")
     if found:
         asked, case.label = case.label, f"{before}PET{after}"
-        case.warnings.append(notice("label_petmr", other=asked, label=case.label))
+        case.warnings.append(notice("label_petmr", project=case.policy.id, other=asked, label=case.label))
 
 
 def _settle_project(cases: list[Case], request: Request, view: CatalogView, now: datetime) -> list[Decision]:
@@ -172,6 +175,9 @@ def _decide(case: Case, request: Request, view: CatalogView, prearchive: Prearch
         folder = request.folder if timestamp == wanted else ""
         if reason is None and waiting is not None and waiting.held:
             reason = still_held(waiting)
+        if not {said.code for said in (*held, *warnings)} & _NAME_THE_OTHER:
+            elsewhere = waits_elsewhere(case.label, case.known, existing)
+            warnings += [elsewhere] if elsewhere else []
     else:
         if (left := left_alone(case, view)) is not None:
             warnings.append(left)

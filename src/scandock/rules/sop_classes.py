@@ -1,6 +1,7 @@
 """What a SOP class is: the scan type it makes, whether it is primary, whether it is an image of its own.
 
-The tables of xnat-behaviour.md 4.3 and 4.6, verbatim; suffixes stand behind 1.2.840.10008.5.1.4.1.1.
+The tables of xnat-behaviour.md 4.3 and 4.6, verbatim, and beside them the classes of PS3.4 Annex B that they lack and
+that are a newer form of one they have; suffixes stand behind 1.2.840.10008.5.1.4.1.1.
 """
 
 from __future__ import annotations
@@ -51,9 +52,27 @@ obj 104.4
 mtl 104.5
 eeg 9.7.1
 """
+_KIN: Final = """
+pet 128.1
+mr 4.4
+ct 2.2
+xa 12.1.1
+us 6.2
+rtImage 481.10 481.11 481.12 481.13 481.14 481.15 481.16 481.17 481.18 481.19 481.20 481.21 481.22 481.23 481.24 481.25
+opt 77.1.5.7 77.1.5.8
+mg 13.1.3 13.1.4 13.1.5
+op 77.1.5.5 77.1.5.6
+rf 12.2.1
+sc 7.1 7.2 7.3 7.4
+seg 66.5 66.7
+sr 88.34 88.35 88.40 88.68 88.71 88.72 88.73 88.74 88.75 88.76 88.77
+cfm 77.1.9
+"""
+"""Classes that the original's table lacks, by the element of their plain kin: legacy converted and enhanced images,
+breast projections, captures of many frames, label maps, newer reports, second generation radiotherapy."""
 TYPE_OF_CLASS: Final[dict[str, str]] = {
     ROOT + suffix: element
-    for element, *suffixes in (line.split() for line in _TYPES.strip().splitlines())
+    for element, *suffixes in (line.split() for line in (_TYPES + _KIN).splitlines() if line)
     for suffix in suffixes
 }
 
@@ -70,14 +89,24 @@ _PRIMARY_SUFFIXES: Final = """
 13.1.1 13.1.2 13.1.3 20 77.1.1.1 77.1.2 77.1.2.1 77.1.4.1 77.1.5.1 77.1.5.2 77.1.5.4 77.1.6 77.1.7 77.1.8 88.11 88.22
 91.1 104.4 104.5 128 130 481.1 481.2
 """
-PRIMARY: Final = frozenset(ROOT + suffix for suffix in _PRIMARY_SUFFIXES.split())
+_PRIMARY_KIN: Final = """
+2.2 4.3 4.4 6.2 12.1.1 12.2.1 13.1.4 13.1.5 66.7 77.1.5.5 77.1.5.6 77.1.5.7 77.1.5.8 77.1.9 88.33 88.34 88.35 128.1
+481.23 481.24
+"""
+"""Newer forms of primary images; label maps; the comprehensive reports, of which the basic and enhanced are primary."""
+PRIMARY: Final = frozenset(ROOT + suffix for suffix in (_PRIMARY_SUFFIXES + _PRIMARY_KIN).split())
 
-_COMPANIONS: Final = tuple(ROOT + suffix for suffix in ("30", "66", "67", "91.1"))
-_COMPANION_FAMILIES: Final = tuple(ROOT + family for family in ("88.", "66.", "68.", "11.", "9.", "104.", "481."))
-"""Parametric maps, raw data, real world value mappings and annotations; by family: reports and key object notes,
-registrations and segmentations, surfaces, presentation states, waveforms, documents, plans, structures and doses.
-RT images (481.1) are the exception."""
-_RT_IMAGE: Final = ROOT + "481.1"
+_COMPANIONS: Final = frozenset(ROOT + suffix for suffix in ("30", "66", "67", "77.1.5.3", "91.1", "131"))
+_COMPANION_FAMILIES: Final = tuple(
+    f"{ROOT}{family}." for family in ("88", "66", "68", "11", "9", "104", "481", "78", "79", "80", "90", "200", "201")
+)
+"""Parametric maps, raw data, real world value mappings, stereometric relations, annotations and structured displays; by
+family: reports and key object notes, registrations and segmentations, surfaces, presentation states, waveforms,
+documents, plans, structures and doses, measurements of eyes, assessments, protocols, inventories."""
+_RT_IMAGES: Final = frozenset(ROOT + suffix for suffix in ("481.1", "481.23", "481.24"))
+_COMPANION_IMAGES: Final = frozenset(ROOT + suffix for suffix in ("30", "66.4", "66.7", "481.2"))
+"""What accompanies images and consists of pixels itself: parametric maps, segmentations, doses."""
+_SPECTRA: Final = ROOT + "4.2"
 
 _NOT_IMAGES: Final = """
 SR KO PR SEG REG FID RWV DOC PLAN RTPLAN RTSTRUCT RTDOSE RTRECORD RTINTENT RTRAD RTSEGANN M3D ASMT TEXTUREMAP OSS STAIN
@@ -121,5 +150,14 @@ def is_image(sop_class: str, modality: str = "") -> bool:
     if sop_class == CSA_NON_IMAGE or sop_class in _COMPANIONS:
         return False
     if sop_class.startswith(_COMPANION_FAMILIES):
-        return sop_class == _RT_IMAGE
+        return sop_class in _RT_IMAGES
     return sop_class.startswith(ROOT) or modality.upper() not in NOT_IMAGE_MODALITIES
+
+
+def has_pixels(sop_class: str, modality: str = "") -> bool:
+    """Whether an object consists of pixels: only of such ones `frames` counts the frames.
+
+    Raw data, spectra, reports, presentation states and waveforms do not; segmentations and doses do, though they are no
+    images of their series number.
+    """
+    return sop_class in _COMPANION_IMAGES or (sop_class != _SPECTRA and is_image(sop_class, modality))

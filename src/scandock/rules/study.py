@@ -12,6 +12,7 @@ from typing import Final
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.model.tags import NUMBERS
 from scandock.rules.labels import PLACEHOLDERS, is_placeholder
+from scandock.rules.tallied import parse_time
 
 _DATE: Final = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})")
 ECAT_ID_BYTES: Final = 16
@@ -36,6 +37,8 @@ class StudyFacts:
     """Folder parts of its entries' paths, with `!` between nested archives."""
     ecat_date: str = ""
     """yyyyMMdd of the earliest ECAT scan, in the site's time zone; "" where unset."""
+    ecat_time: str = ""
+    """HHMMSS of that scan."""
 
     @property
     def objects(self) -> int:
@@ -90,8 +93,20 @@ class StudyFacts:
     @property
     def date(self) -> str:
         """yyyyMMdd: the most common StudyDate that is a date, else that of the earliest ECAT scan, else ""."""
+        return self._study_date or self.ecat_date
+
+    @property
+    def time(self) -> str:
+        """HHMMSS of what `date` is of: the most common StudyTime that is one, or the earliest ECAT scan's; or ""."""
+        if not self._study_date:
+            return self.ecat_time
+        votes = self.counts("StudyTime")
+        return as_time(self.common("StudyTime", {text for text in votes if not as_time(text)}))
+
+    @property
+    def _study_date(self) -> str:
         votes = self.counts("StudyDate")
-        return as_date(self.common("StudyDate", {text for text in votes if not as_date(text)})) or self.ecat_date
+        return as_date(self.common("StudyDate", {text for text in votes if not as_date(text)}))
 
     @property
     def session_folder(self) -> str:
@@ -121,3 +136,9 @@ def as_date(text: str) -> str:
     except ValueError:
         return ""
     return "".join(match.groups())
+
+
+def as_time(text: str) -> str:
+    """A DICOM time (TM) as HHMMSS, or "" where it is none."""
+    time = parse_time(text)
+    return f"{time:%H%M%S}" if time is not None else ""

@@ -11,11 +11,13 @@ _LONGER = (12, 24, 48)
 def suffixed(label: str, study: StudyFacts) -> list[str]:
     """The labels that a study may get instead of `label`, the first to be tried first.
 
-    `_{StudyDate}` where there is one, then `_` and 6 hex digits of sha256(StudyInstanceUID) (of the key for ECAT
-    alone), then, since 6 digits may be taken too, more of them.
+    `_{StudyDate}` and `_{StudyDate}_{HHMMSS}` where there are such, then `_` and 6 hex digits of
+    sha256(StudyInstanceUID) (of the key for ECAT alone), then, since 6 digits may be taken too, more of them.
     """
     identity = study.study_uid if study.study_uid is not None else study.key
     dated = [fit(label, f"_{study.date}")] if study.date else []
+    if study.date and study.time:
+        dated.append(fit(label, f"_{study.date}_{study.time}"))
     return dated + [fit(label, "_" + text_hash(identity, digits)) for digits in (6, *_LONGER)]
 
 

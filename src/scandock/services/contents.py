@@ -18,8 +18,8 @@ from scandock.services import rights
 from scandock.services.listing import Page, Sorting, like, page_of
 
 SCAN_SORTS = {
+    "id": scan.c.sort_key,
     "n": scan.c.n,
-    "id": scan.c.scan_id,
     "type": scan.c.type,
     "modality": scan.c.modality,
     "files": scan.c.files,

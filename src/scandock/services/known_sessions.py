@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, or_, select
 
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
+from scandock.catalog.elsewhere import AT_ONCE, holders_of_ecat, in_parts, subjects_of_patients
 from scandock.catalog.tables import project, session
 from scandock.rules.labels import label_key
 from scandock.rules.permissions import Action
 
 MANY: Final = 2_000
 """Sessions that are asked for at once."""
-_AT_ONCE: Final = 400
-"""Labels and UIDs in one statement: SQLite takes no more than 999 values in old versions."""
+_AT_ONCE: Final = AT_ONCE
+"""Labels and UIDs in one statement."""
+_NAMED: Final = 20
+"""Labels of others that are told of one session."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,10 @@ class Asked:
     project: str
     label: str
     study_uid: str = ""
+    subject: str = ""
+    patient_id: str = ""
+    ecat: tuple[bytes, ...] = ()
+    """sha256 of its ECAT files."""
 
 
 @dataclass(slots=True)
@@ -36,6 +43,10 @@ class _There:
 
     labels: dict[str, RowMapping] = field(default_factory=dict)
     studies: dict[str, RowMapping] = field(default_factory=dict)
+    subjects: dict[str, set[str]] = field(default_factory=dict)
+    """By PatientID."""
+    holders: dict[bytes, set[str]] = field(default_factory=dict)
+    """Labels of sessions, by an ECAT file that they hold."""
 
     def add(self, row: RowMapping) -> None:
         for found, key in ((self.labels, row["key"]), (self.studies, row["study_uid"])):
@@ -46,7 +57,8 @@ class _There:
 def known_sessions(connection: Connection, principal: Principal, asked: Sequence[Asked]) -> list[dict[str, Any]]:
     """For each: `label`, the session that has its label, and `study`, the one that has its study; null for none.
 
-    What the principal may not see is none.
+    And, where they are asked for, `subjects`, the others of its patient, and `ecat`, the other sessions of its ECAT
+    files. What the principal may not see is none.
     """
     there: dict[str, _There] = defaultdict(_There)
     by_project: dict[str, list[Asked]] = defaultdict(list)
@@ -56,20 +68,46 @@ def known_sessions(connection: Connection, principal: Principal, asked: Sequence
         for at in range(0, len(some), _AT_ONCE):
             for row in _rows(connection, principal, key, some[at : at + _AT_ONCE]):
                 there[key].add(row)
-    return [
-        {
-            "label": _shown(there[one.project.casefold()].labels.get(label_key(one.label))),
-            "study": _shown(there[one.project.casefold()].studies.get(one.study_uid)) if one.study_uid else None,
-        }
-        for one in asked
-    ]
+        _find_elsewhere(connection, _visible(principal, key), some, there[key])
+    return [_told(one, there[one.project.casefold()]) for one in asked]
 
 
-def _rows(connection: Connection, principal: Principal, key: str, asked: Sequence[Asked]) -> Sequence[RowMapping]:
+def _told(one: Asked, there: _There) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "label": _shown(there.labels.get(label_key(one.label))),
+        "study": _shown(there.studies.get(one.study_uid)) if one.study_uid else None,
+    }
+    if one.patient_id:
+        told["subjects"] = _others(one.subject, there.subjects.get(one.patient_id, ()))
+    if one.ecat:
+        told["ecat"] = _others(one.label, {label for sha256 in one.ecat for label in there.holders.get(sha256, ())})
+    return told
+
+
+def _others(own: str, labels: Iterable[str]) -> list[str]:
+    """At most as many as anybody reads."""
+    return sorted(label for label in labels if label_key(label) != label_key(own))[:_NAMED]
+
+
+def _find_elsewhere(connection: Connection, where: ColumnElement[bool], asked: Sequence[Asked], there: _There) -> None:
+    for ids in in_parts({one.patient_id for one in asked} - {""}):
+        for row in connection.execute(subjects_of_patients(ids, where)):
+            there.subjects.setdefault(row.patient_id, set()).add(row.subject)
+    for digests in in_parts({sha256 for one in asked for sha256 in one.ecat}):
+        for row in connection.execute(holders_of_ecat(digests, where)):
+            there.holders.setdefault(row.sha256, set()).add(row.label)
+
+
+def _visible(principal: Principal, key: str) -> ColumnElement[bool]:
+    """The sessions of a project that the principal may see."""
     visible = or_(
         and_(session.c.place == "archive", projects_where(principal, Action.SESSION_READ)),
         and_(session.c.place == "prearchive", projects_where(principal, Action.PREARCHIVE_READ)),
     )
+    return and_(project.c.key == key, visible)
+
+
+def _rows(connection: Connection, principal: Principal, key: str, asked: Sequence[Asked]) -> Sequence[RowMapping]:
     wanted = or_(
         session.c.key.in_({label_key(one.label) for one in asked}),
         session.c.study_uid.in_({one.study_uid for one in asked if one.study_uid}),
@@ -78,7 +116,7 @@ def _rows(connection: Connection, principal: Principal, key: str, asked: Sequenc
     query = (
         select(*columns, project.c.name.label("project"))
         .join(project, project.c.id == session.c.project_id)
-        .where(project.c.key == key, visible, wanted)
+        .where(_visible(principal, key), wanted)
         .order_by(session.c.id)
     )
     return connection.execute(query).mappings().all()

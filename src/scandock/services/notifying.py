@@ -24,6 +24,7 @@ from scandock.catalog.tables import upload
 from scandock.model import request_limits
 from scandock.model.errors import ScandockError
 from scandock.model.upload_steps import log_step
+from scandock.rules.kept_words import kept_files
 from scandock.services.damage import Figures, figures_of
 from scandock.services.damage_messages import damage_letter, damage_payload
 from scandock.services.mail import send_mail
@@ -232,9 +233,9 @@ def letter(taken: dict[str, Any], settings: NotifySettings) -> tuple[str, str]:
         lines += ["", f"Archive: {taken['archive']}"]
         if taken["message"]:
             lines.append(taken["message"])
-    stored = (report.get("entries") or {}).get("stored", 0)
     where = Counter(str(one.get("state")) for one in sessions)
-    lines += ["", f"Sessions: {len(sessions)}" + _listed(where), f"Files stored: {stored}"]
+    count, place = kept_files(report.get("entries") or {}, where)
+    lines += ["", f"Sessions: {len(sessions)}" + _listed(where), f"Files {place}: {count}"]
     if settings.labels:
         lines += [f"- {one['project']} / {one['label']}: {one['state']}" for one in sessions if one.get("label")]
     if taken["code"]:

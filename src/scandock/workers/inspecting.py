@@ -37,7 +37,8 @@ def run_inspect(
 ) -> ImportResult:
     """Read one archive and tell what an import into an empty DATA would make of it.
 
-    Projects and site rules are those of `data`, where that is named and there. Raises Usage where import would.
+    Projects and site rules are those of `data`, where that is named and there; what it has of a patient, a study or an
+    ECAT file elsewhere is warned of. Raises Usage where import would.
     """
     reading = Reading(archive, options, settings, on_progress, cancelled)
     with tempfile.TemporaryDirectory(prefix="scandock-") as folder:
@@ -78,7 +79,7 @@ def _site(store: LocalStore, reading: Reading, data: str | None) -> Iterator[Sit
         site.check_request(reading.options)
         yield site
     finally:
-        site.catalog.dispose()
+        site.close()
 
 
 def _tell(store: LocalStore, stage: Stage, reading: Reading, site: Site, report: Reporter) -> ImportResult:
@@ -114,6 +115,7 @@ def _tools(store: LocalStore, stage: Stage, reading: Reading, site: Site) -> Too
         zone=reading.settings.zone,
         started=datetime.now(reading.settings.zone),
         check=check,
+        known=site.known,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from scandock.formats.dicom_text import decode
 from scandock.formats.shown import file_text
@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 TELL_SECONDS = 0.1
 SPACE_SECONDS = 1.0
 SHOWN_SESSIONS = 1_000
+
+
+_REMEDIES: Final = {
+    "archive_note": "Nothing is to be done, unless files are missing: then make the archive again.",
+    "inner_empty": "Check what was packed there.",
+}
+
+
+def _note(code: str, message: str) -> Notice:
+    return Notice(code=code, message=message, remedy=_REMEDIES.get(code, ""))
 
 
 class Listening:
@@ -73,7 +83,7 @@ class Listening:
         self.stage("reading")
         self.limits, self.readers, self.board = limits, readers, board
         self.entries_total, self.bytes_total = opened.entries_total, opened.bytes_total
-        self.notes.extend(Notice(code="archive_note", message=note) for note in opened.notes)
+        self.notes.extend(_note("archive_note", note) for note in opened.notes)
         nothing = hashlib.sha256().digest()
         self.entries(
             [
@@ -118,7 +128,7 @@ class Listening:
         """An inner zip that is big enough to share."""
         with FileSource(container.file) as source:
             opened = zip_tasks(container, source, self.limits, self.readers)
-        self.notes.extend(Notice(code="archive_note", message=f"{container.name}: {note}") for note in opened.notes)
+        self.notes.extend(_note("archive_note", f"{container.name}: {note}") for note in opened.notes)
         if self.entries_total is not None and opened.entries_total is not None:
             self.entries_total += opened.entries_total
         if self.bytes_total is not None and opened.bytes_total is not None:
@@ -129,7 +139,7 @@ class Listening:
         self.damages.append((container, code, message))
 
     def note(self, code: str, message: str) -> None:
-        self.notes.append(Notice(code=code, message=message))
+        self.notes.append(_note(code, message))
 
     def tally(self, container: bytes, values: tuple[Any, ...]) -> None:
         self.tallies.add(container, values)

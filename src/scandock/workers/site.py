@@ -40,6 +40,14 @@ class Site:
     rules: SiteRules
     request: Request
     settings: Settings
+    known: Catalog | None = None
+    """The catalog of DATA beside a scratch one."""
+
+    def close(self) -> None:
+        """Close the catalogs."""
+        self.catalog.dispose()
+        if self.known is not None:
+            self.known.dispose()
 
     def check_request(self, options: ImportOptions) -> None:
         """All that is named must exist, and every label leave one; then make the project where that was asked for.
@@ -129,17 +137,23 @@ def scratch_site(folder: str, data: str | None, settings: Settings, options: Imp
     texts: dict[str, str] = {}
     if data is not None:
         refuse_lost_catalog(data, settings)  # its projects and rules are lost, too: nothing can be told by them
+    theirs: Catalog | None = None
     if data is not None and is_there(data, settings):
         theirs = open_data_catalog(data, settings)
-        try:
+    try:
+        if theirs is not None:
             with theirs.read() as connection:
                 projects, texts = list_projects(connection), _rule_texts(connection)
-        finally:
+        catalog = open_catalog(f"sqlite:///{folder}/{CATALOG}")
+        for project in projects:
+            add_project(catalog, project)
+    except BaseException:
+        if theirs is not None:
             theirs.dispose()
-    catalog = open_catalog(f"sqlite:///{folder}/{CATALOG}")
-    for project in projects:
-        add_project(catalog, project)
-    return _site(catalog, texts, settings, options, mapping)
+        raise
+    site = _site(catalog, texts, settings, options, mapping)
+    site.known = theirs
+    return site
 
 
 def _named_projects(options: ImportOptions, mapping: tuple[MappingRow, ...], settings: Settings) -> list[ProjectRow]:

@@ -61,7 +61,7 @@ def test_attributes_of_a_scan():
         )
     )
     assert found == {
-        "modality": "PET",
+        "modality": "PT",
         "type": "Static emission",
         "quality": "usable",
         "series_description": "FDG brain",

@@ -46,8 +46,8 @@ def test_scan_types_over_all_files(rows):
     assert by_modality["PT"] == {"pet"}
     assert by_modality["CR"] == {"cr"}
     assert by_modality["SM"] == {"sm"}
-    assert by_modality["SR"] == {"sr", "otherDicom"}  # 88.34, Comprehensive 3D SR, is in no table of the original
-    assert by_modality["SEG"] == {"seg", "otherDicom"}  # 66.7, Label Map Segmentation, neither
+    assert by_modality["SR"] == {"sr"}  # 88.34, Comprehensive 3D SR, among them
+    assert by_modality["SEG"] == {"seg"}  # 66.7, Label Map Segmentation, among them
     assert by_modality["US"] == {"us", "otherDicom"}  # 6, retired
     assert by_modality["RTDOSE"] == by_modality["RTSTRUCT"] == {"rtImage"}
 

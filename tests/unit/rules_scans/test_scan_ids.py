@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS
-from scandock.rules.scan_ids import EcatScan, NewSeries, allot, allot_ecat, new_series
+from scandock.rules.scan_ids import EcatScan, NewSeries, allot, allot_ecat, new_series, sort_key
 
 SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 
@@ -231,3 +231,11 @@ def test_ecat_ids_are_safe_and_meet_no_dicom_id(files, taken, random):
     assert len(set(alone)) == len(alone)
     random.shuffle(files)
     assert allot_ecat(files, taken=taken) == ids
+
+
+def test_ids_are_sorted_as_people_count_by_a_key_that_every_database_sorts_alike():
+    ids = ["", "01", "1", "2", "4", "4-MR1", "4-MR2", "4-MR10", "4-SR1", "10", "1" * 50, "a2", "A10", "b", "\udcff"]
+    distinct = [scan_id for scan_id in ids if scan_id != "01"]
+    assert sorted(set(distinct), key=sort_key) == distinct
+    assert sort_key("01") == sort_key("1")
+    assert set("".join(map(sort_key, ids))) <= set("0123456789abcdef")

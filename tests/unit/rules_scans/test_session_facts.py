@@ -107,7 +107,8 @@ def test_values_that_disagree_are_left_empty_and_named_once():
     )
     assert not {"operator", "study_id"} & set(found)
     assert codes(remarks) == ["values_disagree"]
-    assert "operator, study_id" in remarks[0].message
+    assert "different values of the operator and the study ID;" in remarks[0].message
+    assert remarks[0].remedy
 
 
 def test_objects_without_a_value_do_not_disagree():
@@ -202,7 +203,7 @@ def test_a_session_of_ecat_files():
     found, remarks = session_attributes([], [ecat(), ecat(scan_start_time=999_999_999, operator="other")])
     assert remarks == []
     assert found == {
-        "modality": "PET",
+        "modality": "PT",
         "studyType": "brain",
         "session_type": "FDG brain",
         "acquisition_site": "PET Centre",

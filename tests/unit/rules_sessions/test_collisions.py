@@ -38,6 +38,31 @@ def test_or_where_the_date_is_taken():
     assert len(set(labels(made))) == 3
 
 
+def test_studies_of_one_day_get_their_times():
+    made = decide(of("1.2.3", "20240101", StudyTime="093005.25"), of("1.3", "20240101", StudyTime="1400"))
+    assert labels(made) == ["pid_20240101_093005", "pid_20240101_140000"]
+    assert [codes(one) for one in made] == [["label_suffixed"], ["label_suffixed"]]
+
+
+def test_or_six_digits_where_the_time_is_missing_or_taken():
+    same = decide(of("1.2.3", "20240101", StudyTime="0930"), of("1.3", "20240101", StudyTime="093000"))
+    assert labels(same) == ["pid_c47f5b", f"pid_{text_hash('1.3', 6)}"]
+    one = decide(of("1.2.3", "20240101", StudyTime="25:00"), of("1.3", "20240101", StudyTime="0930"))
+    assert labels(one) == ["pid_c47f5b", "pid_20240101_093000"]
+    catalog = FakeCatalog(known("pid", "1.9"), known("pid_20240101", "1.8"), known("pid_20240101_093000", "1.7"))
+    assert labels(decide(of("1.2.3", "20240101", StudyTime="0930"), catalog=catalog)) == ["pid_c47f5b"]
+
+
+def test_a_time_without_a_date_says_nothing():
+    assert labels(decide(of("1.2.3", StudyTime="0930"), of("1.3", "20240102")))[0] == "pid_c47f5b"
+
+
+def test_what_an_older_version_has_called_by_a_hash_keeps_that_label():
+    catalog = FakeCatalog(known("pid", "1.9"), known("pid_20240101", "1.8"), known("pid_c47f5b", "1.2.3"))
+    (made,) = decide(of("1.2.3", "20240101", StudyTime="0930"), catalog=catalog)
+    assert (made.label, made.existing, codes(made)) == ("pid_c47f5b", "uuid-pid_c47f5b", [])
+
+
 def test_by_the_catalog_too():
     catalog = FakeCatalog(known("pid", "1.9"), known("pid_20240101", "1.8"))
     assert labels(decide(of("1.2.3", "20240101"), catalog=catalog)) == ["pid_c47f5b"]

@@ -57,7 +57,9 @@ _THERE: Final[Schema] = {
 
 SCHEMAS: Final[dict[str, Schema]] = {
     "Known": shape(
-        "The sessions that have a label, and a study, that an upload would bring", {"label": _THERE, "study": _THERE}
+        "The sessions that have a label, and a study, that an upload would bring, and what they share with others",
+        {"label": _THERE, "study": _THERE, "subjects": many(TEXT), "ecat": many(TEXT)},
+        optional=("subjects", "ecat"),
     ),
     "Notice": shape("A warning", {"code": TEXT, "message": TEXT}, optional=("message",)),
     "Project": shape(

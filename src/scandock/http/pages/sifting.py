@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +10,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 
 from scandock.access.principal import Principal
+from scandock.rules.scan_ids import sort_key
 from scandock.services.contents import list_scans
 from scandock.services.listing import MAX_LIMIT, Sorting
 
@@ -19,18 +19,14 @@ Scan = dict[str, Any]
 SCANS: Final = 2_000
 """Scans of a session that its page shows."""
 
-_DIGITS: Final = re.compile(r"([0-9]+)")
-
-
-def natural(scan_id: str) -> tuple[tuple[bool, int, str], ...]:
-    """What ids of scans are sorted by, as people count: 2, 10, 99, then what begins with a letter."""
-    parts = (part for part in _DIGITS.split(scan_id) if part)
-    return tuple((False, int(part), "") if _DIGITS.match(part) else (True, 0, part.casefold()) for part in parts)
-
 
 def described(scan: Scan) -> str:
     """What a scan is called beside its id."""
     return str(scan["attributes"].get("series_description") or scan["type"] or "")
+
+
+natural: Final = sort_key
+"""What ids of scans are sorted by, as people count: 2, 10, 99, then what begins with a letter."""
 
 
 ORDERS: Final[dict[str, tuple[str, Callable[[Scan], Any]]]] = {
@@ -53,7 +49,7 @@ def all_scans(connection: Connection, me: Principal, uuid: str) -> list[Scan]:
         cursor = some.next
         if cursor is None:
             break
-    return sorted(found, key=lambda one: natural(one["id"]))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ class AskedSession(BaseModel):
     project: Annotated[str, Field(min_length=1, max_length=64)]
     label: Annotated[str, Field(min_length=1, max_length=64)]
     study_uid: Annotated[str, Field(max_length=512)] = ""
+    subject: Annotated[str, Field(max_length=64)] = ""
+    patient_id: Annotated[str, Field(max_length=1024)] = ""
+    ecat: Annotated[list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Field(max_length=MANY)] = []
 
 
 class AskedSessions(BaseModel):
@@ -35,6 +38,10 @@ class AskedSessions(BaseModel):
 
 @router.post("/known", summary="Which sessions are there already")
 async def known(work: Desked, principal: SignedIn, asked: AskedSessions) -> Response:
-    """For each, in the same order: the session that has its label, and the one that has its study; null for none."""
-    wanted = [Asked(**one.model_dump()) for one in asked.sessions]
+    """For each, in the same order: the session that has its label, and the one that has its study; null for none.
+
+    Where `patient_id` is given, the other `subjects` that the patient has too; where `ecat` is (the SHA-256 of its ECAT
+    files), the labels of the other sessions that hold any of them.
+    """
+    wanted = [Asked(**{**one.model_dump(), "ecat": tuple(map(bytes.fromhex, one.ecat))}) for one in asked.sessions]
     return JSONResponse({"items": await work.read(lambda c: known_sessions(c, principal, wanted))})

@@ -27,7 +27,7 @@ class ScanChanges(BaseModel):
 
 @router.get("/scans", summary="The scans of a session")
 async def list_all(work: Desked, page: Sorted, session: Annotated[str, Query(max_length=64)]) -> Response:
-    """Sorted by n, id, type, modality, files or bytes."""
+    """Sorted by id (2, 4-MR1, 10, as people count), n (as they came), type, modality, files or bytes."""
     return await work.page(lambda c: contents.list_scans(c, work.desk.principal, session, page))
 
 

@@ -65,7 +65,10 @@ def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, s
     """
     edited = and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id)
     rows = connection.execute(
-        select(*_SCAN).outerjoin(scan_edit, edited).where(scan.c.tree_id == standing.tree_id).order_by(scan.c.n)
+        select(*_SCAN)
+        .outerjoin(scan_edit, edited)
+        .where(scan.c.tree_id == standing.tree_id)
+        .order_by(scan.c.sort_key, scan.c.n)
     ).mappings().all()  # fmt: skip
     if is_all(wanted):
         return list(rows)
@@ -163,7 +166,7 @@ def resources_of(
         .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
         .outerjoin(scan_edit, and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id))
         .where(resource.c.tree_id == standing.tree_id)
-        .order_by(resource.c.n)
+        .order_by(func.coalesce(scan.c.sort_key, ""), resource.c.n)
     )  # fmt: skip
     ids = None if scans is None else {row["scan_id"] for row in scans}
     rows = [
@@ -198,7 +201,7 @@ def parts_of_sessions(
         .join(scan, scan.c.tree_id == session.c.tree_id)
         .outerjoin(scan_edit, of_scan)
         .where(sessions)
-        .order_by(session.c.id, scan.c.n)
+        .order_by(session.c.id, scan.c.sort_key, scan.c.n)
     )
     resources = (
         select(session.c.id.label("session_id"), *_RESOURCE)

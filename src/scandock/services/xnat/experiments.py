@@ -199,7 +199,7 @@ def list_experiments(
     if of_subject is not None:
         query = query.where(session.c.subject_id == of_subject)
     query = listing.narrowed(query, filters).order_by(session.c.id)
-    query = query.order_by(scan.c.n) if with_scans else query
+    query = query.order_by(scan.c.sort_key, scan.c.n) if with_scans else query
     query = query.order_by(resource.c.n) if with_files else query
     if page is None:
         return read(connection, query, chosen)

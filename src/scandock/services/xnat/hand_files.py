@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from scandock.formats.dicom_header import Unparseable, looks_like_dicom, read_header
+from scandock.formats.ecat import looks_like_ecat, read_ecat
 from scandock.model.errors import Usage
-from scandock.model.tags import NUMBERS
 from scandock.queue.tokens import new_token, new_uuid
+from scandock.rules.frames import MODALITY, NUMBER_OF_FRAMES, ecat_frames, object_frames
 from scandock.rules.permissions import Action
 from scandock.services import audit
 from scandock.services.moving import Desk
@@ -25,8 +26,8 @@ from scandock.store import names
 from scandock.store.port import Stage, Store, Writer
 
 _HEAD: Final = 1024 * 1024
-_FRAMES: Final = NUMBERS["NumberOfFrames"]
-_IMAGES: Final = frozenset({"dicom", "secondary"})
+_WANTED: Final = frozenset({MODALITY, NUMBER_OF_FRAMES})
+_IMAGES: Final = frozenset({"dicom", "secondary", "ecat"})
 Chunk = bytes | memoryview
 
 
@@ -170,21 +171,16 @@ def change_of(desk: Desk, wanted: Wanted, came: Incoming) -> Change:
 
 
 def _with_header(stage: Stage, one: Staged) -> Staged:
-    """What an object's header says that belongs to a file's row; any other file is no image."""
+    """What an image's header says that belongs to a file's row; any other file is no image."""
     head = stage.read_at(one.rel, 0, min(_HEAD, one.size))
-    if not looks_like_dicom(head, one.size):
-        return replace(one, frames=0)
     try:
-        header = read_header(head, one.size, frozenset({_FRAMES}), lambda length: stage.read_at(one.rel, 0, length))
+        if looks_like_ecat(head):
+            facts = read_ecat(head, one.size, lambda offset, length: stage.read_at(one.rel, offset, length))
+            return replace(one, frames=ecat_frames(facts))
+        if not looks_like_dicom(head, one.size):
+            return one
+        header = read_header(head, one.size, _WANTED, lambda length: stage.read_at(one.rel, 0, length))
     except Unparseable:
-        return replace(one, frames=0)
-    return replace(one, sop_uid=header.sop_uid or None, frames=frames_of(header.values), dataset_at=header.dataset_at)
-
-
-def frames_of(values: Mapping[int, bytes]) -> int:
-    """NumberOfFrames of an object, 1 where it says none that can be."""
-    try:
-        said = int(values.get(_FRAMES, b"1").strip(b"\0 ").split(b"\\")[0] or 1)
-    except ValueError:
-        said = 1
-    return min(max(1, said), 2**31 - 1)
+        return one
+    frames = object_frames(header.sop_class, header.values)
+    return replace(one, sop_uid=header.sop_uid or None, frames=frames, dataset_at=header.dataset_at)

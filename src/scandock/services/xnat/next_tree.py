@@ -26,7 +26,7 @@ class Staged:
     sha256: bytes
     md5: bytes
     sop_uid: str | None = None
-    frames: int = 1
+    frames: int = 0
     dataset_at: int = 0
     words: Words = NOTHING_SAID
     """Content, format and tags that the request says of it."""

@@ -21,12 +21,12 @@ from scandock.formats.dicom_tally import Tally
 from scandock.model.errors import Usage
 from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS, WANTED
+from scandock.rules.frames import object_frames
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.damaged_files import Damaged, damaged_paths
 from scandock.services.moving import Desk
 from scandock.services.prearchive import rebuild
-from scandock.services.xnat.hand_files import frames_of
 from scandock.services.xnat.making import changing
 from scandock.services.xnat.scan_types import UNKNOWN
 from scandock.store.port import Snapshot
@@ -43,6 +43,8 @@ class _Read:
 
     tallies: dict[int, list[SeriesTally]] = field(default_factory=dict)
     """By the scan's number; several where a scan holds objects of several series."""
+    frames: dict[int, int] = field(default_factory=dict)
+    """Images of each scan, by its number."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     """What rows of files don't say yet."""
 
@@ -100,8 +102,10 @@ def _read(
             except Unparseable:
                 continue
         counted.setdefault(resource.scan_n, Tally()).add(header)
+        count = object_frames(header.sop_class, header.values)
+        found.frames[resource.scan_n] = found.frames.get(resource.scan_n, 0) + count
         if row.sop_uid is None:
-            said = {"sop": header.sop_uid, "count": frames_of(header.values), "at": header.dataset_at}
+            said = {"sop": header.sop_uid, "count": count, "at": header.dataset_at}
             found.rows.append({"number": row.n, **said})
     found.tallies = {n: tally.drain() for n, tally in counted.items()}
     return found
@@ -129,7 +133,7 @@ def _note(desk: Desk, source: Standing, scans: dict[int, ScanRow], found: _Read)
                 found.rows,
             )
         for n, tallies in found.tallies.items():
-            _tell_scan(connection, source.tree_id, scans, scans[n], tallies)
+            _tell_scan(connection, source.tree_id, scans, scans[n], tallies, found.frames[n])
         _forget_unknown(connection, source, [scans[n].scan_id for n in found.tallies])
         if now.by_hand and len(found.studies) == 1:
             _tell_session(connection, now, found)
@@ -150,7 +154,12 @@ def _forget_unknown(connection: Connection, source: Standing, scan_ids: list[str
 
 
 def _tell_scan(
-    connection: Connection, tree_id: int, scans: dict[int, ScanRow], one: ScanRow, tallies: list[SeriesTally]
+    connection: Connection,
+    tree_id: int,
+    scans: dict[int, ScanRow],
+    one: ScanRow,
+    tallies: list[SeriesTally],
+    frames: int,
 ) -> None:
     """Let a scan be what its objects say; it is a series only where they are of one that no other scan is."""
     read = {tally.series_uid for tally in tallies}
@@ -160,7 +169,7 @@ def _tell_scan(
         taken = {other.series_uid for other in scans.values()} | {""}
         one.series_uid = next(iter(read - taken), None)
     one.facts = _together(tallies, one.series_uid or "")
-    one.frames = one.facts.frames
+    one.frames = one.facts.frames = frames
     values = scan_values(tree_id, one)
     connection.execute(
         update(scan)

@@ -127,7 +127,11 @@ class _Search:
         if self._kind is Kind.SCAN:
             of_root = func.lower(scan.c.xsi_type) == self._root
             query = query.where(scan.c.n.is_not(None), true() if self._root == _EVERY_SCAN else of_root)
-        by = {Kind.PROJECT: (project.c.key,), Kind.SUBJECT: (subject.c.id,), Kind.SCAN: (session.c.id, scan.c.n)}
+        by = {
+            Kind.PROJECT: (project.c.key,),
+            Kind.SUBJECT: (subject.c.id,),
+            Kind.SCAN: (session.c.id, scan.c.sort_key, scan.c.n),
+        }
         return read(connection, query.order_by(*by.get(self._kind, (session.c.id,))), columns)
 
     def _rows(self, kind: Kind, element: str, *, with_scans: bool = False) -> Select[Any]:

@@ -18,13 +18,34 @@ export function boundFor(one) {
   return code === 0 ? "prearchive" : "archive";
 }
 
-/** [[kind, sentence]] of what is there; `known` is {label, study}: the session of that label, and the one of the study. */
-export function already(one, { label, study }) {
+/** [[kind, sentence]] of what is there; `known` is {label, study}: the session of that label, and the one of the study;
+ * with {subjects, ecat}: other subjects of its patient, other sessions of its ECAT files. */
+export function already(one, known) {
+  return [...there(one, known), ...shared(known)];
+}
+
+/** What it shares with other sessions that are there. */
+function shared({ subjects = [], ecat = [] }) {
+  const told = [];
+  if (subjects.length) told.push(["warn", `Its patient id has another subject there: ${subjects.join(", ")}.`]);
+  if (ecat.length) told.push(["warn", `ECAT files of it are there already, in ${ecat.join(", ")}.`]);
+  return told;
+}
+
+function there(one, { label, study }) {
   const bound = one.held.length ? "prearchive" : boundFor(one);
-  if (study && fold(study.label) !== fold(one.label)) {
-    const told = elsewhere(one, study, bound);
-    if (told.length) return told;
-  }
+  const told = study && fold(study.label) !== fold(one.label) ? elsewhere(one, study, bound) : [];
+  if (told.length && !isBeside(study, bound)) return told;
+  return [...told, ...called(one, label, bound)];
+}
+
+/** Whether a session of the study waits for a decision, so that what comes is a session of its own beside it. */
+function isBeside(study, bound) {
+  return study.place === "prearchive" && study.state === "conflict" && bound === "prearchive";
+}
+
+/** What is there under the label. */
+function called(one, label, bound) {
   if (label === null) return [];
   if (one.study.uid !== null && label.study_uid && label.study_uid !== one.study.uid) return another(one, label);
   return label.place === "archive" ? archived(one, label, bound) : waiting(label, bound);
@@ -44,7 +65,7 @@ function elsewhere(one, study, bound) {
   const is = `This study is in the prearchive as ${study.label}`;
   if (bound === "archive") return [["warn", `${is}: that stays there, and what comes is archived as ${one.label}.`]];
   if (bound === null) return [["there", `${is}.`]];
-  if (study.state === "conflict") return [];
+  if (isBeside(study, bound)) return [["warn", `${is}, and waits for a decision: what comes will be there beside it, as ${one.label}.`]];
   if (requested) return [["held", `${is}:${apart}`]];
   return [...differs(one, study), ["there", `${is}: it goes there.`]];
 }

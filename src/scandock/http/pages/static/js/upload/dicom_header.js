@@ -5,11 +5,13 @@ import { scan } from "./dicom_scan.js";
 import { decode, uid } from "./dicom_text.js";
 import { inflateHead } from "./inflate.js";
 import { looksLikeDicom, LONG, SHORT } from "./kinds.js";
+import { hasPixels } from "./sop_classes.js";
 
 const CODED = { inCharset: true };
 const PLAIN = { inCharset: false };
 const TEXTS = new Map([
   [0x00080020, ["StudyDate", PLAIN]],
+  [0x00080030, ["StudyTime", PLAIN]],
   [0x00080050, ["AccessionNumber", CODED]],
   [0x00080060, ["Modality", PLAIN]],
   [0x00081030, ["StudyDescription", CODED]],
@@ -82,7 +84,10 @@ async function dataset(head, at, size, syntax, { more, deep }) {
     found = scan(bytes, at, explicit, big, WANTED, last);
   }
   const told = judged(found, size, bytes.length >= size || found.need > size + 16, big);
-  if (told.kind === "dicom") told.frames = await framesOf(found, bytes, size, { explicit, big, more });
+  if (told.kind === "dicom") {
+    const shown = hasPixels(told.sopClass, told.values.Modality ?? "");
+    told.frames = shown ? await framesOf(found, bytes, size, { explicit, big, more }) : 0;
+  }
   return told;
 }
 

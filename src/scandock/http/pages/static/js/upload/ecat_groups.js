@@ -27,9 +27,16 @@ export function groupEcat(files, studies, zone = "UTC") {
 
 /** The date (yyyyMMdd) of a scan's start in `zone`, or "" where it is unset. */
 export function scanDate(seconds, zone) {
+  return scanStart(seconds, zone).slice(0, 8);
+}
+
+/** Date and time (yyyyMMddHHMMSS) of a scan's start in `zone`, or "" where it is unset. */
+function scanStart(seconds, zone) {
   if (!(seconds > 0)) return "";
-  const format = new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" });
-  return format.format(new Date(seconds * 1000)).replaceAll("-", "");
+  const named = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  const format = new Intl.DateTimeFormat("en-CA", { timeZone: zone, hourCycle: "h23", ...named });
+  const parts = Object.fromEntries(format.formatToParts(new Date(seconds * 1000)).map((part) => [part.type, part.value]));
+  return Object.keys(named).map((name) => parts[name]).join("");
 }
 
 function groupOf(file, zone) {
@@ -67,7 +74,7 @@ function studyOf(key, files, zone) {
   const [folder] = [...new Set(folders)].sort(
     (one, other) => count(folders, other) - count(folders, one) || compare(one, other),
   );
-  const dates = [...distinct.values()].map((file) => scanDate(file.started, zone)).filter(Boolean);
+  const [start = ""] = [...distinct.values()].map((file) => scanStart(file.started, zone)).filter(Boolean).sort();
   return {
     key,
     uid: null,
@@ -75,7 +82,8 @@ function studyOf(key, files, zone) {
     ecat: [...distinct.values()],
     sessionFolders: folder ? { [folder]: distinct.size } : {},
     folders: [...new Set(files.map((file) => splitBase(file.path)[0]))],
-    ecatDate: dates.sort()[0] ?? "",
+    ecatDate: start.slice(0, 8),
+    ecatTime: start.slice(8),
   };
 }
 
@@ -104,13 +112,14 @@ function hostOf(made, studies) {
 
 function joined(host, made) {
   const folder = new Study(host).sessionFolder;
-  const dates = [host.ecatDate, made.ecatDate].filter(Boolean);
+  const [start = ""] = [host, made].map((one) => one.ecatDate + (one.ecatTime ?? "")).filter(Boolean).sort();
   return {
     ...host,
     ecat: [...host.ecat, ...made.ecat],
     sessionFolders: { ...host.sessionFolders, [folder]: (host.sessionFolders[folder] ?? 0) + made.ecat.length },
     folders: [...new Set([...host.folders, ...made.folders])],
-    ecatDate: dates.sort()[0] ?? "",
+    ecatDate: start.slice(0, 8),
+    ecatTime: start.slice(8),
   };
 }
 

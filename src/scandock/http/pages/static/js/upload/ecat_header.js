@@ -5,6 +5,7 @@ import { strip } from "./dicom_text.js";
 import { upToNul } from "./tar_header.js";
 
 const RECORD = 512;
+const IMAGE_TYPES = new Set([2, 6, 7, 10]); // sinograms and what else is raw have no images
 
 /** {kind: "ecat", patientId, patientName, started (Unix seconds), frames}, or {kind: "unparseable", code}. */
 export function readEcat(head, size) {
@@ -21,6 +22,6 @@ export function readEcat(head, size) {
     patientId: text(166, 16),
     patientName: text(182, 32),
     started: view.getUint32(62, little),
-    frames: Math.max(1, view.getUint16(354, little)),
+    frames: IMAGE_TYPES.has(little ? view.getInt16(50, true) : type) ? Math.max(1, view.getUint16(354, little)) : 0,
   };
 }

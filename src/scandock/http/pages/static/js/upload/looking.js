@@ -43,12 +43,13 @@ export async function lookAtFile(findings, container, { name, size }, head, more
 }
 
 const HASHED = 256 * 1024 * 1024;
+const HASHED_NAMED = 64 * 1024 * 1024; // one that is named is hashed only to be found in other sessions
 
 async function ecat(findings, container, { name, size }, head, more) {
   const header = readEcat(head, size);
   if (header.kind !== "ecat") return findings.unparseable(container, name, header.code);
   const named = placeOf(name).sessionFolder || header.patientId;
-  const whole = !named && size <= HASHED ? await more(size) : null;
+  const whole = size <= (named ? HASHED_NAMED : HASHED) ? await more(size) : null;
   const identity = whole === null ? [...container.outer, name].join("!") : sha256(whole);
-  return findings.ecat(container, name, header, identity);
+  return findings.ecat(container, name, { ...header, hashed: whole !== null }, identity);
 }

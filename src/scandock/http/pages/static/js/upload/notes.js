@@ -16,6 +16,8 @@ const WARNED = {
   label_from_hash: "Nothing names it: it is called after a hash of its UID.",
   subjects_told_apart: "Several patients had this subject; a hash tells them apart.",
   subject_other_patient: "The comments give this subject to several patients.",
+  patient_many_subjects: "Its patient id has several subjects in this upload.",
+  ecat_elsewhere: "ECAT files of it are in another session of this upload too.",
 };
 
 /** [kind, sentence, soft] of each note; kind is "held", "warn", "there" or "". A soft one alone opens no table: it stands

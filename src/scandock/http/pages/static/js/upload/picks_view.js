@@ -95,7 +95,7 @@ function labelsOf({ taken }) {
 
 function images(decisions, files) {
   const frames = decisions.reduce((sum, { study }) => sum + study.frames - study.objects, files);
-  return plural(frames, "image") + (frames > files ? ` in ${plural(files, "file")}` : "");
+  return plural(frames, "image") + (frames === files ? "" : ` in ${plural(files, "file")}`);
 }
 
 function othersOf({ counts, named }) {

@@ -31,6 +31,7 @@ export function settle(studies, request, site) {
     holdRequestedLabels(group);
     tellApart(group);
     chooseSubjects(group);
+    warnOfOthers(group);
   }
   for (const one of taken) if (one.naming.patients.ids.length > 1) one.held.push("patient_mismatch");
   return cases;
@@ -76,6 +77,7 @@ function tellApart(cases) {
 /** The labels that a study may get instead of `label`, the first to be tried first. */
 function suffixed(label, study) {
   const dated = study.date ? [fit(label, `_${study.date}`)] : [];
+  if (study.date && study.time) dated.push(fit(label, `_${study.date}_${study.time}`));
   return [...dated, ...LONGER.map((digits) => fit(label, "_" + textHash(study.uid ?? study.key, digits)))];
 }
 
@@ -114,6 +116,19 @@ function tellPatientsApart(group) {
     one.warnings.push("subjects_told_apart");
     one.subject = fit(one.subject, "_" + textHash(names[at], 6));
   });
+}
+
+/** One patient under several subjects, and ECAT files in several sessions; as src/scandock/rules/elsewhere.py. */
+function warnOfOthers(cases) {
+  const known = cases.filter((one) => one.naming.patients.commonId);
+  for (const group of grouped(known, (one) => one.naming.patients.commonId).values()) {
+    if (new Set(group.map((one) => fold(one.subject))).size > 1) for (const one of group) one.warnings.push("patient_many_subjects");
+  }
+  const holders = new Map();
+  for (const one of cases) {
+    for (const file of one.study.ecat) holders.set(file.sha256, (holders.get(file.sha256) ?? new Set()).add(one));
+  }
+  for (const one of cases) if (one.study.ecat.some((file) => holders.get(file.sha256).size > 1)) one.warnings.push("ecat_elsewhere");
 }
 
 /** What stands for each case's patient: PatientID, else the name; equal for what counts as one patient. */

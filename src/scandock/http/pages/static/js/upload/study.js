@@ -17,7 +17,7 @@ export function mostCommon(votes) {
 
 /** Facts of a study, as the worker sends them, with the questions that rules ask. */
 export class Study {
-  /** `facts`: {key, uid (null for ECAT alone), series, ecat, sessionFolders, folders, ecatDate}. */
+  /** `facts`: {key, uid (null for ECAT alone), series, ecat, sessionFolders, folders, ecatDate, ecatTime}. */
   constructor(facts) {
     Object.assign(this, facts);
     this.remembered = new Map();
@@ -71,7 +71,17 @@ export class Study {
 
   /** yyyyMMdd: the most common StudyDate that is a date, else that of the earliest ECAT scan, else "". */
   get date() {
-    return asDate(this.common("StudyDate", (text) => !asDate(text))) || this.ecatDate;
+    return this.#studyDate || this.ecatDate;
+  }
+
+  /** HHMMSS, of what `date` is of: the most common StudyTime that is a time, or the earliest ECAT scan's; or "". */
+  get time() {
+    if (!this.#studyDate) return this.ecatTime ?? "";
+    return asTime(this.common("StudyTime", (text) => !asTime(text)));
+  }
+
+  get #studyDate() {
+    return asDate(this.common("StudyDate", (text) => !asDate(text)));
   }
 
   get sessionFolder() {
@@ -95,4 +105,13 @@ export function asDate(text) {
   made.setUTCFullYear(year, month - 1, day);
   const same = made.getUTCFullYear() === year && made.getUTCMonth() === month - 1 && made.getUTCDate() === day;
   return same && year > 0 ? match.slice(1).join("") : "";
+}
+
+/** A DICOM time as HHMMSS, or "" where it is none. */
+export function asTime(text) {
+  const match = /^(\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,]\d*)?)?)?$/.exec(text.trim());
+  if (match === null) return "";
+  const [hour, minute, second] = match.slice(1).map((part) => Number(part ?? 0));
+  if (hour > 23 || minute > 59 || second > 60) return "";
+  return [hour, minute, Math.min(second, 59)].map((part) => String(part).padStart(2, "0")).join("");
 }

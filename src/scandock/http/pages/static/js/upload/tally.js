@@ -26,7 +26,7 @@ class Tally {
       this.#series.set(header.series, series);
     }
     series.objects += 1;
-    series.frames += header.frames ?? 1;
+    series.frames += header.frames ?? 0;
     for (const [keyword, text] of Object.entries(header.values)) {
       const seen = (series.values[keyword] ??= new Map());
       if (seen.has(text) || seen.size < MANY) seen.set(text, (seen.get(text) ?? 0) + 1);
@@ -45,6 +45,7 @@ class Tally {
       sessionFolders: Object.fromEntries(this.#sessionFolders),
       folders: [...this.#folders],
       ecatDate: "",
+      ecatTime: "",
       images: this.#objects,
     };
   }

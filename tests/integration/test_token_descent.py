@@ -125,6 +125,20 @@ def test_what_an_administrator_issues_for_another_account_ends_with_their_own_an
 
 
 @pytest.mark.postgresql
+def test_what_an_account_is_when_it_is_changed_counts_and_not_what_it_was_when_it_was_read(catalog):
+    system = Accounts(catalog, SYSTEM, HERE)
+    with catalog.read() as connection:
+        before = accounts.get(connection, "alice")
+    system.create("bob", PASSWORD)
+    system.create("root", PASSWORD, admin=True)
+    system.set_admin("alice", True)
+    made = Accounts(catalog, admin_of(catalog, "alice"), HERE).issue_token(scope=Scope.ALL, of="bob")
+    with catalog.write() as connection:
+        accounts.set_admin(connection, before, False)
+    assert not holds(catalog, made)
+
+
+@pytest.mark.postgresql
 def test_what_was_issued_for_others_and_has_ended_takes_no_place_among_ones_own(catalog, monkeypatch):
     """Whatever ended it; and one token is enough for an account, by which nobody can sign in."""
     monkeypatch.setattr(tokens, "TOKENS_MOST", 2)

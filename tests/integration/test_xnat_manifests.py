@@ -362,3 +362,17 @@ def test_the_newest_of_an_account_are_held_and_of_all_so_many() -> None:
     assert held.find(me, last)
     with pytest.raises(Denied):
         held.find(other, theirs)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"sessions": ["P\\ud800:S:L:XNAT_E00001"]}',
+        '{"sessions": ["XNAT_E00001"], "projectIds": ["\\ud800"]}',
+        '{"sessions": ["XNAT_E00001"], "scan_types": ["\\udfff"]}',
+        '{"\\ud800": 1, "sessions": ["XNAT_E00001"]}',
+    ],
+)
+def test_half_a_character_is_refused_as_such(client: httpx.Client, body: str) -> None:
+    answer = client.post(DOWNLOAD, content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, "half a character" in answer.text) == (400, True), answer.text

@@ -114,12 +114,12 @@ def issuing(
         .with_for_update()
     ).first()
     if there is None:
-        made = _issue(connection, issuer, scope, now, expires, name, parent)
+        alias = _issue(connection, issuer, scope, now, expires, name, parent).alias
         values: dict[str, Any] = {"secret_hash": NOBODYS}
     else:
-        made, values = there, {"expires": max(there.expires, expires)}
-    connection.execute(update(api_token).where(api_token.c.alias == made.alias).values(values))
-    return str(made.alias)
+        alias, values = str(there.alias), {"expires": max(there.expires, expires)}
+    connection.execute(update(api_token).where(api_token.c.alias == alias).values(values))
+    return alias
 
 
 def _count(connection: Connection, one: Account, now: int) -> int:

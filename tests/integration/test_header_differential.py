@@ -26,6 +26,7 @@ from pydicom.multival import MultiValue
 from scandock.formats import dicom_slow
 from scandock.formats.dicom_header import DEFLATED_LITTLE, Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.dicom_object import uid_text
+from scandock.formats.dicom_order import LITTLE
 from scandock.formats.dicom_repair import repaired
 from scandock.formats.dicom_scan import SEQUENCE_BYTES, VALUE_BYTES, encoding_of
 from scandock.model.tags import NUMBERS, PIXEL_DATA, SEQUENCES, WANTED
@@ -206,6 +207,35 @@ def test_a_head_that_grows_reads_the_same(corpus):
             assert grown == whole, path.name
             read += 1
     assert read > len(paths) * 0.9
+
+
+@pytest.mark.corpus
+def test_a_real_image_with_one_odd_vr_is_whole(corpus):
+    """A Siemens MR, its private headers among them: whichever element it is, the same facts are read."""
+    data = (corpus / SIEMENS).read_bytes()
+    plain = by_us(data)
+    assert isinstance(plain, Header)
+    with fast_only():
+        for at in elements_of(data, plain.dataset_at):
+            for vr in (b"  ", b"\0\0", b"Us", b"\1\2"):
+                odd = data[: at + 4] + vr + data[at + 6 :]
+                assert by_us(odd) == plain, (data[at : at + 6], vr)
+    for at in elements_of(data, plain.dataset_at):
+        odd = data[: at + 4] + b"??" + data[at + 6 :]
+        assert read_header(odd[:2_048], len(odd), ALL, partial(head_of, odd)) == plain, data[at : at + 6]
+
+
+SIEMENS = "neurolabusc__dcm_qa_nih/In/20180918Si/mr_0003/epi_pe_ap-00002.dcm"
+
+
+def elements_of(data: bytes, at: int) -> list[int]:
+    """Where the top-level elements behind the first one stand, in explicit little endian with lengths."""
+    found = []
+    while at < len(data):
+        vr, length = LITTLE.element(data, at)[1:]
+        found.append(at)
+        at += 12 + LITTLE.length(data, at + 8)[0] if vr in LITTLE.long else 8 + length
+    return found[1:]
 
 
 def mutated(rng: random.Random, data: bytes, header: int) -> bytes:

@@ -124,6 +124,42 @@ def test_what_an_administrator_issues_for_another_account_ends_with_their_own_an
         Accounts(catalog, before, HERE).issue_token(scope=Scope.ALL, of="alice")
 
 
+@pytest.mark.postgresql
+def test_what_an_account_is_when_it_is_changed_counts_and_not_what_it_was_when_it_was_read(catalog):
+    system = Accounts(catalog, SYSTEM, HERE)
+    with catalog.read() as connection:
+        before = accounts.get(connection, "alice")
+    system.create("bob", PASSWORD)
+    system.create("root", PASSWORD, admin=True)
+    system.set_admin("alice", True)
+    made = Accounts(catalog, admin_of(catalog, "alice"), HERE).issue_token(scope=Scope.ALL, of="bob")
+    with catalog.write() as connection:
+        accounts.set_admin(connection, before, False)
+    assert not holds(catalog, made)
+
+
+@pytest.mark.postgresql
+def test_what_was_issued_for_others_and_has_ended_takes_no_place_among_ones_own(catalog, monkeypatch):
+    """Whatever ended it; and one token is enough for an account, by which nobody can sign in."""
+    monkeypatch.setattr(tokens, "TOKENS_MOST", 2)
+    system = Accounts(catalog, SYSTEM, HERE)
+    system.create("chief", PASSWORD, admin=True)
+    chief = Accounts(catalog, admin_of(catalog, "chief"), HERE)
+    for _ in range(3):
+        made = chief.issue_token(scope=Scope.ALL, days=2, of="alice")
+        system.revoke_token(made.alias, of="alice")
+    for name in ("bob", "carl", "dora"):
+        system.create(name, PASSWORD)
+        chief.issue_token(scope=Scope.ALL, days=2, of=name)
+        system.set_disabled(name, True)
+    chief.issue_token(scope=Scope.ALL, days=2)
+    named = sorted(one.name for one in chief.tokens())
+    assert named == ["", *(f"Issued for {name}" for name in ("alice", "bob", "carl", "dora"))]
+    with catalog.read() as connection:
+        kept = connection.execute(select(api_token.c.secret_hash).where(api_token.c.name == "Issued for bob")).scalar()
+    assert kept == bytes(32)
+
+
 def admin_of(catalog: Catalog, name: str) -> Principal:
     with catalog.read() as connection:
         return principal_of(connection, accounts.get(connection, name), Door.BASIC)

@@ -200,6 +200,7 @@ def status(web: Web, pair: tuple[str, str], path: str) -> int:
 @pytest.mark.usefixtures("people")
 def test_an_administrator_issues_a_token_for_somebody_who_may_then_do_what_that_one_may(web: Web) -> None:
     with web.client() as admin:
+        assert admin.get(f"{ISSUE}/ANN").json()["xdatUserId"] == "ann"
         pair = pair_of(admin.get(f"{ISSUE}/ann"))
         assert admin.get("/data/services/tokens/validate/{}/{}".format(*pair)).json() == {"valid": "ann"}
         lines = admin.get("/api/v1/audit", params={"action": "token_create", "limit": 2}).json()["items"]

@@ -362,3 +362,26 @@ def test_the_newest_of_an_account_are_held_and_of_all_so_many() -> None:
     assert held.find(me, last)
     with pytest.raises(Denied):
         held.find(other, theirs)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"sessions": ["P\\ud800:S:L:XNAT_E00001"]}',
+        '{"sessions": ["XNAT_E00001"], "projectIds": ["\\ud800"]}',
+        '{"sessions": ["XNAT_E00001"], "scan_types": ["\\udfff"]}',
+        '{"\\ud800": 1, "sessions": ["XNAT_E00001"]}',
+    ],
+)
+def test_half_a_character_is_refused_as_such(client: httpx.Client, body: str) -> None:
+    answer = client.post(DOWNLOAD, content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, "half a character" in answer.text) == (400, True), answer.text
+
+
+def test_a_simplified_folder_lies_in_no_other_one() -> None:
+    """A session's own resource that is called as a scan is: in a zip two files would have one name."""
+    common = {"uuid": "u", "number": 1, "project": "P", "subject": "S", "label": "E", "bytes": 1, "scan_type": None}
+    named = ((None, "1"), ("1", "DICOM"), (None, "1_2"), (None, "x"), ("1_3", "DICOM"))
+    rows: Any = [{**common, "scan_id": scan, "resource": label} for scan, label in named]
+    (part,) = parts_of(rows, Selection(everything=True), ["simplified"])
+    assert list(part.names.values()) == ["E/1_2", "E/1/DICOM", "E/1_2_2", "E/x", "E/1_3/DICOM"]

@@ -9,8 +9,9 @@ import pytest
 
 from scandock.access import accounts, members
 from scandock.access.authenticate import principal_of
-from scandock.access.principal import SYSTEM, Door
+from scandock.access.principal import SYSTEM, Denied, Door
 from scandock.catalog.engine import open_catalog
+from scandock.model.errors import Usage
 from scandock.rules.permissions import Role
 from scandock.services.xnat import people
 from scandock.services.xnat.finding import find_experiment
@@ -204,3 +205,17 @@ def test_accounts_are_found_on_every_database(database_url: str) -> None:
         assert seen["ann"] == {"ann": told["ann"]}
     finally:
         catalog.dispose()
+
+
+@pytest.mark.postgresql
+def test_a_name_with_a_nul_is_a_mistake_of_who_asks_and_no_fault_of_the_catalog(database_url: str) -> None:
+    """PostgreSQL takes no text with one; in SQLite it is a name that is not found."""
+    catalog = open_catalog(database_url)
+    with pytest.raises((Usage, Denied)) as refused, catalog.read() as connection:
+        people.find_person(connection, SYSTEM, "a\0b")
+    if isinstance(refused.value, Usage):
+        assert (refused.value.code, refused.value.message) == (
+            "request_invalid",
+            "A name has a NUL character, which no name has.",
+        )
+    catalog.dispose()

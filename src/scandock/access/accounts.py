@@ -164,8 +164,10 @@ def set_admin(connection: Connection, one: Account, admin: bool) -> Account:
     """
     if not admin:
         _not_the_last(connection, one)
+    as_is = select(account.c.admin).where(account.c.id == one.id)  # `one` may be of before another's change
+    was = connection.execute(as_is.with_for_update()).scalar_one()
     changed = _change(connection, one, ends=False, admin=admin)
-    if one.admin != admin:
+    if was != admin:
         _end_issued(connection, one)
     return changed
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
@@ -30,7 +30,10 @@ DAYS: Final = 30
 DAYS_MOST: Final = 366
 TOKENS_MOST: Final = 100
 """Of one account."""
+NAME_MOST: Final = 128
 SEEN_MS: Final = 60_000
+NOBODYS: Final = bytes(32)
+"""In the place of a secret's hash, where no secret is to hold."""
 ALIAS: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -95,33 +98,35 @@ def issuing(
     long as the latest of them may; it does not count among the tokens that an account has at most.
     """
     now, expires = _span(connection, days, parent)
-    issued = api_token.alias("issued")
+    name = f"Issued for {one.name}"[:NAME_MOST]
     there = connection.execute(
         select(api_token.c.alias, api_token.c.expires)
-        .join(issued, issued.c.parent_alias == api_token.c.alias)
         .where(
             api_token.c.account_id == issuer.id,
             api_token.c.epoch == issuer.epoch,
             api_token.c.scope == scope,
             api_token.c.parent_alias == parent if parent is not None else api_token.c.parent_alias.is_(None),
-            issued.c.account_id == one.id,
+            api_token.c.secret_hash == NOBODYS,
+            api_token.c.name == name,
         )
+        .order_by(api_token.c.created)
         .limit(1)
+        .with_for_update()
     ).first()
     if there is None:
-        return _issue(connection, issuer, scope, now, expires, f"Issued for {one.name}", parent).alias
-    values = {"expires": max(there.expires, expires)}
-    connection.execute(update(api_token).where(api_token.c.alias == there.alias).values(values))
-    return str(there.alias)
+        alias = _issue(connection, issuer, scope, now, expires, name, parent).alias
+        values: dict[str, Any] = {"secret_hash": NOBODYS}
+    else:
+        alias, values = str(there.alias), {"expires": max(there.expires, expires)}
+    connection.execute(update(api_token).where(api_token.c.alias == alias).values(values))
+    return alias
 
 
 def _count(connection: Connection, one: Account, now: int) -> int:
-    """The tokens of an account that hold, without those by which others' are issued."""
-    issued = api_token.alias("issued")
-    for_others = exists(
-        select(issued.c.alias).where(issued.c.parent_alias == api_token.c.alias, issued.c.account_id != one.id)
+    """The tokens of an account that hold, without those by which others' are issued (or were: it may have ended)."""
+    query = select(func.count()).where(
+        api_token.c.account_id == one.id, api_token.c.expires > now, api_token.c.secret_hash != NOBODYS
     )
-    query = select(func.count()).where(api_token.c.account_id == one.id, api_token.c.expires > now, ~for_others)
     return int(connection.execute(query.select_from(api_token)).scalar_one())
 
 
@@ -143,7 +148,7 @@ def _issue(
             alias=made.alias,
             account_id=one.id,
             epoch=one.epoch,
-            name=name[:128],
+            name=name[:NAME_MOST],
             secret_hash=secret_hash(made.secret),
             scope=scope,
             created=now,

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, literal_column, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -24,7 +24,7 @@ from sqlalchemy.sql import ColumnElement
 from scandock.catalog import append_only  # noqa: F401  its tables and triggers are made with the others
 from scandock.catalog.tables import metadata
 from scandock.model import request_limits
-from scandock.model.errors import Fault
+from scandock.model.errors import Fault, Usage
 from scandock.model.private import PRIVATE_FILE, keep_private
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ READERS = request_limits.CATALOG_CONNECTIONS - WRITERS
 CONNECTION_SECONDS = 10
 """For which a transaction waits for a connection of its process to come free."""
 _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"})
+_NUL: Final = "cannot contain NUL"
 _PG_DISK_FULL = "53100"
 _PG_BUSY = frozenset({"55P03", "57014"})
 """lock_not_available, and query_canceled by a timeout (PostgreSQL's manual, appendix A)."""
@@ -195,6 +196,10 @@ class Catalog:
             with self.engine.connect() as connection:
                 yield connection
         except (DBAPIError, sqlite3.Error) as error:  # sqlite3's own, while a connection is being tuned
+            if _NUL in str(getattr(error, "orig", error)):  # of PostgreSQL; in SQLite such a name is only not found
+                raise Usage(
+                    "request_invalid", "A name has a NUL character, which no name has.", "Leave it out."
+                ) from None
             raise self.fault(error, "could not be read or written") from error
         except NoConnectionError as error:
             raise Fault(

@@ -25,7 +25,7 @@ from scandock.formats.dicom_object import (
     truncated,
     uid_text,
 )
-from scandock.formats.dicom_order import BIG, LITTLE, Buffer, DeclinedError, OddVRError, ShortError
+from scandock.formats.dicom_order import BIG, LITTLE, Buffer, DeclinedError, OddVRError, ShortError, TooOddError
 from scandock.formats.dicom_scan import EXPLICIT_BIG, REQUIRED, Scan, encoding_of, read_meta
 from scandock.formats.dicom_sniff import begins_like_a_data_set, has_preamble, looks_like_dicom
 from scandock.formats.dicomdir import dicomdir_files
@@ -292,9 +292,15 @@ def _for_pydicom(source: _Source, header: Header, *, inflated: bool) -> bytes:
 
     Unchanged where the fast scan did not find where the data set begins.
     """
-    from scandock.formats.dicom_repair import repaired
+    from scandock.formats.dicom_repair import MOST_SET_RIGHT, repaired
 
     at = 0 if inflated else header.dataset_at
     start = _PREAMBLE if header.preamble and not inflated else 0
-    right = repaired(source.head, start, at, header.transfer_syntax) if at or inflated or not header.preamble else None
+    try:
+        right = (
+            repaired(source.head, start, at, header.transfer_syntax) if at or inflated or not header.preamble else None
+        )
+    except TooOddError:
+        why = f"more than {MOST_SET_RIGHT:,} of its elements have a value representation that does not exist"
+        raise Unparseable("header_damaged", f"Its header can't be read: {why}.") from None
     return right or bytes(source.head)

@@ -19,6 +19,7 @@ from scandock.formats.dicom_order import (
     ByteOrder,
     DeclinedError,
     ShortError,
+    TooOddError,
     letters,
 )
 from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, Odds, prints, read_odd, sequence_at
@@ -43,8 +44,10 @@ def after_delimiter(buf: Buffer, pos: int, order: ByteOrder) -> int:
     raise ShortError(have + 8)
 
 
-def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool, odds: Odds | None = None) -> int:
-    """The offset behind a sequence of undefined length whose first item stands at `pos`.
+def after_sequence(
+    buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool, odds: Odds | None = None, stop: int = UNBOUNDED
+) -> int:
+    """The offset behind a sequence of undefined length whose first item stands at `pos`; the object ends at `stop`.
 
     Items and values of defined length are skipped by their length. Depth costs a list entry, never the stack.
     Raises ShortError where the bytes at hand end before it, DeclinedError where something else than an item or an
@@ -67,7 +70,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool, o
                     while length != UNDEFINED and tag != item_end:
                         pos += 8 + length
                         tag, length = pair(buf, pos)
-                step = _nested_element(buf, pos, order, odds, explicit=explicit)
+                step = _nested_element(buf, pos, order, odds, stop, explicit=explicit)
                 if step > 0:
                     pos = step
                 elif step == 0:
@@ -82,7 +85,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool, o
                     pos += length
                 else:
                     outer.append(explicit)
-                    explicit = explicit and (letters(buf, pos + 4) or is_explicit(buf, pos, order, odds))
+                    explicit = explicit and (letters(buf, pos + 4) or is_explicit(buf, pos, order, odds, stop))
                     inside = True
             elif tag != order.sequence_end:
                 raise DeclinedError("no item where one is due")
@@ -94,7 +97,7 @@ def after_sequence(buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool, o
         raise ShortError(max(pos, len(buf)) + 16) from None
 
 
-def _nested_element(buf: Buffer, pos: int, order: ByteOrder, odds: Odds, *, explicit: bool) -> int:
+def _nested_element(buf: Buffer, pos: int, order: ByteOrder, odds: Odds, stop: int, *, explicit: bool) -> int:
     """The offset behind the element at `pos` of an item; 0 at the item's end; minus that of a sequence that opens."""
     if explicit:
         tag, vr, length = order.element(buf, pos)
@@ -106,14 +109,14 @@ def _nested_element(buf: Buffer, pos: int, order: ByteOrder, odds: Odds, *, expl
             length = order.length(buf, pos + 8)[0]
             pos += 12
         else:
-            pos, length, _ = read_odd(buf, pos, order, UNBOUNDED, odds)
+            pos, length, _ = read_odd(buf, pos, order, stop, odds)
             vr = order.unknown
         if length != UNDEFINED:
             return pos + length
         if vr not in order.sequences:
             return after_delimiter(buf, pos, order)
         if order.big and sequence_at(buf, pos, order) is LITTLE:
-            return after_sequence(buf, pos, LITTLE, explicit=True, odds=odds)
+            return after_sequence(buf, pos, LITTLE, explicit=True, odds=odds, stop=stop)
         return -pos
     tag, length = order.pair(buf, pos)
     if tag == order.item_end:
@@ -128,17 +131,31 @@ def _nested_element(buf: Buffer, pos: int, order: ByteOrder, odds: Odds, *, expl
     return -pos
 
 
-def is_explicit(buf: Buffer, pos: int, order: ByteOrder, odds: Odds | None = None) -> bool:
-    """Whether the first element of an item, at `pos`, is of explicit VR: its VR is one, or blank and read as one."""
+def is_explicit(buf: Buffer, pos: int, order: ByteOrder, odds: Odds | None = None, stop: int = UNBOUNDED) -> bool:
+    """Whether the first element of an item, at `pos`, is of explicit VR: its VR is one, or odd and read as one."""
     if letters(buf, pos + 4):
         return True
-    vr, length = buf[pos + 4 : pos + 6], buf[pos + 6 : pos + 8]
-    if not (prints(vr) or (vr == b"\0\0" and length != b"\0\0")):
-        return False
+    if len(buf) >= pos + 14 and bytes(buf[pos + 4 : pos + 8]) == bytes(4):
+        return letters(buf, pos + 12)  # empty either way: the next one tells
     try:
-        return read_odd(buf, pos, order, UNBOUNDED, odds).form != IMPLICIT
+        if not prints(buf[pos + 4 : pos + 6]) and _begins_implicit(buf, pos, order):
+            return False
+        return read_odd(buf, pos, order, stop, odds).form != IMPLICIT
+    except TooOddError:
+        raise
     except (DeclinedError, struct.error):
         return False
+
+
+def _begins_implicit(buf: Buffer, pos: int, order: ByteOrder) -> bool:
+    """Whether an element of implicit VR stands at `pos`, and another one behind it: what items of UN begin with."""
+    tag, length = order.pair(buf, pos)
+    if length == UNDEFINED:
+        return True
+    end = pos + 8 + length
+    if end + 8 > len(buf) or letters(buf, end + 4):
+        return False
+    return order.key(order.pair(buf, end)[0]) > order.key(tag)
 
 
 class Item(NamedTuple):
@@ -206,7 +223,11 @@ def elements(buf: Buffer, item: Item, order: ByteOrder) -> Iterator[Element]:
             if tag == order.item_end:
                 return
         try:
-            pos = start + length if length != UNDEFINED else after_sequence(buf, start, order, explicit=item.explicit)
+            pos = (
+                start + length
+                if length != UNDEFINED
+                else after_sequence(buf, start, order, explicit=item.explicit, stop=stop)
+            )
         except (DeclinedError, ShortError):
             yield Element(order.key(tag), start, stop)
             return

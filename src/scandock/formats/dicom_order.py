@@ -35,6 +35,10 @@ class OddVRError(DeclinedError):
         self.number = number
 
 
+class TooOddError(DeclinedError):
+    """More elements are of a VR that does not exist than are read in one object."""
+
+
 class ShortError(Exception):
     """The value goes on beyond the bytes at hand; `need` is the least number of bytes that would tell more."""
 

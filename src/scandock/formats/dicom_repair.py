@@ -19,9 +19,10 @@ from scandock.formats.dicom_order import (
     ByteOrder,
     DeclinedError,
     ShortError,
+    TooOddError,
 )
 from scandock.formats.dicom_scan import encoding_of
-from scandock.formats.dicom_vr import LONG, SHORT, read_odd, sequence_at
+from scandock.formats.dicom_vr import LONG, SHORT, Odds, read_odd, sequence_at
 from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 Change = tuple[int, bytes]
 """An offset, and the bytes that are to stand there."""
 
+_SEQUENCE: Final = {False: int.from_bytes(b"SQ", "little"), True: int.from_bytes(b"SQ", "big")}
 MOST_STEPS: Final = 1_000_000
 """Elements and items of one header that are looked at."""
+MOST_SET_RIGHT: Final = 50_000
+"""Elements of odd VRs among them."""
 
 
 class _Open(NamedTuple):
@@ -46,7 +50,7 @@ def repaired(data: Buffer, start: int, at: int, syntax: str, encoding: tuple[boo
     """The header with what pydicom misreads set right; None where there is nothing of the kind.
 
     Its meta information stands in [start, at), its data set from `at` on, in the encoding (explicit, big endian) that
-    is given, or that its transfer syntax and its first element tell.
+    is given, or that its transfer syntax and its first element tell. Raises TooOddError where too much would be.
     """
     if len(data) < at + 8:
         return None
@@ -65,9 +69,11 @@ def repaired(data: Buffer, start: int, at: int, syntax: str, encoding: tuple[boo
 def _changes(buf: Buffer, pos: int, stop: int, order: ByteOrder) -> Iterator[Change]:
     """What is to be changed in the explicit data set at `pos`, sequences included, up to the pixel data.
 
-    Ends quietly where the bytes do, or at what no reader makes anything of.
+    Ends quietly where the bytes do, at what no reader makes anything of, and raises
+    TooOddError where too much is odd.
     """
     opened = [_Open(sequence=False, explicit=True, end=stop)]
+    odds = Odds(MOST_SET_RIGHT)
     try:
         for _ in range(MOST_STEPS):
             inner = opened[-1]
@@ -76,28 +82,30 @@ def _changes(buf: Buffer, pos: int, stop: int, order: ByteOrder) -> Iterator[Cha
                 if not opened:
                     return
             elif inner.sequence:
-                pos = _item(buf, pos, order, opened)
+                pos = _item(buf, pos, order, opened, odds)
             elif inner.explicit:
-                pos = yield from _element(buf, pos, order, opened)
+                pos = yield from _element(buf, pos, order, opened, odds)
             else:
                 pos = _implicit(buf, pos, order, opened)
+    except TooOddError:
+        raise
     except (struct.error, IndexError, DeclinedError, ShortError):
         return
 
 
-def _item(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open]) -> int:
+def _item(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open], odds: Odds) -> int:
     tag, length = order.pair(buf, pos)
     if tag == order.sequence_end:
         opened.pop()
     elif tag == order.item:
-        explicit = length != 0 and opened[-1].explicit and is_explicit(buf, pos + 8, order)
+        explicit = length != 0 and opened[-1].explicit and is_explicit(buf, pos + 8, order, odds, len(buf))
         opened.append(_Open(sequence=False, explicit=explicit, end=_end(pos + 8, length)))
     else:
         raise DeclinedError("no item where one is due")
     return pos + 8
 
 
-def _element(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open]) -> Generator[Change, None, int]:
+def _element(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open], odds: Odds) -> Generator[Change, None, int]:
     """Look at one element of explicit VR; returns the offset where the walk goes on."""
     tag, vr, length = order.element(buf, pos)
     if tag == order.item_end:
@@ -109,16 +117,18 @@ def _element(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open]) -> Ge
     if vr in order.long:
         length = order.length(buf, pos + 8)[0]
     else:
-        start, length, form = read_odd(buf, pos, order, opened[-1].end or len(buf))
+        start, length, form = read_odd(buf, pos, order, opened[-1].end or len(buf), odds)
+        vr = order.unknown
         if form == SHORT:
             yield pos + 4, _short_vr(number)
         elif form == LONG:
-            yield pos + 4, b"UN"
-        vr = order.unknown
+            sequence = length != 0 and number not in PIXEL_DATA and sequence_at(buf, start, order) is order
+            vr = _SEQUENCE[order.big] if sequence else vr
+            yield pos + 4, b"SQ" if sequence else b"UN"
     if number in PIXEL_DATA and len(opened) == 1:
         raise DeclinedError("pixel data")
     if length == UNDEFINED:
-        return (yield from _undefined(buf, pos, start, vr, order, opened))
+        return (yield from _undefined(buf, pos, start, vr, order, opened, odds))
     if vr in order.sequences and vr != order.unknown:
         opened.append(_Open(sequence=True, explicit=True, end=start + length))
         return start
@@ -126,14 +136,16 @@ def _element(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open]) -> Ge
 
 
 def _undefined(
-    buf: Buffer, pos: int, start: int, vr: int, order: ByteOrder, opened: list[_Open]
+    buf: Buffer, pos: int, start: int, vr: int, order: ByteOrder, opened: list[_Open], odds: Odds
 ) -> Generator[Change, None, int]:
     """Look at an element of undefined length; returns the offset where the walk goes on."""
     if vr not in order.sequences:
         return after_delimiter(buf, start, order)
     if order.big and sequence_at(buf, start, order) is LITTLE:
-        end = after_sequence(buf, start, LITTLE, explicit=True)
-        yield pos + 4, b"UN\0\0" + struct.pack(">I", end - start)
+        end = after_sequence(buf, start, LITTLE, explicit=True, odds=odds, stop=len(buf))
+        if start == pos + 12:
+            yield pos + 4, b"UN\0\0"
+        yield start - 4, struct.pack(">I", end - start)
         return end
     opened.append(_Open(sequence=True, explicit=True, end=None))
     return start

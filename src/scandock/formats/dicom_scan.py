@@ -217,7 +217,7 @@ class Scan:
             order = self.order
             if order.big and start + 4 <= len(self.buf):
                 order = sequence_at(self.buf, start, order) or order
-            end = after_sequence(self.buf, start, order, explicit=self.explicit, odds=self.odds)
+            end = after_sequence(self.buf, start, order, explicit=self.explicit, odds=self.odds, stop=self.size)
         elif self.explicit:
             end = after_delimiter(self.buf, start, self.order)
         else:

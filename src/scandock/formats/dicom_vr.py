@@ -10,7 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.formats.dicom_order import LITTLE, PIXEL_DATA, UNDEFINED, Buffer, ByteOrder, DeclinedError, OddVRError
+from scandock.formats.dicom_order import (
+    LITTLE,
+    PIXEL_DATA,
+    UNDEFINED,
+    Buffer,
+    ByteOrder,
+    OddVRError,
+    ShortError,
+    TooOddError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +33,11 @@ UNBOUNDED: Final = 1 << 62
 _LOWER: Final = frozenset({b"ox", b"px", b"lt"})
 """DCMTK's own names of VRs, which old versions wrote; of four bytes of length."""
 _ITEM_GROUP: Final = 0xFFFE
-_SURE: Final = 2
+_SURE: Final = 3
+"""Elements that have to follow before a reading is believed: one is there by chance at times (`SV` begins a header of
+Siemens's, and is a VR)."""
+_NEAR: Final = 1 << 20
+"""Most bytes behind an odd element that are asked for only to tell how it is to be read."""
 
 
 class Reading(NamedTuple):
@@ -40,47 +53,59 @@ class Odds:
 
     __slots__ = ("left",)
 
-    def __init__(self) -> None:
-        self.left = MOST_ODD
+    def __init__(self, most: int | None = None) -> None:
+        self.left = MOST_ODD if most is None else most
 
     def spend(self) -> None:
-        """Count one more; DeclinedError where they were too many."""
+        """Count one more; TooOddError where they were too many."""
         self.left -= 1
         if self.left < 0:
-            raise DeclinedError("too many value representations that are none")
+            raise TooOddError("too many value representations that are none")
 
 
 def read_odd(buf: Buffer, pos: int, order: ByteOrder, stop: int, odds: Odds | None = None) -> Reading:
     """Read the element at `pos`, whose VR is not one of the standard; its data set or item ends at `stop` or before.
 
-    Raises OddVRError where no way of reading it leads on, struct.error where the bytes at hand end in it.
+    Raises OddVRError where no way of reading it leads on, struct.error where the bytes at hand end in it, and
+    ShortError where they end before it is told (not where `stop` is unknown or all bytes are at hand).
     """
     if odds is not None:
         odds.spend()
     number = order.key(order.pair(buf, pos)[0])
-    best, most = None, 0
+    best, most, need = None, 0, 0
     for reading in _readings(buf, pos, order):
         if number == PIXEL_DATA and reading.form == LONG:
             return reading
-        score = _score(buf, number, reading, order, stop)
+        score, unseen = _score(buf, number, reading, order, stop)
         if score > most:
             best, most = reading, score
             if score == _SURE:
-                break
+                return reading
+        if unseen and unseen - pos <= _NEAR:
+            need = min(need, unseen) if need else unseen
+    if need and stop != UNBOUNDED:
+        raise ShortError(need)
     if best is None:
         raise OddVRError(number)
     return best
 
 
 def _readings(buf: Buffer, pos: int, order: ByteOrder) -> Iterator[Reading]:
-    """The ways to read an element, dcmdump's first (it gives up where a VR does not print)."""
+    """The ways to read an element, dcmdump's first (it gives up where a VR does not print).
+
+    The last one is for a VR with a length of four bytes that was blanked: the two bytes before such a length are zero.
+    """
     vr = bytes(buf[pos + 4 : pos + 6])
     tag, _, length = order.element(buf, pos)
     blank = vr == b"\0\0" or prints(vr)
-    if (vr.isalpha() and vr.isupper()) or vr in _LOWER or (blank and tag == order.pixel and length == 0):
+    capitals = (vr.isalpha() and vr.isupper()) or vr in _LOWER
+    first = length == 0 and (capitals or (blank and tag == order.pixel))
+    if first:
         yield Reading(pos + 12, order.length(buf, pos + 8)[0], LONG)
     short, implicit = Reading(pos + 8, length, SHORT), Reading(pos + 8, order.pair(buf, pos)[1], IMPLICIT)
     yield from (short, implicit) if blank else (implicit, short)
+    if not first and (capitals or length == 0) and pos + 12 <= len(buf):
+        yield Reading(pos + 12, order.length(buf, pos + 8)[0], LONG)
 
 
 def prints(vr: Buffer) -> bool:
@@ -88,27 +113,39 @@ def prints(vr: Buffer) -> bool:
     return all(0x20 <= byte < 0x80 for byte in vr)
 
 
-def _score(buf: Buffer, number: int, reading: Reading, order: ByteOrder, stop: int) -> int:
-    """How well a data set goes on behind an element read so: not at all, perhaps, for sure."""
-    start, length, _ = reading
+def _score(buf: Buffer, number: int, reading: Reading, order: ByteOrder, stop: int) -> tuple[int, int]:
+    """How well a data set goes on behind an element read so: not at all (0), perhaps, by some elements, for sure.
+
+    And how many bytes would tell more, 0 where those at hand do.
+    """
+    start, length, form = reading
     if length == UNDEFINED:
-        return _SURE if reading.form != SHORT and sequence_at(buf, start, order) is not None else 0
-    end = start + length
-    if end > stop:
-        return 0
-    if end == stop:
-        return _SURE
-    if end + 8 > len(buf):
-        return 1
-    tag, vr, after = order.element(buf, end)
-    following = order.key(tag)
-    if following <= number:
-        return 0
-    if following >> 16 == _ITEM_GROUP or vr in order.short or vr in order.long:
-        return _SURE
-    if reading.form == IMPLICIT:
-        after = order.pair(buf, end)[1]
-    return 1 if end + 8 + after <= stop else 0
+        return (_SURE if form != SHORT and sequence_at(buf, start, order) is not None else 0), 0
+    end, before = start + length, number
+    for ahead in range(_SURE):
+        if end == stop:
+            return _SURE, 0
+        if end > stop:  # of a later one: the object is cut
+            return ahead, 0
+        if end + 8 > len(buf):
+            return max(ahead, 1), end + 8 if len(buf) < stop else 0
+        tag, vr, after = order.element(buf, end)
+        following = order.key(tag)
+        if following <= before:
+            return ahead, 0
+        if following >> 16 == _ITEM_GROUP or (vr in order.long and following == PIXEL_DATA):
+            return _SURE, 0
+        if vr in order.long:
+            if end + 12 > len(buf):
+                return max(ahead, 1), end + 12 if len(buf) < stop else 0
+            after, end = order.length(buf, end + 8)[0], end + 4
+        elif vr not in order.short:
+            after = order.pair(buf, end)[1] if form == IMPLICIT else after
+            return max(ahead, 1 if end + 8 + after <= stop else 0), 0
+        if after == UNDEFINED:
+            return _SURE, 0
+        before, end = following, end + 8 + after
+    return _SURE, 0
 
 
 def sequence_at(buf: Buffer, pos: int, order: ByteOrder) -> ByteOrder | None:

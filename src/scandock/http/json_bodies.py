@@ -29,18 +29,32 @@ async def few_values(request: Request) -> None:
 
 
 def check_values(body: object) -> None:
-    """Raise Usage `request_invalid` for a body of too many members or values, of any depth."""
+    r"""Raise Usage `request_invalid` for a body of too many members or values, of any depth, or with half a character.
+
+    JSON can write one of the two halves of a character (`\ud800`), which no database takes and no answer can repeat.
+    """
     left: list[Any] = [body]
     count = 0
     while left:
         value = left.pop()
         if isinstance(value, dict) and len(value) > MAX_MEMBERS:
             raise _many(f"an object with more than {MAX_MEMBERS:,} members")
+        if isinstance(value, str) and not value.isascii():
+            _whole(value)
         if isinstance(value, dict | list):
             count += len(value)
             if count > MAX_VALUES:
                 raise _many(f"more than {MAX_VALUES:,} values")
-            left += value.values() if isinstance(value, dict) else value
+            left += [*value, *value.values()] if isinstance(value, dict) else value
+
+
+def _whole(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Usage(
+            "request_invalid", "The body has half a character (of \\ud800 to \\udfff).", "Send it as JSON in UTF-8."
+        ) from None
 
 
 def no_json() -> Usage:

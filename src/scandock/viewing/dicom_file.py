@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from scandock.formats.dicom_header import Unparseable, read_header
+from scandock.formats.dicom_order import TooOddError
 from scandock.formats.dicom_repair import repaired
 from scandock.formats.dicom_scan import encoding_of
 from scandock.formats.dicom_sniff import has_preamble
@@ -138,7 +139,10 @@ def _as_it_says(stream: BinaryIO, start: int) -> _Written:
 
 def _as_pydicom_reads(stream: BinaryIO, head: bytes, written: _Written) -> BinaryIO:
     """The file; where pydicom would misread its header, a copy of the header in which that is set right."""
-    right = repaired(head, written.start, written.at, "", (written.explicit, written.big))
+    try:
+        right = repaired(head, written.start, written.at, "", (written.explicit, written.big))
+    except TooOddError:
+        raise NoPicture("Too many of its elements have a value representation that does not exist.") from None
     return stream if right is None else io.BytesIO(right)
 
 

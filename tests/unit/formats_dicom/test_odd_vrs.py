@@ -14,12 +14,14 @@ from unittest.mock import Mock
 import pytest
 from pydicom import dcmread
 
-from scandock.formats import dicom_slow, dicom_vr
+from scandock.formats import dicom_repair, dicom_slow, dicom_vr
 from scandock.formats.dicom_header import Header, Unparseable, read_header
 from scandock.formats.dicom_items import Item, elements, first_item
 from scandock.formats.dicom_order import LITTLE
 from scandock.formats.dicom_repair import repaired
 from scandock.model.tags import WANTED
+from scandock.viewing.dicom_file import open_dicom
+from scandock.viewing.frames import NoPicture
 from tests.unit.formats_dicom.build import BIG, DATASET, EXPLICIT, IMPLICIT, STUDY, UNDEFINED, Writer, make_object, meta
 
 ALL = frozenset(WANTED)
@@ -59,7 +61,7 @@ def only_fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def by_pydicom(data: bytes, header: Header):
     """What pydicom makes of the object, its header set right for it."""
-    right = repaired(data, 132, header.dataset_at, header.transfer_syntax)
+    right = repaired(data, 132, header.dataset_at, "", (not header.implicit, header.big_endian))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return dcmread(io.BytesIO(right or data), stop_before_pixels=True)
@@ -109,6 +111,94 @@ def test_inside_a_sequence(vr, long, undefined):
         assert (header.study_uid, header.pixels) == (STUDY, "whole")
         item = by_pydicom(data, header)[0x00081140].value[0]
         assert (item.CodeMeaning, item[0x00080100].value) == ("Brain", "T-1")
+
+
+BLANKED = [b"  ", b"??", b"\0\0", b"Us", b"\1\2", b"\xff\xfe"]
+CSA = b"SV10\4\3\2\1" + bytes(range(256)) * 16
+"""Begins as a header of Siemens's does: with the letters of a VR."""
+
+
+def blanked(data: bytes, element: bytes, vr: bytes) -> bytes:
+    """The object with this VR in one element, whatever its length is written in."""
+    at = data.index(element) + 4
+    return data[:at] + vr + data[at + 2 :]
+
+
+def in_pieces(data: bytes, first: int) -> Header:
+    return read_header(data[:first], len(data), ALL, lambda count: data[:count])
+
+
+@pytest.mark.parametrize("vr", BLANKED)
+@pytest.mark.parametrize("syntax", [EXPLICIT, BIG])
+class TestWhatHadALongLength:
+    """VRs with a length of four bytes were blanked too; dcmdump gives up there, and such an image is whole."""
+
+    @pytest.mark.parametrize("kind", ["OB", "UN", "SQ", "short SQ"])
+    def test_it_costs_nothing(self, vr, syntax, kind):
+        write = Writer(big=syntax == BIG)
+        item = write.item(write.element(0x00080100, "SH", "T-1 "), write.element(0x00080104, "LO", "Brain "))
+        element = {
+            "OB": write.element(0x00091010, "OB", CSA),
+            "UN": write.element(0x00091010, "UN", b"abcd"),
+            "SQ": write.element(0x00081140, "SQ", item * 40),
+            "short SQ": write.element(0x00081140, "SQ", item),
+        }[kind]
+        data = make_object(syntax=syntax)
+        at = data.index(write.element(NAME, "PN", "DOE^JANE"))
+        plain = data[:at] + element + data[at:]
+        odd = blanked(plain, element, vr)
+        for header in (read(odd), in_pieces(odd, at + len(element) // 2), in_pieces(odd, at + 10)):
+            assert header == read(plain)
+
+    def test_pydicom_finds_its_items(self, vr, syntax):
+        write = Writer(big=syntax == BIG)
+        item = write.item(write.element(0x00080100, "SH", "T-1 "), write.element(0x00080104, "LO", "Brain "))
+        element = write.element(0x00081140, "SQ", item * 2)
+        data = make_object(syntax=syntax)
+        at = data.index(write.element(NAME, "PN", "DOE^JANE"))
+        odd = blanked(data[:at] + element + data[at:], element, vr)
+        dataset = by_pydicom(odd, read(odd))
+        assert [one.CodeMeaning for one in dataset[0x00081140].value] == ["Brain", "Brain"]
+        assert dataset.PatientName == "DOE^JANE"
+
+    def test_pixel_data(self, vr, syntax):
+        plain = make_object(syntax=syntax)
+        odd = blanked(plain, plain[-20:-8], vr)
+        assert plain[-20:-8] == Writer(big=syntax == BIG).element(0x7FE00010, "OW", bytes(8))[:12]
+        assert read(odd) == read(plain)
+
+
+@pytest.mark.parametrize("vr", [*BLANKED, b"XX", b"ox"])
+def test_any_element_of_the_meta_information(vr):
+    version = WRITE.element(0x00020001, "OB", b"\0\1")
+    plain = make_object()
+    plain = plain[:140] + struct.pack("<I", len(meta(EXPLICIT)) - 12 + len(version)) + version + plain[144:]
+    at = 132
+    for number in (0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010):
+        at = plain.index(struct.pack("<HH", number >> 16, number & 0xFFFF), at)
+        assert read(plain[: at + 4] + vr + plain[at + 6 :]) == read(plain), hex(number)
+
+
+@pytest.mark.parametrize("vr", BLANKED)
+def test_the_first_element_of_all(vr):
+    """Empty or not: by it the encoding of the data set is told."""
+    for charset in (b"ISO_IR 100", b""):
+        plain = make_object({0x00080005: ("CS", charset)})
+        odd = blanked(plain, WRITE.element(0x00080005, "CS", charset), vr)
+        assert read(odd) == read(plain)
+        assert by_pydicom(odd, read(odd)).PatientName == "DOE^JANE"
+
+
+def test_items_of_implicit_vr_are_not_odd(monkeypatch):
+    """Of any number, at no cost: those of UN are written so (PS3.5 6.2.2, note 2)."""
+    monkeypatch.setattr(dicom_vr, "MOST_ODD", 0)
+    implicit = Writer(explicit=False)
+    content = implicit.element(0x00080100, "SH", "T-1 "), implicit.element(0x00080104, "LO", "x ")
+    items, undefined = implicit.item(*content) * 3, implicit.item(*content, undefined=True)
+    data = make_object()
+    at = data.index(WRITE.element(NAME, "PN", "DOE^JANE"))
+    un = WRITE.element(0x00091010, "UN", length=UNDEFINED) + undefined * 3 + items + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    assert read(data[:at] + un + data[at:]).study_uid == STUDY
 
 
 @pytest.mark.parametrize(("vr", "long"), ODD)
@@ -180,6 +270,12 @@ def test_a_great_many_are_left_to_pydicom_which_has_a_budget(monkeypatch, nested
     monkeypatch.setattr(dicom_slow, "read_slow", read_slow)
     assert read(data).values[NAME] == b"DOE^JANE"
     assert read_slow.call_count == 1
+    monkeypatch.setattr(dicom_repair, "MOST_SET_RIGHT", 20)
+    with pytest.raises(Unparseable, match="elements have a value representation that does not exist"):
+        read(data)
+    assert read_slow.call_count == 1
+    with pytest.raises(NoPicture, match="Too many of its elements"):
+        open_dicom(io.BytesIO(data))
 
 
 class TestPastTheWantedTags:

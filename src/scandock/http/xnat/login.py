@@ -19,6 +19,7 @@ from scandock.rules.permissions import Answer, Scope
 from scandock.services.accounts import Accounts
 from scandock.services.held_tokens import holder_of, revoke_held
 from scandock.services.sign_in import begin_for, begin_login, sign_out
+from scandock.services.xnat.people import find_person
 from scandock.services.xnat.projects import list_projects
 
 routes = router()
@@ -120,7 +121,7 @@ def _accounts(work: Work) -> Accounts:
 @routes.post("/data/services/tokens/issue")
 async def issue(work: Known) -> Response:
     """An alias and a secret, which serve as name and password for two days."""
-    return await _issued(work, work.desk.principal.name, None)
+    return await _issued(work, None)
 
 
 @routes.get("/data/services/tokens/issue/user/{login}", dependencies=[Depends(only_from_here)])
@@ -130,17 +131,19 @@ async def issue_for(work: Known, login: str) -> Response:
 
     An administrator's token for somebody ends with what ends their own, and no other administrator has one.
     """
-    own = login.casefold() == work.desk.principal.name.casefold()
-    return await _issued(work, login, None if own else login)
+    me = work.desk.principal
+    return await _issued(work, None if login.casefold() == me.name.casefold() else login)
 
 
-async def _issued(work: Work, login: str, of: str | None) -> Response:
+async def _issued(work: Work, of: str | None) -> Response:
     made = await work.site.run(_accounts(work).issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client", of=of)
+    me = work.desk.principal
+    name = me.name if of is None else (await work.read(lambda c: find_person(c, me, of))).name
     return JSONResponse(
         {
             "alias": made.alias,
             "secret": made.secret,
-            "xdatUserId": login,
+            "xdatUserId": name,
             "singleUse": False,
             "estimatedExpirationTime": made.expires,
             "validIPAddresses": [],

@@ -128,6 +128,11 @@ class _Folders:
         self._taken.add(label.casefold())
         return f"{row['subject'] or 'none'}/{label}" if "subjectIncludedInPath" in self._options else label
 
+    def keep_for_scans(self, above: str, scan_ids: Iterable[str]) -> None:
+        """Simplified, a session's own resource could have the name of a scan, and its folders be those in that one."""
+        if "simplified" in self._options:
+            self._taken.update(f"{above}/{scan_id}/".casefold() for scan_id in scan_ids)
+
     def of_resource(self, above: str, row: RowMapping) -> str:
         simplified = "simplified" in self._options
         label = row["resource"]
@@ -151,6 +156,7 @@ def parts_of(rows: Iterable[RowMapping], selection: Selection, options: Iterable
         of_session = list(group)
         first = of_session[0]
         above, number = folders.of_session(first), experiment_id(first["number"])
+        folders.keep_for_scans(above, {row["scan_id"] for row in of_session if row["scan_id"] is not None})
         scans: list[Entry] = []
         own: list[Entry] = []
         names: dict[tuple[str | None, str], str] = {}

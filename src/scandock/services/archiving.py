@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import project, session, tree
-from scandock.catalog.trees import scans_of
+from scandock.catalog.trees import has_variants, scans_of
 from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.model.series import SeriesTally
@@ -85,7 +85,7 @@ def archive(
         with running.reserved({source.project}, names) as connection:
             source = rights.waiting_session(connection, desk.principal, uuid, Action.SESSION_ARCHIVE)
             policy, petmr, quarantine = _policy(connection, source, overwrite, quarantine=quarantine)
-            accepted = _accepted(source) if one_patient else ()
+            accepted = _accepted(connection, source) if one_patient else ()
             _check_held(source, decided=decided or keep != "ask" or bool(accepted), overwrite=overwrite)
             target, twice = _target(connection, source, label, apart=apart)
             others = subject_warnings(connection, source.project, subject or source.subject, source)
@@ -152,10 +152,20 @@ def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None)
     )
 
 
-def _accepted(source: Standing) -> tuple[Notice, ...]:
-    """What a session was held for, as a warning, where that are several PatientIDs."""
+def _accepted(connection: Connection, source: Standing) -> tuple[Notice, ...]:
+    """What a session was held for, as a warning, where that are several PatientIDs. Usage `held_undecided` where there
+    are objects in it that differ: who says that they are one patient's says nothing of these.
+    """
     code, message, remedy = source.held
-    return (Notice(code=code, message=message, remedy=remedy),) if code == "patient_mismatch" else ()
+    if code != "patient_mismatch":
+        return ()
+    if has_variants(connection, source.tree_id):
+        raise Usage(
+            "held_undecided",
+            "The session waits for a decision: several patients in it, and objects that differ under one SOP UID.",
+            "Decide that first: its choices stand with it in the prearchive.",
+        )
+    return (Notice(code=code, message=message, remedy=remedy),)
 
 
 def _check_type(source: Standing, target: Standing, policy: Overwrite, petmr: PetMr) -> None:

@@ -129,6 +129,8 @@ def _of_module(path: Path) -> Iterator[Pattern]:
             target = targets.get(id(node))
             methods = METHODS if target is None else _methods(target, tree, *_importing(module, target))
         text = _value(node.args[0], names)
+        if isinstance(text, bytes):  # what it does to bytes it does to the characters with their numbers
+            text = text.decode("latin-1")
         yield Pattern(
             f"{path.relative_to(ROOT)}:{node.lineno}", str(text), int(_value(flags[0], names)) if flags else 0, methods
         )

@@ -32,7 +32,7 @@ DOORS: dict[str, Callable[[httpx.Client, str], httpx.Response]] = {
 }
 
 
-ANSWERS = {"api": (201, 409), "dialect": (201, 200), "page": (303, 409)}
+ANSWERS = {"api": (201, 409), "dialect": (200, 200), "page": (303, 409)}
 """To a project that is made, and to one that is there."""
 
 

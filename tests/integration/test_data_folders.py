@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import create_engine, delete, select, text
 
 from scandock.catalog.engine import HEAD, open_catalog
-from scandock.catalog.server_tables import data_folder
+from scandock.catalog.server_tables import data_folder, project_alias
+from scandock.catalog.tables import ecat_file
 from scandock.http.deps import open_site
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import ImportOptions
@@ -248,13 +249,27 @@ def test_sqlite_lies_in_its_folder_and_knows_no_other(tmp_path: Path) -> None:
 # -- versions ----------------------------------------------------------------------------------------------------------
 
 
+SINCE = {
+    "clock_seen": ("doubted", "doubted_since"),
+    "file": ("content", "format", "tags"),
+    "project": ("attributes",),
+    "subject": ("modified",),
+    "session": ("type_by_hand", "fields_by_hand", "folder", "overwrite"),
+    "scan": ("sort_key",),
+}
+"""Columns that came with the data folder and after it."""
+
+
 def set_back(url: str) -> None:
     """Make of a catalog what the version left that had no data folder in it."""
     catalog = open_catalog(url)
     with catalog.write() as connection:
-        for name in ("doubted", "doubted_since"):
-            connection.execute(text(f"ALTER TABLE clock_seen DROP COLUMN {name}"))
-        data_folder.drop(connection)
+        connection.execute(text("DROP INDEX ix_session_project_id_patient_id"))
+        for table, columns in SINCE.items():
+            for name in columns:
+                connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {name}"))
+        for one in (data_folder, project_alias, ecat_file):
+            one.drop(connection)
         connection.execute(text("UPDATE alembic_version SET version_num = '0014'"))
     catalog.dispose()
 

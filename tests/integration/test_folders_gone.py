@@ -11,10 +11,12 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import session, shelf
 from scandock.http import readiness
 from scandock.model.errors import Fault
+from scandock.pipeline import flow
 from scandock.placing import complete
 from scandock.placing.publish import publish
 from scandock.placing.recover import recover
 from scandock.placing.stored_folders import make_stored
+from scandock.queue.cancel import may_show
 from scandock.services.archiving import archive as archive_session
 from scandock.services.backing_up import finished_backups
 from scandock.services.checking import check
@@ -104,6 +106,21 @@ def test_a_process_that_begins_does_not_make_it(site, how):
     with pytest.raises(Fault, match="archive"), opened(str(site.data), site.settings):
         pass
     assert is_untouched(site.data / "archive", how)
+
+
+@pytest.mark.postgresql
+def test_one_that_goes_while_an_import_reads_takes_nothing(site, monkeypatch):
+    def as_it_goes(*args):
+        take_away(site.data / "archive", "empty")
+        return may_show(*args)
+
+    with monkeypatch.context() as late:
+        late.setattr(flow, "may_show", as_it_goes)
+        told = site.bring(documented("S2", "1", images(2, study=2, case="late")), session="S2")
+    assert (told.state, told.report["code"]) == ("failed", "store_missing")
+    assert is_untouched(site.data / "archive", "empty")
+    bring_back(site.data / "archive")
+    assert site.bring(documented("S2", "1", images(2, study=2, case="late")), session="S2").state == "placed"
 
 
 def test_a_session_in_one_folder_lets_the_others_be_made_anew(site):

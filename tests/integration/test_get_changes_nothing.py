@@ -26,6 +26,8 @@ REFUSED = {
     "/data/auth",
     "/app/action/LogoutUser",
     "/data/services/tokens/issue",
+    "/data/services/tokens/issue/user/{login}",
+    "/data/services/tokens/invalidate/{alias}",
     "/data/services/tokens/invalidate/{alias}/{secret}",
 }
 """What does change something, and is refused; by a name and password those of a login begin one."""

@@ -97,6 +97,31 @@ def test_objects_that_clash_need_a_person(site: Site) -> None:
     assert counts(site) == (1, 1)
 
 
+def test_a_retry_that_is_held_itself_settles_nothing(site: Site) -> None:
+    """Its objects clash with the archive, and join what waits: that goes nowhere."""
+    uri = left(site, 3)
+    other = documented("S1", "1", [Image(case="again", number=3, also=OTHER).file()])
+    assert site.bring(other, project="Q", session="S1", dialect=True, destination="archive").state == "placed"
+    for _ in range(2):
+        told = send(site, 3, "append")
+        assert (told.state, told.counts, told.session["code"]) == ("held", {"duplicate": 3}, "sop_clash")
+        assert (told.session["uri"], counts(site)) == (uri, (2, 3))
+    assert "conflict_settled" in send(site, 3, "delete").warned()
+    assert counts(site) == (3, 0)
+    site.check()
+
+
+def test_what_people_said_of_what_waits_is_not_brought_by_a_retry(site: Site) -> None:
+    uri = left(site)
+    with served(site) as (_, client):
+        fields = {"action": "commit", "AA": "false", "xnat:mrSessionData/note": "mine"}
+        assert client.post(uri, params=fields).status_code == 200
+        assert "conflict_settled" not in send(site, 2, "append").warned()
+        assert (status(client, uri), counts(site)) == ("CONFLICT", (2, 2))
+    assert "conflict_settled" in send(site, 2, "append", said={"note": "mine"}).warned()
+    assert counts(site) == (2, 0)
+
+
 def test_a_commit_goes_by_the_overwrite_of_the_newest_import(site: Site) -> None:
     left(site)
     uri = send(site, 2, "none", destination="prearchive").session["uri"]

@@ -298,7 +298,24 @@ def test_several_patients_are_one_only_where_somebody_who_may_archive_says_so(si
         lines = client.get("/api/v1/audit", params={"project": "Q"}).json()["items"]
         (line,) = [one for one in lines if one["action"] == "archive"]
         assert (line["actor"], line["details"]["patients"]) == ("mia", "accepted as one")
+        more = documented("S1", "2", images(1, series=2))
+        told_of = site.bring(more, project="Q", session="S1", destination="archive")
+        assert (told_of.state, "patient_mismatch" in told_of.warned()) == ("placed", True), "it stays true"
+        with web.site.catalog.read() as connection:
+            assert "patient_mismatch" in connection.execute(select(session.c.warnings)).scalar_one()
     site.check()
+
+
+def test_that_several_patients_are_one_says_nothing_of_objects_that_differ(site: Site) -> None:
+    """Also once other imports came for it, which clash with nothing."""
+    uri = mixed(site)
+    wanted = {"project": "Q", "session": "S1", "dialect": True, "destination": "prearchive"}
+    for objects in ([Image(case="again", number=2, also=OTHER).file()], images(1, series=2)):
+        assert site.bring(documented("S1", "1", objects), **wanted).session["uri"] == uri  # type: ignore[arg-type]
+    with served(site) as (_, client):
+        told = client.post("/data/services/archive", params={"src": uri, "allowPatientMismatch": "true"})
+        assert (told.status_code, "under one SOP UID" in told.text, status(client, uri)) == (409, True, "CONFLICT")
+        assert (site.files("archive"), len(site.files("prearchive"))) == ({}, 4)
 
 
 def test_another_patient_s_session_is_not_joined_by_append_alone(site: Site) -> None:
@@ -312,6 +329,23 @@ def test_another_patient_s_session_is_not_joined_by_append_alone(site: Site) -> 
         told = client.post("/data/services/archive", params={**asked, "allowPatientMismatch": "true"})
         assert (told.status_code, len(site.files("archive"))) == (200, 4), told.text
         assert rows(client.get("/data/prearchive/projects/Q")) == []
+
+
+def test_a_session_of_one_patient_goes_under_a_label_of_its_own(site: Site) -> None:
+    """As the refusal to join another patient's says; it was never said that several patients are in it."""
+    uri = waits(site)  # of PAT1
+    archived(site, "S1", patient_id=b"PAT9", case="again", series=2)
+    with served(site) as (web, client):
+        asked = {"src": uri, "overwrite": "append"}
+        for _ in range(2):
+            told = client.post("/data/services/archive", params=asked)
+            assert (told.status_code, "PAT1, PAT9" in told.text, status(client, uri)) == (409, True, "CONFLICT")
+        told = client.post("/data/services/archive", params={**asked, "session": "NEW"})
+        assert (told.status_code, told.text.endswith("/experiments/NEW\r\n")) == (200, True), told.text
+        with web.site.catalog.read() as connection:
+            said = connection.execute(select(session.c.warnings).where(session.c.label == "NEW")).scalar_one()
+        assert "patient_mismatch" not in said
+    site.check()
 
 
 @pytest.mark.postgresql

@@ -406,6 +406,17 @@ def test_a_folder_that_is_named_beside_a_label_is_an_address(client: httpx.Clien
     assert client.get(f"/data/prearchive/projects/{project}").json()["ResultSet"]["totalRecords"] == "0"
 
 
+def test_the_label_of_another_session_is_no_folder(client: httpx.Client, project: str) -> None:
+    """Else who deletes that one, and asks again as no answer came, would delete this one too."""
+    dest = f"/prearchive/projects/{project}/20000101_060606/A"
+    assert uris(send(client, archive(project), dest=dest)) == [f"/data{dest}"]
+    (other,) = uris(send(client, archive(project, study=2), dest=dest, session="B"))
+    assert other == f"/data{dest[:-1]}B"
+    assert [client.delete(f"/data{dest}").status_code for _ in range(2)] == [200, 404]
+    assert len(files(client, other)) == 2
+    assert client.delete(other).status_code == 200
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 

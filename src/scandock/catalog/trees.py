@@ -168,6 +168,12 @@ def files_of(connection: Connection, tree_id: int) -> Generator[FileRow, None, N
             yield FileRow(*row)
 
 
+def has_variants(connection: Connection, tree_id: int) -> bool:
+    """Whether a tree has objects that differ under one SOP UID."""
+    uids = select(file.c.sop_uid).where(file.c.tree_id == tree_id, file.c.sop_uid.is_not(None))
+    return connection.execute(uids.group_by(file.c.sop_uid).having(func.count() > 1).limit(1)).first() is not None
+
+
 def paths_of(connection: Connection, tree_id: int) -> dict[str, tuple[int, bytes]]:
     """Size and sha256 of every file of a tree, by its path there. Fault `catalog_damaged` where rows of it are lost."""
     with _whole(), closing(files_of(connection, tree_id)) as files:

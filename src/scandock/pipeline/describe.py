@@ -76,8 +76,14 @@ def ecat_of(job: Job) -> list[EcatFacts]:
 
 
 def session_warnings(job: Job) -> list[dict[str, str]]:
-    """A session's warnings as the report and the catalog have them, each once."""
-    every = [*job.settled.warnings, *job.warnings]
+    """A session's warnings as the report and the catalog have them, each once.
+
+    That an archived one has several patients, as somebody said that they are one, is true of it whatever joins it.
+    """
+    base = job.base
+    stays = base.warnings if base is not None and base.place == "archive" else []
+    kept = [Notice(**said) for said in stays if said["code"] == "patient_mismatch"]
+    every = [*kept, *job.settled.warnings, *job.warnings]
     return [asdict(notice) for notice in dict.fromkeys(every)]
 
 

@@ -27,6 +27,7 @@ from scandock.pipeline.tell import (
 )
 from scandock.placing.complete import complete, end_without
 from scandock.placing.intents import record
+from scandock.placing.stored_folders import check_stored
 from scandock.queue.cancel import may_show
 from scandock.rules.notices import Notice
 
@@ -77,6 +78,7 @@ def _show(tools: Tools, jobs: list[Job], made: dict[str, Any], heard: Listener) 
     tools.check()
     with tools.catalog.write() as connection:
         may_show(tools.catalog, connection, tools.lease)
+        check_stored(connection, tools.store)  # again: reading may have taken hours
         record(tools.catalog, tools.store, connection, tools.lease, placements, made, removals)
         for removal in removals:
             note_settled(tools.catalog, connection, tools.lease.upload_id, removal.row)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from scandock.catalog.standing import Standing, find_session, row_json
-from scandock.catalog.trees import files_of
+from scandock.catalog.trees import NOTHING_SAID, files_of
 from scandock.pipeline.job import Job, Tools
 from scandock.placing.deletes import Removal
 from scandock.rules.notices import notice
@@ -18,7 +18,8 @@ _N: Final = 1_000_000
 def settle_conflict(tools: Tools, job: Job) -> None:
     """Let a session go to the trash that waits for an answer which this import gives, where it brings all of it.
 
-    By the right of whoever sent it to archive what waits. What it does not bring stays where it is, whole.
+    By the right of whoever sent it to archive what waits. What it does not bring stays where it is, whole; what people
+    said of it is such a thing.
     """
     known, decision = job.settled.settles, job.settled
     if known is None or not tools.may_archive(decision.project):
@@ -27,10 +28,12 @@ def settle_conflict(tools: Tools, job: Job) -> None:
         waiting = find_session(connection, known.uuid)
         if waiting is None or waiting.held[0] != known.held or waiting.timestamp != known.timestamp:
             return
-        files = {row.sha256 for row in files_of(connection, waiting.tree_id)}
+        rows = list(files_of(connection, waiting.tree_id))
         row = row_json(connection, waiting)
     inode = tools.store.current(waiting.name)
-    if inode is None or not files <= _brought(tools, job):
+    if inode is None or not {one.sha256 for one in rows} <= _brought(tools, job):
+        return
+    if _is_said(tools, job, waiting) or row["edits"] or any(one.words != NOTHING_SAID for one in rows):
         return
     job.removal = Removal(
         n=_N + job.n,
@@ -52,6 +55,12 @@ def _brought(tools: Tools, job: Job) -> set[bytes]:
         "SELECT DISTINCT sha256 FROM entry WHERE job = ? AND verdict IN ('stored', 'duplicate', 'resource')", (job.n,)
     )
     return {bytes(sha256) for (sha256,) in rows}
+
+
+def _is_said(tools: Tools, job: Job, waiting: Standing) -> bool:
+    """Whether people said something of what waits that the import neither says nor finds in the archive."""
+    names = set(waiting.fields_by_hand) - set(tools.request.said)
+    return any(job.attributes.get(name) != waiting.attributes.get(name) for name in names)
 
 
 def _say(job: Job, waiting: Standing) -> None:

@@ -75,17 +75,27 @@ def amend_receipt(
             tally.count(line["verdict"], line["bytes"])
             hold()
         made.write(packer.flush())
+    stage.seal()
     stage.remove(RECEIPT)
     stage.move(_AMENDED, RECEIPT)
     return tally
 
 
 def _open(store: Store, stage: Stage) -> IO[bytes] | None:
+    if not stage.exists(RECEIPT) and stage.exists(_AMENDED) and not _is_kept(store, stage):
+        stage.move(_AMENDED, RECEIPT)  # killed between the two: it is whole, as the one before it is gone
     if stage.exists(RECEIPT):
         return stage.open(RECEIPT)
     with contextlib.suppress(FileNotFoundError):
         return store.open_receipt(stage.upload)
     return None
+
+
+def _is_kept(store: Store, stage: Stage) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        store.open_receipt(stage.upload).close()
+        return True
+    return False
 
 
 def _standing(catalog: Catalog, placement: Placement) -> frozenset[str]:

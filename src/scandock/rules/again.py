@@ -63,6 +63,7 @@ def hold(
         place="prearchive",
         existing=waiting.uuid if waiting else None,
         timestamp=timestamp,
+        settles=None,  # what comes joins it, or stands beside it
         held=why,
         warnings=(*warnings, *((elsewhere,) if elsewhere else ())),
     )

@@ -172,7 +172,7 @@ CODES: Final[dict[str, Code]] = {
         "Again 4",
         "A session of the same study was left in conflict in the prearchive as {other}; this import brought all of it,"
         " and it went to the trash.",
-        "Bring it back from the trash if it is wanted all the same.",
+        "Nothing is to be done; it can be restored from the trash.",
     ),
     "project_from_header": Code(
         "warning",

@@ -49,14 +49,18 @@ class Prearchive:
         self._labels.add((stamp, label_key(label)))
         return waiting, stamp
 
+    def is_label(self, stamp: str, name: str) -> bool:
+        """Whether a session under a timestamp has this label; strangers' in `Unassigned` are not told of."""
+        if (stamp, label_key(name)) in self._labels:
+            return True
+        known = self._view.sessions_labelled(self.project, name)
+        return any(one.place == "prearchive" and one.timestamp == stamp for one in known)
+
     def _has_room(self, stamp: str, label: str) -> bool:
-        """Whether a session of a label can stand under a timestamp; strangers in `Unassigned` are not told of."""
-        if (stamp, label_key(label)) in self._labels:
+        """Whether a session of a label can stand under a timestamp."""
+        if self.project == UNASSIGNED and self._view.timestamp_taken(self.project, stamp):
             return False
-        if self.project == UNASSIGNED:
-            return not self._view.timestamp_taken(self.project, stamp)
-        known = self._view.sessions_labelled(self.project, label)
-        return not any(one.place == "prearchive" and one.timestamp == stamp for one in known)
+        return not self.is_label(stamp, label)
 
     def _free(self) -> str:
         """Milliseconds counted up from the import's time until free."""

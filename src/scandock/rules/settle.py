@@ -14,7 +14,7 @@ from scandock.rules.cases import Case, Decision
 from scandock.rules.collisions import check_requested, join_by_label, tell_apart
 from scandock.rules.elsewhere import waits_elsewhere
 from scandock.rules.homes import find_home
-from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.labels import UNASSIGNED
 from scandock.rules.naming import Naming
 from scandock.rules.notices import Notice, notice
 from scandock.rules.policy import ProjectPolicy, Request, destination_of, effective_overwrite
@@ -172,7 +172,8 @@ def _decide(case: Case, request: Request, view: CatalogView, prearchive: Prearch
         wanted = request.timestamp if case.bound == "prearchive" else ""
         waiting, timestamp = prearchive.join(joinable(case, view), case.label, wanted)
         existing = waiting.uuid if waiting else None
-        folder = request.folder if timestamp == wanted else ""
+        if timestamp == wanted and not prearchive.is_label(wanted, request.folder):
+            folder = request.folder  # another session's label is its address: once that is gone, it is nobody's
         if reason is None and waiting is not None and waiting.held:
             reason = still_held(waiting)
         if not {said.code for said in (*held, *warnings)} & _NAME_THE_OTHER:
@@ -194,7 +195,7 @@ def _decide(case: Case, request: Request, view: CatalogView, prearchive: Prearch
         archived=case.home.uuid if case.home else None,
         timestamp=timestamp,
         settles=settles,
-        folder=folder if label_key(folder) != label_key(case.label) else "",
+        folder=folder,
         held=reason,
         warnings=tuple(warnings),
         overwrite=effective_overwrite(request, case.policy),

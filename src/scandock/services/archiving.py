@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import project, session, tree
-from scandock.catalog.trees import scans_of
+from scandock.catalog.trees import has_variants, scans_of
 from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.model.series import SeriesTally
@@ -85,11 +85,13 @@ def archive(
         with running.reserved({source.project}, names) as connection:
             source = rights.waiting_session(connection, desk.principal, uuid, Action.SESSION_ARCHIVE)
             policy, petmr, quarantine = _policy(connection, source, overwrite, quarantine=quarantine)
-            accepted = _accepted(source) if one_patient else ()
-            _check_held(source, decided=decided or keep != "ask" or bool(accepted), overwrite=overwrite)
+            patient_ids = _patient_ids(desk, connection, source)
+            beside = apart and _is_held_beside(source, patient_ids)
+            accepted = _accepted(connection, source) if one_patient and not beside else ()
+            settled = decided or beside or keep != "ask" or bool(accepted)
+            _check_held(source, decided=settled, overwrite=overwrite)
             target, twice = _target(connection, source, label, apart=apart)
             others = subject_warnings(connection, source.project, subject or source.subject, source)
-            patient_ids = _patient_ids(desk, connection, source) if accepted else [source.patient_id]
         if target is None:
             row = session_row(
                 source,
@@ -152,10 +154,27 @@ def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None)
     )
 
 
-def _accepted(source: Standing) -> tuple[Notice, ...]:
-    """What a session was held for, as a warning, where that are several PatientIDs."""
+def _is_held_beside(source: Standing, patient_ids: list[str]) -> bool:
+    """Whether a session is of one patient, and held as the archived one that it was to join is of another: which of
+    them it joins now, if any, is judged anew.
+    """
+    return source.held[0] == "patient_mismatch" and len(patient_ids) < 2
+
+
+def _accepted(connection: Connection, source: Standing) -> tuple[Notice, ...]:
+    """What a session was held for, as a warning, where that are several PatientIDs. Usage `held_undecided` where there
+    are objects in it that differ: who says that they are one patient's says nothing of these.
+    """
     code, message, remedy = source.held
-    return (Notice(code=code, message=message, remedy=remedy),) if code == "patient_mismatch" else ()
+    if code != "patient_mismatch":
+        return ()
+    if has_variants(connection, source.tree_id):
+        raise Usage(
+            "held_undecided",
+            "The session waits for a decision: several patients in it, and objects that differ under one SOP UID.",
+            "Decide that first: its choices stand with it in the prearchive.",
+        )
+    return (Notice(code=code, message=message, remedy=remedy),)
 
 
 def _check_type(source: Standing, target: Standing, policy: Overwrite, petmr: PetMr) -> None:
@@ -185,7 +204,9 @@ def _check_patient(desk: Desk, source: Standing, target: Standing, *, one_patien
 
 
 def _patient_ids(desk: Desk, connection: Connection, source: Standing) -> list[str]:
-    """Every PatientID in a session, for its subject is all of them."""
+    """Every PatientID in a session that is held for several, for its subject is all of them; else the one it has."""
+    if source.held[0] != "patient_mismatch":
+        return [source.patient_id]
     facts = [scan.facts for scan in scans_of(connection, source.tree_id)]
     study = StudyFacts(
         key=source.uuid,

@@ -18,7 +18,7 @@ class NoPicture(Exception):
 
 
 _OF_CODE: Final = re.compile(
-    r"\w+(?:Error|Exception)\b|has no attribute|NoneType|object is not|unsupported operand|\bargument|^'[^']*'$"
+    r"\w(?:Error|Exception)\b|has no attribute|NoneType|object is not|unsupported operand|\bargument|^'[^']*'$"
 )
 """What an error's text has that speaks of a program and not of a file: the names of exceptions, types and calls."""
 _MOST_SAID: Final = 200

@@ -395,8 +395,15 @@ def test_what_is_given_up_is_not_counted_as_stored(catalog, store, kept, shown):
     assert store.spool("u1").size() == (7 if kept else 0)
 
 
-@pytest.mark.parametrize("at", ["in the stage", "the import's own", "killed behind it"])
-def test_the_receipt_and_the_counts_say_of_what_is_given_up_that_it_is_not_stored(catalog, store, at):
+def raising(error):
+    def fail(*_args):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("at", ["in the stage", "the import's own", "killed behind it", "killed within"])
+def test_the_receipt_and_the_counts_say_of_what_is_given_up_that_it_is_not_stored(catalog, store, at, monkeypatch):
     """The session that it was to join stays as it was, and so does what is there of it already."""
     first, lease = started(catalog, store)
     base = staged(catalog, first, lease)
@@ -427,6 +434,12 @@ def test_the_receipt_and_the_counts_say_of_what_is_given_up_that_it_is_not_store
         store.keep_receipt(stage, RECEIPT)
     elif at == "killed behind it":
         amend_receipt(catalog, store, stage, [lost], lambda: None)
+    elif at == "killed within":
+        with monkeypatch.context() as killed:
+            killed.setattr(type(stage), "move", raising(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                amend_receipt(catalog, store, stage, [lost], lambda: None)
+        assert not stage.exists(RECEIPT)
     dies(catalog, lease)
 
     assert recovering.release(catalog, store, "u2").code == "released"

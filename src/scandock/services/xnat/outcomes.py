@@ -5,7 +5,6 @@ The same rule for who waits for the answer and for who follows by a key (xnat-be
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,8 +23,6 @@ _TEXTS: Final = {
 }
 """Codes for which the original has words that clients may look for; ours follow behind."""
 _UNREADABLE: Final = "unable to read DICOM object"
-_NAMED: Final = re.compile(r": '(.+?)' \(")
-"""The first entry that a refusal of `unparseable_entries` names; a reason follows each."""
 _HELD: Final = "unable to archive for the Prearchive session."
 _STATUS: Final = {"disk_full": 507, "project_unknown": 404, "account_disabled": 403}
 
@@ -74,9 +71,12 @@ def ended(found: Mapping[str, Any], asked: Mapping[str, Any]) -> Ended:
 
 
 def _unreadable(message: str) -> str:
-    """The original's words for what is no image, with the name of the first: it tells of no other."""
-    name = _NAMED.search(message)
-    return f"{_UNREADABLE} {name[1]}." if name else f"{_UNREADABLE}."
+    """The original's words for what is no image, with the name of the first: it tells of no other.
+
+    A refusal of `unparseable_entries` names it so: `: 'NAME' (why)`.
+    """
+    name, named, _ = message.partition(": '")[2].partition("' (")
+    return f"{_UNREADABLE} {name}." if named else f"{_UNREADABLE}."
 
 
 def _is_ignored(found: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import session as session_table
+from scandock.model.request_limits import DOCUMENT_SCANS
 from scandock.services.checking import check
 from tests.builders import Site, images, site_at
 from tests.integration.web import Web, serving
@@ -120,6 +121,19 @@ def test_a_session_with_a_scan_that_can_t_be_is_not_made_nor_changed(
     if status == 400:
         sent(client, "PUT", other, body, status)
         assert client.get(other).status_code == 404
+
+
+def test_a_document_has_so_many_scans_and_each_in_one_case(client: httpx.Client, where: str) -> None:
+    session = f"{where}/experiments/{where[-2:]}M"
+    many = "".join(f'<xnat:scan ID="{n}"/>' for n in range(DOCUMENT_SCANS + 1))
+    told = sent(client, "PUT", session, document("MRSession", f"<xnat:scans>{many}</xnat:scans>"), 400)
+    assert "5,001 scans" in told
+    assert client.get(session).status_code == 404
+    some = "".join(f'<xnat:scan ID="s{n}"/>' for n in range(3))
+    sent(client, "PUT", session, document("MRSession", f"<xnat:scans>{some}</xnat:scans>"), 201)
+    more = '<xnat:scans><xnat:scan ID="new"/><xnat:scan ID="S1"/></xnat:scans>'
+    sent(client, "PUT", session, document("MRSession", more), 409)
+    assert list(scans(client, session)) == ["s0", "s1", "s2"]
 
 
 def test_what_imports_read_of_scans_is_not_pinned_by_their_own_document(

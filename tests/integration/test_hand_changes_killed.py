@@ -13,10 +13,10 @@ from scandock.services.checking import check
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings
-from scandock.services.xnat.hand_changes import make_changes
-from scandock.services.xnat.hand_files import Wanted, change_of, incoming
 from scandock.services.xnat.contents import scans_of
 from scandock.services.xnat.finding import find_experiment
+from scandock.services.xnat.hand_changes import make_changes
+from scandock.services.xnat.hand_files import Wanted, change_of, incoming
 from scandock.services.xnat.making import NewSession, WantedScan, make_session
 from scandock.services.xnat.next_tree import Place
 from scandock.testing.data import make_data

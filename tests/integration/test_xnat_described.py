@@ -119,9 +119,9 @@ def test_a_project_answers_to_its_aliases(web: Web, client: httpx.Client, name: 
     (subject,) = client.get(f"/data/projects/{name}/subjects").json()["ResultSet"]["Result"]
     assert subject["label"] == "S1"
     assert [row["alias"] for row in listed(client, name, "alias")] == [f"{name} zwei", f"{name}_one"]
-    for said, found in ((f"{name}_ONE", [name]), (f"no,{name} zwei", [name]), (f"*{name}_o*", [name]), ("zwei", [])):
-        rows = client.get("/data/projects", params={"alias": said}).json()["ResultSet"]["Result"]
-        assert [row["ID"] for row in rows] == found, said
+    for asked, found in ((f"{name}_ONE", [name]), (f"no,{name} zwei", [name]), (f"*{name}_o*", [name]), ("zwei", [])):
+        rows = client.get("/data/projects", params={"alias": asked}).json()["ResultSet"]["Result"]
+        assert [row["ID"] for row in rows] == found, asked
     (told,) = [one for one in item(client, name)["children"] if one["field"] == "aliases/alias"]
     assert [one["data_fields"]["alias"] for one in told["items"]] == [f"{name} zwei", f"{name}_one"]
     document = client.get(f"/data/projects/{name}?format=xml").text

@@ -325,12 +325,18 @@ class Rows:
     """Whether these are the page that was asked for already."""
 
 
+def joined(query: Select[Any]) -> Select[Any]:
+    """The query, whose tables are all joined: a column of another one would be each row's of everybody's things."""
+    if len(query.get_final_froms()) > 1:
+        raise RuntimeError(f"tables are not joined: {', '.join(map(str, query.get_final_froms()))}")
+    return query
+
+
 def read(connection: Connection, query: Select[Any], columns: Sequence[Column]) -> Rows:
     """Run a query for some columns, in one statement."""
     different = list({id(one.value): one for one in columns}.values())
-    found: Any = connection.execute(
-        query.with_only_columns(*(one.value for one in different), maintain_column_froms=True)
-    ).all()
+    wanted = query.with_only_columns(*(one.value for one in different), maintain_column_froms=True)
+    found: Any = connection.execute(joined(wanted)).all()
     names = [one.name for one in columns]
     at = {id(one.value): n for n, one in enumerate(different)}
     places = [at[id(one.value)] for one in columns]

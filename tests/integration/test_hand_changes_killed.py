@@ -13,9 +13,11 @@ from scandock.services.checking import check
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings
+from scandock.services.xnat.contents import scans_of
+from scandock.services.xnat.finding import find_experiment
 from scandock.services.xnat.hand_changes import make_changes
 from scandock.services.xnat.hand_files import Wanted, change_of, incoming
-from scandock.services.xnat.making import NewSession, make_session
+from scandock.services.xnat.making import NewSession, WantedScan, make_session
 from scandock.services.xnat.next_tree import Place
 from scandock.testing.data import make_data
 from tests.crash.forked import Fork
@@ -25,6 +27,14 @@ pytestmark = pytest.mark.processes
 
 BEFORE = {"a": b"old", "b": b"stays"}
 AFTER = {"a": b"new", "b": b"stays", "c": b"more"}
+SCANS = [
+    WantedScan(
+        id="1", type="T1", attributes={"series_description": "sag"}, edits={"type": "T1", "quality": "unusable"}
+    ),
+    WantedScan(id="2", attributes={}, edits={"note": "late"}),
+    WantedScan(id="3", xsi_type="xnat:mrScanData", attributes={}, edits={}),
+]
+SAID = [("1", "T1", "unusable", ""), ("2", "", "usable", "late"), ("3", "", "usable", "")]
 POINTS = {
     **dict.fromkeys(("arranged", "sealed", "rows"), BEFORE),
     **dict.fromkeys(("intent", "switched_one", "switched", "published", "retired", "finished"), AFTER),
@@ -79,3 +89,28 @@ def test_a_change_that_is_killed_is_whole_or_nothing(tmp_path: Path, point: str)
     assert {one.name: one.read_bytes() for one in folder.iterdir()} == AFTER
     assert check(str(data), load_settings()) == []
     assert list((data / "work").iterdir()) == []
+
+
+def make_with_scans(data: str) -> None:
+    """What is killed: a session is made with its scans."""
+    settings = load_settings()
+    with opened(data, settings) as (catalog, store):
+        wanted = NewSession(
+            project="P", subject="S", label="N", xsi_type="xnat:mrSessionData", attributes={}, scans=SCANS
+        )
+        make_session(Desk(catalog, store, settings, SYSTEM), wanted)
+
+
+def test_a_session_that_is_killed_as_it_is_made_has_its_scans(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    made(data)
+    words = (f"{__name__}:{make_with_scans.__name__}", str(data))
+    killed = Fork(*words, argv=["make"], env=environment(SCANDOCK_CRASH_AT="intent"))
+    _, err = killed.communicate(60)
+    assert killed.returncode == -signal.SIGKILL, err
+    assert check(str(data), load_settings()) == []
+    with opened(str(data), load_settings()) as (catalog, _), catalog.read() as connection:
+        found = find_experiment(connection, SYSTEM, "N", in_project="P").standing
+        rows = scans_of(connection, found)
+    assert (found.scans, [(one["scan_id"], one["type"], one["quality"], one["note"]) for one in rows]) == (3, SAID)
+    assert check(str(data), load_settings()) == []

@@ -184,7 +184,7 @@ def test_a_body_of_the_api_has_no_10_000_members(client: httpx.Client, address: 
 def test_documents_of_10_000_elements_or_parts_are_refused_or_read(client: httpx.Client) -> None:
     address = "/data/projects/S/subjects/Sub0/experiments/Made"
     xml = "<MRSession>" + "".join(f"<f{n}>x</f{n}>" for n in range(MANY)) + "</MRSession>"
-    assert client.put(address, content=xml, headers={"Content-Type": "text/xml"}).status_code == 200
+    assert client.put(address, content=xml, headers={"Content-Type": "text/xml"}).status_code == 201
     nested = "".join(f"--{n}\r\nContent-Type: multipart/mixed; boundary={n + 1}\r\n\r\n" for n in range(MANY))
     told = client.put(address, content=nested, headers={"Content-Type": "multipart/form-data; boundary=0"})
     assert told.status_code == 400, told.text[:300]

@@ -110,9 +110,18 @@ def test_a_project_answers_to_its_aliases(web: Web, client: httpx.Client, name: 
     for alias in (f"{name}_one", f"{name}_ONE".lower(), f"{name} zwei"):
         assert item(client, alias)["data_fields"]["ID"] == name
     assert client.put(f"/data/projects/{name}_one/subjects/S1").status_code == 201
+    for document, where in (
+        (f"<Project ID='{name}_one'><description>by its alias</description></Project>", f"/data/projects/{name}"),
+        (f"<Subject label='S1' project='{name}_ONE' src='by its alias'/>", f"/data/projects/{name}/subjects/S1"),
+    ):
+        assert client.put("/xapi/archive/upload/xml", content=document.encode()).status_code == 200
+        assert "by its alias" in client.get(where).text
     (subject,) = client.get(f"/data/projects/{name}/subjects").json()["ResultSet"]["Result"]
     assert subject["label"] == "S1"
     assert [row["alias"] for row in listed(client, name, "alias")] == [f"{name} zwei", f"{name}_one"]
+    for asked, found in ((f"{name}_ONE", [name]), (f"no,{name} zwei", [name]), (f"*{name}_o*", [name]), ("zwei", [])):
+        rows = client.get("/data/projects", params={"alias": asked}).json()["ResultSet"]["Result"]
+        assert [row["ID"] for row in rows] == found, asked
     (told,) = [one for one in item(client, name)["children"] if one["field"] == "aliases/alias"]
     assert [one["data_fields"]["alias"] for one in told["items"]] == [f"{name} zwei", f"{name}_one"]
     document = client.get(f"/data/projects/{name}?format=xml").text
@@ -149,7 +158,9 @@ def test_an_alias_is_free_again_once_its_project_is_gone(client: httpx.Client, n
 
 
 @pytest.mark.parametrize(
-    "said", [{"alias": "a/b"}, {"alias": "x" * 65}, {"accessibility": "open"}, {"keywords": "\0"}], ids=str
+    "said",
+    [{"alias": "a/b"}, {"alias": "x" * 65}, {"alias": "\u0390" * 64}, {"accessibility": "open"}, {"keywords": "\0"}],
+    ids=str,
 )
 def test_what_can_be_said_of_no_project_is_refused_and_none_is_made(
     client: httpx.Client, name: str, said: dict[str, str]

@@ -110,3 +110,12 @@ def test_members_take_no_folder_out(served: tuple[Web, httpx.Client], resource: 
         assert nobody.get(f"{resource}/files/sub/").status_code == 401
         assert nobody.get(f"{resource}/files/sub/", params={"format": "zip"}).status_code == 401
     assert "sub/2.txt" in names(client, f"{resource}/files")
+
+
+@pytest.mark.parametrize("name", ["content", "format", "tags"])
+def test_words_with_a_nul_are_refused_whatever_the_database(served: tuple[Web, httpx.Client], name: str) -> None:
+    _, client = served
+    for method, where in (("PUT", f"{SESSION}/resources/NUL"), ("PUT", f"{SESSION}/resources/NUL/files/a.txt")):
+        answer = client.request(method, where, params={name: "a\0b"}, content=b"x")
+        assert (answer.status_code, answer.text.startswith(f"{name} can't")) == (400, True), answer.text
+    assert client.get(f"{SESSION}/resources/NUL/files").status_code == 404

@@ -178,7 +178,7 @@ def test_documents_name_its_resources_and_may_be_sent_back(site: Site, of: str) 
         (told,) = [one for one in item["children"] if one["field"] == "resources/resource"]
         (resource,) = told["items"]
         fields = resource["data_fields"]
-        assert (fields["label"], fields["xnat_abstractresource_id"], fields["format"]) == ("NOTES", number, "TXT")
+        assert (fields["label"], fields["xnat_abstractresource_id"], fields["format"]) == ("NOTES", int(number), "TXT")
         document = client.get(where).text
         assert f'xnat_abstractresource_id="{number}"' in document
         done(client.put(where, content=document.encode(), headers={"content-type": "text/xml"}))

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import httpx
 import pytest
 from sqlalchemy import select
 
+from scandock.access.principal import SYSTEM
+from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import session as session_table
+from scandock.model.request_limits import DOCUMENT_SCANS
 from scandock.services.checking import check
+from scandock.services.moving import Desk
+from scandock.services.opening import opened
+from scandock.services.xnat.contents import scans_of
+from scandock.services.xnat.finding import find_experiment
+from scandock.services.xnat.making import NewSession, WantedScan, make_session
 from tests.builders import Site, images, site_at
 from tests.integration.web import Web, serving
 
@@ -120,6 +129,44 @@ def test_a_session_with_a_scan_that_can_t_be_is_not_made_nor_changed(
     if status == 400:
         sent(client, "PUT", other, body, status)
         assert client.get(other).status_code == 404
+
+
+@pytest.mark.postgresql
+def test_a_session_is_made_with_its_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+    site = site_at(tmp_path, monkeypatch, database_url)
+    scans = [
+        WantedScan(id="1", type="T1", attributes={}, edits={"type": "T1", "quality": "unusable"}),
+        WantedScan(id="2", attributes={}, edits={"note": "late"}),
+        WantedScan(id="3", attributes={}, edits={}),
+    ]
+    with opened(str(site.data), site.settings) as (catalog, store):
+        add_project(catalog, ProjectRow(name="P"))
+        wanted = NewSession(
+            project="P", subject="S", label="E", xsi_type="xnat:mrSessionData", attributes={}, scans=scans
+        )
+        make_session(Desk(catalog, store, site.settings, SYSTEM), wanted)
+        with catalog.read() as connection:
+            found = find_experiment(connection, SYSTEM, "E", in_project="P").standing
+            rows = [(one["scan_id"], one["type"], one["quality"], one["note"]) for one in scans_of(connection, found)]
+            edits = connection.execute(select(scan_edit.c.scan_id, scan_edit.c.modified)).all()
+    assert (found.scans, rows) == (
+        3,
+        [("1", "T1", "unusable", ""), ("2", "", "usable", "late"), ("3", "", "usable", "")],
+    )
+    assert [(scan_id, modified > 0) for scan_id, modified in edits] == [("1", True), ("2", True)]
+
+
+def test_a_document_has_so_many_scans_and_each_in_one_case(client: httpx.Client, where: str) -> None:
+    session = f"{where}/experiments/{where[-2:]}M"
+    many = "".join(f'<xnat:scan ID="{n}"/>' for n in range(DOCUMENT_SCANS + 1))
+    told = sent(client, "PUT", session, document("MRSession", f"<xnat:scans>{many}</xnat:scans>"), 400)
+    assert "5,001 scans" in told
+    assert client.get(session).status_code == 404
+    some = "".join(f'<xnat:scan ID="s{n}"/>' for n in range(3))
+    sent(client, "PUT", session, document("MRSession", f"<xnat:scans>{some}</xnat:scans>"), 201)
+    more = '<xnat:scans><xnat:scan ID="new"/><xnat:scan ID="S1"/></xnat:scans>'
+    sent(client, "PUT", session, document("MRSession", more), 409)
+    assert list(scans(client, session)) == ["s0", "s1", "s2"]
 
 
 def test_what_imports_read_of_scans_is_not_pinned_by_their_own_document(

@@ -37,6 +37,7 @@ pytestmark = pytest.mark.long
 MR = "xnat:mrSessionData"
 SUBJECT = "xnat:subjectData"
 PROJECT = "xnat:projectData"
+SCAN = "xnat:mrScanData"
 Criteria = Sequence[Any]
 
 
@@ -395,6 +396,23 @@ def test_searches_find_what_one_may_see_alone(catalog: Catalog) -> None:
     for root in (MR, SUBJECT, PROJECT):
         assert found(catalog, root, [], (), nobody).rows == []
     assert [row[-1] for row in ask(catalog, lambda c: elements(c, nobody)).rows] == ["0", "0"]
+
+
+APART = ("file/label", "scans/scan/file/label", "project_access", " project_access ", "project_access[@a=b]")
+"""Names of what no row of a search of another kind is joined with, as they are and in disguise."""
+
+
+@pytest.mark.parametrize("root", [MR, SUBJECT, PROJECT, SCAN])
+def test_no_field_shows_what_stands_in_rows_that_are_not_the_search_s_own(catalog: Catalog, root: str) -> None:
+    """As a column and as a criterion. That no other column has rows of its own, `columns.joined` asks of each query."""
+    ann = somebody(catalog, Q="collaborator")
+    alone = len(found(catalog, root, (), (), ann).rows)
+    for path in (f"{element}/{name}" for element, name in product((MR, PROJECT, SCAN), APART)):
+        with contextlib.suppress(Usage):
+            rows = found(catalog, root, (), [path], ann).rows
+            assert len(rows) == alone, path
+        with contextlib.suppress(Usage):
+            assert len(found(catalog, root, [(path, "IS NOT NULL", "")], (), ann).rows) <= alone, path
 
 
 @pytest.mark.postgresql

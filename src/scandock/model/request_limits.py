@@ -32,6 +32,7 @@ LISTING_COLUMNS: Final = 200
 LISTING_VALUES: Final = 1_000
 LISTING_CONDITIONS: Final = 200
 SUBJECT_SCANS: Final = 5_000
+DOCUMENT_SCANS: Final = 5_000
 SEARCH_CRITERIA: Final = 100
 SEARCH_VALUES: Final = 30_000
 COLUMN_NAME: Final = 300
@@ -97,6 +98,7 @@ FIXED_LIMITS: Final = (
     FixedLimit(
         "scans of a subject's document", SUBJECT_SCANS, "", "With more, its experiments come without their scans."
     ),
+    FixedLimit("scans of a session's document", DOCUMENT_SCANS, "", "That a PUT or POST makes or changes at once."),
     FixedLimit("criteria of a search", SEARCH_CRITERIA, "", "Comparisons of a search, or sets of them."),
     FixedLimit("values of a search", SEARCH_VALUES, "", "Values of all comparisons of a search."),
     FixedLimit("name of a column", COLUMN_NAME, "characters", "One name in a listing."),

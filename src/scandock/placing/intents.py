@@ -54,6 +54,8 @@ class SessionRow:
     """What an import asked that its folder in the prearchive be called, where that is not its label."""
     overwrite: str = ""
     """Of one that waits: what the newest import that came for it wants of an archived one."""
+    edits: list[dict[str, Any]] = field(default_factory=list)
+    """Of a new one: what a person said of its scans, as rows without its number, which it does not have yet."""
     scans: int = 0
     files: int = 0
     bytes: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -118,6 +119,7 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
     else:
         connection.execute(insert(session).values(uuid=facts.uuid, created=catalog.now(), **values))
         _number(connection, facts.uuid)
+        _say_of_scans(connection, facts.uuid, facts.edits, modified=catalog.now())
     if placement.restores is not None:
         _bring_back(connection, facts.uuid)
     for project_id in sorted(touched):
@@ -148,10 +150,16 @@ def _number(connection: Connection, uuid: str) -> None:
 def _bring_back(connection: Connection, uuid: str) -> None:
     """A session that came out of the trash has again what people had said of its scans."""
     kept = json.loads(connection.execute(select(trashed.c.session).where(trashed.c.uuid == uuid)).scalar_one())
-    number = connection.execute(select(session.c.id).where(session.c.uuid == uuid)).scalar_one()
-    if kept.get("edits"):
-        connection.execute(insert(scan_edit), [{**edit, "session_id": number} for edit in kept["edits"]])
+    _say_of_scans(connection, uuid, kept.get("edits", []))
     connection.execute(delete(trashed).where(trashed.c.uuid == uuid))
+
+
+def _say_of_scans(connection: Connection, uuid: str, edits: list[dict[str, Any]], **common: Any) -> None:  # noqa: ANN401  values of columns
+    """Write what people said of a session's scans, and what is `common` to all of it."""
+    if edits:
+        number = connection.execute(select(session.c.id).where(session.c.uuid == uuid)).scalar_one()
+        rows = [{**edit, "session_id": number} for edit in edits]
+        connection.execute(insert(scan_edit).values(**common), rows)
 
 
 def _subject(catalog: Catalog, connection: Connection, facts: SessionRow) -> int:

@@ -87,7 +87,7 @@ def _accessibility(value: str) -> Accessibility | None:
 def _alias(value: str) -> str:
     """A name that stands in addresses in the place of a project's id. Usage `value_invalid`."""
     alias = text_of("alias", value)
-    if len(alias) > MAX_ALIAS or _NO_ALIAS.search(alias) or alias in (".", ".."):
+    if max(len(alias), len(alias.casefold())) > MAX_ALIAS or _NO_ALIAS.search(alias) or alias in (".", ".."):
         raise Usage(
             "value_invalid",
             f"{alias[:40]!r} can't be the alias of a project.",

@@ -18,6 +18,7 @@ from scandock.http.v1.desks import Work
 from scandock.http.xnat.bodies import MULTIPART, file_of, has_body, media_type_of
 from scandock.http.xnat.schema import SCANS, SESSIONS, element_of
 from scandock.http.xnat.wishes import true
+from scandock.model.request_limits import COLUMN_NAME
 from scandock.services.xnat.subjects import SUBJECT_TYPE
 from scandock.services.xnat.xml_reading import off, read_xml
 
@@ -119,7 +120,12 @@ def _scan(element: ET.Element) -> list[tuple[str, str]]:
 
 
 def _fields(element: ET.Element, above: str = "") -> Iterator[tuple[str, str]]:
-    """Attributes and elements with their texts, by paths of names."""
+    """Attributes and elements with their texts, by paths of names; no field has a path as long as those left out.
+
+    Else a few long names around many short ones would make gigabytes of paths.
+    """
+    if len(above) > COLUMN_NAME:
+        return
     for name, text in element.attrib.items():
         if "}" not in name and text.strip():  # else of another namespace: xsi:type, xsi:schemaLocation
             yield f"{above}{name}", text.strip()

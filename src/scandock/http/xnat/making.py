@@ -25,6 +25,7 @@ from scandock.http.xnat.routing import Known, router
 from scandock.http.xnat.schema import SCANS, SESSIONS
 from scandock.http.xnat.wishes import true
 from scandock.model.errors import Usage
+from scandock.model.request_limits import DOCUMENT_SCANS
 from scandock.rules.permissions import Action, Answer
 from scandock.rules.project_fields import said_of_project
 from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, Said, said_of
@@ -209,13 +210,12 @@ async def put_experiment(work: Work, document: Document, said: Said) -> tuple[Ex
         label = (said_of(request.query_params.multi_items()) if document.pairs else said).get("label")
         label = label or request.path_params["experiment"]
         try:
-            made = await work.do(lambda: _make_experiment(work, said, label))
+            made = await work.do(lambda: _make_experiment(work, said, label, scans))
         except Usage as error:
             found = await work.read(lambda c: _there(c, work)) if error.code == "label_taken" else None
             if found is None:  # else somebody has made it in this very moment
                 raise
         else:
-            await make_scans(work, made, scans)
             await _set_status(work, made)
             return made, True
     if found.standing.quarantined:
@@ -235,18 +235,21 @@ async def put_experiment(work: Work, document: Document, said: Said) -> tuple[Ex
 
 async def make_scans(work: Work, found: Experiment, scans: Sequence[making.WantedScan]) -> None:
     if scans:
-        every = [replace(one, usual_type=usual_scan_type(found)) for one in scans]
+        every = _of_session(scans, found.standing.xsi_type)
         await work.do(lambda: making.make_scans(work.desk, found.standing.uuid, every))
 
 
-def usual_scan_type(found: Experiment) -> str:
-    """The type of a session's new scan, where none is named."""
-    kind = found.standing.xsi_type.replace("SessionData", "ScanData")
-    return _SCAN_TYPES.get(kind.lower(), "xnat:otherDicomScanData")
+def _of_session(scans: Sequence[making.WantedScan], xsi_type: str) -> list[making.WantedScan]:
+    """Scans as a session of some type has them: of its own type's where none is named."""
+    kind = xsi_type.replace("SessionData", "ScanData")
+    return [replace(one, usual_type=_SCAN_TYPES.get(kind.lower(), "xnat:otherDicomScanData")) for one in scans]
 
 
 def scans_in(document: Document) -> list[making.WantedScan]:
     """The scans within a session's document, each once. Usage `request_invalid`, `type_unknown`, `value_invalid`."""
+    if len(document.scans) > DOCUMENT_SCANS:
+        many = f"The document has {len(document.scans):,} scans."
+        raise Usage("request_invalid", many, f"At most {DOCUMENT_SCANS:,} are made at once: send it in parts.")
     found: dict[str, making.WantedScan] = {}
     for pairs in document.scans:
         said = said_of(pairs)
@@ -308,8 +311,8 @@ def _there(connection: Connection, work: Work) -> Experiment | None:
     )
 
 
-def _make_experiment(work: Work, said: Said, label: str) -> Experiment:
-    """An empty session made by hand."""
+def _make_experiment(work: Work, said: Said, label: str, scans: Sequence[making.WantedScan]) -> Experiment:
+    """A session made by hand, with its scans, without files."""
     places, desk, asked = work.request.path_params, work.desk, work.request.query_params
     to_be_changed = not said.xsi_type and any(true(asked.get(one)) for one in _OF_WHAT_STANDS)
     if to_be_changed or experiment_number(places["experiment"]) is not None:
@@ -327,7 +330,12 @@ def _make_experiment(work: Work, said: Said, label: str) -> Experiment:
         _check_status(connection, work, person.project)
     attributes = {name: text for name, text in said.known(SESSION_FIELDS).items() if text}
     wanted = making.NewSession(
-        project=person.project, subject=person.label, label=label, xsi_type=kind, attributes=attributes
+        project=person.project,
+        subject=person.label,
+        label=label,
+        xsi_type=kind,
+        attributes=attributes,
+        scans=_of_session(scans, kind),
     )
     making.make_session(desk, wanted)
     with desk.catalog.read() as connection:

@@ -16,7 +16,7 @@ from scandock.http.v1.desks import Work
 from scandock.http.xnat.making import answer, make_scans, nameless, posted, said_in, wanted_scan
 from scandock.http.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, holder_of
 from scandock.http.xnat.routing import Known, router
-from scandock.http.xnat.uploading_files import place_of
+from scandock.http.xnat.uploading_files import place_of, words_in
 from scandock.http.xnat.wishes import true
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
@@ -83,9 +83,7 @@ async def resource(request: Request, work: Known) -> Response:
         return found.standing, place
 
     of, place = await work.read(ask)
-    asked = request.query_params
-    kind = {"format": asked.get("format", "")[:32], "content": asked.get("content", "")[:4000]}
-    kind["tags"] = asked.get("tags", "")[:4000]
+    kind = words_in(request.query_params)
     if isinstance(of, Shelf):
         shelf = of
         uuid = await work.do(lambda: shelves.make_resource(work.desk, shelf, place.label, kind))

@@ -13,6 +13,7 @@ from typing import Final
 
 from fastapi import Request
 from sqlalchemy import Connection
+from starlette.datastructures import QueryParams
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.catalog.shelves import Shelf
@@ -47,6 +48,8 @@ from scandock.services.xnat.unpacking import unpack
 routes = router()
 _UNDEFINED: Final = frozenset({"U", "NULL"})
 """What pyxnat sends for what nobody named."""
+_WORDS: Final = {"content": 4000, "format": 32, "tags": 4000}
+"""What is said of resources and files, each with the characters that are kept of it."""
 _ID_DIGITS: Final = 10
 """A resource that is named by so many digits is meant by its id, and is never made."""
 
@@ -122,12 +125,21 @@ def _wanted(connection: Connection, work: Work, named: str) -> tuple[Wanted, She
         rows = contents.resources_of(connection, found.standing, places["resources"], scans=scans)
         if contents.files_of(connection, found.standing, rows, named):
             raise file_exists(named)
-    kind = {
-        name: "" if asked.get(name, "") in _UNDEFINED else asked.get(name, "") for name in ("content", "format", "tags")
-    }
-    told = (kind["content"][:4000], kind["format"][:32], kind["tags"][:4000])
+    kind = {name: "" if text in _UNDEFINED else text for name, text in words_in(asked).items()}
+    told = (kind["content"], kind["format"], kind["tags"])
     shelf = found.standing if isinstance(found.standing, Shelf) else None
     return Wanted(found.standing.uuid, place, overwrite, *told), shelf
+
+
+def words_in(asked: QueryParams) -> dict[str, str]:
+    """Content, format and tags of a resource or a file as a query says them, cut to what is kept of each.
+
+    Usage `value_invalid`.
+    """
+    for name in _WORDS:
+        if "\0" in asked.get(name, ""):
+            raise Usage("value_invalid", f"{name} can't have that value.", "A text has no NUL.")
+    return {name: asked.get(name, "")[:most] for name, most in _WORDS.items()}
 
 
 def place_of(connection: Connection, work: Work, action: Action = Action.SESSION_EDIT) -> tuple[Place, bool]:

@@ -18,6 +18,7 @@ from scandock.http.xnat import making, making_parts
 from scandock.http.xnat.documents import bare_document, type_of
 from scandock.http.xnat.routing import Known, router
 from scandock.model.errors import Usage
+from scandock.services.xnat.finding import meant_project
 
 routes = router()
 Put = Callable[[Request, Work], Awaitable[Response]]
@@ -29,6 +30,8 @@ async def upload_xml(request: Request, work: Known) -> Response:
     """Make or change the project, subject, session or scan that the document in the body is of."""
     body, root = await bare_document(work)
     put, places = _target(type_of(root), root)
+    if named := places.get("project"):
+        places["project"] = await work.read(lambda c: meant_project(c, work.desk.principal, named))
     again = copy(work)
     again.request = Request(_scope(request, places, body), _once(body))
     return await put(again.request, again)

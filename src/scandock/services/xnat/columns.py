@@ -115,6 +115,8 @@ class Column:
     """What a filter compares, where that is not the value itself."""
     parse: Callable[[str], object] | None = None
     """What a filter's text is for `sought`; None from it: nothing can be equal to that."""
+    holds: Callable[[Sequence[str]], ColumnElement[bool]] | None = None
+    """Whether a row is of one of a filter's values, where it may have several of its own."""
     known: str = ""
     """The name by which its listing knows it, where it is called otherwise in an answer."""
 
@@ -242,6 +244,8 @@ def _is_condition(column: Column, said: str) -> bool:
 def _is(column: Column, name: str, named: Sequence[str], own: Sequence[str]) -> ColumnElement[bool]:
     """Whether a column is one of some values; `own` are those that are comparisons, as patterns are."""
     sought = column.value if column.sought is None else column.sought
+    if column.holds is not None and not own:
+        return column.holds(named)
     if column.parse is not None:
         parsed = {value for one in named if (value := column.parse(one)) is not None}
         return sought.in_(sorted(parsed, key=str)) if parsed else literal(False)
@@ -321,12 +325,18 @@ class Rows:
     """Whether these are the page that was asked for already."""
 
 
+def joined(query: Select[Any]) -> Select[Any]:
+    """The query, whose tables are all joined: a column of another one would be each row's of everybody's things."""
+    if len(query.get_final_froms()) > 1:
+        raise RuntimeError(f"tables are not joined: {', '.join(map(str, query.get_final_froms()))}")
+    return query
+
+
 def read(connection: Connection, query: Select[Any], columns: Sequence[Column]) -> Rows:
     """Run a query for some columns, in one statement."""
     different = list({id(one.value): one for one in columns}.values())
-    found: Any = connection.execute(
-        query.with_only_columns(*(one.value for one in different), maintain_column_froms=True)
-    ).all()
+    wanted = query.with_only_columns(*(one.value for one in different), maintain_column_froms=True)
+    found: Any = connection.execute(joined(wanted)).all()
     names = [one.name for one in columns]
     at = {id(one.value): n for n, one in enumerate(different)}
     places = [at[id(one.value)] for one in columns]

@@ -140,7 +140,8 @@ def _is_of_scan(column: Column) -> bool:
     return _SCAN_TYPE.fullmatch(column.key) is not None
 
 
-def _is_of_file(column: Column) -> bool:
+def is_of_file(column: Column) -> bool:
+    """Whether a column is of a scan's resources, which only rows with these have (`readable`, `with_files`)."""
     found = _SCAN_TYPE.fullmatch(column.key)
     return found is not None and found[2].startswith("file/")
 
@@ -190,7 +191,7 @@ def list_experiments(
         chosen.append(listing.columns["xsitype"])  # which pyxnat reads wherever it asks for types
     filtered = [column for name, said in filters if said and (column := listing.find(name)) is not None]
     with_scans = any(_is_of_scan(one) for one in (*chosen, *filtered))
-    with_files = any(_is_of_file(one) for one in (*chosen, *filtered))
+    with_files = any(is_of_file(one) for one in (*chosen, *filtered))
     of_types = _scan_types((*chosen, *filtered))
     query = readable(principal, types, with_scans=with_scans, with_files=with_files, scan_types=of_types)
     if in_project is not None:

@@ -36,6 +36,8 @@ from scandock.services.xnat.contents import ALL
 from scandock.services.xnat.ids import experiment_number, subject_number
 from scandock.store import names
 
+_UNSAID: Final = {"type": "", "quality": "usable", "note": ""}
+"""What is known of a new scan of which nobody said anything."""
 BY_HAND: Final = "made by hand"
 """The row of uploads that trees made by hand are of: it is no import, and nobody sees it."""
 
@@ -73,10 +75,17 @@ class NewSession:
     label: str
     xsi_type: str
     attributes: Mapping[str, str]
+    scans: Sequence[WantedScan] = ()
+    """Each once."""
 
 
 def make_session(desk: Desk, wanted: NewSession) -> str:
-    """Make an empty archived session, its subject where missing; its UUID. Denied, Usage `label_taken`."""
+    """Make an archived session without files, its subject where missing; its UUID. Denied, Usage `label_taken`.
+
+    With its scans, or not at all: also where the program is killed.
+    """
+    check_scans(wanted.scans)
+    scans = [_new_scan(one, n) for n, one in enumerate(wanted.scans)]
     label, person = new_label(wanted.label), new_label(wanted.subject)
     with desk.catalog.read() as connection:
         rights.check(connection, desk.principal, Action.SESSION_EDIT, wanted.project)
@@ -92,7 +101,7 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
             ).scalar_one()
             origin = origin_of(desk, connection)
             tree_id = new_tree(desk.catalog, connection, running.lease)
-            write_structure(connection, tree_id, [], [])
+            write_structure(connection, tree_id, scans, [])
         row = SessionRow(
             uuid=uuid,
             new=True,
@@ -113,10 +122,14 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
             quarantined=quarantined,
             xsi_type=wanted.xsi_type,
             attributes=dict(wanted.attributes),
+            edits=_edits(wanted.scans),
+            scans=len(scans),
         )
 
         def note(connection: Connection) -> None:
             desk.note(connection, "edit", uuid, name, {"made": True})
+            for one in scans:
+                desk.note(connection, "edit", uuid, name, {"scan": one.scan_id, "made": True})
 
         show_empty(running, names.archive(name, label), row, tree_id, note, origin)
     return uuid
@@ -232,14 +245,18 @@ def make_scans(desk: Desk, uuid: str, every: Sequence[WantedScan]) -> None:
     check_scans(every)
     with changing(desk, uuid) as (connection, source):
         scans = {one.scan_id: one for one in scans_of(connection, source.tree_id)}
+        last = max((one.n for one in scans.values()), default=-1)
+        taken = {one.casefold() for one in scans}
         for wanted in every:
             there = scans.get(wanted.id)
             new = there is None
             if there is not None:
                 _say_of_scan(connection, source, there, wanted)
             else:
-                _check_free(scans.values(), wanted.id)
-                there = scans[wanted.id] = _new_scan(wanted, max((one.n for one in scans.values()), default=-1) + 1)
+                _check_free(taken, wanted.id)
+                taken.add(wanted.id.casefold())
+                last += 1
+                there = scans[wanted.id] = _new_scan(wanted, last)
                 _add_scan(desk, connection, source, there)
             _edit_scan(desk, connection, source, there, wanted.edits)
             desk.note(connection, "edit", uuid, source.project, {"scan": wanted.id, "made": new})
@@ -258,6 +275,17 @@ def _new_scan(wanted: WantedScan, n: int) -> ScanRow:
     return ScanRow(n, wanted.id, None, "", kind, wanted.type, {**said, "type": wanted.type})
 
 
+def _edits(every: Sequence[WantedScan]) -> list[dict[str, Any]]:
+    """What a person said of new scans, as rows of `scan_edit`: none of those of which nothing was said."""
+    rows: list[dict[str, Any]] = []
+    for one in every:
+        said = {"type": one.type, **scan_values(one.edits)}
+        told = {name: text for name, text in said.items() if text != _UNSAID[name]}
+        if told:
+            rows.append({"scan_id": one.id, **dict.fromkeys(_UNSAID), **told})
+    return rows
+
+
 def _check_scan_id(text: str) -> None:
     """Usage `scan_id_invalid`; also for the word that addresses every scan of a session."""
     try:
@@ -273,9 +301,9 @@ def _check_scan_id(text: str) -> None:
         )
 
 
-def _check_free(scans: Iterable[ScanRow], scan_id: str) -> None:
+def _check_free(taken: set[str], scan_id: str) -> None:
     """Folders of scans are told apart in any case."""
-    if any(one.scan_id.casefold() == scan_id.casefold() for one in scans):
+    if scan_id.casefold() in taken:
         raise Usage("label_taken", "There is a scan of that id in another case already.", "Choose another id.")
 
 
@@ -305,7 +333,7 @@ def _edit_scan(desk: Desk, connection: Connection, source: Standing, there: Scan
     """Note what a person says of a scan, where that is other than what is known of it."""
     where = (scan_edit.c.session_id == source.id, scan_edit.c.scan_id == there.scan_id)
     row = connection.execute(select(scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note).where(*where)).first()
-    usual = {"type": there.type, "quality": "usable", "note": ""}
+    usual = {**_UNSAID, "type": there.type}
     known = usual if row is None else {**usual, **{k: v for k, v in row._asdict().items() if v is not None}}
     values: dict[str, Any] = {name: text for name, text in scan_values(edits).items() if text != known[name]}
     if not values:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,6 +33,13 @@ _ALIASES: Final = (
 """All aliases of a project; no alias has the comma that parts them."""
 
 
+def _called(names: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a project has one of some aliases."""
+    keys = [name.casefold() for name in names]
+    one = select(project_alias.c.key).where(project_alias.c.project_id == project.c.id, project_alias.c.key.in_(keys))
+    return exists(one.correlate(project))
+
+
 def _said(name: str) -> ColumnElement[Any]:
     """What people said of a project; an empty text where they said nothing."""
     return func.coalesce(attribute(project.c.attributes, name), "")
@@ -56,8 +63,8 @@ COLUMNS: Final = by_name(
         Column("PI/firstname", _said("PI/firstname")),
         Column("PI/lastname", _said("PI/lastname")),
         Column("PI", _both_names()),
-        Column("alias", _ALIASES),
-        Column("aliases/alias/alias", _ALIASES),
+        Column("alias", _ALIASES, holds=_called),
+        Column("aliases/alias/alias", _ALIASES, holds=_called),
         Column("project_access", case((_OPENED.c.accessibility.is_(None), "private"), else_=_OPENED.c.accessibility)),
         Column("proj_quarantine", case((project.c.quarantine, "1"), else_="0")),
         Column("insert_date", project.c.created, moment),

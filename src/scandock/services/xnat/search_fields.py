@@ -166,7 +166,9 @@ def field_of(principal: Principal, root: Kind, element: str, name: str) -> Field
     named = FIELDS[kind].get(upper)
     if named is None:
         column = find(name)
-        return None if column is None else Field(name, type_of_column(column), column)
+        if column is None or _is_apart(column, kind, root):
+            return None
+        return Field(name, type_of_column(column), column)
     if find is _nothing or (kind is Kind.PROJECT and root is not kind and upper.lower() not in _ELSEWHERE):
         return None
     if named.made is not None:
@@ -174,6 +176,12 @@ def field_of(principal: Principal, root: Kind, element: str, name: str) -> Field
     else:
         column = find(named.source or upper) or Column(upper, literal(""))
     return Field(upper, type_of(kind, upper), column)
+
+
+def _is_apart(column: Column, kind: Kind, root: Kind) -> bool:
+    """Whether a column is of a table that no row of a search is joined with: it would tell of what anybody has."""
+    of_projects = kind is Kind.PROJECT and root is not kind
+    return experiments.is_of_file(column) or (of_projects and column.key.lower() == "project_access")
 
 
 def _nothing(_: str) -> Column | None:

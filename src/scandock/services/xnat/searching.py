@@ -16,7 +16,7 @@ from scandock.catalog.tables import project, scan, session, subject
 from scandock.model import request_limits
 from scandock.model.limit_counts import Asked, over
 from scandock.services.xnat import experiments, projects, subjects
-from scandock.services.xnat.columns import MAX_COLUMNS, Column, Rows, read, too_many
+from scandock.services.xnat.columns import MAX_COLUMNS, Column, Rows, joined, read, too_many
 from scandock.services.xnat.search_bundle import Bundle, Criteria, Criterion, Wanted
 from scandock.services.xnat.search_comparing import any_of, compare
 from scandock.services.xnat.search_fields import FIELDS, Field, Kind, field_of, kind_of, type_of
@@ -256,7 +256,7 @@ class _Search:
         if own is rows and of_scans and (kind is Kind.SCAN or self._covers(element)):
             mine = theirs = session.c.id
         query = self._rows(kind, element, with_scans=of_scans).with_only_columns(theirs, maintain_column_froms=True)
-        return mine.in_(query.where(holds).correlate(None))
+        return mine.in_(joined(query.where(holds)).correlate(None))
 
     def _count(self, more: int) -> None:
         self._criteria += more

@@ -89,7 +89,7 @@ def to_16_bits(frame: Frame) -> tuple[NDArray[Any], float, float]:
                 return pixels.astype(kind, copy=False), frame.slope, frame.intercept
     values = pixels.astype(np.float64)
     finite = values[np.isfinite(values)]
-    bottom, top = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    bottom, top = (float(np.min(finite)), float(np.max(finite))) if finite.size else (0.0, 0.0)
     step = (top - bottom) / 65535
     if not step > 0 or not np.isfinite(step):
         step = 1.0

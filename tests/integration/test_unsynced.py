@@ -7,6 +7,8 @@ verb that promises that something is on disk (`PROMISES`). A new call wants a ro
 from __future__ import annotations
 
 import errno
+import gzip
+import json
 import os
 import pickle
 from collections.abc import Callable, Iterator
@@ -24,6 +26,8 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import session
 from scandock.model.errors import Fault
 from scandock.model.points import POINTS
+from scandock.placing.complete import RECEIPT
+from scandock.placing.receipts import amend_receipt
 from scandock.services import backing_up
 from scandock.services.archiving import archive
 from scandock.services.backing_up import back_up
@@ -213,6 +217,25 @@ def test_a_change_by_hand_asks_each_of_its_stages_whether_it_could_be_written(tm
         assert len(asked) == broken
         monkeypatch.undo()
         assert check(str(data), load_settings()) == []
+
+
+def test_a_receipt_gives_way_only_to_one_that_is_on_the_disk(tmp_path, monkeypatch):
+    store = LocalStore(tmp_path / "data")
+    store.prepare()
+    stage = store.begin("u", "t1")
+    line = {"stored_as": None, "verdict": "junk", "bytes": 1}
+    before = gzip.compress(json.dumps(line).encode() + b"\n")
+    stage.put_whole(RECEIPT, before)
+
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(syscalls, "syncfs", fails)
+    with pytest.raises(Fault) as caught:
+        amend_receipt(None, store, stage, (), lambda: None)
+    assert caught.value.code == "sync_failed"
+    with stage.open(RECEIPT) as found:
+        assert found.read() == before
 
 
 # -- verbs that promise ------------------------------------------------------------------------------------------------
@@ -477,6 +500,7 @@ OTHERS = {
     HINT: "nothing counts on it: it is always dropped here",
     "store/stages.py _sync_each: os.fsync(fd)": "test_local_store_system.py: old kernels",
     "store/space.py _write_a_little: os.fsync(fd)": "test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told",
+    "placing/receipts.py amend_receipt: stage.seal()": "test_a_receipt_gives_way_only_to_one_that_is_on_the_disk",
     "services/xnat/hand_changes.py _arrange: came.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
     "services/xnat/hand_changes.py _arrange: stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
 }

@@ -22,7 +22,7 @@ import pytest
 from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import session
 from scandock.model.errors import Fault
 from scandock.model.points import POINTS
@@ -231,8 +231,10 @@ def test_a_receipt_gives_way_only_to_one_that_is_on_the_disk(tmp_path, monkeypat
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(syscalls, "syncfs", fails)
+    catalog = open_catalog(f"sqlite:///{tmp_path}/catalog.db")
     with pytest.raises(Fault) as caught:
-        amend_receipt(None, store, stage, (), lambda: None)
+        amend_receipt(catalog, store, stage, (), lambda: None)
+    catalog.dispose()
     assert caught.value.code == "sync_failed"
     with stage.open(RECEIPT) as found:
         assert found.read() == before

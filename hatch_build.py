@@ -17,7 +17,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-VENDOR = Path("src/scandock/http/pages/static/vendor")
+VENDOR = Path("src/scandock/web/pages/static/vendor")
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 """The machine's own: Node knows its own alone, and pip trusts these."""
 

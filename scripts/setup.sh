@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 readonly what=${1:?"say run or dev"}
 readonly log=.cache/setup.log
-readonly VENDOR=src/scandock/http/pages/static/vendor # filled by hatch_build.py
+readonly VENDOR=src/scandock/web/pages/static/vendor # filled by hatch_build.py
 readonly AUTHORITIES=/etc/ssl/certs/ca-certificates.crt # Debian's
 
 say() { printf 'setup: %s\n' "$*" >&2; }

@@ -33,7 +33,7 @@ from scandock.workers import fork_server
 
 PREPARED = (
     *fork_server.NEEDED, "scandock.workers.attempt", "scandock.workers.worker", "scandock.services.moving",
-    "scandock.workers.supervisor", "scandock.http.process", "uvicorn.lifespan.on", "uvicorn.loops.uvloop",
+    "scandock.workers.supervisor", "scandock.web.process", "uvicorn.lifespan.on", "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.httptools_impl",
 )  # fmt: skip
 """What is imported beyond what an import and a check need; what a fork lacks, it imports itself."""
@@ -144,8 +144,8 @@ def worker(*words: str) -> int:
 def serve(dropped: str) -> int:
     """`scandock serve` whose web and worker processes are forks of it, with passwords that cost nothing."""
     from scandock.cli import main as command
-    from scandock.http import app
     from scandock.testing.server import make_app
+    from scandock.web import app
     from scandock.workers import supervisor
     from tests.crash.dropped_syncs import drop_syncs
 

@@ -34,7 +34,7 @@ def pages(ids: dict[str, str], waiting: str, subject: str) -> list[str]:
 
 def test_themes_differ_in_colors_alone(project_root):
     """So that axe's rules about colors are all that has to be asked again in the dark theme."""
-    sheets = list((project_root / "src" / "scandock" / "http" / "pages").rglob("*.css"))
+    sheets = list((project_root / "src" / "scandock" / "web" / "pages").rglob("*.css"))
     assert sheets
     told = {sheet.name: re.findall(r"[^;{}]*prefers-color-scheme[^;{}]*", sheet.read_text()) for sheet in sheets}
     assert {name: found for name, found in told.items() if found} == {}
@@ -43,7 +43,7 @@ def test_themes_differ_in_colors_alone(project_root):
 
 
 def pages_own_scripts(project_root: Path) -> list[Path]:
-    return list((project_root / "src" / "scandock" / "http" / "pages" / "static" / "js").rglob("*.js"))
+    return list((project_root / "src" / "scandock" / "web" / "pages" / "static" / "js").rglob("*.js"))
 
 
 def test_no_script_asks_for_the_width(project_root):

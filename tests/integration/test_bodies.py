@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from scandock.http.bodies import Bodies, is_upload
-from scandock.http.receiving.limits import mapping_too_large
 from scandock.services.settings import load_settings
+from scandock.web.bodies import Bodies, is_upload
+from scandock.web.receiving.limits import mapping_too_large
 from tests.integration.web import PASSWORD, Web, listening
 
 KB = 1024
@@ -82,7 +82,7 @@ def basic(password: str = PASSWORD) -> str:
 def test_routes_that_take_uploads_are_these_and_no_others(served: Web) -> None:
     """A new route is bounded unless it says that it takes an upload."""
     marked = {
-        f"{route.endpoint.__module__.removeprefix('scandock.http.')}.{route.endpoint.__name__}"
+        f"{route.endpoint.__module__.removeprefix('scandock.web.')}.{route.endpoint.__name__}"
         for one in served.app.routes
         for route in getattr(getattr(one, "original_router", None), "routes", [one])
         if is_upload(route.endpoint)

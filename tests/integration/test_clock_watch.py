@@ -21,8 +21,6 @@ from scandock.access.principal import ANONYMOUS, SYSTEM, Denied
 from scandock.catalog.engine import open_catalog
 from scandock.catalog.server_tables import account, api_token, audit, clock_seen, delivery, login, reception, tracked
 from scandock.cli import main
-from scandock.http import readiness
-from scandock.http.receiving.limits import limits_of
 from scandock.model.errors import Usage
 from scandock.queue.claim import Slots, claim
 from scandock.queue.owner import this_owner
@@ -36,6 +34,8 @@ from scandock.services.settings import load_settings
 from scandock.services.sign_in import purge_ended
 from scandock.services.upkeep import keep_up
 from scandock.services.xnat.tracking import forget_old
+from scandock.web import readiness
+from scandock.web.receiving.limits import limits_of
 from scandock.workers.janitor import Janitor
 from tests.integration.server_side import Server
 from tests.integration.web import serving

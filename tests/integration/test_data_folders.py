@@ -18,7 +18,6 @@ from sqlalchemy import create_engine, delete, select, text
 from scandock.catalog.engine import HEAD, open_catalog
 from scandock.catalog.server_tables import data_folder, project_alias
 from scandock.catalog.tables import ecat_file
-from scandock.http.deps import open_site
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import ImportOptions
 from scandock.services.backing_up import back_up
@@ -27,6 +26,7 @@ from scandock.services.settings import Settings, load_settings
 from scandock.store.identity import IDENTITY, read_identity, write_identity
 from scandock.store.local import LocalStore
 from scandock.testing.data import make_data
+from scandock.web.deps import open_site
 from scandock.workers.beats import Beats
 from scandock.workers.importing import run_import
 from scandock.workers.worker import Worker

@@ -9,7 +9,6 @@ from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import session, shelf
-from scandock.http import readiness
 from scandock.model.errors import Fault
 from scandock.pipeline import flow
 from scandock.placing import complete
@@ -25,6 +24,7 @@ from scandock.services.opening import opened
 from scandock.services.verifying import verify_some
 from scandock.store.local import LocalStore
 from scandock.testing.worker import InProcessWorker
+from scandock.web import readiness
 from tests.builders import documented, images, site_at
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import SCANDOCK, run, until

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scandock.http import deps, shared_look
-from scandock.http.v1 import receipts
+from scandock.web import deps, shared_look
+from scandock.web.v1 import receipts
 from tests.crash.processes import until
 from tests.integration.web import serving
 

@@ -12,8 +12,6 @@ from sqlalchemy import insert, select, update
 
 from scandock.catalog.server_tables import audit, progress, reception
 from scandock.catalog.tables import intent, tree, upload
-from scandock.http import readiness
-from scandock.http.v1 import events as streams
 from scandock.model.errors import Fault
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
@@ -24,6 +22,8 @@ from scandock.queue.owner import this_owner
 from scandock.queue.retry import let_go, put_back
 from scandock.services.checking import check
 from scandock.services.settings import load_settings
+from scandock.web import readiness
+from scandock.web.v1 import events as streams
 from tests.builders import site_at
 from tests.integration.web import PASSWORD, listening, serving
 

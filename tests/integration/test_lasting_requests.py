@@ -21,13 +21,13 @@ from scandock.access.principal import Denied, Door, Principal
 from scandock.access.proofs import Proof, ask_again
 from scandock.catalog.shelves import find_holder
 from scandock.catalog.tables import session
-from scandock.http.v1 import upload_mapping
-from scandock.http.xnat import uploading_files
 from scandock.services import downloads, lasting, zip_stream
 from scandock.services.downloads import zip_of_session
 from scandock.services.moving import Desk
 from scandock.services.trash import delete_session
 from scandock.services.xnat import zips
+from scandock.web.v1 import upload_mapping
+from scandock.web.xnat import uploading_files
 from tests.builders import documented, images, site_at
 from tests.crash.processes import until
 from tests.integration.web import PASSWORD, Web, listening, serving

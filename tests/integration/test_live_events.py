@@ -13,12 +13,12 @@ from sqlalchemy import delete, event, select
 
 from scandock.catalog import server_tables
 from scandock.catalog.tables import upload
-from scandock.http import hub
-from scandock.http.v1 import live
 from scandock.queue.claim import Slots, claim
 from scandock.queue.events import add_event
 from scandock.queue.owner import this_owner
 from scandock.services.watching import Watch
+from scandock.web import hub
+from scandock.web.v1 import live
 from tests.integration.web import Web, listening
 
 pytestmark = pytest.mark.long

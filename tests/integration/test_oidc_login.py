@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from scandock.http.v1.oidc import FLOW_COOKIE
 from scandock.services.settings import load_settings
+from scandock.web.v1.oidc import FLOW_COOKIE
 from tests.integration import oidc_provider
 from tests.integration.oidc_provider import CLIENT, SECRET
 from tests.integration.web import listening

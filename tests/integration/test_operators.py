@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from scandock.http import readiness
-from scandock.http.metrics import worker_metrics
 from scandock.model.errors import Fault
 from scandock.services.backing_up import back_up
 from scandock.services.checking import check
@@ -22,6 +20,8 @@ from scandock.services.settings import load_settings
 from scandock.services.verifying import verify_some
 from scandock.testing.data import make_data
 from scandock.testing.worker import InProcessWorker
+from scandock.web import readiness
+from scandock.web.metrics import worker_metrics
 from tests.builders import documented, images, site_at
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import environment, until
@@ -305,7 +305,7 @@ def test_a_part_of_the_server_that_can_not_open_the_catalog_says_so_in_one_line(
     me = str(os.getpid())
     words = {
         "worker": ["scandock.workers.worker", me, str(tmp_path), "1"],
-        "web": ["scandock.http.process", me, str(tmp_path), "0", str(beats)],
+        "web": ["scandock.web.process", me, str(tmp_path), "0", str(beats)],
     }
     done = subprocess.run(
         [sys.executable, "-m", *words[part]],

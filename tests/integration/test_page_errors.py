@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.http.pages import browse
-from scandock.http.pages.routing import PageRoute
+from scandock.web.pages import browse
+from scandock.web.pages.routing import PageRoute
 from tests.integration.web import PASSWORD, listening
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.http.pages.administration import EXAMPLES
 from scandock.rules.routing import parse_rules
 from scandock.services.rules import KINDS
+from scandock.web.pages.administration import EXAMPLES
 from tests.integration.web import serving
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scandock.http.pages.routing import PageRoute
 from scandock.rules.permissions import Action, Answer
+from scandock.web.pages.routing import PageRoute
 from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
 from tests.integration.page_probes import LISTS, OPEN, PAGES, PageProbe
 from tests.integration.test_permission_matrix import matrix

@@ -14,8 +14,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from scandock.access.passwords import use_hasher
-from scandock.http.deps import CATALOG_THREADS
 from scandock.testing.server import InProcessServer
+from scandock.web.deps import CATALOG_THREADS
 from tests.integration.web import PASSWORD, only_documented
 
 ATTACKER, OFFICE, HOME = "192.0.2.1", "192.0.2.2", "192.0.2.3"

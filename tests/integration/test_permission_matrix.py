@@ -10,10 +10,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from scandock.http.pages.routing import PageRoute
-from scandock.http.v1.routers import ACTIONS
-from scandock.http.xnat.routing import XnatRoute
 from scandock.rules.permissions import NEEDS, Accessibility, Action, Answer, answer
+from scandock.web.pages.routing import PageRoute
+from scandock.web.v1.routers import ACTIONS
+from scandock.web.xnat.routing import XnatRoute
 from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
 from tests.integration.probes import EACH, FURTHER, LIST, OPEN, PROBES, SITE, Probe
 

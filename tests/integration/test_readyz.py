@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from scandock.http import readiness
 from scandock.services.settings import load_settings
+from scandock.web import readiness
 from tests.crash.processes import SCANDOCK, run
 from tests.integration.web import listening, serving
 

@@ -13,11 +13,11 @@ from sqlalchemy import func, select
 
 from scandock.catalog.server_tables import audit, reception
 from scandock.catalog.tables import upload
-from scandock.http.receiving import spooling
 from scandock.model.errors import Fault
 from scandock.services import arrivals
 from scandock.services.receiving import Offer
 from scandock.services.settings import load_settings
+from scandock.web.receiving import spooling
 from tests.builders import site_at
 from tests.integration.web import PASSWORD, listening
 

@@ -16,13 +16,13 @@ from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import upload
-from scandock.http.app import clear_broken
 from scandock.model.errors import Fault, ScandockError
 from scandock.services.arrivals import forget_broken
 from scandock.services.receiving import Arriving, Offer, Receiving
 from scandock.services.reservations import CHECK_BYTES
 from scandock.store.local import LocalStore
 from scandock.store.spools import LocalSpool
+from scandock.web.app import clear_broken
 from tests.builders import site_at
 from tests.integration.web import Web, serving
 

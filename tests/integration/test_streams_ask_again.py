@@ -14,8 +14,8 @@ from sqlalchemy import event, update
 from scandock.access.principal import Door
 from scandock.access.proofs import Proof, ask_all_again
 from scandock.catalog.server_tables import api_token, login
-from scandock.http import hub
-from scandock.http.v1 import events, live
+from scandock.web import hub
+from scandock.web.v1 import events, live
 from tests.integration.test_live_events import Heard, send, tell
 from tests.integration.web import PASSWORD, Web, listening
 

@@ -227,7 +227,7 @@ def test_tokens_that_fail_are_one_line_for_each_account(web: Web) -> None:
 def test_what_was_counted_is_there_after_the_minute_and_after_the_end(tmp_path, monkeypatch) -> None:
     now = [0.0]
     monkeypatch.setattr(
-        "scandock.http.deps.Refusals", lambda catalog, counted: Refusals(catalog, lambda: now[0], counted)
+        "scandock.web.deps.Refusals", lambda catalog, counted: Refusals(catalog, lambda: now[0], counted)
     )
     with serving(tmp_path / "data") as web:
         web.account("ann")

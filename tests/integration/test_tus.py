@@ -19,10 +19,10 @@ from tusclient.client import TusClient
 
 from scandock.catalog.server_tables import clock_seen, event, reception
 from scandock.catalog.tables import upload
-from scandock.http.receiving import spooling
-from scandock.http.tus import locks
 from scandock.services import arrivals
 from scandock.services.clock_watch import why_wait
+from scandock.web.receiving import spooling
+from scandock.web.tus import locks
 from tests.integration.web import PASSWORD, listening
 
 DATA = hashlib.shake_256(b"resumable").digest(5_000_000)

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from scandock.http import sending
 from scandock.services.settings import load_settings
+from scandock.web import sending
 from tests.builders import Site, documented
 from tests.integration.web import PASSWORD, Web, listening
 from tests.unit.viewing.made import dataset, file_of

@@ -454,7 +454,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/trash.py retire: sync_folder(TRASH, self._root.fd)": retire,
     "store/trash.py retire: sync_folder(path.rpartition('/')[0], self._root.fd)": retire,
     "store/trash.py restore: self._trees.settle()": bring_back,
-    "http/receiving/spooling.py _sync: self._spool.sync()": receive,
+    "web/receiving/spooling.py _sync: self._spool.sync()": receive,
     "services/xnat/inbox.py end: self._spool.sync()": read_inbox,
     "store/backups.py sync_all: syscalls.syncfs(fd)": back_it_up,
     "services/backing_up.py _secure: backups.sync_all(self.path)": back_it_up,

@@ -362,7 +362,7 @@ def test_the_client_imports_nothing_of_the_server(tmp_path):
     code = (
         "import sys; from scandock.cli.app import app; import scandock.cli.uploading.engine; "
         "print([name for name in sys.modules if name.split('.')[0] in {'sqlalchemy', 'fastapi', 'pydicom'} "
-        "or name.startswith(('scandock.services', 'scandock.catalog', 'scandock.http'))])"
+        "or name.startswith(('scandock.services', 'scandock.catalog', 'scandock.web'))])"
     )
     done = run([Path(SCANDOCK).with_name("python"), "-c", code])
     assert (done.code, done.out) == (0, "[]\n")

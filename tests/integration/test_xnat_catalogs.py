@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from scandock.http.xnat import held
+from scandock.web.xnat import held
 from tests.builders import Site, documented, images, site_at
 from tests.integration.web import serving
 

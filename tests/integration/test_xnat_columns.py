@@ -16,8 +16,6 @@ from sqlalchemy import Connection, select, update
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import scan, session, subject
-from scandock.http.xnat import things
-from scandock.http.xnat.answers import XSI, Item, item_xml
 from scandock.services.moving import Desk
 from scandock.services.settings import load_settings
 from scandock.services.xnat.experiments import list_experiments
@@ -27,6 +25,8 @@ from scandock.services.xnat.projects import list_projects
 from scandock.services.xnat.subjects import list_subjects
 from scandock.services.xnat.words import scan_types
 from scandock.store.local import LocalStore
+from scandock.web.xnat import things
+from scandock.web.xnat.answers import XSI, Item, item_xml
 from tests.builders import Image, Site
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted

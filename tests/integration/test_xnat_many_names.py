@@ -17,11 +17,11 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.standing import find_session
 from scandock.catalog.tables import session
-from scandock.http.deps import ZIP_THREADS
 from scandock.services.settings import load_settings
 from scandock.services.xnat import contents
 from scandock.services.xnat.finding import find_experiments
 from scandock.testing.data import make_data
+from scandock.web.deps import ZIP_THREADS
 from tests.builders import Site, documented, images
 from tests.integration.many_rows import seed, seed_content
 from tests.integration.test_browsing import ask, counted

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from scandock.http.xnat.all import ROUTERS
 from scandock.rules.permissions import Action, Answer, Scope
+from scandock.web.xnat.all import ROUTERS
 from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
 from tests.integration.test_permission_matrix import matrix
-from tests.unit.http.test_xnat_documented import short
+from tests.unit.web.test_xnat_documented import short
 
 pytestmark = pytest.mark.long
 

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog.server_tables import audit
-from scandock.http.xnat.answers import XNAT, XSI
-from scandock.http.xnat.schema import xnat_xsd
+from scandock.web.xnat.answers import XNAT, XSI
+from scandock.web.xnat.schema import xnat_xsd
 from tests.builders import Site, documented, images, site_at
 from tests.integration.test_xnat_making import MR, done, experiment, fields, rows
 from tests.integration.web import served

@@ -106,7 +106,7 @@ def test_while_it_goes_on_the_key_says_so(site: Site, monkeypatch: pytest.Monkey
             seen.append(told(client))
             return real(*args, **kwargs)
 
-        monkeypatch.setattr("scandock.http.xnat.archiving.archive_as", meanwhile)
+        monkeypatch.setattr("scandock.web.xnat.archiving.archive_as", meanwhile)
         assert client.post(ARCHIVE, params={"src": uri, **LISTENER}).status_code == 200
         assert [(one["succeeded"], one["finalMessage"]) for one in seen] == [(None, None)]
         assert told(client)["succeeded"] is True
@@ -119,7 +119,7 @@ def test_a_fault_of_the_server_is_an_end(site: Site, monkeypatch: pytest.MonkeyP
         def fails(*_: Any, **__: Any) -> None:
             raise RuntimeError("broken")
 
-        monkeypatch.setattr("scandock.http.xnat.archiving.archive_as", fails)
+        monkeypatch.setattr("scandock.web.xnat.archiving.archive_as", fails)
         assert client.post(ARCHIVE, params={"src": uri, **LISTENER}).status_code == 500
         assert told(client)["succeeded"] is False
 

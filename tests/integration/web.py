@@ -18,15 +18,15 @@ from structlog.testing import capture_logs
 
 from scandock.access import accounts
 from scandock.access.passwords import hash_password
-from scandock.http.deps import Site
-from scandock.http.problems import MEDIA_TYPE
-from scandock.http.process import config_of
 from scandock.model.upload_steps import steps_logged_by
 from scandock.services.checking import check
 from scandock.services.logs import log_step
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer, add_account, make_app
+from scandock.web.deps import Site
+from scandock.web.problems import MEDIA_TYPE
+from scandock.web.process import config_of
 from tests import builders
 from tests.documented import documented_codes
 

@@ -2,7 +2,7 @@
 import { openAsBlob, readdirSync, statSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 
-const modules = new URL("../../src/scandock/http/pages/static/js/upload/", import.meta.url);
+const modules = new URL("../../src/scandock/web/pages/static/js/upload/", import.meta.url);
 const { preview } = await import(new URL("preview.js", modules));
 const { settle } = await import(new URL("settle.js", modules));
 const { Study } = await import(new URL("study.js", modules));

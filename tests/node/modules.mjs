@@ -1,5 +1,5 @@
 // Where the pages' own modules are, and bytes for tests.
-const folder = new URL("../../src/scandock/http/pages/static/js/upload/", import.meta.url);
+const folder = new URL("../../src/scandock/web/pages/static/js/upload/", import.meta.url);
 
 export const load = (name) => import(new URL(name, folder));
 

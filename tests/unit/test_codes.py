@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from scandock.access.throttle import Throttled
-from scandock.http import problems
-from scandock.http.problems import STATUS
 from scandock.model import errors
+from scandock.web import problems
+from scandock.web.problems import STATUS
 from tests.documented import documented_codes
 
 SOURCE = Path(problems.__file__).parent.parent

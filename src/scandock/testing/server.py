@@ -18,11 +18,11 @@ from starlette.routing import BaseRoute
 from scandock.access import accounts, members
 from scandock.access.passwords import hash_password
 from scandock.catalog.engine import Catalog
-from scandock.http.app import create_app
-from scandock.http.deps import Site
 from scandock.rules.permissions import Role
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.data import make_data
+from scandock.web.app import create_app
+from scandock.web.deps import Site
 
 BASE_URL = "http://127.0.0.1"
 START_SECONDS = 30.0

@@ -68,7 +68,7 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None], start:
         store.try_writing()
         slots = str(asked.slots or default_slots())
         beats = Beats.make()
-        web = python("scandock.http.process", store.path, str(listening.fileno()), str(beats.fd))
+        web = python("scandock.web.process", store.path, str(listening.fileno()), str(beats.fd))
         worker = python("scandock.workers.worker", store.path, slots, str(beats.fd))
         children = [
             Supervised("worker", worker, log, pass_fds=[beats.fd], beats=beats, start=start),

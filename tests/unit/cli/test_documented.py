@@ -83,7 +83,7 @@ def test_every_limit_of_requests_that_is_no_setting_is_on_its_page_with_its_valu
 
 def test_every_label_of_ended_connections_and_refused_requests_is_on_the_page(project_root):
     text = page(project_root, "limits.md")
-    http = project_root / "src" / "scandock" / "http"
+    http = project_root / "src" / "scandock" / "web"
     source = (http / "protocol.py").read_text() + (http / "connections.py").read_text()
     ended = set(re.findall(r"(?:_cut|_refuse|refused)\((?:\d.*?, )?\"(\w+)\"", source)) | {"total"}
     assert len(ended) == 9

@@ -8,14 +8,14 @@ import pytest
 from fastapi import Request
 from sqlalchemy import literal
 
-from scandock.http.known_names import few_parameters
-from scandock.http.metrics import limits
-from scandock.http.receiving.multipart import MAX_PARTS, FormReader
-from scandock.http.xnat.bodies import pairs_of
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, Limit, limit_counts
 from scandock.rules import mapping
 from scandock.services.xnat.columns import check_name, like, split
+from scandock.web.known_names import few_parameters
+from scandock.web.metrics import limits
+from scandock.web.receiving.multipart import MAX_PARTS, FormReader
+from scandock.web.xnat.bodies import pairs_of
 
 
 def parts(count):

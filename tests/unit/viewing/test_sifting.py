@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scandock.http.pages.sifting import ORDERS, Sift, natural
+from scandock.web.pages.sifting import ORDERS, Sift, natural
 
 
 def scan(scan_id: str, description: str = "", **more: Any) -> dict[str, Any]:

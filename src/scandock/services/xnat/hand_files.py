@@ -52,7 +52,7 @@ class Digests:
 
 
 class StagedFile:
-    """One file of a stage as a sink of what arrives (see `http.receiving.spooling`)."""
+    """One file of a stage as a sink of what arrives (see `web.receiving.spooling`)."""
 
     def __init__(self, stage: Stage, rel: str) -> None:
         self.rel = rel

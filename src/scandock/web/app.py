@@ -1,0 +1,210 @@
+"""The application: what is behind which address, and what begins and ends with the process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from fastapi import Depends, FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+import scandock
+from scandock.model.errors import ScandockError
+from scandock.services.arrivals import drop_ended, expire, forget_broken
+from scandock.services.logs import cause, log, where
+from scandock.services.pictures import tidy
+from scandock.services.sign_in import purge_ended
+from scandock.services.xnat.inbox import clean
+from scandock.services.xnat.tracking import forget_old
+from scandock.web import described, health, problems, request_ids
+from scandock.web.base_path import BasePath
+from scandock.web.bodies import Bodies
+from scandock.web.connections import Connections, Senders, bounds_of
+from scandock.web.deps import Site, open_site
+from scandock.web.json_bodies import few_values, no_json
+from scandock.web.known_names import FewParameters, few_parameters, only_known_names
+from scandock.web.methods import Heads, Methods
+from scandock.web.pages.all import PAGES
+from scandock.web.pages.rendering import warm
+from scandock.web.pages.routing import browsed_problem, no_page
+from scandock.web.receiving.stream import end_bodies
+from scandock.web.request_ids import bind_upload_of_path
+from scandock.web.sending import Sending
+from scandock.web.tus import routes as tus
+from scandock.web.v1 import auth, events, imports, live, oidc, projects_create, receipts, tokens
+from scandock.web.v1.routers import ROUTERS
+from scandock.web.xnat.all import ROUTERS as XNAT
+from scandock.web.xnat.one_tree import OneTree, is_xnat
+from scandock.web.xnat.routing import no_route as no_xnat_route
+from scandock.web.xnat.routing import told as xnat_problem
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
+
+JANITOR_SECONDS = 60.0
+END_SECONDS = 5.0
+BODY_SECONDS = 8.0
+"""For how long a stopping server goes on with bodies that come in one request: then each is told, before uvicorn ends
+it without a word (`process.DRAIN_SECONDS`)."""
+
+
+def create_app(
+    data: str,
+    settings: Settings,
+    workers_ready: Callable[[], str] = lambda: "",
+    opened: Site | None = None,
+) -> FastAPI:
+    """The application of one DATA. `workers_ready` says why no worker takes imports, or nothing.
+
+    `opened`: DATA, where that was opened already; else it is when the application starts.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        site = (
+            opened if opened is not None else await loop.run_in_executor(None, open_site, data, settings, workers_ready)
+        )
+        app.state.site = site
+        warming = loop.run_in_executor(None, warm)
+        janitor = asyncio.ensure_future(_tidy(site))
+        ending = asyncio.ensure_future(_end_streams(site))
+        bodies = asyncio.ensure_future(_end_bodies(site))
+        answers = asyncio.ensure_future(site.answers.watch())
+        with _hearing(site, loop):
+            try:
+                yield
+            finally:
+                site.stopping.set()
+                janitor.cancel()
+                bodies.cancel()
+                answers.cancel()
+                await asyncio.gather(warming, janitor, bodies, answers, ending, return_exceptions=True)
+                if site.receptions:
+                    await asyncio.wait(site.receptions.values(), timeout=END_SECONDS)
+                await loop.run_in_executor(None, site.close)
+
+    app = FastAPI(
+        title="Scandock",
+        version=scandock.__version__,
+        summary="Compressed imaging sessions in, archived sessions out",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        dependencies=[Depends(bind_upload_of_path), Depends(few_parameters), Depends(few_values)],
+    )
+    problems.install(app)
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(ScandockError, browsed_problem)
+    described.install(app)
+    for module in (health, tus, oidc):
+        app.include_router(module.router)
+    for router in (*(one.router for one in (imports, events, live, receipts, projects_create, auth, tokens)), *ROUTERS):
+        app.include_router(router, dependencies=[Depends(only_known_names)])
+    for pages in PAGES:
+        app.include_router(pages)
+    for routes in XNAT:
+        app.include_router(routes)
+    app.state.methods = Methods(app.routes)
+    app.add_middleware(Heads, methods=app.state.methods)
+    app.add_middleware(OneTree)
+    app.state.connections = Connections(
+        bounds_of(settings), settings.trusted_proxies, lambda why: app.state.site.metrics.connections.labels(why).inc()
+    )
+    app.add_middleware(Senders, connections=app.state.connections)
+    app.add_middleware(FewParameters)
+    app.add_middleware(Sending, refuse=_no_room)
+    app.add_middleware(request_ids.Around)
+    app.add_middleware(Bodies, most=settings.max_body_bytes)
+    if settings.root_path:
+        app.add_middleware(BasePath, root_path=settings.root_path)
+    return app
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """What no route answers is told in the words of the door that was asked.
+
+    FastAPI wraps what ends the reading of a body that a route declares: then the reason is told.
+    """
+    if isinstance(error.__cause__, ScandockError):
+        return await browsed_problem(request, error.__cause__)
+    if isinstance(error.__cause__, ValueError | RecursionError):  # a body that a route declares, and that is no JSON
+        return await browsed_problem(request, no_json())
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    return await (no_xnat_route if is_xnat(path) else no_page)(request, error)
+
+
+async def _no_room(request: Request, error: ScandockError) -> Response:
+    """An answer for which there is no room is told so in the same way."""
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    return xnat_problem(error) if is_xnat(path) else await browsed_problem(request, error)
+
+
+@contextlib.contextmanager
+def _hearing(site: Site, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Hear SIGTERM and SIGINT beside uvicorn, which waits for streams that would never end before it says so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(site.stopping.set)
+        then = before[signal.Signals(number)]
+        if callable(then):
+            then(number, frame)
+
+    for number in before:
+        signal.signal(number, heard)
+    try:
+        yield
+    finally:
+        for number, then in before.items():
+            signal.signal(number, then)
+
+
+async def _end_streams(site: Site) -> None:
+    await site.stopping.wait()
+    await site.locks.end_all(END_SECONDS)
+
+
+async def _end_bodies(site: Site) -> None:
+    await site.stopping.wait()
+    await asyncio.sleep(BODY_SECONDS)
+    end_bodies(site)
+
+
+def clear_broken(site: Site) -> int:
+    """Clear away uploads whose request is gone; how many."""
+    forgotten = forget_broken(site.receiving)
+    site.metrics.broken.inc(forgotten)
+    return forgotten
+
+
+async def _tidy(site: Site) -> None:
+    """Forget what stopped coming in: at the start what a killed server left, then whatever expires."""
+    steps: list[Callable[[], int]] = [
+        partial(clear_broken, site),
+        lambda: expire(site.receiving, set(site.locks)),
+        lambda: drop_ended(site.receiving),
+        lambda: purge_ended(site.catalog),
+        lambda: forget_old(site.catalog),
+        lambda: clean(site.catalog, site.store, site.settings.inbox_folders),
+        lambda: tidy(site.pictures, site.catalog),
+    ]
+    while True:
+        for step in steps:
+            try:
+                await site.run(step)
+            except ScandockError as error:
+                log().error("tidying", code=error.code, cause=cause(error), where=where(error))
+        await asyncio.sleep(JANITOR_SECONDS)

@@ -1,0 +1,225 @@
+"""What the routes share: the catalog and the store of DATA, threads for what blocks, and who is asked for leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from weakref import WeakSet
+
+from fastapi import Request
+from starlette.datastructures import State
+
+from scandock.access.authenticate import Gate
+from scandock.access.password_queue import PasswordQueue
+from scandock.catalog.engine import Catalog, only_read
+from scandock.model import request_limits
+from scandock.model.errors import Fault
+from scandock.placing.stored_folders import make_stored
+from scandock.services.decoding import Pictures
+from scandock.services.held_answers import HeldAnswers
+from scandock.services.opening import open_data_catalog
+from scandock.services.preparing import prepare
+from scandock.services.receiving import Receiving
+from scandock.services.refusals import Refusals
+from scandock.services.sign_in import gate_for
+from scandock.services.xnat.gathering import Gathering
+from scandock.services.xnat.hand_changes import Change, make_changes
+from scandock.services.xnat.manifests import Manifests
+from scandock.store.local import LocalStore
+from scandock.web.metrics import Metrics
+from scandock.web.readiness import Readiness, clock_of, store_in, write_to
+from scandock.web.receiving.limits import limits_of
+from scandock.web.sending import Answers
+from scandock.web.shared_look import SharedLook
+from scandock.web.tus.locks import Locks, Writer
+
+if TYPE_CHECKING:
+    from scandock.access.oidc import Provider
+    from scandock.services.settings import Settings
+    from scandock.workers.worker_figures import WorkerFigures
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CATALOG_THREADS = 8
+READ_THREADS = 8
+"""Beside those: who only reads the catalog never waits for who waits to write to it."""
+CACHES_BYTES = 16 * 1024 * 1024
+"""Of SQLite's, all connections together: what the longest lists read, several times over."""
+
+SPOOL_THREADS = 32
+"""More than disks like at once, as one of them may hang on a sync for seconds; a thread that waits costs little."""
+
+ZIP_THREADS = request_limits.ZIPS_MADE_READY
+"""Zips that are made ready at once: one may name thousands of things, and listings and uploads don't wait for that."""
+
+PROVIDER_THREADS = 2
+HAND_THREADS = 8
+"""Sessions that are changed by hand at once: each has one thread, however many requests wait for it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """One DATA behind one web process."""
+
+    data: str
+    settings: Settings
+    store: LocalStore
+    catalog: Catalog
+    receiving: Receiving
+    metrics: Metrics
+    locks: Locks
+    gate: Gate
+    passwords: PasswordQueue
+    """Whatever checks or hashes a password is done by it."""
+    refusals: Refusals
+    catalog_threads: ThreadPoolExecutor
+    read_threads: ThreadPoolExecutor
+    spool_threads: ThreadPoolExecutor
+    zip_threads: ThreadPoolExecutor
+    pictures: Pictures
+    held: HeldAnswers
+    """Room for answers that wait until their clients take them."""
+    answers: Answers
+    """Those that are being sent."""
+    hands: Gathering[Change]
+    """Changes by hand to archived sessions, those of one session together."""
+    provider: Provider | None = None
+    """Of logins by OpenID Connect; None where the site has none."""
+    provider_threads: ThreadPoolExecutor
+    hand_threads: ThreadPoolExecutor
+    workers_ready: Callable[[], str]
+    """Why no worker takes imports; empty where one does."""
+    manifests: Manifests = field(default_factory=Manifests)
+    """Of downloads, which XNAT's clients come back for."""
+    readiness: Readiness = field(init=False)
+    metrics_look: SharedLook[bytes] = field(default_factory=lambda: SharedLook("metrics", begin=only_read))
+    """Whatever asks for the metrics: a disk that hangs keeps no thread but this one's."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server ends: streams that never end by themselves listen to it."""
+    bodies: WeakSet[Writer] = field(default_factory=WeakSet)
+    """Bodies that are being received, and can't be gone on with later."""
+    receptions: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
+    """Uploads that come whole, and what receives each: what is broken off is cleared away before the process ends."""
+
+    def __post_init__(self) -> None:
+        self.receiving.busy = self.receptions
+        self.readiness = Readiness(
+            {
+                "catalog": lambda: write_to(self.catalog),
+                "store": lambda: store_in(self.catalog, self.store, self.settings),
+                "workers": lambda: self.workers_ready(),  # noqa: PLW0108  as it is then
+            },
+            notes={"clock": lambda: clock_of(self.catalog)},
+        )
+
+    def receives(self, upload: str, task: asyncio.Task[Any]) -> None:
+        """Note that a task of this process receives an upload, until it ends."""
+        self.receptions[upload] = task
+        task.add_done_callback(lambda _: self.receptions.pop(upload, None))
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call what asks the catalog and may write to it, in a thread."""
+        bound = partial(copy_context().run, call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.catalog_threads, bound)
+
+    async def read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call what only reads the catalog, in a thread that those who wait to write leave alone."""
+        bound = partial(copy_context().run, call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.read_threads, bound)
+
+    async def spool(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call what waits for the disk, where nobody waits for the catalog's threads."""
+        bound = partial(copy_context().run, call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.spool_threads, bound)
+
+    def close(self) -> None:
+        """Give everything back, once no request is left."""
+        self.readiness.close()
+        self.metrics_look.close()
+        self.hand_threads.shutdown(wait=True)
+        self.passwords.close()
+        self.catalog_threads.shutdown(wait=True)
+        self.read_threads.shutdown(wait=True)
+        self.spool_threads.shutdown(wait=True)
+        self.zip_threads.shutdown(wait=True)
+        self.refusals.close()
+        self.pictures.close()
+        self.provider_threads.shutdown(wait=True)
+        if self.provider is not None:
+            self.provider.close()
+        self.catalog.dispose()
+        self.store.close()
+
+
+def open_site(
+    data: str,
+    settings: Settings,
+    workers_ready: Callable[[], str] = lambda: "",
+    worker_figures: WorkerFigures | None = None,
+) -> Site:
+    """Open DATA, made where missing. Recovery is the workers' and never delays readiness."""
+    store = LocalStore(os.path.abspath(data))
+    prepare(store, settings)
+    catalog = open_data_catalog(store.path, settings)
+    with contextlib.suppress(Fault):  # what is placed can be looked up all the same, and `/readyz` tells of it
+        make_stored(catalog, store)
+    catalog.bound_caches(CACHES_BYTES)
+    hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
+    metrics = Metrics(catalog, store, worker_figures)
+    receiving = Receiving(catalog, store, limits_of(settings))
+    receiving.space.on_refusal = lambda why: metrics.space_refused.labels(why).inc()
+    held = HeldAnswers(settings.answer_bytes, metrics.full.inc)
+    pictures = Pictures(store.path, settings, held, lambda what: metrics.decoders.labels(what).inc())
+    metrics.held.set_function(lambda: held.bytes)
+    metrics.waiting.set_function(lambda: pictures.decoders.waiting)
+    refusals = Refusals(catalog, counted=lambda did: metrics.refused.labels(did.value).inc())
+    refusals.start()
+    return Site(
+        data=store.path,
+        settings=settings,
+        store=store,
+        catalog=catalog,
+        receiving=receiving,
+        metrics=metrics,
+        locks=Locks(),
+        gate=gate_for(catalog, refusals),
+        refusals=refusals,
+        passwords=PasswordQueue(waited=metrics.passwords_waited.inc, refused=metrics.passwords_refused.inc),
+        catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
+        read_threads=ThreadPoolExecutor(READ_THREADS, "reads", initializer=only_read),
+        spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
+        zip_threads=ThreadPoolExecutor(ZIP_THREADS, "zip"),
+        pictures=pictures,
+        held=held,
+        answers=Answers(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),
+        hands=Gathering(hand_threads, make_changes, lambda change: change.holds.close()),
+        hand_threads=hand_threads,
+        provider=_provider(settings),
+        provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),
+        workers_ready=workers_ready,
+    )
+
+
+def _provider(settings: Settings) -> Provider | None:
+    """The provider of logins; its libraries are loaded where there is one."""
+    wanted = settings.oidc
+    if wanted is None:
+        return None
+    from scandock.access.oidc import Provider
+
+    return Provider(wanted)
+
+
+def site_of(request: Request) -> Site:
+    """The site that a request is for."""
+    state: State | Any = request.app.state
+    found: Site = state.site
+    return found

@@ -1,0 +1,101 @@
+"""The API's description (OpenAPI 3.1), completed with what FastAPI can't know: every error is a problem (RFC 9457)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from scandock.web.description import changes, imports, people, pictures, stored
+from scandock.web.description.access import SCHEMES, security_of
+from scandock.web.description.answers import ANSWERS, LOCATED, MATCHING, TAGGED
+from scandock.web.description.uploads import BODIES, SENT, TOLD
+from scandock.web.problems import MEDIA_TYPE
+
+PROBLEM: Final[dict[str, Any]] = {
+    "title": "Problem",
+    "description": "An error: `code` is stable, `detail` and `remedy` are for people.",
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail", "remedy", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+        "remedy": {"type": "string"},
+        "request_id": {"type": "string"},
+    },
+}
+_REF: Final = {"$ref": "#/components/schemas/Problem"}
+_ANSWER: Final = {"description": "What was wrong, and a remedy", "content": {MEDIA_TYPE: {"schema": _REF}}}
+_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "ETag": {"description": "Changes with what is shown", "schema": {"type": "string"}},
+    "Location": {"description": "Where it stands", "schema": {"type": "string"}},
+    "Link": {"description": "The next page's address, rel=next, where there is one", "schema": {"type": "string"}},
+}
+_UNLINKED: Final = frozenset({"/api/v1/imports", "/api/v1/accounts"})
+_SCHEMAS: Final = {**stored.SCHEMAS, **pictures.SCHEMAS, **imports.SCHEMAS, **people.SCHEMAS, **changes.SCHEMAS}
+_OTHERS: Final = ("HTTPValidationError", "ValidationError")
+"""What FastAPI says of requests that are not well formed, and this server does not answer."""
+
+
+def binary(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """What a route that answers with a body of these types says of it."""
+    return {200: {"content": {one: {"schema": {"type": "string", "format": "binary"}} for one in media_types}}}
+
+
+def install(app: FastAPI) -> None:
+    """Let the application describe itself so."""
+    generated = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is not None:
+            return app.openapi_schema
+        schema = generated()
+        for path, operations in schema["paths"].items():
+            for method, operation in operations.items():
+                _complete(method.upper(), path, operation)
+        components = schema.setdefault("components", {})
+        components["securitySchemes"] = SCHEMES
+        schemas = components.setdefault("schemas", {})
+        for name in _OTHERS:
+            schemas.pop(name, None)
+        schemas |= {"Problem": PROBLEM, **_SCHEMAS}
+        return schema
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
+    """Say of an operation what it answers, what it reads for itself, and who may ask."""
+    where = (method, path)
+    answers = operation["responses"]
+    answers.pop("422", None)
+    good = answers[next(one for one in answers if one[:1] in "23")]
+    if where in ANSWERS:
+        good["content"] = {"application/json": {"schema": ANSWERS[where]}}
+    headers = {name: _HEADERS[name] for name in _headers_of(where, operation)} | TOLD.get(where, {})
+    if headers:
+        good["headers"] = headers
+    if where in TAGGED and method in ("GET", "HEAD"):
+        answers["304"] = {"description": "You have it already", "headers": {"ETag": _HEADERS["ETag"]}}
+    sent = [*SENT.get(where, ())]
+    sent += [_condition("If-None-Match")] if "304" in answers else []
+    sent += [_condition("If-Match")] if where in MATCHING else []
+    if sent:
+        operation["parameters"] = [*operation.get("parameters", ()), *sent]
+    if where in BODIES:
+        operation["requestBody"] = BODIES[where]
+    operation["security"] = security_of(method, path)
+    answers["default"] = _ANSWER
+
+
+def _headers_of(where: tuple[str, str], operation: dict[str, Any]) -> list[str]:
+    pages = where[0] == "GET" and any(one["name"] == "cursor" for one in operation.get("parameters", ()))
+    found = {"ETag": where in TAGGED, "Location": where in LOCATED, "Link": pages and where[1] not in _UNLINKED}
+    return [name for name, there in found.items() if there]
+
+
+def _condition(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}

@@ -1,0 +1,139 @@
+"""One look at the catalog for all who listen in this process: what it finds is handed to each who may hear it.
+
+With each look it is asked who may still listen, and what they may hear now: for all of them at once, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import Final
+
+from fastapi import Request
+
+from scandock.access.principal import Principal
+from scandock.access.proofs import Proof, ask_all_again
+from scandock.model.errors import ScandockError
+from scandock.services.logs import cause, log, where
+from scandock.services.watching import Happening, Watch, hears
+from scandock.web.deps import Site, site_of
+
+LOOK_SECONDS: Final = 0.5
+MOST_WAITING: Final = 2_000
+"""Events that wait for a listener who does not take them; one who is further behind begins anew."""
+
+
+class Listener:
+    """Somebody who listens: what waits for them, of progress the newest of each import alone."""
+
+    def __init__(self, principal: Principal, proof: Proof) -> None:
+        self.principal = principal
+        self.proof = proof
+        self.lost = False
+        """Too much has waited, so that what was told is not whole any more; or the login has ended."""
+        self._told: deque[Happening] = deque()
+        self._far: dict[str, Happening] = {}
+        self._news = asyncio.Event()
+
+    def hear(self, told: Happening) -> None:
+        if not hears(self.principal, told):
+            return
+        if told.number == 0:
+            self._far[told.uuid] = told
+        elif len(self._told) >= MOST_WAITING:
+            self.lost = True
+        else:
+            self._far.pop(told.uuid, None)
+            self._told.append(told)
+        self._news.set()
+
+    async def next(self, seconds: float) -> list[Happening]:
+        """What has come; nothing where nothing comes for so long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+        self._news.clear()
+        found = [*self._told, *self._far.values()]
+        self._told.clear()
+        self._far.clear()
+        return found
+
+    def wake(self) -> None:
+        self._news.set()
+
+    def end(self) -> None:
+        """Let nothing more be heard: what waits was for somebody who may not any more."""
+        self.lost = True
+        self._told.clear()
+        self._far.clear()
+        self._news.set()
+
+
+class Hub:
+    """The listeners of one process. It looks while there is one, and not else."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._watch = Watch(site.catalog)
+        self._listeners: set[Listener] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self._beginning = asyncio.Lock()
+
+    async def join(self, principal: Principal, proof: Proof) -> Listener:
+        """Listen from now on, as long as the proof holds."""
+        one = Listener(principal, proof)
+        async with self._beginning:
+            if self._looking is None or self._looking.done():
+                await self._site.read(self._watch.begin)
+                self._looking = asyncio.ensure_future(self._look())
+            self._listeners.add(one)
+        return one
+
+    def leave(self, one: Listener) -> None:
+        self._listeners.discard(one)
+
+    async def _look(self) -> None:
+        found: list[Happening] = []
+        while self._listeners or self._beginning.locked():
+            if await self._stops():
+                break
+            try:
+                found += await self._site.read(self._watch.look)
+                await self._ask_who_may()
+            except ScandockError as error:  # the catalog is away for a moment
+                log().warning("listening", code=error.code, cause=cause(error), where=where(error))
+                continue
+            for told in found:
+                for one in self._listeners:
+                    one.hear(told)
+            found.clear()
+        for one in self._listeners:
+            one.wake()
+
+    async def _ask_who_may(self) -> None:
+        """Ask who may still listen, and as whom; asked behind what has happened, so that nobody hears too much."""
+        asked = list(self._listeners)
+        people = await self._site.read(ask_all_again, self._site.catalog, {one.proof for one in asked})
+        for one in asked:
+            if one.proof in people:
+                one.principal = people[one.proof]
+            else:
+                one.end()
+                self.leave(one)
+
+    async def _stops(self) -> bool:
+        """Wait until it is time to look again; True where the server ends meanwhile."""
+        try:
+            await asyncio.wait_for(self._site.stopping.wait(), LOOK_SECONDS)
+        except TimeoutError:
+            return False
+        return True
+
+
+def hub_of(request: Request) -> Hub:
+    """The process's one, made when somebody listens for the first time."""
+    state = request.app.state
+    found: Hub | None = getattr(state, "hub", None)
+    if found is None:
+        found = state.hub = Hub(site_of(request))
+    return found

@@ -1,0 +1,255 @@
+"""What Prometheus asks: the metrics of `metric_table.py`, as this process counts them or finds them when asked.
+
+Imports run in other processes, so that their outcomes are read from the catalog: those that ended since the last look
+are counted, each once. What a worker counts comes by the memory that it shares. Where the catalog can't be read, all
+else is told nevertheless, for then somebody looks.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection, func, select
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import delivery, reception
+from scandock.catalog.tables import upload
+from scandock.model.errors import Fault
+from scandock.model.limit_counts import Asked, Limit, limit_counts
+from scandock.model.verdicts import ImportState
+from scandock.queue.retry import waits_for_next
+from scandock.services.clock_watch import look_at
+from scandock.services.damage import KINDS, count_damage, verification_ages
+from scandock.services.reservations import is_reserved, left_over
+from scandock.web import metric_table as table
+from scandock.workers.worker_figures import WorkerFigures
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric as Family
+
+    from scandock.store.local import LocalStore
+
+_WAITING: Final = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
+_FINAL: Final = tuple(state for state in ImportState if state not in _WAITING)
+LOOKED_BACK_MS: Final = 60_000
+_DELIVERED: Final = ("waiting", "sent", "failed")
+
+
+class Metrics:
+    """The registry of one web process."""
+
+    def __init__(self, catalog: Catalog, store: LocalStore, worker: WorkerFigures | None = None) -> None:
+        self._lock = threading.Lock()
+        self._checks: Mapping[str, str] = {}
+        self.registry = CollectorRegistry()
+        self.requests = table.REQUESTS.make(self.registry)
+        self.request_seconds = table.REQUEST_SECONDS.make(self.registry)
+        self.refused = table.REFUSED.make(self.registry)
+        self.names = table.NAMES_REFUSED.make(self.registry)
+        self.bodies_refused = table.BODIES_REFUSED.make(self.registry)
+        self.connections = table.CONNECTIONS_ENDED.make(self.registry)
+        self.passwords_waited = table.PASSWORDS_WAITED.make(self.registry)
+        self.passwords_refused = table.PASSWORDS_REFUSED.make(self.registry)
+        self.held = table.ANSWERS_HELD.make(self.registry)
+        self.full = table.ANSWERS_REFUSED.make(self.registry)
+        self.unread = table.ANSWERS_ENDED.make(self.registry)
+        self.waiting = table.DECODERS_WAITING.make(self.registry)
+        self.decoders = table.DECODERS_QUESTIONS.make(self.registry)
+        self.received = table.RECEIVED_BYTES.make(self.registry)
+        self.space_refused = table.SPACE_REFUSED.make(self.registry)
+        self.broken = table.UPLOADS_BROKEN.make(self.registry)
+        for why in ("disk", "account"):
+            self.space_refused.labels(why)
+        for by in ("size", "deadline"):
+            self.bodies_refused.labels(by)
+        self._outcomes = Outcomes(catalog, self.registry)
+        figures = worker or WorkerFigures()
+        self._found = _Found(
+            self._ready,
+            lambda: self._read_catalog(catalog),
+            lambda: free_space(store),
+            lambda: worker_metrics(figures),
+            limits,
+        )
+        self.registry.register(self._found)
+
+    def text(self, checks: Mapping[str, str] | None = None) -> bytes:
+        """All of it, as it stands now; `checks`: what `/readyz` says. Asks catalog and disk: call it in a thread."""
+        with self._lock:
+            self._checks = checks or {}
+            self._found.look()
+            return generate_latest(self.registry)
+
+    def _ready(self) -> Iterable[Family]:
+        yield table.READY.family({check: float(said == "ok") for check, said in self._checks.items()})
+
+    def _read_catalog(self, catalog: Catalog) -> list[Family]:
+        """What the catalog knows, or that it could not be read."""
+        found: list[Family] = []
+        try:
+            self._outcomes.count()
+            with catalog.read() as connection:
+                found.extend(catalog_metrics(catalog, connection))
+            found.append(table.DELETIONS_HELD.family(float(bool(look_at(catalog).why))))
+        except Fault:
+            found.clear()
+        return [
+            *found,
+            table.CATALOG_READ.family(float(bool(found))),
+            table.CATALOG_DAMAGED.family(float(bool(catalog.damaged))),
+            table.CATALOG_WAITING.family(catalog.waiting),
+        ]
+
+
+class _Found(Collector):
+    """What is found whenever somebody asks, in the order in which `sources` give it."""
+
+    def __init__(self, *sources: Callable[[], Iterable[Family]]) -> None:
+        self._sources = sources
+        self._families: list[Family] = []
+
+    def look(self) -> None:
+        self._families = [family for source in self._sources for family in source()]
+
+    def collect(self) -> Iterable[Family]:
+        return self._families
+
+
+def limits() -> Iterable[Family]:
+    """What is counted where it is refused."""
+    yield table.ACCOUNT_LIMITS.family({limit.value: times for limit, times in limit_counts(Limit).items()})
+    yield table.LIMITS_REFUSED.family({asked.value: times for asked, times in limit_counts(Asked).items()})
+
+
+def free_space(store: LocalStore) -> Iterable[Family]:
+    """How much room there is wherever files are written; nothing of a place that does not answer."""
+    places = store.rooms()
+    yield table.FREE_BYTES.family({name: room.bytes for name, room in places.items()})
+    yield table.FREE_FILES.family({name: room.files for name, room in places.items() if room.files is not None})
+
+
+def worker_metrics(worker: WorkerFigures) -> Iterable[Family]:
+    """What the worker counts."""
+    yield table.SLOTS.family({"all": worker.slots.all, "used": worker.slots.used})
+    yield table.ATTEMPTS.family({end.value: count for end, count in worker.attempts.items()})
+    yield table.LEASES_LOST.family({loss.value: count for loss, count in worker.lost_leases.items()})
+
+
+def catalog_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:
+    """What stands in the catalog."""
+    yield from _queue_metrics(catalog, connection)
+    yield from _upload_metrics(catalog, connection)
+    yield from _stored_metrics(catalog, connection)
+
+
+def _now(catalog: Catalog, connection: Connection) -> int:
+    return int(connection.execute(select(catalog.now())).scalar_one())
+
+
+def _queue_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:
+    count = func.count().label("n")
+    states = connection.execute(
+        select(upload.c.state, count).where(upload.c.state.in_(_WAITING)).group_by(upload.c.state)
+    )
+    waiting = {row.state: row.n for row in states}
+    yield table.QUEUE_LENGTH.family({state.value: waiting.get(state.value, 0) for state in _WAITING})
+    accepted = connection.execute(
+        select(func.min(reception.c.accepted))
+        .join(upload, upload.c.id == reception.c.upload_id)
+        .where(upload.c.state == ImportState.RECEIVED)
+    ).scalar_one()
+    yield table.QUEUE_OLDEST.family(_seconds_since(accepted, _now(catalog, connection)))
+    stopped = connection.execute(select(upload.c.code, count).where(waits_for_next()).group_by(upload.c.code))
+    yield table.IMPORTS_WAITING.family({row.code: row.n for row in stopped})
+    sent = connection.execute(select(delivery.c.state, count).group_by(delivery.c.state))
+    delivered = {row.state: row.n for row in sent}
+    yield table.DELIVERIES.family({state: delivered.get(state, 0) for state in _DELIVERED})
+
+
+def _upload_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:
+    reserved, unreserved = connection.execute(
+        select(
+            func.coalesce(func.sum(left_over(catalog)), 0),
+            func.count().filter(~is_reserved(catalog), reception.c.size > reception.c.received),
+        )
+        .select_from(reception)
+        .join(upload, upload.c.id == reception.c.upload_id)
+        .where(upload.c.state == ImportState.RECEIVING)
+    ).one()
+    yield table.RESERVED_BYTES.family(int(reserved))
+    yield table.UPLOADS_UNRESERVED.family(unreserved)
+
+
+def _stored_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:
+    damaged = count_damage(connection)
+    yield table.DAMAGED_FILES.family({kind: damaged.get(kind, 0) for kind in KINDS})
+    oldest, unverified = verification_ages(connection)
+    yield table.VERIFICATION_OLDEST.family(_seconds_since(oldest, _now(catalog, connection)))
+    yield table.UNVERIFIED_TREES.family(unverified)
+
+
+def _seconds_since(moment: int | None, now: int) -> float:
+    return (now - moment) / 1000 if moment is not None else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """An import that has ended."""
+
+    upload_id: int
+    state: str
+    finished: int
+    attempt: int
+    report: str
+
+
+class Outcomes:
+    """Counts the imports that end, each once, by what the catalog says of them."""
+
+    def __init__(self, catalog: Catalog, registry: CollectorRegistry) -> None:
+        self._catalog = catalog
+        self._outcomes = table.IMPORTS.make(registry)
+        self._attempts = table.IMPORT_ATTEMPTS.make(registry)
+        self._stages = table.STAGE_SECONDS.make(registry)
+        for state in _FINAL:
+            self._outcomes.labels(state.value)
+        with catalog.read() as connection:
+            self._since = _now(catalog, connection)
+        self._seen: set[tuple[int, int]] = set()
+
+    def count(self) -> None:
+        """Count those that have ended since the last time. Fault where the catalog can't be read."""
+        before = self._since
+        with self._catalog.read() as connection:
+            now = _now(self._catalog, connection)
+            if before > now:  # the clock was ahead and has been set back
+                self._since = now - LOOKED_BACK_MS
+            rows = connection.execute(
+                select(upload.c.id, upload.c.state, upload.c.finished, upload.c.attempt, upload.c.report).where(
+                    upload.c.state.in_(_FINAL), upload.c.finished >= self._since
+                )
+            ).all()
+        latest = self._since
+        for ended in (_Ended(*row) for row in rows):
+            key = (ended.upload_id, ended.finished)
+            if key not in self._seen:
+                self._seen.add(key)
+                if now < ended.finished < before:
+                    continue  # of when the clock was ahead: it was counted then, and is forgotten
+                latest = max(latest, ended.finished)
+                self._count_one(ended)
+        # an outcome may become visible a little after a later one: look back a minute, and forget what is older
+        self._since = max(self._since, min(latest, now) - LOOKED_BACK_MS)
+        self._seen = {seen for seen in self._seen if seen[1] >= self._since}
+
+    def _count_one(self, ended: _Ended) -> None:
+        self._outcomes.labels(ended.state).inc()
+        self._attempts.observe(ended.attempt)
+        for stage, seconds in (json.loads(ended.report).get("seconds", {}) if ended.report else {}).items():
+            self._stages.labels(stage).observe(float(seconds))

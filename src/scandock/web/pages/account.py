@@ -1,0 +1,128 @@
+"""One's own account: name, password, tokens for scripts, logins."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from fastapi import Request
+from starlette.responses import Response
+
+from scandock.access.principal import Door
+from scandock.access.tokens import DAYS, DAYS_MOST, Issued
+from scandock.model.errors import ScandockError, Usage
+from scandock.rules.permissions import Scope
+from scandock.services.own_logins import OwnLogins
+from scandock.services.sign_in import change_own_password
+from scandock.web.pages.rendering import page
+from scandock.web.pages.routing import Form, Seen, Sent, back, changed
+from scandock.web.pages.routing import router as pages
+from scandock.web.problems import status_of
+from scandock.web.security import COOKIE
+from scandock.web.v1.accounts import accounts_of
+from scandock.web.v1.auth import set_cookie
+from scandock.web.v1.desks import Work
+
+router = pages()
+
+SCOPES: Final = {
+    Scope.ALL: "everything that you may do",
+    Scope.READ: "looking and downloading",
+    Scope.UPLOAD: "uploading alone",
+}
+_HERE: Final = "/account"
+
+
+def _logins(work: Work) -> OwnLogins:
+    return OwnLogins(work.site.catalog, work.desk.principal, work.request.cookies.get(COOKIE), work.desk.request)
+
+
+@router.get("/account")
+async def account(request: Request, work: Seen) -> Response:
+    """All of it on one page."""
+    return await _shown(request, work)
+
+
+async def _shown(
+    request: Request, work: Work, problem: ScandockError | None = None, *, issued: Issued | None = None
+) -> Response:
+    me = work.desk.principal
+
+    def ask() -> dict[str, Any]:
+        return {"logins": _logins(work).list(), "tokens": accounts_of(work).tokens(), "own": accounts_of(work).own()}
+
+    found = await work.look(ask)
+    return page(
+        request, "account.html", me, here="Account", **found, scopes=SCOPES, days=DAYS, most=DAYS_MOST,
+        problem=problem, issued=issued,
+    )  # fmt: skip
+
+
+@router.post("/account/profile")
+async def profile(request: Request, form: Sent) -> Response:
+    """Shown name and e-mail."""
+    again = partial(_shown, request, form)
+    display, email = form.text("display"), form.text("email")
+    return await changed(
+        form, lambda: accounts_of(form).set_profile(display=display, email=email), again, _HERE, "profile-changed"
+    )
+
+
+@router.post("/account/password")
+async def password(request: Request, form: Sent) -> Response:
+    """A new password, by the present one."""
+    me = form.desk.principal
+    current, new = str(form.fields.get("current", "")), str(form.fields.get("new", ""))
+    if new != str(form.fields.get("again", "")):
+        problem = Usage("password_unfit", "The two new passwords are not the same.", "Type it the same way twice.")
+        return await _told(request, form, problem)
+    try:
+        made = await form.by_turn(
+            lambda: change_own_password(
+                form.site.catalog, form.site.gate, me, current, new, form.desk.request, again=me.door is Door.COOKIE
+            )
+        )
+    except ScandockError as error:
+        return await _told(request, form, error)
+    answer = back(request, _HERE, "password-changed")
+    if made is not None:
+        set_cookie(request, answer, made.secret)
+    return answer
+
+
+async def _told(request: Request, form: Form, problem: ScandockError) -> Response:
+    answer = await _shown(request, form, problem)
+    answer.status_code = status_of(problem)
+    return answer
+
+
+@router.post("/account/tokens")
+async def issue(request: Request, form: Sent) -> Response:
+    """Make a token; it is shown this once, and so in the answer itself."""
+    days, scope = form.text("days") or str(DAYS), form.text("scope") or Scope.ALL
+    try:
+        if scope not in set(Scope):
+            raise Usage("value_invalid", f"There is no scope {scope[:40]!r}.", f"Right are {', '.join(Scope)}.")
+        name = form.text("name")[:128]
+        made = await form.do(
+            lambda: accounts_of(form).issue_token(
+                scope=Scope(scope), days=int(days) if days.isdecimal() else 0, name=name
+            ),
+        )
+    except ScandockError as error:
+        return await _told(request, form, error)
+    return await _shown(request, form, issued=made)
+
+
+@router.post("/account/tokens/{alias}/revoke")
+async def revoke(request: Request, form: Sent, alias: str) -> Response:
+    """End a token."""
+    again = partial(_shown, request, form)
+    return await changed(form, lambda: accounts_of(form).revoke_token(alias), again, _HERE, "token-revoked")
+
+
+@router.post("/account/logins/end")
+async def end_logins(request: Request, form: Sent) -> Response:
+    """End all of one's logins but this."""
+    again = partial(_shown, request, form)
+    return await changed(form, _logins(form).end_others, again, _HERE, "logins-ended")

@@ -1,0 +1,177 @@
+"""The site, for its administrators: what came in, accounts, settings and limits, rules."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.model.errors import ScandockError, Usage
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.browsing import Wanted, list_projects
+from scandock.services.clock_watch import confirm, find_clock
+from scandock.services.listing import Page, Sorting
+from scandock.services.rules import list_rules, replace_rules
+from scandock.services.settings import describe
+from scandock.services.statistics import OUTCOMES, Statistics, statistics
+from scandock.web.pages.charts import columns
+from scandock.web.pages.rendering import page
+from scandock.web.pages.routing import Form, Seen, Sent, changed
+from scandock.web.pages.routing import router as pages
+from scandock.web.v1.accounts import accounts_of
+from scandock.web.v1.desks import Work
+
+router = pages()
+SHOWN: Final = 50
+MANY: Final = 200
+EXAMPLES: Final = {
+    "project": (r"(0008,1030):([A-Za-z0-9]+)_.*:1", "takes what stands before the first _ of the study's description."),
+    "subject": (r"(0010,0010):(\w+)\^.*:1 t:.*foo.* r:bar", "takes the family name, and bar where it has foo in it."),
+    "session": (r"(0020,0010):(.+):1 t:\s+ r:_", "takes the study's id, with _ in the place of blanks."),
+}
+"""A rule of each kind, and what it does."""
+NOTHING_TYPED: Final[dict[str, Any]] = {"name": "", "display": "", "email": "", "admin": False}
+_ACCOUNTS: Final = "/admin/accounts"
+_RULES: Final = "/admin/rules"
+
+
+@router.get("/admin")
+async def overview(request: Request, work: Seen, project: str = "") -> Response:
+    """What came in, by month and project, and how imports ended."""
+    return await _overview(request, work, project)
+
+
+async def _overview(request: Request, work: Work, project: str = "", problem: ScandockError | None = None) -> Response:
+    me = work.desk.principal
+
+    def ask(connection: Connection) -> tuple[Statistics, Page]:
+        found = statistics(connection, me, project_name=project or None)
+        return found, list_projects(connection, me, Wanted(), Sorting(limit=MANY))
+
+    found, projects = await work.read(ask)
+    clock = await work.look(lambda: find_clock(work.desk.catalog, me))
+    months = sorted({*found.months, *found.imports})
+    return page(
+        request, "admin.html", me, here="Administration", at="overview", project=project,
+        projects=[one["id"] for one in projects.items], found=found, months=months, outcomes=OUTCOMES,
+        sessions=columns(months, [("sessions", [found.months[month].sessions for month in months])]),
+        bytes=columns(months, [("bytes", [found.months[month].bytes for month in months])]),
+        imports=columns(months, [(one, [found.imports[month].get(one, 0) for month in months]) for one in OUTCOMES]),
+        clock=clock, problem=problem,
+    )  # fmt: skip
+
+
+@router.post("/admin/clock")
+async def confirm_clock(request: Request, form: Sent) -> Response:
+    """Say that the clock is right though it has jumped."""
+    return await changed(
+        form,
+        lambda: confirm(form.desk.catalog, form.desk.principal, form.desk.request),
+        lambda problem: _overview(request, form, problem=problem),
+        "/admin",
+        "clock-confirmed",
+    )
+
+
+@router.get("/admin/accounts")
+async def accounts(request: Request, work: Seen, after: str = "") -> Response:
+    """Who uses the site."""
+    return await _accounts(request, work, after=after)
+
+
+async def _accounts(
+    request: Request, work: Work, problem: ScandockError | None = None, *, after: str = "",
+    typed: dict[str, Any] | None = None,
+) -> Response:  # fmt: skip
+    found = await work.look(lambda: accounts_of(work).page(after=after, limit=SHOWN + 1))
+    following = found[SHOWN - 1].name if len(found) > SHOWN else ""
+    return page(
+        request, "admin_accounts.html", work.desk.principal, here="Administration", at="accounts",
+        accounts=found[:SHOWN], following=following, problem=problem, typed=typed or NOTHING_TYPED,
+    )  # fmt: skip
+
+
+@router.post("/admin/accounts")
+async def new_account(request: Request, form: Sent) -> Response:
+    """Make an account."""
+    password = str(form.fields.get("password", "")) or None
+    values = {"display": form.text("display"), "email": form.text("email"), "admin": bool(form.text("admin"))}
+    name = form.text("name")
+    return await changed(
+        form,
+        lambda: accounts_of(form).create(name, password, **values),  # type: ignore[arg-type]
+        partial(_accounts, request, form, typed={"name": name, **values}),
+        _ACCOUNTS,
+        "account-made",
+        hashes=True,
+    )
+
+
+@router.post("/admin/accounts/{account}")
+async def change_account(request: Request, form: Sent, account: str) -> Response:
+    """Shut one out, let it in, make it an administrator or not, or set its password."""
+    return await changed(
+        form, lambda: _change(form, account), partial(_accounts, request, form), _ACCOUNTS, "account-changed",
+        hashes=form.text("do") == "password",
+    )  # fmt: skip
+
+
+def _change(form: Form, account: str) -> None:
+    asked, of = form.text("do"), accounts_of(form)
+    flags: dict[str, dict[str, Any]] = {
+        "disable": {"disabled": True},
+        "enable": {"disabled": False},
+        "promote": {"admin": True},
+        "demote": {"admin": False},
+    }
+    if asked == "password":
+        of.set_password(account, str(form.fields.get("password", "")))
+    elif asked in flags:
+        of.change(account, **flags[asked])
+    else:
+        raise Usage("verb_unknown", "What is to be done was not said.", "Use one of the page's buttons.")
+
+
+@router.get("/admin/settings")
+async def site_settings(request: Request, work: Seen) -> Response:
+    """Settings and limits, as `scandock settings` prints them; they are set where the server is started."""
+    me = work.desk.principal
+    await work.read(lambda c: rights.check(c, me, Action.SITE_ADMIN, None))
+    return page(
+        request, "admin_settings.html", me, here="Administration", at="settings", rows=describe(work.site.settings)
+    )
+
+
+@router.get("/admin/rules")
+async def rules(request: Request, work: Seen) -> Response:
+    """The site's rules that name projects, subjects and sessions."""
+    return await _rules(request, work)
+
+
+async def _rules(
+    request: Request, work: Work, problem: ScandockError | None = None, *, typed: dict[str, str] | None = None
+) -> Response:
+    me = work.desk.principal
+    found = await work.read(lambda c: list_rules(c, me))
+    return page(
+        request, "admin_rules.html", me, here="Administration", at="rules", rules=found, typed=typed or {},
+        examples=EXAMPLES, problem=problem,
+    )  # fmt: skip
+
+
+@router.post("/admin/rules/{kind}")
+async def set_rules(request: Request, form: Sent, kind: str) -> Response:
+    """Set those of one kind."""
+    text = str(form.fields.get("text", "")).replace("\r\n", "\n")
+    me, where = form.desk.principal, form.desk.request
+    return await changed(
+        form,
+        lambda: replace_rules(form.site.catalog, me, kind, text, request=where),
+        partial(_rules, request, form, typed={kind: text}),
+        _RULES,
+        "rules-set",
+    )

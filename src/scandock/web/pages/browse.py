@@ -1,0 +1,75 @@
+"""Projects and what is archived in them."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlencode
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.catalog.shelves import OF_PROJECT
+from scandock.rules.permissions import Action
+from scandock.services.browsing import Wanted, find_project, list_projects, list_sessions
+from scandock.services.listing import Page, Sorting
+from scandock.services.rights import allowed
+from scandock.services.shelves import OwnFiles, own_files
+from scandock.services.xnat.projects import described
+from scandock.web.pages.rendering import page
+from scandock.web.pages.routing import Seen
+from scandock.web.pages.routing import router as pages
+
+router = pages()
+OWN: Final = 50
+"""Files of its own that a project's or a subject's page names; the zip has all."""
+OFFERED: Final = {
+    "waiting": Action.PREARCHIVE_READ,
+    "settings": Action.SETTINGS_EDIT,
+    "trash": Action.TRASH_READ,
+    "audit": Action.AUDIT_READ,
+    "damage": Action.DAMAGE_READ,
+    "upload": Action.UPLOAD,
+}
+"""What a project's page leads to, where one may."""
+
+
+def query_of(request: Request) -> str:
+    """The address's question without the page and what was said, for links to further pages."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in ("cursor", "said")]
+    return urlencode(kept)
+
+
+@router.get("/projects")
+async def projects(request: Request, work: Seen, q: str = "", sort: str = "id", cursor: str | None = None) -> Response:
+    """Those that one may see."""
+    me = work.desk.principal
+    found = await work.read(lambda c: list_projects(c, me, Wanted(search=q), Sorting(sort=sort, cursor=cursor)))
+    return page(request, "projects.html", me, here="Projects", page=found, q=q, sort=sort, query=query_of(request))
+
+
+@router.get("/projects/{project}")
+async def project(
+    request: Request, work: Seen, project: str, q: str = "", sort: str = "label", cursor: str | None = None
+) -> Response:
+    """A project, its archived sessions, and the first of the files that it has of its own."""
+    me = work.desk.principal
+
+    def ask(
+        connection: Connection,
+    ) -> tuple[dict[str, object], list[tuple[str, str]], Page | None, dict[str, bool], OwnFiles]:
+        found = find_project(connection, me, project)
+        about = described(connection, str(found["id"]), whole=False).in_words()
+        can = {name: allowed(connection, me, action, project) for name, action in OFFERED.items()}
+        if "sessions" not in found:
+            return found, about, None, can, OwnFiles([])
+        wanted = Wanted(project=project, search=q)
+        sessions = list_sessions(connection, me, wanted, Sorting(sort=sort, cursor=cursor))
+        own = OwnFiles([]) if q or cursor else own_files(connection, str(found["id"]), OF_PROJECT, OWN)
+        return found, about, sessions, can, own
+
+    found, about, sessions, can, own = await work.read(ask)
+    return page(
+        request, "project.html", me, here="Projects", project=found, page=sessions, q=q, sort=sort,
+        query=query_of(request), can=can, own=own, about=about,
+    )  # fmt: skip

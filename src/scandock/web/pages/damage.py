@@ -1,0 +1,81 @@
+"""Damaged files: of the site for its administrators, of a project for its owners; and reading them again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from fastapi import Request
+from starlette.responses import Response
+
+from scandock.model.errors import ScandockError
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.damage import list_damage, read_again, read_damaged_again
+from scandock.services.listing import Sorting
+from scandock.web.pages.rendering import page
+from scandock.web.pages.routing import Form, Seen, Sent, changed
+from scandock.web.pages.routing import router as pages
+from scandock.web.pages.words import segment
+from scandock.web.v1.desks import Work
+
+router = pages()
+HOW: Final = {
+    "changed": "Changed",
+    "missing": "Missing",
+    "unreadable": "Unreadable",
+    "folder_missing": "Folder missing",
+}
+
+
+@router.get("/admin/damage")
+async def of_site(request: Request, work: Seen, cursor: str | None = None) -> Response:
+    """Of all projects."""
+    await work.read(lambda c: rights.check(c, work.desk.principal, Action.SITE_ADMIN, None))
+    return await _listed(request, work, None, cursor=cursor)
+
+
+@router.get("/projects/{project}/damage")
+async def of_project(request: Request, work: Seen, project: str, cursor: str | None = None) -> Response:
+    """Of a project."""
+    return await _listed(request, work, project, cursor=cursor)
+
+
+async def _listed(
+    request: Request, work: Work, project: str | None, problem: ScandockError | None = None, cursor: str | None = None
+) -> Response:
+    sorting = Sorting(sort="-found", cursor=cursor)
+    found = await work.read(lambda c: list_damage(c, work.desk, sorting, project_name=project))
+    return page(
+        request, "damage.html", work.desk.principal, here="Projects" if project else "Administration", at="damage",
+        project=project, page=found, days=work.site.settings.verify_days, how=HOW, problem=problem,
+    )  # fmt: skip
+
+
+@router.post("/damage/verify")
+async def verify_all(request: Request, form: Sent) -> Response:
+    """Have all that is damaged read again, of a project or of the site."""
+    project = form.text("project") or None
+    return await _again(request, form, lambda: read_damaged_again(form.desk, project), _list_of(project))
+
+
+@router.post("/damage/{session}/verify")
+async def verify(request: Request, form: Sent, session: str) -> Response:
+    """Have the files of a session, or of a project's or subject's own, read again."""
+    project, label, shown = form.text("project") or None, form.text("label"), form.text("shown")
+    path = _list_of(project)
+    if shown == "archive":
+        path = f"/projects/{segment(project)}/sessions/{segment(label)}"
+    elif shown == "prearchive":
+        path = f"/prearchive/{segment(session)}"
+    return await _again(request, form, lambda: read_again(form.desk, session), path)
+
+
+def _list_of(project: str | None) -> str:
+    return f"/projects/{segment(project)}/damage" if project else "/admin/damage"
+
+
+async def _again(request: Request, form: Form, change: Callable[[], object], path: str) -> Response:
+    shown = partial(_listed, request, form, form.text("project") or None)
+    return await changed(form, change, shown, path, "verifying")

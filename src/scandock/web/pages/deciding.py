@@ -1,0 +1,160 @@
+"""What is decided of sessions that wait: first what will happen is shown, then it is done, each session for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.model.errors import ScandockError, Usage
+from scandock.model.importing import Overwrite
+from scandock.rules.choices import MEANING, Choice, choices_of
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.patterns import filled
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.archiving import archive
+from scandock.services.browsing import find_session
+from scandock.services.moving import Desk, Outcome, move
+from scandock.services.prearchive import MANY, rebuild
+from scandock.services.resolving import resolve
+from scandock.services.trash import delete_session
+from scandock.web.pages.previewing import TITLES, Place, Verb, each, kept_of, path_of, shown
+from scandock.web.pages.rendering import page
+from scandock.web.pages.routing import Form, Seen, Sent, back
+from scandock.web.pages.routing import router as pages
+
+router = pages()
+
+HOW: Final[dict[str, Overwrite | None]] = {"": None, "append": "append", "delete": "delete", "none": "none"}
+KEPT: Final = ("to", "subject", "label", "overwrite", "back")
+"""Fields of the form that go along from what will happen to doing it."""
+_MEANINGS: Final[dict[str, str]] = {str(choice): said for choice, said in MEANING.items()}
+
+Named = Callable[[str], tuple[str | None, str | None]]
+"""Subject and label that a session is to get; None where it keeps its own."""
+
+
+@router.get("/prearchive/{uuid}/change")
+async def change(request: Request, work: Seen, uuid: str, do: str = "move") -> Response:
+    """Another project, subject or label for one session."""
+    me = work.desk.principal
+
+    def ask(connection: Connection) -> dict[str, Any]:
+        rights.waiting_session(connection, me, uuid, Action.PREARCHIVE_EDIT)
+        return find_session(connection, me, uuid)
+
+    one = await work.read(ask)
+    renames = do == "rename" and "rename" in choices_of(one["code"])
+    return page(
+        request, "change.html", me, here="Prearchive", session=one, meaning=MEANING, action="/prearchive",
+        do=f"resolve:rename:{uuid}" if renames else f"move:{uuid}", unassigned=UNASSIGNED, moves=not renames,
+        trail=(("Prearchive", "/prearchive"), (one["label"], path_of(one))), back="/prearchive",
+    )  # fmt: skip
+
+
+@router.post("/prearchive")
+async def decide(form: Sent) -> Response:
+    """Say what would happen to the chosen sessions; with `sure`, do it. Where none is chosen the list says so."""
+    asked, uuids = _asked(form)
+    if not uuids:
+        return back(form.request, _place(form).back[1], "none-chosen")
+    sure = bool(form.text("sure"))
+    names = await form.read(lambda c: _names(c, form.desk, uuids))
+    named = _named(form, uuids, names)
+    verb = _verb(form, asked, named)
+    told = await form.do(lambda: each(uuids, names, lambda uuid: named(uuid)[0], verb, dry=not sure))
+    name = asked.rpartition(":")[2] if asked.startswith("resolve:") else asked
+    return shown(
+        form, told, _place(form), asked, sure=sure, kept=kept_of(form, KEPT), title=TITLES[name],
+        meaning=_MEANINGS.get(name, ""),
+    )  # fmt: skip
+
+
+def _place(form: Form) -> Place:
+    """The list as it was sought."""
+    path = f"/prearchive?{form.text('back')}".removesuffix("?")
+    return Place(here="Prearchive", action="/prearchive", above=("Prearchive", path), back=("Prearchive", path))
+
+
+def _asked(form: Form) -> tuple[str, list[str]]:
+    """What is to be done, and to which: a button of one session names both (`verb:id`, `resolve:choice:id`)."""
+    asked = form.text("do")
+    words = asked.split(":")
+    if words[0] == "resolve" and len(words) == 3:
+        asked, uuids = f"resolve:{words[1]}", [words[2]]
+    elif words[0] != "resolve" and len(words) == 2:
+        asked, uuids = words[0], [words[1]]
+    else:
+        uuids = form.texts("session")
+    uuids = list(dict.fromkeys(uuids))
+    if len(uuids) > MANY:
+        raise Usage("sessions_many", f"At most {MANY} sessions are decided at once.", "Choose fewer.")
+    return asked, uuids
+
+
+def _names(connection: Connection, desk: Desk, uuids: list[str]) -> dict[str, dict[str, Any]]:
+    """Those of the sessions that may be seen."""
+    found = {}
+    for uuid in uuids:
+        try:
+            found[uuid] = find_session(connection, desk.principal, uuid)
+        except ScandockError:
+            continue
+    return found
+
+
+def _verb(form: Form, asked: str, named: Named) -> Verb:
+    desk = form.desk
+    if asked.startswith("resolve:"):
+        return _resolving(desk, _choice(asked.partition(":")[2]), named)
+    how = HOW.get(form.text("overwrite"))
+    to = form.text("to") or None
+
+    def moved(uuid: str, dry: bool) -> Outcome:
+        subject, label = named(uuid)
+        return move(desk, uuid, project_name=to, subject=subject, label=label, dry_run=dry)
+
+    verbs: dict[str, Verb] = {
+        "archive": lambda uuid, dry: archive(desk, uuid, overwrite=how, dry_run=dry),
+        "move": moved,
+        "rebuild": lambda uuid, dry: rebuild(desk, uuid, dry_run=dry),
+        "delete": lambda uuid, dry: delete_session(desk, uuid, place="prearchive", dry_run=dry),
+    }
+    if asked not in verbs:
+        raise Usage("verb_unknown", "What is to be done was not said.", "Use one of the page's buttons.")
+    if asked == "move" and not (to or form.text("subject") or form.text("label")):
+        raise Usage("nothing_named", "No project, subject or label is named.", "Write what is to change.")
+    return verbs[asked]
+
+
+def _resolving(desk: Desk, choice: Choice, named: Named) -> Verb:
+    def resolved(uuid: str, dry: bool) -> Outcome:
+        subject, label = named(uuid) if choice == "rename" else (None, None)
+        return resolve(desk, uuid, choice, subject=subject, label=label, dry_run=dry)
+
+    return resolved
+
+
+def _choice(name: str) -> Choice:
+    for known in MEANING:
+        if known == name:
+            return known
+    raise Usage("choice_unknown", f"There is no choice {name[:40]!r}.", "Load the page anew.")
+
+
+def _named(form: Form, uuids: list[str], names: Mapping[str, dict[str, Any]]) -> Named:
+    """By the patterns of the form."""
+    numbers = {uuid: str(n) for n, uuid in enumerate(uuids, start=1)}
+    subject, label = form.text("subject"), form.text("label")
+
+    def of(uuid: str) -> tuple[str | None, str | None]:
+        one = names.get(uuid, {"label": "", "subject": "", "attributes": {}})
+        date = str(one["attributes"].get("date", "")).replace("-", "")
+        values = {"label": one["label"], "subject": one["subject"], "date": date, "n": numbers[uuid]}
+        return filled(subject, values), filled(label, values)
+
+    return of

@@ -1,0 +1,116 @@
+"""The front page, logging in and logging out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.access.oidc_flow import safe_path
+from scandock.access.principal import Denied, Door, Principal
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Scope
+from scandock.services.activity import Sought, list_activity
+from scandock.services.browsing import Wanted, list_projects, waiting_counts
+from scandock.services.listing import Page, Sorting
+from scandock.services.project_making import make_project
+from scandock.services.sign_in import begin_for, begin_login, sign_out
+from scandock.services.uploadable import uploads_somewhere
+from scandock.web.deps import site_of
+from scandock.web.pages.rendering import page, root_of
+from scandock.web.pages.routing import Seen, Sent, back
+from scandock.web.pages.routing import router as pages
+from scandock.web.problems import status_of
+from scandock.web.security import COOKIE, from_elsewhere, info_of, prove_password, refuse_elsewhere
+from scandock.web.v1.auth import set_cookie
+from scandock.web.xnat.login import with_login
+
+router = pages()
+FEW = 8
+
+
+@router.get("/")
+async def front(request: Request, work: Seen) -> Response:
+    """Answers itself: XNAT's clients take a redirect's target for the server's address.
+
+    Those that send a name and password here, or an alias and secret, want the cookies of a login, and look for its
+    token in the text (xnat-clients.md 1, rules 6 and 7; 5). A link of another site's page begins none.
+    """
+    me = work.desk.principal
+    if not me.signed_in:
+        return page(request, "home.html", me)
+    if me.scope is not Scope.ALL or me.door not in (Door.BASIC, Door.TOKEN) or from_elsewhere(request):
+        return await _home(request, work, me)
+    made = await work.site.run(begin_for, work.site.catalog, me, info_of(request))
+    return with_login(request, await _home(request, work, replace(me, csrf=made.csrf)), made.secret)
+
+
+async def _home(request: Request, work: Seen, me: Principal) -> Response:
+    def ask(connection: Connection) -> tuple[Page, dict[str, int], bool]:
+        found = list_projects(connection, me, Wanted(), Sorting(sort="id", limit=FEW))
+        return found, waiting_counts(connection, me), uploads_somewhere(connection, me)
+
+    projects, waiting, uploads = await work.read(ask)
+    latest = Sorting(sort="-id", limit=FEW)
+    imports = await work.site.read(list_activity, work.site.catalog, me, Sought(mine=False), latest)
+    return page(request, "home.html", me, projects=projects, imports=imports, waiting=waiting, uploads=uploads)
+
+
+@router.post("/projects")
+async def new_project(request: Request, form: Sent) -> Response:
+    """Make a project, or show again what was typed, with what is wrong of it."""
+    site, me, name, title = form.site, form.desk.principal, form.text("id"), form.text("name")
+    try:
+        await site.run(make_project, site.catalog, site.settings, me, name, title, info_of(request))
+    except Usage as error:
+        typed = {"id": name, "name": title}
+        return page(request, "new_project.html", me, status_of(error), here="Projects", problem=error, typed=typed)
+    return back(request, f"/projects/{name}", "project-made")
+
+
+@router.get("/login")
+async def login_page(request: Request, work: Seen, then: str = "/") -> Response:
+    """A plain form."""
+    if work.desk.principal.signed_in:
+        return back(request, safe_path(then))
+    return _login(request, then)
+
+
+@router.post("/login")
+async def login(request: Request) -> Response:
+    """Log in, and go on to where one came from."""
+    site = site_of(request)
+    if from_elsewhere(request):
+        await refuse_elsewhere(request)
+    form = await request.form(max_files=0, max_fields=10)
+    name, then = str(form.get("name", "")), str(form.get("then", "/"))
+    try:
+        one = await prove_password(request, name, str(form.get("password", "")))
+    except Denied as denied:
+        return _login(request, then, typed=name, problem=denied.message, status=401)
+    made = await site.run(begin_login, site.catalog, one, info_of(request), by="password")
+    answer = back(request, safe_path(then))
+    set_cookie(request, answer, made.secret)
+    return answer
+
+
+@router.post("/logout")
+async def logout(request: Request, form: Sent) -> Response:
+    """End the cookie's login."""
+    secret = request.cookies.get(COOKIE)
+    if secret:
+        await form.site.run(sign_out, form.site.catalog, form.desk.principal, secret, info_of(request))
+    answer = back(request, "/login", "logged-out")
+    answer.delete_cookie(COOKIE, path=root_of(request) or "/", httponly=True, samesite="lax")
+    return answer
+
+
+def _login(request: Request, then: str, *, typed: str = "", problem: str = "", status: int = 200) -> Response:
+    provider = site_of(request).provider
+    shown = "" if provider is None else "OpenID Connect"
+    return page(
+        request, "login.html", status=status, here="Login", then=safe_path(then), typed=typed, problem=problem,
+        provider=shown,
+    )  # fmt: skip

@@ -1,0 +1,218 @@
+"""Looking at what is stored: a subject, a session with its scans, a scan with its images, files and headers.
+
+A session that waits in the prearchive is looked at by the same pages, under its id: there may be several of a label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.access.principal import Denied
+from scandock.catalog.standing import archived_uuid, subject_uuid
+from scandock.model.errors import Fault
+from scandock.rules.choices import MEANING
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Action, Answer
+from scandock.rules.subject_fields import in_words
+from scandock.services import pictures
+from scandock.services.browsing import Wanted, find_project, find_session, find_subject, list_sessions
+from scandock.services.comparing import compare
+from scandock.services.contents import find_file, find_scan, list_files, list_resources
+from scandock.services.listing import MAX_LIMIT, Page, Sorting
+from scandock.services.rights import allowed
+from scandock.services.shelves import OwnFiles, own_files
+from scandock.viewing.stack import Stack
+from scandock.web.pages.browse import OWN, query_of
+from scandock.web.pages.previewing import TITLES, path_of
+from scandock.web.pages.rendering import page
+from scandock.web.pages.routing import Seen
+from scandock.web.pages.routing import router as pages
+from scandock.web.pages.sifting import ORDERS, Sift, all_scans
+from scandock.web.pages.waiting import choices_for, may_decide
+from scandock.web.pages.words import segment
+from scandock.web.v1.desks import Work
+from scandock.web.v1.pictures import do, header_json, look_at
+
+router = pages()
+
+FILES: Final = 50
+ROWS: Final = 1_500
+"""Elements of a header on one page; a search finds the others."""
+OFFERED: Final = {
+    "change": Action.SESSION_EDIT,
+    "activate": Action.SESSION_ACTIVATE,
+    "delete": Action.SESSION_DELETE,
+    "damage": Action.DAMAGE_READ,
+    "verify": Action.DAMAGE_VERIFY,
+}
+"""What the page of an archived session offers to whoever may; the prearchive has its own."""
+EVERYWHERE: Final = frozenset({"damage", "verify"})
+"""What of it is offered in the prearchive too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Which page of a table of files, as the address says it."""
+
+    q: str
+    sort: str
+    cursor: str | None
+
+    @classmethod
+    def of(cls, request: Request) -> Files:
+        asked = request.query_params
+        return cls(asked.get("q", "")[:200], asked.get("sort", "n")[:32], asked.get("cursor"))
+
+    @property
+    def sorting(self) -> Sorting:
+        return Sorting(sort=self.sort, cursor=self.cursor, limit=FILES)
+
+
+@router.get("/projects/{project}/subjects/{subject}")
+async def subject(
+    request: Request, work: Seen, project: str, subject: str, q: str = "", sort: str = "label"
+) -> Response:
+    """A subject and its sessions: what is archived, and what waits, where one may see it; its own files."""
+    me = work.desk.principal
+
+    def ask(connection: Connection) -> tuple[dict[str, Any], Page, Page, OwnFiles]:
+        uuid = subject_uuid(connection, project, subject)
+        if uuid is None:
+            find_project(connection, me, project)
+            raise Denied(Answer.HIDDEN, "subject_unknown", f"{project} has no subject {subject}.")
+        found = find_subject(connection, me, uuid)
+        wanted = Wanted(project=project, subject=found["label"], search=q)
+        sorting = Sorting(sort=sort, limit=MAX_LIMIT)
+        archived = list_sessions(connection, me, wanted, sorting)
+        waiting = Page([], None)
+        if allowed(connection, me, Action.PREARCHIVE_READ, project):
+            waiting = list_sessions(connection, me, wanted, sorting, place="prearchive")
+        own = OwnFiles([]) if q else own_files(connection, found["project"], uuid, OWN)
+        return found, archived, waiting, own
+
+    found, archived, waiting, own = await work.read(ask)
+    return page(
+        request, "subject.html", me, here="Projects", subject=found, facts=in_words(found["attributes"]),
+        archived=archived, waiting=waiting, own=own, q=q, sort=sort,
+    )  # fmt: skip
+
+
+@router.get("/projects/{project}/sessions/{label}")
+async def session(request: Request, work: Seen, project: str, label: str) -> Response:
+    """An archived session: facts, scans with their thumbnails, files, downloads."""
+    return await _session(request, work, await _archived(work, project, label))
+
+
+@router.get("/prearchive/{uuid}")
+async def waiting_session(request: Request, work: Seen, uuid: str) -> Response:
+    """A session that waits, to be looked at before it is archived."""
+    return await _session(request, work, uuid)
+
+
+@router.get("/projects/{project}/sessions/{label}/scans/{scan}")
+async def scan(
+    request: Request, work: Seen, project: str, label: str, scan: str, image: int | None = None, file: int | None = None
+) -> Response:
+    """A scan of an archived session: its images in the viewer, its files, the header of one of them."""
+    return await _scan(request, work, await _archived(work, project, label), scan, image, file)
+
+
+@router.get("/prearchive/{uuid}/scans/{scan}")
+async def waiting_scan(
+    request: Request, work: Seen, uuid: str, scan: str, image: int | None = None, file: int | None = None
+) -> Response:
+    """As `scan`, of a session that waits."""
+    return await _scan(request, work, uuid, scan, image, file)
+
+
+async def _archived(work: Work, project: str, label: str) -> str:
+    """The id of an archived session. Denied where there is none, or none that one may know of."""
+
+    def ask(connection: Connection) -> str:
+        uuid = archived_uuid(connection, project, label)
+        if uuid is None:
+            find_project(connection, work.desk.principal, project)
+            raise Denied(Answer.HIDDEN, "session_unknown", f"{project} has no archived session {label}.")
+        return uuid
+
+    return await work.read(ask)
+
+
+async def _session(request: Request, work: Work, uuid: str) -> Response:
+    me, files, sift = work.desk.principal, Files.of(request), Sift.of(request)
+
+    def ask(connection: Connection) -> dict[str, Any]:
+        found = find_session(connection, me, uuid)
+        waits = found["place"] == "prearchive"
+        return {
+            "session": found,
+            "can": {
+                name: (name in EVERYWHERE or not waits) and allowed(connection, me, action, found["project"])
+                for name, action in OFFERED.items()
+            },
+            "verbs_may": may_decide(connection, me, {found["project"]})[found["project"]] if waits else set(),
+            "sides": compare(connection, [uuid]) if waits and found["code"] else {},
+            "scans": all_scans(connection, me, uuid),
+            "resources": list_resources(connection, me, uuid, Sorting(limit=MAX_LIMIT)),
+            "files": list_files(connection, me, uuid, files.sorting, search=files.q),
+        }
+
+    told = await work.read(ask)
+    path = path_of(told["session"])
+    return page(
+        request, "session.html", me, here=_here(path), path=path, of=path, asked=files, query=query_of(request),
+        meaning=MEANING, sift=sift, shown=sift(told["scans"]), orders=ORDERS, titles=TITLES, choices_for=choices_for,
+        unassigned=UNASSIGNED, days=work.site.settings.trash_days, **told,
+    )  # fmt: skip
+
+
+async def _scan(
+    request: Request, work: Work, uuid: str, scan_id: str, image: int | None, file: int | None
+) -> Response:  # fmt: skip
+    me, files = work.desk.principal, Files.of(request)
+
+    def ask(connection: Connection) -> dict[str, Any]:
+        return {
+            "session": find_session(connection, me, uuid),
+            "scan": find_scan(connection, me, uuid, scan_id),
+            "scans": all_scans(connection, me, uuid),
+            "files": list_files(connection, me, uuid, files.sorting, scan_id=scan_id, search=files.q),
+            "file": None if file is None else find_file(connection, me, uuid, file),
+        }
+
+    told = await work.read(ask)
+    stack, damaged = await _stack(work, uuid, scan_id)
+    last = max(len(stack.images) - 1, 0)
+    path = path_of(told["session"])
+    return page(
+        request, "scan.html", me, here=_here(path), path=path, of=f"{path}/scans/{segment(scan_id)}", asked=files,
+        query=query_of(request), stack=stack, at=stack.middle if image is None else min(max(image, 0), last),
+        header=await _header(request, work, uuid, file), rows=ROWS, script="viewer", damaged=damaged, **told,
+    )  # fmt: skip
+
+
+async def _stack(work: Work, uuid: str, scan_id: str) -> tuple[Stack, int]:
+    """The order of the scan's images; empty, with the reason, where it can't be told. And how many are damaged."""
+    looked = await look_at(work, uuid, scan_id)
+    try:
+        return await do(work, lambda: pictures.stack_of(looked)), len(looked.damaged)
+    except Fault as fault:
+        return Stack(reasons=[(0, str(fault))]), len(looked.damaged)
+
+
+async def _header(request: Request, work: Work, uuid: str, file: int | None) -> dict[str, Any] | None:
+    """The header of a file, or what a search finds in it; None where none is asked for."""
+    if file is None:
+        return None
+    search = request.query_params.get("search", "")[:200]
+    made, _ = await do(work, lambda: pictures.header(work.desk, work.site.pictures, uuid, file))
+    return {**header_json(made, search), "search": search}
+
+
+def _here(path: str) -> str:
+    return "Prearchive" if path.startswith("/prearchive") else "Projects"

@@ -1,0 +1,55 @@
+"""Manifests for XNAT's Desktop Client, which downloads what they name: of a session, or of a project's sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import IO
+
+from sqlalchemy import Connection, RowMapping
+from starlette.responses import Response
+
+from scandock.catalog.standing import archived_uuid
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.downloads import disposition
+from scandock.services.xnat.manifests import Selection, parts_of, rows_of_project, rows_of_session
+from scandock.web.pages.routing import Seen
+from scandock.web.pages.routing import router as pages
+from scandock.web.v1.desks import Work
+from scandock.web.xnat.held import held_document
+from scandock.web.xnat.manifests import write_manifest
+
+router = pages()
+
+
+@router.get("/projects/{project}/manifest")
+async def project_manifest(work: Seen, project: str) -> Response:
+    """Of all archived sessions."""
+    return await _manifest(work, project, lambda c: rows_of_project(c, work.desk.principal, project))
+
+
+@router.get("/projects/{project}/sessions/{label}/manifest")
+async def session_manifest(work: Seen, project: str, label: str) -> Response:
+    """Of one."""
+
+    def rows(connection: Connection) -> Iterator[RowMapping]:
+        rights.check(connection, work.desk.principal, Action.SESSION_READ, project)
+        uuid = archived_uuid(connection, project, label)
+        return iter(()) if uuid is None else rows_of_session(connection, uuid)
+
+    return await _manifest(work, label, rows)
+
+
+async def _manifest(work: Work, name: str, ask: Callable[[Connection], Iterator[RowMapping]]) -> Response:
+    """Usage `nothing_there` where no archived session is."""
+
+    def write(connection: Connection, file: IO[bytes]) -> None:
+        rows = ask(connection)
+        first = next(rows, None)
+        if first is None:
+            raise Usage("nothing_there", "There is no archived session.", "Check the address, or archive one first.")
+        write_manifest(file, name, parts_of(chain((first,), rows), Selection(everything=True)))
+
+    return await held_document(work, write, headers={"Content-Disposition": disposition(f"{name}.xml")})

@@ -1,0 +1,123 @@
+"""What will happen to sessions, and what was done to them, as pages: of the prearchive's, and of archived ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from scandock.model.errors import ScandockError
+from scandock.services.moving import Outcome
+from scandock.services.prearchive import tried
+from scandock.web.pages.rendering import page
+from scandock.web.pages.routing import Form
+from scandock.web.pages.telling import outcome_words, place_path
+from scandock.web.pages.words import segment
+from scandock.web.v1.desks import Work
+
+TITLES: Final = {
+    "archive": "Archive",
+    "move": "Change",
+    "rebuild": "Read anew",
+    "delete": "Delete",
+    "keep_old": "Keep the old",
+    "keep_new": "Keep the new",
+    "keep_both": "Keep both",
+    "add": "Add what is new",
+    "replace": "Put the new in place",
+    "rename": "Rename",
+    "accept": "Accept as it is",
+}
+"""Verbs and choices, as buttons have them."""
+
+Verb = Callable[[str, bool], Outcome]
+"""Done to a session; with True only said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """From where something was asked: where its form goes, and where one goes back to."""
+
+    here: str
+    """The place in the navigation."""
+    action: str
+    above: tuple[str, str]
+    """In words, and its path: the list that it is of."""
+    back: tuple[str, str]
+    """The same of where "Do nothing" leads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What became of one session, or would."""
+
+    uuid: str
+    label: str
+    project: str
+    stands: str
+    """The page of where it stood before."""
+    of: str
+    """The subject that it is of."""
+    subject: str
+    """What its subject is called after a change of it; else nothing."""
+    outcome: Outcome | None
+    error: ScandockError | None
+
+    @property
+    def words(self) -> str:
+        if self.outcome is None:
+            return str(self.error)
+        return " ".join([outcome_words(self.outcome), f"Its subject: {self.subject}." if self.subject else ""]).strip()
+
+    @property
+    def path(self) -> str:
+        """The page of where it stands now, once something was done."""
+        if self.outcome is None or self.outcome.after is None:
+            return ""
+        return place_path(self.outcome.after) or f"/prearchive/{self.uuid}"
+
+
+def each(
+    uuids: Iterable[str], names: Mapping[str, dict[str, Any]], subject: Callable[[str], str | None], verb: Verb,
+    *, dry: bool,
+) -> list[Told]:  # fmt: skip
+    """Do it to each session, or say what would be done; `names` has those that may be seen."""
+    return [
+        Told(
+            uuid=uuid,
+            label=names[uuid]["label"] if uuid in names else "A session",
+            project=names[uuid]["project"] if uuid in names else "",
+            of=names[uuid]["subject"] or "" if uuid in names else "",
+            stands=path_of(names[uuid]) if uuid in names else f"/prearchive/{uuid}",
+            subject=subject(uuid) or "" if isinstance(one, Outcome) else "",
+            outcome=one if isinstance(one, Outcome) else None,
+            error=None if isinstance(one, Outcome) else one,
+        )
+        for uuid, one in tried(uuids, lambda uuid: verb(uuid, dry))
+    ]
+
+
+def path_of(found: Mapping[str, Any]) -> str:
+    """Where a session's page is."""
+    if found["place"] == "prearchive":
+        return f"/prearchive/{segment(found['id'])}"
+    return f"/projects/{segment(found['project'])}/sessions/{segment(found['label'])}"
+
+
+def shown(
+    work: Work, told: Sequence[Told], place: Place, asked: str, *, sure: bool, kept: Mapping[str, str],
+    title: str, meaning: str = "",
+) -> Response:  # fmt: skip
+    """The page of what will happen, or with `sure` of what was done; `kept` goes along from the one to the other."""
+    return page(
+        work.request, "decided.html" if sure else "preview.html", work.desk.principal, here=place.here, place=place,
+        told=told, good=[one for one in told if one.error is None], bad=[one for one in told if one.error is not None],
+        asked=asked, title=title, meaning=meaning, kept=kept, days=work.site.settings.trash_days,
+    )  # fmt: skip
+
+
+def kept_of(form: Form, names: Iterable[str]) -> dict[str, str]:
+    """Fields of a form that go along."""
+    return {name: form.text(name) for name in names}

@@ -1,0 +1,75 @@
+"""Templates, and what every page has: who is signed in, where the server's root is, the policy for the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+import scandock
+from scandock.access.principal import ANONYMOUS, Principal
+from scandock.web.pages import words
+from scandock.web.pages.assets import SHEET, stamp
+
+POLICY: Final = (
+    "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+HEADERS: Final = {"Content-Security-Policy": POLICY, "Cache-Control": "private, no-store"}
+"""A page shows what its reader may see: after logging out the browser has none to go back to."""
+_HERE: Final = Path(__file__).parent
+
+
+@cache
+def templates() -> Environment:
+    """The templates; every value is escaped, and a name that is not given is an error."""
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(words.FILTERS)
+    made.globals["states"] = words.STATES
+    return made
+
+
+def warm() -> None:
+    """Make ready what the first readers would wait for: half a second of packing and of reading templates."""
+    stamp()
+    for name in templates().list_templates():
+        templates().get_template(name)
+
+
+def root_of(request: Request) -> str:
+    """The path under which a proxy serves this server, without a slash at its end."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def page(
+    request: Request,
+    name: str,
+    principal: Principal = ANONYMOUS,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **context: Any,  # noqa: ANN401  a template's own
+) -> HTMLResponse:
+    """One page. `here` among the context is the place in the navigation that is shown as the current one."""
+    given = {"here": "", "said": words.SAID.get(request.query_params.get("said", ""), ""), **context}
+    root = root_of(request)
+    text = templates().get_template(name).render(
+        root=root, static=f"{root}/static/{stamp()}", sheet=SHEET, me=principal, version=scandock.__version__, **given
+    )  # fmt: skip
+    return HTMLResponse(text, status, headers={**HEADERS, **(headers or {})})
+
+
+def fragment(request: Request, name: str, principal: Principal, **context: Any) -> HTMLResponse:  # noqa: ANN401
+    """A piece of a page, which the page that shows it takes over."""
+    text = templates().get_template(name).render(root=root_of(request), me=principal, **context)
+    return HTMLResponse(text, headers=HEADERS)

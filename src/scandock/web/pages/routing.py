@@ -1,0 +1,189 @@
+"""Routes of pages: who is not signed in is asked to, and what went wrong is told as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import RedirectResponse, Response
+
+from scandock.access.logins import check_csrf
+from scandock.access.principal import Denied, Principal
+from scandock.model.errors import Fault, ScandockError, Usage
+from scandock.model.limit_counts import Asked, over
+from scandock.rules.permissions import Answer
+from scandock.web.pages.forms import page_of_form
+from scandock.web.pages.rendering import page, root_of
+from scandock.web.problems import http_problem, own_problem, request_id_of, retry_after, status_of, unexpected
+from scandock.web.receiving.limits import MAX_FIELDS
+from scandock.web.security import from_elsewhere, identify
+from scandock.web.v1.desks import Work
+
+T = TypeVar("T")
+
+
+class PageRoute(APIRoute):
+    """A page's route: an error is a page too."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except Denied as denied:
+                if denied.answer is Answer.SIGN_IN and request.method in ("GET", "HEAD"):
+                    return to_login(request)
+                return await _told(request, denied)
+            except ScandockError as error:
+                return await _told(request, error)
+            except RequestValidationError as error:
+                names = ", ".join(str(one["loc"][-1]) for one in error.errors())
+                return await _told(request, Usage("request_invalid", f"The address is off: {names}.", "Begin anew."))
+            except HTTPException as error:
+                return await _told(request, _of_body(error))
+            except ClientDisconnect:  # there is nobody to answer
+                raise
+            except Exception as error:  # noqa: BLE001  a page that fails is told as a page, and logged
+                unexpected(request, error)
+                said = f"A fault in the program ended the request {request_id_of(request.scope)}."
+                return await _told(request, Fault("internal", said, "Report it with that number."), 500)
+
+        return answer
+
+
+def _of_body(error: HTTPException) -> Usage:
+    """What Starlette says of a form that it can't read, or that has too many fields."""
+    return Usage("request_invalid", f"The form can't be read: {error.detail}", "Load the page again.")
+
+
+def router() -> APIRouter:
+    """A router of pages; none of them is part of the API's description."""
+    return APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+def to_login(request: Request) -> Response:
+    """To the login and back."""
+    then = request.url.path.removeprefix(root_of(request)) + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"{root_of(request)}/login?then={quote(then, safe='')}", 303)
+
+
+def back(request: Request, path: str, said: str = "") -> Response:
+    """After a change: to the page that shows it, which says what was done (a word of `words.SAID`)."""
+    more = f"{'&' if '?' in path else '?'}said={said}" if said else ""
+    return RedirectResponse(f"{root_of(request)}{path}{more}", 303)
+
+
+async def changed(
+    form: Form, change: Callable[[], T], shown: Callable[[ScandockError], Coroutine[Any, Any, Response]],
+    path: str, said: str | Callable[[T], str], *, hashes: bool = False,
+) -> Response:  # fmt: skip
+    """Do what a form asks and go to `path`, which says so; or show the form again with what was wrong.
+
+    `said` may depend on what came of it.
+
+    `hashes`: it makes a password's hash, in its turn.
+    """
+    try:
+        done = await (form.by_turn(change) if hashes else form.do(change))
+    except ScandockError as error:
+        answer = await shown(error)
+        answer.status_code = status_of(error)
+        answer.headers.update(retry_after(error))
+        return answer
+    return back(form.request, path, said if isinstance(said, str) else said(done))
+
+
+class Form(Work):
+    """The desk of a form that was sent, and its fields."""
+
+    def __init__(self, request: Request, principal: Principal, fields: FormData) -> None:
+        super().__init__(request, principal)
+        self.fields = fields
+
+    def text(self, name: str) -> str:
+        """A field, without the blanks around it; empty where it is not there."""
+        return str(self.fields.get(name, "")).strip()
+
+    def texts(self, name: str) -> list[str]:
+        """A field that may be there several times."""
+        return [str(one) for one in self.fields.getlist(name)]
+
+
+async def _seen(request: Request) -> Work:
+    return Work(request, await identify(request))
+
+
+async def _sent(request: Request) -> Form:
+    """Denied where the form's CSRF token is not the login's, or another site sent it."""
+    principal = await identify(request)
+    try:
+        fields = await request.form(max_files=0, max_fields=MAX_FIELDS)
+    except HTTPException as error:
+        if error.detail.startswith("Too many fields"):
+            over(Asked.FIELDS, error)
+        raise
+    check_csrf(principal, str(fields.get("csrf", "")), cross_site=from_elsewhere(request))
+    return Form(request, principal, fields)
+
+
+Seen = Annotated[Work, Depends(_seen)]
+"""The desk of a page that is looked at."""
+Sent = Annotated[Form, Depends(_sent)]
+"""The desk of a form: every POST of a page but the login has it."""
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person at a browser asks for what no route answers, rather than a program."""
+    path = request.url.path.removeprefix(root_of(request))
+    program = path.startswith(("/api/", "/data", "/xapi", "/REST"))
+    return request.method in ("GET", "HEAD") and not program and "text/html" in request.headers.get("accept", "")
+
+
+async def no_page(request: Request, error: Exception) -> Response:
+    """An address that is none, or that takes forms alone: a page for people, a problem for programs."""
+    status = error.status_code if isinstance(error, HTTPException) and wants_page(request) else 0
+    if status == HTTPStatus.NOT_FOUND:
+        nothing = Usage("not_found", "There is nothing of that name, or you may not know of it.", "Check the address.")
+        return await _told(request, nothing)
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return await _no_form(request)
+    return await http_problem(request, error)
+
+
+async def _no_form(request: Request) -> Response:
+    """Somebody loaded what a form had sent: to the form again, or to words."""
+    stands = page_of_form(str(request.scope["path"]).removeprefix(root_of(request)))
+    if stands:
+        return RedirectResponse(root_of(request) + quote(stands), 303)
+    said = "This address does what a button of a page asks, and shows nothing by itself."
+    answer = await _told(request, Usage("method_not_allowed", said, "Go to the page with the button."), 405)
+    answer.headers["Allow"] = ", ".join(request.app.state.methods.of(request.scope))
+    return answer
+
+
+async def browsed_problem(request: Request, error: Exception) -> Response:
+    """One of the project's own errors: where a person's browser stands, as at the provider's way back, a page."""
+    browsed = "/auth/oidc/" in request.url.path and "text/html" in request.headers.get("accept", "")
+    if (browsed or wants_page(request)) and isinstance(error, ScandockError):
+        return await _told(request, error)
+    return await own_problem(request, error)
+
+
+async def _told(request: Request, error: ScandockError, status: int = 0) -> Response:
+    try:
+        principal: Any = await identify(request)
+    except ScandockError:
+        principal = None
+    more = {} if principal is None else {"principal": principal}
+    answer = page(request, "error.html", status=status or status_of(error), error=error, **more)
+    answer.headers.update(retry_after(error))
+    return answer

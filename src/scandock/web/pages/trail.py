@@ -1,0 +1,130 @@
+"""Who did what, and what can still come back: of the site for its administrators, of a project for its owners."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.model.errors import ScandockError, Usage
+from scandock.rules.permissions import Action
+from scandock.services import audit, rights
+from scandock.services.listing import Sorting
+from scandock.services.trail_names import names_of_targets
+from scandock.services.trash import list_trash, restore
+from scandock.web.pages.rendering import page
+from scandock.web.pages.routing import Seen, Sent, changed
+from scandock.web.pages.routing import router as pages
+from scandock.web.v1.desks import Work
+
+router = pages()
+SHOWN: Final = 100
+_ASKED: Final = ("actor", "action", "kind", "target", "outcome", "since", "until")
+
+
+@router.get("/admin/audit")
+async def site_trail(request: Request, work: Seen) -> Response:
+    """All of it."""
+    return await _trail(request, work, None)
+
+
+@router.get("/projects/{project}/audit")
+async def project_trail(request: Request, work: Seen, project: str) -> Response:
+    """A project's."""
+    return await _trail(request, work, project)
+
+
+async def _trail(request: Request, work: Work, project: str | None) -> Response:
+    asked = {name: request.query_params.get(name, "").strip() for name in _ASKED}
+    before = request.query_params.get("before", "")
+    wanted = audit.Wanted(project=project, earlier=work.desk.principal.admin, **_filters(asked))
+
+    def ask(connection: Connection) -> tuple[list[audit.AuditRow], Mapping[tuple[str, str], str]]:
+        action = Action.SITE_ADMIN if project is None else Action.AUDIT_READ
+        rights.check(connection, work.desk.principal, action, project)
+        most = int(before) if before.isdecimal() else None
+        lines = list(audit.search(connection, wanted, before=most, limit=SHOWN + 1))
+        return lines, names_of_targets(connection, work.desk.principal, lines)
+
+    await work.site.run(work.site.refusals.settle)
+    found, names = await work.read(ask)
+    rows = [(row, _details(row)) for row in found[:SHOWN]]
+    kept = {name: value for name, value in asked.items() if value}
+    following = urlencode({**kept, "before": found[SHOWN - 1].id}) if len(found) > SHOWN else ""
+    return page(
+        request, "audit.html", work.desk.principal, here="Projects" if project else "Administration", at="audit",
+        project=project, rows=rows, names=names, asked=asked, following=following,
+        actions=[one.value for one in audit.Did], kinds=audit.KINDS, outcomes=[one.value for one in audit.Outcome],
+    )  # fmt: skip
+
+
+def _details(row: audit.AuditRow) -> dict[str, str]:
+    """What a line says besides, without what is empty."""
+    said = json.loads(row.details) if row.details else {}
+    shown = {
+        name: ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
+        for name, value in said.items()
+    }
+    return {name.replace("_", " "): value for name, value in shown.items() if value}
+
+
+def _filters(asked: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {name: value for name, value in asked.items() if value}
+    for name in ("since", "until"):
+        if name in found:
+            found[name] = _moment(found[name])
+    return found
+
+
+def _moment(said: str) -> int:
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        raise Usage("request_invalid", f"{said[:40]!r} is no date.", "Write it as 2026-11-24.") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+@router.get("/admin/trash")
+async def site_trash(request: Request, work: Seen, cursor: str | None = None) -> Response:
+    """What was deleted, of all projects."""
+    await work.read(lambda c: rights.check(c, work.desk.principal, Action.SITE_ADMIN, None))
+    return await _trash(request, work, None, cursor=cursor)
+
+
+@router.get("/projects/{project}/trash")
+async def project_trash(request: Request, work: Seen, project: str, cursor: str | None = None) -> Response:
+    """What was deleted of a project."""
+    await work.read(lambda c: rights.check(c, work.desk.principal, Action.TRASH_READ, project))
+    return await _trash(request, work, project, cursor=cursor)
+
+
+async def _trash(
+    request: Request, work: Work, project: str | None, problem: ScandockError | None = None, cursor: str | None = None
+) -> Response:
+    sorting = Sorting(sort="-deleted", cursor=cursor)
+    found = await work.read(lambda c: list_trash(c, work.desk, sorting, project_name=project))
+    return page(
+        request, "trash.html", work.desk.principal, here="Projects" if project else "Administration", at="trash",
+        project=project, page=found, days=work.site.settings.trash_days, problem=problem,
+    )  # fmt: skip
+
+
+@router.post("/trash/{session}/restore")
+async def bring_back(request: Request, form: Sent, session: str) -> Response:
+    """Bring a session back, under another label where that is said."""
+    project = form.text("project") or None
+    label = form.text("label") or None
+    return await changed(
+        form,
+        lambda: restore(form.desk, session, label=label),
+        partial(_trash, request, form, project),
+        f"/projects/{project}/trash" if project else "/admin/trash",
+        lambda outcome: "restored-damaged" if outcome.warnings else "restored",
+    )

@@ -1,0 +1,84 @@
+"""The upload page: a form that works by itself, and what its script needs to do better."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.access.logins import check_csrf
+from scandock.services.byte_sizes import format_bytes
+from scandock.services.uploadable import MANY, has_own_rules, uploadable_projects
+from scandock.web.bodies import receives_upload
+from scandock.web.deps import site_of
+from scandock.web.pages.rendering import page
+from scandock.web.pages.routing import Seen, back
+from scandock.web.pages.routing import router as pages
+from scandock.web.receiving.multipart import OwnFields, receive_multipart
+from scandock.web.security import from_elsewhere, identify
+
+router = pages()
+
+HANDLERS: Final = (
+    ("", "Automatic"),
+    ("DICOM-zip", "DICOM-zip (DICOM)"),
+    ("SI", "SI (Classic Session Importer, ECAT)"),
+    ("gradual-DICOM", "gradual-DICOM"),
+)
+"""The importers of XNAT's page: all are the one pipeline, which tells DICOM and ECAT by content."""
+ACCEPTED: Final = ".zip,.tar,.tgz,.tar.gz,.tar.bz2,.tar.xz,.tar.zst,.gz,.bz2,.xz,.zst,.dcm,.ima,.v"
+OWN: Final = frozenset({"csrf", "where", "ignore", "keep", "handler"})
+"""Fields of the form that are none of the API's."""
+
+
+@router.get("/upload")
+async def upload(request: Request, work: Seen, project: str = "") -> Response:
+    """What may be uploaded to, and how."""
+    me = work.desk.principal
+
+    def ask(connection: Connection) -> tuple[list[Any], bool]:
+        return uploadable_projects(connection, me), has_own_rules(connection)
+
+    projects, rules = await work.read(ask)
+    settings = work.site.settings
+    told = {
+        "codes": {one.name: one.prearchive_code for one in projects},
+        "placeholders": list(settings.placeholder_names),
+        "zone": settings.timezone,
+        "rules": rules,
+        "most": settings.max_upload_bytes,
+        "more": len(projects) >= MANY,
+    }
+    return page(
+        request, "upload.html", me, here="Upload", projects=projects, project=project, handlers=HANDLERS,
+        accepted=ACCEPTED, told=json.dumps(told), script="upload", most=format_bytes(settings.max_upload_bytes),
+        more=told["more"],
+    )  # fmt: skip
+
+
+@router.post("/upload")
+@receives_upload
+async def send(request: Request) -> Response:
+    """One archive by the plain form; it goes the way of every upload."""
+    principal = await identify(request)
+
+    def check(fields: Mapping[str, str]) -> None:
+        check_csrf(principal, fields.get("csrf", ""), cross_site=from_elsewhere(request))
+
+    await receive_multipart(site_of(request), request, principal, OwnFields(names=OWN, check=check, meant=meant))
+    return back(request, "/activity", "uploaded")
+
+
+def meant(fields: Mapping[str, str]) -> dict[str, str]:
+    """What the page's own fields say in the API's words: a box that is not ticked is not sent."""
+    said = {
+        "ignore_unparsable": "true" if fields.get("ignore") else "false",
+        "resources": "keep" if fields.get("keep") else "ignore",
+    }
+    if fields.get("where") == "headers":
+        said["project"] = ""
+    return said

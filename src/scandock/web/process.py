@@ -1,0 +1,81 @@
+"""The web process: uvicorn over the supervisor's socket.
+
+Started by the supervisor as `python -m scandock.web.process PARENT DATA SOCKET BEATS`.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from scandock.model.errors import OUTAGES, Fault
+from scandock.model.process import confine, keep_one_heap, take_signals, without_collecting
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import uvicorn
+    from fastapi import FastAPI
+
+    from scandock.services.settings import Settings
+
+DRAIN_SECONDS = 10
+"""How long requests may still take once the server is to stop."""
+
+
+def main(words: list[str]) -> None:
+    """Serve until SIGTERM."""
+    parent, data, fd, beats = words
+    confine(int(parent), "web")
+    keep_one_heap()
+    take_signals()
+    with without_collecting():
+        import uvicorn
+
+        from scandock.services.logs import cause, set_up
+        from scandock.services.settings import load_settings
+        from scandock.web.app import create_app
+        from scandock.web.connections import make_room
+        from scandock.web.deps import open_site
+        from scandock.workers.beats import Beats
+
+        settings = load_settings()
+        log = set_up("web", settings.log_level)
+        make_room(settings.max_connections)
+        worker = Beats(int(beats))
+        try:
+            site = open_site(data, settings, worker.trouble, worker.figures)
+        except Fault as fault:  # of disk or catalog: its supervisor tries again
+            log.error("web can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=cause(fault))
+            sys.exit(1)
+        app = create_app(data, settings, opened=site)
+    with socket.socket(fileno=int(fd)) as listening:
+        uvicorn.Server(config_of(app, settings)).run(sockets=[listening])
+
+
+def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the application is served; who the client is, only trusted proxies may say."""
+    import uvicorn
+
+    from scandock.web.protocol import BoundedProtocol
+
+    return uvicorn.Config(
+        app,
+        http=cast("type[asyncio.Protocol]", partial(BoundedProtocol, connections=app.state.connections)),
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=75,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

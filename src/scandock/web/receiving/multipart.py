@@ -1,0 +1,233 @@
+"""The archive as one file part of a multipart/form-data body (RFC 7578), parsed as it comes and never kept twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from typing import Final
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from scandock.access.principal import Principal
+from scandock.model import request_limits
+from scandock.model.errors import Usage
+from scandock.model.limit_counts import Asked, over
+from scandock.rules.mapping import decode_mapping
+from scandock.rules.notices import shown
+from scandock.services.logs import bind_upload
+from scandock.services.receiving import Arriving, Offer
+from scandock.web.deps import Site
+from scandock.web.receiving.kept import Keeping
+from scandock.web.receiving.limits import FIELD_BYTES, mapping_too_large
+from scandock.web.receiving.raw import PLAIN, length_of
+from scandock.web.receiving.repeated import Repeated
+from scandock.web.receiving.stream import whole_body
+from scandock.web.receiving.wanted import Speech, offer_of
+
+MAX_PARTS: Final = request_limits.UPLOAD_PARTS
+
+
+@dataclass(slots=True)
+class Part:
+    """A part that is being read: a field, or (`filename` is set, as it is not the mapping's) the archive."""
+
+    name: str = ""
+    filename: str | None = None
+    data: bytearray = field(default_factory=bytearray)
+    begun: bool = False
+    """Whether it counts as a file: at its headers, or (`Speech.empty_files` off) at its first byte."""
+
+    @property
+    def is_archive(self) -> bool:
+        return self.filename is not None and self.name != "mapping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnFields:
+    """Fields of a page's form beside those of the API."""
+
+    names: frozenset[str]
+    check: Callable[[Mapping[str, str]], None]
+    """Asked with those that stand before the archive, before a byte of it is kept; raises Denied."""
+    meant: Callable[[Mapping[str, str]], Mapping[str, str]]
+    """What they say in the API's words; it goes before fields of the same name."""
+
+
+class FormReader:
+    """Push parser: `push` what came, then take `events`: ("archive", name), ("bytes", view), ("end", None)."""
+
+    def __init__(
+        self, boundary: bytes, own: frozenset[str] = frozenset(), speech: Speech = PLAIN, *, many: bool = False
+    ) -> None:
+        """`own` are names of fields that go to `others`; `many`: the body may have several files."""
+        self._many = many
+        self._speech = speech
+        self.fields: dict[str, str] = {}
+        self.others: dict[str, str] = {}
+        self._own = own
+        self.ended = False
+        self._archives = 0
+        self._parts = 0
+        self._part = Part()
+        self._header = bytearray()
+        self._value = bytearray()
+        self._headers: dict[bytes, bytes] = {}
+        self._events: list[tuple[str, bytes | str]] = []
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_part_data": self._data,
+                "on_part_end": self._end,
+                "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+                "on_header_end": self._header_end,
+                "on_headers_finished": self._headers_finished,
+                "on_end": self._all,
+            },
+        )
+
+    def push(self, data: bytes) -> list[tuple[str, bytes | str]]:
+        """What one piece of the body brought, in order. Raises Usage `multipart_damaged`."""
+        self._events = []
+        try:
+            self._parser.write(data)
+        except FormParserError as error:
+            raise _damaged(f"The multipart body can't be read: {error}.") from None
+        return self._events
+
+    # -- the parser's calls --------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            many = Usage(
+                "multipart_damaged",
+                f"The multipart body has more than {MAX_PARTS} parts.",
+                "Send fewer: an archive has room for many files, and other files go in several requests.",
+            )
+            raise over(Asked.PARTS, many)
+        self._part = Part()
+        self._headers = {}
+
+    def _header_end(self) -> None:
+        self._headers[bytes(self._header).lower()] = bytes(self._value)
+        self._header.clear()
+        self._value.clear()
+
+    def _headers_finished(self) -> None:
+        kind, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        if kind != b"form-data":
+            raise _damaged("A part of the multipart body says nothing of what it is (Content-Disposition: form-data).")
+        self._part.name = options.get(b"name", b"").decode("utf-8", "replace")
+        if b"filename" in options:
+            self._part.filename = options[b"filename"].decode("utf-8", "replace")
+        if self._part.is_archive and self._speech.empty_files:
+            self._begin_file()
+
+    def _begin_file(self) -> None:
+        self._part.begun = True
+        self._archives += 1
+        if self._archives > 1 and not self._many:
+            raise Usage("multipart_files", "The multipart body has more than one file.", "Send one archive each.")
+        self._events.append(("archive", self._part.filename or ""))
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._part.is_archive:
+            if start < end:
+                if not self._part.begun:
+                    self._begin_file()
+                self._events.append(("bytes", data[start:end]))
+            return
+        self._part.data += data[start:end]
+        if len(self._part.data) > FIELD_BYTES:
+            if self._part.name == "mapping":
+                raise mapping_too_large()
+            raise Usage(
+                "field_too_large",
+                f"The field {shown(self._part.name)!r} has more than {FIELD_BYTES:,} bytes.",
+                "Send less in it; an archive is a part with a filename.",
+            )
+
+    def _end(self) -> None:
+        part = self._part
+        if part.is_archive:
+            if part.begun:
+                self._events.append(("end", ""))
+            return
+        raw = bytes(part.data)
+        value = decode_mapping(raw) if part.name == "mapping" else raw.decode("utf-8", "replace")
+        if part.name in self._own:
+            self.others[part.name] = value
+        else:
+            self.fields = self._speech.named([*self.fields.items(), (part.name, value)], "form")
+
+    def _all(self) -> None:
+        self.ended = True
+
+
+def _damaged(what: str) -> Usage:
+    return Usage("multipart_damaged", what, "Send it as multipart/form-data, or the archive as the body itself.")
+
+
+def boundary_of(request: Request) -> bytes:
+    """The boundary that the request states. Raises Usage."""
+    _, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary: bytes = options.get(b"boundary", b"")
+    if not boundary:
+        raise _damaged("The multipart body states no boundary.")
+    return boundary
+
+
+async def receive_multipart(
+    site: Site, request: Request, principal: Principal, own: OwnFields | None = None, speech: Speech = PLAIN
+) -> str:
+    """Receive the archive of a multipart body; its id, once its bytes are kept. `own`: the form is a page's."""
+    query = speech.named(request.query_params.multi_items(), "query")
+    key = request.headers.get("idempotency-key")
+    try:
+        reader = FormReader(boundary_of(request), own.names if own is not None else frozenset(), speech)
+    except FormParserError as error:
+        raise _damaged(f"The multipart body can't be read: {error}.") from None
+    name = ""
+
+    def ask(who: Principal) -> Offer:
+        speech.agree(query, reader.fields)
+        said = own.meant(reader.others) if own is not None else {}
+        fields, more = speech.meant({"filename": name, **reader.fields, **said, **query})
+        with site.catalog.read() as connection:
+            return offer_of(connection, who, fields, more, door="multipart", size=length_of(request), key=key)
+
+    await site.read(ask, principal)  # what the query names is known before a byte is read
+    arriving: Arriving | None = None
+    async with AsyncExitStack() as stack:
+        body = await stack.enter_async_context(aclosing(whole_body(site, request)))
+        to: Keeping | Repeated | None = None
+        async for piece in body:
+            for kind, value in reader.push(piece):
+                if kind == "archive":
+                    name = str(value)
+                    if own is not None:
+                        own.check(reader.others)
+                    arriving = await site.run(lambda: site.receiving.begin(ask(principal)))
+                    bind_upload(arriving.uuid)
+                    if arriving.known:
+                        to = Repeated(site, arriving)
+                    else:
+                        kept = Keeping(site, request, principal, arriving, keyed=bool(key))
+                        to = await stack.enter_async_context(kept)
+                elif kind == "bytes" and to is not None:
+                    assert isinstance(value, bytes)
+                    await to.feed(value)
+        if not reader.ended:
+            raise _damaged("The multipart body ends before its last boundary.")
+        if to is None or arriving is None:
+            raise Usage("multipart_no_file", "The multipart body has no file.", "Send the archive as a file part.")
+        if isinstance(to, Repeated):
+            await to.end(await site.read(ask, principal))
+        else:
+            await to.accept(ask)
+    return arriving.uuid

@@ -1,0 +1,71 @@
+"""The archive as the body of the request."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from email.message import Message
+from typing import Final
+
+from fastapi import Request
+
+from scandock.access.principal import Principal
+from scandock.model.errors import Usage
+from scandock.services.logs import bind_upload
+from scandock.services.receiving import Offer
+from scandock.web.deps import Site
+from scandock.web.receiving.kept import Keeping
+from scandock.web.receiving.repeated import Repeated
+from scandock.web.receiving.stream import whole_body
+from scandock.web.receiving.wanted import Speech, offer_of
+
+PLAIN: Final = Speech()
+
+
+def length_of(request: Request) -> int | None:
+    """The body's bytes as the client states them; None where it sends chunks."""
+    stated = request.headers.get("content-length", "")
+    return int(stated) if stated.isdigit() else None
+
+
+def _filename(request: Request) -> str:
+    """The name in a Content-Disposition header, where there is one."""
+    stated = request.headers.get("content-disposition")
+    if not stated:
+        return ""
+    message = Message()
+    message["Content-Disposition"] = stated
+    return message.get_filename("") or ""
+
+
+async def receive_raw(site: Site, request: Request, principal: Principal, speech: Speech = PLAIN) -> str:
+    """Receive an archive; its id, once its bytes are kept."""
+    said = speech.named(request.query_params.multi_items(), "query")
+    said.setdefault("filename", _filename(request))
+    size = length_of(request)
+
+    key = request.headers.get("idempotency-key")
+
+    def ask(who: Principal) -> Offer:
+        fields, more = speech.meant(said)
+        with site.catalog.read() as connection:
+            return offer_of(connection, who, fields, more, door="raw", size=size, key=key)
+
+    arriving = await site.run(lambda: site.receiving.begin(ask(principal)))
+    bind_upload(arriving.uuid)
+    if arriving.known:
+        repeated = Repeated(site, arriving)
+        await _receive(site, request, repeated, size)
+        await repeated.end(await site.read(ask, principal))
+        return arriving.uuid
+    async with Keeping(site, request, principal, arriving, keyed=bool(key)) as keeping:
+        await _receive(site, request, keeping, size)
+        await keeping.accept(ask)
+    return arriving.uuid
+
+
+async def _receive(site: Site, request: Request, to: Keeping | Repeated, size: int | None) -> None:
+    async with aclosing(whole_body(site, request)) as body:
+        async for data in body:
+            await to.feed(data)
+    if size is not None and to.spooling.received != size:
+        raise Usage("upload_cut", "The upload ended before its stated length.", "Send it again.")

@@ -1,0 +1,57 @@
+"""An upload whose idempotency key is known: its bytes come again, and are compared with those that were kept.
+
+Nothing of it is stored. Its end may be answered with the import that the key has made only where all of it is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from scandock.services.receiving import reused
+from scandock.web.receiving.spooling import Spooling
+
+if TYPE_CHECKING:
+    from scandock.services.receiving import Arriving, Offer
+    from scandock.web.deps import Site
+
+
+class _Nowhere:
+    """Takes bytes as a spool does, and keeps none."""
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def append(self, offset: int, data: bytes | memoryview) -> int:
+        self._size = offset + len(data)
+        return self._size
+
+    def sync(self) -> int:
+        return self._size
+
+
+class Repeated:
+    """As `Keeping`, for bytes that were kept before: `feed`, then `end`."""
+
+    def __init__(self, site: Site, arriving: Arriving) -> None:
+        self._site = site
+        self._arriving = arriving
+        self.spooling = Spooling(
+            site.spool_threads,
+            _Nowhere(),
+            most=site.receiving.limits.upload_bytes,
+            digest=hashlib.sha256(),
+        )
+
+    async def feed(self, data: bytes | memoryview) -> None:
+        """Raises Usage `idempotency_key_reused` as soon as there is more than before."""
+        if self.spooling.received + len(data) > self._arriving.received:
+            raise reused()
+        await self.spooling.feed(data)
+
+    async def end(self, offer: Offer) -> None:
+        """Raises Usage `idempotency_key_reused` where anything differs."""
+        received = await self.spooling.finish()
+        digest = self.spooling.digest()
+        assert digest is not None
+        await self._site.read(self._site.receiving.check_same, self._arriving, offer, received, digest)

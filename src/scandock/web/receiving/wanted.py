@@ -1,0 +1,189 @@
+"""What an upload asks for: the same names in the query, in fields of a multipart body and in tus's metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from scandock.access.principal import Principal
+from scandock.catalog.tables import project
+from scandock.model.errors import Usage
+from scandock.rules.labels import OWN_ID, clean, is_project_id
+from scandock.rules.mapping import parse_mapping
+from scandock.rules.naming import own_id
+from scandock.services.receiving import Door, Offer
+from scandock.web.security import check_upload
+
+NAMES: Final = (
+    "project",
+    "subject",
+    "session",
+    "destination",
+    "overwrite",
+    "ignore_unparsable",
+    "resources",
+    "mapping",
+    "filename",
+)
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "destination": ("prearchive", "archive"),
+    "overwrite": ("none", "append", "delete"),
+    "resources": ("keep", "ignore"),
+}
+_TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+NEAR: Final = 0.8
+"""As `difflib` measures: `projct` and `project_id` are near, `filetype` and `description` are not."""
+MAX_KEY: Final = 255
+MAX_FILENAME: Final = 255
+
+
+def named_once(pairs: Iterable[tuple[str, str]], of: str = "query") -> dict[str, str]:
+    """What a query (or another part, `of`) names, each name with its value.
+
+    Usage `request_invalid` for a name that means nothing, or comes twice: a slip of the pen must not send an archive
+    elsewhere.
+    """
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in NAMES:
+            raise Usage(
+                "request_invalid",
+                f"The {of} names {name!r}, which means nothing here.",
+                f"Known are {', '.join(NAMES)}.",
+            )
+        if name in found:
+            raise Usage("request_invalid", f"The {of} names {name} twice.", "Name it once.")
+        found[name] = value
+    return found
+
+
+def check_agree(query: Mapping[str, str], form: Mapping[str, str]) -> None:
+    """Usage `request_invalid` where a query and a form say different things of the same name."""
+    for name in sorted(query.keys() & form.keys()):
+        if query[name].strip() != form[name].strip():
+            raise Usage(
+                "request_invalid",
+                f"The query says one thing of {name}, and the form another.",
+                "Say it in one place alone.",
+            )
+
+
+def check_foreign(names: Iterable[str]) -> None:
+    """Usage `tus_metadata` for a name that is nearly one of ours: clients of tus bring names of their own along."""
+    for name in names:
+        near = None if name in NAMES else get_close_matches(name.lower(), NAMES, n=1, cutoff=NEAR)
+        if near:
+            raise Usage(
+                "tus_metadata",
+                f"Upload-Metadata names {name!r}, which means nothing here; {near[0]} was probably meant.",
+                f"Known are {', '.join(NAMES)}.",
+            )
+
+
+def options_of(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The options of the import that were named, as `ImportOptions` has them. Raises Usage for what can't be one."""
+    options: dict[str, Any] = {}
+    name = fields.get("project", "").strip()
+    if name:
+        if not is_project_id(name):
+            raise Usage(
+                "project_id_invalid", f"{name!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
+            )
+        options["project"] = name
+    for label in ("subject", "session"):
+        value = fields.get(label, "").strip()
+        if not value:
+            continue
+        if not clean(value):
+            raise Usage("label_unusable", f"The {label} {value!r} leaves no letter or digit.", "Name another label.")
+        if OWN_ID.fullmatch(clean(value)):
+            raise own_id(clean(value))
+        options[label] = value
+    for choice, values in _CHOICES.items():
+        value = fields.get(choice, "").strip().lower()
+        if value and value not in values:
+            raise Usage("request_invalid", f"{choice} is {value!r}.", f"Right is one of {', '.join(values)}.")
+        if value:
+            options[choice] = value
+    truth = fields.get("ignore_unparsable", "").strip().lower()
+    if truth and truth not in _TRUTH:
+        raise Usage("request_invalid", f"ignore_unparsable is {truth!r}.", "Right is true or false.")
+    if truth:
+        options["ignore_unparsable"] = _TRUTH[truth]
+    return options
+
+
+def filename_of(text: str) -> str:
+    """The archive's name without folders and control characters; `archive` where there is none."""
+    name = text.replace("\\", "/").rpartition("/")[2]
+    name = "".join(char for char in name if char.isprintable()).strip()
+    return name[-MAX_FILENAME:] or "archive"
+
+
+def key_of(text: str | None) -> str | None:
+    """The client's idempotency key. Raises Usage where it is too long."""
+    if text is not None and len(text) > MAX_KEY:
+        raise Usage("request_invalid", f"The idempotency key is longer than {MAX_KEY} characters.", "Shorten it.")
+    return text or None
+
+
+def _plainly(fields: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, Any]]:
+    return fields, {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """How a door's requests say what they want: by default, in the words of the API."""
+
+    named: Callable[[Iterable[tuple[str, str]], str], dict[str, str]] = named_once
+    """Names and values of a part of the request, `query` or `form`. Raises Usage."""
+    agree: Callable[[Mapping[str, str], Mapping[str, str]], None] = check_agree
+    """Asked with the query and the form. Raises Usage where they contradict each other."""
+    meant: Callable[[Mapping[str, str]], tuple[Mapping[str, str], Mapping[str, Any]]] = _plainly
+    """What all of it says in the API's words, and options of the import besides. Raises Usage."""
+    empty_files: bool = True
+    """Whether a file part without a byte is a file; else it is what a browser sends for one that nobody chose."""
+
+
+def offer_of(
+    connection: Connection,
+    principal: Principal,
+    fields: Mapping[str, str],
+    more: Mapping[str, Any] | None = None,
+    *,
+    door: Door,
+    size: int | None = None,
+    key: str | None = None,
+    metadata: str = "",
+) -> Offer:
+    """An upload as it was asked for, once it is certain that it may go where it names. Raises Denied and Usage.
+
+    `more` are options that no name of the API says.
+    """
+    options = {**options_of(fields), **(more or {})}
+    written = check_upload(principal, connection, options.get("project"))
+    project_id = None
+    if written is not None:
+        options["project"] = written
+        project_id = connection.execute(select(project.c.id).where(project.c.name == written)).scalar_one()
+    mapping = fields.get("mapping", "")
+    if mapping.strip():
+        rows = parse_mapping(mapping, "")
+        for name in dict.fromkeys(row.project for row in rows if row.project):
+            check_upload(principal, connection, name)
+    assert principal.account_id is not None
+    return Offer(
+        account_id=principal.account_id,
+        door=door,
+        filename=filename_of(fields.get("filename", "")),
+        options=options,
+        project_id=project_id,
+        mapping=mapping if mapping.strip() else "",
+        size=size,
+        idempotency_key=key_of(key),
+        metadata=metadata,
+    )

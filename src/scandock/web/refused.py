@@ -1,0 +1,38 @@
+"""What a request was refused, told to the audit once it is over, whatever its answer said (`services.refusals`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from fastapi import Request
+
+from scandock.access.principal import ANONYMOUS, Denied, Principal
+from scandock.services.audit import Did
+from scandock.services.refusals import Refusal
+from scandock.web.deps import site_of
+from scandock.web.security import info_of
+
+_BY_LOGIN: Final = "oidc_"
+"""Codes of logins begin so that did not succeed, which `services.sign_in` notes itself."""
+
+
+def note_refused(request: Request, refused: Iterable[Denied]) -> None:
+    """Note what was refused to whoever asked."""
+    principal: Principal = getattr(request.state, "principal", ANONYMOUS)
+    site, where = site_of(request), info_of(request)
+    for one in refused:
+        if one.code.startswith(_BY_LOGIN):
+            continue
+        site.refusals.note(
+            Refusal(
+                did=Did.REQUEST,
+                right="" if one.action is None else one.action.value,
+                account_id=principal.account_id,
+                kind="request",
+                target="",
+                project=one.project,
+                request=where,
+                details={"code": one.code},
+            )
+        )

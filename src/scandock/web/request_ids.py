@@ -1,0 +1,143 @@
+"""Around every request: its id, the headers that keep browsers careful, one line in the log, and the metrics.
+
+Plain ASGI, since it stands between the client and the spool: nothing is gathered, nothing waits.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from scandock.access.principal import REFUSED, Denied
+from scandock.services.logs import bind_upload, log
+from scandock.web.problems import unexpected
+from scandock.web.refused import note_refused
+from scandock.web.tus.protocol import PREFIX as TUS_PREFIX
+from scandock.web.tus.protocol import VERSION as TUS_VERSION
+
+_GOOD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_UPLOAD: Final = re.compile(r"/(?:imports|uploads)/\{(\w+)")
+_QUIET: Final = ("/healthz", "/readyz", "/metrics")
+
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cache-Control": "no-store",
+}
+"""Where an answer has none of its own; pages and downloads say better."""
+
+SECURE_HEADERS: Final = {"Cross-Origin-Opener-Policy": "same-origin"}
+"""Over https alone: under plain http browsers heed it not, and say so on the console of every page."""
+
+
+def _taken(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text: str = value.decode("latin-1")
+            if _GOOD.fullmatch(text):
+                return text
+            break
+    return secrets.token_hex(8)
+
+
+def route_of(scope: Scope) -> str:
+    """The route's pattern, as the address itself may hold labels; empty where there is none."""
+    return str(getattr(scope.get("route"), "path", ""))
+
+
+async def bind_upload_of_path(request: Request) -> None:
+    """A dependency of every route: what is logged of a request to an upload, or to its import, carries its id."""
+    named = _UPLOAD.search(route_of(request.scope))
+    if named is not None:
+        bind_upload(request.path_params[named[1]])
+
+
+def _is_tus(scope: Scope) -> bool:
+    """Whether tus's own header has to be in the answer, whatever that is."""
+    path: str = scope["path"]
+    path = path.removeprefix(scope.get("root_path", ""))
+    return path == TUS_PREFIX or path.startswith(f"{TUS_PREFIX}/")
+
+
+class Around:
+    """The outermost layer of the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _taken(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
+        began = time.perf_counter()
+        answered: float | None = None
+        status = 0
+        refused: list[Denied] = []
+        REFUSED.set(refused)
+
+        async def answer(message: Message) -> None:
+            nonlocal answered, status
+            if message["type"] == "http.response.start":
+                status, answered = message["status"], time.perf_counter()
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                if _is_tus(scope):
+                    headers.setdefault("Tus-Resumable", TUS_VERSION)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                for name, value in SECURE_HEADERS.items() if scope["scheme"] == "https" else ():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except ClientDisconnect:
+            log().info("disconnected")
+        except Exception as error:
+            if status:  # it has begun: only a broken connection tells the client that there is no more to come
+                raise
+            await unexpected(Request(scope), error)(scope, receive, answer)
+        finally:
+            now = time.perf_counter()
+            self._count(scope, status, (answered or now) - began)
+            self._log(scope, status, now - began)
+            if refused:
+                note_refused(Request(scope), refused)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        """`seconds`: until the answer began, as streams and downloads last for as long as their clients like."""
+        site = getattr(scope["app"].state, "site", None)
+        if site is not None:
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            route = route_of(scope) or "none"
+            site.metrics.requests.labels(method, route, str(status or "none")).inc()
+            site.metrics.request_seconds.labels(method, route).observe(seconds)
+
+    def _log(self, scope: Scope, status: int, seconds: float) -> None:
+        route, method = route_of(scope) or "none", scope["method"]
+        if route in _QUIET and (status < 400 or route == "/readyz"):  # which tells of changes by itself
+            return
+        log().info(
+            "request",
+            method=method,
+            route=route,
+            status=status or None,
+            ms=round(seconds * 1000, 1),
+            account=scope["state"].get("account_id"),
+        )

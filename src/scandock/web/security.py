@@ -1,0 +1,211 @@
+"""Who asks, and whether they may: the only module of the web process that proves anybody's identity.
+
+Basic authentication and tokens serve every route. A login by cookie serves too, but a change by it needs the header
+`X-CSRF-Token` that the login was given: another site's page can send the cookie along, and not the header. A browser
+that was asked for a name and password sends them along too, so what it says to come from another site is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Annotated, Final, NoReturn
+
+from fastapi import Depends, Request
+from sqlalchemy import Connection
+
+from scandock.access.accounts import Account
+from scandock.access.authenticate import (
+    Credentials,
+    authenticate,
+    by_password,
+    check_password,
+    parse_authorization,
+    recall,
+)
+from scandock.access.logins import check_csrf, is_cross_site
+from scandock.access.principal import ANONYMOUS, Denied, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.access.principal import require as require_right
+from scandock.access.proofs import Proof, ask_again, proof_of
+from scandock.access.tokens import ALIAS
+from scandock.model.errors import ScandockError
+from scandock.rules.permissions import NEEDS, Action, Answer
+from scandock.web.deps import site_of
+from scandock.web.problems import request_id_of
+
+COOKIE: Final = "scandock_session"
+XNAT_COOKIE: Final = "JSESSIONID"
+"""The login's of XNAT's clients: the same secrets under the name that they know."""
+CSRF_HEADER: Final = "x-csrf-token"
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def info_of(request: Request) -> RequestInfo:
+    """Where a request came from: the client's address as the proxy in front says it, where uvicorn trusts that."""
+    address = request.client.host if request.client is not None else ""
+    return RequestInfo(address=address, request_id=request_id_of(request.scope))
+
+
+async def current(request: Request) -> Principal:
+    """Who asks; ANONYMOUS where nobody says. Denied where what was sent proves nothing, or not who sent the change."""
+    found = await identify(request)
+    if request.method not in _SAFE:
+        check_csrf(found, request.headers.get(CSRF_HEADER), cross_site=from_elsewhere(request))
+    return found
+
+
+async def identify(request: Request) -> Principal:
+    """As `current`, for doors that look for the CSRF token themselves: forms have it in a field."""
+    known: Principal | ScandockError | None = getattr(request.state, "principal", None)
+    if isinstance(known, ScandockError):  # the page of an error asks again: a wrong password counts once
+        raise known
+    if known is not None:
+        return known
+    try:
+        sent = parse_authorization(request.headers.get("authorization"), _cookie(request))
+        found = ANONYMOUS
+        if sent.basic is not None or sent.token is not None or sent.cookie is not None:
+            found = await _proved(request, sent)
+    except ScandockError as error:
+        request.state.principal = error
+        raise
+    request.state.principal = found
+    request.state.account_id = found.account_id
+    return found
+
+
+def _cookie(request: Request) -> str | None:
+    return request.cookies.get(COOKIE) or request.cookies.get(XNAT_COOKIE)
+
+
+async def prove_password(request: Request, name: str, password: str) -> Account:
+    """The account of a name and its password; one that was good a moment ago waits for nobody.
+
+    Raises Denied `login_failed`, Throttled, PasswordsBusy.
+    """
+    site, info = site_of(request), info_of(request)
+    one = await site.read(recall, site.catalog, name, password, site.gate)
+    if one is not None:
+        return one
+    check = partial(check_password, site.catalog, name, password, info, site.gate)
+    return await site.passwords.run(info.address, check, key=site.gate.remembered.digest(name, password))
+
+
+async def _proved(request: Request, sent: Credentials) -> Principal:
+    site = site_of(request)
+    if sent.basic is not None and not ALIAS.fullmatch(sent.basic[0]):
+        return await site.read(by_password, site.catalog, await prove_password(request, *sent.basic))
+    return await site.read(
+        authenticate,
+        site.catalog,
+        basic=sent.basic,
+        token=sent.token,
+        cookie=sent.cookie,
+        request=info_of(request),
+        gate=site.gate,
+    )
+
+
+def proved_by(request: Request, principal: Principal) -> Proof:
+    """What a request proved its sender by, to be asked again while it goes on (`access.proofs`)."""
+    return proof_of(principal, parse_authorization(request.headers.get("authorization"), _cookie(request)))
+
+
+async def still(request: Request, principal: Principal) -> Principal:
+    """Who asks, as their account is after a request has taken long. Denied (401) where they may no more."""
+    site = site_of(request)
+    return await site.read(ask_again, site.catalog, proved_by(request, principal))
+
+
+def from_elsewhere(request: Request) -> bool:
+    """Whether a browser says that another site's page asks."""
+    told = request.headers
+    public = site_of(request).settings.public_url
+    if public is not None and told.get("sec-fetch-site") is None and told.get("origin") == _origin(public):
+        return False  # by a proxy that asks here under another name
+    return is_cross_site(told.get("sec-fetch-site"), told.get("origin"), told.get("host"))
+
+
+async def only_from_here(request: Request) -> None:
+    """Denied (403) where another site's page asks by GET for what changes something: a link of it would do.
+
+    For the addresses of XNAT whose clients change things by GET; these say nothing of where they come from.
+    """
+    if from_elsewhere(request):
+        await refuse_elsewhere(request)
+
+
+async def refuse_elsewhere(request: Request) -> NoReturn:
+    """Refuse (403) what another site's page asks for by a link or a login's form: what helps is to do it here.
+
+    Who asks is looked up first where the request says it, so that the audit names the account.
+    """
+    with contextlib.suppress(ScandockError):
+        await identify(request)
+    raise Denied(
+        Answer.FORBIDDEN,
+        "csrf_failed",
+        f"This {'login' if request.method == 'POST' else 'request'} did not come from a page of this server.",
+        "Open the address here by itself, not by a link or a form of another site.",
+    )
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/")[:3])
+
+
+async def signed_in(principal: Annotated[Principal, Depends(current)]) -> Principal:
+    """Who asks; Denied (401) where nobody says."""
+    if not principal.signed_in:
+        deny(Answer.SIGN_IN)
+    return principal
+
+
+Caller = Annotated[Principal, Depends(current)]
+SignedIn = Annotated[Principal, Depends(signed_in)]
+
+
+def require(action: Action, of: str = "project") -> Callable[[Request, Principal], Awaitable[Principal]]:
+    """A dependency that lets those pass who may, in the project that the route's parameter `of` names."""
+
+    async def check(request: Request, principal: Caller) -> Principal:
+        site = site_of(request)
+        name = request.path_params.get(of)
+
+        def ask() -> None:
+            with site.catalog.read() as connection:
+                require_right(principal, action, name, ProjectRights(connection))
+
+        await site.read(ask)
+        return principal
+
+    return check
+
+
+def check_upload(principal: Principal, connection: Connection, project: str | None) -> str | None:
+    """Whether an upload may go to a project, or (None) wherever its headers say; gives the project's id as written.
+
+    Raises Denied: 404 `project_unknown` where there is none, or none that they may know of; 403; 401.
+    """
+    if not principal.signed_in:
+        deny(Answer.SIGN_IN)
+    if project is None:
+        if principal.scope not in NEEDS[Action.UPLOAD].scopes:
+            deny(Answer.FORBIDDEN, principal, Action.UPLOAD)
+        return None
+    rights = ProjectRights(connection)
+    told = may(principal, Action.UPLOAD, project, rights)
+    found = rights.find(project)
+    if told is Answer.HIDDEN:
+        raise Denied(
+            told,
+            "project_unknown",
+            f"There is no project {project}, or you may not upload to it.",
+            "Name one that exists, or have it created first.",
+            action=Action.UPLOAD,
+            project=found[0] if found is not None else "",
+        )
+    if told is not Answer.ALLOWED:
+        deny(told, principal, Action.UPLOAD, found[0] if found is not None else "")
+    return found[0] if found is not None else project

@@ -1,0 +1,153 @@
+"""The bytes of one PATCH (or of a POST that brings some): appended, checked, synced, and the end accepted."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+
+from scandock.access.principal import Principal
+from scandock.model.errors import Fault, ScandockError, Usage
+from scandock.rules.permissions import Action
+from scandock.services.arrivals import end_lost, is_lost, lost
+from scandock.services.imports import find_import
+from scandock.web.receiving.raw import length_of
+from scandock.web.receiving.spooling import Spooling
+from scandock.web.receiving.stream import pieces
+from scandock.web.security import check_upload, info_of, still
+from scandock.web.tus.locks import Writer
+from scandock.web.tus.protocol import Checksum
+
+if TYPE_CHECKING:
+    from scandock.services.receiving import Arriving
+    from scandock.web.deps import Site
+
+
+async def append(
+    site: Site, request: Request, principal: Principal, arriving: Arriving, writer: Writer, checksum: Checksum | None
+) -> int:
+    """Take the body's bytes behind those that are there; the new offset.
+
+    What came in before a broken connection, or before somebody else took over, is kept; with a checksum all of it is
+    kept, or nothing.
+    """
+    assert arriving.size is not None
+    check_length(request, arriving.size - arriving.received, arriving.size)
+    if length_of(request) != 0:
+        await site.run(site.receiving.reserve_again, arriving)
+    spooling = _spooling(site, arriving, checksum)
+    try:
+        async with aclosing(pieces(request, site.receiving.limits.idle_seconds, writer)) as body:
+            async for data in body:
+                if spooling.received + len(data) > arriving.size:  # in chunks, of no stated length
+                    raise _too_many(arriving.size)
+                site.metrics.received.inc(len(data))
+                await spooling.feed(data)
+                writer.came = spooling.received
+        if checksum is not None:
+            await spooling.finish()
+            if not spooling.matches(checksum.wanted):
+                raise Usage("tus_checksum", "The bytes do not have the checksum that was sent.", "Send them again.")
+    except BaseException as error:
+        await asyncio.shield(asyncio.ensure_future(_leave(site, arriving, spooling, keep=checksum is None, why=error)))
+        raise
+    return await _keep(site, request, principal, arriving, spooling)
+
+
+def _spooling(site: Site, arriving: Arriving, checksum: Checksum | None) -> Spooling:
+    assert arriving.size is not None
+
+    def mark(received: int) -> bool:
+        return site.receiving.mark(arriving, received)
+
+    def keep_reserved(_received: int) -> bool:
+        return site.receiving.keep_reserved(arriving)
+
+    return Spooling(
+        site.spool_threads,
+        site.store.spool(arriving.uuid),
+        offset=arriving.received,
+        most=arriving.size,
+        mark=mark if checksum is None else keep_reserved,
+        digest=checksum.digest() if checksum is not None else None,
+    )
+
+
+async def _keep(site: Site, request: Request, principal: Principal, arriving: Arriving, spooling: Spooling) -> int:
+    """Sync what came, and note it; the last byte makes the upload accepted, in one transaction with its offset."""
+    try:
+        received = await spooling.finish()
+    except Fault as error:
+        await _leave(site, arriving, spooling, keep=True, why=error)
+        raise
+    if received == arriving.size:
+        try:
+            principal = await still(request, principal)
+            await site.read(_check_right, site, principal, arriving)
+        except ScandockError:
+            await site.run(site.receiving.mark, arriving, received)
+            raise
+        kept = await site.run(site.receiving.accept, arriving, received, principal, info_of(request))
+    else:
+        kept = await site.run(site.receiving.mark, arriving, received)
+    if not kept:
+        raise Usage("upload_stopped", "The upload was cancelled meanwhile.", "Send it again if that was wrong.")
+    return received
+
+
+async def finish(site: Site, request: Request, principal: Principal, arriving: Arriving) -> Arriving:
+    """Accept an upload whose bytes are all there: the request of its last ones was refused, as by a login that ended
+    meanwhile, and no further bytes will come that could have it accepted.
+
+    Its owner's next request that may does it, with the rights of an upload's end; anything else leaves it as it is.
+    """
+    if not arriving.receiving or arriving.received != arriving.size or arriving.account_id != principal.account_id:
+        return arriving
+    if arriving.uuid in site.locks:  # the request of the last bytes is at its own end
+        return arriving
+    async with site.locks.write(arriving.uuid):
+        await _keep(site, request, principal, arriving, _spooling(site, arriving, None))
+    return await site.read(site.receiving.find, arriving.uuid) or arriving
+
+
+async def check_bytes(site: Site, arriving: Arriving) -> None:
+    """Usage `upload_lost` (410) where bytes that were kept are gone: it ends, and no client goes on without end.
+
+    For who holds the upload's lock.
+    """
+    if await site.run(is_lost, site.receiving, arriving):
+        await site.run(end_lost, site.receiving, arriving)
+        raise lost(arriving)
+
+
+def _check_right(site: Site, principal: Principal, arriving: Arriving) -> None:
+    """Raise Denied where the right to upload has gone while the bytes came."""
+    with site.catalog.read() as connection:
+        found = find_import(connection, principal, arriving.uuid, Action.IMPORT_CANCEL)
+        check_upload(principal, connection, found.project)
+
+
+async def _leave(site: Site, arriving: Arriving, spooling: Spooling, *, keep: bool, why: BaseException) -> None:
+    """After an error: note what is on disk. A failed sync loses all of it, and the next request begins anew."""
+    lost = isinstance(why, Fault) and why.code == "sync_failed"
+    try:
+        if keep and not lost:
+            await site.run(site.receiving.mark, arriving, await spooling.finish())
+        else:
+            await spooling.settle()
+    except ScandockError as error:
+        lost = lost or error.code == "sync_failed"
+    if lost:
+        await site.run(site.receiving.mark, arriving, 0)
+
+
+def check_length(request: Request, most: int, size: int) -> None:
+    """Usage `tus_too_long` where the body is to have more than `most` bytes, of an upload of `size`."""
+    if (length_of(request) or 0) > most:
+        raise _too_many(size)
+
+
+def _too_many(size: int) -> Usage:
+    return Usage("tus_too_long", f"The upload was to have {size:,} bytes; more are sent.", "Make a new upload.")

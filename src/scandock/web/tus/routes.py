@@ -1,0 +1,265 @@
+"""tus 1.0 at /api/v1/uploads: an upload's id is its import's id, and the last byte lets the import begin."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from scandock.access.principal import Denied, Principal, deny
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action, Answer
+from scandock.services.arrivals import LOST, is_lost, lost
+from scandock.services.audit import Did
+from scandock.services.imports import find_import
+from scandock.services.logs import bind_upload
+from scandock.services.receiving import Arriving, noted
+from scandock.services.unfinished import unfinished_uploads
+from scandock.web.bodies import receives_upload
+from scandock.web.deps import Site, site_of
+from scandock.web.receiving.wanted import check_foreign, offer_of
+from scandock.web.security import Caller, SignedIn, check_upload, info_of
+from scandock.web.tus.locks import Writer
+from scandock.web.tus.patching import append, check_bytes, check_length, finish
+from scandock.web.tus.protocol import (
+    ALGORITHMS,
+    EXTENSIONS,
+    PREFIX,
+    VERSION,
+    Checksum,
+    check_body,
+    check_version,
+    http_date,
+    number,
+    parse_checksum,
+    parse_metadata,
+)
+
+router = APIRouter(prefix=PREFIX, tags=["uploads (tus 1.0)"])
+
+
+def _answer(status: int, **headers: str | int | None) -> Response:
+    """An answer without a body; headers are named with underscores."""
+    said = {name.replace("_", "-"): str(value) for name, value in headers.items() if value is not None}
+    return Response(status_code=status, headers={"Tus-Resumable": VERSION, **said})
+
+
+@router.options("", status_code=204, summary="What this server can do", response_class=Response)
+@router.options("/{upload}", include_in_schema=False)
+async def capabilities(request: Request) -> Response:
+    """Version, extensions, checksums and the largest upload."""
+    return _answer(
+        204,
+        Tus_Version=VERSION,
+        Tus_Extension=EXTENSIONS,
+        Tus_Checksum_Algorithm=",".join(ALGORITHMS),
+        Tus_Max_Size=site_of(request).receiving.limits.upload_bytes,
+    )
+
+
+@router.get("", summary="Your uploads that have not come to an outcome, the newest first")
+async def unfinished(request: Request, principal: SignedIn) -> dict[str, Any]:
+    """What to go on with: `offset` bytes are kept; `fingerprint` is what the client put into `Upload-Metadata`.
+
+    Those of the state `receiving` want more bytes; of those that are `received` or `running` the outcome is still to
+    come. The key `receiving` is true while a request brings bytes: it was not cut, some client sends it right now, and
+    `arrived` bytes are there, of which `offset` are kept for certain.
+    """
+    site = site_of(request)
+    found = await site.read(unfinished_uploads, site.catalog, principal)
+    writers = {one.uuid: site.locks.bringing(one.uuid) for one in found}
+    items = [
+        {
+            "id": one.uuid,
+            "filename": one.filename,
+            "state": one.state.value,
+            "size": one.size,
+            "offset": one.received,
+            "receiving": (writer := writers[one.uuid]) is not None,
+            "arrived": one.received if writer is None else max(one.received, writer.came),
+            "fingerprint": parse_metadata(one.metadata).get("fingerprint"),
+            "project": one.project,
+            "created": one.created,
+            "expires": one.expires,
+        }
+        for one in found
+    ]
+    return {"items": items}
+
+
+@router.post("", status_code=201, summary="Make an upload", response_class=Response)
+@receives_upload
+async def create(request: Request, principal: SignedIn) -> Response:
+    """`Upload-Length`, and in `Upload-Metadata` the names of `POST /api/v1/imports`; a body is its first bytes."""
+    site = site_of(request)
+    check_version(request.headers)
+    if "upload-length" not in request.headers and request.headers.get("upload-defer-length"):
+        raise Usage("tus_header", "An upload's length has to be known when it is made.", "Send Upload-Length.")
+    size = number(request.headers, "Upload-Length")
+    chunks = "transfer-encoding" in request.headers
+    brings = "content-type" in request.headers and (chunks or request.headers.get("content-length", "0") != "0")
+    if brings:
+        check_body(request.headers)
+        check_length(request, size, size)
+    checksum = parse_checksum(request.headers.get("upload-checksum"))
+    arriving = await site.run(_begin, site, request, principal, size)
+    bind_upload(arriving.uuid)
+    offset = arriving.received
+    if not arriving.known and (brings or size == 0):
+        offset = await _first_bytes(site, request, principal, arriving, checksum)
+    return _answer(
+        201,
+        Location=f"{request.scope.get('root_path', '')}{PREFIX}/{arriving.uuid}",
+        Upload_Offset=offset,
+        Upload_Expires=_expiry(arriving, offset),
+    )
+
+
+async def _first_bytes(
+    site: Site, request: Request, principal: Principal, arriving: Arriving, checksum: Checksum | None
+) -> int:
+    """What a creation brings along. Where that fails, the client never hears of the upload: it goes, unless its
+    idempotency key or its fingerprint finds it again.
+    """
+    try:
+        async with site.locks.write(arriving.uuid) as writer:
+            return await append(site, request, principal, arriving, writer, checksum)
+    except BaseException:
+        if not request.headers.get("idempotency-key") and "fingerprint" not in parse_metadata(arriving.metadata):
+            await asyncio.shield(asyncio.ensure_future(site.run(site.receiving.discard, arriving)))
+        raise
+
+
+def _begin(site: Site, request: Request, principal: Principal, size: int) -> Arriving:
+    raw = request.headers.get("upload-metadata", "")
+    fields = parse_metadata(raw)
+    check_foreign(fields)
+    fields.setdefault("filename", fields.get("name", ""))
+    with site.catalog.read() as connection:
+        offer = offer_of(
+            connection,
+            principal,
+            fields,
+            door="tus",
+            size=size,
+            key=request.headers.get("idempotency-key"),
+            metadata=raw,
+        )
+    note = noted(Did.UPLOAD_BEGIN, principal, info_of(request), {"bytes": size, "door": "tus"})
+    return site.receiving.begin(offer, note)
+
+
+def _expiry(arriving: Arriving, offset: int) -> str | None:
+    return None if arriving.expires is None or offset == arriving.size else http_date(arriving.expires)
+
+
+def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = False) -> Arriving:
+    """An upload; Usage `upload_expired`, `upload_lost` or `upload_stopped` (410) where it ended before it was whole.
+
+    `own`: nobody else's, whoever asks.
+    """
+    with site.catalog.read() as connection:
+        found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
+        if found.door != "tus":
+            raise Denied(Answer.HIDDEN, "import_unknown", "There is no resumable upload of that id.", "Check the id.")
+        if found.project is not None and not found.accepted:
+            check_upload(principal, connection, found.project)
+    arriving = site.receiving.find(uuid)
+    assert arriving is not None
+    if own and arriving.account_id != principal.account_id:
+        deny(Answer.FORBIDDEN)
+    if arriving.expired or arriving.code == "upload_expired":
+        raise Usage("upload_expired", "The upload was not finished in time, and is gone.", "Begin it anew.")
+    if arriving.code == LOST:
+        raise lost(arriving)
+    if not arriving.receiving and not found.accepted:
+        raise Usage("upload_stopped", "The upload was cancelled.", "Begin it anew.")
+    return arriving
+
+
+@router.head("/{upload}", summary="How far an upload is", response_class=Response)
+async def offset_of(request: Request, upload: str, principal: Caller) -> Response:
+    """`Upload-Offset`: bytes that are on disk for certain. Where those are all, its import begins now at the latest."""
+    site = site_of(request)
+    check_version(request.headers)
+    arriving = await site.read(find_upload, site, principal, upload)
+    # In a thread that neither writers nor uploads share: whoever asks for an offset waits for nobody's lock.
+    if upload not in site.locks and await asyncio.to_thread(is_lost, site.receiving, arriving):
+        async with site.locks.write(upload):
+            await check_bytes(site, await site.read(find_upload, site, principal, upload))
+    arriving = await finish(site, request, principal, arriving)
+    return _answer(
+        200,
+        Upload_Offset=arriving.received,
+        Upload_Length=arriving.size,
+        Upload_Metadata=arriving.metadata or None,
+        Upload_Expires=_expiry(arriving, arriving.received),
+        Cache_Control="no-store",
+    )
+
+
+@router.patch("/{upload}", status_code=204, summary="Go on with an upload", response_class=Response)
+@receives_upload
+async def go_on(request: Request, upload: str, principal: Caller) -> Response:
+    """The bytes from `Upload-Offset` on; `Upload-Checksum` where they are to be checked."""
+    site = site_of(request)
+    check_version(request.headers)
+    check_body(request.headers)
+    offset = number(request.headers, "Upload-Offset")
+    checksum = parse_checksum(request.headers.get("upload-checksum"))
+    await site.read(partial(find_upload, site, principal, upload, own=True))
+    async with site.locks.write(upload) as writer:
+        arriving = await site.read(partial(find_upload, site, principal, upload, own=True))
+        if offset != arriving.received:
+            raise Usage(
+                "tus_offset",
+                f"The upload has {arriving.received:,} bytes, and is not at {offset:,}.",
+                "Ask for the offset by HEAD and go on from there.",
+            )
+        await check_bytes(site, arriving)
+        received = await _taken(site, request, principal, arriving, writer, checksum)
+    again = await site.read(site.receiving.find, upload)
+    return _answer(204, Upload_Offset=received, Upload_Expires=None if again is None else _expiry(again, received))
+
+
+async def _taken(
+    site: Site,
+    request: Request,
+    principal: Principal,
+    arriving: Arriving,
+    writer: Writer,
+    checksum: Checksum | None,
+) -> int:
+    if arriving.receiving:
+        return await append(site, request, principal, arriving, writer, checksum)
+    if request.headers.get("content-length", "") not in ("", "0"):
+        raise Usage("tus_too_long", "The upload has all its bytes already.", "Ask for the import of the same id.")
+    return arriving.received  # the answer to the last bytes was lost on its way
+
+
+@router.delete("/{upload}", status_code=204, summary="Give an upload up", response_class=Response)
+async def terminate(request: Request, upload: str, principal: Caller) -> Response:
+    """Nothing stays of it. 409 once all its bytes are there: then its import can be cancelled."""
+    site = site_of(request)
+    check_version(request.headers)
+    await site.read(find_upload, site, principal, upload)
+    async with site.locks.write(upload, stop=True):
+        arriving = await site.read(find_upload, site, principal, upload)
+        note = noted(Did.UPLOAD_DELETE, principal, info_of(request), {"bytes": arriving.received, "door": "tus"})
+        if not await site.run(site.receiving.discard, arriving, note):
+            raise Usage("import_running", "The upload has all its bytes: its import waits or runs.", "Cancel that.")
+    return _answer(204)
+
+
+@router.post("/{upload}", include_in_schema=False, response_class=Response)
+@receives_upload
+async def overridden(request: Request, upload: str, principal: Caller) -> Response:
+    """`X-HTTP-Method-Override`, for clients behind what lets POST through alone."""
+    wanted = request.headers.get("x-http-method-override", "").upper()
+    routes = {"PATCH": go_on, "DELETE": terminate, "HEAD": offset_of}
+    if wanted not in routes:
+        raise Usage("tus_header", "POST to an upload needs X-HTTP-Method-Override: PATCH.", "Use PATCH.")
+    return await routes[wanted](request, upload, principal)

@@ -1,0 +1,128 @@
+"""/api/v1/accounts: those who use the site, for its administrators. An account goes by its name or its id."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from scandock.access.accounts import Account
+from scandock.services.accounts import Accounts
+from scandock.web.v1.desks import Desked, Work
+
+router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
+
+Password = Annotated[str, Field(min_length=1, max_length=4096)]
+Shown = Annotated[str, Field(max_length=256, description="Name as people read it")]
+Email = Annotated[str, Field(max_length=256)]
+
+
+class NewAccount(BaseModel):
+    """An account to be made; without a password only an OpenID Connect identity can log in to it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=64, description="Letters, digits and . _ @ -")]
+    password: Password | None = None
+    admin: bool = False
+    display: Shown = ""
+    email: Email = ""
+
+
+class Identity(BaseModel):
+    """Whom the provider says that it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    issuer: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^\S+$")]
+    subject: Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class AccountChanges(BaseModel):
+    """What is to be changed of an account; what is not named stays. `identity` null: none logs in to it any more."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    admin: bool | None = None
+    disabled: bool | None = None
+    display: Shown | None = None
+    email: Email | None = None
+    identity: Identity | None = None
+
+
+class NewPassword(BaseModel):
+    """A password that an administrator sets."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: Password
+
+
+def accounts_of(work: Work) -> Accounts:
+    """What the asker does to accounts."""
+    return Accounts(work.site.catalog, work.desk.principal, work.desk.request)
+
+
+def told(one: Account) -> dict[str, Any]:
+    """An account as it is shown, without its password."""
+    return {
+        "id": one.uuid,
+        "name": one.name,
+        "display": one.display,
+        "email": one.email,
+        "admin": one.admin,
+        "disabled": one.disabled,
+        "password": one.password is not None,
+        "identity": one.identity,
+        "created": one.created,
+    }
+
+
+@router.get("", summary="Accounts, by name")
+async def list_all(
+    work: Desked,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    cursor: Annotated[str, Query(max_length=64, description="The last name of the page before")] = "",
+) -> Response:
+    """`{"items", "next"}`; `next` is the following page's `cursor`."""
+    found = await work.look(lambda: accounts_of(work).page(after=cursor, limit=limit))
+    return JSONResponse(
+        {"items": [told(one) for one in found], "next": found[-1].name if len(found) == limit else None}
+    )
+
+
+@router.post("", status_code=201, summary="Make an account")
+async def create(work: Desked, wanted: NewAccount) -> Response:
+    """409 `account_exists` where the name is taken, in any case."""
+    made = await work.by_turn(
+        lambda: accounts_of(work).create(
+            wanted.name, wanted.password, admin=wanted.admin, display=wanted.display, email=wanted.email
+        )
+    )
+    where = f"{work.request.scope.get('root_path', '')}/api/v1/accounts/{made.uuid}"
+    return JSONResponse(told(made), 201, {"Location": where})
+
+
+@router.get("/{account}", summary="One account")
+async def read(work: Desked, account: str) -> Response:
+    """404 `account_unknown` where there is none."""
+    return JSONResponse(told(await work.look(lambda: accounts_of(work).find(account))))
+
+
+@router.patch("/{account}", summary="Change an account")
+async def change(work: Desked, account: str, changes: AccountChanges) -> Response:
+    """All of it or nothing, in effect with the next request that the account makes. 409 `last_admin`."""
+    named = changes.model_dump(exclude_unset=True)
+    if changes.identity is not None:
+        named["identity"] = f"{changes.identity.issuer} {changes.identity.subject}"
+    values = {key: value for key, value in named.items() if value is not None or key == "identity"}
+    return JSONResponse(told(await work.do(lambda: accounts_of(work).change(account, **values))))
+
+
+@router.put("/{account}/password", status_code=204, summary="Set a password", response_class=Response)
+async def set_password(work: Desked, account: str, wanted: NewPassword) -> Response:
+    """Another's: all logins and tokens of the account end at once. 409 `password_own` for one's own."""
+    await work.by_turn(lambda: accounts_of(work).set_password(account, wanted.password))
+    return Response(status_code=204)

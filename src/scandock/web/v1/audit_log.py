@@ -1,0 +1,131 @@
+"""/api/v1/audit: who did what, filtered and exported; a project's for its owners, all of it for administrators."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
+from sqlalchemy import Connection
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from scandock.access.principal import Principal
+from scandock.rules.permissions import Action
+from scandock.services import audit, rights
+from scandock.services.audit_export import begin_export
+from scandock.web.described import binary
+from scandock.web.v1.desks import Desked, Maybe, flowing
+
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
+
+
+_PLUS = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")
+"""An offset whose + was written as it is: to a query that is a space."""
+
+
+def _milliseconds(said: object) -> object:
+    """A date or a time as ISO 8601 writes it, in UTC unless it names an offset, as Unix milliseconds."""
+    if not isinstance(said, str) or said.strip().isdecimal():
+        return said
+    moment = datetime.fromisoformat(_PLUS.sub(r"\1+\2", said.strip()))
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+_SAYS = "Unix milliseconds, or a date or time as ISO 8601 writes it (2026-11-24, 2026-11-24T12:00:00Z), in UTC"
+Moment = Annotated[int | None, BeforeValidator(_milliseconds), Query(ge=0, le=2**53, description=_SAYS)]
+
+
+def _wanted(
+    project: Maybe = None,
+    actor: Maybe = None,
+    action: Maybe = None,
+    kind: Maybe = None,
+    target: Maybe = None,
+    request_id: Maybe = None,
+    outcome: Maybe = None,
+    since: Moment = None,
+    until: Moment = None,
+) -> audit.Wanted:
+    return audit.Wanted(
+        project=project,
+        actor=actor,
+        action=action,
+        kind=kind,
+        target=target,
+        request_id=request_id,
+        outcome=outcome,
+        since=since,
+        until=until,
+    )
+
+
+def _check(connection: Connection, principal: Principal, wanted: audit.Wanted) -> audit.Wanted:
+    """What the asker may see of it."""
+    action = Action.SITE_ADMIN if wanted.project is None else Action.AUDIT_READ
+    rights.check(connection, principal, action, wanted.project)
+    return replace(wanted, earlier=principal.admin)
+
+
+@router.get("", summary="Lines of the audit trail, the newest first")
+async def list_all(
+    work: Desked,
+    project: Maybe = None,
+    actor: Maybe = None,
+    action: Maybe = None,
+    kind: Maybe = None,
+    target: Maybe = None,
+    request_id: Maybe = None,
+    outcome: Maybe = None,
+    since: Moment = None,
+    until: Moment = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[int | None, Query(ge=0, le=2**53, description="The last line's id, for the next page")] = None,
+) -> Response:
+    """`{"items", "next"}`; `next` is the `before` of the following page."""
+    wanted = _wanted(project, actor, action, kind, target, request_id, outcome, since, until)
+
+    def ask(connection: Connection) -> list[dict[str, object]]:
+        seen = _check(connection, work.desk.principal, wanted)
+        return [audit.as_object(row) for row in audit.search(connection, seen, before=before, limit=limit)]
+
+    await work.site.run(work.site.refusals.settle)
+    items = await work.read(ask)
+    return JSONResponse({"items": items, "next": items[-1]["id"] if len(items) == limit else None})
+
+
+@router.get(
+    "/export",
+    summary="The audit trail as JSON lines or CSV",
+    response_class=StreamingResponse,
+    responses=binary("application/x-ndjson", "text/csv"),
+)
+async def export(
+    work: Desked,
+    project: Maybe = None,
+    since: Moment = None,
+    until: Moment = None,
+    format: Literal["jsonl", "csv"] = "jsonl",  # noqa: A002  the parameter's name
+) -> Response:
+    """All lines that the filters leave, the newest first. The export's own line comes behind them."""
+    wanted = audit.Wanted(project=project, since=since, until=until)
+    desk, catalog = work.desk, work.site.catalog
+
+    def still() -> audit.Wanted:
+        principal = desk.still()
+        with catalog.read() as connection:
+            return _check(connection, principal, wanted)
+
+    def begin() -> Iterator[str]:
+        seen = still()
+        work.site.refusals.settle()
+        return begin_export(catalog, desk.principal, seen, format, desk.request, still)
+
+    found = await work.site.run(begin)
+    kind = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"
+    pieces = (piece.encode() for piece in found)
+    headers = {"Content-Disposition": f'attachment; filename="audit.{format}"', "X-Content-Type-Options": "nosniff"}
+    return flowing(pieces, status=200, headers=headers, media_type=kind)

@@ -1,0 +1,30 @@
+"""/api/v1/damage: stored files that are not what they were, and reading them again."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from scandock.services.damage import list_damage, read_again, read_damaged_again
+from scandock.web.v1.desks import Desked, Maybe, Sorted
+
+router = APIRouter(prefix="/api/v1", tags=["damage"])
+
+
+@router.get("/damage", summary="Damaged files")
+async def list_all(work: Desked, page: Sorted, project: Maybe = None) -> Response:
+    """Of the projects that you own; sorted by found."""
+    return await work.page(lambda c: list_damage(c, work.desk, page, project_name=project))
+
+
+@router.post("/damage/verify", summary="Have all that is damaged read again")
+async def verify_all(work: Desked, project: Maybe = None) -> Response:
+    """Before all else, of the projects that you own, or of one; `sessions` is of how many sessions."""
+    return JSONResponse({"sessions": await work.do(lambda: read_damaged_again(work.desk, project))})
+
+
+@router.post("/sessions/{session}/verify", status_code=204, summary="Have a session's files read again")
+async def verify(work: Desked, session: str) -> Response:
+    """Before all others; what a project or a subject has of its own goes by the id that the list of damage has."""
+    await work.do(lambda: read_again(work.desk, session))
+    return Response(status_code=204)

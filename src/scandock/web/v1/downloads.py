@@ -1,0 +1,75 @@
+"""A scan, session or project as a zip that is made while it is sent; it is a valid upload again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response, StreamingResponse
+
+from scandock.services.damaged_files import Damaged
+from scandock.services.downloads import ZipDownload, disposition, zip_of_project, zip_of_session
+from scandock.web.described import binary
+from scandock.web.v1.desks import DAMAGED, Desked, flowing
+
+router = APIRouter(prefix="/api/v1", tags=["downloads"])
+
+WantDamaged = Annotated[
+    Damaged, Query(description="What is to be done about files that are known to be damaged: they are refused (409)")
+]
+Compressed = Annotated[bool, Query(description="Deflate the files; else they are stored, which is faster")]
+
+
+def zip_answer(made: ZipDownload) -> Response:
+    """A zip as it is made."""
+    headers = {
+        "Content-Disposition": disposition(made.name),
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, no-store",
+    }
+    if made.damaged:
+        headers[DAMAGED] = str(made.damaged)
+    if made.length is not None:
+        headers["Content-Length"] = str(made.length)
+    return flowing(made.chunks, status=200, headers=headers, media_type="application/zip")
+
+
+@router.get(
+    "/sessions/{session}/download",
+    summary="A session as a zip",
+    response_class=StreamingResponse,
+    responses=binary("application/zip"),
+)
+async def session_zip(
+    work: Desked, session: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
+) -> Response:
+    """In the layout {session}/scans/{scan}/resources/{resource}/files/{file}."""
+    return zip_answer(await work.prepare(lambda: zip_of_session(work.desk, session, deflate=compress, damaged=damaged)))
+
+
+@router.get(
+    "/sessions/{session}/scans/{scan}/download",
+    summary="A scan as a zip",
+    response_class=StreamingResponse,
+    responses=binary("application/zip"),
+)
+async def scan_zip(
+    work: Desked, session: str, scan: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
+) -> Response:
+    """In the same layout, that scan alone."""
+    return zip_answer(
+        await work.prepare(lambda: zip_of_session(work.desk, session, scan_id=scan, deflate=compress, damaged=damaged))
+    )
+
+
+@router.get(
+    "/projects/{project}/download",
+    summary="A project's archived sessions as a zip",
+    response_class=StreamingResponse,
+    responses=binary("application/zip"),
+)
+async def project_zip(
+    work: Desked, project: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
+) -> Response:
+    """One folder a session."""
+    return zip_answer(await work.prepare(lambda: zip_of_project(work.desk, project, deflate=compress, damaged=damaged)))

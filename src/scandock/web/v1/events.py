@@ -1,0 +1,142 @@
+"""/api/v1/imports/{id}/events: what is told of an import, as it happens (server-sent events)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from scandock.access.principal import Denied, Principal
+from scandock.access.proofs import Proof, ask_again
+from scandock.model.errors import Usage
+from scandock.model.verdicts import ImportState
+from scandock.services.imports import UNFINISHED, find_import, read_import
+from scandock.services.progress import Told, events_after, read_progress
+from scandock.web.deps import Site, site_of
+from scandock.web.security import Caller, proved_by
+
+router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
+
+LOOK_SECONDS: Final = 0.5
+HEARTBEAT_SECONDS: Final = 15.0
+RETRY_MS: Final = 2000
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_WAITING: Final = frozenset(state.value for state in UNFINISHED)
+
+
+@router.get(
+    "/{id}/events",
+    summary="What happens to an import, as it happens",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def events(
+    request: Request,
+    id: str,  # noqa: A002  the route's own name
+    principal: Caller,
+    after: Annotated[int | None, Query(ge=0)] = None,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Goes on behind `Last-Event-ID` (or `?after=`); `progress` has no id, as only the newest counts.
+
+    `outcome` is the last event; 204 to who has had it already, so that browsers stop asking. It ends before that where
+    whoever asked may not see the import any more.
+    """
+    site = site_of(request)
+    since = _since(after, last_event_id)
+    upload_id, told, ended = await site.read(_begin, site, principal, id, since or 0)
+    if since is not None and ended and not told:
+        return Response(status_code=204)
+    first = None if since is not None else await site.read(read_import, site.catalog, principal, id)
+    stream = _stream(site, proved_by(request, principal), id, upload_id, told, since or 0, first)
+    return StreamingResponse(stream, 200, _HEADERS, "text/event-stream")
+
+
+def _since(after: int | None, last_event_id: str | None) -> int | None:
+    """The header goes before the query: a browser that comes back still has the query of its first request."""
+    if last_event_id is None or last_event_id == "":
+        return after
+    if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19):
+        raise Usage("request_invalid", "Last-Event-ID is no number.", "Send the id of the last event, or none.")
+    return int(last_event_id)
+
+
+def _begin(site: Site, principal: Principal, uuid: str, after: int) -> tuple[int, list[Told], bool]:
+    with site.catalog.read() as connection:
+        found = find_import(connection, principal, uuid)
+        return (
+            found.upload_id,
+            events_after(connection, after, upload_id=found.upload_id),
+            found.state not in UNFINISHED,
+        )
+
+
+def _look(
+    site: Site, proof: Proof, uuid: str, upload_id: int, after: int
+) -> tuple[list[Told], bool, dict[str, Any] | None]:
+    """What is new, whether that is the end, and how far the import is. Denied once it may no longer be seen."""
+    principal = ask_again(site.catalog, proof)
+    with site.catalog.read() as connection:
+        state = find_import(connection, principal, uuid).state
+        told = events_after(connection, after, upload_id=upload_id)
+        far = read_progress(connection, [upload_id]).get(upload_id) if state is ImportState.RUNNING else None
+    if told:
+        ask_again(site.catalog, proof)  # behind what has happened, so that nobody hears what came after their login
+    return told, state not in UNFINISHED, far
+
+
+async def _stream(
+    site: Site,
+    proof: Proof,
+    uuid: str,
+    upload_id: int,
+    told: list[Told],
+    last: int,
+    first: dict[str, Any] | None,
+) -> AsyncIterator[bytes]:
+    yield f"retry: {RETRY_MS}\n\n".encode()
+    if first is not None:
+        yield _event("import", first)
+    loop = asyncio.get_running_loop()
+    spoken = loop.time()
+    shown: dict[str, Any] | None = None
+    while True:
+        for one in told:
+            last = one.id
+            yield _event(one.kind, {**one.data, "at": one.at}, one.id)
+            spoken = loop.time()
+        try:
+            told, ended, far = await site.read(_look, site, proof, uuid, upload_id, last)
+        except Denied:
+            return
+        if told:
+            continue
+        if ended:
+            return
+        if far is not None and far != shown:
+            shown = far
+            yield _event("progress", far)
+            spoken = loop.time()
+        if loop.time() - spoken >= HEARTBEAT_SECONDS:
+            yield b": still here\n\n"
+            spoken = loop.time()
+        if await _stops(site):
+            return
+
+
+async def _stops(site: Site) -> bool:
+    """Wait until it is time to look again; True where the server ends meanwhile."""
+    try:
+        await asyncio.wait_for(site.stopping.wait(), LOOK_SECONDS)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _event(kind: str, data: dict[str, Any], number: int | None = None) -> bytes:
+    head = f"id: {number}\n" if number is not None else ""
+    return f"{head}event: {kind}\ndata: {json.dumps(data)}\n\n".encode()

@@ -1,0 +1,47 @@
+"""/api/v1/sessions/known: whether sessions are there already, for all that an upload would make."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from scandock.services.known_sessions import MANY, Asked, known_sessions
+from scandock.web.security import SignedIn
+from scandock.web.v1.desks import Desked
+
+router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
+
+
+class AskedSession(BaseModel):
+    """A session that an upload would make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    project: Annotated[str, Field(min_length=1, max_length=64)]
+    label: Annotated[str, Field(min_length=1, max_length=64)]
+    study_uid: Annotated[str, Field(max_length=512)] = ""
+    subject: Annotated[str, Field(max_length=64)] = ""
+    patient_id: Annotated[str, Field(max_length=1024)] = ""
+    ecat: Annotated[list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Field(max_length=MANY)] = []
+
+
+class AskedSessions(BaseModel):
+    """Several of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sessions: Annotated[list[AskedSession], Field(max_length=MANY)]
+
+
+@router.post("/known", summary="Which sessions are there already")
+async def known(work: Desked, principal: SignedIn, asked: AskedSessions) -> Response:
+    """For each, in the same order: the session that has its label, and the one that has its study; null for none.
+
+    Where `patient_id` is given, the other `subjects` that the patient has too; where `ecat` is (the SHA-256 of its ECAT
+    files), the labels of the other sessions that hold any of them.
+    """
+    wanted = [Asked(**{**one.model_dump(), "ecat": tuple(map(bytes.fromhex, one.ecat))}) for one in asked.sessions]
+    return JSONResponse({"items": await work.read(lambda c: known_sessions(c, principal, wanted))})

@@ -1,0 +1,101 @@
+"""/api/v1/events: what happens to all imports that one may see, in one stream (server-sent events)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from scandock.access.principal import Principal
+from scandock.services.watching import Happening, missed, newest_mark, under_way
+from scandock.web.deps import Site, site_of
+from scandock.web.hub import Hub, Listener, hub_of
+from scandock.web.security import SignedIn, proved_by
+
+router = APIRouter(prefix="/api/v1", tags=["imports"])
+
+HEARTBEAT_SECONDS: Final = 15.0
+RETRY_MS: Final = 2000
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+@router.get(
+    "/events",
+    summary="What happens to the imports that you may see, as it happens",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def live(
+    request: Request,
+    principal: SignedIn,
+    after: Annotated[str | None, Query(max_length=60)] = None,
+    follow: Annotated[bool, Query(description="No: say what there is, and end")] = True,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Goes on behind `Last-Event-ID` (or `?after=`), an id that the stream gave. `begin` says whether it could.
+
+    It ends with the login or the token that it was asked for by, and with the account.
+    """
+    hub = hub_of(request)
+    listener = await hub.join(principal, proved_by(request, principal))
+    try:
+        start = await site_of(request).read(_start, site_of(request), principal, last_event_id or after or "")
+    except BaseException:
+        hub.leave(listener)
+        raise
+    stream = _stream(request, hub, listener, start, follow=follow)
+    return StreamingResponse(stream, 200, _HEADERS, "text/event-stream")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """What a listener hears first."""
+
+    told: list[Happening]
+    resumed: bool
+    mark: str
+    imports: list[dict[str, Any]]
+
+
+def _start(site: Site, principal: Principal, mark: str) -> _Start:
+    with site.catalog.read() as connection:
+        told = missed(connection, principal, mark) if mark else None
+        newest = newest_mark(connection)
+    return _Start(
+        told=told or [], resumed=told is not None, mark=newest, imports=under_way(site.catalog, principal)
+    )  # fmt: skip
+
+
+async def _stream(
+    request: Request, hub: Hub, listener: Listener, start: _Start, *, follow: bool
+) -> AsyncIterator[bytes]:
+    site, loop = site_of(request), asyncio.get_running_loop()
+    try:
+        yield f"retry: {RETRY_MS}\n\n".encode()
+        for one in start.told:
+            yield _event(one.kind, one.for_listener(listener.principal), one.mark)
+        begun = {"user": listener.principal.name, "resumed": start.resumed, "imports": start.imports}
+        yield _event("begin", begun, start.mark)
+        had = {one.mark for one in start.told} | {start.mark}
+        spoken = loop.time()
+        while follow and not site.stopping.is_set() and not listener.lost:
+            for one in await listener.next(HEARTBEAT_SECONDS):
+                if one.number == 0:
+                    yield _event(one.kind, one.for_listener(listener.principal))
+                elif one.mark not in had:
+                    yield _event(one.kind, one.for_listener(listener.principal), one.mark)
+            if loop.time() - spoken >= HEARTBEAT_SECONDS and not listener.lost:
+                spoken = loop.time()
+                yield b": still here\n\n"
+    finally:
+        hub.leave(listener)
+
+
+def _event(kind: str, data: dict[str, Any], mark: str = "") -> bytes:
+    head = f"id: {mark}\n" if mark else ""
+    return f"{head}event: {kind}\ndata: {json.dumps(data)}\n\n".encode()

@@ -1,0 +1,60 @@
+"""/api/v1/projects/{project}/members: who has a role in a project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import JSONResponse, Response
+
+from scandock.access.members import Member
+from scandock.rules.permissions import Role
+from scandock.services.members import list_members, set_member
+from scandock.web.v1.desks import Desked
+
+router = APIRouter(prefix="/api/v1/projects/{project}/members", tags=["projects"])
+
+
+class Membership(BaseModel):
+    """The role that an account is to have."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role
+
+
+def _told(one: Member) -> dict[str, Any]:
+    return {
+        "id": one.uuid,
+        "name": one.name,
+        "display": one.display,
+        "role": one.role.value,
+        "disabled": one.disabled,
+    }
+
+
+@router.get("", summary="Who has a role in a project")
+async def list_all(work: Desked, project: str) -> Response:
+    """By name."""
+    found = await work.look(lambda: list_members(work.site.catalog, work.desk.principal, project))
+    return JSONResponse({"items": [_told(one) for one in found]})
+
+
+@router.put("/{account}", summary="Give an account a role in a project")
+async def put(work: Desked, project: str, account: str, wanted: Membership) -> Response:
+    """In place of the one that it has, in effect with its next request. The account goes by its name or its id.
+
+    409 `last_owner` where nobody would own the project any more; site administrators may do that too.
+    """
+    await work.do(
+        lambda: set_member(work.site.catalog, work.desk.principal, project, account, wanted.role, work.desk.request)
+    )
+    return JSONResponse({"account": account, "role": wanted.role.value})
+
+
+@router.delete("/{account}", status_code=204, summary="Take an account's role", response_class=Response)
+async def remove(work: Desked, project: str, account: str) -> Response:
+    """In effect with the account's next request; having none already is fine. 409 `last_owner` as above."""
+    await work.do(lambda: set_member(work.site.catalog, work.desk.principal, project, account, None, work.desk.request))
+    return Response(status_code=204)

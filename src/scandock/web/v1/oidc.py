@@ -1,0 +1,101 @@
+"""/api/v1/auth/oidc: logging in by the site's OpenID Connect provider, in a browser."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from scandock.access.oidc_flow import FLOW_SECONDS
+from scandock.access.principal import Denied
+from scandock.rules.permissions import Answer
+from scandock.services.sign_in import sign_in_by_provider
+from scandock.web.deps import Site, site_of
+from scandock.web.security import info_of
+from scandock.web.v1.auth import set_cookie
+
+if TYPE_CHECKING:
+    from scandock.access.oidc import Provider
+
+T = TypeVar("T")
+
+router = APIRouter(prefix="/api/v1/auth/oidc", tags=["accounts"])
+
+FLOW_COOKIE: Final = "scandock_oidc"
+"""Keeps a login while the browser is at the provider."""
+
+
+@router.get("/login", status_code=303, summary="Log in by the site's provider", response_class=RedirectResponse)
+async def begin(
+    request: Request,
+    then: Annotated[str, Query(max_length=2000, description="Where to go at the end, a path of this server")] = "/",
+) -> Response:
+    """Sends the browser to the provider. 404 `oidc_off` where the site has none."""
+    site = site_of(request)
+    provider = _provider(site)
+    begun = await _ask(site, lambda: provider.begin(_redirect_uri(request), then))
+    answer = RedirectResponse(begun.url, 303)
+    answer.set_cookie(
+        FLOW_COOKIE,
+        begun.cookie,
+        max_age=FLOW_SECONDS,
+        path=_root(request) + router.prefix,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+@router.get("/callback", status_code=303, summary="Back from the provider", response_class=RedirectResponse)
+async def back(request: Request) -> Response:
+    """Sets the cookie of a login, as a login by password does, and goes on. An account is made where the rule says so.
+
+    401 `oidc_failed` for an answer that does not hold, 403 `oidc_not_allowed` and `oidc_name_taken`.
+    """
+    site = site_of(request)
+    provider = _provider(site)
+    given, cookie = dict(request.query_params), request.cookies.get(FLOW_COOKIE)
+    made, then = await _ask(
+        site,
+        lambda: sign_in_by_provider(
+            site.catalog, site.gate, provider, given, cookie, _redirect_uri(request), info_of(request)
+        ),
+    )
+    answer = RedirectResponse(_under(_root(request), then), 303)
+    set_cookie(request, answer, made.secret)
+    answer.delete_cookie(FLOW_COOKIE, path=_root(request) + router.prefix, httponly=True, samesite="lax")
+    return answer
+
+
+def _provider(site: Site) -> Provider:
+    if site.provider is None:
+        raise Denied(Answer.HIDDEN, "oidc_off", "This site has no provider to log in by.", "Log in by a password.")
+    return site.provider
+
+
+async def _ask(site: Site, call: Callable[[], T]) -> T:
+    """Ask the provider in threads of their own: one that does not answer keeps nobody else waiting."""
+    bound = partial(copy_context().run, call)
+    return await asyncio.get_running_loop().run_in_executor(site.provider_threads, bound)
+
+
+def _root(request: Request) -> str:
+    return str(request.scope.get("root_path", ""))
+
+
+def _redirect_uri(request: Request) -> str:
+    """The address of `back`, as the provider knows it: the site's public one, else the one that was asked."""
+    public = site_of(request).settings.public_url
+    base = public or f"{request.url.scheme}://{request.url.netloc}{_root(request)}"
+    return f"{base}{router.prefix}/callback"
+
+
+def _under(root: str, path: str) -> str:
+    """A path of the site, whether or not it was named with the path that the site stands under."""
+    return path if not root or path == root or path.startswith((f"{root}/", f"{root}?")) else root + path

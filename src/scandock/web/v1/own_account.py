@@ -1,0 +1,90 @@
+"""/api/v1/auth: one's own password, shown name and logins."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from scandock.access.principal import Door
+from scandock.services.own_logins import OwnLogins
+from scandock.services.sign_in import change_own_password
+from scandock.web.security import COOKIE
+from scandock.web.v1.accounts import Email, Shown, accounts_of, told
+from scandock.web.v1.auth import set_cookie
+from scandock.web.v1.desks import Desked
+
+router = APIRouter(prefix="/api/v1/auth", tags=["accounts"])
+
+Password = Annotated[str, Field(max_length=4096)]
+
+
+class PasswordChange(BaseModel):
+    """The password that one has, and the one that one wants."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current: Password
+    new: Password
+
+
+class Profile(BaseModel):
+    """What one says of oneself; what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    display: Shown | None = None
+    email: Email | None = None
+
+
+def _logins(work: Desked) -> OwnLogins:
+    return OwnLogins(work.site.catalog, work.desk.principal, work.request.cookies.get(COOKIE), work.desk.request)
+
+
+@router.put("/password", summary="Change your password")
+async def change_password(request: Request, work: Desked, wanted: PasswordChange) -> Response:
+    """Needs the present one. All your logins and tokens end at once; who came by cookie gets a new login and `csrf`.
+
+    400 `password_wrong`, `password_unfit`; 429 after too many wrong ones.
+    """
+    site, asker = work.site, work.desk.principal
+    by_cookie = asker.door is Door.COOKIE
+    made = await work.by_turn(
+        lambda: change_own_password(
+            site.catalog, site.gate, asker, wanted.current, wanted.new, work.desk.request, again=by_cookie
+        )
+    )
+    if made is None:
+        return JSONResponse({"csrf": None, "expires": None})
+    answer = JSONResponse({"csrf": made.csrf, "expires": made.expires})
+    set_cookie(request, answer, made.secret)
+    return answer
+
+
+@router.patch("/me", summary="Change your shown name or e-mail")
+async def change_profile(work: Desked, wanted: Profile) -> Response:
+    """Your account as it is then."""
+    return JSONResponse(
+        told(await work.do(lambda: accounts_of(work).set_profile(display=wanted.display, email=wanted.email)))
+    )
+
+
+@router.get("/logins", summary="Your logins by cookie")
+async def logins(work: Desked) -> Response:
+    """Those that hold, the newest first; `current` is the one that asks."""
+    return JSONResponse({"items": await work.look(_logins(work).list)})
+
+
+@router.delete("/logins/{login}", status_code=204, summary="End one of your logins", response_class=Response)
+async def end_login(work: Desked, login: str) -> Response:
+    """In effect with the next request. 404 `login_unknown`."""
+    await work.do(lambda: _logins(work).end(login))
+    return Response(status_code=204)
+
+
+@router.delete("/logins", summary="End your other logins")
+async def end_others(work: Desked) -> Response:
+    """All but the one that asks, where it is one; `{"ended"}` says how many."""
+    return JSONResponse({"ended": await work.do(_logins(work).end_others)})

@@ -1,0 +1,226 @@
+"""Looking at scans: thumbnails, the stack, frames as numbers or pictures, headers of files.
+
+A picture that can't be made is answered with 200 and its reason: a browser that asked for many shows which, and why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from scandock.model.errors import Usage
+from scandock.services import pictures
+from scandock.services.decoding import Made
+from scandock.viewing.placeholder import MEDIA_TYPE, drawn
+from scandock.viewing.stack import Stack
+from scandock.web.conditions import is_known
+from scandock.web.described import binary
+from scandock.web.sending import HeldResponse
+from scandock.web.v1.desks import Desked, Text, Work
+from scandock.web.v1.files import Number
+
+router = APIRouter(prefix="/api/v1", tags=["pictures"])
+
+T = TypeVar("T")
+Image = Annotated[int, Path(ge=0, le=10**7, description="Its place in the stack, from 0")]
+Tree = Annotated[
+    str | None,
+    Query(
+        pattern=r"^[0-9]{1,19}(\.[0-9]{1,19})?$",
+        description="The session's tree; with it, and behind a point when it was verified, the answer may be kept",
+    ),
+]
+Figure = Annotated[float | None, Query(ge=-1e12, le=1e12, allow_inf_nan=False)]
+
+KEEP_SECONDS: Final = 86_400
+FACTS: Final = "X-Scandock-Frame"
+REASON: Final = "X-Scandock-Reason"
+_PICTURE: Final = binary("image/webp", "image/png", MEDIA_TYPE)
+_NUMBERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "content": {
+            **binary("application/octet-stream")[200]["content"],
+            "application/json": {"schema": {"$ref": "#/components/schemas/NoNumbers"}},
+        }
+    }
+}
+_GUARD: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Vary": "Accept-Encoding, Authorization, Cookie",
+}
+
+
+async def do(work: Work, call: Callable[[], T]) -> T:
+    """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
+    bound = partial(copy_context().run, work.site.pictures.work, call)
+    return await asyncio.get_running_loop().run_in_executor(work.site.pictures.threads, bound)
+
+
+@router.get(
+    "/sessions/{session}/scans/{scan}/thumbnail", summary="A small picture of a scan", response_class=Response,
+    responses=_PICTURE,
+)  # fmt: skip
+async def thumbnail(request: Request, work: Desked, session: str, scan: str, tree: Tree = None) -> Response:
+    """WebP, at most 256 pixels wide and high, of the image in the middle; else an SVG with the reason."""
+    looked = await look_at(work, session, scan)
+    tag = looked.tag("thumbnail")
+    if _has(request, tag):
+        return _unchanged(tag)
+    return _drawn(await do(work, lambda: pictures.thumbnail(looked)), _kept(looked, tree, tag))
+
+
+@router.get("/sessions/{session}/scans/{scan}/stack", summary="In which order the images of a scan are shown")
+async def stack(request: Request, work: Desked, session: str, scan: str, tree: Tree = None) -> Response:
+    """By place in space, then by time, echo and number. `images` are rows of the names in `columns`."""
+    looked = await look_at(work, session, scan)
+    tag = looked.tag("stack")
+    if _has(request, tag):
+        return _unchanged(tag)
+    found = await do(work, lambda: pictures.stack_of(looked))
+    return JSONResponse(stack_json(found, looked.standing.tree_id), headers=_kept(looked, tree, tag))
+
+
+@router.get(
+    "/sessions/{session}/scans/{scan}/frames/{image}", summary="The numbers of an image", response_class=Response,
+    responses=_NUMBERS,
+)  # fmt: skip
+async def frame(
+    request: Request, work: Desked, session: str, scan: str, image: Image, tree: Tree = None
+) -> Response:  # fmt: skip
+    """16-bit integers, little endian, row by row; what they mean is JSON in `X-Scandock-Frame`.
+
+    Of a colour image, and of one that can't be shown, JSON instead: its `kind` is `colour` or `none`, with the reason.
+    """
+    looked = await look_at(work, session, scan)
+    packed = "gzip" in request.headers.get("accept-encoding", "")
+    tag = looked.tag("frame", image, "gzip" if packed else "plain")
+    if _has(request, tag):
+        return _unchanged(tag)
+    made = await do(work, lambda: pictures.frame(looked, image, packed=packed))
+    headers = _kept(looked, tree, tag) if made.lasting else {"Cache-Control": "no-store"}
+    if made.reason:
+        return JSONResponse({"kind": "none", "reason": made.reason}, headers=headers)
+    if made.said["kind"] != "grey":
+        return JSONResponse(made.said, headers=headers)
+    headers[FACTS] = json.dumps(made.said, separators=(",", ":"))
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    return _body(made, headers, "application/octet-stream")
+
+
+@router.get(
+    "/sessions/{session}/scans/{scan}/frames/{image}/picture", summary="An image as a picture",
+    response_class=Response, responses=_PICTURE,
+)  # fmt: skip
+async def picture(
+    request: Request,
+    work: Desked,
+    session: str,
+    scan: str,
+    image: Image,
+    center: Figure = None,
+    width: Figure = None,
+    size: Annotated[int | None, Query(ge=16, le=4096, description="Pixels of the longer side")] = None,
+    tree: Tree = None,
+) -> Response:
+    """PNG through the window of `center` and `width`, else through the header's; an SVG where there is a reason."""
+    if (center is None) != (width is None) or (width is not None and width <= 0):
+        raise Usage("window_invalid", "A window has a center, and a width above 0.", "Name both, or none.")
+    looked = await look_at(work, session, scan)
+    tag = looked.tag("picture", image, center, width, size)
+    if _has(request, tag):
+        return _unchanged(tag)
+    window = (center, width) if center is not None and width is not None else None
+    return _drawn(await do(work, lambda: pictures.picture(looked, image, window, size)), _kept(looked, tree, tag))
+
+
+@router.get("/sessions/{session}/files/{file}/header", summary="All elements of a file's header")
+async def header(request: Request, work: Desked, session: str, file: Number, search: Text = "") -> Response:
+    """Rows of depth, tag, name, VR and value; with `search`, those in which it stands, in any case."""
+    made, tag = await do(work, lambda: pictures.header(work.desk, work.site.pictures, session, file))
+    if not search and made.lasting and _has(request, tag):
+        return _unchanged(tag)
+    headers = {"Cache-Control": "private, no-cache"} | ({"ETag": tag} if made.lasting and not search else {})
+    return JSONResponse(header_json(made, search), headers=headers)
+
+
+def stack_json(found: Stack, tree: int) -> dict[str, Any]:
+    """A stack as answers have it."""
+    return {
+        "tree": tree,
+        "places": found.places,
+        "turns": found.turns,
+        "middle": found.middle,
+        "columns": ["file", "frame", "place", "turn", "instance", "time", "position"],
+        "images": found.images,
+        "reasons": [{"file": number, "reason": reason} for number, reason in found.reasons],
+        "note": found.note,
+    }
+
+
+def header_json(made: Made, search: str = "") -> dict[str, Any]:
+    """The rows of a header as answers have them."""
+    rows = made.said.get("rows", [])
+    wanted = search.casefold()
+    if wanted:
+        rows = [row for row in rows if any(wanted in str(one).casefold() for one in row[1:])]
+    return {
+        "columns": ["depth", "tag", "name", "vr", "value"],
+        "rows": rows,
+        "note": made.said.get("note", ""),
+        "reason": made.reason,
+    }
+
+
+async def look_at(work: Work, session: str, scan: str) -> pictures.Looked:
+    """A scan of a session that may be read; the trail tells of it, once an hour."""
+    found = await work.site.read(pictures.look, work.desk, work.site.pictures, session, scan)
+    with found.new_view() as is_new:
+        if is_new:
+            await work.site.run(pictures.note_view, found)
+    return found
+
+
+def _has(request: Request, tag: str) -> bool:
+    return is_known(request.headers.get("if-none-match", ""), tag)
+
+
+def _unchanged(tag: str) -> Response:
+    return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
+
+
+def _kept(looked: pictures.Looked, tree: str | None, tag: str) -> dict[str, str]:
+    """Headers of what may be kept: for a day without asking, where the address names the tree that it is of.
+
+    And the verification before: what is made of bytes that rotted must not be shown for a day once they are mended.
+    """
+    named = tree == looked.version or (tree == f"{looked.standing.tree_id}" and not looked.round)
+    return {
+        **_GUARD,
+        "ETag": tag,
+        "Cache-Control": f"private, max-age={KEEP_SECONDS}, immutable" if named else "private, no-cache",
+    }
+
+
+def _body(made: Made, headers: dict[str, str], media_type: str) -> Response:
+    if made.file is not None:
+        return HeldResponse(made.file, headers, media_type)
+    return Response(made.body, headers=headers, media_type=media_type)
+
+
+def _drawn(made: Made, headers: dict[str, str]) -> Response:
+    if not made.reason:
+        return _body(made, headers, made.said["type"])
+    if not made.lasting:
+        headers = {**_GUARD, "Cache-Control": "no-store"}
+    headers[REASON] = quote(made.reason, safe=" ,.;:()'")
+    return Response(drawn(made.reason), headers=headers, media_type=MEDIA_TYPE)

@@ -1,0 +1,52 @@
+"""/api/v1/projects: those that one may see, their settings; what is in them is found by `?project=` elsewhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from scandock.rules.permissions import Accessibility
+from scandock.services import browsing
+from scandock.services.browsing import Wanted
+from scandock.services.editing import edit_project
+from scandock.web.v1.desks import Desked, Sorted, Text
+
+router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
+
+
+class ProjectChanges(BaseModel):
+    """What is to be changed of a project; what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=1000)] | None = None
+    prearchive_code: Literal[0, 4, 5] | None = None
+    identified: Literal["accept", "warn", "hold"] | None = None
+    petmr: Literal["petmr", "pet"] | None = None
+    separate_secondary: bool | None = None
+    quarantine: bool | None = None
+    """Whether what is archived is in quarantine until an owner activates it."""
+    accessibility: Accessibility | None = None
+
+
+@router.get("", summary="Projects that you may see")
+async def list_all(work: Desked, page: Sorted, search: Text = "", prefix: Text = "") -> Response:
+    """Sorted by id, created or title; `search` is a part of id or title."""
+    wanted = Wanted(search=search, prefix=prefix)
+    return await work.page(lambda c: browsing.list_projects(c, work.desk.principal, wanted, page))
+
+
+@router.get("/{project}", summary="One project")
+async def read(work: Desked, project: str) -> Response:
+    """Its settings and sums, where you may read it; else its title."""
+    return await work.item(lambda c: browsing.find_project(c, work.desk.principal, project))
+
+
+@router.patch("/{project}", summary="Change a project's title or settings")
+async def change(work: Desked, project: str, changes: ProjectChanges) -> Response:
+    """With If-Match only where it is still what you have read."""
+    values = changes.model_dump(exclude_none=True)
+    return work.tagged(await work.do(lambda: edit_project(work.desk, project, values, work.if_match)))

@@ -1,0 +1,49 @@
+"""POST /api/v1/projects: make a project; who makes it owns it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from scandock.services.project_making import make_project
+from scandock.web.deps import site_of
+from scandock.web.security import SignedIn, info_of
+
+router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
+
+
+class NewProject(BaseModel):
+    """What is known of a project when it is made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Annotated[str, Field(min_length=1, max_length=64, description="Letters, digits, _ and -")]
+    name: Annotated[str, Field(max_length=1000)] = ""
+    prearchive_code: Literal[0, 4, 5] = 4
+    petmr: Literal["petmr", "pet"] = "petmr"
+    identified: Literal["accept", "warn", "hold"] | None = None
+    separate_secondary: bool | None = None
+
+
+@router.post("", status_code=201, summary="Make a project")
+async def create(request: Request, body: NewProject, principal: SignedIn) -> Response:
+    """201 with the project; 409 where the id is taken."""
+    site = site_of(request)
+    made: dict[str, Any] = await site.run(
+        make_project,
+        site.catalog,
+        site.settings,
+        principal,
+        body.id,
+        body.name,
+        info_of(request),
+        prearchive_code=body.prearchive_code,
+        petmr=body.petmr,
+        identified=body.identified,
+        separate_secondary=body.separate_secondary,
+    )
+    where = f"{request.scope.get('root_path', '')}/api/v1/projects/{made['id']}"
+    return JSONResponse(made, 201, {"Location": where})

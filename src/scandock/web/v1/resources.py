@@ -1,0 +1,21 @@
+"""Resources of a session and of its scans."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from scandock.services import contents
+from scandock.web.v1.desks import Desked, Maybe, Sorted
+
+router = APIRouter(prefix="/api/v1", tags=["resources"])
+
+
+@router.get("/resources", summary="The resources of a session, or of one scan")
+async def list_all(
+    work: Desked, page: Sorted, session: Annotated[str, Query(max_length=64)], scan: Maybe = None
+) -> Response:
+    """Sorted by n, label, files or bytes; without `scan` those of all scans, and the session's own."""
+    return await work.page(lambda c: contents.list_resources(c, work.desk.principal, session, page, scan_id=scan))

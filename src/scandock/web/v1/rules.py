@@ -1,0 +1,56 @@
+"""/api/v1/rules: the site's rules that name projects, subjects and sessions, for its administrators."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from scandock.services.rules import find_rules, list_rules, replace_rules
+from scandock.web.v1.desks import Desked
+
+router = APIRouter(prefix="/api/v1/rules", tags=["rules"])
+
+MAX_RULES: Final = 1_000_000
+
+
+class RulesText(BaseModel):
+    """The rules of a kind, one a line; an empty text takes them away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, Field(max_length=MAX_RULES)]
+
+
+@router.get("", summary="The site's rules")
+async def list_all(work: Desked) -> Response:
+    """Each kind's text, as it was set."""
+    return JSONResponse({"items": await work.read(lambda c: list_rules(c, work.desk.principal))})
+
+
+@router.get("/{kind}", summary="The rules of one kind")
+async def read(work: Desked, kind: str) -> Response:
+    """`kind` is project, subject or session."""
+    return await work.item(lambda c: find_rules(c, work.desk.principal, kind))
+
+
+@router.put("/{kind}", summary="Set the rules of one kind")
+async def put(work: Desked, kind: str, wanted: RulesText) -> Response:
+    """They replace those that were, for imports that begin from now on; with If-Match only what you have read.
+
+    400 `rules_unreadable` names the line that can't be read, and nothing is changed.
+    """
+    return work.tagged(
+        await work.do(
+            lambda: replace_rules(
+                work.site.catalog,
+                work.desk.principal,
+                kind,
+                wanted.text,
+                request=work.desk.request,
+                if_match=work.if_match,
+            )
+        )
+    )

@@ -1,0 +1,50 @@
+"""Scans of a session: listed, read, and what people say of them changed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from scandock.services import contents
+from scandock.services.editing import edit_scan
+from scandock.web.v1.desks import Desked, Sorted
+
+router = APIRouter(prefix="/api/v1", tags=["scans"])
+
+
+class ScanChanges(BaseModel):
+    """What people say of a scan; null takes it back, what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Annotated[str, Field(max_length=4000)] | None = None
+    quality: Literal["usable", "questionable", "unusable"] | None = None
+    note: Annotated[str, Field(max_length=4000)] | None = None
+
+
+@router.get("/scans", summary="The scans of a session")
+async def list_all(work: Desked, page: Sorted, session: Annotated[str, Query(max_length=64)]) -> Response:
+    """Sorted by id (2, 4-MR1, 10, as people count), n (as they came), type, modality, files or bytes."""
+    return await work.page(lambda c: contents.list_scans(c, work.desk.principal, session, page))
+
+
+@router.get("/sessions/{session}/scans", summary="The scans of a session")
+async def list_of_session(work: Desked, page: Sorted, session: str) -> Response:
+    """As `/scans?session=`."""
+    return await work.page(lambda c: contents.list_scans(c, work.desk.principal, session, page))
+
+
+@router.get("/sessions/{session}/scans/{scan}", summary="One scan, with its resources")
+async def read(work: Desked, session: str, scan: str) -> Response:
+    """A scan by its id within the session."""
+    return await work.item(lambda c: contents.find_scan(c, work.desk.principal, session, scan))
+
+
+@router.patch("/sessions/{session}/scans/{scan}", summary="Say a scan's type, quality or note")
+async def change(work: Desked, session: str, scan: str, changes: ScanChanges) -> Response:
+    """What is said stays when the session grows."""
+    values = changes.model_dump(exclude_unset=True)
+    return work.tagged(await work.do(lambda: edit_scan(work.desk, session, scan, values, work.if_match)))

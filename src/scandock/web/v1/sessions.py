@@ -1,0 +1,82 @@
+"""/api/v1/sessions: what is archived; a session of the prearchive is read here too, by its id."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from scandock.services import browsing
+from scandock.services.browsing import Wanted
+from scandock.services.editing import edit_session
+from scandock.services.prearchive import rebuild
+from scandock.services.trash import delete_session
+from scandock.web.v1.desks import Desked, DryRun, Maybe, Search, Sorted, Text
+
+router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
+
+
+class SessionChanges(BaseModel):
+    """What is to be changed of a session; what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    subject: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    quarantined: bool | None = None
+    """False, which only owners may say, activates it."""
+
+
+@router.get("", summary="Archived sessions that you may see")
+async def list_all(
+    work: Desked,
+    page: Sorted,
+    project: Maybe = None,
+    subject: Maybe = None,
+    subject_id: Maybe = None,
+    search: Search = "",
+    prefix: Text = "",
+    type: Maybe = None,  # noqa: A002  the parameter's name
+    study_uid: Maybe = None,
+) -> Response:
+    """Sorted by label, modified, created, subject, files, bytes, scans or type."""
+    named = {"type": type, "study_uid": study_uid, "subject_id": subject_id}
+    equal = {name: value for name, value in named.items() if value is not None}
+    wanted = Wanted(project=project, subject=subject, search=search, prefix=prefix, equal=equal)
+    return await work.page(lambda c: browsing.list_sessions(c, work.desk.principal, wanted, page))
+
+
+@router.get("/{session}", summary="One session")
+async def read(work: Desked, session: str) -> Response:
+    """A session by its id."""
+    return await work.item(lambda c: browsing.find_session(c, work.desk.principal, session))
+
+
+@router.patch("/{session}", summary="Give an archived session another label or subject, or activate it")
+async def change(work: Desked, session: str, changes: SessionChanges, dry_run: DryRun = False) -> Response:
+    """Its folder moves by one rename; says where it stood and stands."""
+    return await work.one(
+        lambda: edit_session(
+            work.desk,
+            session,
+            label=changes.label,
+            subject_label=changes.subject,
+            quarantined=changes.quarantined,
+            if_match=work.if_match,
+            dry_run=dry_run,
+        )
+    )
+
+
+@router.delete("/{session}", summary="Move an archived session to the trash")
+async def delete(work: Desked, session: str, dry_run: DryRun = False) -> Response:
+    """It can be brought back from there for a while."""
+    return await work.one(lambda: delete_session(work.desk, session, place="archive", dry_run=dry_run))
+
+
+@router.post("/{session}/rebuild", summary="Write a session's attributes anew")
+async def rebuilt(work: Desked, session: str, dry_run: DryRun = False) -> Response:
+    """From the facts that its objects gave; files and labels stay."""
+    return await work.one(lambda: rebuild(work.desk, session, dry_run=dry_run))

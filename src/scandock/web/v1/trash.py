@@ -1,0 +1,35 @@
+"""/api/v1/trash: what was deleted and can still come back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from scandock.services.trash import list_trash, restore
+from scandock.web.v1.desks import Desked, DryRun, Maybe, Sorted
+
+router = APIRouter(prefix="/api/v1/trash", tags=["trash"])
+
+
+class Restored(BaseModel):
+    """How a session comes back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+
+@router.get("", summary="Deleted sessions")
+async def list_all(work: Desked, page: Sorted, project: Maybe = None) -> Response:
+    """Of the projects that you own; sorted by deleted."""
+    return await work.page(lambda c: list_trash(c, work.desk, page, project_name=project))
+
+
+@router.post("/{session}/restore", summary="Bring a session back")
+async def restore_one(work: Desked, session: str, wanted: Restored | None = None, dry_run: DryRun = False) -> Response:
+    """To where it stood, or under another label."""
+    label = wanted.label if wanted is not None else None
+    return await work.one(lambda: restore(work.desk, session, label=label, dry_run=dry_run))

@@ -1,0 +1,55 @@
+"""/api/v1/uploads/{upload}/mapping: where the studies of an upload go, while its bytes still come.
+
+A mapping of hundreds of studies is too long for `Upload-Metadata`: headers have a bound at most proxies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from scandock.access.principal import Principal, RequestInfo
+from scandock.model.errors import Usage
+from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
+from scandock.services.audit import Did
+from scandock.services.receiving import noted
+from scandock.web.bodies import takes_body
+from scandock.web.deps import Site, site_of
+from scandock.web.receiving.limits import FIELD_BYTES, mapping_too_large
+from scandock.web.security import Caller, check_upload, info_of, still
+from scandock.web.tus.routes import find_upload
+
+router = APIRouter(prefix="/api/v1/uploads", tags=["uploads (tus 1.0)"])
+
+
+@router.put("/{upload}/mapping", status_code=204, summary="Say where an upload's studies go", response_class=Response)
+@takes_body(FIELD_BYTES, mapping_too_large)
+async def give(request: Request, upload: str, principal: Caller) -> Response:
+    """The body is the mapping, CSV or JSON; it takes the place of an earlier one. 409 once all bytes are there."""
+    site = site_of(request)
+    await site.read(_check, site, principal, upload)
+    text = decode_mapping(await request.body())
+    principal = await still(request, principal)
+    await site.run(_keep, site, principal, upload, text, info_of(request))
+    return Response(status_code=204)
+
+
+def _check(site: Site, principal: Principal, upload: str) -> None:
+    find_upload(site, principal, upload, own=True)
+
+
+def _keep(site: Site, principal: Principal, upload: str, text: str, info: RequestInfo) -> None:
+    arriving = find_upload(site, principal, upload, own=True)
+    rows: Sequence[MappingRow] = ()
+    if text.strip():
+        rows = parse_mapping(text, "")
+        with site.catalog.read() as connection:
+            for name in dict.fromkeys(row.project for row in rows if row.project):
+                check_upload(principal, connection, name)
+    note = noted(Did.MAPPING_SET, principal, info, {"rows": len(rows)})
+    if not site.receiving.give_mapping(arriving, text if text.strip() else "", note):
+        raise Usage(
+            "import_running", "The upload has all its bytes: its import waits or runs.", "Cancel that, or wait for it."
+        )

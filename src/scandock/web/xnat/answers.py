@@ -1,0 +1,317 @@
+"""Answers of the dialect: listings as JSON, CSV and XML, single things as JSON and XML (xnat-clients.md 1, 3 and 4)."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape, quoteattr
+
+from fastapi import Request
+from starlette.responses import PlainTextResponse, Response
+
+from scandock.model.errors import Usage
+from scandock.model.spreadsheet import TableWriter
+from scandock.rules.field_types import as_number
+from scandock.rules.said_fields import rejoined
+from scandock.services.xnat.columns import MAX_COLUMNS, Rows, check_name, split
+from scandock.web.xnat.schema import NAMED, NESTED, PARAMETERS, attributes_of, bases_of, element_of
+
+XNAT: Final = "http://nrg.wustl.edu/xnat"
+XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
+FORMATS: Final = ("json", "csv", "xml")
+_MEDIA: Final = (("text/csv", "csv"), ("application/json", "json"), ("text/xml", "xml"), ("application/xml", "xml"))
+_NOTHING: Final = {ord(chr(code)): None for code in (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)}
+"""Characters that XML can't hold."""
+_BRACKETS: Final = re.compile(r"\[[^\[\]]*\]")
+"""What a path says of an element's type."""
+_RANKS: Final = {name: n for n, name in enumerate(PARAMETERS)}
+HIDDEN: Final = "xnat_abstractresource_id"
+"""A field of resources that their documents have as a comment."""
+
+
+def format_of(request: Request, default: str) -> str:
+    """The format that a request names, or its Accept header does; else `default`."""
+    named = request.query_params.get("format", "").strip().lower()
+    if named:
+        return named
+    accept = request.headers.get("accept", "").lower()
+    for kind, name in (
+        ("text/csv", "csv"),
+        ("application/json", "json"),
+        ("text/xml", "xml"),
+        ("application/xml", "xml"),
+    ):
+        if kind in accept and "*/*" not in accept and "text/html" not in accept:
+            return name
+    return default
+
+
+_OWN_WORDS: Final = frozenset(
+    {"format", "columns", "xsitype", "sortby", "sortorder", "limit", "offset", "accessible", "permissions", "datatype",
+     "owner", "member", "collaborator", "prearc_code", "xnat_csrf", "req_format", "event_reason", "recent", "users",
+     "activesince", "index", "recursive", "damaged"}
+)  # fmt: skip
+"""Names in a query that are no filters."""
+
+
+def filters_of(request: Request) -> list[tuple[str, str]]:
+    """What a query says of columns: `ID=XNAT_E00001`, `label=S*`."""
+    pairs = rejoined(request.query_params.multi_items())
+    return [(name, value) for name, value in pairs if name.lower() not in _OWN_WORDS]
+
+
+def listing(request: Request, rows: Rows, *, title: str = "", default: str = "json") -> Response:
+    """A listing in the format that was asked for, sorted and cut as asked; an unknown format is JSON."""
+    rows = _part(request, rows)
+    wanted = format_of(request, default)
+    if wanted == "csv":
+        people = is_navigation(request)
+        headers = {"Vary": "Sec-Fetch-Mode"}
+        return Response(_csv(rows, exact=not people), media_type="text/csv; charset=utf-8", headers=headers)
+    if wanted == "xml":
+        return Response(_xml(rows, title), media_type="text/xml; charset=utf-8")
+    return _json(rows)
+
+
+def is_navigation(request: Request) -> bool:
+    """Whether a browser goes to the address, as by a click, so that what it gets is opened by a person's programs.
+
+    Scripts of pages and XNAT's clients say something else, or nothing (Fetch Metadata, `Sec-Fetch-Mode`).
+    """
+    return request.headers.get("sec-fetch-mode", "").strip().lower() == "navigate"
+
+
+def _part(request: Request, rows: Rows) -> Rows:
+    """`sortBy`, `sortOrder`, `offset` and `limit`, where they are named. Usage for numbers that are none."""
+    asked = request.query_params
+    found = rows.rows
+    by = asked.get("sortBy", "").lower()
+    names = [name.lower() for name in rows.names]
+    if by in names:
+        at = names.index(by)
+        found = sorted(found, key=lambda row: row[at] or "", reverse=asked.get("sortOrder", "").upper() == "DESC")
+    offset, limit = window_of(request)
+    if not rows.cut and (offset or limit is not None):
+        found = found[offset:][: len(found) if limit is None else limit]
+    return Rows(rows.names, found)
+
+
+def window_of(request: Request) -> tuple[int, int | None]:
+    """`offset` and `limit` of a request. Usage for numbers that are none."""
+    return number_of(request, "offset") or 0, number_of(request, "limit")
+
+
+def number_of(request: Request, name: str) -> int | None:
+    """A number from 0 that a query names; None where it names none. Usage `request_invalid`."""
+    text = request.query_params.get(name)
+    if text is None or text in ("", "*"):
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise Usage("request_invalid", f"{name} is {text[:40]!r}.", "Right is a number from 0.")
+    return int(text)
+
+
+def _json(rows: Rows) -> Response:
+    # one template for all rows: ten thousand of them are a megabyte, and each value is text anyway
+    one = "{" + ",".join(json.dumps(name).replace("%", "%%") + ":%s" for name in rows.names) + "}"
+    quoted = json.encoder.encode_basestring
+    lines = ",".join([one % tuple([quoted(value or "") for value in row]) for row in rows.rows])
+    body = f'{{"ResultSet":{{"Result":[{lines}],"totalRecords":"{len(rows.rows)}"}}}}'
+    return Response(body.encode("utf-8", "backslashreplace"), media_type="application/json")
+
+
+def _csv(rows: Rows, *, exact: bool) -> bytes:
+    """`exact`: the values' bytes, as clients read them; else no cell runs as a formula in a spreadsheet."""
+    out = io.StringIO()
+    writer = TableWriter(out, line_end="\n", exact=exact)
+    writer.write_row(rows.names)
+    writer.write_rows(rows.rows)
+    return out.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _xml(rows: Rows, title: str) -> bytes:
+    columns = "".join(f"<column>{text(name)}</column>" for name in rows.names)
+    cells = "".join(
+        "<row>" + "".join(f"<cell>{text(value or '')}</cell>" for value in row) + "</row>" for row in rows.rows
+    )
+    said = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<ResultSet title={quoteattr(title)} totalRecords="{len(rows.rows)}">'
+        f"<results><columns>{columns}</columns><rows>{cells}</rows></results></ResultSet>"
+    )
+    return said.encode("utf-8", "backslashreplace")
+
+
+def text(value: str) -> str:
+    """Text that XML can hold."""
+    return escape(value.translate(_NOTHING))
+
+
+def attribute(value: str) -> str:
+    """A value as an attribute has it, with its quotes."""
+    return quoteattr(value.translate(_NOTHING))
+
+
+@dataclass(slots=True)
+class Item:
+    """A thing of XNAT's model: its type, its fields, and what is in it by the name of the relation."""
+
+    type: str
+    fields: Mapping[str, str]
+    children: list[tuple[str, list[Item]]] = field(default_factory=list)
+    started: str = ""
+    text: str = ""
+    """The field that is its element's text in a document, which then has no other."""
+
+    def value(self, name: str) -> str:
+        """A field by its name, or by a path from its type or one above that, in any case; empty where it has none.
+
+        What it has once, as a subject its demographics, is found by the path there: `demographics/gender`.
+        """
+        kind, _, rest = _BRACKETS.sub("", name.strip().lower()).partition("/")
+        low = f"{kind}/{rest}" if rest else kind
+        if ":" in kind:
+            if kind not in (known.lower() for known in (self.type, *bases_of(self.type))):
+                return ""
+            low = rest
+        if low == "xsitype":
+            return self.type
+        own = {name.lower(): value for name, value in self.fields.items()}
+        for path, children in self.children:
+            if len(children) == 1:
+                own.update({f"{path}/{name}".lower(): value for name, value in children[0].fields.items()})
+        return own.get(low, "")
+
+
+def item(request: Request, one: Item, *, default: str = "xml", numbers: bool = True) -> Response:
+    """A single thing, as XML unless JSON is asked for; with `handler=values` a listing of some of its fields.
+
+    `numbers`: whether its numbers are some in JSON. Usage `request_invalid` for another handler.
+    """
+    handler = request.query_params.get("handler", "").strip()
+    if handler:
+        if handler.lower() != "values":
+            raise Usage("request_invalid", f"Invalid handler definition: {handler[:40]}.", "Known is values.")
+        return _values(request, one, default)
+    if format_of(request, default) == "json":
+        return Response(json.dumps({"items": [_item_json(one, numbers=numbers)]}), media_type="application/json")
+    return Response(item_xml(one), media_type="text/xml; charset=utf-8")
+
+
+def _values(request: Request, one: Item, default: str) -> Response:
+    """One row: the fields that `columns` names, by the names that it has for them, and in their order.
+
+    One alone with `asValue=true` is a text. What a thing has not is empty. Usage `request_invalid`.
+    """
+    asked = request.query_params
+    every = (name.strip() for name in split(asked.get("columns", ""), "columns", MAX_COLUMNS))
+    names = list(dict.fromkeys(name for name in every if name))
+    if not names:
+        what = "handler=values is asked for without columns."
+        raise Usage("request_invalid", what, "Please include a list of columns to return: columns=ID,label.")
+    for name in names:
+        check_name(name)
+    row = [one.value(name) for name in names]
+    if any(asked.get(name, "").lower() in ("true", "1") for name in ("asValue", "asValues")):
+        if len(row) > 1:
+            what = "asValue can only be used on single-column queries."
+            raise Usage("request_invalid", what, "Name one column, or leave asValue out.")
+        return PlainTextResponse(row[0])
+    return listing(request, Rows(names, [row]), default=default)
+
+
+def _item_json(one: Item, *, numbers: bool = True) -> dict[str, Any]:
+    return {
+        "children": [
+            {"field": name, "items": [_item_json(child) for child in children]} for name, children in one.children
+        ],
+        "meta": {"isHistory": False, "xsi:type": one.type, "start_date": one.started},
+        "data_fields": {
+            name: _json_value(name, value) if numbers else value for name, value in one.fields.items() if value
+        },
+    }
+
+
+def _json_value(name: str, value: str) -> int | float | str:
+    """A number where the field's are, which listings show as texts."""
+    number = as_number(name, value)
+    return value if number is None else number
+
+
+def item_xml(one: Item) -> bytes:
+    """A thing as a document of our schema: some fields as attributes of the root, the others as elements."""
+    root = ET.Element(f"{{{XNAT}}}{element_of(one.type)}")
+    _fill(root, one)
+    ET.register_namespace("xnat", XNAT)
+    ET.register_namespace("xsi", XSI)
+    document: bytes = ET.tostring(root, encoding="utf-8")  # which writes no declaration of its own
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + document
+
+
+def _fill(element: ET.Element, one: Item) -> None:
+    attributes = attributes_of(one.type)
+    for name, value in one.fields.items():
+        clean = value.translate(_NOTHING)
+        if not clean:
+            continue
+        if name in attributes:
+            element.set(name, clean)
+        elif name == HIDDEN:  # which no schema has, and which clients read in this very way
+            element.append(ET.Comment(f'hidden_fields[{name}="{clean}"]'))
+        else:
+            _put(element, name.split("/"), clean)
+    parameters = element.find(f"{{{XNAT}}}parameters")
+    if parameters is not None:
+        parameters[:] = sorted(parameters, key=lambda one: _RANKS.get(_local(one), len(_RANKS)))
+    for path, children in one.children:
+        *above, last = path.split("/")
+        into = element
+        for name in above:
+            into = _under(into, name)
+        for child in children:
+            if child.text:
+                ET.SubElement(into, f"{{{XNAT}}}{last}").text = child.fields[child.text].translate(_NOTHING)
+                continue
+            below = ET.SubElement(into, f"{{{XNAT}}}{last}", {f"{{{XSI}}}type": child.type})
+            _fill(below, child)
+
+
+def _put(element: ET.Element, path: Sequence[str], value: str) -> None:
+    """Write a field below an element, as the element or the attribute of one that its path is."""
+    place, into = 0, element
+    while place < len(path) - 1:
+        name, below = path[place], path[place + 1]
+        called, attribute_name = NAMED.get(name, ("", ""))
+        if called:  # and what comes next is a name, or a number, that no element can be called by
+            into = _named(into if called == name else _under(into, name), called, attribute_name, below)
+            place += 2
+            continue
+        into = _under(into, name)
+        place += 1
+    if place == len(path):
+        into.text = value
+    elif path[-1] in NESTED.get(_local(into), ()):
+        into.set(path[-1], value)
+    else:
+        _under(into, path[-1]).text = value  # which its own attributes may have made already
+
+
+def _local(element: ET.Element) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def _named(element: ET.Element, name: str, attribute_name: str, value: str) -> ET.Element:
+    """The element below another one that has a name as its attribute."""
+    for found in element.findall(f"{{{XNAT}}}{name}"):
+        if found.get(attribute_name) == value:
+            return found
+    return ET.SubElement(element, f"{{{XNAT}}}{name}", {attribute_name: value})
+
+
+def _under(element: ET.Element, name: str) -> ET.Element:
+    found = element.find(f"{{{XNAT}}}{name}")
+    return ET.SubElement(element, f"{{{XNAT}}}{name}") if found is None else found

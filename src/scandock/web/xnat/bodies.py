@@ -1,0 +1,101 @@
+"""Bodies of the dialect that are a form or a file, and say by their first bytes alone which of both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+
+from scandock.model.errors import Usage
+from scandock.web.deps import Site
+from scandock.web.receiving.limits import MAX_FIELDS, too_many_fields
+from scandock.web.receiving.multipart import FormReader, boundary_of
+from scandock.web.receiving.stream import whole_body
+from scandock.web.receiving.wanted import Speech
+from scandock.web.xnat.wishes import by_name
+
+URLENCODED: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
+MAX_FORM: Final = 256 * 1024
+"""Bytes of a form without a file; what is longer is none."""
+_FORM_BYTES: Final = frozenset(range(0x21, 0x7F))
+
+
+def media_type_of(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def pairs_of(body: bytes) -> list[tuple[str, str]]:
+    """The names and values of an urlencoded form. Usage `request_invalid` for too many."""
+    try:
+        return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise too_many_fields() from None
+
+
+def has_body(request: Request) -> bool:
+    """Whether a body comes at all (RFC 9112, 6.3)."""
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+
+
+async def form_or_file(request: Request, idle: float) -> tuple[dict[str, str] | None, Request]:
+    """The names of an urlencoded form; or None, and the request as it was, where it is a file after all.
+
+    curl says `application/x-www-form-urlencoded` of every `--data-binary` that is not told what it sends. Raises
+    ClientDisconnect, and Usage `upload_stalled` after `idle` seconds without a byte.
+    """
+    heard: list[Message] = []
+    body = b""
+    while len(body) <= MAX_FORM:
+        try:
+            message = await asyncio.wait_for(request.receive(), idle)
+        except TimeoutError:
+            raise Usage("upload_stalled", f"Nothing came for {idle:.0f} seconds.", "Send it again.") from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        heard.append(message)
+        body += message.get("body", b"")
+        ended = not message.get("more_body", False)
+        if not ended and _may_be_form(body):
+            continue
+        if ended and _may_be_form(body):
+            return by_name(pairs_of(body), "form"), request
+        break
+
+    async def again() -> Message:
+        return heard.pop(0) if heard else await request.receive()
+
+    return None, Request(request.scope, again)
+
+
+def _may_be_form(body: bytes) -> bool:
+    """Whether bytes are names and values: printable ASCII, as a browser writes them."""
+    return len(body) <= MAX_FORM and _FORM_BYTES.issuperset(body) and (not body or b"=" in body)
+
+
+async def file_of(site: Site, request: Request) -> AsyncGenerator[bytes, None]:
+    """The bytes of the one file that a request brings, as its body or in a form; its fields are passed over.
+
+    Usage for a form without a file, or with more than one.
+    """
+    async with aclosing(whole_body(site, request)) as body:
+        if media_type_of(request) != MULTIPART:
+            async for data in body:
+                yield data
+            return
+        reader, found = FormReader(boundary_of(request), speech=Speech(named=by_name)), False
+        async for piece in body:
+            for kind, value in reader.push(piece):
+                found = found or kind == "archive"
+                if kind == "bytes" and isinstance(value, bytes):
+                    yield value
+        if not reader.ended:
+            raise Usage("multipart_damaged", "The multipart body ends before its last boundary.", "Send it again.")
+        if not found:
+            raise Usage("multipart_no_file", "The multipart body has no file.", "Send the file as a part.")

@@ -1,0 +1,93 @@
+"""`/data/services/dicomdump`: the elements of one object of a session or scan, as a table (xnat-clients.md 2.5)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.catalog.standing import Standing
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
+from scandock.services import pictures
+from scandock.services.xnat import contents
+from scandock.services.xnat.columns import Rows
+from scandock.services.xnat.finding import find_experiment
+from scandock.services.xnat.waiting import Address, find_waiting
+from scandock.web.v1.desks import Work
+from scandock.web.v1.pictures import do
+from scandock.web.xnat.answers import listing
+from scandock.web.xnat.routing import Known, router
+
+routes = router()
+_SRC: Final = re.compile(
+    r"(?:/data)?(?:/archive)?(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
+    r"/experiments/(?P<experiment>[^/]+)(?:/scans/(?P<scan>[^/]+))?(?:/.*)?"
+)
+_WAITING: Final = re.compile(
+    r"(?:/data)?/prearchive/projects/(?P<project>[^/]+)/(?P<timestamp>[^/]+)/(?P<label>[^/]+)"
+    r"(?:/scans/(?P<scan>[^/]+))?(?:/.*)?"
+)
+_NAMES: Final = ["tag1", "tag2", "vr", "value", "desc"]
+
+
+@routes.get("/data/services/dicomdump")
+async def dump(request: Request, work: Known, src: str) -> Response:
+    """The first object's elements; `field` chooses by tag (`00100010`) or by name. Nested ones have `tag2`."""
+    uuid, number = await work.read(lambda c: _first(c, work, src))
+    made, _ = await do(work, lambda: pictures.header(work.desk, work.site.pictures, uuid, number))
+    if made.reason:
+        raise Usage("dump_impossible", f"The header can't be read: {made.reason}", "Download the file.")
+    wanted = {one.lower().strip("() ").replace(",", "") for one in request.query_params.getlist("field") if one}
+    return listing(request, Rows(_NAMES, _rows(made.said["rows"], wanted)))
+
+
+def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
+    one, scan = _session(connection, work, src.strip())
+    scans = contents.scans_of(connection, one, scan or "ALL")
+    every = contents.resources_of(connection, one, scans=scans)
+    files = contents.files_of(connection, one, [kept for kept in every if kept["format"] == "DICOM"])
+    if not files:
+        raise Usage("file_unknown", "There is no DICOM object there.", "Name a session, or a scan, that has images.")
+    return one.uuid, files[0]["n"]
+
+
+def _session(connection: Connection, work: Work, src: str) -> tuple[Standing, str | None]:
+    """The session that `src` names, archived or waiting, and the scan of it where it names one."""
+    principal = work.desk.principal
+    waiting = _WAITING.fullmatch(src)
+    if waiting is not None:
+        where = Address(waiting["project"], waiting["timestamp"], waiting["label"])
+        return find_waiting(connection, principal, where, Action.PREARCHIVE_READ).standing, waiting["scan"]
+    found = _SRC.fullmatch(src)
+    if found is None:
+        raise Usage(
+            "request_invalid",
+            "src uri is invalid.",
+            "Name a session, or a scan of one, as /archive/projects/{project}/experiments/{label}/scans/{scan}.",
+        )
+    experiment = find_experiment(
+        connection, principal, found["experiment"], in_project=found["project"], of_subject=found["subject"]
+    )
+    return experiment.standing, found["scan"]
+
+
+def _rows(elements: list[list[object]], wanted: set[str]) -> list[list[str]]:
+    """Rows of (depth, tag, name, VR, value) as XNAT's, the tag of the sequence before that of what is in it."""
+    rows, above = [], ""
+    for depth, tag, name, vr, value in elements:
+        if not depth:
+            above = str(tag)
+        first, second = (str(tag), "") if not depth else (above, str(tag))
+        if not wanted or _said_as(str(tag), str(name)) & wanted:
+            rows.append([first, second, str(vr), str(value), str(name)])
+    return rows
+
+
+def _said_as(tag: str, name: str) -> set[str]:
+    """What a request may call an element: `00100020`, `Patient ID`, and DICOM's keyword `PatientID`."""
+    keyword = "".join(char for char in name if char.isalnum())
+    return {tag.strip("()").replace(",", "").lower(), name.lower(), keyword.lower()}

@@ -1,0 +1,124 @@
+"""`import-handler=inbox` and `/xapi/dicom/{id}`: a folder that lies on the server (xnat-behaviour.md 1.3).
+
+Only where a setting allows folders. Administrators name any path in them; others one below the folder of a project that
+they may upload to, as XNAT lays its inbox out: `{folder}/{project}/{session}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Final
+
+from fastapi import Request
+from starlette.responses import JSONResponse, Response
+
+from scandock.access.principal import deny
+from scandock.model.errors import ScandockError, Usage
+from scandock.rules.permissions import Answer
+from scandock.services.logs import bind_upload, log
+from scandock.services.receiving import Arriving, Offer
+from scandock.services.xnat import inbox
+from scandock.services.xnat.destinations import stands_there
+from scandock.services.xnat.inbox_folders import Place, find_place, is_there
+from scandock.web.problems import unexpected
+from scandock.web.receiving.wanted import offer_of
+from scandock.web.security import info_of
+from scandock.web.v1.desks import Work
+from scandock.web.xnat.routing import Known, router, said
+from scandock.web.xnat.wishes import Call
+
+routes = router()
+_OWN: Final = ("PROJECT_ID", "SUBJECT_ID", "EXPT_LABEL")
+_EXISTS: Final = {
+    "archive": "Experiment with that label already exists in that project.",
+    "prearchive": "Session already exists in that project.",
+}
+
+
+async def ask(request: Request, work: Work, call: Call) -> Response:
+    """Let a folder be imported; the address at which that can be followed, as the original answers it."""
+    site = work.site
+    offer, place = await site.read(_wanted, work, call)
+    path = "/".join((place.root, *place.parts))
+    label = offer.options.get("session", "")
+    if label and offer.options.get("project"):
+        stands = await work.read(lambda c: stands_there(c, offer.options["project"], label))
+        if stands:
+            return said(409, _EXISTS[stands])
+    names = ("project", "subject", "session")
+    asked = {own: offer.options[name] for own, name in zip(_OWN, names, strict=True) if name in offer.options}
+    cleanup = call.said.get("cleanupAfterImport", "true").strip().lower() != "false"
+    begin = partial(inbox.begin, site.receiving, offer, path, cleanup=cleanup, asked=asked)
+    number, arriving = await site.run(begin)
+    bind_upload(arriving.uuid)
+    site.receives(arriving.uuid, asyncio.ensure_future(_bring(request, work, arriving, place)))
+    return Response(f"/xapi/dicom/{number}\r\n", media_type="text/uri-list")
+
+
+async def _bring(request: Request, work: Work, arriving: Arriving, place: Place) -> None:
+    site = work.site
+    bring = partial(
+        inbox.bring, site.receiving, arriving, place, work.desk.principal, info_of(request), site.stopping.is_set
+    )
+    try:
+        await work.do(bring)
+    except ScandockError as error:  # its row says why
+        log().warning("inbox", code=error.code, upload=arriving.uuid)
+    except Exception as error:  # noqa: BLE001  nobody waits for it; its row says so too
+        unexpected(request, error)
+
+
+def _wanted(work: Work, call: Call) -> tuple[Offer, Place]:
+    """What is asked for, and where it lies. Raises Denied and Usage, in the same words for all that is not there."""
+    folders = work.site.settings.inbox_folders
+    principal = work.desk.principal
+    if not folders:
+        raise Usage(
+            "inbox_off",
+            "Folders of the server can't be imported here.",
+            "Whoever runs the server names those that can be (SCANDOCK_INBOX_FOLDERS).",
+        )
+    fields, more = call.meant(call.said)
+    path = call.said.get("path", "").strip()
+    if not path and not (fields.get("project") and fields.get("session")):
+        raise Usage("request_invalid", "The folder is not named.", "Name path, or PROJECT_ID and EXPT_LABEL.")
+    with work.site.catalog.read() as connection:
+        offer = offer_of(connection, principal, {**fields, "filename": "inbox.tar"}, more, door="raw")
+    project = offer.options.get("project", "")
+    paths = [path] if path else [f"{folder.rstrip('/')}/{project}/{fields['session']}" for folder in folders]
+    for one in paths:
+        place = find_place(folders, one)
+        if place is None or not (principal.admin or place.owner.casefold() == project.casefold()):
+            continue
+        if is_there(place):
+            return offer, place
+    raise Usage(
+        "inbox_unknown",
+        "There is no such folder among those that you may import.",
+        "It lies in one of SCANDOCK_INBOX_FOLDERS, below a folder named as its project, and is reached by no link.",
+    )
+
+
+@routes.get("/xapi/dicom/{number}")
+async def follow(work: Known, number: str) -> Response:
+    """How the import of a folder goes. The key with the slip of the pen is what xnatpy reads."""
+    known = number.isascii() and number.isdigit() and len(number) < 19
+    found = await work.site.read(inbox.tell, work.site.catalog, work.desk.principal, int(number)) if known else None
+    if found is None:
+        deny(Answer.HIDDEN)
+    told = {
+        "id": found.number,
+        "enabled": True,
+        "created": found.created,
+        "timestamp": found.changed,
+        "disabled": 0,
+        "username": found.username,
+        "sessionPath": found.path,
+        "cleanupAfterImport": found.cleanup,
+        "clenaupAfterImport": found.cleanup,
+        "status": found.status,
+        "resolution": found.resolution,
+        "parameters": found.asked,
+    }
+    return JSONResponse(told)

@@ -1,0 +1,100 @@
+"""What is in an experiment, or on a shelf: scans and resources, as listings and one by one (xnat-clients.md 2.2)."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import PlainTextResponse, Response
+
+from scandock.model.errors import Usage
+from scandock.services.xnat import contents
+from scandock.services.xnat.columns import Rows
+from scandock.web.xnat import things
+from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
+from scandock.web.xnat.catalogs import catalog_of
+from scandock.web.xnat.parts import Chosen, chosen
+from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, session_of
+from scandock.web.xnat.routing import Asking, router
+from scandock.web.xnat.zipping import as_zip
+
+routes = router()
+
+
+async def scans(request: Request, work: Asking) -> Response:
+    filters = filters_of(request)
+    kinds = request.query_params.get("xsiType", "")
+    if kinds and "imagescandata" not in kinds.lower():  # which every scan is
+        filters.append(("xsiType", kinds))
+
+    def ask(connection: Connection) -> Rows:
+        found = experiment_of(connection, work)
+        rows = contents.scans_of(connection, found.standing)
+        return contents.list_scans(
+            rows, found.uri, things.told_of_session(found), request.query_params.get("columns"), filters
+        )
+
+    return listing(request, await work.read(ask), title="Scans")
+
+
+async def scan(request: Request, work: Asking) -> Response:
+    """One scan; with `format=zip` its files, or those of several."""
+    if format_of(request, "xml") == "zip":
+        return await as_zip(work)
+
+    def ask(connection: Connection) -> Item:
+        part = chosen(connection, work)
+        if part.scans is None or len(part.scans) != 1:
+            raise Usage("scan_unknown", "Several scans are no single one.", "Name one, or ask for their files.")
+        return things.scan_item(part.scans[0], part.experiment, part.resources)
+
+    return item(request, await work.read(ask))
+
+
+async def resources(request: Request, work: Asking) -> Response:
+    def ask(connection: Connection) -> Rows:
+        part = chosen(connection, work)
+        return contents.list_resources(part.resources, part.experiment.standing.uuid)
+
+    return listing(request, await work.read(ask), title="Resources")
+
+
+async def resource(request: Request, work: Asking) -> Response:
+    """One resource as JSON; as XML the catalog of its files, with `format=zip` the files themselves."""
+    wanted = format_of(request, "json")
+    if wanted == "zip":
+        return await as_zip(work)
+
+    def ask(connection: Connection) -> Chosen:
+        part = chosen(connection, work)
+        if len(part.resources) != 1:
+            raise Usage("resource_unknown", "Several resources are no single one.", "Name one.")
+        return part
+
+    part = await work.read(ask)
+    if wanted == "json":
+        # the original has no such item, and xnatpy takes it as a row of the listing, whose values are texts
+        return item(request, things.resource_item(part.resources[0], part.experiment), default="json", numbers=False)
+    return await catalog_of(work, part)
+
+
+async def none(request: Request, work: Asking) -> Response:
+    """What a session never has: assessors and reconstructions."""
+    await work.read(lambda c: session_of(c, work))
+    return listing(request, Rows(["ID", "label", "xsiType", "URI"], []))
+
+
+async def status(work: Asking) -> Response:
+    """`quarantine` until somebody activates it, else `active` (xnat-behaviour.md 1.4, 5.5); nothing is ever locked."""
+    found = await work.read(lambda c: experiment_of(c, work))
+    return PlainTextResponse("quarantine" if found.standing.quarantined else "active")
+
+
+for _where in EXPERIMENTS:
+    routes.get(f"{_where}/assessors")(none)
+    routes.get(f"{_where}/reconstructions")(none)
+    routes.get(f"{_where}/status")(status)
+    routes.get(f"{_where}/scans")(scans)
+    routes.get(f"{_where}/scans/{{scans}}")(scan)
+for _where in HOLDERS:
+    routes.get(f"{_where}/resources")(resources)
+    routes.get(f"{_where}/resources/{{resources}}")(resource)

@@ -1,0 +1,407 @@
+"""PUT of projects, subjects and experiments: made where missing, else changed (xnat-clients.md 2.4, 3 to 5).
+
+200 with the id; of subjects and experiments that were made 201, as the original does it. What the query says of a
+thing is kept where it has a place, and what a document in the body does. Of a subject's PUT the body is read only where
+the request calls it a document: one client sends its user's password in it (5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import PlainTextResponse, Response
+
+from scandock.access.principal import Denied
+from scandock.model.errors import Usage
+from scandock.model.request_limits import DOCUMENT_SCANS
+from scandock.rules.permissions import Action, Answer
+from scandock.rules.project_fields import said_of_project
+from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, Said, said_of
+from scandock.rules.subject_fields import SUBJECT_FIELDS, said_of_subject
+from scandock.services import rights
+from scandock.services.editing import edit_session, rename_subject
+from scandock.services.prearchive import rebuild
+from scandock.services.xnat import making
+from scandock.services.xnat.describing import describe_project, make_described
+from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_subject
+from scandock.services.xnat.ids import experiment_number, subject_id, subject_number
+from scandock.services.xnat.making_subjects import make_subject, say_of_subject
+from scandock.services.xnat.pulling import pull_headers
+from scandock.services.xnat.scan_types import fix_scan_types
+from scandock.web.v1.desks import Work
+from scandock.web.xnat.bodies import pairs_of
+from scandock.web.xnat.documents import Document, read_document, said_in_document
+from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, subject_of
+from scandock.web.xnat.routing import Known, router
+from scandock.web.xnat.schema import SCANS, SESSIONS
+from scandock.web.xnat.wishes import true
+
+routes = router()
+T = TypeVar("T")
+_FORM: Final = "application/x-www-form-urlencoded"
+_FORM_BYTES: Final = 65_536
+_OF_WHAT_STANDS: Final = ("pullDataFromHeaders", "fixScanTypes", "triggerPipelines", "activate", "quarantine")
+"""What is asked of a session that is there: with these alone, none is to be made."""
+_SCAN_TYPES: Final = {f"xnat:{one}ScanData".lower(): f"xnat:{one}ScanData" for one in SCANS}
+_SESSION_TYPES: Final = {f"xnat:{one}SessionData".lower(): f"xnat:{one}SessionData" for one in SESSIONS}
+
+
+def answer(text: str, *, new: bool = False) -> Response:
+    """The id of a thing that was made, or was there. `new`: of those that the original answers with 201 then."""
+    return PlainTextResponse(text, 201 if new else 200)
+
+
+def posted(request: Request, id_: str) -> Response:
+    """Where a thing stands that was made by a POST to the list of its kind."""
+    address = f"{quote(request.scope['path'])}/{quote(id_)}"
+    return PlainTextResponse(address, headers={"Location": address})
+
+
+def nameless(what: str, field: str) -> Usage:
+    """Why nothing is made of a POST that names no thing."""
+    return Usage(
+        "request_invalid", f"The request gives the new {what} no {field}.", f"Say {field}, or PUT to its address."
+    )
+
+
+async def said_in(work: Work, document: Sequence[tuple[str, str]] | None = None) -> Said:
+    """What the query says, and a form or a document in the body where there is one, which may have been read."""
+    request = work.request
+    pairs = list(await said_in_document(work) if document is None else document)
+    if not pairs and request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > _FORM_BYTES:
+                raise Usage(
+                    "request_invalid",
+                    f"The form has more than {_FORM_BYTES:,} bytes.",
+                    "Say less at once, or send a document.",
+                )
+        pairs = pairs_of(body)
+    return said_of([*pairs, *request.query_params.multi_items()])
+
+
+def found_or_none(ask: Callable[[], T]) -> T | None:
+    """What is there and may be changed; None where there is nothing of that name."""
+    try:
+        return ask()
+    except Denied as error:
+        if error.answer is Answer.HIDDEN:
+            return None
+        raise
+
+
+# -- projects and subjects ---------------------------------------------------------------------------------------------
+
+
+@routes.put("/data/projects/{project}")
+async def project(request: Request, work: Known, project: str) -> Response:
+    """Made with its maker as owner, or what is said of it written."""
+    said = said_of_project([*await said_in_document(work), *request.query_params.multi_items()])
+    there = await work.read(lambda c: rights.allowed(c, work.desk.principal, Action.PROJECT_SEE, project))
+    put = describe_project if there else make_described
+    return answer(await work.do(lambda: put(work.desk, project, said)))
+
+
+@routes.post("/data/projects")
+async def post_project(request: Request, work: Known) -> Response:
+    """A new project of what a document, or the query, says."""
+    pairs = [*await said_in_document(work), *request.query_params.multi_items()]
+    named, said = said_of(pairs).get("id"), said_of_project(pairs)
+    if not named:
+        raise nameless("project", "ID")
+    return posted(request, await work.do(lambda: make_described(work.desk, named, said)))
+
+
+@routes.post("/data/projects/{project}/subjects")
+async def post_subject(request: Request, work: Known) -> Response:
+    """A new subject of what a document, or the query, says."""
+    pairs = [*await said_in_document(work), *request.query_params.multi_items()]
+    label, said = said_of(pairs).get("label"), said_of_subject(pairs)
+    if not label:
+        raise nameless("subject", "label")
+    project = request.path_params["project"]
+    number, new = await work.do(lambda: make_subject(work.desk, project, label, said))
+    if not new:
+        raise Usage("label_taken", f"There is a subject {label[:128]} already.", "Choose another label, or PUT it.")
+    return posted(request, subject_id(number))
+
+
+async def subject(request: Request, work: Known) -> Response:
+    """Made where missing; another label renames it, and what is said of the person is written.
+
+    A document takes back what it lacks where the query has `allowDataDeletion=true`.
+    """
+    document = await said_in_document(work, open_handed=False)
+    whole = bool(document) and true(request.query_params.get("allowDataDeletion"))
+    id_, new = await put_subject(work, [*document, *request.query_params.multi_items()], whole=whole)
+    return answer(id_, new=new)
+
+
+async def put_subject(work: Work, pairs: Sequence[tuple[str, str]], *, whole: bool = False) -> tuple[str, bool]:
+    """The id of the subject at an address, made of what is said or changed by it; whether it is new.
+
+    `whole`: what is not said is taken back.
+    """
+    label, said = said_of(pairs).get("label"), said_of_subject(pairs)
+    if whole:
+        said = dict.fromkeys(SUBJECT_FIELDS.values(), "") | said
+    found = await work.read(lambda c: found_or_none(lambda: subject_of(c, work, Action.SUBJECT_EDIT)))
+    places = work.request.path_params
+    if found is None:
+        if "project" not in places or subject_number(places["subject"]) is not None:
+            await work.read(lambda c: subject_of(c, work, Action.SUBJECT_EDIT))  # which tells why not
+        number, new = await work.do(lambda: make_subject(work.desk, places["project"], places["subject"], said))
+        if new:
+            return subject_id(number), True
+        found = await work.read(lambda c: subject_of(c, work, Action.SUBJECT_EDIT))  # made in this very moment
+    uuid = found.uuid
+    if label and label != found.label:
+        await work.do(lambda: rename_subject(work.desk, uuid, label))
+    if said:
+        await work.do(lambda: say_of_subject(work.desk, uuid, said))
+    return found.id, False
+
+
+for _where in SUBJECTS:
+    routes.put(_where)(subject)
+
+
+# -- experiments -------------------------------------------------------------------------------------------------------
+
+
+async def experiment(work: Known) -> Response:
+    """Made where missing, with its subject; else changed, and whatever the query has done with it."""
+    document = await read_document(work)
+    made, new = await put_experiment(work, document, await said_in(work, document.pairs))
+    return answer(made.id, new=new)
+
+
+async def post_experiment(request: Request, work: Known) -> Response:
+    """A new session of what a document, or the query, says, with its scans."""
+    document = await read_document(work)
+    said = await said_in(work, document.pairs)
+    label = said.get("label")
+    if not label:
+        raise nameless("session", "label")
+    request.path_params["experiment"] = label
+    if "subject" in request.path_params:
+        await work.read(lambda c: subject_of(c, work, Action.SESSION_EDIT))  # which a PUT would make
+    if await work.read(lambda c: _there(c, work)) is not None:
+        raise Usage("label_taken", f"There is a session {label[:128]} already.", "Choose another label, or PUT it.")
+    made, _ = await put_experiment(work, document, said)
+    return posted(request, made.id)
+
+
+async def put_experiment(work: Work, document: Document, said: Said) -> tuple[Experiment, bool]:
+    """The experiment at an address, made of what is said or changed by it; whether it is new."""
+    request = work.request
+    scans = scans_in(document)
+    making.check_scans(scans)  # nothing is made of what is refused
+    found = await work.read(lambda c: _there(c, work))
+    if found is None:
+        # A document may be the copy of another session's: what is made of it is called by the address.
+        label = (said_of(request.query_params.multi_items()) if document.pairs else said).get("label")
+        label = label or request.path_params["experiment"]
+        try:
+            made = await work.do(lambda: _make_experiment(work, said, label, scans))
+        except Usage as error:
+            found = await work.read(lambda c: _there(c, work)) if error.code == "label_taken" else None
+            if found is None:  # else somebody has made it in this very moment
+                raise
+        else:
+            await _set_status(work, made)
+            return made, True
+    if found.standing.quarantined:
+        in_project = found.standing.project
+        await work.read(lambda c: _check_status(c, work, in_project))
+    await make_scans(work, found, scans)  # before all else: what is refused changes nothing
+    await work.do(lambda: _change_experiment(work, found, said))
+    uuid, asked = found.standing.uuid, request.query_params
+    if true(asked.get("pullDataFromHeaders")):
+        await work.do(lambda: pull_headers(work.desk, uuid))
+    elif true(asked.get("fixScanTypes")):
+        await work.do(lambda: rebuild(work.desk, uuid))
+        await work.do(lambda: fix_scan_types(work.desk, uuid))
+    await _set_status(work, found)
+    return found, False
+
+
+async def make_scans(work: Work, found: Experiment, scans: Sequence[making.WantedScan]) -> None:
+    if scans:
+        every = _of_session(scans, found.standing.xsi_type)
+        await work.do(lambda: making.make_scans(work.desk, found.standing.uuid, every))
+
+
+def _of_session(scans: Sequence[making.WantedScan], xsi_type: str) -> list[making.WantedScan]:
+    """Scans as a session of some type has them: of its own type's where none is named."""
+    kind = xsi_type.replace("SessionData", "ScanData")
+    return [replace(one, usual_type=_SCAN_TYPES.get(kind.lower(), "xnat:otherDicomScanData")) for one in scans]
+
+
+def scans_in(document: Document) -> list[making.WantedScan]:
+    """The scans within a session's document, each once. Usage `request_invalid`, `type_unknown`, `value_invalid`."""
+    if len(document.scans) > DOCUMENT_SCANS:
+        many = f"The document has {len(document.scans):,} scans."
+        raise Usage("request_invalid", many, f"At most {DOCUMENT_SCANS:,} are made at once: send it in parts.")
+    found: dict[str, making.WantedScan] = {}
+    for pairs in document.scans:
+        said = said_of(pairs)
+        one = wanted_scan(said, said.get("id"))
+        if one.id.casefold() in found:
+            raise Usage("request_invalid", f"The document has the scan {one.id[:128]!r} twice.", "Say it once.")
+        found[one.id.casefold()] = one
+    return list(found.values())
+
+
+def wanted_scan(said: Said, scan_id: str, told: str = "") -> making.WantedScan:
+    """What is said of a scan; `told`: its type where no field says it. Usage `type_unknown`, `value_invalid`."""
+    kind = said.get("type") or told
+    edits = {name: said.fields[name] for name in ("quality", "note") if said.fields.get(name)}
+    if said.get("type"):
+        edits["type"] = kind
+    return making.WantedScan(
+        id=scan_id, type=kind, xsi_type=_kind_of_scan(said), attributes=said.known(SCAN_FIELDS), edits=edits
+    )
+
+
+def _kind_of_scan(said: Said) -> str:
+    """The type that a request names; empty where it names none, or that of every scan. Usage `type_unknown`."""
+    kind = _SCAN_TYPES.get(said.xsi_type.lower(), "")
+    if not kind and said.xsi_type and said.xsi_type.lower() != "xnat:imagescandata":
+        raise Usage(
+            "type_unknown",
+            f"{said.xsi_type[:64]} is no type of a scan.",
+            f"Say xsiType=xnat:mrScanData, or in the place of mr one of {', '.join(SCANS)}.",
+        )
+    return kind
+
+
+def _check_status(connection: Connection, work: Work, project: str) -> None:
+    """Denied to who may not activate and asks for it, before any of the request is done."""
+    if true(work.request.query_params.get("activate")):
+        rights.check(connection, work.desk.principal, Action.SESSION_ACTIVATE, project)
+
+
+async def _set_status(work: Work, found: Experiment) -> None:
+    """`activate=true` takes a session out of quarantine, which is for owners; `quarantine=true` puts it there."""
+    asked, one = work.request.query_params, found.standing
+    wanted = False if true(asked.get("activate")) else True if true(asked.get("quarantine")) else None
+    if wanted is not None and wanted != one.quarantined:
+        await work.do(lambda: edit_session(work.desk, one.uuid, quarantined=wanted))
+
+
+def _there(connection: Connection, work: Work) -> Experiment | None:
+    """The experiment that an address names, under whatever subject it stands there now. Denied."""
+    places = work.request.path_params
+    return found_or_none(
+        lambda: find_experiment(
+            connection,
+            work.desk.principal,
+            places["experiment"],
+            in_project=places.get("project"),
+            action=Action.SESSION_EDIT,
+        )
+    )
+
+
+def _make_experiment(work: Work, said: Said, label: str, scans: Sequence[making.WantedScan]) -> Experiment:
+    """A session made by hand, with its scans, without files."""
+    places, desk, asked = work.request.path_params, work.desk, work.request.query_params
+    to_be_changed = not said.xsi_type and any(true(asked.get(one)) for one in _OF_WHAT_STANDS)
+    if to_be_changed or experiment_number(places["experiment"]) is not None:
+        raise Usage("not_found", "There is no experiment of that name, or you may not know of it.", "Check the name.")
+    kind = _SESSION_TYPES.get(said.xsi_type.lower())
+    if kind is None:
+        shown = f"{said.xsi_type[:64]} is" if said.xsi_type else "The request says"
+        raise Usage(
+            "type_unknown",
+            f"{shown} no type of an imaging session.",
+            f"Say xsiType=xnat:mrSessionData, or in the place of mr one of {', '.join(SESSIONS)}.",
+        )
+    with desk.catalog.read() as connection:
+        person = _person(connection, work, said)
+        _check_status(connection, work, person.project)
+    attributes = {name: text for name, text in said.known(SESSION_FIELDS).items() if text}
+    wanted = making.NewSession(
+        project=person.project,
+        subject=person.label,
+        label=label,
+        xsi_type=kind,
+        attributes=attributes,
+        scans=_of_session(scans, kind),
+    )
+    making.make_session(desk, wanted)
+    with desk.catalog.read() as connection:
+        return find_experiment(connection, desk.principal, label, in_project=person.project)
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    project: str
+    label: str
+
+
+def _person(connection: Connection, work: Work, said: Said) -> _Person:
+    """The subject that a new session is of: in the address, else in the query."""
+    places, principal = work.request.path_params, work.desk.principal
+    in_project = places.get("project") or said.get("project") or None
+    named = places.get("subject") or said.get("subject_id", "subject_label", "subject")
+    if not named:
+        raise Usage(
+            "subject_missing",
+            "A session is of a subject, and none is named.",
+            "Name it in the address: /data/projects/{project}/subjects/{subject}/experiments/{label}.",
+        )
+    found = found_or_none(lambda: find_subject(connection, principal, named, in_project=in_project))
+    if found is not None:
+        return _Person(found.project, found.label)
+    if in_project is None or subject_number(named) is not None:
+        raise Usage("not_found", "There is no subject of that name, or you may not know of it.", "Check the address.")
+    rights.check(connection, principal, Action.SESSION_EDIT, in_project)
+    return _Person(in_project, named)
+
+
+def _change_experiment(work: Work, found: Experiment, said: Said) -> None:
+    """Label, subject, type and attributes, as far as they are said and differ."""
+    desk, one, places = work.desk, found.standing, work.request.path_params
+    project_name = said.get("project")
+    if project_name and project_name.casefold() != one.project.casefold():
+        raise Usage("project_other", "An archived session keeps its project.", "Leave `project` out.")
+    label = said.get("label")
+    label = label if label != one.label else ""
+    person = ""
+    with desk.catalog.read() as connection:
+        for named in (said.get("subject_id", "subject_label"), places.get("subject", "")):
+            if named and not person:
+                person = _other_subject(connection, work, found, named)
+    if person and not said.get("subject_id", "subject_label") and experiment_number(places["experiment"]) is None:
+        raise Usage("label_taken", "A session of that label stands under another subject.", "Choose another label.")
+    kind = _SESSION_TYPES.get(said.xsi_type.lower(), "")
+    fields = {name: text for name, text in said.known(SESSION_FIELDS).items() if one.attributes.get(name, "") != text}
+    making.say_of_session(desk, one.uuid, fields, kind if kind != one.xsi_type else "")
+    if label or person:
+        edit_session(desk, one.uuid, label=label or None, subject_label=person or None)
+
+
+def _other_subject(connection: Connection, work: Work, found: Experiment, named: str) -> str:
+    """The label of the subject that is named, where it is another than the session's; empty where it is not."""
+    one = found.standing
+    if named.casefold() == one.subject.casefold() or subject_number(named) == one.subject_id:
+        return ""
+    if subject_number(named) is None:
+        return named
+    other: Subject = find_subject(connection, work.desk.principal, named, in_project=one.project)
+    return other.label
+
+
+for _where in EXPERIMENTS:
+    routes.put(_where)(experiment)
+for _where in ("/data/projects/{project}", *SUBJECTS):
+    routes.post(f"{_where}/experiments")(post_experiment)

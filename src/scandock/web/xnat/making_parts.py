@@ -1,0 +1,133 @@
+"""PUT of scans and resources: made where missing, else changed; and the word that catalogs are fresh (2.4, 2.5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from fastapi import Request
+from sqlalchemy import Connection, RowMapping
+from starlette.responses import PlainTextResponse, Response
+
+from scandock.catalog.shelves import Holder, Shelf
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
+from scandock.services.xnat import contents, making, shelves
+from scandock.services.xnat.finding import Experiment, find_experiment, find_subject
+from scandock.services.xnat.ids import resource_id
+from scandock.services.xnat.next_tree import Place
+from scandock.services.xnat.pulling import pull_headers
+from scandock.web.v1.desks import Work
+from scandock.web.xnat.making import answer, make_scans, nameless, posted, said_in, wanted_scan
+from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, holder_of
+from scandock.web.xnat.routing import Known, router
+from scandock.web.xnat.uploading_files import place_of, words_in
+from scandock.web.xnat.wishes import true
+
+routes = router()
+_ADDRESS: Final = re.compile(
+    r"(?:/data)?(?:/archive)?(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
+    r"(?:/experiments/(?P<experiment>[^/]+)(?:/.*)?|/resources(?:/.*)?|/files(?:/.*)?)?"
+)
+
+
+# -- scans and resources -----------------------------------------------------------------------------------------------
+
+
+async def scan(request: Request, work: Known) -> Response:
+    """Made where missing: the query has its id, and then the address its type; else the address has the id.
+
+    With `pullDataFromHeaders` it is told anew by its objects.
+    """
+    said, named = await said_in(work), request.path_params["scans"]
+    scan_id = said.get("id") or named
+    wanted = wanted_scan(said, scan_id, told=named if scan_id != named else "")
+    found, there = await work.read(lambda c: _scan_at(c, work, scan_id))
+    if there is not None and said.by_path and wanted.xsi_type != there["xsi_type"]:
+        if wanted.xsi_type:  # fields of another type, by their paths: they are none of its
+            return answer(scan_id)
+        wanted = replace(wanted, xsi_type="")
+    await make_scans(work, found, [wanted])
+    if true(request.query_params.get("pullDataFromHeaders")):
+        await work.do(lambda: pull_headers(work.desk, found.standing.uuid, scan_id))
+    return answer(scan_id)
+
+
+def _scan_at(connection: Connection, work: Work, scan_id: str) -> tuple[Experiment, RowMapping | None]:
+    found = experiment_of(connection, work, Action.SESSION_EDIT)
+    rows = contents.scans_of(connection, found.standing)
+    return found, next((row for row in rows if row["scan_id"] == scan_id), None)
+
+
+async def post_scan(request: Request, work: Known) -> Response:
+    """A new scan of what a document, or the query, says."""
+    said = await said_in(work)
+    scan_id = said.get("id")
+    if not scan_id:
+        raise nameless("scan", "ID")
+    found, there = await work.read(lambda c: _scan_at(c, work, scan_id))
+    if there is not None:
+        raise Usage("label_taken", f"There is a scan {scan_id[:128]} already.", "Choose another id, or PUT it.")
+    await make_scans(work, found, [wanted_scan(said, scan_id)])
+    return posted(request, scan_id)
+
+
+async def resource(request: Request, work: Known) -> Response:
+    """Made where missing, with its `format` and `content`."""
+
+    def ask(connection: Connection) -> tuple[Holder, Place]:
+        found = holder_of(connection, work, Action.SESSION_EDIT)
+        place, _ = place_of(connection, work)
+        return found.standing, place
+
+    of, place = await work.read(ask)
+    kind = words_in(request.query_params)
+    if isinstance(of, Shelf):
+        shelf = of
+        uuid = await work.do(lambda: shelves.make_resource(work.desk, shelf, place.label, kind))
+    else:
+        uuid = of.uuid
+        await work.do(lambda: making.make_resource(work.desk, uuid, place.scan_id, place.label, kind))
+    return answer(resource_id(uuid, place.scan_id, place.label))
+
+
+for _where in EXPERIMENTS:
+    routes.put(f"{_where}/scans/{{scans}}")(scan)
+    routes.post(f"{_where}/scans")(post_scan)
+for _where in HOLDERS:
+    routes.put(f"{_where}/resources/{{resources}}")(resource)
+
+
+@routes.post("/data/services/refresh/catalog")
+async def refresh(request: Request, work: Known) -> Response:
+    """Nothing is ever out of step here: whoever may change what is named hears that all is well."""
+    said = await said_in(work)
+    named = request.query_params.getlist("resource") or [said.fields.get("resource", "")]
+    if not any(named):
+        raise Usage("request_invalid", "The request names no resource.", "Say resource=/archive/experiments/{id}.")
+    for one in named:
+        found = _ADDRESS.fullmatch(one.strip())
+        if found is None or not any(found.groupdict().values()):
+            raise Usage(
+                "request_invalid",
+                f"{one[:200]!r} is no address of an experiment, a subject or a project.",
+                "Right is /archive/experiments/{id}.",
+            )
+        await work.read(_checked(work, found))
+    return PlainTextResponse("")
+
+
+def _checked(work: Work, named: re.Match[str]) -> Callable[[Connection], object]:
+    project, subject, experiment = named["project"], named["subject"], named["experiment"]
+    principal, edit = work.desk.principal, Action.SESSION_EDIT
+
+    def ask(connection: Connection) -> object:
+        if experiment is not None:
+            return find_experiment(connection, principal, experiment, in_project=project, action=edit)
+        if subject is not None:
+            return find_subject(connection, principal, subject, in_project=project, action=Action.SUBJECT_EDIT)
+        return shelves.find_of_project(connection, principal, project, edit)
+
+    return ask

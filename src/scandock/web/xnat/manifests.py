@@ -1,0 +1,182 @@
+"""Manifests of downloads: the document that the Desktop Client opens (`entrySet`), and what pages of the original and
+scripts ask for it, and for its zip (`/xapi/archive`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import IO, Annotated, Final
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import Connection
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.downloads import ZipDownload, disposition
+from scandock.services.xnat import manifests
+from scandock.services.xnat.ids import experiment_number
+from scandock.services.xnat.zips import zip_of_nothing, zip_of_sessions
+from scandock.web.json_bodies import check_values, no_json
+from scandock.web.v1.desks import Work
+from scandock.web.v1.downloads import zip_answer
+from scandock.web.xnat.answers import attribute
+from scandock.web.xnat.held import held_document
+from scandock.web.xnat.routing import Known, few_names, router
+from scandock.web.xnat.zipping import damaged_of
+
+routes = router()
+_HEAD: Final = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<cat:Catalog xmlns:cat="http://nrg.wustl.edu/catalog" ID={}{}>\n'
+)
+
+
+class DownloadRequest(BaseModel):
+    """What is to be downloaded: sessions as `{project}:{subject}:{label}:{id}`, or their ids; what of them."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sessions: list[str] = []
+    projectId: list[str] | str = []  # noqa: N815  as the original calls them
+    projectIds: list[str] | str = []  # noqa: N815
+    scan_types: list[str | None] | None = None
+    scan_formats: list[str | None] | None = None
+    resources: list[str | None] | None = None
+    options: list[str] = []
+
+    @property
+    def projects(self) -> list[str]:
+        every = [*([self.projectId] if isinstance(self.projectId, str) else self.projectId),
+                 *([self.projectIds] if isinstance(self.projectIds, str) else self.projectIds)]  # fmt: skip
+        return [one for one in dict.fromkeys(every) if one]
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The sessions' ids, each with the project that it is said to be of. Usage `request_invalid`."""
+        found = {}
+        for one in self.sessions:
+            pieces = one.split(":")
+            if len(pieces) not in (1, 4) or experiment_number(pieces[-1]) is None:
+                raise Usage(
+                    "request_invalid",
+                    f"{one[:80]!r} names no session.",
+                    "Right is {project}:{subject}:{label}:{id} with an id such as XNAT_E00001, or the id alone.",
+                )
+            found[pieces[-1]] = pieces[0] if len(pieces) > 1 else ""
+        return found
+
+
+async def _asked(request: Request) -> DownloadRequest:
+    """What a body asks for, whatever it calls itself. Usage `request_invalid`."""
+    body = await request.body()
+    try:
+        values = json.loads(body)
+    except (ValueError, RecursionError):
+        raise no_json() from None
+    check_values(values)
+    try:
+        return DownloadRequest.model_validate(values)
+    except ValidationError as error:
+        name = ".".join(str(one) for one in error.errors()[0]["loc"]) or "The body"
+        raise Usage(
+            "request_invalid", f"{name[:80]} is not what it should be.", "Right is an object with lists of names."
+        ) from None
+
+
+Body = Annotated[DownloadRequest, Depends(_asked)]
+
+
+async def _make(work: Work, asked: DownloadRequest) -> tuple[str, int]:
+    """Hold what is asked for: its id, and its bytes. Usage `request_invalid`, Denied."""
+    named = asked.named
+    if not named:
+        raise Usage("request_invalid", "The request names no sessions.", "Name them in a list `sessions`.")
+    few_names(work.request, len(named) + len(asked.projects))
+    lists = {"scan_types": asked.scan_types, "scan_formats": asked.scan_formats, "resources": asked.resources}
+    choice = manifests.ManifestRequest.of(tuple(named), lists, asked.options)
+    me = work.desk.principal
+
+    def look(connection: Connection) -> int:
+        for project in asked.projects:
+            rights.check(connection, me, Action.SESSION_READ, project)
+        manifests.check_sessions(connection, me, named)
+        parts = manifests.chosen_parts(connection, me, choice)
+        return sum(entry.bytes for part in parts for entry in (*part.scans, *part.own))
+
+    size = await work.read(look)
+    return work.site.manifests.add(me, choice), size
+
+
+@routes.post("/xapi/archive/download")
+async def download(work: Known, asked: Body) -> Response:
+    """The id of a manifest."""
+    name, _ = await _make(work, asked)
+    return PlainTextResponse(name)
+
+
+@routes.post("/xapi/archive/downloadwithsize")
+async def download_with_size(work: Known, asked: Body) -> Response:
+    """The same with the bytes of its files; of none the size is unknown here."""
+    name, size = await _make(work, asked)
+    return JSONResponse({"id": name, "size": str(size), "resourcesOfUnknownSize": "0"})
+
+
+@routes.get("/xapi/archive/download/{manifest}")
+@routes.get("/xapi/archive/download/{manifest}/xml")
+async def manifest_xml(work: Known, manifest: str) -> Response:
+    """Its document. 404 where it is not one's own, and once the server was started anew."""
+    choice = work.site.manifests.find(work.desk.principal, manifest)
+
+    def write(connection: Connection, file: IO[bytes]) -> None:
+        parts = manifests.chosen_parts(connection, work.desk.principal, choice)
+        write_manifest(file, manifest, parts, ", ".join(choice.options))
+
+    saved = work.request.url.path.endswith("/xml")
+    headers = {"Content-Disposition": disposition(f"{manifest}.xml")} if saved else {}
+    return await held_document(work, write, headers=headers)
+
+
+@routes.get("/xapi/archive/download/{manifest}/zip")
+async def manifest_zip(work: Known, manifest: str) -> Response:
+    """Its files, in its folders."""
+    choice = work.site.manifests.find(work.desk.principal, manifest)
+    damaged = damaged_of(work.request)
+
+    def make() -> ZipDownload:
+        with work.site.catalog.read() as connection:
+            parts = manifests.chosen_parts(connection, work.desk.principal, choice)
+        wanted, naming = manifests.zip_choices([part for part in parts if part.names], choice.options)
+        made = zip_of_sessions(work.desk, wanted, damaged, naming) if wanted else zip_of_nothing(manifest)
+        return replace(made, name=f"{manifest}.zip")
+
+    return zip_answer(await work.prepare(make))
+
+
+def write_manifest(file: IO[bytes], name: str, parts: Iterable[manifests.Part], description: str = "") -> None:
+    """Write the document: an `entrySet` for each session, in it one for its scans and one for its own resources."""
+
+    def write(text: str) -> None:
+        file.write(text.encode("utf-8", "backslashreplace"))
+
+    said = f" description={attribute(description)}" if description else ""
+    write(_HEAD.format(attribute(name), said))
+    write("<cat:sets>\n")
+    for part in parts:
+        told = f"Project: {part.project}, subject: {part.subject}, label: {part.label}"
+        write(f"<cat:entrySet ID={attribute(part.id)} description={attribute(told)}>\n")
+        sets = [(kind, entries) for kind, entries in (("RAW", part.scans), ("RESOURCES", part.own)) if entries]
+        if sets:
+            write("<cat:sets>\n")
+        for kind, entries in sets:
+            write(f'<cat:entrySet ID="{kind}" description={attribute(f"{told} {kind}")}>\n<cat:entries>\n')
+            for entry in entries:
+                write(f"<cat:entry name={attribute(entry.folder)} URI={attribute(entry.uri)}/>\n")
+            write("</cat:entries>\n</cat:entrySet>\n")
+        if sets:
+            write("</cat:sets>\n")
+        write("</cat:entrySet>\n")
+    write("</cat:sets>\n</cat:Catalog>\n")

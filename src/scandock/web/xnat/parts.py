@@ -1,0 +1,48 @@
+"""The part of a session, or of a shelf, that an address names: scans and resources, by ids and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping
+
+from scandock.services.xnat import contents
+from scandock.services.xnat.shelves import Shelved
+from scandock.services.xnat.waiting import AnySession
+from scandock.web.v1.desks import Work
+from scandock.web.xnat.places import any_of, experiment_of
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The part of an experiment, of a session that waits, or of a shelf, that an address names."""
+
+    experiment: AnySession | Shelved
+    scans: Sequence[RowMapping] | None
+    """None: the session's own resources are meant."""
+    resources: list[RowMapping]
+
+
+def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str | None = None) -> Chosen:
+    """What `.../scans/1,2/resources/DICOM` names, to be read: of several names what there is. Denied, Usage
+    `scan_unknown`, `resource_unknown`.
+
+    `whole`: where neither scans nor resources are named, those of all scans are meant besides the session's own.
+    `name`: one of several experiments that the address names with commas.
+    """
+    found = any_of(connection, work) if name is None else experiment_of(connection, work, name=name)
+    return part_of(connection, found, work.request.path_params, whole=whole)
+
+
+def part_of(
+    connection: Connection, found: AnySession | Shelved, places: Mapping[str, str], *, whole: bool = False
+) -> Chosen:
+    """The part of what was found that the pieces of an address name, as `chosen`."""
+    one = found.standing
+    scans = contents.scans_of(connection, one, places["scans"], some=True) if "scans" in places else None
+    resources = contents.resources_of(connection, one, places.get("resources", "ALL"), scans=scans, some=True)
+    if whole and scans is None and "resources" not in places:
+        every = contents.scans_of(connection, found.standing)
+        resources = contents.resources_of(connection, found.standing, scans=every) + resources
+    return Chosen(found, scans, resources)

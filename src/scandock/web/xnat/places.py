@@ -1,0 +1,103 @@
+"""Where a thing of the tree may stand: the addresses of one route, and what the pieces of an address name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection
+
+from scandock.rules.permissions import Action
+from scandock.services import shelves
+from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_experiments, find_subject
+from scandock.services.xnat.shelves import Shelved, find_of_project, find_of_subject
+from scandock.services.xnat.waiting import Address, AnySession, Waiting, find_waiting
+from scandock.web.v1.desks import Work
+
+SUBJECTS: Final = ("/data/subjects/{subject}", "/data/projects/{project}/subjects/{subject}")
+EXPERIMENTS: Final = (
+    "/data/experiments/{experiment}",
+    "/data/projects/{project}/experiments/{experiment}",
+    "/data/subjects/{subject}/experiments/{experiment}",
+    "/data/projects/{project}/subjects/{subject}/experiments/{experiment}",
+)
+
+SHELVES: Final = ("/data/projects/{project}", *SUBJECTS)
+"""What has files of its own beside its experiments."""
+HOLDERS: Final = (*SHELVES, *EXPERIMENTS, *(f"{one}/scans/{{scans}}" for one in EXPERIMENTS))
+"""What has resources."""
+
+PREARCHIVED: Final = "/data/prearchive/projects/{project}/{timestamp}/{label}"
+
+
+def subject_of(connection: Connection, work: Work, action: Action = Action.SUBJECT_READ) -> Subject:
+    """The subject that an address names. Denied."""
+    places = work.request.path_params
+    return find_subject(
+        connection, work.desk.principal, places["subject"], in_project=places.get("project"), action=action
+    )
+
+
+def experiment_of(
+    connection: Connection, work: Work, action: Action = Action.SESSION_READ, name: str | None = None
+) -> Experiment:
+    """The experiment that an address names, or (`name`) one of several that it names with commas. Denied."""
+    places = work.request.path_params
+    return find_experiment(
+        connection,
+        work.desk.principal,
+        places["experiment"] if name is None else name,
+        in_project=places.get("project"),
+        of_subject=places.get("subject"),
+        action=action,
+    )
+
+
+def experiments_of(connection: Connection, work: Work, names: Sequence[str]) -> list[Experiment]:
+    """The experiments that an address names with commas and that one may read, each once. Denied where none is."""
+    places = work.request.path_params
+    return find_experiments(
+        connection,
+        work.desk.principal,
+        names,
+        in_project=places.get("project"),
+        of_subject=places.get("subject"),
+        some=True,
+    )
+
+
+def shelf_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> Shelved:
+    """The shelf of the project or the subject that an address names; `action` as it is of a session. Denied."""
+    places = work.request.path_params
+    if "subject" in places:
+        found = subject_of(connection, work, shelves.right_to(action, of_subject=True))
+        return find_of_subject(connection, found)
+    return find_of_project(connection, work.desk.principal, places["project"], action)
+
+
+def holder_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> Experiment | Shelved:
+    """The archived experiment, or the shelf, that an address names. Denied."""
+    if "experiment" in work.request.path_params:
+        return experiment_of(connection, work, action)
+    return shelf_of(connection, work, action)
+
+
+def waiting_of(connection: Connection, work: Work, action: Action = Action.PREARCHIVE_READ) -> Waiting:
+    """The prearchive session that an address names. Denied."""
+    places = work.request.path_params
+    where = Address(places["project"], places["timestamp"], places["label"])
+    return find_waiting(connection, work.desk.principal, where, action)
+
+
+def session_of(connection: Connection, work: Work) -> AnySession:
+    """The session that an address names, of the archive or the prearchive, to be read. Denied."""
+    if "timestamp" in work.request.path_params:
+        return waiting_of(connection, work)
+    return experiment_of(connection, work)
+
+
+def any_of(connection: Connection, work: Work) -> AnySession | Shelved:
+    """Whatever has files, to be read. Denied."""
+    if "timestamp" in work.request.path_params:
+        return waiting_of(connection, work)
+    return holder_of(connection, work)

@@ -1,0 +1,52 @@
+"""`format=html` of one thing: to the page that shows it, as the Desktop Client's "View session" wants it.
+
+Clients that read answers ask for another format; a browser that nobody is signed in by is led to the login, and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import RedirectResponse, Response
+
+from scandock.access.principal import Denied
+from scandock.rules.permissions import Answer
+from scandock.services.xnat.finding import Subject
+from scandock.services.xnat.waiting import AnySession
+from scandock.web.pages.previewing import path_of
+from scandock.web.pages.rendering import root_of
+from scandock.web.pages.routing import to_login
+from scandock.web.pages.words import segment
+from scandock.web.v1.desks import Work
+from scandock.web.xnat.answers import format_of
+
+
+def is_for_a_page(request: Request) -> bool:
+    """Whether the address asks for what a person looks at."""
+    return format_of(request, "") == "html"
+
+
+async def to_page(work: Work, find: Callable[[Connection], str]) -> Response:
+    """To the page whose path `find` gives. Denied as that one is, but where nobody is signed in."""
+    try:
+        path = await work.read(find)
+    except Denied as denied:
+        if denied.answer is Answer.SIGN_IN:
+            return to_login(work.request)
+        raise
+    return RedirectResponse(root_of(work.request) + path, 303)
+
+
+def page_of_project(name: str) -> str:
+    return f"/projects/{segment(name)}"
+
+
+def page_of_subject(found: Subject) -> str:
+    return f"{page_of_project(found.project)}/subjects/{segment(found.label)}"
+
+
+def page_of_session(found: AnySession) -> str:
+    one = found.standing
+    return path_of({"place": one.place, "id": one.uuid, "project": one.project, "label": one.label})

@@ -1,0 +1,156 @@
+"""Projects, subjects and sessions as XNAT's documents: what `?format=json|xml` of one of them shows (2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping
+
+from scandock.access.principal import Principal
+from scandock.model import request_limits
+from scandock.rules.project_fields import PI_FIELDS
+from scandock.rules.subject_fields import DEMOGRAPHICS, OWN, investigator_of
+from scandock.services.xnat import contents
+from scandock.services.xnat.finding import Subject, experiments_of_subject, is_of_subject
+from scandock.services.xnat.ids import resource_id, subject_id
+from scandock.services.xnat.projects import Described
+from scandock.services.xnat.shelves import Shelved
+from scandock.services.xnat.subjects import SUBJECT_TYPE
+from scandock.services.xnat.waiting import AnySession
+from scandock.web.xnat.answers import Item
+
+MAX_SCANS: Final = request_limits.SUBJECT_SCANS
+"""Scans in the document of a subject: with more of them its experiments come without."""
+
+
+def started(ms: int) -> str:
+    """When a thing was made, as XNAT's JSON says it: `Tue Nov 24 05:00:00 UTC 2026`."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%a %b %d %H:%M:%S UTC %Y}"
+
+
+def project_item(found: dict[str, Any], described: Described, resources: list[Item]) -> Item:
+    """A project with what is said of it and its own resources; `found` as the JSON API shows it."""
+    attributes = described.attributes
+    fields = {
+        "ID": found["id"],
+        "secondary_ID": attributes.get("secondary_ID") or found["id"],
+        "name": found["name"],
+        **{name: attributes[name] for name in ("description", "keywords") if name in attributes},
+    }
+    investigator = {name: text for name in PI_FIELDS if (text := attributes.get(f"PI/{name}"))}
+    aliases = [Item("xnat:projectData_alias", {"alias": alias}, text="alias") for alias in described.aliases]
+    every = (
+        ("aliases/alias", aliases),
+        ("PI", [Item("xnat:investigatorData", investigator)] if investigator else []),
+        ("resources/resource", resources),
+    )
+    children = [(name, items) for name, items in every if items]
+    return Item("xnat:projectData", fields, children, started(found.get("created", 0)))
+
+
+def subject_item(found: Subject, resources: list[Item], experiments: list[Item]) -> Item:
+    """A subject with its investigator and demographics, where any are known, its experiments, and its own resources."""
+    own = {name: found.attributes.get(name, "") for name in OWN}
+    said = {name: text for name in DEMOGRAPHICS if (text := found.attributes.get(name))}
+    demographics = [Item("xnat:demographicData", said, started=started(found.created))] if said else []
+    person = investigator_of(found.attributes)
+    investigator = [Item("xnat:investigatorData", person, started=started(found.created))] if person else []
+    every = (
+        ("investigator", investigator),
+        ("demographics", demographics),
+        ("experiments/experiment", experiments),
+        ("resources/resource", resources),
+    )
+    return Item(
+        SUBJECT_TYPE,
+        {"ID": found.id, "project": found.project, "label": found.label, **own},
+        [(name, items) for name, items in every if items],
+        started(found.created),
+    )
+
+
+def own_items(connection: Connection, found: Shelved) -> list[Item]:
+    """The resources that a project or a subject has of its own."""
+    return [resource_item(row, found) for row in contents.resources_of(connection, found.standing)]
+
+
+def session_fields(found: AnySession) -> dict[str, str]:
+    """What a session is called, and what is said of it."""
+    one = found.standing
+    return {
+        **one.attributes,
+        "ID": found.id,
+        "label": one.label,
+        "project": one.project,
+        "subject_ID": subject_id(one.subject_id) if one.subject_id is not None else "",
+        "UID": one.study_uid or "",
+    }
+
+
+def told_of_session(found: AnySession) -> dict[str, str]:
+    """The same with its type and its subject, by the names of listings: what a listing of its scans can show of it."""
+    one = found.standing
+    return {
+        **session_fields(found),
+        "xsiType": one.xsi_type,
+        "subject_label": one.subject,
+        "subject_project": one.project,
+    }
+
+
+def experiment_item(connection: Connection, found: AnySession) -> Item:
+    """A session with its scans and their resources."""
+    rows = contents.scans_of(connection, found.standing)
+    resources = contents.resources_of(connection, found.standing, scans=rows)
+    return _experiment(found, rows, resources + contents.resources_of(connection, found.standing))
+
+
+def experiment_items(connection: Connection, principal: Principal, subject: Subject) -> list[Item]:
+    """The experiments of a subject that one may read, in a few statements.
+
+    With their scans and resources, where these are not more than one document can hold.
+    """
+    every = experiments_of_subject(connection, principal, subject)
+    if sum(one.standing.scans for one in every) > MAX_SCANS:
+        return [_experiment(one, [], []) for one in every]
+    scans, resources = contents.parts_of_sessions(connection, is_of_subject(subject)) if every else ({}, {})
+    ids = [one.standing.id for one in every]
+    return [_experiment(one, scans.get(n, []), resources.get(n, [])) for one, n in zip(every, ids, strict=True)]
+
+
+def _experiment(found: AnySession, scans: Sequence[RowMapping], resources: Sequence[RowMapping]) -> Item:
+    """A session with scans, and with resources, of which some are of these."""
+    by_scan: dict[str | None, list[RowMapping]] = {}
+    for row in resources:
+        by_scan.setdefault(row["scan_id"], []).append(row)
+    of_scans = [scan_item(row, found, by_scan.get(row["scan_id"], [])) for row in scans]
+    own = [resource_item(row, found) for row in by_scan.get(None, [])]
+    children = [(name, items) for name, items in (("scans/scan", of_scans), ("resources/resource", own)) if items]
+    one = found.standing
+    return Item(one.xsi_type, session_fields(found), children, started(one.created))
+
+
+def scan_item(row: RowMapping, found: AnySession | Shelved, resources: list[RowMapping]) -> Item:
+    """A scan with its resources; one without images has no `frames`, as in the original."""
+    fields = {name: value for name, value in contents.scan_fields(row).items() if name != "xsiType"}
+    if not row["frames"]:
+        del fields["frames"]
+    fields["image_session_ID"] = found.id
+    files = [resource_item(one, found) for one in resources]
+    children = [("file", files)] if files else []
+    return Item(row["xsi_type"], fields, children, started(found.standing.created))
+
+
+def resource_item(row: RowMapping, found: AnySession | Shelved) -> Item:
+    fields = {
+        "xnat_abstractresource_id": resource_id(found.standing.uuid, row["scan_id"], row["label"]),
+        "label": row["label"],
+        "format": row["format"],
+        "content": row["content"],
+        "tags": row["tags"],
+        "file_count": str(row["files"]),
+        "file_size": str(row["bytes"]),
+    }
+    return Item(contents.RESOURCE_TYPE, fields, started=started(found.standing.created))

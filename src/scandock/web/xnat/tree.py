@@ -1,0 +1,187 @@
+"""The tree of what is archived: projects, subjects, experiments, as listings and one by one (xnat-clients.md 2)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.datastructures import QueryParams
+from starlette.responses import JSONResponse, Response
+
+from scandock.model.errors import Usage
+from scandock.rules.permissions import Action
+from scandock.services import browsing, rights
+from scandock.services.xnat import words
+from scandock.services.xnat.columns import Rows
+from scandock.services.xnat.experiments import list_experiments
+from scandock.services.xnat.history import history_of
+from scandock.services.xnat.projects import described, list_projects
+from scandock.services.xnat.subjects import list_subjects
+from scandock.web.xnat import things
+from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing, window_of
+from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, shelf_of, subject_of
+from scandock.web.xnat.routing import Asking, router
+from scandock.web.xnat.shown import is_for_a_page, page_of_project, page_of_session, page_of_subject, to_page
+from scandock.web.xnat.zipping import as_zip
+
+routes = router()
+
+
+def _true(request: Request, name: str) -> bool:
+    return request.query_params.get(name, "").lower() in ("true", "1")
+
+
+_SEARCHING: Final = (
+    "accessible", "permissions", "data", "creatableTypes", "users", "owner", "member", "collaborator", "prearc_code",
+)  # fmt: skip
+"""Questions that XNAT answers by its search of projects, whose columns have names of their own."""
+_MAY: Final = {
+    "edit": Action.UPLOAD, "create": Action.UPLOAD, "writable": Action.UPLOAD, "true": Action.UPLOAD,
+    "read": Action.SESSION_READ, "readable": Action.SESSION_READ, "delete": Action.SESSION_DELETE,
+}  # fmt: skip
+"""What one may do, by the words of `permissions`, `data` and `creatableTypes`."""
+
+
+def _asked_to_do(asked: QueryParams) -> list[str]:
+    return [asked.get(name, "") for name in ("permissions", "data", "creatableTypes")]
+
+
+# -- projects ----------------------------------------------------------------------------------------------------------
+
+
+@routes.get("/data/projects")
+async def projects(request: Request, work: Asking) -> Response:
+    """`owner`, `member`, `collaborator`: where one is that. `permissions=edit`: to which one may upload.
+
+    `accessible=true`: all that one may see, `false` those of them where one has no role; `users=true` where one has
+    one. Usage `value_invalid` for another word than `readable` and `writable` as `data`.
+    """
+    asked = request.query_params
+    may = next((_MAY[word] for word in map(str.lower, _asked_to_do(asked)) if word in _MAY), Action.PROJECT_SEE)
+    if asked.get("data", "readable") not in ("readable", "writable"):
+        raise Usage("value_invalid", f"data is {asked['data'][:40]!r}.", "Right is readable or writable.")
+    mine = True if _true(request, "users") else None
+    if asked.get("accessible", "").lower() in ("false", "0"):
+        mine = False
+
+    def ask(connection: Connection) -> Rows:
+        return list_projects(
+            connection,
+            work.desk.principal,
+            asked.get("columns"),
+            filters_of(request),
+            roles=[one for one in ("owner", "member", "collaborator") if _true(request, one)],
+            action=may,
+            mine=mine,
+            searched=any(name in asked for name in _SEARCHING),
+            with_code=_true(request, "prearc_code"),
+        )
+
+    return listing(request, await work.read(ask), title="Projects")
+
+
+@routes.get("/data/projects/{project}")
+async def project(request: Request, work: Asking, project: str) -> Response:
+    if is_for_a_page(request):
+        me = work.desk.principal
+        return await to_page(work, lambda c: page_of_project(browsing.find_project(c, me, project)["id"]))
+
+    def ask(connection: Connection) -> Item:
+        found = browsing.find_project(connection, work.desk.principal, project)
+        may_read = rights.allowed(connection, work.desk.principal, Action.PROJECT_READ, project)
+        own = things.own_items(connection, shelf_of(connection, work)) if may_read else []
+        return things.project_item(found, described(connection, project, whole=may_read), own)
+
+    return item(request, await work.read(ask))
+
+
+# -- subjects ----------------------------------------------------------------------------------------------------------
+
+
+@routes.get("/data/subjects")
+@routes.get("/data/projects/{project}/subjects")
+async def subjects(request: Request, work: Asking, project: str | None = None) -> Response:
+    columns = request.query_params.get("columns")
+    rows = await work.read(
+        lambda c: list_subjects(c, work.desk.principal, columns, filters_of(request), in_project=project)
+    )
+    return listing(request, rows, title="Subjects")
+
+
+async def subject(request: Request, work: Asking) -> Response:
+    if is_for_a_page(request):
+        return await to_page(work, lambda c: page_of_subject(subject_of(c, work)))
+
+    def ask(connection: Connection) -> Item:
+        found = subject_of(connection, work)
+        own = things.own_items(connection, shelf_of(connection, work))
+        return things.subject_item(found, own, things.experiment_items(connection, work.desk.principal, found))
+
+    return item(request, await work.read(ask))
+
+
+for _where in SUBJECTS:
+    routes.get(_where)(subject)
+
+
+# -- experiments -------------------------------------------------------------------------------------------------------
+
+
+async def experiments(request: Request, work: Asking) -> Response:
+    """Of all projects, of one, or of a subject; `xsiType` narrows to types."""
+    asked, places = request.query_params, request.path_params
+
+    def ask(connection: Connection) -> Rows:
+        of = subject_of(connection, work).number if "subject" in places else None
+        return list_experiments(
+            connection,
+            work.desk.principal,
+            asked.get("columns"),
+            filters_of(request),
+            in_project=places.get("project"),
+            of_subject=of,
+            types=asked.get("xsiType", ""),
+            page=window_of(request) if not asked.get("sortBy") else None,  # what is sorted is read whole first
+        )
+
+    return listing(request, await work.read(ask), title="Matching Experiments")
+
+
+for _where in ("/data", "/data/projects/{project}", *SUBJECTS):
+    routes.get(f"{_where}/experiments")(experiments)
+
+
+@routes.get("/data/scanners")
+@routes.get("/data/scan_types")
+@routes.get("/data/projects/{project}/scanners")
+@routes.get("/data/projects/{project}/scan_types")
+async def used_words(request: Request, work: Asking) -> Response:
+    """The words of all sessions, or of a `project`'s."""
+    ask = words.scanners if request.url.path.rstrip("/").endswith("scanners") else words.scan_types
+    in_project = request.path_params.get("project") or request.query_params.get("project")
+    return listing(request, await work.read(lambda c: ask(c, work.desk.principal, in_project)))
+
+
+async def experiment(request: Request, work: Asking) -> Response:
+    """One experiment; with `format=zip` all its files, with `html` its page."""
+    if is_for_a_page(request):
+        return await to_page(work, lambda c: page_of_session(experiment_of(c, work)))
+    if format_of(request, "xml") == "zip":
+        return await as_zip(work)
+
+    def ask(connection: Connection) -> Item:
+        return things.experiment_item(connection, experiment_of(connection, work))
+
+    return item(request, await work.read(ask))
+
+
+async def experiment_history(work: Asking) -> Response:
+    """What has happened to it, as JSON whatever format is asked for: it is no table."""
+    events = await work.read(lambda c: history_of(c, work.desk.principal, experiment_of(c, work)))
+    return JSONResponse({"events": events})
+
+
+for _where in EXPERIMENTS:
+    routes.get(_where)(experiment)
+    routes.get(f"{_where}/history")(experiment_history)

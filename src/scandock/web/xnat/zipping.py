@@ -1,0 +1,95 @@
+"""`format=zip` of whatever an address names (xnat-clients.md 1, rule 10; 5: manifests of the Desktop Client).
+
+What is named is looked up in threads that listings do not share: it may be thousands of sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import Request
+from sqlalchemy import Connection, RowMapping
+from starlette.responses import Response
+
+from scandock.catalog.shelves import Holder
+from scandock.model.errors import Usage
+from scandock.services.damaged_files import Damaged
+from scandock.services.downloads import ZipDownload
+from scandock.services.listing import one_of
+from scandock.services.xnat import contents
+from scandock.services.xnat.contents import Folder
+from scandock.services.xnat.zips import Choice, zip_of_nothing, zip_of_sessions
+from scandock.web.v1.desks import Work
+from scandock.web.v1.downloads import zip_answer
+from scandock.web.xnat.parts import Chosen, chosen, part_of
+from scandock.web.xnat.places import experiments_of
+
+
+async def as_zip(work: Work, folder: Folder | None = None) -> Response:
+    """All files of the part that an address names, or those of a folder in it.
+
+    Of several experiments (`E1,E2`), of each, and of each once.
+    """
+    names = contents.names_of(work.request.path_params.get("experiment", ""))
+    damaged = damaged_of(work.request)
+
+    def make() -> ZipDownload:
+        with work.site.catalog.read() as connection:
+            if len(names) > 1:
+                wanted = _of_each(connection, work, names)
+            else:
+                part = chosen(connection, work, whole=True, name=names[0] if names else None)
+                standing = part.experiment.standing
+                if not standing.uuid:  # nobody has put anything on that shelf yet
+                    return zip_of_nothing(standing.label)
+                wanted = [(standing.uuid, _same(part.resources))]
+        return zip_of_sessions(work.desk, wanted, damaged, folder=folder)
+
+    return zip_answer(await work.prepare(make))
+
+
+def damaged_of(request: Request) -> Damaged:
+    """What `damaged=` says is wanted of damaged files; XNAT's clients name none, and are refused them."""
+    named = request.query_params.get("damaged", Damaged.REFUSE).lower()
+    one_of("damaged", (named,), tuple(Damaged))
+    return Damaged(named)
+
+
+def _of_each(connection: Connection, work: Work, names: Sequence[str]) -> list[tuple[str, Choice]]:
+    """The part that an address names of each of several experiments that has it. Denied; Usage where none has it."""
+    places = work.request.path_params
+    found = experiments_of(connection, work, names)
+    if "resources" not in places and contents.is_all(places.get("scans", "ALL")):  # which any experiment has
+        return [(one.standing.uuid, _every(own="scans" not in places)) for one in found]
+    parts: list[Chosen] = []
+    lacking: Usage | None = None
+    for one in found:
+        try:
+            parts.append(part_of(connection, one, places, whole=True))
+        except Usage as error:  # of which another one may have it
+            lacking = lacking or error
+    if lacking is not None and not parts:
+        raise lacking
+    return [(part.experiment.standing.uuid, _same(part.resources)) for part in parts]
+
+
+def _every(*, own: bool) -> Choice:
+    """The resources of all scans, and the session's own."""
+
+    def choose(connection: Connection, standing: Holder) -> list[RowMapping]:
+        scans = contents.scans_of(connection, standing)
+        found = contents.resources_of(connection, standing, scans=scans)
+        return found + (contents.resources_of(connection, standing) if own else [])
+
+    return choose
+
+
+def _same(resources: Sequence[RowMapping]) -> Choice:
+    """The same resources, in the tree that is there when it is read."""
+    wanted = {(one["scan_id"], one["label"]) for one in resources}
+    every = _every(own=True)
+
+    def choose(connection: Connection, standing: Holder) -> list[RowMapping]:
+        return [one for one in every(connection, standing) if (one["scan_id"], one["label"]) in wanted]
+
+    return choose

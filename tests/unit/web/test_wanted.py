@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+
+from scandock.model.errors import Usage
+from scandock.model.importing import ImportOptions
+from scandock.web.receiving.wanted import check_agree, check_foreign, filename_of, key_of, named_once, options_of
+
+
+def test_what_is_named_becomes_options_of_the_import():
+    named = {
+        "project": "P",
+        "subject": " S 1 ",
+        "session": "",
+        "destination": "Archive",
+        "overwrite": "delete",
+        "ignore_unparsable": "false",
+        "resources": "ignore",
+        "filename": "a.zip",
+    }
+    options = options_of(named)
+    assert options == {
+        "project": "P",
+        "subject": "S 1",
+        "destination": "archive",
+        "overwrite": "delete",
+        "ignore_unparsable": False,
+        "resources": "ignore",
+    }
+    ImportOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"project": "a/b"}, "project_id_invalid"),
+        ({"project": "Unassigned"}, "project_id_invalid"),
+        ({"subject": "***"}, "label_unusable"),
+        ({"destination": "elsewhere"}, "request_invalid"),
+        ({"overwrite": "yes"}, "request_invalid"),
+        ({"ignore_unparsable": "perhaps"}, "request_invalid"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(fields, code):
+    with pytest.raises(Usage) as refused:
+        options_of(fields)
+    assert refused.value.code == code
+
+
+def test_a_name_that_means_nothing_or_comes_twice_is_refused():
+    assert named_once([("project", "P"), ("mapping", "m")]) == {"project": "P", "mapping": "m"}
+    for pairs in ([("projct", "P")], [("project", "P"), ("project", "Q")], [("project", "P"), ("project", "P")]):
+        with pytest.raises(Usage):
+            named_once(pairs)
+
+
+def test_a_query_and_a_form_agree():
+    check_agree({"project": "P", "subject": "S"}, {"project": " P", "session": "L"})
+    with pytest.raises(Usage, match="project"):
+        check_agree({"project": "P"}, {"project": "Q"})
+
+
+@pytest.mark.parametrize("name", ["projct", "Project", "project_id", "sesion", "destinaton", "over-write"])
+def test_near_misses_in_metadata_are_refused(name):
+    with pytest.raises(Usage, match=name):
+        check_foreign(["filename", name])
+
+
+def test_names_that_clients_of_tus_bring_along_are_theirs():
+    check_foreign(
+        ["filename", "filetype", "name", "type", "fingerprint", "relativePath", "caption", "description", "version"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("", "archive"), ("a.zip", "a.zip"), ("C:\\x\\a.zip", "a.zip"), ("../../etc/a", "a"), ("a\0\nb.zip", "ab.zip")],
+)
+def test_file_names_are_names_alone(given, name):
+    assert filename_of(given) == name
+
+
+def test_keys_have_an_end():
+    assert key_of(None) is None
+    assert key_of("") is None
+    with pytest.raises(Usage):
+        key_of("x" * 256)

@@ -1,0 +1,155 @@
+"""The dialect's addresses, schema and columns by themselves: one tree, all types defined, paths that are read."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from scandock.rules.field_types import Type
+from scandock.rules.session_types import session_type
+from scandock.rules.sop_classes import TYPE_OF_CLASS, scan_type
+from scandock.services.xnat import ids, projects, subjects, waiting
+from scandock.services.xnat.columns import moment, type_of_column
+from scandock.services.xnat.experiments import LISTING
+from scandock.web.xnat.one_tree import canonical, is_xnat
+from scandock.web.xnat.schema import element_of, xdat_xsd, xnat_xsd
+
+XS = "{http://www.w3.org/2001/XMLSchema}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "known"),
+    [
+        ("/REST/projects", "/data/projects"),
+        ("/REST/archive/projects/P", "/data/projects/P"),
+        ("/data/archive/experiments/XNAT_E00001/scans", "/data/experiments/XNAT_E00001/scans"),
+        ("/data/archive/subjects", "/data/subjects"),
+        ("/data/archive", "/data/archive"),
+        ("/data/archive/search/elements", "/data/search/elements"),
+        ("/REST/search", "/data/search"),
+        ("/data/archive/other", "/data/archive/other"),
+        ("/data/services/archive", "/data/services/archive"),
+        ("/data/projects/REST/subjects", "/data/projects/REST/subjects"),
+        ("/data/projects/P/experiments/data/archive/projects", "/data/projects/P/experiments/data/archive/projects"),
+        ("/xapi/plugins/", "/xapi/plugins"),
+        ("/projects/P/", "/projects/P/"),
+        ("/database", "/database"),
+    ],
+)
+def test_the_trees_are_one(asked, known):
+    assert canonical(asked) == known
+
+
+def test_only_the_dialects_own_addresses_are_its_own():
+    assert all(is_xnat(path) for path in ("/data", "/data/projects", "/REST/projects", "/xapi/schemas"))
+    assert not any(is_xnat(path) for path in ("/", "/database", "/api/v1/projects", "/RESTful"))
+
+
+def test_every_type_that_is_ever_given_is_defined_and_has_a_root():
+    document = ET.fromstring(xnat_xsd())
+    types = {one.get("name"): one for one in document.findall(f"{XS}complexType")}
+    roots = {one.get("type"): one.get("name") for one in document.findall(f"{XS}element")}
+    for extension in document.iter(f"{XS}extension"):
+        base = str(extension.get("base"))
+        assert base.startswith("xs:") or base.removeprefix("xnat:") in types, base
+    given = {scan_type([sop]) for sop in TYPE_OF_CLASS} | {scan_type(["1.2.3"])}
+    given |= {session_type([scan_type([sop])], []) for sop in TYPE_OF_CLASS}
+    given |= {session_type([], [modality]) for modality in ("MR", "PT", "CT", "US", "XC", "??")}
+    given |= {session_type(["xnat:mrScanData", "xnat:petScanData"], []), "xnat:subjectData", "xnat:projectData"}
+    for kind in given:
+        assert kind.removeprefix("xnat:") in types, kind
+        assert roots[kind] == element_of(kind)
+
+
+def test_the_schemas_first_tag_is_what_clients_look_for():
+    for made, prefix in ((xnat_xsd(), "xnat"), (xdat_xsd(), "xdat")):
+        first = made.splitlines()[1]
+        assert first.startswith("<xs:schema ")
+        assert f"xmlns:{prefix}=" in first
+        assert "xmlns:xs=" in first
+        assert "targetNamespace=" in first
+        assert "attributeGroup" not in made
+
+
+@pytest.mark.parametrize(
+    ("kind", "element"),
+    [
+        ("xnat:mrSessionData", "MRSession"),
+        ("xnat:petmrSessionData", "PETMRSession"),
+        ("xnat:otherDicomSessionData", "OtherDicomSession"),
+        ("xnat:ctScanData", "CTScan"),
+        ("xnat:subjectData", "Subject"),
+    ],
+)
+def test_documents_have_xnats_elements(kind, element):
+    assert element_of(kind) == element
+
+
+def test_ids_are_read_as_they_are_written():
+    assert ids.experiment_id(7) == "XNAT_E00007"
+    assert ids.experiment_number("XNAT_E00007") == 7
+    assert ids.experiment_number("XNAT_E1234567") == 1234567
+    assert ids.subject_number(ids.subject_id(123456)) == 123456
+    assert ids.experiment_number("XNAT_E7") is None
+    assert ids.experiment_number("XNAT_S00007") is None
+
+
+def test_a_resources_id_is_digits_and_its_own():
+    made = {ids.resource_id("u", None, "DICOM"), ids.resource_id("u", "1", "DICOM"), ids.resource_id("v", "1", "DICOM")}
+    assert len(made) == 3
+    assert all(one.isdigit() for one in made)
+    assert ids.resource_id("u", "1", "dicom") == ids.resource_id("u", "1", "DICOM")
+
+
+def test_moments_of_every_listing_are_compared_as_moments():
+    """They are numbers in the catalog: as texts no day would ever be equal to one."""
+    for one in (LISTING, projects.LISTING, subjects.LISTING, waiting.LISTING):
+        times = [column for column in one.columns.values() if column.text is moment]
+        assert times
+        assert {type_of_column(column) for column in times} == {Type.MOMENT}
+    assert type_of_column(waiting.LISTING.columns["scan_date"]) is Type.DATE
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        (None, ["ID", "project", "date", "xsiType", "label", "insert_date", "URI"]),
+        ("label", ["label", "ID", "URI"]),
+        ("LABEL,id,uri", ["label", "ID", "URI", "LABEL", "id", "uri"]),
+        (
+            "ID,project,xnat:subjectAssessorData/subject_id",
+            [
+                "ID",
+                "project",
+                "subject_ID",
+                "URI",
+                "xnat:subjectassessordata/subject_id",
+                "xnat:subjectAssessorData/subject_id",
+            ],
+        ),
+        (
+            "xnat:mrSessionData/date,nobody/knows,label",
+            ["date", "nobody/knows", "label", "ID", "URI", "xnat:mrsessiondata/date", "xnat:mrSessionData/date"],
+        ),
+        ("DEFAULT", ["ID", "project", "date", "xsiType", "label", "insert_date", "URI"]),
+        (
+            "xnat:imagesessiondata/scans/scan/id",
+            ["xnat:imagescandata/id", "ID", "URI", "xnat:imagesessiondata/scans/scan/id"],
+        ),
+        ("Nobody,nobody", ["Nobody", "nobody", "ID", "URI"]),
+        (
+            "xnat:mrScanData/ID,xnat:imageScanData/type",
+            [
+                "xnat:mrscandata/id",
+                "xnat:imagescandata/type",
+                "ID",
+                "URI",
+                "xnat:mrScanData/ID",
+                "xnat:imageScanData/type",
+            ],
+        ),
+    ],
+)
+def test_columns_are_found_by_any_of_their_names(asked, names):
+    assert [one.name for one in LISTING.chosen(asked)] == names

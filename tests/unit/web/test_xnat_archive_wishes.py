@@ -1,0 +1,110 @@
+"""How a request says which prearchive session is meant, and how it is to be archived (xnat-behaviour.md 5.6)."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.datastructures import ImmutableMultiDict
+
+from scandock.model.errors import Usage
+from scandock.services.xnat.committing import Wishes
+from scandock.services.xnat.waiting import Address, address_of
+from scandock.web.xnat.archive_wishes import new_project, projects_of, wishes_of
+from scandock.web.xnat.codes import ARCHIVING, VERBS, refusal
+
+WHERE = "prearchive/projects/P/20240612_101112345/S1"
+
+
+def wanted(**said: str) -> Wishes:
+    return wishes_of(ImmutableMultiDict(said))
+
+
+@pytest.mark.parametrize("src", [f"/{WHERE}", f"/data/{WHERE}", f"/REST/{WHERE}/", f" {WHERE}"])
+def test_a_src_is_read_with_and_without_its_beginning(src: str) -> None:
+    assert address_of(src) == Address("P", "20240612_101112345", "S1")
+
+
+@pytest.mark.parametrize(
+    "src",
+    ["", "/archive/projects/P/experiments/E", "/prearchive/projects/P/now/S1", f"/{WHERE}/scans/1", f"/x/{WHERE}"],
+)
+def test_anything_else_is_no_src(src: str) -> None:
+    with pytest.raises(Usage) as caught:
+        address_of(src)
+    assert caught.value.message == "src uri is invalid."
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ({}, None),
+        ({"overwrite": "append"}, "append"),
+        ({"overwrite": "DELETE"}, "delete"),
+        ({"overwrite": "override"}, "delete"),
+        ({"overwrite": "none"}, "none"),
+        ({"overwrite": "whatever"}, "none"),
+        ({"overwrite": "append", "overwrite_files": "true"}, "delete"),
+        ({"overwrite_files": "true"}, None),
+    ],
+)
+def test_overwrite_is_append_or_delete_and_anything_else_is_none(said: dict[str, str], meant: str | None) -> None:
+    assert wanted(**said).overwrite == meant
+
+
+def test_what_is_named_by_itself_goes_before_what_dest_names() -> None:
+    dest = "/data/archive/projects/P/subjects/S/experiments/E"
+    assert (wanted(dest=dest).subject, wanted(dest=dest).session) == ("S", "E")
+    both = wanted(dest=dest, subject="T", EXPT_LABEL="F")
+    assert (both.subject, both.session) == ("T", "F")
+    with pytest.raises(Usage):
+        wanted(dest="/elsewhere")
+
+
+@pytest.mark.parametrize("kind", ["mrSessionData", "petmrSessionData", "imageSessionData", "experimentData"])
+def test_paths_name_label_and_subject_behind_their_own_parameters(kind: str) -> None:
+    paths = {f"xnat:{kind}/label": "MRX", f"xnat:{kind}/subject_id": "SUBX", f"xnat:{kind}/project": "P"}
+    assert (wanted(**paths).session, wanted(**paths).subject) == ("MRX", "SUBX")
+    assert wanted(**{"xnat:subjectAssessorData/subject_ID": "S"}).subject == "S"
+    assert wanted(**paths, EXPT_LABEL="F", label="G").session == "MRX"
+    dest = "/archive/projects/P/subjects/S/experiments/E"
+    assert (wanted(**paths, dest=dest).session, wanted(**paths, dest=dest).subject) == ("MRX", "SUBX")
+    assert wanted(**paths, session="H", SUBJECT_ID="T").session == "H"
+    assert wanted(**paths, session="H", SUBJECT_ID="T").subject == "T"
+    scans = {"xnat:mrScanData/label": "no", "xnat:mrSessionData/scans/label": "no", "xnat:mrSessionData/label": " "}
+    assert (wanted(**scans).session, wanted(**scans).subject) == (None, None)
+    asked = ImmutableMultiDict({**paths, "project": "Q", "dest": dest})
+    assert projects_of(asked) == ("Q", "P", "P")
+
+
+def test_one_patient_is_said_by_name_alone() -> None:
+    assert wanted(allowPatientMismatch="true").one_patient
+    assert not wanted(allowPatientMismatch="false", overwrite="append").one_patient
+
+
+def test_fields_are_paths_and_the_visit() -> None:
+    said = wanted(**{"xnat:petSessionData/tracer/name": "FDG", "note": "not a path", "VISIT": "v1", "SOURCE": "x"})
+    assert said.fields == {"tracer/name": "FDG", "visit": "v1"}
+
+
+@pytest.mark.parametrize(
+    ("said", "auto"),
+    [
+        ({}, None),
+        ({"AA": "true"}, True),
+        ({"auto-archive": "false"}, False),
+        ({"AA": "", "auto-archive": "true"}, True),
+    ],
+)
+def test_whether_to_archive_is_said_or_left_to_the_project(said: dict[str, str], auto: bool | None) -> None:
+    assert wanted(**said).auto is auto
+
+
+def test_a_move_needs_its_goal() -> None:
+    assert new_project(ImmutableMultiDict({"newProject": " Q "})) == "Q"
+    with pytest.raises(Usage):
+        new_project(ImmutableMultiDict({}))
+
+
+def test_the_same_lock_has_the_status_of_what_was_asked() -> None:
+    busy = Usage("session_busy", "It is being changed.")
+    assert refusal(busy, ARCHIVING)[0] == 423
+    assert refusal(busy, VERBS) == (409, "session document locked. It is being changed.")

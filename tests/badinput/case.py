@@ -44,6 +44,7 @@ class Expect:
     session_code: str = ""
     warned: bool = False
     seconds: float = 60.0
+    """Of the processor."""
     megabytes: int = 400
     """Memory of all processes of the command together."""
 

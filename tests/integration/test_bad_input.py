@@ -153,9 +153,7 @@ def assert_row(site: Site, row: Row) -> None:
     archive.write_bytes(made.archive)
     around = site.around()
     if row.is_process:
-        outcome = import_by_process(
-            site, archive, row.project, *expect.args, seconds=expect.seconds, watched=row.is_watched
-        )
+        outcome = import_by_process(site, archive, row.project, *expect.args, watched=row.is_watched)
     else:
         outcome = import_in_process(site, archive, row.project, *expect.args)
     assert_expected(outcome, expect, made)
@@ -242,7 +240,7 @@ def test_inspection_sees_the_same_and_stores_nothing(tmp_path: Path, subtests: p
             around = site.around()
             words = ("inspect", str(archive), "--json")
             if name == "path_dotdot.zip":
-                code, out, err, *_ = scandock(site, *words, seconds=30)
+                code, out, err, *_ = scandock(site, *words)
             else:
                 done = within(site, *words)
                 code, out, err = done.returncode, done.stdout, done.stderr
@@ -267,7 +265,6 @@ def test_a_name_cannot_write_on_the_terminal(tmp_path: Path) -> None:
             site,
             *("import", str(archive), "--data", str(site.data), "--project", "P", "--create-project"),
             *args,
-            seconds=30,
         )
         assert code == (4 if args else 0)
         assert not controls(out + err)

@@ -155,13 +155,15 @@ test("a stream is read until the upload begins, and its numbers are partial then
   assert.ok(last.read < 400, String(last.read));
 });
 
-test("a slow drive is sampled from end to end, within the budget", async () => {
+test("a slow drive is sampled from end to end, within the budget", async (t) => {
+  let clock = 0;
+  t.mock.method(performance, "now", () => clock);
   const slow = (n) => {
     const made = new File([image(n)], `${n}.dcm`);
     const slice = made.slice.bind(made);
     made.slice = (...at) => {
       const piece = slice(...at);
-      return { arrayBuffer: async () => (await new Promise((resolve) => setTimeout(resolve, 2)), piece.arrayBuffer()) };
+      return { arrayBuffer: () => ((clock += 2), piece.arrayBuffer()) };
     };
     return { path: `s${Math.floor(n / 100)}/${n}.dcm`, file: made };
   };

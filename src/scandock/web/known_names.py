@@ -38,6 +38,16 @@ async def few_parameters(request: Request) -> None:
         raise over(Asked.PARAMETERS, Usage("request_invalid", many, "Ask for less at once."))
 
 
+async def no_nul(request: Request) -> None:
+    """A dependency of every route: no name in its address, nor what its query asks for, has a NUL.
+
+    No text of the catalog has one: SQLite would compare it, and PostgreSQL refuse it. Raises Usage `request_invalid`.
+    """
+    query = request.scope["query_string"]
+    if b"%00" in query or b"\0" in query or any("\0" in str(one) for one in request.path_params.values()):
+        raise Usage("request_invalid", "A name has a NUL character, which no name has.", "Leave it out.")
+
+
 def only_known_names(request: Request) -> None:
     """A dependency: every name of the query is one that the route takes, and once where it takes one value.
 

@@ -1,8 +1,8 @@
 """The page that says what came of each test of other suites: docs/xnat-suites.md, made and checked here.
 
 `python -m tests.xnat_suite.outcomes` writes the part of the original's suite anew from the marks of our tests and from
-`OUT`, and the counts of both suites into docs/xnat-compatibility.md; tests/clients/test_pyxnat_own.py writes the part of
-pyxnat's own tests from a run.
+`OUT`, and the counts of both suites into docs/xnat-compatibility.md; tests/clients/test_pyxnat_own.py writes the part
+of pyxnat's own tests from a run.
 """
 
 from __future__ import annotations

@@ -21,12 +21,12 @@ def web(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 
 
 def by_page(client: httpx.Client, name: str) -> httpx.Response:
-    with_csrf = {"id": name, "name": "Title"}
+    with_csrf = {"id": name, "name": f"Title of {name}"}
     return client.post("/projects", data=with_csrf)
 
 
 DOORS: dict[str, Callable[[httpx.Client, str], httpx.Response]] = {
-    "api": lambda client, name: client.post("/api/v1/projects", json={"id": name, "name": "Title"}),
+    "api": lambda client, name: client.post("/api/v1/projects", json={"id": name, "name": f"Title of {name}"}),
     "dialect": lambda client, name: client.put(f"/data/projects/{name}"),
     "page": by_page,
 }

@@ -18,8 +18,9 @@ from sqlalchemy.schema import CreateTable
 
 from scandock.catalog.engine import HEAD, Catalog, open_catalog
 from scandock.catalog.migrate import configuration, upgrade
+from scandock.catalog.project_names import is_taken
 from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.tables import ecat_file, metadata, scan, session
+from scandock.catalog.tables import ecat_file, metadata, project, scan, session
 from scandock.model.errors import Fault
 from tests import postgres
 
@@ -310,6 +311,35 @@ def test_what_an_older_catalog_holds_is_found_and_sorted_as_what_is_new(bare_dat
     assert {json.loads(row.attributes)["modality"] for row in told} == {"PT"}
     assert ids == ["2", "4-MR1", "10"]
     assert [tuple(row) for row in files] == [(2500, 0, b"\0" * 32), (2500, 1, b"\1" * 32)]
+
+
+def test_projects_that_share_a_name_keep_it_and_it_is_found_for_others(bare_database_url: str) -> None:
+    """Version 0021."""
+    engine = create_engine(bare_database_url)
+    config = configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0020")
+        for number, attributes in ((1, {"secondary_ID": "Größe"}), (2, {})):
+            connection.execute(
+                text(
+                    "INSERT INTO project (id, name, key, title, created, uuid, attributes)"
+                    " VALUES (:n, :name, :name, 'Shared', 0, :name, :attributes)"
+                ),
+                {"n": number, "name": f"p{number}", "attributes": json.dumps(attributes)},
+            )
+    engine.dispose()
+
+    catalog = open_catalog(bare_database_url)
+    with catalog.read() as connection:
+        titles = connection.execute(select(project.c.title).order_by(project.c.id)).scalars().all()
+        taken = [
+            is_taken(connection, name, project_id=of)
+            for name, of in (("SHARED", None), ("shared", 1), ("shared", 2), ("GRÖSSE", 2), ("grösse", 1), ("", None))
+        ]
+    catalog.dispose()
+    assert titles == ["Shared", "Shared"]
+    assert taken == [True, True, True, True, False, False]
 
 
 def test_a_newer_catalog_is_refused(bare_database_url: str) -> None:

@@ -66,6 +66,59 @@ def test_archiving_into_a_session_that_is_named_by_its_id(site: Site) -> None:
     assert len(site.files("archive")) == 2
 
 
+SCAN = "xnat:mrSessionData/scans/scan"
+
+
+def test_archiving_says_of_scans_what_a_put_of_each_would(site: Site) -> None:
+    uri = waits(site)
+    (one,) = rows_of_scans(site, uri)
+
+    def ask(client: httpx.Client, **said: str) -> httpx.Response:
+        return client.post("/data/services/archive", params={"src": uri, "session": "E1", **said})
+
+    with served(site) as (web, client):
+        for said, code in (
+            ({f"{SCAN}[1]/type": "T1"}, 404),
+            ({f"{SCAN}[@ID=9]/type": "T1"}, 404),
+            ({f"{SCAN}[0]/type": "T1", f"{SCAN}[0]/quality": "fine"}, 400),
+            ({f"{SCAN}[0][@xsi:type=xnat:noScanData]/type": "T1"}, 400),
+        ):
+            assert ask(client, **said).status_code == code, said
+            assert status(client, uri) == "READY"
+        web.account("carla", Q="collaborator")
+        with web.client("carla") as carla:
+            assert ask(carla, **{f"{SCAN}[0]/type": "T1"}).status_code in (403, 404)
+        said = {
+            f"{SCAN}[0][@xsi:type={one['xsiType']}]/type": "ARC_TEST", f"{SCAN}[@ID={one['ID']}]/note": "looked at",
+            f"{SCAN}[0]/quality": "questionable", f"{SCAN}[0][@xsi:type=xnat:petScanData]/series_description": "no",
+        }  # fmt: skip
+        assert ask(client, **said).status_code == 200
+        (scan,) = rows(client.get("/data/projects/Q/experiments/E1/scans"))
+        assert (scan["type"], scan["note"], scan["quality"]) == ("ARC_TEST", "looked at", "questionable")
+        assert scan["series_description"] == one["series_description"]
+        assert client.get("/data/projects/Q/experiments/E1/scans/ARC_TEST/files").status_code == 200
+
+
+def test_what_is_said_of_a_scan_follows_it_into_the_session_that_it_joins(site: Site) -> None:
+    """Of two series of one number the one that comes is called otherwise there."""
+    site.bring({"1.dcm": Image(case="again", series=2).file()}, project="Q", session="S1", destination="archive")
+    uri = waits(site)
+    with served(site) as (_, client):
+        (before,) = rows(client.get("/data/projects/Q/experiments/S1/scans"))
+        params = {"src": uri, "overwrite": "append", "session": "S1", f"{SCAN}[0]/type": "T1"}
+        answer = client.post("/data/services/archive", params=params)
+        assert answer.status_code == 200, answer.text
+        after = {one["ID"]: one["type"] for one in rows(client.get("/data/projects/Q/experiments/S1/scans"))}
+    assert len(after) == 2
+    assert [kind for scan, kind in after.items() if scan != before["ID"]] == ["T1"]
+    assert after[before["ID"]] == before["type"]
+
+
+def rows_of_scans(site: Site, uri: str) -> list[dict[str, str]]:
+    with served(site) as (_, client):
+        return rows(client.get(f"{uri}/scans", params={"format": "json"}))
+
+
 def test_archiving_refuses_by_the_originals_statuses(site: Site) -> None:
     site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
     site.project("R")

@@ -50,6 +50,21 @@ def put(client: httpx.Client, name: str, **said: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
+def test_the_api_has_a_files_own_words_else_its_resources(site: Site) -> None:
+    with served(site) as (_, client):
+        (session,) = client.get("/api/v1/sessions?project=P").json()["items"]
+        listed = client.get("/api/v1/files", params={"session": session["id"], "resource": "NOTES"}).json()["items"]
+        told = {one["name"]: (one["content"], one["format"], one["tags"]) for one in listed}
+        number = next(one["id"] for one in listed if one["name"] == "a.txt")
+        assert told == words(client)
+        resources = client.get("/api/v1/resources", params={"session": session["id"]}).json()["items"]
+        (notes,) = [one for one in resources if one["label"] == "NOTES"]
+        listed = client.get(f"{SESSION}/resources").json()["ResultSet"]["Result"]
+        assert [notes["tags"]] == [one["tags"] for one in listed if one["label"] == "NOTES"]
+        one = client.get(f"/api/v1/sessions/{session['id']}/files/{number}")
+        assert (one.json()["content"], one.json()["format"], one.json()["tags"]) == told["a.txt"]
+
+
 def words(client: httpx.Client, where: str = SESSION, **asked: str) -> dict[str, Words]:
     """Content, format and tags of the files that are listed, by name; without the images."""
     listed = client.get(f"{where}/files", params=asked).json()["ResultSet"]["Result"]

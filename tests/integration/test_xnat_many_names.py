@@ -54,6 +54,34 @@ def members(answer: httpx.Response) -> list[str]:
         return sorted(made.namelist())
 
 
+def test_an_address_that_names_nothing_is_not_found_and_nothing_is_done(
+    client: httpx.Client, subtests: pytest.Subtests
+) -> None:
+    session = "/data/experiments/XNAT_E00001"
+    for where in (f"{session}/scans/,", f"{session}/scans/4/resources/,", f"{session}/scans/,/resources/DICOM"):
+        for method in ("DELETE", "GET"):
+            with subtests.test(method=method, where=where):
+                answer = client.request(method, where)
+                assert (answer.status_code, "','" in answer.text) == (404, True), answer.text
+    assert len(client.get(f"{session}/scans/4/files").json()["ResultSet"]["Result"]) == len(OBJECTS)
+    assert client.delete(f"{session}/scans/4,").status_code == 200
+
+
+def test_a_nul_in_what_is_asked_for_is_refused_alike_on_both_databases(
+    client: httpx.Client, subtests: pytest.Subtests
+) -> None:
+    """PostgreSQL takes none; SQLite would list nothing, as if such a name could be."""
+    for where in (
+        "/data/projects?name=a%00b", "/data/experiments?date=%00", "/data/projects/P/experiments?label=*%00*",
+        "/data/subjects?columns=label%00", "/data/experiments/a%00b", "/api/v1/projects?search=%00",
+        "/api/v1/sessions?study_uid=1%002", "/api/v1/files?session=%00", "/projects?search=%00",
+        "/api/v1/projects?sort=id&cursor=WyJpZCIsIlx1MDAwMCIsMV0",
+    ):  # fmt: skip
+        with subtests.test(where=where):
+            answer = client.get(where)
+            assert answer.status_code == 400, answer.text
+
+
 def test_each_object_is_in_a_zip_once_however_often_it_is_named(
     client: httpx.Client, subtests: pytest.Subtests
 ) -> None:

@@ -14,9 +14,9 @@ CLASSES: Final = (
     "TestFileUpload", "TestFileFiltering", "TestProjectURIs", "TestScans", "TestRename", "TestDeletionAccuracy",
     "TestProjectResources", "TestSubjectResources", "TestExptAssessmentResources", "TestSubjAssessmentResources",
     "TestContextlessExperiments", "TestXmlOddities", "TestUserAccess", "TestDicomModalityAssignment",
-    "TestDicomDataExtraction",
+    "TestDicomDataExtraction", "TestProjectValidation",
 )  # fmt: skip
-"""The classes about imports, files, experiments and modalities: all their tests are listed."""
+"""The classes about imports, files, experiments, modalities and names of projects: all their tests are listed."""
 
 OUT: Final = {
     "TestArchive.testWebQCGeneration": OLD,

@@ -1,7 +1,8 @@
 """The page that says what came of each test of other suites: docs/xnat-suites.md, made and checked here.
 
 `python -m tests.xnat_suite.outcomes` writes the part of the original's suite anew from the marks of our tests and from
-`OUT`; tests/clients/test_pyxnat_own.py writes that of pyxnat's own tests from a run.
+`OUT`, and the counts of both suites into docs/xnat-compatibility.md; tests/clients/test_pyxnat_own.py writes the part
+of pyxnat's own tests from a run.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import Any, Final
 from tests.xnat_suite.out import OUT
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "xnat-suites.md"
+NAMED_ON: Final = PAGE.with_name("xnat-compatibility.md")
+"""The page that names that one, with its counts."""
 ORIGINAL: Final = "original"
 PYXNAT: Final = "pyxnat"
-MODULES: Final = ("import", "archiving", "files", "experiments", "modalities")
+MODULES: Final = ("import", "archiving", "files", "experiments", "modalities", "projects")
 _COUNTED: Final = {ORIGINAL: "Of the original's tests", PYXNAT: "Of pyxnat's own tests"}
 """What stands before the number of those that pass."""
 _ROW: Final = re.compile(r"\| `([^`|]+)` \| (passes|stays out) \| ([^|]*) ?\|")
@@ -83,5 +86,14 @@ def with_rows(page: str, part: str, rows: Sequence[Row]) -> str:
     return re.sub(rf"({_COUNTED[part]}) \*\*\d+ of \d+\*\*", rf"\1 {passing}", page)
 
 
+def with_counts(text: str, page: str) -> str:
+    """The text of a page that says how many tests pass, with the counts of `page`."""
+    for part, before in {ORIGINAL: "the original's own REST suite", PYXNAT: "of pyxnat's own"}.items():
+        rows = rows_of(page, part)
+        text = re.sub(rf"({before}) \d+ of \d+", rf"\1 {sum(row.passes for row in rows)} of {len(rows)}", text)
+    return text
+
+
 if __name__ == "__main__":
     PAGE.write_text(with_rows(PAGE.read_text(), ORIGINAL, of_the_original()))
+    NAMED_ON.write_text(with_counts(NAMED_ON.read_text(), PAGE.read_text()))

@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 
 from tests.builders import zipped
-from tests.xnat_suite.originals import differs, original
+from tests.xnat_suite.originals import original
 from tests.xnat_suite.requests import Suite, expect
 
 SUBJECT = "SPP_0x220790"
@@ -80,7 +80,6 @@ def test_archiving_by_the_service(suite):
     is_mr_1(suite, SUBJECT, SESSION)
 
 
-@differs("Archiving under other names changes no scan's type: a PUT of the scan does.")
 @original("TestArchive.testBasicArchiveFromPrearcWParams")
 def test_archiving_by_the_service_under_other_names(suite):
     params = {

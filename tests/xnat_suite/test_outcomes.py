@@ -9,7 +9,7 @@ import pytest
 
 from tests.xnat_suite.originals import VARIABLE, checkout, data_folder
 from tests.xnat_suite.out import CLASSES, OUT, OUT_OF_PYXNAT
-from tests.xnat_suite.outcomes import ORIGINAL, PAGE, PYXNAT, of_the_original, rows_of, with_rows
+from tests.xnat_suite.outcomes import NAMED_ON, ORIGINAL, PAGE, PYXNAT, of_the_original, rows_of, with_counts, with_rows
 
 _METHOD = re.compile(r"^    (?:public|private) void (\w+)\(\)", re.MULTILINE)
 _TESTS = "src/test/java/org/nrg/testing/xnat/tests"
@@ -26,6 +26,13 @@ def test_the_page_says_how_many_of_pyxnats_tests_pass_and_why_others_do_not():
     rows = rows_of(page, PYXNAT)
     assert page == with_rows(page, PYXNAT, rows)
     assert {row.name: row.reason for row in rows if not row.passes} == OUT_OF_PYXNAT
+
+
+def test_the_page_on_compatibility_names_the_list_with_its_counts():
+    text = NAMED_ON.read_text()
+    assert text == with_counts(text, PAGE.read_text()), "python -m tests.xnat_suite.outcomes writes them"
+    assert len(re.findall(r"\d+ of \d+ pass|own \d+ of \d+:", text)) == 2
+    assert f"]({PAGE.name})" in text
 
 
 def test_each_of_the_originals_tests_is_listed_once_and_what_stays_out_has_a_reason():

@@ -6,11 +6,21 @@ Ids go first: an alias that somebody could give to a project later is looked at 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from scandock.catalog.server_tables import project_alias
 from scandock.catalog.tables import project
+
+ALIAS_BREAK: Final = ","
+ALIASES: Final = (
+    select(func.aggregate_strings(project_alias.c.alias, ALIAS_BREAK))
+    .where(project_alias.c.project_id == project.c.id)
+    .correlate(project)
+    .scalar_subquery()
+)
+"""All aliases of a project, as a column of it; no alias has the comma that parts them. NULL where there are none."""
 
 
 def project_called(connection: Connection, name: str) -> str:
@@ -35,26 +45,18 @@ def aliases_of(connection: Connection, name: str) -> list[str]:
     return list(rows.scalars())
 
 
-def taken_alias(connection: Connection, project_id: int | None, names: Iterable[str]) -> str:
-    """The first of some names that is the id or an alias of another project; empty where none is."""
-    for name in names:
-        key = name.casefold()
-        by_id = connection.execute(select(project.c.id).where(project.c.key == key)).scalar()
-        by_alias = connection.execute(select(project_alias.c.project_id).where(project_alias.c.key == key)).scalar()
-        if any(found is not None and found != project_id for found in (by_id, by_alias)):
-            return name
-    return ""
-
-
-def add_aliases(connection: Connection, project_id: int, names: Iterable[str]) -> None:
-    """Let a project answer to more names, none of which is another's (`taken_alias`)."""
+def new_aliases(connection: Connection, project_id: int, names: Iterable[str]) -> list[str]:
+    """Those of some names that a project does not answer to as aliases yet, each once."""
     known = set(
         connection.execute(select(project_alias.c.key).where(project_alias.c.project_id == project_id)).scalars()
     )
-    for name in names:
-        if name.casefold() not in known:
-            known.add(name.casefold())
-            connection.execute(insert(project_alias).values(project_id=project_id, alias=name, key=name.casefold()))
+    return list({name.casefold(): name for name in names if name.casefold() not in known}.values())
+
+
+def add_aliases(connection: Connection, project_id: int, names: Iterable[str]) -> None:
+    """Let a project answer to more names, none of which is another's (`project_names.is_taken`)."""
+    for name in new_aliases(connection, project_id, names):
+        connection.execute(insert(project_alias).values(project_id=project_id, alias=name, key=name.casefold()))
 
 
 def drop_aliases(connection: Connection, project_id: int) -> None:

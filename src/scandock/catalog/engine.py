@@ -30,7 +30,7 @@ from scandock.model.private import PRIVATE_FILE, keep_private
 T = TypeVar("T")
 _LOG = logging.getLogger("scandock")
 
-HEAD = "0020"
+HEAD = "0021"
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
 
 VALUES_MOST = 500
@@ -64,6 +64,8 @@ MAKE_LOCK = 7_230_411
 """Advisory lock on PostgreSQL, so that two first starts do not both make the tables."""
 SPACE_LOCK = 7_230_413
 """Of who reserves space (`services/reservations.py`)."""
+NAMES_LOCK = 7_230_414
+"""Of who gives a project an id, a title, a secondary ID or an alias (`catalog/project_names.py`)."""
 
 
 def in_parts(values: Iterable[T]) -> Iterator[list[T]]:

@@ -12,6 +12,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import project, project_deletion
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, fit
+from scandock.rules.project_fields import name_key
 
 SET_ASIDE: Final = "~"
 """In the name of a deleted project's row, before its number: no id that people give can have it (`rules.labels`)."""
@@ -51,7 +52,7 @@ def add_project(catalog: Catalog, wanted: ProjectRow) -> bool:
             insert(project).values(
                 name=wanted.name,
                 key=wanted.name.casefold(),
-                title=wanted.title,
+                **titled(wanted.title),
                 prearchive_code=wanted.prearchive_code,
                 identified=wanted.identified,
                 petmr=wanted.petmr,
@@ -61,6 +62,11 @@ def add_project(catalog: Catalog, wanted: ProjectRow) -> bool:
             )
         )
         return True
+
+
+def titled(title: str) -> dict[str, str]:
+    """The columns of a project's row that its title fills."""
+    return {"title": title, "title_key": name_key(title)}
 
 
 def make_unassigned(catalog: Catalog) -> None:

@@ -67,12 +67,20 @@ project = Table(
     Column("quarantine", Boolean, nullable=False, server_default=text("false")),
     Column("uuid", String(36), nullable=False, server_default=EMPTY, default=_new_uuid),
     Column("attributes", Text, nullable=False, server_default=text("'{}'")),
+    Column("title_key", String(64), nullable=False, server_default=EMPTY),
+    Column("secondary_key", String(64), nullable=False, server_default=EMPTY),
     Index(None, "uuid", unique=True),
+    Index(None, "title_key"),
+    Index(None, "secondary_key"),
     CheckConstraint("prearchive_code IN (0, 4, 5)", name="prearchive_code"),
     _one_of("identified", "accept", "warn", "hold"),
     _one_of("petmr", "petmr", "pet"),
 )
-"""A deleted project's id is free for another one, its `uuid` never: the audit goes by it."""
+"""A deleted project's id is free for another one, its `uuid` never: the audit goes by it.
+
+`title_key` and `secondary_key` find a title and a secondary ID in any case (`rules.project_fields.name_key`). They are
+not unique: projects of earlier versions may share them.
+"""
 
 project_deletion = Table(
     "project_deletion",

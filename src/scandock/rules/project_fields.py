@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
@@ -34,6 +35,12 @@ _TYPE: Final = "xnat:projectdata/"
 _PREDICATE: Final = re.compile(r"\[[^\[\]]*\]")
 _ALIASES: Final = frozenset({"alias", "aliases/alias", "aliases/alias/alias"})
 _NO_ALIAS: Final = re.compile(r"[\x00-\x1f\x7f/,~]")
+
+
+def name_key(text: str) -> str:
+    """By what a project's title or secondary ID is found in any case, however long it is; empty for an empty one."""
+    folded = text.strip().casefold()
+    return sha256(folded.encode(errors="surrogatepass")).hexdigest() if folded else ""
 
 
 @dataclass(frozen=True, slots=True)

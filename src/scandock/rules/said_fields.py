@@ -38,6 +38,10 @@ SCAN_FIELDS: Final = MappingProxyType(
         )
     }
 )  # fmt: skip
+_SCAN_PATH: Final = re.compile(r"xnat:\w+/scans/scan(?P<which>(?:\[[^\[\]]*\])*)/(?P<name>[\w./-]+)", re.IGNORECASE)
+_WHICH: Final = re.compile(
+    r"\[(?:(?P<number>\d{1,9})|@?ID=(?P<id>[^\[\]]*)|@xsi:type=(?P<type>[^\[\]]*))\]", re.IGNORECASE
+)
 _KEY: Final = re.compile(r"(?:(?P<type>x(?:nat|dat):\w+)/)?(?P<name>[\w./-]+)")
 _DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?")
@@ -67,6 +71,32 @@ class Said:
         Usage `value_invalid`.
         """
         return {fields[name]: _checked(name, value) for name, value in self.fields.items() if name in fields}
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPlace:
+    """Which of a session's scans a path into its document leads to."""
+
+    number: int = 0
+    """Counted from 0, in the order in which scans are listed; where an id is named that counts."""
+    scan_id: str = ""
+    xsi_type: str = ""
+    """The type that the scan must have; empty: any."""
+
+
+def said_of_scans(pairs: Iterable[tuple[str, str]]) -> dict[ScanPlace, Said]:
+    """What paths into a session's document say of its scans: `xnat:mrSessionData/scans/scan[0]/type=T1`."""
+    found: dict[ScanPlace, dict[str, str]] = {}
+    for key, value in rejoined(pairs):
+        path = _SCAN_PATH.fullmatch(key)
+        if path is None:
+            continue
+        named: dict[str, str] = {}
+        for one in _WHICH.finditer(path["which"]):
+            named |= {name: text.strip(" '\"") for name, text in one.groupdict().items() if text}
+        where = ScanPlace(int(named.get("number", 0)), named.get("id", ""), named.get("type", ""))
+        found.setdefault(where, {})[path["name"].lower()] = value
+    return {where: Said(where.xsi_type, fields) for where, fields in found.items()}
 
 
 def said_of(pairs: Iterable[tuple[str, str]]) -> Said:
@@ -106,7 +136,7 @@ def rejoined(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     found = []
     for name, text in pairs:
         inside, closed, rest = text.partition("]")
-        if "[" in name and "]" not in name and closed:
+        if name.count("[") > name.count("]") and closed:
             after, _, value = rest.partition("=")
             found.append((f"{name}={inside}]{after}", value))
         else:

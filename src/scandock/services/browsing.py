@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, or_,
 
 from scandock.access.principal import Principal
 from scandock.access.visible import own_where, projects_where
+from scandock.catalog.aliases import ALIAS_BREAK, ALIASES
 from scandock.catalog.server_tables import project_access, project_sums, verification
 from scandock.catalog.standing import uri_of
 from scandock.catalog.sums import sum_up
@@ -23,6 +24,7 @@ from scandock.rules.choices import choices_of
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.notices import CODES
 from scandock.rules.permissions import NEEDS, Action
+from scandock.rules.project_fields import PI_FIELDS, SEEN_WITH_TITLE
 from scandock.services import rights
 from scandock.services.damage import damaged_of
 from scandock.services.listing import Page, Sorting, like, one_of, page_of, rows_of
@@ -66,8 +68,8 @@ def _projects() -> Select[Any]:
         select(
             project.c.id, project.c.name, project.c.title, project.c.prearchive_code, project.c.identified,
             project.c.petmr, project.c.separate_secondary, project.c.quarantine, project.c.revision, project.c.created,
-            _OPENED.c.accessibility, project_sums.c.subjects, project_sums.c.sessions, project_sums.c.waiting,
-            project_sums.c.files, project_sums.c.bytes,
+            project.c.attributes, ALIASES.label("aliases"), _OPENED.c.accessibility, project_sums.c.subjects,
+            project_sums.c.sessions, project_sums.c.waiting, project_sums.c.files, project_sums.c.bytes,
         )
         .outerjoin(_OPENED, _OPENED.c.project_id == project.c.id)
         .outerjoin(project_sums, project_sums.c.project_id == project.c.id)
@@ -106,6 +108,7 @@ def _project(row: RowMapping) -> dict[str, Any]:
         "name": row["title"],
         "uri": f"/data/projects/{row['name']}",
         "accessibility": row["accessibility"] or "private",
+        **_described(row),
     }
     if not row["readable"]:
         return item
@@ -119,6 +122,20 @@ def _project(row: RowMapping) -> dict[str, Any]:
         "revision": row["revision"],
         "created": row["created"],
         **{name: row[name] or 0 for name in ("subjects", "sessions", "waiting", "files", "bytes")},
+    }
+
+
+def _described(row: RowMapping) -> dict[str, Any]:
+    """What people said of a project: how its investigator is reached is for those who may read it."""
+    said: dict[str, str] = {
+        name: text for name, text in json.loads(row["attributes"]).items() if row["readable"] or name in SEEN_WITH_TITLE
+    }
+    return {
+        "secondary_id": said.get("secondary_ID", ""),
+        "description": said.get("description", ""),
+        "keywords": said.get("keywords", ""),
+        "investigator": {name.lower(): said[f"PI/{name}"] for name in PI_FIELDS if f"PI/{name}" in said},
+        "aliases": sorted((row["aliases"] or "").split(ALIAS_BREAK)) if row["aliases"] else [],
     }
 
 

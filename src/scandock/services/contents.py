@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, ScalarSelect, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, ScalarSelect, Select, and_, func, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.server_tables import damage, scan_edit
@@ -90,7 +90,7 @@ def _resources(standing: Standing) -> Select[Any]:
     return (
         select(
             resource.c.n, resource.c.scan_n, resource.c.label, resource.c.content, resource.c.format,
-            resource.c.files, resource.c.bytes, scan.c.scan_id,
+            resource.c.tags, resource.c.files, resource.c.bytes, scan.c.scan_id,
         )
         .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
         .where(resource.c.tree_id == standing.tree_id)
@@ -118,6 +118,7 @@ def _resource(row: RowMapping, standing: Standing) -> dict[str, Any]:
         "uri": f"{standing.uri}{where}/resources/{row['label']}",
         "content": row["content"],
         "format": row["format"],
+        "tags": row["tags"],
         "files": row["files"],
         "bytes": row["bytes"],
     }
@@ -164,12 +165,18 @@ def files_query(standing: Holder) -> Select[Any]:
         select(
             file.c.n, file.c.name, file.c.bytes, file.c.sha256, file.c.md5, file.c.verified, file.c.sop_uid,
             file.c.frames, resource.c.label.label("resource"), resource.c.format, scan.c.scan_id,
-            _damage().label("damaged"),
+            *_words(), _damage().label("damaged"),
         )
         .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
         .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
         .where(file.c.tree_id == standing.tree_id)
     )  # fmt: skip
+
+
+def _words() -> list[ColumnElement[str]]:
+    """What people said of a file; where they said nothing, what its resource has."""
+    own = (file.c.content, file.c.format, file.c.tags)
+    return [func.coalesce(column, resource.c[column.name]).label(f"file_{column.name}") for column in own]
 
 
 def _damage() -> ScalarSelect[Any]:
@@ -189,6 +196,9 @@ def file_item(row: RowMapping, standing: Holder) -> dict[str, Any]:
         "name": row["name"],
         "path": path,
         "uri": f"{standing.uri}/{path}",
+        "content": row["file_content"],
+        "format": row["file_format"],
+        "tags": row["file_tags"],
         "bytes": row["bytes"],
         "sha256": row["sha256"].hex(),
         "md5": row["md5"].hex() if row["md5"] else None,

@@ -13,12 +13,15 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from scandock.access import members
+from scandock.catalog.project_names import names_alone
+from scandock.catalog.projects import titled
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import project, scan, session, subject
 from scandock.model.errors import Usage
 from scandock.placing.moves import operation
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Accessibility, Action
+from scandock.rules.project_fields import name_key
 from scandock.services import browsing, contents, rights
 from scandock.services.moving import (
     Desk,
@@ -31,6 +34,7 @@ from scandock.services.moving import (
     switch,
     usable,
 )
+from scandock.services.project_names import NameKind, check_free
 
 PROJECT_FIELDS: dict[str, tuple[str, tuple[object, ...] | None]] = {
     "name": ("title", None),
@@ -61,16 +65,25 @@ def check_match(item: Mapping[str, Any], if_match: str | None) -> None:
 
 
 def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: str | None = None) -> dict[str, Any]:
-    """Change a project's title or settings (`PROJECT_FIELDS`). Denied; Usage `field_unknown`, `value_invalid`."""
+    """Change a project's title or settings (`PROJECT_FIELDS`). Denied; Usage `field_unknown`, `value_invalid`,
+    and `title_taken` for a title that is another project's name.
+    """
     opened = changes.get("accessibility")
     values = _project_values({key: value for key, value in changes.items() if key != "accessibility"})
     with desk.catalog.write() as connection:
         action = Action.PROJECT_EDIT if set(changes) <= {"name"} else Action.SETTINGS_EDIT
         rights.check(connection, desk.principal, action, name)
+        if "title" in values:
+            names_alone(desk.catalog, connection)
         before = browsing.find_project(connection, desk.principal, name)
         if before["id"] == UNASSIGNED:
             raise Usage("project_id_reserved", f"{UNASSIGNED} has no settings.", "Choose another project.")
         check_match(before, if_match)
+        if "title" in values:
+            if name_key(values["title"]) != name_key(before["name"]):
+                number = connection.execute(select(project.c.id).where(project.c.name == before["id"])).scalar_one()
+                check_free(connection, NameKind.TITLE, values["title"], project_id=number)
+            values |= titled(values["title"])
         if values:
             connection.execute(
                 update(project).where(project.c.name == before["id"]).values(**values, revision=project.c.revision + 1)

@@ -98,9 +98,14 @@ def _decode(cursor: str, sort: str) -> tuple[Any, Any]:
         was, last, key = json.loads(raw)
     except (binascii.Error, ValueError, TypeError):
         was = last = key = None
-    if was != sort or not isinstance(last, str | int) or not isinstance(key, str | int):
+    if was != sort or not _is_cursor_value(last) or not _is_cursor_value(key):
         raise Usage("cursor_invalid", "That is no cursor of this list, or of another sorting of it.", "Begin anew.")
     return last, key
+
+
+def _is_cursor_value(value: object) -> bool:
+    """Whether a row can have such a value: no text of the catalog has a NUL, and PostgreSQL takes none."""
+    return isinstance(value, int) or (isinstance(value, str) and "\0" not in value)
 
 
 def one_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, func, insert, select
 
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
-from scandock.catalog.aliases import project_called
 from scandock.catalog.engine import Catalog
-from scandock.catalog.projects import check_not_deleting, find_project, set_aside
+from scandock.catalog.project_names import names_alone
+from scandock.catalog.projects import check_not_deleting, find_project, set_aside, titled
 from scandock.catalog.server_tables import account, member, project_maker
 from scandock.catalog.tables import project
 from scandock.model import request_limits
@@ -19,6 +19,7 @@ from scandock.model.limit_counts import Limit, count_limit
 from scandock.rules.labels import UNASSIGNED, is_project_id
 from scandock.rules.permissions import Action, Role
 from scandock.services.audit import Did, record
+from scandock.services.project_names import NameKind, check_free
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -46,8 +47,8 @@ def make_project(
 
     `describe` says more of it, by its number, before anybody sees it. Raises Denied, Usage `project_id_invalid`,
     `project_id_reserved`, and where the id is taken, in any case, `project_exists`, `alias_taken`, or
-    `project_deleting` where it will soon be free; `too_many_projects` for the 501st of an account that is no
-    administrator's.
+    `project_deleting` where it will soon be free; `title_taken` where the name is one of another project's;
+    `too_many_projects` for the 501st of an account that is no administrator's.
     """
     if project_id.casefold() == UNASSIGNED.casefold():
         raise Usage(
@@ -61,19 +62,20 @@ def make_project(
         )
     with catalog.write() as connection:
         require(principal, Action.PROJECT_CREATE, None, ProjectRights(connection))
+        names_alone(catalog, connection)
         if not catalog.sqlite:
             connection.execute(select(project.c.id).where(project.c.key == project_id.casefold()).with_for_update())
         if find_project(connection, project_id) is not None:
             check_not_deleting(connection, (project_id,))
             raise Usage("project_exists", f"There is a project {project_id} already.", "Choose another id, or use it.")
-        if project_called(connection, project_id):
-            raise Usage("alias_taken", f"{project_id!r} is an alias of another project.", "Choose another id.")
+        check_free(connection, NameKind.ID, project_id, project_id=None)
+        check_free(connection, NameKind.TITLE, name, project_id=None)
         _check_many(connection, principal)
         key = connection.execute(
             insert(project).values(
                 name=project_id,
                 key=project_id.casefold(),
-                title=name or project_id,
+                **titled(name or project_id),
                 prearchive_code=prearchive_code,
                 petmr=petmr,
                 identified=identified or settings.identified,

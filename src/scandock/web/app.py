@@ -29,7 +29,7 @@ from scandock.web.bodies import Bodies
 from scandock.web.connections import Connections, Senders, bounds_of
 from scandock.web.deps import Site, open_site
 from scandock.web.json_bodies import few_values, no_json
-from scandock.web.known_names import FewParameters, few_parameters, only_known_names
+from scandock.web.known_names import FewParameters, few_parameters, no_nul, only_known_names
 from scandock.web.methods import Heads, Methods
 from scandock.web.pages.all import PAGES
 from scandock.web.pages.rendering import warm
@@ -100,7 +100,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        dependencies=[Depends(bind_upload_of_path), Depends(few_parameters), Depends(few_values)],
+        dependencies=[Depends(bind_upload_of_path), Depends(few_parameters), Depends(no_nul), Depends(few_values)],
     )
     problems.install(app)
     app.add_exception_handler(HTTPException, _no_route)

@@ -38,6 +38,19 @@ async def few_parameters(request: Request) -> None:
         raise over(Asked.PARAMETERS, Usage("request_invalid", many, "Ask for less at once."))
 
 
+async def no_nul(request: Request) -> None:
+    """A dependency of every route: neither its address nor its query asks for a name with a NUL.
+
+    No text of the catalog has one: SQLite would compare it, and PostgreSQL refuse it. What changes something says by
+    itself which of its values it refuses. Raises Usage `request_invalid`.
+    """
+    if request.method not in ("GET", "HEAD"):
+        return
+    query = request.scope["query_string"]
+    if b"%00" in query or b"\0" in query or any("\0" in str(one) for one in request.path_params.values()):
+        raise Usage("request_invalid", "A name has a NUL character, which no name has.", "Leave it out.")
+
+
 def only_known_names(request: Request) -> None:
     """A dependency: every name of the query is one that the route takes, and once where it takes one value.
 

@@ -76,6 +76,7 @@ STATUS: Final = {
     "has_own_files": 409,
     "project_exists": 409,
     "alias_taken": 409,
+    "title_taken": 409,
     "type_other": 409,
     "project_other": 409,
     "project_unknown": 404,

@@ -6,6 +6,7 @@ import pytest
 from starlette.datastructures import ImmutableMultiDict
 
 from scandock.model.errors import Usage
+from scandock.rules.said_fields import ScanPlace
 from scandock.services.xnat.committing import Wishes
 from scandock.services.xnat.waiting import Address, address_of
 from scandock.web.xnat.archive_wishes import new_project, projects_of, wishes_of
@@ -83,6 +84,30 @@ def test_one_patient_is_said_by_name_alone() -> None:
 def test_fields_are_paths_and_the_visit() -> None:
     said = wanted(**{"xnat:petSessionData/tracer/name": "FDG", "note": "not a path", "VISIT": "v1", "SOURCE": "x"})
     assert said.fields == {"tracer/name": "FDG", "visit": "v1"}
+
+
+def test_what_paths_say_of_scans_is_said_of_each_by_its_place_or_id() -> None:
+    scan = "xnat:mrSessionData/scans/scan"
+    said = wanted(
+        **{
+            f"{scan}[0][@xsi:type=xnat:mrScanData]/type": "T1",
+            f"{scan}[0][@xsi:type=xnat:mrScanData]/quality": "usable",
+            f"{scan}[1][@xsi:type": "xnat:petScanData]/note=as it was typed",
+            f"{scan}[@ID='4-MR1']/series_description": "FLAIR",
+            f"{scan}/type": "of the first",
+            f"{scan}s/type": "no",
+        }
+    )
+    assert said.fields == {}
+    told = [(one.place, one.said.xsi_type, {**one.said.edits}, {**one.said.attributes}) for one in said.scans]
+    assert told == [
+        (ScanPlace(0, "", "xnat:mrScanData"), "xnat:mrScanData", {"type": "T1", "quality": "usable"}, {}),
+        (ScanPlace(1, "", "xnat:petScanData"), "xnat:petScanData", {"note": "as it was typed"}, {}),
+        (ScanPlace(0, "4-MR1"), "", {}, {"series_description": "FLAIR"}),
+        (ScanPlace(0), "", {"type": "of the first"}, {}),
+    ]
+    with pytest.raises(Usage):
+        wanted(**{f"{scan}[0][@xsi:type=xnat:noScan]/type": "T1"})
 
 
 @pytest.mark.parametrize(

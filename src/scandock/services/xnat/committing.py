@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from scandock.catalog.server_tables import accession
 from scandock.catalog.standing import Standing
@@ -23,12 +23,14 @@ from scandock.rules.choices import still_holds
 from scandock.rules.labels import UNASSIGNED, clean, label_key
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
+from scandock.rules.said_fields import ScanPlace
 from scandock.services import rights
 from scandock.services.archiving import archive, hold
 from scandock.services.moving import Desk, Outcome, names_of
 from scandock.services.prearchive import rebuild
+from scandock.services.xnat.contents import scans_of
 from scandock.services.xnat.ids import experiment_number, subject_number
-from scandock.services.xnat.making import written_by_hand
+from scandock.services.xnat.making import WantedScan, check_scans, make_scans, written_by_hand
 
 STAYS: Final = frozenset(
     {
@@ -42,6 +44,14 @@ _HOLDS: Final = frozenset({"session_exists", "type_differs", "patient_mismatch"}
 """Of these what holds a session that was to be archived, so that a person decides. A label or a subject that was named
 amiss does not: nothing is wrong with the session.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class ScanWish:
+    """What is said of one scan of a session that is archived, as a PUT of that scan says it."""
+
+    place: ScanPlace
+    said: WantedScan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +69,8 @@ class Wishes:
     """Whether it is in quarantine once it is archived, also where it is archived later."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """What is said of the session besides, by the names of its attributes (`rules.said_fields`)."""
+    scans: Sequence[ScanWish] = ()
+    """What is said of its scans, once it is archived."""
 
 
 _TRIED_ANEW: Final = ("session_exists", "type_differs")
@@ -101,6 +113,7 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Committed:
         session=wishes.session,
         quarantine=wishes.quarantine,
         fields=wishes.fields,
+        scans=wishes.scans,
     )
     try:
         return Committed(archive_as(desk, found, how))
@@ -119,6 +132,7 @@ def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = F
     """
     with desk.catalog.read() as connection:
         _, asked = _project_and_import(connection, found)
+        scans = _scans_meant(connection, desk, found, wishes.scans)
         person = _subject(connection, found, wishes.subject)
         label = _session(connection, found, wishes.session) or _requested(found, asked)
     decided = bool(found.held[0]) and not still_holds(
@@ -148,7 +162,49 @@ def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = F
         raise
     if not dry_run:
         _say(desk, outcome.into or outcome.session, wishes.fields)
+        _say_of_scans(desk, outcome.into or outcome.session, scans)
     return outcome
+
+
+def _scans_meant(
+    connection: Connection, desk: Desk, found: Standing, wishes: Sequence[ScanWish]
+) -> list[tuple[RowMapping, WantedScan]]:
+    """The scans of which something is said, with that. Fields of another type than a scan's are none of its.
+
+    Denied, Usage `scan_unknown`, `value_invalid`: before anything is archived.
+    """
+    if not wishes:
+        return []
+    rights.check(connection, desk.principal, Action.SESSION_EDIT, found.project)
+    rows = scans_of(connection, found)
+    meant = []
+    for one in wishes:
+        where = one.place
+        meets = [row for row in rows if row["scan_id"] == where.scan_id] if where.scan_id else rows[where.number :]
+        row = next(iter(meets), None)
+        if row is None:
+            which = repr(where.scan_id[:128]) if where.scan_id else f"[{where.number}]"
+            raise Usage(
+                "scan_unknown",
+                f"The session has no scan {which}.",
+                f"It has {len(rows)}, counted from 0 as GET .../scans lists them.",
+            )
+        if one.said.xsi_type in ("", row["xsi_type"]):
+            meant.append((row, replace(one.said, id=row["scan_id"])))
+    check_scans(said for _, said in meant)
+    return meant
+
+
+def _say_of_scans(desk: Desk, uuid: str, scans: Sequence[tuple[RowMapping, WantedScan]]) -> None:
+    """Write what is said of scans, wherever they are now: those that joined a session may be called otherwise there."""
+    if not scans:
+        return
+    with desk.catalog.read() as connection:
+        there = scans_of(connection, _editable(connection, desk, uuid))
+    by_series = {row["series_uid"]: row["scan_id"] for row in there if row["series_uid"]}
+    ids = {row["scan_id"] for row in there}
+    now = [replace(said, id=by_series.get(row["series_uid"], said.id)) for row, said in scans]
+    make_scans(desk, uuid, [said for said in now if said.id in ids])
 
 
 def _held_as(error: Usage, found: Standing, label: str) -> Notice:

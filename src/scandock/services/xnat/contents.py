@@ -77,8 +77,9 @@ def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, s
     for row in rows:
         by_type.setdefault(row["type"] or NO_TYPE, []).append(row)
     chosen: dict[int, RowMapping] = {}
-    unknown = ""
-    for name in map(_spelled, names_of(wanted)):
+    named = names_of(wanted)
+    unknown = "" if named else wanted
+    for name in map(_spelled, named):
         found = [by_id[name]] if name in by_id else by_type.get(name, [])
         chosen |= {row["n"]: row for row in found if row["n"] not in chosen}
         unknown = unknown or ("" if found else name)
@@ -181,8 +182,9 @@ def resources_of(
         for word in (resource_id(standing.uuid, row["scan_id"], row["label"]), row["label"].casefold()):
             called.setdefault(word, []).append(row)
     chosen: set[int] = set()
-    unknown = ""
-    for name in names_of(wanted):
+    named = names_of(wanted)
+    unknown = "" if named else wanted
+    for name in named:
         found = called.get(name.casefold(), [])
         chosen.update(row["n"] for row in found)
         unknown = unknown or ("" if found else name)

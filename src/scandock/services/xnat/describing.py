@@ -10,22 +10,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import IntegrityError
 
 from scandock.access import members
-from scandock.catalog.aliases import add_aliases, drop_aliases, taken_alias
+from scandock.catalog.aliases import add_aliases, drop_aliases, new_aliases
+from scandock.catalog.project_names import names_alone
+from scandock.catalog.projects import titled
 from scandock.catalog.tables import project
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Action
-from scandock.rules.project_fields import ProjectSaid
+from scandock.rules.project_fields import ProjectSaid, name_key
 from scandock.services import rights
 from scandock.services.moving import Desk
 from scandock.services.project_making import make_project
+from scandock.services.project_names import NameKind, check_free
 
 
 def make_described(desk: Desk, project_id: str, said: ProjectSaid) -> str:
-    """Make a project with all that is said of it; its id. Denied; Usage as `make_project`, and `alias_taken`."""
+    """Make a project with all that is said of it; its id. Denied; Usage as `make_project` and `_write`."""
 
     def describe(connection: Connection, number: int) -> None:
         _write(connection, number, "{}", said)
@@ -39,11 +41,15 @@ def make_described(desk: Desk, project_id: str, said: ProjectSaid) -> str:
 
 
 def describe_project(desk: Desk, name: str, said: ProjectSaid) -> str:
-    """Say more of a project that is there; its id. Denied; Usage `alias_taken`, `project_id_reserved`."""
+    """Say more of a project that is there; its id.
+
+    Denied; Usage `alias_taken`, `title_taken`, `project_id_reserved`.
+    """
     with desk.catalog.write() as connection:
         rights.check(connection, desk.principal, Action.PROJECT_EDIT, name)
         if said.accessibility is not None:
             rights.check(connection, desk.principal, Action.SETTINGS_EDIT, name)
+        names_alone(desk.catalog, connection)
         row = connection.execute(
             select(project.c.id, project.c.name, project.c.title, project.c.attributes).where(
                 project.c.key == name.casefold()
@@ -54,7 +60,9 @@ def describe_project(desk: Desk, name: str, said: ProjectSaid) -> str:
         changed = _write(connection, row.id, row.attributes, said)
         values: dict[str, Any] = {"revision": project.c.revision + 1}
         if said.title and said.title != row.title:
-            values["title"] = said.title
+            if name_key(said.title) != name_key(row.title):
+                check_free(connection, NameKind.TITLE, said.title, project_id=row.id)
+            values |= titled(said.title)
             changed = sorted({*changed, "name"})
         if changed:
             connection.execute(update(project).where(project.c.id == row.id).values(**values))
@@ -65,26 +73,25 @@ def describe_project(desk: Desk, name: str, said: ProjectSaid) -> str:
 
 
 def _write(connection: Connection, number: int, before: str, said: ProjectSaid) -> list[str]:
-    """Write what is said into a project's row, and give it its aliases; the names of the fields that changed."""
-    taken = taken_alias(connection, number, said.aliases)
-    if taken:
-        raise _taken(taken)
+    """Write what is said into a project's row, and give it its aliases; the names of the fields that changed.
+
+    Usage `alias_taken`, `title_taken`.
+    """
+    for alias in new_aliases(connection, number, said.aliases):
+        check_free(connection, NameKind.ALIAS, alias, project_id=number)
     known: Mapping[str, str] = json.loads(before)
     now = {name: text for name, text in {**known, **said.fields}.items() if text}
+    secondary = now.get("secondary_ID", "")
+    if name_key(secondary) != name_key(known.get("secondary_ID", "")):
+        check_free(connection, NameKind.SECONDARY_ID, secondary, project_id=number)
     changed = [name for name in said.fields if now.get(name, "") != known.get(name, "")]
     if changed:
-        connection.execute(update(project).where(project.c.id == number).values(attributes=json.dumps(now)))
+        values = {"attributes": json.dumps(now), "secondary_key": name_key(secondary)}
+        connection.execute(update(project).where(project.c.id == number).values(**values))
     if said.no_aliases:
         drop_aliases(connection, number)
-    try:
-        add_aliases(connection, number, said.aliases)
-    except IntegrityError:  # somebody gives it to another project in this very moment
-        raise _taken(said.aliases[0]) from None
+    add_aliases(connection, number, said.aliases)
     return sorted({*changed, *(["alias"] if said.aliases or said.no_aliases else [])})
-
-
-def _taken(alias: str) -> Usage:
-    return Usage("alias_taken", f"{alias!r} is the id or an alias of another project.", "Choose another alias.")
 
 
 def _open(desk: Desk, connection: Connection, name: str, wanted: Accessibility) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
-from scandock.catalog.aliases import aliases_of
+from scandock.catalog.aliases import ALIAS_BREAK, ALIASES, aliases_of
 from scandock.catalog.projects import set_aside
 from scandock.catalog.server_tables import account, member, project_access, project_alias
 from scandock.catalog.tables import project
@@ -22,15 +22,6 @@ from scandock.services import rights
 from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, read
 
 _OPENED: Final = project_access.alias("opened")
-ALIAS_BREAK: Final = ","
-
-_ALIASES: Final = (
-    select(func.aggregate_strings(project_alias.c.alias, ALIAS_BREAK))
-    .where(project_alias.c.project_id == project.c.id)
-    .correlate(project)
-    .scalar_subquery()
-)
-"""All aliases of a project; no alias has the comma that parts them."""
 
 
 def _called(names: Sequence[str]) -> ColumnElement[bool]:
@@ -63,8 +54,8 @@ COLUMNS: Final = by_name(
         Column("PI/firstname", _said("PI/firstname")),
         Column("PI/lastname", _said("PI/lastname")),
         Column("PI", _both_names()),
-        Column("alias", _ALIASES, holds=_called),
-        Column("aliases/alias/alias", _ALIASES, holds=_called),
+        Column("alias", ALIASES, holds=_called),
+        Column("aliases/alias/alias", ALIASES, holds=_called),
         Column("project_access", case((_OPENED.c.accessibility.is_(None), "private"), else_=_OPENED.c.accessibility)),
         Column("proj_quarantine", case((project.c.quarantine, "1"), else_="0")),
         Column("insert_date", project.c.created, moment),
@@ -121,7 +112,7 @@ def list_projects(
         has_one = _member_of(principal, list(Role))
         query = query.where(has_one if mine else ~has_one)
     rows = read(connection, LISTING.narrowed(query, filters).order_by(project.c.key), chosen)
-    return _with_each_alias(rows, [at for at, column in enumerate(chosen) if column.value is _ALIASES])
+    return _with_each_alias(rows, [at for at, column in enumerate(chosen) if column.value is ALIASES])
 
 
 def _with_each_alias(rows: Rows, places: list[int]) -> Rows:

@@ -7,8 +7,9 @@ from typing import Final
 
 from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
-from scandock.rules.said_fields import said_of_sessions
-from scandock.services.xnat.committing import Wishes
+from scandock.rules.said_fields import said_of_scans, said_of_sessions
+from scandock.services.xnat.committing import ScanWish, Wishes
+from scandock.web.xnat.making import wanted_scan
 from scandock.web.xnat.parameters import Parameters
 from scandock.web.xnat.wishes import true
 
@@ -43,6 +44,10 @@ def wishes_of(asked: Parameters) -> Wishes:
         auto=true(auto) if auto else None,
         quarantine=true(asked.get("quarantine")),
         fields=said_of_sessions(asked.multi_items()),
+        scans=[
+            ScanWish(where, wanted_scan(said, where.scan_id))
+            for where, said in said_of_scans(asked.multi_items()).items()
+        ],
     )
 
 

@@ -26,6 +26,7 @@ from scandock.rules.subject_fields import SUBJECT_FIELDS, said_of_subject
 from scandock.services import rights
 from scandock.services.editing import edit_session, rename_subject
 from scandock.services.prearchive import rebuild
+from scandock.services.project_names import SHOWN
 from scandock.services.xnat import making
 from scandock.services.xnat.describing import describe_project, make_described
 from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_subject
@@ -102,7 +103,14 @@ def found_or_none(ask: Callable[[], T]) -> T | None:
 
 @routes.put("/data/projects/{project}")
 async def project(request: Request, work: Known, project: str) -> Response:
-    """Made with its maker as owner, or what is said of it written."""
+    """Made with its maker as owner, or what is said of it written. At an alias none is, as in the original: 409."""
+    alias = getattr(request.state, "project_alias", "")
+    if alias:
+        raise Usage(
+            "alias_taken",
+            f"{alias[:SHOWN]!r} is an alias of the project {project}.",
+            f"PUT to /data/projects/{project} to change that project, or choose another id.",
+        )
     said = said_of_project([*await said_in_document(work), *request.query_params.multi_items()])
     there = await work.read(lambda c: rights.allowed(c, work.desk.principal, Action.PROJECT_SEE, project))
     put = describe_project if there else make_described

@@ -118,7 +118,9 @@ async def _asking(request: Request) -> Work:
     work = Work(request, principal)
     named = request.path_params.get("project")
     if named is not None and named not in principal.roles:
-        request.path_params["project"] = await work.read(lambda c: meant_project(c, principal, named))
+        meant = await work.read(lambda c: meant_project(c, principal, named))
+        if meant != named:
+            request.path_params["project"], request.state.project_alias = meant, named
     return work
 
 

@@ -1,0 +1,36 @@
+"""The names by which projects are told apart: ids, titles, secondary IDs and aliases, in any case.
+
+A name that one project has is none that another may be given. Projects of earlier versions may share titles and
+secondary IDs, so no constraint of the database forbids that: whoever gives a project a name holds a lock of the
+database from before they look until they commit (`names_alone`).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select, union_all
+
+from scandock.catalog.engine import NAMES_LOCK, Catalog
+from scandock.catalog.projects import set_aside
+from scandock.catalog.server_tables import project_alias
+from scandock.catalog.tables import project
+from scandock.rules.project_fields import name_key
+
+
+def names_alone(catalog: Catalog, connection: Connection) -> None:
+    """Let nobody else give a project a name until this transaction ends; called before any row of it is locked."""
+    catalog.alone(connection, NAMES_LOCK)
+
+
+def is_taken(connection: Connection, name: str, *, project_id: int | None) -> bool:
+    """Whether a name is one of a project's, other than of `project_id`. Deleted ones have none."""
+    key, hashed = name.strip().casefold(), name_key(name)
+    called = union_all(
+        select(project.c.id).where(project.c.key == key),
+        select(project.c.id).where(project.c.title_key == hashed),
+        select(project.c.id).where(project.c.secondary_key == hashed),
+        select(project_alias.c.project_id).where(project_alias.c.key == key),
+    )
+    query = select(project.c.id).where(project.c.id.in_(called), ~set_aside()).limit(1)
+    if project_id is not None:
+        query = query.where(project.c.id != project_id)
+    return bool(hashed) and connection.execute(query).first() is not None

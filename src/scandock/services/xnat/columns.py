@@ -19,7 +19,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, over
-from scandock.rules.field_types import Type, type_of_field
+from scandock.rules.field_types import Type, as_float, is_float, type_of_field
 from scandock.services.xnat.days import Stretch, days_of
 
 DEFAULT: Final = "DEFAULT"
@@ -200,7 +200,7 @@ class Listing:
         found = []
         for header, name in headers(asked, self.default, self.always, canonical):
             column = found_by[name]
-            found.append(Column(header, _EMPTY) if column is None else column.called(header))
+            found.append(Column(header, _EMPTY) if column is None else _as_listed(column).called(header))
         return found
 
     def narrowed(self, query: Select[Any], filters: Iterable[tuple[str, str]]) -> Select[Any]:
@@ -230,7 +230,16 @@ class Listing:
 
 def type_of_column(column: Column) -> Type:
     """What the values of a column are."""
-    return type_of_field(_OWNER.sub("", column.key.lower(), count=1))
+    return type_of_field(_below_type(column))
+
+
+def _below_type(column: Column) -> str:
+    return _OWNER.sub("", column.key.lower(), count=1)
+
+
+def _as_listed(column: Column) -> Column:
+    """The column as listings write its values."""
+    return replace(column, text=as_float) if column.text is None and is_float(_below_type(column)) else column
 
 
 def _is_condition(column: Column, said: str) -> bool:

@@ -14,6 +14,8 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.model.errors import Usage
+from scandock.rules.field_types import as_float, is_float
+from scandock.rules.said_fields import added_parameters
 from scandock.services.xnat.columns import MAX_VALUES, Rows, headers, split, without_types
 from scandock.services.xnat.experiments import ABSTRACT
 from scandock.services.xnat.ids import resource_id
@@ -48,6 +50,7 @@ _SCAN: Final = (
     func.coalesce(scan_edit.c.type, scan.c.type).label("type"),
     func.coalesce(scan_edit.c.quality, "usable").label("quality"),
     func.coalesce(scan_edit.c.note, "").label("note"), scan.c.attributes, scan.c.frames,
+    func.coalesce(scan_edit.c.parameters, "{}").label("parameters"),
 )  # fmt: skip
 _RESOURCE: Final = (
     resource.c.n, resource.c.label, resource.c.content, resource.c.format, resource.c.files, resource.c.bytes,
@@ -91,6 +94,7 @@ def scan_fields(row: RowMapping) -> dict[str, str]:
     """A scan's attributes by XNAT's names (xnat-behaviour.md 4.5), with what people said of it."""
     return {
         **json.loads(row["attributes"]),
+        **added_parameters(row["parameters"]),
         "ID": row["scan_id"],
         "type": row["type"],
         "quality": row["quality"],
@@ -138,7 +142,12 @@ def list_scans(
             return told.get(f"subject_{rest}", "")
         return told.get(rest, "") if kind in (told["xsitype"].lower(), *ABSTRACT) else ""
 
-    return table_of(_narrowed(cells, filters, cell), columns, SCAN_DEFAULT, SCAN_ALWAYS, cell)
+    def shown(row: Cells, name: str) -> str:
+        of_type = _OF_SCANS.fullmatch(without_types(name.lower()))
+        below = name if of_type is None else of_type[2]
+        return as_float(cell(row, name)) if is_float(below) else cell(row, name)
+
+    return table_of(_narrowed(cells, filters, cell), columns, SCAN_DEFAULT, SCAN_ALWAYS, shown)
 
 
 # -- resources ---------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from scandock.catalog.server_tables import accession, account, reception, scan_e
 from scandock.catalog.tables import project, resource, scan, session, subject, tree
 from scandock.formats.ecat_fields import IMAGE_PARAMETERS, MAIN_PARAMETERS
 from scandock.rules.permissions import Action
-from scandock.rules.said_fields import SCAN_FIELDS
+from scandock.rules.said_fields import ADDED, SCAN_FIELDS
 from scandock.rules.scan_facts import NAMES
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
@@ -131,9 +131,8 @@ class _Experiments(Listing):
 
 
 def _added(name: str) -> Column:
-    return _of_scan(
-        f"parameters/addparam[name={name}]/addfield", attribute(scan.c.attributes, f"parameters/addParam/{name}")
-    )
+    by_hand, in_headers = attribute(scan_edit.c.parameters, name), attribute(scan.c.attributes, f"{ADDED}{name}")
+    return _of_scan(f"parameters/addparam[name={name}]/addfield", func.coalesce(by_hand, in_headers))
 
 
 def _is_of_scan(column: Column) -> bool:

@@ -371,12 +371,12 @@ def test_the_newest_of_an_account_are_kept_so_many_and_so_large(database_url: st
         assert missing(me, names[0])
         assert missing(other, names[1])
         assert ask(catalog, lambda c: find_manifest(c, me, names[1])) == choice
-        large = replace(choice, sessions=("XNAT_E00001",) * (MAX_BYTES // 30))
+        large = replace(choice, sessions=("XNAT_E00001",) * (MAX_BYTES // 32))
         kept = [keep_manifest(catalog, me, large) for _ in range(2)]
-        assert missing(me, names[-1])
-        assert ask(catalog, lambda c: find_manifest(c, me, kept[0]))
+        assert ask(catalog, lambda c: find_manifest(c, me, kept[0])) == large
         kept.append(keep_manifest(catalog, me, large))
         assert missing(me, kept[0])
+        assert missing(me, names[-1])
         with pytest.raises(Usage, match="At most"):
             keep_manifest(catalog, me, replace(choice, sessions=("XNAT_E00001",) * (MAX_BYTES // 10)))
         assert ask(catalog, lambda c: find_manifest(c, me, kept[2])) == large

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select
 
+from scandock.access.clock import now_ms
 from scandock.access.principal import Principal, deny
 from scandock.catalog.engine import Catalog, in_parts
 from scandock.catalog.server_tables import accession, account, download_manifest, scan_edit
@@ -307,7 +308,7 @@ def keep_manifest(catalog: Catalog, principal: Principal, choice: ManifestReques
         )
     with catalog.write() as connection:
         connection.execute(select(account.c.id).where(account.c.id == principal.account_id).with_for_update())
-        moment = catalog.now()
+        now = moment = now_ms(connection)
         own = download_manifest.c.account_id == principal.account_id
         rows = connection.execute(
             select(download_manifest.c.id, download_manifest.c.name, download_manifest.c.bytes)
@@ -317,7 +318,7 @@ def keep_manifest(catalog: Catalog, principal: Principal, choice: ManifestReques
         names = {row.name for row in rows}
         while _id(principal, moment) in names:
             moment += 1
-        values = {"name": _id(principal, moment), "request": text, "bytes": size, "created": catalog.now()}
+        values = {"name": _id(principal, moment), "request": text, "bytes": size, "created": now}
         connection.execute(insert(download_manifest).values(account_id=principal.account_id, **values))
         too_old = []
         for n, row in enumerate(rows, 2):

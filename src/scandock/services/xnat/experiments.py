@@ -93,6 +93,10 @@ def _of_scan(name: str, value: ColumnElement[Any], text: Callable[[Any], str] | 
 
 
 _ECAT: Final = (*MAIN_PARAMETERS, *IMAGE_PARAMETERS)
+SCAN_ATTRIBUTES: Final = (
+    *SCAN_FIELDS.values(), *NAMES, *(f"parameters/{one.name.replace('.', '/')}" for one in _ECAT),
+)  # fmt: skip
+"""What headers, or people, say of scans."""
 _SCAN: Final = (
     _of_scan("id", scan.c.scan_id),
     _of_scan("type", func.coalesce(scan_edit.c.type, scan.c.type)),
@@ -104,7 +108,7 @@ _SCAN: Final = (
     _of_scan("xsitype", scan.c.xsi_type),
     *(
         _of_scan(name.lower(), attribute(scan.c.attributes, name))
-        for name in (*SCAN_FIELDS.values(), *NAMES, *(f"parameters/{one.name.replace('.', '/')}" for one in _ECAT))
+        for name in SCAN_ATTRIBUTES
         if name not in ("modality", "frames")
     ),
     _of_scan("file/label", resource.c.label),

@@ -27,7 +27,7 @@ from scandock.placing.moves import Operation, operation, undisturbed
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Action
-from scandock.rules.said_fields import set_by_hand, with_parameters
+from scandock.rules.said_fields import ADDED, added_parameters, set_by_hand, with_parameters
 from scandock.services import rights
 from scandock.services.editing import scan_values
 from scandock.services.imports import DELETED
@@ -340,7 +340,13 @@ def _edit_scan(desk: Desk, connection: Connection, source: Standing, there: Scan
     row = connection.execute(select(*columns).where(*where)).first()
     usual = {**_UNSAID, "type": there.type, "parameters": "{}"}
     known = usual if row is None else {**usual, **{k: v for k, v in row._asdict().items() if v is not None}}
-    said = {**scan_values(wanted.edits), "parameters": with_parameters(known["parameters"], wanted.parameters)}
+    before = added_parameters(known["parameters"])
+    added = {  # without what its headers say already: a document that is sent back changes nothing
+        name: text
+        for name, text in wanted.parameters.items()
+        if f"{ADDED}{name}" in before or text != there.attributes.get(f"{ADDED}{name}")
+    }
+    said = {**scan_values(wanted.edits), "parameters": with_parameters(known["parameters"], added)}
     values: dict[str, Any] = {name: text for name, text in said.items() if text != known[name]}
     if not values:
         return

@@ -19,7 +19,7 @@ from scandock.model.spreadsheet import TableWriter
 from scandock.rules.field_types import as_number
 from scandock.rules.said_fields import rejoined
 from scandock.services.xnat.columns import MAX_COLUMNS, Rows, check_name, split
-from scandock.web.xnat.schema import NAMED, NESTED, PARAMETERS, attributes_of, bases_of, element_of
+from scandock.web.xnat.schema import NAMED, NESTED, attributes_of, bases_of, element_of, parameter_order
 
 XNAT: Final = "http://nrg.wustl.edu/xnat"
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
@@ -29,7 +29,7 @@ _NOTHING: Final = {ord(chr(code)): None for code in (*range(9), 11, 12, *range(1
 """Characters that XML can't hold."""
 _BRACKETS: Final = re.compile(r"\[[^\[\]]*\]")
 """What a path says of an element's type."""
-_RANKS: Final = {name: n for n, name in enumerate(PARAMETERS)}
+_RANKS: Final = {name: n for n, name in enumerate(parameter_order())}
 HIDDEN: Final = "xnat_abstractresource_id"
 """A field of resources that their documents have as a comment."""
 

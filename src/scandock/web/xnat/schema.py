@@ -10,10 +10,12 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final
 
+from scandock.rules.field_types import Type, type_of_field
 from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
 from scandock.rules.sop_classes import LEAD, TYPE_OF_CLASS
 from scandock.rules.subject_fields import DEMOGRAPHICS, INVESTIGATOR, OWN
+from scandock.services.xnat.experiments import SCAN_ATTRIBUTES
 
 SESSIONS: Final = tuple(
     sorted({*SESSION_OF_SCAN.values(), *SESSION_OF_MODALITY.values(), "petmr", "otherDicom", "xa3D"})
@@ -45,6 +47,7 @@ PARAMETERS: Final = (
     "seqVariant", "scanOptions", "acqType", "pixelBandwidth", "diffusion", "addParam", "inPlanePhaseEncoding",
 )  # fmt: skip
 """A scan's parameters in their order in documents, before all others."""
+_PREFIX: Final = "parameters/"
 _PROJECT: Final = ("ID", "secondary_ID")
 _SUBJECT: Final = ("ID", "project", "label", *OWN)
 _SESSION: Final = ("ID", "project", "label", "visit_id", "UID", "modality")
@@ -167,7 +170,7 @@ def _bases() -> list[str]:
         ),
         _type(
             "imageScanData", None,
-            [*_texts(*_SCAN_FIELDS), _scanner(), _element("frames", "xs:integer"),
+            [*_texts(*_SCAN_FIELDS), _scanner(), _element("frames", "xs:integer"), _parameters(),
              _element("file", "xnat:abstractResource", many=True)],
             _SCAN,
         ),
@@ -204,6 +207,56 @@ def _resources() -> str:
 
 def _scanner() -> str:
     return f'<xs:element name="scanner" minOccurs="0">{_text_with("manufacturer", "model")}</xs:element>'
+
+
+def parameter_order() -> tuple[str, ...]:
+    """The elements below a scan's `parameters` in their order in documents."""
+    known = [name.removeprefix(_PREFIX).partition("/")[0] for name in SCAN_ATTRIBUTES if name.startswith(_PREFIX)]
+    return tuple(dict.fromkeys([*PARAMETERS, *known, "format", "frames"]))
+
+
+def _parameters() -> str:
+    """What headers, or people by `addParam`, say of how a scan was made."""
+    below: dict[str, list[str]] = {name: [] for name in parameter_order()}
+    for path in SCAN_ATTRIBUTES:
+        first, _, rest = path.removeprefix(_PREFIX).partition("/")
+        if path.startswith(_PREFIX) and rest:
+            below[first].append(rest)
+    elements = "".join(_parameter(name, rest) for name, rest in below.items())
+    return f'<xs:element name="parameters" minOccurs="0">{_complex(elements)}</xs:element>'
+
+
+def _parameter(name: str, below: Sequence[str]) -> str:
+    """One of them, with what is below it as attributes or elements."""
+    if name == "addParam":
+        return f'<xs:element name="addParam" minOccurs="0" maxOccurs="unbounded">{_text_with("name")}</xs:element>'
+    if name == "frames":
+        typed = [("number", "xs:integer"), *((one, _number(f"frames/1/{one}")) for one in ("starttime", "length"))]
+        frame = f"<xs:complexType>{_attributes([*typed, ('units', 'xs:string')])}</xs:complexType>"
+        many = f'<xs:element name="frame" minOccurs="0" maxOccurs="unbounded">{frame}</xs:element>'
+        return f'<xs:element name="frames" minOccurs="0">{_complex(many)}</xs:element>'
+    if not below:
+        return _element(name, _number(name))
+    attributes = [(one, _number(f"{name}/{one}")) for one in below if one in NESTED.get(name, ())]
+    elements = [_element(one, _number(f"{name}/{one}")) for one in below if one not in NESTED.get(name, ())]
+    return (
+        f'<xs:element name="{name}" minOccurs="0">{_complex("".join(elements), _attributes(attributes))}</xs:element>'
+    )
+
+
+def _number(parameter: str) -> str:
+    """The type of a parameter's values."""
+    kind = type_of_field(f"{_PREFIX}{parameter}")
+    return f"xs:{kind.value}" if kind in (Type.INTEGER, Type.FLOAT) else "xs:string"
+
+
+def _complex(elements: str, attributes: str = "") -> str:
+    inner = f"<xs:sequence>{elements}</xs:sequence>" if elements else ""
+    return f"<xs:complexType>{inner}{attributes}</xs:complexType>"
+
+
+def _attributes(typed: Sequence[tuple[str, str]]) -> str:
+    return "".join(f'<xs:attribute name="{name}" type="{kind}"/>' for name, kind in typed)
 
 
 def _aliases() -> str:

@@ -406,7 +406,7 @@ def added_to(client: httpx.Client, scan: str) -> list[tuple[str, str]]:
     return [(one.attrib["name"], (one.text or "").strip()) for one in found]
 
 
-def test_parameters_that_people_add_are_kept_in_order_whatever_the_headers_say(client: httpx.Client) -> None:
+def test_parameters_that_people_add_are_kept_in_order_whatever_the_headers_say(client: httpx.Client, web: Web) -> None:
     at = f"{SESSION}/scans/5"
     echoes = [("MultiEcho_TE1", "5"), ("MultiEcho_TE2", "10")]
     said = {"xsiType": "xnat:mrScanData", ADD.format("foo"): "foo <&> string"}
@@ -429,7 +429,9 @@ def test_parameters_that_people_add_are_kept_in_order_whatever_the_headers_say(c
         found = rows(client, f"{where}&columns=xnat:mrScanData/id,{ADD.format('bar')},{ADD.format('MultiEcho_TE1')}")
         wanted = {"xnat:mrscandata/id": "5", ADD.format("bar"): "2", ADD.format("MultiEcho_TE1"): "5"}
         assert wanted.items() <= next(one for one in found if one["xnat:mrscandata/id"] == "5").items(), where
-    (uuid,) = (one["id"] for one in client.get("/api/v1/sessions?label=S1").json()["items"])
+    uuid = ask(
+        web.site.catalog, lambda c: c.execute(select(session.c.uuid).where(session.c.label == "S1")).scalar_one()
+    )
     assert client.get(f"/api/v1/sessions/{uuid}/scans/5").json()["attributes"]["parameters/addParam/bar"] == "2"
     client.put(at, params={ADD.format("MultiEcho_TE1"): "6"})
     assert added_to(client, "5") == [("MultiEcho_TE1", "6"), echoes[1], *hand]
@@ -468,7 +470,7 @@ def test_parameters_of_a_new_scan_are_made_with_it_and_what_is_none_changes_noth
 
 def test_floats_of_the_schema_are_written_as_floats_in_listings_alone(client: httpx.Client) -> None:
     assert client.put(f"{SESSION}?xsiType=xnat:mrSessionData&xnat:mrSessionData/age=42").status_code == 200
-    client.put("/data/subjects/XNAT_S00001?weight=70&yob=1980")
+    client.put("/data/subjects/XNAT_S00001?weight=70&yob=1980&age=26")
     asked = (
         "ID,xnat:mrSessionData/age,xnat:mrScanData/parameters/tr,xnat:mrScanData/parameters/voxelRes/z,fieldStrength"
     )
@@ -480,8 +482,15 @@ def test_floats_of_the_schema_are_written_as_floats_in_listings_alone(client: ht
     by_scan = rows(client, f"{SESSION}/scans?columns=ID,parameters/tr,xnat:mrScanData/parameters/flip,frames")[0]
     assert (by_scan["parameters/tr"], by_scan["xnat:mrScanData/parameters/flip"]) == ("2300.0", "9.0")
     assert by_scan["frames"] == "2"
-    (person,) = rows(client, "/data/subjects?columns=weight,yob&label=Ann")
-    assert (person["weight"], person["yob"]) == ("70.0", "1980")
+    asked = "weight,yob,age,xnat:subjectData/demographics/age,xnat:mrSessionData/age"
+    (person,) = rows(client, f"/data/subjects?columns={asked}&label=Ann")
+    assert [person[name] for name in asked.split(",")] == ["70.0", "1980", "26", "26", "42.0"]
+    asked = "subject_weight,subject_age,xnat:subjectData/age,age,xnat:imageSessionData/age"
+    (one,) = rows(client, f"/data/experiments?columns={asked}&ID=XNAT_E00001")
+    assert [one[name] for name in asked.split(",")] == ["70.0", "26", "26", "42.0", "42.0"]
+    asked = "xnat:subjectData/weight,xnat:subjectData/age,xnat:mrSessionData/age"
+    (one,) = rows(client, f"{SESSION}/scans?columns={asked}&ID=4")
+    assert [one[name] for name in asked.split(",")] == ["", "", "42.0"]
     assert "age=42" in f"age={fields_of(client, SESSION)['age']}"
     for said in ("age=42", "age=42.0", "age=40-45"):
         assert [one["ID"] for one in rows(client, f"/data/experiments?columns=ID&{said}")] == ["XNAT_E00001"], said

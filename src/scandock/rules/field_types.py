@@ -37,6 +37,8 @@ _FIELDS: Final[Mapping[str, Type]] = MappingProxyType(
     }
 )
 """By lower-case name."""
+SUBJECT: Final = "subject_"
+_FLOATS_OF_SUBJECTS: Final = frozenset(name.lower() for name, kind in DEMOGRAPHICS.items() if kind == Type.FLOAT)
 _SHOWN_AS_TEXTS: Final = frozenset({"fieldstrength"})
 """Compared as numbers, where they are some, but texts in XNAT's documents: `3.0`, and whatever people say of one."""
 _PARAMETERS: Final[Mapping[str, Type]] = MappingProxyType(
@@ -85,8 +87,14 @@ def type_of_field(name: str) -> Type:
 
 
 def is_float(name: str) -> bool:
-    """Whether the schema says that a field's values are floating point numbers."""
-    return name.lower() not in _SHOWN_AS_TEXTS and type_of_field(name) is Type.FLOAT
+    """Whether the schema says that a field's values are floating point numbers.
+
+    Those of subjects are told by `subject_`: a session's age is one, a subject's (`subject_age`) a whole number.
+    """
+    low = name.lower()
+    if low.startswith(SUBJECT):
+        return low.removeprefix(SUBJECT) in _FLOATS_OF_SUBJECTS
+    return low not in _SHOWN_AS_TEXTS and type_of_field(low) is Type.FLOAT
 
 
 def as_float(text: str | None) -> str:

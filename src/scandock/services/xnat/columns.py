@@ -170,6 +170,8 @@ class Listing:
     deeper: Mapping[str, str] = field(default_factory=dict)
     """Where a path leads beyond the row's own type -> what stands before the name: `scans/scan/` of sessions, or
     `xnat:subjectdata/`, which is another type altogether."""
+    own: str = ""
+    """What stands before the names of a row's own columns in listings of other things: `subject_` of subjects."""
 
     def find(self, name: str) -> Column | None:
         """The column that a name or a path into XNAT's documents means, whatever its case.
@@ -200,8 +202,14 @@ class Listing:
         found = []
         for header, name in headers(asked, self.default, self.always, canonical):
             column = found_by[name]
-            found.append(Column(header, _EMPTY) if column is None else _as_listed(column).called(header))
+            found.append(Column(header, _EMPTY) if column is None else self._written(column).called(header))
         return found
+
+    def _written(self, column: Column) -> Column:
+        """A column as listings write its values."""
+        owner, _, below = column.key.lower().rpartition("data/")
+        name = below if owner else f"{self.own}{below}"
+        return replace(column, text=as_float) if column.text is None and is_float(name) else column
 
     def narrowed(self, query: Select[Any], filters: Iterable[tuple[str, str]]) -> Select[Any]:
         """Rows whose columns are what a request says: several values with commas between, `*` or `%` for anything.
@@ -230,16 +238,7 @@ class Listing:
 
 def type_of_column(column: Column) -> Type:
     """What the values of a column are."""
-    return type_of_field(_below_type(column))
-
-
-def _below_type(column: Column) -> str:
-    return _OWNER.sub("", column.key.lower(), count=1)
-
-
-def _as_listed(column: Column) -> Column:
-    """The column as listings write its values."""
-    return replace(column, text=as_float) if column.text is None and is_float(_below_type(column)) else column
+    return type_of_field(_OWNER.sub("", column.key.lower(), count=1))
 
 
 def _is_condition(column: Column, said: str) -> bool:

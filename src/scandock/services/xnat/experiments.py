@@ -114,7 +114,7 @@ _SCAN: Final = (
     _of_scan("file/label", resource.c.label),
 )
 _SCAN_TYPE: Final = re.compile(r"(xnat:\w+scandata)/(.+)", re.IGNORECASE)
-_ADDED: Final = re.compile(r"parameters/addParam\[name=([\w.-]{1,64})\](?:/addField)?", re.IGNORECASE)
+ADDED_COLUMN: Final = re.compile(r"parameters/addParam\[name=([\w.-]{1,64})\](?:/addField)?", re.IGNORECASE)
 """A parameter of a scan that has no element of its own: one of several echo times."""
 
 
@@ -126,7 +126,7 @@ class _Experiments(Listing):
         if of_type is None:
             return Listing.find(self, name)
         kind, rest = of_type[1].lower(), of_type[2]
-        added = _ADDED.fullmatch(rest)
+        added = ADDED_COLUMN.fullmatch(rest)
         column = _added(added[1]) if added else self.columns.get(f"{SCANS}{without_types(rest.lower())}")
         if column is None or f"{kind}/" == SCANS:
             return column

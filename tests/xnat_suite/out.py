@@ -48,7 +48,6 @@ _THEIRS: Final = "It asserts counts, sizes and dates of a server of theirs."
 _UNKNOWN_FIELD: Final = "A criterion of an unknown field is refused: no rows would be taken for an answer."
 
 OUT_OF_PYXNAT: Final = {
-    "attributes_test::test_06_list_project_attrs": "Our schema of a project lists what has a place here.",
     "custom_variables_test::test_04_add_custom_variables": "There are no custom variables.",
     "interfaces_test::test_version": "It asserts the release of a server of theirs.",
     "project_manager_test::test_project_manager": "A guest is not told of what is protected.",

@@ -42,7 +42,7 @@ SCAN_FIELDS: Final = MappingProxyType(
 )  # fmt: skip
 _KEY: Final = re.compile(r"(?:(?P<type>x(?:nat|dat):\w+)/)?(?P<name>[\w./-]+)")
 _ADDED: Final = re.compile(
-    r"(?:(?P<type>x(?:nat|dat):\w+)/)?parameters/addParam\[@?name=(?P<quote>['\"]?)(?P<name>[^\]'\"]*)(?P=quote)\]"
+    r"(?:(?P<type>x(?:nat|dat):\w+)/)?parameters/addParam\[@?name=(?P<quote>['\"]?)(?P<name>[^\]'\"]{0,200})(?P=quote)\]"
     r"(?:/addField)?",
     re.IGNORECASE,
 )

@@ -28,6 +28,6 @@ def test_nothing_is_an_empty_text() -> None:
 
 def test_floats_are_what_the_schema_says() -> None:
     floats = ("age", "AGE", "parameters/tr", "parameters/voxelRes/x", "weight", "subject_weight")
-    others = ("subject_age", "subject_yob", "frames", "yob", "fieldStrength", "parameters/fov/x")
-    others += ("note", "parameters/addParam/tr", "date")
+    others = ["subject_age", "subject_yob", "frames", "yob", "fieldStrength", "parameters/fov/x"]
+    others += ["note", "parameters/addParam/tr", "date"]
     assert [name for name in (*floats, *others) if is_float(name)] == list(floats)

@@ -36,6 +36,24 @@ def check(element: ET.Element, described: ET.Element) -> None:
         check(one, parts[names.index(local(one))])
 
 
+def test_a_type_is_described_once_and_every_type_that_is_named_is_described() -> None:
+    schema = ET.fromstring(xnat_xsd())
+    names = [one.attrib["name"] for one in schema.findall("xs:complexType", NS)]
+    assert len(names) == len(set(names))
+    every = {one.get("type", one.get("base", "")) for one in schema.iter()}
+    assert {one.removeprefix("xnat:") for one in every if one.startswith("xnat:")} <= set(names)
+
+
+def test_a_project_has_the_elements_of_the_original_in_their_order() -> None:
+    """pyxnat lists them (`project.attrs()`); those that have no place here are never there."""
+    schema = ET.fromstring(xnat_xsd())
+    found = schema.iterfind("xs:complexType[@name='projectData']/xs:sequence/xs:element", NS)
+    assert [one.attrib["name"] for one in found] == [
+        "name", "type", "description", "keywords", "aliases", "publications", "resources", "studyProtocol", "PI",
+        "investigators", "fields",
+    ]  # fmt: skip
+
+
 def test_every_parameter_of_a_scan_is_in_the_schema_and_in_its_order() -> None:
     schema = ET.fromstring(xnat_xsd())
     base = schema.find("xs:complexType[@name='imageScanData']", NS)

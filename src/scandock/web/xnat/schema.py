@@ -48,6 +48,7 @@ PARAMETERS: Final = (
 )  # fmt: skip
 """A scan's parameters in their order in documents, before all others."""
 _PREFIX: Final = "parameters/"
+_XDAT: Final = "http://nrg.wustl.edu/security"
 _PROJECT: Final = ("ID", "secondary_ID")
 _SUBJECT: Final = ("ID", "project", "label", *OWN)
 _SESSION: Final = ("ID", "project", "label", "visit_id", "UID", "modality")
@@ -61,7 +62,7 @@ _ELEMENTS: Final = {
 }
 
 _OPEN: Final = (
-    '<xs:schema xmlns:{0}="{1}" xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="{1}"'
+    '<xs:schema xmlns:{0}="{1}" xmlns:xs="http://www.w3.org/2001/XMLSchema"{2} targetNamespace="{1}"'
     ' elementFormDefault="qualified" attributeFormDefault="unqualified">'
 )
 """On one line: clients look for the prefixes in it."""
@@ -120,11 +121,13 @@ def xnat_xsd() -> str:
 @cache
 def xdat_xsd() -> str:
     """The schema of `xdat:` types: none of them is ever named."""
-    return _document("xdat", "http://nrg.wustl.edu/security", [])
+    return _document("xdat", _XDAT, [])
 
 
 def _document(prefix: str, namespace: str, parts: Sequence[str]) -> str:
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>', _OPEN.format(prefix, namespace), *parts, "</xs:schema>", ""]
+    xdat = "" if prefix == "xdat" else f' xmlns:xdat="{_XDAT}"'
+    opened = _OPEN.format(prefix, namespace, xdat)
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', opened, *parts, "</xs:schema>", ""]
     return "\n".join(lines)
 
 
@@ -132,14 +135,18 @@ def _bases() -> list[str]:
     return [
         _type(
             "projectData", None,
-            [*_texts("name", "description", "keywords"), _aliases(), _element("PI", "xnat:investigatorData"),
-             _resources()],
+            [*_texts("name", "type", "description", "keywords"), _aliases(),
+             _many("publications", "publication", "publicationResource"), _resources(),
+             _element("studyProtocol", "xnat:abstractProtocol", many=True), _element("PI", "xnat:investigatorData"),
+             _many("investigators", "investigator", "investigatorData"), _project_fields()],
             _PROJECT,
         ),
-        _type("investigatorData", None, _texts(*PI_FIELDS[:-1]), PI_FIELDS[-1:]),
+        _type("investigatorData", None, _texts(*dict.fromkeys([*INVESTIGATOR, *PI_FIELDS[:-1]])), PI_FIELDS[-1:]),
+        _type("abstractProtocol", None, (), ("ID", "name", "data-type")),
         _type("abstractResource", None, _texts("note", "tags"), _RESOURCE[:3]),
         _type("resource", "abstractResource", (), _RESOURCE[3:]),
         _type("resourceCatalog", "resource"),
+        _type("publicationResource", "resource"),
         _type(
             "experimentData", None,
             [_element("date", "xs:date"), _element("time", "xs:time"),
@@ -152,7 +159,6 @@ def _bases() -> list[str]:
             "demographicData", "abstractDemographicData",
             [_element(name, f"xs:{kind}") for name, kind in DEMOGRAPHICS.items() if "/" not in name],
         ),
-        _type("investigatorData", None, _texts(*INVESTIGATOR)),
         _type(
             "subjectData", None,
             [_element("investigator", "xnat:investigatorData"),
@@ -260,13 +266,23 @@ def _attributes(typed: Sequence[tuple[str, str]]) -> str:
 
 
 def _aliases() -> str:
-    one = f'<xs:element name="alias" minOccurs="0" maxOccurs="unbounded">{_text_with("source")}</xs:element>'
-    inner = f"<xs:complexType><xs:sequence>{one}</xs:sequence></xs:complexType>"
-    return f'<xs:element name="aliases" minOccurs="0">{inner}</xs:element>'
+    one = f'<xs:element name="alias" minOccurs="0" maxOccurs="unbounded">{_text_with("source", known_by="alias")}'
+    return f'<xs:element name="aliases" minOccurs="0">{_complex(f"{one}</xs:element>")}</xs:element>'
 
 
-def _text_with(*names: str) -> str:
-    """The type of an element that holds a text, and has attributes beside it."""
+def _project_fields() -> str:
+    """Custom variables of a project: there are none here."""
+    one = f'<xs:element name="field" minOccurs="0" maxOccurs="unbounded">{_text_with("name", known_by="name")}'
+    return f'<xs:element name="fields" minOccurs="0">{_complex(f"{one}</xs:element>")}</xs:element>'
+
+
+def _text_with(*names: str, known_by: str = "") -> str:
+    """The type of an element that holds a text, and has attributes beside it.
+
+    `known_by`: what tells one from the others, as XNAT notes it for its clients.
+    """
+    noted = f'<xdat:element displayIdentifiers="{known_by}"/>'
+    noted = f"<xs:annotation><xs:appinfo>{noted}</xs:appinfo></xs:annotation>" if known_by else ""
     attributes = "".join(f'<xs:attribute name="{one}" type="xs:string"/>' for one in names)
     text = f'<xs:simpleContent><xs:extension base="xs:string">{attributes}</xs:extension></xs:simpleContent>'
-    return f"<xs:complexType>{text}</xs:complexType>"
+    return f"<xs:complexType>{noted}{text}</xs:complexType>"

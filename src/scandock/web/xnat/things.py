@@ -44,8 +44,8 @@ def project_item(found: dict[str, Any], described: Described, resources: list[It
     aliases = [Item("xnat:projectData_alias", {"alias": alias}, text="alias") for alias in described.aliases]
     every = (
         ("aliases/alias", aliases),
-        ("PI", [Item("xnat:investigatorData", investigator)] if investigator else []),
         ("resources/resource", resources),
+        ("PI", [Item("xnat:investigatorData", investigator)] if investigator else []),
     )
     children = [(name, items) for name, items in every if items]
     return Item("xnat:projectData", fields, children, started(found.get("created", 0)))

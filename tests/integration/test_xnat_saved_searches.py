@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -332,3 +333,20 @@ def test_changes_are_in_the_audit(web: Web, people: dict[str, httpx.Client]) -> 
     ]  # fmt: skip
     assert len({one.target for one in lines}) == 1
     assert not any("Jane" in f"{one.target}{one.details}" for one in lines)
+
+
+@pytest.mark.postgresql
+def test_each_database_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+    site = site_at(tmp_path, monkeypatch, database_url)
+    with serving(site.data, site.settings) as running:
+        running.account("ann")
+        with running.client() as admin, running.client("ann") as ann:
+            assert put(ann, "s", document(users=("admin",))).status_code == 200
+            assert put(ann, "s", document("second", users=("ANN", "admin"))).status_code == 200
+            assert put(admin, "s", document(), saveAs="true").text == "s_1"
+            assert (names_in(ann), names_in(admin)) == (["s", "s_1"], ["s", "s_1"])
+            assert labels(ann, "s") == []
+            assert ann.delete(f"{AT}/s").status_code == 200
+            assert names_in(ann) == ["s_1"]
+            assert admin.delete(f"{AT}/s").status_code == 200
+            assert admin.get(f"{AT}/s").status_code == 404

@@ -153,12 +153,12 @@ def test_parameters_of_scans_are_columns_of_experiments(client: httpx.Client) ->
     asked = f"xsiType=xnat:mrSessionData&columns=URI,{','.join(YAXIL)}&xnat:mrSessionData/ID=XNAT_E00001"
     found = [[row[name] for name in YAXIL] for row in rows(client, f"/data/experiments?{asked}")]
     assert sorted(found) == [
-        ["4", "3.0", "0.75", "0.5", "1.2", "4", "256", "2300", "2.98", "9", "", ""],
+        ["4", "3.0", "0.75", "0.5", "1.2", "4", "256", "2300.0", "2.98", "9.0", "", ""],
         ["5", "", "", "", "", "4", "", "", "", "", "", "10"],
     ]
     mixed = "columns=xnat:imageScanData/ID,xnat:mrScanData/parameters/tr"
     every = rows(client, f"/data/experiments?ID=XNAT_E00001&{mixed}")
-    assert sorted(row["xnat:mrScanData/parameters/tr"] for row in every) == ["", "", "2300"]
+    assert sorted(row["xnat:mrScanData/parameters/tr"] for row in every) == ["", "", "2300.0"]
     (ct,) = rows(client, "/data/experiments?label=S2&columns=xnat:mrScanData/parameters/tr,xnat:mrScanData/ID")
     assert (ct["ID"], ct["xnat:mrScanData/ID"]) == ("XNAT_E00002", "")
     assert [row["ID"] for row in rows(client, "/data/experiments?xnat:mrScanData/parameters/tr=2300.0")] == [
@@ -171,7 +171,7 @@ def test_parameters_of_scans_are_columns_of_experiments(client: httpx.Client) ->
 def test_parameters_are_columns_of_a_session_s_scans_too(client: httpx.Client) -> None:
     asked = "xsiType=xnat:mrScanData&columns=xnat:imageScanData/ID,xnat:mrScanData/parameters/tr,xnat:mrScanData/note"
     found = rows(client, f"{SESSION}/scans?{asked}")
-    assert {row["ID"]: row["xnat:mrScanData/parameters/tr"] for row in found} == {"4": "2300", "5": ""}
+    assert {row["ID"]: row["xnat:mrScanData/parameters/tr"] for row in found} == {"4": "2300.0", "5": ""}
     assert [row["ID"] for row in rows(client, f"{SESSION}/scans?xnat:mrScanData/parameters/tr=2300")] == ["4"]
     found = rows(client, f"{SESSION}/scans?columns=ID,xnat:ctScanData/ID")
     assert [row["xnat:ctScanData/ID"] for row in found] == ["", "", ""]
@@ -394,6 +394,113 @@ def test_a_scan_s_parameters_are_attributes_in_xml_as_xnat_writes_them(client: h
         ({"name": "MultiEcho_TE1"}, "5"),
         ({"name": "MultiEcho_TE2"}, "10"),
     ]
+
+
+ADD = "xnat:mrScanData/parameters/addParam[name={}]/addField"
+
+
+def added_to(client: httpx.Client, scan: str) -> list[tuple[str, str]]:
+    """As ElementTree reads them, without the comments of the document."""
+    root = ET.fromstring(client.get(f"{SESSION}/scans/{scan}?format=xml").content)
+    found = root.iterfind("xnat:parameters/xnat:addParam", NS)
+    return [(one.attrib["name"], (one.text or "").strip()) for one in found]
+
+
+def test_parameters_that_people_add_are_kept_in_order_whatever_the_headers_say(client: httpx.Client, web: Web) -> None:
+    at = f"{SESSION}/scans/5"
+    echoes = [("MultiEcho_TE1", "5"), ("MultiEcho_TE2", "10")]
+    said = {"xsiType": "xnat:mrScanData", ADD.format("foo"): "foo <&> string"}
+    assert client.put(at, params=said).status_code == 200
+    assert client.put(f"{at}?{ADD.format('bar')}=1").status_code == 200  # as people type it
+    assert client.put(at, params={"parameters/addParam[@name='Baz.1']/addField": "x"}).status_code == 200
+    hand = [("foo", "foo <&> string"), ("bar", "1"), ("Baz.1", "x")]
+    assert added_to(client, "5") == [*echoes, *hand]
+    text = client.get(f"{at}?format=xml").text
+    assert text.count("<!--hidden_fields[]-->") == 3, "pyxnat's get_params takes the second text of each"
+    assert client.put(at, content=text.encode(), params={"inbody": "true"}).status_code == 200
+    assert client.get(f"{at}?format=xml").text == text
+    assert client.put(at, params={ADD.format("bar"): "2", "note": "n", ADD.format("foo"): "NULL"}).status_code == 200
+    assert client.put(f"{SESSION}?pullDataFromHeaders=true").status_code == 200
+    hand = [("bar", "2"), ("Baz.1", "x")]
+    assert added_to(client, "5") == [*echoes, *hand]
+    fields = client.get(f"{at}?format=json").json()["items"][0]["data_fields"]
+    assert (fields["parameters/addParam/bar"], fields["parameters/addParam/Baz.1"]) == ("2", "x")
+    for where in ("/data/experiments?ID=XNAT_E00001", f"{SESSION}/scans?ID=5"):
+        found = rows(client, f"{where}&columns=xnat:mrScanData/id,{ADD.format('bar')},{ADD.format('MultiEcho_TE1')}")
+        wanted = {"xnat:mrscandata/id": "5", ADD.format("bar"): "2", ADD.format("MultiEcho_TE1"): "5"}
+        assert wanted.items() <= next(one for one in found if one["xnat:mrscandata/id"] == "5").items(), where
+    uuid = ask(
+        web.site.catalog, lambda c: c.execute(select(session.c.uuid).where(session.c.label == "S1")).scalar_one()
+    )
+    assert client.get(f"/api/v1/sessions/{uuid}/scans/5").json()["attributes"]["parameters/addParam/bar"] == "2"
+    client.put(at, params={ADD.format("MultiEcho_TE1"): "6"})
+    assert added_to(client, "5") == [("MultiEcho_TE1", "6"), echoes[1], *hand]
+    client.put(at, params={ADD.format(one): "" for one in ("bar", "Baz.1", "MultiEcho_TE1")})
+    assert added_to(client, "5") == echoes
+
+
+def test_parameters_of_a_new_scan_are_made_with_it_and_what_is_none_changes_nothing(client: httpx.Client) -> None:
+    where = "/data/projects/P/subjects/Ann/experiments/Made"
+    body = (
+        '<xnat:MRSession xmlns:xnat="http://nrg.wustl.edu/xnat" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
+        '<xnat:scans><xnat:scan ID="1" xsi:type="xnat:mrScanData"><xnat:parameters><xnat:addParam name="b">2'
+        '</xnat:addParam><xnat:addParam name="a">1</xnat:addParam></xnat:parameters></xnat:scan></xnat:scans>'
+        "</xnat:MRSession>"
+    )
+    assert client.put(where, content=body, headers={"Content-Type": "text/xml"}).status_code == 201
+    root = ET.fromstring(client.get(f"{where}/scans/1?format=xml").content)
+    names = [one.attrib["name"] for one in root.iterfind("xnat:parameters/xnat:addParam", NS)]
+    assert names == ["b", "a"]
+    assert client.put(f"{where}/scans/2?xsiType=xnat:mrScanData", params={ADD.format("c"): "3"}).status_code == 200
+    assert client.delete("/data/projects/P/subjects/Ann/experiments/Made/scans/2").status_code == 200
+    assert client.put(f"{where}/scans/2?xsiType=xnat:mrScanData").status_code == 200
+    assert "addParam" not in client.get(f"{where}/scans/2?format=xml").text
+    before = client.get(f"{where}/scans/1?format=xml").content
+    for name, value in (("a/b", "1"), ("x" * 65, "1"), ("", "1"), ("a", "x" * 4_001)):
+        answer = client.put(f"{where}/scans/1", params={ADD.format(name): value, "note": "changed"})
+        assert answer.status_code == 400, name
+    many = {ADD.format(f"p{n}"): "1" for n in range(99)}
+    assert client.put(f"{where}/scans/1", params=many).status_code == 400
+    assert (
+        client.put(f"{where}/scans/1", params={"xnat:ctScanData/parameters/addParam[name=z]": "1"}).status_code == 200
+    )
+    assert client.get(f"{where}/scans/1?format=xml").content == before
+    assert client.delete(where, params={"removeFiles": "true"}).status_code == 200
+
+
+def test_floats_of_the_schema_are_written_as_floats_in_listings_alone(client: httpx.Client) -> None:
+    assert client.put(f"{SESSION}?xsiType=xnat:mrSessionData&xnat:mrSessionData/age=42").status_code == 200
+    client.put("/data/subjects/XNAT_S00001?weight=70&yob=1980&age=26")
+    asked = (
+        "ID,xnat:mrSessionData/age,xnat:mrScanData/parameters/tr,xnat:mrScanData/parameters/voxelRes/z,fieldStrength"
+    )
+    found = [one for one in rows(client, f"/data/experiments?columns={asked}") if one["ID"] == "XNAT_E00001"]
+    assert {one["xnat:mrSessionData/age"] for one in found} == {"42.0"}
+    assert [(one["xnat:mrscandata/parameters/tr"], one["xnat:mrscandata/parameters/voxelres/z"]) for one in found] == [
+        ("2300.0", "1.2"), ("", ""),
+    ]  # fmt: skip
+    by_scan = rows(client, f"{SESSION}/scans?columns=ID,parameters/tr,xnat:mrScanData/parameters/flip,frames")[0]
+    assert (by_scan["parameters/tr"], by_scan["xnat:mrScanData/parameters/flip"]) == ("2300.0", "9.0")
+    assert by_scan["frames"] == "2"
+    asked = "weight,yob,age,xnat:subjectData/demographics/age,xnat:mrSessionData/age"
+    (person,) = rows(client, f"/data/subjects?columns={asked}&label=Ann")
+    assert [person[name] for name in asked.split(",")] == ["70.0", "1980", "26", "26", "42.0"]
+    asked = "subject_weight,subject_age,xnat:subjectData/age,age,xnat:imageSessionData/age"
+    (one,) = rows(client, f"/data/experiments?columns={asked}&ID=XNAT_E00001")
+    assert [one[name] for name in asked.split(",")] == ["70.0", "26", "26", "42.0", "42.0"]
+    asked = "xnat:subjectData/weight,xnat:subjectData/age,xnat:mrSessionData/age"
+    (one,) = rows(client, f"{SESSION}/scans?columns={asked}&ID=4")
+    assert [one[name] for name in asked.split(",")] == ["", "", "42.0"]
+    assert "age=42" in f"age={fields_of(client, SESSION)['age']}"
+    for said in ("age=42", "age=42.0", "age=40-45"):
+        assert [one["ID"] for one in rows(client, f"/data/experiments?columns=ID&{said}")] == ["XNAT_E00001"], said
+    assert len(rows(client, f"{SESSION}/scans?columns=ID&xnat:mrScanData/parameters/tr=2300")) == 1
+    assert client.put(f"{SESSION}?xnat:mrSessionData/age=NULL").status_code == 200
+
+
+def fields_of(client: httpx.Client, where: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(f"{where}?format=json").json()["items"][0]["data_fields"]
+    return found
 
 
 def test_a_subject_s_document_has_its_experiments(client: httpx.Client, web: Web) -> None:

@@ -18,21 +18,27 @@ from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select, update
 
-from scandock.access.principal import SYSTEM, Denied
+from scandock.access.principal import SYSTEM, Denied, Principal
 from scandock.catalog.engine import open_catalog
+from scandock.catalog.server_tables import download_manifest
 from scandock.catalog.tables import resource, session
+from scandock.model.errors import Usage
 from scandock.services.xnat.manifests import (
     KEPT,
-    NAMES_KEPT,
+    KEPT_MS,
+    MAX_BYTES,
     ManifestRequest,
-    Manifests,
     Selection,
+    find_manifest,
+    forget_old_manifests,
+    keep_manifest,
     parts_of,
     rows_of_project,
     rows_of_sessions,
 )
+from scandock.testing.server import add_account
 from tests.builders import Site, documented, images, site_at
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
@@ -345,23 +351,59 @@ def test_names_that_differ_by_case_alone_get_folders_of_their_own() -> None:
     assert re.fullmatch(r"/archive/experiments/XNAT_E00002/scans/a/resources/\d+/files", folders[2].uri)
 
 
-def test_the_newest_of_an_account_are_held_and_of_all_so_many() -> None:
-    me, other = (replace(SYSTEM, account_id=n, name=name) for n, name in ((1, "me"), (2, "other")))
-    held = Manifests(clock=lambda: 1_700_000_000.5)
-    choice = ManifestRequest(sessions=("XNAT_E00001",), selection=Selection(everything=True), options=())
-    theirs = held.add(other, choice)
-    names = [held.add(me, choice) for _ in range(KEPT + 1)]
-    assert len(set(names)) == KEPT + 1
-    assert names[0] == "me-20231114_221320500"
-    with pytest.raises(Denied):
-        held.find(me, names[0])
-    assert held.find(me, names[1]) == held.find(other, theirs) == choice
-    with pytest.raises(Denied):
-        held.find(other, names[1])
-    last = held.add(me, replace(choice, sessions=("XNAT_E00001",) * NAMES_KEPT))
-    assert held.find(me, last)
-    with pytest.raises(Denied):
-        held.find(other, theirs)
+@pytest.mark.postgresql
+def test_the_newest_of_an_account_are_kept_so_many_and_so_large(database_url: str) -> None:
+    catalog = open_catalog(database_url)
+    try:
+        me, other = (replace(SYSTEM, account_id=add_account(catalog, name, ""), name=name) for name in ("me", "other"))
+
+        def missing(who: Principal, name: str) -> bool:
+            with pytest.raises(Denied):
+                ask(catalog, lambda c: find_manifest(c, who, name))
+            return True
+
+        some = Selection(scan_types=frozenset({"", "T1"}), scan_formats=frozenset({"DICOM"}), resources=frozenset("N"))
+        choice = ManifestRequest(sessions=("XNAT_E00001", "XNAT_E00002"), selection=some, options=("simplified",))
+        theirs = keep_manifest(catalog, other, choice)
+        names = [keep_manifest(catalog, me, choice) for _ in range(KEPT + 1)]
+        assert len(set(names)) == KEPT + 1
+        assert re.fullmatch(r"me-\d{8}_\d{9}", names[0])
+        assert missing(me, names[0])
+        assert missing(other, names[1])
+        assert ask(catalog, lambda c: find_manifest(c, me, names[1])) == choice
+        large = replace(choice, sessions=("XNAT_E00001",) * (MAX_BYTES // 32))
+        kept = [keep_manifest(catalog, me, large) for _ in range(2)]
+        assert ask(catalog, lambda c: find_manifest(c, me, kept[0])) == large
+        kept.append(keep_manifest(catalog, me, large))
+        assert missing(me, kept[0])
+        assert missing(me, names[-1])
+        with pytest.raises(Usage, match="At most"):
+            keep_manifest(catalog, me, replace(choice, sessions=("XNAT_E00001",) * (MAX_BYTES // 10)))
+        assert ask(catalog, lambda c: find_manifest(c, me, kept[2])) == large
+        assert ask(catalog, lambda c: find_manifest(c, other, theirs)) == choice
+        old = update(download_manifest).where(download_manifest.c.name == theirs)
+        with catalog.write() as connection:
+            connection.execute(old.values(created=download_manifest.c.created - KEPT_MS - 1_000))
+        assert forget_old_manifests(catalog) == 1
+        assert missing(other, theirs)
+        assert ask(catalog, lambda c: c.execute(select(func.count()).select_from(download_manifest)).scalar_one()) == 2
+    finally:
+        catalog.dispose()
+
+
+def test_a_manifest_is_known_to_every_web_process_and_after_a_restart(
+    site: Site, web: Web, client: httpx.Client
+) -> None:
+    name = client.post(DOWNLOAD, json=asked(client, "P/E1")).text
+    before = [client.get(f"{DOWNLOAD}/{name}{end}").content for end in ("", "/xml")]
+    with serving(site.data) as another, another.client() as elsewhere:
+        assert [elsewhere.get(f"{DOWNLOAD}/{name}{end}").content for end in ("", "/xml")] == before
+        with zipfile.ZipFile(io.BytesIO(elsewhere.get(f"{DOWNLOAD}/{name}/zip").content)) as packed:
+            assert packed.namelist()
+        again = elsewhere.post(DOWNLOAD, json=asked(elsewhere, "P/E2")).text
+        assert client.get(f"{DOWNLOAD}/{again}").status_code == 200
+        with another.client("ann") as ann:
+            assert ann.get(f"{DOWNLOAD}/{name}").status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -139,9 +139,9 @@ ELSEWHERE = {
     # members, accounts, and words of what one may read, in test_xnat_people
     "/data/projects/{project}/users/{group}/{login}", "/data/users", "/xapi/siteConfig/uptime", "/data/scanners",
     "/data/scan_types", "/xapi/users", "/xapi/users/profiles", "/xapi/users/profile/{login}", "/xapi/users/{login}",
-    # the same of searches, in test_xnat_searching
+    # the same of searches, in test_xnat_searching and test_xnat_saved_searches
     "/data/search", "/data/search/elements", "/data/search/elements/{kind}", "/data/search/saved",
-    "/data/search/saved/{search}",
+    "/data/search/saved/{search}", "/data/search/saved/{search}/results",
     # one's own: test_xnat_login, test_xnat_cache, test_xnat_tracking, test_xnat_inbox
     "/data/services/auth", "/data/auth", "/data/JSESSION", "/data/JSESSIONID", "/app/action/LogoutUser",
     "/data/services/tokens/issue", "/data/services/tokens/validate/{alias}/{secret}",

@@ -30,7 +30,7 @@ from scandock.model.private import PRIVATE_FILE, keep_private
 T = TypeVar("T")
 _LOG = logging.getLogger("scandock")
 
-HEAD = "0021"
+HEAD = "0022"
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
 
 VALUES_MOST = 500

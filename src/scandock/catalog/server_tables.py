@@ -305,9 +305,12 @@ scan_edit = Table(
     Column("quality", String(16)),
     Column("note", Text),
     Column("modified", BigInteger, nullable=False),
+    Column("parameters", Text, nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint("session_id", "scan_id"),
 )
-"""What people said of a scan, in place of what its headers say; it outlives the trees of its session."""
+"""What people said of a scan, in place of what its headers say; it outlives the trees of its session. `parameters` is
+a JSON object of parameters by their names, in the order in which they were set.
+"""
 
 project_sums = Table(
     "project_sums",
@@ -379,6 +382,53 @@ inbox_import = Table(
     Index(None, "upload_id"),
 )
 """Imports of folders of the server: `message` says why one never became an upload, `cleaned` when its files went."""
+
+saved_search = Table(
+    "saved_search",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("root", Text, nullable=False),
+    Column("brief", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("tag", Text, nullable=False, server_default=EMPTY),
+    Column("public", Boolean, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+    Index(None, "account_id"),
+)
+"""Searches of XNAT's dialect that are kept by a name of their own. `account_id` is the account that each counts for;
+`public`: every account may read it; `document`: its XML without who may use it.
+"""
+
+saved_search_user = Table(
+    "saved_search_user",
+    metadata,
+    Column("search_id", Id, ForeignKey("saved_search.id", ondelete="CASCADE"), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("name", String(64), nullable=False),
+    PrimaryKeyConstraint("search_id", "key"),
+    Index(None, "key"),
+)
+"""Who may read and change a saved search: accounts, by their names; `key` is the name in one case."""
+
+download_manifest = Table(
+    "download_manifest",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account_id", Id, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("request", Text, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    UniqueConstraint("account_id", "name"),
+    Index(None, "created"),
+)
+"""What accounts asked to download by XNAT's dialect, which their clients come back for by `name`: JSON of so many
+`bytes`.
+"""
 
 clock_seen = Table(
     "clock_seen",

@@ -105,8 +105,10 @@ def uri_of(place: str, project_name: str, timestamp: str, subject: str, label: s
 def row_json(connection: Connection, source: Standing) -> dict[str, Any]:
     """All that the catalog says of a session, with what people said of its scans, as JSON keeps it."""
     edits = connection.execute(
-        select(scan_edit.c.scan_id, scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note, scan_edit.c.modified)
-        .where(scan_edit.c.session_id == source.id)
+        select(
+            scan_edit.c.scan_id, scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note, scan_edit.c.modified,
+            scan_edit.c.parameters,
+        ).where(scan_edit.c.session_id == source.id)
     ).mappings()  # fmt: skip
     return {**asdict(source), "edits": [dict(edit) for edit in edits]}
 

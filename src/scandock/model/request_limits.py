@@ -19,6 +19,7 @@ REST_SECONDS: Final = 30.0
 ANONYMOUS_BODY_BYTES: Final = 64 * KIB
 MAPPING_BYTES: Final = 16 * MIB
 SEARCH_BYTES: Final = 4 * MIB
+SAVED_SEARCH_BYTES: Final = 256 * KIB
 BODY_SECONDS: Final = 30.0
 FORM_FIELDS: Final = 1_000
 JSON_MEMBERS: Final = 1_000
@@ -33,6 +34,7 @@ LISTING_VALUES: Final = 1_000
 LISTING_CONDITIONS: Final = 200
 SUBJECT_SCANS: Final = 5_000
 DOCUMENT_SCANS: Final = 5_000
+SCAN_PARAMETERS: Final = 100
 SEARCH_CRITERIA: Final = 100
 SEARCH_VALUES: Final = 30_000
 COLUMN_NAME: Final = 300
@@ -40,7 +42,8 @@ PATTERN: Final = 1_000
 PROJECT_ALIAS: Final = 64
 ZIPS_MADE_READY: Final = 4
 MANIFESTS: Final = 50
-MANIFEST_SESSIONS: Final = 100_000
+MANIFEST_BYTES: Final = 1 * MIB
+MANIFEST_DAYS: Final = 31
 
 LARGE_ANSWER_SECONDS: Final = 60.0
 DECODER_LINE: Final = 400
@@ -60,6 +63,8 @@ LOOKUPS_AT_ONCE: Final = 16
 PASSWORDS_WAITING: Final = 100
 PASSWORDS_WAITING_OF_ALL: Final = 2_000
 LOGINS: Final = 200
+SAVED_SEARCHES: Final = 200
+SAVED_SEARCH_USERS: Final = 200
 PROJECTS: Final = 500
 REFUSALS_SECONDS: Final = 60.0
 REFUSALS_TOLD_APART: Final = 1_000
@@ -84,6 +89,7 @@ FIXED_LIMITS: Final = (
     FixedLimit("body without a login", ANONYMOUS_BODY_BYTES, "B", "Bytes of a body that is no upload."),
     FixedLimit("body of a mapping", MAPPING_BYTES, "B", "Bytes of a mapping."),
     FixedLimit("body of a search", SEARCH_BYTES, "B", "Bytes of a search in XNAT's dialect."),
+    FixedLimit("saved search", SAVED_SEARCH_BYTES, "B", "Bytes of a search in XNAT's dialect that is kept."),
     FixedLimit("time of a body", BODY_SECONDS, "s", "For a body that is no upload; more for what comes."),
     FixedLimit("fields of a form", FORM_FIELDS, "", "Fields of a form without a file."),
     FixedLimit("members of a JSON object", JSON_MEMBERS, "", "Names in one object of a body."),
@@ -99,6 +105,7 @@ FIXED_LIMITS: Final = (
         "scans of a subject's document", SUBJECT_SCANS, "", "With more, its experiments come without their scans."
     ),
     FixedLimit("scans of a session's document", DOCUMENT_SCANS, "", "That a PUT or POST makes or changes at once."),
+    FixedLimit("added parameters of a scan", SCAN_PARAMETERS, "", "That people set by addParam."),
     FixedLimit("criteria of a search", SEARCH_CRITERIA, "", "Comparisons of a search, or sets of them."),
     FixedLimit("values of a search", SEARCH_VALUES, "", "Values of all comparisons of a search."),
     FixedLimit("name of a column", COLUMN_NAME, "characters", "One name in a listing."),
@@ -106,7 +113,8 @@ FIXED_LIMITS: Final = (
     FixedLimit("alias of a project", PROJECT_ALIAS, "characters", "A name that it answers to besides its id."),
     FixedLimit("zips made ready", ZIPS_MADE_READY, "", "Zips whose names are looked up at once."),
     FixedLimit("manifests of an account", MANIFESTS, "", "Manifests of downloads that are held for an account."),
-    FixedLimit("sessions of manifests", MANIFEST_SESSIONS, "", "That all held manifests of downloads name together."),
+    FixedLimit("size of manifests", MANIFEST_BYTES, "B", "Of what an account's manifests of downloads name."),
+    FixedLimit("age of manifests", MANIFEST_DAYS, "days", "For which a manifest of downloads is kept."),
     FixedLimit("time of a large answer", LARGE_ANSWER_SECONDS, "s", "For which a client may take next to nothing."),
     FixedLimit("questions to decoders", DECODER_LINE, "", "Questions that wait for a decoder of images."),
     FixedLimit("heavy questions to decoders", DECODER_MOMENT, "s", "Of the processor's time: what takes more waits."),
@@ -122,6 +130,8 @@ FIXED_LIMITS: Final = (
     FixedLimit("password checks that wait", PASSWORDS_WAITING, "", "Of one address."),
     FixedLimit("password checks that wait, of all", PASSWORDS_WAITING_OF_ALL, "", "Of all addresses."),
     FixedLimit("logins", LOGINS, "", "Of one account."),
+    FixedLimit("saved searches", SAVED_SEARCHES, "", "Of one account."),
+    FixedLimit("users of a saved search", SAVED_SEARCH_USERS, "", "Accounts that one saved search names."),
     FixedLimit("projects", PROJECTS, "", "That one account made and that are not deleted."),
     FixedLimit("lines of refusals in the audit", REFUSALS_SECONDS, "s", "In which those of one kind make one line."),
     FixedLimit(

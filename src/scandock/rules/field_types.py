@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -36,6 +37,8 @@ _FIELDS: Final[Mapping[str, Type]] = MappingProxyType(
     }
 )
 """By lower-case name."""
+SUBJECT: Final = "subject_"
+_FLOATS_OF_SUBJECTS: Final = frozenset(name.lower() for name, kind in DEMOGRAPHICS.items() if kind == Type.FLOAT)
 _SHOWN_AS_TEXTS: Final = frozenset({"fieldstrength"})
 """Compared as numbers, where they are some, but texts in XNAT's documents: `3.0`, and whatever people say of one."""
 _PARAMETERS: Final[Mapping[str, Type]] = MappingProxyType(
@@ -81,6 +84,30 @@ def type_of_field(name: str) -> Type:
         if pattern.fullmatch(below):
             return kind
     return _PARAMETERS.get(below, Type.STRING)
+
+
+def is_float(name: str) -> bool:
+    """Whether the schema says that a field's values are floating point numbers.
+
+    Those of subjects are told by `subject_`: a session's age is one, a subject's (`subject_age`) a whole number.
+    """
+    low = name.lower()
+    if low.startswith(SUBJECT):
+        return low.removeprefix(SUBJECT) in _FLOATS_OF_SUBJECTS
+    return low not in _SHOWN_AS_TEXTS and type_of_field(low) is Type.FLOAT
+
+
+def as_float(text: str | None) -> str:
+    """A floating point number as the original's listings write it, `42.0` of `42`; what is none is shown as it is."""
+    if not text or _FLOAT.fullmatch(text) is None:
+        return text or ""
+    value = float(text)
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(value)
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    first, *rest = map(str, digits)
+    assert isinstance(exponent, int)
+    return f"{'-' if sign else ''}{first}.{''.join(rest) or '0'}E{exponent + len(rest)}"
 
 
 def as_number(name: str, text: str) -> int | float | None:

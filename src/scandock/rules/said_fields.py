@@ -6,14 +6,16 @@ place is kept; what has none is taken and has no effect (docs/xnat-compatibility
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 from typing import Final
 
+from scandock.model import request_limits
 from scandock.model.errors import Usage
 
 _OF_MR: Final = ("coil", "marker", "stabilization", "delay")
@@ -43,6 +45,16 @@ _WHICH: Final = re.compile(
     r"\[(?:(?P<number>\d{1,9})|@?ID=(?P<id>[^\[\]]*)|@xsi:type=(?P<type>[^\[\]]*))\]", re.IGNORECASE
 )
 _KEY: Final = re.compile(r"(?:(?P<type>x(?:nat|dat):\w+)/)?(?P<name>[\w./-]+)")
+_ADDED: Final = re.compile(
+    r"(?:(?P<type>x(?:nat|dat):\w+)/)?parameters/addParam\[@?name=(?P<quote>['\"]?)(?P<name>[^\]'\"]{0,200})(?P=quote)\]"
+    r"(?:/addField)?",
+    re.IGNORECASE,
+)
+"""A parameter of a scan that has no element of its own: `parameters/addParam[name=foo]/addField`."""
+_ADDED_NAME: Final = re.compile(r"[\w.-]{1,64}")
+ADDED: Final = "parameters/addParam/"
+"""What stands before its name among a scan's attributes."""
+MAX_ADDED: Final = request_limits.SCAN_PARAMETERS
 _DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?")
 _FLOAT: Final = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
@@ -58,6 +70,8 @@ class Said:
 
     xsi_type: str
     fields: Mapping[str, str]
+    added: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of a scan that it names by `addParam`, as they were said."""
     by_path: bool = False
     """Whether the type is the one of a field's path alone: `xnat:mrScanData/note=` says nothing of the type itself."""
 
@@ -71,6 +85,14 @@ class Said:
         Usage `value_invalid`.
         """
         return {fields[name]: _checked(name, value) for name, value in self.fields.items() if name in fields}
+
+    def parameters(self) -> dict[str, str]:
+        """The parameters that it names by `addParam`; an empty text takes one back. Usage `value_invalid`."""
+        for name in self.added:
+            if not _ADDED_NAME.fullmatch(name):
+                what = f"{name[:64]!r} can't be the name of a parameter."
+                raise Usage("value_invalid", what, "A name is 1 to 64 letters, digits, _, . and -.")
+        return {name: text_of(name, value) for name, value in self.added.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +125,21 @@ def said_of(pairs: Iterable[tuple[str, str]]) -> Said:
     """What a query, or a form, says."""
     named, first = "", ""
     fields: dict[str, str] = {}
-    for key, value in pairs:
+    added: dict[str, str] = {}
+    for key, value in rejoined(pairs):
         if key.lower() == "xsitype":
             named = value.strip()
             continue
-        found = _KEY.fullmatch(key)
+        found = _KEY.fullmatch(key) or _ADDED.fullmatch(key)
         if found is None:
             continue
         if found["type"] and found["type"].endswith(("SessionData", "ScanData")) and "image" not in found["type"]:
             first = first or found["type"]
-        fields[found["name"].lower()] = value
-    return Said(named or first, fields, by_path=not named)
+        if found.re is _ADDED:
+            added[found["name"]] = value
+        else:
+            fields[found["name"].lower()] = value
+    return Said(named or first, fields, added, by_path=not named)
 
 
 def said_of_sessions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -186,6 +212,22 @@ def date_of(name: str, value: str) -> str:
         with suppress(ValueError):
             return date(int(year), int(month), int(day)).isoformat()
     raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a day as YYYY-MM-DD.")
+
+
+def with_parameters(before: str, said: Mapping[str, str]) -> str:
+    """The parameters that people have added to a scan, as its row has them, once they have said more.
+
+    An empty text takes one back. Usage `value_invalid` where there are more than a scan has.
+    """
+    every = {name: text for name, text in {**json.loads(before), **said}.items() if text}
+    if len(every) > MAX_ADDED:
+        raise Usage("value_invalid", f"The scan has {len(every)} added parameters.", f"It has at most {MAX_ADDED}.")
+    return json.dumps(every)
+
+
+def added_parameters(row: str) -> dict[str, str]:
+    """The same as attributes of the scan."""
+    return {f"{ADDED}{name}": text for name, text in json.loads(row).items()}
 
 
 def with_said(

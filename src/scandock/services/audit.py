@@ -83,6 +83,8 @@ class Did(StrEnum):
     VIEW = "view"
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
+    SEARCH_SAVE = "search_save"
+    SEARCH_DELETE = "search_delete"
     VERIFY = "verify"
     CLOCK_CONFIRM = "clock_confirm"
     AUDIT_EXPORT = "audit_export"
@@ -91,8 +93,8 @@ class Did(StrEnum):
 
 
 KINDS: Final = (
-    "account", "audit", "clock", "file", "import", "login", "project", "request", "rules", "scan", "session", "subject",
-    "subscription", "token",
+    "account", "audit", "clock", "file", "import", "login", "project", "request", "rules", "scan", "search", "session",
+    "subject", "subscription", "token",
 )  # fmt: skip
 """What lines are about."""
 

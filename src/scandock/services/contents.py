@@ -14,6 +14,7 @@ from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource, scan
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
+from scandock.rules.said_fields import added_parameters
 from scandock.services import rights
 from scandock.services.listing import Page, Sorting, like, page_of
 
@@ -58,7 +59,7 @@ def _scans(standing: Standing) -> Select[Any]:
         select(
             scan.c.n, scan.c.scan_id, scan.c.series_uid, scan.c.modality, scan.c.xsi_type, scan.c.type,
             scan.c.attributes, scan.c.frames, scan.c.files, scan.c.bytes, scan_edit.c.type.label("said_type"),
-            scan_edit.c.quality, scan_edit.c.note, scan_edit.c.modified,
+            scan_edit.c.quality, scan_edit.c.note, scan_edit.c.modified, scan_edit.c.parameters,
         )
         .outerjoin(scan_edit, edited)
         .where(scan.c.tree_id == standing.tree_id)
@@ -77,7 +78,7 @@ def scan_item(row: RowMapping, standing: Standing) -> dict[str, Any]:
         "type": row["said_type"] if row["said_type"] is not None else row["type"],
         "quality": row["quality"] or "usable",
         "note": row["note"] or "",
-        "attributes": json.loads(row["attributes"]),
+        "attributes": {**json.loads(row["attributes"]), **added_parameters(row["parameters"] or "{}")},
         "frames": row["frames"],
         "files": row["files"],
         "bytes": row["bytes"],

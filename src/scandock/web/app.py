@@ -22,6 +22,7 @@ from scandock.services.logs import cause, log, where
 from scandock.services.pictures import tidy
 from scandock.services.sign_in import purge_ended
 from scandock.services.xnat.inbox import clean
+from scandock.services.xnat.manifests import forget_old_manifests
 from scandock.services.xnat.tracking import forget_old
 from scandock.web import described, health, problems, request_ids
 from scandock.web.base_path import BasePath
@@ -198,6 +199,7 @@ async def _tidy(site: Site) -> None:
         lambda: drop_ended(site.receiving),
         lambda: purge_ended(site.catalog),
         lambda: forget_old(site.catalog),
+        lambda: forget_old_manifests(site.catalog),
         lambda: clean(site.catalog, site.store, site.settings.inbox_folders),
         lambda: tidy(site.pictures, site.catalog),
     ]

@@ -31,7 +31,6 @@ from scandock.services.refusals import Refusals
 from scandock.services.sign_in import gate_for
 from scandock.services.xnat.gathering import Gathering
 from scandock.services.xnat.hand_changes import Change, make_changes
-from scandock.services.xnat.manifests import Manifests
 from scandock.store.local import LocalStore
 from scandock.web.metrics import Metrics
 from scandock.web.readiness import Readiness, clock_of, store_in, write_to
@@ -97,8 +96,6 @@ class Site:
     hand_threads: ThreadPoolExecutor
     workers_ready: Callable[[], str]
     """Why no worker takes imports; empty where one does."""
-    manifests: Manifests = field(default_factory=Manifests)
-    """Of downloads, which XNAT's clients come back for."""
     readiness: Readiness = field(init=False)
     metrics_look: SharedLook[bytes] = field(default_factory=lambda: SharedLook("metrics", begin=only_read))
     """Whatever asks for the metrics: a disk that hangs keeps no thread but this one's."""

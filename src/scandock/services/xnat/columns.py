@@ -19,7 +19,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, over
-from scandock.rules.field_types import Type, type_of_field
+from scandock.rules.field_types import Type, as_float, is_float, type_of_field
 from scandock.services.xnat.days import Stretch, days_of
 
 DEFAULT: Final = "DEFAULT"
@@ -170,6 +170,8 @@ class Listing:
     deeper: Mapping[str, str] = field(default_factory=dict)
     """Where a path leads beyond the row's own type -> what stands before the name: `scans/scan/` of sessions, or
     `xnat:subjectdata/`, which is another type altogether."""
+    own: str = ""
+    """What stands before the names of a row's own columns in listings of other things: `subject_` of subjects."""
 
     def find(self, name: str) -> Column | None:
         """The column that a name or a path into XNAT's documents means, whatever its case.
@@ -200,8 +202,14 @@ class Listing:
         found = []
         for header, name in headers(asked, self.default, self.always, canonical):
             column = found_by[name]
-            found.append(Column(header, _EMPTY) if column is None else column.called(header))
+            found.append(Column(header, _EMPTY) if column is None else self._written(column).called(header))
         return found
+
+    def _written(self, column: Column) -> Column:
+        """A column as listings write its values."""
+        owner, _, below = column.key.lower().rpartition("data/")
+        name = below if owner else f"{self.own}{below}"
+        return replace(column, text=as_float) if column.text is None and is_float(name) else column
 
     def narrowed(self, query: Select[Any], filters: Iterable[tuple[str, str]]) -> Select[Any]:
         """Rows whose columns are what a request says: several values with commas between, `*` or `%` for anything.

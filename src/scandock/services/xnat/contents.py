@@ -14,8 +14,10 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.model.errors import Usage
+from scandock.rules.field_types import SUBJECT, as_float, is_float
+from scandock.rules.said_fields import ADDED, added_parameters
 from scandock.services.xnat.columns import MAX_VALUES, Rows, headers, split, without_types
-from scandock.services.xnat.experiments import ABSTRACT
+from scandock.services.xnat.experiments import ABSTRACT, ADDED_COLUMN
 from scandock.services.xnat.ids import resource_id
 
 ALL: Final = frozenset({"ALL", "*"})
@@ -48,6 +50,7 @@ _SCAN: Final = (
     func.coalesce(scan_edit.c.type, scan.c.type).label("type"),
     func.coalesce(scan_edit.c.quality, "usable").label("quality"),
     func.coalesce(scan_edit.c.note, "").label("note"), scan.c.attributes, scan.c.frames,
+    func.coalesce(scan_edit.c.parameters, "{}").label("parameters"),
 )  # fmt: skip
 _RESOURCE: Final = (
     resource.c.n, resource.c.label, resource.c.content, resource.c.format, resource.c.files, resource.c.bytes,
@@ -92,6 +95,7 @@ def scan_fields(row: RowMapping) -> dict[str, str]:
     """A scan's attributes by XNAT's names (xnat-behaviour.md 4.5), with what people said of it."""
     return {
         **json.loads(row["attributes"]),
+        **added_parameters(row["parameters"]),
         "ID": row["scan_id"],
         "type": row["type"],
         "quality": row["quality"],
@@ -129,6 +133,7 @@ def list_scans(
     told = {name.lower(): value for name, value in of.items()}
 
     def cell(row: Cells, name: str) -> str:
+        name = ADDED_COLUMN.sub(rf"{ADDED}\1", name)
         of_type = _OF_SCANS.fullmatch(without_types(name.lower()))
         if of_type is None:
             return row.get(name.lower(), "")
@@ -139,7 +144,14 @@ def list_scans(
             return told.get(f"subject_{rest}", "")
         return told.get(rest, "") if kind in (told["xsitype"].lower(), *ABSTRACT) else ""
 
-    return table_of(_narrowed(cells, filters, cell), columns, SCAN_DEFAULT, SCAN_ALWAYS, cell)
+    def shown(row: Cells, name: str) -> str:
+        of_type = _OF_SCANS.fullmatch(without_types(name.lower()))
+        below = name if of_type is None else of_type[2]
+        if of_type is not None and of_type[1] == "xnat:subjectdata":
+            below = f"{SUBJECT}{below}"
+        return as_float(cell(row, name)) if is_float(below) else cell(row, name)
+
+    return table_of(_narrowed(cells, filters, cell), columns, SCAN_DEFAULT, SCAN_ALWAYS, shown)
 
 
 # -- resources ---------------------------------------------------------------------------------------------------------

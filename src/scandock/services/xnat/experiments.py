@@ -15,7 +15,7 @@ from scandock.catalog.server_tables import accession, account, reception, scan_e
 from scandock.catalog.tables import project, resource, scan, session, subject, tree
 from scandock.formats.ecat_fields import IMAGE_PARAMETERS, MAIN_PARAMETERS
 from scandock.rules.permissions import Action
-from scandock.rules.said_fields import SCAN_FIELDS
+from scandock.rules.said_fields import ADDED, SCAN_FIELDS
 from scandock.rules.scan_facts import NAMES
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
@@ -93,6 +93,10 @@ def _of_scan(name: str, value: ColumnElement[Any], text: Callable[[Any], str] | 
 
 
 _ECAT: Final = (*MAIN_PARAMETERS, *IMAGE_PARAMETERS)
+SCAN_ATTRIBUTES: Final = (
+    *SCAN_FIELDS.values(), *NAMES, *(f"parameters/{one.name.replace('.', '/')}" for one in _ECAT),
+)  # fmt: skip
+"""What headers, or people, say of scans."""
 _SCAN: Final = (
     _of_scan("id", scan.c.scan_id),
     _of_scan("type", func.coalesce(scan_edit.c.type, scan.c.type)),
@@ -104,13 +108,13 @@ _SCAN: Final = (
     _of_scan("xsitype", scan.c.xsi_type),
     *(
         _of_scan(name.lower(), attribute(scan.c.attributes, name))
-        for name in (*SCAN_FIELDS.values(), *NAMES, *(f"parameters/{one.name.replace('.', '/')}" for one in _ECAT))
+        for name in SCAN_ATTRIBUTES
         if name not in ("modality", "frames")
     ),
     _of_scan("file/label", resource.c.label),
 )
 _SCAN_TYPE: Final = re.compile(r"(xnat:\w+scandata)/(.+)", re.IGNORECASE)
-_ADDED: Final = re.compile(r"parameters/addParam\[name=([\w.-]{1,64})\](?:/addField)?", re.IGNORECASE)
+ADDED_COLUMN: Final = re.compile(r"parameters/addParam\[name=([\w.-]{1,64})\](?:/addField)?", re.IGNORECASE)
 """A parameter of a scan that has no element of its own: one of several echo times."""
 
 
@@ -122,7 +126,7 @@ class _Experiments(Listing):
         if of_type is None:
             return Listing.find(self, name)
         kind, rest = of_type[1].lower(), of_type[2]
-        added = _ADDED.fullmatch(rest)
+        added = ADDED_COLUMN.fullmatch(rest)
         column = _added(added[1]) if added else self.columns.get(f"{SCANS}{without_types(rest.lower())}")
         if column is None or f"{kind}/" == SCANS:
             return column
@@ -131,9 +135,8 @@ class _Experiments(Listing):
 
 
 def _added(name: str) -> Column:
-    return _of_scan(
-        f"parameters/addparam[name={name}]/addfield", attribute(scan.c.attributes, f"parameters/addParam/{name}")
-    )
+    by_hand, in_headers = attribute(scan_edit.c.parameters, name), attribute(scan.c.attributes, f"{ADDED}{name}")
+    return _of_scan(f"parameters/addparam[name={name}]/addfield", func.coalesce(by_hand, in_headers))
 
 
 def _is_of_scan(column: Column) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -27,7 +27,7 @@ from scandock.placing.moves import Operation, operation, undisturbed
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Action
-from scandock.rules.said_fields import set_by_hand
+from scandock.rules.said_fields import ADDED, added_parameters, set_by_hand, with_parameters
 from scandock.services import rights
 from scandock.services.editing import scan_values
 from scandock.services.imports import DELETED
@@ -235,6 +235,8 @@ class WantedScan:
     attributes: Mapping[str, str]
     edits: Mapping[str, str]
     """Type, quality and note that are said of it (`editing.scan_values`), where it has others."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Those that are added to it; an empty text takes one back."""
 
 
 def make_scans(desk: Desk, uuid: str, every: Sequence[WantedScan]) -> None:
@@ -258,7 +260,7 @@ def make_scans(desk: Desk, uuid: str, every: Sequence[WantedScan]) -> None:
                 last += 1
                 there = scans[wanted.id] = _new_scan(wanted, last)
                 _add_scan(desk, connection, source, there)
-            _edit_scan(desk, connection, source, there, wanted.edits)
+            _edit_scan(desk, connection, source, there, wanted)
             desk.note(connection, "edit", uuid, source.project, {"scan": wanted.id, "made": new})
 
 
@@ -267,6 +269,7 @@ def check_scans(every: Iterable[WantedScan]) -> None:
     for one in every:
         _check_scan_id(one.id)
         scan_values(one.edits)
+        with_parameters("{}", one.parameters)
 
 
 def _new_scan(wanted: WantedScan, n: int) -> ScanRow:
@@ -281,8 +284,9 @@ def _edits(every: Sequence[WantedScan]) -> list[dict[str, Any]]:
     for one in every:
         said = {"type": one.type, **scan_values(one.edits)}
         told = {name: text for name, text in said.items() if text != _UNSAID[name]}
-        if told:
-            rows.append({"scan_id": one.id, **dict.fromkeys(_UNSAID), **told})
+        if told or one.parameters:
+            parameters = with_parameters("{}", one.parameters)
+            rows.append({"scan_id": one.id, **dict.fromkeys(_UNSAID), **told, "parameters": parameters})
     return rows
 
 
@@ -329,13 +333,21 @@ def _say_of_scan(connection: Connection, source: Standing, there: ScanRow, wante
         connection.execute(update(scan).where(*where).values(attributes=json.dumps(said)))
 
 
-def _edit_scan(desk: Desk, connection: Connection, source: Standing, there: ScanRow, edits: Mapping[str, str]) -> None:
+def _edit_scan(desk: Desk, connection: Connection, source: Standing, there: ScanRow, wanted: WantedScan) -> None:
     """Note what a person says of a scan, where that is other than what is known of it."""
     where = (scan_edit.c.session_id == source.id, scan_edit.c.scan_id == there.scan_id)
-    row = connection.execute(select(scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note).where(*where)).first()
-    usual = {**_UNSAID, "type": there.type}
+    columns = (scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note, scan_edit.c.parameters)
+    row = connection.execute(select(*columns).where(*where)).first()
+    usual = {**_UNSAID, "type": there.type, "parameters": "{}"}
     known = usual if row is None else {**usual, **{k: v for k, v in row._asdict().items() if v is not None}}
-    values: dict[str, Any] = {name: text for name, text in scan_values(edits).items() if text != known[name]}
+    before = added_parameters(known["parameters"])
+    added = {  # without what its headers say already: a document that is sent back changes nothing
+        name: text
+        for name, text in wanted.parameters.items()
+        if f"{ADDED}{name}" in before or text != there.attributes.get(f"{ADDED}{name}")
+    }
+    said = {**scan_values(wanted.edits), "parameters": with_parameters(known["parameters"], added)}
+    values: dict[str, Any] = {name: text for name, text in said.items() if text != known[name]}
     if not values:
         return
     values["modified"] = desk.catalog.now()

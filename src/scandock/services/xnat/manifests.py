@@ -1,44 +1,47 @@
 """Manifests of downloads, as XNAT's Desktop Client takes them: each resource of some sessions, with where its zip is.
 
 A manifest is made of what stands when it is asked for. Those that were asked for by REST are called by an id: what was
-chosen then is held here, and rights are asked anew each time.
+chosen then is kept in the catalog, and rights are asked anew each time.
 """
 
 from __future__ import annotations
 
 import html
+import json
 import re
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select
 
+from scandock.access.clock import now_ms
 from scandock.access.principal import Principal, deny
-from scandock.catalog.engine import in_parts
-from scandock.catalog.server_tables import accession, scan_edit
+from scandock.catalog.engine import Catalog, in_parts
+from scandock.catalog.server_tables import accession, account, download_manifest, scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.model import request_limits
+from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
+from scandock.services.clock_watch import DAY_MS, oldest_kept
 from scandock.services.xnat import contents
 from scandock.services.xnat.finding import find_experiments
 from scandock.services.xnat.ids import experiment_id, resource_id
 from scandock.services.xnat.zips import Choice, Naming, scan_folder
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+")
+_LISTS: Final = ("scan_types", "scan_formats", "resources")
 OPTIONS: Final = ("projectIncludedInPath", "subjectIncludedInPath", "simplified")
 KEPT: Final = request_limits.MANIFESTS
-"""Manifests of one account that are held."""
-NAMES_KEPT: Final = request_limits.MANIFEST_SESSIONS
-"""Sessions that all of them name together."""
+"""Manifests of one account that are kept."""
+MAX_BYTES: Final = request_limits.MANIFEST_BYTES
+"""Bytes of all of them together."""
+KEPT_MS: Final = request_limits.MANIFEST_DAYS * DAY_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,7 @@ def selection_of(asked: Mapping[str, Sequence[str | None] | None]) -> Selection:
 
     Pages of the original escape what stands in them, so names count unescaped too; `NULL` is a scan without a type.
     """
-    lists = {name: asked.get(name) for name in ("scan_types", "scan_formats", "resources")}
+    lists = {name: asked.get(name) for name in _LISTS}
     if all(one is None for one in lists.values()):
         return Selection(everything=True)
     named = {name: frozenset(_spellings(one or ())) for name, one in lists.items()}
@@ -242,6 +245,20 @@ class ManifestRequest:
             sessions=sessions, selection=selection_of(lists), options=tuple(one for one in OPTIONS if one in asked)
         )
 
+    @classmethod
+    def from_json(cls, text: str) -> ManifestRequest:
+        """The choice that `to_json` wrote."""
+        said = json.loads(text)
+        lists = {name: frozenset(said[name]) for name in _LISTS}
+        selection = Selection(everything=said["everything"], **lists)
+        return cls(sessions=tuple(said["sessions"]), selection=selection, options=tuple(said["options"]))
+
+    def to_json(self) -> str:
+        """The choice as the catalog keeps it."""
+        lists = {name: sorted(getattr(self.selection, name)) for name in _LISTS}
+        everything = self.selection.everything
+        return json.dumps({"sessions": self.sessions, "options": self.options, "everything": everything, **lists})
+
 
 def chosen_parts(connection: Connection, principal: Principal, choice: ManifestRequest) -> list[Part]:
     """The sessions as they stand, each with what is chosen of it. Denied where one may not be read, or is gone."""
@@ -274,40 +291,64 @@ def zip_choices(parts: Iterable[Part], options: Iterable[str]) -> tuple[list[tup
     return [(uuid, choose) for uuid in every], called
 
 
-@dataclass(slots=True)
-class Manifests:
-    """Those that clients come back for by an id, the newest of each account. For many threads, of one process."""
+# -- what is kept of them ----------------------------------------------------------------------------------------------
 
-    _held: OrderedDict[tuple[int, str], ManifestRequest] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    clock: Callable[[], float] = time.time
 
-    def add(self, principal: Principal, choice: ManifestRequest) -> str:
-        """Hold a choice; its id is the account's name and the moment, as the original's."""
-        assert principal.account_id is not None
-        with self._lock:
-            moment = int(self.clock() * 1000)
-            while (principal.account_id, _id(principal, moment)) in self._held:
-                moment += 1
-            name = _id(principal, moment)
-            self._held[principal.account_id, name] = choice
-            self._forget(principal.account_id)
-        return name
+def keep_manifest(catalog: Catalog, principal: Principal, choice: ManifestRequest) -> str:
+    """Keep a choice; its id is the account's name and the moment, as the original's. Usage `request_invalid`.
 
-    def find(self, principal: Principal, name: str) -> ManifestRequest:
-        """One of an account's own. Denied, in the same words where there is none and where it is another's."""
-        with self._lock:
-            found = self._held.get((principal.account_id or 0, name))
-        if found is None:
-            deny(Answer.HIDDEN)
-        return found
+    Beside it stay the newest that the account has, in count and in bytes.
+    """
+    assert principal.account_id is not None
+    text = choice.to_json()
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_BYTES:
+        raise Usage(
+            "request_invalid", f"The manifest has {size:,} bytes.", f"At most {MAX_BYTES:,} are kept: ask in parts."
+        )
+    with catalog.write() as connection:
+        connection.execute(select(account.c.id).where(account.c.id == principal.account_id).with_for_update())
+        now = moment = now_ms(connection)
+        own = download_manifest.c.account_id == principal.account_id
+        rows = connection.execute(
+            select(download_manifest.c.id, download_manifest.c.name, download_manifest.c.bytes)
+            .where(own)
+            .order_by(download_manifest.c.id.desc())
+        ).all()
+        names = {row.name for row in rows}
+        while _id(principal, moment) in names:
+            moment += 1
+        values = {"name": _id(principal, moment), "request": text, "bytes": size, "created": now}
+        connection.execute(insert(download_manifest).values(account_id=principal.account_id, **values))
+        too_old = []
+        for n, row in enumerate(rows, 2):
+            size += row.bytes
+            if n > KEPT or size > MAX_BYTES:
+                too_old.append(row.id)
+        connection.execute(delete(download_manifest).where(own, download_manifest.c.id.in_(too_old)))
+    return str(values["name"])
 
-    def _forget(self, account_id: int) -> None:
-        own = [key for key in self._held if key[0] == account_id]
-        for key in own[: max(len(own) - KEPT, 0)]:
-            del self._held[key]
-        while sum(len(one.sessions) for one in self._held.values()) > NAMES_KEPT and len(self._held) > 1:
-            self._held.popitem(last=False)
+
+def find_manifest(connection: Connection, principal: Principal, name: str) -> ManifestRequest:
+    """One of an account's own. Denied, in the same words where there is none and where it is another's."""
+    text = connection.execute(
+        select(download_manifest.c.request).where(
+            download_manifest.c.account_id == principal.account_id, download_manifest.c.name == name
+        )
+    ).scalar_one_or_none()
+    if text is None:
+        deny(Answer.HIDDEN)
+    return ManifestRequest.from_json(text)
+
+
+def forget_old_manifests(catalog: Catalog) -> int:
+    """Forget those that were asked for a month ago; how many. None while the clock can't be trusted."""
+    age = oldest_kept(catalog, KEPT_MS)
+    if age is None:
+        return 0
+    with catalog.write() as connection:
+        old = download_manifest.c.created < catalog.now() - age
+        return connection.execute(delete(download_manifest).where(old)).rowcount
 
 
 def _id(principal: Principal, moment: int) -> str:

@@ -59,6 +59,11 @@ class Bundle:
 
 def read_bundle(body: bytes) -> Bundle:
     """Read a bundle. Usage `request_invalid` for what is none."""
+    return bundle_of(read_search(body))
+
+
+def read_search(body: bytes) -> ET.Element:
+    """The elements of a search's document, by their local names. Usage `request_invalid` for what is none."""
     if len(body) > MAX_BYTES:
         raise off(f"The search has {len(body)} bytes.", f"At most {MAX_BYTES} are read: search in parts.")
     if not body.strip():
@@ -66,6 +71,11 @@ def read_bundle(body: bytes) -> Bundle:
     root = read_xml(body, "The search", _SEND)
     if root.tag not in _ROOTS:
         raise off(f"The search is a document <{root.tag[:40]}>.", _SEND)
+    return root
+
+
+def bundle_of(root: ET.Element) -> Bundle:
+    """What the elements of a search say. Usage `request_invalid`."""
     of = _text(root, "root_element_name")
     if not of:
         raise off("The search does not say what it is of.", "Name a type as root_element_name.")

@@ -80,6 +80,7 @@ LISTING: Final = _Subjects(
     default=("ID", "project", "label", "insert_date", "insert_user"),
     always=("ID", "label", "URI"),
     deeper={"demographics/": "", "meta/": ""},
+    own="subject_",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.etree import ElementTree as ET
@@ -19,7 +19,7 @@ from scandock.model.spreadsheet import TableWriter
 from scandock.rules.field_types import as_number
 from scandock.rules.said_fields import rejoined
 from scandock.services.xnat.columns import MAX_COLUMNS, Rows, check_name, split
-from scandock.web.xnat.schema import NAMED, NESTED, PARAMETERS, attributes_of, bases_of, element_of
+from scandock.web.xnat.schema import NAMED, NESTED, attributes_of, bases_of, element_of, parameter_order
 
 XNAT: Final = "http://nrg.wustl.edu/xnat"
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
@@ -29,7 +29,7 @@ _NOTHING: Final = {ord(chr(code)): None for code in (*range(9), 11, 12, *range(1
 """Characters that XML can't hold."""
 _BRACKETS: Final = re.compile(r"\[[^\[\]]*\]")
 """What a path says of an element's type."""
-_RANKS: Final = {name: n for n, name in enumerate(PARAMETERS)}
+_RANKS: Final = {name: n for n, name in enumerate(parameter_order())}
 HIDDEN: Final = "xnat_abstractresource_id"
 """A field of resources that their documents have as a comment."""
 
@@ -166,6 +166,9 @@ class Item:
     started: str = ""
     text: str = ""
     """The field that is its element's text in a document, which then has no other."""
+    commented: Collection[str] = ()
+    """Fields whose element has a comment before its text, as the original writes all of them: what people have added to
+    a scan, which pyxnat reads back by it (`get_params`)."""
 
     def value(self, name: str) -> str:
         """A field by its name, or by a path from its type or one above that, in any case; empty where it has none.
@@ -263,7 +266,12 @@ def _fill(element: ET.Element, one: Item) -> None:
         elif name == HIDDEN:  # which no schema has, and which clients read in this very way
             element.append(ET.Comment(f'hidden_fields[{name}="{clean}"]'))
         else:
-            _put(element, name.split("/"), clean)
+            made = _put(element, name.split("/"), clean)
+            if name in one.commented:
+                made.text = "\n"
+                note = ET.Comment("hidden_fields[]")
+                note.tail = clean
+                made.append(note)
     parameters = element.find(f"{{{XNAT}}}parameters")
     if parameters is not None:
         parameters[:] = sorted(parameters, key=lambda one: _RANKS.get(_local(one), len(_RANKS)))
@@ -280,8 +288,8 @@ def _fill(element: ET.Element, one: Item) -> None:
             _fill(below, child)
 
 
-def _put(element: ET.Element, path: Sequence[str], value: str) -> None:
-    """Write a field below an element, as the element or the attribute of one that its path is."""
+def _put(element: ET.Element, path: Sequence[str], value: str) -> ET.Element:
+    """Write a field below an element, as the element or the attribute of one that its path is; that element."""
     place, into = 0, element
     while place < len(path) - 1:
         name, below = path[place], path[place + 1]
@@ -297,7 +305,9 @@ def _put(element: ET.Element, path: Sequence[str], value: str) -> None:
     elif path[-1] in NESTED.get(_local(into), ()):
         into.set(path[-1], value)
     else:
-        _under(into, path[-1]).text = value  # which its own attributes may have made already
+        into = _under(into, path[-1])  # which its own attributes may have made already
+        into.text = value
+    return into
 
 
 def _local(element: ET.Element) -> str:

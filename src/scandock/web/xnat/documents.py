@@ -133,6 +133,9 @@ def _fields(element: ET.Element, above: str = "") -> Iterator[tuple[str, str]]:
         if not above and child.tag in _OTHERS:
             continue
         text = (child.text or "").strip()
+        if above == "parameters/" and child.tag == "addParam":
+            yield f"{above}addParam[name={child.get('name', '')}]/addField", text
+            continue
         if text:
             yield f"{above}{child.tag}", text
         yield from _fields(child, f"{above}{child.tag}/")

@@ -275,7 +275,12 @@ def wanted_scan(said: Said, scan_id: str, told: str = "") -> making.WantedScan:
     if said.get("type"):
         edits["type"] = kind
     return making.WantedScan(
-        id=scan_id, type=kind, xsi_type=_kind_of_scan(said), attributes=said.known(SCAN_FIELDS), edits=edits
+        id=scan_id,
+        type=kind,
+        xsi_type=_kind_of_scan(said),
+        attributes=said.known(SCAN_FIELDS),
+        edits=edits,
+        parameters=said.parameters(),
     )
 
 

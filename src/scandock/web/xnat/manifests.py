@@ -91,7 +91,7 @@ Body = Annotated[DownloadRequest, Depends(_asked)]
 
 
 async def _make(work: Work, asked: DownloadRequest) -> tuple[str, int]:
-    """Hold what is asked for: its id, and its bytes. Usage `request_invalid`, Denied."""
+    """Keep what is asked for: its id, and its bytes. Usage `request_invalid`, Denied."""
     named = asked.named
     if not named:
         raise Usage("request_invalid", "The request names no sessions.", "Name them in a list `sessions`.")
@@ -108,7 +108,7 @@ async def _make(work: Work, asked: DownloadRequest) -> tuple[str, int]:
         return sum(entry.bytes for part in parts for entry in (*part.scans, *part.own))
 
     size = await work.read(look)
-    return work.site.manifests.add(me, choice), size
+    return await work.do(lambda: manifests.keep_manifest(work.site.catalog, me, choice)), size
 
 
 @routes.post("/xapi/archive/download")
@@ -128,8 +128,8 @@ async def download_with_size(work: Known, asked: Body) -> Response:
 @routes.get("/xapi/archive/download/{manifest}")
 @routes.get("/xapi/archive/download/{manifest}/xml")
 async def manifest_xml(work: Known, manifest: str) -> Response:
-    """Its document. 404 where it is not one's own, and once the server was started anew."""
-    choice = work.site.manifests.find(work.desk.principal, manifest)
+    """Its document. 404 where it is not one's own."""
+    choice = await work.read(lambda c: manifests.find_manifest(c, work.desk.principal, manifest))
 
     def write(connection: Connection, file: IO[bytes]) -> None:
         parts = manifests.chosen_parts(connection, work.desk.principal, choice)
@@ -143,7 +143,7 @@ async def manifest_xml(work: Known, manifest: str) -> Response:
 @routes.get("/xapi/archive/download/{manifest}/zip")
 async def manifest_zip(work: Known, manifest: str) -> Response:
     """Its files, in its folders."""
-    choice = work.site.manifests.find(work.desk.principal, manifest)
+    choice = await work.read(lambda c: manifests.find_manifest(c, work.desk.principal, manifest))
     damaged = damaged_of(work.request)
 
     def make() -> ZipDownload:

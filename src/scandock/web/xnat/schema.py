@@ -10,10 +10,12 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final
 
+from scandock.rules.field_types import Type, type_of_field
 from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
 from scandock.rules.sop_classes import LEAD, TYPE_OF_CLASS
 from scandock.rules.subject_fields import DEMOGRAPHICS, INVESTIGATOR, OWN
+from scandock.services.xnat.experiments import SCAN_ATTRIBUTES
 
 SESSIONS: Final = tuple(
     sorted({*SESSION_OF_SCAN.values(), *SESSION_OF_MODALITY.values(), "petmr", "otherDicom", "xa3D"})
@@ -45,6 +47,8 @@ PARAMETERS: Final = (
     "seqVariant", "scanOptions", "acqType", "pixelBandwidth", "diffusion", "addParam", "inPlanePhaseEncoding",
 )  # fmt: skip
 """A scan's parameters in their order in documents, before all others."""
+_PREFIX: Final = "parameters/"
+_XDAT: Final = "http://nrg.wustl.edu/security"
 _PROJECT: Final = ("ID", "secondary_ID")
 _SUBJECT: Final = ("ID", "project", "label", *OWN)
 _SESSION: Final = ("ID", "project", "label", "visit_id", "UID", "modality")
@@ -58,7 +62,7 @@ _ELEMENTS: Final = {
 }
 
 _OPEN: Final = (
-    '<xs:schema xmlns:{0}="{1}" xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="{1}"'
+    '<xs:schema xmlns:{0}="{1}" xmlns:xs="http://www.w3.org/2001/XMLSchema"{2} targetNamespace="{1}"'
     ' elementFormDefault="qualified" attributeFormDefault="unqualified">'
 )
 """On one line: clients look for the prefixes in it."""
@@ -117,11 +121,13 @@ def xnat_xsd() -> str:
 @cache
 def xdat_xsd() -> str:
     """The schema of `xdat:` types: none of them is ever named."""
-    return _document("xdat", "http://nrg.wustl.edu/security", [])
+    return _document("xdat", _XDAT, [])
 
 
 def _document(prefix: str, namespace: str, parts: Sequence[str]) -> str:
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>', _OPEN.format(prefix, namespace), *parts, "</xs:schema>", ""]
+    xdat = "" if prefix == "xdat" else f' xmlns:xdat="{_XDAT}"'
+    opened = _OPEN.format(prefix, namespace, xdat)
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', opened, *parts, "</xs:schema>", ""]
     return "\n".join(lines)
 
 
@@ -129,14 +135,18 @@ def _bases() -> list[str]:
     return [
         _type(
             "projectData", None,
-            [*_texts("name", "description", "keywords"), _aliases(), _element("PI", "xnat:investigatorData"),
-             _resources()],
+            [*_texts("name", "type", "description", "keywords"), _aliases(),
+             _many("publications", "publication", "publicationResource"), _resources(),
+             _element("studyProtocol", "xnat:abstractProtocol", many=True), _element("PI", "xnat:investigatorData"),
+             _many("investigators", "investigator", "investigatorData"), _project_fields()],
             _PROJECT,
         ),
-        _type("investigatorData", None, _texts(*PI_FIELDS[:-1]), PI_FIELDS[-1:]),
+        _type("investigatorData", None, _texts(*dict.fromkeys([*INVESTIGATOR, *PI_FIELDS[:-1]])), PI_FIELDS[-1:]),
+        _type("abstractProtocol", None, (), ("ID", "name", "data-type")),
         _type("abstractResource", None, _texts("note", "tags"), _RESOURCE[:3]),
         _type("resource", "abstractResource", (), _RESOURCE[3:]),
         _type("resourceCatalog", "resource"),
+        _type("publicationResource", "resource"),
         _type(
             "experimentData", None,
             [_element("date", "xs:date"), _element("time", "xs:time"),
@@ -149,7 +159,6 @@ def _bases() -> list[str]:
             "demographicData", "abstractDemographicData",
             [_element(name, f"xs:{kind}") for name, kind in DEMOGRAPHICS.items() if "/" not in name],
         ),
-        _type("investigatorData", None, _texts(*INVESTIGATOR)),
         _type(
             "subjectData", None,
             [_element("investigator", "xnat:investigatorData"),
@@ -167,7 +176,7 @@ def _bases() -> list[str]:
         ),
         _type(
             "imageScanData", None,
-            [*_texts(*_SCAN_FIELDS), _scanner(), _element("frames", "xs:integer"),
+            [*_texts(*_SCAN_FIELDS), _scanner(), _element("frames", "xs:integer"), _parameters(),
              _element("file", "xnat:abstractResource", many=True)],
             _SCAN,
         ),
@@ -206,14 +215,74 @@ def _scanner() -> str:
     return f'<xs:element name="scanner" minOccurs="0">{_text_with("manufacturer", "model")}</xs:element>'
 
 
+def parameter_order() -> tuple[str, ...]:
+    """The elements below a scan's `parameters` in their order in documents."""
+    known = [name.removeprefix(_PREFIX).partition("/")[0] for name in SCAN_ATTRIBUTES if name.startswith(_PREFIX)]
+    return tuple(dict.fromkeys([*PARAMETERS, *known, "format", "frames"]))
+
+
+def _parameters() -> str:
+    """What headers, or people by `addParam`, say of how a scan was made."""
+    below: dict[str, list[str]] = {name: [] for name in parameter_order()}
+    for path in SCAN_ATTRIBUTES:
+        first, _, rest = path.removeprefix(_PREFIX).partition("/")
+        if path.startswith(_PREFIX) and rest:
+            below[first].append(rest)
+    elements = "".join(_parameter(name, rest) for name, rest in below.items())
+    return f'<xs:element name="parameters" minOccurs="0">{_complex(elements)}</xs:element>'
+
+
+def _parameter(name: str, below: Sequence[str]) -> str:
+    """One of them, with what is below it as attributes or elements."""
+    if name == "addParam":
+        return f'<xs:element name="addParam" minOccurs="0" maxOccurs="unbounded">{_text_with("name")}</xs:element>'
+    if name == "frames":
+        typed = [("number", "xs:integer"), *((one, _number(f"frames/1/{one}")) for one in ("starttime", "length"))]
+        frame = f"<xs:complexType>{_attributes([*typed, ('units', 'xs:string')])}</xs:complexType>"
+        many = f'<xs:element name="frame" minOccurs="0" maxOccurs="unbounded">{frame}</xs:element>'
+        return f'<xs:element name="frames" minOccurs="0">{_complex(many)}</xs:element>'
+    if not below:
+        return _element(name, _number(name))
+    attributes = [(one, _number(f"{name}/{one}")) for one in below if one in NESTED.get(name, ())]
+    elements = [_element(one, _number(f"{name}/{one}")) for one in below if one not in NESTED.get(name, ())]
+    return (
+        f'<xs:element name="{name}" minOccurs="0">{_complex("".join(elements), _attributes(attributes))}</xs:element>'
+    )
+
+
+def _number(parameter: str) -> str:
+    """The type of a parameter's values."""
+    kind = type_of_field(f"{_PREFIX}{parameter}")
+    return f"xs:{kind.value}" if kind in (Type.INTEGER, Type.FLOAT) else "xs:string"
+
+
+def _complex(elements: str, attributes: str = "") -> str:
+    inner = f"<xs:sequence>{elements}</xs:sequence>" if elements else ""
+    return f"<xs:complexType>{inner}{attributes}</xs:complexType>"
+
+
+def _attributes(typed: Sequence[tuple[str, str]]) -> str:
+    return "".join(f'<xs:attribute name="{name}" type="{kind}"/>' for name, kind in typed)
+
+
 def _aliases() -> str:
-    one = f'<xs:element name="alias" minOccurs="0" maxOccurs="unbounded">{_text_with("source")}</xs:element>'
-    inner = f"<xs:complexType><xs:sequence>{one}</xs:sequence></xs:complexType>"
-    return f'<xs:element name="aliases" minOccurs="0">{inner}</xs:element>'
+    one = f'<xs:element name="alias" minOccurs="0" maxOccurs="unbounded">{_text_with("source", known_by="alias")}'
+    return f'<xs:element name="aliases" minOccurs="0">{_complex(f"{one}</xs:element>")}</xs:element>'
 
 
-def _text_with(*names: str) -> str:
-    """The type of an element that holds a text, and has attributes beside it."""
+def _project_fields() -> str:
+    """Custom variables of a project: there are none here."""
+    one = f'<xs:element name="field" minOccurs="0" maxOccurs="unbounded">{_text_with("name", known_by="name")}'
+    return f'<xs:element name="fields" minOccurs="0">{_complex(f"{one}</xs:element>")}</xs:element>'
+
+
+def _text_with(*names: str, known_by: str = "") -> str:
+    """The type of an element that holds a text, and has attributes beside it.
+
+    `known_by`: what tells one from the others, as XNAT notes it for its clients.
+    """
+    noted = f'<xdat:element displayIdentifiers="{known_by}"/>'
+    noted = f"<xs:annotation><xs:appinfo>{noted}</xs:appinfo></xs:annotation>" if known_by else ""
     attributes = "".join(f'<xs:attribute name="{one}" type="xs:string"/>' for one in names)
     text = f'<xs:simpleContent><xs:extension base="xs:string">{attributes}</xs:extension></xs:simpleContent>'
-    return f"<xs:complexType>{text}</xs:complexType>"
+    return f"<xs:complexType>{noted}{text}</xs:complexType>"

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping
 from scandock.access.principal import Principal
 from scandock.model import request_limits
 from scandock.rules.project_fields import PI_FIELDS
+from scandock.rules.said_fields import added_parameters
 from scandock.rules.subject_fields import DEMOGRAPHICS, OWN, investigator_of
 from scandock.services.xnat import contents
 from scandock.services.xnat.finding import Subject, experiments_of_subject, is_of_subject
@@ -43,8 +44,8 @@ def project_item(found: dict[str, Any], described: Described, resources: list[It
     aliases = [Item("xnat:projectData_alias", {"alias": alias}, text="alias") for alias in described.aliases]
     every = (
         ("aliases/alias", aliases),
-        ("PI", [Item("xnat:investigatorData", investigator)] if investigator else []),
         ("resources/resource", resources),
+        ("PI", [Item("xnat:investigatorData", investigator)] if investigator else []),
     )
     children = [(name, items) for name, items in every if items]
     return Item("xnat:projectData", fields, children, started(found.get("created", 0)))
@@ -140,7 +141,8 @@ def scan_item(row: RowMapping, found: AnySession | Shelved, resources: list[RowM
     fields["image_session_ID"] = found.id
     files = [resource_item(one, found) for one in resources]
     children = [("file", files)] if files else []
-    return Item(row["xsi_type"], fields, children, started(found.standing.created))
+    by_hand = frozenset(added_parameters(row["parameters"]))
+    return Item(row["xsi_type"], fields, children, started(found.standing.created), commented=by_hand)
 
 
 def resource_item(row: RowMapping, found: AnySession | Shelved) -> Item:

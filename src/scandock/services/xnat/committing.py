@@ -28,7 +28,7 @@ from scandock.services.archiving import archive, hold
 from scandock.services.moving import Desk, Outcome, names_of
 from scandock.services.prearchive import rebuild
 from scandock.services.xnat.ids import experiment_number, subject_number
-from scandock.services.xnat.making import written_by_hand
+from scandock.services.xnat.making import in_columns, said_by_hand
 
 STAYS: Final = frozenset(
     {
@@ -176,7 +176,7 @@ def _say(desk: Desk, uuid: str, fields: Mapping[str, str], *, quarantine: bool =
             update(session)
             .where(session.c.id == source.id)
             .values(
-                **written_by_hand(source, fields),
+                **in_columns(said_by_hand(source, fields)),
                 quarantined=source.quarantined or quarantine,
                 modified=desk.catalog.now(),
             )

@@ -97,9 +97,7 @@ def test_the_order_of_scans_does_not_show():
         ("ct", (), "petmr", True, "ct"),
     ],
 )
-def test_an_archived_session_keeps_the_type_that_its_images_gave_it_but_for_pet_and_mr(
-    before, scans, petmr, is_set, after
-):
+def test_an_archived_session_keeps_the_type_of_its_images_but_for_pet_and_mr(before, scans, petmr, is_set, after):
     types = [f"xnat:{one}ScanData" for one in scans]
     assert type_once_joined(f"xnat:{before}SessionData", types, [], petmr, is_set=is_set) == f"xnat:{after}SessionData"
 

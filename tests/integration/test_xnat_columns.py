@@ -35,6 +35,7 @@ from tests.integration.web import Web, serving
 pytestmark = pytest.mark.long
 
 MR = {
+    0x00080021: (b"DA", b"20180301"),
     0x0008103E: (b"LO", b"T1"), 0x00180080: (b"DS", b"2300"), 0x00180081: (b"DS", b"2.98"), 0x00181314: (b"DS", b"9"),
     0x00180087: (b"DS", b"3"), 0x00280030: (b"DS", b"0.5\\0.75"), 0x00180050: (b"DS", b"1.2"),
     0x00181310: (b"US", b"\x00\x01\x00\x00\x00\x00\xc0\x00"),
@@ -338,9 +339,9 @@ def test_files_and_resources_of_several_experiments_are_one_listing(
 @pytest.mark.parametrize(
     ("name", "said", "found"),
     [
-        ("start_date", "01/01/2018-01/01/2019", "4,5,99"), ("start_date", "2018-03*", "4,5,99"),
-        ("start_date", "20180301", "4,5,99"), ("start_date", "01/02/2018-2019-01-01", ""),
-        ("xnat:mrScanData/start_date", "*", "4,5"), ("xnat:imageScanData/start_date", "2017-01-01,3/1/2018", "4,5,99"),
+        ("start_date", "01/01/2018-01/01/2019", "4"), ("start_date", "2018-03*", "4"), ("start_date", "20180301", "4"),
+        ("start_date", "03/02/2018-2019-01-01", ""), ("xnat:mrScanData/start_date", "*", "4"),
+        ("xnat:ctScanData/start_date", "*", ""), ("xnat:imageScanData/start_date", "2017-01-01,3/1/2018", "4"),
         ("type", "t*", "4"), ("type", "T1,nothing", "4"), ("xnat:mrScanData/parameters/tr", "2000-2400", "4"),
         ("parameters/tr", "2300.0", "4"), ("frames", "2", "4,5"), ("frames", "2-9", "4,5"), ("protocolName", "x", ""),
         ("kept_for_another_kind", "x", "4,5,99"),

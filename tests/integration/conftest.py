@@ -19,6 +19,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     return site_at(tmp_path, monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A data folder that the tests of a module share, on SQLite."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield site_at(tmp_path_factory.mktemp("shared"), patch)
+
+
 @pytest.fixture
 def web(site: Site) -> Iterator[Web]:
     """A server over `site`, by HTTP."""

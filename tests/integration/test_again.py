@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from scandock.catalog.tables import tree
+from scandock.catalog.tables import session, tree
+from scandock.services.opening import opened
 from tests.badinput.objects import BIG_ENDIAN, IMPLICIT, dataset, implicit, meta, part10
 from tests.builders import Image, Site, documented, ecat, images, sha256, site_at, zipped
 
@@ -331,6 +333,28 @@ def test_scan_ids_once_given_never_change(site: Site) -> None:
     ids = {scan["series_uid"]: scan["id"] for scan in told.session["scans"]}
     assert ids[image(1).series_uid.decode()] == "1"
     assert ids[image(1, series=2).series_uid.decode()].startswith("1-MR")
+
+
+def test_what_was_warned_of_a_session_stays_with_it_and_disagreements_are_told_as_they_are_now(site: Site) -> None:
+    days = [b"20200131", b"20200201", b"20200202"]
+    sent = [image(n, study_date=day, patient_id=b"").file() for n, day in enumerate(days, start=1)]
+    first = site.bring(named(sent[:2]))
+    assert first.warned() == {"label_from_hash", "dates_disagree"}
+    told = site.bring(named(sent))
+    assert [one["code"] for one in told.session["warnings"]].count("dates_disagree") == 1
+    with opened(str(site.data), site.settings) as (catalog, _), catalog.read() as connection:
+        kept = json.loads(connection.execute(select(session.c.warnings)).scalar_one())
+    assert sorted(one["code"] for one in kept) == sorted(first.warned() | told.warned())
+    assert "2020-02-02" in next(one["message"] for one in kept if one["code"] == "dates_disagree")
+
+
+def test_a_session_of_reports_has_the_type_of_the_images_that_come_later(site: Site) -> None:
+    report = image(series=2, modality=b"SR", also={0x00080016: (b"UI", b"1.2.840.10008.5.1.4.1.1.88.11")}).file()
+    assert site.bring({"sr.dcm": report}).session["session_type"] == "xnat:srSessionData"
+    assert site.bring(named(images(1))).session["session_type"] == "xnat:mrSessionData"
+    assert (
+        site.bring({"ct.dcm": image(series=3, modality=b"CT").file()}).session["session_type"] == "xnat:mrSessionData"
+    )
 
 
 # -- 4: the prearchive -------------------------------------------------------------------------------------------------

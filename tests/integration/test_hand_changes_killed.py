@@ -17,7 +17,13 @@ from scandock.services.xnat.contents import scans_of
 from scandock.services.xnat.finding import find_experiment
 from scandock.services.xnat.hand_changes import make_changes
 from scandock.services.xnat.hand_files import Wanted, change_of, incoming
-from scandock.services.xnat.making import NewSession, WantedScan, make_session
+from scandock.services.xnat.making import (
+    NewSession,
+    SessionChange,
+    WantedScan,
+    change_session,
+    make_session,
+)
 from scandock.services.xnat.next_tree import Place
 from scandock.testing.data import make_data
 from tests.crash.forked import Fork
@@ -113,4 +119,30 @@ def test_a_session_that_is_killed_as_it_is_made_has_its_scans(tmp_path: Path) ->
         found = find_experiment(connection, SYSTEM, "N", in_project="P").standing
         rows = scans_of(connection, found)
     assert (found.scans, [(one["scan_id"], one["type"], one["quality"], one["note"]) for one in rows]) == (3, SAID)
+    assert check(str(data), load_settings()) == []
+
+
+def change_all(data: str, uuid: str) -> None:
+    """What is killed: a session gets another label, a note, and scans."""
+    settings = load_settings()
+    with opened(data, settings) as (catalog, store):
+        change = SessionChange(label="M", fields={"note": "mine"}, scans=SCANS)
+        change_session(Desk(catalog, store, settings, SYSTEM), uuid, change)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("point", ["intent", "switched"])
+def test_a_change_of_all_that_is_said_of_a_session_is_whole_though_it_is_killed(tmp_path: Path, point: str) -> None:
+    data = tmp_path / "data"
+    uuid = made(data)
+    words = (f"{__name__}:{change_all.__name__}", str(data), uuid)
+    killed = Fork(*words, argv=["change"], env=environment(SCANDOCK_CRASH_AT=point))
+    _, err = killed.communicate(60)
+    assert killed.returncode == -signal.SIGKILL, err
+    assert check(str(data), load_settings()) == []
+    with opened(str(data), load_settings()) as (catalog, _), catalog.read() as connection:
+        found = find_experiment(connection, SYSTEM, "M", in_project="P").standing
+        rows = scans_of(connection, found)
+    assert (found.scans, found.attributes, found.fields_by_hand) == (3, {"note": "mine"}, ["note"])
+    assert [(one["scan_id"], one["type"], one["quality"], one["note"]) for one in rows] == SAID
     assert check(str(data), load_settings()) == []

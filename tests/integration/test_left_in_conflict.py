@@ -122,6 +122,16 @@ def test_what_people_said_of_what_waits_is_not_brought_by_a_retry(site: Site) ->
     assert counts(site) == (2, 0)
 
 
+def test_what_was_to_be_in_quarantine_is_so_once_a_retry_has_settled_it(site: Site) -> None:
+    assert send(site, 1, None).state == "placed"
+    assert send(site, 2, "none", quarantine=True).state == "held"
+    assert send(site, 3, "append").warned() == {"conflict_settled"}
+    with opened(str(site.data), site.settings) as (catalog, _), catalog.read() as connection:
+        (row,) = connection.execute(select(session)).mappings()
+    assert (row["place"], row["quarantined"]) == ("archive", True)
+    assert [one["code"] for one in json.loads(row["warnings"])] == ["conflict_settled"], "and no more that it was left"
+
+
 def test_a_commit_goes_by_the_overwrite_of_the_newest_import(site: Site) -> None:
     left(site)
     uri = send(site, 2, "none", destination="prearchive").session["uri"]

@@ -66,6 +66,7 @@ def assert_failed(call, *given) -> None:
     with pytest.raises(Denied) as refused:
         call(*given)
     assert (refused.value.code, refused.value.answer) == ("oidc_failed", Answer.SIGN_IN)
+    assert "Error" not in str(refused.value), "no exception's name is shown"
 
 
 def test_a_login_goes_there_and_comes_back(here, there):

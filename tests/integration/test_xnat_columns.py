@@ -35,6 +35,7 @@ from tests.integration.web import Web, serving
 pytestmark = pytest.mark.long
 
 MR = {
+    0x00080021: (b"DA", b"20180301"),
     0x0008103E: (b"LO", b"T1"), 0x00180080: (b"DS", b"2300"), 0x00180081: (b"DS", b"2.98"), 0x00181314: (b"DS", b"9"),
     0x00180087: (b"DS", b"3"), 0x00280030: (b"DS", b"0.5\\0.75"), 0x00180050: (b"DS", b"1.2"),
     0x00181310: (b"US", b"\x00\x01\x00\x00\x00\x00\xc0\x00"),
@@ -313,6 +314,50 @@ def test_lists_of_names_answer_what_there_is(client: httpx.Client, subtests: pyt
     assert client.get("/data/prearchive/projects/Nobody,None").status_code == 404
     assert client.delete(f"{SESSION}/scans/4,77").status_code == 404
     assert len(rows(client, f"{SESSION}/scans")) == 3
+
+
+def test_files_and_resources_of_several_experiments_are_one_listing(
+    client: httpx.Client, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of(names: str, rest: str = "scans/ALL/files") -> list[tuple[str, ...]]:
+        return [tuple(one.values()) for one in rows(client, f"/data/experiments/{names}/{rest}")]
+
+    one, two = of("XNAT_E00001"), of("XNAT_E00002")
+    assert of("XNAT_E00001,NOPE,XNAT_E00002,XNAT_E00001") == one + two
+    assert of("S1,S2") == one + two
+    assert of("S1,S2", "resources") == of("S1", "resources") + of("S2", "resources")
+    last = client.get("/data/experiments/S1,S2/scans/ALL/files", params={"index": len(one)})
+    assert (last.status_code, last.content) == (200, client.get("/data/experiments/S2/files?index=0").content)
+    web.account("zoe")
+    with web.client("zoe") as zoe:
+        assert zoe.get("/data/experiments/XNAT_E00001,XNAT_E00002/scans/ALL/files").status_code == 404
+    monkeypatch.setattr("scandock.web.xnat.files.MAX_FILES", len(one + two) - 1)
+    assert client.get("/data/experiments/S1,S2/files").status_code == 400
+    assert of("S1") == one
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "found"),
+    [
+        ("start_date", "01/01/2018-01/01/2019", "4"), ("start_date", "2018-03*", "4"), ("start_date", "20180301", "4"),
+        ("start_date", "03/02/2018-2019-01-01", ""), ("xnat:mrScanData/start_date", "*", "4"),
+        ("xnat:ctScanData/start_date", "*", ""), ("xnat:imageScanData/start_date", "2017-01-01,3/1/2018", "4"),
+        ("type", "t*", "4"), ("type", "T1,nothing", "4"), ("xnat:mrScanData/parameters/tr", "2000-2400", "4"),
+        ("parameters/tr", "2300.0", "4"), ("frames", "2", "4,5"), ("frames", "2-9", "4,5"), ("protocolName", "x", ""),
+        ("kept_for_another_kind", "x", "4,5,99"),
+    ],
+)  # fmt: skip
+def test_a_session_s_scans_are_filtered_as_other_listings_are(
+    client: httpx.Client, name: str, said: str, found: str
+) -> None:
+    assert ",".join(one["ID"] for one in rows(client, f"{SESSION}/scans?{name}={said}")) == found
+
+
+@pytest.mark.parametrize("said", ["yesterday", "2018-13-01", "01/01/2018-", "2018"])
+def test_what_is_no_date_is_refused_of_scans_too(client: httpx.Client, said: str) -> None:
+    for name in ("start_date", "xnat:mrScanData/start_date"):
+        for where in (f"{SESSION}/scans", "/data/experiments/XNAT_E00002/scans"):
+            assert client.get(where, params={name: said}).status_code == 400, (where, name)
 
 
 def test_lists_show_nothing_of_what_one_may_not_know(web: Web) -> None:

@@ -39,7 +39,7 @@ from scandock.services.xnat.manifests import (
     rows_of_sessions,
 )
 from scandock.testing.server import add_account
-from tests.builders import Site, documented, images, site_at
+from tests.builders import Site, documented, images
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serving
@@ -50,20 +50,16 @@ NOTES = {"E1/resources/NOTES/files/a/note.txt": b"note", "E1/resources/MORE/file
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield site_at(tmp_path_factory.mktemp("manifests"), patch)
-
-
-@pytest.fixture(scope="module")
-def web(site: Site) -> Iterator[Web]:
+def web(shared_site: Site) -> Iterator[Web]:
     """Two sessions of P, of which one has resources of its own, and one of the same label in Q."""
-    with serving(site.data) as running:
+    with serving(shared_site.data) as running:
         first = {**documented("E1", "1", images(2, series_number=b"1", also=T1))}
         first |= documented("E1", "2", images(1, series=2, series_number=b"2"))
-        site.bring({**first, **NOTES}, subject="Ann", session="E1")
-        site.bring(documented("E2", "1", images(1, study=2, series_number=b"1", also=T1)), subject="Bob", session="E2")
-        site.bring(
+        shared_site.bring({**first, **NOTES}, subject="Ann", session="E1")
+        shared_site.bring(
+            documented("E2", "1", images(1, study=2, series_number=b"1", also=T1)), subject="Bob", session="E2"
+        )
+        shared_site.bring(
             documented("E1", "1", images(1, study=3, series_number=b"1", also=T1)),
             project="Q",
             subject="Cy",
@@ -72,12 +68,6 @@ def web(site: Site) -> Iterator[Web]:
         running.account("ann", P="collaborator")
         running.account("stranger")
         yield running
-
-
-@pytest.fixture
-def client(web: Web) -> Iterator[httpx.Client]:
-    with web.client() as one:
-        yield one
 
 
 def lower(element: ET.Element) -> tuple[str, dict[str, str], list[Any]]:
@@ -134,8 +124,8 @@ def download(client: httpx.Client, document: bytes, to: Path) -> dict[str, str]:
     }
 
 
-def stored(site: Site, *sessions: str) -> list[str]:
-    return sorted(digest for one in sessions for digest in site.files(f"archive/{one}").values())
+def stored(shared_site: Site, *sessions: str) -> list[str]:
+    return sorted(digest for one in sessions for digest in shared_site.files(f"archive/{one}").values())
 
 
 def ids(client: httpx.Client) -> dict[str, str]:
@@ -161,14 +151,14 @@ def asked(client: httpx.Client, *sessions: str, **more: Any) -> dict[str, Any]:
     ("where", "sessions"), [("/projects/P/sessions/E1/manifest", ["P/E1"]), ("/projects/P/manifest", ["P/E1", "P/E2"])]
 )
 def test_the_client_downloads_what_a_manifest_of_a_page_names(
-    site: Site, client: httpx.Client, tmp_path: Path, where: str, sessions: list[str]
+    shared_site: Site, client: httpx.Client, tmp_path: Path, where: str, sessions: list[str]
 ) -> None:
     answer = client.get(where)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
     assert answer.headers["content-disposition"] == f'attachment; filename="{where.split("/")[-2]}.xml"'
     assert list(entries_of(answer.content)) == [ids(client)[one] for one in sessions]
     written = download(client, answer.content, tmp_path)
-    assert sorted(written.values()) == stored(site, *sessions)
+    assert sorted(written.values()) == stored(shared_site, *sessions)
     names = {path.rpartition("/")[0] for path in written}
     assert {"E1/scans/1-T1_fast/resources/DICOM", "E1/resources/NOTES/a", "E1/resources/MORE"} <= names
 
@@ -189,7 +179,7 @@ def test_there_is_no_manifest_of_nothing(web: Web, client: httpx.Client) -> None
 # -- by REST -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_script_is_told_the_size_and_fetches_the_zip(site: Site, client: httpx.Client) -> None:
+def test_a_script_is_told_the_size_and_fetches_the_zip(shared_site: Site, client: httpx.Client) -> None:
     said = asked(
         client, "P/E1", scan_formats=["DICOM"], scan_types=["T1 (fast)"], resources=["NOTES"], options=["simplified"]
     )

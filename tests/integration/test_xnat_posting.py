@@ -131,6 +131,32 @@ def test_a_session_with_a_scan_that_can_t_be_is_not_made_nor_changed(
         assert client.get(other).status_code == 404
 
 
+def test_what_a_document_says_of_a_session_that_is_there_is_done_whole_or_not_at_all(
+    client: httpx.Client, where: str
+) -> None:
+    session, other = f"{where}/experiments/{where[-2:]}F", f"{where}/experiments/{where[-2:]}G"
+    sent(client, "PUT", session, document("MRSession", SCANS), 201)
+    sent(client, "PUT", other, document("MRSession"), 201)
+    said = '<xnat:note>x</xnat:note><xnat:scans><xnat:scan ID="3"/></xnat:scans>'
+    told = client.put(session, params={"label": f"{where[-2:]}G"}, content=document("MRSession", said))
+    assert (told.status_code, "already" in told.text) == (409, True)
+    assert (scans(client, session), "note" in fields(client, session)) == (MADE, False)
+    told = client.put(session, params={"label": "N" + where[-2:]}, content=document("MRSession", said))
+    assert told.status_code == 200, told.text
+    renamed = f"{where}/experiments/N{where[-2:]}"
+    assert (sorted(scans(client, renamed)), fields(client, renamed)["note"]) == (["1", "2", "3"], "x")
+    assert client.get(session).status_code == 404
+
+
+def test_what_is_said_of_a_subject_that_is_given_a_label_that_is_taken_is_not_kept(
+    client: httpx.Client, where: str
+) -> None:
+    sent(client, "PUT", where, b"<Subject group='a'/>", 201)
+    sent(client, "PUT", f"{where}T", b"<Subject/>", 201)
+    assert client.put(where, params={"label": f"{where.rpartition('/')[2]}T", "group": "b"}).status_code == 409
+    assert fields(client, where)["group"] == "a"
+
+
 @pytest.mark.postgresql
 def test_a_session_is_made_with_its_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
     site = site_at(tmp_path, monkeypatch, database_url)

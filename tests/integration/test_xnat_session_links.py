@@ -8,31 +8,23 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tests.builders import Site, documented, images, site_at
+from tests.builders import Site, documented, images
 from tests.integration.web import PASSWORD, Web, serving
 
 PAGE = "/projects/P/sessions/E1"
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+def web(shared_site: Site) -> Iterator[Web]:
     """An archived session E1 and a waiting one E2, of P."""
-    with pytest.MonkeyPatch.context() as patch:
-        site: Site = site_at(tmp_path_factory.mktemp("links"), patch)
-        with serving(site.data) as running:
-            site.bring(documented("E1", "1", images(1)), subject="Ann", session="E1")
-            sent = documented("E2", "1", images(1, study=2))
-            site.bring(sent, subject="Bob", session="E2", destination="prearchive")
-            running.account("mary", P="member")
-            running.account("carl", P="collaborator")
-            running.account("stranger")
-            yield running
-
-
-@pytest.fixture
-def client(web: Web) -> Iterator[httpx.Client]:
-    with web.client() as one:
-        yield one
+    with serving(shared_site.data) as running:
+        shared_site.bring(documented("E1", "1", images(1)), subject="Ann", session="E1")
+        sent = documented("E2", "1", images(1, study=2))
+        shared_site.bring(sent, subject="Bob", session="E2", destination="prearchive")
+        running.account("mary", P="member")
+        running.account("carl", P="collaborator")
+        running.account("stranger")
+        yield running
 
 
 def row(client: httpx.Client) -> dict[str, str]:

@@ -19,7 +19,7 @@ from authlib.oauth2.base import OAuth2Error  # type: ignore[import-untyped]
 from authlib.oauth2.client import OAuth2Client  # type: ignore[import-untyped]
 from authlib.oidc.core import CodeIDToken  # type: ignore[import-untyped]
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import BadSignatureError, ClaimError, ExpiredTokenError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from scandock.access.clock import monotonic
@@ -140,7 +140,7 @@ class Provider:
             )
             claims.validate(int(time.time()), LEEWAY_SECONDS)
         except (JoseError, ValueError) as error:
-            raise _failed(f"Its identity token does not hold ({type(error).__name__}).") from error
+            raise _failed(_why_no_identity(error)) from error
         return claims
 
     def _decode(self, token: str, metadata: Mapping[str, Any], algorithms: list[str]) -> jwt.Token:
@@ -232,6 +232,17 @@ def _check_metadata(found: Mapping[str, Any], issuer: str) -> None:
 
 def _failed(why: str) -> Denied:
     return Denied(Answer.SIGN_IN, "oidc_failed", f"The login did not succeed. {why}", "Sign in again.")
+
+
+def _why_no_identity(error: Exception) -> str:
+    """What is wrong with an identity token, in words for people."""
+    if isinstance(error, ExpiredTokenError):
+        return "The provider's identity token has expired: compare the clocks of both servers."
+    if isinstance(error, ClaimError):
+        return f"The provider's identity token is not for this login: {error.claim!r} is not what it should be."
+    if isinstance(error, BadSignatureError | InvalidKeyIdError):
+        return "The provider's identity token is not signed by its keys."
+    return "The provider's identity token can't be read."
 
 
 def _unreachable(error: Exception) -> Fault:

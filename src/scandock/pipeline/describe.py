@@ -13,7 +13,7 @@ from scandock.model.verdicts import SessionState
 from scandock.pipeline.job import Job
 from scandock.rules.ecat_facts import ecat_scan_attributes
 from scandock.rules.frames import ecat_frames
-from scandock.rules.notices import Notice
+from scandock.rules.notices import OF_WHOLE, Notice
 from scandock.rules.said_fields import set_by_hand, with_said
 from scandock.rules.scan_facts import agreed_attributes, scan_attributes
 from scandock.rules.scan_ids import ECAT_MODALITY, sort_key
@@ -38,8 +38,7 @@ def describe(job: Job, zone: tzinfo, said: Mapping[str, str]) -> None:
         found = with_said(base.attributes, found, base.fields_by_hand)
     job.attributes = {**found, **said}
     job.fields_by_hand = set_by_hand(base.fields_by_hand if base is not None else (), said)
-    told = {warning.code for warning in job.settled.warnings}
-    job.warnings.extend(warning for warning in warnings if warning.code not in told)
+    job.warnings.extend(warnings)
     petmr = job.policy.petmr if job.policy is not None else "petmr"
     types, modalities = [scan.xsi_type for scan in job.scans], [scan.modality for scan in job.scans]
     if base is not None and base.place == "archive":
@@ -76,15 +75,25 @@ def ecat_of(job: Job) -> list[EcatFacts]:
 
 
 def session_warnings(job: Job) -> list[dict[str, str]]:
-    """A session's warnings as the report and the catalog have them, each once.
+    """A session's warnings as the catalog has them, each once: those that it had, and what this import adds.
+
+    What is found anew in the whole session is as it is now.
+    """
+    base = job.base
+    earlier = [Notice(**said) for said in base.warnings] if base is not None else []
+    had = [one for one in (*earlier, *job.settled.warnings) if one.code not in OF_WHOLE]
+    return [asdict(notice) for notice in dict.fromkeys([*had, *job.warnings])]
+
+
+def _reported(job: Job) -> list[dict[str, str]]:
+    """A session's warnings as the report of this import has them, each once.
 
     That an archived one has several patients, as somebody said that they are one, is true of it whatever joins it.
     """
     base = job.base
     stays = base.warnings if base is not None and base.place == "archive" else []
     kept = [Notice(**said) for said in stays if said["code"] == "patient_mismatch"]
-    every = [*kept, *job.settled.warnings, *job.warnings]
-    return [asdict(notice) for notice in dict.fromkeys(every)]
+    return [asdict(notice) for notice in dict.fromkeys([*kept, *job.settled.warnings, *job.warnings])]
 
 
 def report_of(job: Job, state: str) -> dict[str, Any]:
@@ -105,7 +114,7 @@ def report_of(job: Job, state: str) -> dict[str, Any]:
         "state": state,
         "code": held.code if held is not None else "",
         "message": f"{held.message} {held.remedy}".strip() if held is not None else "",
-        "warnings": session_warnings(job),
+        "warnings": _reported(job),
         "files": job.files,
         "bytes": job.bytes,
         "session_type": job.xsi_type,

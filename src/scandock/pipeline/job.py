@@ -87,6 +87,8 @@ class Job:
     placement: Placement | None = None
     removal: Removal | None = None
     """The session left in conflict that goes with this one's coming."""
+    quarantined: bool = False
+    """Whether that one was to be in quarantine: its files are in this one now."""
     attributes: dict[str, str] = field(default_factory=dict)
     fields_by_hand: list[str] = field(default_factory=list)
     """Names of the attributes that people set, by the request too."""

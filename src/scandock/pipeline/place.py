@@ -72,11 +72,11 @@ def write_job(tools: Tools, job: Job, arranger: Arranger) -> None:
         describe(job, tools.zone, tools.request.said)
     job.files = sum(resource.files for resource in job.resources)
     job.bytes = sum(resource.bytes for resource in job.resources)
+    settle_conflict(tools, job)
     if arranger.started:
         job.placement = _placement(tools, job, tree_id, keep_base=bool(arranger.dropped or healer.healed))
     elif job.base is not None and _says_anew(tools, job):
         job.placement = _row_alone(tools, job, job.base)
-    settle_conflict(tools, job)
 
 
 def sum_resources(job: Job, sums: dict[int, tuple[int, int, int]]) -> None:
@@ -191,7 +191,8 @@ def _in_quarantine(tools: Tools, job: Job) -> bool:
     A project asks for it of what enters its archive: what waits before it enters then (`services/archiving.py`).
     """
     entering = job.settled.place == "archive" and job.policy is not None and job.policy.quarantine
-    return tools.request.quarantine or entering or (job.base is not None and job.base.quarantined)
+    before = job.quarantined or (job.base is not None and job.base.quarantined)
+    return tools.request.quarantine or entering or before
 
 
 def _patient_ids(tools: Tools, job: Job) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Final
 
 from scandock.catalog.standing import Standing, find_session, row_json
@@ -35,6 +35,7 @@ def settle_conflict(tools: Tools, job: Job) -> None:
         return
     if _is_said(tools, job, waiting) or row["edits"] or any(one.words != NOTHING_SAID for one in rows):
         return
+    job.quarantined = waiting.quarantined
     job.removal = Removal(
         n=_N + job.n,
         uuid=waiting.uuid,
@@ -68,4 +69,6 @@ def _say(job: Job, waiting: Standing) -> None:
     other = f"{waiting.timestamp}/{waiting.label}"
     left = notice("session_in_prearchive_left", other=other)
     said = tuple(one for one in job.settled.warnings if one != left)
+    if job.base is not None:
+        job.base = replace(job.base, warnings=[one for one in job.base.warnings if one != asdict(left)])
     job.decision = replace(job.settled, warnings=(*said, notice("conflict_settled", other=other)))

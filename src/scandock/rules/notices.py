@@ -250,6 +250,13 @@ CODES: Final[dict[str, Code]] = {
 }
 
 
+OF_FACTS: Final = frozenset({"dates_disagree", "values_disagree"})
+"""Warnings that are found anew whenever a session is described, in all that is in it then."""
+
+OF_WHOLE: Final = OF_FACTS | {"session_damaged"}
+"""Warnings that an import finds anew in all that is in the session then."""
+
+
 def notice(code: str, **names: object) -> Notice:
     """The notice of `code`, its sentences filled with `names` (KeyError for an unknown code or a missing name)."""
     entry = CODES[code]

@@ -132,14 +132,19 @@ def type_of_study(study: StudyFacts, petmr: PetMr = "petmr") -> str:
 def type_once_joined(
     before: str, series_types: Iterable[str], modalities: Iterable[str], petmr: PetMr, *, is_set: bool
 ) -> str:
-    """The type of an archived session that an import has joined: the one that it had (5.7, 6).
+    """The type of an archived session that an import has joined: the one that its images gave it (5.7, 6).
 
-    PET and MR of one study follow the project's choice, also where they come one after the other; but what a person
-    set stays (`is_set`).
+    Where reports, segmentations or secondary captures alone gave it one, it has that of the images that come later. PET
+    and MR of one study follow the project's choice, also where they come one after the other. But what a person set
+    stays (`is_set`).
     """
-    if not is_set and before != _PETMR and _has_both(_elements(series_types), _values(modalities)):
-        return f"xnat:{petmr}SessionData"
-    return before
+    if is_set or before == _PETMR:
+        return before
+    series_types, modalities = list(series_types), list(modalities)
+    if before in _BESIDE:
+        now = session_type(series_types, modalities, petmr)
+        return before if now in _BESIDE else now
+    return f"xnat:{petmr}SessionData" if _has_both(_elements(series_types), _values(modalities)) else before
 
 
 def may_join_type(standing: str, coming: str, petmr: PetMr, *, same_study: bool) -> bool:

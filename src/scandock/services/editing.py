@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -16,6 +16,7 @@ from scandock.access import members
 from scandock.catalog.project_names import names_alone
 from scandock.catalog.projects import titled
 from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, scan, session, subject
 from scandock.model.errors import Usage
 from scandock.placing.moves import operation
@@ -131,8 +132,18 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and len(value) <= MAX_TEXT and "\0" not in value
 
 
-def rename_subject(desk: Desk, uuid: str, label: str, if_match: str | None = None) -> dict[str, Any]:
-    """Give a subject another label, and so its sessions' URIs; no file moves. Usage `label_taken`."""
+def rename_subject(
+    desk: Desk,
+    uuid: str,
+    label: str,
+    if_match: str | None = None,
+    *,
+    write: Callable[[Connection], object] = lambda connection: None,  # noqa: ARG005
+) -> dict[str, Any]:
+    """Give a subject another label, and so its sessions' URIs; no file moves. Usage `label_taken`.
+
+    `write` changes more of it: all is done, or nothing.
+    """
     new = usable(label)
     assert new is not None
     with desk.catalog.read() as connection:
@@ -161,6 +172,7 @@ def rename_subject(desk: Desk, uuid: str, label: str, if_match: str | None = Non
         connection.execute(named.where(subject.c.id == row.id))
         connection.execute(update(session).where(session.c.subject_id == row.id).values(subject=new, modified=now))
         desk.note(connection, "edit", uuid, before["project"], {"fields": ["label"]}, kind="subject")
+        write(connection)
         return browsing.find_subject(connection, desk.principal, uuid)
 
 
@@ -173,9 +185,14 @@ def edit_session(
     quarantined: bool | None = None,
     if_match: str | None = None,
     dry_run: bool = False,
+    more: Callable[[Connection, Standing], Mapping[str, Any]] = lambda connection, source: {},  # noqa: ARG005
+    write: Callable[[Connection, Standing], object] = lambda connection, source: None,  # noqa: ARG005
 ) -> Outcome:
     """Give an archived session another label, or another subject of its project; put it into quarantine, or activate
     it, which is the owners' (xnat-behaviour.md 5.5). Usage `label_taken`, Denied.
+
+    `more`: what else its row is to say, by fields of `SessionRow`; `write` changes other rows of it. All of it is done,
+    or nothing: what either raises refuses the whole.
     """
     label, subject_label = usable(label), usable(subject_label)
     with desk.catalog.read() as connection:
@@ -200,6 +217,7 @@ def edit_session(
                 label=label or source.label,
                 subject=wanted,
                 quarantined=source.quarantined if quarantined is None else quarantined,
+                **more(connection, source),
             )
         said = {"label": label, "subject": subject_label, "quarantined": quarantined}
         return switch(
@@ -212,6 +230,7 @@ def edit_session(
             dry_run=dry_run,
             action="edit",
             details={"fields": [name for name, value in said.items() if value is not None]},
+            write=lambda connection: write(connection, source),
         )
 
 

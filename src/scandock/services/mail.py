@@ -11,6 +11,7 @@ from typing import Final
 
 from scandock.model.errors import Fault, Usage
 from scandock.services.notify_settings import NotifySettings
+from scandock.services.outgoing import reason
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 
@@ -43,7 +44,7 @@ def send_mail(settings: NotifySettings, to: str, subject: str, text: str) -> Non
     except smtplib.SMTPAuthenticationError as error:
         raise Fault("mail_failed", "The mail server refused name or password.") from error
     except (smtplib.SMTPException, OSError) as error:
-        raise Fault("mail_failed", f"The mail server could not be used ({type(error).__name__}).") from error
+        raise Fault("mail_failed", f"The mail server could not be used. {reason(error)}") from error
 
 
 def _connected(settings: NotifySettings) -> smtplib.SMTP:

@@ -176,8 +176,12 @@ def switch(
     dry_run: bool,
     action: str,
     details: Mapping[str, audit.Value] | None = None,
+    write: Callable[[Connection], object] = lambda connection: None,  # noqa: ARG005
 ) -> Outcome:
-    """Let a session have the row and the name that belong to it now, and note it in the audit trail."""
+    """Let a session have the row and the name that belong to it now, and note it in the audit trail.
+
+    `write` changes other rows of it in the transaction from which on all of this is done, also after a kill.
+    """
     after = uri_of(row.place, project_name, row.timestamp, row.subject, row.label)
     outcome = Outcome(
         session=source.uuid, action=action, dry_run=dry_run, before=source.uri, after=after, warnings=warnings
@@ -204,6 +208,7 @@ def switch(
 
     def note(connection: Connection) -> None:
         desk.note(connection, action, source.uuid, project_name, said)
+        write(connection)
 
     running.show([placement], [], note)
     return outcome

@@ -29,6 +29,7 @@ from scandock.services.damage import Figures, figures_of
 from scandock.services.damage_messages import damage_letter, damage_payload
 from scandock.services.mail import send_mail
 from scandock.services.notify_settings import NotifySettings, notify_settings
+from scandock.services.outgoing import reason
 from scandock.services.webhooks import post_signed
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _try(catalog: Catalog, taken: dict[str, Any], wanted: NotifySettings, done: 
     try:
         _send(taken, wanted)
     except (ScandockError, OSError, ValueError) as error:
-        _put_off(catalog, taken, str(error) or type(error).__name__, done)
+        _put_off(catalog, taken, str(error) if isinstance(error, ScandockError) else reason(error), done)
         return
     with catalog.write() as connection:
         values: dict[str, Any] = {"state": "sent", "error": "", "done": catalog.now()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import queue
+import smtplib
 import socket
 import ssl
 import threading
@@ -22,6 +23,23 @@ MAX_LOOKUPS: Final = request_limits.LOOKUPS_AT_ONCE
 """Names that are looked up at once: one that is slow goes on in its thread after nobody waits for it any more."""
 
 _lookups = threading.BoundedSemaphore(MAX_LOOKUPS)
+
+
+def reason(error: Exception) -> str:
+    """Why another server could not be used, as a sentence for people: no word of Python's or a library's is in it."""
+    return next((said for kinds, said in _REASONS if isinstance(error, kinds)), "It did not answer as it should.")
+
+
+_REASONS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (
+    (TimeoutError, "It took too long."),
+    ((socket.gaierror, UnicodeError), "Its name is not known."),
+    (ssl.SSLCertVerificationError, "Its certificate can't be trusted."),
+    (ssl.SSLError, "No encrypted connection to it could be made."),
+    (ConnectionRefusedError, "It refuses connections."),
+    ((ConnectionError, smtplib.SMTPServerDisconnected), "It ended the connection."),
+    (smtplib.SMTPNotSupportedError, "It does not offer what SCANDOCK_SMTP_SECURITY or a login needs."),
+)
+"""In this order, as some of these are kinds of others."""
 
 
 class NotPublic(OSError):

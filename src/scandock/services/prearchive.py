@@ -20,7 +20,7 @@ from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.describe import describe_scan
 from scandock.pipeline.plan import read_policies
 from scandock.placing.moves import operation
-from scandock.rules.notices import Notice
+from scandock.rules.notices import OF_FACTS, Notice
 from scandock.rules.permissions import Action
 from scandock.rules.said_fields import with_said
 from scandock.rules.session_facts import session_attributes
@@ -160,7 +160,8 @@ def _describe(desk: Desk, connection: Connection, source: Standing, headers_firs
     kind = session_type([one.xsi_type for one in scans], [one.modality for one in scans], policy.petmr)
     if source.type_by_hand:
         kind = source.xsi_type
-    warnings = dict.fromkeys([*(Notice(**one) for one in source.warnings), *said])
+    had = [Notice(**one) for one in source.warnings if one["code"] not in OF_FACTS]
+    warnings = dict.fromkeys([*had, *said])
     names = {*source.attributes, *attributes}
     return _Anew(
         scans=scans,

@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, urlsplit
 from scandock.model.errors import Fault, Usage
 from scandock.services.addresses import is_public_host
 from scandock.services.notify_settings import NotifySettings
-from scandock.services.outgoing import Deadline, NotPublic, connect
+from scandock.services.outgoing import Deadline, NotPublic, connect, reason
 
 _READ: Final = 4_096
 _MAX_URL: Final = 2_000
@@ -85,7 +85,7 @@ def post_signed(
     except TimeoutError as error:
         raise Fault("webhook_failed", f"The receiver took longer than {settings.seconds:g} seconds.") from error
     except (OSError, http.client.HTTPException) as error:
-        raise Fault("webhook_failed", f"The receiver could not be reached ({type(error).__name__}).") from error
+        raise Fault("webhook_failed", f"The receiver could not be reached. {reason(error)}") from error
     if not 200 <= answer.status <= 299:
         raise Fault("webhook_failed", f"The receiver answered {answer.status}.")
 

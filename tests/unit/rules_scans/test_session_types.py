@@ -88,11 +88,16 @@ def test_the_order_of_scans_does_not_show():
         ("pet", ("mr", "pet"), "petmr", True, "pet"),
         ("petmr", ("mr", "pet"), "pet", False, "petmr"),
         ("ct", ("ct", "pet"), "petmr", False, "ct"),
-        ("sr", ("sr", "mr"), "petmr", False, "sr"),
+        ("sr", ("sr", "mr"), "petmr", False, "mr"),
+        ("sr", ("sr", "mr"), "petmr", True, "sr"),
+        ("sr", ("sr", "seg"), "petmr", False, "sr"),
+        ("seg", ("seg", "mr", "pet"), "pet", False, "pet"),
+        ("otherDicom", ("sc", "ct"), "petmr", False, "ct"),
+        ("ct", ("ct", "sr"), "petmr", False, "ct"),
         ("ct", (), "petmr", True, "ct"),
     ],
 )
-def test_an_archived_session_keeps_its_type_but_for_pet_and_mr(before, scans, petmr, is_set, after):
+def test_an_archived_session_keeps_the_type_of_its_images_but_for_pet_and_mr(before, scans, petmr, is_set, after):
     types = [f"xnat:{one}ScanData" for one in scans]
     assert type_once_joined(f"xnat:{before}SessionData", types, [], petmr, is_set=is_set) == f"xnat:{after}SessionData"
 

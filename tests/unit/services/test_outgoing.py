@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import smtplib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from itertools import count
@@ -12,6 +15,7 @@ import pytest
 
 from scandock.model.errors import Fault
 from scandock.services import outgoing
+from scandock.services.mail import send_mail
 from scandock.services.notify_settings import NotifySettings
 from scandock.services.outgoing import Deadline, connect
 from scandock.services.webhooks import post_signed
@@ -153,3 +157,35 @@ def test_what_is_connected_to_is_the_address_that_was_judged(monkeypatch):
     monkeypatch.setattr(socket, "create_connection", connecting)
     post_signed(NotifySettings(), "http://example.org:81/", "secret", "id", {})
     assert connected == [("93.184.216.34", 81)]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TimeoutError("timed out"), "It took too long."),
+        (socket.gaierror(-2, "Name or service not known"), "Its name is not known."),
+        (ssl.SSLCertVerificationError("self-signed"), "Its certificate can't be trusted."),
+        (ssl.SSLError("WRONG_VERSION_NUMBER"), "No encrypted connection to it could be made."),
+        (ConnectionRefusedError(111, "Connection refused"), "It refuses connections."),
+        (http.client.RemoteDisconnected("closed"), "It ended the connection."),
+        (smtplib.SMTPServerDisconnected("closed"), "It ended the connection."),
+        (smtplib.SMTPNotSupportedError("no AUTH"), "SCANDOCK_SMTP_SECURITY"),
+        (smtplib.SMTPDataError(554, b"no"), "It did not answer as it should."),
+    ],
+    ids=lambda one: type(one).__name__ if isinstance(one, Exception) else "",
+)
+def test_a_server_that_can_t_be_used_is_told_of_in_words_for_people(monkeypatch, error, said):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr("scandock.services.mail._connected", fails)
+    monkeypatch.setattr("scandock.services.webhooks._connection", fails)
+    site = NotifySettings(smtp_host="mail.example.org", webhook_private=True)
+    for send in (
+        lambda: send_mail(site, "a@example.org", "subject", "text"),
+        lambda: post_signed(site, "http://example.org/", "secret", "id", {}),
+    ):
+        with pytest.raises(Fault) as caught:
+            send()
+        assert type(error).__name__ not in caught.value.message
+        assert said in caught.value.message or "took longer than" in caught.value.message

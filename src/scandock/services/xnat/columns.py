@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Float, Integer, Select, Text, and_, case, cast, func, literal, or_
@@ -33,6 +34,7 @@ _OWNER: Final = re.compile(r"xnat:\w+data/|subject_")
 """What stands before a column's name where it is of another thing than the row."""
 NUMBER: Final = r"^[+-]?[0-9]{1,15}(\.[0-9]{0,15})?$"
 """What databases make a number of."""
+_NUMBERS: Final = (Type.INTEGER, Type.FLOAT)
 _RANGE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,15})?)-([0-9]{1,15}(?:\.[0-9]{0,15})?)")
 
 MAX_COLUMNS: Final = request_limits.LISTING_COLUMNS
@@ -243,10 +245,72 @@ def type_of_column(column: Column) -> Type:
 
 def _is_condition(column: Column, said: str) -> bool:
     """Whether a filter's value is a comparison of its own, not one of those that values are looked for among."""
-    kind = type_of_column(column)
+    return _is_comparison(type_of_column(column), said)
+
+
+def _is_comparison(kind: Type, said: str) -> bool:
     if kind in (Type.DATE, Type.MOMENT):
         return bool(said)
-    return "*" in said or "%" in said or (kind in (Type.INTEGER, Type.FLOAT) and _RANGE.fullmatch(said) is not None)
+    return "*" in said or "%" in said or (kind in _NUMBERS and _RANGE.fullmatch(said) is not None)
+
+
+def conditions_of(filters: Iterable[tuple[str, str]]) -> list[tuple[str, Callable[[str], bool]]]:
+    """Filters of a listing whose rows are there already, each with whether a row's text is one of its values.
+
+    They hold for what `Listing.narrowed` lets through, and the same is too much. Usage `request_invalid`.
+    """
+    found: list[tuple[str, Callable[[str], bool]]] = []
+    values = conditions = 0
+    for name, said in filters:
+        named = list(dict.fromkeys(one.strip() for one in split(said, "values", MAX_VALUES)))
+        kind = type_of_field(_OWNER.sub("", without_types(name.lower()), count=1))
+        own = [one for one in named if _is_comparison(kind, one)]
+        values, conditions = values + len(named), conditions + 1 + len(own)
+        if values > MAX_VALUES:
+            raise over(Asked.VALUES, too_many("values", MAX_VALUES))
+        if conditions > MAX_CONDITIONS:
+            raise over(Asked.CONDITIONS, too_many("filters and patterns", MAX_CONDITIONS))
+        whole = frozenset(one.lower() for one in named) - {one.lower() for one in own}
+        numbers = {float(one) for one in whole if kind in _NUMBERS and re.match(NUMBER, one)}
+        found.append((name, partial(_is_text_of, kind, whole, numbers, [_comparison(kind, one, name) for one in own])))
+    return found
+
+
+def _is_text_of(
+    kind: Type, whole: frozenset[str], numbers: set[float], own: Sequence[Callable[[str], bool]], text: str
+) -> bool:
+    """Whether a row's text is one of a filter's values, is a number of them, or fits a comparison of its own."""
+    if text.lower() in whole or any(fits(text) for fits in own):
+        return True
+    return kind in _NUMBERS and re.match(NUMBER, text) is not None and float(text) in numbers
+
+
+def _comparison(kind: Type, said: str, name: str) -> Callable[[str], bool]:
+    """What a value of a filter says that is no whole value: days, numbers from one to another, or a pattern."""
+    if kind is Type.DATE and said.strip("*%"):
+        days = _days(said, name)
+        return lambda text: days.first_day <= text <= days.last_day
+    between = _RANGE.fullmatch(said) if kind in _NUMBERS else None
+    if between is not None:
+        first, last = float(between[1]), float(between[2])
+        return lambda text: re.match(NUMBER, text) is not None and first <= float(text) <= last
+    check_pattern(said, name)
+    first_piece, *pieces = said.lower().replace("%", "*").split("*")
+    return partial(_fits, first_piece, pieces)
+
+
+def _fits(first: str, pieces: Sequence[str], text: str) -> bool:
+    """Whether a text begins with `first`, has the pieces behind it in their order, and ends with the last of them."""
+    low = text.lower()
+    if not text or not low.startswith(first):
+        return False
+    at = len(first)
+    for piece in pieces[:-1]:
+        found = low.find(piece, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return low.endswith(pieces[-1]) and len(low) - len(pieces[-1]) >= at
 
 
 def _is(column: Column, name: str, named: Sequence[str], own: Sequence[str]) -> ColumnElement[bool]:
@@ -262,7 +326,7 @@ def _is(column: Column, name: str, named: Sequence[str], own: Sequence[str]) -> 
     if kind in (Type.DATE, Type.MOMENT):
         return or_(*(_on(sought, kind, one, name) for one in own)) if own else literal(True)
     found = [and_(sought.is_not(None), text.in_(whole))] if whole else []
-    if kind in (Type.INTEGER, Type.FLOAT):
+    if kind in _NUMBERS:
         numbers = [float(one) for one in whole if re.match(NUMBER, one)]
         found += [number_of(sought).in_(numbers)] if numbers else []
         ranges = [two for one in own if (two := _RANGE.fullmatch(one))]
@@ -275,14 +339,20 @@ def _on(sought: ColumnElement[Any], kind: Type, said: str, name: str) -> ColumnE
     """Whether a date or a moment is of the days that a filter says. Usage `request_invalid` for what is no date."""
     if not said.strip("*%"):
         return and_(sought.is_not(None), cast(sought, Text) != "")
+    days = _days(said, name)
+    if kind is Type.MOMENT:
+        return within(sought, days)
+    return cast(sought, Text).between(days.first_day, days.last_day)
+
+
+def _days(said: str, name: str) -> Stretch:
+    """The days that a filter says. Usage `request_invalid` for what is no date."""
     days = days_of(said)
     if days is None:
         what = f"{name[:40]} is compared with {said[:40]!r}."
         remedy = "Right is a day, as 2026-11-24 or 11/24/2026, or two with - between."
         raise Usage("request_invalid", what, remedy)
-    if kind is Type.MOMENT:
-        return within(sought, days)
-    return cast(sought, Text).between(days.first_day, days.last_day)
+    return days
 
 
 def within(moment: ColumnElement[Any], stretch: Stretch) -> ColumnElement[bool]:
@@ -315,11 +385,16 @@ def like(value: ColumnElement[str], said: str, name: str) -> ColumnElement[bool]
 
     Usage `request_invalid` for a longer text than is compared.
     """
+    check_pattern(said, name)
+    pattern = said.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
+    return func.lower(value).like(pattern, escape="\\")
+
+
+def check_pattern(said: str, name: str) -> None:
+    """Raise Usage `request_invalid` for a longer text than is compared."""
     if len(said) > MAX_PATTERN:
         long = f"{name} is compared with {len(said):,} characters."
         raise over(Asked.PATTERN, Usage("request_invalid", long, f"At most {MAX_PATTERN:,} are a pattern."))
-    pattern = said.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
-    return func.lower(value).like(pattern, escape="\\")
 
 
 @dataclass(frozen=True, slots=True)

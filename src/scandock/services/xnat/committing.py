@@ -30,7 +30,14 @@ from scandock.services.moving import Desk, Outcome, names_of
 from scandock.services.prearchive import rebuild
 from scandock.services.xnat.contents import scans_of
 from scandock.services.xnat.ids import experiment_number, subject_number
-from scandock.services.xnat.making import WantedScan, check_scans, make_scans, written_by_hand
+from scandock.services.xnat.making import (
+    SessionChange,
+    WantedScan,
+    change_session,
+    check_scans,
+    in_columns,
+    said_by_hand,
+)
 
 STAYS: Final = frozenset(
     {
@@ -204,7 +211,7 @@ def _say_of_scans(desk: Desk, uuid: str, scans: Sequence[tuple[RowMapping, Wante
     by_series = {row["series_uid"]: row["scan_id"] for row in there if row["series_uid"]}
     ids = {row["scan_id"] for row in there}
     now = [replace(said, id=by_series.get(row["series_uid"], said.id)) for row, said in scans]
-    make_scans(desk, uuid, [said for said in now if said.id in ids])
+    change_session(desk, uuid, SessionChange(scans=[said for said in now if said.id in ids]))
 
 
 def _held_as(error: Usage, found: Standing, label: str) -> Notice:
@@ -232,7 +239,7 @@ def _say(desk: Desk, uuid: str, fields: Mapping[str, str], *, quarantine: bool =
             update(session)
             .where(session.c.id == source.id)
             .values(
-                **written_by_hand(source, fields),
+                **in_columns(said_by_hand(source, fields)),
                 quarantined=source.quarantined or quarantine,
                 modified=desk.catalog.now(),
             )

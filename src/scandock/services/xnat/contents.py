@@ -16,8 +16,8 @@ from scandock.catalog.tables import file, resource, scan, session
 from scandock.model.errors import Usage
 from scandock.rules.field_types import SUBJECT, as_float, is_float
 from scandock.rules.said_fields import ADDED, added_parameters
-from scandock.services.xnat.columns import MAX_VALUES, Rows, headers, split, without_types
-from scandock.services.xnat.experiments import ABSTRACT, ADDED_COLUMN
+from scandock.services.xnat.columns import Rows, conditions_of, headers, without_types
+from scandock.services.xnat.experiments import ABSTRACT, ADDED_COLUMN, OF_SCAN
 from scandock.services.xnat.ids import resource_id
 
 ALL: Final = frozenset({"ALL", "*"})
@@ -151,7 +151,7 @@ def list_scans(
             below = f"{SUBJECT}{below}"
         return as_float(cell(row, name)) if is_float(below) else cell(row, name)
 
-    return table_of(_narrowed(cells, filters, cell), columns, SCAN_DEFAULT, SCAN_ALWAYS, shown)
+    return table_of(_narrowed(cells, filters, cell, OF_SCAN), columns, SCAN_DEFAULT, SCAN_ALWAYS, shown)
 
 
 # -- resources ---------------------------------------------------------------------------------------------------------
@@ -385,16 +385,16 @@ def _own(row: Cells, name: str) -> str:
 
 
 def _narrowed(
-    cells: Sequence[Cells], filters: Iterable[tuple[str, str]], cell: Callable[[Cells, str], str] = _own
+    cells: Sequence[Cells],
+    filters: Iterable[tuple[str, str]],
+    cell: Callable[[Cells, str], str] = _own,
+    columns: Iterable[str] = (),
 ) -> list[Cells]:
-    """Rows whose columns are what a request says: several values with commas between."""
-    known = {name for row in cells for name in row}
-    wanted = [
-        (name, set(split(said.lower(), "values", MAX_VALUES)))
-        for name, said in filters
-        if said and (name.lower() in known or "/" in name)
-    ]
-    return [row for row in cells if all(cell(row, name).lower() in said for name, said in wanted)]
+    """Rows whose columns are what a request says, as other listings compare them; `columns` that no row may have."""
+    known = {*columns, *(name for row in cells for name in row)}
+    said = [(name, text) for name, text in filters if text and (name.lower() in known or "/" in name)]
+    wanted = conditions_of(said)
+    return [row for row in cells if all(fits(cell(row, name)) for name, fits in wanted)]
 
 
 def table_of(

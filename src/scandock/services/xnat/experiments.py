@@ -113,6 +113,8 @@ _SCAN: Final = (
     ),
     _of_scan("file/label", resource.c.label),
 )
+OF_SCAN: Final = frozenset(one.name.removeprefix(SCANS).lower() for one in _SCAN)
+"""The names of what is said of a scan, in lower case."""
 _SCAN_TYPE: Final = re.compile(r"(xnat:\w+scandata)/(.+)", re.IGNORECASE)
 ADDED_COLUMN: Final = re.compile(r"parameters/addParam\[name=([\w.-]{1,64})\](?:/addField)?", re.IGNORECASE)
 """A parameter of a scan that has no element of its own: one of several echo times."""

@@ -29,7 +29,7 @@ from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Action
 from scandock.rules.said_fields import ADDED, added_parameters, set_by_hand, with_parameters
 from scandock.services import rights
-from scandock.services.editing import scan_values
+from scandock.services.editing import edit_session, scan_values
 from scandock.services.imports import DELETED
 from scandock.services.moving import Desk, labelled, names_for, names_of, usable
 from scandock.services.xnat.contents import ALL
@@ -179,27 +179,83 @@ def origin_of(desk: Desk, connection: Connection) -> int:
     return int(key[0])
 
 
-def say_of_session(desk: Desk, uuid: str, fields: Mapping[str, str], xsi_type: str = "") -> None:
-    """Write attributes of a session, which imports then leave; an empty text takes one back, and what its objects say
-    comes back with the next one. `xsi_type`: of one made by hand alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChange:
+    """What a request says of an archived session that is there: None, or nothing, leaves that as it is."""
+
+    label: str | None = None
+    subject: str | None = None
+    quarantined: bool | None = None
+    xsi_type: str = ""
+    """Of one made by hand alone."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Attributes, which imports then leave; an empty text takes one back, and what its objects say comes back with the
+    next import.
     """
-    if not fields and not xsi_type:
+    scans: Sequence[WantedScan] = ()
+    """Scans that are made, or of which more is said where they are there."""
+
+
+def change_session(desk: Desk, uuid: str, change: SessionChange) -> None:
+    """Do all that a request says of a session, or nothing of it, also where the program is killed.
+
+    Denied, Usage `label_taken`, `scan_id_invalid`, and `type_other` where a scan that is there is of another type.
+    """
+    check_scans(change.scans)
+    if (change.label, change.subject, change.quarantined) != (None, None, None):
+        edit_session(
+            desk,
+            uuid,
+            label=change.label,
+            subject_label=change.subject,
+            quarantined=change.quarantined,
+            more=lambda connection, source: _row_values(connection, source, change),
+            write=lambda connection, source: _write_parts(desk, connection, source, change),
+        )
+        return
+    if not (change.fields or change.xsi_type or change.scans):
         return
     with changing(desk, uuid) as (connection, source):
-        values: dict[str, Any] = written_by_hand(source, fields)
-        if xsi_type and source.by_hand:
-            values |= {"xsi_type": xsi_type, "type_by_hand": True}
-        connection.execute(update(session).where(session.c.id == source.id).values(**values))
-        desk.note(connection, "edit", uuid, source.project, {"fields": sorted(fields)})
+        values = _row_values(connection, source, change)
+        if values:
+            connection.execute(update(session).where(session.c.id == source.id).values(**in_columns(values)))
+        _write_parts(desk, connection, source, change)
 
 
-def written_by_hand(source: Standing, fields: Mapping[str, str]) -> dict[str, Any]:
-    """The columns of a session of which a person said these fields; an empty text takes one back."""
+def _row_values(connection: Connection, source: Standing, change: SessionChange) -> dict[str, Any]:
+    """What a session's row says once a change is made, by fields of `SessionRow`."""
+    values = said_by_hand(source, fields) if (fields := _differing(source, change)) else {}
+    if change.xsi_type and change.xsi_type != source.xsi_type and source.by_hand:
+        values |= {"xsi_type": change.xsi_type, "type_by_hand": True}
+    if change.scans:
+        known = {one.scan_id for one in scans_of(connection, source.tree_id)}
+        values["scans"] = len(known | {one.id for one in change.scans})
+    return values
+
+
+def _differing(source: Standing, change: SessionChange) -> dict[str, str]:
+    return {name: text for name, text in change.fields.items() if source.attributes.get(name, "") != text}
+
+
+def _write_parts(desk: Desk, connection: Connection, source: Standing, change: SessionChange) -> None:
+    """Write a session's scans, and the audit of what its row says."""
+    _make_scans(desk, connection, source, change.scans)
+    if fields := _differing(source, change):
+        desk.note(connection, "edit", source.uuid, source.project, {"fields": sorted(fields)})
+
+
+def said_by_hand(source: Standing, fields: Mapping[str, str]) -> dict[str, Any]:
+    """What a session's row says once a person has said these fields; an empty text takes one back."""
     said = {**source.attributes, **fields}
     return {
-        "attributes": json.dumps({name: text for name, text in said.items() if text}),
-        "fields_by_hand": json.dumps(set_by_hand(source.fields_by_hand, fields)),
+        "attributes": {name: text for name, text in said.items() if text},
+        "fields_by_hand": set_by_hand(source.fields_by_hand, fields),
     }
+
+
+def in_columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as columns have it: lists and objects as JSON."""
+    return {name: json.dumps(value) if isinstance(value, list | dict) else value for name, value in values.items()}
 
 
 @contextmanager
@@ -239,29 +295,26 @@ class WantedScan:
     """Those that are added to it; an empty text takes one back."""
 
 
-def make_scans(desk: Desk, uuid: str, every: Sequence[WantedScan]) -> None:
-    """Make empty scans, or say more of those that are there: all of it or nothing.
-
-    Denied, Usage `scan_id_invalid`, and `type_other` where one that is there is of another type.
-    """
-    check_scans(every)
-    with changing(desk, uuid) as (connection, source):
-        scans = {one.scan_id: one for one in scans_of(connection, source.tree_id)}
-        last = max((one.n for one in scans.values()), default=-1)
-        taken = {one.casefold() for one in scans}
-        for wanted in every:
-            there = scans.get(wanted.id)
-            new = there is None
-            if there is not None:
-                _say_of_scan(connection, source, there, wanted)
-            else:
-                _check_free(taken, wanted.id)
-                taken.add(wanted.id.casefold())
-                last += 1
-                there = scans[wanted.id] = _new_scan(wanted, last)
-                _add_scan(desk, connection, source, there)
-            _edit_scan(desk, connection, source, there, wanted)
-            desk.note(connection, "edit", uuid, source.project, {"scan": wanted.id, "made": new})
+def _make_scans(desk: Desk, connection: Connection, source: Standing, every: Sequence[WantedScan]) -> None:
+    """Make empty scans, or say more of those that are there."""
+    if not every:
+        return
+    scans = {one.scan_id: one for one in scans_of(connection, source.tree_id)}
+    last = max((one.n for one in scans.values()), default=-1)
+    taken = {one.casefold() for one in scans}
+    for wanted in every:
+        there = scans.get(wanted.id)
+        new = there is None
+        if there is not None:
+            _say_of_scan(connection, source, there, wanted)
+        else:
+            _check_free(taken, wanted.id)
+            taken.add(wanted.id.casefold())
+            last += 1
+            there = scans[wanted.id] = _new_scan(wanted, last)
+            _add_scan(desk, connection, source, there)
+        _edit_scan(desk, connection, source, there, wanted)
+        desk.note(connection, "edit", source.uuid, source.project, {"scan": wanted.id, "made": new})
 
 
 def check_scans(every: Iterable[WantedScan]) -> None:
@@ -313,7 +366,6 @@ def _check_free(taken: set[str], scan_id: str) -> None:
 
 def _add_scan(desk: Desk, connection: Connection, source: Standing, row: ScanRow) -> None:
     connection.execute(insert(scan).values(**scan_values_of(source.tree_id, row)))
-    connection.execute(update(session).where(session.c.id == source.id).values(scans=session.c.scans + 1))
     connection.execute(delete(scan_edit).where(scan_edit.c.session_id == source.id, scan_edit.c.scan_id == row.scan_id))
     if row.type:  # what a person says stays when headers are read
         values = {"session_id": source.id, "scan_id": row.scan_id, "type": row.type, "modified": desk.catalog.now()}

@@ -57,20 +57,23 @@ def say_of_subject(desk: Desk, uuid: str, said: Mapping[str, str]) -> None:
 
     The row alone is locked: an import that places sessions of the subject reads no attribute of it.
     """
+    with desk.catalog.write() as connection:
+        write_said(desk, connection, uuid, said)
+
+
+def write_said(desk: Desk, connection: Connection, uuid: str, said: Mapping[str, str]) -> None:
+    """Write attributes of a subject, as `say_of_subject`, within the transaction of a change. Denied."""
     query = select(subject.c.id, subject.c.attributes, project.c.name.label("project")).join(
         project, project.c.id == subject.c.project_id
     )
-    with desk.catalog.write() as connection:
-        row = connection.execute(
-            query.where(subject.c.uuid == uuid).with_for_update(of=subject, key_share=True)
-        ).first()
-        rights.check(connection, desk.principal, Action.SUBJECT_EDIT, row.project if row is not None else "")
-        assert row is not None
-        before: dict[str, str] = json.loads(row.attributes)
-        changes = {field: text for field, text in said.items() if before.get(field, "") != text}
-        if not changes:
-            return
-        now = {field: text for field, text in {**before, **changes}.items() if text}
-        written = update(subject).values(attributes=json.dumps(now), modified=desk.catalog.now())
-        connection.execute(written.where(subject.c.id == row.id))
-        desk.note(connection, "edit", uuid, row.project, {"fields": sorted(changes)}, kind="subject")
+    row = connection.execute(query.where(subject.c.uuid == uuid).with_for_update(of=subject, key_share=True)).first()
+    rights.check(connection, desk.principal, Action.SUBJECT_EDIT, row.project if row is not None else "")
+    assert row is not None
+    before: dict[str, str] = json.loads(row.attributes)
+    changes = {field: text for field, text in said.items() if before.get(field, "") != text}
+    if not changes:
+        return
+    now = {field: text for field, text in {**before, **changes}.items() if text}
+    written = update(subject).values(attributes=json.dumps(now), modified=desk.catalog.now())
+    connection.execute(written.where(subject.c.id == row.id))
+    desk.note(connection, "edit", uuid, row.project, {"fields": sorted(changes)}, kind="subject")

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from fastapi import Request
 from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
+from scandock.catalog.shelves import Holder
+from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.services.downloads import open_file
 from scandock.services.verifying import verify_now
 from scandock.services.xnat import contents
+from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.contents import Folder
 from scandock.web.v1.desks import Work
 from scandock.web.v1.files import file_answer, file_head
 from scandock.web.xnat.answers import FORMATS, filters_of, format_of, listing, number_of
-from scandock.web.xnat.parts import Chosen, chosen
+from scandock.web.xnat.parts import Chosen, chosen, chosen_of_each
 from scandock.web.xnat.places import HOLDERS
 from scandock.web.xnat.routing import Asking, router, said
 from scandock.web.xnat.zipping import as_zip, damaged_of
 
 routes = router()
+MAX_FILES: Final = request_limits.LISTED_FILES
+"""Files that several experiments have together, where all of these are listed at once."""
+Filters = list[tuple[str, str]]
 _COUNTED: Final = "The first has 0."
 
 
@@ -32,6 +39,16 @@ class _Found:
 
     part: Chosen
     rows: list[RowMapping]
+
+    @property
+    def holder(self) -> Holder:
+        return self.part.experiment.standing
+
+    def listed(self, filters: Filters) -> Rows:
+        return contents.list_files(self.rows, self.part.resources, self.holder, self.part.experiment.uri, filters)
+
+    def numbers(self, filters: Filters) -> list[int]:
+        return contents.numbers_listed(self.rows, self.part.resources, self.holder, self.part.experiment.uri, filters)
 
 
 async def files(request: Request, work: Asking) -> Response:
@@ -46,25 +63,41 @@ async def _listing(request: Request, work: Work, folder: Folder | None) -> Respo
     if wanted not in FORMATS:
         return said(400, f"There is no format {wanted[:20]!r} of files. There are zip, json, csv and xml.")
     place = number_of(request, "index")
-    found = await work.read(lambda c: _of_folder(c, work, folder))
-    if any(one["md5"] is None for one in found.rows):  # placed just now: clients compare digests with what they sent
-        await work.do(lambda: verify_now(work.site.catalog, work.site.store, found.part.experiment.standing))
-        found = await work.read(lambda c: _of_folder(c, work, folder))
-    experiment, filters = found.part.experiment, filters_of(request)
+    every = await _found(work, folder)
+    fresh = [one.holder for one in every if any(row["md5"] is None for row in one.rows)]
+    for holder in fresh:  # placed just now: clients compare digests with what they sent
+        await work.do(partial(verify_now, work.site.catalog, work.site.store, holder))
+    every = await _found(work, folder) if fresh else every
+    filters = filters_of(request)
     if place is not None:
-        numbers = contents.numbers_listed(
-            found.rows, found.part.resources, experiment.standing, experiment.uri, filters
-        )
+        numbers = [(one.holder.uuid, number) for one in every for number in one.numbers(filters)]
         if place >= len(numbers):
             raise Usage("file_unknown", f"The listing has {len(numbers)} files, none at index {place}.", _COUNTED)
-        return await _file(request, work, experiment.standing.uuid, numbers[place])
-    rows = contents.list_files(found.rows, found.part.resources, experiment.standing, experiment.uri, filters)
-    return listing(request, rows, title="Files")
+        return await _file(request, work, *numbers[place])
+    listed = [one.listed(filters) for one in every]
+    return listing(request, Rows(listed[0].names, [row for one in listed for row in one.rows]), title="Files")
 
 
-def _of_folder(connection: Connection, work: Work, folder: Folder | None) -> _Found:
-    part = chosen(connection, work, whole=True)
-    return _Found(part, contents.files_of(connection, part.experiment.standing, part.resources, folder=folder))
+async def _found(work: Work, folder: Folder | None) -> list[_Found]:
+    """The files of what an address names; of several experiments those of each, looked up where a zip's are."""
+
+    def ask(connection: Connection) -> list[_Found]:
+        parts = chosen_of_each(connection, work, whole=True)
+        if len(parts) > 1 and sum(part.experiment.standing.files for part in parts) > MAX_FILES:
+            many = f"These experiments have more than {MAX_FILES:,} files together."
+            raise Usage("request_invalid", many, "List them in parts, or fetch them as a zip.")
+        return [
+            _Found(part, contents.files_of(connection, part.experiment.standing, part.resources, folder=folder))
+            for part in parts
+        ]
+
+    def many() -> list[_Found]:
+        with work.site.catalog.read() as connection:
+            return ask(connection)
+
+    if len(contents.names_of(work.request.path_params.get("experiment", ""))) > 1:
+        return await work.prepare(many)
+    return await work.read(ask)
 
 
 async def file(request: Request, work: Asking, path: str) -> Response:

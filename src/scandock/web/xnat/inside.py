@@ -12,7 +12,7 @@ from scandock.services.xnat.columns import Rows
 from scandock.web.xnat import things
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
 from scandock.web.xnat.catalogs import catalog_of
-from scandock.web.xnat.parts import Chosen, chosen
+from scandock.web.xnat.parts import Chosen, chosen, chosen_of_each
 from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, session_of
 from scandock.web.xnat.routing import Asking, router
 from scandock.web.xnat.zipping import as_zip
@@ -52,8 +52,9 @@ async def scan(request: Request, work: Asking) -> Response:
 
 async def resources(request: Request, work: Asking) -> Response:
     def ask(connection: Connection) -> Rows:
-        part = chosen(connection, work)
-        return contents.list_resources(part.resources, part.experiment.standing.uuid)
+        parts = chosen_of_each(connection, work)
+        listed = [contents.list_resources(part.resources, part.experiment.standing.uuid) for part in parts]
+        return Rows(listed[0].names, [row for one in listed for row in one.rows])
 
     return listing(request, await work.read(ask), title="Resources")
 

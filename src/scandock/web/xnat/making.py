@@ -24,14 +24,14 @@ from scandock.rules.project_fields import said_of_project
 from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, Said, said_of
 from scandock.rules.subject_fields import SUBJECT_FIELDS, said_of_subject
 from scandock.services import rights
-from scandock.services.editing import edit_session, rename_subject
+from scandock.services.editing import rename_subject
 from scandock.services.prearchive import rebuild
 from scandock.services.project_names import SHOWN
 from scandock.services.xnat import making
 from scandock.services.xnat.describing import describe_project, make_described
 from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_subject
 from scandock.services.xnat.ids import experiment_number, subject_id, subject_number
-from scandock.services.xnat.making_subjects import make_subject, say_of_subject
+from scandock.services.xnat.making_subjects import make_subject, say_of_subject, write_said
 from scandock.services.xnat.pulling import pull_headers
 from scandock.services.xnat.scan_types import fix_scan_types
 from scandock.web.v1.desks import Work
@@ -171,8 +171,10 @@ async def put_subject(work: Work, pairs: Sequence[tuple[str, str]], *, whole: bo
         found = await work.read(lambda c: subject_of(c, work, Action.SUBJECT_EDIT))  # made in this very moment
     uuid = found.uuid
     if label and label != found.label:
-        await work.do(lambda: rename_subject(work.desk, uuid, label))
-    if said:
+        await work.do(
+            lambda: rename_subject(work.desk, uuid, label, write=lambda c: write_said(work.desk, c, uuid, said))
+        )
+    elif said:
         await work.do(lambda: say_of_subject(work.desk, uuid, said))
     return found.id, False
 
@@ -224,27 +226,28 @@ async def put_experiment(work: Work, document: Document, said: Said) -> tuple[Ex
             if found is None:  # else somebody has made it in this very moment
                 raise
         else:
-            await _set_status(work, made)
+            quarantined = _status_of(work, made)
+            if quarantined is not None:
+                to = making.SessionChange(quarantined=quarantined)
+                await work.do(lambda: making.change_session(work.desk, made.standing.uuid, to))
             return made, True
     if found.standing.quarantined:
         in_project = found.standing.project
         await work.read(lambda c: _check_status(c, work, in_project))
-    await make_scans(work, found, scans)  # before all else: what is refused changes nothing
-    await work.do(lambda: _change_experiment(work, found, said))
+    change = await work.read(lambda c: _change_of(c, work, found, said, scans))
+    await work.do(lambda: making.change_session(work.desk, found.standing.uuid, change))
     uuid, asked = found.standing.uuid, request.query_params
     if true(asked.get("pullDataFromHeaders")):
         await work.do(lambda: pull_headers(work.desk, uuid))
     elif true(asked.get("fixScanTypes")):
         await work.do(lambda: rebuild(work.desk, uuid))
         await work.do(lambda: fix_scan_types(work.desk, uuid))
-    await _set_status(work, found)
     return found, False
 
 
 async def make_scans(work: Work, found: Experiment, scans: Sequence[making.WantedScan]) -> None:
-    if scans:
-        every = _of_session(scans, found.standing.xsi_type)
-        await work.do(lambda: making.make_scans(work.desk, found.standing.uuid, every))
+    change = making.SessionChange(scans=_of_session(scans, found.standing.xsi_type))
+    await work.do(lambda: making.change_session(work.desk, found.standing.uuid, change))
 
 
 def _of_session(scans: Sequence[making.WantedScan], xsi_type: str) -> list[making.WantedScan]:
@@ -302,12 +305,14 @@ def _check_status(connection: Connection, work: Work, project: str) -> None:
         rights.check(connection, work.desk.principal, Action.SESSION_ACTIVATE, project)
 
 
-async def _set_status(work: Work, found: Experiment) -> None:
-    """`activate=true` takes a session out of quarantine, which is for owners; `quarantine=true` puts it there."""
-    asked, one = work.request.query_params, found.standing
+def _status_of(work: Work, found: Experiment) -> bool | None:
+    """Whether a session is to be in quarantine, where that is asked for and is not so yet.
+
+    `activate=true` takes it out, which is for owners; `quarantine=true` puts it there.
+    """
+    asked = work.request.query_params
     wanted = False if true(asked.get("activate")) else True if true(asked.get("quarantine")) else None
-    if wanted is not None and wanted != one.quarantined:
-        await work.do(lambda: edit_session(work.desk, one.uuid, quarantined=wanted))
+    return wanted if wanted != found.standing.quarantined else None
 
 
 def _there(connection: Connection, work: Work) -> Experiment | None:
@@ -381,26 +386,30 @@ def _person(connection: Connection, work: Work, said: Said) -> _Person:
     return _Person(in_project, named)
 
 
-def _change_experiment(work: Work, found: Experiment, said: Said) -> None:
-    """Label, subject, type and attributes, as far as they are said and differ."""
-    desk, one, places = work.desk, found.standing, work.request.path_params
+def _change_of(
+    connection: Connection, work: Work, found: Experiment, said: Said, scans: Sequence[making.WantedScan]
+) -> making.SessionChange:
+    """Label, subject, type, status, attributes and scans, as far as they are said and differ."""
+    one, places = found.standing, work.request.path_params
     project_name = said.get("project")
     if project_name and project_name.casefold() != one.project.casefold():
         raise Usage("project_other", "An archived session keeps its project.", "Leave `project` out.")
     label = said.get("label")
     label = label if label != one.label else ""
     person = ""
-    with desk.catalog.read() as connection:
-        for named in (said.get("subject_id", "subject_label"), places.get("subject", "")):
-            if named and not person:
-                person = _other_subject(connection, work, found, named)
+    for named in (said.get("subject_id", "subject_label"), places.get("subject", "")):
+        if named and not person:
+            person = _other_subject(connection, work, found, named)
     if person and not said.get("subject_id", "subject_label") and experiment_number(places["experiment"]) is None:
         raise Usage("label_taken", "A session of that label stands under another subject.", "Choose another label.")
-    kind = _SESSION_TYPES.get(said.xsi_type.lower(), "")
-    fields = {name: text for name, text in said.known(SESSION_FIELDS).items() if one.attributes.get(name, "") != text}
-    making.say_of_session(desk, one.uuid, fields, kind if kind != one.xsi_type else "")
-    if label or person:
-        edit_session(desk, one.uuid, label=label or None, subject_label=person or None)
+    return making.SessionChange(
+        label=label or None,
+        subject=person or None,
+        xsi_type=_SESSION_TYPES.get(said.xsi_type.lower(), ""),
+        quarantined=_status_of(work, found),
+        fields=said.known(SESSION_FIELDS),
+        scans=_of_session(scans, one.xsi_type),
+    )
 
 
 def _other_subject(connection: Connection, work: Work, found: Experiment, named: str) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping
 
+from scandock.model.errors import Usage
 from scandock.services.xnat import contents
 from scandock.services.xnat.shelves import Shelved
 from scandock.services.xnat.waiting import AnySession
 from scandock.web.v1.desks import Work
-from scandock.web.xnat.places import any_of, experiment_of
+from scandock.web.xnat.places import any_of, experiment_of, experiments_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,24 @@ def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str
     """
     found = any_of(connection, work) if name is None else experiment_of(connection, work, name=name)
     return part_of(connection, found, work.request.path_params, whole=whole)
+
+
+def chosen_of_each(connection: Connection, work: Work, *, whole: bool = False) -> list[Chosen]:
+    """What `chosen` gives, of each of several experiments (`E1,E2`) that has it. Denied; Usage where none has it."""
+    places = work.request.path_params
+    names = contents.names_of(places.get("experiment", ""))
+    if len(names) < 2 or "timestamp" in places:
+        return [chosen(connection, work, whole=whole, name=names[0] if names else None)]
+    parts: list[Chosen] = []
+    lacking: Usage | None = None
+    for one in experiments_of(connection, work, names):
+        try:
+            parts.append(part_of(connection, one, places, whole=whole))
+        except Usage as error:  # of which another one may have it
+            lacking = lacking or error
+    if lacking is not None and not parts:
+        raise lacking
+    return parts
 
 
 def part_of(

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
 from scandock.catalog.shelves import Holder
-from scandock.model.errors import Usage
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import ZipDownload
 from scandock.services.listing import one_of
@@ -21,7 +20,7 @@ from scandock.services.xnat.contents import Folder
 from scandock.services.xnat.zips import Choice, zip_of_nothing, zip_of_sessions
 from scandock.web.v1.desks import Work
 from scandock.web.v1.downloads import zip_answer
-from scandock.web.xnat.parts import Chosen, chosen, part_of
+from scandock.web.xnat.parts import chosen, chosen_of_each
 from scandock.web.xnat.places import experiments_of
 
 
@@ -58,18 +57,10 @@ def damaged_of(request: Request) -> Damaged:
 def _of_each(connection: Connection, work: Work, names: Sequence[str]) -> list[tuple[str, Choice]]:
     """The part that an address names of each of several experiments that has it. Denied; Usage where none has it."""
     places = work.request.path_params
-    found = experiments_of(connection, work, names)
     if "resources" not in places and contents.is_all(places.get("scans", "ALL")):  # which any experiment has
+        found = experiments_of(connection, work, names)
         return [(one.standing.uuid, _every(own="scans" not in places)) for one in found]
-    parts: list[Chosen] = []
-    lacking: Usage | None = None
-    for one in found:
-        try:
-            parts.append(part_of(connection, one, places, whole=True))
-        except Usage as error:  # of which another one may have it
-            lacking = lacking or error
-    if lacking is not None and not parts:
-        raise lacking
+    parts = chosen_of_each(connection, work, whole=True)
     return [(part.experiment.standing.uuid, _same(part.resources)) for part in parts]
 
 

@@ -105,6 +105,21 @@ def judge_cut(header: Header, number: int, length: int) -> None:
         raise truncated(where)
 
 
+def judge_odd(header: Header, number: int) -> Header:
+    """The element `number` has a VR that does not exist, and nothing readable follows: keep what stands before it.
+
+    Kept is what is odd behind all that tells a study, a series and an object (groups 0008 to 0020), with a note.
+    """
+    why = f"element {tag_text(number)} has a value representation that does not exist, and nothing readable follows"
+    if number >> 16 < _LAST_IDENTIFYING_GROUP:
+        raise Unparseable("header_damaged", f"Its header is damaged: {why}.")
+    header.values = {tag: value for tag, value in header.values.items() if tag < number}
+    name_object(header)
+    header.notes += (f"The header could not be read to its end ({why}); it is judged from its leading elements.",)
+    header.complete = False
+    return identified(header)
+
+
 def judge_failure(header: Header, failed: str, number: int, *, whole: bool) -> None:
     """Pydicom gave up behind the element `number`: refuse the object, or keep it by its leading elements.
 

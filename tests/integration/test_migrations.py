@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -310,6 +311,14 @@ def test_what_an_older_catalog_holds_is_found_and_sorted_as_what_is_new(bare_dat
     assert {json.loads(row.attributes)["modality"] for row in told} == {"PT"}
     assert ids == ["2", "4-MR1", "10"]
     assert [tuple(row) for row in files] == [(2500, 0, b"\0" * 32), (2500, 1, b"\1" * 32)]
+
+
+def test_no_version_depends_on_code_that_may_change() -> None:
+    """What a version wrote stays what it wrote, so it bears what it needs itself."""
+    versions = list(Path(ScriptDirectory.from_config(configuration()).versions).glob("v*.py"))
+    assert len(versions) > 10
+    living = [path.name for path in versions if re.search(r"^\s*(from|import) scandock", path.read_text(), re.MULTILINE)]
+    assert living == []
 
 
 def test_a_newer_catalog_is_refused(bare_database_url: str) -> None:

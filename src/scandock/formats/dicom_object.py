@@ -19,6 +19,8 @@ MAX_UID: Final = 512
 _MEDIA_CLASS: Final = NUMBERS["MediaStorageSOPClassUID"]
 _CLASS, _SOP = NUMBERS["SOPClassUID"], NUMBERS["SOPInstanceUID"]
 _STUDY, _SERIES = NUMBERS["StudyInstanceUID"], NUMBERS["SeriesInstanceUID"]
+_FIRST_GROUP: Final = 0x0008
+"""Of a data set in a file: PS3.5 7.1 has lower ones for commands, file meta information and directories."""
 _LAST_IDENTIFYING_GROUP: Final = 0x0028
 IMPATIENCE: Final = frozenset({"RecursionError", "MemoryError", "BudgetError"})
 """What ends a reading that is too deep or too much, and not because the bytes are wrong."""
@@ -101,6 +103,8 @@ def judge_cut(header: Header, number: int, length: int) -> None:
         header.complete = False
     elif lies:
         raise Unparseable("header_damaged", f"Its header is damaged: {where} claims {length} bytes.")
+    elif number >> 16 < _FIRST_GROUP:
+        raise Unparseable("header_damaged", f"Its header is damaged: {where} is none of a data set.")
     else:
         raise truncated(where)
 

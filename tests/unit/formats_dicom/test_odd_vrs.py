@@ -358,6 +358,13 @@ class TestEveryReading:
             read(data)
         assert refused.value.code == "no_series_uid"
 
+    def test_where_the_data_set_is_lost_no_cut_is_said(self):
+        implicit = Writer(explicit=False)
+        lost = implicit.element(0x00200010, "SH", "1 ") + struct.pack("<HHI", 0, 0, 1000) + bytes(100)
+        data = bytes(128) + b"DICM" + meta(IMPLICIT) + implicit.element(0x00080005, "CS", "ISO_IR 100") + lost
+        with pytest.raises(Unparseable, match=r"damaged: element \(0000,0000\) is none of a data set"):
+            read(data)
+
     def test_a_preamble_that_begins_like_a_data_set(self):
         preamble = WRITE.element(0x00080005, "CS", "ISO_IR 100") + WRITE.element(0x00080008, "CS", "ORIGINAL")
         header = read(make_object(preamble=preamble.ljust(128, b"\0")))

@@ -317,7 +317,9 @@ def test_no_version_depends_on_code_that_may_change() -> None:
     """What a version wrote stays what it wrote, so it bears what it needs itself."""
     versions = list(Path(ScriptDirectory.from_config(configuration()).versions).glob("v*.py"))
     assert len(versions) > 10
-    living = [path.name for path in versions if re.search(r"^\s*(from|import) scandock", path.read_text(), re.MULTILINE)]
+    living = [
+        path.name for path in versions if re.search(r"^\s*(from|import) scandock", path.read_text(), re.MULTILINE)
+    ]
     assert living == []
 
 

@@ -67,7 +67,7 @@ def test_scans_come_as_people_count_them_in_whatever_order_they_were_imported(si
         assert scans_of([row["URI"] for row in rows(client, f"/data/experiments/XNAT_E00001/{path}")]) == expected
         zipped = client.get(f"/data/experiments/XNAT_E00001/{path}?format=zip").content
         assert scans_of(zipfile.ZipFile(io.BytesIO(zipped)).namelist()) == expected
-    uuid = client.get("/api/v1/sessions?label=S1").json()["items"][0]["id"]
+    uuid = client.get("/api/v1/sessions?project=P").json()["items"][0]["id"]
     whole = client.get(f"/api/v1/sessions/{uuid}/download").content
     assert scans_of(zipfile.ZipFile(io.BytesIO(whole)).namelist()) == expected
 

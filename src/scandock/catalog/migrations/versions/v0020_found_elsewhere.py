@@ -84,7 +84,7 @@ def _sort(connection: sa.Connection) -> None:
 
 
 def _sort_key(scan_id: str) -> str:
-    """The key of an id as this version wrote it: what rules.scan_ids makes of it may change, what is written here not."""
+    """The key of an id as this version wrote it; `rules.scan_ids` may write another one some day."""
     key = bytearray()
     for part in filter(None, RUNS.split(scan_id)):
         if part[0] in "0123456789":

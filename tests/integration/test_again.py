@@ -14,6 +14,7 @@ from scandock.catalog.tables import session, tree
 from scandock.services.opening import opened
 from tests.badinput.objects import BIG_ENDIAN, IMPLICIT, dataset, implicit, meta, part10
 from tests.builders import Image, Site, documented, ecat, images, sha256, site_at, zipped
+from tests.unit.formats_dicom.build import make_object
 
 COMMENT = 0x00204000
 LOSSLESS_JPEG = b"1.2.840.10008.1.2.4.70"
@@ -524,3 +525,19 @@ def test_frames_of_a_joined_scan_are_counted_anew(site: Site) -> None:
     told = site.bring({"2.dcm": image(2, also={0x00280008: (b"IS", struct.pack("<c", b"2"))}).file()})
 
     assert told.session["scans"][0]["frames"] == 7
+
+
+def test_what_is_said_of_an_object_that_came_again_is_that_it_did(site: Site) -> None:
+    """Not what is odd of its header, which is what is said of it where it comes alone."""
+    broken = struct.pack("<HH", 0x0029, 0x1010) + b"\xff\xfe\xff\xff" + b"\xff" * 40
+    one, two = (make_object({COMMENT: ("LT", text)}, extra=broken, pixels=None) for text in ("one", "two"))
+    alone = site.bring(named([one]))
+    assert "does not end within the object" in alone.lines[0]["message"]
+    again = site.bring(named([one, one]))
+    assert [line["code"] for line in again.lines] == ["already_there", "same_bytes"]
+    assert not any("does not end within" in line["message"] for line in again.lines)
+    for archive in (named([two]), named([one, two])):
+        clashing = site.bring(archive)
+        assert {line["message"] for line in clashing.lines if line["code"] == "sop_clash"} == {
+            "Another object with the same SOP Instance UID but other content came too, or is there already."
+        }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -340,6 +341,16 @@ def test_projects_that_share_a_name_keep_it_and_it_is_found_for_others(bare_data
     catalog.dispose()
     assert titles == ["Shared", "Shared"]
     assert taken == [True, True, True, True, False, False]
+
+
+def test_no_version_depends_on_code_that_may_change() -> None:
+    """What a version wrote stays what it wrote, so it bears what it needs itself."""
+    versions = list(Path(ScriptDirectory.from_config(configuration()).versions).glob("v*.py"))
+    assert len(versions) > 10
+    living = [
+        path.name for path in versions if re.search(r"^\s*(from|import) scandock", path.read_text(), re.MULTILINE)
+    ]
+    assert living == []
 
 
 def test_a_newer_catalog_is_refused(bare_database_url: str) -> None:

@@ -382,11 +382,11 @@ def test_the_newest_of_an_account_are_kept_so_many_and_so_large(database_url: st
 
 
 def test_a_manifest_is_known_to_every_web_process_and_after_a_restart(
-    site: Site, web: Web, client: httpx.Client
+    shared_site: Site, web: Web, client: httpx.Client
 ) -> None:
     name = client.post(DOWNLOAD, json=asked(client, "P/E1")).text
     before = [client.get(f"{DOWNLOAD}/{name}{end}").content for end in ("", "/xml")]
-    with serving(site.data) as another, another.client() as elsewhere:
+    with serving(shared_site.data) as another, another.client() as elsewhere:
         assert [elsewhere.get(f"{DOWNLOAD}/{name}{end}").content for end in ("", "/xml")] == before
         with zipfile.ZipFile(io.BytesIO(elsewhere.get(f"{DOWNLOAD}/{name}/zip").content)) as packed:
             assert packed.namelist()

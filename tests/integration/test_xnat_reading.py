@@ -53,6 +53,25 @@ def rows(client: httpx.Client, path: str) -> list[dict[str, str]]:
     return list(found["Result"])
 
 
+def test_scans_come_as_people_count_them_in_whatever_order_they_were_imported(site: Site, client: httpx.Client) -> None:
+    for number in (100, 3, 20):
+        objects = images(1, series=number, series_number=str(number).encode(), study_date=b"20240131")
+        site.bring(documented("S1", str(number), objects), session="S1", subject="Ann")
+    expected = ["3", "4", "20", "100"]
+
+    def scans_of(paths: list[str]) -> list[str]:
+        ids = [path.split("/scans/")[1].split("/")[0].split("-")[0] for path in paths if "/scans/" in path]
+        return list(dict.fromkeys(ids))
+
+    for path in ("files", "scans/ALL/files", "scans/100,4,3,20/files"):
+        assert scans_of([row["URI"] for row in rows(client, f"/data/experiments/XNAT_E00001/{path}")]) == expected
+        zipped = client.get(f"/data/experiments/XNAT_E00001/{path}?format=zip").content
+        assert scans_of(zipfile.ZipFile(io.BytesIO(zipped)).namelist()) == expected
+    uuid = client.get("/api/v1/sessions?project=P").json()["items"][0]["id"]
+    whole = client.get(f"/api/v1/sessions/{uuid}/download").content
+    assert scans_of(zipfile.ZipFile(io.BytesIO(whole)).namelist()) == expected
+
+
 # -- listings ----------------------------------------------------------------------------------------------------------
 
 

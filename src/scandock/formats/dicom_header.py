@@ -18,6 +18,7 @@ from scandock.formats.dicom_object import (
     identified,
     judge_cut,
     judge_failure,
+    judge_odd,
     name_object,
     pixel_state,
     shared_uid,
@@ -96,7 +97,7 @@ def read_header(head: Buffer, size: int, wanted: frozenset[int], more: More | No
     if not preamble and not begins_like_a_data_set(source.head, size):
         raise Unparseable("not_dicom", "It is not DICOM: no DICM mark, and it does not begin like a data set.")
     if preamble and _has_mark_by_chance(source):
-        return _read_otherwise(source, wanted, (False, True)) or _read(source, wanted, preamble=True)
+        return _read_otherwise(source, wanted, (False, True)) or _read(source, wanted, preamble=False)
     try:
         return _read(source, wanted, preamble=preamble)
     except Unparseable as refused:
@@ -135,8 +136,7 @@ def _read(source: _Source, wanted: frozenset[int], *, preamble: bool) -> Header:
         except Unparseable as refused:
             if refused.code not in _UNREAD:
                 raise
-            why = f"element {tag_text(odd.number)} has a value representation that does not exist, and nothing readable"
-            raise Unparseable("header_damaged", f"Its header is damaged: {why} follows.") from None
+            return judge_odd(header, odd.number)
     except DeclinedError:
         return _from_pydicom(data, wanted, header, inflated=deflated)
 

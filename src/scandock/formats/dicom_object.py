@@ -19,6 +19,8 @@ MAX_UID: Final = 512
 _MEDIA_CLASS: Final = NUMBERS["MediaStorageSOPClassUID"]
 _CLASS, _SOP = NUMBERS["SOPClassUID"], NUMBERS["SOPInstanceUID"]
 _STUDY, _SERIES = NUMBERS["StudyInstanceUID"], NUMBERS["SeriesInstanceUID"]
+_FIRST_GROUP: Final = 0x0008
+"""Of a data set in a file: PS3.5 7.1 has lower ones for commands, file meta information and directories."""
 _LAST_IDENTIFYING_GROUP: Final = 0x0028
 IMPATIENCE: Final = frozenset({"RecursionError", "MemoryError", "BudgetError"})
 """What ends a reading that is too deep or too much, and not because the bytes are wrong."""
@@ -101,8 +103,25 @@ def judge_cut(header: Header, number: int, length: int) -> None:
         header.complete = False
     elif lies:
         raise Unparseable("header_damaged", f"Its header is damaged: {where} claims {length} bytes.")
+    elif number >> 16 < _FIRST_GROUP:
+        raise Unparseable("header_damaged", f"Its header is damaged: {where} is none of a data set.")
     else:
         raise truncated(where)
+
+
+def judge_odd(header: Header, number: int) -> Header:
+    """The element `number` has a VR that does not exist, and nothing readable follows: keep what stands before it.
+
+    Kept is what is odd behind all that tells a study, a series and an object (groups 0008 to 0020), with a note.
+    """
+    why = f"element {tag_text(number)} has a value representation that does not exist, and nothing readable follows"
+    if number >> 16 < _LAST_IDENTIFYING_GROUP:
+        raise Unparseable("header_damaged", f"Its header is damaged: {why}.")
+    header.values = {tag: value for tag, value in header.values.items() if tag < number}
+    name_object(header)
+    header.notes += (f"The header could not be read to its end ({why}); it is judged from its leading elements.",)
+    header.complete = False
+    return identified(header)
 
 
 def judge_failure(header: Header, failed: str, number: int, *, whole: bool) -> None:

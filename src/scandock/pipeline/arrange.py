@@ -64,7 +64,8 @@ class Arranger:
                 continue
             put_aside(self.stage, number, staged)
             ledger.run(
-                "UPDATE entry SET verdict = ?, code = 'already_there', staged = '', target = ? WHERE ordinal = ?",
+                "UPDATE entry SET verdict = ?, code = 'already_there', message = '', staged = '', target = ?"
+                " WHERE ordinal = ?",
                 (Verdict.DUPLICATE, path, number),
             )
 

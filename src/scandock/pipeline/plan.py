@@ -214,7 +214,7 @@ def _compare(tools: Tools, job: Job, forced: dict[str, int]) -> bool:
         job.replaced = clashes.base
         return False
     tools.ledger.many(
-        "UPDATE entry SET verdict = 'conflict', code = 'sop_clash' WHERE ordinal = ?",
+        "UPDATE entry SET verdict = 'conflict', code = 'sop_clash', message = '' WHERE ordinal = ?",
         [(number,) for number in {number for number, _ in clashes.base}],
     )
     if job.study.key in forced:

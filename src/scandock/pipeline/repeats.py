@@ -54,7 +54,7 @@ def within_upload(ledger: Ledger, stage: Keeper) -> dict[str, Clashes]:
         if len(kept) > 1:
             clashes.setdefault(study, Clashes()).sops.add(sop)
             ledger.many(
-                "UPDATE entry SET verdict = ?, code = 'sop_clash' WHERE ordinal = ?",
+                "UPDATE entry SET verdict = ?, code = 'sop_clash', message = '' WHERE ordinal = ?",
                 [(Verdict.CONFLICT, number) for number in kept],
             )
     ledger.run("DROP TABLE again")
@@ -82,7 +82,7 @@ def _distinct(ledger: Ledger, stage: Keeper, group: list[tuple[bytes, bytes, int
         original, code = originals.setdefault(sha256, found)
         put_aside(stage, number, staged)
         ledger.run(
-            "UPDATE entry SET verdict = ?, code = ?, staged = '', original = ? WHERE ordinal = ?",
+            "UPDATE entry SET verdict = ?, code = ?, message = '', staged = '', original = ? WHERE ordinal = ?",
             (Verdict.DUPLICATE, code, original, number),
         )
     return kept

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from typing import IO, Final, TypeVar
 from urllib.parse import quote
@@ -27,6 +27,7 @@ from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Action
+from scandock.rules.scan_ids import sort_key
 from scandock.services import contents, rights, shelves
 from scandock.services.damaged_files import (
     HOW,
@@ -40,7 +41,7 @@ from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
 from scandock.services.verifying import verify_soon
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
-from scandock.store.port import Snapshot
+from scandock.store.port import Found, Snapshot
 
 H = TypeVar("H", bound=Holder)
 COUNTED: Final = 50_000
@@ -190,14 +191,23 @@ def _zip_one(
 def _entries(
     snapshot: Snapshot, standing: Standing, under: str = "", omitted: Collection[str] = ()
 ) -> Iterator[ZipEntry]:
-    """The files of a tree as the layout has them."""
-    for found in snapshot.walk():
+    """The files of a tree as the layout has them, scans as people count them."""
+    for found in sorted(snapshot.walk(), key=_place):
         if found.kind == "file" and found.rel.startswith(under) and found.rel not in omitted:
 
             def opened(rel: str = found.rel) -> IO[bytes]:
                 return snapshot.open(rel)
 
             yield ZipEntry(f"{standing.label}/{found.rel}", found.size, opened)
+
+
+def _place(found: Found) -> tuple[str, str]:
+    """What sorts the folders of a tree; files of one stay in their order."""
+    top, slash, rest = found.rel.partition("/")
+    return (top, _scan_key(rest.split("/", 1)[0])) if slash and top == "scans" else (top if slash else "", "")
+
+
+_scan_key = lru_cache(maxsize=1024)(sort_key)
 
 
 def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Damaged = Damaged.REFUSE) -> ZipDownload:

@@ -22,6 +22,7 @@ PIXELS: Final = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData
 MAX_INFLATED: Final = 384 * 1024**2
 """What a deflated data set may come to."""
 
+_CHARSET: Final = 0x00080005
 _HEAD: Final = 65_536
 _PREAMBLE: Final = 132
 _SHORTEST: Final = 8
@@ -190,3 +191,22 @@ def numbers(value: Any) -> list[float]:  # noqa: ANN401  whatever an element hol
 def text(value: Any) -> str:  # noqa: ANN401
     """An element's value as text; empty where there is none."""
     return "" if value is None else str(value).strip("\0 ")
+
+
+def charsets_of(data: Dataset) -> bytes:
+    """The data set's own SpecificCharacterSet, as it is written."""
+    if _CHARSET not in data:
+        return b""
+    element = data.get_item(_CHARSET)
+    value = element.value if element is not None else None
+    if isinstance(value, bytes):
+        return value
+    return "\\".join([value] if isinstance(value, str) else [str(one) for one in value or ()]).encode(
+        "ascii", "replace"
+    )
+
+
+def raw_value(data: Dataset, tag: Any) -> bytes:  # noqa: ANN401  a BaseTag
+    """The bytes of an element's value as they stand in the file; none of a sequence's."""
+    value = getattr(data.get_item(tag), "value", None)
+    return value if isinstance(value, bytes) else b""

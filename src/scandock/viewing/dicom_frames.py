@@ -117,11 +117,10 @@ class DicomFrames:
         place = "FrameVOILUTSequence"
         centers = self.groups.numbers(number, place, "WindowCenter")
         widths = self.groups.numbers(number, place, "WindowWidth")
-        names = self.groups.value(number, place, "WindowCenterWidthExplanation")
-        names = [names] if isinstance(names, str) else list(names or ())
+        names = self.groups.names(number, place, "WindowCenterWidthExplanation")
         function = _FUNCTIONS.get(self.groups.text(number, place, "VOILUTFunction"), "linear")
         found = [
-            Window(center, width, text(names[at])[:40] if at < len(names) else "", function)
+            Window(center, width, names[at][:40] if at < len(names) else "", function)
             for at, (center, width) in enumerate(zip(centers, widths, strict=False))
             if width > 0
         ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scandock.viewing.dicom_file import numbers, text
+from scandock.formats.dicom_text import decode
+from scandock.viewing.dicom_file import charsets_of, numbers, raw_value, text
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -43,6 +44,14 @@ class Groups:
 
     def text(self, frame: int, sequence: str, keyword: str) -> str:
         return text(self.value(frame, sequence, keyword))
+
+    def names(self, frame: int, sequence: str, keyword: str) -> list[str]:
+        """All values of a text (LO), by the decoder that an import uses: pydicom knows fewer character sets."""
+        group = self.macro(frame, sequence)
+        data = self.data if group is None or keyword not in group else group
+        raw = raw_value(data, keyword)
+        charsets = charsets_of(data) or charsets_of(self.data)
+        return decode(raw, "LO", charsets, False).split("\\") if raw else []
 
     def spacing(self, frame: int) -> tuple[float, float] | None:
         """Of rows and of columns in mm: Pixel Spacing, or what a projection has instead; else Pixel Aspect Ratio."""

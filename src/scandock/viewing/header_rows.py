@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from scandock.formats.dicom_charset import decode_text
 from scandock.formats.dicom_text import ENCODED
 from scandock.formats.ecat import looks_like_ecat
+from scandock.viewing.dicom_file import charsets_of, open_dicom, raw_value
 from scandock.viewing.frames import NoPicture
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ _MOST_CHARACTERS: Final = 300
 _DEEPEST: Final = 16
 _BINARY: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _TEXTS: Final = ENCODED - {"UN"}
-_CHARSET: Final = 0x00080005
 _SHOWN_BYTES: Final = 64
 
 
@@ -31,7 +31,6 @@ def rows_of(stream: BinaryIO) -> tuple[list[Row], str]:
     head = os.pread(stream.fileno(), 1024, 0)
     if looks_like_ecat(head):
         return _of_ecat(stream), ""
-    from scandock.viewing.dicom_file import open_dicom
     from scandock.viewing.imagery import is_dicom
 
     if not is_dicom(head):
@@ -53,7 +52,7 @@ def _add(rows: list[Row], data: Dataset, depth: int, charsets: bytes = b"") -> b
 
     `charsets` is the SpecificCharacterSet of the data set around it, which holds where it has none of its own.
     """
-    charsets = _charsets(data) or charsets
+    charsets = charsets_of(data) or charsets
     for tag in sorted(data.keys()):
         if len(rows) >= MOST_ROWS:
             return False
@@ -70,22 +69,9 @@ def _add(rows: list[Row], data: Dataset, depth: int, charsets: bytes = b"") -> b
     return True
 
 
-def _charsets(data: Dataset) -> bytes:
-    """The data set's own SpecificCharacterSet, as it is written."""
-    if _CHARSET not in data:
-        return b""
-    element = data.get_item(_CHARSET)
-    value = element.value if element is not None else None
-    if isinstance(value, bytes):
-        return value
-    return "\\".join([value] if isinstance(value, str) else [str(one) for one in value or ()]).encode(
-        "ascii", "replace"
-    )
-
-
 def _element(data: Dataset, tag: Any, charsets: bytes) -> tuple[str, str, str, list[Any]]:  # noqa: ANN401  a BaseTag
     """Name, VR, value as text and the items of one element, whatever is wrong with it."""
-    raw = _raw(data, tag)
+    raw = raw_value(data, tag)
     try:
         element = data[tag]
         name = element.name.strip("[]") if element.tag.is_private else element.name
@@ -99,12 +85,6 @@ def _element(data: Dataset, tag: Any, charsets: bytes) -> tuple[str, str, str, l
         return "Too deep to be shown", "SQ", "", []
     except Exception:  # noqa: BLE001  any element of a stranger's file may be anything
         return _name(tag), "", f"{_bytes(len(raw))}: not a value of its representation.", []
-
-
-def _raw(data: Dataset, tag: Any) -> bytes:  # noqa: ANN401  a BaseTag
-    """The bytes of an element's value as they stand in the file; none of a sequence's."""
-    value = getattr(data.get_item(tag), "value", None)
-    return value if isinstance(value, bytes) else b""
 
 
 def _name(tag: Any) -> str:  # noqa: ANN401  a BaseTag

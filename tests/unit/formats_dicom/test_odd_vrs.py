@@ -297,6 +297,16 @@ class TestPastTheWantedTags:
         assert not header.complete
         assert re.search(r"\(00(28|29),\d{4}\)", header.notes[0])
 
+    def test_what_is_odd_behind_all_uids_costs_no_image(self):
+        """Of the second one of two elements nothing was written but its tag and a blank VR."""
+        broken = odd(0x00280120, b"  ", b"\0\0", long=False) + struct.pack("<HH", 0x0028, 0x0120) + b"  "
+        rest = WRITE.element(0x00281050, "DS", "40") + WRITE.element(0x00281051, "DS", "400 ")
+        header = read(make_object(extra=broken + rest))
+        assert (header.study_uid, header.values[NAME], header.complete) == (STUDY, b"DOE^JANE", False)
+        assert "(0028,0120) has a value representation that does not exist" in header.notes[0]
+        with pytest.raises(Unparseable, match="no Study Instance UID"):
+            read(make_object({0x0020000D: None}, extra=broken + rest))
+
     def test_what_is_odd_among_what_identifies_is_refused(self):
         data = make_object()
         at = data.index(WRITE.element(NAME, "PN", "DOE^JANE"))
@@ -336,6 +346,24 @@ class TestEveryReading:
         assert (data[128:132], len(begin)) == (b"DICM", 132)
         header = read(data)
         assert (header.preamble, header.values[0x00080005]) == (False, b"ISO_IR 100")
+
+    def test_why_one_with_a_mark_by_chance_is_refused(self):
+        """It says what is wrong with the object, not with the bytes behind the mark."""
+        begin = WRITE.element(0x00080005, "CS", "ISO_IR 100") + WRITE.element(0x00080060, "CS", "MR")
+        begin += WRITE.element(0x00080080, "LO", b"x" * (120 - len(begin) - 8))
+        begin += WRITE.element(0x00081010, "SH", b"DICMA1")
+        data = begin + WRITE.element(0x00081030, "LO", "Breast") + WRITE.element(0x0020000D, "UI", STUDY)
+        assert data[128:132] == b"DICM"
+        with pytest.raises(Unparseable) as refused:
+            read(data)
+        assert refused.value.code == "no_series_uid"
+
+    def test_where_the_data_set_is_lost_no_cut_is_said(self):
+        implicit = Writer(explicit=False)
+        lost = implicit.element(0x00200010, "SH", "1 ") + struct.pack("<HHI", 0, 0, 1000) + bytes(100)
+        data = bytes(128) + b"DICM" + meta(IMPLICIT) + implicit.element(0x00080005, "CS", "ISO_IR 100") + lost
+        with pytest.raises(Unparseable, match=r"damaged: element \(0000,0000\) is none of a data set"):
+            read(data)
 
     def test_a_preamble_that_begins_like_a_data_set(self):
         preamble = WRITE.element(0x00080005, "CS", "ISO_IR 100") + WRITE.element(0x00080008, "CS", "ORIGINAL")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_windowing
 
+from scandock.viewing.dicom_file import open_dicom
+from scandock.viewing.dicom_frames import DicomFrames
 from scandock.viewing.frames import Frame, NoPicture, Window, checked, to_16_bits
 from scandock.viewing.windows import automatic, to_grey
-from tests.unit.viewing.made import dataset, ramp
+from tests.unit.viewing.made import dataset, file_of, ramp
 
 
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
@@ -68,6 +72,35 @@ def test_the_automatic_window_leaves_out_padding_and_specks():
     pixels[99, 99] = 30_000
     window = automatic(Frame(pixels=pixels, padding=(-2000, -2000)))
     assert (window.center, window.width) == (300, 400)
+
+
+@pytest.mark.parametrize(
+    ("charsets", "written", "name"),
+    [
+        (["", "ISO 2022 IR 58"], b"\x1b$)A\xb7\xce\\BONE", "\u80ba"),
+        ("ISO_IR 192", "\u80ba\\BONE".encode(), "\u80ba"),
+        ("ISO_IR 100", b"M\xfcnster\\BONE", "M\u00fcnster"),
+        (["", "ISO 2022 IR 87"], b"\x1b$BGY\x1b(B\\BONE", "\u80ba"),
+    ],
+)
+@pytest.mark.parametrize("framed", [False, True])
+def test_names_of_windows_are_read_in_every_character_set(charsets, written, name, framed):
+    """By the decoder that an import uses: pydicom leaves the escape sequences of some in the text."""
+    said = Dataset()
+    said.WindowCenter, said.WindowWidth = [40, 400], [80, 2000]
+    held = b"X" * ((len(written) + 1) // 2 * 2)
+    said.WindowCenterWidthExplanation = held.decode()
+    macro = Dataset()
+    macro.FrameVOILUTSequence = [said]
+    pixels = ramp(dtype="<u2")
+    data = dataset(pixels, SpecificCharacterSet=charsets)
+    if framed:
+        data.SharedFunctionalGroupsSequence = [macro]
+    else:
+        data.update(said)
+    file = io.BytesIO(file_of(data).replace(held, written.ljust(len(held))))
+    frame = DicomFrames(open_dicom(file)).frame(0)
+    assert [window.name for window in frame.windows] == [name, "BONE"]
 
 
 def test_frames_larger_than_any_are_refused_before_they_are_decoded():

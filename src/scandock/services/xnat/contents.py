@@ -289,8 +289,8 @@ def files_of(
     name: str | None = None,
     folder: Folder | None = None,
 ) -> list[RowMapping]:
-    """The files of some resources, in their order; those of a name alone, or of a folder."""
-    numbers = {row["n"]: row for row in resources}
+    """The files of some resources, in the order of these; those of a name alone, or of a folder."""
+    numbers = {row["n"]: place for place, row in enumerate(resources)}
     query = (
         select(
             file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.md5, file.c.content, file.c.format,
@@ -306,6 +306,7 @@ def files_of(
     if len(numbers) == 1:
         query = query.where(file.c.resource_n == next(iter(numbers)))
     found = [row for row in connection.execute(query).mappings() if row["resource_n"] in numbers]
+    found.sort(key=lambda row: numbers[row["resource_n"]])
     return found if folder is None else [row for row in found if folder.holds(row["name"])]
 
 

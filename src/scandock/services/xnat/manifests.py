@@ -219,7 +219,7 @@ def _rows(connection: Connection, of: ColumnElement[bool]) -> Iterator[RowMappin
         .outerjoin(scan, of_scan)
         .outerjoin(scan_edit, edited)
         .where(session.c.place == "archive", of)
-        .order_by(project.c.key, session.c.key, session.c.id, resource.c.n)
+        .order_by(project.c.key, session.c.key, session.c.id, func.coalesce(scan.c.sort_key, ""), resource.c.n)
     )  # fmt: skip
     yield from connection.execute(query.execution_options(yield_per=1_000)).mappings()
 

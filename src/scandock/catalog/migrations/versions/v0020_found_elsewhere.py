@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 
 import sqlalchemy as sa
 from alembic import op
-
-from scandock.rules.scan_ids import sort_key
 
 revision = "0020"
 down_revision = "0019"
@@ -18,6 +17,7 @@ TREES = 1_000
 """Trees whose scans get their keys at a time."""
 IMAGES = ("2", "6", "7", "10")
 """File types of ECAT that are images; the others are raw data."""
+RUNS = re.compile("([0-9]+)")
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -79,5 +79,17 @@ def _sort(connection: sa.Connection) -> None:
         if rows:
             connection.execute(
                 sa.text("UPDATE scan SET sort_key = :key WHERE tree_id = :tree AND n = :n"),
-                [{"key": sort_key(row.scan_id), "tree": row.tree_id, "n": row.n} for row in rows],
+                [{"key": _sort_key(row.scan_id), "tree": row.tree_id, "n": row.n} for row in rows],
             )
+
+
+def _sort_key(scan_id: str) -> str:
+    """The key of an id as this version wrote it; `rules.scan_ids` may write another one some day."""
+    key = bytearray()
+    for part in filter(None, RUNS.split(scan_id)):
+        if part[0] in "0123456789":
+            digits = part.lstrip("0") or "0"
+            key += b"\x01" + len(digits).to_bytes(2, "big") + digits.encode()
+        else:
+            key += b"\x02" + part.casefold().encode("utf-8", "surrogatepass") + b"\x00"
+    return key.hex()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 
 import sqlalchemy as sa
 from alembic import op
-
-from scandock.rules.project_fields import name_key
 
 revision = "0021"
 down_revision = "0020"
@@ -24,10 +23,16 @@ def upgrade() -> None:
         connection.execute(
             sa.text("UPDATE project SET title_key = :title, secondary_key = :secondary WHERE id = :id"),
             {
-                "title": name_key(row.title),
-                "secondary": name_key(json.loads(row.attributes).get("secondary_ID", "")),
+                "title": _key(row.title),
+                "secondary": _key(json.loads(row.attributes).get("secondary_ID", "")),
                 "id": row.id,
             },
         )
     for name in ("title_key", "secondary_key"):
         op.create_index(op.f(f"ix_project_{name}"), "project", [name])
+
+
+def _key(text: str) -> str:
+    """The key of a name as this version wrote it (`rules.project_fields.name_key`)."""
+    folded = text.strip().casefold()
+    return sha256(folded.encode(errors="surrogatepass")).hexdigest() if folded else ""

@@ -264,14 +264,15 @@ def test_a_zip_of_many_files_needs_no_memory(tmp_path: Path) -> None:
 ZEROS = bytes(CHUNK)
 
 
-class Zeros(io.RawIOBase):
+class Zeros(io.BytesIO):
     """So many bytes of nothing, which nobody has to read from a disk."""
 
     def __init__(self, size: int) -> None:
+        super().__init__()
         self._left = size
 
-    def read(self, size: int = -1, /) -> bytes:
-        given = min(size, self._left)
+    def read(self, size: int | None = -1, /) -> bytes:
+        given = min(size or 0, self._left)
         self._left -= given
         return ZEROS if given == len(ZEROS) else ZEROS[:given]
 

@@ -20,7 +20,7 @@ from tests.integration.web import Web, serving
 pytestmark = pytest.mark.long
 
 SIGN = "["
-SMALL, LARGE = 2_000, 12_000
+SMALL, LARGE = 2_000, 20_000
 """Characters of each piece of an address, each parameter, each header and each field of a body."""
 MOST = 20
 FLOOR = 0.02

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import subprocess
 import sys
@@ -16,7 +15,8 @@ from scandock.testing.data import copy_catalog
 from scandock.testing.dialects import share_compiled_statements
 from scandock.testing.passwords import quick_passwords
 from scandock.testing.readers import thread_readers
-from tests import postgres
+from tests import once, postgres
+from tests.once import once_a_run
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT.parent / "shared" / "corpus"
@@ -82,6 +82,13 @@ def project_root() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+    """Where the test processes of a run find what one of them has made for all."""
+    own = tmp_path_factory.getbasetemp()
+    once.begin(own if worker_id == "master" else own.parent)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def cheap_doubles() -> Iterator[None]:
     """Passwords cost nothing, imports within this process read in threads, and catalogs share what they compiled.
 
@@ -142,19 +149,11 @@ def corpus() -> Path:
 
 
 @pytest.fixture(scope="session")
-def corpus_archives(corpus: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder with the archives that the corpus packs itself into, named as in its expected.json.
+def corpus_archives(corpus: Path) -> Path:
+    """A folder with the archives that the corpus packs itself into, named as in its expected.json."""
 
-    They are packed once for all test processes of a run.
-    """
-    root = tmp_path_factory.getbasetemp()
-    root = root if worker_id == "master" else root.parent
-    folder, done = root / "corpus-archives", root / "corpus-archives.packed"
-    with (root / "corpus-archives.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        folder.mkdir(exist_ok=True)
-        if not done.exists():
-            packing = [sys.executable, "-B", str(corpus / "pack_dev.py"), str(folder)]
-            subprocess.run(packing, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-            done.touch()
-    return folder
+    def pack(folder: Path) -> None:
+        packing = [sys.executable, "-B", str(corpus / "pack_dev.py"), str(folder)]
+        subprocess.run(packing, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    return once_a_run("corpus-archives", pack)

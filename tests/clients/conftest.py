@@ -19,6 +19,7 @@ from scandock.testing.worker import InProcessWorker
 from tests.clients.material import make_sessions, prepare, write_files
 from tests.crash.served import PASSWORD, FreshServed, free_port
 from tests.integration.web import Web, listening, serving
+from tests.once import once_a_run
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE / ".environments"
@@ -39,9 +40,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sessions() -> Path:
     """A DATA with sessions, to be copied."""
-    return make_sessions(tmp_path_factory.mktemp("sessions"))
+    return once_a_run("tour-sessions", make_sessions) / "data"
 
 
 @pytest.fixture(scope="session")
@@ -51,13 +52,15 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def prepared(sessions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(sessions: Path) -> Path:
     """A DATA with all that tours begin with, to be copied."""
-    data = tmp_path_factory.mktemp("prepared") / "data"
-    shutil.copytree(sessions, data)
-    with serving(data) as web, web.client() as client:
-        prepare(client)
-    return data
+
+    def make(folder: Path) -> None:
+        shutil.copytree(sessions, folder / "data")
+        with serving(folder / "data") as web, web.client() as client:
+            prepare(client)
+
+    return once_a_run("tour-prepared", make) / "data"
 
 
 @pytest.fixture

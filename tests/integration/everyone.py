@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import httpx
@@ -31,10 +30,12 @@ from scandock.workers.attempt import Order, run_attempt
 from tests.builders import Image, documented, zipped
 from tests.integration.server_side import Server
 from tests.integration.web import Web, serving, with_mail
+from tests.once import once_a_run
 
 CANARY = "Zebra"
 """Stands in every label, name and text of the private project, its id among them, and nowhere else."""
 TUS = {"Tus-Resumable": "1.0.0"}
+PLACES = "places.json"
 
 
 @dataclass(frozen=True)
@@ -154,11 +155,15 @@ def everyone(
 
 @cache
 def _imported() -> tuple[Path, tuple[Place, ...]]:
-    """A DATA with it all, made once in a process and copied from then on."""
-    folder = mkdtemp(prefix="scandock-everyone-")
-    atexit.register(shutil.rmtree, folder)
-    data = Path(folder) / "data"
-    server = Server(data)
+    """A DATA with it all, to be copied."""
+    folder = once_a_run("everyone", _import_all)
+    places = json.loads((folder / PLACES).read_text())
+    known = [Place(**{**one, "accessibility": Accessibility(one["accessibility"])}) for one in places]
+    return folder / "data", tuple(known)
+
+
+def _import_all(folder: Path) -> None:
+    server = Server(folder / "data")
     people = _people(server)
     server.accounts["uploader"] = people["uploader"]
     try:
@@ -168,7 +173,7 @@ def _imported() -> tuple[Path, tuple[Place, ...]]:
             connection.execute(project.delete().where(project.c.name == "P"))  # who serves makes it, too
     finally:
         server.close()
-    return data, tuple(places)
+    (folder / PLACES).write_text(json.dumps([asdict(one) for one in places]))
 
 
 def _people(server: Server) -> dict[str, int]:

@@ -9,13 +9,15 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import delete, event, select
+from sqlalchemy import delete, event, insert, select
 
 from scandock.catalog import server_tables
+from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
 from scandock.queue.claim import Slots, claim
 from scandock.queue.events import add_event
 from scandock.queue.owner import this_owner
+from scandock.queue.tokens import new_uuid
 from scandock.services.watching import Watch
 from scandock.web import hub
 from scandock.web.v1 import live
@@ -74,6 +76,23 @@ def send(client: httpx.Client, project: str = "") -> str:
                          content=b"no archive")  # fmt: skip
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
+
+
+def multiply(catalog: Catalog, uuid: str, count: int) -> None:
+    """Let there be so many of an import that waits, as if it had been sent again and again."""
+    of_it = (server_tables.reception, server_tables.event)
+    with catalog.write() as connection:
+        row = dict(connection.execute(select(upload).where(upload.c.uuid == uuid)).mappings().one())
+        number = row.pop("id")
+        rows = {t: connection.execute(select(t).where(t.c.upload_id == number)).mappings().all() for t in of_it}
+        assert all(rows.values())
+        for _ in range(count - 1):
+            made = connection.execute(
+                insert(upload).values({**row, "uuid": new_uuid()}).returning(upload.c.id)
+            ).scalar()
+            for table, its in rows.items():
+                new = [{key: value for key, value in one.items() if key != "id"} for one in its]
+                connection.execute(insert(table), [{**one, "upload_id": made} for one in new])
 
 
 def tell(web: Web, uuid: str, kind: str, **data: Any) -> None:
@@ -233,8 +252,8 @@ def test_one_looks_for_all_and_nobody_where_nobody_listens(web, monkeypatch):
 
 def test_a_look_at_nothing_new_is_three_statements_with_300_imports(web):
     with web.client() as client:
-        for _ in range(300):
-            send(client)
+        uuid = send(client)
+    multiply(web.site.catalog, uuid, 300)
     watch = Watch(web.site.catalog)
     watch.begin()
     assert watch.look() == []

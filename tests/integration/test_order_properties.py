@@ -91,6 +91,12 @@ archives = st.lists(
 )
 
 
+def at_least(examples: int) -> settings:
+    """So many made-up cases, each of which is several imports; by `make fuzz` as many as its profile says."""
+    chosen = settings.default.max_examples if settings.get_current_profile_name() == "fuzz" and settings.default else 0
+    return settings(max_examples=max(examples, chosen))
+
+
 @st.composite
 def uploads(draw: st.DrawFn) -> list[Archive]:
     """One to three archives, some of them again, in any order."""
@@ -156,7 +162,7 @@ def site_in(folder: str) -> Site:
     return made
 
 
-@settings(max_examples=20)
+@at_least(12)
 @given(brought=uploads(), destination=st.sampled_from(["archive", "prearchive"]), workers=st.sampled_from([1, 2]))
 def test_the_same_objects_in_any_way_give_the_same(brought: list[Archive], destination: str, workers: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -175,7 +181,7 @@ def test_the_same_objects_in_any_way_give_the_same(brought: list[Archive], desti
         assert len(archived) == len(set(archived)), "a study is archived twice"
 
 
-@settings(max_examples=15)
+@at_least(10)
 @given(order=st.permutations(sorted(BY_NAME)), cuts=st.sets(st.integers(1, len(WORLD) - 1), max_size=3))
 def test_without_clashes_the_archive_holds_each_object_once(order: list[str], cuts: set[int]) -> None:
     """Nothing is held then, so all stands in the archive, each session where its study is."""

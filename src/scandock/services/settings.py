@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, tzinfo
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
@@ -175,6 +176,13 @@ def load_settings() -> Settings:
 
     Raises Usage (`setting_invalid`) naming each variable that is off, its value and what is right.
     """
+    said = {name: value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
+    return _settings_of(tuple(sorted(said.items())))
+
+
+@lru_cache(maxsize=4)
+def _settings_of(_environment: tuple[tuple[str, str], ...]) -> Settings:
+    """What the environment says, which is all that settings come from: to look at it takes some milliseconds."""
     try:
         return Settings()
     except ValidationError as error:

@@ -52,11 +52,6 @@ class Shelf:
         """As sessions have; here there are none."""
         return 0
 
-    @property
-    def reserved(self) -> str:
-        """What nobody else may plan with while it changes."""
-        return f"{self.project}/shelf/{self.key}"
-
 
 Holder = Standing | Shelf
 """Whatever has files: a session, or a shelf."""

@@ -20,10 +20,11 @@ from scandock.pipeline.elsewhere import warn_of_others
 from scandock.pipeline.healing import note_broken, note_rotten, standing
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.repeats import against_base
+from scandock.placing.locks import LockName, label_lock, session_locks, timestamp_lock
 from scandock.placing.recover import recover
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
 from scandock.rules.again import hold, session_exists
-from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.labels import UNASSIGNED
 from scandock.rules.mapping import unused_rows
 from scandock.rules.naming import name_study
 from scandock.rules.notices import Notice, notice
@@ -130,7 +131,7 @@ def _try(
         if count is not None:
             why = notice("sop_clash", label=decision.label, count=count)
             decisions[at] = hold(decision, why, view, tools.started, decisions)
-    names: set[str] = set()
+    names: set[LockName] = set()
     for job, decision in zip(jobs, decisions, strict=True):
         job.decision = decision
         job.project_id, job.policy = policies[decision.project]
@@ -145,19 +146,20 @@ def _try(
     return set()
 
 
-def _names(job: Job) -> set[str]:
+def _names(job: Job) -> set[LockName]:
     """What nobody else may plan with: the study and the label in the project, and every session of theirs."""
     decision = job.settled
-    key = label_key(decision.label)
-    names = {f"{decision.project}/label/{key}", f"{decision.project}/subject/{label_key(decision.subject)}"}
-    if decision.study_uid is not None:
-        names.add(f"{decision.project}/study/{decision.study_uid}")
-    if decision.timestamp is not None:
-        names.add(f"{decision.project}/timestamp/{decision.timestamp}")
-    if decision.settles is not None:
-        names.add(f"{decision.project}/timestamp/{decision.settles.timestamp}")
+    names = session_locks(
+        decision.project,
+        label=decision.label,
+        subject=decision.subject,
+        study_uid=decision.study_uid,
+        timestamp=decision.timestamp or "",
+    )
+    if decision.settles is not None and decision.settles.timestamp is not None:
+        names.add(timestamp_lock(decision.project, decision.settles.timestamp))
     if job.naming is not None:
-        names.add(f"{decision.project}/label/{label_key(job.naming.session.label)}")
+        names.add(label_lock(decision.project, job.naming.session.label))
     return names
 
 

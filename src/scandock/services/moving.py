@@ -18,6 +18,7 @@ from scandock.catalog.tables import project, session, tree
 from scandock.catalog.view import SqlView
 from scandock.model.errors import Usage
 from scandock.placing.intents import Placement, SessionRow
+from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import still_holds
 from scandock.rules.labels import OWN_ID, clean, label_key
@@ -115,11 +116,17 @@ def move(
         project_id, wanted = _goal(connection, desk.principal, source, project_name or source.project)
     stamp = source.timestamp
 
-    def names(connection: Connection) -> set[str]:
+    def names(connection: Connection) -> set[LockName]:
         nonlocal stamp
         stamp = _timestamp(desk, connection, source, wanted)
-        there = names_for(wanted, label or source.label, subject or source.subject, source.study_uid)
-        return names_of(source) | there | {f"{wanted}/timestamp/{stamp}"}
+        there = session_locks(
+            wanted,
+            label=label or source.label,
+            subject=subject or source.subject,
+            study_uid=source.study_uid,
+            timestamp=stamp,
+        )
+        return locks_of(source) | there
 
     with operation(desk.catalog, desk.store, action) as running:
         with running.reserved({source.project, wanted}, names) as connection:
@@ -283,18 +290,6 @@ def _goal(connection: Connection, principal: Principal, source: Standing, name: 
             "project_unknown", f"There is no project {name}, or you may not know of it.", "Choose one that you see."
         )
     return row.id, row.name
-
-
-def names_of(source: Standing) -> set[str]:
-    """What nobody else may plan with while this session changes (see pipeline/plan.py)."""
-    names = names_for(source.project, source.label, source.subject, source.study_uid)
-    return names | ({f"{source.project}/timestamp/{source.timestamp}"} if source.timestamp else set())
-
-
-def names_for(project_name: str, label: str, subject: str, study_uid: str | None) -> set[str]:
-    """The names that a session of these touches."""
-    names = {f"{project_name}/label/{label_key(label)}", f"{project_name}/subject/{label_key(subject)}"}
-    return names | ({f"{project_name}/study/{study_uid}"} if study_uid else set())
 
 
 def free_timestamp(desk: Desk, connection: Connection, project_name: str) -> str:

@@ -21,6 +21,7 @@ from scandock.model.errors import Usage
 from scandock.placing.deletes import Removal
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, SessionRow
+from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import operation
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
@@ -28,7 +29,7 @@ from scandock.services import rights
 from scandock.services.audit import Did, record
 from scandock.services.damage import damaged_of
 from scandock.services.listing import Page, Sorting, page_of
-from scandock.services.moving import Desk, Outcome, free_timestamp, names_for, names_of, standing_inode, usable
+from scandock.services.moving import Desk, Outcome, free_timestamp, standing_inode, usable
 from scandock.services.verifying import verify_again
 from scandock.store.port import Store
 
@@ -67,7 +68,7 @@ def put_in_trash(
     `deleting`: it leaves a project that is being deleted.
     """
     with operation(desk.catalog, desk.store, "delete") as running:
-        with running.reserved({source.project}, lambda _: names_of(source), deleting=deleting) as connection:
+        with running.reserved({source.project}, lambda _: locks_of(source), deleting=deleting) as connection:
             source = find(connection)
         removal = removal_of(desk, source, keep=True)
 
@@ -148,10 +149,15 @@ def restore(desk: Desk, uuid: str, *, label: str | None = None, dry_run: bool = 
     kept = json.loads(row["session"])
     wanted = label or kept["label"]
 
-    def names(connection: Connection) -> set[str]:
+    def names(connection: Connection) -> set[LockName]:
         kept["timestamp"] = _timestamp(desk, connection, row["project"], kept)
-        held = names_for(row["project"], wanted, kept["subject"], kept["study_uid"])
-        return held | ({f"{row['project']}/timestamp/{kept['timestamp']}"} if kept["timestamp"] else set())
+        return session_locks(
+            row["project"],
+            label=wanted,
+            subject=kept["subject"],
+            study_uid=kept["study_uid"],
+            timestamp=kept["timestamp"],
+        )
 
     with operation(desk.catalog, desk.store, "restore") as running:
         with running.reserved({row["project"]}, names) as connection:

@@ -22,10 +22,11 @@ from scandock.catalog.trees import BATCH, copy_batch, copy_files, describe_files
 from scandock.model.errors import ScandockError
 from scandock.model.points import reach
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
+from scandock.placing.locks import locks_of
 from scandock.placing.moves import Operation, operation, patiently
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, shelves
-from scandock.services.moving import Desk, names_of, session_row, standing_inode
+from scandock.services.moving import Desk, session_row, standing_inode
 from scandock.services.xnat.next_tree import NextTree
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _make(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:
     with desk.catalog.read() as connection:
         project = _source(connection, uuid).project
     with operation(desk.catalog, desk.store, "edit") as running:
-        with running.reserved({project}, lambda c: _names_of(_source(c, uuid))) as connection:
+        with running.reserved({project}, lambda c: locks_of(_source(c, uuid))) as connection:
             source = _source(connection, uuid)
             origin = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
             to_be = NextTree.read(connection, source)
@@ -86,10 +87,6 @@ def _source(connection: Connection, uuid: str) -> Holder:
     if found is None or (isinstance(found, Standing) and found.place != "archive"):
         deny(Answer.HIDDEN)
     return found
-
-
-def _names_of(source: Holder) -> set[str]:
-    return {source.reserved} if isinstance(source, Shelf) else names_of(source)
 
 
 def _apply(connection: Connection, change: Change, to_be: NextTree) -> Mapping[str, audit.Value] | ScandockError:

@@ -23,6 +23,7 @@ from scandock.catalog.trees import scan_values as scan_values_of
 from scandock.model.errors import Usage
 from scandock.model.verdicts import ImportState
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
+from scandock.placing.locks import locks_of, session_locks
 from scandock.placing.moves import Operation, operation, undisturbed
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
@@ -31,7 +32,7 @@ from scandock.rules.said_fields import set_by_hand
 from scandock.services import rights
 from scandock.services.editing import scan_values
 from scandock.services.imports import DELETED
-from scandock.services.moving import Desk, labelled, names_for, names_of, usable
+from scandock.services.moving import Desk, labelled, usable
 from scandock.services.xnat.contents import ALL
 from scandock.services.xnat.ids import experiment_number, subject_number
 from scandock.store import names
@@ -92,7 +93,7 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
         project_id, name = project_of(connection, wanted.project)
     uuid = new_uuid()
     with operation(desk.catalog, desk.store, "make") as running:
-        reserved = names_for(name, label, person, None)
+        reserved = session_locks(name, label=label, subject=person, study_uid=None)
         with running.reserved({name}, lambda _: reserved) as connection:
             if labelled(connection, project_id, label):
                 raise Usage("label_taken", "There is a session of that label already.", "Choose another label.")
@@ -211,7 +212,7 @@ def changing(desk: Desk, uuid: str, action: Action = Action.SESSION_EDIT) -> Ite
 
     with desk.catalog.read() as connection:
         name = find(connection).project
-    with undisturbed(desk.catalog, {name}, lambda c: names_of(find(c))) as connection:
+    with undisturbed(desk.catalog, {name}, lambda c: locks_of(find(c))) as connection:
         source = find(connection)
         yield connection, source
         connection.execute(update(session).where(session.c.id == source.id).values(modified=desk.catalog.now()))

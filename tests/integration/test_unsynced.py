@@ -42,7 +42,7 @@ from scandock.services.xnat.making import NewSession, make_session
 from scandock.store import syscalls
 from scandock.store.identity import write_identity
 from scandock.store.local import LocalStore
-from scandock.store.names import AREAS
+from scandock.store.paths import AREAS
 from scandock.store.stages import LocalStage
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer

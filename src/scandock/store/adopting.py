@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault
-from scandock.store import names
+from scandock.store import paths
 from scandock.store.durable import fault
 from scandock.store.folders import Folders
 from scandock.store.values import Adopted
@@ -47,8 +47,8 @@ def adopt(root_fd: int, name: str, target: Folders, pairs: Iterable[tuple[str, s
 
 def _adopt_one(source: Folders, old: str, target: Folders, new: str) -> bool:
     """True where a link did it, False where the bytes were copied."""
-    old_folder, old_name = names.split(old)
-    new_folder, new_name = names.split(new)
+    old_folder, old_name = paths.split(old)
+    new_folder, new_name = paths.split(new)
     old_fd = source.fd(old_folder)
     new_fd = target.fd(new_folder, create=True)
     if not stat.S_ISREG(os.stat(old_name, dir_fd=old_fd, follow_symlinks=False).st_mode):

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FOLDER
-from scandock.store import names, readers, syscalls
+from scandock.store import paths, readers, syscalls
 from scandock.store.durable import fault, sync_failed, write_all
 from scandock.store.folders import FOLDER_MODE, Folders
 
@@ -49,7 +49,7 @@ class OpenFolder:
         return readers.found(self._fd)
 
     def open(self, rel: str) -> IO[bytes]:
-        folder, name = names.split(rel)
+        folder, name = paths.split(rel)
         return readers.open_file(name, self._folders.fd(folder))
 
     def __enter__(self) -> OpenFolder:

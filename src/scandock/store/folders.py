@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from scandock.store import names
+from scandock.store import paths
 
 FOLDER_MODE = 0o755
 """Less what the umask takes: see docs/design/0002-store-port.md, "Modes"."""
@@ -37,7 +37,7 @@ class Folders:
             return self._last_fd
         fd = self._fds.pop(folder, None) if folder else self._root
         if fd is None:
-            fd = self._walk(names.relpath(folder), create)
+            fd = self._walk(paths.relpath(folder), create)
         elif folder:
             self._fds[folder] = fd
         self._last, self._last_fd = folder, fd

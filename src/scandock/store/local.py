@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
 from scandock.model.errors import Fault
-from scandock.store import names, readers, works
+from scandock.store import paths, readers, works
 from scandock.store.durable import fault, sync_file, sync_folder
 from scandock.store.root import INCOMING, RECEIPTS, WORK, Root
 from scandock.store.spools import LocalSpool
@@ -176,11 +176,11 @@ class LocalStore:
         self._trees.settle()
 
     def current(self, name: str) -> int | None:
-        names.parse(name)
+        paths.parse(name)
         return self._root.inode(name)
 
     def stamp(self, name: str) -> int | None:
-        names.parse(name)
+        paths.parse(name)
         return self._root.stamp(name)
 
     def snapshot(self, name: str) -> LocalSnapshot:
@@ -204,10 +204,10 @@ class LocalStore:
         trash: str | None = None,
     ) -> str | None:
         if stage is None:
-            names.parse(name)
+            paths.parse(name)
             path = name
         else:
-            path = f"{_path(stage)}/{names.relpath(name)}"
+            path = f"{_path(stage)}/{paths.relpath(name)}"
         kept = self._trash.retire(path, self.new_trash_id() if trash is None else trash, note or {})
         if stage is None:
             self._trees.prune(name)
@@ -239,7 +239,7 @@ class LocalStore:
 
     def keep_receipt(self, stage: Stage, rel: str) -> None:
         target = _receipt(stage.upload)
-        source = f"{_path(stage)}/{names.relpath(rel)}"
+        source = f"{_path(stage)}/{paths.relpath(rel)}"
         try:
             sync_file(source, self._root.fd)
             os.rename(source, target, src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
@@ -259,8 +259,8 @@ class LocalStore:
 
 
 def _path(stage: Stage) -> str:
-    return f"{WORK}/{names.label(stage.upload)}/{names.label(stage.token)}"
+    return f"{WORK}/{paths.label(stage.upload)}/{paths.label(stage.token)}"
 
 
 def _receipt(upload: str) -> str:
-    return f"{RECEIPTS}/{names.label(upload)}.jsonl.gz"
+    return f"{RECEIPTS}/{paths.label(upload)}.jsonl.gz"

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault
-from scandock.store import names
+from scandock.store import paths
 from scandock.store.durable import fault
 from scandock.store.root import WORK
 from scandock.store.works import LOCK, rmdir
@@ -31,7 +31,7 @@ class LocalHold:
     __slots__ = ("_fd", "_root", "upload")
 
     def __init__(self, root: Root, upload: str, *, force: bool = False) -> None:
-        self.upload = names.label(upload)
+        self.upload = paths.label(upload)
         self._root = root
         self._fd = -1
         end = time.monotonic() + _PATIENCE
@@ -94,7 +94,7 @@ def _try(root: Root, folder: str) -> int:
 
 def alive(root: Root, upload: str) -> bool:
     """True while a living process of this host holds the upload's lock."""
-    path = f"{WORK}/{names.label(upload)}/{LOCK}"
+    path = f"{WORK}/{paths.label(upload)}/{LOCK}"
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root.fd)
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FOLDER, keep_private
 from scandock.store.durable import fault, sync_folder
 from scandock.store.folders import FOLDER_MODE
-from scandock.store.names import AREAS
+from scandock.store.paths import AREAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

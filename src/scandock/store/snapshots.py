@@ -8,7 +8,7 @@ import stat
 import sys
 from typing import IO, TYPE_CHECKING, Final
 
-from scandock.store import names, readers
+from scandock.store import paths, readers
 from scandock.store.durable import fault
 from scandock.store.folders import Folders
 from scandock.store.values import Found
@@ -28,18 +28,18 @@ class LocalSnapshot:
 
     def __init__(self, root: Root, name: str) -> None:
         self._fd = -1
-        names.parse(name)
+        paths.parse(name)
         self.name = name
         self._fd = _open_locked(root.fd, name)
         self.inode = os.fstat(self._fd).st_ino
         self._folders = Folders(self._fd, keep=32)
 
     def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
-        folder, name = names.split(rel)
+        folder, name = paths.split(rel)
         return readers.open_file(name, self._folders.fd(folder), offset, length)
 
     def size(self, rel: str) -> int | None:
-        folder, name = names.split(rel)
+        folder, name = paths.split(rel)
         try:
             status = os.stat(name, dir_fd=self._folders.fd(folder), follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):  # the latter also for a link in place of a folder
@@ -84,11 +84,11 @@ def _open_locked(root_fd: int, name: str) -> int:
 def walk(root: Root, prefix: str) -> Iterator[Found]:
     """See port.Store.walk. What lies above the level of sessions is told under the folder it is in."""
     pieces = prefix.split("/")
-    if pieces[0] not in names.AREAS or len(pieces) > 4:
+    if pieces[0] not in paths.AREAS or len(pieces) > 4:
         raise ValueError(f"not a prefix of names: {prefix[:200]!r}")
-    for check, piece in zip((names.project_name, names.label, names.label), pieces[1:], strict=False):
+    for check, piece in zip((paths.project_name, paths.label, paths.label), pieces[1:], strict=False):
         check(piece)
-    depth = 4 if pieces[0] == names.PREARCHIVE else 3
+    depth = 4 if pieces[0] == paths.PREARCHIVE else 3
     for path, status, kind in readers.walk(root.fd, prefix):
         parts = path.split("/")
         cut = depth if len(parts) > depth or (len(parts) == depth and kind == "folder") else len(parts) - 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.model.errors import Fault, Usage
 from scandock.store import syscalls
 from scandock.store.durable import fault, write_all
-from scandock.store.names import AREAS
+from scandock.store.paths import AREAS
 from scandock.store.root import FOLDERS, INCOMING, RUBBISH, WORK
 from scandock.store.values import Capabilities, Room
 

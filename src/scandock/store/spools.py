@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault
-from scandock.store import names
+from scandock.store import paths
 from scandock.store.durable import fault, sync_failed, sync_folder, write_all
 from scandock.store.folders import FOLDER_MODE
 from scandock.store.root import INCOMING
@@ -29,7 +29,7 @@ class LocalSpool:
 
     def __init__(self, root: Root, upload: str) -> None:
         self._fd: int | None = None
-        self.upload = names.label(upload)
+        self.upload = paths.label(upload)
         self._root = root
         self._since = 0
         self._void = False

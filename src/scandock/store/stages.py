@@ -13,7 +13,7 @@ import sys
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault, TokenLost
-from scandock.store import names, readers, syscalls
+from scandock.store import paths, readers, syscalls
 from scandock.store.adopting import adopt
 from scandock.store.durable import fault, sync_failed, write_all
 from scandock.store.folders import Folders
@@ -71,7 +71,7 @@ class LocalWriter:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
-        folder, name = names.split(self.rel)
+        folder, name = paths.split(self.rel)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._folders.fd(folder))
 
@@ -99,8 +99,8 @@ class LocalStage:
     __slots__ = ("_fd", "_folders", "_root", "_void", "path", "token", "upload")
 
     def __init__(self, root: Root, upload: str, token: str) -> None:
-        self.upload = names.label(upload)
-        self.token = names.label(token)
+        self.upload = paths.label(upload)
+        self.token = paths.label(token)
         self.path = f"{WORK}/{self.upload}/{self.token}"
         self._root = root
         self._void = False
@@ -130,7 +130,7 @@ class LocalStage:
         return Blob(rel, 0, size, size, sha256)
 
     def _create(self, rel: str) -> int:
-        folder, name = names.split(rel)
+        folder, name = paths.split(rel)
         try:
             return os.open(name, _CREATE, FILE_MODE, dir_fd=self._folders.fd(folder, create=True))
         except FileExistsError:
@@ -143,7 +143,7 @@ class LocalStage:
             raise fault(error, f"making {rel}") from error
 
     def adopt(self, name: str, pairs: Iterable[tuple[str, str]]) -> Adopted:
-        names.parse(name)
+        paths.parse(name)
         return adopt(self._root.fd, name, self._folders, pairs)
 
     def move(self, old: str, new: str) -> None:
@@ -151,19 +151,19 @@ class LocalStage:
         self._folders.forget(old)
 
     def bring(self, other: Stage, old: str, new: str) -> None:
-        self._rename(f"{WORK}/{names.label(other.upload)}/{names.label(other.token)}", old, new)
+        self._rename(f"{WORK}/{paths.label(other.upload)}/{paths.label(other.token)}", old, new)
 
     def make(self, rel: str) -> None:
         try:
-            self._folders.fd(names.relpath(rel), create=True)
+            self._folders.fd(paths.relpath(rel), create=True)
         except FileNotFoundError:
             raise self.lost() from None
         except OSError as error:
             raise fault(error, f"making {rel}") from error
 
     def _rename(self, stage: str, old: str, new: str) -> None:
-        names.relpath(old)
-        names.relpath(new)
+        paths.relpath(old)
+        paths.relpath(new)
         parent = new.rpartition("/")[0]
         try:
             self._folders.fd(parent, create=True)
@@ -181,7 +181,7 @@ class LocalStage:
 
     def remove(self, rel: str) -> None:
         """Files are unlinked, folders moved to where they are deleted in the background."""
-        path = f"{self.path}/{names.relpath(rel)}"
+        path = f"{self.path}/{paths.relpath(rel)}"
         if self._root.is_folder(path):
             self._root.give_up(path)
             self._folders.forget(rel)
@@ -223,7 +223,7 @@ class LocalStage:
         """For kernels whose syncfs keeps write errors to itself: the pages are clean now, fsync asks for the error."""
         for rel, _, kind in readers.walk(self._fd):
             if kind == "file":
-                folder, name = names.split(rel)
+                folder, name = paths.split(rel)
                 fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folders.fd(folder))
                 try:
                     os.fsync(fd)
@@ -233,7 +233,7 @@ class LocalStage:
     # reading
 
     def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
-        folder, name = names.split(rel)
+        folder, name = paths.split(rel)
         return readers.open_file(name, self._folders.fd(folder), offset, length)
 
     def read_at(self, rel: str, offset: int, length: int) -> bytes:
@@ -241,16 +241,16 @@ class LocalStage:
             return reader.read()
 
     def local_path(self, rel: str) -> str:
-        return f"{self._root.path}/{self.path}/{names.relpath(rel)}"
+        return f"{self._root.path}/{self.path}/{paths.relpath(rel)}"
 
     def exists(self, rel: str) -> bool:
         return self.inode(rel) is not None
 
     def inode(self, rel: str) -> int | None:
-        return self._root.inode(f"{self.path}/{names.relpath(rel)}")
+        return self._root.inode(f"{self.path}/{paths.relpath(rel)}")
 
     def stamp(self, rel: str) -> int | None:
-        return self._root.stamp(f"{self.path}/{names.relpath(rel)}")
+        return self._root.stamp(f"{self.path}/{paths.relpath(rel)}")
 
     def list(self, rel: str = "") -> list[str]:
         try:
@@ -259,7 +259,7 @@ class LocalStage:
             return []
 
     def walk(self, rel: str = "") -> Iterator[Found]:
-        return readers.found(self._fd, "", names.relpath(rel) if rel else "")
+        return readers.found(self._fd, "", paths.relpath(rel) if rel else "")
 
     def close(self) -> None:
         if self._fd >= 0:

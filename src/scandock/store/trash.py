@@ -10,7 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from scandock.store import names, syscalls
+from scandock.store import paths, syscalls
 from scandock.store.durable import fault, sync_folder, write_all
 from scandock.store.root import RUBBISH, TRASH
 from scandock.store.values import TrashEntry
@@ -37,7 +37,7 @@ def retired_at(trash: str) -> int:
     stamp, dash, rest = trash.partition("-")
     if not dash or not rest:
         raise ValueError(f"not a trash id: {trash[:200]!r}")
-    names.label(rest)
+    paths.label(rest)
     import calendar
 
     return calendar.timegm(time.strptime(stamp, _STAMP))
@@ -121,7 +121,7 @@ class Trash:
 
     def restore(self, trash: str, name: str) -> None:
         """See port.Store.restore."""
-        names.parse(name)
+        paths.parse(name)
         retired_at(trash)
         entry = f"{TRASH}/{trash}"
         tree = self._root.inode(f"{entry}/{TREE}")

@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault, TokenLost
-from scandock.store import names, syscalls
+from scandock.store import paths, syscalls
 from scandock.store.durable import fault, sync_folder
 from scandock.store.folders import FOLDER_MODE
 
@@ -35,8 +35,8 @@ class Trees:
 
     def publish_new(self, stage_path: str, rel: str, name: str, inode: int | None) -> None:
         """See port.Store.publish_new; `stage_path` is the stage's path below DATA."""
-        names.parse(name)
-        source = f"{stage_path}/{names.relpath(rel)}"
+        paths.parse(name)
+        source = f"{stage_path}/{paths.relpath(rel)}"
         if inode is None or self._root.inode(name) != inode:
             new = self._expect(source, stage_path, rel, inode)
             try:
@@ -48,8 +48,8 @@ class Trees:
 
     def publish_exchange(self, stage_path: str, rel: str, name: str, inode: int | None) -> None:
         """See port.Store.publish_exchange."""
-        names.parse(name)
-        source = f"{stage_path}/{names.relpath(rel)}"
+        paths.parse(name)
+        source = f"{stage_path}/{paths.relpath(rel)}"
         if inode is None or self._root.inode(name) != inode:
             new = self._expect(source, stage_path, rel, inode)
             self._expect_area(name)
@@ -81,8 +81,8 @@ class Trees:
 
     def rename(self, old: str, new: str, inode: int | None) -> None:
         """See port.Store.rename."""
-        names.parse(old)
-        names.parse(new)
+        paths.parse(old)
+        paths.parse(new)
         if inode is None or self._root.inode(new) != inode:
             standing = self._root.inode(old)
             if standing is None or (inode is not None and standing != inode):
@@ -126,7 +126,7 @@ class Trees:
     def _expect_area(self, name: str) -> None:
         """Fault `store_missing` where the area is gone: it may be a disk that is not mounted, and is not made here."""
         area = name.partition("/")[0]
-        if area in names.AREAS and not self._root.stands(area):
+        if area in paths.AREAS and not self._root.stands(area):
             raise self._root.gone(area)
 
     def _make_parents(self, name: str) -> None:
@@ -145,11 +145,11 @@ class Trees:
             except OSError:
                 return  # not empty, or gone: someone else's now
 
-    def touched(self, *paths: str) -> None:
-        """Remember that the folders above `paths` must be synced before anyone says done."""
-        for path in paths:
+    def touched(self, *touched: str) -> None:
+        """Remember that the folders above these paths must be synced before anyone says done."""
+        for path in touched:
             above = parents(path)
-            self._unsynced.update(above if above[-1] in names.AREAS else above[:1])
+            self._unsynced.update(above if above[-1] in paths.AREAS else above[:1])
 
     def settle(self) -> None:
         """Sync them, deepest first; Fault sync_failed, and then all of them stay to be synced.

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault, TokenLost
-from scandock.store import names
+from scandock.store import paths
 from scandock.store.durable import fault, sync_folder
 from scandock.store.root import WORK
 from scandock.store.stages import LocalStage
@@ -20,21 +20,21 @@ LOCK: Final = "lock"
 
 def tokens(root: Root, upload: str) -> list[str]:
     """Tokens whose stages stand."""
-    return [name for name in root.list(f"{WORK}/{names.label(upload)}") if name != LOCK]
+    return [name for name in root.list(f"{WORK}/{paths.label(upload)}") if name != LOCK]
 
 
 def is_work(root: Root, name: str) -> bool:
     """Whether something in `work/` is the folder of an upload, not a thing that people put there."""
     try:
-        return root.is_folder(f"{WORK}/{names.label(name)}")
+        return root.is_folder(f"{WORK}/{paths.label(name)}")
     except ValueError:
         return False
 
 
 def begin(root: Root, upload: str, token: str) -> LocalStage:
     """See port.Store.begin."""
-    folder = f"{WORK}/{names.label(upload)}"
-    if names.label(token) == LOCK:
+    folder = f"{WORK}/{paths.label(upload)}"
+    if paths.label(token) == LOCK:
         raise ValueError(f"{LOCK} can't be a token")
     for _ in range(100):
         try:
@@ -50,9 +50,9 @@ def begin(root: Root, upload: str, token: str) -> LocalStage:
 
 def take(root: Root, upload: str, old_token: str, new_token: str) -> LocalStage:
     """See port.Store.take."""
-    folder = f"{WORK}/{names.label(upload)}"
-    names.label(old_token)
-    names.label(new_token)
+    folder = f"{WORK}/{paths.label(upload)}"
+    paths.label(old_token)
+    paths.label(new_token)
     standing = [token for token in tokens(root, upload) if token != new_token]
     if old_token not in standing and len(standing) == 1:
         old_token = standing[0]  # killed between the catalog's new token and this rename, once or more
@@ -80,7 +80,7 @@ def _rename_stage(root: Root, folder: str, old: str, new: str) -> None:
 
 def finish(root: Root, upload: str, token: str) -> None:
     """Remove one stage; TokenLost where another token's stage stands. The lock and the folder go with the hold."""
-    _drop(root, f"{WORK}/{names.label(upload)}/{names.label(token)}")
+    _drop(root, f"{WORK}/{paths.label(upload)}/{paths.label(token)}")
     if tokens(root, upload):
         raise TokenLost("token_lost", f"Upload {upload} has been taken over by another process.")
 

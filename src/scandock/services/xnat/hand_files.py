@@ -22,7 +22,7 @@ from scandock.services import audit
 from scandock.services.moving import Desk
 from scandock.services.xnat.hand_changes import Change
 from scandock.services.xnat.next_tree import NextTree, Place, Staged
-from scandock.store import names
+from scandock.store import paths
 from scandock.store.port import Stage, Store, Writer
 
 _HEAD: Final = 1024 * 1024
@@ -133,7 +133,7 @@ def incoming(store: Store) -> Incoming:
 def file_path(text: str) -> str:
     """The path of a file in its resource, as a request names it. Usage `file_path_invalid`."""
     try:
-        return names.relpath(text.strip("/"))
+        return paths.relpath(text.strip("/"))
     except ValueError:
         raise Usage(
             "file_path_invalid",
@@ -146,7 +146,7 @@ def file_path(text: str) -> str:
 def resource_label(text: str) -> str:
     """The label of a resource that is to be made. Usage `label_unusable`."""
     try:
-        return names.label(text)
+        return paths.label(text)
     except ValueError:
         raise Usage(
             "label_unusable",

@@ -35,7 +35,7 @@ from scandock.services.imports import DELETED
 from scandock.services.moving import Desk, labelled, usable
 from scandock.services.xnat.contents import ALL
 from scandock.services.xnat.ids import experiment_number, subject_number
-from scandock.store import names
+from scandock.store import paths
 
 _UNSAID: Final = {"type": "", "quality": "usable", "note": ""}
 """What is known of a new scan of which nobody said anything."""
@@ -132,7 +132,7 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
             for one in scans:
                 desk.note(connection, "edit", uuid, name, {"scan": one.scan_id, "made": True})
 
-        show_empty(running, names.archive(name, label), row, tree_id, note, origin)
+        show_empty(running, paths.archive(name, label), row, tree_id, note, origin)
     return uuid
 
 
@@ -290,7 +290,7 @@ def _edits(every: Sequence[WantedScan]) -> list[dict[str, Any]]:
 def _check_scan_id(text: str) -> None:
     """Usage `scan_id_invalid`; also for the word that addresses every scan of a session."""
     try:
-        names.scan_id(text)
+        paths.scan_id(text)
         usual = text.upper() not in ALL
     except ValueError:
         usual = False

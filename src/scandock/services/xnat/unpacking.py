@@ -20,7 +20,7 @@ from scandock.formats.zip_entry import EntryReader
 from scandock.model.errors import Fault, Usage
 from scandock.model.limits import Limits
 from scandock.services.xnat.hand_files import Chunk, Incoming
-from scandock.store import names
+from scandock.store import paths
 
 _LINK: Final = "Pack the files themselves (tar --dereference), or upload them one by one."
 
@@ -117,7 +117,7 @@ def _inside(folder: str, name: str) -> str:
     try:
         if name.startswith("/") or ".." in pieces or not pieces:
             raise ValueError
-        return names.relpath(folder + "/".join(pieces))
+        return paths.relpath(folder + "/".join(pieces))
     except ValueError:
         raise _refused(name, "its path can't stand in a resource", "Pack it with plain relative paths.") from None
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from scandock.store import syscalls
 from scandock.store.local import LocalStore
+from scandock.store.paths import listed, parse_tree
 from scandock.store.port import Stage
 from tests.integration.store_conformance import content, published
 
@@ -81,14 +82,14 @@ def small_import(data: Path, intent: Path) -> None:
     store.prepare()
     store.hold("u")
     stage = store.begin("u", "t1")
-    stage.put_whole("reading/y", OTHER["x/y"])
-    stage.move("reading", "one/x")
-    stage.adopt("archive/P/L", [("a", "two/a")])
-    with stage.put("two/b") as writer:
+    stage.put_whole(listed("reading/y"), OTHER["x/y"])
+    stage.move(listed("reading"), listed("one/x"))
+    stage.adopt(parse_tree("archive/P/L"), [(listed("a"), listed("two/a"))])
+    with stage.put(listed("two/b")) as writer:
         writer.write(NEW["b"])
-    stage.put_whole("receipt", b"{}")
+    stage.put_whole(listed("receipt"), b"{}")
     stage.seal()
-    facts = {"one": stage.inode("one"), "two": stage.inode("two"), "trash": store.new_trash_id()}
+    facts = {"one": stage.inode(listed("one")), "two": stage.inode(listed("two")), "trash": store.new_trash_id()}
     draft = intent.with_suffix(".draft")
     draft.write_text(json.dumps(facts))
     RENAME(draft, intent)
@@ -96,13 +97,15 @@ def small_import(data: Path, intent: Path) -> None:
 
 
 def place(store: LocalStore, stage: Stage, facts: dict[str, Any]) -> None:
-    store.publish_new(stage, "one", "prearchive/P/20260102_030405678/L", inode=facts["one"], settle=False)
-    store.publish_exchange(stage, "two", "archive/P/L", inode=facts["two"], settle=False)
+    store.publish_new(
+        stage, listed("one"), parse_tree("prearchive/P/20260102_030405678/L"), inode=facts["one"], settle=False
+    )
+    store.publish_exchange(stage, listed("two"), parse_tree("archive/P/L"), inode=facts["two"], settle=False)
     store.settle()
-    if stage.exists("receipt"):
-        store.keep_receipt(stage, "receipt")
-    if stage.exists("two"):
-        store.retire("two", stage=stage, trash=facts["trash"])
+    if stage.exists(listed("receipt")):
+        store.keep_receipt(stage, listed("receipt"))
+    if stage.exists(listed("two")):
+        store.retire(listed("two"), stage=stage, trash=facts["trash"])
     store.finish(stage)
 
 
@@ -129,7 +132,7 @@ def everything_stands(data: Path, placed: bool) -> None:
     if placed:
         assert content(store, "prearchive/P/20260102_030405678/L") == OTHER
         assert len(trash) == 1
-        store.restore(trash[0].id, "archive/P/old")
+        store.restore(trash[0].id, parse_tree("archive/P/old"))
         assert content(store, "archive/P/old") == OLD
         with store.open_receipt("u") as reader:
             assert reader.read() == b"{}"

@@ -23,6 +23,7 @@ from scandock.pipeline.repeats import against_base
 from scandock.placing.locks import LockName, label_lock, session_locks, timestamp_lock
 from scandock.placing.recover import recover
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
+from scandock.placing.tree_files import folders_of
 from scandock.rules.again import hold, session_exists
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.mapping import unused_rows
@@ -30,6 +31,7 @@ from scandock.rules.naming import name_study
 from scandock.rules.notices import Notice, notice
 from scandock.rules.policy import ProjectPolicy
 from scandock.rules.settle import settle
+from scandock.store.paths import below
 
 WAIT_SECONDS = 0.05
 RECOVER_SECONDS = 2.0
@@ -174,11 +176,7 @@ def join_base(tools: Tools, connection: Connection, job: Job) -> None:
     job.decision = replace(decision, label=job.base.label, timestamp=job.base.timestamp or None)
     job.base_scans = scans_of(connection, job.base.tree_id)
     job.base_resources = resources_of(connection, job.base.tree_id)
-    by_n = {scan.n: scan.scan_id for scan in job.base_scans}
-    folders = {
-        r.n: (f"scans/{by_n[r.scan_n]}/" if r.scan_n is not None else "") + f"resources/{r.label}/files/"
-        for r in job.base_resources
-    }
+    folders = folders_of({scan.n: scan.scan_id for scan in job.base_scans}, job.base_resources)
     tools.ledger.many(
         "INSERT INTO base (job, n, resource_n, path, bytes, sha256, sop, frames, dataset_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -187,7 +185,7 @@ def join_base(tools: Tools, connection: Connection, job: Job) -> None:
                 job.n,
                 f.n,
                 f.resource_n,
-                folders[f.resource_n] + f.name,
+                below(folders[f.resource_n], f.name),
                 f.bytes,
                 f.sha256,
                 f.sop_uid or "",

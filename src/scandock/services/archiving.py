@@ -39,6 +39,7 @@ from scandock.services.moving import (
 )
 from scandock.services.taken import may_join
 from scandock.services.trash import removal_of, set_aside
+from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
 
 ONE_PATIENT: Final = {"patients": "accepted as one"}
 """What the audit says where somebody archives a session of several PatientIDs as one subject's."""
@@ -280,7 +281,7 @@ def tools_of(
         catalog=desk.catalog,
         store=desk.store,
         stage=running.stage,
-        ledger=Ledger(scratch(running.stage, "ledger.db")),
+        ledger=Ledger(scratch(running.stage, LEDGER)),
         lease=running.lease,
         request=Request(quarantine=quarantine, said=said or {}),
         site=SiteRules(placeholders=desk.settings.placeholder_names),
@@ -347,7 +348,7 @@ def _show(
     action: str,
     details: Mapping[str, audit.Value],
 ) -> None:
-    for rubbish in ("in", "loose", "ecat", "ledger.db"):
+    for rubbish in (IMAGES, LOOSE, ECAT, LEDGER):
         running.stage.remove(rubbish)
     running.stage.seal()
     placement = merged.job.placement

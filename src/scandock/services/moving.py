@@ -13,10 +13,11 @@ from sqlalchemy import Connection, select
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, may
 from scandock.catalog.engine import Catalog
 from scandock.catalog.shelves import Holder
-from scandock.catalog.standing import Standing, name_of, uri_of
+from scandock.catalog.standing import Standing, uri_of
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.view import SqlView
 from scandock.model.errors import Usage
+from scandock.model.tree_parts import TreeParts
 from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import Operation, operation
@@ -28,6 +29,7 @@ from scandock.rules.permissions import Action, Answer
 from scandock.rules.prearchive import Prearchive
 from scandock.services import audit, rights
 from scandock.services.taken import taken_warnings
+from scandock.store.paths import NOWHERE, tree_path
 from scandock.store.port import Store
 
 if TYPE_CHECKING:
@@ -189,8 +191,9 @@ def switch(
     outcome = Outcome(
         session=source.uuid, action=action, dry_run=dry_run, before=source.uri, after=after, warnings=warnings
     )
-    name = name_of(row.place, project_name, row.timestamp, row.label)
-    moved = name != source.name
+    before = tree_path(source.parts)
+    name = tree_path(TreeParts(row.place, project_name, row.timestamp, row.label))
+    moved = name != before
     if moved and desk.store.current(name) is not None:
         raise Usage("label_taken", f"A session stands at {name} already.", "Choose another label.")
     if dry_run:
@@ -198,14 +201,14 @@ def switch(
     placement = Placement(
         n=0,
         name=name,
-        staged="",
+        staged=NOWHERE,
         inode=standing_inode(desk, source),
         tree_id=source.tree_id,
         base_tree_id=None,
         base_inode=None,
         keep_base=False,
         session=row,
-        moves=source.name,
+        moves=before,
     )
     said = {"from": source.project, "to": project_name, **(details or {})}
 
@@ -253,7 +256,7 @@ def session_row(source: Standing, **changes: Any) -> SessionRow:  # noqa: ANN401
 
 def standing_inode(desk: Desk, source: Holder) -> int:
     """The number of a session's folder, or a shelf's. Raises Usage `tree_missing` where somebody took it away."""
-    inode = desk.store.current(source.name)
+    inode = desk.store.current(tree_path(source.parts))
     if inode is None:
         raise Usage("tree_missing", "The folder of this session is not in the store.", "Run `scandock check`.")
     return inode

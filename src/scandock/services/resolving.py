@@ -21,6 +21,7 @@ from scandock.services import rights
 from scandock.services.archiving import archive, tools_of
 from scandock.services.moving import Desk, Outcome, move
 from scandock.services.trash import set_aside
+from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
 
 _KEEPS: dict[str, Keep] = {"keep_old": "old", "keep_new": "new", "keep_both": "both"}
 
@@ -133,7 +134,7 @@ def _prune(desk: Desk, source: Standing, keep: Literal["old", "new"], *, dry_run
             job = prune(tools, source, keep)
         finally:
             tools.ledger.close()
-        for rubbish in ("in", "loose", "ecat", "ledger.db"):
+        for rubbish in (IMAGES, LOOSE, ECAT, LEDGER):
             running.stage.remove(rubbish)
         running.stage.seal()
         assert job.placement is not None

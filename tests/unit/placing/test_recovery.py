@@ -35,7 +35,7 @@ from scandock.model.errors import Fault, TokenLost
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.placing import recover as recovering
-from scandock.placing.complete import RECEIPT, complete, end_without
+from scandock.placing.complete import complete, end_without
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, SessionRow, new_tree, record
 from scandock.placing.locks import label_lock, study_lock
@@ -47,6 +47,7 @@ from scandock.queue.leases import abandon, begin, find_dead, renew, take_over
 from scandock.queue.owner import is_gone, start_time, this_owner
 from scandock.rules.receipt_codes import sentence
 from scandock.store.local import LocalStore
+from scandock.store.paths import RECEIPT, listed, parse_tree
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(60)]
 REPORT = {"state": "placed", "code": "", "message": ""}
@@ -114,8 +115,8 @@ def staged(catalog, stage, lease, label="S1", base=None, n=0):
     )
     return Placement(
         n=n,
-        name=f"archive/P/{label}",
-        staged=f"tree/{n}",
+        name=parse_tree(f"archive/P/{label}"),
+        staged=listed(f"tree/{n}"),
         inode=stage.inode(f"tree/{n}"),
         tree_id=number,
         base_tree_id=base,

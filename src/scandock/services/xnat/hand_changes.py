@@ -28,11 +28,11 @@ from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, shelves
 from scandock.services.moving import Desk, session_row, standing_inode
 from scandock.services.xnat.next_tree import NextTree
+from scandock.store.paths import CHANGED_TREE, below, tree_path
 
 if TYPE_CHECKING:
     from scandock.store.port import Stage
 
-TREE: Final = "tree"
 _IMAGES: Final = frozenset({"DICOM", "secondary", "ECAT"})
 
 
@@ -103,12 +103,12 @@ def _placement(desk: Desk, running: Operation, to_be: NextTree, stages: Sequence
     tree_id = _write_rows(desk, running, to_be)
     reach("rows")
     running.check()
-    inode = running.stage.inode(TREE)
+    inode = running.stage.inode(CHANGED_TREE)
     assert inode is not None
     return Placement(
         n=0,
-        name=source.name,
-        staged=TREE,
+        name=tree_path(source.parts),
+        staged=CHANGED_TREE,
         inode=inode,
         tree_id=tree_id,
         base_tree_id=source.tree_id,
@@ -138,12 +138,12 @@ def _row(to_be: NextTree) -> SessionRow | ShelfRow:
 def _arrange(running: Operation, to_be: NextTree, stages: Sequence[Stage]) -> None:
     """Put the tree together in the stage, and all of it on disk."""
     stage = running.stage
-    stage.make(TREE)
+    stage.make(CHANGED_TREE)
     if to_be.files:
-        stage.adopt(to_be.source.name, to_be.kept(TREE))
+        stage.adopt(tree_path(to_be.source.parts), to_be.kept(CHANGED_TREE))
     folders = {one.n: to_be.folder(one) for one in to_be.resources}
     for (number, name), (from_stage, one) in to_be.added.items():
-        stage.bring(from_stage, one.rel, f"{TREE}/{folders[number]}{name}")
+        stage.bring(from_stage, one.rel, below(CHANGED_TREE, below(folders[number], name)))
     reach("arranged")
     for came in dict.fromkeys(stages):
         came.seal()  # each tells of the errors since it was begun: what it wrote lies in the tree now

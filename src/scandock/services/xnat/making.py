@@ -35,7 +35,7 @@ from scandock.services.imports import DELETED
 from scandock.services.moving import Desk, labelled, usable
 from scandock.services.xnat.contents import ALL
 from scandock.services.xnat.ids import experiment_number, subject_number
-from scandock.store import paths
+from scandock.store.paths import CHANGED_TREE, TreePath, archive_path, scan_id
 
 _UNSAID: Final = {"type": "", "quality": "usable", "note": ""}
 """What is known of a new scan of which nobody said anything."""
@@ -132,27 +132,27 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
             for one in scans:
                 desk.note(connection, "edit", uuid, name, {"scan": one.scan_id, "made": True})
 
-        show_empty(running, paths.archive(name, label), row, tree_id, note, origin)
+        show_empty(running, archive_path(name, label), row, tree_id, note, origin)
     return uuid
 
 
 def show_empty(
     running: Operation,
-    name: str,
+    name: TreePath,
     row: SessionRow | ShelfRow,
     tree_id: int,
     note: Callable[[Connection], object],
     origin: int,
 ) -> None:
     """Show an empty tree that is new."""
-    running.stage.make("tree")
+    running.stage.make(CHANGED_TREE)
     running.stage.seal()
-    inode = running.stage.inode("tree")
+    inode = running.stage.inode(CHANGED_TREE)
     assert inode is not None
     placement = Placement(
         n=0,
         name=name,
-        staged="tree",
+        staged=CHANGED_TREE,
         inode=inode,
         tree_id=tree_id,
         base_tree_id=None,
@@ -290,7 +290,7 @@ def _edits(every: Sequence[WantedScan]) -> list[dict[str, Any]]:
 def _check_scan_id(text: str) -> None:
     """Usage `scan_id_invalid`; also for the word that addresses every scan of a session."""
     try:
-        paths.scan_id(text)
+        scan_id(text)
         usual = text.upper() not in ALL
     except ValueError:
         usual = False

@@ -29,6 +29,7 @@ from scandock.services.moving import Desk, standing_inode
 from scandock.services.xnat.finding import Subject
 from scandock.services.xnat.ids import subject_id
 from scandock.services.xnat.making import origin_of, project_of, put_resource, show_empty
+from scandock.store.paths import tree_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def _make(desk: Desk, wanted: Shelf) -> str:
         def note(connection: Connection) -> None:
             shelves.note(desk, connection, "edit", wanted, {"fields": ["resources"], "made": True})
 
-        show_empty(running, wanted.name, row, tree_id, note, origin)
+        show_empty(running, tree_path(wanted.parts), row, tree_id, note, origin)
     return row.uuid
 
 
@@ -162,7 +163,7 @@ def remove_shelf(desk: Desk, of: Shelf, *, with_files: bool, deleting: bool = Fa
         removal = Removal(
             n=0,
             uuid=source.uuid,
-            name=source.name,
+            name=tree_path(source.parts),
             inode=standing_inode(desk, source),
             tree_id=source.tree_id,
             project_id=source.project_id,

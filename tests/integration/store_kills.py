@@ -20,7 +20,7 @@ from typing import Any
 
 from scandock.store import syscalls
 from scandock.store.local import LocalStore
-from scandock.store.paths import listed, parse_tree
+from scandock.store.paths import parse_tree, unchecked
 from scandock.store.port import Stage
 from tests.integration.store_conformance import content, published
 
@@ -82,14 +82,14 @@ def small_import(data: Path, intent: Path) -> None:
     store.prepare()
     store.hold("u")
     stage = store.begin("u", "t1")
-    stage.put_whole(listed("reading/y"), OTHER["x/y"])
-    stage.move(listed("reading"), listed("one/x"))
-    stage.adopt(parse_tree("archive/P/L"), [(listed("a"), listed("two/a"))])
-    with stage.put(listed("two/b")) as writer:
+    stage.put_whole(unchecked("reading/y"), OTHER["x/y"])
+    stage.move(unchecked("reading"), unchecked("one/x"))
+    stage.adopt(parse_tree("archive/P/L"), [(unchecked("a"), unchecked("two/a"))])
+    with stage.put(unchecked("two/b")) as writer:
         writer.write(NEW["b"])
-    stage.put_whole(listed("receipt"), b"{}")
+    stage.put_whole(unchecked("receipt"), b"{}")
     stage.seal()
-    facts = {"one": stage.inode(listed("one")), "two": stage.inode(listed("two")), "trash": store.new_trash_id()}
+    facts = {"one": stage.inode(unchecked("one")), "two": stage.inode(unchecked("two")), "trash": store.new_trash_id()}
     draft = intent.with_suffix(".draft")
     draft.write_text(json.dumps(facts))
     RENAME(draft, intent)
@@ -98,14 +98,14 @@ def small_import(data: Path, intent: Path) -> None:
 
 def place(store: LocalStore, stage: Stage, facts: dict[str, Any]) -> None:
     store.publish_new(
-        stage, listed("one"), parse_tree("prearchive/P/20260102_030405678/L"), inode=facts["one"], settle=False
+        stage, unchecked("one"), parse_tree("prearchive/P/20260102_030405678/L"), inode=facts["one"], settle=False
     )
-    store.publish_exchange(stage, listed("two"), parse_tree("archive/P/L"), inode=facts["two"], settle=False)
+    store.publish_exchange(stage, unchecked("two"), parse_tree("archive/P/L"), inode=facts["two"], settle=False)
     store.settle()
-    if stage.exists(listed("receipt")):
-        store.keep_receipt(stage, listed("receipt"))
-    if stage.exists(listed("two")):
-        store.retire(listed("two"), stage=stage, trash=facts["trash"])
+    if stage.exists(unchecked("receipt")):
+        store.keep_receipt(stage, unchecked("receipt"))
+    if stage.exists(unchecked("two")):
+        store.retire(unchecked("two"), stage=stage, trash=facts["trash"])
     store.finish(stage)
 
 

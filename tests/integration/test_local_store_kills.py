@@ -12,7 +12,7 @@ import pytest
 
 from scandock.model.errors import TokenLost
 from scandock.store.local import LocalStore
-from scandock.store.paths import listed, parse_tree
+from scandock.store.paths import parse_tree, unchecked
 from tests.integration.store_conformance import staged
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -79,11 +79,11 @@ def test_a_stopped_owner_is_taken_over(tmp_path):
         mine = LocalStore(tmp_path)
         mine.hold("u")
         stage = mine.begin("u", "t1")
-        stage.put_whole(listed("tree/a"), b"stale")
+        stage.put_whole(unchecked("tree/a"), b"stale")
         os.kill(os.getpid(), signal.SIGSTOP)
         lost = 0
         for late in (
-            lambda: mine.publish_new(stage, listed("tree"), parse_tree("archive/P/stale")),
+            lambda: mine.publish_new(stage, unchecked("tree"), parse_tree("archive/P/stale")),
             lambda: mine.finish(stage),
         ):
             try:
@@ -98,7 +98,7 @@ def test_a_stopped_owner_is_taken_over(tmp_path):
     os.kill(pid, signal.SIGCONT)
     assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 2
     assert LocalStore(tmp_path).owner_alive("u")
-    store.publish_new(stage, listed("tree"), parse_tree("archive/P/L"))
+    store.publish_new(stage, unchecked("tree"), parse_tree("archive/P/L"))
     store.finish(stage)
     assert [one.name for one in store.walk("archive")] == ["archive/P/L"]
     assert store.works() == []

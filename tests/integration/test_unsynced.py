@@ -41,7 +41,7 @@ from scandock.services.xnat.making import NewSession, make_session
 from scandock.store import syscalls
 from scandock.store.identity import write_identity
 from scandock.store.local import LocalStore
-from scandock.store.paths import AREAS, RECEIPT, listed, parse_tree
+from scandock.store.paths import AREAS, RECEIPT, parse_tree, unchecked
 from scandock.store.stages import LocalStage
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer
@@ -244,13 +244,13 @@ def test_a_receipt_gives_way_only_to_one_that_is_on_the_disk(tmp_path, monkeypat
 
 def staged(store: LocalStore, upload: str = "u") -> LocalStage:
     stage = store.begin(upload, "t1")
-    stage.put_whole(listed("tree/a"), upload.encode())
+    stage.put_whole(unchecked("tree/a"), upload.encode())
     stage.seal()
     return stage
 
 
 def published(store: LocalStore) -> None:
-    store.publish_new(staged(store, "first"), listed("tree"), parse_tree(NAME))
+    store.publish_new(staged(store, "first"), unchecked("tree"), parse_tree(NAME))
 
 
 @dataclass
@@ -325,7 +325,7 @@ def publish(room: Promising) -> None:
     store = room.store()
     stage = staged(store)
     with room.watched("data/archive", "data/work"):
-        store.publish_new(stage, listed("tree"), parse_tree(NAME))
+        store.publish_new(stage, unchecked("tree"), parse_tree(NAME))
 
 
 def publish_two(room: Promising) -> None:
@@ -333,7 +333,7 @@ def publish_two(room: Promising) -> None:
     stages = {upload: staged(store, upload) for upload in ("first", "second")}
     with room.watched("data/archive", "data/work"):
         for label, one in stages.items():
-            store.publish_new(one, listed("tree"), parse_tree(f"archive/P/{label}"), settle=False)
+            store.publish_new(one, unchecked("tree"), parse_tree(f"archive/P/{label}"), settle=False)
         store.settle()
 
 
@@ -342,7 +342,7 @@ def exchange(room: Promising) -> None:
     published(store)
     stage = staged(store)
     with room.watched("data/archive", "data/work"):
-        store.publish_exchange(stage, listed("tree"), parse_tree(NAME))
+        store.publish_exchange(stage, unchecked("tree"), parse_tree(NAME))
 
 
 def rename(room: Promising) -> None:
@@ -438,7 +438,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/root.py prepare: sync_folder(TRASH, self.fd)": prepare,
     "store/root.py prepare: sync_folder('.', self.fd)": prepare,
     "store/root.py prepare: sync_folder('..', self.fd)": prepare,
-    "store/root.py prepare: sync_folder(os.path.dirname(folder), self.fd)": prepare,
+    "store/root.py prepare: sync_folder(os.path.dirname(above), self.fd)": prepare,
     "store/root.py make_stored: sync_folder('.', self.fd)": make_anew,
     "store/identity.py write_identity: os.fsync(fd)": identify,
     "store/identity.py write_identity: sync_folder('.', folder)": identify,

@@ -33,10 +33,10 @@ from scandock.store.paths import (
     RelPath,
     below,
     image_folder,
-    listed,
     resource_folder,
     tree_path,
     uid_key,
+    unchecked,
 )
 
 Keep = Literal["ask", "old", "new", "both"]
@@ -211,7 +211,7 @@ def _words(tree: _Tree, row: FileRow) -> Words:
 
 def _pairs(tree: _Tree, files: list[FileRow], entries: list[Entry]) -> Iterator[tuple[RelPath, RelPath]]:
     for row, entry in zip(files, entries, strict=True):
-        yield below(tree.folder(tree.resources[row.resource_n]), row.name), listed(entry.staged)
+        yield below(tree.folder(tree.resources[row.resource_n]), row.name), unchecked(entry.staged)
 
 
 def _entry(

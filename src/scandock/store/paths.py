@@ -216,8 +216,8 @@ def relative_to(folder: RelPath, rel: RelPath) -> RelPath:
     return cast("RelPath", rel.removeprefix(f"{folder}/"))
 
 
-def listed(text: str) -> RelPath:
-    """A path as the listing of a folder gave it, whoever put it there."""
+def unchecked(text: str) -> RelPath:
+    """A path as the listing of a folder gave it, whoever put it there: the store checks what it opens."""
     return cast("RelPath", text)
 
 

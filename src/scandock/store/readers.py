@@ -118,4 +118,4 @@ def _kind(mode: int) -> str:
 def found(folder_fd: int, name: str = "", prefix: RelPath = paths.NOWHERE) -> Iterator[Found]:
     """`walk` as the port tells it, for one tree."""
     for path, status, kind in walk(folder_fd, prefix):
-        yield Found(name, paths.listed(path), status.st_size, status.st_ino, kind)
+        yield Found(name, paths.unchecked(path), status.st_size, status.st_ino, kind)

@@ -194,7 +194,7 @@ class LocalStage:
     def clear(self) -> None:
         for name in self.list():
             self._root.give_up(paths.inside(self.path, name))
-            self._folders.forget(paths.listed(name))
+            self._folders.forget(paths.unchecked(name))
 
     def write_back(self) -> None:
         """See handles.Stage. By a descriptor of its own: the errors that it meets are `seal`'s to tell."""
@@ -220,7 +220,7 @@ class LocalStage:
         """For kernels whose syncfs keeps write errors to itself: the pages are clean now, fsync asks for the error."""
         for rel, _, kind in readers.walk(self._fd):
             if kind == "file":
-                folder, name = paths.split(paths.listed(rel))
+                folder, name = paths.split(paths.unchecked(rel))
                 fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folders.fd(folder))
                 try:
                     os.fsync(fd)

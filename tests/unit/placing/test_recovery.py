@@ -47,7 +47,7 @@ from scandock.queue.leases import abandon, begin, find_dead, renew, take_over
 from scandock.queue.owner import is_gone, start_time, this_owner
 from scandock.rules.receipt_codes import sentence
 from scandock.store.local import LocalStore
-from scandock.store.paths import RECEIPT, listed, parse_tree
+from scandock.store.paths import RECEIPT, parse_tree, unchecked
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(60)]
 REPORT = {"state": "placed", "code": "", "message": ""}
@@ -116,7 +116,7 @@ def staged(catalog, stage, lease, label="S1", base=None, n=0):
     return Placement(
         n=n,
         name=parse_tree(f"archive/P/{label}"),
-        staged=listed(f"tree/{n}"),
+        staged=unchecked(f"tree/{n}"),
         inode=stage.inode(f"tree/{n}"),
         tree_id=number,
         base_tree_id=base,

@@ -451,7 +451,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/local.py rename: self._trees.settle()": rename,
     "store/trash.py retire: sync_folder(entry, self._root.fd)": retire,
     "store/trash.py retire: sync_folder(TRASH, self._root.fd)": retire,
-    "store/trash.py retire: sync_folder(path.rpartition('/')[0], self._root.fd)": retire,
+    "store/trash.py retire: sync_folder(paths.parents(path)[0], self._root.fd)": retire,
     "store/trash.py restore: self._trees.settle()": bring_back,
     "web/receiving/spooling.py _sync: self._spool.sync()": receive,
     "services/xnat/inbox.py end: self._spool.sync()": read_inbox,

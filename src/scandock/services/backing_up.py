@@ -52,7 +52,6 @@ from scandock.store.paths import (
     receipt_file,
     spool_file,
     spool_folder,
-    stage_folder,
     staged_path,
     trash_entry,
     trash_note,
@@ -345,7 +344,7 @@ class _Backup:
         if content is not None and (row.base_tree_id is None or content != _paths(connection, row.base_tree_id)):
             return False
         for token in self._list(work_folder(row.uuid)):
-            staged = f"{self.path}/{staged_path(stage_folder(row.uuid, token), parse_rel(row.staged))}"
+            staged = f"{self.path}/{staged_path(inside(work_folder(row.uuid), token), parse_rel(row.staged))}"
             with contextlib.suppress(FileNotFoundError), backups.OpenFolder(staged) as folder:
                 return {found.rel: found.size for found in folder.walk() if found.kind == "file"} == {
                     rel: size for rel, (size, _) in new.items()

@@ -28,7 +28,7 @@ from scandock.services.opening import CATALOG, opened
 from scandock.services.project_deleting import finish_deletions
 from scandock.services.stuck_imports import list_imports
 from scandock.store.local import LocalStore
-from scandock.store.paths import AREAS, RECEIPTS, RelPath, TreePath, tree_path, work_folder
+from scandock.store.paths import AREAS, RECEIPTS, RelPath, TreePath, is_as_deep_as_trees, tree_path, work_folder
 from scandock.store.port import Snapshot
 from scandock.store.root import FOLDERS
 
@@ -249,7 +249,7 @@ class _Check:
                     if placed or self._is_being_placed(connection, found.name):
                         continue  # while this ran
                 said.add(found.name)
-                if found.kind != "folder" or found.name.count("/") >= (3 if area == "prearchive" else 2):
+                if found.kind != "folder" or is_as_deep_as_trees(found.name):
                     what = "no project or subject with files" if area == "resources" else "no session"
                     yield Finding("stray", found.name, f"The catalog knows {what} here.")
 

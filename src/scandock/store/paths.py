@@ -176,9 +176,18 @@ def split_tree(path: str, *, is_folder: bool) -> tuple[str, RelPath]:
     Nothing is checked: people put there what they like.
     """
     parts = path.split("/")
-    depth = 4 if parts[0] == PREARCHIVE else 3
+    depth = _depth(path)
     cut = depth if len(parts) > depth or (len(parts) == depth and is_folder) else len(parts) - 1
     return "/".join(parts[:cut]), cast("RelPath", "/".join(parts[cut:]))
+
+
+def is_as_deep_as_trees(name: str) -> bool:
+    """Whether what was met under an area stands where trees do, and not above them."""
+    return name.count("/") + 1 >= _depth(name)
+
+
+def _depth(path: str) -> int:
+    return 4 if path.partition("/")[0] == PREARCHIVE else 3
 
 
 def area_of(path: TreePath) -> DataPath:

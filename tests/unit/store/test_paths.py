@@ -238,6 +238,12 @@ def test_what_is_met_under_an_area_is_cut_in_two(pieces):
             assert "/".join(filter(None, (name, rel))) == path
 
 
+def test_an_empty_folder_is_told_of_where_a_tree_could_stand():
+    deep = ["archive/P/L", "resources/P/k", f"prearchive/P/{STAMP}/L", "archive/P/L/x"]
+    above = ["archive", "archive/P", "resources/P", "prearchive/P", f"prearchive/P/{STAMP}"]
+    assert [name for name in (*deep, *above) if paths.is_as_deep_as_trees(name)] == deep
+
+
 # -- one home ----------------------------------------------------------------------------------------------------------
 
 

@@ -36,7 +36,7 @@ def retired_at(trash: str) -> int:
     stamp, dash, rest = trash.partition("-")
     if not dash or not rest:
         raise ValueError(f"not a trash id: {trash[:200]!r}")
-    paths.label(rest)
+    paths.label(trash)
     import calendar
 
     return calendar.timegm(time.strptime(stamp, _STAMP))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from scandock.model.errors import Fault, TokenLost
+from scandock.store.paths import parse_tree, unchecked
 from scandock.store.port import Stage, Store
 
 NAME = "archive/P/L"
@@ -17,8 +18,8 @@ FILES = "scans/1/resources/DICOM/files"
 
 
 def content(store: Store, name: str) -> dict[str, bytes]:
-    with store.snapshot(name) as snapshot:
-        found = {}
+    with store.snapshot(parse_tree(name)) as snapshot:
+        found: dict[str, bytes] = {}
         for one in snapshot.walk():
             with snapshot.open(one.rel) as reader:
                 found[one.rel] = reader.read()
@@ -29,11 +30,11 @@ def published(store: Store, name: str, files: dict[str, bytes], upload: str = "f
     """A tree that stands at `name`, its import finished."""
     stage = store.begin(upload, "t")
     for rel, data in files.items():
-        stage.put_whole(f"tree/{rel}", data)
+        stage.put_whole(unchecked(f"tree/{rel}"), data)
     stage.seal()
-    inode = stage.inode("tree")
+    inode = stage.inode(unchecked("tree"))
     assert inode is not None
-    store.publish_new(stage, "tree", name, inode=inode)
+    store.publish_new(stage, unchecked("tree"), parse_tree(name), inode=inode)
     store.finish(stage)
     return inode
 
@@ -41,12 +42,12 @@ def published(store: Store, name: str, files: dict[str, bytes], upload: str = "f
 def staged(store: Store, upload: str, files: dict[str, bytes], token: str = "t1") -> Stage:
     stage = store.begin(upload, token)
     for rel, data in files.items():
-        stage.put_whole(rel, data)
+        stage.put_whole(unchecked(rel), data)
     return stage
 
 
 def number(stage: Stage, rel: str) -> int:
-    inode = stage.inode(rel)
+    inode = stage.inode(unchecked(rel))
     assert inode is not None
     return inode
 
@@ -158,17 +159,17 @@ class StoreConformance:
         other = reopen().stage("u", "t1")
         for one in (stage, other):
             with pytest.raises(FileExistsError):
-                one.put("s/a")
+                one.put(unchecked("s/a"))
             with pytest.raises(FileExistsError):
-                one.put_whole("s/a", b"two")
-        assert stage.read_at("s/a", 0, 10) == b"one"
+                one.put_whole(unchecked("s/a"), b"two")
+        assert stage.read_at(unchecked("s/a"), 0, 10) == b"one"
 
     def test_a_file_is_no_folder_and_a_folder_no_file(self, store):
         stage = staged(store, "u", {"s/a": b"one"})
         with pytest.raises(FileExistsError):
-            stage.put_whole("s/a/b", b"two")
+            stage.put_whole(unchecked("s/a/b"), b"two")
         with pytest.raises(FileExistsError):
-            stage.put_whole("s", b"two")
+            stage.put_whole(unchecked("s"), b"two")
 
     @pytest.mark.parametrize(
         "rel", ["", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a\0b", "a\nb", "a\\b", "\ud800", "n" * 256]
@@ -181,9 +182,9 @@ class StoreConformance:
         with pytest.raises(ValueError, match=r".+"):
             stage.put_whole(rel, b"")
         with pytest.raises(ValueError, match=r".+"):
-            stage.move("a/x", rel)
+            stage.move(unchecked("a/x"), rel)
         with pytest.raises(ValueError, match=r".+"):
-            stage.move(rel, "b")
+            stage.move(rel, unchecked("b"))
 
     def test_odd_but_harmless_names_stand(self, store):
         stage = store.begin("u", "t")
@@ -225,51 +226,51 @@ class StoreConformance:
         published(store, NAME, {"a": b"one"})
         stage = staged(store, "u", {"n/a": b"other"})
         with pytest.raises(FileNotFoundError):
-            stage.adopt(NAME, [("b", "n/b")])
+            stage.adopt(parse_tree(NAME), [(unchecked("b"), unchecked("n/b"))])
         with pytest.raises(FileNotFoundError):
-            stage.adopt(NAME, [("a/b", "n/b")])
+            stage.adopt(parse_tree(NAME), [(unchecked("a/b"), unchecked("n/b"))])
         with pytest.raises(FileExistsError):
-            stage.adopt(NAME, [("a", "n/a")])
+            stage.adopt(parse_tree(NAME), [(unchecked("a"), unchecked("n/a"))])
         with pytest.raises(FileNotFoundError):
-            stage.adopt("archive/P/none", [("a", "n/c")])
+            stage.adopt(parse_tree("archive/P/none"), [(unchecked("a"), unchecked("n/c"))])
         with pytest.raises(ValueError, match="not the name"):
-            stage.adopt("work/u", [("a", "n/c")])
-        assert stage.read_at("n/a", 0, 10) == b"other"
+            stage.adopt(parse_tree("work/u"), [(unchecked("a"), unchecked("n/c"))])
+        assert stage.read_at(unchecked("n/a"), 0, 10) == b"other"
 
     def test_move_files_and_folders(self, store):
         stage = staged(store, "u", {"x/1/a": b"a", "x/2/b": b"b"})
-        before = stage.inode("x")
-        stage.move("x", "y/z")
-        assert stage.inode("y/z") == before
-        stage.move("y/z/1/a", "y/z/2/a")
-        assert stage.list("y/z/2") == ["a", "b"]
-        stage.put_whole("x/1/a", b"new")  # what was open before the move isn't written to
-        assert stage.read_at("y/z/2/a", 0, 10) == b"a"
-        assert stage.list("y/z/1") == []
+        before = stage.inode(unchecked("x"))
+        stage.move(unchecked("x"), unchecked("y/z"))
+        assert stage.inode(unchecked("y/z")) == before
+        stage.move(unchecked("y/z/1/a"), unchecked("y/z/2/a"))
+        assert stage.list(unchecked("y/z/2")) == ["a", "b"]
+        stage.put_whole(unchecked("x/1/a"), b"new")  # what was open before the move isn't written to
+        assert stage.read_at(unchecked("y/z/2/a"), 0, 10) == b"a"
+        assert stage.list(unchecked("y/z/1")) == []
 
     def test_move_refuses_taken_and_missing_names(self, store):
         stage = staged(store, "u", {"x/a": b"a", "y/b": b"b"})
         with pytest.raises(FileExistsError):
-            stage.move("x/a", "y/b")
+            stage.move(unchecked("x/a"), unchecked("y/b"))
         with pytest.raises(FileExistsError):
-            stage.move("x", "y")
+            stage.move(unchecked("x"), unchecked("y"))
         with pytest.raises(FileExistsError):
-            stage.move("x", "y/b/c")
+            stage.move(unchecked("x"), unchecked("y/b/c"))
         with pytest.raises(FileNotFoundError):
-            stage.move("none", "z")
-        assert stage.read_at("y/b", 0, 10) == b"b"
+            stage.move(unchecked("none"), unchecked("z"))
+        assert stage.read_at(unchecked("y/b"), 0, 10) == b"b"
 
     def test_bring_takes_a_file_of_another_stage(self, store):
         stage, other = staged(store, "u", {"x/a": b"a"}), staged(store, "v", {"f/1": b"one", "f/2": b"two"})
-        before = other.inode("f/1")
-        stage.bring(other, "f/1", "y/z/1")
-        assert (stage.inode("y/z/1"), other.exists("f/1")) == (before, False)
+        before = other.inode(unchecked("f/1"))
+        stage.bring(other, unchecked("f/1"), unchecked("y/z/1"))
+        assert (stage.inode(unchecked("y/z/1")), other.exists(unchecked("f/1"))) == (before, False)
         for old, new, wrong in (("f/2", "x/a", FileExistsError), ("f/1", "b", FileNotFoundError)):
             with pytest.raises(wrong):
-                stage.bring(other, old, new)
+                stage.bring(other, unchecked(old), unchecked(new))
         with pytest.raises(ValueError, match="not a"):
-            stage.bring(other, "../../u/t1/x/a", "b")
-        assert other.read_at("f/2", 0, 10) == b"two"
+            stage.bring(other, unchecked("../../u/t1/x/a"), unchecked("b"))
+        assert other.read_at(unchecked("f/2"), 0, 10) == b"two"
 
     def test_make_makes_a_tree_without_files(self, store):
         stage = store.begin("u", "t")
@@ -282,56 +283,59 @@ class StoreConformance:
 
     def test_a_stamp_tells_two_trees_apart_and_follows_a_switch(self, store):
         stage = staged(store, "u", {"tree/a": b"a"})
-        assert stage.stamp("none") is None
+        assert stage.stamp(unchecked("none")) is None
         assert store.stamp(NAME) is None
-        before = stage.stamp("tree")
+        before = stage.stamp(unchecked("tree"))
         store.publish_new(stage, "tree", NAME)
         assert store.stamp(NAME) >= before
-        stage.make("next")
-        assert stage.stamp("next") != before
+        stage.make(unchecked("next"))
+        assert stage.stamp(unchecked("next")) != before
 
     def test_remove_and_clear(self, store):
         stage = staged(store, "u", {"x/1/a": b"a", "x/b": b"b", "c": b"c"})
-        stage.remove("x/1")
-        stage.remove("c")
-        stage.remove("c")
-        stage.remove("none/of/it")
+        stage.remove(unchecked("x/1"))
+        stage.remove(unchecked("c"))
+        stage.remove(unchecked("c"))
+        stage.remove(unchecked("none/of/it"))
         assert [one.rel for one in stage.walk()] == ["x/b"]
-        stage.put_whole("x/1/a", b"again")
+        stage.put_whole(unchecked("x/1/a"), b"again")
         stage.clear()
         assert stage.list() == []
-        stage.put_whole("x/b", b"new")
+        stage.put_whole(unchecked("x/b"), b"new")
         assert store.sweep().left == 0
         assert [one.rel for one in stage.walk()] == ["x/b"]
 
     def test_list_walk_exists_and_open(self, store):
         stage = staged(store, "u", {"s/2/a": b"12345", "s/10": b"", "t": b"1"})
         assert stage.list() == ["s", "t"]
-        assert stage.list("s") == ["10", "2"]
-        assert stage.list("none") == stage.list("t") == []
-        assert [(one.rel, one.size, one.kind) for one in stage.walk("s")] == [("s/10", 0, "file"), ("s/2/a", 5, "file")]
-        assert stage.exists("s/2")
-        assert not stage.exists("s/2/b")
-        with stage.open("s/2/a", 1, 3) as reader:
+        assert stage.list(unchecked("s")) == ["10", "2"]
+        assert stage.list(unchecked("none")) == stage.list(unchecked("t")) == []
+        assert [(one.rel, one.size, one.kind) for one in stage.walk(unchecked("s"))] == [
+            ("s/10", 0, "file"),
+            ("s/2/a", 5, "file"),
+        ]
+        assert stage.exists(unchecked("s/2"))
+        assert not stage.exists(unchecked("s/2/b"))
+        with stage.open(unchecked("s/2/a"), 1, 3) as reader:
             assert reader.read(2) == b"23"
             assert reader.seek(-1, 2) == 2
             assert reader.read() == b"4"
             assert reader.seek(0) == 0
             assert reader.read() == b"234"
         with pytest.raises(FileNotFoundError):
-            stage.open("s/2/b")
+            stage.open(unchecked("s/2/b"))
         with pytest.raises(FileNotFoundError):
-            stage.open("s/2")
+            stage.open(unchecked("s/2"))
         for offset, length in ((-1, 1), (0, -1)):
             with pytest.raises(ValueError, match="not a range"):
-                stage.open("s/2/a", offset, length)
+                stage.open(unchecked("s/2/a"), offset, length)
 
     def test_seal_is_repeatable(self, store):
         stage = staged(store, "u", {"a": b"1"})
         stage.seal()
-        stage.put_whole("b", b"2")
+        stage.put_whole(unchecked("b"), b"2")
         stage.seal()
-        assert [stage.read_at(name, 0, 9) for name in ("a", "b")] == [b"1", b"2"]
+        assert [stage.read_at(unchecked(name), 0, 9) for name in ("a", "b")] == [b"1", b"2"]
 
     # whose a stage is
 
@@ -350,7 +354,7 @@ class StoreConformance:
     def test_after_take_the_old_token_can_do_nothing(self, store, reopen):
         published(store, "archive/P/old", {"a": b"old"})
         stale = staged(store, "u", {"new/a": b"1", "other/b": b"2"})
-        inode = stale.inode("new")
+        inode = stale.inode(unchecked("new"))
         other = reopen()
         taken = other.take("u", "t1", "t2")
         assert taken.inode("new") == inode
@@ -358,7 +362,7 @@ class StoreConformance:
             lambda: store.publish_new(stale, "new", NAME),
             lambda: store.publish_new(stale, "new", NAME, inode=inode),
             lambda: store.publish_exchange(stale, "new", "archive/P/old", inode=inode),
-            lambda: stale.move("new", "else"),
+            lambda: stale.move(unchecked("new"), unchecked("else")),
             stale.seal,
             lambda: store.finish(stale),
             lambda: store.stage("u", "t1"),
@@ -391,7 +395,7 @@ class StoreConformance:
 
     def test_writes_of_a_stale_worker_never_reach_a_cleared_stage(self, store, reopen):
         stale = staged(store, "u", {"s/a": b"1"})
-        writer = stale.put("s/b")
+        writer = stale.put(unchecked("s/b"))
         taken = reopen().take("u", "t1", "t2")
         taken.clear()
         taken.put_whole("s/c", b"2")
@@ -399,7 +403,7 @@ class StoreConformance:
         with contextlib.suppress(TokenLost):
             writer.close()
         with contextlib.suppress(TokenLost):
-            stale.put_whole("s/d", b"later")
+            stale.put_whole(unchecked("s/d"), b"later")
         assert [one.rel for one in taken.walk()] == ["s/c"]
         store.sweep()
 
@@ -460,7 +464,7 @@ class StoreConformance:
         assert store.current(NAME) is None
         store.publish_new(stage, "tree", NAME, inode=inode)
         assert store.current(NAME) == inode
-        assert not stage.exists("tree")
+        assert not stage.exists(unchecked("tree"))
         again = reopen()
         again.publish_new(again.take("u", "t1", "t2"), "tree", NAME, inode=inode)
         assert again.current(NAME) == inode
@@ -468,11 +472,11 @@ class StoreConformance:
     def test_publish_new_refuses_a_taken_name(self, store):
         published(store, NAME, {"a": b"old"})
         stage = staged(store, "u", {"tree/a": b"new"})
-        for inode in (None, stage.inode("tree")):
+        for inode in (None, stage.inode(unchecked("tree"))):
             with pytest.raises(FileExistsError):
                 store.publish_new(stage, "tree", NAME, inode=inode)
         assert content(store, NAME) == {"a": b"old"}
-        assert stage.read_at("tree/a", 0, 9) == b"new"
+        assert stage.read_at(unchecked("tree/a"), 0, 9) == b"new"
 
     def test_publishing_what_is_not_staged(self, store):
         published(store, NAME, {"a": b"old"})
@@ -507,8 +511,8 @@ class StoreConformance:
     def test_exchange_needs_a_tree(self, store):
         stage = staged(store, "u", {"tree/a": b"new"})
         with pytest.raises(FileNotFoundError):
-            store.publish_exchange(stage, "tree", NAME, inode=stage.inode("tree"))
-        assert stage.exists("tree")
+            store.publish_exchange(stage, "tree", NAME, inode=stage.inode(unchecked("tree")))
+        assert stage.exists(unchecked("tree"))
 
     @pytest.mark.parametrize("area", ["archive", "resources"])
     def test_settle_after_several_switches(self, store, area):

@@ -20,6 +20,7 @@ from typing import Any
 
 from scandock.store import syscalls
 from scandock.store.local import LocalStore
+from scandock.store.paths import parse_tree, unchecked
 from scandock.store.port import Stage
 from tests.integration.store_conformance import content, published
 
@@ -81,14 +82,14 @@ def small_import(data: Path, intent: Path) -> None:
     store.prepare()
     store.hold("u")
     stage = store.begin("u", "t1")
-    stage.put_whole("reading/y", OTHER["x/y"])
-    stage.move("reading", "one/x")
-    stage.adopt("archive/P/L", [("a", "two/a")])
-    with stage.put("two/b") as writer:
+    stage.put_whole(unchecked("reading/y"), OTHER["x/y"])
+    stage.move(unchecked("reading"), unchecked("one/x"))
+    stage.adopt(parse_tree("archive/P/L"), [(unchecked("a"), unchecked("two/a"))])
+    with stage.put(unchecked("two/b")) as writer:
         writer.write(NEW["b"])
-    stage.put_whole("receipt", b"{}")
+    stage.put_whole(unchecked("receipt"), b"{}")
     stage.seal()
-    facts = {"one": stage.inode("one"), "two": stage.inode("two"), "trash": store.new_trash_id()}
+    facts = {"one": stage.inode(unchecked("one")), "two": stage.inode(unchecked("two")), "trash": store.new_trash_id()}
     draft = intent.with_suffix(".draft")
     draft.write_text(json.dumps(facts))
     RENAME(draft, intent)
@@ -96,13 +97,15 @@ def small_import(data: Path, intent: Path) -> None:
 
 
 def place(store: LocalStore, stage: Stage, facts: dict[str, Any]) -> None:
-    store.publish_new(stage, "one", "prearchive/P/20260102_030405678/L", inode=facts["one"], settle=False)
-    store.publish_exchange(stage, "two", "archive/P/L", inode=facts["two"], settle=False)
+    store.publish_new(
+        stage, unchecked("one"), parse_tree("prearchive/P/20260102_030405678/L"), inode=facts["one"], settle=False
+    )
+    store.publish_exchange(stage, unchecked("two"), parse_tree("archive/P/L"), inode=facts["two"], settle=False)
     store.settle()
-    if stage.exists("receipt"):
-        store.keep_receipt(stage, "receipt")
-    if stage.exists("two"):
-        store.retire("two", stage=stage, trash=facts["trash"])
+    if stage.exists(unchecked("receipt")):
+        store.keep_receipt(stage, unchecked("receipt"))
+    if stage.exists(unchecked("two")):
+        store.retire(unchecked("two"), stage=stage, trash=facts["trash"])
     store.finish(stage)
 
 
@@ -129,7 +132,7 @@ def everything_stands(data: Path, placed: bool) -> None:
     if placed:
         assert content(store, "prearchive/P/20260102_030405678/L") == OTHER
         assert len(trash) == 1
-        store.restore(trash[0].id, "archive/P/old")
+        store.restore(trash[0].id, parse_tree("archive/P/old"))
         assert content(store, "archive/P/old") == OLD
         with store.open_receipt("u") as reader:
             assert reader.read() == b"{}"

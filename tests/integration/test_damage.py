@@ -25,6 +25,7 @@ from scandock.services.checking import check
 from scandock.services.damage import figures_of
 from scandock.services.verifying import Plan, Verified, verify_again, verify_some
 from scandock.store.local import LocalStore
+from scandock.store.paths import RelPath, TreePath
 from scandock.store.port import Store
 from scandock.store.snapshots import LocalSnapshot
 from tests.builders import Imported, Site, documented, images, site_at
@@ -323,7 +324,7 @@ def test_a_command_says_what_it_could_not_read_as_it_was_being_replaced(
     snapshot = LocalStore.snapshot
     more = [documented("S1", "1", images(4))]
 
-    def replaced(store: LocalStore, name: str) -> LocalSnapshot:
+    def replaced(store: LocalStore, name: TreePath) -> LocalSnapshot:
         taken = snapshot(store, name)
         if more:
             site.bring(more.pop(), session="S1")
@@ -378,7 +379,7 @@ def test_check_names_what_can_not_be_read_and_what_is_listed_though_it_is_whole(
     verify(web)
     opened = LocalSnapshot.open
 
-    def failing(snapshot: LocalSnapshot, rel: str, *more: Any) -> IO[bytes]:
+    def failing(snapshot: LocalSnapshot, rel: RelPath, *more: Any) -> IO[bytes]:
         if rel.endswith(other.name):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return opened(snapshot, rel, *more)

@@ -12,6 +12,7 @@ import pytest
 
 from scandock.model.errors import TokenLost
 from scandock.store.local import LocalStore
+from scandock.store.paths import parse_tree, unchecked
 from tests.integration.store_conformance import staged
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -78,10 +79,13 @@ def test_a_stopped_owner_is_taken_over(tmp_path):
         mine = LocalStore(tmp_path)
         mine.hold("u")
         stage = mine.begin("u", "t1")
-        stage.put_whole("tree/a", b"stale")
+        stage.put_whole(unchecked("tree/a"), b"stale")
         os.kill(os.getpid(), signal.SIGSTOP)
         lost = 0
-        for late in (lambda: mine.publish_new(stage, "tree", "archive/P/stale"), lambda: mine.finish(stage)):
+        for late in (
+            lambda: mine.publish_new(stage, unchecked("tree"), parse_tree("archive/P/stale")),
+            lambda: mine.finish(stage),
+        ):
             try:
                 late()
             except TokenLost:
@@ -94,7 +98,7 @@ def test_a_stopped_owner_is_taken_over(tmp_path):
     os.kill(pid, signal.SIGCONT)
     assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 2
     assert LocalStore(tmp_path).owner_alive("u")
-    store.publish_new(stage, "tree", "archive/P/L")
+    store.publish_new(stage, unchecked("tree"), parse_tree("archive/P/L"))
     store.finish(stage)
     assert [one.name for one in store.walk("archive")] == ["archive/P/L"]
     assert store.works() == []

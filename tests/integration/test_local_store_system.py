@@ -17,6 +17,7 @@ import pytest
 from scandock.model.errors import Fault, Usage
 from scandock.store import space, syscalls
 from scandock.store.local import LocalStore
+from scandock.store.paths import parse_tree, unchecked
 from tests.integration.store_conformance import NAME, content, published, staged
 
 
@@ -56,10 +57,10 @@ def test_files_are_plain_and_never_executable(tmp_path, umask, file_mode, folder
         store.spool("u").append(0, b"#!/bin/sh\n")
         published(store, NAME, {"scans/1/a.sh": b"#!/bin/sh\n"})
         stage = staged(store, "v", {"tree/a": b"1", "r": b""})
-        stage.adopt(NAME, [("scans/1/a.sh", "tree/b")])
-        store.publish_exchange(stage, "tree", NAME)
-        store.retire("tree", stage=stage)
-        store.keep_receipt(stage, "r")
+        stage.adopt(parse_tree(NAME), [(unchecked("scans/1/a.sh"), unchecked("tree/b"))])
+        store.publish_exchange(stage, unchecked("tree"), parse_tree(NAME))
+        store.retire(unchecked("tree"), stage=stage)
+        store.keep_receipt(stage, unchecked("r"))
         store.hold("v")
     finally:
         os.umask(before)
@@ -98,10 +99,10 @@ def test_links_in_a_stage_or_tree_are_never_followed(store, tmp_path):
     (work / "file").symlink_to(outside / "secret")
     for rel in ("tree/folder/x", "tree/file"):
         with pytest.raises(FileExistsError):
-            stage.put_whole(rel, b"2")
+            stage.put_whole(unchecked(rel), b"2")
     for rel in ("tree/folder/secret", "tree/file"):
         with pytest.raises(OSError, match=r".+"):
-            stage.open(rel)
+            stage.open(unchecked(rel))
     store.publish_new(stage, "tree", NAME)
     with store.snapshot(NAME) as snapshot:
         for rel in ("folder/secret", "file"):
@@ -113,7 +114,7 @@ def test_links_in_a_stage_or_tree_are_never_followed(store, tmp_path):
         ("folder", "link"),
     }
     with pytest.raises(Fault) as caught:
-        stage.adopt(NAME, [("file", "n/file")])
+        stage.adopt(parse_tree(NAME), [(unchecked("file"), unchecked("n/file"))])
     assert caught.value.code == "tree_damaged"
     store.retire(NAME)
     store.purge(0)
@@ -260,7 +261,7 @@ def test_a_file_over_the_process_limit_is_a_fault(store):
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(Fault) as caught:
-            stage.put_whole("big", bytes(200_000))
+            stage.put_whole(unchecked("big"), bytes(200_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.code == "store_failed"
@@ -454,9 +455,9 @@ def test_dropped_handles_close_their_descriptors(tmp_path):
         store.prepare()
         store.spool("u").append(0, b"1")
         stage = staged(store, "u", {"a/b/c": b"1"})
-        store.publish_new(stage, "a", NAME)
-        store.snapshot(NAME).open("b/c").close()
-        store.retire(NAME)
+        store.publish_new(stage, unchecked("a"), parse_tree(NAME))
+        store.snapshot(parse_tree(NAME)).open(unchecked("b/c")).close()
+        store.retire(parse_tree(NAME))
     del store, stage
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -484,7 +485,7 @@ def test_a_link_to_a_folder_that_is_not_mounted_is_as_a_missing_folder(store, tm
     with pytest.raises(Fault, match=r"The folder archive of .* is not there, with all") as caught:
         again.make_stored(holds)
     assert (caught.value.code, asked) == ("store_missing", [("archive", False)])
-    assert not again.has_area("archive/P/S")
+    assert not again.has_area(parse_tree("archive/P/S"))
     assert again.try_writing() == []
     (tmp_path / "elsewhere").mkdir()
     with pytest.raises(Fault, match="is empty, without all"):

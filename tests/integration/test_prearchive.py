@@ -524,9 +524,9 @@ def test_a_change_that_dies_is_rolled_forward(
 @pytest.mark.postgresql
 def test_a_change_waits_for_an_import_of_the_same_session(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     from scandock.placing import moves
+    from scandock.placing.locks import locks_of
     from scandock.placing.moves import operation
     from scandock.rules.permissions import Action
-    from scandock.services.moving import names_of
     from scandock.services.rights import session_for
 
     monkeypatch.setattr(moves, "WAIT_SECONDS", 0.2)
@@ -534,7 +534,7 @@ def test_a_change_waits_for_an_import_of_the_same_session(site: Site, monkeypatc
     with desk_of(site) as desk, operation(desk.catalog, desk.store, "test") as other:
         with desk.catalog.read() as connection:
             source = session_for(connection, SYSTEM, uuid, Action.SESSION_READ)
-        with other.reserved({"P"}, lambda _: names_of(source)):
+        with other.reserved({"P"}, lambda _: locks_of(source)):
             pass
         refused("session_busy", archive, desk, uuid)
         assert item(desk, uuid)["place"] == "prearchive"

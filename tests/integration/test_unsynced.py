@@ -26,7 +26,6 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import session
 from scandock.model.errors import Fault
 from scandock.model.points import POINTS
-from scandock.placing.complete import RECEIPT
 from scandock.placing.receipts import amend_receipt
 from scandock.services import backing_up
 from scandock.services.archiving import archive
@@ -42,7 +41,7 @@ from scandock.services.xnat.making import NewSession, make_session
 from scandock.store import syscalls
 from scandock.store.identity import write_identity
 from scandock.store.local import LocalStore
-from scandock.store.names import AREAS
+from scandock.store.paths import AREAS, RECEIPT, parse_tree, unchecked
 from scandock.store.stages import LocalStage
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer
@@ -245,13 +244,13 @@ def test_a_receipt_gives_way_only_to_one_that_is_on_the_disk(tmp_path, monkeypat
 
 def staged(store: LocalStore, upload: str = "u") -> LocalStage:
     stage = store.begin(upload, "t1")
-    stage.put_whole("tree/a", upload.encode())
+    stage.put_whole(unchecked("tree/a"), upload.encode())
     stage.seal()
     return stage
 
 
 def published(store: LocalStore) -> None:
-    store.publish_new(staged(store, "first"), "tree", NAME)
+    store.publish_new(staged(store, "first"), unchecked("tree"), parse_tree(NAME))
 
 
 @dataclass
@@ -326,7 +325,7 @@ def publish(room: Promising) -> None:
     store = room.store()
     stage = staged(store)
     with room.watched("data/archive", "data/work"):
-        store.publish_new(stage, "tree", NAME)
+        store.publish_new(stage, unchecked("tree"), parse_tree(NAME))
 
 
 def publish_two(room: Promising) -> None:
@@ -334,7 +333,7 @@ def publish_two(room: Promising) -> None:
     stages = {upload: staged(store, upload) for upload in ("first", "second")}
     with room.watched("data/archive", "data/work"):
         for label, one in stages.items():
-            store.publish_new(one, "tree", f"archive/P/{label}", settle=False)
+            store.publish_new(one, unchecked("tree"), parse_tree(f"archive/P/{label}"), settle=False)
         store.settle()
 
 
@@ -343,30 +342,30 @@ def exchange(room: Promising) -> None:
     published(store)
     stage = staged(store)
     with room.watched("data/archive", "data/work"):
-        store.publish_exchange(stage, "tree", NAME)
+        store.publish_exchange(stage, unchecked("tree"), parse_tree(NAME))
 
 
 def rename(room: Promising) -> None:
     store = room.store()
     published(store)
     with room.watched("data/archive", "data/prearchive"):
-        store.rename(NAME, "prearchive/P/20261129_120000000/L")
+        store.rename(parse_tree(NAME), parse_tree("prearchive/P/20261129_120000000/L"))
 
 
 def retire(room: Promising) -> None:
     store = room.store()
     published(store)
     with room.watched("data/archive/P/", "data/trash/2"):
-        store.retire(NAME)
+        store.retire(parse_tree(NAME))
 
 
 def bring_back(room: Promising) -> None:
     store = room.store()
     published(store)
-    trash = store.retire(NAME)
+    trash = store.retire(parse_tree(NAME))
     assert trash is not None
     with room.watched("data/archive"):
-        store.restore(trash, NAME)
+        store.restore(trash, parse_tree(NAME))
 
 
 def receive(room: Promising) -> None:
@@ -439,7 +438,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/root.py prepare: sync_folder(TRASH, self.fd)": prepare,
     "store/root.py prepare: sync_folder('.', self.fd)": prepare,
     "store/root.py prepare: sync_folder('..', self.fd)": prepare,
-    "store/root.py prepare: sync_folder(os.path.dirname(folder), self.fd)": prepare,
+    "store/root.py prepare: sync_folder(os.path.dirname(above), self.fd)": prepare,
     "store/root.py make_stored: sync_folder('.', self.fd)": make_anew,
     "store/identity.py write_identity: os.fsync(fd)": identify,
     "store/identity.py write_identity: sync_folder('.', folder)": identify,
@@ -452,7 +451,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/local.py rename: self._trees.settle()": rename,
     "store/trash.py retire: sync_folder(entry, self._root.fd)": retire,
     "store/trash.py retire: sync_folder(TRASH, self._root.fd)": retire,
-    "store/trash.py retire: sync_folder(path.rpartition('/')[0], self._root.fd)": retire,
+    "store/trash.py retire: sync_folder(paths.parents(path)[0], self._root.fd)": retire,
     "store/trash.py restore: self._trees.settle()": bring_back,
     "web/receiving/spooling.py _sync: self._spool.sync()": receive,
     "services/xnat/inbox.py end: self._spool.sync()": read_inbox,

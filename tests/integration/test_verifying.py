@@ -29,6 +29,7 @@ from scandock.services.opening import opened
 from scandock.services.pacing import Pace
 from scandock.services.upkeep import Verification
 from scandock.services.verifying import Plan, Verified, verify_some
+from scandock.store.paths import parse_tree, unchecked
 from scandock.store.snapshots import LocalSnapshot
 from scandock.workers.verifier import VerifierThread
 from tests.builders import Site, documented, images, site_at
@@ -164,7 +165,7 @@ class _Interrupted:
         self._snapshot.close()
 
     def open(self, path: str) -> IO[bytes]:
-        stream = self._snapshot.open(path)
+        stream = self._snapshot.open(unchecked(path))
         self._happens()
         return stream
 
@@ -178,7 +179,7 @@ def test_a_session_that_is_replaced_before_its_first_file_is_read_is_left_to_the
         replaced: list[Any] = []
 
         def replace(name: str) -> LocalSnapshot:
-            taken = snapshot(name)
+            taken = snapshot(parse_tree(name))
             if not replaced:
                 replaced.append(site.bring(documented("S1", "1", images(3)), session="S1"))
             return taken

@@ -25,6 +25,7 @@ from scandock.catalog.projects import make_unassigned
 from scandock.catalog.shelves import shelf_of_project, shelf_of_subject
 from scandock.catalog.tables import project, subject
 from scandock.placing import moves, reserve
+from scandock.placing.locks import locks_of
 from scandock.placing.moves import leave_operation, operation
 from scandock.services.checking import check
 from scandock.services.damage import list_damage
@@ -228,7 +229,7 @@ def test_who_finds_its_making_under_way_waits_as_long_as_for_any_change(
             shelf = shelf or shelf_of_subject(connection, first)
         assert shelf is not None
         with ThreadPoolExecutor(1) as threads, operation(web.site.catalog, web.site.store, "make") as other:
-            with other.reserved({"P"}, lambda _: {shelf.reserved}):
+            with other.reserved({"P"}, lambda _: locks_of(shelf)):
                 pass
             put = threads.submit(client.put, f"{WHERE[of]}/resources/R/files/a.txt", content=b"a")
             put.add_done_callback(lambda _: release.set())

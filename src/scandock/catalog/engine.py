@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from enum import Enum
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -60,12 +61,19 @@ _LOST_REMEDY = (
 )
 _FULL_BYTES = 256 * 1024
 _AFTER = "after_commit"
-MAKE_LOCK = 7_230_411
-"""Advisory lock on PostgreSQL, so that two first starts do not both make the tables."""
-SPACE_LOCK = 7_230_413
-"""Of who reserves space (`services/reservations.py`)."""
-NAMES_LOCK = 7_230_414
-"""Of who gives a project an id, a title, a secondary ID or an alias (`catalog/project_names.py`)."""
+
+
+class AdvisoryLock(Enum):
+    """Numbers of PostgreSQL's advisory locks, which all programs of one database share. SQLite needs none."""
+
+    MAKE_TABLES = 7_230_411
+    """Two first starts do not both make the tables; nobody else says meanwhile whose data folder this is."""
+    MAKE_QUEUE = 7_230_412
+    """They do not both make Procrastinate's tables either."""
+    RESERVE_SPACE = 7_230_413
+    """Of who reserves space (`services/reservations.py`)."""
+    GIVE_NAMES = 7_230_414
+    """Of who gives a project an id, a title, a secondary ID or an alias (`catalog/project_names.py`)."""
 
 
 def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
@@ -357,13 +365,13 @@ class Catalog:
     def _begin(self, connection: Connection, statement: str) -> None:
         connection.info["begin"] = statement
 
-    def alone(self, connection: Connection, lock: int) -> None:
+    def alone(self, connection: Connection, lock: AdvisoryLock) -> None:
         """Let no other transaction that asks for this lock run beside this one, which writes.
 
         On SQLite none that writes does anyway.
         """
         if not self.sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": lock})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": lock.value})
 
     def now(self) -> ColumnElement[int]:
         """The database's own clock, in unix milliseconds: leases are judged by it alone."""
@@ -495,7 +503,7 @@ def keep_catalog_private(catalog: Catalog) -> None:
 
 def _bring_up(catalog: Catalog, may_upgrade: Callable[[], AbstractContextManager[bool]]) -> None:
     with catalog.write() as connection:
-        catalog.alone(connection, MAKE_LOCK)
+        catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
         if not inspect(connection).has_table("alembic_version"):
             metadata.create_all(connection)
             connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select, union_all
 
-from scandock.catalog.engine import NAMES_LOCK, Catalog
+from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.projects import set_aside
 from scandock.catalog.server_tables import project_alias
 from scandock.catalog.tables import project
@@ -18,7 +18,7 @@ from scandock.rules.project_fields import name_key
 
 def names_alone(catalog: Catalog, connection: Connection) -> None:
     """Let nobody else give a project a name until this transaction ends; called before any row of it is locked."""
-    catalog.alone(connection, NAMES_LOCK)
+    catalog.alone(connection, AdvisoryLock.GIVE_NAMES)
 
 
 def is_taken(connection: Connection, name: str, *, project_id: int | None) -> bool:

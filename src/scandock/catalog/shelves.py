@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, func, select, union_all
 
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import project, session, shelf, subject
+from scandock.model.tree_parts import TreeParts
 
 OF_PROJECT: Final = "project"
 """The key of a project's own shelf; a subject's is its UUID, so that a rename moves no file."""
@@ -37,9 +38,9 @@ class Shelf:
     modified: int = 0
 
     @property
-    def name(self) -> str:
-        """The tree's name in the store, which is its folder under DATA."""
-        return f"resources/{self.project}/{self.key}"
+    def parts(self) -> TreeParts:
+        """Of what the path of its tree is made (`store.paths.tree_path`)."""
+        return TreeParts("resources", self.project, "", self.key)
 
     @property
     def uri(self) -> str:
@@ -51,11 +52,6 @@ class Shelf:
     def scans(self) -> int:
         """As sessions have; here there are none."""
         return 0
-
-    @property
-    def reserved(self) -> str:
-        """What nobody else may plan with while it changes."""
-        return f"{self.project}/shelf/{self.key}"
 
 
 Holder = Standing | Shelf

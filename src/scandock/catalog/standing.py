@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, Select, select
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import project, session, subject
 from scandock.model.importing import Overwrite
+from scandock.model.tree_parts import TreeParts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +57,9 @@ class Standing:
         return self.type_by_hand or not self.scans
 
     @property
-    def name(self) -> str:
-        """The tree's name in the store, which is its folder under DATA."""
-        return name_of(self.place, self.project, self.timestamp, self.label)
+    def parts(self) -> TreeParts:
+        """Of what the path of its tree is made (`store.paths.tree_path`)."""
+        return TreeParts(self.place, self.project, self.timestamp, self.label)
 
     @property
     def uri(self) -> str:
@@ -88,11 +89,6 @@ def subject_uuid(connection: Connection, project_name: str, label: str) -> str |
         .where(project.c.key == project_name.casefold(), subject.c.key == label.casefold())
     ).scalar()
     return found
-
-
-def name_of(place: str, project_name: str, timestamp: str, label: str) -> str:
-    """Where a session of these stands in the store."""
-    return "/".join(part for part in (place, project_name, timestamp, label) if part)
 
 
 def uri_of(place: str, project_name: str, timestamp: str, subject: str, label: str) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -16,7 +15,6 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, litera
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import ecat_file, file, resource, scan, session, tree
-from scandock.model.errors import Fault
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.rules.scan_ids import sort_key
 
@@ -172,48 +170,6 @@ def has_variants(connection: Connection, tree_id: int) -> bool:
     """Whether a tree has objects that differ under one SOP UID."""
     uids = select(file.c.sop_uid).where(file.c.tree_id == tree_id, file.c.sop_uid.is_not(None))
     return connection.execute(uids.group_by(file.c.sop_uid).having(func.count() > 1).limit(1)).first() is not None
-
-
-def paths_of(connection: Connection, tree_id: int) -> dict[str, tuple[int, bytes]]:
-    """Size and sha256 of every file of a tree, by its path there. Fault `catalog_damaged` where rows of it are lost."""
-    with _whole(), closing(files_of(connection, tree_id)) as files:
-        folders = _folders_of(connection, tree_id)
-        return {folders[row.resource_n] + row.name: (row.bytes, row.sha256) for row in files}
-
-
-def damaged_paths_of(connection: Connection, tree_id: int) -> set[str]:
-    """The paths of the files of a tree that are known to be damaged. Fault as from `paths_of`."""
-    rows = connection.execute(
-        select(file.c.resource_n, file.c.name)
-        .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))
-        .where(file.c.tree_id == tree_id)
-    ).all()
-    with _whole():
-        folders = _folders_of(connection, tree_id) if rows else {}
-        return {folders[row.resource_n] + row.name for row in rows}
-
-
-@contextmanager
-def _whole() -> Iterator[None]:
-    """Tell of a row that names one which is not there: a catalog that was put together from a damaged file is so."""
-    try:
-        yield
-    except KeyError as error:
-        raise Fault(
-            "catalog_damaged",
-            "The catalog has lost rows of a session's scans or resources.",
-            "scandock check names the sessions. Serve another copy of the catalog.",
-        ) from error
-
-
-def _folders_of(connection: Connection, tree_id: int) -> dict[int, str]:
-    """Resource number -> the folder of its files in the tree."""
-    scans = connection.execute(select(scan.c.n, scan.c.scan_id).where(scan.c.tree_id == tree_id))
-    by_n = {row.n: row.scan_id for row in scans}
-    return {
-        r.n: (f"scans/{by_n[r.scan_n]}/" if r.scan_n is not None else "") + f"resources/{r.label}/files/"
-        for r in resources_of(connection, tree_id)
-    }
 
 
 def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None:

@@ -14,11 +14,11 @@ from scandock.model.verdicts import Verdict
 from scandock.pipeline.healing import Healer
 from scandock.pipeline.job import Job
 from scandock.pipeline.ledger import Ledger
-from scandock.pipeline.read import staged_key
 from scandock.pipeline.repeats import put_aside
 from scandock.pipeline.scans import allot_scans
 from scandock.rules.filenames import TakenNames, object_name, resource_path, unique, variant_name
 from scandock.rules.layout import place_of
+from scandock.store.paths import RelPath, below, image_folder, relative_to, resource_folder, uid_key
 from scandock.store.port import Stage
 
 _STANDS = (
@@ -69,13 +69,13 @@ class Arranger:
                 (Verdict.DUPLICATE, path, number),
             )
 
-    def heal(self, number: bytes, n: int, path: str, staged: str, sha256: bytes, verdict: Verdict) -> bool:
+    def heal(self, number: bytes, n: int, path: RelPath, staged: RelPath, sha256: bytes, verdict: Verdict) -> bool:
         """Let an entry take the place of the base file that it repeats, where that is broken."""
         if not staged or not self.healer.heals(n, sha256):
             return False
         self.start()
-        self.stage.remove(f"{self.job.tree}/{path}")
-        self.stage.move(staged, f"{self.job.tree}/{path}")
+        self.stage.remove(below(self.job.tree, path))
+        self.stage.move(staged, below(self.job.tree, path))
         self.ledger.run(
             "UPDATE entry SET job = ?, verdict = ?, code = 'healed', staged = '', target = ? WHERE ordinal = ?",
             (self.job.n, verdict, path, number),
@@ -100,12 +100,12 @@ class Arranger:
             self.job.resources.append(found)
         return found
 
-    def folder(self, resource: ResourceRow) -> str:
+    def folder(self, resource: ResourceRow) -> RelPath:
         """The resource's folder within the tree."""
         if resource.scan_n is None:
-            return f"resources/{resource.label}/files"
+            return resource_folder(None, resource.label)
         scan = next(s for s in self.job.scans if s.n == resource.scan_n)
-        return f"scans/{scan.scan_id}/resources/{resource.label}/files"
+        return resource_folder(scan.scan_id, resource.label)
 
     # -- images --------------------------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ class Arranger:
         if self.healer.all_gone:
             return
         pairs = (
-            (path, f"{job.tree}/{path}")
+            (path, below(job.tree, path))
             for n, path in self.ledger.stream("SELECT n, path FROM base WHERE job = ? ORDER BY n", (job.n,))
             if n not in self.dropped and n not in self.healer.gone
         )
@@ -144,7 +144,7 @@ class Arranger:
 
     def _place_series(self, uid: str, kind: str) -> None:
         job, ledger, stage = self.job, self.ledger, self.stage
-        source = f"in/{staged_key(job.study.study_uid or '')}/{staged_key(uid)}/{kind}"
+        source = image_folder(uid_key(job.study.study_uid or ""), uid_key(uid), kind)
         chosen = (job.study.study_uid, uid, f"{source}/%")
         where = "study = ? AND series = ? AND content = 'dicom' AND verdict IN ('', 'conflict') AND staged LIKE ?"
         if not ledger.rows(f"SELECT 1 FROM entry WHERE {where} LIMIT 1", chosen):
@@ -158,7 +158,7 @@ class Arranger:
             self._place_by_name(resource, where, chosen)
             return
         folder = self.folder(resource)
-        whole = not stage.exists(f"{job.tree}/{folder}") and not self.healer.gone
+        whole = not stage.exists(below(job.tree, folder)) and not self.healer.gone
         odd = ledger.rows(
             f"SELECT ordinal, staged, sop, sha256 FROM entry WHERE {where}"
             + (" AND staged LIKE '%~%'" if whole else "")
@@ -166,21 +166,20 @@ class Arranger:
             chosen,
         )
         if whole:
-            stage.move(source, f"{job.tree}/{folder}")
+            stage.move(source, below(job.tree, folder))
             ledger.run(
                 f"UPDATE entry SET {_STANDS}, resource_n = ?, name = SUBSTR(staged, ?), target = ? || SUBSTR(staged, ?)"
                 f" WHERE {where}",
                 (resource.n, len(source) + 2, f"{folder}/", len(source) + 2, *chosen),
             )
-            odd = [
-                (number, f"{job.tree}/{folder}{staged[len(source) :]}", sop, sha) for number, staged, sop, sha in odd
-            ]
+            placed = below(job.tree, folder)
+            odd = [(number, below(placed, relative_to(source, staged)), sop, sha) for number, staged, sop, sha in odd]
         for number, staged, sop, sha256 in odd:
             name = object_name(sop, sha256)
-            path = f"{folder}/{name}"
-            if stage.exists(f"{job.tree}/{path}") or self.healer.keeps(path, self.dropped):
+            path = below(folder, name)
+            if stage.exists(below(job.tree, path)) or self.healer.keeps(path, self.dropped):
                 name = variant_name(sop, sha256)
-            stage.move(staged, f"{job.tree}/{folder}/{name}")
+            stage.move(staged, below(below(job.tree, folder), name))
             self._stands(number, resource, name)
 
     def _place_by_name(self, resource: ResourceRow, where: str, chosen: tuple[object, ...]) -> None:
@@ -189,20 +188,20 @@ class Arranger:
             f"SELECT ordinal, staged, path FROM entry WHERE {where} ORDER BY ordinal", chosen
         ):
             name = unique(self.taken(resource), resource_path((), _own_name(path)))
-            self.stage.move(staged, f"{self.job.tree}/{self.folder(resource)}/{name}")
+            self.stage.move(staged, below(below(self.job.tree, self.folder(resource)), name))
             self._stands(number, resource, name)
 
     def _place_ecat(self, number: bytes, path: str, scan: ScanRow) -> None:
         resource = self.resource(scan, "ECAT", "RAW", "ECAT")
         (staged,) = self.ledger.rows("SELECT staged FROM entry WHERE ordinal = ?", (number,))[0]
         name = unique(self.taken(resource), resource_path((), _own_name(path)))
-        self.stage.move(staged, f"{self.job.tree}/{self.folder(resource)}/{name}")
+        self.stage.move(staged, below(below(self.job.tree, self.folder(resource)), name))
         self._stands(number, resource, name)
 
     def _stands(self, number: bytes, resource: ResourceRow, name: str) -> None:
         self.ledger.run(
             f"UPDATE entry SET {_STANDS}, resource_n = ?, name = ?, target = ? WHERE ordinal = ?",
-            (resource.n, name, f"{self.folder(resource)}/{name}", number),
+            (resource.n, name, below(self.folder(resource), name), number),
         )
 
     def taken(self, resource: ResourceRow) -> TakenNames:

@@ -16,7 +16,6 @@ from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.judge import Judgement, refuse_all
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.place import arrange_all
-from scandock.pipeline.repeats import ASIDE
 from scandock.pipeline.tell import (
     close_verdicts,
     entry_bytes,
@@ -30,6 +29,7 @@ from scandock.placing.intents import record
 from scandock.placing.stored_folders import check_stored
 from scandock.queue.cancel import may_show
 from scandock.rules.notices import Notice
+from scandock.store.paths import ASIDE, BIG, ECAT, IMAGES, INNER, LOOSE
 
 Reporter = Callable[..., dict[str, Any]]
 
@@ -51,7 +51,7 @@ def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unp
     keep_exceptions(tools)
     tools.check()
     heard.stage("syncing")
-    for scratch in ("in", "loose", "ecat", "big", "inner", ASIDE):
+    for scratch in (IMAGES, LOOSE, ECAT, BIG, INNER, ASIDE):
         tools.stage.remove(scratch)
     tools.stage.seal()
     reach("sealed")

@@ -13,6 +13,7 @@ from scandock.pipeline.body import Body, Buffer
 from scandock.pipeline.keep import Keeper, Kept, keep_stream, keep_whole
 from scandock.rules.junk import junk_code, named_like_image
 from scandock.rules.layout import Place, place_of
+from scandock.store.paths import LOOSE, NOWHERE, RelPath, below, spare
 
 LONG_FOLDER = 1024
 """Folder names beyond this are read anew each time, so that hostile ones take no memory."""
@@ -81,7 +82,7 @@ class Teller:
     def refuse(self, number: bytes, path: str, size: int, code: str, message: str) -> None:
         """An entry that costs its archive: damaged, encrypted or of an unknown method."""
         found = Found(number, path, path, self.place(path), b"")
-        self.emit(found, Content.BAD, Kept(size, b"", ""), code, message)
+        self.emit(found, Content.BAD, Kept(size, b"", NOWHERE), code, message)
 
     def refuse_inner(self, number: bytes, path: str, body: Body, code: str, message: str) -> None:
         """An inner archive that can't be opened: it costs itself alone."""
@@ -103,26 +104,26 @@ class Teller:
             code, message = why_no_image(b"PK", in_image_folder=found.place.is_image_folder)
         keep = self.keep_loose and content is Content.LOOSE
         if isinstance(body, Kept):
-            kept = body if keep else Kept(body.size, body.sha256, "")
+            kept = body if keep else Kept(body.size, body.sha256, NOWHERE)
         else:
-            kept = self.keep(found, body, "loose") if keep else self.hash(found, body)
+            kept = self.keep(found, body, LOOSE) if keep else self.hash(found, body)
         self.emit(found, content, kept, code, message, facts=INNER)
         return kept is body
 
     def special(self, number: bytes, path: str, name: str) -> None:
         """A link, device or pipe: named, never made."""
         found = Found(number, path, name, self.place(name), b"")
-        self.emit(found, Content.SPECIAL, Kept(0, hashlib.sha256().digest(), ""), "ignored_link")
+        self.emit(found, Content.SPECIAL, Kept(0, hashlib.sha256().digest(), NOWHERE), "ignored_link")
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    def keep(self, found: Found, body: Body, folder: str) -> Kept:
+    def keep(self, found: Found, body: Body, folder: RelPath) -> Kept:
         """Write an entry's bytes under its ordinal into a folder of the stage."""
-        name = f"{folder}/{found.number.hex()}"
+        name = below(folder, found.number.hex())
         if body.whole is not None:
             data = body.whole
             self.meter.entry_bytes(found.path, len(data))
-            return Kept(len(data), hashlib.sha256(data).digest(), keep_whole(self.stage, data, name, name + "~"))
+            return Kept(len(data), hashlib.sha256(data).digest(), keep_whole(self.stage, data, name, spare(name)))
         return keep_stream(self.stage, body, name, lambda size: self.meter.entry_bytes(found.path, size))
 
     def hash(self, found: Found, body: Body) -> Kept:
@@ -133,13 +134,13 @@ class Teller:
             digest.update(chunk)
             size += len(chunk)
             self.meter.entry_bytes(found.path, size)
-        return Kept(size, digest.digest(), "")
+        return Kept(size, digest.digest(), NOWHERE)
 
     def drop(self, kept: Kept) -> None:
         """Give up what was written."""
         if kept.staged:
             self.stage.remove(kept.staged)
-        kept.staged = ""
+        kept.staged = NOWHERE
 
     def emit(
         self, found: Found, content: str, kept: Kept, code: str, message: str = "", *, facts: str = "", frames: int = 0

@@ -12,6 +12,7 @@ from typing import IO, Final, Protocol
 from scandock.model.errors import Fault
 from scandock.pipeline.ledger import Ledger
 from scandock.rules.notices import Notice, notice
+from scandock.store.paths import RelPath, TreePath
 from scandock.store.port import Store
 
 GONE: Final = 1
@@ -28,22 +29,22 @@ _BRING: Final = "Import an archive that has these files; `scandock check` names 
 class Base(Protocol):
     """What stands of a joined session."""
 
-    def open(self, rel: str, /) -> IO[bytes]: ...
-    def size(self, rel: str, /) -> int | None: ...
+    def open(self, rel: RelPath, /) -> IO[bytes]: ...
+    def size(self, rel: RelPath, /) -> int | None: ...
 
 
 class _Nothing:
     """A session whose folder is gone."""
 
-    def open(self, rel: str, /) -> IO[bytes]:
+    def open(self, rel: RelPath, /) -> IO[bytes]:
         raise FileNotFoundError(2, "The session's folder is gone", rel)
 
-    def size(self, rel: str, /) -> int | None:  # noqa: ARG002
+    def size(self, rel: RelPath, /) -> int | None:  # noqa: ARG002
         return None
 
 
 @contextmanager
-def standing(store: Store, name: str) -> Iterator[Base]:
+def standing(store: Store, name: TreePath) -> Iterator[Base]:
     """What stands of the session `name`, be it nothing."""
     try:
         snapshot = store.snapshot(name)

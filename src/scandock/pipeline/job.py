@@ -19,6 +19,7 @@ from scandock.rules.notices import Notice
 from scandock.rules.policy import ProjectPolicy, Request, SiteRules
 from scandock.rules.settle import Decision
 from scandock.rules.study import StudyFacts
+from scandock.store.paths import RelPath, TreePath, archive_path, job_tree, prearchive_path
 from scandock.store.port import Stage, Store
 
 
@@ -106,17 +107,17 @@ class Job:
         return self.study.series
 
     @property
-    def tree(self) -> str:
+    def tree(self) -> RelPath:
         """Where the job's tree is put together in the stage."""
-        return f"tree/{self.n}"
+        return job_tree(self.n)
 
     @property
-    def name(self) -> str:
+    def name(self) -> TreePath:
         """The tree's name in the store, which is its folder under DATA."""
         decision = self.settled
         if decision.place == "archive":
-            return f"archive/{decision.project}/{decision.label}"
-        return f"prearchive/{decision.project}/{decision.timestamp}/{decision.label}"
+            return archive_path(decision.project, decision.label)
+        return prearchive_path(decision.project, decision.timestamp or "", decision.label)
 
     @property
     def uri(self) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from scandock.model.errors import BadInput, Fault
 from scandock.pipeline.body import Body
+from scandock.store.paths import RelPath
 
 _CHUNK = 1024 * 1024
 
@@ -20,12 +21,12 @@ class Writer(Protocol):
 class Keeper(Protocol):
     """What the reading step needs of a stage (`scandock.store`); paths are relative to it."""
 
-    def put(self, rel: str, /) -> Writer: ...
-    def put_whole(self, rel: str, data: bytes | memoryview, /) -> object: ...
-    def move(self, old: str, new: str, /) -> None: ...
-    def remove(self, rel: str, /) -> None: ...
-    def read_at(self, rel: str, offset: int, length: int, /) -> bytes: ...
-    def local_path(self, rel: str, /) -> str | None: ...
+    def put(self, rel: RelPath, /) -> Writer: ...
+    def put_whole(self, rel: RelPath, data: bytes | memoryview, /) -> object: ...
+    def move(self, old: RelPath, new: RelPath, /) -> None: ...
+    def remove(self, rel: RelPath, /) -> None: ...
+    def read_at(self, rel: RelPath, offset: int, length: int, /) -> bytes: ...
+    def local_path(self, rel: RelPath, /) -> str | None: ...
 
 
 class Kept:
@@ -33,13 +34,13 @@ class Kept:
 
     __slots__ = ("sha256", "size", "staged")
 
-    def __init__(self, size: int, sha256: bytes, staged: str) -> None:
+    def __init__(self, size: int, sha256: bytes, staged: RelPath) -> None:
         self.size = size
         self.sha256 = sha256
         self.staged = staged
 
 
-def keep_whole(stage: Keeper, data: bytes | memoryview, wanted: str, spare: str) -> str:
+def keep_whole(stage: Keeper, data: bytes | memoryview, wanted: RelPath, spare: RelPath) -> RelPath:
     """Write `data` to `wanted`, or to `spare` where that name is taken; gives the name used.
 
     `spare` is the entry's own: what stands there, a reader has left that died at it.
@@ -56,7 +57,7 @@ def keep_whole(stage: Keeper, data: bytes | memoryview, wanted: str, spare: str)
     return wanted
 
 
-def keep_stream(stage: Keeper, body: Body, staged: str, grown: Callable[[int], None]) -> Kept:
+def keep_stream(stage: Keeper, body: Body, staged: RelPath, grown: Callable[[int], None]) -> Kept:
     """Write a stream to `staged`, hashing it; `grown` hears of each chunk's size. A broken stream leaves nothing."""
     digest = hashlib.sha256()
     size = 0
@@ -79,7 +80,7 @@ def keep_stream(stage: Keeper, body: Body, staged: str, grown: Callable[[int], N
     return Kept(size, digest.digest(), staged)
 
 
-def move_free(stage: Keeper, old: str, wanted: str, spare: str) -> str:
+def move_free(stage: Keeper, old: RelPath, wanted: RelPath, spare: RelPath) -> RelPath:
     """Move `old` to `wanted`, or to `spare`, as `keep_whole` does, where that is taken; gives the name used."""
     try:
         stage.move(old, wanted)
@@ -90,7 +91,7 @@ def move_free(stage: Keeper, old: str, wanted: str, spare: str) -> str:
     return wanted
 
 
-def scratch(stage: Keeper, rel: str) -> str:
+def scratch(stage: Keeper, rel: RelPath) -> str:
     """Path of a scratch file of the stage; a Fault where the store has no place for such."""
     path = stage.local_path(rel)
     if path is None:

@@ -22,11 +22,22 @@ from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.job import EcatEntry, Job, Tools
 from scandock.pipeline.place import arrange_all, write_job
 from scandock.pipeline.plan import ecat_repeats, join_base, read_policies
-from scandock.pipeline.read import staged_key
 from scandock.pipeline.repeats import Clashes, against_base
 from scandock.rules.cases import Decision
 from scandock.rules.notices import Notice
 from scandock.rules.study import StudyFacts
+from scandock.store.paths import (
+    ECAT,
+    IMAGES,
+    LOOSE,
+    RelPath,
+    below,
+    image_folder,
+    resource_folder,
+    tree_path,
+    uid_key,
+    unchecked,
+)
 
 Keep = Literal["ask", "old", "new", "both"]
 """Which of two objects with one SOP UID and other content is kept; `ask` leaves them, and tells how many clash."""
@@ -54,9 +65,9 @@ class _Tree:
     scans: dict[int, ScanRow]
     resources: dict[int, ResourceRow]
 
-    def folder(self, resource: ResourceRow) -> str:
+    def folder(self, resource: ResourceRow) -> RelPath:
         scan = self.scans.get(resource.scan_n) if resource.scan_n is not None else None
-        return (f"scans/{scan.scan_id}/" if scan is not None else "") + f"resources/{resource.label}/files/"
+        return resource_folder(scan.scan_id if scan is not None else None, resource.label)
 
     def series(self, resource: ResourceRow) -> ScanRow | None:
         """The scan of a resource that holds DICOM images or ECAT."""
@@ -122,7 +133,7 @@ def prune(tools: Tools, source: Standing, keep: Literal["old", "new"]) -> Job:
         patient_id=source.patient_id,
     )
     tools.ledger.run("DELETE FROM entry")
-    tools.stage.remove("in")
+    tools.stage.remove(IMAGES)
     with tools.catalog.read() as connection:
         job.project_id, job.policy = read_policies(connection)[source.project]
         join_base(tools, connection, job)
@@ -171,7 +182,7 @@ def _read(tools: Tools, source: Standing) -> Job:
     words = {number: said for number, said in words.items() if said != NOTHING_SAID}
     tools.ledger.add(entries)
     tools.ledger.index()
-    tools.stage.adopt(source.name, _pairs(tree, files, entries))
+    tools.stage.adopt(tree_path(source.parts), _pairs(tree, files, entries))
     tallies = [scan.facts for scan in tree.scans.values() if isinstance(scan.facts, SeriesTally)]
     tools.ledger.run("UPDATE entry SET job = 0 WHERE content IN ('dicom', 'ecat')")
     return Job(
@@ -198,9 +209,9 @@ def _words(tree: _Tree, row: FileRow) -> Words:
     return row.content or content or None, row.format or resource.format or None, row.tags or resource.tags or None
 
 
-def _pairs(tree: _Tree, files: list[FileRow], entries: list[Entry]) -> Iterator[tuple[str, str]]:
+def _pairs(tree: _Tree, files: list[FileRow], entries: list[Entry]) -> Iterator[tuple[RelPath, RelPath]]:
     for row, entry in zip(files, entries, strict=True):
-        yield tree.folder(tree.resources[row.resource_n]) + row.name, entry.staged
+        yield below(tree.folder(tree.resources[row.resource_n]), row.name), unchecked(entry.staged)
 
 
 def _entry(
@@ -208,7 +219,7 @@ def _entry(
 ) -> Entry:
     """One file of the source as the reading of an archive would have told it."""
     resource = tree.resources[row.resource_n]
-    path = f"{source.label}/{tree.folder(resource)}{row.name}"
+    path = f"{source.label}/{below(tree.folder(resource), row.name)}"
     folder = path.rpartition("/")[0] + "/"
     number = ordinal(b"", row.n)
     scan = tree.series(resource)
@@ -217,7 +228,7 @@ def _entry(
     if scan is not None and scan.series_uid is not None and row.sop_uid is not None:
         kind = "D" if resource.label == "DICOM" else "S"
         study = source.study_uid or ""
-        staged = f"in/{staged_key(study)}/{staged_key(scan.series_uid)}/{kind}/{row.name}"
+        staged = below(image_folder(uid_key(study), uid_key(scan.series_uid), kind), row.name)
         return Entry(
             *common, Content.DICOM, staged, "", "", *where, study, scan.series_uid, row.sop_uid, "", row.frames,
             row.dataset_at,
@@ -225,8 +236,8 @@ def _entry(
     if scan is not None and scan.series_uid is None and spare.get(scan.n):
         facts = spare[scan.n].pop(0)
         ecat.append(EcatEntry(number, path, row.sha256, source.label, scan.scan_id, facts))
-        return Entry(*common, Content.ECAT, f"ecat/{row.n}", "", "", *where, frames=row.frames)
-    return Entry(*common, Content.LOOSE, f"loose/{row.n}", "", "", *where)
+        return Entry(*common, Content.ECAT, below(ECAT, str(row.n)), "", "", *where, frames=row.frames)
+    return Entry(*common, Content.LOOSE, below(LOOSE, str(row.n)), "", "", *where)
 
 
 # -- against the target ------------------------------------------------------------------------------------------------

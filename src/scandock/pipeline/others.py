@@ -16,6 +16,7 @@ from scandock.rules.filenames import resource_path, unique
 from scandock.rules.labels import clean
 from scandock.rules.layout import IMAGE_RESOURCES, place_of
 from scandock.rules.loose import FolderIndex, levels_of
+from scandock.store.paths import RelPath, below, relative_to
 
 LOOSE = "MISC"
 """The session resource that keeps files without a resource folder."""
@@ -24,7 +25,7 @@ LOOSE = "MISC"
 class Taker(Protocol):
     """Takes the files that are no images of one session."""
 
-    def keep(self, number: bytes, path: str, staged: str, sha256: bytes, series: str | None) -> None:
+    def keep(self, number: bytes, path: str, staged: RelPath, sha256: bytes, series: str | None) -> None:
         """Keep one; `series` names the scan that it belongs to (a series UID, an ECAT file's sha256), if any."""
 
 
@@ -51,7 +52,7 @@ def assign_others(ledger: Ledger, takers: Mapping[int, Taker], index: FolderInde
     )
 
 
-def _pages(ledger: Ledger) -> Iterator[tuple[bytes, str, str, bytes]]:
+def _pages(ledger: Ledger) -> Iterator[tuple[bytes, str, RelPath, bytes]]:
     """The loose files in archive order, page by page, since they are changed on the way."""
     last = b""
     while page := ledger.rows(
@@ -73,7 +74,7 @@ class ResourceKeeper:
         self.stage = arranger.stage
         self._ecat: dict[str, str] | None = None
 
-    def keep(self, number: bytes, path: str, staged: str, sha256: bytes, series: str | None) -> None:
+    def keep(self, number: bytes, path: str, staged: RelPath, sha256: bytes, series: str | None) -> None:
         """Keep one loose or resource file under its cleaned relative path."""
         spot = levels_of(path, len(number) // 4)
         place = place_of(spot.path, spot.outer)
@@ -83,8 +84,8 @@ class ResourceKeeper:
             return
         self.arranger.start()
         name = self._replacing(resource, wanted) or unique(self.arranger.taken(resource), wanted)
-        target = f"{self.arranger.folder(resource)}/{name}"
-        self.stage.move(staged, f"{self.job.tree}/{target}")
+        target = below(self.arranger.folder(resource), name)
+        self.stage.move(staged, below(self.job.tree, target))
         self.ledger.run(
             "UPDATE entry SET job = ?, verdict = 'resource', code = CASE WHEN code = '' THEN 'resource' ELSE code END,"
             " resource_n = ?, name = ?, target = ? WHERE ordinal = ?",
@@ -107,16 +108,16 @@ class ResourceKeeper:
         scan_id = self._ecat.get(sha256)
         return next((scan for scan in self.job.scans if scan.scan_id == scan_id), None)
 
-    def _is_repeat(self, number: bytes, staged: str, sha256: bytes, resource: ResourceRow, wanted: str) -> bool:
+    def _is_repeat(self, number: bytes, staged: RelPath, sha256: bytes, resource: ResourceRow, wanted: str) -> bool:
         """Whether the same bytes stand under this name already, in the session or from this upload."""
         if wanted not in self.arranger.taken(resource):
             return False
-        folder = self.arranger.folder(resource) + "/"
+        folder = self.arranger.folder(resource)
         for n, path in self.ledger.rows(
             "SELECT n, path FROM base INDEXED BY base_sha256 WHERE job = ? AND resource_n = ? AND sha256 = ?",
             (self.job.n, resource.n, sha256),
         ):
-            if n not in self.arranger.dropped and _is_numbered(path.removeprefix(folder), wanted):
+            if n not in self.arranger.dropped and _is_numbered(relative_to(folder, path), wanted):
                 if self.arranger.heal(number, n, path, staged, sha256, Verdict.RESOURCE):
                     return True
                 self._repeat(number, staged, "already_there", path)
@@ -127,7 +128,7 @@ class ResourceKeeper:
             (sha256, self.job.n, resource.n),
         ):
             if _is_numbered(name, wanted):
-                self._repeat(number, staged, "same_bytes", folder + name)
+                self._repeat(number, staged, "same_bytes", below(folder, name))
                 return True
         return False
 
@@ -135,15 +136,15 @@ class ResourceKeeper:
         """With `delete` a file of the same name gives way; gives the name that became free."""
         if self.job.settled.overwrite != "delete":
             return ""
-        path = f"{self.arranger.folder(resource)}/{wanted}"
+        path = below(self.arranger.folder(resource), wanted)
         for (n,) in self.ledger.rows("SELECT n FROM base WHERE job = ? AND path = ?", (self.job.n, path)):
             if n not in self.arranger.dropped:
                 self.arranger.dropped.add(n)
-                self.stage.remove(f"{self.job.tree}/{path}")
+                self.stage.remove(below(self.job.tree, path))
                 return wanted
         return ""
 
-    def _repeat(self, number: bytes, staged: str, code: str, target: str) -> None:
+    def _repeat(self, number: bytes, staged: RelPath, code: str, target: str) -> None:
         put_aside(self.stage, number, staged)
         self.ledger.run(
             "UPDATE entry SET job = ?, verdict = 'duplicate', code = ?, staged = '', target = ? WHERE ordinal = ?",

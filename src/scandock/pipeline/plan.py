@@ -20,15 +20,18 @@ from scandock.pipeline.elsewhere import warn_of_others
 from scandock.pipeline.healing import note_broken, note_rotten, standing
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.repeats import against_base
+from scandock.placing.locks import LockName, label_lock, session_locks, timestamp_lock
 from scandock.placing.recover import recover
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
+from scandock.placing.tree_files import folders_of
 from scandock.rules.again import hold, session_exists
-from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.labels import UNASSIGNED
 from scandock.rules.mapping import unused_rows
 from scandock.rules.naming import name_study
 from scandock.rules.notices import Notice, notice
 from scandock.rules.policy import ProjectPolicy
 from scandock.rules.settle import settle
+from scandock.store.paths import below
 
 WAIT_SECONDS = 0.05
 RECOVER_SECONDS = 2.0
@@ -130,7 +133,7 @@ def _try(
         if count is not None:
             why = notice("sop_clash", label=decision.label, count=count)
             decisions[at] = hold(decision, why, view, tools.started, decisions)
-    names: set[str] = set()
+    names: set[LockName] = set()
     for job, decision in zip(jobs, decisions, strict=True):
         job.decision = decision
         job.project_id, job.policy = policies[decision.project]
@@ -145,19 +148,20 @@ def _try(
     return set()
 
 
-def _names(job: Job) -> set[str]:
+def _names(job: Job) -> set[LockName]:
     """What nobody else may plan with: the study and the label in the project, and every session of theirs."""
     decision = job.settled
-    key = label_key(decision.label)
-    names = {f"{decision.project}/label/{key}", f"{decision.project}/subject/{label_key(decision.subject)}"}
-    if decision.study_uid is not None:
-        names.add(f"{decision.project}/study/{decision.study_uid}")
-    if decision.timestamp is not None:
-        names.add(f"{decision.project}/timestamp/{decision.timestamp}")
-    if decision.settles is not None:
-        names.add(f"{decision.project}/timestamp/{decision.settles.timestamp}")
+    names = session_locks(
+        decision.project,
+        label=decision.label,
+        subject=decision.subject,
+        study_uid=decision.study_uid,
+        timestamp=decision.timestamp or "",
+    )
+    if decision.settles is not None and decision.settles.timestamp is not None:
+        names.add(timestamp_lock(decision.project, decision.settles.timestamp))
     if job.naming is not None:
-        names.add(f"{decision.project}/label/{label_key(job.naming.session.label)}")
+        names.add(label_lock(decision.project, job.naming.session.label))
     return names
 
 
@@ -172,11 +176,7 @@ def join_base(tools: Tools, connection: Connection, job: Job) -> None:
     job.decision = replace(decision, label=job.base.label, timestamp=job.base.timestamp or None)
     job.base_scans = scans_of(connection, job.base.tree_id)
     job.base_resources = resources_of(connection, job.base.tree_id)
-    by_n = {scan.n: scan.scan_id for scan in job.base_scans}
-    folders = {
-        r.n: (f"scans/{by_n[r.scan_n]}/" if r.scan_n is not None else "") + f"resources/{r.label}/files/"
-        for r in job.base_resources
-    }
+    folders = folders_of({scan.n: scan.scan_id for scan in job.base_scans}, job.base_resources)
     tools.ledger.many(
         "INSERT INTO base (job, n, resource_n, path, bytes, sha256, sop, frames, dataset_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -185,7 +185,7 @@ def join_base(tools: Tools, connection: Connection, job: Job) -> None:
                 job.n,
                 f.n,
                 f.resource_n,
-                folders[f.resource_n] + f.name,
+                below(folders[f.resource_n], f.name),
                 f.bytes,
                 f.sha256,
                 f.sop_uid or "",

@@ -24,6 +24,7 @@ from scandock.rules.frames import ecat_frames, object_frames
 from scandock.rules.junk import junk_code, named_like_image
 from scandock.rules.layout import climbs
 from scandock.rules.sop_classes import is_primary
+from scandock.store.paths import BIG, ECAT, LOOSE, NOWHERE, RelPath, below, image_folder, spare, uid_key
 
 _DICOM = Content.DICOM.value
 DICOMDIR_BYTES = 16 * 1024 * 1024
@@ -92,9 +93,9 @@ class Reader(Teller):
             return
         sha256 = hashlib.sha256(data).digest()
         if header.sop_class == DICOMDIR_CLASS:
-            self._dicomdir(found, Kept(size, sha256, ""), bytes(data))
+            self._dicomdir(found, Kept(size, sha256, NOWHERE), bytes(data))
             return
-        kept, facts = Kept(size, sha256, ""), ""
+        kept, facts = Kept(size, sha256, NOWHERE), ""
         if self.keep_images:
             wanted, spare = self._names(header, sha256, found.number)
             kept.staged = keep_whole(self.stage, data, wanted, spare)
@@ -103,7 +104,7 @@ class Reader(Teller):
         self._emit_dicom(found, header, kept, facts)
 
     def _dicom_stream(self, found: Found, body: Body, head: bytes) -> None:
-        kept = self.keep(found, body, "big")
+        kept = self.keep(found, body, BIG)
 
         def more(length: int) -> bytes:
             return self.stage.read_at(kept.staged, 0, length)
@@ -131,21 +132,25 @@ class Reader(Teller):
         from scandock.formats.dicomdir import dicomdir_files
 
         self.emit(
-            found, Content.JUNK, Kept(kept.size, kept.sha256, ""), "dicomdir", facts=json.dumps(dicomdir_files(data))
+            found,
+            Content.JUNK,
+            Kept(kept.size, kept.sha256, NOWHERE),
+            "dicomdir",
+            facts=json.dumps(dicomdir_files(data)),
         )
 
-    def _names(self, header: Header, sha256: bytes, number: bytes) -> tuple[str, str]:
+    def _names(self, header: Header, sha256: bytes, number: bytes) -> tuple[RelPath, RelPath]:
         kind = "D" if is_primary(header.sop_class) else "S"
         name = object_name(header.sop_uid, sha256.hex())
-        folder = f"in/{self._key(header.study_uid)}/{self._key(header.series_uid)}/{kind}/"
-        return folder + name, f"{folder}{name}~{number.hex()}"
+        wanted = below(image_folder(self._key(header.study_uid), self._key(header.series_uid), kind), name)
+        return wanted, spare(wanted, number.hex())
 
     def _key(self, uid: str) -> str:
         key = self._keys.get(uid)
         if key is None:
             if len(self._keys) > 100_000:
                 self._keys.clear()
-            key = self._keys[uid] = staged_key(uid)
+            key = self._keys[uid] = uid_key(uid)
         return key
 
     def _emit_dicom(self, found: Found, header: Header, kept: Kept, facts: str) -> None:
@@ -181,7 +186,7 @@ class Reader(Teller):
         if body.whole is not None:
             data = body.whole
             self.meter.entry_bytes(found.path, len(data))
-            kept = Kept(len(data), hashlib.sha256(data).digest(), "")
+            kept = Kept(len(data), hashlib.sha256(data).digest(), NOWHERE)
 
             def read_at(offset: int, length: int) -> bytes:
                 return bytes(data[offset : offset + length])
@@ -189,7 +194,7 @@ class Reader(Teller):
             head = bytes(data[:4096])
         else:
             head = bytes(body.head()[:4096])
-            kept = self.keep(found, body, "ecat")
+            kept = self.keep(found, body, ECAT)
 
             def read_at(offset: int, length: int) -> bytes:
                 return self.stage.read_at(kept.staged, offset, length)
@@ -203,8 +208,8 @@ class Reader(Teller):
         if not self.keep_images:
             self.drop(kept)
         elif body.whole is not None:
-            name = f"ecat/{found.number.hex()}"
-            kept.staged = keep_whole(self.stage, body.whole, name, name + "~")
+            name = below(ECAT, found.number.hex())
+            kept.staged = keep_whole(self.stage, body.whole, name, spare(name))
         code = "ecat_cut" if facts.note else "stored_unpacked" if found.unpacked else ""
         said = json.dumps(asdict(facts))
         self.emit(found, Content.ECAT, kept, code, facts.note, facts=said, frames=ecat_frames(facts))
@@ -218,7 +223,7 @@ class Reader(Teller):
             other = foreign(kind_of(body.head()))
             if other is not None:
                 code, message = "foreign_format", f"It is {other[0]}, which is not opened. {other[1]}"
-        kept = self.keep(found, body, "loose") if self.keep_loose else self.hash(found, body)
+        kept = self.keep(found, body, LOOSE) if self.keep_loose else self.hash(found, body)
         self.emit(found, Content.LOOSE, kept, code, message)
 
     def _unparseable(self, found: Found, body: Body, code: str, message: str) -> None:
@@ -226,8 +231,3 @@ class Reader(Teller):
 
     def _refused(self, found: Found, body: Body, code: str, message: str) -> None:
         self.emit(found, Content.INNER, self.hash(found, body), code, message)
-
-
-def staged_key(uid: str) -> str:
-    """The folder name that stands for a UID inside the stage."""
-    return hashlib.sha256(uid.encode("utf-8", "replace")).hexdigest()[:24]

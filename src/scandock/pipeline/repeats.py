@@ -13,6 +13,7 @@ from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.keep import Keeper, dataset_digest
 from scandock.pipeline.ledger import Ledger
+from scandock.store.paths import ASIDE, RelPath, below
 
 _META = 128 * 1024
 _GROUPS = (
@@ -25,9 +26,6 @@ _GROUPS = (
     WHERE e.content = 'dicom' AND e.verdict = '' ORDER BY e.study, e.sop, e.ordinal""",
 )
 """Objects that come several times, group by group: copied, and so read in one pass while the entries are changed."""
-
-ASIDE = "repeats"
-"""Folder of the stage that takes the bytes of repeats."""
 
 
 @dataclass(slots=True)
@@ -62,7 +60,7 @@ def within_upload(ledger: Ledger, stage: Keeper) -> dict[str, Clashes]:
     return clashes
 
 
-def _distinct(ledger: Ledger, stage: Keeper, group: list[tuple[bytes, bytes, int, str, str, str]]) -> list[bytes]:
+def _distinct(ledger: Ledger, stage: Keeper, group: list[tuple[bytes, bytes, int, str, RelPath, str]]) -> list[bytes]:
     originals: dict[bytes, tuple[bytes, str]] = {}  # by sha256: whose repeat the next one is, and its code
     by_dataset: dict[tuple[str, bytes], bytes] = {}
     kept: list[bytes] = []
@@ -88,17 +86,17 @@ def _distinct(ledger: Ledger, stage: Keeper, group: list[tuple[bytes, bytes, int
     return kept
 
 
-def put_aside(stage: Keeper, number: bytes, staged: str) -> None:
+def put_aside(stage: Keeper, number: bytes, staged: RelPath) -> None:
     """Take an entry's bytes out of the way, to where all such are given up at once.
 
     Unlinked one by one, files that the disk has already cost a millisecond or more each.
     """
     if staged:
-        stage.move(staged, f"{ASIDE}/{number.hex()}")
+        stage.move(staged, below(ASIDE, number.hex()))
 
 
 def against_base(
-    ledger: Ledger, job: int, stage: Keeper, open_base: Callable[[str], IO[bytes]], *, forgive_dataset: bool = True
+    ledger: Ledger, job: int, stage: Keeper, open_base: Callable[[RelPath], IO[bytes]], *, forgive_dataset: bool = True
 ) -> tuple[list[tuple[bytes, int]], Clashes]:
     """Compare a job's objects with the files of the session that it joins (`base` rows of the ledger).
 
@@ -106,8 +104,8 @@ def against_base(
     """
     duplicates: list[tuple[bytes, int]] = []
     clashes = Clashes()
-    pending: dict[bytes, list[tuple[int, str, int]]] = {}
-    facts: dict[bytes, tuple[int, str, str, str]] = {}
+    pending: dict[bytes, list[tuple[int, RelPath, int]]] = {}
+    facts: dict[bytes, tuple[int, str, RelPath, str]] = {}
     matched: set[bytes] = set()
     for number, sha256, dataset_at, syntax, staged, sop, n, base_sha256, path, base_at in ledger.stream(
         "SELECT e.ordinal, e.sha256, e.dataset_at, e.syntax, e.staged, e.sop, b.n, b.sha256, b.path, b.dataset_at"
@@ -140,11 +138,11 @@ def against_base(
 
 def _same_dataset(
     stage: Keeper,
-    staged: str,
+    staged: RelPath,
     dataset_at: int,
     syntax: str,
-    candidates: list[tuple[int, str, int]],
-    open_base: Callable[[str], IO[bytes]],
+    candidates: list[tuple[int, RelPath, int]],
+    open_base: Callable[[RelPath], IO[bytes]],
 ) -> int | None:
     ours = dataset_digest(partial(stage.read_at, staged), dataset_at)
     for n, path, base_at in candidates:

@@ -10,6 +10,7 @@ from scandock.catalog.trees import NOTHING_SAID, files_of
 from scandock.pipeline.job import Job, Tools
 from scandock.placing.deletes import Removal
 from scandock.rules.notices import notice
+from scandock.store.paths import tree_path
 
 _N: Final = 1_000_000
 """Removals are numbered beside the placements of an import, from here on."""
@@ -30,7 +31,7 @@ def settle_conflict(tools: Tools, job: Job) -> None:
             return
         rows = list(files_of(connection, waiting.tree_id))
         row = row_json(connection, waiting)
-    inode = tools.store.current(waiting.name)
+    inode = tools.store.current(tree_path(waiting.parts))
     if inode is None or not {one.sha256 for one in rows} <= _brought(tools, job):
         return
     if _is_said(tools, job, waiting) or row["edits"] or any(one.words != NOTHING_SAID for one in rows):
@@ -39,7 +40,7 @@ def settle_conflict(tools: Tools, job: Job) -> None:
     job.removal = Removal(
         n=_N + job.n,
         uuid=waiting.uuid,
-        name=waiting.name,
+        name=tree_path(waiting.parts),
         inode=inode,
         tree_id=waiting.tree_id,
         project_id=waiting.project_id,

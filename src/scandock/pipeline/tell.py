@@ -16,10 +16,10 @@ from scandock.pipeline.discs import missing_of_discs
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.judge import Judgement
 from scandock.pipeline.ledger import Ledger
-from scandock.placing.complete import RECEIPT
 from scandock.queue.leases import guard
 from scandock.rules.notices import Notice
 from scandock.rules.receipt_codes import CODES
+from scandock.store.paths import RECEIPT
 
 EXCEPTIONS = 1_000
 """Lines that the catalog keeps of one import, those that need a person's eye; the receipt has all."""

@@ -25,6 +25,7 @@ from scandock.model.limits import Limits
 from scandock.pipeline.body import Body, Buffer
 from scandock.pipeline.keep import keep_stream, scratch
 from scandock.pipeline.read import Reader
+from scandock.store.paths import INNER, below
 
 SPLIT_BYTES = 64 * 1024 * 1024
 """An inner zip that unpacks to more than this is given back, to be spread over the readers."""
@@ -226,7 +227,9 @@ class Unpacker:
             if walked and 0 < reader.emitted - told == reader.others - others:
                 reader.inner_whole(number, outer.prefix, name, Body(data), outer.ordinal)
             return
-        kept = keep_stream(reader.stage, body, f"inner/{number.hex()}", lambda size: self.meter.entry_bytes(path, size))
+        kept = keep_stream(
+            reader.stage, body, below(INNER, number.hex()), lambda size: self.meter.entry_bytes(path, size)
+        )
         file = scratch(reader.stage, kept.staged)
         inner = Container(number, path + "!", file, 0, kept.size, str(kind), outer.depth + 1, path)
         with FileSource(file) as spool:

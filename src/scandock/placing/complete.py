@@ -18,10 +18,8 @@ from scandock.placing.forget import forget_exceptions, forget_operation, forget_
 from scandock.placing.intents import Placement, published, recorded
 from scandock.placing.publish import publish, put_away, switch
 from scandock.queue.leases import Lease, abandon, finish, renew
+from scandock.store.paths import RECEIPT
 from scandock.store.port import Stage, Store
-
-RECEIPT = "receipt.jsonl.gz"
-"""Where in a stage the sealed receipt waits."""
 
 FREE_SECONDS = 10.0
 """How long an import that has failed, maybe for a full disk, deletes what it staged before it writes so down."""

@@ -20,6 +20,7 @@ from scandock.catalog.shelves import standing_tree
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import intent, session, shelf, tree
 from scandock.model.errors import Fault
+from scandock.store.paths import TreePath, parse_tree
 from scandock.store.port import Store
 
 REMOVED = "-"
@@ -32,7 +33,7 @@ class Removal:
 
     n: int
     uuid: str
-    name: str
+    name: TreePath
     inode: int
     tree_id: int
     project_id: int
@@ -46,7 +47,7 @@ class Removal:
     shelf: bool = False
 
 
-def check_standing(store: Store, connection: Connection, uuid: str, tree_id: int, name: str, inode: int) -> None:
+def check_standing(store: Store, connection: Connection, uuid: str, tree_id: int, name: TreePath, inode: int) -> None:
     """Fault `base_changed` where a session, or the folder at its name, is not any more the one that was meant."""
     if standing_tree(connection, uuid) != tree_id or store.current(name) != inode:
         raise Fault("base_changed", "The session was changed while this was being prepared.", "Try again.")
@@ -79,7 +80,11 @@ def removals_of(connection: Connection, upload_id: int, state: str) -> list[Remo
         .where(intent.c.upload_id == upload_id, intent.c.state == state, intent.c.staged == REMOVED)
         .order_by(intent.c.n)
     ).scalars()
-    return [Removal(**json.loads(row)) for row in rows]
+    return [_removal(json.loads(row)) for row in rows]
+
+
+def _removal(kept: dict[str, Any]) -> Removal:
+    return Removal(**{**kept, "name": parse_tree(kept["name"])})
 
 
 def publish_removal(catalog: Catalog, connection: Connection, removal: Removal) -> None:

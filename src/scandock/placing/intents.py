@@ -16,6 +16,7 @@ from scandock.catalog.tables import intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.placing.deletes import REMOVED, Removal, check_standing, record_removals
 from scandock.queue.leases import Lease, guard
+from scandock.store.paths import NOWHERE, RelPath, TreePath, parse_rel, parse_tree
 from scandock.store.port import Stage, Store
 
 
@@ -79,8 +80,8 @@ class Placement:
     """The switch of one session, or shelf: the staged tree, the name it gets, and the tree that stands there now."""
 
     n: int
-    name: str
-    staged: str
+    name: TreePath
+    staged: RelPath
     inode: int
     tree_id: int
     base_tree_id: int | None
@@ -90,7 +91,7 @@ class Placement:
     session: SessionRow | ShelfRow
     trash: str | None = None
     """The id that the replaced tree gets in the trash, chosen before, so that no repetition makes a second one."""
-    moves: str | None = None
+    moves: TreePath | None = None
     """The name at which the tree stands now, where it is no staged one but a session's that moves."""
     restores: str | None = None
     """The id under which the tree lies in the trash, where it comes back from there."""
@@ -186,14 +187,14 @@ def _placement(row: dict[str, Any]) -> Placement:
     said = ShelfRow(**facts) if is_shelf else SessionRow(**{**facts, "held": tuple(facts["held"])})
     return Placement(
         n=row["n"],
-        name=row["name"],
-        staged=row["staged"],
+        name=parse_tree(row["name"]),
+        staged=parse_rel(row["staged"]) if row["staged"] else NOWHERE,
         inode=row["inode"],
         tree_id=row["tree_id"],
         base_tree_id=row["base_tree_id"],
         base_inode=row["base_inode"],
         keep_base=row["keep_base"],
-        moves=moves,
+        moves=parse_tree(moves) if moves is not None else None,
         restores=restores,
         stamp=stamp,
         session=said,
@@ -201,7 +202,7 @@ def _placement(row: dict[str, Any]) -> Placement:
     )
 
 
-def name_taken(name: str) -> Fault:
+def name_taken(name: TreePath) -> Fault:
     """Why a tree can't have its name."""
     return Fault(
         "name_taken",

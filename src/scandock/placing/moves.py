@@ -23,6 +23,7 @@ from scandock.model.verdicts import ImportState
 from scandock.placing.complete import complete, end_without
 from scandock.placing.deletes import Removal
 from scandock.placing.intents import Placement, record
+from scandock.placing.locks import LockName
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
 from scandock.placing.stored_folders import make_stored
 from scandock.queue.leases import RENEW_SECONDS, Lease, begin, renew
@@ -55,7 +56,7 @@ class Operation:
 
     @contextmanager
     def reserved(
-        self, projects: Iterable[str], names: Callable[[Connection], set[str]], *, deleting: bool = False
+        self, projects: Iterable[str], names: Callable[[Connection], set[LockName]], *, deleting: bool = False
     ) -> Iterator[Connection]:
         """A transaction in which `names` are this operation's until it ends; Usage `session_busy` after a while.
 
@@ -128,7 +129,7 @@ def operation(catalog: Catalog, store: Store, what: str) -> Iterator[Operation]:
 
 @contextmanager
 def undisturbed(
-    catalog: Catalog, projects: Iterable[str], names: Callable[[Connection], set[str]]
+    catalog: Catalog, projects: Iterable[str], names: Callable[[Connection], set[LockName]]
 ) -> Iterator[Connection]:
     """One transaction that changes the catalog alone, while nobody plans with `names`; Usage `session_busy`.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -20,7 +20,6 @@ from sqlalchemy import Connection, delete, or_, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, upload
-from scandock.catalog.trees import paths_of
 from scandock.model.errors import Fault
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState, Verdict
@@ -29,7 +28,9 @@ from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, recorded
 from scandock.placing.put_back import has_bytes
 from scandock.placing.receipts import Tally, amend_receipt, tally_without
+from scandock.placing.tree_files import paths_of
 from scandock.queue.leases import RENEW_SECONDS, Lease, guard, renew
+from scandock.store.paths import RelPath, TreePath, below, relative_to
 
 if TYPE_CHECKING:
     from scandock.store.port import Found, Stage, Store
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 _CHUNK = 1024 * 1024
 NAMED = 10
 """Sessions that a message names; of more, the number."""
-Rows = Mapping[str, tuple[int, bytes]]
+Rows = Mapping[RelPath, tuple[int, bytes]]
 """Size and sha256 of each file of a tree, by its path there."""
 
 
@@ -58,7 +59,7 @@ class Fitted:
 
     lost: list[Placement] = field(default_factory=list)
     """Placements that were given up."""
-    aside: list[str] = field(default_factory=list)
+    aside: list[TreePath] = field(default_factory=list)
     """Names of theirs of which bytes are in the trash now."""
     why: Fault | None = None
     """Why they were given up; None where none was."""
@@ -66,22 +67,22 @@ class Fitted:
 
 class _Tree(Protocol):
     def walk(self) -> Iterable[Found]: ...
-    def open(self, rel: str) -> IO[bytes]: ...
+    def open(self, rel: RelPath) -> IO[bytes]: ...
 
 
 class _Staged:
     """A staged tree, read as a snapshot is."""
 
-    def __init__(self, stage: Stage, rel: str) -> None:
+    def __init__(self, stage: Stage, rel: RelPath) -> None:
         self.stage = stage
         self.rel = rel
 
     def walk(self) -> Iterable[Found]:
         for found in self.stage.walk(self.rel):
-            yield found._replace(rel=found.rel.removeprefix(f"{self.rel}/"))
+            yield found._replace(rel=relative_to(self.rel, found.rel))
 
-    def open(self, rel: str) -> IO[bytes]:
-        return self.stage.open(f"{self.rel}/{rel}")
+    def open(self, rel: RelPath) -> IO[bytes]:
+        return self.stage.open(below(self.rel, rel))
 
 
 def fit_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool = False) -> Fitted:
@@ -193,7 +194,7 @@ class _Proving:
             kept = self.store.retire(placement.name, note=note) is not None or kept
         return kept
 
-    def _at(self, placement: Placement, name: str) -> Proof:
+    def _at(self, placement: Placement, name: TreePath) -> Proof:
         try:
             with self.store.snapshot(name) as tree:
                 return self._prove(placement, tree)
@@ -227,7 +228,7 @@ class _Proving:
             return Proof.PART
         return Proof.WHOLE if all(self._is_same(tree, rel, rows[rel][1]) for rel in same) else Proof.PART
 
-    def _is_same(self, tree: _Tree, rel: str, sha256: bytes) -> bool:
+    def _is_same(self, tree: _Tree, rel: RelPath, sha256: bytes) -> bool:
         digest = hashlib.sha256()
         with tree.open(rel) as stream:
             while chunk := stream.read(_CHUNK):
@@ -315,6 +316,6 @@ def _why(fitted: Fitted, *, every: int, release: bool, kept: bool) -> Fault:
     return Fault(code, said, remedy)
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

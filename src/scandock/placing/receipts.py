@@ -14,12 +14,12 @@ from typing import IO, TYPE_CHECKING, Any
 from sqlalchemy import Connection, select
 
 from scandock.catalog.tables import upload
-from scandock.catalog.trees import paths_of
 from scandock.model.errors import Fault
 from scandock.model.verdicts import Verdict
-from scandock.placing.complete import RECEIPT
 from scandock.placing.intents import Placement, published, recorded
+from scandock.placing.tree_files import paths_of
 from scandock.rules.receipt_codes import sentence
+from scandock.store.paths import AMENDED_RECEIPT, RECEIPT, RelPath, TreePath
 
 if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
@@ -30,7 +30,6 @@ KEPT = (Verdict.STORED, Verdict.RESOURCE, Verdict.CONFLICT)
 """Verdicts of entries whose bytes are in a session."""
 NOT_PLACED = "not_placed"
 """Code of an entry whose session could not be placed."""
-_AMENDED = "amended.jsonl.gz"
 _GZIP = 16 + zlib.MAX_WBITS
 """What zlib calls gzip's format."""
 
@@ -62,9 +61,9 @@ def amend_receipt(
         return None
     names = {placement.name: _standing(catalog, placement) for placement in lost}
     tally = Tally()
-    stage.remove(_AMENDED)
+    stage.remove(AMENDED_RECEIPT)
     packer = zlib.compressobj(1, wbits=_GZIP)
-    with before, gzip.GzipFile(fileobj=before) as lines, stage.put(_AMENDED) as made:
+    with before, gzip.GzipFile(fileobj=before) as lines, stage.put(AMENDED_RECEIPT) as made:
         for raw in lines:
             line = json.loads(raw)
             if _is_lost(line, names):
@@ -77,13 +76,13 @@ def amend_receipt(
         made.write(packer.flush())
     stage.seal()
     stage.remove(RECEIPT)
-    stage.move(_AMENDED, RECEIPT)
+    stage.move(AMENDED_RECEIPT, RECEIPT)
     return tally
 
 
 def _open(store: Store, stage: Stage) -> IO[bytes] | None:
-    if not stage.exists(RECEIPT) and stage.exists(_AMENDED) and not _is_kept(store, stage):
-        stage.move(_AMENDED, RECEIPT)  # killed between the two: it is whole, as the one before it is gone
+    if not stage.exists(RECEIPT) and stage.exists(AMENDED_RECEIPT) and not _is_kept(store, stage):
+        stage.move(AMENDED_RECEIPT, RECEIPT)  # killed between the two: it is whole, as the one before it is gone
     if stage.exists(RECEIPT):
         return stage.open(RECEIPT)
     with contextlib.suppress(FileNotFoundError):
@@ -98,7 +97,7 @@ def _is_kept(store: Store, stage: Stage) -> bool:
     return False
 
 
-def _standing(catalog: Catalog, placement: Placement) -> frozenset[str]:
+def _standing(catalog: Catalog, placement: Placement) -> frozenset[RelPath]:
     """The files that the session has without what was lost: it stays as it was."""
     if placement.base_tree_id is None:
         return frozenset()
@@ -106,7 +105,7 @@ def _standing(catalog: Catalog, placement: Placement) -> frozenset[str]:
         return frozenset(_known(connection, placement.base_tree_id))
 
 
-def _is_lost(line: Mapping[str, Any], names: Mapping[str, frozenset[str]]) -> bool:
+def _is_lost(line: Mapping[str, Any], names: Mapping[TreePath, frozenset[RelPath]]) -> bool:
     """Whether what a line tells of went with a lost session. What that session holds since before is there still."""
     stored_as = line["stored_as"]
     name = next((name for name in names if stored_as and stored_as.startswith(f"{name}/")), None)
@@ -164,7 +163,7 @@ def lines_of(connection: Connection, archive: str, placement: Placement) -> Iter
             }
 
 
-def _known(connection: Connection, tree_id: int) -> Mapping[str, tuple[int, bytes]]:
+def _known(connection: Connection, tree_id: int) -> Mapping[RelPath, tuple[int, bytes]]:
     """The files of a tree; none where the catalog has lost rows of it, which keeps no import from its end."""
     try:
         return paths_of(connection, tree_id)

@@ -12,8 +12,9 @@ from sqlalchemy import literal, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import SET_ASIDE, find_project, set_aside
-from scandock.catalog.standing import name_of
 from scandock.catalog.tables import project, session, shelf
+from scandock.model.tree_parts import TreeParts
+from scandock.store.paths import tree_path
 from scandock.store.port import Store
 
 BEFORE = "_deleted_"
@@ -39,7 +40,7 @@ def follow_renamed(catalog: Catalog, store: Store) -> None:
         before = {row[0]: BEFORE.join(row[0].rsplit(SET_ASIDE, 1)) for row in rows}
         taken = {old for old in before.values() if find_project(connection, old) is not None}
     for name, place, timestamp, label in rows:
-        old, new = (name_of(place, one, timestamp, label) for one in (before[name], name))
+        old, new = (tree_path(TreeParts(place, one, timestamp, label)) for one in (before[name], name))
         if before[name] in taken or len(before[name]) > 64 or store.current(new) is not None:
             continue
         inode = store.current(old)

@@ -10,6 +10,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import check_not_deleting
 from scandock.catalog.tables import project, reservation
 from scandock.model.errors import Usage
+from scandock.placing.locks import LockName
 from scandock.queue.leases import Lease, guard
 
 
@@ -36,7 +37,7 @@ def lock_projects(connection: Connection, names: Iterable[str], *, deleting: boo
     return {row.name: row.id for row in found}
 
 
-def held_by_others(connection: Connection, upload_id: int, names: Iterable[str]) -> set[int]:
+def held_by_others(connection: Connection, upload_id: int, names: Iterable[LockName]) -> set[int]:
     """Uploads that hold any of these names."""
     wanted = sorted(set(names))
     holders: set[int] = set()
@@ -52,7 +53,7 @@ def held_by_others(connection: Connection, upload_id: int, names: Iterable[str])
     return holders
 
 
-def reserve(catalog: Catalog, connection: Connection, lease: Lease, names: Iterable[str]) -> None:
+def reserve(catalog: Catalog, connection: Connection, lease: Lease, names: Iterable[LockName]) -> None:
     """Take these names; the caller has seen, in the same transaction, that nobody holds them.
 
     TokenLost: what a stale process took, nobody would ever free.

@@ -18,6 +18,7 @@ from procrastinate.jobs import Status
 from procrastinate.schema import SchemaManager
 from sqlalchemy import make_url
 
+from scandock.catalog.engine import AdvisoryLock
 from scandock.model.errors import Fault
 from scandock.queue.engine import POLL_SECONDS
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 QUEUE = "imports"
 TASK = "scandock.import"
-PREPARE_LOCK = 7_230_412
-"""Advisory lock, so that two first starts do not both make Procrastinate's tables."""
 RESTART_SECONDS = 1.0
 
 
@@ -49,7 +48,7 @@ class ProcrastinateEngine:
 
     def prepare(self) -> None:
         with psycopg.connect(self._conninfo) as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (PREPARE_LOCK,))
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (AdvisoryLock.MAKE_QUEUE.value,))
             (there,) = cast("tuple[Any]", connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone())
             if there is None:
                 connection.execute(SchemaManager.get_schema())

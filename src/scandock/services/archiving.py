@@ -19,6 +19,7 @@ from scandock.pipeline.job import Tools
 from scandock.pipeline.keep import scratch
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.merge import Keep, Merged, merge
+from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import ARCHIVABLE, REASONS
 from scandock.rules.labels import UNASSIGNED, is_placeholder, label_key
@@ -31,8 +32,6 @@ from scandock.services import audit, rights
 from scandock.services.moving import (
     Desk,
     Outcome,
-    names_for,
-    names_of,
     session_row,
     subject_warnings,
     switch,
@@ -40,6 +39,7 @@ from scandock.services.moving import (
 )
 from scandock.services.taken import may_join
 from scandock.services.trash import removal_of, set_aside
+from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
 
 ONE_PATIENT: Final = {"patients": "accepted as one"}
 """What the audit says where somebody archives a session of several PatientIDs as one subject's."""
@@ -77,9 +77,14 @@ def archive(
     with desk.catalog.read() as connection:
         source = rights.waiting_session(connection, desk.principal, uuid, Action.SESSION_ARCHIVE)
 
-    def names(_: Connection) -> set[str]:
-        there = names_for(source.project, label or source.label, subject or source.subject, source.study_uid)
-        return names_of(source) | there
+    def names(_: Connection) -> set[LockName]:
+        there = session_locks(
+            source.project,
+            label=label or source.label,
+            subject=subject or source.subject,
+            study_uid=source.study_uid,
+        )
+        return locks_of(source) | there
 
     with operation(desk.catalog, desk.store, action) as running:
         with running.reserved({source.project}, names) as connection:
@@ -276,7 +281,7 @@ def tools_of(
         catalog=desk.catalog,
         store=desk.store,
         stage=running.stage,
-        ledger=Ledger(scratch(running.stage, "ledger.db")),
+        ledger=Ledger(scratch(running.stage, LEDGER)),
         lease=running.lease,
         request=Request(quarantine=quarantine, said=said or {}),
         site=SiteRules(placeholders=desk.settings.placeholder_names),
@@ -343,7 +348,7 @@ def _show(
     action: str,
     details: Mapping[str, audit.Value],
 ) -> None:
-    for rubbish in ("in", "loose", "ecat", "ledger.db"):
+    for rubbish in (IMAGES, LOOSE, ECAT, LEDGER):
         running.stage.remove(rubbish)
     running.stage.seal()
     placement = merged.job.placement

@@ -25,20 +25,41 @@ from sqlalchemy import Connection, literal, select, union_all
 
 from scandock import __version__
 from scandock.catalog.server_tables import reception, trashed
-from scandock.catalog.standing import name_of
 from scandock.catalog.tables import intent, project, session, shelf, tree, upload
-from scandock.catalog.trees import paths_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
+from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import ImportState
 from scandock.placing.deletes import REMOVED
 from scandock.placing.stored_folders import check_stored
+from scandock.placing.tree_files import paths_of
 from scandock.services.catalog_copies import copied_catalog
 from scandock.services.checking import HAS_RECEIPT
 from scandock.services.imports import UNFINISHED
 from scandock.services.opening import CATALOG, refuse_lost_catalog
 from scandock.store import backups
 from scandock.store.local import LocalStore
+from scandock.store.paths import (
+    INCOMING,
+    RECEIPTS,
+    TRASH,
+    WORK,
+    DataPath,
+    inside,
+    parse_rel,
+    parse_stored,
+    parse_tree,
+    receipt_file,
+    spool_file,
+    spool_folder,
+    staged_path,
+    trash_entry,
+    trash_note,
+    trash_tree,
+    tree_of,
+    tree_path,
+    work_folder,
+)
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -79,18 +100,17 @@ class Made:
 class _Tree:
     """A tree that a session or a shelf shows, or that lies in the trash."""
 
-    name: str
+    name: DataPath
     tree_id: int
     key: str
     """What its files are known by in other backups: trees are never changed, and no two have the same."""
-    trash: str = ""
 
 
 @dataclass(slots=True)
 class _Wanted:
     """What the catalog's copy knows."""
 
-    trees: dict[str, _Tree]
+    trees: dict[DataPath, _Tree]
     placing: list[Any]
     """The intents of imports that stand between decision and end."""
     receipts: list[str]
@@ -107,7 +127,7 @@ class _Wanted:
 class _Missed:
     """What a round found otherwise than the catalog's copy says: what the name shows, by the name."""
 
-    trees: dict[str, str] = field(default_factory=dict)
+    trees: dict[DataPath, str] = field(default_factory=dict)
     placing: dict[str, str] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
     """Receipts, and archives that wait for their import, which are not in DATA."""
@@ -156,14 +176,14 @@ def finished_backups(target: str) -> list[str]:
     return []
 
 
-def _noted(path: str) -> dict[str, str]:
+def _noted(path: str) -> dict[DataPath, str]:
     """The trees of a backup, by their names: what their files are known by."""
-    noted: dict[str, str] = {}
+    noted: dict[DataPath, str] = {}
     with contextlib.suppress(FileNotFoundError), open(os.path.join(path, TREES), encoding="utf-8") as lines:
         for line in lines:
             with contextlib.suppress(ValueError):  # the last one, which a power cut has cut
                 name, key = json.loads(line)
-                noted[name] = key
+                noted[parse_stored(name)] = key
     return noted
 
 
@@ -181,9 +201,9 @@ class _Backup:
         earlier = finished_backups(target)
         self.before = earlier[-1] if earlier else ""
         self.linkable = {key: name for name, key in _noted(self.before).items()} if earlier else {}
-        self.strays: set[str] = set()
+        self.strays: set[DataPath] = set()
         """Trees that are whole, beside files that no row knows."""
-        self.unsafe: dict[str, str] = {}
+        self.unsafe: dict[DataPath, str] = {}
         self.unsafe_bytes = 0
         self.files = self.bytes = self.copied = self.copied_bytes = 0
 
@@ -223,10 +243,11 @@ class _Backup:
             select(literal("resources"), project.c.name, literal(""), shelf.c.key, shelf.c.tree_id)
             .join(project, project.c.id == shelf.c.project_id)
         )  # fmt: skip
-        rows = [(name_of(*row[:4]), row[4], "") for row in connection.execute(union_all(sessions, shelves))]
+        rows: list[tuple[DataPath, int]] = [
+            (tree_path(TreeParts(*row[:4])), row[4]) for row in connection.execute(union_all(sessions, shelves))
+        ]
         rows += [
-            (f"trash/{row[0]}", row[1], row[0])
-            for row in connection.execute(select(trashed.c.trash_id, trashed.c.tree_id))
+            (trash_entry(row[0]), row[1]) for row in connection.execute(select(trashed.c.trash_id, trashed.c.tree_id))
         ]
         keys = {
             row.id: f"{row.id}-{row.created}-{row.files}-{row.bytes}-{row.uuid}"
@@ -247,7 +268,7 @@ class _Backup:
             .where(upload.c.state.in_((*UNFINISHED, ImportState.FAILED)))
         ).all()
         return _Wanted(
-            trees={name: _Tree(name, number, keys.get(number, f"{number}"), trash) for name, number, trash in rows},
+            trees={name: _Tree(name, number, keys.get(number, f"{number}")) for name, number in rows},
             placing=list(placing),
             receipts=list(connection.execute(select(upload.c.uuid).where(HAS_RECEIPT)).scalars()),
             spools={row.uuid: row.received for row in spools},
@@ -284,12 +305,12 @@ class _Backup:
         self._drop(one.name)
         earlier = self.linkable.get(one.key) if rows is not None else None
         if rows is not None and earlier is not None:
-            source = os.path.join(self.before, earlier + ("/tree" if earlier.startswith("trash/") else ""))
+            source = os.path.join(self.before, tree_of(earlier))
             sizes = {rel: size for rel, (size, _) in rows.items()}
             if backups.link_folder(source, target, sizes, self._tell):
                 self._note(one, 0)
                 return True
-        content = self._copy(one.name if not one.trash else "", target, trash=one.trash)
+        content = self._copy(one.name, target)
         if rows is None or content != rows:
             if rows is not None and content is not None and rows.items() <= content.items():
                 self.strays.add(one.name)
@@ -300,11 +321,13 @@ class _Backup:
         self._note(one, size)
         return True
 
-    def _copy(self, name: str, target: str, trash: str = "") -> backups.Content | None:
-        """Copy what stands at a name, or in the trash; None where nothing does."""
+    def _copy(self, name: DataPath, target: str) -> backups.Content | None:
+        """Copy what stands at a tree path, or in an entry of the trash; None where nothing does."""
         backups.remove(target)
+        tree = tree_of(name)
         try:
-            source = backups.OpenFolder(f"{self.data}/trash/{trash}/tree") if trash else self.store.snapshot(name)
+            in_trash = tree != name
+            source = backups.OpenFolder(f"{self.data}/{tree}") if in_trash else self.store.snapshot(parse_tree(name))
         except FileNotFoundError:
             return None
         with source as folder:
@@ -312,8 +335,7 @@ class _Backup:
 
     def _placing(self, connection: Connection, row: Any) -> bool:  # noqa: ANN401  of `_wanted`
         """Copy what stands where an import is placing; False where neither what was there nor what comes is whole."""
-        target = os.path.join(self.path, row.name)
-        content = self._copy(row.name, target)
+        content = self._copy(parse_tree(row.name), os.path.join(self.path, row.name))
         if row.staged in ("", REMOVED):
             return False  # what moves, comes back or goes is elsewhere soon; else its rows tell what it is
         new = _paths(connection, row.tree_id)
@@ -321,8 +343,8 @@ class _Backup:
             return new is not None
         if content is not None and (row.base_tree_id is None or content != _paths(connection, row.base_tree_id)):
             return False
-        for token in self._list("work", row.uuid):
-            staged = f"{self.path}/work/{row.uuid}/{token}/{row.staged}"
+        for token in self._list(work_folder(row.uuid)):
+            staged = f"{self.path}/{staged_path(inside(work_folder(row.uuid), token), parse_rel(row.staged))}"
             with contextlib.suppress(FileNotFoundError), backups.OpenFolder(staged) as folder:
                 return {found.rel: found.size for found in folder.walk() if found.kind == "file"} == {
                     rel: size for rel, (size, _) in new.items()
@@ -334,42 +356,44 @@ class _Backup:
 
         Gives those that should be in DATA and are not.
         """
-        missing = set()
-        for area in ("receipts", "incoming", "work", "trash"):
+        missing: set[str] = set()
+        for area in (RECEIPTS, INCOMING, WORK, TRASH):
             backups.make_private(os.path.join(self.path, area))
         for uuid in wanted.receipts:
-            if not self._file(name := f"receipts/{uuid}.jsonl.gz", share=True):
+            if not self._file(name := receipt_file(uuid), share=True):
                 missing.add(name)
         for uuid, received in wanted.spools.items():
-            backups.make_private(os.path.join(self.path, "incoming", uuid))
-            there = self._file(name := f"incoming/{uuid}/archive", most=received)
+            backups.make_private(os.path.join(self.path, spool_folder(uuid)))
+            there = self._file(name := spool_file(uuid), most=received)
             if received and uuid not in wanted.failed and not there:
                 missing.add(name)
-        for uuid in set(self._list("incoming")) - wanted.spools.keys():
-            backups.remove(f"{self.path}/incoming/{uuid}")
-        for uuid in self._list("work"):
-            backups.remove(f"{self.path}/work/{uuid}")
+        for uuid in set(self._list(INCOMING)) - wanted.spools.keys():
+            backups.remove(f"{self.path}/{inside(INCOMING, uuid)}")
+        for uuid in self._list(WORK):
+            backups.remove(f"{self.path}/{inside(WORK, uuid)}")
         for uuid in wanted.works:
-            with contextlib.suppress(FileNotFoundError), backups.OpenFolder(f"{self.data}/work/{uuid}") as folder:
-                backups.copy_folder(folder, f"{self.path}/work/{uuid}", self._tell)
+            work = work_folder(uuid)
+            with contextlib.suppress(FileNotFoundError), backups.OpenFolder(f"{self.data}/{work}") as folder:
+                backups.copy_folder(folder, f"{self.path}/{work}", self._tell)
         for trash in self._ids():
-            target = f"{self.path}/trash/{trash}/tree"
-            if f"trash/{trash}" not in wanted.trees and not os.path.exists(target):
-                earlier = f"{self.before}/trash/{trash}/tree"
+            entry, tree = trash_entry(trash), trash_tree(trash)
+            target = f"{self.path}/{tree}"
+            if entry not in wanted.trees and not os.path.exists(target):
+                earlier = f"{self.before}/{tree}"
                 if not (self.before and backups.link_folder(earlier, target, None, self._tell)):
-                    self._copy("", target, trash=trash)
-            self._file(f"trash/{trash}/what.json")
+                    self._copy(entry, target)
+            self._file(trash_note(trash))
         return missing
 
     def _ids(self) -> list[str]:
         return [entry.id for entry in self.store.trash()]
 
-    def _list(self, *parts: str) -> list[str]:
+    def _list(self, folder: DataPath) -> list[str]:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            return sorted(os.listdir(os.path.join(self.path, *parts)))
+            return sorted(os.listdir(os.path.join(self.path, folder)))
         return []
 
-    def _file(self, rel: str, most: int | None = None, *, share: bool = False) -> bool:
+    def _file(self, rel: DataPath, most: int | None = None, *, share: bool = False) -> bool:
         """Copy one file of DATA, unless it is there already as it is in DATA; False where it is not in DATA."""
         source, target = os.path.join(self.data, rel), os.path.join(self.path, rel)
         with contextlib.suppress(FileNotFoundError):
@@ -392,12 +416,12 @@ class _Backup:
     # -- what is kept --------------------------------------------------------------------------------------------
 
     def _place(self, one: _Tree) -> str:
-        return os.path.join(self.path, one.name + ("/tree" if one.trash else ""))
+        return os.path.join(self.path, tree_of(one.name))
 
-    def _drop(self, name: str) -> None:
+    def _drop(self, name: DataPath) -> None:
         self.kept.pop(name, None)
         self.unsafe.pop(name, None)
-        backups.remove(os.path.join(self.path, name + ("/tree" if name.startswith("trash/") else "")))
+        backups.remove(os.path.join(self.path, tree_of(name)))
 
     def _note(self, one: _Tree, size: int) -> None:
         self.kept[one.name] = self.unsafe[one.name] = one.key

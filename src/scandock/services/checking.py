@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,15 +17,18 @@ from sqlalchemy import Connection, func, literal, select, true
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, intent, project, session, shelf, tree, upload
-from scandock.catalog.trees import ResourceRow, ScanRow, damaged_paths_of, paths_of, resources_of, scans_of
+from scandock.catalog.trees import ResourceRow, ScanRow, resources_of, scans_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
+from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import ImportState
+from scandock.placing.tree_files import damaged_paths_of, paths_of
 from scandock.services.imports import DELETED
 from scandock.services.opening import CATALOG, opened
 from scandock.services.project_deleting import finish_deletions
 from scandock.services.stuck_imports import list_imports
 from scandock.store.local import LocalStore
+from scandock.store.paths import AREAS, RECEIPTS, RelPath, TreePath, is_as_deep_as_trees, tree_path, work_folder
 from scandock.store.port import Snapshot
 from scandock.store.root import FOLDERS
 
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 _CHUNK = 1024 * 1024
-_AREAS = ("archive", "prearchive", "resources")
 HAS_RECEIPT = upload.c.state.in_(("placed", "held", "partly", "refused")) & (upload.c.report != DELETED)
 """Imports whose receipt is in the store; of one that was deleted it went, though its row stays for its sessions."""
 
@@ -67,7 +69,7 @@ class _Session:
     """A session, or a shelf."""
 
     uuid: str
-    name: str
+    name: TreePath
     tree_id: int
     scans: int
     files: int
@@ -146,7 +148,7 @@ class _Check:
             )
         ]
         return [
-            _Session(row[0], "/".join(part for part in row[1:5] if part), row.tree_id, row.scans, row.files, row.bytes)
+            _Session(row[0], tree_path(TreeParts(*row[1:5])), row.tree_id, row.scans, row.files, row.bytes)
             for row in rows
         ]
 
@@ -205,7 +207,7 @@ class _Check:
         for rel in sorted(expected):
             yield Finding("missing", f"{one.name}/{rel}", "The file is not in the store.", one.uuid)
 
-    def _trouble(self, snapshot: Snapshot, rel: str, sha256: bytes) -> tuple[str, str] | None:
+    def _trouble(self, snapshot: Snapshot, rel: RelPath, sha256: bytes) -> tuple[str, str] | None:
         """What is wrong with a file's content, as kind and sentence: one that the disk does not give ends no check."""
         digest = hashlib.sha256()
         try:
@@ -235,10 +237,10 @@ class _Check:
                 )
             )
 
-    def _strays(self, names: set[str]) -> Iterator[Finding]:
+    def _strays(self, names: Set[str]) -> Iterator[Finding]:
         """Folders and files under the areas that belong to no session and no shelf."""
         said: set[str] = set()
-        for area in _AREAS:
+        for area in AREAS:
             for found in self.store.walk(area):
                 if found.name in names or found.name in said:
                     continue
@@ -247,7 +249,7 @@ class _Check:
                     if placed or self._is_being_placed(connection, found.name):
                         continue  # while this ran
                 said.add(found.name)
-                if found.kind != "folder" or found.name.count("/") >= (3 if area == "prearchive" else 2):
+                if found.kind != "folder" or is_as_deep_as_trees(found.name):
                     what = "no project or subject with files" if area == "resources" else "no session"
                     yield Finding("stray", found.name, f"The catalog knows {what} here.")
 
@@ -266,7 +268,7 @@ class _Check:
             receipts = connection.execute(select(upload.c.uuid).where(HAS_RECEIPT)).scalars().all()
         for work in self.store.works():
             if self._is_left(work):
-                yield Finding("left_over", f"work/{work}", "Staging of an import that is over.")
+                yield Finding("left_over", work_folder(work), "Staging of an import that is over.")
         if orphans or loose:
             yield Finding("left_over", "catalog", f"{orphans + loose} trees that no session shows.")
         for number in receipts:
@@ -275,7 +277,7 @@ class _Check:
             except FileNotFoundError:
                 if self._has_receipt(number):  # unless somebody has deleted the import meanwhile
                     yield Finding(
-                        "receipt_missing", f"receipts/{number}", "The receipt of this import is not in the store."
+                        "receipt_missing", f"{RECEIPTS}/{number}", "The receipt of this import is not in the store."
                     )
 
     def _has_receipt(self, number: str) -> bool:

@@ -17,6 +17,7 @@ from scandock.rules.permissions import Action
 from scandock.rules.said_fields import added_parameters
 from scandock.services import rights
 from scandock.services.listing import Page, Sorting, like, page_of
+from scandock.store.paths import RelPath, resource_file
 
 SCAN_SORTS = {
     "id": scan.c.sort_key,
@@ -210,7 +211,6 @@ def file_item(row: RowMapping, standing: Holder) -> dict[str, Any]:
     }
 
 
-def path_of(row: RowMapping) -> str:
+def path_of(row: RowMapping) -> RelPath:
     """Where a file stands in its session's tree."""
-    where = f"scans/{row['scan_id']}/" if row["scan_id"] is not None else ""
-    return f"{where}resources/{row['resource']}/files/{row['name']}"
+    return resource_file(row["scan_id"], row["resource"], row["name"])

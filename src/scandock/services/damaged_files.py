@@ -17,6 +17,7 @@ from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, project, resource, session, shelf
 from scandock.model.errors import Usage
 from scandock.services.contents import files_query, path_of
+from scandock.store.paths import RelPath
 
 
 class Damaged(StrEnum):
@@ -54,7 +55,7 @@ def check_folder(connection: Connection, holder: Holder) -> None:
 
 def damaged_paths(
     connection: Connection, holder: Holder, wanted: Damaged, chosen: Callable[[str], bool] = lambda _: True
-) -> Mapping[str, str]:
+) -> Mapping[RelPath, str]:
     """Path -> kind of the damaged files among those that are chosen. Usage `file_damaged` where they are refused."""
     rows = connection.execute(
         files_query(holder)
@@ -64,9 +65,9 @@ def damaged_paths(
     ).mappings()
     found = {path: row["kind"] for row in rows if chosen(path := path_of(row))}
     if found and wanted is Damaged.REFUSE:
-        path, kind = next(iter(found.items()))
+        first_path, kind = next(iter(found.items()))
         first = "" if len(found) == 1 else " is the first"
-        raise _refused(len(found), holder.label, f": {path} ({HOW[kind]}){first}")
+        raise _refused(len(found), holder.label, f": {first_path} ({HOW[kind]}){first}")
     return found
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, create_engine, delete, insert, inspect, select, update
 from sqlalchemy.exc import OperationalError
 
-from scandock.catalog.engine import MAKE_LOCK, Catalog
+from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.server_tables import data_folder
 from scandock.model.errors import Fault, Usage
 from scandock.queue.tokens import new_uuid
@@ -34,7 +34,7 @@ def check_folder(catalog: Catalog, data: str) -> None:
     if row is not None and (row.uuid, row.path) == (read_identity(data), data):
         return
     with catalog.write() as connection:
-        catalog.alone(connection, MAKE_LOCK)
+        catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
         row = _row(connection)
         if row is None:
             _take(connection, data, read_identity(data))
@@ -84,7 +84,7 @@ def check_known(row: Row[Any], data: str) -> None:
 def adopt(catalog: Catalog, data: str) -> None:
     """Make a folder the database's own, whatever folder that had. Fault `data_served` while that one is served."""
     with catalog.write() as connection:
-        catalog.alone(connection, MAKE_LOCK)
+        catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
         row = _row(connection)
         before = row.path if row is not None and _may_be(row.path, row.uuid) else ""
         for folder in {data, before} - {""}:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain
 from typing import IO, Final, TypeVar
 from urllib.parse import quote
@@ -41,7 +41,8 @@ from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
 from scandock.services.verifying import verify_soon
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
-from scandock.store.port import Found, Snapshot
+from scandock.store.paths import RelPath, scan_folder, tree_path
+from scandock.store.port import Snapshot
 
 H = TypeVar("H", bound=Holder)
 COUNTED: Final = 50_000
@@ -72,7 +73,7 @@ class FileDownload:
     modified: int
     """When the tree that holds it was made, in Unix milliseconds: a new label changes nothing of a file."""
     _snapshot: Snapshot
-    _path: str
+    _path: RelPath
     _holder: Holder
     _lasting: Lasting
     damaged: str = ""
@@ -157,7 +158,7 @@ def zip_of_session(
         check_folder(connection, contents.readable(connection, desk.principal, uuid))
         if scan_id is not None:
             contents.find_scan(connection, desk.principal, uuid, scan_id)
-    under = f"scans/{scan_id}/" if scan_id is not None else ""
+    under = f"{scan_folder(scan_id)}/" if scan_id is not None else ""
     standing, snapshot = steady(desk, uuid)
     try:
         with desk.catalog.read() as connection:
@@ -180,7 +181,7 @@ def zip_of_session(
 
 
 def _zip_one(
-    desk: Desk, snapshot: Snapshot, standing: Standing, under: str, omitted: Mapping[str, str], *, deflate: bool
+    desk: Desk, snapshot: Snapshot, standing: Standing, under: str, omitted: Mapping[RelPath, str], *, deflate: bool
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(deflate=deflate, moment=moment_of(standing))
@@ -192,22 +193,19 @@ def _entries(
     snapshot: Snapshot, standing: Standing, under: str = "", omitted: Collection[str] = ()
 ) -> Iterator[ZipEntry]:
     """The files of a tree as the layout has them, scans as people count them."""
-    for found in sorted(snapshot.walk(), key=_place):
+    for found in snapshot.walk(_order_of):
         if found.kind == "file" and found.rel.startswith(under) and found.rel not in omitted:
 
-            def opened(rel: str = found.rel) -> IO[bytes]:
+            def opened(rel: RelPath = found.rel) -> IO[bytes]:
                 return snapshot.open(rel)
 
             yield ZipEntry(f"{standing.label}/{found.rel}", found.size, opened)
 
 
-def _place(found: Found) -> tuple[str, str]:
-    """What sorts the folders of a tree; files of one stay in their order."""
-    top, slash, rest = found.rel.partition("/")
-    return (top, _scan_key(rest.split("/", 1)[0])) if slash and top == "scans" else (top if slash else "", "")
-
-
-_scan_key = lru_cache(maxsize=1024)(sort_key)
+def _order_of(folder: str) -> str:
+    """What sorts the folders of a tree's folder."""
+    above, _, name = folder.rpartition("/")
+    return sort_key(name) if above == "scans" else name
 
 
 def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Damaged = Damaged.REFUSE) -> ZipDownload:
@@ -282,12 +280,12 @@ def not_included(lines: Iterable[Line]) -> list[ZipEntry]:
     return [ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))] if text else []
 
 
-def lines_of(folder: str, omitted: Mapping[str, str]) -> list[Line]:
+def lines_of(folder: str, omitted: Mapping[RelPath, str]) -> list[Line]:
     """What is told of the files of a session that are left out, by path and kind of damage; `folder` is its own."""
     return [(folder, path, HOW[kind]) for path, kind in sorted(omitted.items())]
 
 
-def left_out(snapshot: Snapshot, known: Mapping[str, str], damaged: Damaged) -> Mapping[str, str]:
+def left_out(snapshot: Snapshot, known: Mapping[RelPath, str], damaged: Damaged) -> Mapping[RelPath, str]:
     """Which of the damaged files a zip does not hold: also where they are wanted, those that are gone."""
     if damaged is Damaged.OMIT:
         return known
@@ -357,9 +355,9 @@ def _steady(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) 
         before, pending = _stands(desk, uuid, find)
         if before is not None and not pending:
             with contextlib.suppress(FileNotFoundError):
-                snapshot = desk.store.snapshot(before.name)
+                snapshot = desk.store.snapshot(tree_path(before.parts))
                 after, pending = _stands(desk, uuid, find)
-                if after is not None and not pending and (after.tree_id, after.name) == (before.tree_id, before.name):
+                if after is not None and not pending and (after.tree_id, after.parts) == (before.tree_id, before.parts):
                     return after, snapshot
                 snapshot.close()
         if before is None or time.monotonic() > deadline:
@@ -374,7 +372,7 @@ def _stands(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) 
         if found is None:
             return None, False
         waiting = connection.execute(
-            select(intent.c.id).where(intent.c.name == found.name, intent.c.state == "intent").limit(1)
+            select(intent.c.id).where(intent.c.name == tree_path(found.parts), intent.c.state == "intent").limit(1)
         ).first()
     return found, waiting is not None
 

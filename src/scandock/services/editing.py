@@ -19,6 +19,7 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, scan, session, subject
 from scandock.model.errors import Usage
+from scandock.placing.locks import LockName, locks_of, session_locks, subject_lock
 from scandock.placing.moves import operation
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Accessibility, Action
@@ -28,8 +29,6 @@ from scandock.services.moving import (
     Desk,
     Outcome,
     labelled,
-    names_for,
-    names_of,
     session_row,
     subject_warnings,
     switch,
@@ -149,8 +148,8 @@ def rename_subject(
     with desk.catalog.read() as connection:
         before = browsing.find_subject(connection, desk.principal, uuid)
 
-    def names(_: Connection) -> set[str]:
-        return {f"{before['project']}/subject/{label_key(one)}" for one in (before["label"], new)}
+    def names(_: Connection) -> set[LockName]:
+        return {subject_lock(before["project"], one) for one in (before["label"], new)}
 
     with (
         operation(desk.catalog, desk.store, "edit") as running,
@@ -198,9 +197,14 @@ def edit_session(
     with desk.catalog.read() as connection:
         source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
 
-    def names(_: Connection) -> set[str]:
-        there = names_for(source.project, label or source.label, subject_label or source.subject, source.study_uid)
-        return names_of(source) | there
+    def names(_: Connection) -> set[LockName]:
+        there = session_locks(
+            source.project,
+            label=label or source.label,
+            subject=subject_label or source.subject,
+            study_uid=source.study_uid,
+        )
+        return locks_of(source) | there
 
     with operation(desk.catalog, desk.store, "edit") as running:
         with running.reserved({source.project}, names) as connection:

@@ -13,11 +13,13 @@ from sqlalchemy import Connection, select
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, may
 from scandock.catalog.engine import Catalog
 from scandock.catalog.shelves import Holder
-from scandock.catalog.standing import Standing, name_of, uri_of
+from scandock.catalog.standing import Standing, uri_of
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.view import SqlView
 from scandock.model.errors import Usage
+from scandock.model.tree_parts import TreeParts
 from scandock.placing.intents import Placement, SessionRow
+from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import still_holds
 from scandock.rules.labels import OWN_ID, clean, label_key
@@ -27,6 +29,7 @@ from scandock.rules.permissions import Action, Answer
 from scandock.rules.prearchive import Prearchive
 from scandock.services import audit, rights
 from scandock.services.taken import taken_warnings
+from scandock.store.paths import NOWHERE, tree_path
 from scandock.store.port import Store
 
 if TYPE_CHECKING:
@@ -115,11 +118,17 @@ def move(
         project_id, wanted = _goal(connection, desk.principal, source, project_name or source.project)
     stamp = source.timestamp
 
-    def names(connection: Connection) -> set[str]:
+    def names(connection: Connection) -> set[LockName]:
         nonlocal stamp
         stamp = _timestamp(desk, connection, source, wanted)
-        there = names_for(wanted, label or source.label, subject or source.subject, source.study_uid)
-        return names_of(source) | there | {f"{wanted}/timestamp/{stamp}"}
+        there = session_locks(
+            wanted,
+            label=label or source.label,
+            subject=subject or source.subject,
+            study_uid=source.study_uid,
+            timestamp=stamp,
+        )
+        return locks_of(source) | there
 
     with operation(desk.catalog, desk.store, action) as running:
         with running.reserved({source.project, wanted}, names) as connection:
@@ -186,8 +195,9 @@ def switch(
     outcome = Outcome(
         session=source.uuid, action=action, dry_run=dry_run, before=source.uri, after=after, warnings=warnings
     )
-    name = name_of(row.place, project_name, row.timestamp, row.label)
-    moved = name != source.name
+    before = tree_path(source.parts)
+    name = tree_path(TreeParts(row.place, project_name, row.timestamp, row.label))
+    moved = name != before
     if moved and desk.store.current(name) is not None:
         raise Usage("label_taken", f"A session stands at {name} already.", "Choose another label.")
     if dry_run:
@@ -195,14 +205,14 @@ def switch(
     placement = Placement(
         n=0,
         name=name,
-        staged="",
+        staged=NOWHERE,
         inode=standing_inode(desk, source),
         tree_id=source.tree_id,
         base_tree_id=None,
         base_inode=None,
         keep_base=False,
         session=row,
-        moves=source.name,
+        moves=before,
     )
     said = {"from": source.project, "to": project_name, **(details or {})}
 
@@ -251,7 +261,7 @@ def session_row(source: Standing, **changes: Any) -> SessionRow:  # noqa: ANN401
 
 def standing_inode(desk: Desk, source: Holder) -> int:
     """The number of a session's folder, or a shelf's. Raises Usage `tree_missing` where somebody took it away."""
-    inode = desk.store.current(source.name)
+    inode = desk.store.current(tree_path(source.parts))
     if inode is None:
         raise Usage("tree_missing", "The folder of this session is not in the store.", "Run `scandock check`.")
     return inode
@@ -288,18 +298,6 @@ def _goal(connection: Connection, principal: Principal, source: Standing, name: 
             "project_unknown", f"There is no project {name}, or you may not know of it.", "Choose one that you see."
         )
     return row.id, row.name
-
-
-def names_of(source: Standing) -> set[str]:
-    """What nobody else may plan with while this session changes (see pipeline/plan.py)."""
-    names = names_for(source.project, source.label, source.subject, source.study_uid)
-    return names | ({f"{source.project}/timestamp/{source.timestamp}"} if source.timestamp else set())
-
-
-def names_for(project_name: str, label: str, subject: str, study_uid: str | None) -> set[str]:
-    """The names that a session of these touches."""
-    names = {f"{project_name}/label/{label_key(label)}", f"{project_name}/subject/{label_key(subject)}"}
-    return names | ({f"{project_name}/study/{study_uid}"} if study_uid else set())
 
 
 def free_timestamp(desk: Desk, connection: Connection, project_name: str) -> str:

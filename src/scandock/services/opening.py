@@ -14,13 +14,14 @@ from scandock.placing.recover import recover
 from scandock.services.data_folders import adopt, check_folder, unserved
 from scandock.services.preparing import prepare
 from scandock.store.local import LocalStore
+from scandock.store.paths import AREAS, RECEIPTS
 from scandock.store.space import refuse_network
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 CATALOG = "scandock.db"
-_STORED = ("archive", "prearchive", "resources", "receipts")
+_STORED = (*AREAS, RECEIPTS)
 """Folders of DATA in which nothing stands but what the catalog knows."""
 
 

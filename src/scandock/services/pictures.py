@@ -31,6 +31,7 @@ from scandock.services.decoding import BUSY, NO_ROOM, Made, Pictures
 from scandock.services.downloads import steady
 from scandock.services.held_answers import Hold
 from scandock.services.moving import Desk
+from scandock.store.paths import RelPath
 from scandock.viewing.exchange import FILES
 from scandock.viewing.stack import Stack, stacked
 from scandock.viewing.turns import Asker
@@ -302,7 +303,7 @@ def _ask(looked: Looked, stack: Stack, at: int, said: dict[str, Any]) -> Made:
     return _ask_of(looked, contents.path_of(row), {**said, "frame": image.frame}, row["sha256"])
 
 
-def _ask_of(looked: Looked, path: str, said: dict[str, Any], content: object) -> Made:
+def _ask_of(looked: Looked, path: RelPath, said: dict[str, Any], content: object) -> Made:
     """Ask a decoder about one file; by its content it is known again where that killed one."""
 
     @contextlib.contextmanager
@@ -345,7 +346,7 @@ def _opened_files(
 
 
 @contextlib.contextmanager
-def _file(snapshot: Snapshot, path: str) -> Iterator[int]:
+def _file(snapshot: Snapshot, path: RelPath) -> Iterator[int]:
     with contextlib.ExitStack() as opened:
         yield _fd(opened.enter_context(snapshot.open(path)), opened)
 

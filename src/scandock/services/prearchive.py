@@ -19,6 +19,7 @@ from scandock.model.errors import ScandockError
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.describe import describe_scan
 from scandock.pipeline.plan import read_policies
+from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation
 from scandock.rules.notices import OF_FACTS, Notice
 from scandock.rules.permissions import Action
@@ -26,7 +27,7 @@ from scandock.rules.said_fields import with_said
 from scandock.rules.session_facts import session_attributes
 from scandock.rules.session_types import session_type
 from scandock.services import rights
-from scandock.services.moving import Desk, Outcome, names_of
+from scandock.services.moving import Desk, Outcome
 
 MANY = 500
 """Sessions of one request."""
@@ -94,7 +95,7 @@ def rebuild(desk: Desk, uuid: str, *, headers_first: bool = False, dry_run: bool
             return _rebuilt(source, _describe(desk, connection, source, headers_first), dry_run=True)
     with (
         operation(desk.catalog, desk.store, "rebuild") as running,
-        running.reserved({source.project}, lambda _: names_of(source)) as connection,
+        running.reserved({source.project}, lambda _: locks_of(source)) as connection,
     ):
         source = _editable(connection, desk, uuid)
         anew = _describe(desk, connection, source, headers_first)

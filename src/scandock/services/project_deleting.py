@@ -29,6 +29,7 @@ from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.tables import project, project_deletion, reservation, session, subject, upload
 from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.model.points import reach
+from scandock.placing.locks import deletion_lock, is_lock_of
 from scandock.placing.moves import Operation, operation
 from scandock.placing.reserve import held_by_others, lock_projects, reserve
 from scandock.rules.labels import UNASSIGNED
@@ -135,9 +136,7 @@ def _check_idle(connection: Connection, project_id: int, name: str) -> None:
         .where(reception.c.project_id == project_id, upload.c.state.in_(("receiving", "received", "running")))
         .limit(1)
     ).first()
-    held = connection.execute(
-        select(reservation.c.name).where(reservation.c.name.startswith(f"{name}/", autoescape=True)).limit(1)
-    ).first()
+    held = connection.execute(select(reservation.c.name).where(is_lock_of(name)).limit(1)).first()
     if coming is not None or held is not None:
         raise _busy()
 
@@ -185,9 +184,9 @@ def _take(desk: Desk, running: Operation, number: int) -> str | None:
             .where(project.c.id == number)
             .with_for_update(of=project)
         ).scalar()
-        if name is None or held_by_others(connection, running.lease.upload_id, {f"{name}/deletion"}):
+        if name is None or held_by_others(connection, running.lease.upload_id, {deletion_lock(name)}):
             return None
-        reserve(desk.catalog, connection, running.lease, {f"{name}/deletion"})
+        reserve(desk.catalog, connection, running.lease, {deletion_lock(name)})
     return name
 
 

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
-from scandock.catalog.engine import SPACE_LOCK, Catalog
+from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model import request_limits
@@ -118,7 +118,7 @@ class Space:
 
     def alone(self, connection: Connection) -> None:
         """Let nobody else reserve until the end of this transaction, which writes."""
-        self.catalog.alone(connection, SPACE_LOCK)
+        self.catalog.alone(connection, AdvisoryLock.RESERVE_SPACE)
 
     def check(
         self,

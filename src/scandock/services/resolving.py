@@ -13,13 +13,15 @@ from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.pipeline.merge import Keep, prune
 from scandock.placing.intents import SessionRow
+from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation
 from scandock.rules.choices import BESIDE_ARCHIVED, Choice, choices_of, decides
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive, tools_of
-from scandock.services.moving import Desk, Outcome, move, names_of
+from scandock.services.moving import Desk, Outcome, move
 from scandock.services.trash import set_aside
+from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
 
 _KEEPS: dict[str, Keep] = {"keep_old": "old", "keep_new": "new", "keep_both": "both"}
 
@@ -95,7 +97,7 @@ def _free(desk: Desk, source: Standing, choice: str, *, dry_run: bool) -> Outcom
         return outcome
     with (
         operation(desk.catalog, desk.store, "resolve") as running,
-        running.reserved({source.project}, lambda _: names_of(source)) as connection,
+        running.reserved({source.project}, lambda _: locks_of(source)) as connection,
     ):
         changed = connection.execute(
             update(session)
@@ -111,7 +113,7 @@ def _free(desk: Desk, source: Standing, choice: str, *, dry_run: bool) -> Outcom
 def _prune(desk: Desk, source: Standing, keep: Literal["old", "new"], *, dry_run: bool) -> Outcome:
     """Leave one object of each SOP UID in the session, and hold it no more."""
     with operation(desk.catalog, desk.store, "resolve") as running:
-        with running.reserved({source.project}, lambda _: names_of(source)) as connection:
+        with running.reserved({source.project}, lambda _: locks_of(source)) as connection:
             source = rights.waiting_session(connection, desk.principal, source.uuid, Action.PREARCHIVE_EDIT)
             origin = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
             dropped = variants(connection, source)
@@ -132,7 +134,7 @@ def _prune(desk: Desk, source: Standing, keep: Literal["old", "new"], *, dry_run
             job = prune(tools, source, keep)
         finally:
             tools.ledger.close()
-        for rubbish in ("in", "loose", "ecat", "ledger.db"):
+        for rubbish in (IMAGES, LOOSE, ECAT, LEDGER):
             running.stage.remove(rubbish)
         running.stage.seal()
         assert job.placement is not None

@@ -19,7 +19,8 @@ from scandock.services.checking import Finding, check
 from scandock.services.opening import open_data_catalog
 from scandock.store import backups
 from scandock.store.local import LocalStore
-from scandock.store.root import FOLDERS, RUBBISH
+from scandock.store.paths import RUBBISH
+from scandock.store.root import FOLDERS
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings

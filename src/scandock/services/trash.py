@@ -13,23 +13,26 @@ from scandock.access.principal import SYSTEM
 from scandock.access.visible import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import trashed
-from scandock.catalog.standing import Standing, name_of, row_json, uri_of
+from scandock.catalog.standing import Standing, row_json, uri_of
 from scandock.catalog.tables import project, session
-from scandock.catalog.trees import damaged_paths_of
 from scandock.catalog.view import SqlView
 from scandock.model.errors import Usage
+from scandock.model.tree_parts import TreeParts
 from scandock.placing.deletes import Removal
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, SessionRow
+from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import operation
+from scandock.placing.tree_files import damaged_paths_of
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.audit import Did, record
 from scandock.services.damage import damaged_of
 from scandock.services.listing import Page, Sorting, page_of
-from scandock.services.moving import Desk, Outcome, free_timestamp, names_for, names_of, standing_inode, usable
+from scandock.services.moving import Desk, Outcome, free_timestamp, standing_inode, usable
 from scandock.services.verifying import verify_again
+from scandock.store.paths import NOWHERE, tree_path
 from scandock.store.port import Store
 
 SORTS = {"deleted": trashed.c.deleted}
@@ -67,7 +70,7 @@ def put_in_trash(
     `deleting`: it leaves a project that is being deleted.
     """
     with operation(desk.catalog, desk.store, "delete") as running:
-        with running.reserved({source.project}, lambda _: names_of(source), deleting=deleting) as connection:
+        with running.reserved({source.project}, lambda _: locks_of(source), deleting=deleting) as connection:
             source = find(connection)
         removal = removal_of(desk, source, keep=True)
 
@@ -96,7 +99,7 @@ def removal_of(desk: Desk, source: Standing, *, keep: bool, n: int = 1) -> Remov
     return Removal(
         n=n,
         uuid=source.uuid,
-        name=source.name,
+        name=tree_path(source.parts),
         inode=standing_inode(desk, source),
         tree_id=source.tree_id,
         project_id=source.project_id,
@@ -148,10 +151,15 @@ def restore(desk: Desk, uuid: str, *, label: str | None = None, dry_run: bool = 
     kept = json.loads(row["session"])
     wanted = label or kept["label"]
 
-    def names(connection: Connection) -> set[str]:
+    def names(connection: Connection) -> set[LockName]:
         kept["timestamp"] = _timestamp(desk, connection, row["project"], kept)
-        held = names_for(row["project"], wanted, kept["subject"], kept["study_uid"])
-        return held | ({f"{row['project']}/timestamp/{kept['timestamp']}"} if kept["timestamp"] else set())
+        return session_locks(
+            row["project"],
+            label=wanted,
+            subject=kept["subject"],
+            study_uid=kept["study_uid"],
+            timestamp=kept["timestamp"],
+        )
 
     with operation(desk.catalog, desk.store, "restore") as running:
         with running.reserved({row["project"]}, names) as connection:
@@ -212,8 +220,8 @@ def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mappin
         raise Usage("trash_gone", "Its time in the trash is over: its files are deleted.")
     return Placement(
         n=0,
-        name=name_of(kept["place"], row["project"], kept["timestamp"], label),
-        staged="",
+        name=tree_path(TreeParts(kept["place"], row["project"], kept["timestamp"], label)),
+        staged=NOWHERE,
         inode=inode,
         tree_id=row["tree_id"],
         base_tree_id=None,

@@ -29,6 +29,7 @@ from scandock.services import audit
 from scandock.services.contents import path_of
 from scandock.services.pacing import Pace
 from scandock.services.shelves import target_of
+from scandock.store.paths import RelPath, tree_path
 from scandock.store.port import Snapshot, Store
 
 BATCH: Final = 200
@@ -236,7 +237,7 @@ class _Reading:
     def run(self, late: Callable[[], bool]) -> bool:
         """Read until `late` or to the tree's end; False where it can't be now, as it is being replaced."""
         try:
-            snapshot = self.store.snapshot(self.standing.name)
+            snapshot = self.store.snapshot(tree_path(self.standing.parts))
         except FileNotFoundError:
             return self._note_missing()
         with snapshot:
@@ -274,7 +275,7 @@ class _Reading:
 
         Nor where all others are gone with it: that is a disk which is not mounted, and is waited for.
         """
-        if not self.store.has_area(self.standing.name):
+        if not self.store.has_area(tree_path(self.standing.parts)):
             return False
         with self.catalog.write() as connection:
             moving = connection.execute(
@@ -283,7 +284,7 @@ class _Reading:
                 .limit(1)
             ).first()
             now = find_holder(connection, self.standing.uuid)
-            if moving is not None or now is None or now.name != self.standing.name or self._begin(connection) is None:
+            if moving is not None or now is None or now.parts != self.standing.parts or self._begin(connection) is None:
                 return False
             self._write(connection, _Batch(at=-1, last=True, problems=[{"file_n": None, "kind": "folder_missing"}]))
         self.done.problems += 1
@@ -335,7 +336,7 @@ class _Reading:
                 break
         return batch
 
-    def _read_one(self, snapshot: Snapshot, batch: _Batch, path: str, n: int, size: int, sha256: bytes) -> None:
+    def _read_one(self, snapshot: Snapshot, batch: _Batch, path: RelPath, n: int, size: int, sha256: bytes) -> None:
         ours, digest = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
         length = 0
         try:

@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault
-from scandock.store import names
+from scandock.store import paths
 from scandock.store.durable import fault
 from scandock.store.folders import Folders
 from scandock.store.values import Adopted
@@ -16,12 +16,14 @@ from scandock.store.values import Adopted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from scandock.store.paths import RelPath, TreePath
+
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EACCES, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
 """EPERM and EACCES: fs.protected_hardlinks, or no links there; EMLINK: 65,000 of one file on ext4."""
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def adopt(root_fd: int, name: str, target: Folders, pairs: Iterable[tuple[str, str]]) -> Adopted:
+def adopt(root_fd: int, name: TreePath, target: Folders, pairs: Iterable[tuple[RelPath, RelPath]]) -> Adopted:
     """Link or copy (relpath in the tree `name`, relpath below `target`) pairs; see port.Stage.adopt."""
     tree_fd = os.open(name, _FOLDER, dir_fd=root_fd)
     source = Folders(tree_fd)
@@ -45,10 +47,10 @@ def adopt(root_fd: int, name: str, target: Folders, pairs: Iterable[tuple[str, s
     return Adopted(linked, copied)
 
 
-def _adopt_one(source: Folders, old: str, target: Folders, new: str) -> bool:
+def _adopt_one(source: Folders, old: RelPath, target: Folders, new: RelPath) -> bool:
     """True where a link did it, False where the bytes were copied."""
-    old_folder, old_name = names.split(old)
-    new_folder, new_name = names.split(new)
+    old_folder, old_name = paths.split(old)
+    new_folder, new_name = paths.split(new)
     old_fd = source.fd(old_folder)
     new_fd = target.fd(new_folder, create=True)
     if not stat.S_ISREG(os.stat(old_name, dir_fd=old_fd, follow_symlinks=False).st_mode):

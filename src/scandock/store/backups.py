@@ -16,18 +16,19 @@ from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FOLDER
-from scandock.store import names, readers, syscalls
+from scandock.store import paths, readers, syscalls
 from scandock.store.durable import fault, sync_failed, write_all
 from scandock.store.folders import FOLDER_MODE, Folders
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from scandock.store.paths import RelPath
     from scandock.store.values import Found
 
 _CHUNK: Final = 1024 * 1024
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-Content = dict[str, tuple[int, bytes]]
+Content = dict["RelPath", tuple[int, bytes]]
 """Size and sha256 of each file, by its path in the folder."""
 
 
@@ -35,7 +36,7 @@ class Readable(Protocol):
     """A snapshot of the store, or any other folder."""
 
     def walk(self) -> Iterable[Found]: ...
-    def open(self, rel: str) -> IO[bytes]: ...
+    def open(self, rel: RelPath) -> IO[bytes]: ...
 
 
 class OpenFolder:
@@ -48,8 +49,8 @@ class OpenFolder:
     def walk(self) -> Iterator[Found]:
         return readers.found(self._fd)
 
-    def open(self, rel: str) -> IO[bytes]:
-        folder, name = names.split(rel)
+    def open(self, rel: RelPath) -> IO[bytes]:
+        folder, name = paths.split(rel)
         return readers.open_file(name, self._folders.fd(folder))
 
     def __enter__(self) -> OpenFolder:
@@ -108,7 +109,9 @@ def copy_file(stream: IO[bytes], path: str, most: int | None = None) -> tuple[in
     return size, digest.digest()
 
 
-def link_folder(source: str, target: str, expected: Mapping[str, int] | None, on_file: Callable[[int], None]) -> bool:
+def link_folder(
+    source: str, target: str, expected: Mapping[RelPath, int] | None, on_file: Callable[[int], None]
+) -> bool:
     """Make `target` of hard links to the files of `source`; False, and nothing made, where it is not as `expected`.
 
     `expected` has the size of each file; None takes the folder as it is.

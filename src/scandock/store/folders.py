@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import TYPE_CHECKING
 
-from scandock.store import names
+from scandock.store import paths
+
+if TYPE_CHECKING:
+    from scandock.store.paths import RelPath
 
 FOLDER_MODE = 0o755
 """Less what the umask takes: see docs/design/0002-store-port.md, "Modes"."""
@@ -24,11 +28,11 @@ class Folders:
     def __init__(self, root_fd: int, keep: int = 128) -> None:
         self._root = root_fd
         self._keep = keep
-        self._fds: dict[str, int] = {}
-        self._last = ""
+        self._fds: dict[RelPath, int] = {}
+        self._last = paths.NOWHERE
         self._last_fd = root_fd
 
-    def fd(self, folder: str, *, create: bool = False) -> int:
+    def fd(self, folder: RelPath, *, create: bool = False) -> int:
         """Descriptor of `folder` ("" is the root), its own until the next call; made with its parents if `create`.
 
         ValueError for a path that may not stand; FileNotFoundError, NotADirectoryError and other OSErrors.
@@ -37,41 +41,41 @@ class Folders:
             return self._last_fd
         fd = self._fds.pop(folder, None) if folder else self._root
         if fd is None:
-            fd = self._walk(names.relpath(folder), create)
+            fd = self._walk(paths.parse_rel(folder), create)
         elif folder:
             self._fds[folder] = fd
         self._last, self._last_fd = folder, fd
         return fd
 
-    def _walk(self, folder: str, create: bool) -> int:
-        self._last, self._last_fd = "", self._root  # what it names may be closed below
+    def _walk(self, folder: RelPath, create: bool) -> int:
+        self._last, self._last_fd = paths.NOWHERE, self._root  # what it names may be closed below
         head, missing = folder, []
         while head and head not in self._fds:
-            head, _, tail = head.rpartition("/")
+            head, tail = paths.split(head)
             missing.append(tail)
         fd = self._fds[head] if head else self._root
         for name in reversed(missing):
             fd = _open(name, fd, create)
-            head = f"{head}/{name}" if head else name
+            head = paths.below(head, name)
             if len(self._fds) >= self._keep:
                 oldest = next(iter(self._fds))
                 os.close(self._fds.pop(oldest))
             self._fds[head] = fd
         return fd
 
-    def forget(self, folder: str) -> None:
+    def forget(self, folder: RelPath) -> None:
         """Close what is open at and below `folder`, which has been moved or removed."""
         below = folder + "/"
         for path in [p for p in self._fds if p == folder or p.startswith(below)]:
             os.close(self._fds.pop(path))
-        self._last, self._last_fd = "", self._root
+        self._last, self._last_fd = paths.NOWHERE, self._root
 
     def close(self) -> None:
         """Close all but the root, which belongs to the caller."""
         for fd in self._fds.values():
             os.close(fd)
         self._fds.clear()
-        self._last, self._last_fd = "", self._root
+        self._last, self._last_fd = paths.NOWHERE, self._root
 
 
 def _open(name: str, parent_fd: int, create: bool) -> int:

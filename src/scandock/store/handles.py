@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Protocol
 
+from scandock.store.paths import NOWHERE
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
+    from scandock.store.paths import RelPath, TreePath
     from scandock.store.values import Adopted, Blob, Found
 
 
@@ -70,28 +73,28 @@ class Stage(Protocol):
     upload: str
     token: str
 
-    def put(self, rel: str) -> Writer:
+    def put(self, rel: RelPath) -> Writer:
         """Open a new file; its folders are made. FileExistsError where the name is taken, by anyone's write."""
 
-    def put_whole(self, rel: str, data: bytes | memoryview, sha256: bytes = b"") -> Blob:
+    def put_whole(self, rel: RelPath, data: bytes | memoryview, sha256: bytes = b"") -> Blob:
         """`put`, write and close in one: the fast way for a file that is in memory."""
 
-    def adopt(self, name: str, pairs: Iterable[tuple[str, str]]) -> Adopted:
+    def adopt(self, name: TreePath, pairs: Iterable[tuple[RelPath, RelPath]]) -> Adopted:
         """Take files of the published tree `name` over: (relpath there, relpath here); no bytes move where links can.
 
         FileNotFoundError and FileExistsError as they say; Fault tree_damaged where one is no regular file.
         """
 
-    def move(self, old: str, new: str) -> None:
+    def move(self, old: RelPath, new: RelPath) -> None:
         """Rename a file or folder inside the stage; FileExistsError where `new` is there, FileNotFoundError."""
 
-    def bring(self, other: Stage, old: str, new: str) -> None:
+    def bring(self, other: Stage, old: RelPath, new: RelPath) -> None:
         """Rename a file of another stage of this store, whose owner waits meanwhile, into this one; as `move`."""
 
-    def make(self, rel: str) -> None:
+    def make(self, rel: RelPath) -> None:
         """Make a folder with those above it, for a tree that may have no file; one that is there is fine."""
 
-    def remove(self, rel: str) -> None:
+    def remove(self, rel: RelPath) -> None:
         """Remove a file or folder; one that isn't there is fine."""
 
     def clear(self) -> None:
@@ -103,26 +106,26 @@ class Stage(Protocol):
     def seal(self) -> None:
         """Make all that any process wrote to it durable; idempotent. Fault sync_failed voids the attempt."""
 
-    def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
+    def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
         """A seekable reader of a file, or of a range of it."""
 
-    def read_at(self, rel: str, offset: int, length: int) -> bytes: ...
+    def read_at(self, rel: RelPath, offset: int, length: int) -> bytes: ...
 
-    def local_path(self, rel: str) -> str | None:
+    def local_path(self, rel: RelPath) -> str | None:
         """Path of a staged file, for a fast path of readers; None where the store has no files."""
 
-    def exists(self, rel: str) -> bool: ...
+    def exists(self, rel: RelPath) -> bool: ...
 
-    def list(self, rel: str = "") -> list[str]:
+    def list(self, rel: RelPath = NOWHERE) -> list[str]:
         """Sorted names in a folder of the stage; none where it isn't there."""
 
-    def walk(self, rel: str = "") -> Iterator[Found]:
+    def walk(self, rel: RelPath = NOWHERE) -> Iterator[Found]:
         """Everything below `rel`, as relpaths of the stage; `name` is empty."""
 
-    def inode(self, rel: str) -> int | None:
+    def inode(self, rel: RelPath) -> int | None:
         """The number of a file or folder, kept by every rename; None where it isn't there."""
 
-    def stamp(self, rel: str) -> int | None:
+    def stamp(self, rel: RelPath) -> int | None:
         """As port.Store.stamp, of a staged tree."""
 
     def close(self) -> None: ...
@@ -131,16 +134,17 @@ class Stage(Protocol):
 class Snapshot(Protocol):
     """A published tree as it stood when opened: stays readable when it is replaced, retired or deleted."""
 
-    name: str
+    name: TreePath
     inode: int
 
-    def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
+    def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
         """A seekable reader of a file, or of a range of it; FileNotFoundError."""
 
-    def size(self, rel: str) -> int | None:
+    def size(self, rel: RelPath) -> int | None:
         """Bytes of a file, None where no regular file stands there; nothing is read."""
 
-    def walk(self) -> Iterator[Found]: ...
+    def walk(self, order: Callable[[str], str] | None = None) -> Iterator[Found]:
+        """Everything in it; folders of one folder go by what `order` makes of their paths, else by their names."""
 
     def close(self) -> None: ...
 

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
 from scandock.model.errors import Fault
-from scandock.store import names, readers, works
+from scandock.store import paths, readers, works
 from scandock.store.durable import fault, sync_file, sync_folder
-from scandock.store.root import INCOMING, RECEIPTS, WORK, Root
+from scandock.store.paths import INCOMING, RECEIPTS, WORK
+from scandock.store.root import Root
 from scandock.store.spools import LocalSpool
 from scandock.store.stages import LocalStage
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from scandock.store.owners import LocalHold
+    from scandock.store.paths import DataPath, RelPath, TreePath
     from scandock.store.port import Capabilities, Found, Stage, Swept, TrashEntry
     from scandock.store.snapshots import LocalSnapshot
     from scandock.store.trash import Trash
@@ -64,13 +66,13 @@ class LocalStore:
         return self._root.is_prepared()
 
     def check_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
-        return self._root.check_stored(holds)
+        return [*self._root.check_stored(holds)]
 
     def make_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
-        return self._root.make_stored(holds)
+        return [*self._root.make_stored(holds)]
 
-    def has_area(self, name: str) -> bool:
-        area = name.partition("/")[0]
+    def has_area(self, name: TreePath) -> bool:
+        area = paths.area_of(name)
         return self._root.stands(area) and not self._root.is_empty(area)
 
     def close(self) -> None:
@@ -155,19 +157,21 @@ class LocalStore:
 
     # what people see
 
-    def publish_new(self, stage: Stage, rel: str, name: str, *, inode: int | None = None, settle: bool = True) -> None:
+    def publish_new(
+        self, stage: Stage, rel: RelPath, name: TreePath, *, inode: int | None = None, settle: bool = True
+    ) -> None:
         self._trees.publish_new(_path(stage), rel, name, inode)
         if settle:
             self._trees.settle()
 
     def publish_exchange(
-        self, stage: Stage, rel: str, name: str, *, inode: int | None = None, settle: bool = True
+        self, stage: Stage, rel: RelPath, name: TreePath, *, inode: int | None = None, settle: bool = True
     ) -> None:
         self._trees.publish_exchange(_path(stage), rel, name, inode)
         if settle:
             self._trees.settle()
 
-    def rename(self, old: str, new: str, *, inode: int | None = None, settle: bool = True) -> None:
+    def rename(self, old: TreePath, new: TreePath, *, inode: int | None = None, settle: bool = True) -> None:
         self._trees.rename(old, new, inode)
         if settle:
             self._trees.settle()
@@ -175,15 +179,13 @@ class LocalStore:
     def settle(self) -> None:
         self._trees.settle()
 
-    def current(self, name: str) -> int | None:
-        names.parse(name)
-        return self._root.inode(name)
+    def current(self, name: TreePath) -> int | None:
+        return self._root.inode(paths.parse_tree(name))
 
-    def stamp(self, name: str) -> int | None:
-        names.parse(name)
-        return self._root.stamp(name)
+    def stamp(self, name: TreePath) -> int | None:
+        return self._root.stamp(paths.parse_tree(name))
 
-    def snapshot(self, name: str) -> LocalSnapshot:
+    def snapshot(self, name: TreePath) -> LocalSnapshot:
         from scandock.store.snapshots import LocalSnapshot
 
         return LocalSnapshot(self._root, name)
@@ -197,20 +199,18 @@ class LocalStore:
 
     def retire(
         self,
-        name: str,
+        name: TreePath | RelPath,
         *,
         stage: Stage | None = None,
         note: Mapping[str, object] | None = None,
         trash: str | None = None,
     ) -> str | None:
-        if stage is None:
-            names.parse(name)
-            path = name
-        else:
-            path = f"{_path(stage)}/{names.relpath(name)}"
-        kept = self._trash.retire(path, self.new_trash_id() if trash is None else trash, note or {})
-        if stage is None:
-            self._trees.prune(name)
+        trash = self.new_trash_id() if trash is None else trash
+        if stage is not None:
+            return self._trash.retire(paths.staged_path(_path(stage), paths.parse_rel(name)), trash, note or {})
+        tree = paths.parse_tree(name)
+        kept = self._trash.retire(tree, trash, note or {})
+        self._trees.prune(tree)
         return kept
 
     def new_trash_id(self) -> str:
@@ -224,7 +224,7 @@ class LocalStore:
     def trashed(self, trash: str) -> int | None:
         return self._trash.standing(trash)
 
-    def restore(self, trash: str, name: str) -> None:
+    def restore(self, trash: str, name: TreePath) -> None:
         self._trash.restore(trash, name)
 
     def purge(self, older_than: float, *, now: float | None = None) -> list[str]:
@@ -237,9 +237,9 @@ class LocalStore:
 
     # receipts
 
-    def keep_receipt(self, stage: Stage, rel: str) -> None:
-        target = _receipt(stage.upload)
-        source = f"{_path(stage)}/{names.relpath(rel)}"
+    def keep_receipt(self, stage: Stage, rel: RelPath) -> None:
+        target = paths.receipt_file(stage.upload)
+        source = paths.staged_path(_path(stage), rel)
         try:
             sync_file(source, self._root.fd)
             os.rename(source, target, src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
@@ -251,16 +251,12 @@ class LocalStore:
         sync_folder(RECEIPTS, self._root.fd)
 
     def open_receipt(self, upload: str) -> IO[bytes]:
-        return readers.open_file(_receipt(upload), self._root.fd)
+        return readers.open_file(paths.receipt_file(upload), self._root.fd)
 
     def drop_receipt(self, upload: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(_receipt(upload), dir_fd=self._root.fd)
+            os.unlink(paths.receipt_file(upload), dir_fd=self._root.fd)
 
 
-def _path(stage: Stage) -> str:
-    return f"{WORK}/{names.label(stage.upload)}/{names.label(stage.token)}"
-
-
-def _receipt(upload: str) -> str:
-    return f"{RECEIPTS}/{names.label(upload)}.jsonl.gz"
+def _path(stage: Stage) -> DataPath:
+    return paths.stage_folder(stage.upload, stage.token)

@@ -13,12 +13,12 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault
-from scandock.store import names
+from scandock.store import paths
 from scandock.store.durable import fault
-from scandock.store.root import WORK
-from scandock.store.works import LOCK, rmdir
+from scandock.store.works import rmdir
 
 if TYPE_CHECKING:
+    from scandock.store.paths import DataPath
     from scandock.store.root import Root
 
 _PATIENCE: Final = 0.5
@@ -31,7 +31,7 @@ class LocalHold:
     __slots__ = ("_fd", "_root", "upload")
 
     def __init__(self, root: Root, upload: str, *, force: bool = False) -> None:
-        self.upload = names.label(upload)
+        self.upload = paths.label(upload)
         self._root = root
         self._fd = -1
         end = time.monotonic() + _PATIENCE
@@ -39,21 +39,21 @@ class LocalHold:
             if force:
                 _unlink(root, self._path)
             while self._fd < 0:
-                self._fd = _try(root, f"{WORK}/{self.upload}")
+                self._fd = _try(root, self.upload)
                 if self._fd < 0:
                     if time.monotonic() > end:
                         raise Fault("work_held", f"Another process works on upload {self.upload}.")
                     time.sleep(0.005)
         except OSError as error:
-            raise fault(error, f"locking {WORK}/{self.upload} in {root.path}") from error
+            raise fault(error, f"locking {paths.work_folder(upload)} in {root.path}") from error
 
     @property
     def held(self) -> bool:
         return self._fd >= 0
 
     @property
-    def _path(self) -> str:
-        return f"{WORK}/{self.upload}/{LOCK}"
+    def _path(self) -> DataPath:
+        return paths.lock_file(self.upload)
 
     def release(self) -> None:
         """Drop the lock with its file, unless that is another owner's by now, and the upload's folder if empty."""
@@ -65,7 +65,7 @@ class LocalHold:
                 _unlink(self._root, self._path)
         finally:
             os.close(fd)
-        rmdir(self._root, f"{WORK}/{self.upload}")
+        rmdir(self._root, paths.work_folder(self.upload))
 
     def __enter__(self) -> LocalHold:
         return self
@@ -74,17 +74,18 @@ class LocalHold:
         self.release()
 
 
-def _try(root: Root, folder: str) -> int:
+def _try(root: Root, upload: str) -> int:
     """The descriptor of the lock if it could be had and still stands at its path, else -1."""
-    root.make(folder)
+    root.make(paths.work_folder(upload))
+    path = paths.lock_file(upload)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        fd = os.open(f"{folder}/{LOCK}", flags, 0o644, dir_fd=root.fd)
+        fd = os.open(path, flags, 0o644, dir_fd=root.fd)
     except FileNotFoundError:
         return -1  # the folder was finished under us
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(fd).st_ino == root.inode(f"{folder}/{LOCK}"):
+        if os.fstat(fd).st_ino == root.inode(path):
             return fd
     except BlockingIOError:
         pass
@@ -94,7 +95,7 @@ def _try(root: Root, folder: str) -> int:
 
 def alive(root: Root, upload: str) -> bool:
     """True while a living process of this host holds the upload's lock."""
-    path = f"{WORK}/{names.label(upload)}/{LOCK}"
+    path = paths.lock_file(upload)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root.fd)
     except FileNotFoundError:
@@ -108,6 +109,6 @@ def alive(root: Root, upload: str) -> bool:
     return False
 
 
-def _unlink(root: Root, path: str) -> None:
+def _unlink(root: Root, path: DataPath) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path, dir_fd=root.fd)

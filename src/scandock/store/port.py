@@ -19,6 +19,8 @@ from scandock.store.values import Adopted, Blob, Capabilities, Found, Room, Swep
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from scandock.store.paths import RelPath, TreePath
+
 __all__ = [
     "Adopted",
     "Blob",
@@ -54,7 +56,7 @@ class Store(Protocol):
     def make_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
         """Make those of them that are missing and may be; gives their names. Fault as from `check_stored`."""
 
-    def has_area(self, name: str) -> bool:
+    def has_area(self, name: TreePath) -> bool:
         """Whether the folder is there that all trees of the kind of `name` stand in, with anything in it."""
 
     def capabilities(self) -> Capabilities: ...
@@ -112,14 +114,16 @@ class Store(Protocol):
         """Remove an upload's work whoever began it, for recovery; False, and nothing done, where its owner lives."""
 
     # what people see
-    def publish_new(self, stage: Stage, rel: str, name: str, *, inode: int | None = None, settle: bool = True) -> None:
+    def publish_new(
+        self, stage: Stage, rel: RelPath, name: TreePath, *, inode: int | None = None, settle: bool = True
+    ) -> None:
         """Make the staged tree `rel` the tree `name`; FileExistsError where there is one.
 
         With `inode`, the number that the intent recorded, it may be repeated after a kill.
         """
 
     def publish_exchange(
-        self, stage: Stage, rel: str, name: str, *, inode: int | None = None, settle: bool = True
+        self, stage: Stage, rel: RelPath, name: TreePath, *, inode: int | None = None, settle: bool = True
     ) -> None:
         """Swap the staged tree and the tree `name`: the old one then stands in the stage at `rel`.
 
@@ -127,22 +131,22 @@ class Store(Protocol):
         is no tree `name`.
         """
 
-    def rename(self, old: str, new: str, *, inode: int | None = None, settle: bool = True) -> None:
+    def rename(self, old: TreePath, new: TreePath, *, inode: int | None = None, settle: bool = True) -> None:
         """Move a published tree; FileExistsError where `new` is there, FileNotFoundError. Repeatable with `inode`."""
 
     def settle(self) -> None:
         """Make every switch done with `settle=False` durable at once."""
 
-    def current(self, name: str) -> int | None:
+    def current(self, name: TreePath) -> int | None:
         """The number of the tree that stands at `name`, None where none does."""
 
-    def stamp(self, name: str) -> int | None:
+    def stamp(self, name: TreePath) -> int | None:
         """When the folder of the tree at `name` was last changed itself, in ns; None where none stands.
 
         A tree that was published has that of its staged one, or a later one; the copy of another tree never has.
         """
 
-    def snapshot(self, name: str) -> Snapshot:
+    def snapshot(self, name: TreePath) -> Snapshot:
         """Open the tree at `name`; FileNotFoundError."""
 
     def walk(self, prefix: str) -> Iterator[Found]:
@@ -151,7 +155,7 @@ class Store(Protocol):
     # what is taken out
     def retire(
         self,
-        name: str,
+        name: TreePath | RelPath,
         *,
         stage: Stage | None = None,
         note: Mapping[str, object] | None = None,
@@ -168,7 +172,7 @@ class Store(Protocol):
     def trashed(self, trash: str) -> int | None:
         """The number of the tree that lies in the trash under an id, None where none does."""
 
-    def restore(self, trash: str, name: str) -> None:
+    def restore(self, trash: str, name: TreePath) -> None:
         """Put a retired tree back as `name`; FileExistsError, FileNotFoundError."""
 
     def purge(self, older_than: float, *, now: float | None = None) -> list[str]:
@@ -178,7 +182,7 @@ class Store(Protocol):
         """Delete what was given up, for at most so long; safe beside others, and at any time."""
 
     # receipts
-    def keep_receipt(self, stage: Stage, rel: str) -> None:
+    def keep_receipt(self, stage: Stage, rel: RelPath) -> None:
         """Make a file of the stage the upload's receipt, replacing an earlier one; durable, repeatable."""
 
     def open_receipt(self, upload: str) -> IO[bytes]:

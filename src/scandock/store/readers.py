@@ -7,10 +7,13 @@ import os
 import stat
 from typing import IO, TYPE_CHECKING, cast
 
+from scandock.store import paths
 from scandock.store.values import Found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from scandock.store.paths import DataPath, RelPath
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -74,12 +77,16 @@ def open_file(name: str, folder_fd: int, offset: int = 0, length: int | None = N
         raise
 
 
-def walk(folder_fd: int, prefix: str = "") -> Iterator[tuple[str, os.stat_result, str]]:
+def walk(
+    folder_fd: int, prefix: DataPath | RelPath = paths.NOWHERE, order: Callable[[str], str] | None = None
+) -> Iterator[tuple[str, os.stat_result, str]]:
     """(relpath, status, kind) of everything below an open folder, sorted, folder by folder; nothing is followed.
+
+    Folders of one folder go by what `order` makes of their paths.
 
     `kind` as in port.Found; of folders only the empty ones are told. What vanishes meanwhile is left out.
     """
-    waiting = [prefix]
+    waiting: list[str] = [prefix]
     while waiting:
         here = waiting.pop()
         try:
@@ -101,7 +108,7 @@ def walk(folder_fd: int, prefix: str = "") -> Iterator[tuple[str, os.stat_result
                     folders.append(path)
                 else:
                     yield path, status, _kind(status.st_mode)
-            waiting.extend(reversed(folders))
+            waiting.extend(sorted(folders, key=order, reverse=True))
         finally:
             os.close(fd)
 
@@ -112,7 +119,9 @@ def _kind(mode: int) -> str:
     return "link" if stat.S_ISLNK(mode) else "other"
 
 
-def found(folder_fd: int, name: str = "", prefix: str = "") -> Iterator[Found]:
+def found(
+    folder_fd: int, name: str = "", prefix: RelPath = paths.NOWHERE, order: Callable[[str], str] | None = None
+) -> Iterator[Found]:
     """`walk` as the port tells it, for one tree."""
-    for path, status, kind in walk(folder_fd, prefix):
-        yield Found(name, path, status.st_size, status.st_ino, kind)
+    for path, status, kind in walk(folder_fd, prefix, order):
+        yield Found(name, paths.unchecked(path), status.st_size, status.st_ino, kind)

@@ -12,16 +12,14 @@ from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FOLDER, keep_private
 from scandock.store.durable import fault, sync_folder
 from scandock.store.folders import FOLDER_MODE
-from scandock.store.names import AREAS
+from scandock.store.paths import AREAS, INCOMING, RECEIPTS, RUBBISH, TRASH, WORK, inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scandock.store.paths import DataPath
     from scandock.store.values import Capabilities
 
-INCOMING, WORK, TRASH, RECEIPTS = "incoming", "work", "trash", "receipts"
-RUBBISH = "trash/now"
-"""What is to be deleted as soon as someone has time; the rest of trash/ is kept for its retention time."""
 SAYS_LOST = "lost"
 """Name of a folder by which whoever runs the machine says that what was in the one around it won't come back."""
 FOLDERS = (INCOMING, WORK, TRASH, RUBBISH, RECEIPTS, *AREAS)
@@ -85,8 +83,8 @@ class Root:
             sync_folder(TRASH, self.fd)
             sync_folder(".", self.fd)
             sync_folder("..", self.fd)
-            for folder in new[1:]:
-                sync_folder(os.path.dirname(folder), self.fd)
+            for above in new[1:]:
+                sync_folder(os.path.dirname(above), self.fd)
 
     def is_prepared(self) -> bool:
         """See local.LocalStore.is_prepared."""
@@ -95,7 +93,7 @@ class Root:
         except Fault:
             return False
 
-    def check_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
+    def check_stored(self, holds: Callable[[str, bool], bool]) -> list[DataPath]:
         """See port.Store.check_stored."""
         missing = []
         for folder in AREAS:
@@ -109,7 +107,7 @@ class Root:
                 missing.append(folder)
         return missing
 
-    def make_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
+    def make_stored(self, holds: Callable[[str, bool], bool]) -> list[DataPath]:
         """See port.Store.make_stored."""
         try:
             made = [folder for folder in self.check_stored(holds) if self.make(folder)]
@@ -119,7 +117,7 @@ class Root:
             sync_folder(".", self.fd)
         return made
 
-    def gone(self, folder: str) -> Fault:
+    def gone(self, folder: DataPath) -> Fault:
         """What is said of a folder of what was placed that is not there, or has nothing in it."""
         how = "is empty, without all" if self.stands(folder) else "is not there, with all"
         return Fault(
@@ -129,7 +127,7 @@ class Root:
             f" is lost for good, make a folder named {SAYS_LOST} in it.",
         )
 
-    def stands(self, folder: str) -> bool:
+    def stands(self, folder: DataPath) -> bool:
         """Whether a folder is there; not where a link leads to none, as to a disk that is not mounted."""
         try:
             os.stat(folder, dir_fd=self.fd)
@@ -137,7 +135,7 @@ class Root:
             return False
         return True
 
-    def is_empty(self, folder: str) -> bool:
+    def is_empty(self, folder: DataPath) -> bool:
         """Whether a folder has no entry; False where it can't be looked into. As costly in a full folder as in an empty
         one.
         """
@@ -151,7 +149,7 @@ class Root:
         finally:
             os.close(fd)
 
-    def make(self, folder: str) -> bool:
+    def make(self, folder: DataPath) -> bool:
         """Make one folder whose parent is there; False where it stands already. OSError."""
         try:
             os.mkdir(folder, PRIVATE_FOLDER if folder in PRIVATE else FOLDER_MODE, dir_fd=self.fd)
@@ -159,27 +157,27 @@ class Root:
             return False
         return True
 
-    def inode(self, path: str) -> int | None:
+    def inode(self, path: DataPath) -> int | None:
         """Inode of what stands at `path` (a link is not followed), or None."""
         try:
             return os.stat(path, dir_fd=self.fd, follow_symlinks=False).st_ino
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def stamp(self, path: str) -> int | None:
+    def stamp(self, path: DataPath) -> int | None:
         """When what stands at `path` was last changed itself, in ns, or None; with the inode it tells a copy apart."""
         try:
             return os.stat(path, dir_fd=self.fd, follow_symlinks=False).st_mtime_ns
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def is_folder(self, path: str) -> bool:
+    def is_folder(self, path: DataPath) -> bool:
         try:
             return stat.S_ISDIR(os.stat(path, dir_fd=self.fd, follow_symlinks=False).st_mode)
         except (FileNotFoundError, NotADirectoryError):
             return False
 
-    def list(self, folder: str) -> list[str]:
+    def list(self, folder: DataPath) -> list[str]:
         """Sorted names in a folder; none where it is missing."""
         try:
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
@@ -190,11 +188,11 @@ class Root:
         finally:
             os.close(fd)
 
-    def give_up(self, path: str) -> bool:
+    def give_up(self, path: DataPath) -> bool:
         """Move a file or folder to where it is deleted in the background; False where it isn't there."""
         while True:
             try:
-                os.rename(path, f"{RUBBISH}/{os.urandom(10).hex()}", src_dir_fd=self.fd, dst_dir_fd=self.fd)
+                os.rename(path, inside(RUBBISH, os.urandom(10).hex()), src_dir_fd=self.fd, dst_dir_fd=self.fd)
             except FileNotFoundError:
                 if self.inode(path) is None:
                     return False

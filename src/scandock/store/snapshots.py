@@ -8,7 +8,7 @@ import stat
 import sys
 from typing import IO, TYPE_CHECKING, Final
 
-from scandock.store import names, readers
+from scandock.store import paths, readers
 from scandock.store.durable import fault
 from scandock.store.folders import Folders
 from scandock.store.values import Found
@@ -16,6 +16,7 @@ from scandock.store.values import Found
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from scandock.store.paths import RelPath, TreePath
     from scandock.store.root import Root
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -26,20 +27,19 @@ class LocalSnapshot:
 
     __slots__ = ("_fd", "_folders", "inode", "name")
 
-    def __init__(self, root: Root, name: str) -> None:
+    def __init__(self, root: Root, name: TreePath) -> None:
         self._fd = -1
-        names.parse(name)
-        self.name = name
+        self.name = paths.parse_tree(name)
         self._fd = _open_locked(root.fd, name)
         self.inode = os.fstat(self._fd).st_ino
         self._folders = Folders(self._fd, keep=32)
 
-    def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
-        folder, name = names.split(rel)
+    def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
+        folder, name = paths.split(rel)
         return readers.open_file(name, self._folders.fd(folder), offset, length)
 
-    def size(self, rel: str) -> int | None:
-        folder, name = names.split(rel)
+    def size(self, rel: RelPath) -> int | None:
+        folder, name = paths.split(rel)
         try:
             status = os.stat(name, dir_fd=self._folders.fd(folder), follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):  # the latter also for a link in place of a folder
@@ -48,8 +48,8 @@ class LocalSnapshot:
             raise fault(error, f"looking at {self.name}/{rel}") from error
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
-    def walk(self) -> Iterator[Found]:
-        return readers.found(self._fd, self.name)
+    def walk(self, order: Callable[[str], str] | None = None) -> Iterator[Found]:
+        return readers.found(self._fd, self.name, order=order)
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -68,7 +68,7 @@ class LocalSnapshot:
         self.close()
 
 
-def _open_locked(root_fd: int, name: str) -> int:
+def _open_locked(root_fd: int, name: TreePath) -> int:
     while True:
         fd = os.open(name, _FOLDER, dir_fd=root_fd)
         try:
@@ -83,13 +83,7 @@ def _open_locked(root_fd: int, name: str) -> int:
 
 def walk(root: Root, prefix: str) -> Iterator[Found]:
     """See port.Store.walk. What lies above the level of sessions is told under the folder it is in."""
-    pieces = prefix.split("/")
-    if pieces[0] not in names.AREAS or len(pieces) > 4:
-        raise ValueError(f"not a prefix of names: {prefix[:200]!r}")
-    for check, piece in zip((names.project_name, names.label, names.label), pieces[1:], strict=False):
-        check(piece)
-    depth = 4 if pieces[0] == names.PREARCHIVE else 3
-    for path, status, kind in readers.walk(root.fd, prefix):
-        parts = path.split("/")
-        cut = depth if len(parts) > depth or (len(parts) == depth and kind == "folder") else len(parts) - 1
-        yield Found("/".join(parts[:cut]), "/".join(parts[cut:]), status.st_size, status.st_ino, kind)
+    start = paths.parse_prefix(prefix)
+    for path, status, kind in readers.walk(root.fd, start):
+        name, rel = paths.split_tree(path, is_folder=kind == "folder")
+        yield Found(name, rel, status.st_size, status.st_ino, kind)

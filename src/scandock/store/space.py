@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 from scandock.model.errors import Fault, Usage
 from scandock.store import syscalls
 from scandock.store.durable import fault, write_all
-from scandock.store.names import AREAS
-from scandock.store.root import FOLDERS, INCOMING, RUBBISH, WORK
+from scandock.store.paths import AREAS, INCOMING, RUBBISH, WORK, inside
+from scandock.store.root import FOLDERS
 from scandock.store.values import Capabilities, Room
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from scandock.store.paths import DataPath
     from scandock.store.root import Root
 
 # fmt: off
@@ -145,17 +146,17 @@ def try_writing(root: Root) -> list[str]:
             _write_a_little(root, folder)
         except OSError as error:
             raise fault(error, f"writing to {folder}") from error
-    return made
+    return [*made]
 
 
-def _write_a_little(root: Root, folder: str) -> None:
+def _write_a_little(root: Root, folder: DataPath) -> None:
     """Write and sync a file without a name, so that nothing is left of it whatever happens."""
     try:
         fd = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=root.fd)
     except OSError as error:
         if error.errno not in _NO_TMPFILE:
             raise
-        name = f"{RUBBISH}/probe-{os.urandom(8).hex()}"
+        name = inside(RUBBISH, f"probe-{os.urandom(8).hex()}")
         fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=root.fd)
         os.unlink(name, dir_fd=root.fd)
     try:
@@ -170,11 +171,15 @@ def probe(root: Root) -> Capabilities:
     try:
         folder, lock = _probe_folder(root)
         for name in ("a", "b"):
-            root.make(f"{folder}/{name}")
-        exchange = _works(lambda: syscalls.exchange(f"{folder}/a", f"{folder}/b", root.fd))
-        noreplace = _works(lambda: syscalls.renameat2(f"{folder}/a", f"{folder}/c", root.fd, syscalls.RENAME_NOREPLACE))
-        os.close(os.open(f"{folder}/f", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=root.fd))
-        links = _works(lambda: os.link(f"{folder}/f", f"{folder}/g", src_dir_fd=root.fd, dst_dir_fd=root.fd))
+            root.make(inside(folder, name))
+        exchange = _works(lambda: syscalls.exchange(inside(folder, "a"), inside(folder, "b"), root.fd))
+        noreplace = _works(
+            lambda: syscalls.renameat2(inside(folder, "a"), inside(folder, "c"), root.fd, syscalls.RENAME_NOREPLACE)
+        )
+        os.close(os.open(inside(folder, "f"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=root.fd))
+        links = _works(
+            lambda: os.link(inside(folder, "f"), inside(folder, "g"), src_dir_fd=root.fd, dst_dir_fd=root.fd)
+        )
         _remove_probe(root, folder)
         os.close(lock)
     except OSError as error:
@@ -182,10 +187,10 @@ def probe(root: Root) -> Capabilities:
     return Capabilities(filesystem_of(root.path), exchange, noreplace, links, syscalls.syncfs_tells())
 
 
-def _probe_folder(root: Root) -> tuple[str, int]:
+def _probe_folder(root: Root) -> tuple[DataPath, int]:
     """A folder of the probe's own, and the descriptor whose lock keeps sweeps away from it."""
     while True:
-        folder = f"{RUBBISH}/probe-{os.urandom(8).hex()}"
+        folder = inside(RUBBISH, f"probe-{os.urandom(8).hex()}")
         root.make(folder)
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root.fd)
@@ -211,9 +216,9 @@ def _works(call: object) -> bool:
     return True
 
 
-def _remove_probe(root: Root, folder: str) -> None:
+def _remove_probe(root: Root, folder: DataPath) -> None:
     for name in root.list(folder):
-        path = f"{folder}/{name}"
+        path = inside(folder, name)
         if root.is_folder(path):
             os.rmdir(path, dir_fd=root.fd)
         else:

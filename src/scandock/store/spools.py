@@ -7,14 +7,15 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault
-from scandock.store import names
+from scandock.store import paths
 from scandock.store.durable import fault, sync_failed, sync_folder, write_all
 from scandock.store.folders import FOLDER_MODE
-from scandock.store.root import INCOMING
+from scandock.store.paths import INCOMING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scandock.store.paths import DataPath
     from scandock.store.root import Root
 
 FILE_MODE: Final = 0o644
@@ -29,14 +30,18 @@ class LocalSpool:
 
     def __init__(self, root: Root, upload: str) -> None:
         self._fd: int | None = None
-        self.upload = names.label(upload)
+        self.upload = paths.label(upload)
         self._root = root
         self._since = 0
         self._void = False
 
     @property
-    def _folder(self) -> str:
-        return f"{INCOMING}/{self.upload}"
+    def _folder(self) -> DataPath:
+        return paths.spool_folder(self.upload)
+
+    @property
+    def _file(self) -> DataPath:
+        return paths.spool_file(self.upload)
 
     def append(self, offset: int, data: bytes | memoryview) -> int:
         fd = self._open(create=True)
@@ -87,14 +92,14 @@ class LocalSpool:
     def size(self) -> int:
         """Bytes received; 0 where nothing has arrived yet."""
         try:
-            return os.stat(f"{self._folder}/archive", dir_fd=self._root.fd, follow_symlinks=False).st_size
+            return os.stat(self._file, dir_fd=self._root.fd, follow_symlinks=False).st_size
         except FileNotFoundError:
             return 0
         except OSError as error:
             raise fault(error, f"opening upload {self.upload}") from error
 
     def local_path(self) -> str | None:
-        return f"{self._root.path}/{self._folder}/archive"
+        return f"{self._root.path}/{self._file}"
 
     def discard(self) -> None:
         self.close()
@@ -123,7 +128,7 @@ class LocalSpool:
                 except OSError as error:
                     raise fault(error, f"receiving upload {self.upload}") from error
             try:
-                self._fd = os.open(f"{self._folder}/archive", flags, FILE_MODE, dir_fd=self._root.fd)
+                self._fd = os.open(self._file, flags, FILE_MODE, dir_fd=self._root.fd)
             except FileNotFoundError:
                 raise
             except OSError as error:

@@ -13,11 +13,10 @@ import sys
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault, TokenLost
-from scandock.store import names, readers, syscalls
+from scandock.store import paths, readers, syscalls
 from scandock.store.adopting import adopt
 from scandock.store.durable import fault, sync_failed, write_all
 from scandock.store.folders import Folders
-from scandock.store.root import WORK
 from scandock.store.values import Blob
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from scandock.store.handles import Stage
+    from scandock.store.paths import DataPath, RelPath, TreePath
     from scandock.store.root import Root
     from scandock.store.values import Adopted, Found
 
@@ -43,7 +43,7 @@ class LocalWriter:
 
     __slots__ = ("_fd", "_folders", "rel", "size")
 
-    def __init__(self, folders: Folders, rel: str, fd: int) -> None:
+    def __init__(self, folders: Folders, rel: RelPath, fd: int) -> None:
         self._folders = folders
         self._fd = fd
         self.rel = rel
@@ -71,7 +71,7 @@ class LocalWriter:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
-        folder, name = names.split(self.rel)
+        folder, name = paths.split(self.rel)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._folders.fd(folder))
 
@@ -99,9 +99,9 @@ class LocalStage:
     __slots__ = ("_fd", "_folders", "_root", "_void", "path", "token", "upload")
 
     def __init__(self, root: Root, upload: str, token: str) -> None:
-        self.upload = names.label(upload)
-        self.token = names.label(token)
-        self.path = f"{WORK}/{self.upload}/{self.token}"
+        self.upload = paths.label(upload)
+        self.token = paths.label(token)
+        self.path = paths.stage_folder(upload, token)
         self._root = root
         self._void = False
         self._fd = -1
@@ -116,10 +116,10 @@ class LocalStage:
 
     # writing
 
-    def put(self, rel: str) -> LocalWriter:
+    def put(self, rel: RelPath) -> LocalWriter:
         return LocalWriter(self._folders, rel, self._create(rel))
 
-    def put_whole(self, rel: str, data: bytes | memoryview, sha256: bytes = b"") -> Blob:
+    def put_whole(self, rel: RelPath, data: bytes | memoryview, sha256: bytes = b"") -> Blob:
         fd = self._create(rel)
         try:
             size = write_all(fd, data)
@@ -129,8 +129,8 @@ class LocalStage:
         os.close(fd)
         return Blob(rel, 0, size, size, sha256)
 
-    def _create(self, rel: str) -> int:
-        folder, name = names.split(rel)
+    def _create(self, rel: RelPath) -> int:
+        folder, name = paths.split(rel)
         try:
             return os.open(name, _CREATE, FILE_MODE, dir_fd=self._folders.fd(folder, create=True))
         except FileExistsError:
@@ -142,32 +142,30 @@ class LocalStage:
         except OSError as error:
             raise fault(error, f"making {rel}") from error
 
-    def adopt(self, name: str, pairs: Iterable[tuple[str, str]]) -> Adopted:
-        names.parse(name)
-        return adopt(self._root.fd, name, self._folders, pairs)
+    def adopt(self, name: TreePath, pairs: Iterable[tuple[RelPath, RelPath]]) -> Adopted:
+        return adopt(self._root.fd, paths.parse_tree(name), self._folders, pairs)
 
-    def move(self, old: str, new: str) -> None:
+    def move(self, old: RelPath, new: RelPath) -> None:
         self._rename(self.path, old, new)
         self._folders.forget(old)
 
-    def bring(self, other: Stage, old: str, new: str) -> None:
-        self._rename(f"{WORK}/{names.label(other.upload)}/{names.label(other.token)}", old, new)
+    def bring(self, other: Stage, old: RelPath, new: RelPath) -> None:
+        self._rename(paths.stage_folder(other.upload, other.token), old, new)
 
-    def make(self, rel: str) -> None:
+    def make(self, rel: RelPath) -> None:
         try:
-            self._folders.fd(names.relpath(rel), create=True)
+            self._folders.fd(paths.parse_rel(rel), create=True)
         except FileNotFoundError:
             raise self.lost() from None
         except OSError as error:
             raise fault(error, f"making {rel}") from error
 
-    def _rename(self, stage: str, old: str, new: str) -> None:
-        names.relpath(old)
-        names.relpath(new)
-        parent = new.rpartition("/")[0]
+    def _rename(self, stage: DataPath, old: RelPath, new: RelPath) -> None:
+        source, target = paths.staged_path(stage, old), paths.staged_path(self.path, new)
+        parent, _ = paths.split(new)
         try:
             self._folders.fd(parent, create=True)
-            syscalls.rename_new(f"{stage}/{old}", f"{self.path}/{new}", self._root.fd)
+            syscalls.rename_new(source, target, self._root.fd)
         except FileNotFoundError as error:
             if self._root.inode(self.path) is None:
                 raise self.lost() from None
@@ -179,9 +177,9 @@ class LocalStage:
         except OSError as error:
             raise fault(error, f"moving {old}") from error
 
-    def remove(self, rel: str) -> None:
+    def remove(self, rel: RelPath) -> None:
         """Files are unlinked, folders moved to where they are deleted in the background."""
-        path = f"{self.path}/{names.relpath(rel)}"
+        path = paths.staged_path(self.path, rel)
         if self._root.is_folder(path):
             self._root.give_up(path)
             self._folders.forget(rel)
@@ -195,9 +193,8 @@ class LocalStage:
 
     def clear(self) -> None:
         for name in self.list():
-            path = f"{self.path}/{name}"
-            self._root.give_up(path)
-            self._folders.forget(name)
+            self._root.give_up(paths.inside(self.path, name))
+            self._folders.forget(paths.unchecked(name))
 
     def write_back(self) -> None:
         """See handles.Stage. By a descriptor of its own: the errors that it meets are `seal`'s to tell."""
@@ -223,7 +220,7 @@ class LocalStage:
         """For kernels whose syncfs keeps write errors to itself: the pages are clean now, fsync asks for the error."""
         for rel, _, kind in readers.walk(self._fd):
             if kind == "file":
-                folder, name = names.split(rel)
+                folder, name = paths.split(paths.unchecked(rel))
                 fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folders.fd(folder))
                 try:
                     os.fsync(fd)
@@ -232,34 +229,34 @@ class LocalStage:
 
     # reading
 
-    def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:
-        folder, name = names.split(rel)
+    def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
+        folder, name = paths.split(rel)
         return readers.open_file(name, self._folders.fd(folder), offset, length)
 
-    def read_at(self, rel: str, offset: int, length: int) -> bytes:
+    def read_at(self, rel: RelPath, offset: int, length: int) -> bytes:
         with self.open(rel, offset, length) as reader:
             return reader.read()
 
-    def local_path(self, rel: str) -> str:
-        return f"{self._root.path}/{self.path}/{names.relpath(rel)}"
+    def local_path(self, rel: RelPath) -> str:
+        return f"{self._root.path}/{paths.staged_path(self.path, rel)}"
 
-    def exists(self, rel: str) -> bool:
+    def exists(self, rel: RelPath) -> bool:
         return self.inode(rel) is not None
 
-    def inode(self, rel: str) -> int | None:
-        return self._root.inode(f"{self.path}/{names.relpath(rel)}")
+    def inode(self, rel: RelPath) -> int | None:
+        return self._root.inode(paths.staged_path(self.path, rel))
 
-    def stamp(self, rel: str) -> int | None:
-        return self._root.stamp(f"{self.path}/{names.relpath(rel)}")
+    def stamp(self, rel: RelPath) -> int | None:
+        return self._root.stamp(paths.staged_path(self.path, rel))
 
-    def list(self, rel: str = "") -> list[str]:
+    def list(self, rel: RelPath = paths.NOWHERE) -> list[str]:
         try:
             return sorted(os.listdir(self._folders.fd(rel)))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def walk(self, rel: str = "") -> Iterator[Found]:
-        return readers.found(self._fd, "", names.relpath(rel) if rel else "")
+    def walk(self, rel: RelPath = paths.NOWHERE) -> Iterator[Found]:
+        return readers.found(self._fd, "", paths.parse_rel(rel) if rel else rel)
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -8,15 +8,17 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
+from scandock.store.paths import inside
 from scandock.store.values import Swept
 
 if TYPE_CHECKING:
+    from scandock.store.paths import DataPath
     from scandock.store.root import Root
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def sweep(root: Root, entries: list[str], seconds: float | None) -> Swept:
+def sweep(root: Root, entries: list[DataPath], seconds: float | None) -> Swept:
     """Delete the given entries; see port.Store.sweep."""
     deadline = None if seconds is None else time.monotonic() + seconds
     deleted = left = 0
@@ -27,7 +29,7 @@ def sweep(root: Root, entries: list[str], seconds: float | None) -> Swept:
     return Swept(deleted, left)
 
 
-def _delete(path: str, root_fd: int, deadline: float | None) -> tuple[int, bool]:
+def _delete(path: DataPath, root_fd: int, deadline: float | None) -> tuple[int, bool]:
     """(names deleted, whether it is all gone). A folder is emptied bottom up, by descriptors, following no link."""
     deleted = 0
     trail = [path]
@@ -37,13 +39,13 @@ def _delete(path: str, root_fd: int, deadline: float | None) -> tuple[int, bool]
         if below is None:
             trail.pop()
         elif below:
-            trail.append(f"{trail[-1]}/{below}")
+            trail.append(inside(trail[-1], below))
         elif not count or _over(deadline):
             return deleted, False
     return deleted, True
 
 
-def _empty(path: str, root_fd: int, deadline: float | None) -> tuple[int, str | None]:
+def _empty(path: DataPath, root_fd: int, deadline: float | None) -> tuple[int, str | None]:
     """Delete the files of a folder, and it when it is empty: (deleted, what is left).
 
     What is left: the name of a folder in it to go on with, "" where it can't be told or time is over, None if nothing.
@@ -66,7 +68,7 @@ def _empty(path: str, root_fd: int, deadline: float | None) -> tuple[int, str | 
         os.close(fd)
 
 
-def _remove(path: str, root_fd: int, deleted: int) -> tuple[int, str | None]:
+def _remove(path: DataPath, root_fd: int, deleted: int) -> tuple[int, str | None]:
     try:
         os.rmdir(path, dir_fd=root_fd)
     except FileNotFoundError:

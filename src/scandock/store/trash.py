@@ -10,19 +10,18 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from scandock.store import names, syscalls
+from scandock.store import paths, syscalls
 from scandock.store.durable import fault, sync_folder, write_all
-from scandock.store.root import RUBBISH, TRASH
+from scandock.store.paths import RUBBISH, TRASH
 from scandock.store.values import TrashEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from scandock.store.paths import DataPath, TreePath
     from scandock.store.root import Root
     from scandock.store.trees import Trees
 
-WHAT: Final = "what.json"
-TREE: Final = "tree"
 _STAMP: Final = "%Y%m%dT%H%M%S"
 
 
@@ -37,7 +36,7 @@ def retired_at(trash: str) -> int:
     stamp, dash, rest = trash.partition("-")
     if not dash or not rest:
         raise ValueError(f"not a trash id: {trash[:200]!r}")
-    names.label(rest)
+    paths.label(trash)
     import calendar
 
     return calendar.timegm(time.strptime(stamp, _STAMP))
@@ -52,34 +51,34 @@ class Trash:
         self._root = root
         self._trees = trees
 
-    def retire(self, path: str, trash: str, note: Mapping[str, object]) -> str | None:
+    def retire(self, path: DataPath, trash: str, note: Mapping[str, object]) -> str | None:
         """Move `path` (below DATA, checked) to the trash under the id `trash`; see port.Store.retire."""
         retired_at(trash)
-        entry = f"{TRASH}/{trash}"
-        inside = self._root.inode(f"{entry}/{TREE}") is not None
+        entry, tree = paths.trash_entry(trash), paths.trash_tree(trash)
+        inside = self._root.inode(tree) is not None
         if self._root.inode(path) is None and not inside:
             return None
         try:
             if not inside:
                 self._root.make(entry)
-                self._describe(entry, {"was": path, **note})
-                syscalls.rename_new(path, f"{entry}/{TREE}", self._root.fd)
+                self._describe(trash, {"was": path, **note})
+                syscalls.rename_new(path, tree, self._root.fd)
         except FileNotFoundError:
-            if self._root.inode(f"{entry}/{TREE}") is None:
+            if self._root.inode(tree) is None:
                 self._root.give_up(entry)
                 return None
         except OSError as error:
             raise fault(error, f"retiring {path}") from error
         sync_folder(entry, self._root.fd)
         sync_folder(TRASH, self._root.fd)
-        sync_folder(path.rpartition("/")[0], self._root.fd)
+        sync_folder(paths.parents(path)[0], self._root.fd)
         return trash
 
-    def _describe(self, entry: str, what: Mapping[str, object]) -> None:
+    def _describe(self, trash: str, what: Mapping[str, object]) -> None:
         """Write what.json by rename, synced: it is there whole or not at all, before the tree is."""
         import json
 
-        temporary = f"{entry}/{WHAT}.new"
+        temporary = paths.inside(paths.trash_entry(trash), "what.json.new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(temporary, flags, 0o644, dir_fd=self._root.fd)
         try:
@@ -87,12 +86,12 @@ class Trash:
             os.fsync(fd)
         finally:
             os.close(fd)
-        os.rename(temporary, f"{entry}/{WHAT}", src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
+        os.rename(temporary, paths.trash_note(trash), src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
 
     def entries(self) -> Iterator[TrashEntry]:
         """What is in the trash, oldest first; an entry that a kill left without its tree is left out."""
         for trash in self._ids():
-            if self._root.inode(f"{TRASH}/{trash}/{TREE}") is not None:
+            if self._root.inode(paths.trash_tree(trash)) is not None:
                 yield TrashEntry(trash, retired_at(trash), self._what(trash))
 
     def _ids(self) -> Iterator[str]:
@@ -107,7 +106,7 @@ class Trash:
         import json
 
         try:
-            fd = os.open(f"{TRASH}/{trash}/{WHAT}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root.fd)
+            fd = os.open(paths.trash_note(trash), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root.fd)
             with os.fdopen(fd, "rb") as reader:
                 what = json.load(reader)
         except (OSError, ValueError):
@@ -117,28 +116,27 @@ class Trash:
     def standing(self, trash: str) -> int | None:
         """See port.Store.trashed."""
         retired_at(trash)
-        return self._root.inode(f"{TRASH}/{trash}/{TREE}")
+        return self._root.inode(paths.trash_tree(trash))
 
-    def restore(self, trash: str, name: str) -> None:
+    def restore(self, trash: str, name: TreePath) -> None:
         """See port.Store.restore."""
-        names.parse(name)
+        paths.parse_tree(name)
         retired_at(trash)
-        entry = f"{TRASH}/{trash}"
-        tree = self._root.inode(f"{entry}/{TREE}")
-        if tree is None:
+        tree = paths.trash_tree(trash)
+        if self._root.inode(tree) is None:
             raise FileNotFoundError(2, "Not in the trash", trash)
-        self._trees.bring(f"{entry}/{TREE}", name)
+        self._trees.bring(tree, name)
         self._trees.settle()
-        self._root.give_up(entry)
+        self._root.give_up(paths.trash_entry(trash))
 
     def purge(self, older_than: float, now: float | None) -> list[str]:
         """See port.Store.purge."""
         limit = (time.time() if now is None else now) - older_than
         old = [trash for trash in self._ids() if retired_at(trash) <= limit]
         for trash in old:
-            self._root.give_up(f"{TRASH}/{trash}")
+            self._root.give_up(paths.trash_entry(trash))
         return old
 
-    def rubbish(self) -> list[str]:
+    def rubbish(self) -> list[DataPath]:
         """Paths of what waits for the sweep."""
-        return [f"{RUBBISH}/{name}" for name in self._root.list(RUBBISH)]
+        return [paths.inside(RUBBISH, name) for name in self._root.list(RUBBISH)]

@@ -11,16 +11,15 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import Fault, TokenLost
-from scandock.store import names, syscalls
+from scandock.store import paths, syscalls
 from scandock.store.durable import fault, sync_folder
 from scandock.store.folders import FOLDER_MODE
 
 if TYPE_CHECKING:
+    from scandock.store.paths import DataPath, RelPath, TreePath
     from scandock.store.root import Root
 
 _TRIES: Final = 1000
-_ASIDE: Final = ".aside"
-"""Where the old tree waits in the stage during an exchange in three steps."""
 
 
 class Trees:
@@ -30,13 +29,13 @@ class Trees:
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._unsynced: set[str] = set()
+        self._unsynced: set[DataPath] = set()
         self._settling = threading.Lock()
 
-    def publish_new(self, stage_path: str, rel: str, name: str, inode: int | None) -> None:
+    def publish_new(self, stage_path: DataPath, rel: RelPath, name: TreePath, inode: int | None) -> None:
         """See port.Store.publish_new; `stage_path` is the stage's path below DATA."""
-        names.parse(name)
-        source = f"{stage_path}/{names.relpath(rel)}"
+        paths.parse_tree(name)
+        source = paths.staged_path(stage_path, rel)
         if inode is None or self._root.inode(name) != inode:
             new = self._expect(source, stage_path, rel, inode)
             try:
@@ -46,14 +45,14 @@ class Trees:
                 raise
         self.touched(source, name)
 
-    def publish_exchange(self, stage_path: str, rel: str, name: str, inode: int | None) -> None:
+    def publish_exchange(self, stage_path: DataPath, rel: RelPath, name: TreePath, inode: int | None) -> None:
         """See port.Store.publish_exchange."""
-        names.parse(name)
-        source = f"{stage_path}/{names.relpath(rel)}"
+        paths.parse_tree(name)
+        source = paths.staged_path(stage_path, rel)
         if inode is None or self._root.inode(name) != inode:
             new = self._expect(source, stage_path, rel, inode)
             self._expect_area(name)
-            if self._root.inode(name) is None and self._root.inode(source + _ASIDE) is None:
+            if self._root.inode(name) is None and self._root.inode(paths.aside(source)) is None:
                 raise FileNotFoundError(2, "No tree to exchange with", name)
             try:
                 self._exchange(source, name)
@@ -65,24 +64,24 @@ class Trees:
         self._finish_exchange(source)
         self.touched(source, name)
 
-    def _exchange(self, source: str, name: str) -> None:
+    def _exchange(self, source: DataPath, name: TreePath) -> None:
         fd = self._root.fd
         if self._root.can().exchange:
             syscalls.exchange(source, name, fd)
             return
         if self._root.inode(name) is not None:
-            os.rename(name, source + _ASIDE, src_dir_fd=fd, dst_dir_fd=fd)
+            os.rename(name, paths.aside(source), src_dir_fd=fd, dst_dir_fd=fd)
         self._rename_new(source, name)
 
-    def _finish_exchange(self, source: str) -> None:
+    def _finish_exchange(self, source: DataPath) -> None:
         """The last step of an exchange by hand: the old tree to where the new one stood."""
-        if self._root.inode(source + _ASIDE) is not None:
-            syscalls.rename_new(source + _ASIDE, source, self._root.fd)
+        if self._root.inode(paths.aside(source)) is not None:
+            syscalls.rename_new(paths.aside(source), source, self._root.fd)
 
-    def rename(self, old: str, new: str, inode: int | None) -> None:
+    def rename(self, old: TreePath, new: TreePath, inode: int | None) -> None:
         """See port.Store.rename."""
-        names.parse(old)
-        names.parse(new)
+        paths.parse_tree(old)
+        paths.parse_tree(new)
         if inode is None or self._root.inode(new) != inode:
             standing = self._root.inode(old)
             if standing is None or (inode is not None and standing != inode):
@@ -91,12 +90,12 @@ class Trees:
         self.prune(old)
         self.touched(old, new)
 
-    def bring(self, source: str, name: str) -> None:
+    def bring(self, source: DataPath, name: TreePath) -> None:
         """Rename what stands at `source` (a path below DATA) to the free name `name`."""
         self._rename_new(source, name)
         self.touched(source, name)
 
-    def _rename_new(self, source: str, name: str) -> None:
+    def _rename_new(self, source: DataPath, name: TreePath) -> None:
         """Rename to a name that must be free, its parents made, however often others remove them meanwhile."""
         for _ in range(_TRIES):
             try:
@@ -113,43 +112,43 @@ class Trees:
                 return
         raise Fault("store_failed", f"The folder of {name} vanished again and again.", "Import it again.")
 
-    def _expect(self, source: str, stage_path: str, rel: str, inode: int | None) -> int:
+    def _expect(self, source: DataPath, stage_path: DataPath, rel: RelPath, inode: int | None) -> int:
         """The number of the staged tree; TokenLost where its stage is gone, Fault where it isn't the one meant."""
         standing = self._root.inode(source)
         if standing is not None and inode in {None, standing}:
             return standing
         if self._root.inode(stage_path) is None:
-            upload = stage_path.split("/")[1]
+            upload = paths.upload_of(stage_path)
             raise TokenLost("token_lost", f"Upload {upload} has been taken over by another process.")
         raise Fault("tree_missing", f"The staged tree {rel} isn't there any more.", "Import it again.")
 
-    def _expect_area(self, name: str) -> None:
+    def _expect_area(self, name: TreePath) -> None:
         """Fault `store_missing` where the area is gone: it may be a disk that is not mounted, and is not made here."""
-        area = name.partition("/")[0]
-        if area in names.AREAS and not self._root.stands(area):
+        area = paths.area_of(name)
+        if area in paths.AREAS and not self._root.stands(area):
             raise self._root.gone(area)
 
-    def _make_parents(self, name: str) -> None:
+    def _make_parents(self, name: TreePath) -> None:
         self._expect_area(name)
-        for parent in reversed(parents(name)):
+        for parent in reversed(paths.parents(name)):
             try:
                 os.mkdir(parent, FOLDER_MODE, dir_fd=self._root.fd)
             except FileExistsError:
                 continue
 
-    def prune(self, name: str) -> None:
+    def prune(self, name: TreePath) -> None:
         """Remove the parents of `name` that are empty now."""
-        for parent in parents(name)[:-1]:
+        for parent in paths.parents(name)[:-1]:
             try:
                 os.rmdir(parent, dir_fd=self._root.fd)
             except OSError:
                 return  # not empty, or gone: someone else's now
 
-    def touched(self, *paths: str) -> None:
-        """Remember that the folders above `paths` must be synced before anyone says done."""
-        for path in paths:
-            above = parents(path)
-            self._unsynced.update(above if above[-1] in names.AREAS else above[:1])
+    def touched(self, *touched: DataPath) -> None:
+        """Remember that the folders above these paths must be synced before anyone says done."""
+        for path in touched:
+            above = paths.parents(path)
+            self._unsynced.update(above if above[-1] in paths.AREAS else above[:1])
 
     def settle(self) -> None:
         """Sync them, deepest first; Fault sync_failed, and then all of them stay to be synced.
@@ -161,13 +160,3 @@ class Trees:
             for folder in folders:
                 sync_folder(folder, self._root.fd)
             self._unsynced.difference_update(folders)
-
-
-def parents(path: str) -> list[str]:
-    """Folders above a path, nearest first; the last is the area."""
-    found = []
-    head = path.rpartition("/")[0]
-    while head:
-        found.append(head)
-        head = head.rpartition("/")[0]
-    return found

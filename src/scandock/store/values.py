@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from scandock.store.paths import RelPath
 
 
 class Blob(NamedTuple):
@@ -38,7 +41,7 @@ class Found(NamedTuple):
     """One thing under a prefix, as `walk` meets it; `kind` is file, folder (an empty one), link or other."""
 
     name: str
-    rel: str
+    rel: RelPath
     size: int
     inode: int
     kind: str

@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from scandock.model.errors import Fault, TokenLost
-from scandock.store import names
+from scandock.store import paths
 from scandock.store.durable import fault, sync_folder
-from scandock.store.root import WORK
+from scandock.store.paths import LOCK
 from scandock.store.stages import LocalStage
 
 if TYPE_CHECKING:
+    from scandock.store.paths import DataPath
     from scandock.store.root import Root
-
-LOCK: Final = "lock"
-"""Beside the tokens in `work/{upload}`; see owners.py."""
 
 
 def tokens(root: Root, upload: str) -> list[str]:
     """Tokens whose stages stand."""
-    return [name for name in root.list(f"{WORK}/{names.label(upload)}") if name != LOCK]
+    return [name for name in root.list(paths.work_folder(upload)) if name != LOCK]
 
 
 def is_work(root: Root, name: str) -> bool:
     """Whether something in `work/` is the folder of an upload, not a thing that people put there."""
     try:
-        return root.is_folder(f"{WORK}/{names.label(name)}")
+        return root.is_folder(paths.work_folder(name))
     except ValueError:
         return False
 
 
 def begin(root: Root, upload: str, token: str) -> LocalStage:
     """See port.Store.begin."""
-    folder = f"{WORK}/{names.label(upload)}"
-    if names.label(token) == LOCK:
+    folder = paths.work_folder(upload)
+    if paths.label(token) == LOCK:
         raise ValueError(f"{LOCK} can't be a token")
     for _ in range(100):
         try:
             root.make(folder)
-            root.make(f"{folder}/{token}")
+            root.make(paths.stage_folder(upload, token))
             break
         except FileNotFoundError:
             continue  # another process has just left the upload's folder empty and removed it
@@ -50,37 +48,39 @@ def begin(root: Root, upload: str, token: str) -> LocalStage:
 
 def take(root: Root, upload: str, old_token: str, new_token: str) -> LocalStage:
     """See port.Store.take."""
-    folder = f"{WORK}/{names.label(upload)}"
-    names.label(old_token)
-    names.label(new_token)
+    folder = paths.work_folder(upload)
+    paths.label(old_token)
+    paths.label(new_token)
     standing = [token for token in tokens(root, upload) if token != new_token]
     if old_token not in standing and len(standing) == 1:
         old_token = standing[0]  # killed between the catalog's new token and this rename, once or more
     if old_token in standing:
-        _rename_stage(root, folder, old_token, new_token)
+        _rename_stage(root, upload, old_token, new_token)
     stage = begin(root, upload, new_token)
     for token in tokens(root, upload):
         if token != new_token:
-            root.give_up(f"{folder}/{token}")
+            root.give_up(paths.inside(folder, token))
     sync_folder(folder, root.fd)
     return stage
 
 
-def _rename_stage(root: Root, folder: str, old: str, new: str) -> None:
+def _rename_stage(root: Root, upload: str, old: str, new: str) -> None:
     """A plain rename: it replaces an empty stage of the new token, and fails where that one holds something."""
+    folder = paths.work_folder(upload)
+    source, target = paths.inside(folder, old), paths.inside(folder, new)
     try:
-        os.rename(f"{folder}/{old}", f"{folder}/{new}", src_dir_fd=root.fd, dst_dir_fd=root.fd)
+        os.rename(source, target, src_dir_fd=root.fd, dst_dir_fd=root.fd)
     except FileNotFoundError:
         return  # another process of the same taker was first
     except OSError as error:
-        if root.inode(f"{folder}/{new}") is None:
+        if root.inode(target) is None:
             raise fault(error, f"taking over {folder}") from error
         raise Fault("stage_taken", f"Two stages of {folder} hold something.", "Import it again.") from error
 
 
 def finish(root: Root, upload: str, token: str) -> None:
     """Remove one stage; TokenLost where another token's stage stands. The lock and the folder go with the hold."""
-    _drop(root, f"{WORK}/{names.label(upload)}/{names.label(token)}")
+    _drop(root, paths.stage_folder(upload, token))
     if tokens(root, upload):
         raise TokenLost("token_lost", f"Upload {upload} has been taken over by another process.")
 
@@ -88,15 +88,15 @@ def finish(root: Root, upload: str, token: str) -> None:
 def forget(root: Root, upload: str) -> None:
     """Remove every stage of an upload; the lock and the folder stay, since they say what is still to be done."""
     for token in tokens(root, upload):
-        _drop(root, f"{WORK}/{upload}/{token}")
+        _drop(root, paths.inside(paths.work_folder(upload), token))
 
 
-def _drop(root: Root, stage: str) -> None:
+def _drop(root: Root, stage: DataPath) -> None:
     if not rmdir(root, stage):
         root.give_up(stage)
 
 
-def rmdir(root: Root, folder: str) -> bool:
+def rmdir(root: Root, folder: DataPath) -> bool:
     """Remove a folder if it is empty; False where it isn't, or is gone."""
     try:
         os.rmdir(folder, dir_fd=root.fd)

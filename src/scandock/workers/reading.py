@@ -14,6 +14,7 @@ from scandock.model.tags import WANTED
 from scandock.pipeline.keep import scratch
 from scandock.pipeline.ledger import Ledger
 from scandock.store.local import LocalStore
+from scandock.store.paths import LEDGER
 from scandock.workers.listening import Listening
 from scandock.workers.opening import open_archive
 from scandock.workers.pool import Pool, Setup, Task
@@ -71,7 +72,7 @@ class Reading:
         `stop` says so.
         """
         assert self._pool is not None
-        ledger = self.ledger = Ledger(scratch(stage, "ledger.db"))
+        ledger = self.ledger = Ledger(scratch(stage, LEDGER))
         listening, settings, pool = self.listening, self.settings, self._pool
         listening.ledger = ledger
         self.received = os.path.getsize(self.archive) if os.path.isfile(self.archive) else 0

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import project_deletion, reservation
 from scandock.model.errors import Fault, TokenLost, Usage
+from scandock.placing.locks import LockName, label_lock, study_lock
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
 from scandock.queue.leases import Lease, begin
 from tests.unit.catalog.conftest import Rows
@@ -21,64 +22,70 @@ def started(catalog: Catalog, number: str) -> Lease:
     return begin(catalog, number=number, token=f"token of {number}", archive="a.zip", request={})
 
 
-def take(catalog: Catalog, lease: Lease, *names: str) -> None:
+def take(catalog: Catalog, lease: Lease, *names: LockName) -> None:
     with catalog.write() as connection:
         reserve(catalog, connection, lease, names)
 
 
-def held(catalog: Catalog, lease: Lease, *names: str) -> set[int]:
+def held(catalog: Catalog, lease: Lease, *names: LockName) -> set[int]:
     with catalog.read() as connection:
         return held_by_others(connection, lease.upload_id, names)
 
 
 def test_what_one_holds_the_other_sees(catalog: Catalog) -> None:
     one, two, three = (started(catalog, number) for number in ("u1", "u2", "u3"))
-    take(catalog, one, "P/label/a", "P/study/1.2")
-    take(catalog, two, "P/label/b")
+    take(catalog, one, label_lock("P", "a"), study_lock("P", "1.2"))
+    take(catalog, two, label_lock("P", "b"))
 
-    assert held(catalog, three, "P/label/a", "P/label/b", "P/label/c") == {one.upload_id, two.upload_id}
-    assert held(catalog, one, "P/label/a", "P/study/1.2") == set()
-    assert held(catalog, one, "Q/label/a") == set()
+    assert held(catalog, three, label_lock("P", "a"), label_lock("P", "b"), label_lock("P", "c")) == {
+        one.upload_id,
+        two.upload_id,
+    }
+    assert held(catalog, one, label_lock("P", "a"), study_lock("P", "1.2")) == set()
+    assert held(catalog, one, label_lock("Q", "a")) == set()
 
 
 def test_a_name_is_taken_once_and_may_be_taken_again_by_its_holder(catalog: Catalog) -> None:
     one, two = started(catalog, "u1"), started(catalog, "u2")
-    take(catalog, one, "P/label/a", "P/label/a")
-    take(catalog, one, "P/label/a", "P/label/b")
+    take(catalog, one, label_lock("P", "a"), label_lock("P", "a"))
+    take(catalog, one, label_lock("P", "a"), label_lock("P", "b"))
     with pytest.raises(Fault, match=r"(?i)unique|duplicate"):
-        take(catalog, two, "P/label/b")
+        take(catalog, two, label_lock("P", "b"))
 
     with catalog.read() as connection:
-        assert sorted(connection.execute(select(reservation.c.name)).scalars()) == ["P/label/a", "P/label/b"]
+        assert sorted(connection.execute(select(reservation.c.name)).scalars()) == [
+            label_lock("P", "a"),
+            label_lock("P", "b"),
+        ]
 
 
 def test_a_stale_process_reserves_nothing(catalog: Catalog) -> None:
     lease = started(catalog, "u1")
     with pytest.raises(TokenLost):
-        take(catalog, Lease(lease.upload_id, lease.uuid, "an older token"), "P/label/a")
+        take(catalog, Lease(lease.upload_id, lease.uuid, "an older token"), label_lock("P", "a"))
     with catalog.read() as connection:
         assert connection.execute(select(reservation.c.name)).all() == []
 
 
 def test_releasing_gives_back_ones_own_alone(catalog: Catalog) -> None:
     one, two = started(catalog, "u1"), started(catalog, "u2")
-    take(catalog, one, "P/label/a")
-    take(catalog, two, "P/label/b")
+    take(catalog, one, label_lock("P", "a"))
+    take(catalog, two, label_lock("P", "b"))
     with catalog.write() as connection:
         release(connection, one.upload_id)
 
-    assert held(catalog, two, "P/label/a") == set()
-    assert held(catalog, one, "P/label/b") == {two.upload_id}
+    assert held(catalog, two, label_lock("P", "a")) == set()
+    assert held(catalog, one, label_lock("P", "b")) == {two.upload_id}
 
 
 def test_more_names_than_one_statement_takes(catalog: Catalog) -> None:
     one, two = started(catalog, "u1"), started(catalog, "u2")
-    names = [f"P/label/{n}" for n in range(1_700)]
+    names = [label_lock("P", str(n)) for n in range(1_700)]
     take(catalog, one, *names)
 
     assert held(catalog, two, *names[1_650:]) == {one.upload_id}
     assert held(catalog, two, *names) == {one.upload_id}
-    assert held(catalog, two, "P/label/none", *names[1_600:1_601]) == {one.upload_id}
+    assert held(catalog, two, label_lock("P", "none"), *names[1_600:1_601]) == {one.upload_id}
 
 
 def test_who_locks_a_project_looks_alone(catalog: Catalog, rows: Rows) -> None:
@@ -92,8 +99,8 @@ def test_who_locks_a_project_looks_alone(catalog: Catalog, rows: Rows) -> None:
         barrier.wait()
         with catalog.write() as connection:
             lock_projects(connection, ["P"])
-            if not held_by_others(connection, lease.upload_id, ["P/label/a"]):
-                reserve(catalog, connection, lease, ["P/label/a"])
+            if not held_by_others(connection, lease.upload_id, [label_lock("P", "a")]):
+                reserve(catalog, connection, lease, [label_lock("P", "a")])
                 won.append(lease.upload_id)
 
     threads = [threading.Thread(target=plan, args=(lease,)) for lease in leases]

@@ -35,9 +35,10 @@ from scandock.model.errors import Fault, TokenLost
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.placing import recover as recovering
-from scandock.placing.complete import RECEIPT, complete, end_without
+from scandock.placing.complete import complete, end_without
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, SessionRow, new_tree, record
+from scandock.placing.locks import label_lock, study_lock
 from scandock.placing.publish import publish, switch
 from scandock.placing.receipts import amend_receipt
 from scandock.placing.recover import recover
@@ -46,6 +47,7 @@ from scandock.queue.leases import abandon, begin, find_dead, renew, take_over
 from scandock.queue.owner import is_gone, start_time, this_owner
 from scandock.rules.receipt_codes import sentence
 from scandock.store.local import LocalStore
+from scandock.store.paths import RECEIPT, parse_tree, unchecked
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(60)]
 REPORT = {"state": "placed", "code": "", "message": ""}
@@ -113,8 +115,8 @@ def staged(catalog, stage, lease, label="S1", base=None, n=0):
     )
     return Placement(
         n=n,
-        name=f"archive/P/{label}",
-        staged=f"tree/{n}",
+        name=parse_tree(f"archive/P/{label}"),
+        staged=unchecked(f"tree/{n}"),
         inode=stage.inode(f"tree/{n}"),
         tree_id=number,
         base_tree_id=base,
@@ -126,7 +128,7 @@ def staged(catalog, stage, lease, label="S1", base=None, n=0):
 
 def intend(catalog, store, stage, lease, placement):
     with catalog.write() as connection:
-        reserve(catalog, connection, lease, ["P/label/s1"])
+        reserve(catalog, connection, lease, [label_lock("P", "s1")])
         record(catalog, store, connection, lease, [placement], REPORT)
     stage.seal()
 
@@ -151,7 +153,7 @@ def test_a_dead_import_without_intents_ends_failed(catalog, store):
     stage, lease = started(catalog, store)
     staged(catalog, stage, lease)
     with catalog.write() as connection:
-        reserve(catalog, connection, lease, ["P/label/s1", "P/study/1.2.3"])
+        reserve(catalog, connection, lease, [label_lock("P", "s1"), study_lock("P", "1.2.3")])
         connection.execute(
             insert(upload_exception).values(
                 upload_id=lease.upload_id, n=0, path="a", verdict="refused", code="damaged", message="."
@@ -271,7 +273,7 @@ def test_nothing_of_a_stale_process_stays(catalog, store):
     dies(catalog, lease)
     recover(catalog, store)
     for late in (
-        lambda connection: reserve(catalog, connection, lease, ["P/label/s1"]),
+        lambda connection: reserve(catalog, connection, lease, [label_lock("P", "s1")]),
         lambda connection: new_tree(catalog, connection, lease),
         lambda connection: record(catalog, store, connection, lease, [placement], REPORT),
     ):
@@ -488,19 +490,20 @@ def test_an_intent_is_not_recorded_where_a_folder_stands(catalog, store, tmp_pat
 
 
 def test_names_are_held_until_their_import_has_ended(catalog, store):
+    a, b, c, d = (label_lock("P", label) for label in "abcd")
     stage, lease = started(catalog, store)
     _, other = started(catalog, store, "u2", "t2")
     with catalog.write() as connection:
-        reserve(catalog, connection, lease, ["a", "b"])
-        reserve(catalog, connection, lease, ["b", "c"])
+        reserve(catalog, connection, lease, [a, b])
+        reserve(catalog, connection, lease, [b, c])
     with catalog.read() as connection:
-        assert held_by_others(connection, other.upload_id, ["c", "d"]) == {lease.upload_id}
-        assert held_by_others(connection, lease.upload_id, ["a", "b", "c"]) == set()
+        assert held_by_others(connection, other.upload_id, [c, d]) == {lease.upload_id}
+        assert held_by_others(connection, lease.upload_id, [a, b, c]) == set()
     with catalog.write() as connection:
         release(connection, lease.upload_id)
-        reserve(catalog, connection, other, ["a", "d"])
+        reserve(catalog, connection, other, [a, d])
     with catalog.read() as connection:
-        assert held_by_others(connection, lease.upload_id, ["a"]) == {other.upload_id}
+        assert held_by_others(connection, lease.upload_id, [a]) == {other.upload_id}
     end_without(catalog, store, stage, lease, {"state": "cancelled", "code": "cancelled", "message": "."})
     assert count(catalog, reservation) == 2
 
@@ -509,7 +512,7 @@ def test_names_and_trees_without_a_running_import_are_cleared_away(catalog, stor
     stage, lease = started(catalog, store)
     staged(catalog, stage, lease)
     with catalog.write() as connection:
-        reserve(catalog, connection, lease, ["P/label/s1"])
+        reserve(catalog, connection, lease, [label_lock("P", "s1")])
         connection.execute(update(upload).values(state=ImportState.FAILED))
     recover(catalog, store)
     nothing_pending(catalog, store)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scandock.store.folders import Folders
+from scandock.store.paths import unchecked
 
 
 @pytest.fixture
@@ -31,27 +32,27 @@ def test_few_descriptors_stay_open_and_all_are_closed(root_fd, tmp_path):
     folders = Folders(root_fd, keep=8)
     for number in range(50):
         path = f"{number % 25}/a/b/c"
-        assert same(folders.fd(path, create=True), tmp_path / path)
+        assert same(folders.fd(unchecked(path), create=True), tmp_path / path)
     assert open_descriptors() - before <= 8
     folders.close()
     assert open_descriptors() == before
-    assert same(folders.fd("3/a"), tmp_path / "3/a")
+    assert same(folders.fd(unchecked("3/a")), tmp_path / "3/a")
     folders.close()
 
 
 def test_trees_deeper_than_the_cache(root_fd, tmp_path):
     folders = Folders(root_fd, keep=4)
     deep = "/".join("abcdefghijklmnop")
-    assert same(folders.fd(deep, create=True), tmp_path / deep)
-    assert same(folders.fd("a/b/c"), tmp_path / "a/b/c")
-    assert same(folders.fd(deep), tmp_path / deep)
+    assert same(folders.fd(unchecked(deep), create=True), tmp_path / deep)
+    assert same(folders.fd(unchecked("a/b/c")), tmp_path / "a/b/c")
+    assert same(folders.fd(unchecked(deep)), tmp_path / deep)
     folders.close()
 
 
 def test_a_refused_folder_leaves_the_cache_right(root_fd, tmp_path):
     folders = Folders(root_fd, keep=2)
-    folders.fd("p/q", create=True)
-    folders.fd("x/y", create=True)
+    folders.fd(unchecked("p/q"), create=True)
+    folders.fd(unchecked("x/y"), create=True)
     (tmp_path / "f").write_bytes(b"")
     for bad, error in (
         ("x/../y", ValueError),
@@ -61,22 +62,22 @@ def test_a_refused_folder_leaves_the_cache_right(root_fd, tmp_path):
     ):
         for _ in range(3):
             with pytest.raises(error):
-                folders.fd(bad)
-            assert same(folders.fd("x/y"), tmp_path / "x/y")
-        assert same(folders.fd(""), tmp_path)
-        assert same(folders.fd("x/y"), tmp_path / "x/y")
+                folders.fd(unchecked(bad))
+            assert same(folders.fd(unchecked("x/y")), tmp_path / "x/y")
+        assert same(folders.fd(unchecked("")), tmp_path)
+        assert same(folders.fd(unchecked("x/y")), tmp_path / "x/y")
     folders.close()
 
 
 def test_a_moved_folder_is_forgotten(root_fd, tmp_path):
     folders = Folders(root_fd)
-    folders.fd("x/y", create=True)
-    folders.fd("xx", create=True)
+    folders.fd(unchecked("x/y"), create=True)
+    folders.fd(unchecked("xx"), create=True)
     (tmp_path / "x").rename(tmp_path / "z")
-    folders.forget("x")
-    assert same(folders.fd("x/y", create=True), tmp_path / "x/y")
-    assert not same(folders.fd("x/y"), tmp_path / "z/y")
-    assert same(folders.fd("xx"), tmp_path / "xx")
+    folders.forget(unchecked("x"))
+    assert same(folders.fd(unchecked("x/y"), create=True), tmp_path / "x/y")
+    assert not same(folders.fd(unchecked("x/y")), tmp_path / "z/y")
+    assert same(folders.fd(unchecked("xx")), tmp_path / "xx")
     folders.close()
 
 

@@ -18,6 +18,7 @@ from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, session, subject, tree, upload
 from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
+from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation
 from scandock.rules.choices import still_holds
 from scandock.rules.labels import UNASSIGNED, clean, label_key
@@ -26,7 +27,7 @@ from scandock.rules.permissions import Action
 from scandock.rules.said_fields import ScanPlace
 from scandock.services import rights
 from scandock.services.archiving import archive, hold
-from scandock.services.moving import Desk, Outcome, names_of
+from scandock.services.moving import Desk, Outcome
 from scandock.services.prearchive import rebuild
 from scandock.services.xnat.contents import scans_of
 from scandock.services.xnat.ids import experiment_number, subject_number
@@ -232,7 +233,7 @@ def _say(desk: Desk, uuid: str, fields: Mapping[str, str], *, quarantine: bool =
         source = _editable(connection, desk, uuid)
     with (
         operation(desk.catalog, desk.store, "edit") as running,
-        running.reserved({source.project}, lambda _: names_of(source)) as connection,
+        running.reserved({source.project}, lambda _: locks_of(source)) as connection,
     ):
         source = _editable(connection, desk, uuid)
         connection.execute(

@@ -22,16 +22,17 @@ from scandock.catalog.trees import BATCH, copy_batch, copy_files, describe_files
 from scandock.model.errors import ScandockError
 from scandock.model.points import reach
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
+from scandock.placing.locks import locks_of
 from scandock.placing.moves import Operation, operation, patiently
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, shelves
-from scandock.services.moving import Desk, names_of, session_row, standing_inode
+from scandock.services.moving import Desk, session_row, standing_inode
 from scandock.services.xnat.next_tree import NextTree
+from scandock.store.paths import CHANGED_TREE, below, tree_path
 
 if TYPE_CHECKING:
     from scandock.store.port import Stage
 
-TREE: Final = "tree"
 _IMAGES: Final = frozenset({"DICOM", "secondary", "ECAT"})
 
 
@@ -63,7 +64,7 @@ def _make(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:
     with desk.catalog.read() as connection:
         project = _source(connection, uuid).project
     with operation(desk.catalog, desk.store, "edit") as running:
-        with running.reserved({project}, lambda c: _names_of(_source(c, uuid))) as connection:
+        with running.reserved({project}, lambda c: locks_of(_source(c, uuid))) as connection:
             source = _source(connection, uuid)
             origin = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
             to_be = NextTree.read(connection, source)
@@ -88,10 +89,6 @@ def _source(connection: Connection, uuid: str) -> Holder:
     return found
 
 
-def _names_of(source: Holder) -> set[str]:
-    return {source.reserved} if isinstance(source, Shelf) else names_of(source)
-
-
 def _apply(connection: Connection, change: Change, to_be: NextTree) -> Mapping[str, audit.Value] | ScandockError:
     try:
         shelves.holder_for(connection, change.desk.principal, to_be.source.uuid, change.action, place="archive")
@@ -106,12 +103,12 @@ def _placement(desk: Desk, running: Operation, to_be: NextTree, stages: Sequence
     tree_id = _write_rows(desk, running, to_be)
     reach("rows")
     running.check()
-    inode = running.stage.inode(TREE)
+    inode = running.stage.inode(CHANGED_TREE)
     assert inode is not None
     return Placement(
         n=0,
-        name=source.name,
-        staged=TREE,
+        name=tree_path(source.parts),
+        staged=CHANGED_TREE,
         inode=inode,
         tree_id=tree_id,
         base_tree_id=source.tree_id,
@@ -141,12 +138,12 @@ def _row(to_be: NextTree) -> SessionRow | ShelfRow:
 def _arrange(running: Operation, to_be: NextTree, stages: Sequence[Stage]) -> None:
     """Put the tree together in the stage, and all of it on disk."""
     stage = running.stage
-    stage.make(TREE)
+    stage.make(CHANGED_TREE)
     if to_be.files:
-        stage.adopt(to_be.source.name, to_be.kept(TREE))
+        stage.adopt(tree_path(to_be.source.parts), to_be.kept(CHANGED_TREE))
     folders = {one.n: to_be.folder(one) for one in to_be.resources}
     for (number, name), (from_stage, one) in to_be.added.items():
-        stage.bring(from_stage, one.rel, f"{TREE}/{folders[number]}{name}")
+        stage.bring(from_stage, one.rel, below(CHANGED_TREE, below(folders[number], name)))
     reach("arranged")
     for came in dict.fromkeys(stages):
         came.seal()  # each tells of the errors since it was begun: what it wrote lies in the tree now

@@ -22,7 +22,7 @@ from scandock.services import audit
 from scandock.services.moving import Desk
 from scandock.services.xnat.hand_changes import Change
 from scandock.services.xnat.next_tree import NextTree, Place, Staged
-from scandock.store import names
+from scandock.store.paths import SENT_FILES, RelPath, below, label, parse_rel
 from scandock.store.port import Stage, Store, Writer
 
 _HEAD: Final = 1024 * 1024
@@ -54,7 +54,7 @@ class Digests:
 class StagedFile:
     """One file of a stage as a sink of what arrives (see `web.receiving.spooling`)."""
 
-    def __init__(self, stage: Stage, rel: str) -> None:
+    def __init__(self, stage: Stage, rel: RelPath) -> None:
         self.rel = rel
         self._writer: Writer = stage.put(rel)
         self._whole = False
@@ -99,10 +99,10 @@ class Incoming:
     files: list[Staged] = field(default_factory=list)
     _number: int = 0
 
-    def next_rel(self) -> str:
+    def next_rel(self) -> RelPath:
         """Where the next file may wait."""
         self._number += 1
-        return f"f/{self._number}"
+        return below(SENT_FILES, str(self._number))
 
     def keep(self, name: str, chunks: Iterable[Chunk], counted: Callable[[int], None]) -> None:
         """Write one file from its bytes; `counted` hears of each piece's size and may refuse it."""
@@ -114,7 +114,7 @@ class Incoming:
                 writer.write(chunk)
         self.add(rel, name, digests)
 
-    def add(self, rel: str, name: str, digests: Digests) -> None:
+    def add(self, rel: RelPath, name: str, digests: Digests) -> None:
         """Note a file that was written to the stage."""
         self.files.append(Staged(rel=rel, name=name, size=digests.size, sha256=digests.digest(), md5=digests.md5()))
 
@@ -133,7 +133,7 @@ def incoming(store: Store) -> Incoming:
 def file_path(text: str) -> str:
     """The path of a file in its resource, as a request names it. Usage `file_path_invalid`."""
     try:
-        return names.relpath(text.strip("/"))
+        return parse_rel(text.strip("/"))
     except ValueError:
         raise Usage(
             "file_path_invalid",
@@ -146,7 +146,7 @@ def file_path(text: str) -> str:
 def resource_label(text: str) -> str:
     """The label of a resource that is to be made. Usage `label_unusable`."""
     try:
-        return names.label(text)
+        return label(text)
     except ValueError:
         raise Usage(
             "label_unusable",

@@ -23,6 +23,7 @@ from scandock.catalog.trees import scan_values as scan_values_of
 from scandock.model.errors import Usage
 from scandock.model.verdicts import ImportState
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
+from scandock.placing.locks import locks_of, session_locks
 from scandock.placing.moves import Operation, operation, undisturbed
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
@@ -31,10 +32,10 @@ from scandock.rules.said_fields import ADDED, added_parameters, set_by_hand, wit
 from scandock.services import rights
 from scandock.services.editing import edit_session, scan_values
 from scandock.services.imports import DELETED
-from scandock.services.moving import Desk, labelled, names_for, names_of, usable
+from scandock.services.moving import Desk, labelled, usable
 from scandock.services.xnat.contents import ALL
 from scandock.services.xnat.ids import experiment_number, subject_number
-from scandock.store import names
+from scandock.store.paths import CHANGED_TREE, TreePath, archive_path, scan_id
 
 _UNSAID: Final = {"type": "", "quality": "usable", "note": ""}
 """What is known of a new scan of which nobody said anything."""
@@ -92,7 +93,7 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
         project_id, name = project_of(connection, wanted.project)
     uuid = new_uuid()
     with operation(desk.catalog, desk.store, "make") as running:
-        reserved = names_for(name, label, person, None)
+        reserved = session_locks(name, label=label, subject=person, study_uid=None)
         with running.reserved({name}, lambda _: reserved) as connection:
             if labelled(connection, project_id, label):
                 raise Usage("label_taken", "There is a session of that label already.", "Choose another label.")
@@ -131,27 +132,27 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
             for one in scans:
                 desk.note(connection, "edit", uuid, name, {"scan": one.scan_id, "made": True})
 
-        show_empty(running, names.archive(name, label), row, tree_id, note, origin)
+        show_empty(running, archive_path(name, label), row, tree_id, note, origin)
     return uuid
 
 
 def show_empty(
     running: Operation,
-    name: str,
+    name: TreePath,
     row: SessionRow | ShelfRow,
     tree_id: int,
     note: Callable[[Connection], object],
     origin: int,
 ) -> None:
     """Show an empty tree that is new."""
-    running.stage.make("tree")
+    running.stage.make(CHANGED_TREE)
     running.stage.seal()
-    inode = running.stage.inode("tree")
+    inode = running.stage.inode(CHANGED_TREE)
     assert inode is not None
     placement = Placement(
         n=0,
         name=name,
-        staged="tree",
+        staged=CHANGED_TREE,
         inode=inode,
         tree_id=tree_id,
         base_tree_id=None,
@@ -267,7 +268,7 @@ def changing(desk: Desk, uuid: str, action: Action = Action.SESSION_EDIT) -> Ite
 
     with desk.catalog.read() as connection:
         name = find(connection).project
-    with undisturbed(desk.catalog, {name}, lambda c: names_of(find(c))) as connection:
+    with undisturbed(desk.catalog, {name}, lambda c: locks_of(find(c))) as connection:
         source = find(connection)
         yield connection, source
         connection.execute(update(session).where(session.c.id == source.id).values(modified=desk.catalog.now()))
@@ -346,7 +347,7 @@ def _edits(every: Sequence[WantedScan]) -> list[dict[str, Any]]:
 def _check_scan_id(text: str) -> None:
     """Usage `scan_id_invalid`; also for the word that addresses every scan of a session."""
     try:
-        names.scan_id(text)
+        scan_id(text)
         usual = text.upper() not in ALL
     except ValueError:
         usual = False

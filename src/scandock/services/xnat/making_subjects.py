@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select, update
 from scandock.catalog.subjects import add_subject
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, subject
+from scandock.placing.locks import subject_lock
 from scandock.placing.moves import undisturbed
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import label_key
@@ -33,7 +34,7 @@ def make_subject(desk: Desk, project_name: str, label: str, said: Mapping[str, s
         project_id, name = project_of(connection, project_name)
         if (found := _number(connection, project_id, label)) is not None:
             return found, False
-    reserved = {f"{name}/subject/{label_key(label)}"}
+    reserved = {subject_lock(name, label)}
     with undisturbed(desk.catalog, {name}, lambda _: reserved) as connection:
         if (found := _number(connection, project_id, label)) is not None:
             return found, False

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from scandock.catalog.shelves import Holder
 from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow, Words, files_of, resources_of, scans_of
 from scandock.model.errors import Usage
+from scandock.store.paths import RelPath, below, resource_folder
 from scandock.store.port import Stage
 
 
@@ -20,7 +21,7 @@ from scandock.store.port import Stage
 class Staged:
     """A file that waits in a stage: where there, under which name it is to stand, and what is known of it."""
 
-    rel: str
+    rel: RelPath
     name: str
     size: int
     sha256: bytes
@@ -85,10 +86,10 @@ class NextTree:
                 return one
         return None
 
-    def folder(self, resource: ResourceRow) -> str:
-        """Where the files of a resource stand in the tree, with the slash behind it."""
-        scan = next((f"scans/{one.scan_id}/" for one in self.scans if one.n == resource.scan_n), "")
-        return f"{scan}resources/{resource.label}/files/"
+    def folder(self, resource: ResourceRow) -> RelPath:
+        """Where the files of a resource stand in the tree."""
+        scan_id = next((one.scan_id for one in self.scans if one.n == resource.scan_n), None)
+        return resource_folder(scan_id, resource.label)
 
     # -- changing ------------------------------------------------------------------------------------------------
 
@@ -247,11 +248,12 @@ class NextTree:
 
     # -- the outcome ---------------------------------------------------------------------------------------------
 
-    def kept(self, root: str) -> Iterator[tuple[str, str]]:
+    def kept(self, root: RelPath) -> Iterator[tuple[RelPath, RelPath]]:
         """(where a file stands, where it will below `root`) of all that stays."""
         folders = {one.n: self.folder(one) for one in self.resources}
         for number, name in self.files:
-            yield folders[number] + name, f"{root}/{folders[number]}{name}"
+            path = below(folders[number], name)
+            yield path, below(root, path)
 
 
 def file_exists(name: str) -> Usage:

@@ -29,6 +29,7 @@ from scandock.services.moving import Desk
 from scandock.services.prearchive import rebuild
 from scandock.services.xnat.making import changing
 from scandock.services.xnat.scan_types import UNKNOWN
+from scandock.store.paths import RelPath, resource_file, tree_path
 from scandock.store.port import Snapshot
 
 _HEAD: Final = 1024 * 1024
@@ -68,7 +69,7 @@ def pull_headers(desk: Desk, uuid: str, scan_id: str | None = None) -> None:
                 resources = {one.n: one for one in resources.values() if one.scan_n in numbers}
             files = list(files_of(connection, source.tree_id))
             damaged_paths(connection, source, Damaged.REFUSE)  # what they say is none of the session's attributes
-        with closing(desk.store.snapshot(source.name)) as snapshot:
+        with closing(desk.store.snapshot(tree_path(source.parts))) as snapshot:
             found = _read(snapshot, scans, resources, files)
         if _note(desk, source, scans, found):
             break
@@ -87,11 +88,11 @@ def _read(
         resource = resources.get(row.resource_n)
         if resource is None or resource.scan_n is None or resource.n not in of_images:
             continue
-        path = f"scans/{scans[resource.scan_n].scan_id}/resources/{resource.label}/files/{row.name}"
+        path = resource_file(scans[resource.scan_n].scan_id, resource.label, row.name)
         with snapshot.open(path) as stream:
             head = stream.read(_HEAD)
 
-            def more(length: int, path: str = path) -> bytes:
+            def more(length: int, path: RelPath = path) -> bytes:
                 with snapshot.open(path, 0, length) as whole:
                     return whole.read()
 

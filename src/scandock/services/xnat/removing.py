@@ -16,8 +16,8 @@ from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, session, subject
 from scandock.model.errors import Usage
+from scandock.placing.locks import resources_lock, subject_lock
 from scandock.placing.moves import undisturbed
-from scandock.rules.labels import label_key
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
 from scandock.services.moving import Desk
@@ -91,7 +91,7 @@ def delete_subject(desk: Desk, found: Subject, *, with_files: bool) -> None:
         delete_session(desk, uuid, place="archive")
     for one in own:
         remove_shelf(desk, one, with_files=with_files)
-    reserved = {f"{found.project}/subject/{label_key(found.label)}", f"{found.project}/shelf/{found.uuid}"}
+    reserved = {subject_lock(found.project, found.label), resources_lock(found.project, found.uuid)}
     with undisturbed(desk.catalog, {found.project}, lambda _: reserved) as connection:
         come = _sessions(connection, session.c.subject_id == found.number)
         if come or shelves_of(connection, project_id=project_id, subject_id=found.number):

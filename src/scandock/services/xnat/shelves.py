@@ -20,6 +20,7 @@ from scandock.catalog.trees import write_structure
 from scandock.model.errors import Usage
 from scandock.placing.deletes import Removal
 from scandock.placing.intents import ShelfRow, new_tree
+from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation, patiently, undisturbed
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, Answer
@@ -28,6 +29,7 @@ from scandock.services.moving import Desk, standing_inode
 from scandock.services.xnat.finding import Subject
 from scandock.services.xnat.ids import subject_id
 from scandock.services.xnat.making import origin_of, project_of, put_resource, show_empty
+from scandock.store.paths import tree_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def _make(desk: Desk, wanted: Shelf) -> str:
         uuid=new_uuid(), new=True, project_id=wanted.project_id, subject_id=wanted.subject_id, key=wanted.key
     )
     with operation(desk.catalog, desk.store, "make") as running:
-        with running.reserved({wanted.project}, lambda _: {wanted.reserved}) as connection:
+        with running.reserved({wanted.project}, lambda _: locks_of(wanted)) as connection:
             there = _again(connection, wanted)
             if there.uuid:  # made in this very moment
                 return there.uuid
@@ -98,7 +100,7 @@ def _make(desk: Desk, wanted: Shelf) -> str:
         def note(connection: Connection) -> None:
             shelves.note(desk, connection, "edit", wanted, {"fields": ["resources"], "made": True})
 
-        show_empty(running, wanted.name, row, tree_id, note, origin)
+        show_empty(running, tree_path(wanted.parts), row, tree_id, note, origin)
     return row.uuid
 
 
@@ -118,7 +120,7 @@ def _again(connection: Connection, wanted: Shelf) -> Shelf:
 def make_resource(desk: Desk, wanted: Shelf, label: str, kind: Mapping[str, str]) -> str:
     """Make an empty resource on a shelf, or say its content, format and tags anew; the shelf's UUID."""
     uuid = make_shelf(desk, wanted)
-    with undisturbed(desk.catalog, {wanted.project}, lambda _: {wanted.reserved}) as connection:
+    with undisturbed(desk.catalog, {wanted.project}, lambda _: locks_of(wanted)) as connection:
         source = shelves.holder_for(connection, desk.principal, uuid, Action.SESSION_EDIT)
         new = put_resource(connection, source.tree_id, None, label, kind)
         connection.execute(update(shelf).where(shelf.c.uuid == uuid).values(modified=desk.catalog.now()))
@@ -150,7 +152,7 @@ def remove_shelf(desk: Desk, of: Shelf, *, with_files: bool, deleting: bool = Fa
     `deleting`: its project is being deleted, for which the right was asked when that began.
     """
     with operation(desk.catalog, desk.store, "delete") as running:
-        with running.reserved({of.project}, lambda _: {of.reserved}, deleting=deleting) as connection:
+        with running.reserved({of.project}, lambda _: locks_of(of), deleting=deleting) as connection:
             source = find_shelf(connection, of.uuid)
             if source is None:
                 return
@@ -161,7 +163,7 @@ def remove_shelf(desk: Desk, of: Shelf, *, with_files: bool, deleting: bool = Fa
         removal = Removal(
             n=0,
             uuid=source.uuid,
-            name=source.name,
+            name=tree_path(source.parts),
             inode=standing_inode(desk, source),
             tree_id=source.tree_id,
             project_id=source.project_id,

@@ -20,12 +20,12 @@ from scandock.formats.zip_entry import EntryReader
 from scandock.model.errors import Fault, Usage
 from scandock.model.limits import Limits
 from scandock.services.xnat.hand_files import Chunk, Incoming
-from scandock.store import names
+from scandock.store.paths import RelPath, parse_rel
 
 _LINK: Final = "Pack the files themselves (tar --dereference), or upload them one by one."
 
 
-def unpack(came: Incoming, rel: str, folder: str, limits: Limits, grew: Callable[[int], None]) -> None:
+def unpack(came: Incoming, rel: RelPath, folder: str, limits: Limits, grew: Callable[[int], None]) -> None:
     """Take the archive at `rel` in the stage apart into files below `folder` (empty, or with a slash behind it).
 
     `grew` hears of each piece's size and may refuse it. Raises BadInput, LimitExceeded, Usage `not_an_archive` and
@@ -117,7 +117,7 @@ def _inside(folder: str, name: str) -> str:
     try:
         if name.startswith("/") or ".." in pieces or not pieces:
             raise ValueError
-        return names.relpath(folder + "/".join(pieces))
+        return parse_rel(folder + "/".join(pieces))
     except ValueError:
         raise _refused(name, "its path can't stand in a resource", "Pack it with plain relative paths.") from None
 

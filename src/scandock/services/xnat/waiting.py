@@ -15,6 +15,7 @@ from scandock.catalog.standing import Standing, uri_of
 from scandock.catalog.tables import project, reservation, session, upload
 from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Usage
+from scandock.placing.locks import timestamp_lock_column
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
@@ -166,10 +167,9 @@ def row_of(connection: Connection, standing: Standing) -> Rows:
 
 def _sessions() -> Select[tuple[int]]:
     """Sessions that wait, with the upload or operation that holds their timestamp just now (`placing.reserve`)."""
-    name = project.c.name + literal("/timestamp/") + session.c.timestamp
     joined = (
         session.join(project, project.c.id == session.c.project_id)
-        .outerjoin(reservation, reservation.c.name == name)
+        .outerjoin(reservation, reservation.c.name == timestamp_lock_column(project.c.name, session.c.timestamp))
         .outerjoin(upload, upload.c.id == reservation.c.upload_id)
     )
     return select(session.c.id).select_from(joined).where(session.c.place == "prearchive")

@@ -34,6 +34,7 @@ from scandock.services.moving import Desk
 from scandock.services.xnat import contents
 from scandock.services.xnat.contents import Folder
 from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
+from scandock.store.paths import NOWHERE, RelPath, resource_file, resource_folder
 from scandock.store.port import Snapshot
 
 _NOT_LABEL: Final = re.compile(r"[^\w-]+")
@@ -90,7 +91,7 @@ def _below(folder_of: Callable[[Holder], str]) -> Naming:
 
 def _known(
     desk: Desk, wanted: Sequence[tuple[str, Choice]], damaged: Damaged, folder: Folder | None
-) -> Iterator[Mapping[str, str]]:
+) -> Iterator[Mapping[RelPath, str]]:
     """The damaged files of each session that has some; one that is gone has none, which its turn will tell."""
     with desk.catalog.read() as connection:
         with_damage = holders_with_damage(connection, [uuid for uuid, _ in wanted])
@@ -100,7 +101,7 @@ def _known(
                 if damaged is Damaged.REFUSE:
                     check_folder(connection, standing)
                 elif is_folder_gone(connection, standing):
-                    yield {"": "folder_missing"}
+                    yield {NOWHERE: "folder_missing"}
                     continue
                 yield _damaged(connection, standing, choose(connection, standing), damaged, folder)
 
@@ -118,8 +119,8 @@ def _damaged(
     resources: Sequence[RowMapping],
     damaged: Damaged,
     folder: Folder | None,
-) -> Mapping[str, str]:
-    folders = [_folder(one) for one in resources]
+) -> Mapping[RelPath, str]:
+    folders = [f"{resource_folder(one['scan_id'], one['label'])}/" for one in resources]
 
     def is_wanted(path: str) -> bool:
         names = (path[len(one) :] for one in folders if path.startswith(one))
@@ -155,7 +156,7 @@ def _each(
 
 def _listed(
     desk: Desk, standing: Holder, snapshot: Snapshot, choose: Choice, damaged: Damaged, folder: Folder | None
-) -> tuple[list[Mapping[str, Any]], dict[int, RowMapping], Mapping[str, str]]:
+) -> tuple[list[Mapping[str, Any]], dict[int, RowMapping], Mapping[RelPath, str]]:
     """The files of what is wanted, their resources by number, and which are damaged and how; noted in the trail.
 
     Damaged files have the size that they have now.
@@ -252,11 +253,6 @@ def _entry(
     return ZipEntry(naming(standing, resource, file), file["bytes"], opened)
 
 
-def path_of(resource: RowMapping, file: Mapping[str, Any]) -> str:
+def path_of(resource: RowMapping, file: Mapping[str, Any]) -> RelPath:
     """Where a file stands in its session's tree."""
-    return _folder(resource) + str(file["name"])
-
-
-def _folder(resource: RowMapping) -> str:
-    scan = f"scans/{resource['scan_id']}/" if resource["scan_id"] is not None else ""
-    return f"{scan}resources/{resource['label']}/files/"
+    return resource_file(resource["scan_id"], resource["label"], file["name"])

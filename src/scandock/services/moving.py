@@ -13,9 +13,10 @@ from sqlalchemy import Connection, select
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, may
 from scandock.catalog.engine import Catalog
 from scandock.catalog.shelves import Holder
-from scandock.catalog.standing import Standing, name_of, uri_of
+from scandock.catalog.standing import Standing, name_of
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.view import SqlView
+from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.moves import Operation, operation
@@ -178,7 +179,7 @@ def switch(
     details: Mapping[str, audit.Value] | None = None,
 ) -> Outcome:
     """Let a session have the row and the name that belong to it now, and note it in the audit trail."""
-    after = uri_of(row.place, project_name, row.timestamp, row.subject, row.label)
+    after = uris.session(row.place, project_name, row.timestamp, row.subject, row.label)
     outcome = Outcome(
         session=source.uuid, action=action, dry_run=dry_run, before=source.uri, after=after, warnings=warnings
     )

@@ -14,7 +14,6 @@ from typing import Final
 from scandock.model.errors import Usage
 from scandock.web.receiving.spooling import Digest
 
-PREFIX: Final = "/api/v1/uploads"
 VERSION: Final = "1.0.0"
 EXTENSIONS: Final = "creation,creation-with-upload,checksum,termination,expiration"
 ALGORITHMS: Final = ("sha1", "sha256", "md5")

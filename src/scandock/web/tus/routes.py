@@ -18,6 +18,7 @@ from scandock.services.imports import find_import
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import Arriving, noted
 from scandock.services.unfinished import unfinished_uploads
+from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import Site, site_of
 from scandock.web.receiving.wanted import check_foreign, offer_of
@@ -27,7 +28,6 @@ from scandock.web.tus.patching import append, check_bytes, check_length, finish
 from scandock.web.tus.protocol import (
     ALGORITHMS,
     EXTENSIONS,
-    PREFIX,
     VERSION,
     Checksum,
     check_body,
@@ -38,7 +38,7 @@ from scandock.web.tus.protocol import (
     parse_metadata,
 )
 
-router = APIRouter(prefix=PREFIX, tags=["uploads (tus 1.0)"])
+router = APIRouter(prefix=urls.API_UPLOADS, tags=["uploads (tus 1.0)"])
 
 
 def _answer(status: int, **headers: str | int | None) -> Response:
@@ -112,7 +112,7 @@ async def create(request: Request, principal: SignedIn) -> Response:
         offset = await _first_bytes(site, request, principal, arriving, checksum)
     return _answer(
         201,
-        Location=f"{request.scope.get('root_path', '')}{PREFIX}/{arriving.uuid}",
+        Location=urls.root_of(request.scope) + urls.api_upload(arriving.uuid),
         Upload_Offset=offset,
         Upload_Expires=_expiry(arriving, offset),
     )

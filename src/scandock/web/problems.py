@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from scandock.access.principal import Denied
-from scandock.model.errors import BadInput, Fault, ScandockError, Usage
+from scandock.model.errors import BadInput, CodedUsage, Fault, ScandockError, Usage
 from scandock.rules.permissions import Answer
 from scandock.services.logs import cause, log, where
 
@@ -91,12 +91,7 @@ STATUS: Final = {
     "upload_stopped": 410,
     "upload_too_large": 413,
     "uploads_too_many": 429,
-    "tus_checksum": 460,
-    "tus_locked": 423,
-    "tus_offset": 409,
-    "tus_type": 415,
     "token_unknown": 404,
-    "tus_version": 412,
 }
 """Where a code's status is not that of its kind (400 for what is off, 503 for the machine's faults)."""
 
@@ -149,6 +144,8 @@ def status_of(error: ScandockError) -> int:
     """The HTTP status of an error."""
     if isinstance(error, Denied):
         return _ANSWERS[error.answer]
+    if isinstance(error, CodedUsage):
+        return error.STATUS
     if error.code in STATUS:
         return STATUS[error.code]
     if isinstance(error, BadInput | Usage):

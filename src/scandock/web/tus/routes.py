@@ -23,6 +23,7 @@ from scandock.web.bodies import receives_upload
 from scandock.web.deps import Site, site_of
 from scandock.web.receiving.wanted import check_foreign, offer_of
 from scandock.web.security import Caller, SignedIn, check_upload, info_of
+from scandock.web.tus import errors
 from scandock.web.tus.locks import Writer
 from scandock.web.tus.patching import append, check_bytes, check_length, finish
 from scandock.web.tus.protocol import (
@@ -97,7 +98,7 @@ async def create(request: Request, principal: SignedIn) -> Response:
     site = site_of(request)
     check_version(request.headers)
     if "upload-length" not in request.headers and request.headers.get("upload-defer-length"):
-        raise Usage("tus_header", "An upload's length has to be known when it is made.", "Send Upload-Length.")
+        raise errors.LengthMissing
     size = number(request.headers, "Upload-Length")
     chunks = "transfer-encoding" in request.headers
     brings = "content-type" in request.headers and (chunks or request.headers.get("content-length", "0") != "0")
@@ -214,11 +215,7 @@ async def go_on(request: Request, upload: str, principal: Caller) -> Response:
     async with site.locks.write(upload) as writer:
         arriving = await site.read(partial(find_upload, site, principal, upload, own=True))
         if offset != arriving.received:
-            raise Usage(
-                "tus_offset",
-                f"The upload has {arriving.received:,} bytes, and is not at {offset:,}.",
-                "Ask for the offset by HEAD and go on from there.",
-            )
+            raise errors.OffsetDiffers(arriving.received, offset)
         await check_bytes(site, arriving)
         received = await _taken(site, request, principal, arriving, writer, checksum)
     again = await site.read(site.receiving.find, upload)
@@ -236,7 +233,7 @@ async def _taken(
     if arriving.receiving:
         return await append(site, request, principal, arriving, writer, checksum)
     if request.headers.get("content-length", "") not in ("", "0"):
-        raise Usage("tus_too_long", "The upload has all its bytes already.", "Ask for the import of the same id.")
+        raise errors.BytesComplete
     return arriving.received  # the answer to the last bytes was lost on its way
 
 
@@ -261,5 +258,5 @@ async def overridden(request: Request, upload: str, principal: Caller) -> Respon
     wanted = request.headers.get("x-http-method-override", "").upper()
     routes = {"PATCH": go_on, "DELETE": terminate, "HEAD": offset_of}
     if wanted not in routes:
-        raise Usage("tus_header", "POST to an upload needs X-HTTP-Method-Override: PATCH.", "Use PATCH.")
+        raise errors.OverrideMissing
     return await routes[wanted](request, upload, principal)

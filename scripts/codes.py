@@ -39,7 +39,8 @@ def rows() -> dict[str, str]:
 def written(page: str) -> str:
     """The page with these rows. Raises ValueError for a code that has no row, or several."""
     for code, row in rows().items():
-        page, count = re.subn(rf"^\| `{code}` \|[^|]*\|[^|]*\|$", lambda _, row=row: str(row), page, flags=re.MULTILINE)
+        kept = row.replace("\\", r"\\")
+        page, count = re.subn(rf"^\| `{code}` \|[^|]*\|[^|]*\|$", kept, page, flags=re.MULTILINE)
         if count != 1:
             raise ValueError(f"docs/codes.md has {count} rows of {code}; it needs one")
     return page

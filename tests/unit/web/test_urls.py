@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
@@ -18,8 +19,9 @@ ID = "0123456789abcdef0123456789abcdef"
 @pytest.fixture(scope="module")
 def patterns(tmp_path_factory):
     app = create_app(str(tmp_path_factory.mktemp("addresses")), load_settings())
-    found = []
-    for one in app.routes:
+    found: list[Any] = []
+    routes: list[Any] = list(app.routes)
+    for one in routes:
         included = getattr(one, "original_router", None)
         found += [route.path_regex for route in ([one] if included is None else included.routes)]
     return found

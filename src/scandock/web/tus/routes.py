@@ -14,6 +14,7 @@ from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.services.arrivals import LOST, is_lost, lost
 from scandock.services.audit import Did
+from scandock.services.import_errors import DiscardedTooLate
 from scandock.services.imports import find_import
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import Arriving, noted
@@ -247,7 +248,7 @@ async def terminate(request: Request, upload: str, principal: Caller) -> Respons
         arriving = await site.read(find_upload, site, principal, upload)
         note = noted(Did.UPLOAD_DELETE, principal, info_of(request), {"bytes": arriving.received, "door": "tus"})
         if not await site.run(site.receiving.discard, arriving, note):
-            raise Usage("import_running", "The upload has all its bytes: its import waits or runs.", "Cancel that.")
+            raise DiscardedTooLate
     return _answer(204)
 
 

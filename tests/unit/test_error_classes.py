@@ -12,7 +12,7 @@ from scandock.web.problems import STATUS, status_of
 from scripts.codes import PAGE, classes, rows, written
 
 SENTENCES = sorted((one for one in classes() if hasattr(one, "SENTENCE")), key=lambda one: one.__name__)
-VALUES: dict[str, str | int] = {"int": 12345, "str": "a {b} 'c'"}
+VALUES: dict[str, str | float] = {"int": 12345, "float": 2.5, "str": "a {b} 'c'"}
 
 
 def fields_of(template: str) -> set[str]:
@@ -28,7 +28,7 @@ def arguments_of(made: type[CodedUsage]) -> dict[str, str]:
 def test_a_class_takes_what_its_sentences_have_and_says_it(made: type[CodedUsage]) -> None:
     asked = arguments_of(made)
     assert set(asked) == fields_of(made.SENTENCE) | fields_of(made.REMEDY)
-    assert set(asked.values()) <= {"str", "int"}
+    assert set(asked.values()) <= VALUES.keys()
     values = {name: VALUES[kind] for name, kind in asked.items()}
     error = made(**values)
     assert isinstance(error, Usage)

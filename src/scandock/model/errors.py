@@ -87,7 +87,7 @@ class CodedUsage(Usage):
     def __init__(self) -> None:
         self._fill({})
 
-    def _fill(self, values: Mapping[str, str | int]) -> None:
+    def _fill(self, values: Mapping[str, str | float]) -> None:
         """Make the sentences; called once, by the class's own `__init__`, with its arguments by their names."""
         super().__init__(self.CODE, self.SENTENCE.format_map(values), self.REMEDY.format_map(values))
 

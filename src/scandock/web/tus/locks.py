@@ -7,7 +7,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from scandock.model.errors import Fault, ScandockError, Usage
+from scandock.model.errors import Fault, ScandockError
+from scandock.services import upload_errors
 from scandock.web.tus.errors import UploadLocked
 
 STALE_SECONDS = 10.0
@@ -71,7 +72,7 @@ class Locks:
         if before is not None:
             if not stop and time.monotonic() - before.seen < STALE_SECONDS:
                 raise UploadLocked
-            before.give_way(_stopped() if stop else UploadLocked())
+            before.give_way(upload_errors.GivenUpMeanwhile() if stop else UploadLocked())
             try:
                 await asyncio.wait_for(before.done.wait(), WAIT_SECONDS)
             except TimeoutError:
@@ -84,7 +85,3 @@ class Locks:
         finally:
             del self._writers[upload]
             writer.done.set()
-
-
-def _stopped() -> Usage:
-    return Usage("upload_stopped", "The upload was given up meanwhile.", "Begin it anew if that was wrong.")

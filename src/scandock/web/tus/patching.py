@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 
 from scandock.access.principal import Principal
-from scandock.model.errors import Fault, ScandockError, Usage
+from scandock.model.errors import Fault, ScandockError
 from scandock.rules.permissions import Action
-from scandock.services.arrivals import end_lost, is_lost, lost
+from scandock.services import upload_errors
+from scandock.services.arrivals import end_lost, is_lost
 from scandock.services.imports import find_import
 from scandock.web.receiving.raw import length_of
 from scandock.web.receiving.spooling import Spooling
@@ -94,7 +95,7 @@ async def _keep(site: Site, request: Request, principal: Principal, arriving: Ar
     else:
         kept = await site.run(site.receiving.mark, arriving, received)
     if not kept:
-        raise Usage("upload_stopped", "The upload was cancelled meanwhile.", "Send it again if that was wrong.")
+        raise upload_errors.CancelledMeanwhile
     return received
 
 
@@ -120,7 +121,7 @@ async def check_bytes(site: Site, arriving: Arriving) -> None:
     """
     if await site.run(is_lost, site.receiving, arriving):
         await site.run(end_lost, site.receiving, arriving)
-        raise lost(arriving)
+        raise upload_errors.UploadLost(arriving.received)
 
 
 def _check_right(site: Site, principal: Principal, arriving: Arriving) -> None:

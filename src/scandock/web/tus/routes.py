@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from scandock.access.principal import Denied, Principal, deny
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
-from scandock.services.arrivals import LOST, is_lost, lost
+from scandock.services import upload_errors
+from scandock.services.arrivals import is_lost
 from scandock.services.audit import Did
 from scandock.services.import_errors import DiscardedTooLate
 from scandock.services.imports import find_import
@@ -159,7 +159,7 @@ def _expiry(arriving: Arriving, offset: int) -> str | None:
 
 
 def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = False) -> Arriving:
-    """An upload; Usage `upload_expired`, `upload_lost` or `upload_stopped` (410) where it ended before it was whole.
+    """An upload. Raises UploadExpired, UploadLost or CancelledBefore where it ended before it was whole.
 
     `own`: nobody else's, whoever asks.
     """
@@ -173,12 +173,12 @@ def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = Fals
     assert arriving is not None
     if own and arriving.account_id != principal.account_id:
         deny(Answer.FORBIDDEN)
-    if arriving.expired or arriving.code == "upload_expired":
-        raise Usage("upload_expired", "The upload was not finished in time, and is gone.", "Begin it anew.")
-    if arriving.code == LOST:
-        raise lost(arriving)
+    if arriving.expired or arriving.code == upload_errors.UploadExpired.CODE:
+        raise upload_errors.UploadExpired
+    if arriving.code == upload_errors.UploadLost.CODE:
+        raise upload_errors.UploadLost(arriving.received)
     if not arriving.receiving and not found.accepted:
-        raise Usage("upload_stopped", "The upload was cancelled.", "Begin it anew.")
+        raise upload_errors.CancelledBefore
     return arriving
 
 

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, Response
 from scandock.access.principal import deny
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
-from scandock.services import rights
+from scandock.services import rights, upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import Offer
 from scandock.services.xnat import user_cache
@@ -70,7 +70,7 @@ async def put(request: Request, work: Known, resource: str, name: str) -> Respon
             async for data in bytes_:
                 await keeping.feed(data)
         if not multipart and offer.size is not None and keeping.spooling.received != offer.size:
-            raise Usage("upload_cut", "The upload ended before its stated length.", "Send it again.")
+            raise upload_errors.UploadCut
         await keeping.keep(partial(user_cache.keep, site.receiving, arriving, principal, info_of(request)))
     return said(200, "")
 

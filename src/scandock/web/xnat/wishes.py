@@ -13,6 +13,7 @@ from typing import Any, Final
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, clean
 from scandock.rules.said_fields import said_of_sessions
+from scandock.services import upload_errors
 from scandock.services.xnat.destinations import Named
 from scandock.web import urls
 from scandock.web.receiving.wanted import Speech
@@ -277,7 +278,7 @@ class Call:
 
     def meant(self, said: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
         if said.get("src") and said.get("filename") and self._media_type == "multipart/form-data":
-            raise Usage("multipart_files", "The form has a file, and names another by src.", "Send one of both.")
+            raise upload_errors.FileAndSource
         fields, more = wanted(said, self._media_type, self._labels)
         return fields, {**more, "settles": True} if self._may_archive else more
 

@@ -47,6 +47,7 @@ class Words:
         pieces = [[piece for piece in path.split("/") if piece and "{" not in piece] for path in paths]
         self.heads = {some[0] for some in pieces if some} | {"REST", "archive"}
         self.all = self.heads | {piece for some in pieces for piece in some}
+        self.anywhere = re.compile(rf"""["'}}]/(?:{"|".join(map(re.escape, sorted(self.all)))})\b""")
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,8 @@ def begins(text: str, words: set[str]) -> bool:
 
 def in_python(source: str, words: Words, *, files: bool = False) -> Iterator[tuple[int, str]]:
     """Texts that are addresses or go on with one, by their lines; with `files` only such as begin one."""
+    if not words.anywhere.search(source):  # most modules, which need not be parsed
+        return
     tree = ast.parse(source)
     left = {id(node) for node in _left(tree)}
     pieces = {id(one) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for one in node.values}

@@ -12,6 +12,7 @@ from scandock.access.throttle import Throttled
 from scandock.model import errors
 from scandock.web import problems
 from scandock.web.problems import STATUS
+from scandock.web.tus.errors import UploadLocked
 from tests.documented import documented_codes
 
 SOURCE = Path(problems.__file__).parent.parent
@@ -56,8 +57,14 @@ def arguments(tree: ast.Module) -> Iterator[ast.expr]:
             at = AT.get(name)
             yield from node.args[at : at + 1] if at is not None else []
             yield from (keyword.value for keyword in node.keywords if keyword.arg == "code")
+        if isinstance(node, ast.ClassDef):
+            yield from (one.value for one in node.body if isinstance(one, ast.Assign) and _is_code(one.targets[0]))
         if isinstance(node, ast.ClassDef) and {getattr(base, "id", "") for base in node.bases} & AT.keys():
             yield from (code for call in ast.walk(node) for code in inherited(call))
+
+
+def _is_code(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) and target.id == "CODE"
 
 
 def inherited(node: ast.AST) -> list[ast.expr]:
@@ -91,7 +98,8 @@ def test_codes_are_found_wherever_they_are_written(written):
     codes = set().union(*written.values())
     assert len(codes) > 150
     by_denied, by_constant, by_base, by_problem = "csrf_failed", "attempts_exhausted", Throttled(1).code, "internal"
-    assert {by_denied, by_constant, by_base, by_problem} <= codes
+    by_class = UploadLocked.CODE
+    assert {by_denied, by_constant, by_base, by_problem, by_class} <= codes
 
 
 def test_a_code_that_has_a_status_of_its_own_is_documented_with_it():

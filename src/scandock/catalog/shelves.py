@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, func, select, union_all
 
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import project, session, shelf, subject
+from scandock.model import uris
 from scandock.model.tree_parts import TreeParts
 
 OF_PROJECT: Final = "project"
@@ -45,8 +46,7 @@ class Shelf:
     @property
     def uri(self) -> str:
         """XNAT's URI of whose files these are."""
-        subject = "" if self.subject_id is None else f"/subjects/{self.label}"
-        return f"/data/archive/projects/{self.project}{subject}"
+        return uris.holder_of_resources(self.project, None if self.subject_id is None else self.label)
 
     @property
     def scans(self) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, Select, select
 
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import project, session, subject
+from scandock.model import uris
 from scandock.model.importing import Overwrite
 from scandock.model.tree_parts import TreeParts
 
@@ -64,7 +65,7 @@ class Standing:
     @property
     def uri(self) -> str:
         """XNAT's URI of the session (design: fixed surface)."""
-        return uri_of(self.place, self.project, self.timestamp, self.subject, self.label)
+        return uris.session(self.place, self.project, self.timestamp, self.subject, self.label)
 
 
 def archived_uuid(connection: Connection, project_name: str, label: str) -> str | None:
@@ -89,13 +90,6 @@ def subject_uuid(connection: Connection, project_name: str, label: str) -> str |
         .where(project.c.key == project_name.casefold(), subject.c.key == label.casefold())
     ).scalar()
     return found
-
-
-def uri_of(place: str, project_name: str, timestamp: str, subject: str, label: str) -> str:
-    """XNAT's URI of a session."""
-    if place == "archive":
-        return f"/data/archive/projects/{project_name}/subjects/{subject}/experiments/{label}"
-    return f"/data/prearchive/projects/{project_name}/{timestamp}/{label}"
 
 
 def row_json(connection: Connection, source: Standing) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from scandock.cli.plain import duration, plain, plural, size, sums
 from scandock.cli.sessions_table import SHOWN, pick, session_line, sessions_table, totals
 from scandock.model.verdicts import Verdict
 from scandock.rules.kept_words import kept_files
+from scandock.web import urls
 
 Report = Mapping[str, Any]
 
@@ -171,7 +172,7 @@ def further(reports: Sequence[Report], story: Story) -> Iterator[tuple[str, str]
         yield "Server", story.server
         for report in reports:
             if report["upload"] is not None:
-                yield "Import", f"{story.server}/api/v1/imports/{report['upload']}"
+                yield "Import", story.server + urls.api_import(report["upload"])
     if story.receipt is not None:
         yield "Receipt", os.path.abspath(story.receipt)
     elif any(_entries(reports).get(verdict) for verdict in _LOST):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 OUTAGES: Final = {
     "catalog": "the catalog can't be used",
@@ -67,6 +68,28 @@ class Fault(ScandockError):
 
 class Usage(ScandockError):
     """The request is off: an unknown project, a bad option, a mapping that can't be read."""
+
+
+class CodedUsage(Usage):
+    """A request that is off in a way that has a class of its own, which says all that is said of it.
+
+    `SENTENCE` and `REMEDY` are templates of the arguments that the class is made with. Its row of docs/codes.md is made
+    from `CODE`, `STATUS` and `MEANING` (scripts/codes.py). Several classes of one code, with sentences of their own,
+    share a base that has these three.
+    """
+
+    CODE: ClassVar[str]
+    STATUS: ClassVar[int] = 400
+    MEANING: ClassVar[str]
+    SENTENCE: ClassVar[str]
+    REMEDY: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        self._fill({})
+
+    def _fill(self, values: Mapping[str, str | float]) -> None:
+        """Make the sentences; called once, by the class's own `__init__`, with its arguments by their names."""
+        super().__init__(self.CODE, self.SENTENCE.format_map(values), self.REMEDY.format_map(values))
 
 
 class TokenLost(ScandockError):

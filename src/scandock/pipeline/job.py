@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.trees import BaseSession, ResourceRow, ScanRow, Words
+from scandock.model import uris
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.repeats import Clashes
@@ -123,6 +124,5 @@ class Job:
     def uri(self) -> str:
         """XNAT's URI of the session (design: fixed surface)."""
         decision = self.settled
-        if decision.place == "archive":
-            return f"/data/archive/projects/{decision.project}/subjects/{decision.subject}/experiments/{decision.label}"
-        return f"/data/prearchive/projects/{decision.project}/{decision.timestamp}/{decision.label}"
+        place, timestamp = decision.place, decision.timestamp or ""
+        return uris.session(place, decision.project, timestamp, decision.subject, decision.label)

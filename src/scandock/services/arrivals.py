@@ -8,16 +8,15 @@ from sqlalchemy import ColumnElement, select, true, update
 
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
 from scandock.services.clock_watch import oldest_kept
 from scandock.services.logs import cause, log, where
 from scandock.services.receiving import MANY, Arriving, Receiving
 from scandock.services.reservations import is_reserved
+from scandock.services.upload_errors import UploadExpired, UploadLost
 
-EXPIRED = "upload_expired"
-LOST = "upload_lost"
 _ENDED = tuple(
     state
     for state in ImportState
@@ -84,7 +83,7 @@ def expire(receiving: Receiving, busy: Collection[str] = ()) -> int:
             continue
         message = "The upload was not finished in time; what had come of it was removed."
         still = upload.c.id.in_(select(reception.c.upload_id).where(over))
-        _end(receiving, row.id, row.uuid, EXPIRED, message, still=still)
+        _end(receiving, row.id, row.uuid, UploadExpired.CODE, message, still=still)
     return len(rows)
 
 
@@ -99,17 +98,9 @@ def is_lost(receiving: Receiving, arriving: Arriving) -> bool:
 
 def end_lost(receiving: Receiving, arriving: Arriving) -> None:
     """End such an upload; its row stays and says so."""
-    if _end(receiving, arriving.upload_id, arriving.uuid, LOST, str(lost(arriving)), still=true()):
+    why = UploadLost(arriving.received)
+    if _end(receiving, arriving.upload_id, arriving.uuid, why.code, str(why), still=true()):
         log().warning("upload lost", upload=arriving.uuid, bytes=arriving.received)
-
-
-def lost(arriving: Arriving) -> Usage:
-    """What the client of such an upload is told."""
-    return Usage(
-        LOST,
-        f"{arriving.received:,} bytes of the upload had come, and are not in the store any more.",
-        "Begin it anew.",
-    )
 
 
 def _end(

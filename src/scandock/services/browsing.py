@@ -17,9 +17,9 @@ from scandock.access.principal import Principal
 from scandock.access.visible import own_where, projects_where
 from scandock.catalog.aliases import ALIAS_BREAK, ALIASES
 from scandock.catalog.server_tables import project_access, project_sums, verification
-from scandock.catalog.standing import uri_of
 from scandock.catalog.sums import sum_up
 from scandock.catalog.tables import project, session, subject
+from scandock.model import uris
 from scandock.rules.choices import choices_of
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.notices import CODES
@@ -106,7 +106,7 @@ def _project(row: RowMapping) -> dict[str, Any]:
     item = {
         "id": row["name"],
         "name": row["title"],
-        "uri": f"/data/projects/{row['name']}",
+        "uri": uris.project(row["name"]),
         "accessibility": row["accessibility"] or "private",
         **_described(row),
     }
@@ -189,7 +189,7 @@ def _subject(row: RowMapping, sums: dict[int, tuple[int, int, int]]) -> dict[str
         "id": row["uuid"],
         "label": row["label"],
         "project": row["project"],
-        "uri": f"/data/projects/{row['project']}/subjects/{row['label']}",
+        "uri": uris.subject(row["project"], row["label"]),
         "sessions": sessions,
         "files": files,
         "bytes": size,
@@ -298,7 +298,7 @@ def session_item(row: RowMapping) -> dict[str, Any]:
         "project": row["project"],
         "subject": row["subject"],
         "subject_id": row["subject_uuid"],
-        "uri": uri_of(row["place"], row["project"], row["timestamp"], row["subject"], row["label"]),
+        "uri": uris.session(row["place"], row["project"], row["timestamp"], row["subject"], row["label"]),
         "place": row["place"],
         "timestamp": row["timestamp"] or None,
         "state": row["state"],

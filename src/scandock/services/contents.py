@@ -12,6 +12,7 @@ from scandock.catalog.server_tables import damage, scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource, scan
+from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.rules.said_fields import added_parameters
@@ -72,7 +73,7 @@ def scan_item(row: RowMapping, standing: Standing) -> dict[str, Any]:
     return {
         "id": row["scan_id"],
         "session": standing.uuid,
-        "uri": f"{standing.uri}/scans/{row['scan_id']}",
+        "uri": uris.scan(standing.uri, row["scan_id"]),
         "series_uid": row["series_uid"],
         "modality": row["modality"],
         "xsi_type": row["xsi_type"],
@@ -111,13 +112,12 @@ def list_resources(
 
 
 def _resource(row: RowMapping, standing: Standing) -> dict[str, Any]:
-    where = f"/scans/{row['scan_id']}" if row["scan_id"] is not None else ""
     return {
         "id": row["n"],
         "session": standing.uuid,
         "scan": row["scan_id"],
         "label": row["label"],
-        "uri": f"{standing.uri}{where}/resources/{row['label']}",
+        "uri": uris.resource(standing.uri, row["scan_id"], row["label"]),
         "content": row["content"],
         "format": row["format"],
         "tags": row["tags"],
@@ -189,15 +189,14 @@ def _damage() -> ScalarSelect[Any]:
 
 def file_item(row: RowMapping, standing: Holder) -> dict[str, Any]:
     """A file as the API shows it."""
-    path = path_of(row)
     return {
         "id": row["n"],
         "session": standing.uuid,
         "scan": row["scan_id"],
         "resource": row["resource"],
         "name": row["name"],
-        "path": path,
-        "uri": f"{standing.uri}/{path}",
+        "path": path_of(row),
+        "uri": uris.file(standing.uri, row["scan_id"], row["resource"], row["name"]),
         "content": row["file_content"],
         "format": row["file_format"],
         "tags": row["file_tags"],

@@ -14,8 +14,8 @@ from scandock.access.visible import projects_where
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.shelves import Holder, find_holder
-from scandock.catalog.standing import uri_of
 from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
+from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights, shelves
@@ -23,6 +23,7 @@ from scandock.services.contents import path_of
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk
 from scandock.services.verifying import Plan, Verified, verify_again, verify_whole
+from scandock.web import urls
 
 KINDS: Final = ("changed", "missing", "unreadable", "folder_missing")
 """How a file is damaged: its bytes are others, it is gone, the disk does not give it; or the whole folder is gone."""
@@ -94,9 +95,8 @@ def _item(row: RowMapping) -> dict[str, Any]:
 
 def _uri(row: RowMapping) -> str:
     if row["place"] == "resources":
-        of = f"/subjects/{row['subject']}" if row["subject"] else ""
-        return f"/data/archive/projects/{row['project']}{of}"
-    return uri_of(row["place"], row["project"], row["timestamp"], row["subject"], row["label"])
+        return uris.holder_of_resources(row["project"], row["subject"] or None)
+    return uris.session(row["place"], row["project"], row["timestamp"], row["subject"], row["label"])
 
 
 def count_damage(connection: Connection) -> dict[str, int]:
@@ -132,12 +132,12 @@ def figures_of(connection: Connection, *, project_id: int | None, account_id: in
     holder = _holders()
     if account_id is None:
         name = connection.execute(select(project.c.name).where(project.c.id == project_id)).scalar_one()
-        where, page = project.c.id == project_id, f"/projects/{name}/damage"
+        where, page = project.c.id == project_id, urls.project_page(name, "damage")
     elif connection.execute(select(account.c.admin).where(account.c.id == account_id)).scalar_one():
-        where, page = true(), "/admin/damage"
+        where, page = true(), urls.admin_page("damage")
     else:
         owned = select(member.c.project_id).where(member.c.account_id == account_id, member.c.role == "owner")
-        where, page = project.c.id.in_(owned), "/projects"
+        where, page = project.c.id.in_(owned), urls.PROJECTS
     totals = connection.execute(
         select(func.count(), func.count(damage.c.tree_id.distinct()), func.max(damage.c.found), func.max(damage.c.id))
         .join(holder, holder.c.tree_id == damage.c.tree_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from scandock.web import urls
+
 if TYPE_CHECKING:
     from scandock.services.damage import Figures
     from scandock.services.notify_settings import NotifySettings
@@ -41,7 +43,7 @@ def damage_payload(damage: Figures, settings: NotifySettings) -> dict[str, Any]:
         "files": damage.files,
         "sessions": damage.sessions,
         "found": damage.found,
-        "url": f"{settings.public_url}/api/v1/damage" if settings.public_url else None,
+        "url": f"{settings.public_url}{urls.API_DAMAGE}" if settings.public_url else None,
     }
     if settings.labels:
         told["damage"] = damage.named

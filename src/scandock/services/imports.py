@@ -18,7 +18,7 @@ from scandock.access.visible import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
-from scandock.model.errors import OUTAGES, Usage
+from scandock.model.errors import OUTAGES
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.queue.cancel import Cancelled, cancel
@@ -26,6 +26,7 @@ from scandock.queue.leases import LEASE_MS
 from scandock.queue.retry import again
 from scandock.queue.wake import ring
 from scandock.rules.permissions import Action, Answer
+from scandock.services import import_errors
 from scandock.services.audit import Did, record
 from scandock.services.listing import Page, Sorting, like, one_of, rows_of
 from scandock.services.progress import read_progress
@@ -124,18 +125,16 @@ def list_imports(
 def cancel_import(
     catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo
 ) -> ImportState:
-    """Cancel; what it is now. Usage `import_placing` or `import_ended` where it is too late."""
+    """Cancel; what it is now. Raises ImportPlacing or ImportEnded where it is too late."""
     with catalog.write() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
         became = cancel(catalog, connection, found.upload_id)
         if became in (Cancelled.DONE, Cancelled.COMING):
             _record(connection, principal, Did.IMPORT_CANCEL, found, request)
     if became is Cancelled.TOO_LATE:
-        raise Usage(
-            "import_placing", "The import is being placed and can't be cancelled any more.", "Wait for its end."
-        )
+        raise import_errors.ImportPlacing
     if became is Cancelled.ENDED:
-        raise Usage("import_ended", "The import has ended.", "")
+        raise import_errors.ImportEnded
     if became is Cancelled.DONE:
         store.spool(uuid).discard()
         return ImportState.CANCELLED
@@ -146,12 +145,12 @@ def cancel_import(
 def retry_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo) -> None:
     """Have a failed import tried again, or one that waits for its next attempt begin it at once.
 
-    Usage `import_not_failed` where there is nothing to try: bytes are kept of failed ones alone.
+    Raises ImportNotFailed where there is nothing to try: bytes are kept of failed ones alone.
     """
     with catalog.write() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
         if not again(catalog, connection, found.upload_id):
-            raise Usage("import_not_failed", *_NOT_TO_RETRY.get(found.state, _ENDED_WELL))
+            raise _NOT_TO_RETRY.get(found.state, import_errors.ImportEndedWell)
         _record(connection, principal, Did.IMPORT_RETRY, found, request)
     ring(store.path)
 
@@ -165,14 +164,14 @@ def may_delete(catalog: Catalog, principal: Principal, uuid: str) -> None:
 def delete_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo) -> None:
     """Forget an import that has ended or never arrived, its receipt and its bytes; what it stored stays.
 
-    Usage `import_running` where it waits or runs.
+    Raises DeletedTooEarly where it waits or runs.
     """
     with catalog.write() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_DELETE)
         if found.state in (ImportState.RECEIVED, ImportState.RUNNING) or (
             found.state is ImportState.RECEIVING and found.door != "tus"
         ):
-            raise Usage("import_running", "The import has not ended.", "Cancel it first.")
+            raise import_errors.DeletedTooEarly
         _record(connection, principal, Did.IMPORT_DELETE, found, request)
         _forget(catalog, connection, found.upload_id)
     store.drop_receipt(uuid)
@@ -311,17 +310,10 @@ def _clock(moment: int) -> str:
     return datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-_ENDED_WELL = (
-    "Only an import that failed for a fault of the machine can be tried again.",
-    "Upload the archive again.",
-)
-_NOT_TO_RETRY = {
-    ImportState.RECEIVING: ("The upload has not come whole.", "Send the rest of it."),
-    ImportState.RECEIVED: ("The import waits, and begins by itself.", "Wait for its outcome."),
-    ImportState.RUNNING: (
-        "The import has not ended: it runs.",
-        "Wait for its outcome.",
-    ),
+_NOT_TO_RETRY: dict[ImportState, type[import_errors.ImportNotFailed]] = {
+    ImportState.RECEIVING: import_errors.UploadIncomplete,
+    ImportState.RECEIVED: import_errors.ImportWaits,
+    ImportState.RUNNING: import_errors.ImportRuns,
 }
 
 _SAYS = {

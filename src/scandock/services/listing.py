@@ -15,10 +15,37 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_
 
-from scandock.model.errors import Usage
+from scandock.model.errors import CodedUsage, Usage
 
 LIMIT = 50
 MAX_LIMIT = 500
+
+
+class SortUnknown(CodedUsage):
+    CODE = "sort_unknown"
+    MEANING = "There is no sorting by that; those that there are are named."
+    SENTENCE = "There is no sorting by {name!r}."
+    REMEDY = "Sort by {known}."
+
+    def __init__(self, name: str, known: str) -> None:
+        self._fill({"name": name, "known": known})
+
+
+class LimitInvalid(CodedUsage):
+    CODE = "limit_invalid"
+    MEANING = f"A page has 1 to {MAX_LIMIT} rows."
+    SENTENCE = "A page has 1 to {most} rows."
+    REMEDY = "Name another limit."
+
+    def __init__(self, most: int) -> None:
+        self._fill({"most": most})
+
+
+class CursorInvalid(CodedUsage):
+    CODE = "cursor_invalid"
+    MEANING = "That is no cursor of this list, or of another sorting of it: begin anew."
+    SENTENCE = "That is no cursor of this list, or of another sorting of it."
+    REMEDY = "Begin anew."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +75,7 @@ def page_of(
 ) -> Page:
     """One page of a query, in one statement. `unique` is never null, nor are the columns of `sorts`.
 
-    Raises Usage `sort_unknown`, `limit_invalid`, `cursor_invalid`.
+    Raises SortUnknown, LimitInvalid, CursorInvalid.
     """
     rows, following = rows_of(connection, query, sorts, unique, sorting)
     return Page([item(row) for row in rows], following)
@@ -64,9 +91,9 @@ def rows_of(
     """As `page_of`, but the rows themselves, and the next cursor."""
     name, down = sorting.sort.removeprefix("-") or next(iter(sorts)), sorting.sort.startswith("-")
     if name not in sorts:
-        raise Usage("sort_unknown", f"There is no sorting by {name[:40]!r}.", f"Sort by {', '.join(sorts)}.")
+        raise SortUnknown(name[:40], ", ".join(sorts))
     if not 1 <= sorting.limit <= MAX_LIMIT:
-        raise Usage("limit_invalid", f"A page has 1 to {MAX_LIMIT} rows.", "Name another limit.")
+        raise LimitInvalid(MAX_LIMIT)
     column = sorts[name]
     if sorting.cursor is not None:
         last, key = _decode(sorting.cursor, sorting.sort)
@@ -99,7 +126,7 @@ def _decode(cursor: str, sort: str) -> tuple[Any, Any]:
     except (binascii.Error, ValueError, TypeError):
         was = last = key = None
     if was != sort or not _is_cursor_value(last) or not _is_cursor_value(key):
-        raise Usage("cursor_invalid", "That is no cursor of this list, or of another sorting of it.", "Begin anew.")
+        raise CursorInvalid
     return last, key
 
 

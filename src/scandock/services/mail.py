@@ -9,17 +9,24 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Final
 
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import CodedUsage, Fault
 from scandock.services.notify_settings import NotifySettings
 from scandock.services.outgoing import reason
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 
 
+class MailAddressInvalid(CodedUsage):
+    CODE = "address_invalid"
+    MEANING = "That can't be an e-mail address."
+    SENTENCE = "That can't be an e-mail address."
+    REMEDY = "Right is name@example.org."
+
+
 def check_address(address: str) -> None:
-    """Usage `address_invalid` where that can't be an e-mail address."""
+    """Raise MailAddressInvalid where that can't be an e-mail address."""
     if not _ADDRESS.fullmatch(address) or ".." in address:
-        raise Usage("address_invalid", "That can't be an e-mail address.", "Right is name@example.org.")
+        raise MailAddressInvalid
 
 
 def send_mail(settings: NotifySettings, to: str, subject: str, text: str) -> None:

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, select
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, may
 from scandock.catalog.engine import Catalog
 from scandock.catalog.shelves import Holder
-from scandock.catalog.standing import Standing, uri_of
+from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.view import SqlView
+from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.model.tree_parts import TreeParts
 from scandock.placing.intents import Placement, SessionRow
@@ -191,7 +192,7 @@ def switch(
 
     `write` changes other rows of it in the transaction from which on all of this is done, also after a kill.
     """
-    after = uri_of(row.place, project_name, row.timestamp, row.subject, row.label)
+    after = uris.session(row.place, project_name, row.timestamp, row.subject, row.label)
     outcome = Outcome(
         session=source.uuid, action=action, dry_run=dry_run, before=source.uri, after=after, warnings=warnings
     )

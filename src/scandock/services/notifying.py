@@ -31,6 +31,7 @@ from scandock.services.mail import send_mail
 from scandock.services.notify_settings import NotifySettings, notify_settings
 from scandock.services.outgoing import reason
 from scandock.services.webhooks import post_signed
+from scandock.web import urls
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -243,7 +244,7 @@ def letter(taken: dict[str, Any], settings: NotifySettings) -> tuple[str, str]:
         lines.append(f"Code: {taken['code']}")
     lines += ["", f"Import: {taken['uuid']}"]
     if settings.public_url:
-        lines.append(f"{settings.public_url}/imports/{taken['uuid']}/receipt")
+        lines.append(settings.public_url + urls.import_page(taken["uuid"], "receipt"))
     return f"Scandock: import {state}", "\n".join(lines) + "\n"
 
 
@@ -275,7 +276,7 @@ def payload(taken: dict[str, Any], settings: NotifySettings) -> dict[str, Any]:
         "entries": report.get("entries") or {},
         "bytes": report.get("bytes") or {},
         "sessions": [{"state": one.get("state"), "files": one.get("files")} for one in sessions],
-        "url": f"{settings.public_url}/api/v1/imports/{taken['uuid']}" if settings.public_url else None,
+        "url": settings.public_url + urls.api_import(taken["uuid"]) if settings.public_url else None,
     }
     if settings.labels:
         told["archive"] = taken["archive"]

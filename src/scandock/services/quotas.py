@@ -6,23 +6,19 @@ from sqlalchemy import Connection, func, select
 
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
-from scandock.model.errors import Usage
 from scandock.model.verdicts import ImportState
+from scandock.services import upload_errors
 from scandock.services.byte_sizes import format_bytes
 
 
 def check_size(size: int | None, most: int) -> None:
-    """Usage `upload_too_large` where an upload has, or says that it will have, more bytes than one may."""
+    """Raise SizeTooLarge where an upload has, or says that it will have, more bytes than one may."""
     if size is not None and size > most:
-        raise Usage(
-            "upload_too_large",
-            f"The upload has {size:,} bytes; one may have {format_bytes(most)}.",
-            "Send it in parts, or have the limit raised (SCANDOCK_MAX_UPLOAD_BYTES).",
-        )
+        raise upload_errors.SizeTooLarge(size, format_bytes(most))
 
 
 def check_uploads(connection: Connection, account_id: int, most: int) -> None:
-    """Usage `uploads_too_many` where an account has as many unfinished uploads as it may."""
+    """Raise UploadsTooMany where an account has as many unfinished uploads as it may."""
     count = connection.execute(
         select(func.count())
         .select_from(reception)
@@ -30,9 +26,4 @@ def check_uploads(connection: Connection, account_id: int, most: int) -> None:
         .where(reception.c.account_id == account_id, upload.c.state == ImportState.RECEIVING)
     ).scalar_one()
     if count >= most:
-        raise Usage(
-            "uploads_too_many",
-            f"{count} of your uploads are under way, which is as many as one account may have.",
-            "Wait until one of them is done, or give one up: GET /api/v1/uploads lists them,"
-            " DELETE /api/v1/uploads/{id} gives up.",
-        )
+        raise upload_errors.UploadsTooMany(count)

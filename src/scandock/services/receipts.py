@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import IO, Any, Final, Literal
 
-from scandock.model.errors import Usage
 from scandock.model.spreadsheet import TableWriter
 from scandock.model.verdicts import Verdict
 from scandock.rules.receipt_codes import CODES
+from scandock.services.import_errors import ReceiptMissing, VerdictUnknown
 from scandock.store.local import LocalStore
 
 Format = Literal["jsonl", "csv"]
@@ -24,24 +24,18 @@ MOST_LOOKED_AT: Final = 500_000
 
 
 def open_receipt(store: LocalStore, uuid: str) -> IO[bytes]:
-    """The compressed receipt. Usage `receipt_none` where there is none: not ended yet, failed or cancelled."""
+    """The compressed receipt. Raises ReceiptMissing where there is none: not ended yet, failed or cancelled."""
     try:
         return store.open_receipt(uuid)
     except FileNotFoundError:
-        raise Usage(
-            "receipt_none", "This import has no receipt.", "Receipts are written when an import ends."
-        ) from None
+        raise ReceiptMissing from None
 
 
 def check_verdicts(names: Collection[str]) -> frozenset[str]:
-    """Usage `verdict_unknown` for a word that is no verdict."""
+    """Raise VerdictUnknown for a word that is no verdict."""
     unknown = sorted(set(names) - {verdict.value for verdict in Verdict})
     if unknown:
-        raise Usage(
-            "verdict_unknown",
-            f"{', '.join(unknown)} is no verdict.",
-            f"Verdicts are {', '.join(verdict.value for verdict in Verdict)}.",
-        )
+        raise VerdictUnknown(", ".join(unknown), ", ".join(verdict.value for verdict in Verdict))
     return frozenset(names)
 
 

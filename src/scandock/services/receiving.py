@@ -19,7 +19,6 @@ from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import project, upload
-from scandock.model.errors import Usage
 from scandock.model.points import reach
 from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import ImportState
@@ -27,6 +26,7 @@ from scandock.queue.enqueue import accept
 from scandock.queue.owner import is_elsewhere, is_gone, this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.queue.wake import ring
+from scandock.services import upload_errors
 from scandock.services.audit import Did, Value, record
 from scandock.services.clock_watch import look_at_oldest_kept
 from scandock.services.quotas import check_size, check_uploads
@@ -133,7 +133,7 @@ class Receiving:
     def begin(self, offer: Offer, note: Noted | None = None) -> Arriving:
         """Record that an upload comes, and reserve its space; `note` writes what the audit says of one that is new.
 
-        Usage `upload_too_large`, `uploads_too_many`, `idempotency_key_reused` or `upload_running`; Fault `disk_full`.
+        Raises UploadTooLarge, UploadsTooMany, KeyReused or UploadRunning; Fault `disk_full`.
         """
         check_size(offer.size, self.limits.upload_bytes)
         with self.catalog.write() as connection:
@@ -275,12 +275,12 @@ class Receiving:
     def check_same(self, arriving: Arriving, offer: Offer, received: int, digest: bytes) -> None:
         """Whether what came again for an idempotency key is what it was used for before, bytes and all.
 
-        Raises Usage `idempotency_key_reused`.
+        Raises KeyReused.
         """
         with self.catalog.read() as connection:
             row = connection.execute(_offered().where(upload.c.id == arriving.upload_id)).first()
         if row is None or not _is_same(row, offer) or (row.received, row.metadata) != (received, _kept_digest(digest)):
-            raise reused()
+            raise upload_errors.KeyReused
 
     def give_mapping(self, arriving: Arriving, mapping: str, note: Noted | None = None) -> bool:
         """Say where its studies go, in place of what was said; False where it is not receiving any more.
@@ -334,9 +334,7 @@ class Receiving:
         assert found is not None
         if found.receiving and found.door != "tus":
             if not self.is_over(row.uuid, row.owner, leased=row.reserved):
-                raise Usage(
-                    "upload_running", "The upload of this idempotency key is still being received.", "Wait for its end."
-                )
+                raise upload_errors.UploadRunning
             self.store.spool(row.uuid).discard()
             connection.execute(delete(upload).where(upload.c.id == row.id))
             self.catalog.after_commit(connection, partial(log_step, "upload given up", row.uuid, bytes=found.received))
@@ -346,7 +344,7 @@ class Receiving:
             return found
         sized = offer.size in (None, found.size) and (offer.door != "tus" or row.metadata == offer.metadata)
         if not _is_same(row, offer) or not sized:
-            raise reused()
+            raise upload_errors.KeyReused
         return found
 
     def _insert(self, connection: Connection, offer: Offer, uuid: str) -> None:
@@ -392,15 +390,6 @@ class Receiving:
             .where(upload.c.uuid == uuid)
         ).first()
         return None if row is None else _arriving(row, known=known)
-
-
-def reused() -> Usage:
-    """The error of an idempotency key that comes with another upload than before."""
-    return Usage(
-        "idempotency_key_reused",
-        "This idempotency key was used for another upload.",
-        "Use a new key for each upload, and the same one only to send the same again.",
-    )
 
 
 def _offered() -> Select[Any]:

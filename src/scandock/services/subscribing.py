@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select
 from scandock.access.principal import deny
 from scandock.catalog.server_tables import delivery, subscription
 from scandock.catalog.tables import project, upload
-from scandock.model.errors import Usage
+from scandock.model.errors import CodedUsage, Usage
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
@@ -28,18 +28,45 @@ MOST: Final = 20
 """Subscriptions of one account, or of one project."""
 
 
+class KindUnknown(CodedUsage):
+    CODE = "kind_unknown"
+    MEANING = "A subscription is an email or a webhook."
+    SENTENCE = "A subscription is an email or a webhook."
+    REMEDY = "Choose one of them."
+
+
+class StatesUnknown(CodedUsage):
+    CODE = "states_unknown"
+    MEANING = "That names no outcome, or one that there is not."
+    SENTENCE = "That names no outcome, or one that there is not."
+    REMEDY = "Are: {states}."
+
+    def __init__(self, states: str) -> None:
+        self._fill({"states": states})
+
+
+class SubscriptionsTooMany(CodedUsage):
+    CODE = "subscriptions_many"
+    STATUS = 409
+    MEANING = "There are as many subscriptions as there can be: remove one first."
+    SENTENCE = "There are {most} already."
+    REMEDY = "Remove one first."
+
+    def __init__(self, most: int) -> None:
+        self._fill({"most": most})
+
+
 def subscribe(
     desk: Desk, *, kind: str, target: str, states: Sequence[str], project_name: str | None = None
 ) -> dict[str, Any]:
     """Ask to be told: of one's own imports, or (as its owner) of a project's. A webhook's secret is shown here alone.
 
-    Usage `kind_unknown`, `states_unknown`, `address_invalid`, `url_invalid`, `mail_off`,
-    `subscriptions_many`.
+    Raises KindUnknown, StatesUnknown, MailAddressInvalid, SubscriptionsTooMany, and Usage `url_invalid`, `mail_off`.
     """
     if kind not in KINDS:
-        raise Usage("kind_unknown", "A subscription is an email or a webhook.", "Choose one of them.")
+        raise KindUnknown
     if not states or not set(states) <= set(STATES):
-        raise Usage("states_unknown", "That names no outcome, or one that there is not.", f"Are: {', '.join(STATES)}.")
+        raise StatesUnknown(", ".join(STATES))
     if kind == "email":
         if not notify_settings(desk.settings).smtp_host:
             raise Usage(
@@ -58,7 +85,7 @@ def subscribe(
             select(func.count()).where(*(subscription.c[name] == value for name, value in owner.items()))
         ).scalar_one()
         if many >= MOST:
-            raise Usage("subscriptions_many", f"There are {MOST} already.", "Remove one first.")
+            raise SubscriptionsTooMany(MOST)
         connection.execute(
             insert(subscription).values(
                 uuid=number,

@@ -13,9 +13,10 @@ from scandock.access.principal import SYSTEM
 from scandock.access.visible import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import trashed
-from scandock.catalog.standing import Standing, row_json, uri_of
+from scandock.catalog.standing import Standing, row_json
 from scandock.catalog.tables import project, session
 from scandock.catalog.view import SqlView
+from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.model.tree_parts import TreeParts
 from scandock.placing.deletes import Removal
@@ -165,7 +166,7 @@ def restore(desk: Desk, uuid: str, *, label: str | None = None, dry_run: bool = 
         with running.reserved({row["project"]}, names) as connection:
             row = _kept(connection, desk, uuid)
             placement = _placement(desk, connection, row, kept, wanted)
-        after = uri_of(kept["place"], row["project"], kept["timestamp"], kept["subject"], wanted)
+        after = uris.session(kept["place"], row["project"], kept["timestamp"], kept["subject"], wanted)
         warnings = _damage(desk, row["tree_id"], wanted)
         outcome = Outcome(session=uuid, action="restore", dry_run=dry_run, before="", after=after, warnings=warnings)
         if dry_run:

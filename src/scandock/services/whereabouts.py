@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, or_, select, union
 from scandock.access.principal import Principal
 from scandock.access.visible import own_where, sessions_where
 from scandock.catalog.tables import project, session, tree, upload
+from scandock.model import uris
 
 _COLUMNS: Final = (
     session.c.uuid, session.c.place, session.c.label, session.c.timestamp, session.c.study_uid, session.c.held_code,
@@ -89,16 +90,17 @@ def _visible(principal: Principal) -> Any:  # noqa: ANN401  a condition
 
 def _row_of(uuid: str, told: dict[str, Any], rows: Iterable[Any]) -> Any:  # noqa: ANN401  a row, or None
     """The likeliest: at its very address; else of its upload, what waits before what is archived; else its study."""
-    *_, stamp, label = told["uri"].split("/")
+    there = uris.parse_session(told["uri"])
+    stamp = there.timestamp if isinstance(there, uris.WaitingSession) else None
 
     def rank(row: Any) -> tuple[bool, bool, bool]:  # noqa: ANN401
-        at = row.place == "prearchive" and (row.timestamp, row.label) == (stamp, label)
+        at = row.place == "prearchive" and (row.timestamp, row.label) == (stamp, there.label)
         return (not at, row.came != uuid, row.place == "archive")
 
     def same(row: Any) -> bool:  # noqa: ANN401
         if told["study_uid"] is not None and row.study_uid is not None:
             return bool(row.study_uid == told["study_uid"]) and (row.came == uuid or row.project == told["project"])
-        return bool(row.came == uuid and (row.timestamp == stamp or row.label == told["label"]))
+        return bool(row.came == uuid and (row.label == told["label"] or (stamp is not None and row.timestamp == stamp)))
 
     return min(filter(same, rows), key=rank, default=None)
 

@@ -24,7 +24,7 @@ from scandock.services.sign_in import purge_ended
 from scandock.services.xnat.inbox import clean
 from scandock.services.xnat.manifests import forget_old_manifests
 from scandock.services.xnat.tracking import forget_old
-from scandock.web import described, health, problems, request_ids
+from scandock.web import described, health, problems, request_ids, urls
 from scandock.web.base_path import BasePath
 from scandock.web.bodies import Bodies
 from scandock.web.connections import Connections, Senders, bounds_of
@@ -42,7 +42,7 @@ from scandock.web.tus import routes as tus
 from scandock.web.v1 import auth, events, imports, live, oidc, projects_create, receipts, tokens
 from scandock.web.v1.routers import ROUTERS
 from scandock.web.xnat.all import ROUTERS as XNAT
-from scandock.web.xnat.one_tree import OneTree, is_xnat
+from scandock.web.xnat.one_tree import OneTree
 from scandock.web.xnat.routing import no_route as no_xnat_route
 from scandock.web.xnat.routing import told as xnat_problem
 
@@ -96,7 +96,7 @@ def create_app(
         title="Scandock",
         version=scandock.__version__,
         summary="Compressed imaging sessions in, archived sessions out",
-        openapi_url="/api/openapi.json",
+        openapi_url=urls.OPENAPI,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -140,14 +140,14 @@ async def _no_route(request: Request, error: Exception) -> Response:
         return await browsed_problem(request, error.__cause__)
     if isinstance(error.__cause__, ValueError | RecursionError):  # a body that a route declares, and that is no JSON
         return await browsed_problem(request, no_json())
-    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
-    return await (no_xnat_route if is_xnat(path) else no_page)(request, error)
+    path = urls.below_root(request.scope, request.url.path)
+    return await (no_xnat_route if urls.is_xnat(path) else no_page)(request, error)
 
 
 async def _no_room(request: Request, error: ScandockError) -> Response:
     """An answer for which there is no room is told so in the same way."""
-    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
-    return xnat_problem(error) if is_xnat(path) else await browsed_problem(request, error)
+    path = urls.below_root(request.scope, request.url.path)
+    return xnat_problem(error) if urls.is_xnat(path) else await browsed_problem(request, error)
 
 
 @contextlib.contextmanager

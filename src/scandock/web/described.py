@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from scandock.web import urls
 from scandock.web.description import changes, imports, people, pictures, stored
 from scandock.web.description.access import SCHEMES, security_of
 from scandock.web.description.answers import ANSWERS, LOCATED, MATCHING, TAGGED
@@ -34,7 +35,7 @@ _HEADERS: Final[dict[str, dict[str, Any]]] = {
     "Location": {"description": "Where it stands", "schema": {"type": "string"}},
     "Link": {"description": "The next page's address, rel=next, where there is one", "schema": {"type": "string"}},
 }
-_UNLINKED: Final = frozenset({"/api/v1/imports", "/api/v1/accounts"})
+_UNLINKED: Final = frozenset({urls.API_IMPORTS, urls.API_ACCOUNTS})
 _SCHEMAS: Final = {**stored.SCHEMAS, **pictures.SCHEMAS, **imports.SCHEMAS, **people.SCHEMAS, **changes.SCHEMAS}
 _OTHERS: Final = ("HTTPValidationError", "ValidationError")
 """What FastAPI says of requests that are not well formed, and this server does not answer."""

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from scandock.web import urls
+
 _GET_ALONE: Final = re.compile(r"/(events|download|export|login|callback)$")
 """What never ends or is made while it is sent, leaves its line in the trail, or takes a step of a login."""
 
@@ -45,8 +47,7 @@ class Methods:
 
 
 def _path(scope: Scope) -> str:
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")) or "/"
+    return urls.below_root(scope, scope["path"]) or urls.HOME
 
 
 class Heads:

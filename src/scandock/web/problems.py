@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from scandock.access.principal import Denied
-from scandock.model.errors import BadInput, Fault, ScandockError, Usage
+from scandock.model.errors import BadInput, CodedUsage, Fault, ScandockError, Usage
 from scandock.rules.permissions import Answer
 from scandock.services.logs import cause, log, where
 
@@ -55,22 +55,15 @@ STATUS: Final = {
     "study_elsewhere": 409,
     "patient_mismatch": 409,
     "type_differs": 409,
-    "subscriptions_many": 409,
     "trash_gone": 410,
     "disk_full": 507,
     "handler_unknown": 404,
-    "idempotency_key_reused": 409,
     "inbox_changed": 409,
     "inbox_off": 403,
     "inbox_unknown": 404,
-    "import_ended": 409,
-    "import_placing": 409,
-    "import_running": 409,
-    "import_not_failed": 409,
     "image_unknown": 404,
     "import_unknown": 404,
     "mapping_too_long": 413,
-    "multipart_damaged": 400,
     "not_found": 404,
     "project_busy": 409,
     "project_deleting": 409,
@@ -82,24 +75,10 @@ STATUS: Final = {
     "type_other": 409,
     "project_other": 409,
     "project_unknown": 404,
-    "receipt_none": 404,
     "resource_unknown": 404,
     "too_many_connections": 429,
     "too_many_logins": 429,
-    "upload_cut": 400,
-    "upload_expired": 410,
-    "upload_lost": 410,
-    "upload_running": 409,
-    "upload_stalled": 408,
-    "upload_stopped": 410,
-    "upload_too_large": 413,
-    "uploads_too_many": 429,
-    "tus_checksum": 460,
-    "tus_locked": 423,
-    "tus_offset": 409,
-    "tus_type": 415,
     "token_unknown": 404,
-    "tus_version": 412,
 }
 """Where a code's status is not that of its kind (400 for what is off, 503 for the machine's faults)."""
 
@@ -152,6 +131,8 @@ def status_of(error: ScandockError) -> int:
     """The HTTP status of an error."""
     if isinstance(error, Denied):
         return _ANSWERS[error.answer]
+    if isinstance(error, CodedUsage):
+        return error.STATUS
     if error.code in STATUS:
         return STATUS[error.code]
     if isinstance(error, BadInput | Usage):

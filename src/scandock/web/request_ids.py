@@ -17,15 +17,15 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from scandock.access.principal import REFUSED, Denied
 from scandock.services.logs import bind_upload, log
+from scandock.web import urls
 from scandock.web.problems import unexpected
 from scandock.web.refused import note_refused
-from scandock.web.tus.protocol import PREFIX as TUS_PREFIX
 from scandock.web.tus.protocol import VERSION as TUS_VERSION
 
 _GOOD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _UPLOAD: Final = re.compile(r"/(?:imports|uploads)/\{(\w+)")
-_QUIET: Final = ("/healthz", "/readyz", "/metrics")
+_QUIET: Final = (urls.HEALTHZ, urls.READYZ, urls.METRICS)
 
 HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -66,9 +66,7 @@ async def bind_upload_of_path(request: Request) -> None:
 
 def _is_tus(scope: Scope) -> bool:
     """Whether tus's own header has to be in the answer, whatever that is."""
-    path: str = scope["path"]
-    path = path.removeprefix(scope.get("root_path", ""))
-    return path == TUS_PREFIX or path.startswith(f"{TUS_PREFIX}/")
+    return urls.is_upload(urls.below_root(scope, scope["path"]))
 
 
 class Around:
@@ -131,7 +129,7 @@ class Around:
 
     def _log(self, scope: Scope, status: int, seconds: float) -> None:
         route, method = route_of(scope) or "none", scope["method"]
-        if route in _QUIET and (status < 400 or route == "/readyz"):  # which tells of changes by itself
+        if route in _QUIET and (status < 400 or route == urls.READYZ):  # which tells of changes by itself
             return
         log().info(
             "request",

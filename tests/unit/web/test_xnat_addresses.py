@@ -12,7 +12,7 @@ from scandock.rules.sop_classes import TYPE_OF_CLASS, scan_type
 from scandock.services.xnat import ids, projects, subjects, waiting
 from scandock.services.xnat.columns import moment, type_of_column
 from scandock.services.xnat.experiments import LISTING
-from scandock.web.xnat.one_tree import canonical, is_xnat
+from scandock.web.urls import canonical, is_xnat
 from scandock.web.xnat.schema import element_of, xdat_xsd, xnat_xsd
 
 XS = "{http://www.w3.org/2001/XMLSchema}"

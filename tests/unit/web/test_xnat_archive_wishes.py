@@ -6,9 +6,10 @@ import pytest
 from starlette.datastructures import ImmutableMultiDict
 
 from scandock.model.errors import Usage
+from scandock.model.uris import WaitingSession
 from scandock.rules.said_fields import ScanPlace
 from scandock.services.xnat.committing import Wishes
-from scandock.services.xnat.waiting import Address, address_of
+from scandock.services.xnat.waiting import parse_src
 from scandock.web.xnat.archive_wishes import new_project, projects_of, wishes_of
 from scandock.web.xnat.codes import ARCHIVING, VERBS, refusal
 
@@ -21,7 +22,7 @@ def wanted(**said: str) -> Wishes:
 
 @pytest.mark.parametrize("src", [f"/{WHERE}", f"/data/{WHERE}", f"/REST/{WHERE}/", f" {WHERE}"])
 def test_a_src_is_read_with_and_without_its_beginning(src: str) -> None:
-    assert address_of(src) == Address("P", "20240612_101112345", "S1")
+    assert parse_src(src) == WaitingSession("P", "20240612_101112345", "S1")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_a_src_is_read_with_and_without_its_beginning(src: str) -> None:
 )
 def test_anything_else_is_no_src(src: str) -> None:
     with pytest.raises(Usage) as caught:
-        address_of(src)
+        parse_src(src)
     assert caught.value.message == "src uri is invalid."
 
 

@@ -14,6 +14,7 @@ from scandock.cli.uploading.patience import Patience, Stopped
 from scandock.cli.uploading.server import Refusal, Server
 from scandock.model.errors import Fault
 from scandock.model.spreadsheet import TableWriter
+from scandock.web import urls
 
 
 def copy_receipt(server: Server, patience: Patience, uuid: str, archive: str, fmt: Format, target: TextIO) -> None:
@@ -34,7 +35,7 @@ def copy_receipt(server: Server, patience: Patience, uuid: str, archive: str, fm
             raise Fault(
                 "receipt_failed",
                 f"The receipt could not be had from the server: {said.rstrip('.')}.",
-                f"The import itself stands as said; {server.url}/api/v1/imports/{uuid}/receipt has it.",
+                f"The import itself stands as said; {server.url}{urls.api_import(uuid, 'receipt')} has it.",
             ) from None
         whole.seek(0)
         if fmt == "csv":

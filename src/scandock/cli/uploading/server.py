@@ -16,6 +16,7 @@ import httpx
 from scandock import __version__
 from scandock.cli.uploading.login import Login
 from scandock.model.errors import Fault, Usage
+from scandock.web import urls
 
 TIMEOUT: Final = httpx.Timeout(connect=10, read=120, write=60, pool=None)
 TUS: Final = {"Tus-Resumable": "1.0.0"}
@@ -83,12 +84,12 @@ class Server:
             # no password goes to what may be somebody else's server
             with self._answers():
                 found = httpx.Client.request(
-                    self._client, "OPTIONS", f"{self.url}/api/v1/uploads", auth=_NOBODY, headers={"Authorization": ""}
+                    self._client, "OPTIONS", self.url + urls.API_UPLOADS, auth=_NOBODY, headers={"Authorization": ""}
                 )
         except Away as away:
             _unreachable(self.url, away)
         if found.is_redirect:
-            to = found.headers.get("location", "").removesuffix("/api/v1/uploads")
+            to = found.headers.get("location", "").removesuffix(urls.API_UPLOADS)
             raise Usage("not_scandock", f"{self.url} sends on to {to or 'elsewhere'}.", "Name that address by --url.")
         if found.status_code in _AWAY:
             _unreachable(self.url, Away(f"it answers {_status(found.status_code)}"))
@@ -102,7 +103,7 @@ class Server:
 
     def _who(self) -> None:
         try:
-            self.json("GET", "/api/v1/auth/me")
+            self.json("GET", urls.API_ME)
         except Refusal as refusal:
             if refusal.status == HTTPStatus.UNAUTHORIZED:
                 raise Usage("login_wrong", *login_wrong(self.url)) from None
@@ -112,15 +113,15 @@ class Server:
 
     def unfinished(self) -> list[dict[str, Any]]:
         """Our uploads that have not come to an outcome."""
-        items: list[dict[str, Any]] = self.json("GET", "/api/v1/uploads")["items"]
+        items: list[dict[str, Any]] = self.json("GET", urls.API_UPLOADS)["items"]
         return items
 
     def create(self, size: int, fields: Mapping[str, str], key: str) -> Begun:
         """A new upload; the same `key` again gives the same one."""
         named = ",".join(f"{name} {base64.b64encode(_utf8(value)).decode()}" for name, value in fields.items())
         headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": named, "Idempotency-Key": key}
-        answer = self.ask("POST", "/api/v1/uploads", headers=headers)
-        uuid = answer.headers["location"].rstrip("/").rpartition("/")[2]
+        answer = self.ask("POST", urls.API_UPLOADS, headers=headers)
+        uuid = urls.id_of_upload(answer.headers["location"])
         return Begun(uuid, int(answer.headers.get("upload-offset", "0")))
 
     def send(self, uuid: str, offset: int, length: int, pieces: Iterator[bytes]) -> int:
@@ -131,22 +132,22 @@ class Server:
             "Content-Type": "application/offset+octet-stream",
             "Content-Length": str(length),
         }
-        answer = self.ask("PATCH", f"/api/v1/uploads/{uuid}", headers=headers, content=pieces)
+        answer = self.ask("PATCH", urls.api_upload(uuid), headers=headers, content=pieces)
         return int(answer.headers["upload-offset"])
 
     # -- imports -------------------------------------------------------------------------------------------------
 
     def read(self, uuid: str, *, seconds: float | None = None) -> dict[str, Any]:
         """The import's object, as it is now."""
-        return self.json("GET", f"/api/v1/imports/{uuid}", **_within(seconds))
+        return self.json("GET", urls.api_import(uuid), **_within(seconds))
 
     def cancel(self, uuid: str, *, seconds: float) -> dict[str, Any]:
-        return self.json("POST", f"/api/v1/imports/{uuid}/cancel", **_within(seconds))
+        return self.json("POST", urls.api_import(uuid, "cancel"), **_within(seconds))
 
     @contextmanager
     def receipt(self, uuid: str, fmt: str) -> Iterator[Iterator[bytes]]:
         """The receipt's bytes in pieces."""
-        where = f"{self.url}/api/v1/imports/{uuid}/receipt"
+        where = self.url + urls.api_import(uuid, "receipt")
         with self._answers(), self._client.stream("GET", where, params={"format": fmt}) as answer:
             if answer.is_error:
                 answer.read()

@@ -92,6 +92,19 @@ def _compile_padded(element: Any, compiler: Any, **more: Any) -> str:  # noqa: A
     return f"printf('%s%05d', {prefix}, {number})"
 
 
+BLANK: Final = "\0"
+"""Stands in a URI for what the database puts there."""
+
+
+def spelled(uri: str, *columns: ColumnElement[str]) -> ColumnElement[str]:
+    """A URI with a column's value in each of its blanks, put together by the database."""
+    first, *pieces = uri.split(BLANK)
+    whole: ColumnElement[str] = literal(first)
+    for column, piece in zip(columns, pieces, strict=True):
+        whole = whole + column + literal(piece) if piece else whole + column
+    return whole
+
+
 def moment(value: int | None) -> str:
     """Unix milliseconds as XNAT writes a time: `2026-11-24 05:44:32.5`, UTC."""
     if value is None:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan, session
+from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.rules.field_types import SUBJECT, as_float, is_float
 from scandock.rules.said_fields import ADDED, added_parameters
@@ -126,7 +127,7 @@ def list_scans(
         {
             **{name.lower(): value for name, value in scan_fields(row).items()},
             "xnat_imagescandata_id": str(row["n"]),
-            "uri": f"{uri}/scans/{row['scan_id']}",
+            "uri": uris.scan(uri, row["scan_id"]),
         }
         for row in rows
     ]
@@ -346,7 +347,7 @@ def _file_cells(
             **common,
             "name": name.rpartition("/")[2],
             "size": str(size),
-            "uri": folder + _escaped(name),
+            "uri": f"{folder}/{_escaped(name)}",
             "digest": md5.hex() if md5 else "",
             _NUMBER: str(n),
         }
@@ -359,8 +360,7 @@ def _file_cells(
 def _resource_cells(row: RowMapping, standing: Holder, uri: str) -> tuple[str, dict[str, str]]:
     """The address below which the files of a resource stand, and the cells that they share."""
     number = resource_id(standing.uuid, row["scan_id"], row["label"])
-    path = f"/scans/{row['scan_id']}" if row["scan_id"] is not None else ""
-    return f"{uri}{path}/resources/{number}/files/", {
+    return uris.files(uri, row["scan_id"], number), {
         "collection": row["label"],
         "file_format": row["format"],
         "file_content": row["content"],

@@ -14,6 +14,7 @@ from scandock.access.visible import projects_where
 from scandock.catalog.server_tables import accession, account, reception, scan_edit
 from scandock.catalog.tables import project, resource, scan, session, subject, tree
 from scandock.formats.ecat_fields import IMAGE_PARAMETERS, MAIN_PARAMETERS
+from scandock.model import uris
 from scandock.rules.permissions import Action
 from scandock.rules.said_fields import ADDED, SCAN_FIELDS
 from scandock.rules.scan_facts import NAMES
@@ -67,7 +68,7 @@ _SESSION: Final = (
     Column("last_modified", session.c.modified, moment),
     Column("insert_user", literal("")),
     Column("UID", session.c.study_uid),
-    Column("URI", padded(f"/data/experiments/{EXPERIMENT}", accession.c.number)),
+    Column("URI", padded(uris.experiment(EXPERIMENT), accession.c.number)),
     *(
         Column(name, _said(name))
         for name in (

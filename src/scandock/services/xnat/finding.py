@@ -14,6 +14,7 @@ from scandock.catalog.aliases import project_called
 from scandock.catalog.server_tables import accession
 from scandock.catalog.standing import Standing, standing, standing_rows
 from scandock.catalog.tables import project, session, subject
+from scandock.model import uris
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.xnat.ids import experiment_id, experiment_number, subject_id, subject_number
@@ -33,7 +34,7 @@ class Experiment:
     @property
     def uri(self) -> str:
         """Where its parts stand, whatever address it was asked by (rule 9)."""
-        return f"/data/experiments/{self.id}"
+        return uris.experiment(self.id)
 
 
 @dataclass(frozen=True, slots=True)

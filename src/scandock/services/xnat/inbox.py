@@ -21,6 +21,7 @@ from scandock.catalog.server_tables import account, inbox_import
 from scandock.catalog.tables import upload
 from scandock.model.errors import ScandockError, Usage
 from scandock.model.verdicts import ImportState, Verdict
+from scandock.services import upload_errors
 from scandock.services.clock_watch import why_wait
 from scandock.services.imports import asked_of, read_import
 from scandock.services.receiving import Arriving, Offer, Receiving
@@ -75,7 +76,7 @@ def bring(
             raise Usage("inbox_unknown", why, "Let the server's account read it, then ask again.") from error
         received = spooling.end()
         if not receiving.accept(arriving, received, principal, request):
-            raise Usage("upload_stopped", "The import was cancelled meanwhile.", "Ask for it again if need be.")
+            raise upload_errors.FolderCancelled
     except Exception as error:
         why = f"{error.message} {error.remedy}".strip() if isinstance(error, ScandockError) else _UNEXPECTED
         with receiving.catalog.write() as connection:
@@ -98,17 +99,15 @@ class _Spooling:
 
     def write(self, data: bytes, /) -> int:
         if self._stop():
-            raise Usage("upload_stopped", "The server was stopped while it read the folder.", "Ask for it again.")
+            raise upload_errors.FolderStopped
         size = len(data)
         if self._size + size > self._receiving.limits.upload_bytes:
-            raise Usage(
-                "upload_too_large", "The folder has more bytes than one upload may have.", "Import it in parts."
-            )
+            raise upload_errors.FolderTooLarge
         self._size = self._spool.append(self._size, data)
         if self._size - self._marked >= SYNC_EVERY:
             self.end()
             if not self._receiving.mark(self._arriving, self._size):
-                raise Usage("upload_stopped", "The import was cancelled meanwhile.", "Ask for it again if need be.")
+                raise upload_errors.FolderCancelled
             self._marked = self._size
         return size
 

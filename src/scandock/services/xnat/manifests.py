@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final
-from urllib.parse import quote
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select
 
@@ -33,6 +32,7 @@ from scandock.services.xnat import contents
 from scandock.services.xnat.finding import find_experiments
 from scandock.services.xnat.ids import experiment_id, resource_id
 from scandock.services.xnat.zips import Choice, Naming, scan_folder
+from scandock.web import urls
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _LISTS: Final = ("scan_types", "scan_formats", "resources")
@@ -178,11 +178,10 @@ def parts_of(rows: Iterable[RowMapping], selection: Selection, options: Iterable
 
 def _uri(number: str, row: RowMapping) -> str:
     """The files of a resource: by its label, or by its id where the label would be read as something else."""
-    scans = "" if row["scan_id"] is None else f"/scans/{quote(row['scan_id'], safe='')}"
     name = row["resource"]
     if not _PLAIN.fullmatch(name) or contents.is_all(name):
         name = resource_id(row["uuid"], row["scan_id"], name)
-    return f"/archive/experiments/{number}{scans}/resources/{name}/files"
+    return urls.manifest_entry(number, row["scan_id"], name)
 
 
 def rows_of_project(connection: Connection, principal: Principal, name: str) -> Iterator[RowMapping]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from scandock.model import uris
 from scandock.model.verdicts import ImportState
 
 _TEXTS: Final = {
@@ -44,8 +45,8 @@ class Ended:
         """6.1: `Prearchive:` or `Archive:` and the addresses without /data, or the error."""
         if not self.good:
             return self.text
-        archived = bool(self.uris) and all(uri.startswith("/data/archive/") for uri in self.uris)
-        addresses = ";".join(uri.removeprefix("/data") for uri in self.uris)
+        archived = bool(self.uris) and all(uris.is_archived(uri) for uri in self.uris)
+        addresses = ";".join(uris.without_data(uri) for uri in self.uris)
         return f"{'Archive' if archived else 'Prearchive'}:{addresses}"
 
 

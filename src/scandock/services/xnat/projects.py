@@ -15,11 +15,12 @@ from scandock.catalog.aliases import ALIAS_BREAK, ALIASES, aliases_of
 from scandock.catalog.projects import set_aside
 from scandock.catalog.server_tables import account, member, project_access, project_alias
 from scandock.catalog.tables import project
+from scandock.model import uris
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Role
 from scandock.rules.project_fields import PI_NAMES, SEEN_WITH_TITLE
 from scandock.services import rights
-from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, read
+from scandock.services.xnat.columns import BLANK, Column, Listing, Rows, attribute, by_name, moment, read, spelled
 
 _OPENED: Final = project_access.alias("opened")
 
@@ -59,7 +60,7 @@ COLUMNS: Final = by_name(
         Column("project_access", case((_OPENED.c.accessibility.is_(None), "private"), else_=_OPENED.c.accessibility)),
         Column("proj_quarantine", case((project.c.quarantine, "1"), else_="0")),
         Column("insert_date", project.c.created, moment),
-        Column("URI", literal("/data/projects/") + project.c.name),
+        Column("URI", spelled(uris.project(BLANK), project.c.name)),
     )
 )
 LISTING: Final = Listing(

@@ -17,6 +17,7 @@ from scandock.catalog.shelves import Shelf, find_shelf, shelf_of_project, shelf_
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, shelf
 from scandock.catalog.trees import write_structure
+from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.placing.deletes import Removal
 from scandock.placing.intents import ShelfRow, new_tree
@@ -47,8 +48,8 @@ class Shelved:
         """Where its parts stand, whatever address it was asked by (rule 9)."""
         one = self.standing
         if one.subject_id is not None:
-            return f"/data/subjects/{subject_id(one.subject_id)}"
-        return f"/data/projects/{one.project}"
+            return uris.subject_of_id(subject_id(one.subject_id))
+        return uris.project(one.project)
 
 
 def find_of_project(connection: Connection, principal: Principal, name: str, action: Action) -> Shelved:

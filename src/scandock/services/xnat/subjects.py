@@ -13,6 +13,7 @@ from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
 from scandock.catalog.server_tables import accession
 from scandock.catalog.tables import project, session, subject
+from scandock.model import uris
 from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
@@ -51,7 +52,7 @@ COLUMNS: Final = by_name(
         Column("insert_user", literal("")),
         Column("last_modified", _MODIFIED, moment),
         Column("xsiType", literal(SUBJECT_TYPE)),
-        Column("URI", padded(f"/data/subjects/{SUBJECT}", subject.c.id)),
+        Column("URI", padded(uris.subject_of_id(SUBJECT), subject.c.id)),
         *(Column(name, attribute(subject.c.attributes, name)) for name in SUBJECT_FIELDS.values()),
     )
 )

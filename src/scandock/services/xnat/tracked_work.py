@@ -16,6 +16,7 @@ from sqlalchemy import Row, insert, select, update
 from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import tracked
+from scandock.model.uris import without_data
 from scandock.services.moving import Outcome
 
 ALIVE_SECONDS: Final = 60
@@ -37,7 +38,7 @@ class End:
 
 def archived_at(uris: Iterable[str]) -> str:
     """The final message of what stands in the archive (6.1): addresses without /data."""
-    return "Archive:" + ";".join(uri.removeprefix("/data") for uri in uris)
+    return "Archive:" + ";".join(without_data(uri) for uri in uris)
 
 
 def end_of_archiving(outcome: Outcome) -> End:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import subject
+from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.services.moving import Desk, Outcome
@@ -80,7 +81,7 @@ def _tried(desk: Desk, found: Standing, wishes: Wishes) -> list[Finding]:
 def _new(connection: Connection, found: Standing, outcome: Outcome) -> list[Finding]:
     """Of a session that the archive does not have: whether its subject would be made, and what else is warned of."""
     findings: list[Finding] = [(11, WARN, one.message) for one in outcome.warnings]
-    label = str(outcome.after).split("/subjects/")[1].split("/")[0]
+    label = uris.parse_archived(str(outcome.after)).subject
     known = connection.execute(
         select(subject.c.id).where(subject.c.project_id == found.project_id, subject.c.key == label_key(label))
     ).first()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,21 +10,20 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, or_, select
 
 from scandock.access.principal import Principal, ProjectRights, deny, may
-from scandock.catalog.standing import Standing, uri_of
+from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, reservation, session, upload
 from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Usage
+from scandock.model.uris import WaitingSession, without_data
 from scandock.placing.locks import timestamp_lock_column
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.browsing import visible
-from scandock.services.xnat.columns import Column, Listing, Rows, attribute, by_name, moment, read
+from scandock.services.xnat.columns import BLANK, Column, Listing, Rows, attribute, by_name, moment, read, spelled
 from scandock.services.xnat.finding import Experiment
+from scandock.web import urls
 
-_SOURCE: Final = re.compile(
-    r"/?(?:(?:data|REST)/)?prearchive/projects/(?P<project>[^/]+)/(?P<timestamp>\d{8}_\d{6,9})/(?P<label>[^/]+)/?"
-)
 CHANGING: Final = {
     "archive": "ARCHIVING",
     "resolve": "ARCHIVING",
@@ -54,27 +52,14 @@ class Waiting:
 AnySession = Experiment | Waiting
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a session of the prearchive stands, as an address or a `src` names it."""
-
-    project: str
-    timestamp: str
-    label: str
-
-    @property
-    def uri(self) -> str:
-        return uri_of("prearchive", self.project, self.timestamp, "", self.label)
-
-
-def address_of(src: str) -> Address:
+def parse_src(src: str) -> WaitingSession:
     """The session that a `src` names, with or without `/data` before it. Usage `request_invalid`."""
-    found = _SOURCE.fullmatch(src.strip())
+    found = urls.parse_source(src.strip())
     if found is None:
         raise Usage(
             "request_invalid", "src uri is invalid.", "Right is /prearchive/projects/{project}/{timestamp}/{label}."
         )
-    return Address(**found.groupdict())
+    return found
 
 
 # -- listings ----------------------------------------------------------------------------------------------------------
@@ -108,12 +93,9 @@ COLUMNS: Final = (
     Column("status", _status()),
     Column(
         "url",
-        literal("/prearchive/projects/")
-        + project.c.name
-        + literal("/")
-        + session.c.timestamp
-        + literal("/")
-        + session.c.label,
+        spelled(
+            without_data(WaitingSession(BLANK, BLANK, BLANK).uri), project.c.name, session.c.timestamp, session.c.label
+        ),
     ),
     Column("autoarchive", case((_CODE == 5, "AutoArchiveOverwrite"), (_CODE == 4, "AutoArchive"), else_="Manual")),
     Column("prevent_anon", literal("false")),
@@ -179,7 +161,7 @@ def _sessions() -> Select[tuple[int]]:
 
 
 def find_waiting(
-    connection: Connection, principal: Principal, where: Address, action: Action = Action.PREARCHIVE_READ
+    connection: Connection, principal: Principal, where: WaitingSession, action: Action = Action.PREARCHIVE_READ
 ) -> Waiting:
     """The prearchive session of an address, where one may do `action` to it.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from scandock.web import urls
 from scandock.web.description.imports import IMPORTS, UNFINISHED
 from scandock.web.description.kinds import MAYBE_TEXT, MAYBE_WHOLE, Schema, items, ref
 
-_V1: Final = "/api/v1"
+_V1: Final = urls.API
 _SCAN: Final = f"{_V1}/sessions/{{session}}/scans/{{scan}}"
 _FILE: Final = f"{_V1}/sessions/{{session}}/files/{{file}}"
 _WAITING: Final = f"{_V1}/prearchive/{{session}}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from scandock.web import urls
 from scandock.web.description.kinds import BINARY, TEXT, TRUTH, WHOLE, Schema, one_of
 
 NAMES: Final[dict[str, Schema]] = {
@@ -67,7 +68,7 @@ _SPOKEN: Final = {"Tus-Resumable": _told("The version of tus")}
 _AT: Final = {"Upload-Offset": _told("Bytes that are on disk for certain", WHOLE)}
 _EXPIRES: Final = {"Upload-Expires": _told("When it is removed unless somebody goes on with it")}
 
-_UPLOADS: Final = "/api/v1/uploads"
+_UPLOADS: Final = urls.API_UPLOADS
 _ONE: Final = f"{_UPLOADS}/{{upload}}"
 
 SENT: Final[dict[tuple[str, str], list[dict[str, Any]]]] = {
@@ -79,7 +80,7 @@ SENT: Final[dict[tuple[str, str], list[dict[str, Any]]]] = {
 """Headers of a request, by method and path."""
 
 BODIES: Final[dict[tuple[str, str], dict[str, Any]]] = {
-    ("POST", "/api/v1/imports"): BODY,
+    ("POST", urls.API_IMPORTS): BODY,
     ("POST", _UPLOADS): {"required": False, **_PIECE},
     ("PATCH", _ONE): {"required": True, **_PIECE},
 }

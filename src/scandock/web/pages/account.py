@@ -14,6 +14,7 @@ from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Scope
 from scandock.services.own_logins import OwnLogins
 from scandock.services.sign_in import change_own_password
+from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back, changed
 from scandock.web.pages.routing import router as pages
@@ -30,7 +31,6 @@ SCOPES: Final = {
     Scope.READ: "looking and downloading",
     Scope.UPLOAD: "uploading alone",
 }
-_HERE: Final = "/account"
 
 
 def _logins(work: Work) -> OwnLogins:
@@ -64,7 +64,11 @@ async def profile(request: Request, form: Sent) -> Response:
     again = partial(_shown, request, form)
     display, email = form.text("display"), form.text("email")
     return await changed(
-        form, lambda: accounts_of(form).set_profile(display=display, email=email), again, _HERE, "profile-changed"
+        form,
+        lambda: accounts_of(form).set_profile(display=display, email=email),
+        again,
+        urls.ACCOUNT,
+        "profile-changed",
     )
 
 
@@ -84,7 +88,7 @@ async def password(request: Request, form: Sent) -> Response:
         )
     except ScandockError as error:
         return await _told(request, form, error)
-    answer = back(request, _HERE, "password-changed")
+    answer = back(request, urls.ACCOUNT, "password-changed")
     if made is not None:
         set_cookie(request, answer, made.secret)
     return answer
@@ -118,11 +122,11 @@ async def issue(request: Request, form: Sent) -> Response:
 async def revoke(request: Request, form: Sent, alias: str) -> Response:
     """End a token."""
     again = partial(_shown, request, form)
-    return await changed(form, lambda: accounts_of(form).revoke_token(alias), again, _HERE, "token-revoked")
+    return await changed(form, lambda: accounts_of(form).revoke_token(alias), again, urls.ACCOUNT, "token-revoked")
 
 
 @router.post("/account/logins/end")
 async def end_logins(request: Request, form: Sent) -> Response:
     """End all of one's logins but this."""
     again = partial(_shown, request, form)
-    return await changed(form, _logins(form).end_others, again, _HERE, "logins-ended")
+    return await changed(form, _logins(form).end_others, again, urls.ACCOUNT, "logins-ended")

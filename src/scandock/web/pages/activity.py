@@ -12,6 +12,7 @@ from scandock.rules.permissions import Answer
 from scandock.services.activity import GROUPS, Sought, list_activity, read_activity
 from scandock.services.imports import cancel_import, delete_import, may_delete, retry_import
 from scandock.services.listing import Sorting
+from scandock.web import urls
 from scandock.web.pages.browse import query_of
 from scandock.web.pages.rendering import fragment, page
 from scandock.web.pages.routing import Seen, Sent, back
@@ -60,7 +61,7 @@ async def cancel(request: Request, form: Sent, uuid: str) -> Response:
     """Cancel an import."""
     site, me = form.site, form.desk.principal
     await site.run(cancel_import, site.catalog, site.store, me, uuid, info_of(request))
-    return back(request, "/activity", "import-cancelled")
+    return back(request, urls.ACTIVITY, "import-cancelled")
 
 
 @router.post("/imports/{uuid}/retry")
@@ -68,7 +69,7 @@ async def retry(request: Request, form: Sent, uuid: str) -> Response:
     """Try an import again."""
     site, me = form.site, form.desk.principal
     await site.run(retry_import, site.catalog, site.store, me, uuid, info_of(request))
-    return back(request, "/activity", "import-retried")
+    return back(request, urls.ACTIVITY, "import-retried")
 
 
 @router.get("/imports/{uuid}/forget")
@@ -87,4 +88,4 @@ async def forget(request: Request, form: Sent, uuid: str) -> Response:
     await site.read(may_delete, site.catalog, me, uuid)
     async with site.locks.write(uuid, stop=True):
         await site.run(delete_import, site.catalog, site.store, me, uuid, info_of(request))
-    return back(request, "/activity", "import-forgotten")
+    return back(request, urls.ACTIVITY, "import-forgotten")

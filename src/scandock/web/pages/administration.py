@@ -18,6 +18,7 @@ from scandock.services.listing import Page, Sorting
 from scandock.services.rules import list_rules, replace_rules
 from scandock.services.settings import describe
 from scandock.services.statistics import OUTCOMES, Statistics, statistics
+from scandock.web import urls
 from scandock.web.pages.charts import columns
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, changed
@@ -35,8 +36,6 @@ EXAMPLES: Final = {
 }
 """A rule of each kind, and what it does."""
 NOTHING_TYPED: Final[dict[str, Any]] = {"name": "", "display": "", "email": "", "admin": False}
-_ACCOUNTS: Final = "/admin/accounts"
-_RULES: Final = "/admin/rules"
 
 
 @router.get("/admin")
@@ -72,7 +71,7 @@ async def confirm_clock(request: Request, form: Sent) -> Response:
         form,
         lambda: confirm(form.desk.catalog, form.desk.principal, form.desk.request),
         lambda problem: _overview(request, form, problem=problem),
-        "/admin",
+        urls.admin_page(),
         "clock-confirmed",
     )
 
@@ -105,7 +104,7 @@ async def new_account(request: Request, form: Sent) -> Response:
         form,
         lambda: accounts_of(form).create(name, password, **values),  # type: ignore[arg-type]
         partial(_accounts, request, form, typed={"name": name, **values}),
-        _ACCOUNTS,
+        urls.admin_page("accounts"),
         "account-made",
         hashes=True,
     )
@@ -115,8 +114,8 @@ async def new_account(request: Request, form: Sent) -> Response:
 async def change_account(request: Request, form: Sent, account: str) -> Response:
     """Shut one out, let it in, make it an administrator or not, or set its password."""
     return await changed(
-        form, lambda: _change(form, account), partial(_accounts, request, form), _ACCOUNTS, "account-changed",
-        hashes=form.text("do") == "password",
+        form, lambda: _change(form, account), partial(_accounts, request, form), urls.admin_page("accounts"),
+        "account-changed", hashes=form.text("do") == "password",
     )  # fmt: skip
 
 
@@ -172,6 +171,6 @@ async def set_rules(request: Request, form: Sent, kind: str) -> Response:
         form,
         lambda: replace_rules(form.site.catalog, me, kind, text, request=where),
         partial(_rules, request, form, typed={kind: text}),
-        _RULES,
+        urls.admin_page("rules"),
         "rules-set",
     )

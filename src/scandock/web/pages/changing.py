@@ -5,7 +5,7 @@ Addresses have the session's id, not its label: they hold once it has another on
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fastapi import Request
 from sqlalchemy import Connection
@@ -18,11 +18,11 @@ from scandock.services.browsing import find_session
 from scandock.services.editing import edit_session
 from scandock.services.moving import Outcome
 from scandock.services.trash import delete_session
+from scandock.web import urls
 from scandock.web.pages.previewing import TITLES, Place, Told, Verb, each, kept_of, path_of, shown
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back
 from scandock.web.pages.routing import router as pages
-from scandock.web.pages.words import segment
 from scandock.web.v1.desks import Work
 
 router = pages()
@@ -35,7 +35,7 @@ async def change(request: Request, work: Seen, uuid: str) -> Response:
     one = await _archived(work, uuid, Action.SESSION_EDIT)
     return page(
         request, "change.html", work.desk.principal, here="Projects", session=one, do="move", moves=False, meaning={},
-        action=_address(uuid, "change"), trail=_trail(one), back=path_of(one),
+        action=urls.session_form(uuid, "change"), trail=_trail(one), back=path_of(one),
     )  # fmt: skip
 
 
@@ -103,7 +103,13 @@ async def _told(form: Form, one: dict[str, Any], verb: Verb, name: str, subject:
     told = await form.do(lambda: _each(one, verb, subject, dry=not sure))
     kept = kept_of(form, KEPT if name == "move" else ())
     return shown(
-        form, told, _place(one, "change" if name == "move" else name), name, sure=sure, kept=kept, title=TITLES[name]
+        form,
+        told,
+        _place(one, "change" if name == "move" else "delete"),
+        name,
+        sure=sure,
+        kept=kept,
+        title=TITLES[name],
     )
 
 
@@ -111,17 +117,13 @@ def _each(one: dict[str, Any], verb: Verb, subject: str, *, dry: bool) -> list[T
     return each([one["id"]], {one["id"]: one}, lambda _: subject, verb, dry=dry)
 
 
-def _place(one: dict[str, Any], word: str) -> Place:
-    project = (one["project"], f"/projects/{segment(one['project'])}")
+def _place(one: dict[str, Any], word: Literal["change", "delete"]) -> Place:
+    project = (one["project"], urls.project_page(one["project"]))
     return Place(
-        here="Projects", action=_address(one["id"], word), above=project, back=(one["label"], path_of(one))
+        here="Projects", action=urls.session_form(one["id"], word), above=project, back=(one["label"], path_of(one))
     )  # fmt: skip
 
 
-def _address(uuid: str, word: str) -> str:
-    return f"/sessions/{segment(uuid)}/{word}"
-
-
 def _trail(one: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    project = f"/projects/{segment(one['project'])}"
-    return (("Projects", "/projects"), (one["project"], project), (one["label"], path_of(one)))
+    project = urls.project_page(one["project"])
+    return (("Projects", urls.PROJECTS), (one["project"], project), (one["label"], path_of(one)))

@@ -14,10 +14,10 @@ from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.damage import list_damage, read_again, read_damaged_again
 from scandock.services.listing import Sorting
+from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, changed
 from scandock.web.pages.routing import router as pages
-from scandock.web.pages.words import segment
 from scandock.web.v1.desks import Work
 
 router = pages()
@@ -57,23 +57,19 @@ async def _listed(
 async def verify_all(request: Request, form: Sent) -> Response:
     """Have all that is damaged read again, of a project or of the site."""
     project = form.text("project") or None
-    return await _again(request, form, lambda: read_damaged_again(form.desk, project), _list_of(project))
+    return await _again(
+        request, form, lambda: read_damaged_again(form.desk, project), urls.of_project_or_site(project, "damage")
+    )
 
 
 @router.post("/damage/{session}/verify")
 async def verify(request: Request, form: Sent, session: str) -> Response:
     """Have the files of a session, or of a project's or subject's own, read again."""
     project, label, shown = form.text("project") or None, form.text("label"), form.text("shown")
-    path = _list_of(project)
-    if shown == "archive":
-        path = f"/projects/{segment(project)}/sessions/{segment(label)}"
-    elif shown == "prearchive":
-        path = f"/prearchive/{segment(session)}"
+    path = urls.of_project_or_site(project, "damage")
+    if shown in ("archive", "prearchive"):
+        path = urls.page_of_session(shown, session, str(project), label)
     return await _again(request, form, lambda: read_again(form.desk, session), path)
-
-
-def _list_of(project: str | None) -> str:
-    return f"/projects/{segment(project)}/damage" if project else "/admin/damage"
 
 
 async def _again(request: Request, form: Form, change: Callable[[], object], path: str) -> Response:

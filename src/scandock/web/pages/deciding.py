@@ -22,6 +22,7 @@ from scandock.services.moving import Desk, Outcome, move
 from scandock.services.prearchive import MANY, rebuild
 from scandock.services.resolving import resolve
 from scandock.services.trash import delete_session
+from scandock.web import urls
 from scandock.web.pages.previewing import TITLES, Place, Verb, each, kept_of, path_of, shown
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back
@@ -50,9 +51,9 @@ async def change(request: Request, work: Seen, uuid: str, do: str = "move") -> R
     one = await work.read(ask)
     renames = do == "rename" and "rename" in choices_of(one["code"])
     return page(
-        request, "change.html", me, here="Prearchive", session=one, meaning=MEANING, action="/prearchive",
+        request, "change.html", me, here="Prearchive", session=one, meaning=MEANING, action=urls.PREARCHIVE,
         do=f"resolve:rename:{uuid}" if renames else f"move:{uuid}", unassigned=UNASSIGNED, moves=not renames,
-        trail=(("Prearchive", "/prearchive"), (one["label"], path_of(one))), back="/prearchive",
+        trail=(("Prearchive", urls.PREARCHIVE), (one["label"], path_of(one))), back=urls.PREARCHIVE,
     )  # fmt: skip
 
 
@@ -76,8 +77,8 @@ async def decide(form: Sent) -> Response:
 
 def _place(form: Form) -> Place:
     """The list as it was sought."""
-    path = f"/prearchive?{form.text('back')}".removesuffix("?")
-    return Place(here="Prearchive", action="/prearchive", above=("Prearchive", path), back=("Prearchive", path))
+    path = urls.with_encoded(urls.PREARCHIVE, form.text("back"))
+    return Place(here="Prearchive", action=urls.PREARCHIVE, above=("Prearchive", path), back=("Prearchive", path))
 
 
 def _asked(form: Form) -> tuple[str, list[str]]:

@@ -18,8 +18,9 @@ from scandock.services.listing import Page, Sorting
 from scandock.services.project_making import make_project
 from scandock.services.sign_in import begin_for, begin_login, sign_out
 from scandock.services.uploadable import uploads_somewhere
+from scandock.web import urls
 from scandock.web.deps import site_of
-from scandock.web.pages.rendering import page, root_of
+from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen, Sent, back
 from scandock.web.pages.routing import router as pages
 from scandock.web.problems import status_of
@@ -67,11 +68,11 @@ async def new_project(request: Request, form: Sent) -> Response:
     except Usage as error:
         typed = {"id": name, "name": title}
         return page(request, "new_project.html", me, status_of(error), here="Projects", problem=error, typed=typed)
-    return back(request, f"/projects/{name}", "project-made")
+    return back(request, urls.project_page(name), "project-made")
 
 
 @router.get("/login")
-async def login_page(request: Request, work: Seen, then: str = "/") -> Response:
+async def login_page(request: Request, work: Seen, then: str = urls.HOME) -> Response:
     """A plain form."""
     if work.desk.principal.signed_in:
         return back(request, safe_path(then))
@@ -85,7 +86,7 @@ async def login(request: Request) -> Response:
     if from_elsewhere(request):
         await refuse_elsewhere(request)
     form = await request.form(max_files=0, max_fields=10)
-    name, then = str(form.get("name", "")), str(form.get("then", "/"))
+    name, then = str(form.get("name", "")), str(form.get("then", urls.HOME))
     try:
         one = await prove_password(request, name, str(form.get("password", "")))
     except Denied as denied:
@@ -102,8 +103,8 @@ async def logout(request: Request, form: Sent) -> Response:
     secret = request.cookies.get(COOKIE)
     if secret:
         await form.site.run(sign_out, form.site.catalog, form.desk.principal, secret, info_of(request))
-    answer = back(request, "/login", "logged-out")
-    answer.delete_cookie(COOKIE, path=root_of(request) or "/", httponly=True, samesite="lax")
+    answer = back(request, urls.LOGIN, "logged-out")
+    answer.delete_cookie(COOKIE, path=urls.cookie_path_of(request.scope), httponly=True, samesite="lax")
     return answer
 
 

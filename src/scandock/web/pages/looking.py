@@ -27,6 +27,7 @@ from scandock.services.listing import MAX_LIMIT, Page, Sorting
 from scandock.services.rights import allowed
 from scandock.services.shelves import OwnFiles, own_files
 from scandock.viewing.stack import Stack
+from scandock.web import urls
 from scandock.web.pages.browse import OWN, query_of
 from scandock.web.pages.previewing import TITLES, path_of
 from scandock.web.pages.rendering import page
@@ -34,7 +35,6 @@ from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
 from scandock.web.pages.sifting import ORDERS, Sift, all_scans
 from scandock.web.pages.waiting import choices_for, may_decide
-from scandock.web.pages.words import segment
 from scandock.web.v1.desks import Work
 from scandock.web.v1.pictures import do, header_json, look_at
 
@@ -190,7 +190,7 @@ async def _scan(
     last = max(len(stack.images) - 1, 0)
     path = path_of(told["session"])
     return page(
-        request, "scan.html", me, here=_here(path), path=path, of=f"{path}/scans/{segment(scan_id)}", asked=files,
+        request, "scan.html", me, here=_here(path), path=path, of=urls.scan_page(path, scan_id), asked=files,
         query=query_of(request), stack=stack, at=stack.middle if image is None else min(max(image, 0), last),
         header=await _header(request, work, uuid, file), rows=ROWS, script="viewer", damaged=damaged, **told,
     )  # fmt: skip
@@ -215,4 +215,4 @@ async def _header(request: Request, work: Work, uuid: str, file: int | None) -> 
 
 
 def _here(path: str) -> str:
-    return "Prearchive" if path.startswith("/prearchive") else "Projects"
+    return "Prearchive" if urls.is_prearchive(path) else "Projects"

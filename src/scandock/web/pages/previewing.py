@@ -11,10 +11,10 @@ from starlette.responses import Response
 from scandock.model.errors import ScandockError
 from scandock.services.moving import Outcome
 from scandock.services.prearchive import tried
+from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form
 from scandock.web.pages.telling import outcome_words, place_path
-from scandock.web.pages.words import segment
 from scandock.web.v1.desks import Work
 
 TITLES: Final = {
@@ -76,7 +76,7 @@ class Told:
         """The page of where it stands now, once something was done."""
         if self.outcome is None or self.outcome.after is None:
             return ""
-        return place_path(self.outcome.after) or f"/prearchive/{self.uuid}"
+        return place_path(self.outcome.after) or urls.waiting_page(self.uuid)
 
 
 def each(
@@ -90,7 +90,7 @@ def each(
             label=names[uuid]["label"] if uuid in names else "A session",
             project=names[uuid]["project"] if uuid in names else "",
             of=names[uuid]["subject"] or "" if uuid in names else "",
-            stands=path_of(names[uuid]) if uuid in names else f"/prearchive/{uuid}",
+            stands=path_of(names[uuid]) if uuid in names else urls.waiting_page(uuid),
             subject=subject(uuid) or "" if isinstance(one, Outcome) else "",
             outcome=one if isinstance(one, Outcome) else None,
             error=None if isinstance(one, Outcome) else one,
@@ -101,9 +101,7 @@ def each(
 
 def path_of(found: Mapping[str, Any]) -> str:
     """Where a session's page is."""
-    if found["place"] == "prearchive":
-        return f"/prearchive/{segment(found['id'])}"
-    return f"/projects/{segment(found['project'])}/sessions/{segment(found['label'])}"
+    return urls.page_of_session(found["place"], found["id"], found["project"], found["label"])
 
 
 def shown(

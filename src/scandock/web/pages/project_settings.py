@@ -16,6 +16,7 @@ from scandock.services.browsing import find_project
 from scandock.services.editing import edit_project
 from scandock.services.members import list_members, set_member
 from scandock.services.subscribing import list_subscriptions
+from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back, changed
 from scandock.web.pages.routing import router as pages
@@ -62,7 +63,7 @@ async def change(request: Request, form: Sent, project: str) -> Response:
     again = partial(_shown, request, form, project)
     values = _values(form)
     return await changed(
-        form, lambda: edit_project(form.desk, project, values), again, f"/projects/{project}", "project-changed"
+        form, lambda: edit_project(form.desk, project, values), again, urls.project_page(project), "project-changed"
     )
 
 
@@ -98,4 +99,4 @@ async def member(request: Request, form: Sent, project: str) -> Response:
         return answer
     me = form.desk.principal
     left = not me.admin and wanted is not Role.OWNER and name.lower() == me.name.lower()
-    return back(request, f"/projects/{project}" if left else f"/projects/{project}/settings", "member-set")
+    return back(request, urls.project_page(project, "" if left else "settings"), "member-set")

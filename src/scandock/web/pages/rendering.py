@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse
 
 import scandock
 from scandock.access.principal import ANONYMOUS, Principal
+from scandock.web import urls
 from scandock.web.pages import words
 from scandock.web.pages.assets import SHEET, stamp
 
@@ -37,6 +38,7 @@ def templates() -> Environment:
     )
     made.filters.update(words.FILTERS)
     made.globals["states"] = words.STATES
+    made.globals["urls"] = urls
     return made
 
 
@@ -45,11 +47,6 @@ def warm() -> None:
     stamp()
     for name in templates().list_templates():
         templates().get_template(name)
-
-
-def root_of(request: Request) -> str:
-    """The path under which a proxy serves this server, without a slash at its end."""
-    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 def page(
@@ -62,14 +59,14 @@ def page(
 ) -> HTMLResponse:
     """One page. `here` among the context is the place in the navigation that is shown as the current one."""
     given = {"here": "", "said": words.SAID.get(request.query_params.get("said", ""), ""), **context}
-    root = root_of(request)
+    root = urls.root_of(request.scope)
     text = templates().get_template(name).render(
-        root=root, static=f"{root}/static/{stamp()}", sheet=SHEET, me=principal, version=scandock.__version__, **given
+        root=root, static=root + urls.static(stamp()), sheet=SHEET, me=principal, version=scandock.__version__, **given
     )  # fmt: skip
     return HTMLResponse(text, status, headers={**HEADERS, **(headers or {})})
 
 
 def fragment(request: Request, name: str, principal: Principal, **context: Any) -> HTMLResponse:  # noqa: ANN401
     """A piece of a page, which the page that shows it takes over."""
-    text = templates().get_template(name).render(root=root_of(request), me=principal, **context)
+    text = templates().get_template(name).render(root=urls.root_of(request.scope), me=principal, **context)
     return HTMLResponse(text, headers=HEADERS)

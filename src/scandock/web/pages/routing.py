@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,8 +19,8 @@ from scandock.access.principal import Denied, Principal
 from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.model.limit_counts import Asked, over
 from scandock.rules.permissions import Answer
-from scandock.web.pages.forms import page_of_form
-from scandock.web.pages.rendering import page, root_of
+from scandock.web import urls
+from scandock.web.pages.rendering import page
 from scandock.web.problems import http_problem, own_problem, request_id_of, retry_after, status_of, unexpected
 from scandock.web.receiving.limits import MAX_FIELDS
 from scandock.web.security import from_elsewhere, identify
@@ -72,14 +71,18 @@ def router() -> APIRouter:
 
 def to_login(request: Request) -> Response:
     """To the login and back."""
-    then = request.url.path.removeprefix(root_of(request)) + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"{root_of(request)}/login?then={quote(then, safe='')}", 303)
+    then = urls.with_encoded(urls.below_root(request.scope, request.url.path), request.url.query)
+    return redirect_to(request, urls.login_page(then))
 
 
 def back(request: Request, path: str, said: str = "") -> Response:
     """After a change: to the page that shows it, which says what was done (a word of `words.SAID`)."""
-    more = f"{'&' if '?' in path else '?'}said={said}" if said else ""
-    return RedirectResponse(f"{root_of(request)}{path}{more}", 303)
+    return redirect_to(request, urls.with_query(path, {"said": said}))
+
+
+def redirect_to(request: Request, path: str) -> Response:
+    """To another page of the site."""
+    return RedirectResponse(urls.root_of(request.scope) + path, 303)
 
 
 async def changed(
@@ -143,8 +146,7 @@ Sent = Annotated[Form, Depends(_sent)]
 
 def wants_page(request: Request) -> bool:
     """Whether a person at a browser asks for what no route answers, rather than a program."""
-    path = request.url.path.removeprefix(root_of(request))
-    program = path.startswith(("/api/", "/data", "/xapi", "/REST"))
+    program = urls.is_for_programs(urls.below_root(request.scope, request.url.path))
     return request.method in ("GET", "HEAD") and not program and "text/html" in request.headers.get("accept", "")
 
 
@@ -161,9 +163,9 @@ async def no_page(request: Request, error: Exception) -> Response:
 
 async def _no_form(request: Request) -> Response:
     """Somebody loaded what a form had sent: to the form again, or to words."""
-    stands = page_of_form(str(request.scope["path"]).removeprefix(root_of(request)))
+    stands = urls.page_of_form(urls.below_root(request.scope, str(request.scope["path"])))
     if stands:
-        return RedirectResponse(root_of(request) + quote(stands), 303)
+        return redirect_to(request, urls.path_segments(stands))
     said = "This address does what a button of a page asks, and shows nothing by itself."
     answer = await _told(request, Usage("method_not_allowed", said, "Go to the page with the button."), 405)
     answer.headers["Allow"] = ", ".join(request.app.state.methods.of(request.scope))
@@ -172,7 +174,7 @@ async def _no_form(request: Request) -> Response:
 
 async def browsed_problem(request: Request, error: Exception) -> Response:
     """One of the project's own errors: where a person's browser stands, as at the provider's way back, a page."""
-    browsed = "/auth/oidc/" in request.url.path and "text/html" in request.headers.get("accept", "")
+    browsed = urls.is_oidc(request.url.path) and "text/html" in request.headers.get("accept", "")
     if (browsed or wants_page(request)) and isinstance(error, ScandockError):
         return await _told(request, error)
     return await own_problem(request, error)

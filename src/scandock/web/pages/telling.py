@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from scandock.model import uris
 from scandock.services.moving import Outcome
+from scandock.web import urls
 
 
 def place_words(uri: str) -> str:
     """`/data/archive/projects/P/subjects/S/experiments/L` is the archive of P: subject S, session L."""
-    parts = uri.split("/")
-    if parts[2:3] == ["archive"]:
-        return f"in the archive of {parts[4]}: subject {parts[6]}, session {parts[8]}"
-    return f"in the prearchive of {parts[4]}: session {parts[6]}"
+    there = uris.parse_session(uri)
+    if isinstance(there, uris.ArchivedSession):
+        return f"in the archive of {there.project}: subject {there.subject}, session {there.label}"
+    return f"in the prearchive of {there.project}: session {there.label}"
 
 
 def outcome_words(outcome: Outcome) -> str:
@@ -29,5 +31,5 @@ def outcome_words(outcome: Outcome) -> str:
 
 def place_path(uri: str | None) -> str:
     """The page of an archived session, by its address; nothing for others."""
-    parts = (uri or "").split("/")
-    return f"/projects/{parts[4]}/sessions/{parts[8]}" if parts[2:3] == ["archive"] else ""
+    there = uris.parse_session(uri) if uri else None
+    return urls.session_page(there.project, there.label) if isinstance(there, uris.ArchivedSession) else ""

@@ -19,6 +19,7 @@ from scandock.services import audit, rights
 from scandock.services.listing import Sorting
 from scandock.services.trail_names import names_of_targets
 from scandock.services.trash import list_trash, restore
+from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen, Sent, changed
 from scandock.web.pages.routing import router as pages
@@ -125,6 +126,6 @@ async def bring_back(request: Request, form: Sent, session: str) -> Response:
         form,
         lambda: restore(form.desk, session, label=label),
         partial(_trash, request, form, project),
-        f"/projects/{project}/trash" if project else "/admin/trash",
+        urls.of_project_or_site(project, "trash"),
         lambda outcome: "restored-damaged" if outcome.warnings else "restored",
     )

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from scandock.access.logins import check_csrf
 from scandock.services.byte_sizes import format_bytes
 from scandock.services.uploadable import MANY, has_own_rules, uploadable_projects
+from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import site_of
 from scandock.web.pages.rendering import page
@@ -70,7 +71,7 @@ async def send(request: Request) -> Response:
         check_csrf(principal, fields.get("csrf", ""), cross_site=from_elsewhere(request))
 
     await receive_multipart(site_of(request), request, principal, OwnFields(names=OWN, check=check, meant=meant))
-    return back(request, "/activity", "uploaded")
+    return back(request, urls.ACTIVITY, "uploaded")
 
 
 def meant(fields: Mapping[str, str]) -> dict[str, str]:

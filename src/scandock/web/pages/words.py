@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import quote
 
 from scandock.formats.shown import visible
 
@@ -42,11 +41,6 @@ def day(ms: int | None) -> str:
 
 def second(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def segment(text: object) -> str:
-    """One segment of an address."""
-    return quote(str(text), safe="")
 
 
 SAID: Final = {
@@ -112,7 +106,6 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "moment": moment,
     "day": day,
     "second": second,
-    "segment": segment,
     "visible": visible,
     "stage": STAGES.get,
     "ended": ended,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
+from scandock.services import upload_errors
 from scandock.web.receiving.spooling import Spooling
 from scandock.web.security import info_of, still
 
@@ -66,7 +67,7 @@ class Keeping:
         who = (principal, info_of(self._request))
         digest = self.spooling.digest()
         if not await self._site.run(self._site.receiving.accept, self._arriving, received, *who, offer, digest):
-            raise _stopped()
+            raise upload_errors.CancelledMeanwhile
         self._accepted = True
 
     async def keep(self, note: Callable[[int], bool]) -> None:
@@ -74,7 +75,7 @@ class Keeping:
         received = await self.spooling.finish()
         await still(self._request, self._principal)
         if not await self._site.run(note, received):
-            raise _stopped()
+            raise upload_errors.CancelledMeanwhile
         self._accepted = True
 
     async def __aexit__(self, *_: object) -> None:
@@ -87,7 +88,3 @@ class Keeping:
         except ScandockError:  # what broke it, the catalog or the disk, is away still; its key is not used up by that
             self._site.receiving.broken.add(self._arriving.uuid)
             raise
-
-
-def _stopped() -> Usage:
-    return Usage("upload_stopped", "The upload was cancelled meanwhile.", "Send it again if that was wrong.")

@@ -13,10 +13,10 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from scandock.access.principal import Principal
 from scandock.model import request_limits
-from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, over
 from scandock.rules.mapping import decode_mapping
 from scandock.rules.notices import shown
+from scandock.services import upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import Arriving, Offer
 from scandock.web.deps import Site
@@ -91,12 +91,12 @@ class FormReader:
         )
 
     def push(self, data: bytes) -> list[tuple[str, bytes | str]]:
-        """What one piece of the body brought, in order. Raises Usage `multipart_damaged`."""
+        """What one piece of the body brought, in order. Raises MultipartDamaged."""
         self._events = []
         try:
             self._parser.write(data)
         except FormParserError as error:
-            raise _damaged(f"The multipart body can't be read: {error}.") from None
+            raise upload_errors.MultipartUnreadable(str(error)) from None
         return self._events
 
     # -- the parser's calls --------------------------------------------------------------------------------------
@@ -104,11 +104,7 @@ class FormReader:
     def _begin(self) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            many = Usage(
-                "multipart_damaged",
-                f"The multipart body has more than {MAX_PARTS} parts.",
-                "Send fewer: an archive has room for many files, and other files go in several requests.",
-            )
+            many = upload_errors.PartsTooMany(MAX_PARTS)
             raise over(Asked.PARTS, many)
         self._part = Part()
         self._headers = {}
@@ -121,7 +117,7 @@ class FormReader:
     def _headers_finished(self) -> None:
         kind, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         if kind != b"form-data":
-            raise _damaged("A part of the multipart body says nothing of what it is (Content-Disposition: form-data).")
+            raise upload_errors.DispositionMissing
         self._part.name = options.get(b"name", b"").decode("utf-8", "replace")
         if b"filename" in options:
             self._part.filename = options[b"filename"].decode("utf-8", "replace")
@@ -132,7 +128,7 @@ class FormReader:
         self._part.begun = True
         self._archives += 1
         if self._archives > 1 and not self._many:
-            raise Usage("multipart_files", "The multipart body has more than one file.", "Send one archive each.")
+            raise upload_errors.ArchivesSeveral
         self._events.append(("archive", self._part.filename or ""))
 
     def _data(self, data: bytes, start: int, end: int) -> None:
@@ -146,11 +142,7 @@ class FormReader:
         if len(self._part.data) > FIELD_BYTES:
             if self._part.name == "mapping":
                 raise mapping_too_large()
-            raise Usage(
-                "field_too_large",
-                f"The field {shown(self._part.name)!r} has more than {FIELD_BYTES:,} bytes.",
-                "Send less in it; an archive is a part with a filename.",
-            )
+            raise upload_errors.FieldTooLarge(shown(self._part.name), FIELD_BYTES)
 
     def _end(self) -> None:
         part = self._part
@@ -169,16 +161,12 @@ class FormReader:
         self.ended = True
 
 
-def _damaged(what: str) -> Usage:
-    return Usage("multipart_damaged", what, "Send it as multipart/form-data, or the archive as the body itself.")
-
-
 def boundary_of(request: Request) -> bytes:
     """The boundary that the request states. Raises Usage."""
     _, options = parse_options_header(request.headers.get("content-type", ""))
     boundary: bytes = options.get(b"boundary", b"")
     if not boundary:
-        raise _damaged("The multipart body states no boundary.")
+        raise upload_errors.BoundaryMissing
     return boundary
 
 
@@ -191,7 +179,7 @@ async def receive_multipart(
     try:
         reader = FormReader(boundary_of(request), own.names if own is not None else frozenset(), speech)
     except FormParserError as error:
-        raise _damaged(f"The multipart body can't be read: {error}.") from None
+        raise upload_errors.MultipartUnreadable(str(error)) from None
     name = ""
 
     def ask(who: Principal) -> Offer:
@@ -223,9 +211,9 @@ async def receive_multipart(
                     assert isinstance(value, bytes)
                     await to.feed(value)
         if not reader.ended:
-            raise _damaged("The multipart body ends before its last boundary.")
+            raise upload_errors.MultipartCut
         if to is None or arriving is None:
-            raise Usage("multipart_no_file", "The multipart body has no file.", "Send the archive as a file part.")
+            raise upload_errors.ArchiveMissing
         if isinstance(to, Repeated):
             await to.end(await site.read(ask, principal))
         else:

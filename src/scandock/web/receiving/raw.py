@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import Request
 
 from scandock.access.principal import Principal
-from scandock.model.errors import Usage
+from scandock.services import upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import Offer
 from scandock.web.deps import Site
@@ -68,4 +68,4 @@ async def _receive(site: Site, request: Request, to: Keeping | Repeated, size: i
         async for data in body:
             await to.feed(data)
     if size is not None and to.spooling.received != size:
-        raise Usage("upload_cut", "The upload ended before its stated length.", "Send it again.")
+        raise upload_errors.UploadCut

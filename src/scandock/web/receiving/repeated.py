@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from scandock.services.receiving import reused
+from scandock.services.upload_errors import KeyReused
 from scandock.web.receiving.spooling import Spooling
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ class Repeated:
         )
 
     async def feed(self, data: bytes | memoryview) -> None:
-        """Raises Usage `idempotency_key_reused` as soon as there is more than before."""
+        """Raises KeyReused as soon as there is more than before."""
         if self.spooling.received + len(data) > self._arriving.received:
-            raise reused()
+            raise KeyReused
         await self.spooling.feed(data)
 
     async def end(self, offer: Offer) -> None:
-        """Raises Usage `idempotency_key_reused` where anything differs."""
+        """Raises KeyReused where anything differs."""
         received = await self.spooling.finish()
         digest = self.spooling.digest()
         assert digest is not None

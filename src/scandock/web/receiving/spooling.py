@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
-from scandock.model.errors import Usage
+from scandock.services import upload_errors
 
 BLOCK = 1024 * 1024
 MARK_BYTES = 64 * 1024 * 1024
@@ -76,11 +76,7 @@ class Spooling:
         """Take what has come; waits where the disk is slower than the client."""
         self.received += len(data)
         if self.received > self._most:
-            raise Usage(
-                "upload_too_large",
-                f"The upload has more than the {self._most:,} bytes that it may have.",
-                "Send it in parts, or have the limit raised (SCANDOCK_MAX_UPLOAD_BYTES).",
-            )
+            raise upload_errors.BytesTooMany(self._most)
         view = memoryview(data)
         while view.nbytes:
             part = view[: BLOCK - self._fill]
@@ -140,7 +136,7 @@ class Spooling:
         if due and self._mark is not None:
             self._sync()
             if not self._mark(self._written):
-                raise Usage("upload_stopped", "The upload was cancelled meanwhile.", "Send it again if that was wrong.")
+                raise upload_errors.CancelledMeanwhile
 
     def _sync(self) -> None:
         self._spool.sync()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Fault
+from scandock.services import upload_errors
 from scandock.web.tus.locks import Writer
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 async def pieces(request: Request, idle: float, writer: Writer | None = None) -> AsyncGenerator[bytes, None]:
     """The body's pieces.
 
-    Raises ClientDisconnect, Usage `upload_stalled` after `idle` seconds without one, and whatever `writer` is to give
+    Raises ClientDisconnect, BodyStalled after `idle` seconds without one, and whatever `writer` is to give
     way for.
     """
     loop = asyncio.get_running_loop()
@@ -47,7 +48,7 @@ async def pieces(request: Request, idle: float, writer: Writer | None = None) ->
     except TimeoutError:
         if writer is not None and writer.stop.is_set():
             raise writer.why from None
-        raise Usage("upload_stalled", f"Nothing came for {idle:.0f} seconds.", "Send it again, or go on.") from None
+        raise upload_errors.BodyStalled(idle) from None
     finally:
         if stop is not None:
             stop.cancel()

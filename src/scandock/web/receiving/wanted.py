@@ -17,6 +17,7 @@ from scandock.rules.mapping import parse_mapping
 from scandock.rules.naming import own_id
 from scandock.services.receiving import Door, Offer
 from scandock.web.security import check_upload
+from scandock.web.tus.errors import MetadataNearlyKnown
 
 NAMES: Final = (
     "project",
@@ -73,15 +74,11 @@ def check_agree(query: Mapping[str, str], form: Mapping[str, str]) -> None:
 
 
 def check_foreign(names: Iterable[str]) -> None:
-    """Usage `tus_metadata` for a name that is nearly one of ours: clients of tus bring names of their own along."""
+    """Raise MetadataNearlyKnown for a name that is nearly one of ours: clients of tus bring names of their own."""
     for name in names:
         near = None if name in NAMES else get_close_matches(name.lower(), NAMES, n=1, cutoff=NEAR)
         if near:
-            raise Usage(
-                "tus_metadata",
-                f"Upload-Metadata names {name!r}, which means nothing here; {near[0]} was probably meant.",
-                f"Known are {', '.join(NAMES)}.",
-            )
+            raise MetadataNearlyKnown(name, near[0], ", ".join(NAMES))
 
 
 def options_of(fields: Mapping[str, str]) -> dict[str, Any]:

@@ -7,7 +7,9 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from scandock.model.errors import Fault, ScandockError, Usage
+from scandock.model.errors import Fault, ScandockError
+from scandock.services import upload_errors
+from scandock.web.tus.errors import UploadLocked
 
 STALE_SECONDS = 10.0
 """A writer that has brought nothing for so long gives way: its connection is probably dead."""
@@ -23,7 +25,7 @@ class Writer:
         """Bytes of the upload that are there, also those that are not synced yet."""
         self.stop = asyncio.Event()
         self.done = asyncio.Event()
-        self.why: ScandockError = _locked()
+        self.why: ScandockError = UploadLocked()
 
     def give_way(self, why: ScandockError) -> None:
         """End it; its client is told `why`."""
@@ -65,29 +67,21 @@ class Locks:
 
     @asynccontextmanager
     async def write(self, upload: str, *, stop: bool = False) -> AsyncIterator[Writer]:
-        """Be the one who writes. Usage `tus_locked` where another does, unless that one is stale or `stop` is set."""
+        """Be the one who writes. UploadLocked where another does, unless that one is stale or `stop` is set."""
         before = self._writers.get(upload)
         if before is not None:
             if not stop and time.monotonic() - before.seen < STALE_SECONDS:
-                raise _locked()
-            before.give_way(_stopped() if stop else _locked())
+                raise UploadLocked
+            before.give_way(upload_errors.GivenUpMeanwhile() if stop else UploadLocked())
             try:
                 await asyncio.wait_for(before.done.wait(), WAIT_SECONDS)
             except TimeoutError:
-                raise _locked() from None
+                raise UploadLocked from None
             if upload in self._writers:
-                raise _locked()
+                raise UploadLocked
         writer = self._writers[upload] = Writer()
         try:
             yield writer
         finally:
             del self._writers[upload]
             writer.done.set()
-
-
-def _stopped() -> Usage:
-    return Usage("upload_stopped", "The upload was given up meanwhile.", "Begin it anew if that was wrong.")
-
-
-def _locked() -> Usage:
-    return Usage("tus_locked", "Another request is sending bytes of this upload.", "Wait, then ask for the offset.")

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 
 from scandock.access.principal import Principal
-from scandock.model.errors import Fault, ScandockError, Usage
+from scandock.model.errors import Fault, ScandockError
 from scandock.rules.permissions import Action
-from scandock.services.arrivals import end_lost, is_lost, lost
+from scandock.services import upload_errors
+from scandock.services.arrivals import end_lost, is_lost
 from scandock.services.imports import find_import
 from scandock.web.receiving.raw import length_of
 from scandock.web.receiving.spooling import Spooling
 from scandock.web.receiving.stream import pieces
 from scandock.web.security import check_upload, info_of, still
+from scandock.web.tus.errors import ChecksumDiffers, LengthExceeded
 from scandock.web.tus.locks import Writer
 from scandock.web.tus.protocol import Checksum
 
@@ -42,14 +44,14 @@ async def append(
         async with aclosing(pieces(request, site.receiving.limits.idle_seconds, writer)) as body:
             async for data in body:
                 if spooling.received + len(data) > arriving.size:  # in chunks, of no stated length
-                    raise _too_many(arriving.size)
+                    raise LengthExceeded(arriving.size)
                 site.metrics.received.inc(len(data))
                 await spooling.feed(data)
                 writer.came = spooling.received
         if checksum is not None:
             await spooling.finish()
             if not spooling.matches(checksum.wanted):
-                raise Usage("tus_checksum", "The bytes do not have the checksum that was sent.", "Send them again.")
+                raise ChecksumDiffers
     except BaseException as error:
         await asyncio.shield(asyncio.ensure_future(_leave(site, arriving, spooling, keep=checksum is None, why=error)))
         raise
@@ -93,7 +95,7 @@ async def _keep(site: Site, request: Request, principal: Principal, arriving: Ar
     else:
         kept = await site.run(site.receiving.mark, arriving, received)
     if not kept:
-        raise Usage("upload_stopped", "The upload was cancelled meanwhile.", "Send it again if that was wrong.")
+        raise upload_errors.CancelledMeanwhile
     return received
 
 
@@ -119,7 +121,7 @@ async def check_bytes(site: Site, arriving: Arriving) -> None:
     """
     if await site.run(is_lost, site.receiving, arriving):
         await site.run(end_lost, site.receiving, arriving)
-        raise lost(arriving)
+        raise upload_errors.UploadLost(arriving.received)
 
 
 def _check_right(site: Site, principal: Principal, arriving: Arriving) -> None:
@@ -144,10 +146,6 @@ async def _leave(site: Site, arriving: Arriving, spooling: Spooling, *, keep: bo
 
 
 def check_length(request: Request, most: int, size: int) -> None:
-    """Usage `tus_too_long` where the body is to have more than `most` bytes, of an upload of `size`."""
+    """Raise LengthExceeded where the body is to have more than `most` bytes, of an upload of `size`."""
     if (length_of(request) or 0) > most:
-        raise _too_many(size)
-
-
-def _too_many(size: int) -> Usage:
-    return Usage("tus_too_long", f"The upload was to have {size:,} bytes; more are sent.", "Make a new upload.")
+        raise LengthExceeded(size)

@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final
 
-from scandock.model.errors import Usage
 from scandock.web.receiving.spooling import Digest
+from scandock.web.tus import errors
 
-PREFIX: Final = "/api/v1/uploads"
 VERSION: Final = "1.0.0"
 EXTENSIONS: Final = "creation,creation-with-upload,checksum,termination,expiration"
 ALGORITHMS: Final = ("sha1", "sha256", "md5")
@@ -22,27 +21,27 @@ BODY: Final = "application/offset+octet-stream"
 
 
 def check_version(headers: Mapping[str, str]) -> None:
-    """Usage `tus_version` (412) unless the client speaks 1.0.0."""
+    """Raise VersionUnknown unless the client speaks 1.0.0."""
     if headers.get("tus-resumable") != VERSION:
-        raise Usage("tus_version", "The request does not say Tus-Resumable: 1.0.0.", "Use a client of tus 1.0.")
+        raise errors.VersionUnknown
 
 
 def check_body(headers: Mapping[str, str]) -> None:
-    """Usage `tus_type` (415) unless the body is of tus's own type."""
+    """Raise TypeDiffers unless the body is of tus's own type."""
     if headers.get("content-type", "").partition(";")[0].strip().lower() != BODY:
-        raise Usage("tus_type", f"The body's Content-Type is not {BODY}.", "Use a client of tus 1.0.")
+        raise errors.TypeDiffers(BODY)
 
 
 def number(headers: Mapping[str, str], name: str) -> int:
-    """A header's whole number. Raises Usage `tus_header`."""
+    """A header's whole number. Raises NumberInvalid."""
     text = headers.get(name.lower(), "")
     if not (text.isascii() and text.isdigit()) or len(text) > 18:
-        raise Usage("tus_header", f"{name} is missing, or no whole number.", "Use a client of tus 1.0.")
+        raise errors.NumberInvalid(name)
     return int(text)
 
 
 def parse_metadata(text: str) -> dict[str, str]:
-    """`Upload-Metadata`: names, each with its value in base64, between commas. Raises Usage `tus_metadata`."""
+    """`Upload-Metadata`: names, each with its value in base64, between commas. Raises MetadataInvalid."""
     found: dict[str, str] = {}
     for pair in text.split(","):
         name, _, value = pair.strip().partition(" ")
@@ -52,11 +51,9 @@ def parse_metadata(text: str) -> dict[str, str]:
             raw = base64.b64decode(value.strip(), validate=True)
             said = raw.decode("utf-8")
         except (binascii.Error, ValueError):
-            raise Usage(
-                "tus_metadata", f"The value of {name!r} in Upload-Metadata is no text in base64.", "Encode it."
-            ) from None
+            raise errors.MetadataNotBase64(name) from None
         if name in found:
-            raise Usage("tus_metadata", f"Upload-Metadata names {name!r} twice.", "Name it once.")
+            raise errors.MetadataTwice(name)
         found[name] = said
     return found
 
@@ -74,18 +71,18 @@ class Checksum:
 
 
 def parse_checksum(text: str | None) -> Checksum | None:
-    """`Upload-Checksum`: algorithm and digest in base64. Raises Usage `tus_header` for others."""
+    """`Upload-Checksum`: algorithm and digest in base64. Raises HeaderInvalid for others."""
     if text is None:
         return None
     algorithm, _, value = text.strip().partition(" ")
     if algorithm.lower() not in ALGORITHMS:
-        raise Usage("tus_header", "Upload-Checksum names an unknown algorithm.", f"Known are {', '.join(ALGORITHMS)}.")
+        raise errors.AlgorithmUnknown(", ".join(ALGORITHMS))
     try:
         wanted = base64.b64decode(value.strip(), validate=True)
     except (binascii.Error, ValueError):
-        raise Usage("tus_header", "Upload-Checksum is no base64.", "Use a client of tus 1.0.") from None
+        raise errors.ChecksumNotBase64 from None
     if not wanted:
-        raise Usage("tus_header", "Upload-Checksum has no value behind its algorithm.", "Use a client of tus 1.0.")
+        raise errors.ChecksumEmpty
     return Checksum(algorithm.lower(), wanted)
 
 

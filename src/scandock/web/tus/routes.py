@@ -10,24 +10,26 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from scandock.access.principal import Denied, Principal, deny
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
-from scandock.services.arrivals import LOST, is_lost, lost
+from scandock.services import upload_errors
+from scandock.services.arrivals import is_lost
 from scandock.services.audit import Did
+from scandock.services.import_errors import DiscardedTooLate
 from scandock.services.imports import find_import
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import Arriving, noted
 from scandock.services.unfinished import unfinished_uploads
+from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import Site, site_of
 from scandock.web.receiving.wanted import check_foreign, offer_of
 from scandock.web.security import Caller, SignedIn, check_upload, info_of
+from scandock.web.tus import errors
 from scandock.web.tus.locks import Writer
 from scandock.web.tus.patching import append, check_bytes, check_length, finish
 from scandock.web.tus.protocol import (
     ALGORITHMS,
     EXTENSIONS,
-    PREFIX,
     VERSION,
     Checksum,
     check_body,
@@ -38,7 +40,7 @@ from scandock.web.tus.protocol import (
     parse_metadata,
 )
 
-router = APIRouter(prefix=PREFIX, tags=["uploads (tus 1.0)"])
+router = APIRouter(prefix=urls.API_UPLOADS, tags=["uploads (tus 1.0)"])
 
 
 def _answer(status: int, **headers: str | int | None) -> Response:
@@ -97,7 +99,7 @@ async def create(request: Request, principal: SignedIn) -> Response:
     site = site_of(request)
     check_version(request.headers)
     if "upload-length" not in request.headers and request.headers.get("upload-defer-length"):
-        raise Usage("tus_header", "An upload's length has to be known when it is made.", "Send Upload-Length.")
+        raise errors.LengthMissing
     size = number(request.headers, "Upload-Length")
     chunks = "transfer-encoding" in request.headers
     brings = "content-type" in request.headers and (chunks or request.headers.get("content-length", "0") != "0")
@@ -112,7 +114,7 @@ async def create(request: Request, principal: SignedIn) -> Response:
         offset = await _first_bytes(site, request, principal, arriving, checksum)
     return _answer(
         201,
-        Location=f"{request.scope.get('root_path', '')}{PREFIX}/{arriving.uuid}",
+        Location=urls.root_of(request.scope) + urls.api_upload(arriving.uuid),
         Upload_Offset=offset,
         Upload_Expires=_expiry(arriving, offset),
     )
@@ -157,7 +159,7 @@ def _expiry(arriving: Arriving, offset: int) -> str | None:
 
 
 def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = False) -> Arriving:
-    """An upload; Usage `upload_expired`, `upload_lost` or `upload_stopped` (410) where it ended before it was whole.
+    """An upload. Raises UploadExpired, UploadLost or CancelledBefore where it ended before it was whole.
 
     `own`: nobody else's, whoever asks.
     """
@@ -171,12 +173,12 @@ def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = Fals
     assert arriving is not None
     if own and arriving.account_id != principal.account_id:
         deny(Answer.FORBIDDEN)
-    if arriving.expired or arriving.code == "upload_expired":
-        raise Usage("upload_expired", "The upload was not finished in time, and is gone.", "Begin it anew.")
-    if arriving.code == LOST:
-        raise lost(arriving)
+    if arriving.expired or arriving.code == upload_errors.UploadExpired.CODE:
+        raise upload_errors.UploadExpired
+    if arriving.code == upload_errors.UploadLost.CODE:
+        raise upload_errors.UploadLost(arriving.received)
     if not arriving.receiving and not found.accepted:
-        raise Usage("upload_stopped", "The upload was cancelled.", "Begin it anew.")
+        raise upload_errors.CancelledBefore
     return arriving
 
 
@@ -214,11 +216,7 @@ async def go_on(request: Request, upload: str, principal: Caller) -> Response:
     async with site.locks.write(upload) as writer:
         arriving = await site.read(partial(find_upload, site, principal, upload, own=True))
         if offset != arriving.received:
-            raise Usage(
-                "tus_offset",
-                f"The upload has {arriving.received:,} bytes, and is not at {offset:,}.",
-                "Ask for the offset by HEAD and go on from there.",
-            )
+            raise errors.OffsetDiffers(arriving.received, offset)
         await check_bytes(site, arriving)
         received = await _taken(site, request, principal, arriving, writer, checksum)
     again = await site.read(site.receiving.find, upload)
@@ -236,7 +234,7 @@ async def _taken(
     if arriving.receiving:
         return await append(site, request, principal, arriving, writer, checksum)
     if request.headers.get("content-length", "") not in ("", "0"):
-        raise Usage("tus_too_long", "The upload has all its bytes already.", "Ask for the import of the same id.")
+        raise errors.BytesComplete
     return arriving.received  # the answer to the last bytes was lost on its way
 
 
@@ -250,7 +248,7 @@ async def terminate(request: Request, upload: str, principal: Caller) -> Respons
         arriving = await site.read(find_upload, site, principal, upload)
         note = noted(Did.UPLOAD_DELETE, principal, info_of(request), {"bytes": arriving.received, "door": "tus"})
         if not await site.run(site.receiving.discard, arriving, note):
-            raise Usage("import_running", "The upload has all its bytes: its import waits or runs.", "Cancel that.")
+            raise DiscardedTooLate
     return _answer(204)
 
 
@@ -261,5 +259,5 @@ async def overridden(request: Request, upload: str, principal: Caller) -> Respon
     wanted = request.headers.get("x-http-method-override", "").upper()
     routes = {"PATCH": go_on, "DELETE": terminate, "HEAD": offset_of}
     if wanted not in routes:
-        raise Usage("tus_header", "POST to an upload needs X-HTTP-Method-Override: PATCH.", "Use PATCH.")
+        raise errors.OverrideMissing
     return await routes[wanted](request, upload, principal)

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from scandock.access.accounts import Account
 from scandock.services.accounts import Accounts
+from scandock.web import urls
 from scandock.web.v1.desks import Desked, Work
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
@@ -101,7 +102,7 @@ async def create(work: Desked, wanted: NewAccount) -> Response:
             wanted.name, wanted.password, admin=wanted.admin, display=wanted.display, email=wanted.email
         )
     )
-    where = f"{work.request.scope.get('root_path', '')}/api/v1/accounts/{made.uuid}"
+    where = urls.root_of(work.request.scope) + urls.api_account(made.uuid)
     return JSONResponse(told(made), 201, {"Location": where})
 
 

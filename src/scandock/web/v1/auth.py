@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from scandock.access.logins import ABSOLUTE_MS
 from scandock.services.sign_in import begin_login, sign_out
+from scandock.web import urls
 from scandock.web.deps import site_of
 from scandock.web.security import COOKIE, Caller, SignedIn, info_of, prove_password
 
@@ -44,7 +45,7 @@ def set_cookie(request: Request, answer: Response, secret: str) -> None:
         COOKIE,
         secret,
         max_age=ABSOLUTE_MS // 1000,
-        path=request.scope.get("root_path", "") or "/",
+        path=urls.cookie_path_of(request.scope),
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="lax",
@@ -59,7 +60,7 @@ async def logout(request: Request, principal: Caller) -> Response:
     if secret:
         await site.run(sign_out, site.catalog, principal, secret, info_of(request))
     answer = Response(status_code=204)
-    answer.delete_cookie(COOKIE, path=request.scope.get("root_path", "") or "/", httponly=True, samesite="lax")
+    answer.delete_cookie(COOKIE, path=urls.cookie_path_of(request.scope), httponly=True, samesite="lax")
     return answer
 
 

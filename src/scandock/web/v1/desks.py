@@ -23,6 +23,7 @@ from scandock.services.held_answers import asker_of
 from scandock.services.listing import LIMIT, MAX_LIMIT, Page, Sorting
 from scandock.services.moving import Desk, Outcome
 from scandock.services.prearchive import MANY, each, outcome_json
+from scandock.web import urls
 from scandock.web.conditions import is_known
 from scandock.web.deps import Site, site_of
 from scandock.web.security import Caller, info_of, proved_by
@@ -100,7 +101,7 @@ class Work:
         headers = {}
         if found.next is not None:
             address = self.request.url.include_query_params(cursor=found.next)
-            headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
+            headers["Link"] = f'<{urls.with_encoded(address.path, address.query)}>; rel="next"'
         return JSONResponse({"items": found.items, "next": found.next}, headers=headers)
 
     async def item(self, ask: Callable[[Connection], dict[str, Any]]) -> Response:

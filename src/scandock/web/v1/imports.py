@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from scandock.services.imports import cancel_import, delete_import, list_imports, may_delete, read_import, retry_import
 from scandock.services.listing import LIMIT, MAX_LIMIT, Sorting
+from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import site_of
 from scandock.web.description.uploads import KEY, NAMES
@@ -34,7 +35,7 @@ async def create(request: Request, principal: SignedIn) -> Response:
     multipart = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"
     uuid = await (receive_multipart if multipart else receive_raw)(site, request, principal)
     made = await site.read(read_import, site.catalog, principal, uuid)
-    where = f"{request.scope.get('root_path', '')}/api/v1/imports/{uuid}"
+    where = urls.root_of(request.scope) + urls.api_import(uuid)
     return JSONResponse(made, 202, {"Location": where})
 
 

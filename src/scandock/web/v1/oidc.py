@@ -15,6 +15,7 @@ from scandock.access.oidc_flow import FLOW_SECONDS
 from scandock.access.principal import Denied
 from scandock.rules.permissions import Answer
 from scandock.services.sign_in import sign_in_by_provider
+from scandock.web import urls
 from scandock.web.deps import Site, site_of
 from scandock.web.security import info_of
 from scandock.web.v1.auth import set_cookie
@@ -33,7 +34,9 @@ FLOW_COOKIE: Final = "scandock_oidc"
 @router.get("/login", status_code=303, summary="Log in by the site's provider", response_class=RedirectResponse)
 async def begin(
     request: Request,
-    then: Annotated[str, Query(max_length=2000, description="Where to go at the end, a path of this server")] = "/",
+    then: Annotated[
+        str, Query(max_length=2000, description="Where to go at the end, a path of this server")
+    ] = urls.HOME,
 ) -> Response:
     """Sends the browser to the provider. 404 `oidc_off` where the site has none."""
     site = site_of(request)
@@ -44,7 +47,7 @@ async def begin(
         FLOW_COOKIE,
         begun.cookie,
         max_age=FLOW_SECONDS,
-        path=_root(request) + router.prefix,
+        path=urls.root_of(request.scope) + router.prefix,
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="lax",
@@ -67,9 +70,9 @@ async def back(request: Request) -> Response:
             site.catalog, site.gate, provider, given, cookie, _redirect_uri(request), info_of(request)
         ),
     )
-    answer = RedirectResponse(_under(_root(request), then), 303)
+    answer = RedirectResponse(urls.under_root(urls.root_of(request.scope), then), 303)
     set_cookie(request, answer, made.secret)
-    answer.delete_cookie(FLOW_COOKIE, path=_root(request) + router.prefix, httponly=True, samesite="lax")
+    answer.delete_cookie(FLOW_COOKIE, path=urls.root_of(request.scope) + router.prefix, httponly=True, samesite="lax")
     return answer
 
 
@@ -85,17 +88,8 @@ async def _ask(site: Site, call: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(site.provider_threads, bound)
 
 
-def _root(request: Request) -> str:
-    return str(request.scope.get("root_path", ""))
-
-
 def _redirect_uri(request: Request) -> str:
     """The address of `back`, as the provider knows it: the site's public one, else the one that was asked."""
     public = site_of(request).settings.public_url
-    base = public or f"{request.url.scheme}://{request.url.netloc}{_root(request)}"
-    return f"{base}{router.prefix}/callback"
-
-
-def _under(root: str, path: str) -> str:
-    """A path of the site, whether or not it was named with the path that the site stands under."""
-    return path if not root or path == root or path.startswith((f"{root}/", f"{root}?")) else root + path
+    base = public or f"{request.url.scheme}://{request.url.netloc}{urls.root_of(request.scope)}"
+    return base + urls.OIDC_CALLBACK

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from scandock.services.project_making import make_project
+from scandock.web import urls
 from scandock.web.deps import site_of
 from scandock.web.security import SignedIn, info_of
 
@@ -45,5 +46,5 @@ async def create(request: Request, body: NewProject, principal: SignedIn) -> Res
         identified=body.identified,
         separate_secondary=body.separate_secondary,
     )
-    where = f"{request.scope.get('root_path', '')}/api/v1/projects/{made['id']}"
+    where = urls.root_of(request.scope) + urls.api_project(made["id"])
     return JSONResponse(made, 201, {"Location": where})

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from scandock.services.subscribing import list_deliveries, list_subscriptions, subscribe, unsubscribe
+from scandock.web import urls
 from scandock.web.v1.desks import Desked, Maybe
 
 router = APIRouter(prefix="/api/v1/subscriptions", tags=["subscriptions"])
@@ -45,7 +46,7 @@ async def create(work: Desked, wanted: Subscribed) -> Response:
             project_name=wanted.project,
         )
     )
-    where = f"{work.request.scope.get('root_path', '')}/api/v1/subscriptions/{made['id']}"
+    where = urls.root_of(work.request.scope) + urls.api_subscription(made["id"])
     return JSONResponse(made, 201, {"Location": where})
 
 

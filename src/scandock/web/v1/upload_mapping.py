@@ -11,9 +11,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from scandock.access.principal import Principal, RequestInfo
-from scandock.model.errors import Usage
 from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
 from scandock.services.audit import Did
+from scandock.services.import_errors import MappedTooLate
 from scandock.services.receiving import noted
 from scandock.web.bodies import takes_body
 from scandock.web.deps import Site, site_of
@@ -50,6 +50,4 @@ def _keep(site: Site, principal: Principal, upload: str, text: str, info: Reques
                 check_upload(principal, connection, name)
     note = noted(Did.MAPPING_SET, principal, info, {"rows": len(rows)})
     if not site.receiving.give_mapping(arriving, text if text.strip() else "", note):
-        raise Usage(
-            "import_running", "The upload has all its bytes: its import waits or runs.", "Cancel that, or wait for it."
-        )
+        raise MappedTooLate

@@ -9,14 +9,11 @@ from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.rules.said_fields import said_of_scans, said_of_sessions
 from scandock.services.xnat.committing import ScanWish, Wishes
+from scandock.web import urls
 from scandock.web.xnat.making import wanted_scan
 from scandock.web.xnat.parameters import Parameters
 from scandock.web.xnat.wishes import true
 
-_DEST: Final = re.compile(
-    r"(?:/data)?/archive(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
-    r"(?:/experiments/(?P<session>[^/]+))?/?"
-)
 _PATH: Final = re.compile(
     r"xnat:(?:\w+SessionData|experimentData|subjectAssessorData)/(?P<field>label|project|subject_id)", re.IGNORECASE
 )
@@ -76,14 +73,14 @@ def dest_of(asked: Parameters) -> dict[str, str]:
     dest = asked.get("dest", "").strip()
     if not dest:
         return {}
-    found = _DEST.fullmatch(dest)
+    found = urls.parse_archive_dest(dest)
     if found is None:
         raise Usage(
             "request_invalid",
             "Parameter dest format error",
             "Right is /archive/projects/{project}/subjects/{subject}/experiments/{label}.",
         )
-    return {name: value for name, value in found.groupdict().items() if value}
+    return found
 
 
 def new_project(asked: Parameters) -> str:

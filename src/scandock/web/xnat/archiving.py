@@ -13,6 +13,7 @@ from starlette.responses import Response
 from scandock.access.principal import Principal
 from scandock.catalog.standing import Standing
 from scandock.model.errors import ScandockError, Usage
+from scandock.model.uris import WaitingSession, without_data
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
 from scandock.services.moving import Outcome, move
@@ -22,7 +23,7 @@ from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.committing import archive_as
 from scandock.services.xnat.tracked_work import End, archived_at, end_of_archiving
 from scandock.services.xnat.validating import validate
-from scandock.services.xnat.waiting import Address, address_of, find_waiting, row_names, row_of
+from scandock.services.xnat.waiting import find_waiting, parse_src, row_names, row_of
 from scandock.web.v1.desks import Work
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.archive_wishes import new_project, projects_of, wishes_of
@@ -35,12 +36,12 @@ from scandock.web.xnat.routing import Known, router, said
 routes = router()
 
 
-def _sources(asked: Parameters) -> list[Address]:
+def _sources(asked: Parameters) -> list[WaitingSession]:
     """The sessions that a service is asked for. Usage `request_invalid`."""
-    found = [address_of(one) for one in asked.getlist("src") if one.strip()]
+    found = [parse_src(one) for one in asked.getlist("src") if one.strip()]
     named = [asked.get(one, "").strip() for one in ("project", "PREARC_TIMESTAMP", "PREARC_SESSION_FOLDER")]
     if not found and all(named):
-        found = [Address(*named)]
+        found = [WaitingSession(*named)]
     if not found:
         raise Usage(
             "request_invalid",
@@ -53,7 +54,7 @@ def _sources(asked: Parameters) -> list[Address]:
 
 
 def _found(
-    connection: Connection, principal: Principal, where: list[Address], action: Action
+    connection: Connection, principal: Principal, where: list[WaitingSession], action: Action
 ) -> list[Standing | ScandockError]:
     """Each of them, or why it is not to be had, before anything is done to any. Denied where none is."""
     found = list[Standing | ScandockError]()
@@ -78,8 +79,8 @@ async def _each(
 
     def all_of_them() -> Rows:
         rows = []
-        for address, one in zip(where, found, strict=True):
-            row = _named(address)
+        for source, one in zip(where, found, strict=True):
+            row = _named(source)
             try:
                 if isinstance(one, ScandockError):
                     raise one
@@ -99,14 +100,14 @@ async def _each(
     return listing(work.request, rows, title="Prearchive")
 
 
-def _named(address: Address) -> list[str]:
+def _named(waiting: WaitingSession) -> list[str]:
     """The row of a session that is not to be had: what the request says of it."""
     said = {
-        "project": address.project,
-        "timestamp": address.timestamp,
-        "folderName": address.label,
-        "name": address.label,
-        "url": address.uri.removeprefix("/data"),
+        "project": waiting.project,
+        "timestamp": waiting.timestamp,
+        "folderName": waiting.label,
+        "name": waiting.label,
+        "url": without_data(waiting.uri),
     }
     return [said.get(name, "") for name in row_names()]
 
@@ -139,7 +140,7 @@ def _row_after(work: Work, one: Standing, before: list[str], outcome: Outcome, g
     row, names = [*before], row_names()
     row[names.index("status")] = gone
     if outcome.after:
-        row[names.index("url")] = outcome.after.removeprefix("/data")
+        row[names.index("url")] = without_data(outcome.after)
     return row
 
 
@@ -203,7 +204,7 @@ async def archive_service(request: Request, work: Known) -> Response:
     return uri_list(request, [str(outcome.after)])
 
 
-async def _one(work: Work, where: Address) -> Standing:
+async def _one(work: Work, where: WaitingSession) -> Standing:
     """A session that is to be archived. Denied."""
     return await work.read(lambda c: find_waiting(c, work.desk.principal, where, Action.SESSION_ARCHIVE).standing)
 

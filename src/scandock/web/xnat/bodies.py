@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from scandock.model.errors import Usage
+from scandock.services import upload_errors
 from scandock.web.deps import Site
 from scandock.web.receiving.limits import MAX_FIELDS, too_many_fields
 from scandock.web.receiving.multipart import FormReader, boundary_of
@@ -48,7 +48,7 @@ async def form_or_file(request: Request, idle: float) -> tuple[dict[str, str] | 
     """The names of an urlencoded form; or None, and the request as it was, where it is a file after all.
 
     curl says `application/x-www-form-urlencoded` of every `--data-binary` that is not told what it sends. Raises
-    ClientDisconnect, and Usage `upload_stalled` after `idle` seconds without a byte.
+    ClientDisconnect, and FormStalled after `idle` seconds without a byte.
     """
     heard: list[Message] = []
     body = b""
@@ -56,7 +56,7 @@ async def form_or_file(request: Request, idle: float) -> tuple[dict[str, str] | 
         try:
             message = await asyncio.wait_for(request.receive(), idle)
         except TimeoutError:
-            raise Usage("upload_stalled", f"Nothing came for {idle:.0f} seconds.", "Send it again.") from None
+            raise upload_errors.FormStalled(idle) from None
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         heard.append(message)
@@ -96,6 +96,6 @@ async def file_of(site: Site, request: Request) -> AsyncGenerator[bytes, None]:
                 if kind == "bytes" and isinstance(value, bytes):
                     yield value
         if not reader.ended:
-            raise Usage("multipart_damaged", "The multipart body ends before its last boundary.", "Send it again.")
+            raise upload_errors.FileFormCut
         if not found:
-            raise Usage("multipart_no_file", "The multipart body has no file.", "Send the file as a part.")
+            raise upload_errors.FilePartMissing

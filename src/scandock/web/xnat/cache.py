@@ -13,11 +13,12 @@ from starlette.responses import FileResponse, Response
 from scandock.access.principal import deny
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
-from scandock.services import rights
+from scandock.services import rights, upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import Offer
 from scandock.services.xnat import user_cache
 from scandock.services.xnat.columns import Rows
+from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.receiving.kept import Keeping
 from scandock.web.receiving.raw import length_of
@@ -30,15 +31,14 @@ from scandock.web.xnat.routing import Known, router, said
 from scandock.web.xnat.wishes import true
 
 routes = router()
-CACHE: Final = "/data/user/cache/resources"
 IN_BODY: Final = (
     "In-body File posts must include the file directly as the body of the message"
     " (not as part of multi-part form data)."
 )
 
 
-@routes.put(f"{CACHE}/{{resource}}/files/{{name:whole}}")
-@routes.post(f"{CACHE}/{{resource}}/files/{{name:whole}}")
+@routes.put(f"{urls.CACHE}/{{resource}}/files/{{name:whole}}")
+@routes.post(f"{urls.CACHE}/{{resource}}/files/{{name:whole}}")
 @receives_upload
 async def put(request: Request, work: Known, resource: str, name: str) -> Response:
     """A file, as the body or in a form; 200 once its bytes are kept for good. One of the same name goes then."""
@@ -70,12 +70,12 @@ async def put(request: Request, work: Known, resource: str, name: str) -> Respon
             async for data in bytes_:
                 await keeping.feed(data)
         if not multipart and offer.size is not None and keeping.spooling.received != offer.size:
-            raise Usage("upload_cut", "The upload ended before its stated length.", "Send it again.")
+            raise upload_errors.UploadCut
         await keeping.keep(partial(user_cache.keep, site.receiving, arriving, principal, info_of(request)))
     return said(200, "")
 
 
-@routes.get(f"{CACHE}/{{resource}}/files/{{name:whole}}")
+@routes.get(f"{urls.CACHE}/{{resource}}/files/{{name:whole}}")
 async def get(work: Known, resource: str, name: str) -> Response:
     """Its bytes, whole or by ranges."""
     found = await work.read(lambda c: user_cache.find_file(c, _account(work), resource, name))
@@ -85,7 +85,7 @@ async def get(work: Known, resource: str, name: str) -> Response:
     return FileResponse(path, media_type="application/octet-stream")
 
 
-@routes.delete(f"{CACHE}/{{resource}}/files/{{name:whole}}")
+@routes.delete(f"{urls.CACHE}/{{resource}}/files/{{name:whole}}")
 async def delete_file(work: Known, resource: str, name: str) -> Response:
     """200 too where an import has taken it: it is in the cache no more."""
     rights.check_scope(work.desk.principal, Action.UPLOAD)
@@ -95,23 +95,23 @@ async def delete_file(work: Known, resource: str, name: str) -> Response:
     return said(200, "")
 
 
-@routes.delete(f"{CACHE}/{{resource}}")
+@routes.delete(f"{urls.CACHE}/{{resource}}")
 async def delete_resource(work: Known, resource: str) -> Response:
     rights.check_scope(work.desk.principal, Action.UPLOAD)
     await _removed(work, resource)
     return said(200, "")
 
 
-@routes.get(CACHE)
+@routes.get(urls.CACHE)
 async def resources(request: Request, work: Known) -> Response:
     """The names under which files are kept."""
     files = await work.read(lambda c: user_cache.list_files(c, _account(work)))
     names = dict.fromkeys(one.resource for one in files)
-    return listing(request, Rows(["Name", "URI"], [[name, f"{CACHE}/{name}"] for name in names]), title="Resources")
+    return listing(request, Rows(["Name", "URI"], [[name, urls.cached(name)] for name in names]), title="Resources")
 
 
-@routes.get(f"{CACHE}/{{resource}}")
-@routes.get(f"{CACHE}/{{resource}}/files")
+@routes.get(f"{urls.CACHE}/{{resource}}")
+@routes.get(f"{urls.CACHE}/{{resource}}/files")
 async def files(request: Request, work: Known, resource: str) -> Response:
     """Its files, by name; 404 where there are none."""
 
@@ -121,7 +121,7 @@ async def files(request: Request, work: Known, resource: str) -> Response:
     found = await work.read(ask)
     if not found:
         deny(Answer.HIDDEN)
-    rows = [[one.name, str(one.size), f"{CACHE}/{resource}/files/{one.name}"] for one in found]
+    rows = [[one.name, str(one.size), urls.cached(resource, one.name)] for one in found]
     return listing(request, Rows(["Name", "Size", "URI"], rows), title="Files")
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Final, TypeVar
 
 from scandock.model.errors import ScandockError
+from scandock.model.uris import without_data
 from scandock.services.xnat.tracked_work import ALIVE_SECONDS, End, begin, end, still_at_it
 from scandock.services.xnat.tracking import check_key
 from scandock.web.v1.desks import Work
@@ -34,7 +35,7 @@ async def followed(
     if not key:
         return await work.do(do)
     catalog = work.site.catalog
-    sentences = [f"{doing} {uri.removeprefix('/data')}" for uri in about]
+    sentences = [f"{doing} {without_data(uri)}" for uri in about]
     number = await work.site.run(begin, catalog, work.desk.principal, key, sentences)
     beat = asyncio.create_task(_beat(work, number))
     how: End | None = End(succeeded=False, final=_FAULT)

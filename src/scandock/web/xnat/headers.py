@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from fastapi import Request
@@ -11,26 +10,20 @@ from starlette.responses import Response
 
 from scandock.catalog.standing import Standing
 from scandock.model.errors import Usage
+from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action
 from scandock.services import pictures
 from scandock.services.xnat import contents
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.finding import find_experiment
-from scandock.services.xnat.waiting import Address, find_waiting
+from scandock.services.xnat.waiting import find_waiting
+from scandock.web import urls
 from scandock.web.v1.desks import Work
 from scandock.web.v1.pictures import do
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Known, router
 
 routes = router()
-_SRC: Final = re.compile(
-    r"(?:/data)?(?:/archive)?(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
-    r"/experiments/(?P<experiment>[^/]+)(?:/scans/(?P<scan>[^/]+))?(?:/.*)?"
-)
-_WAITING: Final = re.compile(
-    r"(?:/data)?/prearchive/projects/(?P<project>[^/]+)/(?P<timestamp>[^/]+)/(?P<label>[^/]+)"
-    r"(?:/scans/(?P<scan>[^/]+))?(?:/.*)?"
-)
 _NAMES: Final = ["tag1", "tag2", "vr", "value", "desc"]
 
 
@@ -58,11 +51,11 @@ def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
 def _session(connection: Connection, work: Work, src: str) -> tuple[Standing, str | None]:
     """The session that `src` names, archived or waiting, and the scan of it where it names one."""
     principal = work.desk.principal
-    waiting = _WAITING.fullmatch(src)
+    waiting = urls.parse_waiting(src)
     if waiting is not None:
-        where = Address(waiting["project"], waiting["timestamp"], waiting["label"])
-        return find_waiting(connection, principal, where, Action.PREARCHIVE_READ).standing, waiting["scan"]
-    found = _SRC.fullmatch(src)
+        where = WaitingSession(waiting["project"], waiting["timestamp"], waiting["label"])
+        return find_waiting(connection, principal, where, Action.PREARCHIVE_READ).standing, waiting.get("scan")
+    found = urls.parse_experiment(src)
     if found is None:
         raise Usage(
             "request_invalid",
@@ -70,9 +63,9 @@ def _session(connection: Connection, work: Work, src: str) -> tuple[Standing, st
             "Name a session, or a scan of one, as /archive/projects/{project}/experiments/{label}/scans/{scan}.",
         )
     experiment = find_experiment(
-        connection, principal, found["experiment"], in_project=found["project"], of_subject=found["subject"]
+        connection, principal, found["experiment"], in_project=found.get("project"), of_subject=found.get("subject")
     )
-    return experiment.standing, found["scan"]
+    return experiment.standing, found.get("scan")
 
 
 def _rows(elements: list[list[object]], wanted: set[str]) -> list[list[str]]:

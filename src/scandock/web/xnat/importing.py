@@ -17,9 +17,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.principal import Denied, Principal
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Fault
 from scandock.rules.permissions import NEEDS, Action
-from scandock.services import rights
+from scandock.services import rights, upload_errors
 from scandock.services.imports import asked_of, read_import
 from scandock.services.logs import bind_upload
 from scandock.services.quotas import check_size
@@ -69,10 +69,8 @@ async def import_archive(request: Request, work: Known, name: str = "") -> Respo
         return said(406, IN_BODY)
     try:
         uuid = await _sent(request, work, call)
-    except Usage as error:
-        if error.code == "multipart_files":
-            return said(400, _MANY_FILES)
-        raise
+    except upload_errors.MultipartFiles:
+        return said(400, _MANY_FILES)
     if uuid is None:
         return await _without_file(request, work, call)
     key = check_key(listener_of(call.said))
@@ -89,10 +87,8 @@ async def _sent(request: Request, work: Work, call: Call) -> str | None:
     if media_type == MULTIPART:
         try:
             return await receive_multipart(work.site, request, work.desk.principal, speech=speech)
-        except Usage as error:
-            if error.code == "multipart_no_file":
-                return None
-            raise
+        except upload_errors.MultipartNoFile:
+            return None
     if media_type == URLENCODED:
         await work.site.read(_offer, work, work.desk.principal, call)  # before the client is asked for a byte
         form, request = await form_or_file(request, work.site.receiving.limits.idle_seconds)
@@ -186,9 +182,7 @@ async def _ended(request: Request, work: Work, uuid: str) -> dict[str, Any]:
         try:
             found: dict[str, Any] = await work.site.read(read_import, work.site.catalog, work.desk.principal, uuid)
         except Denied:
-            raise Usage(
-                "upload_stopped", f"The import {uuid} was deleted meanwhile.", "What it stored stays."
-            ) from None
+            raise upload_errors.DeletedMeanwhile(uuid) from None
         if found["state"] not in _WAITING:
             return found
         if await request.is_disconnected():

@@ -21,6 +21,7 @@ from scandock.services.receiving import Arriving, Offer
 from scandock.services.xnat import inbox
 from scandock.services.xnat.destinations import stands_there
 from scandock.services.xnat.inbox_folders import Place, find_place, is_there
+from scandock.web import urls
 from scandock.web.problems import unexpected
 from scandock.web.receiving.wanted import offer_of
 from scandock.web.security import info_of
@@ -53,7 +54,7 @@ async def ask(request: Request, work: Work, call: Call) -> Response:
     number, arriving = await site.run(begin)
     bind_upload(arriving.uuid)
     site.receives(arriving.uuid, asyncio.ensure_future(_bring(request, work, arriving, place)))
-    return Response(f"/xapi/dicom/{number}\r\n", media_type="text/uri-list")
+    return Response(f"{urls.inbox_import(number)}\r\n", media_type="text/uri-list")
 
 
 async def _bring(request: Request, work: Work, arriving: Arriving, place: Place) -> None:

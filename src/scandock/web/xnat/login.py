@@ -16,6 +16,7 @@ from scandock.services.held_tokens import holder_of, revoke_held
 from scandock.services.sign_in import begin_for, begin_login, sign_out
 from scandock.services.xnat.people import find_person
 from scandock.services.xnat.projects import list_projects
+from scandock.web import urls
 from scandock.web.deps import site_of
 from scandock.web.security import info_of, only_from_here, prove_password
 from scandock.web.v1.desks import Work
@@ -30,7 +31,7 @@ _FORM_BYTES: Final = 16_384
 
 def with_login(request: Request, answer: Response, secret: str) -> Response:
     """Both cookies of a login, the second with its literal quotes: clients refuse to work without either."""
-    root = request.scope.get("root_path", "") or "/"
+    root = urls.cookie_path_of(request.scope)
     secure = "; Secure" if request.url.scheme == "https" else ""
     expiry = f'SESSION_EXPIRATION_TIME="{int(time.time() * 1000)},{IDLE_MS}"; Path={root}; SameSite=Lax{secure}'
     answer.raw_headers.append(
@@ -106,7 +107,7 @@ async def end(request: Request, work: Anybody) -> Response:
     if secret:
         await work.site.run(sign_out, work.site.catalog, work.desk.principal, secret, info_of(request))
     answer = PlainTextResponse("")
-    answer.delete_cookie(JSESSION, path=request.scope.get("root_path", "") or "/")
+    answer.delete_cookie(JSESSION, path=urls.cookie_path_of(request.scope))
     return answer
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
-from urllib.parse import quote
 
 from fastapi import Request
 from sqlalchemy import Connection
@@ -34,6 +33,7 @@ from scandock.services.xnat.ids import experiment_number, subject_id, subject_nu
 from scandock.services.xnat.making_subjects import make_subject, say_of_subject, write_said
 from scandock.services.xnat.pulling import pull_headers
 from scandock.services.xnat.scan_types import fix_scan_types
+from scandock.web import urls
 from scandock.web.v1.desks import Work
 from scandock.web.xnat.bodies import pairs_of
 from scandock.web.xnat.documents import Document, read_document, said_in_document
@@ -59,7 +59,7 @@ def answer(text: str, *, new: bool = False) -> Response:
 
 def posted(request: Request, id_: str) -> Response:
     """Where a thing stands that was made by a POST to the list of its kind."""
-    address = f"{quote(request.scope['path'])}/{quote(id_)}"
+    address = urls.posted(request.scope["path"], id_)
     return PlainTextResponse(address, headers={"Location": address})
 
 

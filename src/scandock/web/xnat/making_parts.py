@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
 
 from fastapi import Request
 from sqlalchemy import Connection, RowMapping
@@ -19,6 +17,7 @@ from scandock.services.xnat.finding import Experiment, find_experiment, find_sub
 from scandock.services.xnat.ids import resource_id
 from scandock.services.xnat.next_tree import Place
 from scandock.services.xnat.pulling import pull_headers
+from scandock.web import urls
 from scandock.web.v1.desks import Work
 from scandock.web.xnat.making import answer, make_scans, nameless, posted, said_in, wanted_scan
 from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, holder_of
@@ -27,10 +26,6 @@ from scandock.web.xnat.uploading_files import place_of, words_in
 from scandock.web.xnat.wishes import true
 
 routes = router()
-_ADDRESS: Final = re.compile(
-    r"(?:/data)?(?:/archive)?(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
-    r"(?:/experiments/(?P<experiment>[^/]+)(?:/.*)?|/resources(?:/.*)?|/files(?:/.*)?)?"
-)
 
 
 # -- scans and resources -----------------------------------------------------------------------------------------------
@@ -108,8 +103,8 @@ async def refresh(request: Request, work: Known) -> Response:
     if not any(named):
         raise Usage("request_invalid", "The request names no resource.", "Say resource=/archive/experiments/{id}.")
     for one in named:
-        found = _ADDRESS.fullmatch(one.strip())
-        if found is None or not any(found.groupdict().values()):
+        found = urls.parse_holder(one.strip())
+        if not found:
             raise Usage(
                 "request_invalid",
                 f"{one[:200]!r} is no address of an experiment, a subject or a project.",
@@ -119,8 +114,8 @@ async def refresh(request: Request, work: Known) -> Response:
     return PlainTextResponse("")
 
 
-def _checked(work: Work, named: re.Match[str]) -> Callable[[Connection], object]:
-    project, subject, experiment = named["project"], named["subject"], named["experiment"]
+def _checked(work: Work, named: Mapping[str, str]) -> Callable[[Connection], object]:
+    project, subject, experiment = named.get("project"), named.get("subject"), named.get("experiment")
     principal, edit = work.desk.principal, Action.SESSION_EDIT
 
     def ask(connection: Connection) -> object:
@@ -128,6 +123,6 @@ def _checked(work: Work, named: re.Match[str]) -> Callable[[Connection], object]
             return find_experiment(connection, principal, experiment, in_project=project, action=edit)
         if subject is not None:
             return find_subject(connection, principal, subject, in_project=project, action=Action.SUBJECT_EDIT)
-        return shelves.find_of_project(connection, principal, project, edit)
+        return shelves.find_of_project(connection, principal, named["project"], edit)
 
     return ask

@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-PREFIXES: Final = ("/data", "/xapi", "/REST")
-_REST: Final = re.compile(r"^/REST(?=/|$)")
-_ARCHIVE: Final = re.compile(r"^/data/archive(?=/(projects|subjects|experiments|search|scanners|scan_types)(/|$))")
-
-
-def is_xnat(path: str) -> bool:
-    """Whether an address is of the dialect."""
-    return path.startswith(tuple(f"{prefix}/" for prefix in PREFIXES)) or path in PREFIXES
-
-
-def canonical(path: str) -> str:
-    """An address of the dialect as the routes have it; any other as it is."""
-    if not is_xnat(path):
-        return path
-    path = _ARCHIVE.sub("/data", _REST.sub("/data", path))
-    return path.rstrip("/")
+from scandock.web import urls
 
 
 class OneTree:
@@ -36,7 +18,7 @@ class OneTree:
             root = scope.get("root_path", "")
             path: str = scope["path"]
             asked = path.removeprefix(root)
-            known = canonical(asked)
+            known = urls.canonical(asked)
             if known != asked:
                 scope["path"] = root + known
         await self._app(scope, receive, send)

@@ -7,11 +7,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action
 from scandock.services import shelves
 from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_experiments, find_subject
 from scandock.services.xnat.shelves import Shelved, find_of_project, find_of_subject
-from scandock.services.xnat.waiting import Address, AnySession, Waiting, find_waiting
+from scandock.services.xnat.waiting import AnySession, Waiting, find_waiting
 from scandock.web.v1.desks import Work
 
 SUBJECTS: Final = ("/data/subjects/{subject}", "/data/projects/{project}/subjects/{subject}")
@@ -85,7 +86,7 @@ def holder_of(connection: Connection, work: Work, action: Action = Action.SESSIO
 def waiting_of(connection: Connection, work: Work, action: Action = Action.PREARCHIVE_READ) -> Waiting:
     """The prearchive session that an address names. Denied."""
     places = work.request.path_params
-    where = Address(places["project"], places["timestamp"], places["label"])
+    where = WaitingSession(places["project"], places["timestamp"], places["label"])
     return find_waiting(connection, work.desk.principal, where, action)
 
 

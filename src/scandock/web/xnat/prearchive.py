@@ -12,10 +12,12 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.services.xnat import contents, session_logs
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.waiting import list_waiting, row_of
+from scandock.web import urls
 from scandock.web.xnat import files, inside, things
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
 from scandock.web.xnat.parts import Chosen, chosen
@@ -38,7 +40,7 @@ RESOURCE_COLUMNS: Final = ("category", "cat_id", "label", "file_count", "file_si
 async def sessions(request: Request, work: Known, projects: str = "") -> Response:
     """Of all projects, or of those that are named with commas between."""
     named = [one for one in projects.split(",") if one]
-    recent = request.url.path.rstrip("/").endswith("/prearchive/experiments")
+    recent = request.url.path.rstrip("/").endswith(urls.PREARCHIVE_EXPERIMENTS)
 
     def ask(connection: Connection) -> Rows:
         return list_waiting(
@@ -134,8 +136,7 @@ def files_of(connection: Connection, part: Chosen) -> Rows:
     rows = []
     for one in contents.files_of(connection, part.experiment.standing, part.resources):
         within = of[one["resource_n"]]
-        scan = f"/scans/{within['scan_id']}" if within["scan_id"] is not None else ""
-        uri = f"{part.experiment.uri}{scan}/resources/{within['label']}/files/{one['name']}"
+        uri = uris.file(part.experiment.uri, within["scan_id"], within["label"], one["name"])
         digest = one["md5"].hex() if one["md5"] else ""
         rows.append([one["name"].rpartition("/")[2], str(one["bytes"]), uri, digest])
     return Rows(["Name", "Size", "URI", "digest"], rows)
@@ -145,10 +146,9 @@ for _within in ("", "/scans/{scans}"):
     routes.get(f"{PREARCHIVED}{_within}/resources")(resources)
     routes.get(f"{PREARCHIVED}{_within}/resources/{{resources}}")(resource)
     for _of in ("", "/resources/{resources}"):
-        _files = f"{PREARCHIVED}{_within}{_of}/files"
-        routes.get(_files)(all_files)
-        routes.get(f"{_files}/{{path:whole}}")(files.file)
-        routes.head(f"{_files}/{{path:whole}}")(files.head)
+        routes.get(f"{PREARCHIVED}{_within}{_of}/files")(all_files)
+        routes.get(f"{PREARCHIVED}{_within}{_of}/files/{{path:whole}}")(files.file)
+        routes.head(f"{PREARCHIVED}{_within}{_of}/files/{{path:whole}}")(files.head)
 
 
 # -- its log -----------------------------------------------------------------------------------------------------------

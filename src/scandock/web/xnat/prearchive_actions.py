@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.catalog.standing import Standing
 from scandock.model.errors import ScandockError, Usage
+from scandock.model.uris import without_data
 from scandock.rules.permissions import Action
 from scandock.services.moving import Desk, move
 from scandock.services.prearchive import rebuild
@@ -87,7 +88,7 @@ def _end_of(found: Standing, committed: Committed) -> End:
     """What was to be archived and stays is a failure to who follows; what was bound to stay is none."""
     if committed.archived is not None:
         return end_of_archiving(committed.archived)
-    where = found.uri.removeprefix("/data")
+    where = without_data(found.uri)
     if committed.why:
         return End(succeeded=False, final=f"{committed.why} It stays at {where}.")
     return End(succeeded=True, final=f"Prearchive:{where}")

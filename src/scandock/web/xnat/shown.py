@@ -9,16 +9,14 @@ from collections.abc import Callable
 
 from fastapi import Request
 from sqlalchemy import Connection
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from scandock.access.principal import Denied
 from scandock.rules.permissions import Answer
 from scandock.services.xnat.finding import Subject
 from scandock.services.xnat.waiting import AnySession
-from scandock.web.pages.previewing import path_of
-from scandock.web.pages.rendering import root_of
-from scandock.web.pages.routing import to_login
-from scandock.web.pages.words import segment
+from scandock.web import urls
+from scandock.web.pages.routing import redirect_to, to_login
 from scandock.web.v1.desks import Work
 from scandock.web.xnat.answers import format_of
 
@@ -36,17 +34,13 @@ async def to_page(work: Work, find: Callable[[Connection], str]) -> Response:
         if denied.answer is Answer.SIGN_IN:
             return to_login(work.request)
         raise
-    return RedirectResponse(root_of(work.request) + path, 303)
-
-
-def page_of_project(name: str) -> str:
-    return f"/projects/{segment(name)}"
+    return redirect_to(work.request, path)
 
 
 def page_of_subject(found: Subject) -> str:
-    return f"{page_of_project(found.project)}/subjects/{segment(found.label)}"
+    return urls.subject_page(found.project, found.label)
 
 
 def page_of_session(found: AnySession) -> str:
     one = found.standing
-    return path_of({"place": one.place, "id": one.uuid, "project": one.project, "label": one.label})
+    return urls.page_of_session(one.place, one.uuid, one.project, one.label)

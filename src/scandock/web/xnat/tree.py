@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, Response
 
+from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
@@ -18,11 +19,12 @@ from scandock.services.xnat.experiments import list_experiments
 from scandock.services.xnat.history import history_of
 from scandock.services.xnat.projects import described, list_projects
 from scandock.services.xnat.subjects import list_subjects
+from scandock.web import urls
 from scandock.web.xnat import things
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing, window_of
 from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, shelf_of, subject_of
 from scandock.web.xnat.routing import Asking, router
-from scandock.web.xnat.shown import is_for_a_page, page_of_project, page_of_session, page_of_subject, to_page
+from scandock.web.xnat.shown import is_for_a_page, page_of_session, page_of_subject, to_page
 from scandock.web.xnat.zipping import as_zip
 
 routes = router()
@@ -85,7 +87,7 @@ async def projects(request: Request, work: Asking) -> Response:
 async def project(request: Request, work: Asking, project: str) -> Response:
     if is_for_a_page(request):
         me = work.desk.principal
-        return await to_page(work, lambda c: page_of_project(browsing.find_project(c, me, project)["id"]))
+        return await to_page(work, lambda c: urls.project_page(browsing.find_project(c, me, project)["id"]))
 
     def ask(connection: Connection) -> Item:
         found = browsing.find_project(connection, work.desk.principal, project)
@@ -148,7 +150,7 @@ async def experiments(request: Request, work: Asking) -> Response:
     return listing(request, await work.read(ask), title="Matching Experiments")
 
 
-for _where in ("/data", "/data/projects/{project}", *SUBJECTS):
+for _where in (uris.DATA, "/data/projects/{project}", *SUBJECTS):
     routes.get(f"{_where}/experiments")(experiments)
 
 

@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.catalog.shelves import Shelf
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
+from scandock.services import upload_errors
 from scandock.services.quotas import check_size
 from scandock.services.reservations import Held
 from scandock.services.xnat import contents, shelves
@@ -202,7 +203,7 @@ async def _receive(work: Work, came: Incoming, held: Held, name: str) -> None:
                 await _came(work, held, taking.spooling.received)
         size = length_of(work.request)
         if size is not None and taking.spooling.received != size:
-            raise Usage("upload_cut", "The upload ended before its stated length.", "Send it again.")
+            raise upload_errors.UploadCut
         await _end(came, taking)
     finally:
         await taking.close()
@@ -222,7 +223,7 @@ async def _receive_form(work: Work, came: Incoming, held: Held, named: str, fold
                 for kind, value in reader.push(piece):
                     if kind == "archive":
                         if named and came.files:
-                            raise Usage("multipart_files", "The form has several files, the address names one.")
+                            raise upload_errors.NamedFilesSeveral
                         taking = await _begin(work, came, named or file_path(folder + str(value)), left)
                     elif kind == "bytes" and taking is not None:
                         assert isinstance(value, bytes)
@@ -232,9 +233,9 @@ async def _receive_form(work: Work, came: Incoming, held: Held, named: str, fold
                         left -= taking.spooling.received
                         taking = None
         if not reader.ended:
-            raise Usage("multipart_damaged", "The multipart body ends before its last boundary.", "Send it again.")
+            raise upload_errors.FileFormCut
         if not came.files:
-            raise Usage("multipart_no_file", "The multipart body has no file.", "Send the file as a part of it.")
+            raise upload_errors.ResourceFileMissing
     finally:
         if taking is not None:
             await taking.close()

@@ -13,7 +13,9 @@ from typing import Any, Final
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, clean
 from scandock.rules.said_fields import said_of_sessions
+from scandock.services import upload_errors
 from scandock.services.xnat.destinations import Named
+from scandock.web import urls
 from scandock.web.receiving.wanted import Speech
 
 HANDLERS: Final = frozenset({"DICOM-zip", "SI", "gradual-DICOM", "inbox"})
@@ -27,13 +29,6 @@ _SUFFIXES: Final = {
     "application/x-gtar": ".tar.gz", "application/gzip": ".gz", "application/x-gzip": ".gz",
     "application/dicom": ".dcm",
 }  # fmt: skip
-_DEST: Final = re.compile(
-    r"(?:/data)?/(?:"
-    r"(?P<archive>archive)(?:/projects/(?P<project>[^/]+))?(?:/subjects/(?P<subject>[^/]+))?"
-    r"(?:/experiments/(?P<session>[^/]+))?"
-    r"|prearchive(?:/projects/(?P<waiting>[^/]+)(?:/(?P<timestamp>[0-9]{8}_[0-9]{6,9})(?:/(?P<folder>[^/]+))?)?)?"
-    r")/?"
-)
 _STAMP: Final = re.compile(r"[0-9]{8}_[0-9]{6,9}")
 _OVERWRITE: Final = {"none": "none", "append": "append", "delete": "delete", "override": "delete"}
 _NOT_SAID: Final = ("", "false", "0")
@@ -181,7 +176,7 @@ def _destination(said: Mapping[str, str], handler: str) -> tuple[dict[str, str],
 
 
 def _pieces(dest: str) -> dict[str, str]:
-    found = _DEST.fullmatch(dest)
+    found = urls.parse_import_dest(dest)
     if found is None:
         raise Usage(
             "dest_invalid",
@@ -189,7 +184,7 @@ def _pieces(dest: str) -> dict[str, str]:
             "Right are /archive/projects/{project}/subjects/{subject}/experiments/{session},"
             " /prearchive/projects/{project}/{timestamp}/{session}, and the beginnings of these.",
         )
-    return {name: value for name, value in found.groupdict().items() if value}
+    return found
 
 
 def _waits_at(said: Mapping[str, str]) -> dict[str, str]:
@@ -283,7 +278,7 @@ class Call:
 
     def meant(self, said: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
         if said.get("src") and said.get("filename") and self._media_type == "multipart/form-data":
-            raise Usage("multipart_files", "The form has a file, and names another by src.", "Send one of both.")
+            raise upload_errors.FileAndSource
         fields, more = wanted(said, self._media_type, self._labels)
         return fields, {**more, "settles": True} if self._may_archive else more
 

@@ -1,5 +1,6 @@
 // The Activity page, live: numbers as they are told, and each change of state by the server's own fragment.
 
+import { activityItem, importAct } from "../addresses.js";
 import { ask, problemOf, root, say, user } from "../site.js";
 import { swapping } from "../swapping.js";
 import { farOf, Pace, paceOf } from "./figures.js";
@@ -100,7 +101,7 @@ class Live {
     const { id } = form.closest("[data-id]").dataset;
     const button = form.querySelector("button");
     button.disabled = true;
-    const answer = await ask(`/api/v1/imports/${id}/${form.dataset.act}`, { method: "POST" }).catch(() => null);
+    const answer = await ask(importAct(id, form.dataset.act), { method: "POST" }).catch(() => null);
     button.disabled = false;
     if (!answer?.ok) say(answer ? await problemOf(answer) : "The server does not answer. Try again.");
     this.#stale.add(id);
@@ -136,7 +137,7 @@ class Live {
 
   async #read(id) {
     this.#stale.delete(id);
-    const answer = await fetch(`${root}/activity/${id}`, { credentials: "same-origin" });
+    const answer = await fetch(root + activityItem(id), { credentials: "same-origin" });
     const item = this.#item(id);
     if (!item || this.ended || answer.redirected) return;
     if (answer.status === 404) return item.remove();

@@ -1,10 +1,11 @@
 // The stream of events as a page hears it: by the worker that all tabs share, or by itself while it is seen.
 
+import { EVENTS, LOGOUT } from "../addresses.js";
 import { root, statics, user } from "../site.js";
 import { Reading } from "./reading.js";
 import { Standing } from "./standing.js";
 
-const ADDRESS = new URL(`${root}/api/v1/events`, location.href).href;
+const ADDRESS = new URL(root + EVENTS, location.href).href;
 const listeners = new Set();
 const standing = new Standing();
 let connection = null;
@@ -37,7 +38,7 @@ function toAll(kind, data) {
 function connect() {
   const made = typeof SharedWorker === "function" ? byWorker() : byItself();
   document.addEventListener("submit", (event) => {
-    if (event.target.getAttribute("action") === `${root}/logout`) made.end();
+    if (event.target.getAttribute("action") === root + LOGOUT) made.end();
   });
   return made;
 }

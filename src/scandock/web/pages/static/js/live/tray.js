@@ -1,5 +1,6 @@
 // The tray on every page: my imports that run, and the uploads of this tab (topic "transfers" of bus.js).
 
+import { ACTIVITY, activityAt, UPLOAD } from "../addresses.js";
 import { subscribe } from "../bus.js";
 import { root, say } from "../site.js";
 import { farOf, plural, size } from "./figures.js";
@@ -34,7 +35,7 @@ function lines() {
   const sending = sent.map((one) => ({
     key: `t-${one.id}`,
     name: one.name,
-    href: `${root}/upload`,
+    href: root + UPLOAD,
     words: `${SENDING[one.state] ?? one.state}, ${size(one.sent)} of ${size(one.total)}`,
     bytes: { done: one.sent, total: one.total },
   }));
@@ -44,14 +45,14 @@ function lines() {
     .map((one) => ({
       key: `i-${one.id}`,
       name: one.archive,
-      href: `${root}/activity#i-${one.id}`,
+      href: root + activityAt(one.id),
       words: [one.progress?.stage ?? STATES[one.state], one.progress ? farOf(one.progress) : ""].filter(Boolean).join(", "),
       bytes: one.progress?.bytes ?? { done: 0, total: null },
     }));
   const ended = standing.ended.map((one) => ({
     key: `e-${one.id}`,
     name: one.archive,
-    href: `${root}/activity#i-${one.id}`,
+    href: root + activityAt(one.id),
     words: STATES[one.state],
     state: one.state,
     bytes: null,
@@ -92,7 +93,7 @@ function build(tray) {
   const more = make("p", "aside");
   const foot = make("p", "actions");
   const link = make("a");
-  link.href = `${root}/activity`;
+  link.href = root + ACTIVITY;
   link.textContent = "Activity";
   const clear = make("button", "quiet");
   clear.type = "button";

@@ -1,5 +1,6 @@
 // Which sessions the server has already, of those that an upload would make.
 
+import { KNOWN } from "../addresses.js";
 import { ask } from "../site.js";
 import { UNASSIGNED } from "./labels.js";
 import { named } from "./options.js";
@@ -32,7 +33,7 @@ async function askSome(some) {
   const headers = { "Content-Type": "application/json" };
   const body = JSON.stringify({ sessions: some.map(asked) });
   try {
-    const answer = await ask("/api/v1/sessions/known", { method: "POST", headers, body });
+    const answer = await ask(KNOWN, { method: "POST", headers, body });
     if (answer.ok) (await answer.json()).items.forEach((item, at) => known.set(keyFor(some[at]), item));
     return answer.ok;
   } catch {

@@ -1,5 +1,6 @@
 // Uploads on their way, with bars, speed and what can be done.
 
+import { activityAt, LOGIN } from "../addresses.js";
 import { left, size } from "../live/figures.js";
 import { root } from "../site.js";
 import { button, keyed, make, set, show } from "./dom.js";
@@ -49,7 +50,7 @@ function rowOf(one, choose) {
   const resume = button("Go on", () => (one.state === "held up" ? one.wake() : one.resume()), { of: called });
   const anew = button("Send it anew", () => one.resume({ anew: true }), { of: called });
   const again = button("Choose it again", () => choose(one), { of: called });
-  const login = make("a", { class: "button", href: `${root}/login`, target: "_blank", "hx-boost": "false" }, "Log in");
+  const login = make("a", { class: "button", href: root + LOGIN, target: "_blank", "hx-boost": "false" }, "Log in");
   const cancel = button("Cancel", () => one.cancel(), { kind: "quiet", of: called });
   const watch = make("a", { class: "button" }, "Watch its import");
   const actions = make("p", { class: "actions" }, pause, resume, anew, again, login, watch, cancel);
@@ -74,7 +75,7 @@ function rowOf(one, choose) {
     show(cancel, !one.isOver);
     show(watch, one.state === "done");
     if (one.state === "done" && !watch.href) {
-      watch.href = `${root}/activity#i-${one.upload}`;
+      watch.href = root + activityAt(one.upload);
       window.htmx?.process(row);
     }
     if (focused?.hidden) [...actions.children].find((child) => !child.hidden)?.focus();

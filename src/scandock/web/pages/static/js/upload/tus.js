@@ -1,11 +1,11 @@
 // Resumable uploads (tus 1.0): what the server is asked for by ourselves, and the bytes by tus-js-client.
 
+import { ME, mapping, UPLOADS, upload as addressOf } from "../addresses.js";
 import { csrf, renewCsrf, root, statics, user } from "../site.js";
 
 const VERSION = { "Tus-Resumable": "1.0.0" };
 // Else a 401 bears WWW-Authenticate, for which a browser asks a password of its own, and no answer comes meanwhile.
 const OURS = { "X-Requested-With": "XMLHttpRequest" };
-const UPLOADS = "/api/v1/uploads";
 // A connection that was lost without a word would hang for as long as the machine's own patience, a quarter of an hour.
 const SILENT = 60_000;
 const UNANSWERED = 600_000; // once all bytes went: the server answers when they are on its disk
@@ -48,12 +48,12 @@ export async function create(size, fields, key) {
 
 /** Say where the studies of an upload go; before its last byte. */
 export async function giveMapping(id, text) {
-  await told(`${UPLOADS}/${id}/mapping`, { method: "PUT", headers: { "Content-Type": "text/csv" }, body: text });
+  await told(mapping(id), { method: "PUT", headers: { "Content-Type": "text/csv" }, body: text });
 }
 
 /** Give an upload up: nothing stays of it. */
 export async function discard(id) {
-  await told(`${UPLOADS}/${id}`, { method: "DELETE" });
+  await told(addressOf(id), { method: "DELETE" });
 }
 
 /** One's own uploads whose bytes still come, the newest first. */
@@ -64,13 +64,13 @@ export async function unfinished() {
 
 /** Ask how far an upload is; one whose bytes are all there is imported then, if it was not yet. */
 export async function finish(id) {
-  await told(`${UPLOADS}/${id}`, { method: "HEAD" });
+  await told(addressOf(id), { method: "HEAD" });
 }
 
 /** Who is logged in now, and whether that is who this page is of: a login that ended may have given way to another one,
  * in another tab. Its token is taken, so that what the page asks from now on is asked by it. */
 export async function renew() {
-  const answer = await told("/api/v1/auth/me", { method: "GET" });
+  const answer = await told(ME, { method: "GET" });
   const { name, csrf: fresh } = await answer.json();
   const same = name === user;
   if (same && fresh) renewCsrf(fresh);
@@ -102,7 +102,7 @@ export async function send(id, blob, progress) {
   const ended = new Promise((resolve, reject) => {
     cut = reject;
     upload = new Upload(blob, {
-      uploadUrl: `${root}${UPLOADS}/${id}`,
+      uploadUrl: root + addressOf(id),
       headers: { "X-CSRF-Token": csrf(), ...OURS },
       retryDelays: null, // how often, and after how long, is decided in transfer.js
       storeFingerprintForResuming: false,

@@ -1,5 +1,6 @@
 // The frames of a scan: fetched once, kept while there is room, neighbours before they are asked for.
 
+import { frame as addressOf, picture } from "../addresses.js";
 import { ask, problemOf, root } from "../site.js";
 
 const MOST_BYTES = 160 * 1024 * 1024;
@@ -88,7 +89,7 @@ export class Frames {
   }
 
   async #fetch(at, signal) {
-    const response = await ask(`${this.api}/frames/${at}?tree=${this.tree}`, { signal });
+    const response = await ask(addressOf(this.api, at, this.tree), { signal });
     if (!response.ok) throw new Error(await problemOf(response));
     const frame = await this.#read(at, response, signal);
     if (!this.#ended) this.#keep(at, frame);
@@ -104,7 +105,7 @@ export class Frames {
     }
     const said = await response.json();
     if (said.kind !== "colour") return { kind: "none", reason: said.reason ?? "It can't be shown.", bytes: 0 };
-    const answer = await ask(`${this.api}/frames/${at}/picture?tree=${this.tree}`, { signal });
+    const answer = await ask(picture(this.api, at, this.tree), { signal });
     if (!answer.ok || answer.headers.get("X-Scandock-Reason")) return { kind: "none", reason: "It can't be shown.", bytes: 0 };
     const bitmap = await createImageBitmap(await answer.blob());
     return { ...said, bitmap, rows: bitmap.height, columns: bitmap.width, bytes: bitmap.width * bitmap.height * 4 };
@@ -123,4 +124,4 @@ export class Frames {
 }
 
 /** The address of an image as a picture, for where there is no script. */
-export const pictureOf = (api, tree, at) => `${root}${api}/frames/${at}/picture?tree=${tree}`;
+export const pictureOf = (api, tree, at) => root + picture(api, at, tree);

@@ -1,5 +1,6 @@
 // The viewer of a scan: what is shown, by which window, and who changes it.
 
+import { header as headerAt } from "../addresses.js";
 import { say } from "../site.js";
 import { Cine } from "./cine.js";
 import { listen } from "./hands.js";
@@ -186,7 +187,7 @@ class Viewer {
     const at = this.#wanted;
     where.textContent = [`Image ${at + 1} of ${this.stack.count}`, this.stack.words(at)].filter(Boolean).join(" · ");
     moment.textContent = this.stack.moment(at);
-    header.href = `${header.dataset.of}?image=${at}&file=${this.stack.file(at)}#header`;
+    header.href = headerAt(header.dataset.of, at, this.stack.file(at));
     stage.setAttribute("aria-label", frame.kind === "none" ? frame.reason : where.textContent);
     const plain = frame.kind !== "grey";
     grey.hidden = numbers.hidden = invert.hidden = dragging.hidden = plain;

@@ -1,0 +1,39 @@
+// The addresses that scripts ask for and link to, without the site's root: the same as of scandock/web/urls.py.
+
+// -- API
+
+export const EVENTS = "/api/v1/events";
+export const KNOWN = "/api/v1/sessions/known";
+export const ME = "/api/v1/auth/me";
+export const UPLOADS = "/api/v1/uploads";
+
+export const upload = (id) => `${UPLOADS}/${id}`;
+
+export const mapping = (id) => `${upload(id)}/mapping`;
+
+/** `act`: "cancel" or "retry". */
+export const importAct = (id, act) => `/api/v1/imports/${id}/${act}`;
+
+// -- of a scan, by its own address; `tree` lets the browser keep what it has
+
+export const stack = (scan, tree) => `${scan}/stack?tree=${tree}`;
+
+export const frame = (scan, at, tree) => `${scan}/frames/${at}?tree=${tree}`;
+
+export const picture = (scan, at, tree) => `${scan}/frames/${at}/picture?tree=${tree}`;
+
+// -- pages
+
+export const ACTIVITY = "/activity";
+export const LOGIN = "/login";
+export const LOGOUT = "/logout";
+export const UPLOAD = "/upload";
+
+/** The page of all imports at one of them. */
+export const activityAt = (id) => `${ACTIVITY}#i-${id}`;
+
+/** One import as its own fragment. */
+export const activityItem = (id) => `${ACTIVITY}/${id}`;
+
+/** The header of a file, on the page of its scan. */
+export const header = (page, at, file) => `${page}?image=${at}&file=${file}#header`;

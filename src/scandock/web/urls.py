@@ -1,0 +1,454 @@
+"""Addresses of pages, API and dialect: each is built and parsed here, and nowhere else (XNAT's URIs: model/uris.py).
+
+All are paths below the site's own (`root_of`). It imports nothing of the package: services, whose messages have links,
+and the upload client import it too (pyproject.toml, import contracts). Templates have it as `urls`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+from scandock.model import uris
+from scandock.model.uris import segment
+
+# -- of every address --------------------------------------------------------------------------------------------------
+
+
+def root_of(scope: Mapping[str, Any]) -> str:
+    """The path under which a proxy serves this server, without a slash at its end, from an ASGI scope."""
+    return str(scope.get("root_path", "")).rstrip("/")
+
+
+def cookie_path_of(scope: Mapping[str, Any]) -> str:
+    """The path that cookies of the site are for."""
+    return root_of(scope) or "/"
+
+
+def below_root(scope: Mapping[str, Any], path: str) -> str:
+    """A path that was asked for, as this module has it."""
+    return path.removeprefix(root_of(scope))
+
+
+def under_root(root: str, path: str) -> str:
+    """A path of the site with its root, whether or not it was named with it."""
+    return path if not root or path == root or path.startswith((f"{root}/", f"{root}?")) else root + path
+
+
+def path_segments(path: str) -> str:
+    """Several segments as one text, quoted all but for the slashes between them."""
+    return quote(path, safe="/")
+
+
+def with_query(path: str, query: Mapping[str, object]) -> str:
+    """An address with these in its query, behind what it has there; what is None or empty is left out."""
+    asked = "&".join(f"{name}={segment(value)}" for name, value in query.items() if value not in (None, ""))
+    return _with(path, asked)
+
+
+def with_encoded(path: str, query: str) -> str:
+    """An address with a query that is encoded already."""
+    return _with(path, query)
+
+
+def _with(path: str, query: str) -> str:
+    return f"{path}{'&' if '?' in path else '?'}{query}" if query else path
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+HOME: Final = "/"
+LOGIN: Final = "/login"
+LOGOUT: Final = "/logout"
+UPLOAD: Final = "/upload"
+ACTIVITY: Final = "/activity"
+PREARCHIVE: Final = "/prearchive"
+PROJECTS: Final = "/projects"
+ACCOUNT: Final = "/account"
+
+ProjectPart = Literal["", "settings", "members", "trash", "damage", "audit", "manifest"]
+AdminPart = Literal["", "accounts", "settings", "rules", "trash", "damage", "audit", "clock"]
+
+
+def login_page(then: str) -> str:
+    """The login, which goes on to the path `then`."""
+    return with_query(LOGIN, {"then": then})
+
+
+def upload_page(project: str) -> str:
+    """The upload, with a project chosen."""
+    return with_query(UPLOAD, {"project": project})
+
+
+def activity_item(uuid: str) -> str:
+    """An import's place on the page of all of them."""
+    return f"{ACTIVITY}#{uuid}"
+
+
+def import_page(uuid: str, verb: Literal["receipt", "forget", "cancel", "retry"]) -> str:
+    """What an import's line leads to, or has done to it."""
+    return f"/imports/{segment(uuid)}/{verb}"
+
+
+def receipt_page(uuid: str, verdict: str = "", q: str = "", start: int = 0) -> str:
+    """A receipt from its entry number `start` on."""
+    return with_query(import_page(uuid, "receipt"), {"verdict": verdict, "q": q, "from": start or None})
+
+
+def project_page(project: str, part: ProjectPart = "") -> str:
+    """A project, or one of the pages that only its owners have."""
+    return f"{PROJECTS}/{segment(project)}{f'/{part}' if part else ''}"
+
+
+def subject_page(project: str, subject: str) -> str:
+    return f"{project_page(project)}/subjects/{segment(subject)}"
+
+
+def session_page(project: str, label: str) -> str:
+    """An archived session."""
+    return f"{project_page(project)}/sessions/{segment(label)}"
+
+
+def session_form(uuid: str, verb: Literal["change", "delete", "quarantine"]) -> str:
+    """Where an archived session is changed: by its id, which stays."""
+    return f"/sessions/{segment(uuid)}/{verb}"
+
+
+def waiting_page(uuid: str) -> str:
+    """A session of the prearchive."""
+    return f"{PREARCHIVE}/{segment(uuid)}"
+
+
+def waiting_form(uuid: str, do: str = "") -> str:
+    """Where a waiting session gets another project, subject or label."""
+    return with_query(f"{waiting_page(uuid)}/change", {"do": do})
+
+
+def prearchive_of(project: str) -> str:
+    """What waits of a project."""
+    return with_query(PREARCHIVE, {"project": project})
+
+
+def page_of_session(place: str, uuid: str, project: str, label: str) -> str:
+    """The page of a session of the archive (`place` is "archive") or of the prearchive."""
+    return waiting_page(uuid) if place == "prearchive" else session_page(project, label)
+
+
+def is_prearchive(path: str) -> bool:
+    """Whether a page is of what waits."""
+    return path.startswith(PREARCHIVE)
+
+
+def scan_page(session: str, scan: str) -> str:
+    """A scan, below its session's page."""
+    return f"{session}/scans/{segment(scan)}"
+
+
+def manifest_of(page: str) -> str:
+    """The manifest of the sessions that a project's or a session's page shows."""
+    return f"{page}/manifest"
+
+
+def admin_page(part: AdminPart = "") -> str:
+    """The site's administration."""
+    return f"/admin{f'/{part}' if part else ''}"
+
+
+def admin_account(name: str) -> str:
+    return f"{admin_page('accounts')}/{segment(name)}"
+
+
+def admin_rules(kind: str) -> str:
+    return f"{admin_page('rules')}/{segment(kind)}"
+
+
+def admin_accounts_after(name: str) -> str:
+    """The accounts whose names come after this one."""
+    return with_query(admin_page("accounts"), {"after": name})
+
+
+def of_project_or_site(project: str | None, part: Literal["trash", "damage", "audit"]) -> str:
+    """A page that a project has for its owners and the site for its administrators."""
+    return project_page(project, part) if project else admin_page(part)
+
+
+def account_form(part: Literal["profile", "password", "tokens", "logins/end"]) -> str:
+    """Where one's own account is changed."""
+    return f"{ACCOUNT}/{part}"
+
+
+def revoke_token(alias: str) -> str:
+    return f"{account_form('tokens')}/{segment(alias)}/revoke"
+
+
+def restore_from_trash(uuid: str) -> str:
+    return f"/trash/{segment(uuid)}/restore"
+
+
+def verify_damage(uuid: str = "") -> str:
+    """Where what is damaged is read again: of one session, or all that one answers for."""
+    return f"/damage{f'/{segment(uuid)}' if uuid else ''}/verify"
+
+
+def static(stamp: str) -> str:
+    """Where style sheets, scripts and pictures are; `stamp` changes with them."""
+    return f"/static/{stamp}"
+
+
+_FORMS: Final = (
+    (re.compile(r"/account/.+"), ACCOUNT),
+    (re.compile(r"/projects/([^/]+)/members"), r"/projects/\1/settings"),
+    (re.compile(r"/admin/accounts/[^/]+"), "/admin/accounts"),
+    (re.compile(r"/admin/clock"), "/admin"),
+    (re.compile(r"/admin/rules/[^/]+"), "/admin/rules"),
+    (re.compile(r"/sessions/([^/]+)/quarantine"), r"/sessions/\1/change"),
+    (re.compile(r"/imports/[^/]+/(cancel|retry)"), ACTIVITY),
+    (re.compile(r"/damage/.+"), HOME),
+    (re.compile(r"/logout"), HOME),
+)
+"""Patterns of addresses that take nothing but what a form sends, as they are asked, and the page with the form."""
+
+
+def page_of_form(path: str) -> str:
+    """The page to which reloading leads people back; nothing where there is no one page."""
+    for pattern, page in _FORMS:
+        if found := pattern.fullmatch(path):
+            return found.expand(page)
+    return ""
+
+
+# -- API ---------------------------------------------------------------------------------------------------------------
+
+API: Final = "/api/v1"
+OPENAPI: Final = "/api/openapi.json"
+API_UPLOADS: Final = f"{API}/uploads"
+API_IMPORTS: Final = f"{API}/imports"
+API_ACCOUNTS: Final = f"{API}/accounts"
+API_SUBSCRIPTIONS: Final = f"{API}/subscriptions"
+API_DAMAGE: Final = f"{API}/damage"
+API_ME: Final = f"{API}/auth/me"
+OIDC: Final = f"{API}/auth/oidc"
+OIDC_CALLBACK: Final = f"{OIDC}/callback"
+
+Damaged = Literal["", "omit", "include"]
+
+
+def is_upload(path: str) -> bool:
+    """Whether an address is tus's own."""
+    return path == API_UPLOADS or path.startswith(f"{API_UPLOADS}/")
+
+
+def is_oidc(path: str) -> bool:
+    """Whether an address, with the site's path or not, is a step of a login by the provider."""
+    return "/auth/oidc/" in path
+
+
+def api_upload(uuid: str) -> str:
+    return f"{API_UPLOADS}/{segment(uuid)}"
+
+
+def id_of_upload(location: str) -> str:
+    """The id at the end of an upload's address."""
+    return location.rstrip("/").rpartition("/")[2]
+
+
+def api_import(uuid: str, verb: Literal["", "cancel", "receipt"] = "") -> str:
+    return f"{API_IMPORTS}/{segment(uuid)}{f'/{verb}' if verb else ''}"
+
+
+def api_receipt(uuid: str, verdict: str = "", fmt: Literal["", "csv"] = "") -> str:
+    return with_query(api_import(uuid, "receipt"), {"format": fmt, "verdict": verdict})
+
+
+def api_project(name: str) -> str:
+    return f"{API}/projects/{segment(name)}"
+
+
+def api_account(uuid: str) -> str:
+    return f"{API_ACCOUNTS}/{segment(uuid)}"
+
+
+def api_subscription(uuid: str) -> str:
+    return f"{API_SUBSCRIPTIONS}/{segment(uuid)}"
+
+
+def api_session(uuid: str) -> str:
+    return f"{API}/sessions/{segment(uuid)}"
+
+
+def api_scan(session: str, scan: str) -> str:
+    return f"{api_session(session)}/scans/{segment(scan)}"
+
+
+def api_download(part: str, damaged: Damaged = "") -> str:
+    """The zip of a session or a scan, by that one's address; `damaged` says what becomes of damaged files."""
+    return with_query(f"{part}/download", {"damaged": damaged})
+
+
+def api_thumbnail(session: str, scan: str, tree: object) -> str:
+    """`tree` changes with what is shown, as browsers keep it."""
+    return with_query(f"{api_scan(session, scan)}/thumbnail", {"tree": tree})
+
+
+def api_picture(scan: str, at: int, tree: object) -> str:
+    """An image of a scan, by the scan's address, as a picture."""
+    return with_query(f"{scan}/frames/{at}/picture", {"tree": tree})
+
+
+def api_file_content(session: str, file: int) -> str:
+    return f"{api_session(session)}/files/{file}/content"
+
+
+def with_damaged(address: str) -> str:
+    """The same, though what is there is damaged."""
+    return with_query(address, {"damaged": "include"})
+
+
+def api_audit_export(project: str | None) -> str:
+    return with_query(f"{API}/audit/export", {"format": "csv", "project": project})
+
+
+def oidc_login(then: str) -> str:
+    """The login by the site's provider, which goes on to the path `then`."""
+    return with_query(f"{OIDC}/login", {"then": then})
+
+
+# -- for those who watch the server ------------------------------------------------------------------------------------
+
+HEALTHZ: Final = "/healthz"
+READYZ: Final = "/readyz"
+METRICS: Final = "/metrics"
+
+# -- XNAT's dialect ----------------------------------------------------------------------------------------------------
+
+XNAT_PREFIXES: Final = ("/data", "/xapi", "/REST")
+CACHE: Final = "/data/user/cache/resources"
+"""The files that accounts keep for a while."""
+PREARCHIVE_EXPERIMENTS: Final = "/prearchive/experiments"
+"""How the addresses end that list what came to the prearchive of late."""
+
+_REST: Final = re.compile(r"^/REST(?=/|$)")
+_ARCHIVE: Final = re.compile(r"^/data/archive(?=/(projects|subjects|experiments|search|scanners|scan_types)(/|$))")
+_PROJECT: Final = r"(?:/projects/(?P<project>[^/]+))?"
+_SUBJECT: Final = r"(?:/subjects/(?P<subject>[^/]+))?"
+_ARCHIVE_DEST: Final = re.compile(rf"(?:/data)?/archive{_PROJECT}{_SUBJECT}(?:/experiments/(?P<session>[^/]+))?/?")
+_IMPORT_DEST: Final = re.compile(
+    rf"(?:/data)?/(?:(?P<archive>archive){_PROJECT}{_SUBJECT}(?:/experiments/(?P<session>[^/]+))?"
+    r"|prearchive(?:/projects/(?P<waiting>[^/]+)(?:/(?P<timestamp>[0-9]{8}_[0-9]{6,9})(?:/(?P<folder>[^/]+))?)?)?"
+    r")/?"
+)
+_EXPERIMENT: Final = re.compile(
+    rf"(?:/data)?(?:/archive)?{_PROJECT}{_SUBJECT}/experiments/(?P<experiment>[^/]+)"
+    r"(?:/scans/(?P<scan>[^/]+))?(?:/.*)?"
+)
+_WAITING: Final = re.compile(
+    r"(?:/data)?/prearchive/projects/(?P<project>[^/]+)/(?P<timestamp>[^/]+)/(?P<label>[^/]+)"
+    r"(?:/scans/(?P<scan>[^/]+))?(?:/.*)?"
+)
+_HOLDER: Final = re.compile(
+    rf"(?:/data)?(?:/archive)?{_PROJECT}{_SUBJECT}"
+    r"(?:/experiments/(?P<experiment>[^/]+)(?:/.*)?|/resources(?:/.*)?|/files(?:/.*)?)?"
+)
+_SOURCE: Final = re.compile(
+    r"/?(?:(?:data|REST)/)?prearchive/projects/(?P<project>[^/]+)/(?P<timestamp>\d{8}_\d{6,9})/(?P<label>[^/]+)/?"
+)
+
+
+def is_xnat(path: str) -> bool:
+    """Whether an address is of the dialect."""
+    return path.startswith(tuple(f"{prefix}/" for prefix in XNAT_PREFIXES)) or path in XNAT_PREFIXES
+
+
+def is_for_programs(path: str) -> bool:
+    """Whether an address is of the API or the dialect, or begins as theirs do."""
+    return path.startswith(("/api/", *XNAT_PREFIXES))
+
+
+def canonical(path: str) -> str:
+    """An address of the dialect as the routes have it; any other as it is."""
+    if not is_xnat(path):
+        return path
+    path = _ARCHIVE.sub("/data", _REST.sub("/data", path))
+    return path.rstrip("/")
+
+
+def parse_archive_dest(dest: str) -> dict[str, str] | None:
+    """Project, subject and session that a `dest` of archiving names, those that are there; None where it is none."""
+    return _named(_ARCHIVE_DEST, dest)
+
+
+def parse_import_dest(dest: str) -> dict[str, str] | None:
+    """The same of the import service's `dest`, which names `archive`, or `waiting`, `timestamp` and `folder`."""
+    return _named(_IMPORT_DEST, dest)
+
+
+def parse_experiment(reference: str) -> dict[str, str] | None:
+    """Project, subject, experiment and scan of what names an experiment or a part of it."""
+    return _named(_EXPERIMENT, reference)
+
+
+def parse_waiting(reference: str) -> dict[str, str] | None:
+    """Project, timestamp, label and scan of what names a session of the prearchive or a part of it."""
+    return _named(_WAITING, reference)
+
+
+def parse_holder(reference: str) -> dict[str, str]:
+    """Project, subject and experiment of what has resources; nothing where it names none."""
+    return _named(_HOLDER, reference) or {}
+
+
+def parse_source(src: str) -> uris.WaitingSession | None:
+    """The session of the prearchive that a `src` names, with or without `/data` before it."""
+    found = _named(_SOURCE, src)
+    return None if found is None else uris.WaitingSession(**found)
+
+
+def _named(pattern: re.Pattern[str], text: str) -> dict[str, str] | None:
+    found = pattern.fullmatch(text)
+    return None if found is None else {name: value for name, value in found.groupdict().items() if value}
+
+
+def xnat_project(name: str) -> str:
+    return uris.project(segment(name))
+
+
+def xnat_subject(project: str, label: str) -> str:
+    return uris.subject(segment(project), segment(label))
+
+
+def xnat_file(holder: str, resource: str, name: str) -> str:
+    """A file of a project's or a subject's own, by that one's address."""
+    return uris.file(holder, None, segment(resource), path_segments(name))
+
+
+def xnat_zip(holder: str) -> str:
+    """All files of a project's or a subject's own, as a zip."""
+    return with_query(f"{holder}/files", {"format": "zip"})
+
+
+def manifest_entry(experiment_id: str, scan: str | None, resource: str) -> str:
+    """The files of a resource, as a manifest of XNAT's Desktop Client names them."""
+    return uris.files(f"/archive/experiments/{experiment_id}", None if scan is None else segment(scan), resource)
+
+
+def posted(path: str, id_: str) -> str:
+    """Where a thing stands that was made by a POST to the list of its kind, whose path was asked so."""
+    return f"{quote(path)}/{quote(id_)}"
+
+
+def inbox_import(number: int) -> str:
+    """An import from the server's own folders, to be followed."""
+    return f"/xapi/dicom/{number}"
+
+
+def cached(resource: str, name: str | None = None) -> str:
+    """A resource of an account's cache, or one of its files; their names stand as they are."""
+    return f"{CACHE}/{resource}" if name is None else f"{CACHE}/{resource}/files/{name}"
+
+
+def sent_session(project: str, timestamp: str, folder: str) -> str:
+    """The link of XNAT's Desktop Client to a session that it has sent."""
+    where = (segment(project), segment(timestamp), segment(folder))
+    return "/app/action/LoadImageData/project/{}/timestamp/{}/folder/{}".format(*where)

@@ -21,10 +21,11 @@ from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.merge import Keep, Merged, merge
 from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import ARCHIVABLE, REASONS
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import UNASSIGNED, is_placeholder, label_key
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
-from scandock.rules.policy import Request, SiteRules
+from scandock.rules.policy import SiteRules
 from scandock.rules.session_types import PetMr, may_join_type
 from scandock.rules.study import StudyFacts, same_patient
 from scandock.services import audit, rights
@@ -278,7 +279,7 @@ def tools_of(
         stage=running.stage,
         ledger=Ledger(scratch(running.stage, "ledger.db")),
         lease=running.lease,
-        request=Request(quarantine=quarantine, said=said or {}),
+        request=ImportRequest(quarantine=quarantine, said=said or {}),
         site=SiteRules(placeholders=desk.settings.placeholder_names),
         resources="keep",
         zone=desk.settings.zone,

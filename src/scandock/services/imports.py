@@ -25,6 +25,7 @@ from scandock.queue.cancel import Cancelled, cancel
 from scandock.queue.leases import LEASE_MS
 from scandock.queue.retry import again
 from scandock.queue.wake import ring
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.permissions import Action, Answer
 from scandock.services.audit import Did, record
 from scandock.services.listing import Page, Sorting, like, one_of, rows_of
@@ -76,13 +77,12 @@ def read_import(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, 
         return _object(row, read_progress(connection, [found.upload_id]).get(found.upload_id))
 
 
-def asked_of(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, Any]:
-    """The options that an import was asked for with. Denied as `read_import`."""
+def request_of(catalog: Catalog, principal: Principal, uuid: str) -> ImportRequest:
+    """What an import was asked for with. Denied as `read_import`."""
     with catalog.read() as connection:
         found = find_import(connection, principal, uuid)
         text = connection.execute(select(upload.c.request).where(upload.c.id == found.upload_id)).scalar_one()
-    asked: dict[str, Any] = json.loads(text or "{}")
-    return asked
+    return ImportRequest.from_json(text)
 
 
 def list_imports(

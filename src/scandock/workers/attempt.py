@@ -9,7 +9,6 @@ worker tells of, with the fault that it was told of on the pipe FD (`fault_pipe.
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import sys
 import threading
@@ -17,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usage
-from scandock.model.importing import ImportOptions
 from scandock.model.points import reach
 from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
 
     from scandock.catalog.engine import Catalog
     from scandock.queue.leases import Lease
+    from scandock.rules.import_request import ImportRequest
     from scandock.services.progress import Recorder
     from scandock.services.settings import Settings
     from scandock.store.local import LocalStore
@@ -44,10 +43,6 @@ BYTES_MISSING = Fault(
     "The bytes of this upload are not in the data folder, as in a copy of it that was made after the import had ended.",
     "Send the archive again.",
 )
-_ASKED = (
-    "project", "subject", "session", "destination", "overwrite", "ignore_unparsable", "resources", "dialect",
-    "keep_names", "said", "quarantine", "one_patient", "settles", "timestamp", "folder",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +81,7 @@ class Upload:
 
     lease: Lease
     account_id: int
-    options: ImportOptions
+    request: ImportRequest
     mapping: str
     name: str
     received: int
@@ -127,6 +122,7 @@ def _upload(connection: Connection, order: Order) -> Upload:
     from scandock.catalog.server_tables import reception
     from scandock.catalog.tables import upload
     from scandock.queue.leases import Lease
+    from scandock.rules.import_request import ImportRequest
 
     row = connection.execute(
         select(
@@ -142,12 +138,10 @@ def _upload(connection: Connection, order: Order) -> Upload:
     ).first()
     if row is None:
         raise TokenLost("token_lost", "Another process has taken over this import.")
-    asked: dict[str, Any] = json.loads(row.request or "{}")
-    wanted = {key: asked[key] for key in _ASKED if asked.get(key) is not None}
     return Upload(
         lease=Lease(row.id, order.upload, order.token),
         account_id=row.account_id,
-        options=ImportOptions(**wanted),
+        request=ImportRequest.from_json(row.request),
         mapping=row.mapping,
         name=row.archive,
         received=row.received,
@@ -203,14 +197,14 @@ class _Attempt(Course):
         path = store.spool(order.upload).local_path()
         if path is None:
             raise Fault("store_failed", "The upload's bytes lie where they can't be read from.", "Look at the store.")
-        reading = Reading(path, upload.options, settings, recorder, threading.Event(), upload.name)
+        reading = Reading(path, upload.request, settings, recorder, threading.Event(), upload.name)
         if order.reason in LACKED_MEMORY:
-            reading.readers = max(1, default_readers(upload.options, settings) >> (order.attempt - 1))
+            reading.readers = max(1, default_readers(upload.request, settings) >> (order.attempt - 1))
         super().__init__(store, reading, order.upload, order.token, threading.Event())
         self.stage, self.lease = stage, upload.lease
         self.upload, self.order = upload, order
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
-        self.site = make_site(catalog, settings, upload.options, mapping)
+        self.site = make_site(catalog, settings, upload.request, mapping)
 
     def run(self) -> None:
         from scandock.placing.put_back import drop_bytes
@@ -238,7 +232,7 @@ class _Attempt(Course):
         ended: Exception | None = None
         try:
             self._check_account()
-            self.site.check_request(self.options)
+            self.site.check_request()
             self.reading.start()
             assert self.stage is not None
             self.reading.read(self.store, self.stage, self.site.rules.tags, lambda: False, keep=True)

@@ -32,7 +32,7 @@ class Course:
     def __init__(self, store: LocalStore, reading: Reading, number: str, token: str, lost: threading.Event) -> None:
         self.store = store
         self.reading = reading
-        self.options = reading.options
+        self.request = reading.request
         self.settings = reading.settings
         self.number = number
         self.token = token
@@ -61,7 +61,7 @@ class Course:
                 raise ended
             from scandock.pipeline.flow import decide_and_place
 
-            return decide_and_place(self.tools(), self.reading.listening, self.report, self.options.ignore_unparsable)
+            return decide_and_place(self.tools(), self.reading.listening, self.report, self.request.ignore_unparsable)
         except InterruptedError:
             if self.lost.is_set():
                 raise
@@ -106,7 +106,7 @@ class Course:
             lease=self.lease,
             request=self.site.request,
             site=self.site.rules,
-            resources=self.options.resources,
+            resources=self.request.resources,
             zone=self.settings.zone,
             started=datetime.now(self.settings.zone),
             check=self.check,

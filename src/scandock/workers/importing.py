@@ -10,13 +10,12 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scandock.formats.shown import file_text
 from scandock.model.errors import ScandockError
-from scandock.model.importing import ImportOptions, Progress
+from scandock.model.importing import Progress
 from scandock.model.points import reach
 from scandock.model.verdicts import ImportState
 from scandock.queue.tokens import new_token, new_uuid
@@ -31,6 +30,7 @@ from scandock.workers.results import ImportResult
 from scandock.workers.troubles import machine_fault
 
 if TYPE_CHECKING:
+    from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
 
 SWEEP_SECONDS = 1.0
@@ -40,13 +40,13 @@ def run_import(
     *,
     data: str,
     archive: str,
-    options: ImportOptions,
+    request: ImportRequest,
     settings: Settings,
     on_progress: Callable[[Progress], None] | None,
     cancelled: threading.Event,
 ) -> ImportResult:
     """Import one archive into DATA. Raises Usage where the request is off; every other end is a result."""
-    reading = Reading(archive, options, settings, on_progress, cancelled)
+    reading = Reading(archive, request, settings, on_progress, cancelled)
     return _Import(LocalStore(os.path.abspath(data)), reading).run()
 
 
@@ -112,12 +112,12 @@ class _Import(Course):
             from scandock.queue.leases import begin
             from scandock.workers.site import open_site
 
-            self.site = open_site(self.store.path, self.settings, self.options)
+            self.site = open_site(self.store.path, self.settings, self.request)
             recover(self.site.catalog, self.store)
-            self.site.check_request(self.options)
-            request = {key: value for key, value in asdict(self.options).items() if value is not None}
+            self.site.check_request()
             name = file_text(os.path.basename(os.path.abspath(self.reading.archive)))
-            self.lease = begin(self.site.catalog, number=self.number, token=self.token, archive=name, request=request)
+            asked = self.request.named
+            self.lease = begin(self.site.catalog, number=self.number, token=self.token, archive=name, request=asked)
             self.heartbeat.start(self.site.catalog, self.lease)
             reach("recorded")
         except BaseException as error:  # noqa: BLE001  raised again where the readers are stopped

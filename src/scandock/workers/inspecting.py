@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from scandock.model.errors import BadInput, Fault
-from scandock.model.importing import ImportOptions, Progress
+from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.store.local import LocalStore
@@ -21,6 +21,7 @@ from scandock.workers.results import ImportResult, make_report
 if TYPE_CHECKING:
     from scandock.pipeline.flow import Reporter
     from scandock.pipeline.job import Tools
+    from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
     from scandock.store.port import Stage
     from scandock.workers.site import Site
@@ -30,7 +31,7 @@ def run_inspect(
     *,
     data: str | None,
     archive: str,
-    options: ImportOptions,
+    request: ImportRequest,
     settings: Settings,
     on_progress: Callable[[Progress], None] | None,
     cancelled: threading.Event,
@@ -40,7 +41,7 @@ def run_inspect(
     Projects and site rules are those of `data`, where that is named and there; what it has of a patient, a study or an
     ECAT file elsewhere is warned of. Raises Usage where import would.
     """
-    reading = Reading(archive, options, settings, on_progress, cancelled)
+    reading = Reading(archive, request, settings, on_progress, cancelled)
     with tempfile.TemporaryDirectory(prefix="scandock-") as folder:
         store = LocalStore(folder)
         store.prepare()
@@ -74,9 +75,9 @@ def _site(store: LocalStore, reading: Reading, data: str | None) -> Iterator[Sit
     """What stands around the inspection, its request checked as import checks it."""
     from scandock.workers.site import scratch_site
 
-    site = scratch_site(store.path, data, reading.settings, reading.options)
+    site = scratch_site(store.path, data, reading.settings, reading.request)
     try:
-        site.check_request(reading.options)
+        site.check_request()
         yield site
     finally:
         site.close()
@@ -89,7 +90,7 @@ def _tell(store: LocalStore, stage: Stage, reading: Reading, site: Site, report:
         return _refused(reading, error, report)
     from scandock.pipeline.survey import survey
 
-    made = survey(_tools(store, stage, reading, site), reading.listening, report, reading.options.ignore_unparsable)
+    made = survey(_tools(store, stage, reading, site), reading.listening, report, reading.request.ignore_unparsable)
     return ImportResult(made, _receipt(reading))
 
 
@@ -111,7 +112,7 @@ def _tools(store: LocalStore, stage: Stage, reading: Reading, site: Site) -> Too
         lease=lease,
         request=site.request,
         site=site.rules,
-        resources=reading.options.resources,
+        resources=reading.request.resources,
         zone=reading.settings.zone,
         started=datetime.now(reading.settings.zone),
         check=check,
@@ -131,7 +132,7 @@ def _refused(reading: Reading, error: BadInput, report: Reporter) -> ImportResul
 
 def _receipt(reading: Reading) -> Callable[[], IO[bytes]] | None:
     """The receipt's lines, kept compressed in memory where the caller said that it will ask for them."""
-    if not reading.options.receipt or reading.ledger is None:
+    if not reading.request.receipt or reading.ledger is None:
         return None
     from scandock.pipeline.tell import pack_receipt
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scandock.formats.zip_entries import ZipEntries
 from scandock.model.entry import Entry, ordinal
-from scandock.model.importing import ImportOptions, Progress
+from scandock.model.importing import Progress
 from scandock.model.tags import WANTED
 from scandock.pipeline.keep import scratch
 from scandock.pipeline.ledger import Ledger
@@ -20,15 +20,16 @@ from scandock.workers.pool import Pool, Setup, Task
 from scandock.workers.untold import drop_untold
 
 if TYPE_CHECKING:
+    from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
     from scandock.store.port import Stage
 
 MOST_READERS = 4
 
 
-def default_readers(options: ImportOptions, settings: Settings) -> int:
+def default_readers(request: ImportRequest, settings: Settings) -> int:
     """Reader processes: as asked, else the setting, else the cores, at most 4."""
-    wanted = options.workers or settings.workers
+    wanted = request.workers or settings.workers
     return max(1, wanted) if wanted else max(1, min(MOST_READERS, len(os.sched_getaffinity(0))))
 
 
@@ -38,7 +39,7 @@ class Reading:
     def __init__(
         self,
         archive: str,
-        options: ImportOptions,
+        request: ImportRequest,
         settings: Settings,
         on_progress: Callable[[Progress], None] | None,
         cancelled: threading.Event,
@@ -47,11 +48,11 @@ class Reading:
         self.archive = archive
         self.name = name
         """What the archive is called, where its path does not say it (a spool)."""
-        self.options = options
+        self.request = request
         self.settings = settings
         self.cancelled = cancelled
         self.listening = Listening(on_progress)
-        self.readers = default_readers(options, settings)
+        self.readers = default_readers(request, settings)
         self.received = 0
         self.ledger: Ledger | None = None
         self._pool: Pool | None = None
@@ -94,7 +95,7 @@ class Reading:
                 received=opened.received,
                 wanted=frozenset(WANTED) | tags,
                 keep_images=keep,
-                keep_loose=self.options.resources == "keep",
+                keep_loose=self.request.resources == "keep",
             )
         )
         pool.run(opened.tasks, listening, lambda: self.cancelled.is_set() or stop())

@@ -19,8 +19,8 @@ from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usa
 from scandock.model.points import reach
 from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
-from scandock.workers.course import Course
 from scandock.workers.fault_pipe import NOBODY, tell
+from scandock.workers.import_run import ImportRun
 from scandock.workers.reading import Reading, default_readers
 from scandock.workers.troubles import machine_fault
 
@@ -180,7 +180,7 @@ def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: 
     return False
 
 
-class _Attempt(Course):
+class _Attempt(ImportRun):
     def __init__(
         self,
         catalog: Catalog,

@@ -22,8 +22,8 @@ from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing import parse_rules, rule_tags
 from scandock.services.preparing import prepare
 from scandock.store.local import LocalStore
-from scandock.workers.course import Course
 from scandock.workers.heartbeat import Heartbeat
+from scandock.workers.import_run import ImportRun
 from scandock.workers.peek import rule_texts
 from scandock.workers.reading import Reading
 from scandock.workers.results import ImportResult
@@ -50,7 +50,7 @@ def run_import(
     return _Import(LocalStore(os.path.abspath(data)), reading).run()
 
 
-class _Import(Course):
+class _Import(ImportRun):
     def __init__(self, store: LocalStore, reading: Reading) -> None:
         self.heartbeat = Heartbeat()
         super().__init__(store, reading, new_uuid(), new_token(), self.heartbeat.lost)

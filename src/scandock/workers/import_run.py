@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TAKEN_OVER = "Another process has taken over this import."
 
 
-class Course:
+class ImportRun:
     """What an import is made of. A door sets `stage`, `site` and `lease` as it gets them, reads, and then `finish`es.
 
     `lost` is set once another process has taken the import over.

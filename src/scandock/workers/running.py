@@ -57,7 +57,7 @@ class _Process(Child):
         self._pipe = FaultPipe()
         self._fault: Fault | None = None
         try:
-            words = python("scandock.workers.attempt", *order.words(), str(self._pipe.writing))
+            words = python("scandock.workers.attempt", order.to_json(), str(self._pipe.writing))
             super().__init__(words, pass_fds=[self._pipe.writing])
         except BaseException:
             self._pipe.end()

@@ -11,7 +11,7 @@ from scandock.services.xnat.outcomes import ended
 
 ARCHIVED = "/data/archive/projects/P/subjects/S/experiments/E"
 WAITING = "/data/prearchive/projects/P/20260101_101010123/E"
-BOUND = {"destination": "archive"}
+BOUND: dict[str, Any] = {"destination": "archive"}
 
 
 def session(uri: str | None, state: str, code: str = "") -> dict[str, Any]:

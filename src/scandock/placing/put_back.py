@@ -12,7 +12,7 @@ from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, ScandockError, TokenLost
 from scandock.model.report import make_report
 from scandock.model.upload_steps import log_step
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.placing.complete import end_without, has_intents
 from scandock.placing.forget import forget_exceptions, forget_staged
 from scandock.queue.cancel import MESSAGE
@@ -30,7 +30,6 @@ from scandock.queue.retry import (
 from scandock.store.port import Stage, Store
 
 WORKER_LOST = Fault("worker_lost", "The worker of this import was lost.", "It is tried again by itself.")
-_UNFINISHED = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
 
 
 def put_back_or_fail(
@@ -175,5 +174,5 @@ def drop_bytes(catalog: Catalog, store: Store, lease: Lease) -> None:
     """Discard the spool of an import that has ended, unless it failed; nothing for one of the command line."""
     with catalog.read() as connection:
         state = connection.execute(select(upload.c.state).where(upload.c.id == lease.upload_id)).scalar_one_or_none()
-    if state is not None and ImportState(state) not in (*_UNFINISHED, ImportState.FAILED):
+    if state is not None and ImportState(state) not in KEEPS_BYTES:
         store.spool(lease.uuid).discard()

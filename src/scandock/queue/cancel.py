@@ -14,6 +14,7 @@ from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event, add_outcome
 from scandock.queue.leases import Lease, guard
+from scandock.queue.states import transition
 
 MESSAGE = "The import was cancelled; nothing was stored."
 
@@ -43,15 +44,14 @@ def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> Cancelle
     if state in (ImportState.RECEIVING, ImportState.RECEIVED):
         report = make_report(row.uuid, row.archive, ImportState.CANCELLED, "cancelled", MESSAGE, received=row.received)
         connection.execute(
-            update(upload)
-            .where(upload.c.id == upload_id)
-            .values(
-                state=ImportState.CANCELLED,
+            transition(
+                state,
+                ImportState.CANCELLED,
                 code="cancelled",
                 message=MESSAGE,
                 report=json.dumps(report),
                 finished=catalog.now(),
-            )
+            ).where(upload.c.id == upload_id)
         )
         add_outcome(catalog, connection, upload_id, ImportState.CANCELLED.value, report)
         return Cancelled.DONE

@@ -22,6 +22,7 @@ from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
 from scandock.queue.leases import Lease, guard
+from scandock.queue.states import transition
 
 MAX_ATTEMPTS = 3
 WAITS = (5, 60)
@@ -67,9 +68,8 @@ def put_back(
             log_step, "import to be tried again", lease.uuid, code=why.code, attempt=attempt, again_in=seconds
         )
         catalog.after_commit(connection, step)
-    connection.execute(
-        update(upload).where(upload.c.id == lease.upload_id).values(state=ImportState.RECEIVED, **values)
-    )
+    waits = transition(ImportState.RUNNING, ImportState.RECEIVED, **values)
+    connection.execute(waits.where(upload.c.id == lease.upload_id))
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
 
 
@@ -129,22 +129,11 @@ def again(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
     if _hurry(connection, upload_id):
         announce(catalog, connection, upload_id)
         return True
+    anew = {"code": "", "message": "", "report": "", "attempt": 0, "finished": None, "owner": "", "lease_until": 0}
     changed = connection.execute(
-        update(upload)
-        .where(
+        transition(ImportState.FAILED, ImportState.RECEIVED, **anew).where(
             upload.c.id == upload_id,
-            upload.c.state == ImportState.FAILED,
             upload.c.id.in_(select(reception.c.upload_id).where(reception.c.accepted.is_not(None))),
-        )
-        .values(
-            state=ImportState.RECEIVED,
-            code="",
-            message="",
-            report="",
-            attempt=0,
-            finished=None,
-            owner="",
-            lease_until=0,
         )
     ).rowcount
     if changed != 1:

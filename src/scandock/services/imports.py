@@ -20,7 +20,7 @@ from scandock.catalog.server_tables import event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
 from scandock.model.errors import OUTAGES, Usage
 from scandock.model.report import make_report
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
 from scandock.queue.cancel import Cancelled, cancel
 from scandock.queue.leases import LEASE_MS
 from scandock.queue.retry import again
@@ -31,8 +31,6 @@ from scandock.services.audit import Did, record
 from scandock.services.listing import Page, Sorting, like, one_of, rows_of
 from scandock.services.progress import read_progress
 from scandock.store.local import LocalStore
-
-UNFINISHED = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +167,7 @@ def delete_import(catalog: Catalog, store: LocalStore, principal: Principal, uui
     """
     with catalog.write() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_DELETE)
-        if found.state in (ImportState.RECEIVED, ImportState.RUNNING) or (
-            found.state is ImportState.RECEIVING and found.door != "tus"
-        ):
+        if found.state in QUEUED or (found.state is ImportState.RECEIVING and found.door != "tus"):
             raise Usage("import_running", "The import has not ended.", "Cancel it first.")
         _record(connection, principal, Did.IMPORT_DELETE, found, request)
         _forget(catalog, connection, found.upload_id)
@@ -286,7 +282,7 @@ def _object(row: RowMapping, told: dict[str, Any] | None) -> dict[str, Any]:
             made["silent_since"] = row["lease_until"] - LEASE_MS
             made["message"] = _SILENT.format(since=_clock(made["silent_since"]))
     made["waiting"] = None
-    if state in (ImportState.RECEIVED, ImportState.RUNNING) and row["code"] and not row["owner"]:
+    if state in QUEUED and row["code"] and not row["owner"]:
         made["waiting"] = {
             "code": row["code"],
             "message": row["message"],

@@ -17,7 +17,7 @@ from scandock.formats.shown import file_text
 from scandock.model.errors import ScandockError
 from scandock.model.importing import Progress
 from scandock.model.points import reach
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing import parse_rules, rule_tags
 from scandock.services.preparing import prepare
@@ -59,7 +59,7 @@ def run_import(
         report = _Import(store, stage, archive, request, settings, listening, cancelled).run()
     store.sweep(SWEEP_SECONDS)
     reach("swept")
-    has_receipt = report["state"] not in (ImportState.FAILED, ImportState.CANCELLED)
+    has_receipt = report["state"] not in WITHOUT_RECEIPT
     return ImportResult(report, partial(store.open_receipt, number) if has_receipt else None)
 
 

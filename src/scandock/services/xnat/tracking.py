@@ -19,9 +19,9 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import tracked
 from scandock.catalog.tables import upload
 from scandock.model.errors import Usage
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.services.clock_watch import oldest_kept
-from scandock.services.imports import UNFINISHED, read_import, request_of
+from scandock.services.imports import read_import, request_of
 from scandock.services.progress import Told, events_after
 from scandock.services.xnat.outcomes import ended
 from scandock.services.xnat.tracked_work import how_it_went

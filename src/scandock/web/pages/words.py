@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from scandock.formats.shown import visible
+from scandock.model.verdicts import UNFINISHED
 
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
@@ -102,7 +103,7 @@ STATES: Final = {
 
 def ended(state: str) -> bool:
     """Whether an import has ended."""
-    return state not in ("receiving", "received", "running")
+    return state not in UNFINISHED
 
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {

@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.principal import Denied, Principal
 from scandock.model.errors import Fault, Usage
+from scandock.model.verdicts import UNFINISHED
 from scandock.rules.permissions import NEEDS, Action
 from scandock.services import rights
 from scandock.services.imports import read_import, request_of
@@ -43,7 +44,6 @@ from scandock.web.xnat.wishes import Call, by_name, handler_of, listener_of, tru
 routes = router()
 LOOK_SECONDS: Final = (0.02, 0.5)
 """How soon the outcome is looked for, and how seldom in the end."""
-_WAITING: Final = frozenset({"receiving", "received", "running"})
 _URI_LIST: Final = "text/uri-list"
 _NO_FILE: Final = "Unable to identify upload format."
 _MANY_FILES: Final = "Importer is limited to one uploaded resource at a time."
@@ -187,7 +187,7 @@ async def _ended(request: Request, work: Work, uuid: str) -> dict[str, Any]:
             raise Usage(
                 "upload_stopped", f"The import {uuid} was deleted meanwhile.", "What it stored stays."
             ) from None
-        if found["state"] not in _WAITING:
+        if found["state"] not in UNFINISHED:
             return found
         if await request.is_disconnected():
             raise ClientDisconnect

@@ -115,14 +115,14 @@ class _Inspection:
             return ImportResult(report, self._receipt(entries.ledger))
 
     def _outcome(self, entries: ReadEntries, stage: Stage, site: Site) -> dict[str, Any]:
+        from scandock.pipeline.dry_run import dry_run
         from scandock.pipeline.flow import refused_report
-        from scandock.pipeline.survey import survey
 
         if entries.refused is not None:
             entries.note_unread()
             return refused_report(entries.ledger, entries.refused, self.listening, self.report)
         tools = self._tools(entries.ledger, stage, site)
-        return survey(tools, self.listening, self.report, self.request.ignore_unparsable)
+        return dry_run(tools, self.listening, self.report, self.request.ignore_unparsable)
 
     def _tools(self, ledger: Ledger, stage: Stage, site: Site) -> Tools:
         from scandock.pipeline.job import Tools

@@ -91,5 +91,5 @@ def test_senders_and_the_command_line_have_fields_of_their_own() -> None:
 
 
 def test_reader_processes_load_no_pydantic() -> None:
-    code = "import sys, scandock.workers.shard, scandock.rules.settle; sys.exit('pydantic' in sys.modules)"
+    code = "import sys, scandock.workers.reader_process, scandock.rules.settle; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

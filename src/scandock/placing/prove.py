@@ -27,8 +27,8 @@ from scandock.model.verdicts import ImportState, Verdict
 from scandock.placing.deletes import REMOVED, Removal, removals_of
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, recorded
-from scandock.placing.put_back import has_bytes
 from scandock.placing.receipts import Tally, amend_receipt, tally_without
+from scandock.placing.requeue import has_bytes
 from scandock.queue.leases import RENEW_SECONDS, Lease, guard, renew
 
 if TYPE_CHECKING:

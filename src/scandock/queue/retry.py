@@ -1,8 +1,8 @@
 """Trying again: after a fault of the machine, after the death of an attempt, or because a person asks for it.
 
-A fault puts an upload back among those that wait, its staging cleared (placing/put_back.py). A death leaves it
+A fault requeues an upload, its staging cleared (placing/requeue.py). A death leaves it
 `running` without an owner, since only the next attempt can tell whether it had recorded its intents. So does an outage
-(`Fault.is_outage`): it is waited for, longer each time, whoever clears up first puts the upload back, and what is
+(`Fault.is_outage`): it is waited for, longer each time, whoever clears up first requeues the upload, and what is
 claimed with the code of one begins the same attempt again.
 """
 
@@ -50,7 +50,7 @@ def outage_waited(outages: int) -> int:
     return sum(outage_wait(number) for number in range(outages))
 
 
-def put_back(
+def requeue(
     catalog: Catalog, connection: Connection, lease: Lease, why: ScandockError | None, *, attempt: int, seconds: float
 ) -> None:
     """Let an upload wait for its next attempt, `attempt` being counted so far. TokenLost where another has it.

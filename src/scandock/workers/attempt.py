@@ -147,7 +147,7 @@ def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: 
     """Deal with what an attempt before has left: intents roll forward, all else goes. True where that was all."""
     from scandock.placing.complete import has_intents
     from scandock.placing.forget import forget_exceptions, forget_staged
-    from scandock.placing.put_back import exhausted, fail, put_back_or_fail
+    from scandock.placing.requeue import exhausted, fail, requeue_or_fail
     from scandock.placing.reserve import release
     from scandock.placing.roll_forward import roll_forward
 
@@ -158,7 +158,7 @@ def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: 
         except Fault as fault:
             if fault.is_outage:
                 raise
-            put_back_or_fail(catalog, store, stage, lease, fault, attempt=order.attempt)
+            requeue_or_fail(catalog, store, stage, lease, fault, attempt=order.attempt)
         return True
     if order.exhausted:
         fail(catalog, store, stage, lease, exhausted(order.reason))
@@ -209,7 +209,7 @@ class UploadRun(ImportRun):
         self.path, self.upload, self.order = path, upload, order
 
     def run(self) -> None:
-        from scandock.placing.put_back import drop_bytes
+        from scandock.placing.requeue import drop_bytes
 
         try:
             self._run()
@@ -266,11 +266,11 @@ class UploadRun(ImportRun):
     def _end_unexpected(self) -> None:
         """A mistake of ours: the import has failed, or is rolled forward once more where it has intents."""
         from scandock.placing.complete import has_intents
-        from scandock.placing.put_back import put_back_or_fail
+        from scandock.placing.requeue import requeue_or_fail
 
         why = Fault("internal", "An unexpected error; the log tells where.")
         if has_intents(self.site.catalog, self.lease):
-            put_back_or_fail(self.site.catalog, self.store, self.stage, self.lease, why, attempt=self.order.attempt)
+            requeue_or_fail(self.site.catalog, self.store, self.stage, self.lease, why, attempt=self.order.attempt)
         else:
             self.end(ImportState.FAILED, why.code, why.message)
 
@@ -296,9 +296,9 @@ class UploadRun(ImportRun):
         """The bytes are kept: a fault of the machine is tried again. An outage the worker has it wait for."""
         if fault.is_outage:
             raise fault
-        from scandock.placing.put_back import put_back_or_fail
+        from scandock.placing.requeue import requeue_or_fail
 
-        put_back_or_fail(self.site.catalog, self.store, self.stage, self.lease, fault, attempt=self.order.attempt)
+        requeue_or_fail(self.site.catalog, self.store, self.stage, self.lease, fault, attempt=self.order.attempt)
         return self.report(ImportState.FAILED, fault.code, str(fault))
 
     def allowed(self, project: str) -> bool:

@@ -54,7 +54,7 @@ PAUSE_SECONDS = 1.0
 """Before a server that died is started again."""
 NEEDED = (
     "scandock.catalog.engine", "scandock.pipeline.flow", "scandock.placing.complete", "scandock.placing.forget",
-    "scandock.placing.put_back", "scandock.placing.reserve", "scandock.queue.leases", "scandock.services.logs",
+    "scandock.placing.requeue", "scandock.placing.reserve", "scandock.queue.leases", "scandock.services.logs",
     "scandock.services.opening", "scandock.services.progress", "scandock.services.settings",
     "scandock.services.uploading", "scandock.store.local", "scandock.store.owners", "scandock.store.trees",
     "scandock.workers.readers", "scandock.workers.site",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from scandock.model.errors import OUTAGES, Fault, ScandockError, TokenLost
 from scandock.model.process import python
-from scandock.placing.put_back import end_cancelled, wait_or_fail
+from scandock.placing.requeue import end_cancelled, wait_or_fail
 from scandock.queue.cancel import cancelled
 from scandock.queue.leases import RENEW_SECONDS, renew_all
 from scandock.queue.retry import let_go, wait_seconds

@@ -25,7 +25,7 @@ class Cancelled(StrEnum):
     DONE = "done"
     """It had not begun, and has ended: its bytes are the caller's to discard."""
     COMING = "coming"
-    """Its worker ends it within two seconds; ring for it once the transaction is committed."""
+    """Its worker ends it within two seconds; notify it once the transaction is committed."""
     TOO_LATE = "too_late"
     """It is being placed, and only goes forward."""
     ENDED = "ended"

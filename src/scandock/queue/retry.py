@@ -122,7 +122,7 @@ def let_wait(catalog: Catalog, connection: Connection, lease: Lease, why: Fault,
 def again(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
     """Have a failed upload, whose bytes were kept, imported anew, or one that waits for its next attempt begin it now.
 
-    False where it is neither. Then `ring`.
+    False where it is neither. Then `notify`.
     """
     from scandock.queue.enqueue import announce
 

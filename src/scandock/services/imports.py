@@ -24,7 +24,7 @@ from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
 from scandock.queue.cancel import Cancelled, cancel
 from scandock.queue.leases import LEASE_MS
 from scandock.queue.retry import again
-from scandock.queue.wake import ring
+from scandock.queue.wake import notify
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.permissions import Action, Answer
 from scandock.services.audit import Did, record
@@ -137,7 +137,7 @@ def cancel_import(
     if became is Cancelled.DONE:
         store.spool(uuid).discard()
         return ImportState.CANCELLED
-    ring(store.path)
+    notify(store.path)
     return ImportState.RUNNING
 
 
@@ -151,7 +151,7 @@ def retry_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid
         if not again(catalog, connection, found.upload_id):
             raise Usage("import_not_failed", *_NOT_TO_RETRY.get(found.state, _ENDED_WELL))
         _record(connection, principal, Did.IMPORT_RETRY, found, request)
-    ring(store.path)
+    notify(store.path)
 
 
 def may_delete(catalog: Catalog, principal: Principal, uuid: str) -> None:

@@ -25,7 +25,7 @@ from scandock.model.verdicts import ImportState
 from scandock.queue.enqueue import accept
 from scandock.queue.owner import is_elsewhere, is_gone, this_owner
 from scandock.queue.tokens import new_uuid
-from scandock.queue.wake import ring
+from scandock.queue.wake import notify
 from scandock.rules.import_request import ImportRequest
 from scandock.services.audit import Did, Value, record
 from scandock.services.clock_watch import look_at_oldest_kept
@@ -269,7 +269,7 @@ class Receiving:
             at = arriving if offer is None else replace(arriving, project_id=offer.project_id)
             noted(Did.UPLOAD, principal, request, {"bytes": received, "door": arriving.door})(connection, at)
         reach("accepted")
-        ring(self.store.path)
+        notify(self.store.path)
         return True
 
     def check_same(self, arriving: Arriving, offer: Offer, received: int, digest: bytes) -> None:

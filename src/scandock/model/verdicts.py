@@ -69,6 +69,9 @@ KEEPS_BYTES = tuple(state for state in ImportState if NEXT_STATES[state])
 WITHOUT_RECEIPT = (ImportState.FAILED, ImportState.CANCELLED)
 """Final states of an import of whose entries nothing was decided."""
 
+WITH_RECEIPT = tuple(state for state in FINAL if state not in WITHOUT_RECEIPT)
+"""Final states of an import whose receipt accounts for every entry."""
+
 
 EXIT_CODES: dict[ImportState, int] = {
     ImportState.PLACED: 0,

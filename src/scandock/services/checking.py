@@ -20,7 +20,7 @@ from scandock.catalog.tables import file, intent, project, session, shelf, tree,
 from scandock.catalog.trees import ResourceRow, ScanRow, damaged_paths_of, paths_of, resources_of, scans_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import WITH_RECEIPT, ImportState
 from scandock.services.imports import DELETED
 from scandock.services.opening import CATALOG, opened
 from scandock.services.project_deleting import finish_deletions
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024 * 1024
 _AREAS = ("archive", "prearchive", "resources")
-HAS_RECEIPT = upload.c.state.in_(("placed", "held", "partly", "refused")) & (upload.c.report != DELETED)
+HAS_RECEIPT = upload.c.state.in_(WITH_RECEIPT) & (upload.c.report != DELETED)
 """Imports whose receipt is in the store; of one that was deleted it went, though its row stays for its sessions."""
 
 

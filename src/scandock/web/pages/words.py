@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from scandock.formats.shown import visible
-from scandock.model.verdicts import UNFINISHED
+from scandock.model.verdicts import UNFINISHED, WITH_RECEIPT
 
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
@@ -106,6 +106,11 @@ def ended(state: str) -> bool:
     return state not in UNFINISHED
 
 
+def has_receipt(state: str) -> bool:
+    """Whether an import has ended with a receipt."""
+    return state in WITH_RECEIPT
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "size": size,
     "number": number,
@@ -117,4 +122,5 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "visible": visible,
     "stage": STAGES.get,
     "ended": ended,
+    "has_receipt": has_receipt,
 }

@@ -18,7 +18,7 @@ from scandock.pipeline.tell import close_verdicts, entry_bytes, outcome, upload_
 from scandock.store.null_stage import NullStage
 
 
-def dry_run(tools: Tools, heard: Listener, report: Reporter, ignore_unparsable: bool) -> dict[str, Any]:
+def dry_run(tools: Tools, heard: Listener, report: Reporter) -> dict[str, Any]:
     """The report that an import into an empty DATA would give; nothing has a place, so URIs and paths are null.
 
     The ledger is one whose bytes were not kept. Raises Usage as `plan` does.
@@ -26,7 +26,7 @@ def dry_run(tools: Tools, heard: Listener, report: Reporter, ignore_unparsable: 
     tools = replace(tools, stage=NullStage(tools.stage.upload, tools.stage.token))
     heard.stage("deciding")
     ledger = tools.ledger
-    decided = decide(tools, heard, ignore_unparsable)
+    decided = decide(tools, heard)
     if decided.judgement.refused is not None:
         return report_refused(ledger, decided.judgement, heard, report)
     arrange_files(tools, decided.jobs)

@@ -37,7 +37,6 @@ class Tools:
     lease: Lease
     request: ImportRequest
     site: SiteRules
-    resources: str
     zone: tzinfo
     started: datetime
     check: Callable[[], None]

@@ -46,7 +46,7 @@ def arrange_files(tools: Tools, jobs: list[Job]) -> dict[int, Arranger]:
         arranger.begin()
         arranger.place_images()
     takers = {n: ResourceKeeper(arranger) for n, arranger in arrangers.items()}
-    assign_others(tools.ledger, takers, index_folders(tools.ledger), tools.resources)
+    assign_others(tools.ledger, takers, index_folders(tools.ledger), tools.request.resources)
     return arrangers
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import Enum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -82,6 +82,16 @@ class ImportRequest(BaseModel):
         """The names of the fields that only `who` may name, in their order."""
         return tuple(name for name, field in cls.model_fields.items() if who in field.metadata)
 
+    @classmethod
+    def choices(cls, name: str) -> tuple[str, ...]:
+        """The values that a field takes, of one that takes but a few words; else none."""
+        return _words(cls.model_fields[name].annotation)
+
+    @classmethod
+    def is_flag(cls, name: str) -> bool:
+        """Whether a field is true or false."""
+        return cls.model_fields[name].annotation is bool
+
     @property
     def named(self) -> dict[str, Any]:
         """The fields that were named, each with its value; without the rows of the mapping."""
@@ -101,3 +111,10 @@ class ImportRequest(BaseModel):
     def with_fields(self, **changes: Any) -> Self:  # noqa: ANN401
         """The same request with some fields named otherwise; checked as a new one is."""
         return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
+
+
+def _words(kind: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """The words of a Literal, also where it may be None beside."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return tuple(word for part in get_args(kind) for word in _words(part))

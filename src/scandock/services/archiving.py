@@ -281,7 +281,6 @@ def tools_of(
         lease=running.lease,
         request=ImportRequest(quarantine=quarantine, said=said or {}),
         site=SiteRules(placeholders=desk.settings.placeholder_names),
-        resources="keep",
         zone=desk.settings.zone,
         started=datetime.now(desk.settings.zone),
         check=running.check,

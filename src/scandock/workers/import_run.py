@@ -71,8 +71,7 @@ class ImportRun:
                 return self._refuse(entries, entries.refused)
             from scandock.pipeline.flow import decide_and_place
 
-            tools = self.tools(entries.ledger)
-            return decide_and_place(tools, self.listening, self.report, self.site.request.ignore_unparsable)
+            return decide_and_place(self.tools(entries.ledger), self.listening, self.report)
         except InterruptedError:
             if self.lost.is_set():
                 raise
@@ -114,7 +113,6 @@ class ImportRun:
             lease=self.lease,
             request=self.site.request,
             site=self.site.rules,
-            resources=self.site.request.resources,
             zone=zone,
             started=datetime.now(zone),
             check=self.check,

@@ -121,8 +121,7 @@ class _Inspection:
         if entries.refused is not None:
             entries.note_unread()
             return refused_report(entries.ledger, entries.refused, self.listening, self.report)
-        tools = self._tools(entries.ledger, stage, site)
-        return dry_run(tools, self.listening, self.report, self.request.ignore_unparsable)
+        return dry_run(self._tools(entries.ledger, stage, site), self.listening, self.report)
 
     def _tools(self, ledger: Ledger, stage: Stage, site: Site) -> Tools:
         from scandock.pipeline.job import Tools
@@ -137,7 +136,6 @@ class _Inspection:
             lease=lease,
             request=site.request,
             site=site.rules,
-            resources=self.request.resources,
             zone=self.settings.zone,
             started=datetime.now(self.settings.zone),
             check=self.check,

@@ -93,3 +93,13 @@ def test_senders_and_the_command_line_have_fields_of_their_own() -> None:
 def test_reader_processes_load_no_pydantic() -> None:
     code = "import sys, scandock.workers.reader_process, scandock.rules.settle; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_doors_know_what_kind_a_field_is() -> None:
+    kinds = {name: ImportRequest.choices(name) for name in ImportRequest.fields_of(AskedBy.SENDER)}
+    assert {name: words for name, words in kinds.items() if words} == {
+        "destination": ("prearchive", "archive"),
+        "overwrite": ("none", "append", "delete"),
+        "resources": ("keep", "ignore"),
+    }
+    assert [name for name in kinds if ImportRequest.is_flag(name)] == ["ignore_unparsable"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.tables import project
 from scandock.model.errors import Usage
-from scandock.model.importing import Destination, Overwrite, Resources
 from scandock.rules.import_request import AskedBy, ImportRequest
 from scandock.rules.labels import OWN_ID, clean, is_project_id
 from scandock.rules.mapping import parse_mapping
@@ -21,11 +20,10 @@ from scandock.services.receiving import Door, Offer
 from scandock.web.security import check_upload
 
 NAMES: Final = (*ImportRequest.fields_of(AskedBy.SENDER), "mapping", "filename")
-_CHOICES: Final[dict[str, tuple[str, ...]]] = {
-    "destination": get_args(Destination),
-    "overwrite": get_args(Overwrite),
-    "resources": get_args(Resources),
+_CHOICES: Final = {
+    name: values for name in ImportRequest.fields_of(AskedBy.SENDER) if (values := ImportRequest.choices(name))
 }
+_FLAGS: Final = tuple(name for name in ImportRequest.fields_of(AskedBy.SENDER) if ImportRequest.is_flag(name))
 NOTHING: Final = ImportRequest()
 """What is asked where nothing is named."""
 _TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -103,11 +101,12 @@ def request_of(fields: Mapping[str, str], own: ImportRequest = NOTHING) -> Impor
             raise Usage("request_invalid", f"{choice} is {value!r}.", f"Right is one of {', '.join(values)}.")
         if value:
             named[choice] = value
-    truth = fields.get("ignore_unparsable", "").strip().lower()
-    if truth and truth not in _TRUTH:
-        raise Usage("request_invalid", f"ignore_unparsable is {truth!r}.", "Right is true or false.")
-    if truth:
-        named["ignore_unparsable"] = _TRUTH[truth]
+    for flag in _FLAGS:
+        truth = fields.get(flag, "").strip().lower()
+        if truth and truth not in _TRUTH:
+            raise Usage("request_invalid", f"{flag} is {truth!r}.", "Right is true or false.")
+        if truth:
+            named[flag] = _TRUTH[truth]
     return own.with_fields(**named)
 
 

@@ -22,7 +22,7 @@ import pytest
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import ProjectRow, add_project
-from scandock.model.importing import ImportOptions
+from scandock.rules.import_request import ImportRequest
 from scandock.services.checking import check
 from scandock.services.opening import opened
 from scandock.services.settings import Settings, load_settings
@@ -132,7 +132,7 @@ class Site:
         result = run_import(
             data=str(self.data),
             archive=str(path),
-            options=ImportOptions(project=project, **wanted),
+            request=ImportRequest(project=project, **wanted),
             settings=self.settings,
             on_progress=None,
             cancelled=threading.Event(),

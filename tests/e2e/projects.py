@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, StorageState
 
-from scandock.model.importing import ImportOptions
+from scandock.rules.import_request import ImportRequest
 from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
 from scandock.workers.importing import run_import
@@ -145,7 +145,7 @@ class Project:
         result = run_import(
             data=str(self.data),
             archive=str(path),
-            options=ImportOptions(project=self.id, workers=1, **options),
+            request=ImportRequest(project=self.id, workers=1, **options),
             settings=load_settings(),
             on_progress=None,
             cancelled=threading.Event(),

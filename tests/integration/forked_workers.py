@@ -31,7 +31,7 @@ class ForkedAttempt:
     """Runs where a worker expects a process that it has started itself."""
 
     def __init__(self, order: Order, changes: dict[str, str]) -> None:
-        words = (str(prepared_pid()), *order.words())
+        words = (str(prepared_pid()), order.to_json())
         env = environment(SCANDOCK_WORKERS="1", **changes)
         pipe = FaultPipe()
         self._fork = Fork("tests.crash.forked:attempt", *words, argv=["attempt"], env=env, fds=[pipe.writing])

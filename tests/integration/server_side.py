@@ -22,7 +22,7 @@ from scandock.catalog.tables import upload
 from scandock.queue.cancel import Cancelled, cancel
 from scandock.queue.enqueue import accept
 from scandock.queue.tokens import new_uuid
-from scandock.queue.wake import ring
+from scandock.queue.wake import notify
 from scandock.store.local import LocalStore
 from scandock.testing.data import make_data
 from tests.crash.processes import environment, members, name_of, until
@@ -80,7 +80,7 @@ class Server:
     def accept(self, uuid: str) -> None:
         with self.catalog.write() as connection:
             assert accept(self.catalog, connection, self.id(uuid))
-        ring(str(self.data))
+        notify(str(self.data))
 
     def send(self, body: bytes, **how: Any) -> str:
         uuid = self.receive(body, **how)
@@ -90,7 +90,7 @@ class Server:
     def cancel(self, uuid: str) -> Cancelled:
         with self.catalog.write() as connection:
             told = cancel(self.catalog, connection, self.id(uuid))
-        ring(str(self.data))
+        notify(str(self.data))
         return told
 
     def id(self, uuid: str) -> int:
@@ -128,7 +128,7 @@ class Server:
         """Let a back-off be over, and wake the worker."""
         with self.catalog.write() as connection:
             connection.execute(update(reception).where(reception.c.upload_id == self.id(uuid)).values(retry_at=0))
-        ring(str(self.data))
+        notify(str(self.data))
 
     def spooled(self) -> list[str]:
         return self.store.spools()

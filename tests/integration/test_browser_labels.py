@@ -24,12 +24,13 @@ from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS
 from scandock.rules import labels
 from scandock.rules.comments import assigned
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.junk import junk_code, named_like_image
 from scandock.rules.layout import place_of
 from scandock.rules.mapping import parse_mapping, row_for
 from scandock.rules.naming import name_study
 from scandock.rules.people import patients_of
-from scandock.rules.policy import ProjectPolicy, Request, SiteRules
+from scandock.rules.policy import ProjectPolicy, SiteRules
 from scandock.rules.settle import settle
 from scandock.rules.sop_classes import CSA_NON_IMAGE, ROOT, has_pixels
 from scandock.rules.study import StudyFacts, as_date, as_time
@@ -296,7 +297,7 @@ def settled(studies: list[dict[str, Any]], asked: dict[str, Any], projects: list
         for one in studies
     ]
     rows = parse_mapping(asked["mapping"], "m.csv") if "mapping" in asked else ()
-    request = Request(
+    request = ImportRequest(
         project=asked["project"] or None,
         subject=asked["subject"] or None,
         session=asked["session"] or None,

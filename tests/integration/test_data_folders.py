@@ -19,7 +19,7 @@ from scandock.catalog.engine import HEAD, open_catalog
 from scandock.catalog.server_tables import data_folder, project_alias
 from scandock.catalog.tables import ecat_file
 from scandock.model.errors import Fault, Usage
-from scandock.model.importing import ImportOptions
+from scandock.rules.import_request import ImportRequest
 from scandock.services.backing_up import back_up
 from scandock.services.opening import open_data_catalog, opened
 from scandock.services.settings import Settings, load_settings
@@ -109,9 +109,9 @@ def test_nothing_is_made_in_a_folder_that_is_refused(first: Path, tmp_path: Path
     for other, standing in ((there, set()), (half, {one.name for one in half.iterdir()}), (absent, None)):
 
         def bring(data: Path = other) -> object:
-            options = ImportOptions(project="P", workers=1)
+            request = ImportRequest(project="P", workers=1)
             return run_import(
-                data=str(data), archive=str(archive), options=options, settings=settings, on_progress=None,
+                data=str(data), archive=str(archive), request=request, settings=settings, on_progress=None,
                 cancelled=threading.Event(),
             )  # fmt: skip
 

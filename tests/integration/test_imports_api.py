@@ -15,11 +15,11 @@ from scandock.catalog.tables import intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
-from scandock.placing.put_back import wait_or_fail
+from scandock.placing.requeue import wait_or_fail
 from scandock.queue.claim import Slots, claim
 from scandock.queue.leases import LEASE_MS, finish
 from scandock.queue.owner import this_owner
-from scandock.queue.retry import let_go, put_back
+from scandock.queue.retry import let_go, requeue
 from scandock.services.checking import check
 from scandock.services.settings import load_settings
 from scandock.web import readiness
@@ -227,7 +227,7 @@ def test_an_import_that_waits_for_its_next_attempt_says_when(web, client, back):
     why = Fault("attempt_killed", "The import's process was killed from outside.", "It is tried again.")
     if back:
         with catalog.write() as connection:
-            put_back(catalog, connection, lease, why, attempt=1, seconds=3600)
+            requeue(catalog, connection, lease, why, attempt=1, seconds=3600)
     else:
         assert let_go(catalog, lease, counted=True, seconds=3600, code=why.code, message=str(why))
     with catalog.read() as connection:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.badinput.objects import Image
 from tests.integration.in_process import call_in_process
 from tests.integration.test_cli_import import CT, MR, call, packed
 
@@ -167,6 +168,22 @@ def test_objects_that_clash_and_settings_of_the_site(tmp_path: Path) -> None:
     assert report["entries"]["conflict"] == 2
     told_apart = told("inspect", archive, "--project", "P", "--create-project", SCANDOCK_IDENTIFIED="hold")
     assert told_apart[1]["sessions"][0]["code"] == "identified"
+
+
+def test_images_and_what_is_said_of_them_in_one_series(tmp_path: Path) -> None:
+    """They stand in two resources of one scan, in an order that is no order of their classes."""
+    states = {0x00080016: (b"UI", b"1.2.840.10008.5.1.4.1.1.11.1")}
+    archive = packed(
+        tmp_path / "a.zip",
+        {
+            "S/1.dcm": Image(case="both", number=1, also=states).file(),
+            "S/2.dcm": Image(case="both", number=2).file(),
+            "S/3.dcm": Image(case="both", number=3).file(),
+        },
+    )
+    (session,) = compare(tmp_path, archive, "--project", "P", "--create-project")["sessions"]
+    ((scan,),) = [session["scans"]]
+    assert [(one["name"], one["files"]) for one in scan["resources"]] == [("DICOM", 2), ("secondary", 1)]
 
 
 def test_an_inner_archive_of_other_files_and_ecat(tmp_path: Path, corpus_archives: Path) -> None:

@@ -21,7 +21,7 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, TokenLost
 from scandock.model.verdicts import ImportState
-from scandock.placing.put_back import wait_or_fail
+from scandock.placing.requeue import wait_or_fail
 from scandock.queue.cancel import Cancelled, cancel, cancelled, may_show
 from scandock.queue.claim import SMALL_BYTES, Claim, Slots, claim
 from scandock.queue.engine import engine_of
@@ -29,7 +29,7 @@ from scandock.queue.enqueue import accept
 from scandock.queue.leases import PATIENCE_MS, NotRenewed, finish, renew, renew_all
 from scandock.queue.owner import boot_id, start_time, this_owner
 from scandock.queue.procrastinate_engine import ProcrastinateEngine, conninfo
-from scandock.queue.retry import MAX_ATTEMPTS, again, let_go, put_back
+from scandock.queue.retry import MAX_ATTEMPTS, again, let_go, requeue
 from scandock.services.settings import load_settings
 from scandock.workers import running
 from scandock.workers.beats import Beats
@@ -138,7 +138,7 @@ def test_what_is_to_wait_waits(server):
     uuid = server.send(b"x")
     lease = claimed(server).lease
     with server.catalog.write() as connection:
-        put_back(server.catalog, connection, lease, Fault("out_of_memory", "None left."), attempt=1, seconds=60)
+        requeue(server.catalog, connection, lease, Fault("out_of_memory", "None left."), attempt=1, seconds=60)
     row = server.row(uuid)
     assert (row["state"], row["code"], row["attempt"]) == ("received", "out_of_memory", 1)
     assert take(server) is None
@@ -177,7 +177,7 @@ def test_a_lease_whose_import_has_ended_or_waits_again_is_not_lost(server):
     server.send(b"y")
     waits = claimed(server).lease
     with server.catalog.write() as connection:
-        put_back(server.catalog, connection, waits, Fault("out_of_memory", "None left."), attempt=1, seconds=60)
+        requeue(server.catalog, connection, waits, Fault("out_of_memory", "None left."), attempt=1, seconds=60)
     assert renew_all(server.catalog, [ended, waits]) == NotRenewed(lost=[], ended=[ended, waits])
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from scandock.catalog.server_tables import audit, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault
+from scandock.rules.import_request import ImportRequest
 from scandock.services import arrivals
 from scandock.services.receiving import Offer
 from scandock.services.settings import load_settings
@@ -285,7 +286,7 @@ def test_a_key_can_be_used_again_whose_upload_broke_while_nothing_could_be_writt
 
 
 def test_what_a_killed_server_left_of_whole_bodies_is_cleared_away(web, monkeypatch):
-    mine = Offer(account_id=1, door="raw", filename="a.zip", options={}, size=10)
+    mine = Offer(account_id=1, door="raw", filename="a.zip", request=ImportRequest(), size=10)
     with web.site.catalog.read() as connection:
         account_id = connection.execute(select(audit.c.account_id).limit(1)).scalar_one()
     alive, dead = (web.site.receiving.begin(replaced(mine, account_id)) for _ in range(2))

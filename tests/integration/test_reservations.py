@@ -17,6 +17,7 @@ from sqlalchemy import select, update
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, ScandockError
+from scandock.rules.import_request import ImportRequest
 from scandock.services.arrivals import forget_broken
 from scandock.services.receiving import Arriving, Offer, Receiving
 from scandock.services.reservations import CHECK_BYTES
@@ -262,7 +263,7 @@ def test_two_creations_at_once_are_not_promised_the_same_bytes(web: Web, monkeyp
 
 
 def begin(receiving: Receiving, account_id: int, **more: Any) -> Arriving:
-    offer = Offer(account_id=account_id, door="raw", filename="a.zip", options={})
+    offer = Offer(account_id=account_id, door="raw", filename="a.zip", request=ImportRequest())
     return receiving.begin(replace(offer, **more))
 
 
@@ -374,7 +375,7 @@ def test_a_broken_upload_gives_back_its_space_and_its_row(
 def test_a_broken_upload_is_sent_again_under_its_key(web: Web, ann: httpx.Client) -> None:
     keyed = {"Idempotency-Key": "k"}
     arriving = begin(
-        web.site.receiving, account_of(web, "ann"), size=900, idempotency_key="k", options={"project": "P"}
+        web.site.receiving, account_of(web, "ann"), size=900, idempotency_key="k", request=ImportRequest(project="P")
     )
     waits = ann.post("/api/v1/imports?project=P", content=b"x" * 900, headers=keyed)
     assert (waits.status_code, waits.json()["code"]) == (409, "upload_running")

@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from scandock.catalog.tables import upload
+from scandock.rules.import_request import ImportRequest
 from scandock.services.receiving import Offer
 from tests.integration.web import serving
 
@@ -97,7 +98,9 @@ def test_another_resumable_upload_is_refused(client, web):
 
 def test_a_key_of_an_upload_that_was_cancelled_while_it_came_is_not_answered_with_it(client, web):
     mia = web.account("mia", P="member")
-    offer = Offer(account_id=mia, door="raw", filename="a.zip", options={"project": "P"}, idempotency_key="k-1")
+    offer = Offer(
+        account_id=mia, door="raw", filename="a.zip", request=ImportRequest(project="P"), idempotency_key="k-1"
+    )
     begun = web.site.receiving.begin(offer)
     with web.client("mia") as hers:
         assert client.post(f"/api/v1/imports/{begun.uuid}/cancel").status_code == 202

@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
+from scandock.rules.import_request import ImportRequest
 from scandock.services.arrivals import expire, forget_broken
 from scandock.services.receiving import Offer
 from scandock.services.settings import load_settings
@@ -190,7 +191,7 @@ def test_a_file_outlives_who_received_it_and_expires_as_an_upload(web: Web, clie
 
 
 def test_a_file_that_did_not_come_whole_goes_with_who_received_it(web: Web, client: httpx.Client) -> None:
-    offer = Offer(account_id=1, door="raw", filename="a", options={})
+    offer = Offer(account_id=1, door="raw", filename="a", request=ImportRequest())
     begin(web.site.receiving, offer, "20260101_101010", "a b.zip")
     assert client.get(FILE).status_code == 404
     dead = {"host": platform.node(), "boot": "another", "space": 0, "pid": 1, "started": 1}

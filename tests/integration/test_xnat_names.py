@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from scandock.model.errors import Usage
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.naming import check_labels
-from scandock.rules.policy import Request
 from tests.builders import documented, images, zipped
 
 MR = {"xsiType": "xnat:mrSessionData"}
@@ -33,7 +33,7 @@ def test_no_label_has_the_form_of_an_id(made: httpx.Client, label: str) -> None:
     told = made.post("/data/services/import", params={"project": "P", "subject": "S9", "session": label}, content=body)
     assert (told.status_code, "form of this server's own ids" in told.text) == (400, True), told.text
     with pytest.raises(Usage, match="form of this server's own ids"):
-        check_labels(Request(session=label))
+        check_labels(ImportRequest(session=label))
     assert {one["label"] for one in made.get("/data/experiments").json()["ResultSet"]["Result"]} == {"E1", "E2"}
 
 

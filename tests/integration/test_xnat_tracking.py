@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import reception, tracked
-from scandock.queue.wake import ring
+from scandock.queue.wake import notify
 from scandock.services.xnat.tracking import DELETED, KEPT_MS, forget_old
 from scandock.testing.worker import InProcessWorker
 from tests.builders import documented, images, site_at, zipped
@@ -159,7 +159,7 @@ def test_an_import_whose_attempt_is_killed_has_an_end(web: Web, client: httpx.Cl
         """It waits between its attempts; nobody waits for that here."""
         with web.site.catalog.write() as connection:
             connection.execute(update(reception).values(retry_at=0))
-        ring(web.site.data)
+        notify(web.site.data)
         return told(client)["succeeded"] is not None
 
     data, url = Path(web.site.data), web.site.settings.database_url

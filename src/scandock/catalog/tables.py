@@ -27,6 +27,8 @@ from sqlalchemy import (
     text,
 )
 
+from scandock.model.verdicts import ImportState
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -136,7 +138,7 @@ upload = Table(
     Column("created", BigInteger, nullable=False),
     Column("finished", BigInteger),
     _one_of("source", "cli", "server"),
-    _one_of("state", "receiving", "received", "running", "placed", "held", "partly", "refused", "failed", "cancelled"),
+    _one_of("state", *ImportState),
     Index(None, "state"),
 )
 

@@ -14,7 +14,8 @@ from scandock.cli import checks, options
 if TYPE_CHECKING:
     from scandock.cli.receipt_file import Format
     from scandock.cli.running import Engine, Result
-    from scandock.model.importing import ImportOptions, Progress
+    from scandock.model.importing import Progress
+    from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
 
 
@@ -47,10 +48,10 @@ def import_(
     checks.check_archives(archives)
     checks.check_data(data, archives)
     check_request(project, subject, session, mapping)
-    from scandock.model.importing import ImportOptions
+    from scandock.rules.import_request import ImportRequest
 
     settings = load_settings()
-    request = ImportOptions(
+    request = ImportRequest(
         project=project,
         create_project=create_project,
         subject=subject,
@@ -122,14 +123,14 @@ def default_workers() -> int:
     return min(len(os.sched_getaffinity(0)), 4)
 
 
-def _engine(data: str, request: ImportOptions, settings: Settings) -> Engine:
+def _engine(data: str, request: ImportRequest, settings: Settings) -> Engine:
     from scandock.workers.importing import run_import
 
     def engine(archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event) -> Result:
         return run_import(
             data=data,
             archive=archive,
-            options=request,
+            request=request,
             settings=settings,
             on_progress=on_progress,
             cancelled=cancelled,

@@ -13,7 +13,8 @@ from scandock.cli.import_cmd import check_request, default_workers, load_setting
 
 if TYPE_CHECKING:
     from scandock.cli.running import Engine, Result
-    from scandock.model.importing import ImportOptions, Progress
+    from scandock.model.importing import Progress
+    from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
 
 
@@ -45,10 +46,10 @@ def inspect(
     """
     checks.check_archives(archives)
     check_request(project, subject, session, mapping)
-    from scandock.model.importing import ImportOptions
+    from scandock.rules.import_request import ImportRequest
 
     settings = load_settings()
-    request = ImportOptions(
+    request = ImportRequest(
         project=project,
         create_project=create_project,
         subject=subject,
@@ -67,14 +68,14 @@ def inspect(
     )
 
 
-def _engine(data: str | None, request: ImportOptions, settings: Settings) -> Engine:
+def _engine(data: str | None, request: ImportRequest, settings: Settings) -> Engine:
     from scandock.workers.inspecting import run_inspect
 
     def engine(archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event) -> Result:
         return run_inspect(
             data=data,
             archive=archive,
-            options=request,
+            request=request,
             settings=settings,
             on_progress=on_progress,
             cancelled=cancelled,

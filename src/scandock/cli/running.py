@@ -18,7 +18,7 @@ from scandock.cli.progress import display
 from scandock.cli.receipt_file import Format, ReceiptFile
 from scandock.model.errors import ScandockError, Usage
 from scandock.model.importing import Progress
-from scandock.model.verdicts import EXIT_CODES, ImportState, Verdict
+from scandock.model.verdicts import EXIT_CODES, WITHOUT_RECEIPT, ImportState, Verdict
 
 Report = dict[str, Any]
 _STORED: Final = frozenset({ImportState.PLACED, ImportState.HELD, ImportState.PARTLY})
@@ -94,7 +94,7 @@ class Run:
         self._write_receipt(result)
 
     def _write_receipt(self, result: Result) -> None:
-        if self.receipt is None or result.state in {ImportState.FAILED, ImportState.CANCELLED}:
+        if self.receipt is None or result.state in WITHOUT_RECEIPT:
             return
         try:
             self.receipt.add(result)

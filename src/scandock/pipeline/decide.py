@@ -42,11 +42,11 @@ class Decided:
     warnings: list[Notice] = field(default_factory=list)
 
 
-def decide(tools: Tools, heard: Listener, ignore_unparsable: bool) -> Decided:
+def decide(tools: Tools, heard: Listener) -> Decided:
     """Decide all that can be decided before a byte is placed. Raises Usage as `plan` does."""
     ledger = tools.ledger
     ledger.index()
-    judgement = judge(ledger, heard.damages, ignore_unparsable=ignore_unparsable)
+    judgement = judge(ledger, heard.damages, ignore_unparsable=tools.request.ignore_unparsable)
     if judgement.refused is not None:
         return Decided(judgement)
     every = heard.tallies.study_uids()

@@ -34,11 +34,11 @@ from scandock.store.paths import ASIDE, BIG, ECAT, IMAGES, INNER, LOOSE
 Reporter = Callable[..., dict[str, Any]]
 
 
-def decide_and_place(tools: Tools, heard: Listener, report: Reporter, ignore_unparsable: bool) -> dict[str, Any]:
+def decide_and_place(tools: Tools, heard: Listener, report: Reporter) -> dict[str, Any]:
     """Everything behind the reading. Gives the report of the fixed surface."""
     heard.stage("deciding")
     tools.stage.write_back()
-    decided = decide(tools, heard, ignore_unparsable)
+    decided = decide(tools, heard)
     jobs, judgement = decided.jobs, decided.judgement
     if judgement.refused is not None:
         return _end(tools, report_refused(tools.ledger, judgement, heard, report))

@@ -50,7 +50,7 @@ class Found:
 class Teller:
     """Keeps bytes of entries and tells of them; `scandock.pipeline.read.Reader` says what each is.
 
-    `keep_images` False reads without keeping (inspect; the stage is then scratch space); `keep_loose` False hashes
+    `keep_images` False reads without keeping (a dry run; the stage is then scratch space); `keep_loose` False hashes
     resources without keeping them.
     """
 

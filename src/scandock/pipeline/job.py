@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.trees import BaseSession, ResourceRow, ScanRow, Words
@@ -17,11 +18,14 @@ from scandock.placing.intents import Placement
 from scandock.queue.leases import Lease
 from scandock.rules.naming import Naming
 from scandock.rules.notices import Notice
-from scandock.rules.policy import ProjectPolicy, Request, SiteRules
+from scandock.rules.policy import ProjectPolicy, SiteRules
 from scandock.rules.settle import Decision
 from scandock.rules.study import StudyFacts
 from scandock.store.paths import RelPath, TreePath, archive_path, job_tree, prearchive_path
 from scandock.store.port import Stage, Store
+
+if TYPE_CHECKING:
+    from scandock.rules.import_request import ImportRequest
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,9 +37,8 @@ class Tools:
     stage: Stage
     ledger: Ledger
     lease: Lease
-    request: Request
+    request: ImportRequest
     site: SiteRules
-    resources: str
     zone: tzinfo
     started: datetime
     check: Callable[[], None]

@@ -30,6 +30,16 @@ from scandock.store.paths import NOWHERE
 
 def arrange_all(tools: Tools, jobs: list[Job]) -> None:
     """Put every job's tree together, and write its rows where nobody sees them yet."""
+    arrangers = arrange_files(tools, jobs)
+    reach("arranged")
+    for job in jobs:
+        tools.check()
+        write_job(tools, job, arrangers[job.n])
+    reach("rows")
+
+
+def arrange_files(tools: Tools, jobs: list[Job]) -> dict[int, Arranger]:
+    """Give every entry its place in its job's tree, in the stage; the arrangers by their jobs."""
     arrangers = {}
     for job in jobs:
         tools.check()
@@ -37,12 +47,8 @@ def arrange_all(tools: Tools, jobs: list[Job]) -> None:
         arranger.begin()
         arranger.place_images()
     takers = {n: ResourceKeeper(arranger) for n, arranger in arrangers.items()}
-    assign_others(tools.ledger, takers, index_folders(tools.ledger), tools.resources)
-    reach("arranged")
-    for job in jobs:
-        tools.check()
-        write_job(tools, job, arrangers[job.n])
-    reach("rows")
+    assign_others(tools.ledger, takers, index_folders(tools.ledger), tools.request.resources)
+    return arrangers
 
 
 def write_job(tools: Tools, job: Job, arranger: Arranger) -> None:

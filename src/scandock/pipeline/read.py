@@ -95,9 +95,9 @@ class Reader(Teller):
         if header.sop_class == DICOMDIR_CLASS:
             self._dicomdir(found, Kept(size, sha256, NOWHERE), bytes(data))
             return
-        kept, facts = Kept(size, sha256, NOWHERE), ""
+        wanted, spare = self._names(header, sha256, found.number)
+        kept, facts = Kept(size, sha256, wanted), ""
         if self.keep_images:
-            wanted, spare = self._names(header, sha256, found.number)
             kept.staged = keep_whole(self.stage, data, wanted, spare)
         else:
             facts = hashlib.sha256(memoryview(data)[header.dataset_at :]).hexdigest()
@@ -119,13 +119,14 @@ class Reader(Teller):
             self._dicomdir(found, kept, more(min(kept.size, DICOMDIR_BYTES)))
             self.drop(kept)
             return
+        wanted, spare = self._names(header, kept.sha256, found.number)
         if self.keep_images:
-            wanted, spare = self._names(header, kept.sha256, found.number)
             kept.staged = move_free(self.stage, kept.staged, wanted, spare)
             self._emit_dicom(found, header, kept, "")
             return
         facts = dataset_digest(lambda at, n: self.stage.read_at(kept.staged, at, n), header.dataset_at).hex()
         self.drop(kept)
+        kept.staged = wanted
         self._emit_dicom(found, header, kept, facts)
 
     def _dicomdir(self, found: Found, kept: Kept, data: bytes) -> None:
@@ -154,7 +155,10 @@ class Reader(Teller):
         return key
 
     def _emit_dicom(self, found: Found, header: Header, kept: Kept, facts: str) -> None:
-        """`facts` is the sha256 of the data set where the bytes are not kept: repeats are told by it."""
+        """`facts` is the sha256 of the data set where the bytes are not kept: repeats are told by it.
+
+        `kept.staged` then says where they would be.
+        """
         self.sink.tally_of(found.container).add(header)
         values = header.values
         self.sink.patient(header.study_uid, values.get(0x00100020, b""), values.get(0x00100010, b""))

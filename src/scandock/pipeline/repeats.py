@@ -68,9 +68,7 @@ def _distinct(ledger: Ledger, stage: Keeper, group: list[tuple[bytes, bytes, int
     for number, sha256, dataset_at, syntax, staged, facts in group:
         found = originals.get(sha256)
         if found is None and several:
-            digest = bytes.fromhex(facts)
-            if staged:
-                digest = dataset_digest(partial(stage.read_at, staged), dataset_at)
+            digest = bytes.fromhex(facts) if facts else dataset_digest(partial(stage.read_at, staged), dataset_at)
             original = by_dataset.setdefault((syntax, digest), number)
             found = (original, "same_dataset") if original != number else None
         if found is None:

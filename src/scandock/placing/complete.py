@@ -12,7 +12,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, upload
 from scandock.model.errors import Fault
 from scandock.model.points import reach
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.placing.deletes import Removal, put_removed_away, removals_of
 from scandock.placing.forget import forget_exceptions, forget_operation, forget_staged, forget_tree
 from scandock.placing.intents import Placement, published, recorded
@@ -25,7 +25,6 @@ FREE_SECONDS = 10.0
 """How long an import that has failed, maybe for a full disk, deletes what it staged before it writes so down."""
 
 LEFT = "What it had decided stands in the catalog: the next command on this folder finishes it."
-_SHOWN_NOTHING = (ImportState.FAILED, ImportState.CANCELLED)
 
 
 def complete(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> dict[str, Any]:
@@ -85,13 +84,13 @@ def end_without(catalog: Catalog, store: Store, stage: Stage, lease: Lease, repo
     with contextlib.suppress(Fault):  # a full disk takes no rows before the staging has gone
         renew(catalog, lease)
     state = ImportState(report["state"])
-    if state not in _SHOWN_NOTHING and stage.exists(RECEIPT):
+    if state not in WITHOUT_RECEIPT and stage.exists(RECEIPT):
         store.keep_receipt(stage, RECEIPT)
     stage.clear()
     if state is ImportState.FAILED:
         store.sweep(FREE_SECONDS)
     forget_staged(catalog, lease)
-    if state in _SHOWN_NOTHING:
+    if state in WITHOUT_RECEIPT:
         forget_exceptions(catalog, lease)
         store.drop_receipt(lease.uuid)  # of one that was being refused when it died
     with catalog.write() as connection:

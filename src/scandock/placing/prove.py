@@ -26,8 +26,8 @@ from scandock.model.verdicts import ImportState, Verdict
 from scandock.placing.deletes import REMOVED, Removal, removals_of
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, recorded
-from scandock.placing.put_back import has_bytes
 from scandock.placing.receipts import Tally, amend_receipt, tally_without
+from scandock.placing.requeue import has_bytes
 from scandock.placing.tree_files import paths_of
 from scandock.queue.leases import RENEW_SECONDS, Lease, guard, renew
 from scandock.store.paths import RelPath, TreePath, below, relative_to

@@ -14,8 +14,8 @@ from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import end_without, has_intents
 from scandock.placing.forget import forget_tree
-from scandock.placing.put_back import came_by_server, put_back_lost
 from scandock.placing.renamed import follow_renamed
+from scandock.placing.requeue import came_by_server, requeue_lost
 from scandock.placing.roll_forward import roll_forward
 from scandock.placing.stored_folders import make_stored
 from scandock.queue.leases import Dead, Lease, abandon, find_dead, take_over
@@ -133,7 +133,7 @@ def _recover_one(catalog: Catalog, store: Store, dead: Dead, lease: Lease) -> Fa
             if not came_by_server(catalog, lease):
                 end_without(catalog, store, stage, lease, INTERRUPTED)
             else:
-                put_back_lost(catalog, store, stage, lease, dead)
+                requeue_lost(catalog, store, stage, lease, dead)
         finally:
             stage.close()
     return None

@@ -13,8 +13,8 @@ from scandock.model.errors import Fault
 from scandock.model.upload_steps import log_step
 from scandock.placing.complete import complete, end_without, has_intents
 from scandock.placing.prove import fit_intents
-from scandock.placing.put_back import drop_bytes, has_bytes
 from scandock.placing.receipts import keep_receipt_anew
+from scandock.placing.requeue import drop_bytes, has_bytes
 from scandock.queue.leases import Lease, guard
 from scandock.queue.retry import again
 from scandock.store.port import Stage, Store

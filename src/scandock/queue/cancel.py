@@ -14,6 +14,7 @@ from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event, add_outcome
 from scandock.queue.leases import Lease, guard
+from scandock.queue.states import transition
 
 MESSAGE = "The import was cancelled; nothing was stored."
 
@@ -24,7 +25,7 @@ class Cancelled(StrEnum):
     DONE = "done"
     """It had not begun, and has ended: its bytes are the caller's to discard."""
     COMING = "coming"
-    """Its worker ends it within two seconds; ring for it once the transaction is committed."""
+    """Its worker ends it within two seconds; notify it once the transaction is committed."""
     TOO_LATE = "too_late"
     """It is being placed, and only goes forward."""
     ENDED = "ended"
@@ -43,15 +44,14 @@ def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> Cancelle
     if state in (ImportState.RECEIVING, ImportState.RECEIVED):
         report = make_report(row.uuid, row.archive, ImportState.CANCELLED, "cancelled", MESSAGE, received=row.received)
         connection.execute(
-            update(upload)
-            .where(upload.c.id == upload_id)
-            .values(
-                state=ImportState.CANCELLED,
+            transition(
+                state,
+                ImportState.CANCELLED,
                 code="cancelled",
                 message=MESSAGE,
                 report=json.dumps(report),
                 finished=catalog.now(),
-            )
+            ).where(upload.c.id == upload_id)
         )
         add_outcome(catalog, connection, upload_id, ImportState.CANCELLED.value, report)
         return Cancelled.DONE

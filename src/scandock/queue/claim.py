@@ -21,7 +21,6 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
-    update,
 )
 from sqlalchemy.sql import ColumnElement
 
@@ -34,6 +33,7 @@ from scandock.queue.events import add_event
 from scandock.queue.leases import LEASE_MS, Lease, is_over
 from scandock.queue.owner import is_elsewhere, is_gone, is_mine, server_is_gone
 from scandock.queue.retry import LONGEST_OUTAGE_WAIT, MAX_ATTEMPTS
+from scandock.queue.states import transition
 from scandock.queue.tokens import new_token
 
 SMALL_BYTES = 100_000_000
@@ -186,15 +186,9 @@ def _take(
     counted = not ours and row.code not in OUTAGES and not spared
     attempt = max(row.attempt + (1 if counted else 0), 1)
     changed = connection.execute(
-        update(upload)
-        .where(
-            upload.c.id == row.id,
-            upload.c.token == row.token,
-            upload.c.state == row.state,
-            upload.c.lease_until == row.lease_until,
-        )
-        .values(
-            state=ImportState.RUNNING,
+        transition(
+            ImportState(row.state),
+            ImportState.RUNNING,
             token=token,
             owner=owner,
             attempt=attempt,
@@ -202,6 +196,7 @@ def _take(
             code="",
             message="",
         )
+        .where(upload.c.id == row.id, upload.c.token == row.token, upload.c.lease_until == row.lease_until)
         .returning(upload.c.id)
     ).first()
     if changed is None:

@@ -14,7 +14,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from scandock.catalog.engine import Catalog
-from scandock.queue.wake import Bell
+from scandock.queue.wake import Listener
 
 POLL_SECONDS = 1.0
 
@@ -48,10 +48,10 @@ class Engine(Protocol):
 
 
 class EmbeddedEngine:
-    """The catalog itself is the queue; a ring wakes its worker (`wake.py`)."""
+    """The catalog itself is the queue; a notice wakes its worker (`wake.py`)."""
 
     def __init__(self) -> None:
-        self._bells: list[Bell] = []
+        self._listeners: list[Listener] = []
         """Of the workers of this process: one, but for tests."""
 
     def prepare(self) -> None:
@@ -61,19 +61,19 @@ class EmbeddedEngine:
         """The row is the message."""
 
     def run(self, data: str, slots: Slots, stop: threading.Event) -> None:
-        with Bell(data) as bell:
-            self._bells.append(bell)
+        with Listener(data) as listener:
+            self._listeners.append(listener)
             try:
                 slots.look()
                 while not stop.is_set():
-                    bell.wait(POLL_SECONDS)
+                    listener.wait(POLL_SECONDS)
                     slots.look()
             finally:
-                self._bells.remove(bell)
+                self._listeners.remove(listener)
 
     def end(self) -> None:
-        for bell in list(self._bells):
-            bell.end()
+        for listener in list(self._listeners):
+            listener.end()
 
 
 _ENGINES: dict[str, Engine] = {}

@@ -10,19 +10,17 @@ from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
 from scandock.queue.engine import engine_of
 from scandock.queue.events import add_event
+from scandock.queue.states import transition
 
 
 def accept(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
     """Make a receiving upload, whose bytes are on disk and synced, one that waits for its import.
 
-    Within the caller's transaction; once that is committed, call `scandock.queue.wake.ring`. False, and nothing done,
+    Within the caller's transaction; once that is committed, call `scandock.queue.wake.notify`. False, and nothing done,
     where it is not receiving (any more): it was accepted before, or cancelled.
     """
-    changed = connection.execute(
-        update(upload)
-        .where(upload.c.id == upload_id, upload.c.state == ImportState.RECEIVING)
-        .values(state=ImportState.RECEIVED)
-    ).rowcount
+    accepted = transition(ImportState.RECEIVING, ImportState.RECEIVED).where(upload.c.id == upload_id)
+    changed = connection.execute(accepted).rowcount
     if changed != 1:
         return False
     connection.execute(update(reception).where(reception.c.upload_id == upload_id).values(accepted=catalog.now()))

@@ -19,6 +19,7 @@ from scandock.model.errors import OUTAGES, TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
 from scandock.queue.owner import is_at_work, is_elsewhere, is_gone, is_mine, this_owner
+from scandock.queue.states import transition
 from scandock.queue.tokens import new_token
 
 LEASE_MS = 15_000
@@ -131,15 +132,14 @@ def finish(catalog: Catalog, connection: Connection, lease: Lease, state: Import
     """Write the final outcome and free what was reserved."""
     guard(catalog, connection, lease)
     connection.execute(
-        update(upload)
-        .where(upload.c.id == lease.upload_id)
-        .values(
-            state=state,
+        transition(
+            ImportState.RUNNING,
+            state,
             code=report.get("code") or "",
             message=report.get("message") or "",
             report=json.dumps(report),
             finished=catalog.now(),
-        )
+        ).where(upload.c.id == lease.upload_id)
     )
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
     add_outcome(catalog, connection, lease.upload_id, state.value, report)

@@ -1,8 +1,8 @@
 """Trying again: after a fault of the machine, after the death of an attempt, or because a person asks for it.
 
-A fault puts an upload back among those that wait, its staging cleared (placing/put_back.py). A death leaves it
+A fault requeues an upload, its staging cleared (placing/requeue.py). A death leaves it
 `running` without an owner, since only the next attempt can tell whether it had recorded its intents. So does an outage
-(`Fault.is_outage`): it is waited for, longer each time, whoever clears up first puts the upload back, and what is
+(`Fault.is_outage`): it is waited for, longer each time, whoever clears up first requeues the upload, and what is
 claimed with the code of one begins the same attempt again.
 """
 
@@ -22,6 +22,7 @@ from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
 from scandock.queue.leases import Lease, guard
+from scandock.queue.states import transition
 
 MAX_ATTEMPTS = 3
 WAITS = (5, 60)
@@ -49,7 +50,7 @@ def outage_waited(outages: int) -> int:
     return sum(outage_wait(number) for number in range(outages))
 
 
-def put_back(
+def requeue(
     catalog: Catalog, connection: Connection, lease: Lease, why: ScandockError | None, *, attempt: int, seconds: float
 ) -> None:
     """Let an upload wait for its next attempt, `attempt` being counted so far. TokenLost where another has it.
@@ -67,9 +68,8 @@ def put_back(
             log_step, "import to be tried again", lease.uuid, code=why.code, attempt=attempt, again_in=seconds
         )
         catalog.after_commit(connection, step)
-    connection.execute(
-        update(upload).where(upload.c.id == lease.upload_id).values(state=ImportState.RECEIVED, **values)
-    )
+    waits = transition(ImportState.RUNNING, ImportState.RECEIVED, **values)
+    connection.execute(waits.where(upload.c.id == lease.upload_id))
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
 
 
@@ -122,29 +122,18 @@ def let_wait(catalog: Catalog, connection: Connection, lease: Lease, why: Fault,
 def again(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
     """Have a failed upload, whose bytes were kept, imported anew, or one that waits for its next attempt begin it now.
 
-    False where it is neither. Then `ring`.
+    False where it is neither. Then `notify`.
     """
     from scandock.queue.enqueue import announce
 
     if _hurry(connection, upload_id):
         announce(catalog, connection, upload_id)
         return True
+    anew = {"code": "", "message": "", "report": "", "attempt": 0, "finished": None, "owner": "", "lease_until": 0}
     changed = connection.execute(
-        update(upload)
-        .where(
+        transition(ImportState.FAILED, ImportState.RECEIVED, **anew).where(
             upload.c.id == upload_id,
-            upload.c.state == ImportState.FAILED,
             upload.c.id.in_(select(reception.c.upload_id).where(reception.c.accepted.is_not(None))),
-        )
-        .values(
-            state=ImportState.RECEIVED,
-            code="",
-            message="",
-            report="",
-            attempt=0,
-            finished=None,
-            owner="",
-            lease_until=0,
         )
     ).rowcount
     if changed != 1:

@@ -1,8 +1,8 @@
 """Waking the worker of a DATA at once, from any process on this machine: a datagram to a name made of the folder.
 
 The name lies in the kernel (an abstract unix socket), so that DATA holds plain files alone and nothing is left behind
-by a kill. It carries nothing and proves nothing: whoever rings in vain costs one look at the queue, and where the
-ringing is missed, the worker looks each second anyway.
+by a kill. It carries nothing and proves nothing: whoever notifies in vain costs one look at the queue, and where the
+notice is missed, the worker looks each second anyway.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ def _name(data: str) -> bytes:
     return b"\0scandock-wake-%d-%d" % (at.st_dev, at.st_ino)
 
 
-def ring(data: str) -> bool:
+def notify(data: str) -> bool:
     """Wake whoever works on DATA; False where nobody listens. Never blocks, never raises."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as bell:
-            bell.sendto(b"!", _name(data))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
+            sender.sendto(b"!", _name(data))
     except BlockingIOError:
-        return True  # so many rings wait already that it will be heard
+        return True  # so many notices wait already that it will be heard
     except OSError:
         return False
     return True
 
 
-class Bell:
+class Listener:
     """Where a worker listens; one a DATA. `bound` is False where another process has the name: then it only polls."""
 
     def __init__(self, data: str) -> None:
@@ -43,7 +43,7 @@ class Bell:
             self.bound = True
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a ring, at most so long; True where there was one. Rings that came meanwhile count as one."""
+        """Wait for a notice, at most so long; True where there was one. Those that came meanwhile count as one."""
         ready, _, _ = select.select([self._socket, self._ours], [], [], seconds)
         if self._socket in ready:
             with contextlib.suppress(BlockingIOError):
@@ -60,7 +60,7 @@ class Bell:
         for end in (self._socket, self._ours, self._theirs):
             end.close()
 
-    def __enter__(self) -> Bell:
+    def __enter__(self) -> Listener:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

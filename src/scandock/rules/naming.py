@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from scandock.model.errors import Usage
 from scandock.rules.comments import auto_archive, candidates, from_comments
@@ -11,9 +12,12 @@ from scandock.rules.labels import OWN_ID, UNASSIGNED, clean, is_project_id, labe
 from scandock.rules.mapping import MappingRow, row_for
 from scandock.rules.notices import Notice, notice, shown
 from scandock.rules.people import Patients, patients_of
-from scandock.rules.policy import Request, SiteRules
+from scandock.rules.policy import SiteRules
 from scandock.rules.routing import first_match
 from scandock.rules.study import StudyFacts
+
+if TYPE_CHECKING:
+    from scandock.rules.import_request import ImportRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,9 @@ class Naming:
     warnings: tuple[Notice, ...] = ()
 
 
-def name_study(study: StudyFacts, request: Request, site: SiteRules, usable_project: Callable[[str], bool]) -> Naming:
+def name_study(
+    study: StudyFacts, request: ImportRequest, site: SiteRules, usable_project: Callable[[str], bool]
+) -> Naming:
     """Name one study.
 
     `usable_project` says whether a project exists and the uploader may upload to it. `Usage` for a project named in
@@ -70,14 +76,14 @@ def name_study(study: StudyFacts, request: Request, site: SiteRules, usable_proj
     )
 
 
-def projects_named(request: Request) -> tuple[str, ...]:
+def projects_named(request: ImportRequest) -> tuple[str, ...]:
     """The projects that the request and its mapping name: a door checks them before it reads a byte."""
     named = [request.project or "", *(row.project for row in request.mapping)]
     return tuple(dict.fromkeys(project for project in named if project))
 
 
 def _project(
-    study: StudyFacts, request: Request, site: SiteRules, row: MappingRow | None, usable: Callable[[str], bool]
+    study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None, usable: Callable[[str], bool]
 ) -> Name:
     asked = _asked(row, "project", request.project)
     if asked is not None:
@@ -100,7 +106,9 @@ def _project(
     return Name(label=UNASSIGNED, source="none found")
 
 
-def _session(study: StudyFacts, request: Request, site: SiteRules, row: MappingRow | None, patients: Patients) -> Name:
+def _session(
+    study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None, patients: Patients
+) -> Name:
     explicit = _explicit("session", study, request, site, row)
     if explicit is not None:
         return explicit
@@ -126,7 +134,9 @@ def _ecat_session(study: StudyFacts, patients: Patients) -> Name:
     )
 
 
-def _subject(study: StudyFacts, request: Request, site: SiteRules, row: MappingRow | None, patients: Patients) -> Name:
+def _subject(
+    study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None, patients: Patients
+) -> Name:
     explicit = _explicit("subject", study, request, site, row)
     if explicit is not None:
         return explicit
@@ -138,7 +148,9 @@ def _subject(study: StudyFacts, request: Request, site: SiteRules, row: MappingR
     return Name(label="", source="session")
 
 
-def _explicit(kind: str, study: StudyFacts, request: Request, site: SiteRules, row: MappingRow | None) -> Name | None:
+def _explicit(
+    kind: str, study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None
+) -> Name | None:
     """What was asked for, else what a site rule or a comment says."""
     asked = _asked(row, kind, request.session if kind == "session" else request.subject)
     if asked is not None:
@@ -152,7 +164,7 @@ def _explicit(kind: str, study: StudyFacts, request: Request, site: SiteRules, r
     return Name(label=clean(text), source=keyword, raw=text) if clean(text) else None
 
 
-def check_labels(request: Request) -> None:
+def check_labels(request: ImportRequest) -> None:
     """Usage (`label_unusable`) where a label in the request leaves none; the mapping's are checked as it is read."""
     for kind, text in (("session", request.session), ("subject", request.subject)):
         if text is not None and text.strip():

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from scandock.rules.again import hold, joinable, left_alone, left_in_conflict, session_exists, still_held
 from scandock.rules.cases import Case, Decision
@@ -17,12 +18,15 @@ from scandock.rules.homes import find_home
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.naming import Naming
 from scandock.rules.notices import Notice, notice
-from scandock.rules.policy import ProjectPolicy, Request, destination_of, effective_overwrite
+from scandock.rules.policy import ProjectPolicy, destination_of, effective_overwrite
 from scandock.rules.prearchive import Prearchive
 from scandock.rules.session_types import may_join_type, type_of_study
 from scandock.rules.study import StudyFacts
 from scandock.rules.subjects import choose_subjects
 from scandock.rules.view import CatalogView
+
+if TYPE_CHECKING:
+    from scandock.rules.import_request import ImportRequest
 
 __all__ = ["REASONS", "Decision", "hold", "settle"]
 
@@ -44,7 +48,7 @@ _NAME_THE_OTHER = frozenset({"study_elsewhere", "study_twice"})
 def settle(
     namings: Sequence[Naming],
     studies: Sequence[StudyFacts],
-    request: Request,
+    request: ImportRequest,
     policies: Mapping[str, ProjectPolicy],
     view: CatalogView,
     now: datetime,
@@ -66,7 +70,7 @@ def settle(
     return [decided[study.key] for study in studies]
 
 
-def _case(study: StudyFacts, naming: Naming, request: Request, policies: Mapping[str, ProjectPolicy]) -> Case:
+def _case(study: StudyFacts, naming: Naming, request: ImportRequest, policies: Mapping[str, ProjectPolicy]) -> Case:
     project = naming.project.label
     policy = policies.get(project) or ProjectPolicy(id=project)
     bound = "prearchive" if project == UNASSIGNED else destination_of(request, policy, naming.auto_archive)
@@ -85,7 +89,7 @@ def _as_pet(case: Case) -> None:
         case.warnings.append(notice("label_petmr", project=case.policy.id, other=asked, label=case.label))
 
 
-def _settle_project(cases: list[Case], request: Request, view: CatalogView, now: datetime) -> list[Decision]:
+def _settle_project(cases: list[Case], request: ImportRequest, view: CatalogView, now: datetime) -> list[Decision]:
     for case in cases:
         find_home(case, view, dialect=request.dialect)
     check_requested(cases, view)
@@ -129,12 +133,12 @@ def _check_identified(case: Case) -> None:
         case.warnings.append(notice("identified_warning", label=case.label, count=count, objects=objects))
 
 
-def _check_overwrite(case: Case, request: Request) -> None:
+def _check_overwrite(case: Case, request: ImportRequest) -> None:
     if case.bound == "archive" and case.home is not None and effective_overwrite(request, case.policy) == "none":
         case.held.append(session_exists(case.home.label, case.policy.id))
 
 
-def _check_type(case: Case, request: Request) -> None:
+def _check_type(case: Case, request: ImportRequest) -> None:
     """What comes for an archived session of another type that a person set (5.7, 6); `delete` takes it all the same."""
     home, petmr = case.home, case.policy.petmr
     if case.bound != "archive" or home is None or not home.type_is_set:
@@ -159,7 +163,7 @@ def _say_facts(case: Case) -> None:
         case.warnings.append(notice("patient_absent", **said))
 
 
-def _decide(case: Case, request: Request, view: CatalogView, prearchive: Prearchive) -> Decision:
+def _decide(case: Case, request: ImportRequest, view: CatalogView, prearchive: Prearchive) -> Decision:
     """The decision of one case, once all cases of its project are settled."""
     held = sorted(case.held, key=lambda said: REASONS.index(said.code))
     warnings = [*case.warnings, *held[1:]]

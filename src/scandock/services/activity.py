@@ -11,8 +11,8 @@ from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import session, tree, upload
-from scandock.model.verdicts import ImportState
-from scandock.services.imports import UNFINISHED, list_imports, read_import
+from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.services.imports import list_imports, read_import
 from scandock.services.listing import Page, Sorting
 from scandock.services.whereabouts import whereabouts
 

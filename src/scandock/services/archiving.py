@@ -22,10 +22,11 @@ from scandock.pipeline.merge import Keep, Merged, merge
 from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import ARCHIVABLE, REASONS
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import UNASSIGNED, is_placeholder, label_key
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
-from scandock.rules.policy import Request, SiteRules
+from scandock.rules.policy import SiteRules
 from scandock.rules.session_types import PetMr, may_join_type
 from scandock.rules.study import StudyFacts, same_patient
 from scandock.services import audit, rights
@@ -283,9 +284,8 @@ def tools_of(
         stage=running.stage,
         ledger=Ledger(scratch(running.stage, LEDGER)),
         lease=running.lease,
-        request=Request(quarantine=quarantine, said=said or {}),
+        request=ImportRequest(quarantine=quarantine, said=said or {}),
         site=SiteRules(placeholders=desk.settings.placeholder_names),
-        resources="keep",
         zone=desk.settings.zone,
         started=datetime.now(desk.settings.zone),
         check=running.check,

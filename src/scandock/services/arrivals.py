@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, select, true, update
+from sqlalchemy import ColumnElement, select, true
 
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import ScandockError
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.queue.events import add_outcome
+from scandock.queue.states import transition
 from scandock.services.clock_watch import oldest_kept
 from scandock.services.logs import cause, log, where
 from scandock.services.receiving import MANY, Arriving, Receiving
 from scandock.services.reservations import is_reserved
 from scandock.services.upload_errors import UploadExpired, UploadLost
-
-_ENDED = tuple(
-    state
-    for state in ImportState
-    if state not in (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING, ImportState.FAILED)
-)
 
 
 def forget_broken(receiving: Receiving) -> int:
@@ -110,9 +105,9 @@ def _end(
     catalog = receiving.catalog
     with catalog.write() as connection:
         changed = connection.execute(
-            update(upload)
-            .where(upload.c.id == upload_id, upload.c.state == ImportState.RECEIVING, still)
-            .values(state=ImportState.CANCELLED, code=code, message=message, finished=catalog.now())
+            transition(
+                ImportState.RECEIVING, ImportState.CANCELLED, code=code, message=message, finished=catalog.now()
+            ).where(upload.c.id == upload_id, still)
         ).rowcount
         if changed:
             told = {"code": code, "message": message}
@@ -135,7 +130,7 @@ def drop_ended(receiving: Receiving) -> int:
             ended = connection.execute(
                 select(upload.c.uuid).where(
                     upload.c.uuid.in_(spools[start : start + MANY]),
-                    upload.c.state.in_(_ENDED),
+                    upload.c.state.not_in(KEEPS_BYTES),
                 )
             ).scalars().all()  # fmt: skip
         for uuid in ended:

@@ -29,13 +29,12 @@ from scandock.catalog.tables import intent, project, session, shelf, tree, uploa
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.tree_parts import TreeParts
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.placing.deletes import REMOVED
 from scandock.placing.stored_folders import check_stored
 from scandock.placing.tree_files import paths_of
 from scandock.services.catalog_copies import copied_catalog
 from scandock.services.checking import HAS_RECEIPT
-from scandock.services.imports import UNFINISHED
 from scandock.services.opening import CATALOG, refuse_lost_catalog
 from scandock.store import backups
 from scandock.store.local import LocalStore
@@ -265,7 +264,7 @@ class _Backup:
         spools = connection.execute(
             select(upload.c.uuid, upload.c.state, reception.c.received)
             .join(reception, reception.c.upload_id == upload.c.id)
-            .where(upload.c.state.in_((*UNFINISHED, ImportState.FAILED)))
+            .where(upload.c.state.in_(KEEPS_BYTES))
         ).all()
         return _Wanted(
             trees={name: _Tree(name, number, keys.get(number, f"{number}")) for name, number in rows},

@@ -21,7 +21,7 @@ from scandock.catalog.trees import ResourceRow, ScanRow, resources_of, scans_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.tree_parts import TreeParts
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import WITH_RECEIPT, ImportState
 from scandock.placing.tree_files import damaged_paths_of, paths_of
 from scandock.services.imports import DELETED
 from scandock.services.opening import CATALOG, opened
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 _CHUNK = 1024 * 1024
-HAS_RECEIPT = upload.c.state.in_(("placed", "held", "partly", "refused")) & (upload.c.report != DELETED)
+HAS_RECEIPT = upload.c.state.in_(WITH_RECEIPT) & (upload.c.report != DELETED)
 """Imports whose receipt is in the store; of one that was deleted it went, though its row stays for its sessions."""
 
 

@@ -20,19 +20,18 @@ from scandock.catalog.server_tables import event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
 from scandock.model.errors import OUTAGES
 from scandock.model.report import make_report
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
 from scandock.queue.cancel import Cancelled, cancel
 from scandock.queue.leases import LEASE_MS
 from scandock.queue.retry import again
-from scandock.queue.wake import ring
+from scandock.queue.wake import notify
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.permissions import Action, Answer
 from scandock.services import import_errors
 from scandock.services.audit import Did, record
 from scandock.services.listing import Page, Sorting, like, one_of, rows_of
 from scandock.services.progress import read_progress
 from scandock.store.local import LocalStore
-
-UNFINISHED = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +76,12 @@ def read_import(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, 
         return _object(row, read_progress(connection, [found.upload_id]).get(found.upload_id))
 
 
-def asked_of(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, Any]:
-    """The options that an import was asked for with. Denied as `read_import`."""
+def request_of(catalog: Catalog, principal: Principal, uuid: str) -> ImportRequest:
+    """What an import was asked for with. Denied as `read_import`."""
     with catalog.read() as connection:
         found = find_import(connection, principal, uuid)
         text = connection.execute(select(upload.c.request).where(upload.c.id == found.upload_id)).scalar_one()
-    asked: dict[str, Any] = json.loads(text or "{}")
-    return asked
+    return ImportRequest.from_json(text)
 
 
 def list_imports(
@@ -138,7 +136,7 @@ def cancel_import(
     if became is Cancelled.DONE:
         store.spool(uuid).discard()
         return ImportState.CANCELLED
-    ring(store.path)
+    notify(store.path)
     return ImportState.RUNNING
 
 
@@ -152,7 +150,7 @@ def retry_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid
         if not again(catalog, connection, found.upload_id):
             raise _NOT_TO_RETRY.get(found.state, import_errors.ImportEndedWell)
         _record(connection, principal, Did.IMPORT_RETRY, found, request)
-    ring(store.path)
+    notify(store.path)
 
 
 def may_delete(catalog: Catalog, principal: Principal, uuid: str) -> None:
@@ -168,9 +166,7 @@ def delete_import(catalog: Catalog, store: LocalStore, principal: Principal, uui
     """
     with catalog.write() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_DELETE)
-        if found.state in (ImportState.RECEIVED, ImportState.RUNNING) or (
-            found.state is ImportState.RECEIVING and found.door != "tus"
-        ):
+        if found.state in QUEUED or (found.state is ImportState.RECEIVING and found.door != "tus"):
             raise import_errors.DeletedTooEarly
         _record(connection, principal, Did.IMPORT_DELETE, found, request)
         _forget(catalog, connection, found.upload_id)
@@ -285,7 +281,7 @@ def _object(row: RowMapping, told: dict[str, Any] | None) -> dict[str, Any]:
             made["silent_since"] = row["lease_until"] - LEASE_MS
             made["message"] = _SILENT.format(since=_clock(made["silent_since"]))
     made["waiting"] = None
-    if state in (ImportState.RECEIVED, ImportState.RUNNING) and row["code"] and not row["owner"]:
+    if state in QUEUED and row["code"] and not row["owner"]:
         made["waiting"] = {
             "code": row["code"],
             "message": row["message"],

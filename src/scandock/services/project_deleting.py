@@ -29,6 +29,7 @@ from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.tables import project, project_deletion, reservation, session, subject, upload
 from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.model.points import reach
+from scandock.model.verdicts import UNFINISHED
 from scandock.placing.locks import deletion_lock, is_lock_of
 from scandock.placing.moves import Operation, operation
 from scandock.placing.reserve import held_by_others, lock_projects, reserve
@@ -133,7 +134,7 @@ def _check_idle(connection: Connection, project_id: int, name: str) -> None:
     coming = connection.execute(
         select(reception.c.upload_id)
         .join(upload, upload.c.id == reception.c.upload_id)
-        .where(reception.c.project_id == project_id, upload.c.state.in_(("receiving", "received", "running")))
+        .where(reception.c.project_id == project_id, upload.c.state.in_(UNFINISHED))
         .limit(1)
     ).first()
     held = connection.execute(select(reservation.c.name).where(is_lock_of(name)).limit(1)).first()

@@ -7,7 +7,6 @@ counts for nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +24,8 @@ from scandock.model.verdicts import ImportState
 from scandock.queue.enqueue import accept
 from scandock.queue.owner import is_elsewhere, is_gone, this_owner
 from scandock.queue.tokens import new_uuid
-from scandock.queue.wake import ring
+from scandock.queue.wake import notify
+from scandock.rules.import_request import ImportRequest
 from scandock.services import upload_errors
 from scandock.services.audit import Did, Value, record
 from scandock.services.clock_watch import look_at_oldest_kept
@@ -76,12 +76,12 @@ class ReceivingLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What a client is about to send. `options` are those of `ImportOptions` that were named."""
+    """What a client is about to send."""
 
     account_id: int
     door: Door
     filename: str
-    options: dict[str, Any]
+    request: ImportRequest
     project_id: int | None = None
     mapping: str = ""
     size: int | None = None
@@ -263,13 +263,13 @@ class Receiving:
                 connection.execute(
                     update(upload)
                     .where(upload.c.id == arriving.upload_id)
-                    .values(archive=offer.filename, request=json.dumps(offer.options))
+                    .values(archive=offer.filename, request=offer.request.to_json())
                 )
             connection.execute(update(reception).where(reception.c.upload_id == arriving.upload_id).values(**values))
             at = arriving if offer is None else replace(arriving, project_id=offer.project_id)
             noted(Did.UPLOAD, principal, request, {"bytes": received, "door": arriving.door})(connection, at)
         reach("accepted")
-        ring(self.store.path)
+        notify(self.store.path)
         return True
 
     def check_same(self, arriving: Arriving, offer: Offer, received: int, digest: bytes) -> None:
@@ -355,7 +355,7 @@ class Receiving:
                 archive=offer.filename,
                 source="server",
                 state=ImportState.RECEIVING,
-                request=json.dumps(offer.options),
+                request=offer.request.to_json(),
                 owner=this_owner(place=self.catalog.place),
                 created=now,
             )
@@ -408,8 +408,8 @@ def _offered() -> Select[Any]:
 
 
 def _is_same(row: Row[Any], offer: Offer) -> bool:
-    before = (row.door, row.archive, json.loads(row.request), row.mapping)
-    return before == (offer.door, offer.filename, offer.options, offer.mapping)
+    before = (row.door, row.archive, ImportRequest.from_json(row.request).named, row.mapping)
+    return before == (offer.door, offer.filename, offer.request.named, offer.mapping)
 
 
 def _kept_digest(digest: bytes) -> str:

@@ -12,6 +12,7 @@ from scandock.access.principal import deny
 from scandock.catalog.server_tables import delivery, subscription
 from scandock.catalog.tables import project, upload
 from scandock.model.errors import CodedUsage, Usage
+from scandock.model.verdicts import FINAL
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
@@ -20,7 +21,7 @@ from scandock.services.moving import Desk
 from scandock.services.notify_settings import notify_settings
 from scandock.services.webhooks import check_url
 
-STATES: Final = ("placed", "held", "partly", "refused", "failed", "cancelled", "damaged")
+STATES: Final = (*(state.value for state in FINAL), "damaged")
 """Outcomes of imports, and that stored files are damaged."""
 
 KINDS: Final = ("email", "webhook")

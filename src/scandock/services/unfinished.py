@@ -10,9 +10,8 @@ from scandock.access.principal import Principal, deny
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import project, upload
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.rules.permissions import Answer
-from scandock.services.imports import UNFINISHED
 from scandock.services.listing import MAX_LIMIT
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import QUEUED
 from scandock.services.clock_watch import DAY_MS, oldest_kept, why_wait
 from scandock.services.pacing import Pace
 from scandock.services.trash import empty_trash
@@ -59,7 +59,6 @@ class Verification:
 
 
 def _is_busy(catalog: Catalog) -> bool:
-    busy = (ImportState.RECEIVED, ImportState.RUNNING)
     with catalog.read() as connection:
-        found = connection.execute(select(upload.c.id).where(upload.c.state.in_(busy)).limit(1)).first()
+        found = connection.execute(select(upload.c.id).where(upload.c.state.in_(QUEUED)).limit(1)).first()
     return found is not None

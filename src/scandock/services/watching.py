@@ -12,9 +12,9 @@ from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, progress, reception
 from scandock.catalog.tables import project, upload
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.rules.permissions import Action, Answer, answer
-from scandock.services.imports import UNFINISHED, list_imports
+from scandock.services.imports import list_imports
 from scandock.services.listing import Sorting
 
 OVERLAP: Final = 50

@@ -1,6 +1,7 @@
 """Readers as threads of the test's own process: an import takes milliseconds instead of starting two processes.
 
-What a reader does is the very same (`scandock.workers.shard.serve`); that it is confined, dies and is replaced is not.
+What a reader does is the very same (`scandock.workers.reader_process.serve`); that it is confined, dies and is replaced
+is not.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import socket
 import threading
 from contextlib import AbstractContextManager
 
+from scandock.workers.reader_process import serve
 from scandock.workers.readers import use_readers
-from scandock.workers.shard import serve
 from scandock.workers.wire import Wire
 
 END_SECONDS = 60.0

@@ -22,7 +22,7 @@ from scandock.catalog.server_tables import delivery, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault
 from scandock.model.limit_counts import Asked, Limit, limit_counts
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import FINAL, UNFINISHED, ImportState
 from scandock.queue.retry import waits_for_next
 from scandock.services.clock_watch import look_at
 from scandock.services.damage import KINDS, count_damage, verification_ages
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from scandock.store.local import LocalStore
 
-_WAITING: Final = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
-_FINAL: Final = tuple(state for state in ImportState if state not in _WAITING)
 LOOKED_BACK_MS: Final = 60_000
 _DELIVERED: Final = ("waiting", "sent", "failed")
 
@@ -155,10 +153,10 @@ def _now(catalog: Catalog, connection: Connection) -> int:
 def _queue_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:
     count = func.count().label("n")
     states = connection.execute(
-        select(upload.c.state, count).where(upload.c.state.in_(_WAITING)).group_by(upload.c.state)
+        select(upload.c.state, count).where(upload.c.state.in_(UNFINISHED)).group_by(upload.c.state)
     )
     waiting = {row.state: row.n for row in states}
-    yield table.QUEUE_LENGTH.family({state.value: waiting.get(state.value, 0) for state in _WAITING})
+    yield table.QUEUE_LENGTH.family({state.value: waiting.get(state.value, 0) for state in UNFINISHED})
     accepted = connection.execute(
         select(func.min(reception.c.accepted))
         .join(upload, upload.c.id == reception.c.upload_id)
@@ -217,7 +215,7 @@ class Outcomes:
         self._outcomes = table.IMPORTS.make(registry)
         self._attempts = table.IMPORT_ATTEMPTS.make(registry)
         self._stages = table.STAGE_SECONDS.make(registry)
-        for state in _FINAL:
+        for state in FINAL:
             self._outcomes.labels(state.value)
         with catalog.read() as connection:
             self._since = _now(catalog, connection)
@@ -232,7 +230,7 @@ class Outcomes:
                 self._since = now - LOOKED_BACK_MS
             rows = connection.execute(
                 select(upload.c.id, upload.c.state, upload.c.finished, upload.c.attempt, upload.c.report).where(
-                    upload.c.state.in_(_FINAL), upload.c.finished >= self._since
+                    upload.c.state.in_(FINAL), upload.c.finished >= self._since
                 )
             ).all()
         latest = self._since

@@ -1,7 +1,7 @@
 """One attempt of one import that came by the server: the same course as on the command line, from the spool.
 
 Forked for a worker (`scandock.workers.fork_server`), or started by it as
-`python -m scandock.workers.attempt PARENT DATA UPLOAD TOKEN PREVIOUS ATTEMPT EXHAUSTED REASON FD`. It exits with 0 once
+`python -m scandock.workers.attempt PARENT ORDER FD`, ORDER a JSON document (`Order`). It exits with 0 once
 it has written what became of the import, or found that it is not its own any more; anything else is a death, which the
 worker tells of, with the fault that it was told of on the pipe FD (`fault_pipe.py`).
 """
@@ -13,17 +13,17 @@ import json
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usage
-from scandock.model.importing import ImportOptions
 from scandock.model.points import reach
 from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
-from scandock.workers.course import Course
 from scandock.workers.fault_pipe import NOBODY, tell
-from scandock.workers.reading import Reading, default_readers
+from scandock.workers.import_run import ImportRun
+from scandock.workers.listening import Listening
+from scandock.workers.reading import ReadEntries, Reading, default_readers
 from scandock.workers.troubles import machine_fault
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
     from scandock.catalog.engine import Catalog
     from scandock.queue.leases import Lease
+    from scandock.rules.import_request import ImportRequest
     from scandock.services.progress import Recorder
     from scandock.services.settings import Settings
     from scandock.store.local import LocalStore
     from scandock.store.port import Stage
 
-NONE = "-"
 OOM_SCORE = 300
 LACKED_MEMORY = ("out_of_memory", "reader_failed", "attempt_killed")
 BYTES_MISSING = Fault(
@@ -44,10 +44,6 @@ BYTES_MISSING = Fault(
     "The bytes of this upload are not in the data folder, as in a copy of it that was made after the import had ended.",
     "Send the archive again.",
 )
-_ASKED = (
-    "project", "subject", "session", "destination", "overwrite", "ignore_unparsable", "resources", "dialect",
-    "keep_names", "said", "quarantine", "one_patient", "settles", "timestamp", "folder",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,26 +54,20 @@ class Order:
     upload: str
     token: str
     previous: str
+    """The token of the attempt before, whose stage may stand; empty where there was none."""
     attempt: int
     exhausted: bool
+    """As many attempts as there are were lost: roll its intents forward, or let it fail."""
     reason: str
+    """Code of what ended the attempt before; empty where nothing did."""
 
-    def words(self) -> list[str]:
-        flags = (self.previous or NONE, str(self.attempt), str(int(self.exhausted)), self.reason or NONE)
-        return [self.data, self.upload, self.token, *flags]
+    def to_json(self) -> str:
+        """The document that the worker hands to the attempt's process."""
+        return json.dumps(asdict(self))
 
     @classmethod
-    def read(cls, words: list[str]) -> Order:
-        data, upload, token, previous, attempt, exhausted, reason = words
-        return cls(
-            data=data,
-            upload=upload,
-            token=token,
-            previous="" if previous == NONE else previous,
-            attempt=int(attempt),
-            exhausted=exhausted == "1",
-            reason="" if reason == NONE else reason,
-        )
+    def from_json(cls, text: str) -> Order:
+        return cls(**json.loads(text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +76,7 @@ class Upload:
 
     lease: Lease
     account_id: int
-    options: ImportOptions
+    request: ImportRequest
     mapping: str
     name: str
     received: int
@@ -113,7 +103,7 @@ def run_attempt(order: Order, settings: Settings) -> None:
             try:
                 if not _settled_without(catalog, store, stage, upload, order):
                     with Recorder(catalog, upload.lease, attempt=order.attempt) as recorder:
-                        _Attempt(catalog, store, stage, upload, order, settings, recorder).run()
+                        UploadRun(catalog, store, stage, upload, order, settings, recorder).run()
             finally:
                 stage.close()
     finally:
@@ -127,6 +117,7 @@ def _upload(connection: Connection, order: Order) -> Upload:
     from scandock.catalog.server_tables import reception
     from scandock.catalog.tables import upload
     from scandock.queue.leases import Lease
+    from scandock.rules.import_request import ImportRequest
 
     row = connection.execute(
         select(
@@ -142,12 +133,10 @@ def _upload(connection: Connection, order: Order) -> Upload:
     ).first()
     if row is None:
         raise TokenLost("token_lost", "Another process has taken over this import.")
-    asked: dict[str, Any] = json.loads(row.request or "{}")
-    wanted = {key: asked[key] for key in _ASKED if asked.get(key) is not None}
     return Upload(
         lease=Lease(row.id, order.upload, order.token),
         account_id=row.account_id,
-        options=ImportOptions(**wanted),
+        request=ImportRequest.from_json(row.request),
         mapping=row.mapping,
         name=row.archive,
         received=row.received,
@@ -158,7 +147,7 @@ def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: 
     """Deal with what an attempt before has left: intents roll forward, all else goes. True where that was all."""
     from scandock.placing.complete import has_intents
     from scandock.placing.forget import forget_exceptions, forget_staged
-    from scandock.placing.put_back import exhausted, fail, put_back_or_fail
+    from scandock.placing.requeue import exhausted, fail, requeue_or_fail
     from scandock.placing.reserve import release
     from scandock.placing.roll_forward import roll_forward
 
@@ -169,7 +158,7 @@ def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: 
         except Fault as fault:
             if fault.is_outage:
                 raise
-            put_back_or_fail(catalog, store, stage, lease, fault, attempt=order.attempt)
+            requeue_or_fail(catalog, store, stage, lease, fault, attempt=order.attempt)
         return True
     if order.exhausted:
         fail(catalog, store, stage, lease, exhausted(order.reason))
@@ -186,7 +175,9 @@ def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: 
     return False
 
 
-class _Attempt(Course):
+class UploadRun(ImportRun):
+    """The run of an import that came by the server, at one attempt: from the spool, for the account that sent it."""
+
     def __init__(
         self,
         catalog: Catalog,
@@ -203,20 +194,23 @@ class _Attempt(Course):
         path = store.spool(order.upload).local_path()
         if path is None:
             raise Fault("store_failed", "The upload's bytes lie where they can't be read from.", "Look at the store.")
-        reading = Reading(path, upload.options, settings, recorder, threading.Event(), upload.name)
-        if order.reason in LACKED_MEMORY:
-            reading.readers = max(1, default_readers(upload.options, settings) >> (order.attempt - 1))
-        super().__init__(store, reading, order.upload, order.token, threading.Event())
-        self.stage, self.lease = stage, upload.lease
-        self.upload, self.order = upload, order
+        listening = Listening(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
-        self.site = make_site(catalog, settings, upload.options, mapping)
+        super().__init__(
+            archive=upload.name or path,
+            store=store,
+            stage=stage,
+            site=make_site(catalog, settings, upload.request, mapping),
+            lease=upload.lease,
+            listening=listening,
+            cancelled=threading.Event(),
+            lost=threading.Event(),
+        )
+        self.path, self.upload, self.order = path, upload, order
 
     def run(self) -> None:
-        from scandock.placing.put_back import drop_bytes
+        from scandock.placing.requeue import drop_bytes
 
-        assert self.site is not None
-        assert self.lease is not None
         try:
             self._run()
         except TokenLost:
@@ -228,36 +222,42 @@ class _Attempt(Course):
                 raise fault from error
             _tell_unexpected(self.order.upload, error)
             self._end_unexpected()
-        finally:
-            self.reading.close()
         drop_bytes(self.site.catalog, self.store, self.lease)
 
     def _run(self) -> None:
-        assert self.site is not None
         reach("recorded")
-        ended: Exception | None = None
-        try:
-            self._check_account()
-            self.site.check_request(self.options)
-            self.reading.start()
-            assert self.stage is not None
-            self.reading.read(self.store, self.stage, self.site.rules.tags, lambda: False, keep=True)
-            reach("read")
-        except Exception as error:  # noqa: BLE001  told by `finish`
-            ended = error
-        try:
-            self.finish(ended)
-        except Usage as error:
-            self._refuse_request(error)
+        with contextlib.ExitStack() as opened:
+            entries: ReadEntries | Exception
+            try:
+                self._check_account()
+                self.site.check_request()
+                entries = self._read(opened)
+                reach("read")
+            except Exception as error:  # noqa: BLE001  told by `finish`
+                entries = error
+            try:
+                self.finish(entries)
+            except Usage as error:
+                self._refuse_request(entries, error)
+
+    def _read(self, opened: contextlib.ExitStack) -> ReadEntries:
+        """Read the upload; readers and ledger are closed with `opened`."""
+        request, settings, order = self.upload.request, self.site.settings, self.order
+        readers = default_readers(request, settings)
+        if order.reason in LACKED_MEMORY:
+            readers = max(1, readers >> (order.attempt - 1))
+        reading = Reading(
+            self.path, request, settings, self.listening, self.cancelled, name=self.upload.name, readers=readers
+        )
+        opened.callback(reading.close)
+        entries = reading.read(self.store, self.stage, self.site.rules.tags, lambda: False, keep=True)
+        opened.callback(entries.close)
+        return entries
 
     def _make_room(self) -> None:
         """Give up what was staged before the fault is told: on a full disk nothing could be written down else."""
         from scandock.placing.complete import FREE_SECONDS, has_intents
 
-        assert self.site is not None
-        assert self.stage is not None
-        assert self.lease is not None
-        self.reading.close()
         with contextlib.suppress(ScandockError, OSError):
             if not has_intents(self.site.catalog, self.lease):
                 self.stage.clear()
@@ -266,14 +266,11 @@ class _Attempt(Course):
     def _end_unexpected(self) -> None:
         """A mistake of ours: the import has failed, or is rolled forward once more where it has intents."""
         from scandock.placing.complete import has_intents
-        from scandock.placing.put_back import put_back_or_fail
+        from scandock.placing.requeue import requeue_or_fail
 
-        assert self.site is not None
-        assert self.stage is not None
-        assert self.lease is not None
         why = Fault("internal", "An unexpected error; the log tells where.")
         if has_intents(self.site.catalog, self.lease):
-            put_back_or_fail(self.site.catalog, self.store, self.stage, self.lease, why, attempt=self.order.attempt)
+            requeue_or_fail(self.site.catalog, self.store, self.stage, self.lease, why, attempt=self.order.attempt)
         else:
             self.end(ImportState.FAILED, why.code, why.message)
 
@@ -281,7 +278,6 @@ class _Attempt(Course):
         """What names no project asks for no right in one, and would stand in `Unassigned`, whoever sent it."""
         from scandock.services.uploading import is_disabled
 
-        assert self.site is not None
         if is_disabled(self.site.catalog, self.upload.account_id):
             raise Usage(
                 "account_disabled",
@@ -289,38 +285,32 @@ class _Attempt(Course):
                 "Have the account enabled again, or send it by another one.",
             )
 
-    def _refuse_request(self, error: Usage) -> None:
+    def _refuse_request(self, entries: ReadEntries | Exception, error: Usage) -> None:
         """A project or a mapping that can't be used any more: refused, with the receipt of what was read."""
-        if self.reading.ledger is None:
+        if isinstance(entries, Exception):
             self.end(ImportState.REFUSED, error.code, str(error))
         else:
-            self.finish(BadInput(error.code, error.message, error.remedy))
+            self.finish(replace(entries, refused=BadInput(error.code, error.message, error.remedy)))
 
     def fault(self, fault: Fault) -> dict[str, Any]:
         """The bytes are kept: a fault of the machine is tried again. An outage the worker has it wait for."""
         if fault.is_outage:
             raise fault
-        from scandock.placing.put_back import put_back_or_fail
+        from scandock.placing.requeue import requeue_or_fail
 
-        assert self.site is not None
-        assert self.stage is not None
-        assert self.lease is not None
-        self.reading.stop()
-        put_back_or_fail(self.site.catalog, self.store, self.stage, self.lease, fault, attempt=self.order.attempt)
+        requeue_or_fail(self.site.catalog, self.store, self.stage, self.lease, fault, attempt=self.order.attempt)
         return self.report(ImportState.FAILED, fault.code, str(fault))
 
     def allowed(self, project: str) -> bool:
         """The right may have gone since the bytes came, and headers may name a project that nobody asked about."""
         from scandock.services.uploading import may_upload
 
-        assert self.site is not None
         return may_upload(self.site.catalog, self.upload.account_id, project)
 
     def may_archive(self, project: str) -> bool:
         """As the roles are now; what the login or token served for was looked at when the bytes came."""
         from scandock.services.uploading import may_archive
 
-        assert self.site is not None
         return may_archive(self.site.catalog, self.upload.account_id, project)
 
 
@@ -332,14 +322,14 @@ def _tell_unexpected(upload: str, error: Exception) -> None:
 
 def main(words: list[str], telling: int = NOBODY) -> int:
     """Exit code 0 where what became of the import is written; else what stopped it is told on the pipe `telling`."""
-    parent, *rest = words
+    parent, order_text = words
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its worker says when it is to stop, by SIGKILL
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     confine(int(parent), "attempt", oom=OOM_SCORE)
     from scandock.services.logs import bind_upload, cause, set_up
     from scandock.services.settings import load_settings
 
-    order, settings = Order.read(rest), load_settings()
+    order, settings = Order.from_json(order_text), load_settings()
     log = set_up("attempt", settings.log_level)
     bind_upload(order.upload, attempt=order.attempt)
     try:

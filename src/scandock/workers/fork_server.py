@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
-import json
 import os
 import select
 import signal
@@ -55,7 +54,7 @@ PAUSE_SECONDS = 1.0
 """Before a server that died is started again."""
 NEEDED = (
     "scandock.catalog.engine", "scandock.pipeline.flow", "scandock.placing.complete", "scandock.placing.forget",
-    "scandock.placing.put_back", "scandock.placing.reserve", "scandock.queue.leases", "scandock.services.logs",
+    "scandock.placing.requeue", "scandock.placing.reserve", "scandock.queue.leases", "scandock.services.logs",
     "scandock.services.opening", "scandock.services.progress", "scandock.services.settings",
     "scandock.services.uploading", "scandock.store.local", "scandock.store.owners", "scandock.store.trees",
     "scandock.workers.readers", "scandock.workers.site",
@@ -315,7 +314,7 @@ def serve_attempts(worker: int, wire: socket.socket) -> int:
     take_signals()
     server = os.getpid()
     asked = serve(wire)
-    return 0 if asked is None else run_attempt([str(server), *json.loads(asked[0])], asked[1][0])
+    return 0 if asked is None else run_attempt([str(server), asked[0].decode()], asked[1][0])
 
 
 class Attempts:
@@ -364,8 +363,8 @@ class Attempts:
         with self._lock:
             if self._server is not None:
                 with contextlib.suppress(OSError):  # nothing was sent: it has just died, or there is no room
-                    words = json.dumps(order.words()).encode()
-                    return self._server, ask(self._server.wire, words, [pipe.writing])
+                    request = order.to_json().encode()
+                    return self._server, ask(self._server.wire, request, [pipe.writing])
         return None, None
 
     def _kill(self, server: Server) -> None:

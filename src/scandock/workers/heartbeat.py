@@ -13,14 +13,11 @@ if TYPE_CHECKING:
 
 
 class Heartbeat:
-    """Renews from `start` to `stop`; `lost` is set once another process has taken the import over."""
+    """Renews from the moment that it is made to `stop`; `lost` is set once another process has the import."""
 
-    def __init__(self) -> None:
-        self.lost = threading.Event()
+    def __init__(self, catalog: Catalog, lease: Lease, lost: threading.Event) -> None:
+        self._lost = lost
         self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self, catalog: Catalog, lease: Lease) -> None:
         self._thread = threading.Thread(target=self._beat, args=(catalog, lease), name="lease", daemon=True)
         self._thread.start()
 
@@ -31,13 +28,11 @@ class Heartbeat:
             try:
                 renew(catalog, lease)
             except TokenLost:
-                self.lost.set()
+                self._lost.set()
                 return
             except ScandockError:
                 continue  # the catalog is busy or away for a moment; the next beat, or the guard, tells
 
     def stop(self) -> None:
         self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._thread.join()

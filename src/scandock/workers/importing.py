@@ -10,28 +10,31 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scandock.formats.shown import file_text
 from scandock.model.errors import ScandockError
-from scandock.model.importing import ImportOptions, Progress
+from scandock.model.importing import Progress
 from scandock.model.points import reach
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing import parse_rules, rule_tags
 from scandock.services.preparing import prepare
 from scandock.store.local import LocalStore
-from scandock.workers.course import Course
 from scandock.workers.heartbeat import Heartbeat
+from scandock.workers.import_run import ImportRun
+from scandock.workers.listening import Listening
 from scandock.workers.peek import rule_texts
-from scandock.workers.reading import Reading
+from scandock.workers.reading import ReadEntries, Reading
 from scandock.workers.results import ImportResult
 from scandock.workers.troubles import machine_fault
 
 if TYPE_CHECKING:
+    from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
+    from scandock.store.port import Stage
+    from scandock.workers.site import Site
 
 SWEEP_SECONDS = 1.0
 
@@ -40,116 +43,176 @@ def run_import(
     *,
     data: str,
     archive: str,
-    options: ImportOptions,
+    request: ImportRequest,
     settings: Settings,
     on_progress: Callable[[Progress], None] | None,
     cancelled: threading.Event,
 ) -> ImportResult:
     """Import one archive into DATA. Raises Usage where the request is off; every other end is a result."""
-    reading = Reading(archive, options, settings, on_progress, cancelled)
-    return _Import(LocalStore(os.path.abspath(data)), reading).run()
+    listening = Listening(on_progress)
+    store = LocalStore(os.path.abspath(data))
+    prepare(store, settings)
+    number, token = new_uuid(), new_token()
+    with store.hold(number):
+        stage = store.begin(number, token)
+        reach("began")
+        report = _Import(store, stage, archive, request, settings, listening, cancelled).run()
+    store.sweep(SWEEP_SECONDS)
+    reach("swept")
+    has_receipt = report["state"] not in WITHOUT_RECEIPT
+    return ImportResult(report, partial(store.open_receipt, number) if has_receipt else None)
 
 
-class _Import(Course):
-    def __init__(self, store: LocalStore, reading: Reading) -> None:
-        self.heartbeat = Heartbeat()
-        super().__init__(store, reading, new_uuid(), new_token(), self.heartbeat.lost)
-        self.trouble: BaseException | None = None
+class _Opening:
+    """The catalog being opened in a thread, by a function that records an import and `tells` of its run."""
 
-    def run(self) -> ImportResult:
-        prepare(self.store, self.settings)
-        with self.store.hold(self.number):
-            self.stage = self.store.begin(self.number, self.token)
-            reach("began")
+    def __init__(self, open_: Callable[[Callable[[ImportRun], None]], None]) -> None:
+        self._open = open_
+        self._runs: list[ImportRun] = []
+        self._troubles: list[BaseException] = []
+        self._thread = threading.Thread(target=self._work, name="catalog")
+
+    def _work(self) -> None:
+        try:
+            self._open(self._runs.append)
+        except BaseException as error:  # noqa: BLE001  raised again where the readers are stopped
+            self._troubles.append(error)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    @property
+    def failed(self) -> bool:
+        return bool(self._troubles)
+
+    @property
+    def recorded(self) -> ImportRun | None:
+        """The run, where its row stands."""
+        return self._runs[0] if self._runs else None
+
+    def run(self) -> ImportRun:
+        """The run, once it may go on; raises what kept it from that."""
+        self._thread.join()
+        for error in self._troubles:
+            raise error
+        return self._runs[0]
+
+
+class _Import:
+    """What becomes of one archive, with readers and the catalog beside each other."""
+
+    def __init__(
+        self,
+        store: LocalStore,
+        stage: Stage,
+        archive: str,
+        request: ImportRequest,
+        settings: Settings,
+        listening: Listening,
+        cancelled: threading.Event,
+    ) -> None:
+        self.store = store
+        self.stage = stage
+        self.archive = archive
+        self.request = request
+        self.settings = settings
+        self.listening = listening
+        self.cancelled = cancelled
+        self.lost = threading.Event()
+        self.opening = _Opening(self._open)
+        self.beside = contextlib.ExitStack()
+        """What is closed at the very end, whatever that is: the lease's thread, then the catalog."""
+
+    def run(self) -> dict[str, Any]:
+        with self.beside:
             try:
-                self.reading.start()
-                report = self._run()
-                self._empty_trash()
+                with contextlib.ExitStack() as opened:
+                    entries = self._read(opened)
+                    run = self.opening.run()
+                    report = run.finish(entries)
+                    self._empty_trash(run.site)
+                return report
             except BaseException as error:
-                self.reading.close()
                 self._leave(error)
                 raise
-            finally:
-                self.reading.close()
-                self.heartbeat.stop()
-                if self.site is not None:
-                    self.site.catalog.dispose()
-        self.store.sweep(SWEEP_SECONDS)
-        reach("swept")
-        has_receipt = report["state"] not in (ImportState.FAILED, ImportState.CANCELLED)
-        return ImportResult(report, partial(self.store.open_receipt, self.number) if has_receipt else None)
 
-    def _empty_trash(self) -> None:
+    def _empty_trash(self, site: Site) -> None:
         """Give up what was replaced long ago, where the clock can be trusted; else the next command does."""
         from scandock.services.clock_watch import DAY_MS, oldest_kept
 
-        assert self.site is not None
         with contextlib.suppress(ScandockError):
-            age = oldest_kept(self.site.catalog, self.settings.trash_days * DAY_MS)
+            age = oldest_kept(site.catalog, self.settings.trash_days * DAY_MS)
             if age is not None:
                 self.store.purge(age / 1000)
 
     # -- the catalog, beside the readers -------------------------------------------------------------------------
 
-    def _run(self) -> dict[str, Any]:
-        opening = threading.Thread(target=self._open_site, name="catalog")
-        opening.start()
-        ended: Exception | None = None
-        try:
-            self._read(opening)
-        except Exception as error:  # noqa: BLE001  raised again where its import can be ended
-            ended = error
-        finally:
-            opening.join()
-        if self.trouble is not None:
-            raise self.trouble
-        return self.finish(ended)
-
-    def _open_site(self) -> None:
+    def _open(self, tell: Callable[[ImportRun], None]) -> None:
         """Open the catalog, deal with dead imports, check the request, and record this import as running."""
+        from scandock.placing.recover import recover
+        from scandock.queue.leases import begin
+        from scandock.workers.site import open_site
+
+        site = open_site(self.store.path, self.settings, self.request)
+        self.beside.callback(site.close)
+        recover(site.catalog, self.store)
+        site.check_request()
+        name = file_text(os.path.basename(os.path.abspath(self.archive)))
+        number, token = self.stage.upload, self.stage.token
+        lease = begin(site.catalog, number=number, token=token, archive=name, request=self.request.named)
+        tell(
+            ImportRun(
+                archive=self.archive,
+                store=self.store,
+                stage=self.stage,
+                site=site,
+                lease=lease,
+                listening=self.listening,
+                cancelled=self.cancelled,
+                lost=self.lost,
+            )
+        )
+        self.beside.callback(Heartbeat(site.catalog, lease, self.lost).stop)
+        reach("recorded")
+
+    def _read(self, opened: contextlib.ExitStack) -> ReadEntries | Exception:
+        """What was read, or what the reading ended by; readers and ledger are closed with `opened`."""
+        reading = Reading(self.archive, self.request, self.settings, self.listening, self.cancelled)
+        opened.callback(reading.close)
+        self.opening.start()
         try:
-            from scandock.placing.recover import recover
-            from scandock.queue.leases import begin
-            from scandock.workers.site import open_site
+            entries = reading.read(self.store, self.stage, self._tags(), self._stop, keep=True)
+            opened.callback(entries.close)
+            reach("read")
+        except Exception as error:  # noqa: BLE001  raised again where its import can be ended
+            return error
+        finally:
+            self.opening.join()
+        return entries
 
-            self.site = open_site(self.store.path, self.settings, self.options)
-            recover(self.site.catalog, self.store)
-            self.site.check_request(self.options)
-            request = {key: value for key, value in asdict(self.options).items() if value is not None}
-            name = file_text(os.path.basename(os.path.abspath(self.reading.archive)))
-            self.lease = begin(self.site.catalog, number=self.number, token=self.token, archive=name, request=request)
-            self.heartbeat.start(self.site.catalog, self.lease)
-            reach("recorded")
-        except BaseException as error:  # noqa: BLE001  raised again where the readers are stopped
-            self.trouble = error
-
-    def _read(self, opening: threading.Thread) -> None:
-        assert self.stage is not None
+    def _tags(self) -> frozenset[int]:
+        """The elements that the site's rules read."""
         texts = rule_texts(self.store.path, self.settings.database_url)
         if texts is None:
-            opening.join()
-        if self.trouble is not None:
-            return
-        if texts is None:
-            assert self.site is not None
-            tags = self.site.rules.tags
-        else:
-            tags = rule_tags([rule for text in texts.values() for rule in parse_rules(text)])
-        self.reading.read(self.store, self.stage, tags, self._stop, keep=True)
-        reach("read")
+            return self.opening.run().site.rules.tags
+        return rule_tags([rule for text in texts.values() for rule in parse_rules(text)])
 
     def _stop(self) -> bool:
-        return self.lost.is_set() or self.trouble is not None
+        return self.lost.is_set() or self.opening.failed
 
     def _leave(self, error: BaseException) -> None:
         """Leave nothing behind after a fault that was met while ending, or an error that nobody foresaw.
 
         What can't be done now, the next command does.
         """
-        if self.lease is None:
-            self.store.forget(self.number)
+        run = self.opening.recorded
+        if run is None:
+            self.store.forget(self.stage.upload)
             return
         with contextlib.suppress(ScandockError):
             fault = machine_fault(error) if isinstance(error, Exception) else None
             unexpected = "An unexpected error; the log tells where."
-            self.end(ImportState.FAILED, *(("internal", unexpected) if fault is None else (fault.code, str(fault))))
+            run.end(ImportState.FAILED, *(("internal", unexpected) if fault is None else (fault.code, str(fault))))

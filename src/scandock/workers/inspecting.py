@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from scandock.model.errors import BadInput, Fault
-from scandock.model.importing import ImportOptions, Progress
+from scandock.model.errors import Fault
+from scandock.model.importing import Progress
 from scandock.model.verdicts import ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.store.local import LocalStore
-from scandock.workers.reading import Reading
+from scandock.workers.listening import Listening
+from scandock.workers.reading import ReadEntries, Reading
 from scandock.workers.results import ImportResult, make_report
 
 if TYPE_CHECKING:
-    from scandock.pipeline.flow import Reporter
     from scandock.pipeline.job import Tools
+    from scandock.pipeline.ledger import Ledger
+    from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
     from scandock.store.port import Stage
     from scandock.workers.site import Site
@@ -30,7 +32,7 @@ def run_inspect(
     *,
     data: str | None,
     archive: str,
-    options: ImportOptions,
+    request: ImportRequest,
     settings: Settings,
     on_progress: Callable[[Progress], None] | None,
     cancelled: threading.Event,
@@ -40,102 +42,113 @@ def run_inspect(
     Projects and site rules are those of `data`, where that is named and there; what it has of a patient, a study or an
     ECAT file elsewhere is warned of. Raises Usage where import would.
     """
-    reading = Reading(archive, options, settings, on_progress, cancelled)
+    listening = Listening(on_progress)
     with tempfile.TemporaryDirectory(prefix="scandock-") as folder:
         store = LocalStore(folder)
         store.prepare()
         try:
-            return _inspect(store, reading, data)
+            return _Inspection(store, archive, data, request, settings, listening, cancelled).run()
         finally:
-            reading.close()
             store.close()
 
 
-def _inspect(store: LocalStore, reading: Reading, data: str | None) -> ImportResult:
-    def report(state: ImportState, code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
-        seconds, received = reading.listening.seconds(), reading.received
-        return make_report(None, reading.archive, state, code, message, received=received, seconds=seconds, **more)
+class _Inspection:
+    """A dry run over one archive, in a store that is gone at its end."""
 
-    reading.start()
-    stage = store.begin(new_uuid(), new_token())
-    try:
-        with _site(store, reading, data) as site:
-            return _tell(store, stage, reading, site, report)
-    except InterruptedError:
-        return ImportResult(report(ImportState.CANCELLED, "cancelled", "The inspection was cancelled."), None)
-    except Fault as error:
-        return ImportResult(report(ImportState.FAILED, error.code, str(error)), None)
-    finally:
-        stage.close()
+    def __init__(
+        self,
+        store: LocalStore,
+        archive: str,
+        data: str | None,
+        request: ImportRequest,
+        settings: Settings,
+        listening: Listening,
+        cancelled: threading.Event,
+    ) -> None:
+        self.store = store
+        self.archive = archive
+        self.data = data
+        self.request = request
+        self.settings = settings
+        self.listening = listening
+        self.cancelled = cancelled
 
+    def run(self) -> ImportResult:
+        with (
+            closing(Reading(self.archive, self.request, self.settings, self.listening, self.cancelled)) as reading,
+            closing(self.store.begin(new_uuid(), new_token())) as stage,
+        ):
+            try:
+                with self._site() as site:
+                    return self._tell(reading, stage, site)
+            except InterruptedError:
+                return ImportResult(
+                    self.report(ImportState.CANCELLED, "cancelled", "The inspection was cancelled."), None
+                )
+            except Fault as error:
+                return ImportResult(self.report(ImportState.FAILED, error.code, str(error)), None)
 
-@contextlib.contextmanager
-def _site(store: LocalStore, reading: Reading, data: str | None) -> Iterator[Site]:
-    """What stands around the inspection, its request checked as import checks it."""
-    from scandock.workers.site import scratch_site
+    def report(self, state: ImportState, code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+        seconds, received = self.listening.seconds(), self.listening.received
+        return make_report(None, self.archive, state, code, message, received=received, seconds=seconds, **more)
 
-    site = scratch_site(store.path, data, reading.settings, reading.options)
-    try:
-        site.check_request(reading.options)
-        yield site
-    finally:
-        site.close()
-
-
-def _tell(store: LocalStore, stage: Stage, reading: Reading, site: Site, report: Reporter) -> ImportResult:
-    try:
-        reading.read(store, stage, site.rules.tags, lambda: False, keep=False)
-    except BadInput as error:
-        return _refused(reading, error, report)
-    from scandock.pipeline.survey import survey
-
-    made = survey(_tools(store, stage, reading, site), reading.listening, report, reading.options.ignore_unparsable)
-    return ImportResult(made, _receipt(reading))
-
-
-def _tools(store: LocalStore, stage: Stage, reading: Reading, site: Site) -> Tools:
-    from scandock.pipeline.job import Tools
-    from scandock.queue.leases import begin
-
-    def check() -> None:
-        if reading.cancelled.is_set():
+    def check(self) -> None:
+        """Raise where the inspection was cancelled."""
+        if self.cancelled.is_set():
             raise InterruptedError
 
-    assert reading.ledger is not None
-    lease = begin(site.catalog, number=stage.upload, token=stage.token, archive=reading.archive, request={})
-    return Tools(
-        catalog=site.catalog,
-        store=store,
-        stage=stage,
-        ledger=reading.ledger,
-        lease=lease,
-        request=site.request,
-        site=site.rules,
-        resources=reading.options.resources,
-        zone=reading.settings.zone,
-        started=datetime.now(reading.settings.zone),
-        check=check,
-        known=site.known,
-    )
+    @contextmanager
+    def _site(self) -> Iterator[Site]:
+        """What stands around the inspection, its request checked as import checks it."""
+        from scandock.workers.site import scratch_site
 
+        site = scratch_site(self.store.path, self.data, self.settings, self.request)
+        try:
+            site.check_request()
+            yield site
+        finally:
+            site.close()
 
-def _refused(reading: Reading, error: BadInput, report: Reporter) -> ImportResult:
-    from scandock.pipeline.flow import refused_report
+    def _tell(self, reading: Reading, stage: Stage, site: Site) -> ImportResult:
+        with closing(reading.read(self.store, stage, site.rules.tags, lambda: False, keep=False)) as entries:
+            report = self._outcome(entries, stage, site)
+            return ImportResult(report, self._receipt(entries.ledger))
 
-    reading.stop()
-    if reading.ledger is not None:
-        reading.note_unread()
-    assert reading.ledger is not None
-    return ImportResult(refused_report(reading.ledger, error, reading.listening, report), _receipt(reading))
+    def _outcome(self, entries: ReadEntries, stage: Stage, site: Site) -> dict[str, Any]:
+        from scandock.pipeline.dry_run import dry_run
+        from scandock.pipeline.flow import refused_report
 
+        if entries.refused is not None:
+            entries.note_unread()
+            return refused_report(entries.ledger, entries.refused, self.listening, self.report)
+        return dry_run(self._tools(entries.ledger, stage, site), self.listening, self.report)
 
-def _receipt(reading: Reading) -> Callable[[], IO[bytes]] | None:
-    """The receipt's lines, kept compressed in memory where the caller said that it will ask for them."""
-    if not reading.options.receipt or reading.ledger is None:
-        return None
-    from scandock.pipeline.tell import pack_receipt
+    def _tools(self, ledger: Ledger, stage: Stage, site: Site) -> Tools:
+        from scandock.pipeline.job import Tools
+        from scandock.queue.leases import begin
 
-    packed = io.BytesIO()
-    pack_receipt(reading.ledger, reading.archive, {}, packed)
-    kept = packed.getvalue()
-    return lambda: io.BytesIO(kept)
+        lease = begin(site.catalog, number=stage.upload, token=stage.token, archive=self.archive, request={})
+        return Tools(
+            catalog=site.catalog,
+            store=self.store,
+            stage=stage,
+            ledger=ledger,
+            lease=lease,
+            request=site.request,
+            site=site.rules,
+            zone=self.settings.zone,
+            started=datetime.now(self.settings.zone),
+            check=self.check,
+            known=site.known,
+        )
+
+    def _receipt(self, ledger: Ledger) -> Callable[[], IO[bytes]] | None:
+        """The receipt's lines, kept compressed in memory where the caller said that it will ask for them."""
+        if not self.request.receipt:
+            return None
+        from scandock.pipeline.tell import pack_receipt
+
+        packed = io.BytesIO()
+        pack_receipt(ledger, self.archive, {}, packed)
+        kept = packed.getvalue()
+        return lambda: io.BytesIO(kept)

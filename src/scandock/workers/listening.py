@@ -21,7 +21,6 @@ from scandock.workers.pool import Task
 
 if TYPE_CHECKING:
     from scandock.pipeline.ledger import Ledger
-    from scandock.workers.board import Board
 
 TELL_SECONDS = 0.1
 SPACE_SECONDS = 1.0
@@ -39,19 +38,18 @@ def _note(code: str, message: str) -> Notice:
 
 
 class Listening:
-    """The listener of an import's pool (`scandock.workers.pool.Listener`)."""
+    """How far an import is, and what its readers have found beside entries; from its beginning to its end."""
 
     def __init__(self, on_progress: Callable[[Progress], None] | None) -> None:
         self.on_progress = on_progress
-        self.ledger: Ledger | None = None
-        self.board: Board | None = None
-        self.space: Callable[[], object] | None = None
         self.tallies = Tallies()
         self.damages: list[tuple[bytes, str, str]] = []
         self.notes: list[Notice] = []
         self.labels: dict[str, str] = {}
-        self.limits = Limits()
-        self.readers = 1
+        self.received = 0
+        """Bytes of the archive, once it is opened."""
+        self.totals: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        """Entries that have a verdict or are being read past, and their unpacked bytes."""
         self.entries_total: int | None = None
         self.bytes_total: int | None = None
         self._begun = time.monotonic()
@@ -59,9 +57,6 @@ class Listening:
         self._since = self._begun
         self._spent: dict[str, float] = {}
         self._told = 0.0
-        self._checked = self._begun
-
-    # -- stages and progress -------------------------------------------------------------------------------------
 
     def stage(self, stage: Stage) -> None:
         """Enter a stage; the time of the one before is noted."""
@@ -78,20 +73,6 @@ class Listening:
         stages: dict[str, float] = {stage: round(spent[stage], 3) for stage in STAGES if stage in spent}
         return {"total": round(now - self._begun, 3), **stages}
 
-    def begin(self, opened: Opened, limits: Limits, readers: int, board: Board) -> None:
-        """The archive is open and its readers begin."""
-        self.stage("reading")
-        self.limits, self.readers, self.board = limits, readers, board
-        self.entries_total, self.bytes_total = opened.entries_total, opened.bytes_total
-        self.notes.extend(_note("archive_note", note) for note in opened.notes)
-        nothing = hashlib.sha256().digest()
-        self.entries(
-            [
-                Entry(ordinal(b"", index), file_text(name), 0, nothing, Content.SPECIAL, "", "ignored_link", "")
-                for index, name in opened.specials
-            ]
-        )
-
     def tell(self, *, now: bool = False) -> None:
         """Tell those who watch, at most ten times a second."""
         if self.on_progress is None:
@@ -100,7 +81,7 @@ class Listening:
         if not now and clock - self._told < TELL_SECONDS:
             return
         self._told = clock
-        entries, unpacked = self.board.totals() if self.board is not None else (0, 0)
+        entries, unpacked = self.totals()
         self.on_progress(
             Progress(
                 stage=self._stage,
@@ -113,40 +94,69 @@ class Listening:
             )
         )
 
-    # -- the pool's listener -------------------------------------------------------------------------------------
+
+class EntryListener:
+    """The listener of an import's pool (`scandock.workers.pool.Listener`), while its archive is read."""
+
+    def __init__(
+        self,
+        listening: Listening,
+        ledger: Ledger,
+        opened: Opened,
+        *,
+        limits: Limits,
+        readers: int,
+        check_space: Callable[[], object],
+    ) -> None:
+        self.listening = listening
+        self.ledger = ledger
+        self.limits = limits
+        self.readers = readers
+        self.check_space = check_space
+        self._checked = time.monotonic()
+        listening.entries_total, listening.bytes_total = opened.entries_total, opened.bytes_total
+        listening.notes.extend(_note("archive_note", note) for note in opened.notes)
+        nothing = hashlib.sha256().digest()
+        self.entries(
+            [
+                Entry(ordinal(b"", index), file_text(name), 0, nothing, Content.SPECIAL, "", "ignored_link", "")
+                for index, name in opened.specials
+            ]
+        )
 
     def entries(self, entries: list[Entry]) -> None:
-        assert self.ledger is not None
         self.ledger.add(entries)
 
     def study(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None:
-        if study_uid not in self.labels and len(self.labels) < SHOWN_SESSIONS:
+        labels = self.listening.labels
+        if study_uid not in labels and len(labels) < SHOWN_SESSIONS:
             label = clean(decode(patient_id, "LO", None, big_endian=False))
-            self.labels[study_uid] = label or person(decode(patient_name, "PN", None, big_endian=False)) or "?"
+            labels[study_uid] = label or person(decode(patient_name, "PN", None, big_endian=False)) or "?"
 
     def container(self, container: Container) -> list[Task]:
         """An inner zip that is big enough to share."""
         with FileSource(container.file) as source:
             opened = zip_tasks(container, source, self.limits, self.readers)
-        self.notes.extend(_note("archive_note", f"{container.name}: {note}") for note in opened.notes)
-        if self.entries_total is not None and opened.entries_total is not None:
-            self.entries_total += opened.entries_total
-        if self.bytes_total is not None and opened.bytes_total is not None:
-            self.bytes_total += opened.bytes_total
+        listening = self.listening
+        listening.notes.extend(_note("archive_note", f"{container.name}: {note}") for note in opened.notes)
+        if listening.entries_total is not None and opened.entries_total is not None:
+            listening.entries_total += opened.entries_total
+        if listening.bytes_total is not None and opened.bytes_total is not None:
+            listening.bytes_total += opened.bytes_total
         return opened.tasks
 
     def damaged(self, container: bytes, code: str, message: str) -> None:
-        self.damages.append((container, code, message))
+        self.listening.damages.append((container, code, message))
 
     def note(self, code: str, message: str) -> None:
-        self.notes.append(_note(code, message))
+        self.listening.notes.append(_note(code, message))
 
     def tally(self, container: bytes, values: tuple[Any, ...]) -> None:
-        self.tallies.add(container, values)
+        self.listening.tallies.add(container, values)
 
     def tick(self) -> None:
-        self.tell()
+        self.listening.tell()
         now = time.monotonic()
-        if self.space is not None and now - self._checked > SPACE_SECONDS:
+        if now - self._checked > SPACE_SECONDS:
             self._checked = now
-            self.space()
+            self.check_space()

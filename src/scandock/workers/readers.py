@@ -38,9 +38,9 @@ def _environment() -> dict[str, str]:
 
 
 def start_process(end: socket.socket, board: tuple[int, ...]) -> subprocess.Popen[bytes]:
-    """Start `scandock.workers.shard` as a process of its own."""
+    """Start `scandock.workers.reader_process` as a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "scandock.workers.shard", str(end.fileno()), str(os.getpid())],
+        [sys.executable, "-m", "scandock.workers.reader_process", str(end.fileno()), str(os.getpid())],
         pass_fds=(end.fileno(), *board),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

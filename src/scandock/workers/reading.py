@@ -5,87 +5,142 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scandock.formats.zip_entries import ZipEntries
 from scandock.model.entry import Entry, ordinal
-from scandock.model.importing import ImportOptions, Progress
+from scandock.model.errors import BadInput
 from scandock.model.tags import WANTED
 from scandock.pipeline.keep import scratch
 from scandock.pipeline.ledger import Ledger
 from scandock.store.local import LocalStore
 from scandock.store.paths import LEDGER
-from scandock.workers.listening import Listening
+from scandock.workers.listening import EntryListener, Listening
 from scandock.workers.opening import open_archive
 from scandock.workers.pool import Pool, Setup, Task
 from scandock.workers.untold import drop_untold
 
 if TYPE_CHECKING:
+    from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
     from scandock.store.port import Stage
 
 MOST_READERS = 4
 
 
-def default_readers(options: ImportOptions, settings: Settings) -> int:
+def default_readers(request: ImportRequest, settings: Settings) -> int:
     """Reader processes: as asked, else the setting, else the cores, at most 4."""
-    wanted = options.workers or settings.workers
+    wanted = request.workers or settings.workers
     return max(1, wanted) if wanted else max(1, min(MOST_READERS, len(os.sched_getaffinity(0))))
 
 
+@dataclass(frozen=True, slots=True)
+class ReadEntries:
+    """The entries of an archive, in a ledger, as far as its reading came."""
+
+    ledger: Ledger
+    tasks: list[Task]
+    refused: BadInput | None = None
+    """What stopped the reading; None where all was read."""
+
+    def note_unread(self) -> None:
+        """Give entries that were not read a line too, as the zip's directory has them: nothing is unsaid."""
+        for task in self.tasks:
+            if task.kind == "zip":
+                self.ledger.add_missing(
+                    Entry(ordinal(b"", entry.index), entry.name, entry.usize, b"", "unread", "", "", "")
+                    for entry in ZipEntries(*task.payload)
+                    if not entry.is_dir
+                )
+
+    def close(self) -> None:
+        self.ledger.close()
+
+
 class Reading:
-    """Readers over one archive. `start` early (they take a moment to come up), `read`, and `close` in any case."""
+    """Reader processes over one archive, started as this is made, since they take a moment to come up."""
 
     def __init__(
         self,
         archive: str,
-        options: ImportOptions,
+        request: ImportRequest,
         settings: Settings,
-        on_progress: Callable[[Progress], None] | None,
+        listening: Listening,
         cancelled: threading.Event,
+        *,
         name: str | None = None,
+        readers: int = 0,
     ) -> None:
+        """`name`: what the archive is called, where its path does not say it (a spool). `readers`: 0 is the default."""
         self.archive = archive
         self.name = name
-        """What the archive is called, where its path does not say it (a spool)."""
-        self.options = options
+        self.request = request
         self.settings = settings
         self.cancelled = cancelled
-        self.listening = Listening(on_progress)
-        self.readers = default_readers(options, settings)
-        self.received = 0
-        self.ledger: Ledger | None = None
-        self._pool: Pool | None = None
-        self._tasks: list[Task] = []
-
-    def start(self) -> None:
-        self.listening.stage("opening")
+        self.listening = listening
+        self.readers = readers or default_readers(request, settings)
+        listening.stage("opening")
         self._pool = Pool(self.readers)
-        self._pool.start()
+        try:
+            self._pool.start()
+        except BaseException:
+            self._pool.close()
+            raise
 
     def read(
         self, store: LocalStore, stage: Stage, tags: frozenset[int], stop: Callable[[], bool], *, keep: bool
-    ) -> None:
-        """Read it all into the ledger, `keep`ing the bytes in the stage.
+    ) -> ReadEntries:
+        """Read it all into a ledger, `keep`ing the bytes in the stage; then the readers are gone.
 
-        `tags` are wanted beside the usual ones. Raises BadInput, LimitExceeded or Fault, or InterruptedError once
-        `stop` says so.
+        `tags` are wanted beside the usual ones. Raises Fault, or InterruptedError once `stop` says so; what is wrong
+        with the archive is in what it gives.
         """
-        assert self._pool is not None
-        ledger = self.ledger = Ledger(scratch(stage, LEDGER))
+        ledger = Ledger(scratch(stage, LEDGER))
+        tasks: list[Task] = []
+        try:
+            self._fill(ledger, tasks, store, stage, tags, stop, keep=keep)
+        except BadInput as error:
+            return ReadEntries(ledger, tasks, error)
+        except BaseException:
+            ledger.close()
+            raise
+        finally:
+            self._pool.stop()
+        return ReadEntries(ledger, tasks)
+
+    def _fill(
+        self,
+        ledger: Ledger,
+        tasks: list[Task],
+        store: LocalStore,
+        stage: Stage,
+        tags: frozenset[int],
+        stop: Callable[[], bool],
+        *,
+        keep: bool,
+    ) -> None:
         listening, settings, pool = self.listening, self.settings, self._pool
-        listening.ledger = ledger
-        self.received = os.path.getsize(self.archive) if os.path.isfile(self.archive) else 0
+        listening.received = os.path.getsize(self.archive) if os.path.isfile(self.archive) else 0
         opened = open_archive(self.archive, settings.limits, self.readers, self.name)
-        self.received, self._tasks = opened.received, list(opened.tasks)
+        listening.received = opened.received
+        tasks.extend(opened.tasks)
         if keep:
             store.reserve(
                 opened.bytes_total or opened.received,
                 files=opened.entries_total or 0,
                 min_free=settings.min_free_bytes,
             )
-        listening.begin(opened, settings.limits, self.readers, pool.board)
-        listening.space = lambda: store.reserve(0, min_free=settings.min_free_bytes)
+        listening.totals = pool.board.totals
+        listening.stage("reading")
+        listener = EntryListener(
+            listening,
+            ledger,
+            opened,
+            limits=settings.limits,
+            readers=self.readers,
+            check_space=lambda: store.reserve(0, min_free=settings.min_free_bytes),
+        )
         pool.setup(
             Setup(
                 root=store.path,
@@ -95,35 +150,14 @@ class Reading:
                 received=opened.received,
                 wanted=frozenset(WANTED) | tags,
                 keep_images=keep,
-                keep_loose=self.options.resources == "keep",
+                keep_loose=self.request.resources == "keep",
             )
         )
-        pool.run(opened.tasks, listening, lambda: self.cancelled.is_set() or stop())
-        self.stop()
+        pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop())
+        pool.stop()
         if pool.reread:
             drop_untold(stage, ledger)
 
-    def note_unread(self) -> None:
-        """Give entries that were not read a line too, as the zip's directory has them: nothing is unsaid."""
-        assert self.ledger is not None
-        for task in self._tasks:
-            if task.kind == "zip":
-                self.ledger.add_missing(
-                    Entry(ordinal(b"", entry.index), entry.name, entry.usize, b"", "unread", "", "", "")
-                    for entry in ZipEntries(*task.payload)
-                    if not entry.is_dir
-                )
-
-    def stop(self) -> None:
-        """Kill the readers; what they said is kept."""
-        if self._pool is not None:
-            self._pool.stop()
-
     def close(self) -> None:
-        """Kill the readers and drop the ledger."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
-        if self.ledger is not None:
-            self.ledger.close()
-            self.ledger = None
+        """Kill the readers."""
+        self._pool.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from scandock.model.errors import OUTAGES, Fault, ScandockError, TokenLost
 from scandock.model.process import python
-from scandock.placing.put_back import end_cancelled, wait_or_fail
+from scandock.placing.requeue import end_cancelled, wait_or_fail
 from scandock.queue.cancel import cancelled
 from scandock.queue.leases import RENEW_SECONDS, renew_all
 from scandock.queue.retry import let_go, wait_seconds
@@ -57,7 +57,7 @@ class _Process(Child):
         self._pipe = FaultPipe()
         self._fault: Fault | None = None
         try:
-            words = python("scandock.workers.attempt", *order.words(), str(self._pipe.writing))
+            words = python("scandock.workers.attempt", order.to_json(), str(self._pipe.writing))
             super().__init__(words, pass_fds=[self._pipe.writing])
         except BaseException:
             self._pipe.end()

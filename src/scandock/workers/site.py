@@ -13,12 +13,12 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.projects import ProjectRow, add_project, check_not_deleting, find_project, list_projects
 from scandock.catalog.tables import routing_rules
 from scandock.model.errors import Usage
-from scandock.model.importing import ImportOptions
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import RESERVED, UNASSIGNED, is_project_id, label_key
 from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
 from scandock.rules.naming import check_labels, projects_named
 from scandock.rules.notices import shown
-from scandock.rules.policy import Request, SiteRules
+from scandock.rules.policy import SiteRules
 from scandock.rules.routing import parse_rules
 from scandock.services.opening import CATALOG, is_there, open_data_catalog, refuse_lost_catalog
 from scandock.services.project_making import make_project
@@ -38,7 +38,7 @@ class Site:
 
     catalog: Catalog
     rules: SiteRules
-    request: Request
+    request: ImportRequest
     settings: Settings
     known: Catalog | None = None
     """The catalog of DATA beside a scratch one."""
@@ -49,28 +49,29 @@ class Site:
         if self.known is not None:
             self.known.dispose()
 
-    def check_request(self, options: ImportOptions) -> None:
+    def check_request(self) -> None:
         """All that is named must exist, and every label leave one; then make the project where that was asked for.
 
         Raises Usage before a byte is read or anything is made.
         """
-        check_labels(self.request)
-        made = options.project if options.create_project else None
+        request = self.request
+        check_labels(request)
+        made = request.project if request.create_project else None
         with self.catalog.read() as connection:
             missing = {
                 label_key(name)
-                for name in projects_named(self.request)
+                for name in projects_named(request)
                 if (made is None or label_key(name) != label_key(made)) and find_project(connection, name) is None
             }
-            check_not_deleting(connection, projects_named(self.request))
-        if options.project is not None and label_key(options.project) in missing:
+            check_not_deleting(connection, projects_named(request))
+        if request.project is not None and label_key(request.project) in missing:
             raise Usage(
                 "project_unknown",
-                f"There is no project {shown(options.project)}.",
-                f"Make it with `scandock admin project add {options.project}`, or import with --create-project.",
+                f"There is no project {shown(request.project)}.",
+                f"Make it with `scandock admin project add {request.project}`, or import with --create-project.",
             )
         if missing:
-            raise _unknown_in(self.request.mapping, missing)
+            raise _unknown_in(request.mapping, missing)
         if made is not None:
             self._make_project(made)
 
@@ -99,41 +100,41 @@ def _unknown_in(mapping: tuple[MappingRow, ...], missing: set[str]) -> Usage:
     )
 
 
-def read_mapping(options: ImportOptions) -> tuple[MappingRow, ...]:
+def read_mapping(request: ImportRequest) -> tuple[MappingRow, ...]:
     """The rows of the request's mapping file. Raises Usage naming what can't be read."""
-    if options.mapping_path is None:
+    if request.mapping_path is None:
         return ()
     try:
-        with open(options.mapping_path, "rb") as file:
+        with open(request.mapping_path, "rb") as file:
             data = file.read(MAX_MAPPING)
     except OSError as error:
         raise Usage(
-            "mapping_unreadable", f"The mapping {options.mapping_path} can't be read: {error.strerror}.", "Name a file."
+            "mapping_unreadable", f"The mapping {request.mapping_path} can't be read: {error.strerror}.", "Name a file."
         ) from error
-    return parse_mapping(decode_mapping(data), options.mapping_path)
+    return parse_mapping(decode_mapping(data), request.mapping_path)
 
 
-def open_site(data: str, settings: Settings, options: ImportOptions) -> Site:
+def open_site(data: str, settings: Settings, request: ImportRequest) -> Site:
     """Open the catalog, read the site's rules and the request's mapping. Raises Usage where either can't be read."""
-    mapping = _read_request(options)
-    return make_site(open_data_catalog(data, settings), settings, options, mapping)
+    mapping = _read_request(request)
+    return make_site(open_data_catalog(data, settings), settings, request, mapping)
 
 
-def make_site(catalog: Catalog, settings: Settings, options: ImportOptions, mapping: tuple[MappingRow, ...]) -> Site:
+def make_site(catalog: Catalog, settings: Settings, request: ImportRequest, mapping: tuple[MappingRow, ...]) -> Site:
     """What stands around an import, with a catalog that is open."""
     with catalog.read() as connection:
         texts = _rule_texts(connection)
-    return _site(catalog, texts, settings, options, mapping)
+    return _site(catalog, texts, settings, request, mapping)
 
 
-def scratch_site(folder: str, data: str | None, settings: Settings, options: ImportOptions) -> Site:
+def scratch_site(folder: str, data: str | None, settings: Settings, request: ImportRequest) -> Site:
     """A site with a catalog of its own in `folder`: that of DATA without its sessions.
 
     Without DATA, the projects that the request names are taken to be there. Fault `catalog_damaged` where DATA's
     catalog is lost.
     """
-    mapping = _read_request(options)
-    projects = _named_projects(options, mapping, settings) if data is None else []
+    mapping = _read_request(request)
+    projects = _named_projects(request, mapping, settings) if data is None else []
     texts: dict[str, str] = {}
     if data is not None:
         refuse_lost_catalog(data, settings)  # its projects and rules are lost, too: nothing can be told by them
@@ -151,13 +152,13 @@ def scratch_site(folder: str, data: str | None, settings: Settings, options: Imp
         if theirs is not None:
             theirs.dispose()
         raise
-    site = _site(catalog, texts, settings, options, mapping)
+    site = _site(catalog, texts, settings, request, mapping)
     site.known = theirs
     return site
 
 
-def _named_projects(options: ImportOptions, mapping: tuple[MappingRow, ...], settings: Settings) -> list[ProjectRow]:
-    named = {label_key(name): name for name in (options.project, *(row.project for row in mapping)) if name}
+def _named_projects(request: ImportRequest, mapping: tuple[MappingRow, ...], settings: Settings) -> list[ProjectRow]:
+    named = {label_key(name): name for name in (request.project, *(row.project for row in mapping)) if name}
     return [_new_project(name, settings) for name in named.values() if is_project_id(name)]
 
 
@@ -165,16 +166,16 @@ def _new_project(name: str, settings: Settings) -> ProjectRow:
     return ProjectRow(name=name, identified=settings.identified, separate_secondary=settings.separate_secondary)
 
 
-def _read_request(options: ImportOptions) -> tuple[MappingRow, ...]:
+def _read_request(request: ImportRequest) -> tuple[MappingRow, ...]:
     """The request's mapping, once its project can be one at all."""
-    name = options.project
+    name = request.project
     if name is not None and label_key(name) == label_key(UNASSIGNED):
         raise Usage("project_id_reserved", f"{name!r} can't be a project id: {RESERVED}.", "Name another project.")
     if name is not None and not is_project_id(name):
         raise Usage(
             "project_id_invalid", f"{name!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
         )
-    return read_mapping(options)
+    return read_mapping(request)
 
 
 def _rule_texts(connection: Connection) -> dict[str, str]:
@@ -185,7 +186,7 @@ def _site(
     catalog: Catalog,
     texts: dict[str, str],
     settings: Settings,
-    options: ImportOptions,
+    request: ImportRequest,
     mapping: tuple[MappingRow, ...],
 ) -> Site:
     return Site(
@@ -196,21 +197,6 @@ def _site(
             session=parse_rules(texts.get("session", "")),
             placeholders=settings.placeholder_names,
         ),
-        request=Request(
-            project=options.project,
-            subject=options.subject,
-            session=options.session,
-            destination=options.destination,
-            overwrite=options.overwrite,
-            mapping=mapping,
-            dialect=options.dialect,
-            keep_names=options.keep_names,
-            quarantine=options.quarantine,
-            one_patient=options.one_patient,
-            settles=options.settles,
-            timestamp=options.timestamp,
-            folder=options.folder,
-            said=options.said,
-        ),
+        request=request.with_fields(mapping=mapping),
         settings=settings,
     )

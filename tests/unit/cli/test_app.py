@@ -66,11 +66,11 @@ def test_an_import_asks_the_engine_for_what_was_said(run, engine, archive, tmp_p
     assert (code, err) == (0, "")
     assert json.loads(out)["state"] == "placed"
     (asked,) = engine
-    options = asked["options"]
+    request = asked["request"]
     assert (asked["data"], asked["archive"]) == (str(data), str(archive))
-    assert (options.project, options.create_project, options.subject, options.session) == ("P", True, "S", "L")
-    assert (options.mapping_path, options.destination, options.overwrite) == (str(mapping), "prearchive", "delete")
-    assert (options.ignore_unparsable, options.resources, options.workers, options.receipt) == (
+    assert (request.project, request.create_project, request.subject, request.session) == ("P", True, "S", "L")
+    assert (request.mapping_path, request.destination, request.overwrite) == (str(mapping), "prearchive", "delete")
+    assert (request.ignore_unparsable, request.resources, request.workers, request.receipt) == (
         False,
         "ignore",
         3,
@@ -81,18 +81,18 @@ def test_an_import_asks_the_engine_for_what_was_said(run, engine, archive, tmp_p
 
 def test_what_was_not_said_is_left_open_and_the_defaults_are_those_of_the_rules(run, engine, archive, tmp_path):
     assert run("import", archive, "--data", tmp_path / "data")[0] == 0
-    options = engine[0]["options"]
-    assert (options.project, options.subject, options.session, options.mapping_path) == (None, None, None, None)
-    assert (options.destination, options.overwrite, options.create_project) == (None, None, False)
-    assert (options.ignore_unparsable, options.resources, options.receipt) == (True, "keep", False)
-    assert 1 <= options.workers <= 4
+    request = engine[0]["request"]
+    assert (request.project, request.subject, request.session, request.mapping_path) == (None, None, None, None)
+    assert (request.destination, request.overwrite, request.create_project) == (None, None, False)
+    assert (request.ignore_unparsable, request.resources, request.receipt) == (True, "keep", False)
+    assert 1 <= request.workers <= 4
 
 
 def test_workers_come_from_the_setting_where_the_option_is_missing(run, engine, archive, tmp_path, monkeypatch):
     monkeypatch.setenv("SCANDOCK_WORKERS", "7")
     run("import", archive, "--data", tmp_path / "data")
     run("import", archive, "--data", tmp_path / "data", "--workers", "2")
-    assert [asked["options"].workers for asked in engine] == [7, 2]
+    assert [asked["request"].workers for asked in engine] == [7, 2]
     assert engine[0]["settings"].workers == 7
 
 

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.model.tags import NUMBERS
 from scandock.rules.ecat_groups import EcatFile
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import is_placeholder, label_key
 from scandock.rules.naming import Naming, name_study
-from scandock.rules.policy import ProjectPolicy, Request, SiteRules
+from scandock.rules.policy import ProjectPolicy, SiteRules
 from scandock.rules.settle import Decision, settle
 from scandock.rules.study import StudyFacts
 from scandock.rules.view import KnownSession, KnownSubject
@@ -121,11 +122,13 @@ def waiting(label: str, study_uid: str | None = None, **more: object) -> KnownSe
 
 
 def name(
-    facts: StudyFacts, request: Request | None = None, site: SiteRules | None = None, projects: str = "P"
+    facts: StudyFacts, request: ImportRequest | None = None, site: SiteRules | None = None, projects: str = "P"
 ) -> Naming:
     """The naming of one study, into project P; `projects` are those that may be used, with spaces between."""
     usable = projects.split()
-    return name_study(facts, request or Request(project="P"), site or SiteRules(), lambda project: project in usable)
+    return name_study(
+        facts, request or ImportRequest(project="P"), site or SiteRules(), lambda project: project in usable
+    )
 
 
 def decide(
@@ -136,7 +139,7 @@ def decide(
     **request: object,
 ) -> list[Decision]:
     """The decisions for an upload into project P; further arguments are those of `Request`."""
-    asked = Request(**{"project": "P", **request})  # type: ignore[arg-type]
+    asked = ImportRequest(**{"project": "P", **request})  # type: ignore[arg-type]
     namings = [name(facts, asked, site) for facts in studies]
     policies = {"P": policy or ProjectPolicy(id="P")}
     return settle(namings, studies, asked, policies, catalog or FakeCatalog(), NOW)

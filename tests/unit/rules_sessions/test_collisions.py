@@ -203,11 +203,11 @@ def test_a_rule_of_the_site_is_not_a_request():
 
 def test_different_projects_do_not_collide():
     mapping = parse_mapping("study_uid,project\n1.3,Q\n", "m.csv")
-    from scandock.rules.policy import Request
+    from scandock.rules.import_request import ImportRequest
     from scandock.rules.settle import settle
     from tests.unit.rules_sessions.builders import NOW, name
 
-    request = Request(project="P", mapping=mapping)
+    request = ImportRequest(project="P", mapping=mapping)
     studies = [of("1.2"), of("1.3")]
     made = settle([name(s, request, projects="P Q") for s in studies], studies, request, {}, FakeCatalog(), NOW)
     assert [(one.project, one.label) for one in made] == [("P", "pid"), ("Q", "pid")]

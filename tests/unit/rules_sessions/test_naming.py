@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from scandock.model.errors import Usage
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.mapping import parse_mapping
 from scandock.rules.naming import projects_named
-from scandock.rules.policy import Request, SiteRules
+from scandock.rules.policy import SiteRules
 from scandock.rules.routing import parse_rules
 from tests.unit.rules_sessions.builders import name, series, study, study_of
 
@@ -34,7 +35,7 @@ def said(found):
 
 
 def test_the_label_comes_from_the_mapping_first():
-    found = name(FULL, Request(project="P", session="rl", mapping=MAPPING), SITE, "M P")
+    found = name(FULL, ImportRequest(project="P", session="rl", mapping=MAPPING), SITE, "M P")
     assert said(found.session) == ("ml", "mapping row 2", True)
     assert said(found.subject) == ("ms", "mapping row 2", True)
     assert said(found.project) == ("M", "mapping row 2", True)
@@ -42,21 +43,21 @@ def test_the_label_comes_from_the_mapping_first():
 
 
 def test_then_from_the_request():
-    found = name(FULL, Request(project="P", subject="r s", session="rl"), SITE)
+    found = name(FULL, ImportRequest(project="P", subject="r s", session="rl"), SITE)
     assert said(found.session) == ("rl", "request", True)
     assert said(found.subject) == ("r_s", "request", True)
     assert said(found.project) == ("P", "request", True)
 
 
 def test_then_from_the_sites_rules():
-    found = name(FULL, Request(), SITE, "D C")
+    found = name(FULL, ImportRequest(), SITE, "D C")
     assert said(found.session) == ("acc", "site rule 1", False)
     assert said(found.subject) == ("pi", "site rule 2", False)
     assert said(found.project) == ("D", "site rule 1", False)
 
 
 def test_then_from_the_comments():
-    found = name(FULL, Request(), projects="C D A")
+    found = name(FULL, ImportRequest(), projects="C D A")
     assert said(found.session) == ("cl", "PatientComments", False)
     assert said(found.subject) == ("cs", "PatientComments", False)
     assert said(found.project) == ("C", "PatientComments", False)
@@ -68,7 +69,9 @@ def test_then_the_label_from_the_session_folder():
 
 
 def test_the_dialect_does_not_ask_the_folder():
-    assert name(study("1.2", folder="f", PatientID="pid"), Request(project="P", dialect=True)).session.label == "pid"
+    assert (
+        name(study("1.2", folder="f", PatientID="pid"), ImportRequest(project="P", dialect=True)).session.label == "pid"
+    )
 
 
 def test_a_study_in_several_folders_takes_the_one_with_most_objects():
@@ -115,17 +118,17 @@ def test_placeholders_have_no_vote():
 
 
 def test_project_candidates_are_tried_until_one_may_be_used():
-    assert said(name(FULL, Request(), projects="D A").project) == ("D", "StudyDescription", False)
-    assert said(name(FULL, Request(), projects="A").project) == ("A", "AccessionNumber", False)
+    assert said(name(FULL, ImportRequest(), projects="D A").project) == ("D", "StudyDescription", False)
+    assert said(name(FULL, ImportRequest(), projects="A").project) == ("A", "AccessionNumber", False)
 
 
 def test_a_project_taken_from_a_whole_element_is_said():
-    assert [w.code for w in name(FULL, Request(), projects="A").warnings] == ["project_from_header"]
-    assert name(FULL, Request(), projects="C").warnings == ()
+    assert [w.code for w in name(FULL, ImportRequest(), projects="A").warnings] == ["project_from_header"]
+    assert name(FULL, ImportRequest(), projects="C").warnings == ()
 
 
 def test_no_project_is_unassigned():
-    found = name(FULL, Request(), projects="other")
+    found = name(FULL, ImportRequest(), projects="other")
     assert found.project.label == "Unassigned"
     assert [w.code for w in found.warnings] == ["project_unassigned"]
 
@@ -133,20 +136,22 @@ def test_no_project_is_unassigned():
 @pytest.mark.parametrize("project", ["nowhere", "a b", "../P"])
 def test_a_requested_project_that_cannot_be_used_is_an_error(project):
     with pytest.raises(Usage) as raised:
-        name(PLAIN, Request(project=project))
+        name(PLAIN, ImportRequest(project=project))
     assert raised.value.code == "project_unknown"
 
 
 def test_a_project_that_the_mapping_names_is_an_error_too():
     with pytest.raises(Usage, match="mapping row 2"):
-        name(PLAIN, Request(mapping=MAPPING), projects="P")
+        name(PLAIN, ImportRequest(mapping=MAPPING), projects="P")
 
 
 def test_doors_can_ask_for_all_projects_named():
-    assert projects_named(Request(project="P", mapping=MAPPING)) == ("P", "M")
+    assert projects_named(ImportRequest(project="P", mapping=MAPPING)) == ("P", "M")
 
 
-@pytest.mark.parametrize("request_", [Request(project="P", subject="../.."), Request(project="P", session="../..")])
+@pytest.mark.parametrize(
+    "request_", [ImportRequest(project="P", subject="../.."), ImportRequest(project="P", session="../..")]
+)
 def test_a_requested_label_of_which_nothing_is_left_is_an_error(request_):
     with pytest.raises(Usage, match=r"label '\.\./\.\.' \(request\)") as raised:
         name(PLAIN, request_)
@@ -154,7 +159,7 @@ def test_a_requested_label_of_which_nothing_is_left_is_an_error(request_):
 
 
 def test_a_requested_label_may_be_a_placeholder():
-    assert name(PLAIN, Request(project="P", subject="anonymous")).subject.label == "anonymous"
+    assert name(PLAIN, ImportRequest(project="P", subject="anonymous")).subject.label == "anonymous"
 
 
 def test_auto_archive_is_read():

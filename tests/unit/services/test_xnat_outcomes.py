@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from scandock.rules.import_request import ImportRequest
 from scandock.services.xnat.outcomes import ended
 
 ARCHIVED = "/data/archive/projects/P/subjects/S/experiments/E"
 WAITING = "/data/prearchive/projects/P/20260101_101010123/E"
-BOUND = {"destination": "archive"}
+BOUND: dict[str, Any] = {"destination": "archive"}
 
 
 def session(uri: str | None, state: str, code: str = "") -> dict[str, Any]:
@@ -39,7 +40,7 @@ REFUSED = session(None, "refused", "project_unknown")
     ],
 )
 def test_success(told: dict[str, Any], asked: dict[str, Any], uris: list[str]) -> None:
-    end = ended(told, asked)
+    end = ended(told, ImportRequest(**asked))
     assert (end.good, list(end.uris), end.text) == (True, uris, "")
 
 
@@ -73,7 +74,7 @@ def test_success(told: dict[str, Any], asked: dict[str, Any], uris: list[str]) -
     ],
 )
 def test_no_success(told: dict[str, Any], asked: dict[str, Any], status: int, begins: str) -> None:
-    end = ended(told, asked)
+    end = ended(told, ImportRequest(**asked))
     assert end.status == status
     assert end.text.startswith(begins)
     assert all(one["uri"] in end.text for one in told["sessions"] if one["uri"]), "where things stand"
@@ -81,6 +82,9 @@ def test_no_success(told: dict[str, Any], asked: dict[str, Any], status: int, be
 
 
 def test_final_messages_name_the_place_and_the_addresses_below_it() -> None:
-    assert ended(found("placed", PLACED), BOUND).final_message == f"Archive:{ARCHIVED.removeprefix('/data')}"
-    both = ended(found("placed", READY, PLACED), {}).final_message
+    assert (
+        ended(found("placed", PLACED), ImportRequest(**BOUND)).final_message
+        == f"Archive:{ARCHIVED.removeprefix('/data')}"
+    )
+    both = ended(found("placed", READY, PLACED), ImportRequest()).final_message
     assert both == f"Prearchive:{WAITING.removeprefix('/data')};{ARCHIVED.removeprefix('/data')}"

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.model.importing import ImportOptions
-from scandock.web.receiving.wanted import check_agree, check_foreign, filename_of, key_of, named_once, options_of
+from scandock.rules.import_request import ImportRequest
+from scandock.web.receiving.wanted import check_agree, check_foreign, filename_of, key_of, named_once, request_of
 
 
-def test_what_is_named_becomes_options_of_the_import():
+def test_what_is_named_is_asked_of_the_import():
     named = {
         "project": "P",
         "subject": " S 1 ",
@@ -18,8 +18,7 @@ def test_what_is_named_becomes_options_of_the_import():
         "resources": "ignore",
         "filename": "a.zip",
     }
-    options = options_of(named)
-    assert options == {
+    assert request_of(named).named == {
         "project": "P",
         "subject": "S 1",
         "destination": "archive",
@@ -27,7 +26,11 @@ def test_what_is_named_becomes_options_of_the_import():
         "ignore_unparsable": False,
         "resources": "ignore",
     }
-    ImportOptions(**options)
+
+
+def test_what_a_door_asks_for_of_its_own_stays_beside_what_is_named():
+    own = ImportRequest(dialect=True, said={"note": "n"})
+    assert request_of({"project": "P"}, own).named == {"project": "P", "dialect": True, "said": {"note": "n"}}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +46,7 @@ def test_what_is_named_becomes_options_of_the_import():
 )
 def test_what_cannot_be_meant_is_refused(fields, code):
     with pytest.raises(Usage) as refused:
-        options_of(fields)
+        request_of(fields)
     assert refused.value.code == code
 
 

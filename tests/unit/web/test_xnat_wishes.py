@@ -8,7 +8,7 @@ import pytest
 
 from scandock.model.errors import Usage
 from scandock.services.xnat.destinations import Named
-from scandock.web.receiving.wanted import options_of
+from scandock.web.receiving.wanted import request_of
 from scandock.web.xnat.wishes import Call, by_name, handler_of, listener_of, wanted
 
 
@@ -119,7 +119,7 @@ def test_an_experiment_is_named_by_its_id_in_an_address_alone(said: dict[str, st
     ],
 )
 def test_overwrite_means_what_it_was_meant_to(said: dict[str, str], overwrite: str | None) -> None:
-    assert options_of(wanted(said)[0]).get("overwrite") == overwrite
+    assert request_of(wanted(said)[0]).overwrite == overwrite
 
 
 @pytest.mark.parametrize(
@@ -138,17 +138,17 @@ def test_overwrite_means_what_it_was_meant_to(said: dict[str, str], overwrite: s
 def test_what_can_t_be_read_is_ignored_where_that_is_said_or_follows(
     said: dict[str, str], ignored: bool, by_name: bool
 ) -> None:
-    fields, more = wanted(said)
-    assert (options_of(fields)["ignore_unparsable"], more["ignores_by_name"]) == (ignored, by_name)
+    fields, own = wanted(said)
+    assert (request_of(fields).ignore_unparsable, own.ignores_by_name) == (ignored, by_name)
 
 
 def test_resources_are_ignored_and_names_kept_unless_that_is_said_otherwise() -> None:
-    fields, more = wanted({}, "application/zip")
+    fields, own = wanted({}, "application/zip")
     assert (fields["resources"], fields["filename"]) == ("ignore", "upload.zip")
-    assert more == {"dialect": True, "keep_names": True, "ignores_by_name": False}
-    assert wanted({"rename": "true"})[1]["keep_names"] is False
-    assert wanted({}, "application/dicom")[1]["keep_names"] is False, "single objects have no names"
-    assert wanted({"Direct-Archive": "true"})[1]["direct"] is True
+    assert own.named == {"dialect": True, "keep_names": True, "ignores_by_name": False}
+    assert wanted({"rename": "true"})[1].keep_names is False
+    assert wanted({}, "application/dicom")[1].keep_names is False, "single objects have no names"
+    assert wanted({"Direct-Archive": "true"})[1].direct is True
     assert wanted({"filename": "a.zip"}, "application/x-tar")[0]["filename"] == "a.zip"
 
 
@@ -227,8 +227,8 @@ def test_a_query_goes_before_a_form_and_both_are_known_afterwards() -> None:
 def test_a_place_in_the_prearchive_and_whose_session_it_is_are_said_by_dest(
     said: dict[str, str], options: dict[str, object]
 ) -> None:
-    _, more = wanted(said)
-    found = {name: more[name] for name in ("timestamp", "folder", "one_patient") if name in more}
+    named = wanted(said)[1].named
+    found = {name: named[name] for name in ("timestamp", "folder", "one_patient") if name in named}
     assert found == {**options, **({"folder": "E"} if said.get("PREARC_SESSION_FOLDER") == "E" and options else {})}
 
 
@@ -241,4 +241,4 @@ def test_a_timestamp_is_digits(stamp: str) -> None:
 def test_who_may_archive_settles_what_was_left() -> None:
     for may in (False, True):
         call = Call({"project": "P"}, "application/zip", lambda named: named, may_archive=may)
-        assert call.meant(call.said)[1].get("settles", False) is may
+        assert call.meant(call.said)[1].settles is may

@@ -194,7 +194,7 @@ from scandock.workers.fork_server import prepare
 prepare()
 before = set(sys.modules)
 assert len(os.listdir("/proc/self/task")) == 1, "it has threads, and could not fork"
-run_attempt(Order.read(sys.argv[1:]), load_settings())
+run_attempt(Order.from_json(sys.argv[1]), load_settings())
 print(json.dumps(sorted(name for name in set(sys.modules) - before)))
 """
 
@@ -204,8 +204,8 @@ def test_an_attempt_has_nothing_left_to_import(tmp_path: Path) -> None:
     uuid = server.send(zip_bytes(Study(1, 1, count=2, side=8).entries("S")))
     one = claim(server.catalog, this_owner(), Slots(total=1))
     assert one is not None
-    words = dataclasses.replace(order(server.data), upload=uuid, token=one.lease.token).words()
-    said = subprocess.run([sys.executable, "-c", IMPORTING, *words], capture_output=True, text=True, check=True)
+    words = dataclasses.replace(order(server.data), upload=uuid, token=one.lease.token).to_json()
+    said = subprocess.run([sys.executable, "-c", IMPORTING, words], capture_output=True, text=True, check=True)
     assert server.state(uuid) == "placed"
     assert json.loads(said.stdout) == []
     server.close()

@@ -12,9 +12,8 @@ from scandock.cli.uploading.patience import Patience, Stopped
 from scandock.cli.uploading.server import Away, Refusal, Server
 from scandock.model.errors import Fault
 from scandock.model.importing import STAGES, Progress
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import UNFINISHED, ImportState
 
-WAITING: Final = frozenset({"receiving", "received", "running"})
 LOOK_SECONDS: Final = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Between two looks, from the first on; the last one stays."""
 CANCEL_SECONDS: Final = 10.0
@@ -42,7 +41,7 @@ class Outcome:
                     f"What became of the upload {self._uuid} can't be told: {refusal.detail}",
                     "Look at the imports of the server.",
                 ) from None
-            if found["state"] not in WAITING:
+            if found["state"] not in UNFINISHED:
                 return found
             self._tell(progress_of(found))
             if self._patience.cancelled.wait(LOOK_SECONDS[min(looks, len(LOOK_SECONDS) - 1)]):
@@ -78,14 +77,14 @@ def end(server: Server, uuid: str | None) -> dict[str, Any] | str:
         found = server.read(uuid, seconds=ASK_SECONDS)
         if found["state"] == "receiving":
             return _kept(server, found)
-        if found["state"] in WAITING:
+        if found["state"] in UNFINISHED:
             found = _cancel(server, uuid)
     except (Away, Refusal):
         return (
             "Cancelled here, but the server does not answer. "
             f"What it has of the upload {uuid} is kept: the same command goes on with it."
         )
-    if found["state"] in WAITING:
+    if found["state"] in UNFINISHED:
         return f"Cancelled here; the server has not ended the import {uuid} yet."
     if found["state"] == ImportState.CANCELLED and not found["message"]:
         found["message"] = "Cancelled; nothing of it is stored."
@@ -115,7 +114,7 @@ def _cancel(server: Server, uuid: str) -> dict[str, Any]:
             raise
         found = server.read(uuid, seconds=ASK_SECONDS)
     deadline = time.monotonic() + CANCEL_SECONDS
-    while found["state"] in WAITING and time.monotonic() < deadline:
+    while found["state"] in UNFINISHED and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS[1])
         found = server.read(uuid, seconds=ASK_SECONDS)
     return found

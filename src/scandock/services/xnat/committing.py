@@ -6,10 +6,9 @@ What can't be archived stays in the prearchive, whole: a commit never fails for 
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, RowMapping, select, update
 
@@ -21,6 +20,7 @@ from scandock.model.importing import Overwrite
 from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation
 from scandock.rules.choices import still_holds
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import UNASSIGNED, clean, label_key
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
@@ -106,11 +106,11 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Committed:
     rebuild(desk, found.uuid)
     _say(desk, found.uuid, wishes.fields, quarantine=wishes.quarantine)
     with desk.catalog.read() as connection:
-        code, asked = _project_and_import(connection, found)
+        code, request = _project_and_import(connection, found)
     wanted = wishes.auto if wishes.auto is not None else code >= 4
     if not wanted:
         return Committed()
-    named: Overwrite = wishes.overwrite or found.overwrite or asked.get("overwrite") or "append"
+    named: Overwrite = wishes.overwrite or found.overwrite or request.overwrite or "append"
     if found.project == UNASSIGNED:
         return Committed(why="What belongs to no project can't be archived. Move it to a project first.")
     if found.held[0] not in ("", *_TRIED_ANEW):
@@ -139,10 +139,10 @@ def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = F
     raises.
     """
     with desk.catalog.read() as connection:
-        _, asked = _project_and_import(connection, found)
+        _, request = _project_and_import(connection, found)
         scans = _scans_meant(connection, desk, found, wishes.scans)
         person = _subject(connection, found, wishes.subject)
-        label = _session(connection, found, wishes.session) or _requested(found, asked)
+        label = _session(connection, found, wishes.session) or _requested(found, request)
     decided = bool(found.held[0]) and not still_holds(
         found.held[0],
         project=False,
@@ -263,9 +263,9 @@ def _label(text: str | None) -> str | None:
     return made
 
 
-def _requested(found: Standing, asked: Mapping[str, Any]) -> str | None:
+def _requested(found: Standing, request: ImportRequest) -> str | None:
     """The session's label where its import named it in this dialect."""
-    named = asked.get("session") if asked.get("dialect") else None
+    named = request.session if request.dialect else None
     return found.label if named and label_key(clean(named)) == label_key(found.label) else None
 
 
@@ -295,8 +295,8 @@ def _session(connection: Connection, found: Standing, text: str | None) -> str |
     return _label(text)
 
 
-def _project_and_import(connection: Connection, found: Standing) -> tuple[int, dict[str, Any]]:
-    """The prearchive code of a session's project, and the options of the import that it came by."""
+def _project_and_import(connection: Connection, found: Standing) -> tuple[int, ImportRequest]:
+    """The prearchive code of a session's project, and the request of the import that it came by."""
     row = connection.execute(
         select(project.c.prearchive_code, upload.c.request)
         .select_from(project)
@@ -306,5 +306,4 @@ def _project_and_import(connection: Connection, found: Standing) -> tuple[int, d
     ).first()
     if row is None:
         raise Usage("session_busy", "The session is being changed.", "Try again in a moment.")
-    asked: dict[str, Any] = json.loads(row.request or "{}")
-    return row.prearchive_code, asked
+    return row.prearchive_code, ImportRequest.from_json(row.request)

@@ -23,7 +23,7 @@ from scandock.model.errors import ScandockError, Usage
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.services import upload_errors
 from scandock.services.clock_watch import why_wait
-from scandock.services.imports import asked_of, read_import
+from scandock.services.imports import read_import, request_of
 from scandock.services.receiving import Arriving, Offer, Receiving
 from scandock.services.xnat.inbox_folders import Place, find_place, pack, remove
 from scandock.services.xnat.outcomes import ended
@@ -160,7 +160,7 @@ def _how(catalog: Catalog, principal: Principal, uuid: str | None, message: str)
         return "Failed", message or _NONE
     try:
         found = read_import(catalog, principal, uuid)
-        end = None if found["state"] in _STATUS else ended(found, asked_of(catalog, principal, uuid))
+        end = None if found["state"] in _STATUS else ended(found, request_of(catalog, principal, uuid))
     except Denied:
         return "Failed", _NONE
     if end is None:

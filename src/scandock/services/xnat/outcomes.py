@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from scandock.model import uris
 from scandock.model.verdicts import ImportState
+from scandock.rules.import_request import ImportRequest
 
 _TEXTS: Final = {
     "no_images": "Upload did not include parsable files for session generation.",
@@ -50,8 +51,8 @@ class Ended:
         return f"{'Archive' if archived else 'Prearchive'}:{addresses}"
 
 
-def ended(found: Mapping[str, Any], asked: Mapping[str, Any]) -> Ended:
-    """The end of an import as its object tells it; `asked` are its options.
+def ended(found: Mapping[str, Any], request: ImportRequest) -> Ended:
+    """The end of an import as its object tells it; `request` is what it was asked for with.
 
     What was bound for the archive and waits in the prearchive is an error (5.6), but not for a direct archive, which
     falls back on the prearchive (2.9). What could not be taken of an archive is one, unless the client has it ignored
@@ -61,8 +62,8 @@ def ended(found: Mapping[str, Any], asked: Mapping[str, Any]) -> Ended:
     uris = tuple(dict.fromkeys(one["uri"] for one in sessions))
     state = found["state"]
     held = [one for one in sessions if one["state"] == "conflict"]
-    missed = held and asked.get("destination") == "archive" and not asked.get("direct")
-    if not missed and (state in ("placed", "held") or (state == "partly" and _is_ignored(found, asked))):
+    missed = held and request.destination == "archive" and not request.direct
+    if not missed and (state in ("placed", "held") or (state == "partly" and _is_ignored(found, request))):
         return Ended(uris=uris)
     code, message = (held[0]["code"], held[0]["message"]) if missed else (found["code"], found["message"])
     status = {ImportState.FAILED: 500, ImportState.CANCELLED: 410}.get(state, 409 if missed else 400)
@@ -80,10 +81,10 @@ def _unreadable(message: str) -> str:
     return f"{_UNREADABLE} {name}." if named else f"{_UNREADABLE}."
 
 
-def _is_ignored(found: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+def _is_ignored(found: Mapping[str, Any], request: ImportRequest) -> bool:
     """Whether all that is missing is what could not be read, and the client said by name that this is to be ignored."""
     every = found["sessions"]
-    return bool(every) and all(one["uri"] for one in every) and bool(asked.get("ignores_by_name"))
+    return bool(every) and all(one["uri"] for one in every) and request.ignores_by_name
 
 
 def _stands(uris: Sequence[str]) -> str:

@@ -19,9 +19,9 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import tracked
 from scandock.catalog.tables import upload
 from scandock.model.errors import Usage
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.services.clock_watch import oldest_kept
-from scandock.services.imports import UNFINISHED, asked_of, read_import
+from scandock.services.imports import read_import, request_of
 from scandock.services.progress import Told, events_after
 from scandock.services.xnat.outcomes import ended
 from scandock.services.xnat.tracked_work import how_it_went
@@ -92,7 +92,7 @@ def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
         return Tracked(key=key, payload=payload, succeeded=row.state == ImportState.PLACED, final=DELETED)
     if found["state"] in UNFINISHED:
         return Tracked(key=key, payload=payload, succeeded=None, final=None)
-    end = ended(found, asked_of(catalog, principal, row.uuid))
+    end = ended(found, request_of(catalog, principal, row.uuid))
     return Tracked(key=key, payload=payload, succeeded=end.good, final=end.final_message)
 
 

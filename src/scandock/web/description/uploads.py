@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from scandock.rules.import_request import AskedBy, ImportRequest
 from scandock.web import urls
 from scandock.web.description.kinds import BINARY, TEXT, TRUTH, WHOLE, Schema, one_of
 
+_DESCRIPTIONS: Final = {"project": "Its id; not named: headers and rules decide"}
+
+
+def _named(name: str) -> Schema:
+    """The schema of a field of the request."""
+    if ImportRequest.is_flag(name):
+        return TRUTH
+    choices = ImportRequest.choices(name)
+    schema = one_of(*choices) if choices else TEXT
+    return {**schema, "description": _DESCRIPTIONS[name]} if name in _DESCRIPTIONS else schema
+
+
 NAMES: Final[dict[str, Schema]] = {
-    "project": {**TEXT, "description": "Its id; not named: headers and rules decide"},
-    "subject": TEXT,
-    "session": TEXT,
-    "destination": one_of("prearchive", "archive"),
-    "overwrite": one_of("none", "append", "delete"),
-    "ignore_unparsable": TRUTH,
-    "resources": one_of("keep", "ignore"),
+    **{name: _named(name) for name in ImportRequest.fields_of(AskedBy.SENDER)},
     "mapping": {**TEXT, "description": "The text of a CSV or JSON mapping"},
     "filename": {**TEXT, "description": "The archive's name; `archive` where none is given"},
 }

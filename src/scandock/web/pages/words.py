@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from scandock.formats.shown import visible
+from scandock.model.verdicts import UNFINISHED, WITH_RECEIPT
 
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
@@ -96,7 +97,12 @@ STATES: Final = {
 
 def ended(state: str) -> bool:
     """Whether an import has ended."""
-    return state not in ("receiving", "received", "running")
+    return state not in UNFINISHED
+
+
+def has_receipt(state: str) -> bool:
+    """Whether an import has ended with a receipt."""
+    return state in WITH_RECEIPT
 
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
@@ -109,4 +115,5 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "visible": visible,
     "stage": STAGES.get,
     "ended": ended,
+    "has_receipt": has_receipt,
 }

@@ -185,9 +185,9 @@ async def receive_multipart(
     def ask(who: Principal) -> Offer:
         speech.agree(query, reader.fields)
         said = own.meant(reader.others) if own is not None else {}
-        fields, more = speech.meant({"filename": name, **reader.fields, **said, **query})
+        fields, asked = speech.meant({"filename": name, **reader.fields, **said, **query})
         with site.catalog.read() as connection:
-            return offer_of(connection, who, fields, more, door="multipart", size=length_of(request), key=key)
+            return offer_of(connection, who, fields, asked, door="multipart", size=length_of(request), key=key)
 
     await site.read(ask, principal)  # what the query names is known before a byte is read
     arriving: Arriving | None = None

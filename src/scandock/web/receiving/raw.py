@@ -46,9 +46,9 @@ async def receive_raw(site: Site, request: Request, principal: Principal, speech
     key = request.headers.get("idempotency-key")
 
     def ask(who: Principal) -> Offer:
-        fields, more = speech.meant(said)
+        fields, own = speech.meant(said)
         with site.catalog.read() as connection:
-            return offer_of(connection, who, fields, more, door="raw", size=size, key=key)
+            return offer_of(connection, who, fields, own, door="raw", size=size, key=key)
 
     arriving = await site.run(lambda: site.receiving.begin(ask(principal)))
     bind_upload(arriving.uuid)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from scandock.access.principal import Principal
 from scandock.catalog.tables import project
 from scandock.model.errors import Usage
+from scandock.rules.import_request import AskedBy, ImportRequest
 from scandock.rules.labels import OWN_ID, clean, is_project_id
 from scandock.rules.mapping import parse_mapping
 from scandock.rules.naming import own_id
@@ -19,22 +20,13 @@ from scandock.services.receiving import Door, Offer
 from scandock.web.security import check_upload
 from scandock.web.tus.errors import MetadataNearlyKnown
 
-NAMES: Final = (
-    "project",
-    "subject",
-    "session",
-    "destination",
-    "overwrite",
-    "ignore_unparsable",
-    "resources",
-    "mapping",
-    "filename",
-)
-_CHOICES: Final[dict[str, tuple[str, ...]]] = {
-    "destination": ("prearchive", "archive"),
-    "overwrite": ("none", "append", "delete"),
-    "resources": ("keep", "ignore"),
+NAMES: Final = (*ImportRequest.fields_of(AskedBy.SENDER), "mapping", "filename")
+_CHOICES: Final = {
+    name: values for name in ImportRequest.fields_of(AskedBy.SENDER) if (values := ImportRequest.choices(name))
 }
+_FLAGS: Final = tuple(name for name in ImportRequest.fields_of(AskedBy.SENDER) if ImportRequest.is_flag(name))
+NOTHING: Final = ImportRequest()
+"""What is asked where nothing is named."""
 _TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 NEAR: Final = 0.8
 """As `difflib` measures: `projct` and `project_id` are near, `filetype` and `description` are not."""
@@ -81,16 +73,16 @@ def check_foreign(names: Iterable[str]) -> None:
             raise MetadataNearlyKnown(name, near[0], ", ".join(NAMES))
 
 
-def options_of(fields: Mapping[str, str]) -> dict[str, Any]:
-    """The options of the import that were named, as `ImportOptions` has them. Raises Usage for what can't be one."""
-    options: dict[str, Any] = {}
+def request_of(fields: Mapping[str, str], own: ImportRequest = NOTHING) -> ImportRequest:
+    """What was named, beside what a door asks for of its `own`. Raises Usage for what can't be meant."""
+    named: dict[str, Any] = {}
     name = fields.get("project", "").strip()
     if name:
         if not is_project_id(name):
             raise Usage(
                 "project_id_invalid", f"{name!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
             )
-        options["project"] = name
+        named["project"] = name
     for label in ("subject", "session"):
         value = fields.get(label, "").strip()
         if not value:
@@ -99,19 +91,20 @@ def options_of(fields: Mapping[str, str]) -> dict[str, Any]:
             raise Usage("label_unusable", f"The {label} {value!r} leaves no letter or digit.", "Name another label.")
         if OWN_ID.fullmatch(clean(value)):
             raise own_id(clean(value))
-        options[label] = value
+        named[label] = value
     for choice, values in _CHOICES.items():
         value = fields.get(choice, "").strip().lower()
         if value and value not in values:
             raise Usage("request_invalid", f"{choice} is {value!r}.", f"Right is one of {', '.join(values)}.")
         if value:
-            options[choice] = value
-    truth = fields.get("ignore_unparsable", "").strip().lower()
-    if truth and truth not in _TRUTH:
-        raise Usage("request_invalid", f"ignore_unparsable is {truth!r}.", "Right is true or false.")
-    if truth:
-        options["ignore_unparsable"] = _TRUTH[truth]
-    return options
+            named[choice] = value
+    for flag in _FLAGS:
+        truth = fields.get(flag, "").strip().lower()
+        if truth and truth not in _TRUTH:
+            raise Usage("request_invalid", f"{flag} is {truth!r}.", "Right is true or false.")
+        if truth:
+            named[flag] = _TRUTH[truth]
+    return own.with_fields(**named)
 
 
 def filename_of(text: str) -> str:
@@ -128,8 +121,8 @@ def key_of(text: str | None) -> str | None:
     return text or None
 
 
-def _plainly(fields: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, Any]]:
-    return fields, {}
+def _plainly(fields: Mapping[str, str]) -> tuple[Mapping[str, str], ImportRequest]:
+    return fields, NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +133,8 @@ class Speech:
     """Names and values of a part of the request, `query` or `form`. Raises Usage."""
     agree: Callable[[Mapping[str, str], Mapping[str, str]], None] = check_agree
     """Asked with the query and the form. Raises Usage where they contradict each other."""
-    meant: Callable[[Mapping[str, str]], tuple[Mapping[str, str], Mapping[str, Any]]] = _plainly
-    """What all of it says in the API's words, and options of the import besides. Raises Usage."""
+    meant: Callable[[Mapping[str, str]], tuple[Mapping[str, str], ImportRequest]] = _plainly
+    """What all of it says in the API's words, and what the door asks for besides. Raises Usage."""
     empty_files: bool = True
     """Whether a file part without a byte is a file; else it is what a browser sends for one that nobody chose."""
 
@@ -150,7 +143,7 @@ def offer_of(
     connection: Connection,
     principal: Principal,
     fields: Mapping[str, str],
-    more: Mapping[str, Any] | None = None,
+    own: ImportRequest = NOTHING,
     *,
     door: Door,
     size: int | None = None,
@@ -159,13 +152,13 @@ def offer_of(
 ) -> Offer:
     """An upload as it was asked for, once it is certain that it may go where it names. Raises Denied and Usage.
 
-    `more` are options that no name of the API says.
+    `own` is what the door asks for that no name of the API says.
     """
-    options = {**options_of(fields), **(more or {})}
-    written = check_upload(principal, connection, options.get("project"))
+    asked = request_of(fields, own)
+    written = check_upload(principal, connection, asked.project)
     project_id = None
     if written is not None:
-        options["project"] = written
+        asked = asked.with_fields(project=written)
         project_id = connection.execute(select(project.c.id).where(project.c.name == written)).scalar_one()
     mapping = fields.get("mapping", "")
     if mapping.strip():
@@ -177,7 +170,7 @@ def offer_of(
         account_id=principal.account_id,
         door=door,
         filename=filename_of(fields.get("filename", "")),
-        options=options,
+        request=asked,
         project_id=project_id,
         mapping=mapping if mapping.strip() else "",
         size=size,

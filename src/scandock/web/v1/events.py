@@ -13,8 +13,8 @@ from starlette.responses import Response, StreamingResponse
 from scandock.access.principal import Denied, Principal
 from scandock.access.proofs import Proof, ask_again
 from scandock.model.errors import Usage
-from scandock.model.verdicts import ImportState
-from scandock.services.imports import UNFINISHED, find_import, read_import
+from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.services.imports import find_import, read_import
 from scandock.services.progress import Told, events_after, read_progress
 from scandock.web.deps import Site, site_of
 from scandock.web.security import Caller, proved_by
@@ -25,7 +25,6 @@ LOOK_SECONDS: Final = 0.5
 HEARTBEAT_SECONDS: Final = 15.0
 RETRY_MS: Final = 2000
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-_WAITING: Final = frozenset(state.value for state in UNFINISHED)
 
 
 @router.get(

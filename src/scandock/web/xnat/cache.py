@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from scandock.access.principal import deny
 from scandock.model.errors import Usage
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights, upload_errors
 from scandock.services.logs import bind_upload
@@ -60,7 +61,7 @@ async def put(request: Request, work: Known, resource: str, name: str) -> Respon
         account_id=principal.account_id,
         door="multipart" if multipart else "raw",
         filename=filename_of(name),
-        options={},
+        request=ImportRequest(),
         size=length_of(request),
     )
     arriving = await site.run(user_cache.begin, site.receiving, offer, resource, name)

@@ -18,9 +18,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.principal import Denied, Principal
 from scandock.model.errors import Fault
+from scandock.model.verdicts import UNFINISHED
 from scandock.rules.permissions import NEEDS, Action
 from scandock.services import rights, upload_errors
-from scandock.services.imports import asked_of, read_import
+from scandock.services.imports import read_import, request_of
 from scandock.services.logs import bind_upload
 from scandock.services.quotas import check_size
 from scandock.services.receiving import Offer
@@ -43,7 +44,6 @@ from scandock.web.xnat.wishes import Call, by_name, handler_of, listener_of, tru
 routes = router()
 LOOK_SECONDS: Final = (0.02, 0.5)
 """How soon the outcome is looked for, and how seldom in the end."""
-_WAITING: Final = frozenset({"receiving", "received", "running"})
 _URI_LIST: Final = "text/uri-list"
 _NO_FILE: Final = "Unable to identify upload format."
 _MANY_FILES: Final = "Importer is limited to one uploaded resource at a time."
@@ -121,9 +121,7 @@ async def _without_file(request: Request, work: Work, call: Call) -> Response:
     if not taken:
         return said(404, "Unknown src file. It was removed, or is being imported, meanwhile.")
     if key:
-        return said(
-            200, f"Submitted for {'archival' if offer.options.get('destination') == 'archive' else 'prearchival'}"
-        )
+        return said(200, f"Submitted for {'archival' if offer.request.destination == 'archive' else 'prearchival'}")
     return await answer(request, work, found.uuid)
 
 
@@ -146,9 +144,9 @@ async def _cached(work: Work, src: str) -> user_cache.Cached | Response:
 
 def _offer(work: Work, principal: Principal, call: Call, name: str = "") -> Offer:
     """What is asked for, once it is certain that they may. Raises Denied and Usage."""
-    fields, more = call.meant({**call.said, "src": "", "filename": name or call.said.get("filename", "")})
+    fields, own = call.meant({**call.said, "src": "", "filename": name or call.said.get("filename", "")})
     with work.site.catalog.read() as connection:
-        return offer_of(connection, principal, fields, more, door="raw")
+        return offer_of(connection, principal, fields, own, door="raw")
 
 
 def _labels(work: Work, named: Named) -> Named:
@@ -162,7 +160,7 @@ def _labels(work: Work, named: Named) -> Named:
 async def answer(request: Request, work: Work, uuid: str) -> Response:
     """What a client hears of an import once it has ended."""
     found = await _ended(request, work, uuid)
-    asked = await work.site.read(asked_of, work.site.catalog, work.desk.principal, uuid)
+    asked = await work.site.read(request_of, work.site.catalog, work.desk.principal, uuid)
     end = ended(found, asked)
     if not end.good:
         return said(end.status, end.text)
@@ -183,7 +181,7 @@ async def _ended(request: Request, work: Work, uuid: str) -> dict[str, Any]:
             found: dict[str, Any] = await work.site.read(read_import, work.site.catalog, work.desk.principal, uuid)
         except Denied:
             raise upload_errors.DeletedMeanwhile(uuid) from None
-        if found["state"] not in _WAITING:
+        if found["state"] not in UNFINISHED:
             return found
         if await request.is_disconnected():
             raise ClientDisconnect

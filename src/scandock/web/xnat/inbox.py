@@ -42,13 +42,14 @@ async def ask(request: Request, work: Work, call: Call) -> Response:
     site = work.site
     offer, place = await site.read(_wanted, work, call)
     path = "/".join((place.root, *place.parts))
-    label = offer.options.get("session", "")
-    if label and offer.options.get("project"):
-        stands = await work.read(lambda c: stands_there(c, offer.options["project"], label))
+    project, label = offer.request.project, offer.request.session
+    if label and project:
+        stands = await work.read(lambda c: stands_there(c, project, label))
         if stands:
             return said(409, _EXISTS[stands])
     names = ("project", "subject", "session")
-    asked = {own: offer.options[name] for own, name in zip(_OWN, names, strict=True) if name in offer.options}
+    named = offer.request.named
+    asked = {own: named[name] for own, name in zip(_OWN, names, strict=True) if name in named}
     cleanup = call.said.get("cleanupAfterImport", "true").strip().lower() != "false"
     begin = partial(inbox.begin, site.receiving, offer, path, cleanup=cleanup, asked=asked)
     number, arriving = await site.run(begin)
@@ -80,13 +81,13 @@ def _wanted(work: Work, call: Call) -> tuple[Offer, Place]:
             "Folders of the server can't be imported here.",
             "Whoever runs the server names those that can be (SCANDOCK_INBOX_FOLDERS).",
         )
-    fields, more = call.meant(call.said)
+    fields, own = call.meant(call.said)
     path = call.said.get("path", "").strip()
     if not path and not (fields.get("project") and fields.get("session")):
         raise Usage("request_invalid", "The folder is not named.", "Name path, or PROJECT_ID and EXPT_LABEL.")
     with work.site.catalog.read() as connection:
-        offer = offer_of(connection, principal, {**fields, "filename": "inbox.tar"}, more, door="raw")
-    project = offer.options.get("project", "")
+        offer = offer_of(connection, principal, {**fields, "filename": "inbox.tar"}, own, door="raw")
+    project = offer.request.project or ""
     paths = [path] if path else [f"{folder.rstrip('/')}/{project}/{fields['session']}" for folder in folders]
     for one in paths:
         place = find_place(folders, one)

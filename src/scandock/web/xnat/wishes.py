@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from scandock.model.errors import Usage
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import UNASSIGNED, clean
 from scandock.rules.said_fields import said_of_sessions
 from scandock.services import upload_errors
@@ -69,8 +70,8 @@ def _themselves(named: Named) -> Named:
 
 def wanted(
     said: Mapping[str, str], media_type: str = "", labels: Callable[[Named], Named] = _themselves
-) -> tuple[dict[str, str], dict[str, Any]]:
-    """The fields of an upload, and the dialect's own options. Raises Usage for what can't be meant.
+) -> tuple[dict[str, str], ImportRequest]:
+    """The fields of an upload, and what the dialect alone asks for. Raises Usage for what can't be meant.
 
     `labels` finds what ids name.
     """
@@ -104,7 +105,7 @@ def wanted(
         more["direct"] = True
     if true(said.get("quarantine")):
         more["quarantine"] = True
-    return fields, more
+    return fields, ImportRequest(**more)
 
 
 def listener_of(said: Mapping[str, str]) -> str:
@@ -276,11 +277,11 @@ class Call:
         """All names, the query's before the form's."""
         return {**self.form, **self.query}
 
-    def meant(self, said: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
+    def meant(self, said: Mapping[str, str]) -> tuple[dict[str, str], ImportRequest]:
         if said.get("src") and said.get("filename") and self._media_type == "multipart/form-data":
             raise upload_errors.FileAndSource
-        fields, more = wanted(said, self._media_type, self._labels)
-        return fields, {**more, "settles": True} if self._may_archive else more
+        fields, own = wanted(said, self._media_type, self._labels)
+        return fields, own.with_fields(settles=True) if self._may_archive else own
 
     def speech(self) -> Speech:
         """A form's file part without a byte stands beside `src`, or is nothing that could be imported."""

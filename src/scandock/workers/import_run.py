@@ -1,67 +1,77 @@
-"""The course of an import that every door shares: from what was read to an outcome that is always written."""
+"""The run of an import that every door shares: from what was read to an outcome that is always written."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost
+from scandock.model.errors import Fault, ScandockError, TokenLost
 from scandock.model.verdicts import ImportState
+from scandock.workers.reading import ReadEntries
 from scandock.workers.results import make_report
 from scandock.workers.troubles import machine_fault
 
 if TYPE_CHECKING:
     import threading
 
+    from scandock.model.errors import BadInput
     from scandock.pipeline.job import Tools
+    from scandock.pipeline.ledger import Ledger
     from scandock.queue.leases import Lease
     from scandock.store.local import LocalStore
     from scandock.store.port import Stage
-    from scandock.workers.reading import Reading
+    from scandock.workers.listening import Listening
     from scandock.workers.site import Site
 
 TAKEN_OVER = "Another process has taken over this import."
 
 
-class Course:
-    """What an import is made of. A door sets `stage`, `site` and `lease` as it gets them, reads, and then `finish`es.
+class ImportRun:
+    """One import that is recorded as running and is ours. A door makes it, has the archive read, and `finish`es it."""
 
-    `lost` is set once another process has taken the import over.
-    """
-
-    def __init__(self, store: LocalStore, reading: Reading, number: str, token: str, lost: threading.Event) -> None:
+    def __init__(
+        self,
+        *,
+        archive: str,
+        store: LocalStore,
+        stage: Stage,
+        site: Site,
+        lease: Lease,
+        listening: Listening,
+        cancelled: threading.Event,
+        lost: threading.Event,
+    ) -> None:
+        """`archive`: what it is called; `lost` is set once another process has taken the import over."""
+        self.archive = archive
         self.store = store
-        self.reading = reading
-        self.options = reading.options
-        self.settings = reading.settings
-        self.number = number
-        self.token = token
+        self.stage = stage
+        self.site = site
+        self.lease = lease
+        self.listening = listening
+        self.cancelled = cancelled
         self.lost = lost
-        self.stage: Stage | None = None
-        self.site: Site | None = None
-        self.lease: Lease | None = None
 
-    def finish(self, ended: Exception | None) -> dict[str, Any]:
-        """The outcome; `ended` is what the reading ended by.
+    def finish(self, entries: ReadEntries | Exception) -> dict[str, Any]:
+        """The outcome; `entries` is what was read, or what the reading ended by.
 
         Whatever a process meets whose import was taken over from it, that is what it tells.
         """
         try:
-            return self._outcome(ended)
+            return self._outcome(entries)
         except Exception as error:
             if isinstance(error, TokenLost) or self._is_taken_over():
                 return self.report(ImportState.FAILED, "token_lost", TAKEN_OVER)
             raise
 
-    def _outcome(self, ended: Exception | None) -> dict[str, Any]:
+    def _outcome(self, entries: ReadEntries | Exception) -> dict[str, Any]:
         try:
-            if isinstance(ended, BadInput):
-                return self._refuse(ended)
-            if ended is not None:
-                raise ended
+            if isinstance(entries, Exception):
+                raise entries
+            if entries.refused is not None:
+                return self._refuse(entries, entries.refused)
             from scandock.pipeline.flow import decide_and_place
 
-            return decide_and_place(self.tools(), self.reading.listening, self.report, self.options.ignore_unparsable)
+            return decide_and_place(self.tools(entries.ledger), self.listening, self.report)
         except InterruptedError:
             if self.lost.is_set():
                 raise
@@ -80,7 +90,7 @@ class Course:
         """Raise where the import was cancelled, or another process has taken it over."""
         if self.lost.is_set():
             raise TokenLost("token_lost", TAKEN_OVER)
-        if self.reading.cancelled.is_set():
+        if self.cancelled.is_set():
             raise InterruptedError
 
     def allowed(self, project: str) -> bool:  # noqa: ARG002
@@ -91,51 +101,42 @@ class Course:
         """Whether whoever sent this may archive what waits in a project; whoever has DATA may in all."""
         return True
 
-    def tools(self) -> Tools:
+    def tools(self, ledger: Ledger) -> Tools:
         from scandock.pipeline.job import Tools
 
-        assert self.site is not None
-        assert self.stage is not None
-        assert self.lease is not None
-        assert self.reading.ledger is not None
+        zone = self.site.settings.zone
         return Tools(
             catalog=self.site.catalog,
             store=self.store,
             stage=self.stage,
-            ledger=self.reading.ledger,
+            ledger=ledger,
             lease=self.lease,
             request=self.site.request,
             site=self.site.rules,
-            resources=self.options.resources,
-            zone=self.settings.zone,
-            started=datetime.now(self.settings.zone),
+            zone=zone,
+            started=datetime.now(zone),
             check=self.check,
             allowed=self.allowed,
             may_archive=self.may_archive,
         )
 
     def report(self, state: ImportState, code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
-        seconds = self.reading.listening.seconds()
-        received = self.reading.received
-        archive = self.reading.name or self.reading.archive
-        return make_report(self.number, archive, state, code, message, received=received, seconds=seconds, **more)
+        seconds, received = self.listening.seconds(), self.listening.received
+        return make_report(
+            self.lease.uuid, self.archive, state, code, message, received=received, seconds=seconds, **more
+        )
 
-    def _refuse(self, error: BadInput) -> dict[str, Any]:
+    def _refuse(self, entries: ReadEntries, error: BadInput) -> dict[str, Any]:
         """Refuse the whole for what stopped its reading: every entry met so far is told of."""
         from scandock.pipeline.flow import refuse
 
-        self.reading.stop()
-        self.reading.note_unread()
-        return refuse(self.tools(), error, self.reading.listening, self.report)
+        entries.note_unread()
+        return refuse(self.tools(entries.ledger), error, self.listening, self.report)
 
     def end(self, state: ImportState, code: str, message: str) -> dict[str, Any]:
         """End it with nothing shown; where it has recorded its intents, it is left to be rolled forward."""
         from scandock.placing.complete import LEFT, end_without
 
-        assert self.site is not None
-        assert self.stage is not None
-        assert self.lease is not None
-        self.reading.stop()
         report = self.report(state, code, message)
         if end_without(self.site.catalog, self.store, self.stage, self.lease, report):
             return report
@@ -145,8 +146,7 @@ class Course:
         from scandock.queue.leases import renew
 
         try:
-            if self.site is not None and self.lease is not None:
-                renew(self.site.catalog, self.lease)
+            renew(self.site.catalog, self.lease)
         except TokenLost:
             return True
         except ScandockError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scandock.workers import shard
+from scandock.workers import reader_process
 from tests.builders import Site, documented, images, site_at
 
 
@@ -28,6 +28,6 @@ def test_an_error_of_the_disk_fails_the_import_by_its_name(
         raise OSError(number, os.strerror(number))
 
     site: Site = site_at(tmp_path, monkeypatch)
-    monkeypatch.setattr(shard, "open_container", failing)
+    monkeypatch.setattr(reader_process, "open_container", failing)
     told = site.bring(documented("S1", "1", images(1)))
     assert (told.state, told.report["code"]) == ("failed", code)

@@ -1,6 +1,7 @@
 """A reader process: takes ranges of an archive's entries, writes their bytes to the stage, sends back what it found.
 
-Started as `python -m scandock.workers.shard FD PARENT`. It holds no database connection and dies with its parent.
+Started as `python -m scandock.workers.reader_process FD PARENT`. It holds no database connection and dies with its
+parent.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ BATCH_SECONDS = 0.25
 MEMORY_BYTES = 2 * 1024**3
 
 
-class Shard:
+class ReaderProcess:
     """Sink and overseer of the reading step: batches what is found, says where it is."""
 
     def __init__(self, wire: Wire, board: Board, index: int) -> None:
@@ -112,9 +113,9 @@ class Shard:
         self.wire.send(("done",))
 
 
-def _run(shard: Shard, unpacker: Unpacker, task: tuple[Any, ...]) -> None:
-    kind, container_values, payload, shard.resume, avoid = task
-    shard.avoid = frozenset(avoid)
+def _run(process: ReaderProcess, unpacker: Unpacker, task: tuple[Any, ...]) -> None:
+    kind, container_values, payload, process.resume, avoid = task
+    process.avoid = frozenset(avoid)
     container = Container(*container_values)
     if kind == "files":
         unpacker.files(container, payload)
@@ -181,15 +182,15 @@ def serve(wire: Wire) -> None:
     board = Board.attach(slots, currents)
     bounds = Limits(**limits)
     meter = Meter(bounds, received, board.slots, index)
-    shard = Shard(wire, board, index)
-    shard.wanted = frozenset(wanted)
+    process = ReaderProcess(wire, board, index)
+    process.wanted = frozenset(wanted)
     stage = LocalStore(root).stage(upload, token)
-    reader = Reader(stage, shard, meter, shard.wanted, keep_images=keep_images, keep_loose=keep_loose)
-    unpacker = Unpacker(reader, meter, bounds, shard)
+    reader = Reader(stage, process, meter, process.wanted, keep_images=keep_images, keep_loose=keep_loose)
+    unpacker = Unpacker(reader, meter, bounds, process)
     while (task := wire.receive()) is not None:
         try:
-            _run(shard, unpacker, task)
-            shard.done()
+            _run(process, unpacker, task)
+            process.done()
         except BaseException as error:  # noqa: BLE001  whatever it is, the import must hear of it
             _say_trouble(wire, error)
 

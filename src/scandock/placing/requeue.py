@@ -1,4 +1,4 @@
-"""Imports of the server that could not be ended: put back among those that wait, or failed; and their bytes."""
+"""Imports of the server that could not be ended: requeued, or failed; and their bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, ScandockError, TokenLost
 from scandock.model.report import make_report
 from scandock.model.upload_steps import log_step
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.placing.complete import end_without, has_intents
 from scandock.placing.forget import forget_exceptions, forget_staged
 from scandock.queue.cancel import MESSAGE
@@ -24,16 +24,15 @@ from scandock.queue.retry import (
     let_go,
     let_wait,
     outage_waited,
-    put_back,
+    requeue,
     wait_seconds,
 )
 from scandock.store.port import Stage, Store
 
 WORKER_LOST = Fault("worker_lost", "The worker of this import was lost.", "It is tried again by itself.")
-_UNFINISHED = (ImportState.RECEIVING, ImportState.RECEIVED, ImportState.RUNNING)
 
 
-def put_back_or_fail(
+def requeue_or_fail(
     catalog: Catalog, store: Store, stage: Stage, lease: Lease, why: ScandockError, *, attempt: int
 ) -> None:
     """After a fault: clear what attempt number `attempt` has staged, and let the import wait; the last one fails.
@@ -49,7 +48,7 @@ def put_back_or_fail(
     else:
         _clear(catalog, stage, lease)
         with catalog.write() as connection:
-            put_back(catalog, connection, lease, why, attempt=attempt, seconds=seconds)
+            requeue(catalog, connection, lease, why, attempt=attempt, seconds=seconds)
         store.finish(stage)
 
 
@@ -78,7 +77,7 @@ def wait_or_fail(catalog: Catalog, lease: Lease, outage: Fault, *, most_seconds:
     return None
 
 
-def put_back_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, dead: Dead) -> None:
+def requeue_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, dead: Dead) -> None:
     """After the death of its attempt, or of its worker, without intents: the same, and nothing to wait for.
 
     One that its worker let go keeps the reason and the time to wait that this worker gave. A server that was killed is
@@ -92,7 +91,7 @@ def put_back_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, de
     _clear(catalog, stage, lease)
     with catalog.write() as connection:
         why = None if dead.let_go else WORKER_LOST
-        put_back(catalog, connection, lease, why, attempt=attempt, seconds=0)
+        requeue(catalog, connection, lease, why, attempt=attempt, seconds=0)
     store.finish(stage)
 
 
@@ -175,5 +174,5 @@ def drop_bytes(catalog: Catalog, store: Store, lease: Lease) -> None:
     """Discard the spool of an import that has ended, unless it failed; nothing for one of the command line."""
     with catalog.read() as connection:
         state = connection.execute(select(upload.c.state).where(upload.c.id == lease.upload_id)).scalar_one_or_none()
-    if state is not None and ImportState(state) not in (*_UNFINISHED, ImportState.FAILED):
+    if state is not None and ImportState(state) not in KEEPS_BYTES:
         store.spool(lease.uuid).discard()

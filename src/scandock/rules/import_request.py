@@ -1,0 +1,120 @@
+"""What is asked of one import: the one list of its fields, from every door to the rules.
+
+Rules name it for their types alone, so that reader processes load no pydantic; who makes one has it loaded anyway, for
+the settings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from scandock.model.importing import Destination, Overwrite, Resources
+from scandock.rules.mapping import MappingRow
+
+
+class AskedBy(Enum):
+    """Who may name a field, where not only a door's own code does."""
+
+    SENDER = "sender"
+    """Whoever sends an archive, by the field's name: in a query, in a form and in tus's metadata alike."""
+    COMMAND = "command"
+    """The command line, which reads DATA itself; what an upload's row says of it counts for nothing."""
+
+
+class ImportRequest(BaseModel):
+    """The request beside the archive's bytes (design: fixed surface; rules.md: "Defaults").
+
+    `None` means "not named": the project's policy, the setting or the rules decide.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    project: Annotated[str | None, AskedBy.SENDER] = None
+    """Id of the project; one that does not exist is an error unless `create_project`."""
+    create_project: Annotated[bool, AskedBy.COMMAND] = False
+    """Make the project where it is missing; does nothing where it exists."""
+    subject: Annotated[str | None, AskedBy.SENDER] = None
+    """Requested label of the subject."""
+    session: Annotated[str | None, AskedBy.SENDER] = None
+    """Requested label of the session."""
+    mapping_path: Annotated[str | None, AskedBy.COMMAND] = None
+    """CSV or JSON file with rows of study_uid | patient_id | folder, project, subject, session."""
+    mapping: tuple[MappingRow, ...] = Field(default=(), exclude=True)
+    """The rows of the mapping, once it is read; kept as its text, beside the request."""
+    destination: Annotated[Destination | None, AskedBy.SENDER] = None
+    overwrite: Annotated[Overwrite | None, AskedBy.SENDER] = None
+    """What a session that is already archived gets (rules.md, "Again"); not named is not the same as `append` there."""
+    ignore_unparsable: Annotated[bool, AskedBy.SENDER] = True
+    """Off: any unparseable entry refuses the whole archive, naming them all."""
+    resources: Annotated[Resources, AskedBy.SENDER] = "keep"
+    workers: Annotated[int | None, AskedBy.COMMAND] = None
+    """Reader processes; `None`: the setting, else the cores, at most 4."""
+    dialect: bool = False
+    """Came by XNAT's dialect (rules.md, "Which session" 1 and 5)."""
+    keep_names: bool = False
+    """Objects keep the archive's own base names where these are safe and free: the dialect's `rename=false`."""
+    ignores_by_name: bool = False
+    """That unparseable entries be ignored was asked for by name: then they are no error of the dialect's answer."""
+    direct: bool = False
+    """The dialect's direct archive: a session that waits in the prearchive instead is no error of its answer."""
+    quarantine: bool = False
+    """What is archived of it is in quarantine until somebody activates it (xnat-behaviour.md 1.4)."""
+    one_patient: bool = False
+    """Whoever sent it named subject and session by hand: several PatientIDs in a study are one patient's."""
+    settles: bool = False
+    """Whoever sent it may archive: what it brings of a session that was left in conflict is decided by it."""
+    timestamp: str = ""
+    """The prearchive's timestamp that what comes is to stand under, where it goes there."""
+    folder: str = ""
+    """What its folder there is called by whoever sent it, where that is not its label."""
+    said: Mapping[str, str] = Field(default_factory=dict)
+    """Attributes that are said of every session of the upload (xnat-behaviour.md 1.4: VISIT, SUBTYPE, paths)."""
+    receipt: Annotated[bool, AskedBy.COMMAND] = False
+    """The caller will ask for the receipt's lines; an inspection, which stores nothing, keeps them only then."""
+
+    @classmethod
+    def fields_of(cls, who: AskedBy) -> tuple[str, ...]:
+        """The names of the fields that only `who` may name, in their order."""
+        return tuple(name for name, field in cls.model_fields.items() if who in field.metadata)
+
+    @classmethod
+    def choices(cls, name: str) -> tuple[str, ...]:
+        """The values that a field takes, of one that takes but a few words; else none."""
+        return _words(cls.model_fields[name].annotation)
+
+    @classmethod
+    def is_flag(cls, name: str) -> bool:
+        """Whether a field is true or false."""
+        return cls.model_fields[name].annotation is bool
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The fields that were named, each with its value; without the rows of the mapping."""
+        return self.model_dump(exclude_unset=True, exclude_none=True)
+
+    def to_json(self) -> str:
+        """The text that an upload's row keeps of it."""
+        return json.dumps(self.named)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The request of an upload's row, of any version: what this one does not know is passed over."""
+        stored: dict[str, Any] = json.loads(text or "{}")
+        known = cls.model_fields.keys() - set(cls.fields_of(AskedBy.COMMAND)) - {"mapping"}
+        return cls(**{name: value for name, value in stored.items() if name in known and value is not None})
+
+    def with_fields(self, **changes: Any) -> Self:  # noqa: ANN401
+        """The same request with some fields named otherwise; checked as a new one is."""
+        return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
+
+
+def _words(kind: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """The words of a Literal, also where it may be None beside."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return tuple(word for part in get_args(kind) for word in _words(part))

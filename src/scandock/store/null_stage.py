@@ -1,0 +1,89 @@
+"""A stage that keeps nothing, for a dry run: what is arranged in it is arranged in names alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import IO, NoReturn, Self
+
+from scandock.store.handles import Writer
+from scandock.store.values import Adopted, Blob, Found
+
+
+class NullStage:
+    """Takes every change and has no file: the `Stage` of a store in which nothing stands."""
+
+    def __init__(self, upload: str, token: str) -> None:
+        self.upload = upload
+        self.token = token
+
+    def put(self, rel: str) -> Writer:
+        return _NullWriter(rel)
+
+    def put_whole(self, rel: str, data: bytes | memoryview, sha256: bytes = b"") -> Blob:
+        return Blob(rel, 0, len(data), len(data), sha256)
+
+    def adopt(self, name: str, pairs: Iterable[tuple[str, str]]) -> Adopted:  # noqa: ARG002
+        return Adopted(sum(1 for _ in pairs), 0)
+
+    def move(self, old: str, new: str) -> None: ...
+
+    def bring(self, other: object, old: str, new: str) -> None: ...
+
+    def make(self, rel: str) -> None: ...
+
+    def remove(self, rel: str) -> None: ...
+
+    def clear(self) -> None: ...
+
+    def write_back(self) -> None: ...
+
+    def seal(self) -> None: ...
+
+    def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:  # noqa: ARG002
+        _refuse(rel)
+
+    def read_at(self, rel: str, offset: int, length: int) -> bytes:  # noqa: ARG002
+        _refuse(rel)
+
+    def local_path(self, rel: str) -> None: ...
+
+    def exists(self, rel: str) -> bool:  # noqa: ARG002
+        return False
+
+    def list(self, rel: str = "") -> list[str]:  # noqa: ARG002
+        return []
+
+    def walk(self, rel: str = "") -> Iterator[Found]:  # noqa: ARG002
+        return iter(())
+
+    def inode(self, rel: str) -> None: ...
+
+    def stamp(self, rel: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _refuse(rel: str) -> NoReturn:
+    raise FileNotFoundError(2, "Nothing is kept in a dry run", rel)
+
+
+class _NullWriter:
+    """Counts what it is given."""
+
+    def __init__(self, rel: str) -> None:
+        self._rel = rel
+        self.size = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        self.size += len(data)
+        return len(data)
+
+    def close(self, sha256: bytes = b"") -> Blob:
+        return Blob(self._rel, 0, self.size, self.size, sha256)
+
+    def abort(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *ended: object) -> None: ...

@@ -224,7 +224,7 @@ def parts_of_sessions(
         .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
         .outerjoin(scan_edit, of_scan)
         .where(sessions)
-        .order_by(session.c.id, resource.c.n)
+        .order_by(session.c.id, func.coalesce(scan.c.sort_key, ""), resource.c.n)
     )
     return _by_session(connection, scans), _by_session(connection, resources)
 

@@ -19,10 +19,10 @@ from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back, changed
 from scandock.web.pages.routing import router as pages
 from scandock.web.problems import status_of
+from scandock.web.request_context import Work
 from scandock.web.security import COOKIE
 from scandock.web.v1.accounts import accounts_of
 from scandock.web.v1.auth import set_cookie
-from scandock.web.v1.desks import Work
 
 router = pages()
 

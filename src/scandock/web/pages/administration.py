@@ -23,8 +23,8 @@ from scandock.web.pages.charts import columns
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, changed
 from scandock.web.pages.routing import router as pages
+from scandock.web.request_context import Work
 from scandock.web.v1.accounts import accounts_of
-from scandock.web.v1.desks import Work
 
 router = pages()
 SHOWN: Final = 50

@@ -35,7 +35,7 @@ from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
 from scandock.web.pages.sifting import ORDERS, Sift, all_scans
 from scandock.web.pages.waiting import choices_for, may_decide
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.v1.pictures import do, header_json, look_at
 
 router = pages()

@@ -23,8 +23,8 @@ from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.problems import http_problem, own_problem, request_id_of, retry_after, status_of, unexpected
 from scandock.web.receiving.limits import MAX_FIELDS
+from scandock.web.request_context import Work
 from scandock.web.security import from_elsewhere, identify
-from scandock.web.v1.desks import Work
 
 T = TypeVar("T")
 

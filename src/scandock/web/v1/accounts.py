@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from scandock.access.accounts import Account
 from scandock.services.accounts import Accounts
 from scandock.web import urls
-from scandock.web.v1.desks import Desked, Work
+from scandock.web.request_context import Desked, Work
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
 

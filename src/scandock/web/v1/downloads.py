@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import ZipDownload, disposition, zip_of_project, zip_of_session
 from scandock.web.described import binary
-from scandock.web.v1.desks import DAMAGED, Desked, flowing
+from scandock.web.request_context import DAMAGED, Desked, flowing
 
 router = APIRouter(prefix="/api/v1", tags=["downloads"])
 

@@ -15,7 +15,7 @@ from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import FileDownload, byte_range, disposition, open_file
 from scandock.web.conditions import is_unchanged
 from scandock.web.described import binary
-from scandock.web.v1.desks import DAMAGED, Desked, Maybe, Sorted, Text, flowing
+from scandock.web.request_context import DAMAGED, Desked, Maybe, Sorted, Text, flowing
 from scandock.web.v1.downloads import WantDamaged
 
 router = APIRouter(prefix="/api/v1", tags=["files"])

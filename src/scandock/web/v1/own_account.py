@@ -11,10 +11,10 @@ from starlette.responses import JSONResponse, Response
 from scandock.access.principal import Door
 from scandock.services.own_logins import OwnLogins
 from scandock.services.sign_in import change_own_password
+from scandock.web.request_context import Desked
 from scandock.web.security import COOKIE
 from scandock.web.v1.accounts import Email, Shown, accounts_of, told
 from scandock.web.v1.auth import set_cookie
-from scandock.web.v1.desks import Desked
 
 router = APIRouter(prefix="/api/v1/auth", tags=["accounts"])
 

@@ -23,8 +23,8 @@ from scandock.viewing.placeholder import MEDIA_TYPE, drawn
 from scandock.viewing.stack import Stack
 from scandock.web.conditions import is_known
 from scandock.web.described import binary
+from scandock.web.request_context import Desked, Text, Work
 from scandock.web.sending import HeldResponse
-from scandock.web.v1.desks import Desked, Text, Work
 from scandock.web.v1.files import Number
 
 router = APIRouter(prefix="/api/v1", tags=["pictures"])

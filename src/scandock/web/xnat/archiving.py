@@ -24,7 +24,7 @@ from scandock.services.xnat.committing import archive_as
 from scandock.services.xnat.tracked_work import End, archived_at, end_of_archiving
 from scandock.services.xnat.validating import validate
 from scandock.services.xnat.waiting import find_waiting, parse_src, row_names, row_of
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.archive_wishes import new_project, projects_of, wishes_of
 from scandock.web.xnat.codes import ARCHIVING, VERBS, refusal, refused

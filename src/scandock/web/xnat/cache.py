@@ -24,8 +24,8 @@ from scandock.web.bodies import receives_upload
 from scandock.web.receiving.kept import Keeping
 from scandock.web.receiving.raw import length_of
 from scandock.web.receiving.wanted import filename_of
+from scandock.web.request_context import Work
 from scandock.web.security import info_of
-from scandock.web.v1.desks import Work
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.bodies import MULTIPART, file_of, has_body, media_type_of
 from scandock.web.xnat.routing import Known, router, said

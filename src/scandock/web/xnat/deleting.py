@@ -15,7 +15,7 @@ from scandock.services.project_deleting import delete_project
 from scandock.services.trash import delete_session
 from scandock.services.xnat import contents, removing
 from scandock.services.xnat.next_tree import Place
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, SUBJECTS, experiment_of, holder_of, subject_of
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.uploading_files import made, place_of

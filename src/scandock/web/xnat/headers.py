@@ -18,7 +18,7 @@ from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.finding import find_experiment
 from scandock.services.xnat.waiting import find_waiting
 from scandock.web import urls
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.v1.pictures import do
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Known, router

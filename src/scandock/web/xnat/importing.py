@@ -33,8 +33,8 @@ from scandock.web.bodies import receives_upload
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import length_of, receive_raw
 from scandock.web.receiving.wanted import offer_of
+from scandock.web.request_context import Work
 from scandock.web.security import check_upload, info_of
-from scandock.web.v1.desks import Work
 from scandock.web.xnat import inbox
 from scandock.web.xnat.bodies import MULTIPART, URLENCODED, form_or_file, has_body, media_type_of
 from scandock.web.xnat.cache import IN_BODY

@@ -24,8 +24,8 @@ from scandock.services.xnat.inbox_folders import Place, find_place, is_there
 from scandock.web import urls
 from scandock.web.problems import unexpected
 from scandock.web.receiving.wanted import offer_of
+from scandock.web.request_context import Work
 from scandock.web.security import info_of
-from scandock.web.v1.desks import Work
 from scandock.web.xnat.routing import Known, router, said
 from scandock.web.xnat.wishes import Call
 

@@ -18,8 +18,8 @@ from scandock.services.xnat.people import find_person
 from scandock.services.xnat.projects import list_projects
 from scandock.web import urls
 from scandock.web.deps import site_of
+from scandock.web.request_context import Work
 from scandock.web.security import info_of, only_from_here, prove_password
-from scandock.web.v1.desks import Work
 from scandock.web.xnat.bodies import pairs_of
 from scandock.web.xnat.routing import JSESSION, Anybody, Asking, Known, router, said
 

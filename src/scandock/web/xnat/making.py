@@ -34,7 +34,7 @@ from scandock.services.xnat.making_subjects import make_subject, say_of_subject,
 from scandock.services.xnat.pulling import pull_headers
 from scandock.services.xnat.scan_types import fix_scan_types
 from scandock.web import urls
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.bodies import pairs_of
 from scandock.web.xnat.documents import Document, read_document, said_in_document
 from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, subject_of

@@ -18,7 +18,7 @@ from scandock.services.xnat.ids import resource_id
 from scandock.services.xnat.next_tree import Place
 from scandock.services.xnat.pulling import pull_headers
 from scandock.web import urls
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.making import answer, make_scans, nameless, posted, said_in, wanted_scan
 from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, holder_of
 from scandock.web.xnat.routing import Known, router

@@ -11,7 +11,7 @@ from scandock.model.errors import Usage
 from scandock.services.xnat import contents
 from scandock.services.xnat.shelves import Shelved
 from scandock.services.xnat.waiting import AnySession
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.places import any_of, experiment_of, experiments_of
 
 

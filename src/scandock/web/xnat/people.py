@@ -15,7 +15,7 @@ from scandock.services import rights
 from scandock.services.members import list_members, set_member
 from scandock.services.xnat import projects
 from scandock.services.xnat.columns import Rows
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Known, router
 

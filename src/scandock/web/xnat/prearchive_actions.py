@@ -17,7 +17,7 @@ from scandock.services.prearchive import rebuild
 from scandock.services.trash import delete_session
 from scandock.services.xnat.committing import Committed, commit
 from scandock.services.xnat.tracked_work import End, end_of_archiving
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.archive_wishes import new_project, wishes_of
 from scandock.web.xnat.codes import ARCHIVING, VERBS, refused
 from scandock.web.xnat.following import followed, key_of

@@ -26,8 +26,8 @@ from scandock.services.xnat.contents import names_of
 from scandock.services.xnat.finding import meant_project
 from scandock.web.deps import site_of
 from scandock.web.problems import note, request_id_of, retry_after, status_of, unexpected
+from scandock.web.request_context import Work
 from scandock.web.security import COOKIE, XNAT_COOKIE, from_elsewhere, identify
-from scandock.web.v1.desks import Work
 
 JSESSION: Final = XNAT_COOKIE
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -13,7 +13,7 @@ from scandock.services.xnat.default_searches import default_search
 from scandock.services.xnat.search_bundle import MAX_BYTES, read_bundle
 from scandock.services.xnat.searching import elements, fields, search
 from scandock.web.bodies import takes_body
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Asking, Known, router
 from scandock.web.xnat.wishes import true

@@ -41,7 +41,7 @@ from scandock.web.receiving.multipart import FormReader, boundary_of
 from scandock.web.receiving.raw import length_of
 from scandock.web.receiving.spooling import Spooling
 from scandock.web.receiving.stream import whole_body
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.places import HOLDERS, holder_of
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.wishes import true

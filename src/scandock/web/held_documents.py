@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.services.held_answers import HeldFile
+from scandock.web.request_context import Work
 from scandock.web.sending import HeldResponse
-from scandock.web.v1.desks import Work
 
 IN_MEMORY: Final = 1024 * 1024
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
-from starlette.concurrency import iterate_in_threadpool
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from scandock.access.principal import Principal
 from scandock.access.proofs import ask_again
+from scandock.services.accounts import Accounts
 from scandock.services.editing import etag
 from scandock.services.held_answers import asker_of
 from scandock.services.listing import LIMIT, MAX_LIMIT, Page, Sorting
@@ -90,6 +90,15 @@ class Work:
         """Do what checks or hashes a password, when the address has its turn."""
         return await self.site.passwords.run(self.desk.request.address if self.desk.request else "", call)
 
+    async def decode(self, call: Callable[[], T]) -> T:
+        """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
+        return await self._within(self.site.pictures.threads, partial(self.site.pictures.work, call))
+
+    @property
+    def accounts(self) -> Accounts:
+        """What the asker does to accounts."""
+        return Accounts(self.site.catalog, self.desk.principal, self.desk.request)
+
     @property
     def asker(self) -> Hashable:
         """Whose room the answer takes while it waits."""
@@ -138,27 +147,9 @@ def sorting(
     return Sorting(sort=sort, limit=limit, cursor=cursor)
 
 
-DAMAGED: Final = "X-Scandock-Damaged"
-"""The header that says of a download that it is known to be damaged: how, or of a zip how many files are."""
-
 Desked = Annotated[Work, Depends(Work)]
 Sorted = Annotated[Sorting, Depends(sorting)]
 Text = Annotated[str, Query(max_length=200)]
 Search = Annotated[str, Query(max_length=200, description="In the label or the subject, anywhere and in any case")]
 Maybe = Annotated[str | None, Query(max_length=200)]
 DryRun = Annotated[bool, Query(description="Only say what would happen")]
-
-
-def flowing(chunks: Iterator[bytes], *, status: int, headers: dict[str, str], media_type: str) -> Response:
-    """A body that is read in threads while it is sent; closed whether or not it is taken to its end."""
-
-    async def body() -> Any:  # noqa: ANN401  an async generator
-        try:
-            async for chunk in iterate_in_threadpool(chunks):
-                yield chunk
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
-
-    return StreamingResponse(body(), status, headers, media_type)

@@ -24,8 +24,7 @@ from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen, Sent, back
 from scandock.web.pages.routing import router as pages
 from scandock.web.problems import status_of
-from scandock.web.security import COOKIE, from_elsewhere, info_of, prove_password, refuse_elsewhere
-from scandock.web.v1.auth import set_cookie
+from scandock.web.security import COOKIE, from_elsewhere, info_of, prove_password, refuse_elsewhere, set_cookie
 from scandock.web.xnat.login import with_login
 
 router = pages()

@@ -13,8 +13,9 @@ from scandock.rules.permissions import Action, Answer
 from scandock.services.rights import allowed
 from scandock.services.xnat.waiting import find_waiting
 from scandock.web import urls
-from scandock.web.pages.routing import Seen, redirect_to
+from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
+from scandock.web.redirects import redirect_to
 
 router = pages()
 

@@ -18,8 +18,8 @@ from scandock.services.verifying import verify_now
 from scandock.services.xnat import contents
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.contents import Folder
+from scandock.web.file_answers import file_answer, file_head
 from scandock.web.request_context import Work
-from scandock.web.v1.files import file_answer, file_head
 from scandock.web.xnat.answers import FORMATS, filters_of, format_of, listing, number_of
 from scandock.web.xnat.parts import Chosen, chosen, chosen_of_each
 from scandock.web.xnat.places import HOLDERS

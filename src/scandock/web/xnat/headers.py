@@ -19,7 +19,6 @@ from scandock.services.xnat.finding import find_experiment
 from scandock.services.xnat.waiting import find_waiting
 from scandock.web import urls
 from scandock.web.request_context import Work
-from scandock.web.v1.pictures import do
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Known, router
 
@@ -31,7 +30,7 @@ _NAMES: Final = ["tag1", "tag2", "vr", "value", "desc"]
 async def dump(request: Request, work: Known, src: str) -> Response:
     """The first object's elements; `field` chooses by tag (`00100010`) or by name. Nested ones have `tag2`."""
     uuid, number = await work.read(lambda c: _first(c, work, src))
-    made, _ = await do(work, lambda: pictures.header(work.desk, work.site.pictures, uuid, number))
+    made, _ = await work.decode(lambda: pictures.header(work.desk, work.site.pictures, uuid, number))
     if made.reason:
         raise Usage("dump_impossible", f"The header can't be read: {made.reason}", "Download the file.")
     wanted = {one.lower().strip("() ").replace(",", "") for one in request.query_params.getlist("field") if one}

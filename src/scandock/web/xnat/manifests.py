@@ -21,10 +21,10 @@ from scandock.services.downloads import ZipDownload, disposition
 from scandock.services.xnat import manifests
 from scandock.services.xnat.ids import experiment_number
 from scandock.services.xnat.zips import zip_of_nothing, zip_of_sessions
+from scandock.web.file_answers import zip_answer
 from scandock.web.held_documents import held_document
 from scandock.web.json_bodies import check_values, no_json
 from scandock.web.request_context import Work
-from scandock.web.v1.downloads import zip_answer
 from scandock.web.xnat.answers import attribute
 from scandock.web.xnat.routing import Known, few_names, router
 from scandock.web.xnat.zipping import damaged_of

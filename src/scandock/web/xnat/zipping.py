@@ -18,8 +18,8 @@ from scandock.services.listing import one_of
 from scandock.services.xnat import contents
 from scandock.services.xnat.contents import Folder
 from scandock.services.xnat.zips import Choice, zip_of_nothing, zip_of_sessions
+from scandock.web.file_answers import zip_answer
 from scandock.web.request_context import Work
-from scandock.web.v1.downloads import zip_answer
 from scandock.web.xnat.parts import chosen, chosen_of_each
 from scandock.web.xnat.places import experiments_of
 

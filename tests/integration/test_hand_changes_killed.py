@@ -12,8 +12,8 @@ from scandock.catalog.projects import ProjectRow, add_project
 from scandock.services.checking import check
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
+from scandock.services.session_parts import scans_of
 from scandock.services.settings import load_settings
-from scandock.services.xnat.contents import scans_of
 from scandock.services.xnat.finding import find_experiment
 from scandock.services.xnat.hand_changes import make_changes
 from scandock.services.xnat.hand_files import Wanted, change_of, incoming

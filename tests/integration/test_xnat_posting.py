@@ -18,7 +18,7 @@ from scandock.model.request_limits import DOCUMENT_SCANS
 from scandock.services.checking import check
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
-from scandock.services.xnat.contents import scans_of
+from scandock.services.session_parts import scans_of
 from scandock.services.xnat.finding import find_experiment
 from scandock.services.xnat.making import NewSession, WantedScan, make_session
 from tests.builders import Site, images, site_at

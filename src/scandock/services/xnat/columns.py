@@ -57,23 +57,6 @@ def too_many(what: str, most: int) -> Usage:
     return Usage("request_invalid", f"The request names more than {most:,} {what}.", "Ask for less at once.")
 
 
-class attribute(FunctionElement[str]):  # noqa: N801  reads as a function in queries
-    """A member of a text that holds a JSON object, as text: `attribute(session.c.attributes, "date")`."""
-
-    type = Text()
-    inherit_cache = True
-
-    def __init__(self, column: ColumnElement[Any], name: str) -> None:
-        super().__init__(column, literal(name))
-
-
-@compiles(attribute)
-def _compile(element: Any, compiler: Any, **more: Any) -> str:  # noqa: ANN401  SQLAlchemy's own types
-    column, name = (compiler.process(one, **more) for one in element.clauses)
-    document = f"CAST({column} AS JSON)" if compiler.dialect.name == "postgresql" else column
-    return f"({document} ->> {name})"
-
-
 class padded(FunctionElement[str]):  # noqa: N801  reads as a function in queries
     """A number in five digits or more behind a prefix, made by the database: `XNAT_E00001` ten thousand times."""
 

@@ -29,7 +29,7 @@ from scandock.services import rights
 from scandock.services.archiving import archive, hold
 from scandock.services.moving import Desk, Outcome
 from scandock.services.prearchive import rebuild
-from scandock.services.xnat.contents import scans_of
+from scandock.services.session_parts import scans_of
 from scandock.services.xnat.ids import experiment_number, subject_number
 from scandock.services.xnat.making import (
     SessionChange,

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, lite
 
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
+from scandock.catalog.attributes import attribute
 from scandock.catalog.server_tables import accession, account, reception, scan_edit
 from scandock.catalog.tables import project, resource, scan, session, subject, tree
 from scandock.formats.ecat_fields import IMAGE_PARAMETERS, MAIN_PARAMETERS
@@ -26,7 +27,6 @@ from scandock.services.xnat.columns import (
     Column,
     Listing,
     Rows,
-    attribute,
     by_name,
     count,
     moment,

@@ -33,7 +33,7 @@ from scandock.services import rights
 from scandock.services.editing import edit_session, scan_values
 from scandock.services.imports import DELETED
 from scandock.services.moving import Desk, labelled, usable
-from scandock.services.xnat.contents import ALL
+from scandock.services.session_parts import ALL
 from scandock.services.xnat.ids import experiment_number, subject_number
 from scandock.store.paths import CHANGED_TREE, TreePath, archive_path, scan_id
 

@@ -26,9 +26,8 @@ from scandock.catalog.tables import project, resource, scan, session
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
-from scandock.services import rights
+from scandock.services import rights, session_parts
 from scandock.services.clock_watch import DAY_MS, oldest_kept
-from scandock.services.xnat import contents
 from scandock.services.xnat.finding import find_experiments
 from scandock.services.xnat.ids import experiment_id, resource_id
 from scandock.services.xnat.zips import Choice, Naming, scan_folder
@@ -179,7 +178,7 @@ def parts_of(rows: Iterable[RowMapping], selection: Selection, options: Iterable
 def _uri(number: str, row: RowMapping) -> str:
     """The files of a resource: by its label, or by its id where the label would be read as something else."""
     name = row["resource"]
-    if not _PLAIN.fullmatch(name) or contents.is_all(name):
+    if not _PLAIN.fullmatch(name) or session_parts.is_all(name):
         name = resource_id(row["uuid"], row["scan_id"], name)
     return urls.manifest_entry(number, row["scan_id"], name)
 
@@ -280,8 +279,10 @@ def zip_choices(parts: Iterable[Part], options: Iterable[str]) -> tuple[list[tup
 
     def choose(connection: Connection, standing: Holder) -> list[RowMapping]:
         names = every[standing.uuid]
-        scans = contents.scans_of(connection, standing)
-        rows = contents.resources_of(connection, standing, scans=scans) + contents.resources_of(connection, standing)
+        scans = session_parts.scans_of(connection, standing)
+        rows = session_parts.resources_of(connection, standing, scans=scans) + session_parts.resources_of(
+            connection, standing
+        )
         return [row for row in rows if (row["scan_id"], row["label"]) in names]
 
     def called(standing: Holder, row: RowMapping, file: Mapping[str, Any]) -> str:

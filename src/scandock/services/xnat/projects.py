@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
 from scandock.catalog.aliases import ALIAS_BREAK, ALIASES, aliases_of
+from scandock.catalog.attributes import attribute
 from scandock.catalog.projects import set_aside
 from scandock.catalog.server_tables import account, member, project_access, project_alias
 from scandock.catalog.tables import project
@@ -20,7 +21,7 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Role
 from scandock.rules.project_fields import PI_NAMES, SEEN_WITH_TITLE
 from scandock.services import rights
-from scandock.services.xnat.columns import BLANK, Column, Listing, Rows, attribute, by_name, moment, read, spelled
+from scandock.services.xnat.columns import BLANK, Column, Listing, Rows, by_name, moment, read, spelled
 
 _OPENED: Final = project_access.alias("opened")
 

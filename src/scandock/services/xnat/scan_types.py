@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, func, select
 
+from scandock.catalog.attributes import attribute
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import scan, session
@@ -18,7 +19,6 @@ from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.editing import edit_scan
 from scandock.services.moving import Desk
-from scandock.services.xnat.columns import attribute
 
 UNKNOWN: Final = "unknown"
 """What the original's pages call a scan that is made there: no word of a person's."""

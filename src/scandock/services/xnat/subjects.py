@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case
 
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
+from scandock.catalog.attributes import attribute
 from scandock.catalog.server_tables import accession
 from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
@@ -18,18 +19,7 @@ from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
 from scandock.services.xnat import experiments
-from scandock.services.xnat.columns import (
-    MAX_NAME,
-    Column,
-    Listing,
-    Rows,
-    attribute,
-    by_name,
-    moment,
-    padded,
-    read,
-    without_types,
-)
+from scandock.services.xnat.columns import MAX_NAME, Column, Listing, Rows, by_name, moment, padded, read, without_types
 from scandock.services.xnat.ids import SUBJECT, subject_number
 
 SUBJECT_TYPE: Final = "xnat:subjectData"

@@ -15,8 +15,8 @@ from scandock.catalog.tables import subject
 from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.services import session_parts
 from scandock.services.moving import Desk, Outcome
-from scandock.services.xnat import contents
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.committing import Wishes, archive_as
 
@@ -93,10 +93,10 @@ def _new(connection: Connection, found: Standing, outcome: Outcome) -> list[Find
 def _beside(connection: Connection, found: Standing, target: Standing) -> list[Finding]:
     """Scans and type of a session beside those of the archived one that it would join."""
     findings: list[Finding] = []
-    there = contents.scans_of(connection, target)
+    there = session_parts.scans_of(connection, target)
     by_uid = {row["series_uid"]: row for row in there if row["series_uid"]}
     by_id = {row["scan_id"]: row for row in there}
-    for row in contents.scans_of(connection, found):
+    for row in session_parts.scans_of(connection, found):
         same, name = by_uid.get(row["series_uid"]), row["scan_id"]
         if same is not None and same["scan_id"] == name:
             text = f"Session already contains a scan ({name}) with the same UID and number."
@@ -113,9 +113,9 @@ def _beside(connection: Connection, found: Standing, target: Standing) -> list[F
 
 
 def _other_files(connection: Connection, found: Standing) -> list[Finding]:
-    scans = contents.scans_of(connection, found)
+    scans = session_parts.scans_of(connection, found)
     return [
         (20, WARN, f"Scan {row['scan_id']} has {row['files']} non-DICOM (or non-parsable DICOM) files")
-        for row in contents.resources_of(connection, found, scans=scans)
+        for row in session_parts.resources_of(connection, found, scans=scans)
         if row["format"] not in _IMAGES
     ]

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, or_, select
 
 from scandock.access.principal import Principal, ProjectRights, deny, may
+from scandock.catalog.attributes import attribute
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, reservation, session, upload
 from scandock.catalog.trail import OPERATION
@@ -20,7 +21,7 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.browsing import visible
-from scandock.services.xnat.columns import BLANK, Column, Listing, Rows, attribute, by_name, moment, read, spelled
+from scandock.services.xnat.columns import BLANK, Column, Listing, Rows, by_name, moment, read, spelled
 from scandock.services.xnat.finding import Experiment
 from scandock.web import urls
 

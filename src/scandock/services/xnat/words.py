@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func
 
 from scandock.access.principal import Principal
+from scandock.catalog.attributes import attribute
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import project, scan, session
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.xnat.columns import Rows, attribute
+from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.experiments import readable
 
 

@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 from sqlalchemy import Connection, RowMapping
 
 from scandock.catalog.shelves import Holder, find_holder
-from scandock.services import shelves
+from scandock.services import session_parts, shelves
 from scandock.services.damaged_files import (
     HOW,
     Damaged,
@@ -31,15 +31,14 @@ from scandock.services.downloads import (
 )
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
-from scandock.services.xnat import contents
-from scandock.services.xnat.contents import Folder
+from scandock.services.session_parts import Folder
 from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
 from scandock.store.paths import NOWHERE, RelPath, resource_file, resource_folder
 from scandock.store.port import Snapshot
 
 _NOT_LABEL: Final = re.compile(r"[^\w-]+")
 Choice = Callable[[Connection, Holder], Sequence[RowMapping]]
-"""The resources that are wanted of a session, or of a shelf, as it stands (rows of `contents.resources_of`)."""
+"""The resources that are wanted of a session, or of a shelf, as it stands (rows of `session_parts.resources_of`)."""
 Naming = Callable[[Holder, RowMapping, Mapping[str, Any]], str]
 """What a file of a resource is called in a zip."""
 
@@ -166,7 +165,7 @@ def _listed(
         known = _damaged(connection, standing, resources, damaged, folder)
         files: list[Mapping[str, Any]] = []
         of = {row["n"]: row for row in resources}
-        for found in contents.files_of(connection, standing, resources, folder=folder):
+        for found in session_parts.files_of(connection, standing, resources, folder=folder):
             row: dict[str, Any] = {**found}
             path = path_of(of[row["resource_n"]], row)
             if path not in known:

@@ -12,8 +12,7 @@ from scandock.catalog.standing import Standing
 from scandock.model.errors import Usage
 from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action
-from scandock.services import pictures
-from scandock.services.xnat import contents
+from scandock.services import pictures, session_parts
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.finding import find_experiment
 from scandock.services.xnat.waiting import find_waiting
@@ -39,9 +38,9 @@ async def dump(request: Request, work: Known, src: str) -> Response:
 
 def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
     one, scan = _session(connection, work, src.strip())
-    scans = contents.scans_of(connection, one, scan or "ALL")
-    every = contents.resources_of(connection, one, scans=scans)
-    files = contents.files_of(connection, one, [kept for kept in every if kept["format"] == "DICOM"])
+    scans = session_parts.scans_of(connection, one, scan or "ALL")
+    every = session_parts.resources_of(connection, one, scans=scans)
+    files = session_parts.files_of(connection, one, [kept for kept in every if kept["format"] == "DICOM"])
     if not files:
         raise Usage("file_unknown", "There is no DICOM object there.", "Name a session, or a scan, that has images.")
     return one.uuid, files[0]["n"]

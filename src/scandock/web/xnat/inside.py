@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.model.errors import Usage
+from scandock.services import session_parts
 from scandock.services.xnat import contents
 from scandock.services.xnat.columns import Rows
 from scandock.web.xnat import things
@@ -28,7 +29,7 @@ async def scans(request: Request, work: Asking) -> Response:
 
     def ask(connection: Connection) -> Rows:
         found = experiment_of(connection, work)
-        rows = contents.scans_of(connection, found.standing)
+        rows = session_parts.scans_of(connection, found.standing)
         return contents.list_scans(
             rows, found.uri, things.told_of_session(found), request.query_params.get("columns"), filters
         )

@@ -12,7 +12,8 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.catalog.shelves import Holder, Shelf
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
-from scandock.services.xnat import contents, making, shelves
+from scandock.services import session_parts
+from scandock.services.xnat import making, shelves
 from scandock.services.xnat.finding import Experiment, find_experiment, find_subject
 from scandock.services.xnat.ids import resource_id
 from scandock.services.xnat.next_tree import Place
@@ -52,7 +53,7 @@ async def scan(request: Request, work: Known) -> Response:
 
 def _scan_at(connection: Connection, work: Work, scan_id: str) -> tuple[Experiment, RowMapping | None]:
     found = experiment_of(connection, work, Action.SESSION_EDIT)
-    rows = contents.scans_of(connection, found.standing)
+    rows = session_parts.scans_of(connection, found.standing)
     return found, next((row for row in rows if row["scan_id"] == scan_id), None)
 
 

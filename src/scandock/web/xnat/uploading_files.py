@@ -19,10 +19,10 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.catalog.shelves import Shelf
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
-from scandock.services import upload_errors
+from scandock.services import session_parts, upload_errors
 from scandock.services.quotas import check_size
 from scandock.services.reservations import Held
-from scandock.services.xnat import contents, shelves
+from scandock.services.xnat import shelves
 from scandock.services.xnat.hand_changes import Change
 from scandock.services.xnat.hand_files import (
     Digests,
@@ -122,9 +122,9 @@ def _wanted(connection: Connection, work: Work, named: str) -> tuple[Wanted, She
     said = asked.get("overwrite", "").strip().lower()
     overwrite = None if not said else true(said)
     if there and named and overwrite is False:
-        scans = None if place.scan_id is None else contents.scans_of(connection, found.standing, places["scans"])
-        rows = contents.resources_of(connection, found.standing, places["resources"], scans=scans)
-        if contents.files_of(connection, found.standing, rows, named):
+        scans = None if place.scan_id is None else session_parts.scans_of(connection, found.standing, places["scans"])
+        rows = session_parts.resources_of(connection, found.standing, places["resources"], scans=scans)
+        if session_parts.files_of(connection, found.standing, rows, named):
             raise file_exists(named)
     kind = {name: "" if text in _UNDEFINED else text for name, text in words_in(asked).items()}
     told = (kind["content"], kind["format"], kind["tags"])
@@ -149,13 +149,13 @@ def place_of(connection: Connection, work: Work, action: Action = Action.SESSION
     found = holder_of(connection, work, action)
     scans, scan_id = None, None
     if "scans" in places:
-        scans = contents.scans_of(connection, found.standing, places["scans"])
+        scans = session_parts.scans_of(connection, found.standing, places["scans"])
         if len(scans) != 1:
             raise Usage("scan_unknown", "Several scans are no single one.", "Name one.")
         scan_id = scans[0]["scan_id"]
     named = places["resources"]
     try:
-        rows = contents.resources_of(connection, found.standing, named, scans=scans)
+        rows = session_parts.resources_of(connection, found.standing, named, scans=scans)
     except Usage:
         if named.isdigit() and len(named) >= _ID_DIGITS:
             raise

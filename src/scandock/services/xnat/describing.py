@@ -7,23 +7,56 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
 from scandock.access import members
-from scandock.catalog.aliases import add_aliases, drop_aliases, new_aliases
+from scandock.catalog.aliases import add_aliases, aliases_of, drop_aliases, new_aliases
 from scandock.catalog.project_names import names_alone
 from scandock.catalog.projects import titled
 from scandock.catalog.tables import project
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Action
-from scandock.rules.project_fields import ProjectSaid, name_key
+from scandock.rules.project_fields import PI_NAMES, SEEN_WITH_TITLE, ProjectSaid, name_key
 from scandock.services import rights
 from scandock.services.moving import Desk
 from scandock.services.project_making import make_project
 from scandock.services.project_names import NameKind, check_free
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What people said of a project, and the names that it answers to besides its id."""
+
+    attributes: Mapping[str, str]
+    aliases: list[str]
+
+    def in_words(self) -> list[tuple[str, str]]:
+        """What is said as people read it on the project's page."""
+        said = self.attributes
+        investigator = " ".join(said[f"PI/{name}"] for name in PI_NAMES if said.get(f"PI/{name}"))
+        every = (
+            ("Description", said.get("description", "")),
+            ("Keywords", said.get("keywords", "")),
+            ("Secondary ID", said.get("secondary_ID", "")),
+            ("Principal investigator", investigator),
+            ("Aliases", ", ".join(self.aliases)),
+        )
+        return [(name, text) for name, text in every if text]
+
+
+def described(connection: Connection, name: str, *, whole: bool) -> Described:
+    """What is said of the project with this id, which one may see; who may was asked.
+
+    `whole`: how its investigator is reached too, which is for those who may read the project.
+    """
+    text = connection.execute(select(project.c.attributes).where(project.c.key == name.casefold())).scalar_one()
+    said: dict[str, str] = json.loads(text)
+    shown = {field: value for field, value in said.items() if whole or field in SEEN_WITH_TITLE}
+    return Described(shown, aliases_of(connection, name))
 
 
 def make_described(desk: Desk, project_id: str, said: ProjectSaid) -> str:

@@ -1,4 +1,4 @@
-"""Finding what an address of XNAT's dialect names: by id or by label (xnat-clients.md 1, rule 2)."""
+"""Finding what XNAT's addresses name: by id or by label, or by where it waits (xnat-clients.md 1, rule 2)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, or_, select
 
 from scandock.access.principal import Principal, ProjectRights, deny, may
 from scandock.catalog.aliases import project_called
@@ -15,6 +15,7 @@ from scandock.catalog.server_tables import accession
 from scandock.catalog.standing import Standing, standing, standing_rows
 from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
+from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.xnat.ids import experiment_id, experiment_number, subject_id, subject_number
@@ -35,6 +36,24 @@ class Experiment:
     def uri(self) -> str:
         """Where its parts stand, whatever address it was asked by (rule 9)."""
         return uris.experiment(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A prearchive session; as an experiment, but it has no id yet."""
+
+    standing: Standing
+
+    @property
+    def id(self) -> str:
+        return ""
+
+    @property
+    def uri(self) -> str:
+        return self.standing.uri
+
+
+AnySession = Experiment | Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +140,31 @@ def find_experiments(
     if denied is not None and not (some and found):
         deny(denied, principal, action)
     return list(found.values())
+
+
+def find_waiting(
+    connection: Connection, principal: Principal, where: WaitingSession, action: Action = Action.PREARCHIVE_READ
+) -> Waiting:
+    """The prearchive session of an address, where one may do `action` to it.
+
+    Its label names it, else the folder that an import asked for. Denied, in the same words where there is none and
+    where it is hidden.
+    """
+    named = where.label.casefold()
+    uuid = connection.execute(
+        select(session.c.uuid)
+        .join(project, project.c.id == session.c.project_id)
+        .where(
+            session.c.place == "prearchive",
+            project.c.key == where.project.casefold(),
+            session.c.timestamp == where.timestamp,
+            or_(session.c.key == named, func.lower(session.c.folder) == named),
+        )
+        .order_by(session.c.key != named, session.c.id)
+    ).scalar()
+    if uuid is None:
+        deny(Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN)
+    return Waiting(rights.waiting_session(connection, principal, uuid, action))
 
 
 def experiments_of_subject(connection: Connection, principal: Principal, found: Subject) -> list[Experiment]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select
 
@@ -25,6 +25,7 @@ from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.model import request_limits
 from scandock.model.errors import Usage
+from scandock.model.xml_text import attribute
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights, session_parts
 from scandock.services.clock_watch import DAY_MS, oldest_kept
@@ -41,6 +42,9 @@ KEPT: Final = request_limits.MANIFESTS
 MAX_BYTES: Final = request_limits.MANIFEST_BYTES
 """Bytes of all of them together."""
 KEPT_MS: Final = request_limits.MANIFEST_DAYS * DAY_MS
+_HEAD: Final = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<cat:Catalog xmlns:cat="http://nrg.wustl.edu/catalog" ID={}{}>\n'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +185,32 @@ def _uri(number: str, row: RowMapping) -> str:
     if not _PLAIN.fullmatch(name) or session_parts.is_all(name):
         name = resource_id(row["uuid"], row["scan_id"], name)
     return urls.manifest_entry(number, row["scan_id"], name)
+
+
+def write_manifest(file: IO[bytes], name: str, parts: Iterable[Part], description: str = "") -> None:
+    """Write the document: an `entrySet` for each session, in it one for its scans and one for its own resources."""
+
+    def write(text: str) -> None:
+        file.write(text.encode("utf-8", "backslashreplace"))
+
+    said = f" description={attribute(description)}" if description else ""
+    write(_HEAD.format(attribute(name), said))
+    write("<cat:sets>\n")
+    for part in parts:
+        told = f"Project: {part.project}, subject: {part.subject}, label: {part.label}"
+        write(f"<cat:entrySet ID={attribute(part.id)} description={attribute(told)}>\n")
+        sets = [(kind, entries) for kind, entries in (("RAW", part.scans), ("RESOURCES", part.own)) if entries]
+        if sets:
+            write("<cat:sets>\n")
+        for kind, entries in sets:
+            write(f'<cat:entrySet ID="{kind}" description={attribute(f"{told} {kind}")}>\n<cat:entries>\n')
+            for entry in entries:
+                write(f"<cat:entry name={attribute(entry.folder)} URI={attribute(entry.uri)}/>\n")
+            write("</cat:entries>\n</cat:entrySet>\n")
+        if sets:
+            write("</cat:sets>\n")
+        write("</cat:entrySet>\n")
+    write("</cat:sets>\n</cat:Catalog>\n")
 
 
 def rows_of_project(connection: Connection, principal: Principal, name: str) -> Iterator[RowMapping]:

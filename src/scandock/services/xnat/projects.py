@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, or_, select
 
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
-from scandock.catalog.aliases import ALIAS_BREAK, ALIASES, aliases_of
+from scandock.catalog.aliases import ALIAS_BREAK, ALIASES
 from scandock.catalog.attributes import attribute
 from scandock.catalog.projects import set_aside
 from scandock.catalog.server_tables import account, member, project_access, project_alias
@@ -19,7 +17,6 @@ from scandock.catalog.tables import project
 from scandock.model import uris
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Role
-from scandock.rules.project_fields import PI_NAMES, SEEN_WITH_TITLE
 from scandock.services import rights
 from scandock.services.xnat.columns import BLANK, Column, Listing, Rows, by_name, moment, read, spelled
 
@@ -127,38 +124,6 @@ def _with_each_alias(rows: Rows, places: list[int]) -> Rows:
         for alias in sorted((row[places[0]] or "").split(ALIAS_BREAK))
     ]
     return Rows(rows.names, every)
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What people said of a project, and the names that it answers to besides its id."""
-
-    attributes: Mapping[str, str]
-    aliases: list[str]
-
-    def in_words(self) -> list[tuple[str, str]]:
-        """What is said as people read it on the project's page."""
-        said = self.attributes
-        investigator = " ".join(said[f"PI/{name}"] for name in PI_NAMES if said.get(f"PI/{name}"))
-        every = (
-            ("Description", said.get("description", "")),
-            ("Keywords", said.get("keywords", "")),
-            ("Secondary ID", said.get("secondary_ID", "")),
-            ("Principal investigator", investigator),
-            ("Aliases", ", ".join(self.aliases)),
-        )
-        return [(name, text) for name, text in every if text]
-
-
-def described(connection: Connection, name: str, *, whole: bool) -> Described:
-    """What is said of the project with this id, which one may see; who may was asked.
-
-    `whole`: how its investigator is reached too, which is for those who may read the project.
-    """
-    text = connection.execute(select(project.c.attributes).where(project.c.key == name.casefold())).scalar_one()
-    said: dict[str, str] = json.loads(text)
-    shown = {field: value for field, value in said.items() if whole or field in SEEN_WITH_TITLE}
-    return Described(shown, aliases_of(connection, name))
 
 
 def visible(principal: Principal, action: Action = Action.PROJECT_SEE) -> Select[tuple[str]]:

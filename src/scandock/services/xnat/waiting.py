@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, case, literal, select
 
-from scandock.access.principal import Principal, ProjectRights, deny, may
+from scandock.access.principal import Principal, ProjectRights, may
 from scandock.catalog.attributes import attribute
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, reservation, session, upload
@@ -22,7 +21,6 @@ from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.browsing import visible
 from scandock.services.xnat.columns import BLANK, Column, Listing, Rows, by_name, moment, read, spelled
-from scandock.services.xnat.finding import Experiment
 from scandock.web import urls
 
 CHANGING: Final = {
@@ -33,24 +31,6 @@ CHANGING: Final = {
     "rebuild": "BUILDING",
 }
 """What a person's operation that holds a session now is called among XNAT's statuses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A prearchive session; as an experiment, but it has no id yet."""
-
-    standing: Standing
-
-    @property
-    def id(self) -> str:
-        return ""
-
-    @property
-    def uri(self) -> str:
-        return self.standing.uri
-
-
-AnySession = Experiment | Waiting
 
 
 def parse_src(src: str) -> WaitingSession:
@@ -156,31 +136,3 @@ def _sessions() -> Select[tuple[int]]:
         .outerjoin(upload, upload.c.id == reservation.c.upload_id)
     )
     return select(session.c.id).select_from(joined).where(session.c.place == "prearchive")
-
-
-# -- one of them -------------------------------------------------------------------------------------------------------
-
-
-def find_waiting(
-    connection: Connection, principal: Principal, where: WaitingSession, action: Action = Action.PREARCHIVE_READ
-) -> Waiting:
-    """The prearchive session of an address, where one may do `action` to it.
-
-    Its label names it, else the folder that an import asked for. Denied, in the same words where there is none and
-    where it is hidden.
-    """
-    named = where.label.casefold()
-    uuid = connection.execute(
-        select(session.c.uuid)
-        .join(project, project.c.id == session.c.project_id)
-        .where(
-            session.c.place == "prearchive",
-            project.c.key == where.project.casefold(),
-            session.c.timestamp == where.timestamp,
-            or_(session.c.key == named, func.lower(session.c.folder) == named),
-        )
-        .order_by(session.c.key != named, session.c.id)
-    ).scalar()
-    if uuid is None:
-        deny(Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN)
-    return Waiting(rights.waiting_session(connection, principal, uuid, action))

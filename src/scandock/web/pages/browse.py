@@ -15,7 +15,7 @@ from scandock.services.browsing import Wanted, find_project, list_projects, list
 from scandock.services.listing import Page, Sorting
 from scandock.services.rights import allowed
 from scandock.services.shelves import OwnFiles, own_files
-from scandock.services.xnat.projects import described
+from scandock.services.xnat.describing import described
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages

@@ -21,9 +21,10 @@ from scandock.services.prearchive import MANY, rebuild
 from scandock.services.trash import delete_session
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.committing import archive_as
+from scandock.services.xnat.finding import find_waiting
 from scandock.services.xnat.tracked_work import End, archived_at, end_of_archiving
 from scandock.services.xnat.validating import validate
-from scandock.services.xnat.waiting import find_waiting, parse_src, row_names, row_of
+from scandock.services.xnat.waiting import parse_src, row_names, row_of
 from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.archive_wishes import new_project, projects_of, wishes_of

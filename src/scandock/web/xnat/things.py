@@ -15,12 +15,11 @@ from scandock.rules.said_fields import added_parameters
 from scandock.rules.subject_fields import DEMOGRAPHICS, OWN, investigator_of
 from scandock.services import session_parts
 from scandock.services.xnat import contents
-from scandock.services.xnat.finding import Subject, experiments_of_subject, is_of_subject
+from scandock.services.xnat.describing import Described
+from scandock.services.xnat.finding import AnySession, Subject, experiments_of_subject, is_of_subject
 from scandock.services.xnat.ids import resource_id, subject_id
-from scandock.services.xnat.projects import Described
 from scandock.services.xnat.shelves import Shelved
 from scandock.services.xnat.subjects import SUBJECT_TYPE
-from scandock.services.xnat.waiting import AnySession
 from scandock.web.xnat.answers import Item
 
 MAX_SCANS: Final = request_limits.SUBJECT_SCANS

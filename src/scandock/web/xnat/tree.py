@@ -15,9 +15,10 @@ from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
 from scandock.services.xnat import words
 from scandock.services.xnat.columns import Rows
+from scandock.services.xnat.describing import described
 from scandock.services.xnat.experiments import list_experiments
 from scandock.services.xnat.history import history_of
-from scandock.services.xnat.projects import described, list_projects
+from scandock.services.xnat.projects import list_projects
 from scandock.services.xnat.subjects import list_subjects
 from scandock.web import urls
 from scandock.web.xnat import things

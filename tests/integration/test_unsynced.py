@@ -31,13 +31,13 @@ from scandock.services import backing_up
 from scandock.services.archiving import archive
 from scandock.services.backing_up import back_up
 from scandock.services.checking import check
+from scandock.services.making import NewSession, make_session
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.resolving import resolve
 from scandock.services.restoring import restore
 from scandock.services.settings import load_settings
 from scandock.services.xnat import inbox
-from scandock.services.xnat.making import NewSession, make_session
 from scandock.store import syscalls
 from scandock.store.identity import write_identity
 from scandock.store.local import LocalStore
@@ -175,7 +175,7 @@ CHANGES: dict[str, tuple[Callable[[Site], None], Callable[[str], None], str, int
         2,
     ),
     "services/resolving.py _prune: running.stage.seal()": (choosable, choose, "prearchive/P", 1),
-    "services/xnat/making.py show_empty: running.stage.seal()": (Site.project, make, "archive/P/E", 0),
+    "services/making.py show_empty: running.stage.seal()": (Site.project, make, "archive/P/E", 0),
 }
 """By the call that is dropped: what is there before, the change, and how many files are where afterwards."""
 

@@ -18,8 +18,8 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.standing import find_session
 from scandock.catalog.tables import session
 from scandock.services import session_parts
+from scandock.services.finding import find_experiments
 from scandock.services.settings import load_settings
-from scandock.services.xnat.finding import find_experiments
 from scandock.testing.data import make_data
 from scandock.web.deps import ZIP_THREADS
 from tests.builders import Site, documented, images

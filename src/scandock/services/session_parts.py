@@ -15,7 +15,7 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.model.errors import Usage
-from scandock.services.xnat.ids import resource_id
+from scandock.model.xnat_ids import resource_id
 
 ALL: Final = frozenset({"ALL", "*"})
 NO_TYPE: Final = "NULL"

@@ -19,10 +19,10 @@ import scandock
 from scandock.model.errors import ScandockError
 from scandock.services.arrivals import drop_ended, expire, forget_broken
 from scandock.services.logs import cause, log, where
+from scandock.services.manifests import forget_old_manifests
 from scandock.services.pictures import tidy
 from scandock.services.sign_in import purge_ended
 from scandock.services.xnat.inbox import clean
-from scandock.services.xnat.manifests import forget_old_manifests
 from scandock.services.xnat.tracking import forget_old
 from scandock.web import described, health, problems, request_ids, urls
 from scandock.web.base_path import BasePath

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scandock.services.xnat.gathering import MOST, Gathering
+from scandock.services.batching import MOST, Gathering
 
 
 class Held:

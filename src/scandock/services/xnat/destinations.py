@@ -8,9 +8,9 @@ from sqlalchemy import Connection, select
 
 from scandock.access.principal import Denied, Principal
 from scandock.catalog.tables import project, session
+from scandock.model.xnat_ids import experiment_number, subject_number
 from scandock.rules.permissions import Action
-from scandock.services.xnat.finding import find_experiment, find_subject, meant_project
-from scandock.services.xnat.ids import experiment_number, subject_number
+from scandock.services.finding import find_experiment, find_subject, meant_project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from scandock.catalog.server_tables import accession, account, reception, scan_e
 from scandock.catalog.tables import project, resource, scan, session, subject, tree
 from scandock.formats.ecat_fields import IMAGE_PARAMETERS, MAIN_PARAMETERS
 from scandock.model import uris
+from scandock.model.xnat_ids import EXPERIMENT, SUBJECT, experiment_number, subject_number
 from scandock.rules.permissions import Action
 from scandock.rules.said_fields import ADDED, SCAN_FIELDS
 from scandock.rules.scan_facts import NAMES
@@ -35,7 +36,6 @@ from scandock.services.xnat.columns import (
     split,
     without_types,
 )
-from scandock.services.xnat.ids import EXPERIMENT, SUBJECT, experiment_number, subject_number
 
 ABSTRACT: Final = frozenset({"xnat:experimentdata", "xnat:subjectassessordata", "xnat:imagesessiondata"})
 """Types that every session is."""

@@ -17,8 +17,8 @@ from scandock.catalog.tables import project, session
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
 from scandock.services.audit import Did, Outcome
+from scandock.services.finding import Experiment
 from scandock.services.xnat.experiments import brought_by
-from scandock.services.xnat.finding import Experiment
 
 CALLED: Final[Mapping[str, str]] = MappingProxyType(
     {

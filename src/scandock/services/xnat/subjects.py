@@ -15,12 +15,12 @@ from scandock.catalog.attributes import attribute
 from scandock.catalog.server_tables import accession
 from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
+from scandock.model.xnat_ids import SUBJECT, subject_number
 from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
 from scandock.services.xnat import experiments
 from scandock.services.xnat.columns import MAX_NAME, Column, Listing, Rows, by_name, moment, padded, read, without_types
-from scandock.services.xnat.ids import SUBJECT, subject_number
 
 SUBJECT_TYPE: Final = "xnat:subjectData"
 _EDITED: Final = func.coalesce(subject.c.modified, subject.c.created)

@@ -16,9 +16,9 @@ from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.services import session_parts
+from scandock.services.committing import Wishes, archive_as
 from scandock.services.moving import Desk, Outcome
 from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.committing import Wishes, archive_as
 
 FAIL: Final = "FAIL"
 CONFLICT: Final = "CONFLICT"

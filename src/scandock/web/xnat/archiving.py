@@ -16,12 +16,12 @@ from scandock.model.errors import ScandockError, Usage
 from scandock.model.uris import WaitingSession, without_data
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
+from scandock.services.committing import archive_as
+from scandock.services.finding import find_waiting
 from scandock.services.moving import Outcome, move
 from scandock.services.prearchive import MANY, rebuild
 from scandock.services.trash import delete_session
 from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.committing import archive_as
-from scandock.services.xnat.finding import find_waiting
 from scandock.services.xnat.tracked_work import End, archived_at, end_of_archiving
 from scandock.services.xnat.validating import validate
 from scandock.services.xnat.waiting import parse_src, row_names, row_of

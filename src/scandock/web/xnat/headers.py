@@ -13,8 +13,8 @@ from scandock.model.errors import Usage
 from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action
 from scandock.services import pictures, session_parts
+from scandock.services.finding import find_experiment, find_waiting
 from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.finding import find_experiment, find_waiting
 from scandock.web import urls
 from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing

@@ -14,13 +14,12 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from scandock.model.errors import Usage
+from scandock.model.xnat_ids import experiment_number
 from scandock.rules.permissions import Action
-from scandock.services import rights
+from scandock.services import manifests, rights
 from scandock.services.downloads import ZipDownload, disposition
-from scandock.services.xnat import manifests
-from scandock.services.xnat.ids import experiment_number
-from scandock.services.xnat.manifests import write_manifest
-from scandock.services.xnat.zips import zip_of_nothing, zip_of_sessions
+from scandock.services.manifests import write_manifest
+from scandock.services.resource_zips import zip_of_nothing, zip_of_sessions
 from scandock.web.file_answers import zip_answer
 from scandock.web.held_documents import held_document
 from scandock.web.json_bodies import check_values, no_json

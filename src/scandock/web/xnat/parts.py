@@ -9,8 +9,8 @@ from sqlalchemy import Connection, RowMapping
 
 from scandock.model.errors import Usage
 from scandock.services import session_parts
-from scandock.services.xnat.finding import AnySession
-from scandock.services.xnat.shelves import Shelved
+from scandock.services.finding import AnySession
+from scandock.services.project_resources import Shelved
 from scandock.web.request_context import Work
 from scandock.web.xnat.places import any_of, experiment_of, experiments_of
 

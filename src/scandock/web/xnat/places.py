@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action
 from scandock.services import shelves
-from scandock.services.xnat.finding import (
+from scandock.services.finding import (
     AnySession,
     Experiment,
     Subject,
@@ -20,7 +20,7 @@ from scandock.services.xnat.finding import (
     find_subject,
     find_waiting,
 )
-from scandock.services.xnat.shelves import Shelved, find_of_project, find_of_subject
+from scandock.services.project_resources import Shelved, find_of_project, find_of_subject
 from scandock.web.request_context import Work
 
 SUBJECTS: Final = ("/data/subjects/{subject}", "/data/projects/{project}/subjects/{subject}")

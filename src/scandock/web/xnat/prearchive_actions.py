@@ -12,10 +12,10 @@ from scandock.catalog.standing import Standing
 from scandock.model.errors import ScandockError, Usage
 from scandock.model.uris import without_data
 from scandock.rules.permissions import Action
+from scandock.services.committing import Committed, commit
 from scandock.services.moving import Desk, move
 from scandock.services.prearchive import rebuild
 from scandock.services.trash import delete_session
-from scandock.services.xnat.committing import Committed, commit
 from scandock.services.xnat.tracked_work import End, end_of_archiving
 from scandock.web.request_context import Work
 from scandock.web.xnat.archive_wishes import new_project, wishes_of

@@ -22,8 +22,8 @@ from scandock.access.logins import check_csrf
 from scandock.access.principal import Door, Principal, deny
 from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Answer
+from scandock.services.finding import meant_project
 from scandock.services.session_parts import names_of
-from scandock.services.xnat.finding import meant_project
 from scandock.web.deps import site_of
 from scandock.web.problems import note, request_id_of, retry_after, status_of, unexpected
 from scandock.web.request_context import Work

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from scandock.access.principal import Denied
 from scandock.rules.permissions import Answer
-from scandock.services.xnat.finding import AnySession, Subject
+from scandock.services.finding import AnySession, Subject
 from scandock.web import urls
 from scandock.web.redirects import redirect_to, to_login
 from scandock.web.request_context import Work

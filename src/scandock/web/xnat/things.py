@@ -10,15 +10,15 @@ from sqlalchemy import Connection, RowMapping
 
 from scandock.access.principal import Principal
 from scandock.model import request_limits
+from scandock.model.xnat_ids import resource_id, subject_id
 from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.said_fields import added_parameters
 from scandock.rules.subject_fields import DEMOGRAPHICS, OWN, investigator_of
 from scandock.services import session_parts
+from scandock.services.finding import AnySession, Subject, experiments_of_subject, is_of_subject
+from scandock.services.project_describing import Described
+from scandock.services.project_resources import Shelved
 from scandock.services.xnat import contents
-from scandock.services.xnat.describing import Described
-from scandock.services.xnat.finding import AnySession, Subject, experiments_of_subject, is_of_subject
-from scandock.services.xnat.ids import resource_id, subject_id
-from scandock.services.xnat.shelves import Shelved
 from scandock.services.xnat.subjects import SUBJECT_TYPE
 from scandock.web.xnat.answers import Item
 

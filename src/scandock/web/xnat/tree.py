@@ -13,9 +13,9 @@ from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
+from scandock.services.project_describing import described
 from scandock.services.xnat import words
 from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.describing import described
 from scandock.services.xnat.experiments import list_experiments
 from scandock.services.xnat.history import history_of
 from scandock.services.xnat.projects import list_projects

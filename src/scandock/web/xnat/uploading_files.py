@@ -19,10 +19,10 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.catalog.shelves import Shelf
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
-from scandock.services import session_parts, upload_errors
+from scandock.services import project_resources, session_parts, upload_errors
 from scandock.services.quotas import check_size
 from scandock.services.reservations import Held
-from scandock.services.xnat import shelves
+from scandock.services.unpacking import unpack
 from scandock.services.xnat.hand_changes import Change
 from scandock.services.xnat.hand_files import (
     Digests,
@@ -35,7 +35,6 @@ from scandock.services.xnat.hand_files import (
     resource_label,
 )
 from scandock.services.xnat.next_tree import Place, file_exists
-from scandock.services.xnat.unpacking import unpack
 from scandock.web.bodies import receives_upload
 from scandock.web.receiving.multipart import FormReader, boundary_of
 from scandock.web.receiving.raw import length_of
@@ -80,7 +79,9 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
             await work.still()
             await work.do(lambda: _unpacked(work, came, held, named) if extract else None)
             change = await work.do(lambda: change_of(work.desk, wanted, came))
-            uuid = wanted.uuid if shelf is None else await work.do(lambda: shelves.make_shelf(work.desk, shelf))
+            uuid = (
+                wanted.uuid if shelf is None else await work.do(lambda: project_resources.make_shelf(work.desk, shelf))
+            )
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(work.do(came.holds.close)))
             raise

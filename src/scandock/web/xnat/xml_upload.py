@@ -14,7 +14,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from scandock.model.errors import Usage
-from scandock.services.xnat.finding import meant_project
+from scandock.services.finding import meant_project
 from scandock.web.request_context import Work
 from scandock.web.xnat import making, making_parts
 from scandock.web.xnat.documents import bare_document, type_of

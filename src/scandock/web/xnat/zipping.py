@@ -16,8 +16,8 @@ from scandock.services import session_parts
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import ZipDownload
 from scandock.services.listing import one_of
+from scandock.services.resource_zips import Choice, zip_of_nothing, zip_of_sessions
 from scandock.services.session_parts import Folder
-from scandock.services.xnat.zips import Choice, zip_of_nothing, zip_of_sessions
 from scandock.web.file_answers import zip_answer
 from scandock.web.request_context import Work
 from scandock.web.xnat.parts import chosen, chosen_of_each

@@ -26,12 +26,12 @@ from scandock.catalog.tables import project, resource, scan, session
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.model.xml_text import attribute
+from scandock.model.xnat_ids import experiment_id, resource_id
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights, session_parts
 from scandock.services.clock_watch import DAY_MS, oldest_kept
-from scandock.services.xnat.finding import find_experiments
-from scandock.services.xnat.ids import experiment_id, resource_id
-from scandock.services.xnat.zips import Choice, Naming, scan_folder
+from scandock.services.finding import find_experiments
+from scandock.services.resource_zips import Choice, Naming, scan_folder
 from scandock.web import urls
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+")

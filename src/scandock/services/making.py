@@ -22,6 +22,7 @@ from scandock.catalog.trees import ScanRow, resources_of, scans_of, write_struct
 from scandock.catalog.trees import scan_values as scan_values_of
 from scandock.model.errors import Usage
 from scandock.model.verdicts import ImportState
+from scandock.model.xnat_ids import experiment_number, subject_number
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
 from scandock.placing.locks import locks_of, session_locks
 from scandock.placing.moves import Operation, operation, undisturbed
@@ -34,7 +35,6 @@ from scandock.services.editing import edit_session, scan_values
 from scandock.services.imports import DELETED
 from scandock.services.moving import Desk, labelled, usable
 from scandock.services.session_parts import ALL
-from scandock.services.xnat.ids import experiment_number, subject_number
 from scandock.store.paths import CHANGED_TREE, TreePath, archive_path, scan_id
 
 _UNSAID: Final = {"type": "", "quality": "usable", "note": ""}

@@ -19,6 +19,7 @@ from scandock.catalog.tables import project, shelf
 from scandock.catalog.trees import write_structure
 from scandock.model import uris
 from scandock.model.errors import Usage
+from scandock.model.xnat_ids import subject_id
 from scandock.placing.deletes import Removal
 from scandock.placing.intents import ShelfRow, new_tree
 from scandock.placing.locks import locks_of
@@ -26,10 +27,9 @@ from scandock.placing.moves import operation, patiently, undisturbed
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, rights, shelves
+from scandock.services.finding import Subject
+from scandock.services.making import origin_of, project_of, put_resource, show_empty
 from scandock.services.moving import Desk, standing_inode
-from scandock.services.xnat.finding import Subject
-from scandock.services.xnat.ids import subject_id
-from scandock.services.xnat.making import origin_of, project_of, put_resource, show_empty
 from scandock.store.paths import tree_path
 
 

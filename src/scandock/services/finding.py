@@ -16,9 +16,9 @@ from scandock.catalog.standing import Standing, standing, standing_rows
 from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
 from scandock.model.uris import WaitingSession
+from scandock.model.xnat_ids import experiment_id, experiment_number, subject_id, subject_number
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
-from scandock.services.xnat.ids import experiment_id, experiment_number, subject_id, subject_number
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import label_key
 from scandock.rules.permissions import Action
 from scandock.services import rights
+from scandock.services.making import new_label, project_of
 from scandock.services.moving import Desk
-from scandock.services.xnat.making import new_label, project_of
 
 
 def make_subject(desk: Desk, project_name: str, label: str, said: Mapping[str, str]) -> tuple[int, bool]:

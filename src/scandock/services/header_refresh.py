@@ -25,10 +25,10 @@ from scandock.rules.frames import object_frames
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.damaged_files import Damaged, damaged_paths
+from scandock.services.making import changing
 from scandock.services.moving import Desk
 from scandock.services.prearchive import rebuild
-from scandock.services.xnat.making import changing
-from scandock.services.xnat.scan_types import UNKNOWN
+from scandock.services.scan_types import UNKNOWN
 from scandock.store.paths import RelPath, resource_file, tree_path
 from scandock.store.port import Snapshot
 

@@ -17,6 +17,7 @@ from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, session, subject, tree, upload
 from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
+from scandock.model.xnat_ids import experiment_number, subject_number
 from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation
 from scandock.rules.choices import still_holds
@@ -27,11 +28,7 @@ from scandock.rules.permissions import Action
 from scandock.rules.said_fields import ScanPlace
 from scandock.services import rights
 from scandock.services.archiving import archive, hold
-from scandock.services.moving import Desk, Outcome
-from scandock.services.prearchive import rebuild
-from scandock.services.session_parts import scans_of
-from scandock.services.xnat.ids import experiment_number, subject_number
-from scandock.services.xnat.making import (
+from scandock.services.making import (
     SessionChange,
     WantedScan,
     change_session,
@@ -39,6 +36,9 @@ from scandock.services.xnat.making import (
     in_columns,
     said_by_hand,
 )
+from scandock.services.moving import Desk, Outcome
+from scandock.services.prearchive import rebuild
+from scandock.services.session_parts import scans_of
 
 STAYS: Final = frozenset(
     {

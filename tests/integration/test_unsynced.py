@@ -37,7 +37,6 @@ from scandock.services.opening import opened
 from scandock.services.resolving import resolve
 from scandock.services.restoring import restore
 from scandock.services.settings import load_settings
-from scandock.services.xnat import inbox
 from scandock.store import syscalls
 from scandock.store.identity import write_identity
 from scandock.store.local import LocalStore
@@ -45,6 +44,7 @@ from scandock.store.paths import AREAS, RECEIPT, parse_tree, unchecked
 from scandock.store.stages import LocalStage
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer
+from scandock.web.xnat.services import inbox
 from tests.builders import Image, Site, documented, images, site_at
 from tests.crash.archives import Scenario
 from tests.crash.forked import Fork
@@ -454,7 +454,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/trash.py retire: sync_folder(paths.parents(path)[0], self._root.fd)": retire,
     "store/trash.py restore: self._trees.settle()": bring_back,
     "web/receiving/spooling.py _sync: self._spool.sync()": receive,
-    "services/xnat/inbox.py end: self._spool.sync()": read_inbox,
+    "web/xnat/services/inbox.py end: self._spool.sync()": read_inbox,
     "store/backups.py sync_all: syscalls.syncfs(fd)": back_it_up,
     "services/backing_up.py _secure: backups.sync_all(self.path)": back_it_up,
     "services/backing_up.py _secure: os.fsync(lines.fileno())": back_it_up,

@@ -22,8 +22,6 @@ from scandock.services.logs import cause, log, where
 from scandock.services.manifests import forget_old_manifests
 from scandock.services.pictures import tidy
 from scandock.services.sign_in import purge_ended
-from scandock.services.xnat.inbox import clean
-from scandock.services.xnat.tracking import forget_old
 from scandock.web import described, health, problems, request_ids, urls
 from scandock.web.base_path import BasePath
 from scandock.web.bodies import Bodies
@@ -45,6 +43,8 @@ from scandock.web.xnat.all import ROUTERS as XNAT
 from scandock.web.xnat.one_tree import OneTree
 from scandock.web.xnat.routing import no_route as no_xnat_route
 from scandock.web.xnat.routing import told as xnat_problem
+from scandock.web.xnat.services.inbox import clean
+from scandock.web.xnat.services.tracking import forget_old
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings

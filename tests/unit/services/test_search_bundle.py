@@ -7,14 +7,14 @@ import time
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.services.xnat.search_bundle import (
+from scandock.web.xnat.services.search_bundle import (
     MAX_BYTES,
     Criteria,
     Criterion,
     Wanted,
     read_bundle,
 )
-from scandock.services.xnat.xml_reading import MAX_DEPTH, MAX_ELEMENTS
+from scandock.web.xnat.services.xml_reading import MAX_DEPTH, MAX_ELEMENTS
 
 NAMESPACE = 'xmlns:xdat="http://nrg.wustl.edu/security" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scandock.rules.import_request import ImportRequest
-from scandock.services.xnat.outcomes import ended
+from scandock.web.xnat.services.outcomes import ended
 
 ARCHIVED = "/data/archive/projects/P/subjects/S/experiments/E"
 WAITING = "/data/prearchive/projects/P/20260101_101010123/E"

@@ -10,11 +10,11 @@ from scandock.model import xnat_ids
 from scandock.rules.field_types import Type
 from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import TYPE_OF_CLASS, scan_type
-from scandock.services.xnat import projects, subjects, waiting
-from scandock.services.xnat.columns import moment, type_of_column
-from scandock.services.xnat.experiments import LISTING
 from scandock.web.urls import canonical, is_xnat
 from scandock.web.xnat.schema import element_of, xdat_xsd, xnat_xsd
+from scandock.web.xnat.services import projects, subjects, waiting
+from scandock.web.xnat.services.columns import moment, type_of_column
+from scandock.web.xnat.services.experiments import LISTING
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
 

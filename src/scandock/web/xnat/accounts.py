@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from scandock.services.xnat import people
 from scandock.web.xnat.routing import Known, router
+from scandock.web.xnat.services import people
 
 routes = router()
 

@@ -19,8 +19,8 @@ from scandock.model.spreadsheet import TableWriter
 from scandock.model.xml_text import NOT_IN_XML, text
 from scandock.rules.field_types import as_number
 from scandock.rules.said_fields import rejoined
-from scandock.services.xnat.columns import MAX_COLUMNS, Rows, check_name, split
 from scandock.web.xnat.schema import NAMED, NESTED, attributes_of, bases_of, element_of, parameter_order
+from scandock.web.xnat.services.columns import MAX_COLUMNS, Rows, check_name, split
 
 XNAT: Final = "http://nrg.wustl.edu/xnat"
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"

@@ -17,14 +17,14 @@ from scandock.services import session_parts
 from scandock.services.downloads import open_file
 from scandock.services.session_parts import Folder
 from scandock.services.verifying import verify_now
-from scandock.services.xnat import contents
-from scandock.services.xnat.columns import Rows
 from scandock.web.file_answers import file_answer, file_head
 from scandock.web.request_context import Work
 from scandock.web.xnat.answers import FORMATS, filters_of, format_of, listing, number_of
 from scandock.web.xnat.parts import Chosen, chosen, chosen_of_each
 from scandock.web.xnat.places import HOLDERS
 from scandock.web.xnat.routing import Asking, router, said
+from scandock.web.xnat.services import contents
+from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.zipping import as_zip, damaged_of
 
 routes = router()

@@ -14,11 +14,11 @@ from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action
 from scandock.services import pictures, session_parts
 from scandock.services.finding import find_experiment, find_waiting
-from scandock.services.xnat.columns import Rows
 from scandock.web import urls
 from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Known, router
+from scandock.web.xnat.services.columns import Rows
 
 routes = router()
 _NAMES: Final = ["tag1", "tag2", "vr", "value", "desc"]

@@ -13,14 +13,14 @@ from scandock.access.principal import Door, deny
 from scandock.rules.permissions import Answer, Scope
 from scandock.services.held_tokens import holder_of, revoke_held
 from scandock.services.sign_in import begin_for, begin_login, sign_out
-from scandock.services.xnat.people import find_person
-from scandock.services.xnat.projects import list_projects
 from scandock.web import urls
 from scandock.web.deps import site_of
 from scandock.web.request_context import Work
 from scandock.web.security import info_of, only_from_here, prove_password
 from scandock.web.xnat.bodies import pairs_of
 from scandock.web.xnat.routing import JSESSION, Anybody, Asking, Known, router, said
+from scandock.web.xnat.services.people import find_person
+from scandock.web.xnat.services.projects import list_projects
 
 routes = router()
 TOKEN_DAYS: Final = 2

@@ -15,15 +15,15 @@ from starlette.responses import Response
 from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.services import session_parts
-from scandock.services.xnat import contents, session_logs
-from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.waiting import list_waiting, row_of
 from scandock.web import urls
 from scandock.web.xnat import files, inside, things
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
 from scandock.web.xnat.parts import Chosen, chosen
 from scandock.web.xnat.places import PREARCHIVED, waiting_of
 from scandock.web.xnat.routing import Asking, Known, router, said
+from scandock.web.xnat.services import contents, session_logs
+from scandock.web.xnat.services.columns import Rows
+from scandock.web.xnat.services.waiting import list_waiting, row_of
 from scandock.web.xnat.shown import is_for_a_page, page_of_session, to_page
 from scandock.web.xnat.zipping import as_zip
 

@@ -18,9 +18,9 @@ from scandock.services import session_parts
 from scandock.services.finding import AnySession, Subject, experiments_of_subject, is_of_subject
 from scandock.services.project_describing import Described
 from scandock.services.project_resources import Shelved
-from scandock.services.xnat import contents
-from scandock.services.xnat.subjects import SUBJECT_TYPE
 from scandock.web.xnat.answers import Item
+from scandock.web.xnat.services import contents
+from scandock.web.xnat.services.subjects import SUBJECT_TYPE
 
 MAX_SCANS: Final = request_limits.SUBJECT_SCANS
 """Scans in the document of a subject: with more of them its experiments come without."""

@@ -18,7 +18,7 @@ from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.services import session_parts
 from scandock.services.committing import Wishes, archive_as
 from scandock.services.moving import Desk, Outcome
-from scandock.services.xnat.columns import Rows
+from scandock.web.xnat.services.columns import Rows
 
 FAIL: Final = "FAIL"
 CONFLICT: Final = "CONFLICT"

@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, Float, Text, and_, cast, false, func, lite
 from scandock.model import request_limits
 from scandock.model.limit_counts import Asked, over
 from scandock.rules.field_types import Type
-from scandock.services.xnat.columns import NUMBER, like, number_of, within
-from scandock.services.xnat.days import Stretch, beginning_with, one_of_days
-from scandock.services.xnat.search_fields import Field
-from scandock.services.xnat.xml_reading import off
+from scandock.web.xnat.services.columns import NUMBER, like, number_of, within
+from scandock.web.xnat.services.days import Stretch, beginning_with, one_of_days
+from scandock.web.xnat.services.search_fields import Field
+from scandock.web.xnat.services.xml_reading import off
 
 _SAME: Final = {"<>": "!=", "%": "LIKE", "*": "LIKE", "CONTAINS": "LIKE", "EQUALS": "="}
 """Other words for comparisons."""

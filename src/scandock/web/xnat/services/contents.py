@@ -14,8 +14,8 @@ from scandock.model import uris
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.field_types import SUBJECT, as_float, is_float
 from scandock.rules.said_fields import ADDED, added_parameters
-from scandock.services.xnat.columns import Rows, conditions_of, headers, without_types
-from scandock.services.xnat.experiments import ABSTRACT, ADDED_COLUMN, OF_SCAN
+from scandock.web.xnat.services.columns import Rows, conditions_of, headers, without_types
+from scandock.web.xnat.services.experiments import ABSTRACT, ADDED_COLUMN, OF_SCAN
 
 RESOURCE_TYPE: Final = "xnat:resourceCatalog"
 Cells = Mapping[str, str]

@@ -20,8 +20,8 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.browsing import visible
-from scandock.services.xnat.columns import BLANK, Column, Listing, Rows, by_name, moment, read, spelled
 from scandock.web import urls
+from scandock.web.xnat.services.columns import BLANK, Column, Listing, Rows, by_name, moment, read, spelled
 
 CHANGING: Final = {
     "archive": "ARCHIVING",

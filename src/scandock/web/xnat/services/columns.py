@@ -21,7 +21,7 @@ from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, over
 from scandock.rules.field_types import Type, as_float, is_float, type_of_field
-from scandock.services.xnat.days import Stretch, days_of
+from scandock.web.xnat.services.days import Stretch, days_of
 
 DEFAULT: Final = "DEFAULT"
 MAX_NAME: Final = request_limits.COLUMN_NAME

@@ -25,9 +25,9 @@ from scandock.services import upload_errors
 from scandock.services.clock_watch import why_wait
 from scandock.services.imports import read_import, request_of
 from scandock.services.receiving import Arriving, Offer, Receiving
-from scandock.services.xnat.inbox_folders import Place, find_place, pack, remove
-from scandock.services.xnat.outcomes import ended
 from scandock.store.local import LocalStore
+from scandock.web.xnat.services.inbox_folders import Place, find_place, pack, remove
+from scandock.web.xnat.services.outcomes import ended
 
 SYNC_EVERY: Final = 64 * 1024 * 1024
 _REMOVABLE: Final = frozenset({Verdict.STORED, Verdict.DUPLICATE, Verdict.RESOURCE, Verdict.JUNK})

@@ -18,7 +18,7 @@ from scandock.model import uris
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Role
 from scandock.services import rights
-from scandock.services.xnat.columns import BLANK, Column, Listing, Rows, by_name, moment, read, spelled
+from scandock.web.xnat.services.columns import BLANK, Column, Listing, Rows, by_name, moment, read, spelled
 
 _OPENED: Final = project_access.alias("opened")
 

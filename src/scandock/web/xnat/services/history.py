@@ -18,7 +18,7 @@ from scandock.rules.permissions import Action
 from scandock.services import audit, rights
 from scandock.services.audit import Did, Outcome
 from scandock.services.finding import Experiment
-from scandock.services.xnat.experiments import brought_by
+from scandock.web.xnat.services.experiments import brought_by
 
 CALLED: Final[Mapping[str, str]] = MappingProxyType(
     {

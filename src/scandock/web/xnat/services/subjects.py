@@ -19,8 +19,18 @@ from scandock.model.xnat_ids import SUBJECT, subject_number
 from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
-from scandock.services.xnat import experiments
-from scandock.services.xnat.columns import MAX_NAME, Column, Listing, Rows, by_name, moment, padded, read, without_types
+from scandock.web.xnat.services import experiments
+from scandock.web.xnat.services.columns import (
+    MAX_NAME,
+    Column,
+    Listing,
+    Rows,
+    by_name,
+    moment,
+    padded,
+    read,
+    without_types,
+)
 
 SUBJECT_TYPE: Final = "xnat:subjectData"
 _EDITED: Final = func.coalesce(subject.c.modified, subject.c.created)

@@ -15,12 +15,12 @@ from scandock.access.principal import Denied, Principal
 from scandock.catalog.tables import project, scan, session, subject
 from scandock.model import request_limits
 from scandock.model.limit_counts import Asked, over
-from scandock.services.xnat import experiments, projects, subjects
-from scandock.services.xnat.columns import MAX_COLUMNS, Column, Rows, joined, read, too_many
-from scandock.services.xnat.search_bundle import Bundle, Criteria, Criterion, Wanted
-from scandock.services.xnat.search_comparing import any_of, compare
-from scandock.services.xnat.search_fields import FIELDS, Field, Kind, field_of, kind_of, type_of
-from scandock.services.xnat.xml_reading import off
+from scandock.web.xnat.services import experiments, projects, subjects
+from scandock.web.xnat.services.columns import MAX_COLUMNS, Column, Rows, joined, read, too_many
+from scandock.web.xnat.services.search_bundle import Bundle, Criteria, Criterion, Wanted
+from scandock.web.xnat.services.search_comparing import any_of, compare
+from scandock.web.xnat.services.search_fields import FIELDS, Field, Kind, field_of, kind_of, type_of
+from scandock.web.xnat.services.xml_reading import off
 
 MAX_CRITERIA: Final = request_limits.SEARCH_CRITERIA
 """Comparisons of one search: each may look at every row. Those of a field with one value or another count once."""

@@ -23,8 +23,8 @@ from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.services.clock_watch import oldest_kept
 from scandock.services.imports import read_import, request_of
 from scandock.services.progress import Told, events_after
-from scandock.services.xnat.outcomes import ended
-from scandock.services.xnat.tracked_work import how_it_went
+from scandock.web.xnat.services.outcomes import ended
+from scandock.web.xnat.services.tracked_work import how_it_went
 
 MAX_KEY: Final = 255
 KEPT_MS: Final = 31 * 86_400_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from scandock.services.xnat.search_fields import FIELDS, Kind, kind_of, type_of
+from scandock.web.xnat.services.search_fields import FIELDS, Kind, kind_of, type_of
 
 XDAT: Final = "http://nrg.wustl.edu/security"
 

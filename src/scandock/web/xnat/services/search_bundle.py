@@ -10,8 +10,8 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from scandock.model import request_limits
-from scandock.services.xnat.columns import check_name
-from scandock.services.xnat.xml_reading import off, read_xml
+from scandock.web.xnat.services.columns import check_name
+from scandock.web.xnat.services.xml_reading import off, read_xml
 
 MAX_BYTES: Final = request_limits.SEARCH_BYTES
 """pyxnat writes one criterion for each subject that an earlier search found: 10,000 of them are 3 MB."""

@@ -14,7 +14,7 @@ from scandock.catalog.server_tables import audit
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import tree, upload
 from scandock.services.audit import of_project
-from scandock.services.xnat.columns import Rows, moment
+from scandock.web.xnat.services.columns import Rows, moment
 
 MOST: Final = 1000
 """Lines of the trail that are told, the last ones."""

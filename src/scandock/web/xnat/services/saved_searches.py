@@ -23,11 +23,11 @@ from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.moving import Desk
-from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.default_searches import XDAT
-from scandock.services.xnat.search_bundle import bundle_of, read_search
-from scandock.services.xnat.search_fields import kind_of
-from scandock.services.xnat.xml_reading import off
+from scandock.web.xnat.services.columns import Rows
+from scandock.web.xnat.services.default_searches import XDAT
+from scandock.web.xnat.services.search_bundle import bundle_of, read_search
+from scandock.web.xnat.services.search_fields import kind_of
+from scandock.web.xnat.services.xml_reading import off
 
 MAX_BYTES: Final = request_limits.SAVED_SEARCH_BYTES
 MOST: Final = request_limits.SAVED_SEARCHES

@@ -22,7 +22,7 @@ from scandock.rules.said_fields import ADDED, SCAN_FIELDS
 from scandock.rules.scan_facts import NAMES
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
-from scandock.services.xnat.columns import (
+from scandock.web.xnat.services.columns import (
     MAX_NAME,
     MAX_VALUES,
     Column,

@@ -16,8 +16,8 @@ from scandock.access.visible import projects_where
 from scandock.catalog.server_tables import account, member, project_access
 from scandock.catalog.tables import project, session
 from scandock.rules.permissions import Action, Role
-from scandock.services.xnat import projects
-from scandock.services.xnat.columns import Column, count
+from scandock.web.xnat.services import projects
+from scandock.web.xnat.services.columns import Column, count
 
 _ROLES: Final = {
     "project_owners": Role.OWNER,

@@ -17,9 +17,9 @@ from sqlalchemy import ColumnElement, case, func, literal
 from scandock.access.principal import Principal
 from scandock.rules.field_types import Type, type_of_field
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
-from scandock.services.xnat import experiments, projects, subjects
-from scandock.services.xnat.columns import Column, type_of_column, without_types
-from scandock.services.xnat.search_projects import of_project
+from scandock.web.xnat.services import experiments, projects, subjects
+from scandock.web.xnat.services.columns import Column, type_of_column, without_types
+from scandock.web.xnat.services.search_projects import of_project
 
 SESSION_TYPES: Final = frozenset(
     f"xnat:{one}sessiondata".lower()

@@ -12,8 +12,8 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import project, scan, session
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.experiments import readable
+from scandock.web.xnat.services.columns import Rows
+from scandock.web.xnat.services.experiments import readable
 
 
 def scanners(connection: Connection, principal: Principal, in_project: str | None = None) -> Rows:

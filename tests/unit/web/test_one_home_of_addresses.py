@@ -31,7 +31,7 @@ OF_FILES = (
     "services/backing_up.py",
     "services/contents.py",
     "services/manifests.py",
-    "services/xnat/next_tree.py",
+    "services/next_tree.py",
     "services/header_refresh.py",
     "services/resource_zips.py",
 )

@@ -16,7 +16,7 @@ from scandock.rules.permissions import Action
 from scandock.services import making, project_resources, session_parts
 from scandock.services.finding import Experiment, find_experiment, find_subject
 from scandock.services.header_refresh import pull_headers
-from scandock.services.xnat.next_tree import Place
+from scandock.services.next_tree import Place
 from scandock.web import urls
 from scandock.web.request_context import Work
 from scandock.web.xnat.making import answer, make_scans, nameless, posted, said_in, wanted_scan

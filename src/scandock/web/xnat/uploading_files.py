@@ -1,7 +1,7 @@
 """Files put by hand: PUT and POST of one as the body or in a form, or of an archive to be extracted (2.4, 3, 4).
 
 Rights are asked before the first byte, and again, as they are then, when the files are shown. An answer comes once they
-are durable and listed; what comes for one session at the same time is shown together (`services.xnat.gathering`).
+are durable and listed; what comes for one session at the same time is shown together (`services.batching`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,8 @@ from scandock.catalog.shelves import Shelf
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import project_resources, session_parts, upload_errors
-from scandock.services.quotas import check_size
-from scandock.services.reservations import Held
-from scandock.services.unpacking import unpack
-from scandock.services.xnat.hand_changes import Change
-from scandock.services.xnat.hand_files import (
+from scandock.services.hand_changes import Change
+from scandock.services.hand_files import (
     Digests,
     Incoming,
     StagedFile,
@@ -34,7 +31,10 @@ from scandock.services.xnat.hand_files import (
     incoming,
     resource_label,
 )
-from scandock.services.xnat.next_tree import Place, file_exists
+from scandock.services.next_tree import Place, file_exists
+from scandock.services.quotas import check_size
+from scandock.services.reservations import Held
+from scandock.services.unpacking import unpack
 from scandock.web.bodies import receives_upload
 from scandock.web.receiving.multipart import FormReader, boundary_of
 from scandock.web.receiving.raw import length_of

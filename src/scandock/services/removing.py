@@ -21,11 +21,11 @@ from scandock.placing.moves import undisturbed
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
 from scandock.services.finding import Subject
+from scandock.services.hand_changes import Change
 from scandock.services.moving import Desk
+from scandock.services.next_tree import NextTree, Place
 from scandock.services.project_resources import check_bare, remove_shelf
 from scandock.services.trash import delete_session
-from scandock.services.xnat.hand_changes import Change
-from scandock.services.xnat.next_tree import NextTree, Place
 
 
 def scans_change(desk: Desk, scan_ids: Sequence[str]) -> Change:

@@ -27,7 +27,7 @@ from scandock.placing.moves import Operation, operation, patiently
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, shelves
 from scandock.services.moving import Desk, session_row, standing_inode
-from scandock.services.xnat.next_tree import NextTree
+from scandock.services.next_tree import NextTree
 from scandock.store.paths import CHANGED_TREE, below, tree_path
 
 if TYPE_CHECKING:

@@ -34,11 +34,10 @@ from scandock.model.errors import ScandockError
 from scandock.rules.permissions import NEEDS, Action, Answer
 from scandock.web import urls
 from scandock.web.deps import site_of
+from scandock.web.dialect import dialect_of
 from scandock.web.problems import request_id_of
 
 COOKIE: Final = "scandock_session"
-XNAT_COOKIE: Final = "JSESSIONID"
-"""The login's of XNAT's clients: the same secrets under the name that they know."""
 CSRF_HEADER: Final = "x-csrf-token"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -78,7 +77,9 @@ async def identify(request: Request) -> Principal:
 
 
 def _cookie(request: Request) -> str | None:
-    return request.cookies.get(COOKIE) or request.cookies.get(XNAT_COOKIE)
+    """A login's secret: the pages' own, else that of a client of the dialect."""
+    dialect = dialect_of(request)
+    return request.cookies.get(COOKIE) or (request.cookies.get(dialect.cookie) if dialect is not None else None)
 
 
 def set_cookie(request: Request, answer: Response, secret: str) -> None:

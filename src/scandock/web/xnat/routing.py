@@ -27,9 +27,10 @@ from scandock.services.session_parts import names_of
 from scandock.web.deps import site_of
 from scandock.web.problems import note, request_id_of, retry_after, status_of, unexpected
 from scandock.web.request_context import Work
-from scandock.web.security import COOKIE, XNAT_COOKIE, from_elsewhere, identify
+from scandock.web.security import COOKIE, from_elsewhere, identify
 
-JSESSION: Final = XNAT_COOKIE
+JSESSION: Final = "JSESSIONID"
+"""The cookie of a login: the same secrets as the pages' under the name that these clients know."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

@@ -14,7 +14,7 @@ _BATCH: Final = 5_000
 
 
 def each_file(connection: Connection, standing: Holder, one: RowMapping) -> Iterator[RowMapping]:
-    """Name, MD5, content and format of a resource's files (a row of `contents.resources_of`), in order, streamed."""
+    """Name, MD5, content and format of a resource's files (a row of `session_parts.resources_of`), in order."""
     query = (
         select(file.c.name, file.c.md5, file.c.content, file.c.format).where(_is_in(standing, one)).order_by(file.c.n)
     )

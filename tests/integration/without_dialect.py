@@ -38,8 +38,8 @@ def main(folder: Path) -> None:
     with quick_passwords(), thread_readers():
         make_data(folder / "data")
         site = Site(root=folder)
-        site.bring(documented("S1", "1", images(2)))
         with InProcessWorker(site.data, upkeep=False), serving(site.data) as web, web.client() as client:
+            site.bring(documented("S1", "1", images(2)))
             archive = zipped(documented("S2", "1", images(2, study=2)))
             upload = client.post("/api/v1/imports?project=P", content=archive).json()["id"]
             until(lambda: _state(client, upload) in FINAL, "the import has not ended")

@@ -22,8 +22,9 @@ from scandock.catalog.tables import upload
 from scandock.queue.enqueue import accept
 from scandock.services import arrivals
 from scandock.services.clock_watch import why_wait
+from scandock.services.imports import find_import
 from scandock.web.receiving import spooling
-from scandock.web.tus import locks, routes
+from scandock.web.tus import locks
 from tests.integration.web import PASSWORD, listening
 
 DATA = hashlib.shake_256(b"resumable").digest(5_000_000)
@@ -134,7 +135,8 @@ def test_an_empty_upload_is_accepted_at_once_for_its_import_to_refuse(client):
 def test_an_upload_that_ends_while_a_late_request_asks_for_it_is_not_called_cancelled(web, client, monkeypatch):
     url = make(client, size=10, filename="a.zip")
     uuid = url.rpartition("/")[2]
-    arriving, ends = web.site.receiving.find(uuid), []
+    arriving = web.site.receiving.find(uuid)
+    ends: list[bool] = []
 
     def ended_after(read):
         def reading(*given, **named):
@@ -152,7 +154,7 @@ def test_an_upload_that_ends_while_a_late_request_asks_for_it_is_not_called_canc
             return accept(web.site.catalog, connection, arriving.upload_id)
 
     monkeypatch.setattr(web.site.receiving, "find", ended_after(web.site.receiving.find))
-    monkeypatch.setattr(routes, "find_import", ended_after(routes.find_import))
+    monkeypatch.setattr("scandock.web.tus.routes.find_import", ended_after(find_import))
     assert code(patch(client, url, 3, b"late")) == (409, "tus_offset")
     assert ends == [True]
 

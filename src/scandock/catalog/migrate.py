@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from scandock.model.errors import Fault
+from scandock.catalog.errors import CatalogNewer
 
 
 def configuration() -> Config:
@@ -22,11 +22,7 @@ def check_known(version: str | None) -> None:
     """Raise `Fault` (`catalog_newer`) where a catalog was written by a newer Scandock."""
     known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
     if version is not None and version not in known:
-        raise Fault(
-            "catalog_newer",
-            f"This catalog was written by a newer Scandock (its version is {version}).",
-            "Use that version, or restore a backup from before the upgrade.",
-        )
+        raise CatalogNewer(version)
 
 
 def upgrade(connection: Connection, version: str | None) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow
-from scandock.model.errors import Fault
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.healing import Healer
 from scandock.pipeline.job import Job
@@ -18,6 +17,7 @@ from scandock.pipeline.repeats import put_aside
 from scandock.pipeline.scans import allot_scans
 from scandock.rules.filenames import TakenNames, object_name, resource_path, unique, variant_name
 from scandock.rules.layout import place_of
+from scandock.store.errors import TreeDamaged
 from scandock.store.paths import RelPath, below, image_folder, relative_to, resource_folder, uid_key
 from scandock.store.port import Stage
 
@@ -128,7 +128,7 @@ class Arranger:
             self.stage.adopt(job.name, pairs)
         except FileNotFoundError as error:
             said = f"Files of {job.name} are not where they were stored."
-            raise Fault("tree_damaged", said, "Run `scandock check`.") from error
+            raise TreeDamaged(said, "Run `scandock check`.") from error
 
     def place_images(self) -> None:
         """Move every new image to its place in the tree."""

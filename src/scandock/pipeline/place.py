@@ -13,7 +13,6 @@ from scandock.catalog.trees import (
     write_files,
     write_structure,
 )
-from scandock.model.errors import Fault
 from scandock.model.points import reach
 from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.describe import describe, session_warnings
@@ -25,6 +24,7 @@ from scandock.pipeline.settling import settle_conflict
 from scandock.placing.intents import Placement, SessionRow, new_tree
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.store.errors import TreeDamaged
 from scandock.store.paths import NOWHERE
 
 
@@ -122,7 +122,7 @@ def _row_alone(tools: Tools, job: Job, base: BaseSession) -> Placement:
     """The placement of a session whose tree stays where and as it is: what is said of it alone changes."""
     inode = tools.store.current(job.name)
     if inode is None:
-        raise Fault("tree_damaged", f"{job.name} is not where it was stored.", "Run `scandock check`.")
+        raise TreeDamaged(f"{job.name} is not where it was stored.", "Run `scandock check`.")
     return Placement(
         n=job.n,
         name=job.name,

@@ -22,6 +22,7 @@ from scandock.model.points import reach
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import complete, end_without
 from scandock.placing.deletes import Removal
+from scandock.placing.errors import SessionBusy
 from scandock.placing.intents import Placement, record
 from scandock.placing.locks import LockName
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
@@ -52,7 +53,7 @@ class Operation:
     def check(self) -> None:
         """Raise TokenLost where another process has taken this over."""
         if self.lost.is_set():
-            raise TokenLost("token_lost", "Another process has taken over this change.")
+            raise TokenLost("Another process has taken over this change.")
 
     @contextmanager
     def reserved(
@@ -160,7 +161,7 @@ def patiently(change: Callable[[], T]) -> T:
 
 def busy() -> Usage:
     """Why a change has to wait for another."""
-    return Usage("session_busy", "An import, or another change, is placing this session.", "Try again in a moment.")
+    return SessionBusy("An import, or another change, is placing this session.", "Try again in a moment.")
 
 
 def _beat(running: Operation, over: threading.Event) -> None:

@@ -125,7 +125,7 @@ def guard(catalog: Catalog, connection: Connection, lease: Lease) -> None:
         .values(lease_until=catalog.now() + LEASE_MS)
     ).rowcount
     if changed != 1:
-        raise TokenLost("token_lost", "Another process has taken over this import.")
+        raise TokenLost("Another process has taken over this import.")
 
 
 def finish(catalog: Catalog, connection: Connection, lease: Lease, state: ImportState, report: dict[str, Any]) -> None:

@@ -18,11 +18,12 @@ from sqlalchemy import Connection, func, literal, select, true
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, intent, project, session, shelf, tree, upload
 from scandock.catalog.trees import ResourceRow, ScanRow, resources_of, scans_of
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Fault
 from scandock.model.importing import Progress
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import WITH_RECEIPT, ImportState
 from scandock.placing.tree_files import damaged_paths_of, paths_of
+from scandock.services.data_errors import DataMissing
 from scandock.services.imports import DELETED
 from scandock.services.opening import CATALOG, opened
 from scandock.services.project_deleting import finish_deletions
@@ -82,8 +83,7 @@ def check(data: str, settings: Settings, on_progress: Told | None = None) -> lis
     if not there:
         return []  # as a first import leaves it that was killed at once
     if not (there & {CATALOG, "work"} or there <= set(FOLDERS)):  # the latter while a first import makes them
-        raise Usage(
-            "data_missing",
+        raise DataMissing(
             f"{data} holds no Scandock data: there is no {CATALOG} in it.",
             "Name the folder that --data named at the import.",
         )

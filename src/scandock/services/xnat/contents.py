@@ -14,9 +14,10 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.rules.field_types import SUBJECT, as_float, is_float
 from scandock.rules.said_fields import ADDED, added_parameters
+from scandock.services.file_errors import ResourceUnknown
+from scandock.services.session_errors import ScanUnknown
 from scandock.services.xnat.columns import Rows, conditions_of, headers, without_types
 from scandock.services.xnat.experiments import ABSTRACT, ADDED_COLUMN, OF_SCAN
 from scandock.services.xnat.ids import resource_id
@@ -88,7 +89,7 @@ def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, s
         chosen |= {row["n"]: row for row in found if row["n"] not in chosen}
         unknown = unknown or ("" if found else name)
     if unknown and not (some and chosen):
-        raise Usage("scan_unknown", f"The session has no scan {unknown[:128]!r}.", "GET .../scans lists them.")
+        raise ScanUnknown(f"The session has no scan {unknown[:128]!r}.", "GET .../scans lists them.")
     return list(chosen.values())
 
 
@@ -202,7 +203,7 @@ def resources_of(
         chosen.update(row["n"] for row in found)
         unknown = unknown or ("" if found else name)
     if unknown and not (some and chosen):
-        raise Usage("resource_unknown", f"There is no resource {unknown[:128]!r}.", "GET .../resources lists them.")
+        raise ResourceUnknown(f"There is no resource {unknown[:128]!r}.", "GET .../resources lists them.")
     return [row for row in rows if row["n"] in chosen]
 
 

@@ -15,11 +15,12 @@ from scandock.catalog.shelves import shelves_of
 from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, session, subject
-from scandock.model.errors import Usage
+from scandock.placing.errors import SessionBusy
 from scandock.placing.locks import resources_lock, subject_lock
 from scandock.placing.moves import undisturbed
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
+from scandock.services.file_errors import ResourceUnknown
 from scandock.services.moving import Desk
 from scandock.services.trash import delete_session
 from scandock.services.xnat.finding import Subject
@@ -47,7 +48,7 @@ def resources_change(desk: Desk, places: Sequence[Place]) -> Change:
     def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
         for one in places:
             if to_be.resource(one) is None:
-                raise Usage("resource_unknown", f"There is no resource {one.label[:128]!r}.")
+                raise ResourceUnknown(f"There is no resource {one.label[:128]!r}.")
         for one in places:
             to_be.remove_resource(one)
         return {"fields": ["resources"], "removed": len(places)}
@@ -95,7 +96,7 @@ def delete_subject(desk: Desk, found: Subject, *, with_files: bool) -> None:
     with undisturbed(desk.catalog, {found.project}, lambda _: reserved) as connection:
         come = _sessions(connection, session.c.subject_id == found.number)
         if come or shelves_of(connection, project_id=project_id, subject_id=found.number):
-            raise Usage("session_busy", "Something of this subject has come meanwhile.", "Look at it, then try again.")
+            raise SessionBusy("Something of this subject has come meanwhile.", "Look at it, then try again.")
         drop_subjects(connection, subject.c.id == found.number)
         changed_project(connection, project_id)
         desk.note(connection, "delete", found.uuid, found.project, kind="subject")

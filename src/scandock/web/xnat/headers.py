@@ -9,10 +9,11 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.catalog.standing import Standing
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action
 from scandock.services import pictures
+from scandock.services.file_errors import FileUnknown
 from scandock.services.xnat import contents
 from scandock.services.xnat.columns import Rows
 from scandock.services.xnat.finding import find_experiment
@@ -21,6 +22,7 @@ from scandock.web import urls
 from scandock.web.v1.desks import Work
 from scandock.web.v1.pictures import do
 from scandock.web.xnat.answers import listing
+from scandock.web.xnat.errors import DumpImpossible
 from scandock.web.xnat.routing import Known, router
 
 routes = router()
@@ -33,7 +35,7 @@ async def dump(request: Request, work: Known, src: str) -> Response:
     uuid, number = await work.read(lambda c: _first(c, work, src))
     made, _ = await do(work, lambda: pictures.header(work.desk, work.site.pictures, uuid, number))
     if made.reason:
-        raise Usage("dump_impossible", f"The header can't be read: {made.reason}", "Download the file.")
+        raise DumpImpossible(made.reason)
     wanted = {one.lower().strip("() ").replace(",", "") for one in request.query_params.getlist("field") if one}
     return listing(request, Rows(_NAMES, _rows(made.said["rows"], wanted)))
 
@@ -44,7 +46,7 @@ def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
     every = contents.resources_of(connection, one, scans=scans)
     files = contents.files_of(connection, one, [kept for kept in every if kept["format"] == "DICOM"])
     if not files:
-        raise Usage("file_unknown", "There is no DICOM object there.", "Name a session, or a scan, that has images.")
+        raise FileUnknown("There is no DICOM object there.", "Name a session, or a scan, that has images.")
     return one.uuid, files[0]["n"]
 
 
@@ -57,8 +59,7 @@ def _session(connection: Connection, work: Work, src: str) -> tuple[Standing, st
         return find_waiting(connection, principal, where, Action.PREARCHIVE_READ).standing, waiting.get("scan")
     found = urls.parse_experiment(src)
     if found is None:
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             "src uri is invalid.",
             "Name a session, or a scan of one, as /archive/projects/{project}/experiments/{label}/scans/{scan}.",
         )

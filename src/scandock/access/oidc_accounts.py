@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from scandock.access import accounts
 from scandock.access.accounts import Account
 from scandock.access.denials import LoginFailed, ProviderAccountMissing, ProviderNameTaken
+from scandock.access.errors import AccountExists, AccountNameInvalid
 from scandock.access.oidc_settings import Identity, OidcSettings
 from scandock.model.errors import Usage
 
@@ -44,9 +45,7 @@ def account_for(connection: Connection, settings: OidcSettings, identity: Identi
         made = accounts.create(
             connection, name, display=identity.display, email=_email(identity), identity=identity.key
         )
-    except Usage as error:
-        if error.code not in {"account_exists", "account_name_invalid"}:
-            raise
+    except (AccountExists, AccountNameInvalid):
         raise ProviderNameTaken(
             f"An account can't be made under the name {name!r}: it is taken, or can't be one.",
             "Ask an administrator to link your identity to an account.",

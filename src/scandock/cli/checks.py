@@ -19,12 +19,13 @@ from scandock.cli.command_errors import (
     DataNotWritable,
     FileUnreadable,
     LabelEmpty,
+    ProjectOptionInvalid,
     ReceiptInArchive,
     ReceiptInData,
     ReceiptIsArchive,
     ReceiptNotWritable,
 )
-from scandock.rules.errors import ProjectIdInvalid, ProjectIdReserved
+from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
 from scandock.services.data_errors import DataMissing
 
@@ -49,10 +50,7 @@ def check_archives(archives: Sequence[str]) -> None:
 def check_project(project: str | None) -> None:
     """A project id that could never exist is refused before the archive is opened."""
     if project is not None and not PROJECT_ID.fullmatch(project):
-        raise ProjectIdInvalid(
-            f"{project!r} can't be the id of a project.",
-            "Ids are 1 to 64 letters, digits, _ and - ([A-Za-z0-9_-]{1,64}).",
-        )
+        raise ProjectOptionInvalid(project)
 
 
 def check_new_project(project: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scandock.model.errors import Coded, CodedUsage, Fault, Usage, Worded
+from scandock.rules.errors import ProjectIdInvalid
 
 
 class ArchiveMissing(CodedUsage):
@@ -198,3 +199,8 @@ class DicomReceiverMissing(CodedUsage):
     MEANING = "This version has no DICOM receiver: leave --dicom-port out, or set it to off."
     SENTENCE = "This version has no DICOM receiver yet."
     REMEDY = "Leave --dicom-port out, or set it to off."
+
+
+class ProjectOptionInvalid(ProjectIdInvalid):
+    SENTENCE = "{project!r} can't be the id of a project."
+    REMEDY = "Ids are 1 to 64 letters, digits, _ and - ([A-Za-z0-9_-]{{1,64}})."

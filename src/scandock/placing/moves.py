@@ -153,8 +153,8 @@ def patiently(change: Callable[[], T]) -> T:
     for left in reversed(range(PATIENCE)):
         try:
             return change()
-        except Usage as error:
-            if error.code != "session_busy" or not left:
+        except SessionBusy:
+            if not left:
                 raise
     raise AssertionError
 

@@ -10,9 +10,14 @@ class ProjectUnknown(Worded, Usage):
     STATUS = 404
 
 
-class ProjectIdInvalid(Worded, Usage):
+class ProjectIdInvalid(CodedUsage):
     CODE = "project_id_invalid"
     MEANING = "That can't be the id of a project: 1 to 64 letters, digits, _ and -."
+    SENTENCE = "{project!r} can't be a project id."
+    REMEDY = "An id is 1 to 64 letters, digits, _ and -."
+
+    def __init__(self, project: str) -> None:
+        self._fill({"project": project})
 
 
 class ProjectIdReserved(Worded, Usage):

@@ -57,7 +57,7 @@ def make_project(
             "Choose another id.",
         )
     if not is_project_id(project_id):
-        raise ProjectIdInvalid(f"{project_id!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -.")
+        raise ProjectIdInvalid(project_id)
     with catalog.write() as connection:
         require(principal, Action.PROJECT_CREATE, None, ProjectRights(connection))
         names_alone(catalog, connection)

@@ -134,7 +134,7 @@ class _Body:
         """
         if message["type"] == "http.response.start":
             self._answered = True
-            slow = self._refused is not None and self._refused.code == "body_too_slow"
+            slow = isinstance(self._refused, BodyTooSlow)
             if not self._ended and (slow or not (self._sends_unasked or self._came)):
                 MutableHeaders(scope=message)["Connection"] = "close"
         await self._send(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from scandock.rules.notices import shown
 from scandock.rules.policy import SiteRules
 from scandock.rules.routing import parse_rules
 from scandock.services.opening import CATALOG, is_there, open_data_catalog, refuse_lost_catalog
+from scandock.services.project_errors import ProjectExists
 from scandock.services.project_making import make_project
 from scandock.workers.errors import MappingProjectUnknown
 
@@ -81,11 +83,8 @@ class Site:
         with self.catalog.read() as connection:
             if find_project(connection, name) is not None:
                 return
-        try:
+        with contextlib.suppress(ProjectExists):  # made by another import just now
             make_project(self.catalog, self.settings, SYSTEM, name, "", RequestInfo(f"local uid {os.getuid()}"))
-        except Usage as error:
-            if error.code != "project_exists":  # made by another import just now
-                raise
 
 
 def _unknown_in(mapping: tuple[MappingRow, ...], missing: set[str]) -> Usage:
@@ -169,7 +168,7 @@ def _read_request(request: ImportRequest) -> tuple[MappingRow, ...]:
     if name is not None and label_key(name) == label_key(UNASSIGNED):
         raise ProjectIdReserved(f"{name!r} can't be a project id: {RESERVED}.", "Name another project.")
     if name is not None and not is_project_id(name):
-        raise ProjectIdInvalid(f"{name!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -.")
+        raise ProjectIdInvalid(name)
     return read_mapping(request)
 
 

@@ -78,7 +78,7 @@ def request_of(fields: Mapping[str, str], own: ImportRequest = NOTHING) -> Impor
     name = fields.get("project", "").strip()
     if name:
         if not is_project_id(name):
-            raise ProjectIdInvalid(f"{name!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -.")
+            raise ProjectIdInvalid(name)
         named["project"] = name
     for label in ("subject", "session"):
         value = fields.get(label, "").strip()

@@ -222,8 +222,8 @@ async def put_experiment(work: Work, document: Document, said: Said) -> tuple[Ex
         label = label or request.path_params["experiment"]
         try:
             made = await work.do(lambda: _make_experiment(work, said, label, scans))
-        except Usage as error:
-            found = await work.read(lambda c: _there(c, work)) if error.code == "label_taken" else None
+        except LabelTaken:
+            found = await work.read(lambda c: _there(c, work))
             if found is None:  # else somebody has made it in this very moment
                 raise
         else:
